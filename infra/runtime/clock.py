@@ -1,0 +1,96 @@
+"""The only file that reads a clock.
+
+Wall time stamps `received_time`; monotonic time measures durations and deadlines; market time is what windows,
+lateness, freshness and cadence run on, and equals wall time unless `MDS_MARKET_CLOCK=simulator`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+import aiohttp
+
+from schemas.errors import ProviderUnavailable
+
+CLOCK_REFRESH_S = 1.0
+CLOCK_REQUEST_TIMEOUT_S = 5.0
+
+
+def wall_us() -> int:
+    """Return wall time, microseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+def monotonic_s() -> float:
+    """Return seconds that never step; for durations and deadlines only."""
+    return time.monotonic()
+
+
+def rfc3339(moment_us: int) -> str:
+    """Return microseconds since the epoch as RFC 3339 UTC with six digits."""
+    seconds, micros = divmod(moment_us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+class MarketClock(Protocol):
+    """What time it is on the market we poll."""
+
+    def now_us(self) -> int:
+        """Return market time, microseconds since the Unix epoch, UTC."""
+
+    @property
+    def speed(self) -> float:
+        """Return market seconds per wall second; infinity where empty time is skipped."""
+
+
+class WallMarketClock:
+    """Market time is wall time."""
+
+    speed = 1.0
+
+    def now_us(self) -> int:
+        """Return wall time."""
+        return wall_us()
+
+
+class SimulatorMarketClock:
+    """Market time as the simulator tells it, interpolated between refreshes and never going back."""
+
+    def __init__(self, base_url: str) -> None:
+        """Follow the simulator at `base_url`; call `refresh` once before reading."""
+        self._url = f"{base_url}/simulator/clock"
+        self._market_us = 0
+        self._read_at_s = 0.0
+        self._latest_us = 0
+        self.speed = 1.0
+
+    def now_us(self) -> int:
+        """Return market time; between refreshes it advances at the announced speed, at `max` it stands."""
+        ahead_s = 0.0 if self.speed == float("inf") else (monotonic_s() - self._read_at_s) * self.speed
+        self._latest_us = max(self._latest_us, self._market_us + int(ahead_s * 1_000_000))
+        return self._latest_us
+
+    async def refresh(self, session: aiohttp.ClientSession) -> None:
+        """Ask the simulator once; raise ProviderUnavailable where it does not answer."""
+        try:
+            async with session.get(
+                self._url, timeout=aiohttp.ClientTimeout(total=CLOCK_REQUEST_TIMEOUT_S)
+            ) as answer:
+                document = await answer.json()
+            self._market_us = int(document["market_time"])
+            self.speed = float("inf") if document["speed"] == "max" else float(document["speed"])
+            self._read_at_s = monotonic_s()
+        except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
+            raise ProviderUnavailable(f"no market clock at {self._url}; is the simulator running?") from error
+
+    async def follow(self, session: aiohttp.ClientSession) -> None:
+        """Refresh for ever; an outage keeps the last reading, interpolated."""
+        while True:
+            try:
+                await self.refresh(session)
+            except ProviderUnavailable:
+                pass  # the poller that fails next says so with its own name
+            await asyncio.sleep(CLOCK_REFRESH_S)

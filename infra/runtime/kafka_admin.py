@@ -1,0 +1,62 @@
+"""Topics as declared in schemas/topics.yaml, created on the broker; nothing is changed in place."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from infra.runtime.kafka import common_config
+from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.topics import Topic, catalogue
+
+ADMIN_TIMEOUT_S = 15.0
+
+
+def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None = None) -> list[str]:
+    """Create every declared topic that is missing and return the names created.
+
+    `replication` None takes the broker's default. Raises ConfigurationError where an existing topic has another
+    partition count, BrokerUnavailable where the broker does not answer. Safe to run from several processes.
+    """
+    admin = AdminClient(common_config(bootstrap, "mds-admin"))
+    existing = partition_counts(admin)
+    declared = {prefix + topic.name: topic for topic in catalogue().topics.values()}
+    for name, topic in declared.items():
+        if name in existing and existing[name] != topic.partitions:
+            raise ConfigurationError(
+                f"topic {name} has {existing[name]} partitions, topics.yaml declares {topic.partitions}",
+                remedy="restore the declared count; it never changes in place",
+            )
+    missing = {name: topic for name, topic in declared.items() if name not in existing}
+    futures = (
+        admin.create_topics([_new(name, topic, replication) for name, topic in missing.items()])
+        if missing
+        else {}
+    )
+    created = []
+    for name, future in futures.items():
+        try:
+            future.result(ADMIN_TIMEOUT_S)
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise BrokerUnavailable(
+                    f"topic {name} could not be created: {error.args[0].str()}"
+                ) from error
+    return created
+
+
+def partition_counts(admin: AdminClient) -> dict[str, int]:
+    """Return the partition count of every topic on the broker."""
+    try:
+        metadata = admin.list_topics(timeout=ADMIN_TIMEOUT_S)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"the broker does not answer: {error.args[0].str()}; is it up?") from error
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def _new(name: str, topic: Topic, replication: int | None) -> NewTopic:
+    return NewTopic(
+        name, num_partitions=topic.partitions, replication_factor=replication or -1, config=topic.config
+    )

@@ -1,0 +1,231 @@
+"""A service's life: JSON logs, an ops port with /livez /readyz /metrics, SIGTERM that drains, clear exit codes.
+
+Exit codes: 0 stopped on request, 2 configuration (a sentence on stderr, no traceback), 70 anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from infra.runtime import metrics
+from infra.runtime.clock import monotonic_s, rfc3339, wall_us
+from schemas.errors import ConfigurationError, MarketDataError
+
+EXIT_CONFIGURATION = 2
+EXIT_SOFTWARE = 70
+OPS_KEEPALIVE_S = 15
+OPS_SHUTDOWN_S = 2.0
+VERSION = "0.1.0"
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Part:
+    """State of one part of a service; `stall_after_s` None means it is never judged by progress."""
+
+    ready: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+    stall_after_s: float | None = None
+    moved_at_s: float = 0.0
+
+    def stalled(self, now_s: float) -> bool:
+        """Whether progress was promised and did not come."""
+        return self.stall_after_s is not None and now_s - self.moved_at_s > self.stall_after_s
+
+
+class Health:
+    """What the parts of a process say of themselves; liveness is progress, readiness is being able to serve."""
+
+    def __init__(self) -> None:
+        """Start with no parts: ready and alive."""
+        self.parts: dict[str, Part] = {}
+
+    def expect(self, name: str, *, stall_after_s: float | None = None) -> None:
+        """Declare a part before it is ready, so that /readyz waits for it."""
+        self.parts[name] = Part(stall_after_s=stall_after_s, moved_at_s=monotonic_s())
+
+    def report(self, name: str, *, ready: bool, **detail: Any) -> None:
+        """State whether a part can serve, with fields that explain it; counts as progress."""
+        part = self.parts.setdefault(name, Part())
+        part.ready, part.detail, part.moved_at_s = ready, detail, monotonic_s()
+
+    def moved(self, name: str) -> None:
+        """Note that a part made progress."""
+        self.parts[name].moved_at_s = monotonic_s()
+
+    def live(self) -> bool:
+        """Whether no part has stalled."""
+        now_s = monotonic_s()
+        return not any(part.stalled(now_s) for part in self.parts.values())
+
+    def ready(self) -> bool:
+        """Whether every part can serve and none has stalled."""
+        return self.live() and all(part.ready for part in self.parts.values())
+
+    def document(self) -> dict[str, Any]:
+        """Return the state of every part for JSON."""
+        now_s = monotonic_s()
+        return {
+            name: {
+                "ready": part.ready,
+                "stalled": part.stalled(now_s),
+                "seconds_since_progress": round(now_s - part.moved_at_s, 1),
+                **part.detail,
+            }
+            for name, part in self.parts.items()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """The running service: set `stopping` to end it, report to `health`."""
+
+    name: str
+    stopping: asyncio.Event
+    health: Health
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ts, level, service, event, then the fields given as `extra`."""
+
+    def __init__(self, service: str) -> None:
+        """Put `service` into every line."""
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; what JSON cannot hold is shown as text."""
+        line: dict[str, Any] = {
+            "ts": rfc3339(int(record.created * 1_000_000)),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "event": record.getMessage(),
+        }
+        line.update({name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Send every log line as JSON to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(service))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+@asynccontextmanager
+async def running(
+    name: str, ops_port: int, *, log_level: str = "info", host: str = "127.0.0.1"
+) -> AsyncIterator[Process]:
+    """Run a service inside: logs, signals and the ops port; raise ConfigurationError where the port is taken."""
+    configure_logging(name, log_level)
+    process = Process(name=name, stopping=asyncio.Event(), health=Health())
+    metrics.BUILD_INFO.labels(name, VERSION).set(1)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, process.stopping.set)
+    runner = web.AppRunner(
+        _ops_app(process), keepalive_timeout=OPS_KEEPALIVE_S, shutdown_timeout=OPS_SHUTDOWN_S
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, ops_port).start()
+    except OSError as error:
+        await runner.cleanup()
+        setting = f"{name.removeprefix('stream_').upper()}_OPS_PORT"
+        raise ConfigurationError(
+            f"ops port {ops_port} is taken", remedy=f"free it or set {setting}"
+        ) from error
+    log.info("started", extra={"ops_port": ops_port, "pid": os.getpid()})
+    try:
+        yield process
+    finally:
+        process.stopping.set()
+        await runner.cleanup()
+        log.info("stopped")
+
+
+def _ops_app(process: Process) -> web.Application:
+    def answer(*, good: bool) -> web.Response:
+        document = {
+            "service": process.name,
+            "ok": good,
+            "now": rfc3339(wall_us()),
+            "parts": process.health.document(),
+        }
+        return web.json_response(document, status=200 if good else 503)
+
+    async def livez(_: web.Request) -> web.Response:
+        return answer(good=process.health.live())
+
+    async def readyz(_: web.Request) -> web.Response:
+        return answer(good=process.health.ready() and not process.stopping.is_set())
+
+    async def exposition(_: web.Request) -> web.Response:
+        body, content_type = metrics.render()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposition)])
+    return app
+
+
+async def until_stopped(process: Process, *works: Coroutine[Any, Any, None]) -> None:
+    """Run the works together until one fails, all end, or the process is told to stop; then cancel what is left.
+
+    A work that must drain does so in its own `finally`.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+
+        async def stop() -> None:
+            await process.stopping.wait()
+            for task in tasks:
+                task.cancel()
+
+        stopper = group.create_task(stop())
+        await asyncio.wait(tasks)
+        stopper.cancel()
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a service to its end and exit with the code that says how it ended."""
+    try:
+        asyncio.run(main)
+    except BaseException as error:
+        code = exit_code(error)
+        if code == EXIT_SOFTWARE:
+            log.critical("crashed", exc_info=error)
+        sys.exit(code)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code for an error that reached the top, printing what an operator can act on."""
+    if isinstance(error, BaseExceptionGroup):
+        return max(exit_code(inner) for inner in error.exceptions)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else EXIT_SOFTWARE
+    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+        return 0
+    if isinstance(error, ConfigurationError):
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    if isinstance(error, (MarketDataError, aiohttp.ClientError)):
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+    return EXIT_SOFTWARE

@@ -1,0 +1,87 @@
+"""Every Prometheus metric of the service in one table; names and labels are a published contract (DESIGN §10)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+LATENCY_MS_BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
+
+PROVIDER_ERRORS = Counter(
+    "provider_errors",
+    "Failed vendor requests and frames.",
+    ["provider", "endpoint", "code"],
+    registry=REGISTRY,
+)
+PROVIDER_LATENCY_MS = Histogram(
+    "provider_latency_ms", "Vendor request duration.", ["provider", "endpoint"],
+    buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
+)  # fmt: skip
+GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
+DLQ_DEPTH = Gauge("dlq_depth", "Dead letters written and not yet dealt with.", ["kind"], registry=REGISTRY)
+WRITE_BATCH_MS = Histogram(
+    "write_batch_ms", "One sink transaction, begin to commit.", buckets=LATENCY_MS_BUCKETS, registry=REGISTRY
+)
+INGESTION_LAG_SECONDS = Gauge(
+    "ingestion_lag_seconds",
+    "Commit time minus known_from of the newest row written.",
+    ["interval"],
+    registry=REGISTRY,
+)
+WS_CLIENTS = Gauge("ws_clients_gauge", "Connected WebSocket clients.", registry=REGISTRY)
+WS_PUBLISH_LATENCY_MS = Histogram(
+    "ws_publish_latency_ms", "Append time of the canonical record to the frame's hand-over to the socket.",
+    buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
+)  # fmt: skip
+WS_DROPPED_MESSAGES = Counter(
+    "ws_dropped_messages",
+    "Messages a client did not get: conflated away or lost with its connection.",
+    registry=REGISTRY,
+)
+
+BUILD_INFO = Gauge(
+    "mds_build_info", "Version of the running code; always 1.", ["service", "version"], registry=REGISTRY
+)
+RAW_BLOCKS = Counter(
+    "mds_raw_blocks_total", "Raw blocks delivered to Kafka.", ["provider", "topic"], registry=REGISTRY
+)
+RAW_EVENTS = Counter(
+    "mds_raw_events_total", "Events in delivered raw blocks.", ["provider", "topic"], registry=REGISTRY
+)
+BLOCKS_PROCESSED = Counter(
+    "mds_blocks_processed_total", "Raw blocks processed.", ["topic"], registry=REGISTRY
+)
+EVENTS_PROCESSED = Counter(
+    "mds_events_processed_total", "Events in processed blocks.", ["topic"], registry=REGISTRY
+)
+EVENTS_REPEATED = Counter(
+    "mds_events_repeated_total", "Events that changed nothing and were dropped.", ["topic"], registry=REGISTRY
+)
+TRANSACTION_MS = Histogram(
+    "mds_transaction_ms", "One processor transaction.", buckets=LATENCY_MS_BUCKETS, registry=REGISTRY
+)
+DEAD_LETTERS = Counter(
+    "mds_dead_letters_total", "Dead letters written.", ["stage", "reason"], registry=REGISTRY
+)
+ROWS_WRITTEN = Counter("mds_rows_written_total", "Rows committed.", ["table", "path"], registry=REGISTRY)
+ROWS_UNCHANGED = Counter(
+    "mds_rows_unchanged_total", "Rows the guard found already stored.", ["table"], registry=REGISTRY
+)
+SINK_FENCED = Counter(
+    "mds_sink_fenced_total",
+    "Transactions rolled back because a newer owner holds the partition.",
+    registry=REGISTRY,
+)
+WATERMARK_LAG_SECONDS = Gauge(
+    "mds_watermark_lag_seconds", "Now minus the watermark.", ["topic", "partition"], registry=REGISTRY
+)
+HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "status"], registry=REGISTRY)
+HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)
+WS_SENT_MESSAGES = Counter("mds_ws_sent_messages_total", "Messages handed to sockets.", registry=REGISTRY)
+WS_SLOW_CLOSES = Counter("mds_ws_slow_closes_total", "Clients closed with 4008.", registry=REGISTRY)
+
+
+def render() -> tuple[bytes, str]:
+    """Return the exposition and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

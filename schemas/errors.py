@@ -1,0 +1,100 @@
+"""Every error of the service, by what the caller must do about it.
+
+MarketDataError
+├── TransientError            retry with backoff; nothing is wrong with the data
+│   ├── ProviderThrottled     the vendor asked us to wait
+│   ├── ProviderUnavailable   outage, time-out, broken connection
+│   ├── BrokerUnavailable     Kafka cannot take or give records now
+│   └── StoreUnavailable      PostgreSQL cannot answer now
+├── PermanentError            retrying changes nothing: dead-letter it, or answer 4xx
+│   ├── MalformedPayload      bytes that do not parse as what they claim to be
+│   ├── ProviderRefused       key missing, wrong, or not entitled
+│   ├── NoData                the vendor says there is nothing; not a failure
+│   ├── InvalidRecord         parsed, but breaks a rule of the vocabulary
+│   └── UnknownSymbol         the vendor does not know this symbol
+├── Fenced                    somebody newer owns this partition: stop, do not retry
+└── ConfigurationError        an operator must change something before start
+"""
+
+from __future__ import annotations
+
+
+class MarketDataError(Exception):
+    """Base of every error this service raises on purpose."""
+
+
+class TransientError(MarketDataError):
+    """Retry with backoff."""
+
+
+class PermanentError(MarketDataError):
+    """Do not retry; `reason` is a stable word for dead letters and metrics."""
+
+    reason = "permanent"
+
+
+class ProviderThrottled(TransientError):
+    """The vendor refused for now; wait `retry_after_s` seconds (None: it did not say)."""
+
+    def __init__(self, provider: str, retry_after_s: float | None = None) -> None:
+        wait = (
+            "it did not say for how long" if retry_after_s is None else f"retry after {retry_after_s:.1f} s"
+        )
+        super().__init__(f"{provider} throttled us, {wait}")
+        self.provider = provider
+        self.retry_after_s = retry_after_s
+
+
+class ProviderUnavailable(TransientError):
+    """The vendor did not answer usefully: outage, time-out or a broken connection."""
+
+
+class BrokerUnavailable(TransientError):
+    """Kafka cannot take or give records now."""
+
+
+class StoreUnavailable(TransientError):
+    """PostgreSQL cannot answer now."""
+
+
+class MalformedPayload(PermanentError):
+    """Bytes that do not parse as what they claim to be."""
+
+    reason = "malformed"
+
+
+class ProviderRefused(PermanentError):
+    """Our key is missing, wrong or not entitled; an operator must act."""
+
+    reason = "refused"
+
+
+class NoData(PermanentError):
+    """The vendor answered that there is nothing in the range asked for."""
+
+    reason = "no_data"
+
+
+class UnknownSymbol(PermanentError):
+    """The vendor does not know the symbol."""
+
+    reason = "unknown_symbol"
+
+
+class InvalidRecord(PermanentError):
+    """A parsed record that breaks a rule of the vocabulary (not finite, negative size, empty symbol)."""
+
+    reason = "invalid"
+
+
+class Fenced(MarketDataError):
+    """A newer owner holds this partition; whatever was being written was rolled back."""
+
+
+class ConfigurationError(MarketDataError):
+    """Something an operator must change; the message ends with the remedy."""
+
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem = problem
+        self.remedy = remedy

@@ -1,0 +1,29 @@
+"""Bar intervals: their names and lengths."""
+
+from __future__ import annotations
+
+from schemas.errors import InvalidRecord
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
+
+INTRADAY_US = {
+    "1m": MINUTE_US,
+    "5m": 5 * MINUTE_US,
+    "15m": 15 * MINUTE_US,
+    "30m": 30 * MINUTE_US,
+    "1h": HOUR_US,
+}
+# Calendar lengths vary; these are the slots bars of the interval are numbered by, never their true length.
+SLOT_US = {**INTRADAY_US, "1d": DAY_US, "1wk": 7 * DAY_US, "1mo": 28 * DAY_US}
+INTERVALS = tuple(SLOT_US)
+
+
+def slot_us(interval: str) -> int:
+    """Return the slot length of `interval` in microseconds; raise InvalidRecord for an unknown one."""
+    try:
+        return SLOT_US[interval]
+    except KeyError:
+        raise InvalidRecord(f"interval {interval!r} is unknown; use one of {' '.join(INTERVALS)}") from None

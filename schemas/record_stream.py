@@ -1,0 +1,58 @@
+"""A length-prefixed stream of Kafka records, so that a replay can pipe one service's output into another's input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import BinaryIO
+
+from schemas.errors import MalformedPayload
+
+_HEAD = Struct(">HiqqiI")  # topic bytes, partition, offset, append time, key bytes (-1: none), value bytes
+MAX_VALUE_BYTES = 4_194_304
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedRecord:
+    """One record with its place in the log; `append_time` in µs; `topic` without any prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    append_time: int
+    key: bytes | None
+    value: bytes
+
+
+def write_record(out: BinaryIO, record: StreamedRecord) -> None:
+    """Append one record to the stream."""
+    topic, key = record.topic.encode(), record.key
+    size = -1 if key is None else len(key)
+    out.write(
+        _HEAD.pack(len(topic), record.partition, record.offset, record.append_time, size, len(record.value))
+    )
+    out.write(topic + (key or b"") + record.value)
+
+
+def read_records(source: BinaryIO) -> Iterator[StreamedRecord]:
+    """Yield every record; raise MalformedPayload where the stream ends inside one."""
+    while head := _exactly(source, _HEAD.size, may_end=True):
+        topic_bytes, partition, offset, append_time, key_bytes, value_bytes = _HEAD.unpack(head)
+        if value_bytes > MAX_VALUE_BYTES or key_bytes > MAX_VALUE_BYTES:
+            raise MalformedPayload(f"a record of {value_bytes} bytes; this is not a record stream")
+        yield StreamedRecord(
+            topic=_exactly(source, topic_bytes).decode(),
+            partition=partition,
+            offset=offset,
+            append_time=append_time,
+            key=None if key_bytes < 0 else _exactly(source, key_bytes),
+            value=_exactly(source, value_bytes),
+        )
+
+
+def _exactly(source: BinaryIO, size: int, *, may_end: bool = False) -> bytes:
+    data = source.read(size)
+    if len(data) != size and not (may_end and not data):
+        raise MalformedPayload("the record stream ends inside a record; run the replay again")
+    return data

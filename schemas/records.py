@@ -1,0 +1,205 @@
+"""The records everybody speaks of: frozen, keyword-only, and each says whose time it is.
+
+Clocks (all integer microseconds since the Unix epoch, UTC; never substituted for one another):
+`event_time` is the venue's or vendor's stamp (for bars the START), `received_time` when our poller saw
+the response, `known_from` the running maximum, per raw partition, of the broker's append time.
+Fields, types and units are those of the Avro files in `schemas/avro`; a contract test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Route = Literal["primary", "shadow", "backfill"]
+Session = Literal["pre", "regular", "post", "closed"]
+AdjustmentState = Literal["raw", "split", "all"]
+Confidence = Literal["proven", "inferred"]
+GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
+
+GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
+EVENT_FIELDS_NEVER_HELD = ("known_from", "raw_offset", "index")  # added by the processor, never by a producer
+
+Event = Mapping[str, Any]
+"""One parsed vendor event inside a raw block: the fields of QuoteEvent, TradeEvent or BarEvent in the Avro files.
+
+A mapping, not a class: the processor touches tens of thousands a second and changes none of them.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discontinuity:
+    """What a producer knows it could not see: [from_time, to_time) of one stream.
+
+    `from_time` is None where the producer does not know when coverage ended; the processor's own
+    last event then bounds it.
+    """
+
+    symbol: str
+    interval: str  # "" for quotes and trades
+    from_time: int | None
+    to_time: int
+    cause: str  # producer_down | disconnected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawBlock:
+    """What one vendor response, or at most 50 ms or 500 events of a stream, held for one partition."""
+
+    provider: str
+    endpoint: str
+    route: Route
+    received_time: int
+    job_id: str = ""
+    connection_id: str = ""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    discontinuities: Sequence[Discontinuity] = ()
+    events: Sequence[Event] = ()
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether the block only says that nothing was appended (DESIGN §4, watermark)."""
+        return not self.events and not self.discontinuities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Place of a canonical record in our log: (raw_offset, index) in its raw partition."""
+
+    raw_offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """One version of a quote; its key is (symbol, provider, event_time)."""
+
+    symbol: str
+    event_time: int
+    bid: float | None = None
+    ask: float | None = None
+    bid_size: float | None = None
+    ask_size: float | None = None
+    last: float | None = None
+    last_size: float | None = None
+    volume: float | None = None
+    previous_close: float | None = None
+    currency: str = ""
+    market_state: str = ""
+    delay_s: int = 0
+    simulated: bool = False
+    provider: str
+    route: Route = "primary"
+    received_time: int
+    known_from: int
+    raw_offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One trade: an occurrence. Two equal ones at one time are two trades."""
+
+    symbol: str
+    event_time: int
+    price: float
+    size: float
+    trade_id: str | None = None
+    conditions: str = ""
+    venue: str = ""
+    simulated: bool = False
+    provider: str
+    route: Route = "primary"
+    received_time: int
+    known_from: int
+    raw_offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One version of a bar; its key is (symbol, provider, interval, event_time)."""
+
+    symbol: str
+    interval: str
+    event_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None = None
+    trade_count: int | None = None
+    final: bool
+    session: Session = "regular"
+    adjustment_state: AdjustmentState = "raw"
+    currency: str = ""
+    simulated: bool = False
+    provider: str
+    route: Route = "primary"
+    received_time: int
+    known_from: int
+    raw_offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A hole [from_time, to_time) in a stream, why, since when known, and what became of it.
+
+    States go forward only: open → filling → filled | empty | unrecoverable. New evidence reopens a gap
+    under the next `generation`.
+    """
+
+    gap_id: str
+    stream: str  # channel:provider:symbol
+    symbol: str
+    provider: str
+    interval: str  # "" for quotes and trades
+    from_time: int
+    to_time: int
+    cause: str  # missing_bars | producer_down | disconnected | log_truncated | sequence
+    confidence: Confidence = "inferred"
+    state: GapState = "open"
+    generation: int = 0
+    expected: int = 0  # bars missing by the calendar; 0 where that cannot be counted
+    detector: str  # processor | sink | producer | sweep
+    known_from: int
+    raw_offset: int = -1
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A raw block is processed; committed in the same Kafka transaction as its outputs.
+
+    `canonical_end_offset` is the end of the canonical partition after the previous block's transaction, so a
+    reader whose position has reached it holds every version known strictly before `known_from`.
+    """
+
+    raw_topic: str
+    partition: int
+    raw_offset: int
+    known_from: int
+    canonical_topic: str
+    canonical_end_offset: int
+    processing_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record, or one event of it, that could not be used: why, where, and its bytes."""
+
+    stage: str  # producer | processor | sink
+    reason: str
+    message: str
+    topic: str
+    partition: int = -1
+    offset: int = -1
+    index: int = -1
+    known_from: int
+    provider: str = ""
+    symbol: str = ""
+    key: bytes | None = None
+    payload: bytes

@@ -1,0 +1,124 @@
+"""The topic catalogue: names, schemas, partitions, retention and dead-letter twins, read once from topics.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Literal
+
+import yaml
+
+Kind = Literal["raw", "canonical", "ledger", "progress", "dead"]
+DAY_MS = 86_400_000
+
+RAW_QUOTES = "raw.quotes.v1"
+RAW_TRADES = "raw.trades.v1"
+RAW_BARS = "raw.bars.v1"
+QUOTES = "quotes.v1"
+TRADES = "trades.v1"
+BARS = "bars.v1"
+GAPS = "gaps.v1"
+PROGRESS = "progress.v1"
+RAW_TOPICS = (RAW_QUOTES, RAW_TRADES, RAW_BARS)
+CANONICAL_TOPICS = (QUOTES, TRADES, BARS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One declared topic; `retention_ms` is None where the topic is compacted instead."""
+
+    name: str
+    kind: Kind
+    key: str
+    schema: str
+    schema_id: int
+    partitions: int
+    retention_ms: int | None
+    max_message_bytes: int
+    canonical: str | None = None
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Broker settings of the topic."""
+        config = {
+            "max.message.bytes": str(self.max_message_bytes),
+            # Append time is knowledge time (DESIGN §4), so the broker stamps, never the client.
+            "message.timestamp.type": "LogAppendTime",
+        }
+        if self.retention_ms is None:
+            config["cleanup.policy"] = "compact"
+        else:
+            config["retention.ms"] = str(self.retention_ms)
+        return config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Every topic by name, and the pinned schema ids of the packaged registry."""
+
+    topics: Mapping[str, Topic]
+    schema_ids: Mapping[int, str]
+    partitions: int
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """Return the catalogue declared in topics.yaml."""
+    document = yaml.safe_load(resources.files("schemas").joinpath("topics.yaml").read_text("utf-8"))
+    ids = {int(number): name for number, name in document["schemas"].items()}
+    by_schema = {name: number for number, name in ids.items()}
+    defaults, topics = document["defaults"], {}
+    for name, entry in document["topics"].items():
+        compacted = entry.get("cleanup") == "compact"
+        topics[name] = Topic(
+            name=name,
+            kind=entry["kind"],
+            key=entry["key"],
+            schema=entry["schema"],
+            schema_id=by_schema[entry["schema"]],
+            partitions=document["partitions"],
+            retention_ms=None if compacted else entry["retention_days"] * DAY_MS,
+            max_message_bytes=defaults["max_message_bytes"],
+            canonical=entry.get("canonical"),
+        )
+        topics[dead(name)] = Topic(
+            name=dead(name),
+            kind="dead",
+            key=entry["key"],
+            schema="dead_letter.v1",
+            schema_id=by_schema["dead_letter.v1"],
+            partitions=document["partitions"],
+            retention_ms=defaults["dead_retention_days"] * DAY_MS,
+            max_message_bytes=defaults["dead_max_message_bytes"],
+        )
+    return Catalogue(topics=topics, schema_ids=ids, partitions=document["partitions"])
+
+
+def dead(topic: str) -> str:
+    """Return the dead-letter twin of a topic."""
+    return f"{topic}.dead"
+
+
+def canonical_of(raw_topic: str) -> str:
+    """Return the canonical topic a raw topic is processed into."""
+    canonical = catalogue().topics[raw_topic].canonical
+    if canonical is None:
+        raise KeyError(f"{raw_topic} is not a raw topic")
+    return canonical
+
+
+def raw_of(canonical_topic: str) -> str:
+    """Return the raw topic a canonical topic is processed from."""
+    return next(topic.name for topic in catalogue().topics.values() if topic.canonical == canonical_topic)
+
+
+def partition_count() -> int:
+    """Return the number of partitions every partitioned topic has."""
+    return catalogue().partitions
+
+
+def progress_key(raw_topic: str, partition: int) -> bytes:
+    """Return the record key of a raw partition's progress: compaction keeps the newest of each."""
+    return f"{raw_topic}:{partition}".encode()

@@ -1,0 +1,103 @@
+"""Shared resources of the suite: the real broker and database, once a session; names and databases, once a test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from infra.embedded.kafka import EmbeddedKafka
+from infra.embedded.postgres import EmbeddedPostgres
+
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.migrations import migrate
+
+ROOT = Path(__file__).parent.parent
+READY_WITHIN_S = 180.0
+TEMPLATE = "mds_template"
+
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def market_data() -> Path:
+    """The real market data beside the checkout; CI has it, a user's clone need not."""
+    for candidate in (ROOT.parent / "shared" / "data", ROOT / "shared" / "data"):
+        if candidate.is_dir():
+            return candidate
+    if os.environ.get("MDS_TEST_REQUIRE_DATA"):
+        pytest.fail("../shared/data is required here (MDS_TEST_REQUIRE_DATA) and absent")
+    pytest.skip("no ../shared/data beside this checkout")
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real broker of this session, or of the one MDS_TEST_KAFKA names."""
+    if given := os.environ.get("MDS_TEST_KAFKA"):
+        yield given
+        return
+    home = tmp_path_factory.mktemp("broker")
+    with EmbeddedKafka(home, port=free_port(), controller_port=free_port()) as broker:
+        broker.wait_ready(READY_WITHIN_S)
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture
+def topic_prefix(kafka_bootstrap: str) -> str:
+    """A prefix of this test alone under which every declared topic exists."""
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    ensure_topics(kafka_bootstrap, prefix=prefix)
+    return prefix
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """DSN with the right to create databases, on a real server of this session holding a migrated template."""
+    if given := os.environ.get("MDS_TEST_POSTGRES"):
+        asyncio.run(_make_template(given))
+        yield given
+        return
+    home = tmp_path_factory.mktemp("database")
+    with EmbeddedPostgres(home, port=free_port(), durable=False) as server:
+        server.wait_ready(READY_WITHIN_S)
+        asyncio.run(_make_template(server.dsn))
+        yield server.dsn
+
+
+@pytest.fixture
+def database(postgres_admin: str) -> Iterator[str]:
+    """DSN of a fresh, migrated database of this test alone, cloned from the template."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_execute(postgres_admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
+    yield with_database(postgres_admin, name)
+    asyncio.run(_execute(postgres_admin, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def with_database(dsn: str, name: str) -> str:
+    """Return the DSN with another database name."""
+    return f"{dsn.rpartition('/')[0]}/{name}"
+
+
+async def _make_template(dsn: str) -> None:
+    name = f"{TEMPLATE}_{os.getpid()}"
+    await _execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await _execute(dsn, f"CREATE DATABASE {name}")
+    await migrate(with_database(dsn, name))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

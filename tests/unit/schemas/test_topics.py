@@ -1,0 +1,41 @@
+"""The catalogue in topics.yaml."""
+
+from __future__ import annotations
+
+from schemas.topics import CANONICAL_TOPICS, DAY_MS, RAW_TOPICS, canonical_of, catalogue, dead, raw_of
+
+WEEK_MS = 7 * DAY_MS
+
+
+def test_every_topic_has_a_dead_letter_twin_and_none_has_two() -> None:
+    """Whatever is consumed can be refused somewhere."""
+    topics = catalogue().topics
+
+    assert {dead(name) for name in topics if topics[name].kind != "dead"} == {
+        name for name in topics if topics[name].kind == "dead"
+    }
+
+
+def test_raw_and_canonical_topics_pair_up() -> None:
+    """One canonical topic per raw topic, with the same partitions."""
+    topics = catalogue().topics
+
+    assert tuple(canonical_of(raw) for raw in RAW_TOPICS) == CANONICAL_TOPICS
+    for raw in RAW_TOPICS:
+        assert raw_of(canonical_of(raw)) == raw
+        assert topics[raw].partitions == topics[canonical_of(raw)].partitions
+
+
+def test_raw_records_are_kept_at_least_a_week_and_stamped_by_the_broker() -> None:
+    """A rebuild needs them, and append time is knowledge time."""
+    for raw in RAW_TOPICS:
+        topic = catalogue().topics[raw]
+        assert topic.retention_ms is not None
+        assert topic.retention_ms >= WEEK_MS
+        assert topic.config["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_ledgers_are_compacted() -> None:
+    """The newest state of a gap and the newest progress of a partition are never deleted by age."""
+    for name in ("gaps.v1", "progress.v1"):
+        assert catalogue().topics[name].config["cleanup.policy"] == "compact"
