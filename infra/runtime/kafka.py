@@ -20,6 +20,7 @@ from schemas.errors import BrokerUnavailable, ConfigurationError
 log = logging.getLogger(__name__)
 
 DELIVERY_TIMEOUT_MS = 120_000
+UNKNOWN_TOPIC_AFTER_MS = 5_000  # a topic the broker does not know by then does not exist
 QUEUE_MAX_MESSAGES = 100_000
 QUEUE_MAX_KBYTES = 131_072
 MAX_MESSAGE_BYTES = 4_194_304
@@ -50,6 +51,7 @@ def producer_config(bootstrap: str, client_id: str, *, linger_ms: float = 5) -> 
         "partitioner": "murmur2_random",
         "compression.type": "lz4",
         "linger.ms": linger_ms,
+        "topic.metadata.propagation.max.ms": UNKNOWN_TOPIC_AFTER_MS,
         "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
         "message.max.bytes": MAX_MESSAGE_BYTES,
         "queue.buffering.max.messages": QUEUE_MAX_MESSAGES,
@@ -72,6 +74,8 @@ def consumer_config(bootstrap: str, client_id: str, *, group: str | None = None)
         "enable.partition.eof": True,
         "partition.assignment.strategy": "range",
         "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
+        "fetch.wait.max.ms": 100,  # how long an end of partition takes to be reported
+        "fetch.queue.backoff.ms": 20,  # the default of a second stalls a reader whose queue was full
     }
 
 
@@ -173,7 +177,9 @@ def read_range(consumer: Consumer, topic: str, partition: int, start: int) -> It
     """
     consumer.assign([TopicPartition(topic, partition, start)])
     while True:
-        batch = consumer.consume(TAIL_BATCH, READ_TIMEOUT_S)
+        # consume() waits for a full batch or the whole time-out: wait for one record, then take what is queued.
+        batch = consumer.consume(1, READ_TIMEOUT_S)
+        batch += consumer.consume(TAIL_BATCH, 0)
         if not batch:
             raise BrokerUnavailable(
                 f"{topic}/{partition} gave nothing for {READ_TIMEOUT_S:.0f} s; is the broker up?"

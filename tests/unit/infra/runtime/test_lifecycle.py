@@ -1,0 +1,109 @@
+"""Health by progress, logs as JSON, exit codes that say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from infra.runtime import lifecycle
+from infra.runtime.lifecycle import Health, JsonFormatter, Process, exit_code, until_stopped
+from schemas.errors import BrokerUnavailable, ConfigurationError
+
+
+def test_readiness_waits_for_every_declared_part() -> None:
+    """A part that has not reported yet is not ready."""
+    health = Health()
+    health.expect("kafka")
+    health.report("database", ready=True)
+
+    assert health.live()
+    assert not health.ready()
+
+    health.report("kafka", ready=True, offset=3)
+
+    assert health.ready()
+    assert health.document()["kafka"]["offset"] == 3
+
+
+def test_a_part_that_promised_progress_and_stands_still_is_not_alive() -> None:
+    """Liveness is progress, not a running loop."""
+    health = Health()
+    health.expect("stream", stall_after_s=15.0)
+    health.report("stream", ready=True)
+    health.parts["stream"].moved_at_s -= 16
+
+    assert not health.live()
+    assert not health.ready()
+
+    health.moved("stream")
+
+    assert health.live()
+
+
+def test_a_log_line_is_one_json_object_with_its_fields() -> None:
+    """What JSON cannot hold is shown as text rather than raised."""
+    record = logging.makeLogRecord(
+        {"msg": "gap_detected", "levelname": "WARNING", "symbol": "SPY", "odd": {1}}
+    )
+
+    line = json.loads(JsonFormatter("sinks").format(record))
+
+    assert (line["event"], line["level"], line["service"], line["symbol"]) == (
+        "gap_detected",
+        "warning",
+        "sinks",
+        "SPY",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x", remedy="y"), 2),
+        (BrokerUnavailable("x"), 70),
+        (ValueError("x"), 70),
+        (asyncio.CancelledError(), 0),
+        (KeyboardInterrupt(), 0),
+        (SystemExit(3), 3),
+        (ExceptionGroup("g", [ConfigurationError("x", remedy="y")]), 2),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int) -> None:
+    """0 asked to stop, 2 an operator must change something, 70 anything else."""
+    assert exit_code(error) == code
+
+
+async def test_works_end_when_the_process_is_told_to_stop() -> None:
+    """Cancellation reaches every work, and its finally runs."""
+    process = Process(name="x", stopping=asyncio.Event(), health=Health())
+    drained = []
+
+    async def work(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            drained.append(name)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(until_stopped(process, work("a"), work("b")))
+        await asyncio.sleep(0)
+        process.stopping.set()
+
+    assert sorted(drained) == ["a", "b"]
+
+
+async def test_one_failing_work_ends_the_others() -> None:
+    """A service never limps on with half of itself."""
+    process = Process(name="x", stopping=asyncio.Event(), health=Health())
+
+    async def fail() -> None:
+        raise BrokerUnavailable("gone")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.timeout(5):
+            await until_stopped(process, fail(), asyncio.sleep(60))
+
+    assert lifecycle.exit_code(caught.value) == 70
