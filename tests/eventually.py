@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any
 
-T = TypeVar("T")
 POLL_S = 0.05
 
 
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]],
+    predicate: Callable[[], Any],
     *,
     within_s: float,
     what: str | None = None,
     every_s: float = POLL_S,
-) -> T:
+) -> Any:
     """Return the first truthy answer of `predicate`; fail with its last answer or error after `within_s`."""
     deadline = time.monotonic() + within_s
     last: object = None

@@ -45,11 +45,12 @@ def raw_blocks(bootstrap: str, prefix: str, topic: str, partition: int) -> Itera
 
 
 def canonical(bootstrap: str, prefix: str, topic: str, partition: int) -> list[dict[str, Any]]:
-    """Return the committed records of a canonical partition in log order."""
+    """Return the committed records of a canonical partition in log order, each with its `offset`."""
     consumer = Consumer(consumer_config(bootstrap, "oracle"))
     try:
         low, _ = offsets(consumer, prefix + topic, partition)
-        return [decode_value(topic, m.value()) for m in read_range(consumer, prefix + topic, partition, low)]
+        messages = read_range(consumer, prefix + topic, partition, low)
+        return [decode_value(topic, message.value()) | {"offset": message.offset()} for message in messages]
     finally:
         consumer.close()
 

@@ -56,16 +56,21 @@ class System:
         return f"http://127.0.0.1:{self.env['MDS_SIMULATOR_PORT']}"
 
     def start(self, name: str) -> None:
-        """Start one process; its output goes to a log file of its own."""
-        module = "infra.simulator" if name == "simulator" else name
+        """Start one process; its output goes to a log file of its own. `sinks#2` is a second replica of sinks."""
+        service = name.partition("#")[0]
+        module = "infra.simulator" if service == "simulator" else service
+        env = self.env
+        if service != name:
+            self.ports.setdefault(name, free_port())
+            env = env | {f"{OPS_PREFIX[service]}_OPS_PORT": str(self.ports[name])}
         self.starts += 1
         with (self.logs / f"{self.starts:02d}-{name}.log").open("wb") as out:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module], cwd=ROOT, env=self.env, stdout=out, stderr=subprocess.STDOUT
+                [sys.executable, "-m", module], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
             )
 
     def kill(self, name: str) -> None:
-        """kill -9 one process and reap it."""
+        """Kill -9 one process and reap it."""
         self.processes[name].kill()
         self.processes[name].wait()
 
@@ -112,7 +117,7 @@ class System:
                 lambda n=name: self._is_ready(n),
                 within_s=READY_WITHIN_S,
                 what=f"{name} ready: {self.tail(name)}",
-            )  # type: ignore[misc]
+            )
 
     async def _is_ready(self, name: str) -> bool:
         path = "/simulator/health" if name == "simulator" else "/readyz"

@@ -1,0 +1,100 @@
+"""One run of the whole pipeline over real files, shared by every test that only reads what it left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.migrations import migrate
+from tests.conftest import _execute, with_database
+from tests.e2e.market_files import minute_bars
+from tests.e2e.system import System, subset, system
+from tests.e2e.watcher import Watcher, watching
+from tests.eventually import eventually
+
+DAYS = [("SPY", "20131007"), ("GOOG", "20151224"), ("GOOG", "20151228"), ("TWX", "20140606")]
+SYMBOLS = ["SPY", "GOOG", "TWX"]
+SPY_TRADES = 250_601
+INGESTED_WITHIN_S = 240.0
+PREFIX = "real."
+DATABASE = "real_data"
+
+
+@dataclass
+class Loaded:
+    """A system that has taken in all of its data, and the client that watched."""
+
+    system: System
+    watcher: Watcher
+    data: Path
+    bootstrap: str
+    prefix: str
+    dsn: str
+
+
+@pytest.fixture(scope="session")
+def loaded(
+    market_data: Path, kafka_bootstrap: str, postgres_admin: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Loaded]:
+    """Run SPY, GOOG and TWX bars and SPY's trades of one day at full speed, with a client watching from the start."""
+    folder = tmp_path_factory.mktemp("real")
+    ensure_topics(kafka_bootstrap, prefix=PREFIX)
+    dsn = asyncio.run(_database(postgres_admin))
+    data = subset(
+        market_data,
+        folder,
+        *(f"equity_minute/{symbol.lower()}/{day}_trade.zip" for symbol, day in DAYS),
+        "equity_tick/spy/20131007_trade.zip",
+    )
+    settings = {"MDS_SIMULATOR_DATA": str(data), "MDS_SIMULATOR_SPEED": "max"}
+    with system(
+        bootstrap=kafka_bootstrap, dsn=dsn, prefix=PREFIX, folder=folder, symbols=SYMBOLS, settings=settings
+    ) as running:
+        asyncio.run(_start(running))
+        streams = [f"bars.1m:best:{symbol}" for symbol in SYMBOLS] + ["trades:best:SPY"]
+        with watching(running.socket_url, streams) as watcher:
+            running.start("producers")
+            asyncio.run(_taken_in(watcher, dsn, market_data))
+            yield Loaded(running, watcher, market_data, kafka_bootstrap, PREFIX, dsn)
+
+
+async def _database(admin: str) -> str:
+    await _execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    await _execute(admin, f"CREATE DATABASE {DATABASE}")
+    dsn = with_database(admin, DATABASE)
+    await migrate(dsn)
+    return dsn
+
+
+async def _start(running: System) -> None:
+    running.start("simulator")
+    await running.ready("simulator")
+    for name in ("gateway", "sinks", "stream_processors"):
+        running.start(name)
+    await running.ready("gateway", "sinks", "stream_processors")
+
+
+async def _taken_in(watcher: Watcher, dsn: str, data: Path) -> None:
+    wanted = sum(len(minute_bars(data, symbol, day)) for symbol, day in DAYS)
+
+    async def stored() -> bool:
+        connection = await asyncpg.connect(dsn)
+        try:
+            trades = await connection.fetchval("SELECT count(*) FROM trades")
+            bars = await connection.fetchval("SELECT count(*) FROM bars_current")
+        finally:
+            await connection.close()
+        assert (trades, bars) == (SPY_TRADES, wanted), f"{trades} trades, {bars} of {wanted} bars stored"
+        return True
+
+    await eventually(stored, within_s=INGESTED_WITHIN_S, every_s=1.0)
+    trades = watcher.transcripts["trades:best:SPY"].records
+    await eventually(
+        lambda: len(trades) >= SPY_TRADES, within_s=INGESTED_WITHIN_S, what="all trades streamed"
+    )
