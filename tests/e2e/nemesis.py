@@ -9,6 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -139,7 +140,7 @@ class World:
             assert answer.status == 200, await answer.text()
         for raw_topic in (RAW_TRADES, RAW_BARS, RAW_QUOTES):
             await eventually(
-                lambda t=raw_topic: self._agrees(t), within_s=CONVERGE_WITHIN_S, every_s=2.0, what=raw_topic
+                partial(self._agrees, raw_topic), within_s=CONVERGE_WITHIN_S, every_s=2.0, what=raw_topic
             )
 
     async def _agrees(self, raw_topic: str) -> bool:
@@ -176,6 +177,14 @@ class World:
         for path, query, rows in self.answers:
             status, answer = await self.system.get(path, **query)
             assert (status, answer["data"]) == (200, rows), (query, self.history)
+
+    def memory_mb(self) -> dict[str, float]:
+        """Return the resident memory of every live process, MB."""
+        sizes: dict[str, float] = {}
+        for name, process in self.system.processes.items():
+            with suppress(psutil.NoSuchProcess):
+                sizes[name] = round(psutil.Process(process.pid).memory_info().rss / 1e6)
+        return sizes
 
     async def gap_causes(self) -> set[str]:
         """Return the causes in the gap ledger."""

@@ -17,6 +17,7 @@ from confluent_kafka import Consumer
 
 from infra.runtime.kafka import consumer_config, offsets, read_range
 from schemas.codec import decode_block, decode_value
+from schemas.records import RawBlock
 from schemas.topics import BARS, QUOTES, RAW_BARS, RAW_QUOTES, RAW_TRADES, TRADES, partition_count
 
 CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
@@ -33,13 +34,15 @@ class Expected:
     ticks: int
 
 
-def raw_blocks(bootstrap: str, prefix: str, topic: str, partition: int) -> Iterable[tuple[int, int, Any]]:
+def raw_blocks(
+    bootstrap: str, prefix: str, topic: str, partition: int
+) -> Iterable[tuple[int, int, RawBlock]]:
     """Yield (offset, append time µs, block) of a raw partition from its start."""
     consumer = Consumer(consumer_config(bootstrap, "oracle"))
     try:
         low, _ = offsets(consumer, prefix + topic, partition)
         for message in read_range(consumer, prefix + topic, partition, low):
-            yield message.offset(), message.timestamp()[1] * 1000, decode_block(topic, message.value())
+            yield message.offset() or 0, message.timestamp()[1] * 1000, decode_block(topic, message.value())
     finally:
         consumer.close()
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -113,11 +114,7 @@ class System:
     async def ready(self, *names: str) -> None:
         """Wait until the named services answer /readyz."""
         for name in names:
-            await eventually(
-                lambda n=name: self._is_ready(n),
-                within_s=READY_WITHIN_S,
-                what=f"{name} ready: {self.tail(name)}",
-            )
+            await eventually(partial(self._is_ready, name), within_s=READY_WITHIN_S, what=f"{name} ready")
 
     async def _is_ready(self, name: str) -> bool:
         path = "/simulator/health" if name == "simulator" else "/readyz"

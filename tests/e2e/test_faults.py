@@ -21,7 +21,7 @@ from tests.e2e.system import system
 from tests.e2e.watcher import watching
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 
 SYMBOLS = [f"SIM{number:03d}" for number in range(1, 9)]
 STREAMS = ["trades:best:SIM001", "trades:best:SIM002", "bars.1m:best:SIM001"]
@@ -94,3 +94,26 @@ async def test_twenty_random_faults(tmp_path: Path) -> None:
     it = await run(tmp_path, seed, names)
 
     print("\n".join(it.history))
+
+
+@pytest.mark.skipif("MDS_SOAK_MINUTES" not in os.environ, reason="hours of load: make soak MINUTES=…")
+async def test_memory_stays_flat_under_long_load(tmp_path: Path) -> None:
+    """Load for the time asked, one fault every few minutes; no process grows by half after its first tenth."""
+    minutes, seed = float(os.environ["MDS_SOAK_MINUTES"]), int(os.environ.get("MDS_CHAOS_SEED", "1"))
+    async with world(tmp_path, seed) as it:
+        reviver = asyncio.create_task(it.revive_for_ever())
+        first: dict[str, float] = {}
+        try:
+            for tenth in range(10):
+                await asyncio.sleep(minutes * 6)
+                now = it.memory_mb()
+                print(f"{(tenth + 1) * 10} %: {now}")
+                first = first or now
+                await it.strike([it.random.choice(SCHEDULE)])
+            await it.converge()
+            await it.check_client()
+            await it.check_answers()
+        finally:
+            reviver.cancel()
+
+    assert {name: size for name, size in now.items() if size > 1.5 * first.get(name, size)} == {}

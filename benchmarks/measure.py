@@ -1,0 +1,79 @@
+"""What every benchmark shares: rows of results, the median of several runs, and servers of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from infra.embedded.kafka import EmbeddedKafka
+from infra.embedded.postgres import EmbeddedPostgres
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.migrations import migrate
+from tests.conftest import free_port
+
+RUNS = 5
+Row = dict[str, Any]
+
+
+def row(
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    yardstick: float | None = None,
+    goal: float | None = None,
+    floor: float | None = None,
+    lower_is_better: bool = False,
+) -> Row:
+    """Return one result; `goal` and `floor` are judged on the ratio to the yardstick, or on the value without one."""
+    judged = value if yardstick is None else value / yardstick
+    target = goal if goal is not None else floor
+    met = None if target is None else (judged <= target if lower_is_better else judged >= target)
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "yardstick": None if yardstick is None else round(yardstick, 3),
+        "ratio": None if yardstick is None else round(judged, 3),
+        "goal": goal,
+        "floor": floor,
+        "met": met,
+    }
+
+
+def middle(values: list[float]) -> float:
+    """Return the median: machines are noisy, and the best run is nobody's experience."""
+    return float(median(values))
+
+
+@dataclass
+class Servers:
+    """A broker and a database of this benchmark alone."""
+
+    bootstrap: str
+    broker_pid: int
+    dsn: str
+    folder: Path
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Run a fresh broker and database; both are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mds-bench-") as temporary:
+        folder = Path(temporary)
+        broker = EmbeddedKafka(folder / "k", port=free_port(), controller_port=free_port())
+        database = EmbeddedPostgres(folder / "p", port=free_port())
+        with broker, database:
+            asyncio.run(migrate(database.dsn))
+            yield Servers(broker.bootstrap_servers, broker.pid or 0, database.dsn, folder)
+
+
+def topics(bootstrap: str, prefix: str) -> None:
+    """Create every declared topic under `prefix`."""
+    ensure_topics(bootstrap, prefix=prefix)

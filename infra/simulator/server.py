@@ -1,0 +1,109 @@
+"""Puts the simulator together and serves it on the loopback address."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from infra.runtime.clock import monotonic_s
+from infra.simulator.clock import SimulatedClock, parse_speed
+from infra.simulator.control import add_control
+from infra.simulator.dataset import RealMarket
+from infra.simulator.exchange import SIMULATION, Simulation
+from infra.simulator.faults import FaultPlan
+from infra.simulator.finnhub import add_finnhub
+from infra.simulator.finnhub_socket import add_finnhub_socket
+from infra.simulator.market import Market
+from infra.simulator.scenario import Scenario, load_scenario
+from infra.simulator.synthetic import SimulatedMarket
+from infra.simulator.view import MarketView
+from infra.simulator.yahoo import add_yahoo
+from schemas.errors import ConfigurationError
+from schemas.intervals import SECOND_US
+
+HOST = "127.0.0.1"  # never anything else: what is served here looks like a vendor
+MAX_BODY_BYTES = 256 * 1024
+KEEPALIVE_S = 75.0
+SHUTDOWN_S = 1.0
+
+
+def build_simulation(
+    *,
+    data: Path | None,
+    start: str,
+    speed: str,
+    seed: int,
+    scenario: Path | None,
+    wall_time: int,
+    monotonic: Callable[[], float] = monotonic_s,
+) -> Simulation:
+    """Return the simulation that the settings describe; raise ConfigurationError naming the one that is wrong.
+
+    `wall_time` (µs) is where the synthetic market begins without a `start`.
+    """
+    factor = parse_speed(speed)
+    begin = parse_start(start)
+    faults = load_scenario(scenario) if scenario is not None else Scenario()
+    market: Market
+    if data is None:
+        market = SimulatedMarket(seed=seed, start_time=wall_time if begin is None else begin)
+    else:
+        market = RealMarket(data)
+    clock = SimulatedClock(
+        start=market.start_time if begin is None else begin, speed=factor, monotonic=monotonic
+    )
+    plan = FaultPlan(faults, seed=seed, begun=clock.start)
+    return Simulation(view=MarketView(market, clock), plan=plan, seed=seed)
+
+
+def parse_start(text: str) -> int | None:
+    """Return an RFC 3339 time in µs, None for an empty text; raise ConfigurationError for anything else."""
+    if not text:
+        return None
+    try:
+        start = datetime.fromisoformat(text)
+    except ValueError:
+        start = None
+    if start is None or start.tzinfo is None:
+        raise ConfigurationError(
+            f"MDS_SIMULATOR_START={text} is not a time with a zone",
+            remedy="write it like 2013-10-07T13:30:00Z",
+        )
+    return int(start.timestamp()) * SECOND_US + start.microsecond
+
+
+def build_app(simulation: Simulation) -> web.Application:
+    """Return the application with all vendors' routes and our own."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app[SIMULATION] = simulation
+    add_yahoo(app)
+    add_finnhub(app)
+    add_finnhub_socket(app)
+    add_control(app)
+    return app
+
+
+@asynccontextmanager
+async def serving(simulation: Simulation, port: int) -> AsyncIterator[str]:
+    """Serve while the context is open and yield the base URL; port 0 takes a free one.
+
+    Raises ConfigurationError when the port is taken.
+    """
+    runner = web.AppRunner(
+        build_app(simulation), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, HOST, port).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port} of the simulator is taken", remedy="stop what uses it or set MDS_SIMULATOR_PORT"
+            ) from error
+        yield f"http://{HOST}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,126 @@
+"""Every command in the documents works: each is run here, or by the script that is CI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.runtime.kafka_admin import ensure_topics
+from tests.conftest import free_port
+from tests.e2e.system import ROOT, System, system
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.slow
+
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+RUN_BY_CI = {"make run", "make test", "make check"}  # .ci/run, from an empty clone
+FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`((?:\.venv/bin/|make )[^`]*)`")
+SYMBOLS = ["SIM001", "SIM002"]
+BOUNDED_S = 60
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return (document, command) of every fenced shell line."""
+    found = []
+    for name in DOCUMENTS:
+        for block in FENCE.findall((ROOT / name).read_text("utf-8")):
+            found += [(name, line) for line in block.splitlines() if line and not line.startswith("#")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(
+    kafka_bootstrap: str, postgres_admin: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
+    """What `make run` runs: the synthetic market through all four services."""
+    from infra.runtime.migrations import migrate
+    from tests.conftest import _execute, with_database
+
+    folder, prefix = tmp_path_factory.mktemp("demo"), f"demo{free_port()}."
+    ensure_topics(kafka_bootstrap, prefix=prefix)
+    name = prefix.strip(".")
+    asyncio.run(_execute(postgres_admin, f"CREATE DATABASE {name}"))
+    dsn = with_database(postgres_admin, name)
+    asyncio.run(migrate(dsn))
+    with system(bootstrap=kafka_bootstrap, dsn=dsn, prefix=prefix, folder=folder, symbols=SYMBOLS) as running:
+        asyncio.run(_start(running))
+        yield running
+
+
+async def _start(running: System) -> None:
+    running.start("simulator")
+    await running.ready("simulator")
+    for name in ("gateway", "sinks", "stream_processors", "producers"):
+        running.start(name)
+    await running.ready("gateway", "sinks", "stream_processors", "producers")
+
+    async def has_price() -> bool:
+        return (await running.get("/stocks/SIM001/price"))[0] == 200
+
+    await eventually(has_price, within_s=60)
+
+
+def _localised(command: str, running: System) -> str:
+    """Return the command against this test's ports and topics instead of the defaults."""
+    here = command.replace("127.0.0.1:8001", f"127.0.0.1:{running.env['GATEWAY_PORT']}")
+    here = here.replace("127.0.0.1:19092", running.env["MDS_KAFKA"])
+    return re.sub(r"-t (\S+\.v\d)", rf"-t {running.env['MDS_TOPIC_PREFIX']}\1", here)
+
+
+@pytest.mark.parametrize(
+    ("document", "command"),
+    [pair for pair in commands() if pair[1] not in RUN_BY_CI],
+    ids=lambda value: value[:50],
+)
+def test_a_command_of_the_documents_works(document: str, command: str, demo: System) -> None:
+    """It exits with 0 and prints something; a stream is read for a moment and then left."""
+    program = shlex.split(command)[0]
+    if program == "kcat" and not any((Path(p) / "kcat").exists() for p in os.environ["PATH"].split(":")):
+        pytest.skip("kcat is not installed here; CI installs it")
+    endless = "websockets" in command
+    script = _localised(command, demo)
+    if endless:
+        script = f"timeout --preserve-status -s INT 5 {script} < <(sleep 5)"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        env=demo.env,
+        capture_output=True,
+        text=True,
+        timeout=BOUNDED_S,
+        check=False,
+    )
+
+    assert endless or done.returncode == 0, (document, done.stderr)
+    assert done.stdout.strip(), (document, command, done.stderr)
+    if command.startswith("curl"):
+        assert '"status":4' not in done.stdout
+        assert '"status":5' not in done.stdout
+
+
+def test_ci_runs_the_commands_that_start_everything() -> None:
+    """`make run` and `make test` are executed from an empty clone, by CI itself."""
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+
+    for command in RUN_BY_CI:
+        assert command in script
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_named_in_a_document_exists(document: str) -> None:
+    """`make -n` resolves it."""
+    for command in INLINE.findall((ROOT / document).read_text("utf-8")):
+        if command.startswith("make "):
+            target = command.split()[1]
+            done = subprocess.run(
+                ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, (document, command, done.stderr)
