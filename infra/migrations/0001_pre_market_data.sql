@@ -20,7 +20,6 @@ CREATE TABLE quotes (
     last double precision, last_size double precision, volume double precision, previous_close double precision,
     currency text COLLATE "C" NOT NULL, market_state text COLLATE "C" NOT NULL, delay_s integer NOT NULL,
     simulated boolean NOT NULL,
-    content bigint NOT NULL,  -- 64-bit hash of what the quote says: schemas/identity.py
     PRIMARY KEY (symbol, provider, event_time, known_from, raw_offset, idx)
 );
 
@@ -55,7 +54,6 @@ CREATE TABLE bars (
     final boolean NOT NULL,
     session text COLLATE "C" NOT NULL, adjustment_state text COLLATE "C" NOT NULL, currency text COLLATE "C" NOT NULL,
     simulated boolean NOT NULL,
-    content bigint NOT NULL,
     PRIMARY KEY (symbol, provider, interval, event_time, known_from, raw_offset, idx)
 );
 

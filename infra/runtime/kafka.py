@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from infra.runtime.clock import monotonic_s
 from schemas.errors import BrokerUnavailable, ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,11 @@ POLL_S = 0.1
 READ_TIMEOUT_S = 15.0
 TAIL_BATCH = 2_000
 STOP_FLUSH_S = 5.0
+LEADER_MOVING = (  # a topic just made, or a broker just back
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 
 
 def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:
@@ -96,10 +103,25 @@ class Publisher:
     producer error (idempotence lost) fails every later call: let the process end and restart.
     """
 
-    def __init__(self, bootstrap: str, client_id: str, *, linger_ms: float = 5) -> None:
-        """Connect lazily; `close` must be called."""
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        linger_ms: float = 5,
+        delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS,
+    ) -> None:
+        """Connect lazily; `close` must be called.
+
+        `delivery_timeout_ms` 0 never gives up on a record: a broker that is away only delays, and nothing is sent
+        twice or out of order because of it.
+        """
         self._producer = Producer(
-            {**producer_config(bootstrap, client_id, linger_ms=linger_ms), "error_cb": self._on_error}
+            {
+                **producer_config(bootstrap, client_id, linger_ms=linger_ms),
+                "delivery.timeout.ms": delivery_timeout_ms,
+                "error_cb": self._on_error,
+            }
         )
         self._fatal: KafkaError | None = None
         self._closed = threading.Event()
@@ -196,11 +218,18 @@ def read_range(consumer: Consumer, topic: str, partition: int, start: int) -> It
 
 def offsets(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """Return (log start, high watermark) of a partition; raise BrokerUnavailable where the broker does not say."""
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=READ_TIMEOUT_S)
-    except KafkaException as error:
-        raise BrokerUnavailable(f"{topic}/{partition}: {error}") from error
-    return low, high
+    deadline_s = monotonic_s() + READ_TIMEOUT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=READ_TIMEOUT_S
+            )
+        except KafkaException as error:
+            if error.args[0].code() in LEADER_MOVING and monotonic_s() < deadline_s:
+                time.sleep(POLL_S)
+                continue
+            raise BrokerUnavailable(f"{topic}/{partition}: {error}") from error
+        return low, high
 
 
 def check_partitions(consumer: Consumer, topic: str, expected: int) -> None:

@@ -18,6 +18,7 @@ PROVIDER_LATENCY_MS = Histogram(
     "provider_latency_ms", "Vendor request duration.", ["provider", "endpoint"],
     buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
 )  # fmt: skip
+CIRCUIT_STATE = Gauge("circuit_state", "0 closed, 1 half-open, 2 open.", ["provider"], registry=REGISTRY)
 GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
 DLQ_DEPTH = Gauge("dlq_depth", "Dead letters written and not yet dealt with.", ["kind"], registry=REGISTRY)
 WRITE_BATCH_MS = Histogram(
@@ -80,6 +81,23 @@ HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "
 HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)
 WS_SENT_MESSAGES = Counter("mds_ws_sent_messages_total", "Messages handed to sockets.", registry=REGISTRY)
 WS_SLOW_CLOSES = Counter("mds_ws_slow_closes_total", "Clients closed with 4008.", registry=REGISTRY)
+WS_CATCH_UPS = Counter(
+    "mds_ws_catch_ups_total",
+    "Times a client fell behind memory and was served from Kafka.",
+    registry=REGISTRY,
+)
+WS_RESUMES = Counter(
+    "mds_ws_resumes_total",
+    "Resumed streams by where they came from, or why they could not.",
+    ["result"],
+    registry=REGISTRY,
+)
+WS_UNREADABLE_RECORDS = Counter(
+    "mds_ws_unreadable_records_total",
+    "Canonical records no stream could carry; skipped.",
+    ["topic"],
+    registry=REGISTRY,
+)
 
 
 def render() -> tuple[bytes, str]:

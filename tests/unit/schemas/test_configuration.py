@@ -1,0 +1,85 @@
+"""The YAML of what to collect: read whole or refused with the place and what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.configuration import load_configuration, parse_configuration
+from schemas.errors import ConfigurationError
+
+ROOT = Path(__file__).parent.parent.parent.parent
+MINIMAL = "symbols: [SPY]\nstreams: {}\n"
+
+
+def test_the_packaged_file_is_valid() -> None:
+    """config/mds.yaml collects bars and quotes without a key, and trades with one."""
+    configuration = load_configuration(ROOT / "config" / "mds.yaml")
+
+    assert {"AAPL", "MSFT", "SPY"} <= set(configuration.symbols_of("bars"))
+    assert configuration.streams.bars is not None
+    assert (configuration.streams.bars.provider, configuration.streams.bars.interval) == ("yahoo", "1m")
+    assert "^GSPC" not in configuration.symbols_of("trades")
+
+
+def test_symbols_are_names_or_entries() -> None:
+    """A bare name takes part in all streams, an entry in those it names."""
+    configuration = parse_configuration(
+        "symbols: [SPY, {symbol: IBM, streams: [trades]}]\nstreams: {}", source="f"
+    )
+
+    assert configuration.symbols_of("bars") == ("SPY",)
+    assert configuration.symbols_of("trades") == ("SPY", "IBM")
+
+
+def test_closures_are_dates() -> None:
+    """YAML reads a bare date as one; it is kept as ISO text."""
+    configuration = parse_configuration(MINIMAL + "calendar_closures: {XNYS: [2025-01-09]}", source="f")
+
+    assert configuration.calendar_closures == {"XNYS": ("2025-01-09",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, evry_s: 1}}", "f: streams.bars.evry_s .* did you mean streams.bars.every_s", id="key-in-a-part"),
+        pytest.param("symbols: [SPY]\nstrems: {}", "f: strems .* did you mean streams", id="key-at-the-top"),
+        pytest.param("symbols: [{symbl: SPY}]\nstreams: {}", "symbols.0.symbl .* did you mean symbols.0.symbol", id="key-in-a-list"),
+        pytest.param("symbols: [SPY]\nstreams: {}\nproviders: {yahoo: {key: 1}}", "use one of enabled, base_url", id="key-like-none"),
+        pytest.param("symbols: [SPY, SPY]\nstreams: {}", "SPY is listed twice", id="twice"),
+        pytest.param("symbols: []\nstreams: {}", "f: symbols", id="nothing"),
+        pytest.param("symbols: ['S PY']\nstreams: {}", "without spaces", id="space"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yaho}}", "'yahoo' or 'finnhub'", id="provider"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, every_s: 0}}", "every_s", id="too-often"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, interval: 5m}}", "interval", id="interval"),
+        pytest.param(MINIMAL + "calendar_closures: {XNYS: [soon]}", "calendar_closures.XNYS.0", id="date"),
+        pytest.param("symbols: [", "f:1: .*; mend the YAML", id="not-yaml"),
+        pytest.param("just text", "holds no mapping", id="no-mapping"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_refused_with_its_place_and_a_remedy(text: str, words: str) -> None:
+    """The message says file and key, and ends with what to do."""
+    with pytest.raises(ConfigurationError, match=words):
+        parse_configuration(text, source="f")
+
+
+def test_a_file_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
+    """The remedy names the variable."""
+    with pytest.raises(ConfigurationError, match="MDS_CONFIG"):
+        load_configuration(tmp_path / "absent.yaml")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are not half read."""
+    (tmp_path / "mds.yaml").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        load_configuration(tmp_path / "mds.yaml")
+
+
+def test_a_configuration_is_a_value() -> None:
+    """Nobody changes it in place: a reload is another one."""
+    with pytest.raises(ValidationError):
+        parse_configuration(MINIMAL, source="f").symbols = ()  # type: ignore[misc]
