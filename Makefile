@@ -1,0 +1,89 @@
+# Market Data Service. `make` alone prints what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup run up down status check unit test bench chaos soak lock clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+MDS := $(VENV)/bin/mds
+UV := $(VENV)/uv/bin/uv
+INSTALLED := $(VENV)/.installed
+SEED ?= 1
+MINUTES ?= 60
+HOURS ?= 1
+CHAOS := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_twenty_random_faults
+COMPILE := pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links --python-version 3.11 $(if $(UPGRADE),--upgrade)
+
+##@ Use
+run: $(INSTALLED) ## everything in the foreground, Ctrl-C stops it (LIVE=1 polls the vendors, FOR=60 stops by itself)
+	@$(MDS) run $(if $(LIVE),--live) $(if $(FOR),--for $(FOR))
+
+up: $(INSTALLED) ## broker and database in the background (WHAT=all with the services)
+	@$(MDS) up $(WHAT)
+
+down: $(INSTALLED) ## stop what runs in the background
+	@$(MDS) down
+
+status: $(INSTALLED) ## what runs, and whether it moves
+	@$(MDS) status
+
+##@ Develop
+setup: $(INSTALLED) ## the environment in .venv, from the lock files (instant when nothing changed)
+
+check: $(INSTALLED) ## the inner loop, under a minute: ruff, mypy --strict, import rules, unit tests
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m pytest -q tests/unit tests/architecture
+
+test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
+	@$(PY) -m pytest tests
+
+bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMARKS.md
+	@$(PY) -m benchmarks
+
+chaos: $(INSTALLED) ## 20 random kills and freezes under load (SEED=1)
+	@MDS_CHAOS_SEED=$(SEED) $(CHAOS)
+
+soak: $(INSTALLED) ## the same with one seed after the other, until one fails or HOURS=1 have passed
+	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
+	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) || exit 1; seed=$$((seed + 1)); done
+
+lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=1 takes newer versions)
+	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock
+	@$(UV) $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
+	@$(PY) -m infra.embedded.jars
+
+clean: ## remove the environment and all caches; data in .mds stays
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this text
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+
+# uv is installed by pip, uv installs the rest; both refuse a file whose hash is not in the lock.
+$(INSTALLED): requirements.lock bootstrap.lock pyproject.toml
+	@python=""; \
+	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "error: no Python 3.11 or newer found; install one, or name it: make setup PYTHON=/path/to/python3" >&2; exit 2; \
+	fi; \
+	if ! $$python -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+		echo "error: $$python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; \
+	fi; \
+	[ -x $(PY) ] && $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "creating $(VENV) with $$($$python --version)"; $$python -m venv --clear $(VENV); }
+	@echo "installing uv"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--upgrade --target $(VENV)/uv -r bootstrap.lock
+	@echo "installing the locked packages"
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,193 @@
+"""The `mds` command: runs the system, or one part of it, and shows what it does.
+
+Exit codes: 0 done; 1 the answer is no (a check failed, nothing was seen); 2 an operator must change
+something, said in one sentence; 3 a part cannot be reached or failed to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from infra.cli import background, inspection
+from infra.cli.output import as_json, as_json_line, fail, say, table
+from infra.cli.run import run_system
+from infra.cli.system import System
+from infra.cli.tail import records
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.migrations import migrate
+from schemas.errors import ConfigurationError, MarketDataError
+
+EXIT_NO = 1
+EXIT_CONFIGURATION = 2
+EXIT_UNREACHABLE = 3
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 the answer is no (a check failed, nothing was seen); "
+    "2 something must be changed first; 3 a part cannot be reached or failed to start."
+)
+app = typer.Typer(
+    name="mds",
+    help=f"Market Data Service on this machine.\n\n{EXIT_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+simulator_app = typer.Typer(help="The vendor simulator.", no_args_is_help=True)
+topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
+app.add_typer(simulator_app, name="simulator")
+app.add_typer(topics_app, name="topics")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def run(
+    live: Annotated[bool, typer.Option("--live", help="Poll the vendors instead of the simulator.")] = False,
+    for_s: Annotated[
+        float | None,
+        typer.Option(
+            "--for", min=1.0, help="Stop after SECONDS; exit 1 unless a bar was seen.", metavar="SECONDS"
+        ),
+    ] = None,
+) -> None:
+    """Run everything in the foreground; Ctrl-C stops it in order."""
+    raise typer.Exit(run_system(System.from_env(), live=live, for_s=for_s))
+
+
+@app.command()
+def up(
+    what: Annotated[
+        Literal["servers", "kafka", "postgres", "all"],
+        typer.Argument(help="kafka, postgres, servers (both), or all with the services."),
+    ] = "servers",
+) -> None:
+    """Start broker and database, or everything, in the background."""
+    background.up(System.from_env(), what)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything of this home that runs in the background."""
+    if not background.down(System.from_env()):
+        say("nothing runs")
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show each part: pid, port, whether it is ready, when it last moved. Exit 1 unless all are ready."""
+    entries = background.status(System.from_env())
+    if json:
+        say(as_json(entries))
+    else:
+        head = ["part", "pid", "port", "state", "progress", ""]
+        say(table(head, background.status_rows(entries)))
+    if not all(entry["ready"] for entry in entries):
+        raise typer.Exit(EXIT_NO)
+
+
+@app.command()
+def env(
+    show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Print secrets too.")] = False,
+    json: Json = False,
+) -> None:
+    """Print the settings in force as KEY=value."""
+    values = inspection.env_in_force(System.from_env(), show_secrets=show_secrets)
+    say(as_json(values) if json else "\n".join(f"{name}={value}" for name, value in sorted(values.items())))
+
+
+@app.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database's tables up to date."""
+    applied = asyncio.run(migrate(System.from_env().settings.dsn))
+    say("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+
+
+@app.command()
+def tail(
+    symbol: Annotated[str, typer.Argument(help="Symbol, as in SPY or SIM001.")],
+    stream: Annotated[Literal["bars", "trades", "quotes"], typer.Option(help="Which records.")] = "bars",
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the oldest record kept.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option("-n", min=1, help="Stop after N records.", metavar="N")] = None,
+) -> None:
+    """Print the committed records of a symbol as JSON lines, until Ctrl-C."""
+    found = records(System.from_env(), symbol, stream=stream, from_start=from_start)
+    try:
+        for record in itertools.islice(found, limit):
+            say(as_json_line(record))
+    except KeyboardInterrupt:
+        return  # the usual way to end it
+
+
+@topics_app.command("apply")
+def topics_apply() -> None:
+    """Create what is missing; nothing is changed in place."""
+    system = System.from_env()
+    system.reach_kafka()
+    settings = system.settings
+    created = ensure_topics(settings.bootstrap_servers, prefix=settings.topic_prefix)
+    say("\n".join(f"created {name}" for name in created) or "nothing to create")
+
+
+@topics_app.command("list")
+def topics_list(json: Json = False) -> None:
+    """List the declared topics."""
+    _print_topics(inspection.topic_entries(System.from_env(), on_broker=False), json=json)
+
+
+@topics_app.command("check")
+def topics_check(json: Json = False) -> None:
+    """Compare the broker's topics with the declared ones. Exit 1 when they differ."""
+    entries = inspection.topic_entries(System.from_env(), on_broker=True)
+    _print_topics(entries, json=json)
+    if not all(entry["ok"] for entry in entries):
+        raise typer.Exit(EXIT_NO)
+
+
+def _print_topics(entries: list[dict[str, object]], *, json: bool) -> None:
+    if json:
+        say(as_json(entries))
+        return
+    head = list(entries[0])
+    say(
+        table(
+            head, [["-" if entry[name] is None else str(entry[name]) for name in head] for entry in entries]
+        )
+    )
+
+
+@simulator_app.command("serve")
+def simulator_serve() -> None:
+    """Run the simulator alone, in the foreground."""
+    os.execv(sys.executable, [sys.executable, "-m", "infra.simulator"])  # noqa: S606 - our own module
+
+
+@simulator_app.command("clock")
+def simulator_clock(json: Json = False) -> None:
+    """Show what time it is in the simulated market."""
+    clock = inspection.simulator_clock(System.from_env())
+    say(as_json(clock) if json else table(["what", "value"], [[name, str(clock[name])] for name in clock]))
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one sentence and an exit code."""
+    try:
+        app()
+    except ConfigurationError as error:
+        fail(str(error))
+        sys.exit(EXIT_CONFIGURATION)
+    except MarketDataError as error:
+        fail(str(error))
+        sys.exit(EXIT_UNREACHABLE)
+
+
+if __name__ == "__main__":
+    main()

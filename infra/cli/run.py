@@ -1,0 +1,137 @@
+"""`mds run`: the whole system in the foreground, from checks to the first bar, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import dataclass
+
+from infra.cli.output import YELLOW, colour, say, step
+from infra.cli.system import System
+from infra.cli.welcome import bar_is_visible, commands, first_symbol, providers, urls
+from infra.embedded.jars import JarLock, cache_folder, class_path
+from infra.embedded.ports import PortNeed, check_ports
+from infra.embedded.process import PidRecord
+from infra.embedded.server import EmbeddedServer
+from infra.embedded.service import ServicePart
+from infra.embedded.supervisor import Supervisor
+from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.migrations import migrate
+
+FIRST_BAR_POLL_S = 0.2
+FIRST_BAR_HINT_S = 60.0  # after this long without a bar, say where to look
+EXIT_OK = 0
+EXIT_NO_BAR = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run: what to run, for how long, and what was seen."""
+
+    system: System
+    live: bool
+    for_s: float | None  # None = until told to stop
+    began_s: float  # monotonic
+    saw_bar: bool = False
+
+
+def run_system(system: System, *, live: bool, for_s: float | None) -> int:
+    """Run until Ctrl-C, SIGTERM or `for_s` seconds after the checks; return the exit code.
+
+    0 when stopped on request; with `for_s` only if a bar was seen, else 1. Raises ConfigurationError
+    and ServerFailed when the system cannot be started; everything started is stopped before.
+    """
+    with system.home.exclusive("run"):
+        servers = servers_to_start(system)
+        services = system.services(live=live)
+        check_ports(_ports(system, servers, services, live=live))
+        if any(server.name == "kafka" for server in servers):
+            class_path(JarLock.read(), cache_folder())  # here, so that Ctrl-C ends even a first download
+        run = Run(system=system, live=live, for_s=for_s, began_s=monotonic_s())
+        asyncio.run(_until_told_to_stop(run, servers, services))
+    step("stopped")
+    return EXIT_NO_BAR if for_s is not None and not run.saw_bar else EXIT_OK
+
+
+def servers_to_start(system: System) -> list[EmbeddedServer]:
+    """Return broker and database without those that `mds up` left running."""
+    to_start = []
+    for server in system.servers():
+        record = PidRecord.read(system.home.pid_file(server.name))
+        if record is None:
+            to_start.append(server)
+        else:
+            step(f"{server.name} already runs (pid {record.process.pid}), using it")
+    return to_start
+
+
+def _ports(
+    system: System, servers: list[EmbeddedServer], services: list[ServicePart], *, live: bool
+) -> list[PortNeed]:
+    """Return every port the run will listen on, so that a taken one is known before anything starts."""
+    needs = [need for server in servers for need in server.ports()]
+    parts = services if live else [system.simulator(), *services]
+    return needs + [need for part in parts for need in part.ports]
+
+
+async def _until_told_to_stop(run: Run, servers: list[EmbeddedServer], services: list[ServicePart]) -> None:
+    """Run the system as one task, which the signals and the time limit cancel."""
+    system = asyncio.ensure_future(_run(run, servers, services))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _tell_to_stop, system, number)
+    if run.for_s is not None:
+        loop.call_later(run.for_s, system.cancel)
+    try:
+        await system
+    except asyncio.CancelledError:
+        return  # told to stop; the supervisor has stopped everything in order
+
+
+def _tell_to_stop(system: asyncio.Future[None], number: signal.Signals) -> None:
+    """Cancel once; a second signal changes nothing, because the stop is bounded anyway."""
+    if not system.cancelled() and number is not None:
+        system.cancel()
+
+
+async def _run(run: Run, servers: list[EmbeddedServer], services: list[ServicePart]) -> None:
+    """Start everything in order, then wait for ever."""
+    system = run.system
+    async with Supervisor(announce=step) as supervisor:
+        if servers:
+            step(f"starting {' and '.join(server.name for server in servers)}")
+            await supervisor.start(*servers)
+        applied = await migrate(system.settings.dsn)
+        created = await asyncio.to_thread(
+            ensure_topics, system.settings.bootstrap_servers, prefix=system.settings.topic_prefix
+        )
+        step(
+            f"database and topics are in place ({len(applied)} migrations applied, {len(created)} topics created)"
+        )
+        if not run.live:
+            await supervisor.start(system.simulator())
+        step("starting " + ", ".join(service.name for service in services))
+        for service in services:
+            await supervisor.start(service)
+        await _welcome(run)
+        await asyncio.Event().wait()
+
+
+async def _welcome(run: Run) -> None:
+    """Print where everything is, wait for the first bar and print what to try."""
+    for line in [*providers(run.system, live=run.live), "", *urls(run.system, live=run.live), ""]:
+        say(line)
+    symbol = await asyncio.to_thread(first_symbol, run.system, live=run.live)
+    hint_at_s = monotonic_s() + FIRST_BAR_HINT_S
+    while not await asyncio.to_thread(bar_is_visible, run.system.gateway_url, symbol):
+        if monotonic_s() > hint_at_s:
+            step(
+                colour(f"no bar of {symbol} yet; `mds status` and {run.system.home.logs} may say why", YELLOW)
+            )
+            hint_at_s = monotonic_s() + FIRST_BAR_HINT_S
+        await asyncio.sleep(FIRST_BAR_POLL_S)
+    run.saw_bar = True
+    step(f"first bar in {monotonic_s() - run.began_s:.1f} s")
+    for line in commands(run.system, symbol):
+        say(line)

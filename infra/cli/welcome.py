@@ -1,0 +1,109 @@
+"""What a user sees once everything runs: providers, addresses, the first bar, three commands to copy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import yaml
+
+from infra.cli.http import get_json
+from infra.cli.output import BOLD, DIM, GREEN, YELLOW, colour
+from infra.cli.system import FINNHUB_TOKEN, SERVICES, System
+from infra.embedded.ports import LOOPBACK
+
+DEFAULT_CONFIG = Path("config/mds.yaml")
+HTTP_OK = 200
+
+
+def providers(system: System, *, live: bool) -> list[str]:
+    """Say which providers are on, which are off and why."""
+    if not live:
+        source = system.settings.simulator_data
+        what = f"real data of {source}" if source else "a seeded synthetic market, always open, symbols SIM…"
+        return [f"  source     the vendor simulator: {what}; `make run LIVE=1` polls the vendors themselves"]
+    on, off = colour("on", GREEN), colour("off", YELLOW)
+    has_token = bool(system.env.get(FINNHUB_TOKEN))
+    finnhub = f"finnhub {on}" if has_token else f"finnhub {off}: set {FINNHUB_TOKEN} (free key at finnhub.io)"
+    return [f"  providers  yahoo {on}, keyless", f"             {finnhub}"]
+
+
+def urls(system: System, *, live: bool) -> list[str]:
+    """Return one line per address."""
+    settings = system.settings
+    rows = [
+        ("REST", f"{system.gateway_url}/health"),
+        ("WebSocket", f"ws://{LOOPBACK}:{system.gateway_port}/ws"),
+        ("console", f"{system.gateway_url}/"),
+        ("Kafka", settings.bootstrap_servers),
+        ("schemas", f"{system.gateway_url}/subjects"),
+        ("PostgreSQL", _without_password(settings.dsn)),
+        ("metrics", "  ".join(f"{s.module} :{system.ops_port(s)}" for s in SERVICES)),
+        ("logs", str(system.home.logs)),
+    ]
+    if not live:
+        rows.insert(3, ("simulator", f"{settings.simulator_base_url}/simulator/clock"))
+    return [f"  {name:<10} {value}" for name, value in rows]
+
+
+def commands(system: System, symbol: str) -> list[str]:
+    """Return three commands to copy: REST, WebSocket, Kafka."""
+    escaped = quote(symbol, safe="")
+    python = _command_prefix()
+    history = f"{system.gateway_url}/stocks/{escaped}/history?interval=1m&limit=5"
+    return [
+        "",
+        colour("  try", BOLD),
+        f"  curl -s '{history}'",
+        f"  {python}python -m websockets ws://{LOOPBACK}:{system.gateway_port}/ws/{escaped}",
+        f"  {python}mds tail '{symbol}' --stream bars --from-start",
+        "",
+        colour("  Ctrl-C stops everything in order; the next run goes on where this one was.", DIM),
+    ]
+
+
+def first_symbol(system: System, *, live: bool) -> str:
+    """Return a symbol that will have bars: the simulator's first, or the first of the configuration."""
+    if not live:
+        _, document = get_json(f"{system.settings.simulator_base_url}/simulator/symbols")
+        for entry in (document or {}).get("symbols", []):
+            if "bars" in entry.get("streams", ["bars"]):
+                return str(entry["symbol"])
+        return "SIM001"
+    return _first_configured(system.settings.config or DEFAULT_CONFIG) or "SPY"
+
+
+def bar_is_visible(gateway_url: str, symbol: str) -> bool:
+    """Return whether REST shows a minute bar of the symbol: it went the whole way."""
+    path = f"/stocks/{quote(symbol, safe='')}/history?interval=1m&session=all&limit=1"
+    status, document = get_json(gateway_url + path)
+    return status == HTTP_OK and bool(document and document.get("data"))
+
+
+def _first_configured(path: Path) -> str | None:
+    """Return the first symbol of a configuration file, whether it lists names or entries with a name."""
+    try:
+        listed = yaml.safe_load(path.read_text()).get("symbols") or []
+        first = next(iter(listed))
+        return str(first["symbol"]) if isinstance(first, dict) else str(first)
+    except (OSError, AttributeError, StopIteration, KeyError, yaml.YAMLError):
+        return None
+
+
+def _without_password(dsn: str) -> str:
+    """Return the address of a database without its secret."""
+    head, at, tail = dsn.rpartition("@")
+    if not at:
+        return dsn
+    scheme, _, user = head.partition("://")
+    return f"{scheme}://{user.partition(':')[0]}@{tail}"
+
+
+def _command_prefix() -> str:
+    """Return the folder of this environment's programs, relative where that is shorter to copy."""
+    folder = Path(sys.executable).parent
+    try:
+        return f"{folder.relative_to(Path.cwd())}/"
+    except ValueError:
+        return f"{folder}/"
