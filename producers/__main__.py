@@ -1,0 +1,52 @@
+"""`python -m producers`: vendors → raw topics, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from infra.runtime import lifecycle
+from infra.runtime.kafka import Publisher
+from infra.runtime.settings import MdsSettings
+from producers.adapters.http import vendor_session
+from producers.adapters.raw_topics import RawTopics
+from producers.service import Resources, produce
+from producers.settings import ProducersSettings
+from schemas.configuration import load_configuration
+
+LINGER_MS = 2.0
+NEVER_GIVE_UP_MS = (
+    0  # a broker that is away delays records; it never makes us send them twice or out of order
+)
+
+
+async def main() -> None:
+    """Read the settings and run until stopped; raise ConfigurationError naming what to change."""
+    settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
+    on_simulator = shared.market_clock == "simulator"
+    given = None if on_simulator and shared.config is None else load_configuration(shared.config)
+    async with (
+        lifecycle.running("producers", settings.ops_port, log_level=shared.log_level) as process,
+        vendor_session() as session,
+    ):
+        publisher = Publisher(
+            shared.bootstrap_servers,
+            "mds-producers",
+            linger_ms=LINGER_MS,
+            delivery_timeout_ms=NEVER_GIVE_UP_MS,
+        )
+        with closing(publisher):
+            resources = Resources(
+                health=process.health,
+                session=session,
+                raw=RawTopics(publisher, prefix=shared.topic_prefix),
+                settings=settings,
+                bootstrap_servers=shared.bootstrap_servers,
+                topic_prefix=shared.topic_prefix,
+                dsn=shared.dsn,
+                simulator_url=shared.simulator_base_url if on_simulator else None,
+            )
+            await lifecycle.until_stopped(process, produce(resources, given))
+
+
+if __name__ == "__main__":
+    lifecycle.run(main())

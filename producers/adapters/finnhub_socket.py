@@ -1,0 +1,120 @@
+"""Finnhub's trade socket: connect, subscribe all, notice silence. Reading stops when the caller stops: TCP does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+import orjson
+from aiohttp import ClientWebSocketResponse, WSMsgType
+
+from infra.runtime.metrics import PROVIDER_ERRORS
+from producers.adapters.http import AUTHENTICATION
+from producers.domain.finnhub import PROVIDER
+from schemas.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable
+
+SOCKET_URL = "wss://ws.finnhub.io"
+ENDPOINT = "socket"
+HANDSHAKE_DEADLINE_S = 10.0
+SUBSCRIBE_DEADLINE_S = 30.0
+CLOSE_DEADLINE_S = 1.0
+SILENCE_S = 60.0  # Finnhub pings about every ten seconds; twice seen: pings just stop
+MAX_FRAME_BYTES = 2_097_152  # what fits a dead letter
+
+
+class Connection:
+    """One open socket with everything subscribed; frames come in order, as bytes."""
+
+    def __init__(self, socket: ClientWebSocketResponse[bool], *, silence_s: float) -> None:
+        """Read from `socket`; it is broken when it says nothing for `silence_s` while we listen."""
+        self.connection_id = secrets.token_hex(8)
+        self._socket = socket
+        self._silence_s = silence_s
+
+    async def receive(self) -> bytes:
+        """Return the next frame; raise ProviderUnavailable where the connection is over."""
+        try:
+            message = await self._socket.receive(self._silence_s)
+        except TimeoutError:
+            raise ProviderUnavailable(
+                f"finnhub socket: silent for {self._silence_s:.0f} s, not even a ping"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise ProviderUnavailable(f"finnhub socket: {type(error).__name__}") from None
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            return bytes(message.data)
+        raise ProviderUnavailable(
+            f"finnhub socket: closed ({message.type.name}, code {self._socket.close_code})"
+        )
+
+
+class FinnhubSocket:
+    """Opens connections to the trade socket."""
+
+    provider = PROVIDER
+    endpoint = ENDPOINT
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        token: str,
+        *,
+        url: str = SOCKET_URL,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        """Connect to `url` with `token`, which this vendor takes only in the query."""
+        self._session = session
+        self._token = token
+        self._url = url
+        self._silence_s = silence_s
+
+    @asynccontextmanager
+    async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection and subscribe `symbols`.
+
+        Raises ProviderUnavailable, ProviderThrottled or ProviderRefused.
+        """
+        socket = await self._open()
+        try:
+            await self._subscribe(socket, symbols)
+            yield Connection(socket, silence_s=self._silence_s)
+        finally:
+            await socket.close()
+
+    async def _subscribe(self, socket: ClientWebSocketResponse[bool], symbols: Sequence[str]) -> None:
+        try:
+            async with asyncio.timeout(SUBSCRIBE_DEADLINE_S):
+                for symbol in symbols:
+                    await socket.send_str(orjson.dumps({"type": "subscribe", "symbol": symbol}).decode())
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._broken(type(error).__name__, "connection") from None
+
+    async def _open(self) -> ClientWebSocketResponse[bool]:
+        try:
+            async with asyncio.timeout(HANDSHAKE_DEADLINE_S):
+                return await self._session.ws_connect(
+                    self._url,
+                    params={"token": self._token},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_DEADLINE_S),
+                    max_msg_size=MAX_FRAME_BYTES,
+                    decode_text=False,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            # The error's text holds the URL, and that the token.
+            PROVIDER_ERRORS.labels(PROVIDER, ENDPOINT, str(error.status)).inc()
+            if error.status in AUTHENTICATION:
+                raise ProviderRefused(
+                    "finnhub socket refused our token; set PRODUCERS_FINNHUB_TOKEN to a valid one"
+                ) from None
+            if error.status == 429:
+                raise ProviderThrottled(PROVIDER) from None
+            raise ProviderUnavailable(f"finnhub socket: handshake answered {error.status}") from None
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._broken(type(error).__name__, "connection") from None
+
+    def _broken(self, what: str, code: str) -> ProviderUnavailable:
+        PROVIDER_ERRORS.labels(PROVIDER, ENDPOINT, code).inc()
+        return ProviderUnavailable(f"finnhub socket: {what}")

@@ -1,0 +1,174 @@
+"""One poll of one task: vendor → raw topic. What is remembered moves only after Kafka has confirmed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from producers.adapters.market import Market
+from producers.adapters.raw_topics import RawTopics
+from producers.domain.answers import Response
+from producers.domain.blocks import place
+from producers.domain.cadence import next_due
+from producers.domain.plan import BarsTask, QuotesTask
+from producers.domain.polling import (
+    BarsPosition,
+    PollWindow,
+    changed,
+    delivered,
+    is_caught_up,
+    next_window,
+)
+from schemas.calendar import Calendar
+from schemas.intervals import slot_us
+from schemas.records import Event, RawBlock
+from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
+
+log = logging.getLogger(__name__)
+
+
+class BarsSource(Protocol):
+    """A vendor's bars."""
+
+    async def bars(
+        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+    ) -> Response:
+        """Return the bars of a window."""
+
+
+class QuotesSource(Protocol):
+    """A vendor's quotes."""
+
+    async def quotes(self, symbols: Sequence[str]) -> Response:
+        """Return the quotes of some symbols."""
+
+
+class BarsPoll:
+    """Bars of one symbol, from its position on."""
+
+    topic = RAW_BARS
+
+    def __init__(
+        self,
+        task: BarsTask,
+        source: BarsSource,
+        raw: RawTopics,
+        *,
+        market: Market,
+        calendar: Calendar,
+        position: int,
+        offset: int,
+    ) -> None:
+        """Begin at `position` (µs); `offset` (µs) is this task's place within the cadence."""
+        self.provider: str = task.provider
+        self.symbols: Sequence[str] = (task.symbol,)
+        self._task = task
+        self._source = source
+        self._raw = raw
+        self._market = market
+        self._calendar = calendar
+        self._offset = offset
+        self._step_us = slot_us(task.interval)
+        self._bars = BarsPosition(position=position)
+        self._rejections = Rejections(raw, RAW_BARS, task.provider)
+
+    async def poll(self) -> int:
+        """Fetch, publish what changed, and return the market time (µs) of the next poll; raises the vendor's errors."""
+        task, step_us = self._task, self._step_us
+        now = self._market.horizon_us()  # before asking: a bar is final only if it was over by then
+        window = next_window(self._bars, now, step_us=step_us, overlap_us=task.overlap_us)
+        response = await self._source.bars(task.symbol, task.interval, window, now, self._calendar)
+        await self._rejections.publish(response)
+        news = changed(self._bars, response.answer.events)
+        blank = blank_block(task.provider, response.endpoint, response.received_time)
+        await self._raw.publish(RAW_BARS, place(blank, news, partition_count()))
+        self._bars = delivered(
+            self._bars, window, response.answer.events, now, step_us=step_us, overlap_us=task.overlap_us
+        )
+        if not is_caught_up(window, now):
+            return 0
+        return next_due(self._market.now_us(), self._calendar, every_us=task.every_us, offset=self._offset)
+
+
+class QuotesPoll:
+    """Quotes of some symbols in one request."""
+
+    topic = RAW_QUOTES
+
+    def __init__(
+        self,
+        task: QuotesTask,
+        source: QuotesSource,
+        raw: RawTopics,
+        *,
+        market: Market,
+        calendars: Sequence[Calendar],
+        offset: int,
+    ) -> None:
+        """Poll at the cadence of whichever of `calendars` is open."""
+        self.provider: str = task.provider
+        self.symbols = task.symbols
+        self._task = task
+        self._source = source
+        self._raw = raw
+        self._market = market
+        self._calendars = calendars
+        self._offset = offset
+        self._delivered: dict[str, Event] = {}
+        self._missing: frozenset[str] = frozenset()
+        self._rejections = Rejections(raw, RAW_QUOTES, task.provider)
+
+    async def poll(self) -> int:
+        """Fetch, publish what changed, and return the market time (µs) of the next poll; raises the vendor's errors."""
+        response = await self._source.quotes(self._task.symbols)
+        await self._rejections.publish(response)
+        news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
+        blank = blank_block(self._task.provider, response.endpoint, response.received_time)
+        await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
+        self._delivered.update((event["symbol"], event) for event in news)
+        self._tell_missing(frozenset(response.answer.missing))
+        now, every_us = self._market.now_us(), self._task.every_us
+        return min(next_due(now, each, every_us=every_us, offset=self._offset) for each in self._calendars)
+
+    def _tell_missing(self, missing: frozenset[str]) -> None:
+        for symbol in sorted(missing - self._missing):
+            log.warning("symbol_without_quote", extra={"provider": self.provider, "symbol": symbol})
+        self._missing = missing
+
+
+class Rejections:
+    """Dead-letters what single values were rejected; the same value asked for again is not dead-lettered again."""
+
+    def __init__(self, raw: RawTopics, topic: str, provider: str) -> None:
+        """Write to the dead-letter twin of `topic`."""
+        self._raw = raw
+        self._topic = topic
+        self._provider = provider
+        self._previous: frozenset[bytes] = frozenset()
+
+    async def publish(self, response: Response) -> None:
+        """Publish what the previous response had not already."""
+        for rejected in response.answer.rejected:
+            if rejected.payload not in self._previous:
+                await self._raw.dead_letter(
+                    self._topic,
+                    reason=rejected.reason,
+                    message=rejected.message,
+                    provider=self._provider,
+                    symbol=rejected.symbol,
+                    received_time=response.received_time,
+                    payload=rejected.payload,
+                )
+        self._previous = frozenset(rejected.payload for rejected in response.answer.rejected)
+
+
+def blank_block(provider: str, endpoint: str, received_time: int, *, connection_id: str = "") -> RawBlock:
+    """Return a block that says where it came from and holds nothing yet."""
+    return RawBlock(
+        provider=provider,
+        endpoint=endpoint,
+        route="primary",
+        received_time=received_time,
+        connection_id=connection_id,
+    )

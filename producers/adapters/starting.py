@@ -1,0 +1,99 @@
+"""What a starting producer waits for: the simulator where it is the market, the topics, the cursors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Collection, Mapping
+
+import aiohttp
+
+from infra.runtime.clock import SimulatorMarketClock, monotonic_s
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.lifecycle import Health
+from producers.adapters.cursors import read_cursors
+from producers.adapters.simulator import SimulatedVendors, ask_simulator
+from producers.domain.discontinuity import StreamKey
+from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
+
+RETRY_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+async def simulator_ready(
+    session: aiohttp.ClientSession, base_url: str, clock: SimulatorMarketClock, health: Health
+) -> SimulatedVendors:
+    """Return what the simulator offers, with `clock` read once; waits until it is up."""
+    while True:
+        try:
+            await clock.refresh(session)
+            return await ask_simulator(session, base_url)
+        except ProviderUnavailable as error:
+            health.report("publishing", ready=False, waiting_for=str(error))
+            await asyncio.sleep(RETRY_S)
+
+
+async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
+    """Return when every declared topic exists; waits until the broker is up.
+
+    Raises ConfigurationError where one has another number of partitions.
+    """
+    while True:
+        try:
+            created = await _in_daemon_thread(bootstrap, prefix)
+        except BrokerUnavailable as error:
+            health.report("publishing", ready=False, waiting_for=str(error))
+            await asyncio.sleep(RETRY_S)
+        else:
+            if created:
+                log.info("topics_created", extra={"topics": len(created)})
+            return
+
+
+async def _in_daemon_thread(bootstrap: str, prefix: str) -> list[str]:
+    # The admin client blocks up to 15 s when the broker is away; a daemon thread does not hold up a SIGTERM.
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(created: list[str] | None, error: Exception | None) -> None:
+        if outcome.done():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(created or [])
+
+    def work() -> None:
+        created, failure = None, None
+        try:
+            created = ensure_topics(bootstrap, prefix=prefix)
+        except Exception as error:  # noqa: BLE001 - handed to the loop, where it is raised
+            failure = error
+        try:
+            loop.call_soon_threadsafe(settle, created, failure)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+    threading.Thread(target=work, name="topics", daemon=True).start()
+    return await outcome
+
+
+async def known_cursors(
+    dsn: str, streams: Collection[StreamKey], *, within_s: float, health: Health
+) -> Mapping[StreamKey, int]:
+    """Return how far each stream had come; nothing, said aloud, where the database does not tell in time."""
+    deadline_s = monotonic_s() + within_s
+    while True:
+        try:
+            return await read_cursors(dsn, streams)
+        except StoreUnavailable as error:
+            health.report("publishing", ready=False, waiting_for=str(error))
+            if monotonic_s() >= deadline_s:
+                log.warning(
+                    "cursors_unavailable",
+                    extra={"error": str(error), "consequence": "polls begin with the current trading day"},
+                )
+                return {}
+            await asyncio.sleep(RETRY_S)

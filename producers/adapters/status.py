@@ -1,0 +1,50 @@
+"""What each provider did last, for health: when it last answered, and why it last did not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.runtime.clock import monotonic_s
+
+
+@dataclass(slots=True)
+class _Provider:
+    succeeded_s: float | None = None
+    failing: bool = False
+    last_error: str = ""
+
+
+class Status:
+    """Outcomes per provider; `breakers` gives the state of each provider's breaker."""
+
+    def __init__(self, breakers: Mapping[str, Callable[[], str]]) -> None:
+        """Know the providers of `breakers`."""
+        self._breakers = breakers
+        self._providers = {name: _Provider() for name in breakers}
+
+    def succeeded(self, provider: str) -> None:
+        """Note an answer."""
+        entry = self._providers[provider]
+        entry.succeeded_s, entry.failing = monotonic_s(), False
+
+    def failed(self, provider: str, error: Exception) -> None:
+        """Note a failure; its message is ours and holds no secret."""
+        entry = self._providers[provider]
+        entry.failing, entry.last_error = True, str(error)
+
+    def ready(self, provider: str) -> bool:
+        """Whether the provider has answered and is not left alone now."""
+        return self._providers[provider].succeeded_s is not None and self._breakers[provider]() != "open"
+
+    def document(self, provider: str) -> dict[str, Any]:
+        """Return what an operator wants to know."""
+        entry = self._providers[provider]
+        since = entry.succeeded_s
+        return {
+            "breaker": self._breakers[provider](),
+            "failing": entry.failing,
+            "last_error": entry.last_error,
+            "seconds_since_answer": None if since is None else round(monotonic_s() - since, 1),
+        }

@@ -1,0 +1,210 @@
+"""Trades: socket → raw topic. Everything received is published, in order; what could not be received is said.
+
+One task reads, one publishes. The reader stops while too much is unconfirmed, so that the vendor, through TCP,
+waits for Kafka; a batch is what arrived while the one before it was being confirmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from infra.runtime.clock import monotonic_s, wall_us
+from producers.adapters.market import Market
+from producers.adapters.polls import blank_block
+from producers.adapters.raw_topics import RawTopics
+from producers.adapters.status import Status
+from producers.domain.blocks import MAX_STREAM_EVENTS, StreamBatches
+from producers.domain.discontinuity import StreamKey, since_break, since_stop, trades_key
+from producers.domain.finnhub import parse_frame
+from producers.domain.plan import TradesTask
+from schemas.errors import BrokerUnavailable, MalformedPayload, ProviderRefused, TransientError
+from schemas.topics import RAW_TRADES, partition_count
+
+MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
+YIELD_FRAMES = 8  # a vendor that sends as fast as we read must not keep the loop from others
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+REFUSED_WAIT_S = 60.0
+DRAIN_S = 2.0  # with the flush after it, within what a stop may take
+
+log = logging.getLogger(__name__)
+
+
+class Frames(Protocol):
+    """One open connection."""
+
+    connection_id: str
+
+    async def receive(self) -> bytes:
+        """Return the next frame; raise ProviderUnavailable where the connection is over."""
+
+
+class TradeSocket(Protocol):
+    """A vendor's trade socket."""
+
+    endpoint: str
+
+    def connected(self, symbols: Sequence[str]) -> AbstractAsyncContextManager[Frames]:
+        """Open a connection with `symbols` subscribed."""
+
+
+class TradeStream:
+    """Trades of some symbols, for ever: reconnects, and tells what each break has cost."""
+
+    def __init__(
+        self,
+        task: TradesTask,
+        socket: TradeSocket,
+        raw: RawTopics,
+        *,
+        market: Market,
+        status: Status,
+        cursors: Mapping[StreamKey, int],
+        simulated: frozenset[str],
+    ) -> None:
+        """Stream what `task` asks for; `cursors` say how far each stream had come before we started."""
+        self._task = task
+        self._socket = socket
+        self._raw = raw
+        self._market = market
+        self._status = status
+        self._cursors = cursors
+        self._simulated = simulated
+        self._streams = [trades_key(task.provider, symbol) for symbol in task.symbols]
+        self._last_trade: dict[str, int] = {}
+        self._connections = 0
+        self._batches = StreamBatches(max_events=MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS)
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read and publish until cancelled; then publish what was read, for at most 2 s."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publish(), name="trades-publish")
+                tasks.create_task(self._read(), name="trades-read")
+        except asyncio.CancelledError:
+            await self._drain()
+            raise
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._publish_waiting()
+        except TimeoutError:
+            # The next start tells the hole these leave: the cursor stands before them.
+            log.warning("trades_not_published", extra={"events": self._batches.events})
+
+    async def _read(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._socket.connected(self._task.symbols) as connection:
+                    self._begin(connection)
+                    failures = 0
+                    await self._receive(connection)
+            except BrokerUnavailable:
+                raise  # the publisher is dead: a fresh process tells what it missed
+            except TransientError as error:
+                self._failed(error)
+                failures += 1
+                # Full jitter: a vendor that comes back is not met by all its clients at once.
+                wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**failures))  # noqa: S311
+                await asyncio.sleep(wait_s)
+            except ProviderRefused as error:
+                self._failed(error)
+                await asyncio.sleep(REFUSED_WAIT_S)
+
+    def _failed(self, error: Exception) -> None:
+        self._status.failed(self._task.provider, error)
+        log.warning("trade_socket_lost", extra={"provider": self._task.provider, "error": str(error)})
+
+    def _begin(self, connection: Frames) -> None:
+        """Say what was missed until now: while the producer was down, or while the socket was broken."""
+        now = self._market.now_us()
+        if self._connections == 0:
+            holes = since_stop(self._streams, self._cursors, now)
+        else:
+            holes = since_break(self._streams, self._last_trade, now)
+        self._connections += 1
+        blank = blank_block(
+            self._task.provider, self._socket.endpoint, wall_us(), connection_id=connection.connection_id
+        )
+        self._batches.add_discontinuities(blank, holes, monotonic_s())
+        self._news.set()
+        self._status.succeeded(self._task.provider)
+        log.info(
+            "trade_socket_connected",
+            extra={"provider": self._task.provider, "symbols": len(self._task.symbols)},
+        )
+
+    async def _receive(self, connection: Frames) -> None:
+        sequence = 0
+        while True:
+            payload = await connection.receive()
+            sequence += 1
+            await self._take_in(payload, sequence, connection.connection_id)
+            if sequence % YIELD_FRAMES == 0:
+                await asyncio.sleep(0)
+
+    async def _take_in(self, payload: bytes, sequence: int, connection_id: str) -> None:
+        received_time = wall_us()
+        try:
+            frame = parse_frame(payload, sequence=sequence, simulated=self._simulated)
+        except MalformedPayload as error:
+            await self._dead_letter(error.reason, str(error), "", received_time, payload)
+            return
+        self._status.succeeded(self._task.provider)
+        if frame.kind == "error":
+            log.warning(
+                "trade_socket_complaint", extra={"provider": self._task.provider, "words": frame.words}
+            )
+        for rejected in frame.answer.rejected:
+            await self._dead_letter(
+                rejected.reason, rejected.message, rejected.symbol, received_time, rejected.payload
+            )
+        if not frame.answer.events:
+            return
+        while self._batches.is_full:
+            self._room.clear()
+            await self._room.wait()
+        blank = blank_block(
+            self._task.provider, self._socket.endpoint, received_time, connection_id=connection_id
+        )
+        self._batches.add(blank, frame.answer.events, monotonic_s())
+        for event in frame.answer.events:
+            symbol, moment = event["symbol"], event["event_time"]
+            if moment > self._last_trade.get(symbol, 0):
+                self._last_trade[symbol] = moment
+        self._news.set()
+
+    async def _dead_letter(
+        self, reason: str, message: str, symbol: str, received_time: int, payload: bytes
+    ) -> None:
+        await self._raw.dead_letter(
+            RAW_TRADES,
+            reason=reason,
+            message=message,
+            provider=self._task.provider,
+            symbol=symbol,
+            received_time=received_time,
+            payload=payload,
+        )
+
+    async def _publish(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._publish_waiting()
+
+    async def _publish_waiting(self) -> None:
+        """Publish one group after the other, each confirmed before the next begins: order holds by construction."""
+        while self._batches:
+            placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, partition_count())
+            self._room.set()
+            await self._raw.publish(RAW_TRADES, placed)

@@ -1,0 +1,105 @@
+"""What to poll: a value the pollers obey, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from producers.domain.discontinuity import StreamKey, bars_key, quotes_key, trades_key
+from schemas.configuration import Configuration, Provider
+from schemas.intervals import SECOND_US
+
+QUOTES_PER_REQUEST = {"yahoo": 200, "finnhub": 1}  # Finnhub has no batch form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsTask:
+    """Poll bars of one symbol; times in µs."""
+
+    provider: Provider
+    symbol: str
+    interval: str
+    every_us: int
+    overlap_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesTask:
+    """Poll quotes of some symbols in one request."""
+
+    provider: Provider
+    symbols: Sequence[str]
+    every_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesTask:
+    """Stream trades of some symbols over one socket."""
+
+    provider: Provider
+    symbols: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPlan:
+    """All that is polled and streamed."""
+
+    bars: Sequence[BarsTask] = ()
+    quotes: Sequence[QuotesTask] = ()
+    trades: Sequence[TradesTask] = field(default=())
+
+    @property
+    def providers(self) -> list[Provider]:
+        """Providers with something to do."""
+        names = [
+            *(bars.provider for bars in self.bars),
+            *(quotes.provider for quotes in self.quotes),
+            *(trades.provider for trades in self.trades),
+        ]
+        return sorted(set(names))
+
+    def polled_streams(self) -> Iterator[StreamKey]:
+        """Yield the streams that are polled."""
+        for bars in self.bars:
+            yield bars_key(bars.provider, bars.symbol, bars.interval)
+        for quotes in self.quotes:
+            yield from (quotes_key(quotes.provider, symbol) for symbol in quotes.symbols)
+
+    def trade_streams(self) -> Iterator[StreamKey]:
+        """Yield the streams that come over sockets."""
+        for trades in self.trades:
+            yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
+
+
+def plan_of(configuration: Configuration, *, usable: Collection[str]) -> PollPlan:
+    """Return what the configuration asks for, as far as its providers are among the `usable` ones."""
+    streams = configuration.streams
+    bars: list[BarsTask] = []
+    quotes: list[QuotesTask] = []
+    trades: list[TradesTask] = []
+    if streams.bars is not None and streams.bars.provider in usable:
+        bars = [
+            BarsTask(
+                provider=streams.bars.provider,
+                symbol=symbol,
+                interval=streams.bars.interval,
+                every_us=int(streams.bars.every_s * SECOND_US),
+                overlap_us=int(streams.bars.overlap_s * SECOND_US),
+            )
+            for symbol in configuration.symbols_of("bars")
+        ]
+    if streams.quotes is not None and streams.quotes.provider in usable:
+        provider, every_us = streams.quotes.provider, int(streams.quotes.every_s * SECOND_US)
+        size = QUOTES_PER_REQUEST[provider]
+        names = configuration.symbols_of("quotes")
+        quotes = [
+            QuotesTask(provider=provider, symbols=names[start : start + size], every_us=every_us)
+            for start in range(0, len(names), size)
+        ]
+    if (
+        streams.trades is not None
+        and streams.trades.provider in usable
+        and configuration.symbols_of("trades")
+    ):
+        trades = [TradesTask(provider=streams.trades.provider, symbols=configuration.symbols_of("trades"))]
+    return PollPlan(bars=bars, quotes=quotes, trades=trades)

@@ -1,0 +1,253 @@
+"""Runs what the configuration asks for: makes the plan, says what was missed while down, polls, streams, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from infra.runtime.clock import SimulatorMarketClock, WallMarketClock, wall_us
+from infra.runtime.lifecycle import Health
+from producers.adapters.market import Market
+from producers.adapters.poller import Poll, Poller
+from producers.adapters.polls import BarsPoll, QuotesPoll, blank_block
+from producers.adapters.raw_topics import RawTopics
+from producers.adapters.simulator import SimulatedVendors
+from producers.adapters.starting import known_cursors, simulator_ready, topics_ready
+from producers.adapters.status import Status
+from producers.adapters.trade_stream import TradeStream
+from producers.adapters.vendors import Vendors, open_vendors
+from producers.domain.blocks import place
+from producers.domain.cadence import first_position, is_polling_time, offset_us
+from producers.domain.discontinuity import StreamKey, bars_key, since_stop
+from producers.domain.plan import PollPlan, plan_of
+from producers.settings import ProducersSettings
+from schemas.calendar import Calendar, calendar_name, load_calendar
+from schemas.configuration import Configuration
+from schemas.errors import ConfigurationError
+from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
+
+BROKER_PATIENCE_S = 15.0
+REPORT_EVERY_S = 1.0
+START = "start"  # endpoint of the blocks that only say what was missed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the process gives the service; `simulator_url` None means live vendors."""
+
+    health: Health
+    session: aiohttp.ClientSession
+    raw: RawTopics
+    settings: ProducersSettings
+    bootstrap_servers: str
+    topic_prefix: str
+    dsn: str
+    simulator_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What is collected, from whom, and where each stream stands."""
+
+    plan: PollPlan
+    vendors: Vendors
+    market: Market
+    calendars: Mapping[str, Calendar]
+    cursors: Mapping[StreamKey, int]
+    simulated: frozenset[str]
+    start: int | None  # where the simulator's data begins; None on live vendors
+
+
+async def produce(resources: Resources, given: Configuration | None) -> None:
+    """Collect what `given` asks for, or all that the simulator offers, until cancelled.
+
+    Raises ConfigurationError where nothing is left to collect.
+    """
+    clock = (
+        WallMarketClock()
+        if resources.simulator_url is None
+        else SimulatorMarketClock(resources.simulator_url)
+    )
+    offer = None
+    if isinstance(clock, SimulatorMarketClock):
+        offer = await simulator_ready(
+            resources.session, resources.simulator_url or "", clock, resources.health
+        )
+    market = Market(clock=clock, end=offer.end if offer is not None else None)
+    async with asyncio.TaskGroup() as tasks:
+        if isinstance(clock, SimulatorMarketClock):
+            tasks.create_task(clock.follow(resources.session), name="market-clock")
+        assignment = await _prepare(resources, market, given, offer)
+        await _tell_missed(resources.raw, assignment)
+        for work in _works(resources, assignment):
+            tasks.create_task(work)
+
+
+async def _prepare(
+    resources: Resources, market: Market, given: Configuration | None, offer: SimulatedVendors | None
+) -> Assignment:
+    configuration = given if given is not None or offer is None else offer.configuration
+    if configuration is None:
+        raise ConfigurationError(
+            "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
+        )
+    simulated = offer.synthetic_symbols if offer is not None else frozenset[str]()
+    vendors = open_vendors(
+        configuration,
+        resources.session,
+        simulator_url=resources.simulator_url,
+        finnhub_token=resources.settings.finnhub_token,
+        simulated=simulated,
+        deadline_s=resources.settings.request_deadline_s,
+    )
+    plan = plan_of(configuration, usable=vendors.apis)
+    if not plan.providers:
+        raise ConfigurationError(
+            "no enabled provider has a stream to collect", remedy="enable one under `providers` and `streams`"
+        )
+    await topics_ready(resources.bootstrap_servers, resources.topic_prefix, resources.health)
+    streams = [*plan.polled_streams(), *plan.trade_streams()]
+    cursors = await known_cursors(
+        resources.dsn, streams, within_s=resources.settings.cursor_wait_s, health=resources.health
+    )
+    log.info(
+        "collecting", extra={"streams": len(streams), "known": len(cursors), "providers": plan.providers}
+    )
+    return Assignment(
+        plan=plan,
+        vendors=vendors,
+        market=market,
+        calendars=_calendars(configuration, {stream.symbol for stream in streams}),
+        cursors=cursors,
+        simulated=simulated,
+        start=offer.start if offer is not None else None,
+    )
+
+
+def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
+    """Return the calendar of each symbol, without the days the configuration says were closed."""
+    closures: dict[str, Sequence[str]] = dict(configuration.calendar_closures.items())
+    names = {symbol: calendar_name(symbol) for symbol in symbols}
+    return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}
+
+
+async def _tell_missed(raw: RawTopics, assignment: Assignment) -> None:
+    """Publish, before anything else, what polled streams missed until now; a socket tells when it is open."""
+    now = assignment.market.now_us()
+    for topic, is_bars in ((RAW_BARS, True), (RAW_QUOTES, False)):
+        for provider in assignment.plan.providers:
+            streams = [
+                stream
+                for stream in assignment.plan.polled_streams()
+                if stream.provider == provider and bool(stream.interval) == is_bars
+            ]
+            holes = since_stop(streams, assignment.cursors, now)
+            blank = blank_block(provider, START, wall_us())
+            await raw.publish(topic, place(blank, [], partition_count(), holes))
+
+
+def _works(resources: Resources, assignment: Assignment) -> list[Coroutine[Any, Any, None]]:
+    """Return one poller per provider, one stream per socket, and the report."""
+    plan, vendors, market = assignment.plan, assignment.vendors, assignment.market
+    status = Status({name: _breaker_state(vendors, name) for name in plan.providers})
+    works = [
+        Poller(
+            provider,
+            polls,
+            market=market,
+            raw=resources.raw,
+            status=status,
+            health=resources.health,
+            workers=resources.settings.concurrency,
+        ).run()
+        for provider in plan.providers
+        if (polls := _polls(resources.raw, assignment, provider))
+    ]
+    works += [
+        TradeStream(
+            task,
+            vendors.sockets[task.provider],
+            resources.raw,
+            market=market,
+            status=status,
+            cursors=assignment.cursors,
+            simulated=assignment.simulated,
+        ).run()
+        for task in plan.trades
+    ]
+    return [*works, report_health(resources.health, status, resources.raw, assignment)]
+
+
+def _breaker_state(vendors: Vendors, provider: str) -> Callable[[], str]:
+    return lambda: vendors.https[provider].breaker.state
+
+
+def _polls(raw: RawTopics, assignment: Assignment, provider: str) -> list[Poll]:
+    """Return the tasks of one provider, each with its place in the cadence and where it begins."""
+    market, calendars = assignment.market, assignment.calendars
+    bars = [task for task in assignment.plan.bars if task.provider == provider]
+    quotes = [task for task in assignment.plan.quotes if task.provider == provider]
+    source = assignment.vendors.apis[provider]
+    polls: list[Poll] = [
+        BarsPoll(
+            task,
+            source,
+            raw,
+            market=market,
+            calendar=calendars[task.symbol],
+            position=_position(assignment, bars_key(provider, task.symbol, task.interval)),
+            offset=offset_us(index, len(bars), task.every_us),
+        )
+        for index, task in enumerate(bars)
+    ]
+    polls += [
+        QuotesPoll(
+            task,
+            source,
+            raw,
+            market=market,
+            calendars=list({id(each): each for each in map(calendars.__getitem__, task.symbols)}.values()),
+            offset=offset_us(index, len(quotes), task.every_us),
+        )
+        for index, task in enumerate(quotes)
+    ]
+    return polls
+
+
+def _position(assignment: Assignment, stream: StreamKey) -> int:
+    """Return where a stream of bars begins: its cursor, else the start of the data or of the trading day."""
+    now, cursor = assignment.market.horizon_us(), assignment.cursors.get(stream)
+    if cursor is not None and cursor <= now:
+        return cursor
+    if cursor is not None:
+        log.warning(
+            "cursor_ahead_of_market", extra={"symbol": stream.symbol, "cursor": cursor, "market": now}
+        )
+    if assignment.start is not None:
+        return assignment.start
+    return first_position(now, assignment.calendars[stream.symbol])
+
+
+async def report_health(health: Health, status: Status, raw: RawTopics, assignment: Assignment) -> None:
+    """Tell health every second what is being published and how the providers answer; for ever."""
+    calendars = {id(each): each for each in assignment.calendars.values()}.values()
+    while True:
+        waiting_s, now = raw.waiting_s, assignment.market.horizon_us()
+        is_open = any(is_polling_time(now, calendar) for calendar in calendars)
+        health.report(
+            "publishing",
+            ready=(raw.delivered_blocks > 0 or not is_open) and waiting_s < BROKER_PATIENCE_S,
+            delivered_blocks=raw.delivered_blocks,
+            waiting_for_broker_s=round(waiting_s, 1),
+            market_open=is_open,
+        )
+        for provider in assignment.plan.providers:
+            health.report(provider, ready=status.ready(provider), **status.document(provider))
+        await asyncio.sleep(REPORT_EVERY_S)

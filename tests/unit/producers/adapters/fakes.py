@@ -1,0 +1,57 @@
+"""Stand-ins for what the adapters talk to."""
+
+# ruff: noqa: ARG002 - stand-ins take what the real ones take
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from producers.adapters.status import Status
+from producers.domain.blocks import Placed
+
+
+class FixedClock:
+    """A market clock moved by hand."""
+
+    def __init__(self, now: int, speed: float = 1.0) -> None:
+        self.now = now
+        self.speed = speed
+
+    def now_us(self) -> int:
+        """Return the time it was set to."""
+        return self.now
+
+
+class RecordingTopics:
+    """Keeps what would be published; `failing` makes the next publications raise."""
+
+    def __init__(self) -> None:
+        self.placed: list[Placed] = []
+        self.dead: list[dict[str, Any]] = []
+        self.failing: list[Exception] = []
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        """Keep the blocks."""
+        if self.failing:
+            raise self.failing.pop(0)
+        self.placed += placed
+
+    async def dead_letter(self, topic: str, **fields: Any) -> None:
+        """Keep the dead letter."""
+        self.dead.append({"topic": topic, **fields})
+
+    @property
+    def events(self) -> list[Any]:
+        """All events, in the order of publication."""
+        return [event for entry in self.placed for event in entry.block.events]
+
+    @property
+    def holes(self) -> list[Any]:
+        """All discontinuities, in the order of publication."""
+        return [hole for entry in self.placed for hole in entry.block.discontinuities]
+
+
+def a_status(*providers: str) -> Status:
+    """Return a status with closed breakers."""
+    return Status({name: lambda: "closed" for name in providers})

@@ -1,0 +1,201 @@
+"""The trade stream: everything in order, every break told, never more in memory than the bound."""
+
+# ruff: noqa: ARG002 - stand-ins take what the real ones take
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from producers.adapters import trade_stream
+from producers.adapters.market import Market
+from producers.adapters.trade_stream import MAX_UNCONFIRMED_BATCHES, TradeStream
+from producers.domain.blocks import MAX_STREAM_EVENTS, Placed
+from producers.domain.discontinuity import trades_key
+from producers.domain.plan import TradesTask
+from schemas.errors import BrokerUnavailable, ProviderUnavailable
+from tests.eventually import eventually
+from tests.unit.producers.adapters.fakes import FixedClock, RecordingTopics, a_status
+from tests.unit.producers.vendor_payloads import NINE_THIRTY_S, a_frame
+
+NOW = (NINE_THIRTY_S + 10) * 1_000_000
+
+
+class _Socket:
+    """Plays one list of frames per connection, then breaks; the last connection stays open, silent."""
+
+    endpoint = "socket"
+
+    def __init__(self, *connections: Sequence[bytes]) -> None:
+        self.connections = list(connections)
+        self.opened = 0
+        self.read = 0
+
+    @asynccontextmanager
+    async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Any]:
+        self.opened += 1
+        yield _Connection(self, list(self.connections.pop(0)), is_last=not self.connections)
+
+
+class _Connection:
+    def __init__(self, socket: _Socket, frames: list[bytes], *, is_last: bool) -> None:
+        self.connection_id = f"connection-{socket.opened}"
+        self._socket, self._frames, self._is_last = socket, frames, is_last
+
+    async def receive(self) -> bytes:
+        await asyncio.sleep(0)
+        if self._frames:
+            self._socket.read += 1
+            return self._frames.pop(0)
+        if self._is_last:
+            await asyncio.Event().wait()
+        raise ProviderUnavailable("finnhub socket: closed")
+
+
+class _GatedTopics(RecordingTopics):
+    """Confirms nothing until the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        await self.gate.wait()
+        await super().publish(topic, placed)
+
+
+class _QueueingTopics(_GatedTopics):
+    """Takes what is published as Kafka's client does, and confirms it when the gate opens."""
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        await RecordingTopics.publish(self, topic, placed)
+        await self.gate.wait()
+
+
+def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
+    return a_frame(
+        *(
+            {"s": symbol, "p": 1.0, "v": number, "t": NINE_THIRTY_S * 1000 + number}
+            for number in range(first, first + count)
+        )
+    )
+
+
+def a_stream(socket: _Socket, raw: RecordingTopics, **changes: Any) -> TradeStream:
+    return TradeStream(
+        TradesTask(provider="finnhub", symbols=("SPY", "IBM")), cast(Any, socket), cast(Any, raw),
+        market=Market(clock=FixedClock(NOW)), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
+        simulated=frozenset(),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trade_stream, "LONGEST_WAIT_S", 0.01)
+
+
+async def running(stream: TradeStream, until: Any) -> None:
+    task = asyncio.ensure_future(stream.run())
+    try:
+        await eventually(until, within_s=10.0, every_s=0.005)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_all_trades_are_published_in_order_with_their_frame() -> None:
+    """Order within the partition is the socket's; frames are numbered per connection."""
+    socket, raw = _Socket([trades(0, 700), b'{"type":"ping"}', trades(700, 3)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 703)
+
+    assert [event["size"] for event in raw.events] == list(range(703))
+    assert {event["frame_sequence"] for event in raw.events} == {1, 3}
+    assert {entry.block.connection_id for entry in raw.placed} == {"connection-1"}
+
+
+async def test_a_start_tells_what_the_cursors_say_was_missed() -> None:
+    """Before the first trade: since the cursor, or since whenever it was."""
+    socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
+
+    await running(
+        a_stream(socket, raw, cursors={trades_key("finnhub", "SPY"): 77}), lambda: len(raw.events) == 1
+    )
+
+    assert [(hole.symbol, hole.from_time, hole.to_time, hole.cause) for hole in sorted(raw.holes, key=lambda hole: hole.symbol)] == [
+        ("IBM", None, NOW, "producer_down"),
+        ("SPY", 77, NOW, "producer_down"),
+    ]  # fmt: skip
+    assert raw.placed[0].block.discontinuities
+
+
+async def test_a_break_is_told_between_the_trades_around_it() -> None:
+    """A broken socket costs [last trade received, subscribed again) of each symbol."""
+    socket, raw = _Socket([trades(0, 5)], [trades(9, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 6)
+
+    told = [hole for hole in raw.holes if hole.cause == "disconnected"]
+    assert {(hole.symbol, hole.from_time, hole.to_time) for hole in told} == {
+        ("SPY", NINE_THIRTY_S * 1_000_000 + 4_000, NOW),
+        ("IBM", None, NOW),
+    }
+    assert {entry.block.connection_id for entry in raw.placed} == {"connection-1", "connection-2"}
+
+
+async def test_the_socket_is_not_read_while_kafka_does_not_confirm() -> None:
+    """Back-pressure: reading stops at the bound, and nothing is lost when Kafka is back."""
+    bound = MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS
+    frames = [trades(first * 500, 500) for first in range(3 * MAX_UNCONFIRMED_BATCHES)]
+    socket, raw = _Socket(frames), _GatedTopics()
+    task = asyncio.ensure_future(a_stream(socket, raw).run())
+    try:
+        await eventually(lambda: socket.read >= MAX_UNCONFIRMED_BATCHES, within_s=10.0)
+        await asyncio.sleep(0.2)
+        held = socket.read * 500
+        raw.gate.set()
+        await eventually(lambda: len(raw.events) == len(frames) * 500, within_s=30.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert held <= 2 * bound + 2 * 500
+    assert [event["size"] for event in raw.events] == list(range(len(frames) * 500))
+
+
+async def test_a_malformed_frame_costs_itself() -> None:
+    """It is dead-lettered with its bytes; the frames around it are published."""
+    socket, raw = _Socket([trades(0, 1), b"{broken", trades(1, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 2)
+
+    assert [(letter["topic"], letter["payload"]) for letter in raw.dead] == [("raw.trades.v1", b"{broken")]
+
+
+async def test_what_was_read_is_published_once_when_we_are_stopped() -> None:
+    """A stop drains: nothing that left the socket is thrown away or sent twice."""
+    socket, raw = _Socket([trades(0, 400), trades(400, 400), trades(800, 400)]), _QueueingTopics()
+    task = asyncio.ensure_future(a_stream(socket, raw).run())
+    await eventually(lambda: socket.read == 3, within_s=5.0)
+    before = len(raw.events)
+    task.cancel()
+    raw.gate.set()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert before < 1_200
+    assert [event["size"] for event in raw.events] == list(range(1_200))
+
+
+async def test_a_dead_publisher_ends_the_stream() -> None:
+    """What Kafka will never take is not retried: a fresh process tells what it missed."""
+    socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
+    raw.failing = [BrokerUnavailable("dead")] * 3
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await a_stream(socket, raw).run()
+
+    assert caught.group_contains(BrokerUnavailable)
