@@ -1,0 +1,81 @@
+"""The stream-processor process: `python -m stream_processors`, or `... replay` to rebuild from raw records."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from confluent_kafka import Consumer
+
+from infra.runtime import kafka, lifecycle
+from infra.runtime.settings import MdsSettings
+from schemas.calendar import US_EQUITIES, load_calendar
+from schemas.topics import RAW_TOPICS, partition_count
+from stream_processors import replay
+from stream_processors.adapters.faust_app import build_app, check_codecs, run_app
+from stream_processors.adapters.ticks import tick
+from stream_processors.adapters.transactions import PartitionWriter
+from stream_processors.adapters.watchdog import Watchdog
+from stream_processors.service import STALL_AFTER_S, Lanes, Limits
+from stream_processors.settings import ProcessorSettings
+
+
+async def main() -> None:
+    """Wire the process and run it until it is told to stop."""
+    settings, shared = ProcessorSettings.from_env(), MdsSettings.from_env()
+    bootstrap, prefix = shared.bootstrap_servers, shared.topic_prefix
+    partitions = partition_count()
+    async with lifecycle.running(
+        "stream_processors", settings.ops_port, log_level=shared.log_level
+    ) as process:
+        process.health.expect("group")
+        await asyncio.to_thread(_prepare, bootstrap, prefix)
+        threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
+        publisher = kafka.Publisher(bootstrap, f"{prefix}processor-ticks")
+        async with asyncio.TaskGroup() as tasks:
+            lanes = Lanes(
+                open_writer=lambda topic, p: PartitionWriter(bootstrap, topic, p, partitions, prefix=prefix),
+                tasks=tasks,
+                threads=threads,
+                health=process.health,
+                limits=Limits(blocks=settings.transaction_max_blocks, events=settings.transaction_max_events),
+                leave=os._exit,
+            )
+            watchdog = Watchdog(
+                lambda: lanes.owned,
+                bootstrap=bootstrap,
+                prefix=prefix,
+                frozen_after_s=settings.session_timeout_s,
+                stalled_after_s=STALL_AFTER_S,
+                leave=os._exit,
+            )
+            watchdog.start()
+            app = build_app(bootstrap, lanes, prefix=prefix, session_timeout_s=settings.session_timeout_s)
+            await lifecycle.until_stopped(
+                process,
+                run_app(app, os._exit),
+                tick(publisher, lambda: lanes.owned, prefix=prefix, silent_s=settings.tick_after_s),
+            )
+            await lanes.release()
+            watchdog.stop()
+        publisher.close()
+
+
+def _prepare(bootstrap: str, prefix: str) -> None:
+    """Fail early and clearly, and pay for the calendar (seconds, 80 MB) before any partition waits for it."""
+    check_codecs()
+    consumer = Consumer(kafka.consumer_config(bootstrap, f"{prefix}processor-check"))
+    try:
+        for topic in RAW_TOPICS:
+            kafka.check_partitions(consumer, prefix + topic, partition_count())
+    finally:
+        consumer.close()
+    load_calendar(US_EQUITIES)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["replay"]:
+        sys.exit(replay.main(sys.argv[2:]))
+    lifecycle.run(main())

@@ -1,0 +1,101 @@
+"""What no event may say: the rules of the vocabulary, checked before a value becomes history.
+
+Each check raises InvalidRecord naming the field and what would be right; the one event is dead-lettered, the rest of
+its block is unharmed. Types are the schema's business: everything here already decoded.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from schemas.errors import InvalidRecord
+from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US
+from schemas.partitions import partition_of
+from schemas.records import Event
+
+MAX_SYMBOL_CHARS = 128
+MAX_TEXT_CHARS = 1_024  # of any other text in an event
+MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
+FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
+
+_BAR_AMOUNTS = ("open", "high", "low", "close", "volume", "vwap", "trade_count")
+_QUOTE_AMOUNTS = ("bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close")
+_TRADE_AMOUNTS = ("price", "size")
+
+
+def check_symbol(symbol: str, partition: int, partitions: int) -> None:
+    """Raise unless `symbol` can be one and lives in `partition` of `partitions`."""
+    if not symbol or len(symbol) > MAX_SYMBOL_CHARS or not symbol.isprintable():
+        shown = symbol[:MAX_SYMBOL_CHARS]
+        raise InvalidRecord(f"symbol {shown!r} is not 1 to {MAX_SYMBOL_CHARS} printable characters")
+    if (home := partition_of(symbol, partitions)) != partition:
+        raise InvalidRecord(
+            f"symbol {symbol} belongs to partition {home}, not {partition}: use murmur2 of the symbol"
+        )
+
+
+def check_time(event_time: int, known_from: int) -> None:
+    """Raise unless `event_time` lies after 1970 and at most a day after it became known (µs)."""
+    if event_time <= 0:
+        raise InvalidRecord(
+            f"event_time {event_time} is not after 1970: send microseconds since the Unix epoch"
+        )
+    if event_time > known_from + MAX_AHEAD_US:
+        raise InvalidRecord(
+            f"event_time {event_time} is more than a day after it was received: check the vendor's unit"
+        )
+
+
+def check_bar(event: Event, known_from: int) -> None:
+    """Raise unless a bar's start, prices and volume are possible; its interval is known to be valid."""
+    event_time = event["event_time"]
+    if not 0 < event_time <= known_from + MAX_AHEAD_US:
+        check_time(event_time, known_from)
+    step = INTRADAY_US.get(event["interval"])
+    if step is not None and event_time % min(step, FINEST_ALIGNMENT_US):
+        raise InvalidRecord(
+            f"event_time {event_time} is not the start of a {event['interval']} bar: align it"
+        )
+    low, high, volume = event["low"], event["high"], event["volume"]
+    vwap, count = event["vwap"] or 0.0, event["trade_count"] or 0
+    total = event["open"] + high + low + event["close"] + volume + vwap
+    if not isfinite(total) or low < 0 or volume < 0 or vwap < 0 or count < 0:
+        _check_amounts(event, _BAR_AMOUNTS)
+    if not (low <= event["open"] <= high and low <= event["close"] <= high):
+        raise InvalidRecord(
+            f"open {event['open']} or close {event['close']} outside low {low} to high {high}"
+        )
+    _check_texts(event["currency"])
+
+
+def check_quote(event: Event, known_from: int) -> None:
+    """Raise unless a quote's stamp, prices and sizes are possible; a crossed market is."""
+    if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
+        check_time(event["event_time"], known_from)
+    _check_amounts(event, _QUOTE_AMOUNTS)
+    _check_texts(event["currency"], event["market_state"])
+
+
+def check_trade(event: Event, known_from: int) -> None:
+    """Raise unless a trade's stamp, price and size are possible."""
+    if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
+        check_time(event["event_time"], known_from)
+    price, size = event["price"], event["size"]
+    if not isfinite(price + size) or price < 0 or size < 0:
+        _check_amounts(event, _TRADE_AMOUNTS)
+    _check_texts(event["conditions"], event["venue"], event["trade_id"] or "")
+
+
+def _check_amounts(event: Event, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = event[name]
+        if value is not None and not 0 <= value < float("inf"):
+            raise InvalidRecord(f"{name} is {value}: a finite number, zero or more, is right")
+
+
+def _check_texts(*texts: str) -> None:
+    for text in texts:
+        if text and (len(text) > MAX_TEXT_CHARS or "\0" in text):
+            raise InvalidRecord(
+                f"a text of {len(text)} characters, or with a NUL: at most {MAX_TEXT_CHARS} are right"
+            )

@@ -1,0 +1,130 @@
+"""Replay: raw records in, the transactions' content out, by the very functions that run live; Kafka is never written.
+
+Output is a record stream (schemas.record_stream) on stdout for a sink's replay to read: canonical records, gaps and
+progress of each block, in order. Offsets are the replay's own, counted from 0. Dead letters are not written again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message
+
+from infra.runtime.kafka import consumer_config, offsets, read_range
+from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
+from schemas.record_stream import StreamedRecord, read_records, write_record
+from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
+from stream_processors.domain.streams import PartitionState
+from stream_processors.domain.transaction import RawRecord, Transaction, transact
+
+EXIT_FAILED = 2
+
+
+def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
+    """Yield what live processing wrote for these raw records: per block canonical records, gaps, then progress.
+
+    Records of one raw partition must come in offset order, from where the target is empty.
+    """
+    states: dict[tuple[str, int], PartitionState] = {}
+    ends: Counter[tuple[str, int]] = Counter()
+    for record in records:
+        place = (record.topic, record.partition)
+        if place not in states:
+            states[place] = PartitionState(
+                raw_topic=record.topic, partition=record.partition, partitions=partition_count()
+            )
+        yield from _streamed(transact(states[place], record), ends)
+
+
+def _streamed(block: Transaction, ends: Counter[tuple[str, int]]) -> Iterator[StreamedRecord]:
+    canonical, partition = canonical_of(block.raw_topic), block.partition
+    progress = block.progress(ends[canonical, partition])
+    written = ((canonical, block.canonical), (GAPS, block.gap_records()), (PROGRESS, [progress]))
+    for topic, pairs in written:
+        for key, value in pairs:
+            offset = ends[topic, partition]
+            ends[topic, partition] += 1
+            yield StreamedRecord(
+                topic=topic,
+                partition=partition,
+                offset=offset,
+                append_time=block.known_from,
+                key=key,
+                value=value,
+            )
+
+
+def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
+    """Yield the raw records of a record stream; raise MalformedPayload where it holds another topic."""
+    for record in read_records(source):
+        if record.topic not in RAW_TOPICS:
+            raise MalformedPayload(f"{record.topic} is not a raw topic; replay takes {' '.join(RAW_TOPICS)}")
+        yield RawRecord(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            append_time=record.append_time,
+            key=record.key,
+            value=record.value,
+        )
+
+
+def from_kafka(bootstrap: str, topics: Sequence[str], *, prefix: str = "") -> Iterator[RawRecord]:
+    """Yield the raw records of `topics` from the log's beginning to its end, one partition after the other."""
+    consumer = Consumer(consumer_config(bootstrap, f"{prefix}processor-replay"))
+    try:
+        for topic in topics:
+            for partition in range(partition_count()):
+                low, _ = offsets(consumer, prefix + topic, partition)
+                for message in read_range(consumer, prefix + topic, partition, low):
+                    yield _raw_record(message, topic, partition)
+    finally:
+        consumer.close()
+
+
+def _raw_record(message: Message, topic: str, partition: int) -> RawRecord:
+    kind, stamp_ms = message.timestamp()
+    offset = message.offset()
+    if kind != TIMESTAMP_LOG_APPEND_TIME or offset is None:
+        raise ConfigurationError(
+            f"{topic} is stamped by its producers, not by the broker",
+            remedy="replay a topic with message.timestamp.type=LogAppendTime",
+        )
+    key, value = message.key(), message.value()
+    return RawRecord(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        append_time=stamp_ms * 1_000,
+        key=key.encode() if isinstance(key, str) else key,
+        value=value.encode() if isinstance(value, str) else value,
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m stream_processors replay", description=__doc__)
+    parser.add_argument(
+        "--bootstrap", help="Kafka bootstrap servers to read raw topics from; without it stdin is read"
+    )
+    parser.add_argument("--prefix", default="", help="prefix of every topic on the broker")
+    parser.add_argument(
+        "--raw-topic", action="append", choices=RAW_TOPICS, help="a raw topic to read; all by default"
+    )
+    options = parser.parse_args(arguments)
+    if options.bootstrap is None:
+        records = from_stream(sys.stdin.buffer)
+    else:
+        records = from_kafka(options.bootstrap, options.raw_topic or RAW_TOPICS, prefix=options.prefix)
+    try:
+        for streamed in replay(records):
+            write_record(sys.stdout.buffer, streamed)
+        sys.stdout.buffer.flush()
+    except MarketDataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0

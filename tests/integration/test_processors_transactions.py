@@ -1,0 +1,233 @@
+"""The fenced writer of one partition against a real broker: takeover, fencing, exact end offsets, rebuilding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaException, Producer
+
+from infra.runtime.kafka import producer_config
+from schemas.codec import encode
+from schemas.errors import ConfigurationError, Fenced
+from schemas.intervals import MINUTE_US
+from schemas.partitions import partition_of
+from schemas.records import RawBlock
+from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead, partition_count, progress_key
+from stream_processors.adapters import rebuild
+from stream_processors.adapters.transactions import PartitionWriter
+from stream_processors.domain.streams import PartitionState
+from stream_processors.domain.transaction import RawRecord, Transaction, transact
+from tests.builders import NINE_THIRTY, a_bar_event, a_block
+from tests.eventually import eventually
+from tests.integration.processors import Log, Raw
+
+SPY = partition_of("SPY", partition_count())
+
+
+@pytest.fixture
+def log(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Log]:
+    """Give a reader of what was written."""
+    reader = Log(kafka_bootstrap, topic_prefix)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def raw(kafka_bootstrap: str, topic_prefix: str) -> Raw:
+    """Give a way to append raw records."""
+    return Raw(kafka_bootstrap, topic_prefix)
+
+
+def writer_of(bootstrap: str, prefix: str) -> PartitionWriter:
+    """Return the writer of SPY's bars."""
+    return PartitionWriter(bootstrap, RAW_BARS, SPY, partition_count(), prefix=prefix)
+
+
+def block_of(*minutes: int) -> RawBlock:
+    """Return a block with the bars of some minutes."""
+    return a_block(*(a_bar_event(event_time=NINE_THIRTY + number * MINUTE_US) for number in minutes))
+
+
+def fill(raw: Raw, records: int) -> None:
+    """Append as many raw records as are going to be processed: progress may not lie beyond the log."""
+    for _ in range(records):
+        raw.send(RAW_BARS, SPY, encode(RAW_BARS, a_block(provider="", endpoint="tick")))
+
+
+def transaction(state: PartitionState, block: RawBlock | None) -> Transaction:
+    """Return the next block of the partition as a transaction; None is a tick."""
+    value = encode(RAW_BARS, block or a_block(provider="", endpoint="tick"))
+    return transact(
+        state,
+        RawRecord(
+            topic=RAW_BARS,
+            partition=SPY,
+            offset=state.next_offset,
+            append_time=NINE_THIRTY * 2 + state.next_offset,
+            key=None,
+            value=value,
+        ),
+    )
+
+
+def test_a_predecessor_that_wakes_up_can_write_nothing(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
+) -> None:
+    """Whatever it had decided meanwhile is refused."""
+    fill(raw, 3)
+    frozen, successor = writer_of(kafka_bootstrap, topic_prefix), writer_of(kafka_bootstrap, topic_prefix)
+    state = frozen.take_over()
+    frozen.commit([transaction(state, block_of(0))])
+
+    taken = successor.take_over()
+    successor.commit([transaction(taken, block_of(1))])
+
+    with pytest.raises(Fenced):
+        frozen.commit([transaction(state, block_of(5))])
+    assert [value["raw_offset"] for value in log.values(BARS, SPY)] == [0, 1]
+
+
+def test_what_a_predecessor_left_open_is_aborted(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
+) -> None:
+    """A takeover does not wait for the transaction's time-out, and its commit comes too late."""
+    fill(raw, 3)
+    frozen, successor = writer_of(kafka_bootstrap, topic_prefix), writer_of(kafka_bootstrap, topic_prefix)
+    frozen.take_over()
+    frozen._live().begin_transaction()
+    frozen._live().produce(topic_prefix + BARS, b"never", b"SPY", partition=SPY)
+    frozen._live().flush(5)
+
+    successor.commit([transaction(successor.take_over(), block_of(1))])
+
+    with pytest.raises(KafkaException):
+        frozen._live().commit_transaction(5)
+    assert [value["raw_offset"] for value in log.values(BARS, SPY)] == [0]
+
+
+def test_progress_claims_exactly_where_the_canonical_partition_ended(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
+) -> None:
+    """Whoever read up to the claimed offset holds all that was known before; through ticks, groups and a takeover."""
+    fill(raw, 12)
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+    state = writer.take_over()
+    writer.commit([transaction(state, block_of(0, 1))])
+    writer.commit([transaction(state, None)])
+    writer.commit([transaction(state, block) for block in (block_of(2), None, block_of(3, 4), block_of(5))])
+    writer.commit([transaction(state, block_of(6)), transaction(state, block_of(7))])
+    second = writer_of(kafka_bootstrap, topic_prefix)
+    state = second.take_over()
+    second.commit([transaction(state, block_of(8)), transaction(state, block_of(9))])
+    second.commit([transaction(state, None)])
+
+    records = log.messages(BARS, SPY)
+    values = log.values(BARS, SPY)
+    assert len(values) == 10
+    for progress in log.progress(RAW_BARS, SPY):
+        earlier = [
+            (m.offset() or 0) + 1
+            for m, v in zip(records, values, strict=True)
+            if v["raw_offset"] < progress.raw_offset
+        ]
+        assert progress.canonical_end_offset == (max(earlier) if earlier else 0), progress
+
+
+def test_a_misjudged_end_is_aborted_and_written_block_by_block(
+    kafka_bootstrap: str, topic_prefix: str, log: Log
+) -> None:
+    """Another writer's record shifts the offsets: nothing wrong is ever committed."""
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+    state = writer.take_over()
+    writer.commit([transaction(state, block_of(0))])
+    intruder = Producer(producer_config(kafka_bootstrap, "test-intruder"))
+    intruder.produce(topic_prefix + BARS, b"foreign", b"SPY", partition=SPY)
+    intruder.flush(5)
+
+    writer.commit([transaction(state, block_of(1)), transaction(state, block_of(2))])
+
+    ours = [m for m in log.messages(BARS, SPY) if m.value() != b"foreign"]
+    newest = log.progress(RAW_BARS, SPY)[-1]
+    assert len(ours) == 3
+    assert newest.raw_offset == 2
+    assert newest.canonical_end_offset == (ours[1].offset() or 0) + 1
+
+
+def test_standing_is_found_however_deep_and_foreign_records_are_skipped(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, monkeypatch: pytest.MonkeyPatch, raw: Raw
+) -> None:
+    """Progress buried under others', and garbage in every topic that is read back."""
+    monkeypatch.setattr(rebuild, "FIRST_WINDOW", 2)
+    for number in range(3):
+        raw.block(RAW_BARS, block_of(number))
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+    state = writer.take_over()
+    for number in range(3):
+        writer.commit([transaction(state, block_of(number, number + 2))])
+    for topic in (PROGRESS, BARS, GAPS):
+        for _ in range(9):
+            raw.send(topic, SPY, b"garbage", b"other")
+    raw.send(PROGRESS, SPY, b"garbage", progress_key(RAW_BARS, SPY))
+
+    rebuilt = writer_of(kafka_bootstrap, topic_prefix).take_over()
+
+    assert (rebuilt.next_offset, rebuilt.known_from) == (3, state.known_from)
+    assert {key: stream.frontier for key, stream in rebuilt.streams.items()} == {
+        key: stream.frontier for key, stream in state.streams.items()
+    }
+    assert transaction(rebuilt, block_of(2, 3, 4)).canonical == []
+
+
+def test_a_recreated_raw_topic_is_refused(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Going on at its end would skip everything in it, silently."""
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+    state = writer.take_over()
+    writer.commit([transaction(state, block_of(0))])  # offset 0 of a raw topic that holds nothing
+
+    with pytest.raises(ConfigurationError, match="recreated"):
+        writer_of(kafka_bootstrap, topic_prefix).take_over()
+
+
+async def test_records_between_offsets_are_told_from_holes(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
+) -> None:
+    """A control record leaves an offset without a record."""
+    raw.block(RAW_BARS, block_of(0))
+    producer = Producer(
+        {
+            **producer_config(kafka_bootstrap, "test-tx"),
+            "transactional.id": f"{topic_prefix}tx",
+            "delivery.timeout.ms": 9_000,
+        }
+    )
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    producer.produce(topic_prefix + RAW_BARS, encode(RAW_BARS, block_of(1)), partition=SPY)
+    producer.commit_transaction(10)
+    await eventually(
+        lambda: log.ends()[RAW_BARS, SPY] == 2, within_s=10
+    )  # the broker writes the marker later
+    raw.block(RAW_BARS, block_of(2))
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+
+    assert writer.skipped_records(1, 3)
+    assert not writer.skipped_records(2, 3)
+
+
+def test_everything_of_a_block_is_in_one_transaction(
+    kafka_bootstrap: str, topic_prefix: str, log: Log
+) -> None:
+    """Records, gaps, dead letters and progress, a block larger than the local queue included."""
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+    state = writer.take_over()
+    events = [
+        a_bar_event(event_time=NINE_THIRTY + n * MINUTE_US, close=float("nan") if n == 3 else 167.3)
+        for n in (0, 2, 3)
+    ]
+    writer.commit([transaction(state, a_block(*events))])
+
+    assert len(log.values(BARS, SPY)) == 2
+    assert len(log.values(GAPS, SPY)) == 1
+    assert len(log.messages(dead(RAW_BARS), SPY)) == 1
+    assert len(log.progress(RAW_BARS, SPY)) == 1
