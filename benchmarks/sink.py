@@ -1,0 +1,223 @@
+"""Rows a second of the whole sink (consume, decode, write, positions) against bare binary COPY of the same rows.
+
+Run: `python -m benchmarks.sink`, with MDS_KAFKA and MDS_POSTGRES_DSN naming a broker and a server to create a database
+on. The yardstick gets its rows as Python tuples in memory and fills the same indexed table through asyncpg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from confluent_kafka import Producer
+
+from infra.runtime import postgres
+from infra.runtime.kafka import Publisher, producer_config
+from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.lifecycle import Health
+from infra.runtime.migrations import migrate
+from infra.runtime.settings import MdsSettings
+from schemas.codec import encode_events
+from schemas.intervals import MINUTE_US
+from schemas.partitions import partition_of
+from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
+from sinks.adapters.consumer import feed_config, open_feed
+from sinks.adapters.outbox import Outbox
+from sinks.adapters.postgres import Store
+from sinks.adapters.session import open_connection
+from sinks.adapters.topic_logs import TopicLogs
+from sinks.domain.tables import TABLES
+from sinks.service import Sink
+
+ROWS = 200_000
+RUNS = 5
+SYMBOLS = 500
+COPY_ROWS = 20_000  # of one COPY of the yardstick: the sink's own batch
+GOAL, FLOOR = 0.6, 0.45
+DONE_WITHIN_S = 120.0
+OPENING = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
+TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS)
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One measurement: records of a topic, in log order."""
+
+    topic: str
+    values: list[Value]
+
+
+def _common(number: int) -> Value:
+    return {
+        "symbol": f"S{number % SYMBOLS:03}",
+        "provider": "yahoo",
+        "route": "primary",
+        "received_time": OPENING + number,
+        "known_from": OPENING + number,
+        "raw_offset": number // 500,
+        "index": number % 500,
+        "simulated": True,
+    }
+
+
+def trades() -> Series:
+    """Return trades of 500 symbols."""
+
+    def value(number: int) -> Value:
+        return _common(number) | {
+            "event_time": OPENING + number * 100, "price": 100 + number % 97 / 8, "size": 100.0, "trade_id": None,
+            "conditions": "@", "venue": "Q",
+        }  # fmt: skip
+
+    return Series(topic=TRADES, values=[value(number) for number in range(ROWS)])
+
+
+def quotes() -> Series:
+    """Return quotes of 500 symbols, each newer than the one before."""
+
+    def value(number: int) -> Value:
+        price = 100 + number % 97 / 8
+        return _common(number) | {
+            "event_time": OPENING + number * 100, "bid": price, "ask": price + 0.01, "bid_size": 300.0,
+            "ask_size": 500.0, "last": price, "last_size": None, "volume": float(number), "previous_close": 99.5,
+            "currency": "USD", "market_state": "regular", "delay_s": 0,
+        }  # fmt: skip
+
+    return Series(topic=QUOTES, values=[value(number) for number in range(ROWS)])
+
+
+def bars() -> Series:
+    """Return one-minute bars of 500 symbols, minute after minute."""
+
+    def value(number: int) -> Value:
+        price = 100 + number % 97 / 8
+        return _common(number) | {
+            "interval": "1m", "event_time": OPENING + number // SYMBOLS * MINUTE_US, "open": price, "high": price + 1,
+            "low": price - 1, "close": price + 0.5, "volume": float(number), "vwap": None, "trade_count": None,
+            "final": True, "session": "regular", "adjustment_state": "raw", "currency": "USD",
+        }  # fmt: skip
+
+    return Series(topic=BARS, values=[value(number) for number in range(ROWS)])
+
+
+@asynccontextmanager
+async def _database(dsn: str) -> AsyncIterator[str]:
+    name = f"bench_{uuid.uuid4().hex[:8]}"
+    admin = await asyncpg.connect(dsn)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        created = f"{dsn.rpartition('/')[0]}/{name}"
+        await migrate(created)
+        yield created
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+async def bare_copy(dsn: str, series: Series) -> float:
+    """Return rows a second of asyncpg's binary COPY of ready tuples into the empty table."""
+    table = TABLES[series.topic]
+    names = [column.source for column in table.columns]
+    rows = [tuple(value[name] for name in names) for value in series.values]
+    async with _database(dsn) as database, open_connection(database) as connection:
+        began_s = time.perf_counter()
+        for start in range(0, len(rows), COPY_ROWS):
+            await connection.copy_records_to_table(
+                table.name, records=rows[start : start + COPY_ROWS], columns=list(table.column_names)
+            )
+        return len(rows) / (time.perf_counter() - began_s)
+
+
+def _publish(bootstrap: str, prefix: str, series: Series) -> None:
+    producer = Producer(producer_config(bootstrap, "bench-feeder", linger_ms=50))
+    encoded = encode_events(series.topic, series.values, {})
+    for value, data in zip(series.values, encoded, strict=True):
+        partition = partition_of(value["symbol"], partition_count())
+        while True:
+            try:
+                producer.produce(prefix + series.topic, data, value["symbol"], partition=partition)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(60) == 0
+
+
+async def whole_sink(bootstrap: str, dsn: str, prefix: str, series: Series) -> float:
+    """Return rows a second from the first row stored to the last one committed, reading a topic filled before."""
+    async with _database(dsn) as database, postgres.pool(database, service="bench", size=2) as pool:
+        table = TABLES[series.topic].name
+        publisher = Publisher(bootstrap, "bench-outbox")
+        config = feed_config(bootstrap, prefix=f"{prefix}{uuid.uuid4().hex[:6]}.", session_timeout_s=10.0)
+        logs = TopicLogs(bootstrap, prefix=prefix)
+        try:
+            async with open_feed(config, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
+                store = Store(database, write_within_s=60.0)
+                sink = Sink(feed, store, logs, Outbox(pool, publisher, prefix=prefix), Health())
+                async with asyncio.TaskGroup() as group:
+                    running = group.create_task(sink.run())
+                    rate = await _measure(pool, table)
+                    running.cancel()
+        finally:
+            await asyncio.to_thread(publisher.close)
+    return rate
+
+
+async def _measure(pool: asyncpg.Pool, table: str) -> float:
+    """Time from the first batch seen committed to the last: rows of the first are not counted."""
+    position = "SELECT coalesce(sum(next_offset), 0) FROM sink_offsets WHERE topic = $1"
+    first, began_s = 0, 0.0
+    deadline_s = time.perf_counter() + DONE_WITHIN_S
+    while time.perf_counter() < deadline_s:
+        stored = int(await pool.fetchval(position, f"{table}.v1"))
+        now_s = time.perf_counter()
+        if stored and not first:
+            first, began_s = stored, now_s
+        if stored >= ROWS:
+            assert await pool.fetchval(f"SELECT count(*) FROM {table}") == ROWS
+            return (stored - first) / (now_s - began_s)
+        await asyncio.sleep(0.002)
+    raise TimeoutError(f"{table}: not stored within {DONE_WITHIN_S} s")
+
+
+async def measure(bootstrap: str, dsn: str) -> list[dict[str, Any]]:
+    """Measure every table, sink and yardstick in turn, median of 5."""
+    makers: dict[str, Callable[[], Series]] = {"trades": trades, "quotes": quotes, "bars": bars}
+    rows = []
+    for name, make in makers.items():
+        series, prefix = make(), f"bench{uuid.uuid4().hex[:8]}."
+        await asyncio.to_thread(ensure_topics, bootstrap, prefix=prefix)
+        await asyncio.to_thread(_publish, bootstrap, prefix, series)
+        ours, bare = [], []
+        for _ in range(RUNS):
+            bare.append(await bare_copy(dsn, series))
+            ours.append(await whole_sink(bootstrap, dsn, prefix, series))
+        value, yardstick = statistics.median(ours), statistics.median(bare)
+        rows.append(
+            {
+                "name": f"sink {name}", "value": round(value), "unit": "rows/s", "yardstick": round(yardstick),
+                "ratio": round(value / yardstick, 2), "goal": GOAL, "floor": FLOOR, "met": value / yardstick >= GOAL,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def run() -> list[dict[str, Any]]:
+    """Return the measurements as rows of benchmarks/results.json."""
+    settings = MdsSettings.from_env(
+        {name: value for name, value in os.environ.items() if name.startswith("MDS_")}
+    )
+    return asyncio.run(measure(settings.bootstrap_servers, settings.dsn))
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(), indent=1))

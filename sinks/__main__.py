@@ -1,0 +1,64 @@
+"""`python -m sinks` stores canonical topics in PostgreSQL; `python -m sinks replay --dsn …` writes an empty database."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from infra.runtime import lifecycle, postgres
+from infra.runtime.kafka import Publisher
+from infra.runtime.settings import MdsSettings
+from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES
+from sinks.adapters.consumer import feed_config, open_feed
+from sinks.adapters.depth import watch_dead_letters
+from sinks.adapters.outbox import Outbox
+from sinks.adapters.postgres import Store
+from sinks.adapters.topic_logs import TopicLogs
+from sinks.replay import replay
+from sinks.service import Sink
+from sinks.settings import SinkSettings
+
+TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS)
+OUTBOX_CONNECTIONS = 1
+REPLAY_WRITE_WITHIN_S = 300.0
+
+
+async def main() -> None:
+    """Run the sinks until told to stop."""
+    shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
+    prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
+    logs = TopicLogs(bootstrap, prefix=prefix)
+    publisher = Publisher(bootstrap, "mds-sinks-outbox")
+    config = feed_config(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
+    linger_s = settings.linger_ms / 1_000
+    try:
+        async with (
+            lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process,
+            postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
+            open_feed(
+                config, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
+            ) as feed,
+        ):
+            outbox = Outbox(pool, publisher, prefix=prefix)
+            store = Store(shared.dsn, write_within_s=settings.write_timeout_s)
+            sink = Sink(feed, store, logs, outbox, process.health)
+            await lifecycle.until_stopped(process, sink.run(), outbox.run(), watch_dead_letters(logs, TOPICS))
+    finally:
+        publisher.close()
+
+
+def command() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m sinks", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    replaying = commands.add_parser("replay", help="read a record stream from stdin into an empty database")
+    replaying.add_argument("--dsn", required=True, help="DSN of an empty, migrated database")
+    given = parser.parse_args()
+    if given.command == "replay":
+        lifecycle.run(replay(Store(given.dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer))
+    else:
+        lifecycle.run(main())
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,312 @@
+"""The reading half: one thread polls Kafka without pause, decodes batches ahead, and never waits for the database.
+
+Start positions come from PostgreSQL. Until the writer has taken over, the group's partitions are held but not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka import consumer_config
+from schemas.errors import BrokerUnavailable
+from sinks.adapters.era import Era
+from sinks.domain.batches import Part, assemble
+from sinks.domain.watermark import Partition
+
+log = logging.getLogger(__name__)
+
+IDLE_POLL_S = 0.1
+BUSY_POLL_S = 0.005  # while records wait for the writer
+HEARTBEAT_MS = 1_000  # a woken zombie learns within this that it lost its partitions
+MAX_BATCH_BYTES = 33_554_432
+HOLD_S = 1.0  # a block's end is waited for; the log's end says it at once, this is for when that word is lost
+PAUSE_AFTER_S = 1.0  # with no room for so long, fetching stops; polling goes on
+REVOKE_WAIT_S = 8.0  # for the batch in flight, below the group's rebalance time-out
+CLOSE_WAIT_S = 10.0
+LAG_EVERY_S = 2.0
+PREFETCH_KBYTES = 65_536
+LOG_CHANGED = (
+    KafkaError._AUTO_OFFSET_RESET,
+    KafkaError.OFFSET_OUT_OF_RANGE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+)
+"""The log is not what was taken over: positions and topic ids must be looked at again."""
+
+
+class Feed:
+    """Batches of the topics, era by era."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        topics: Sequence[str],
+        *,
+        prefix: str,
+        batch_records: int,
+        linger_s: float,
+    ) -> None:
+        """Prepare to read `topics` (names without `prefix`); `open_feed` runs it."""
+        self._consumer = Consumer(config)
+        self._prefix, self._topics = prefix, topics
+        self._max_records, self._linger_s = batch_records, linger_s
+        self._loop = asyncio.get_running_loop()
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._changed = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._era: Era | None = None
+        self._parts: dict[Partition, Part] = {}
+        self._records = self._bytes = 0
+        self._fresh = self._paused = False
+        self._fresh_at_s = self._room_at_s = self._lag_at_s = 0.0
+        self.polled_at_s = monotonic_s()
+        self.log_ends: dict[Partition, int] = {}
+
+    async def assignment(self) -> Era:
+        """Return the era in force once there is one; raise BrokerUnavailable where the reading thread died."""
+        while True:
+            self._changed.clear()
+            if self._failure is not None:
+                raise BrokerUnavailable(f"the consumer failed: {self._failure}; restart") from self._failure
+            if self._era is not None and not self._era.over and not self._era.taken:
+                self._era.taken = True
+                return self._era
+            await self._changed.wait()
+
+    def begin(self, era: Era, positions: Mapping[Partition, int]) -> None:
+        """Read from `positions` on."""
+        self._commands.put(lambda: self._begin(era, dict(positions)))
+
+    def renew(self, era: Era) -> None:
+        """Drop what was read and offer the same partitions again, if they are still ours after the next poll."""
+        self._commands.put(lambda: self._renew(era))
+
+    def show(self, positions: Mapping[Partition, int]) -> None:
+        """Commit positions to Kafka, where they only display lag."""
+        self._commands.put(lambda: self._show(dict(positions)))
+
+    # From here on: the reading thread.
+
+    def run(self) -> None:
+        """Read until closed; an unexpected error is kept for `assignment`."""
+        try:
+            names = [self._prefix + topic for topic in self._topics]
+            self._consumer.subscribe(
+                names, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
+            while not self._closing.is_set():
+                if self._is_full():
+                    self._wait_for_room()
+                else:
+                    self._poll()
+                self._obey()
+                self._hand_over()
+        except BaseException as error:  # noqa: BLE001 - the thread's only way to say so
+            self._failure = error
+            self._stop("the reading thread failed")
+        finally:
+            self._closing.set()
+            self._consumer.close()
+
+    def close(self) -> None:
+        """Ask the thread to leave the group and end."""
+        self._closing.set()
+
+    def _poll(self) -> None:
+        # The first record is waited for, the others get a moment: an idle service answers at once, a busy one in bulk.
+        first = self._consumer.poll(BUSY_POLL_S if self._fresh else IDLE_POLL_S)
+        self.polled_at_s = monotonic_s()
+        if first is not None:
+            self._take(first)
+            for message in self._consumer.consume(self._max_records - self._records, self._linger_s):
+                self._take(message)
+        if self.polled_at_s - self._lag_at_s > LAG_EVERY_S:
+            self._measure_lag()
+
+    def _is_full(self) -> bool:
+        return self._records >= self._max_records or self._bytes >= MAX_BATCH_BYTES
+
+    def _wait_for_room(self) -> None:
+        """Wait a little for the writer. A long wait stops fetching; polling goes on, or the group would drop us."""
+        if self._era is not None and self._era.room.acquire(timeout=IDLE_POLL_S):
+            self._era.room.release()
+            self._pause(on=False)
+        elif monotonic_s() - self._room_at_s > PAUSE_AFTER_S:
+            self._pause(on=True)
+            message = self._consumer.poll(0.0)
+            self.polled_at_s = monotonic_s()
+            if message is not None:
+                self._take(message)
+
+    def _pause(self, *, on: bool) -> None:
+        if on == self._paused:
+            return
+        partitions = self._consumer.assignment()
+        (self._consumer.pause if on else self._consumer.resume)(partitions)
+        self._paused = on
+
+    def _take(self, message: Message) -> None:
+        topic = message.topic()
+        number = message.partition()
+        part = (
+            None if topic is None or number is None else self._parts.get((topic[len(self._prefix) :], number))
+        )
+        error = message.error()
+        if error is not None:
+            self._take_error(message, error, part)
+        elif part is not None:
+            part.records.append(message)
+            part.end, part.at_end = message.offset() + 1, False  # type: ignore[operator]
+            self._records += 1
+            self._bytes += len(message)
+            self._fresh = True
+
+    def _take_error(self, message: Message, error: KafkaError, part: Part | None) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            if part is not None:
+                part.end, part.at_end, self._fresh = max(part.end, message.offset() or 0), True, True
+        elif error.code() in LOG_CHANGED and self._era is not None and part is not None:
+            self._stop(f"{part.topic}/{part.partition}: {error.str()}")
+        else:
+            log.warning("kafka_consumer_error", extra={"error": error.str(), "retriable": error.retriable()})
+
+    def _hand_over(self) -> None:
+        era, now_s = self._era, monotonic_s()
+        if self._fresh:
+            self._fresh_at_s = now_s
+        elif self._records and now_s - self._fresh_at_s > HOLD_S:
+            for part in self._parts.values():
+                part.at_end = True
+            self._fresh = True
+        if era is None or era.over or not self._fresh or not era.room.acquire(blocking=False):
+            return
+        for part in self._parts.values():
+            if part.records:
+                epoch = part.records[-1].leader_epoch()  # type: ignore[attr-defined]
+                part.leader_epoch = -1 if epoch is None else epoch
+        batch, waiting = assemble(part for part in self._parts.values() if part.records or part.at_end)
+        for partition, part in self._parts.items():
+            self._parts[partition] = Part(topic=part.topic, partition=part.partition, end=part.end)
+        for part in waiting:
+            self._parts[part.topic, part.partition] = part
+        self._records = sum(len(part.records) for part in waiting)
+        self._bytes = sum(len(record.value() or b"") for part in waiting for record in part.records)
+        self._fresh, self._room_at_s = False, now_s
+        era.bring(batch)
+
+    def _obey(self) -> None:
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            command()
+
+    def _begin(self, era: Era, positions: dict[Partition, int]) -> None:
+        if era is not self._era or era.over:
+            return
+        self._forget()
+        self._parts = {p: Part(topic=p[0], partition=p[1], end=offset) for p, offset in positions.items()}
+        self._consumer.assign(
+            [TopicPartition(self._prefix + t, p, offset) for (t, p), offset in positions.items()]
+        )
+
+    def _renew(self, era: Era) -> None:
+        if era is not self._era:
+            return  # revoked meanwhile: the group speaks next
+        self._stop("renewed")
+        self._consumer.assign([])
+        self._announce(era.partitions)
+
+    def _show(self, positions: dict[Partition, int]) -> None:
+        offsets = [TopicPartition(self._prefix + t, p, offset) for (t, p), offset in positions.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException:
+            pass  # only a display; the next one will do
+
+    def _measure_lag(self) -> None:
+        self._lag_at_s = monotonic_s()
+        for topic, number in self._parts:
+            try:
+                _, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._prefix + topic, number), cached=True
+                )
+            except KafkaException:
+                continue
+            self.log_ends[topic, number] = high
+
+    def _forget(self) -> None:
+        self._pause(on=False)
+        self._parts, self._records, self._bytes = {}, 0, 0
+        self._fresh = self._paused = False
+        self._room_at_s = monotonic_s()
+
+    def _stop(self, reason: str) -> None:
+        if self._era is not None and not self._era.over:
+            self._era.end(reason)
+        self._forget()
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    def _announce(self, partitions: frozenset[Partition]) -> None:
+        self._era = Era(partitions, self._loop, self)
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Held, not read: positions come from PostgreSQL, once the writer has taken over.
+        consumer.assign([])
+        self._stop("assigned anew")
+        self._announce(frozenset((tp.topic[len(self._prefix) :], tp.partition) for tp in partitions))
+
+    def _revoked(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        era, self._era = self._era, None
+        if era is not None:
+            era.end("revoked")
+            if era.taken and not self._closing.is_set():
+                era.left.wait(REVOKE_WAIT_S)
+        self._forget()
+        consumer.unassign()
+
+    def _lost(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        era, self._era = self._era, None
+        if era is not None:
+            era.end("lost: the group's session expired")
+        self._forget()
+        consumer.unassign()
+
+
+def feed_config(bootstrap: str, *, prefix: str, session_timeout_s: float) -> dict[str, Any]:
+    """Return the consumer settings of the sinks' group."""
+    return {
+        **consumer_config(bootstrap, "mds-sinks", group=f"{prefix}sinks"),
+        "session.timeout.ms": int(session_timeout_s * 1_000),
+        "heartbeat.interval.ms": HEARTBEAT_MS,
+        "queued.max.messages.kbytes": PREFETCH_KBYTES,
+    }
+
+
+@asynccontextmanager
+async def open_feed(
+    config: dict[str, Any], topics: Sequence[str], *, prefix: str, batch_records: int, linger_s: float
+) -> AsyncIterator[Feed]:
+    """Run a feed in a thread of its own; leaving waits for the thread to leave the group."""
+    feed = Feed(config, topics, prefix=prefix, batch_records=batch_records, linger_s=linger_s)
+    thread = threading.Thread(target=feed.run, name="sinks-reader", daemon=True)
+    thread.start()
+    try:
+        yield feed
+    finally:
+        feed.close()
+        await asyncio.to_thread(thread.join, CLOSE_WAIT_S)

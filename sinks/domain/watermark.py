@@ -1,0 +1,79 @@
+"""From which moment on everything is stored: progress claims it, and it holds once the sink has passed its offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas.records import Progress
+
+MAX_PENDING = (
+    4_096  # claims of one partition; beyond it every second one is dropped, which only coarsens the steps
+)
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """All of a canonical partition known strictly before `complete_before` (µs) lies below `end_offset`."""
+
+    partition: Partition
+    end_offset: int
+    complete_before: int
+    progress_offset: (
+        int  # where progress.v1 says so: not passed before the claim holds, or a restart would forget it
+    )
+
+
+def claim_of(progress: Progress, progress_offset: int) -> Claim:
+    """Return what a progress record claims."""
+    return Claim(
+        partition=(progress.canonical_topic, progress.partition),
+        end_offset=progress.canonical_end_offset,
+        complete_before=progress.known_from,
+        progress_offset=progress_offset,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Claims that do not hold yet, by canonical partition, in log order."""
+
+    pending: Mapping[Partition, Sequence[Claim]] = field(default_factory=dict)
+
+    def with_new(self, claims: Iterable[Claim]) -> Claims:
+        """Return these claims and new ones; of too many for one partition, every second is forgotten."""
+        pending = {partition: list(known) for partition, known in self.pending.items()}
+        for claim in claims:
+            of_partition = pending.setdefault(claim.partition, [])
+            of_partition.append(claim)
+            if len(of_partition) > MAX_PENDING:
+                # Counted from the end, so the newest is kept: it is the one an idle log ends with.
+                del of_partition[-2::-2]
+        return Claims(pending)
+
+    def settled(self, ends: Mapping[Partition, int]) -> tuple[dict[Partition, int], Claims]:
+        """Return the greatest complete_before (µs) that holds at the positions `ends`, and the claims left."""
+        complete: dict[Partition, int] = {}
+        left: dict[Partition, list[Claim]] = {}
+        for partition, claims in self.pending.items():
+            here = ends.get(partition, -1)
+            for claim in claims:
+                if claim.end_offset <= here:
+                    complete[partition] = max(
+                        complete.get(partition, claim.complete_before), claim.complete_before
+                    )
+                else:
+                    left.setdefault(partition, []).append(claim)
+        return complete, Claims(left)
+
+    def first_offset(self, partition_number: int) -> int | None:
+        """Return where progress.v1 holds the earliest of these claims, for one partition number."""
+        offsets = (
+            claim.progress_offset
+            for (_, number), claims in self.pending.items()
+            if number == partition_number
+            for claim in claims
+        )
+        return min(offsets, default=None)

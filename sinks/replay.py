@@ -1,0 +1,91 @@
+"""Writes a record stream into an empty database through the same code as live: identical rows, positions included.
+
+Positions of live topics and things to publish are not written: a replay speaks to nobody.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, BinaryIO, Protocol
+
+from schemas.record_stream import StreamedRecord, read_records
+from sinks.domain.batches import Batch, Part, assemble
+from sinks.domain.watermark import Partition
+
+BATCH_RECORDS = 20_000
+MILLISECOND_US = 1_000
+LOG_APPEND_TIME = 2
+
+
+class Writer(Protocol):
+    """Stores batches."""
+
+    def write(self, batch: Batch) -> Coroutine[Any, Any, object]:
+        """Store a batch in one transaction."""
+
+
+class Target(Protocol):
+    """A database to be filled."""
+
+    def replaying(self) -> AbstractAsyncContextManager[Writer]:
+        """Open it for writing; refuses where it is not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """A record of the stream, as Kafka would have given it."""
+
+    record: StreamedRecord
+
+    def value(self) -> bytes:
+        return self.record.value
+
+    def key(self) -> bytes | None:
+        return self.record.key
+
+    def offset(self) -> int:
+        return self.record.offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return LOG_APPEND_TIME, self.record.append_time // MILLISECOND_US
+
+
+async def replay(target: Target, source: BinaryIO) -> None:
+    """Store the record stream `source` in `target` and say on stderr how many records it held."""
+    total = 0
+    async with target.replaying() as writer:
+        for batch in batches(read_records(source)):
+            await writer.write(batch)
+            total += batch.records
+    print(f"replayed {total} records", file=sys.stderr)
+
+
+def batches(records: Iterator[StreamedRecord]) -> Iterator[Batch]:
+    """Yield the batches of a record stream, in order; blocks of bars stay whole."""
+    waiting: list[Part] = []
+    while True:
+        chunk = list(islice(records, BATCH_RECORDS))
+        batch, waiting = assemble(_parts(waiting, chunk, at_end=not chunk))
+        # The stream holds a block's progress after all it wrote, so a claim read here holds.
+        batch.claims = [replace(claim, end_offset=0) for claim in batch.claims]
+        batch.ends = {claim.partition: (0, -1) for claim in batch.claims}
+        if batch.records or batch.claims:
+            yield batch
+        if not chunk:
+            return
+
+
+def _parts(waiting: Iterable[Part], chunk: Iterable[StreamedRecord], *, at_end: bool) -> list[Part]:
+    parts: dict[Partition, Part] = {(part.topic, part.partition): part for part in waiting}
+    for record in chunk:
+        place = (record.topic, record.partition)
+        part = parts.setdefault(place, Part(topic=record.topic, partition=record.partition, end=0))
+        part.records.append(_Replayed(record))
+        part.end = record.offset + 1
+    for part in parts.values():
+        part.at_end = at_end
+    return list(parts.values())

@@ -1,0 +1,247 @@
+"""Runs a sink: own what the group gave, write batch after batch, and take over again after anything goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Collection, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from infra.runtime import metrics
+from infra.runtime.clock import monotonic_s, wall_us
+from infra.runtime.lifecycle import Health
+from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
+from sinks.domain.batches import Batch
+from sinks.domain.positions import Log, Refused
+from sinks.domain.watermark import Partition
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+WAIT_S = 1.0  # for a batch, before liveness is shown again
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+LOOK_AGAIN_S = 30.0  # at topic ids, and at partitions that were refused
+SHOW_EVERY_S = 1.0
+READER_STALL_S = 30.0
+WRITER_STALL_S = 60.0
+READER, WRITER, DATABASE = "reader", "writer", "database"
+
+
+class Written(Protocol):
+    """What a transaction did, as far as the service cares."""
+
+    @property
+    def outgoing(self) -> int:
+        """How many records it left to publish."""
+
+
+class Writer(Protocol):
+    """Writes for the partitions it owns."""
+
+    @property
+    def refused(self) -> Mapping[Partition, Refused]:
+        """Partitions it must not read."""
+
+    @property
+    def positions(self) -> dict[Partition, int]:
+        """Where each owned partition goes on."""
+
+    def write(self, batch: Batch) -> Coroutine[Any, Any, Written]:
+        """Store a batch in one transaction."""
+
+
+class Store(Protocol):
+    """Where batches go."""
+
+    def take_over(self, logs: Mapping[Partition, Log], *, now_us: int) -> AbstractAsyncContextManager[Writer]:
+        """Own partitions."""
+
+
+class Era(Protocol):
+    """An assignment and its batches."""
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """What the group gave us."""
+
+    @property
+    def over(self) -> bool:
+        """Whether no further batch may be written."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is over."""
+
+    def begin(self, positions: Mapping[Partition, int]) -> None:
+        """Read from here on."""
+
+    def renew(self) -> None:
+        """Offer the same partitions again."""
+
+    async def next_batch(self, *, within_s: float) -> Batch | None:
+        """Return the next batch, if any."""
+
+    def done(self) -> None:
+        """A batch is stored."""
+
+    def leave(self) -> None:
+        """The writer has finished with the era."""
+
+
+class Feed(Protocol):
+    """Where batches come from."""
+
+    @property
+    def log_ends(self) -> Mapping[Partition, int]:
+        """Where the logs end."""
+
+    @property
+    def polled_at_s(self) -> float:
+        """When Kafka was last polled, monotonic seconds."""
+
+    def assignment(self) -> Coroutine[Any, Any, Era]:
+        """Return the era in force."""
+
+    def show(self, positions: Mapping[Partition, int]) -> None:
+        """Display lag."""
+
+
+class Logs(Protocol):
+    """What the broker says of its logs."""
+
+    async def look(self, partitions: Collection[Partition]) -> dict[Partition, Log]:
+        """Return the log of each partition."""
+
+
+class Outbox(Protocol):
+    """Publishes what transactions left."""
+
+    def filled(self) -> None:
+        """Something was left."""
+
+
+class Sink:
+    """Stores what the feed brings, era by era."""
+
+    def __init__(self, feed: Feed, store: Store, logs: Logs, outbox: Outbox, health: Health) -> None:
+        """Wire the parts; `run` does the work."""
+        self._feed, self._store, self._logs, self._outbox, self._health = feed, store, logs, outbox, health
+        self._pause_s = 0.0
+        self._shown_at_s = self._reported_at_s = 0.0
+        health.expect(READER, stall_after_s=READER_STALL_S)
+        health.expect(WRITER, stall_after_s=WRITER_STALL_S)
+        health.expect(DATABASE)
+
+    async def run(self) -> None:
+        """Run until cancelled; a batch in flight is finished first."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_reader())
+            while True:
+                era = await self._feed.assignment()
+                log.info("assigned", extra={"partitions": len(era.partitions)})
+                try:
+                    await self._own(era)
+                except Fenced as error:
+                    metrics.SINK_FENCED.inc()
+                    self._longer_pause()
+                    log.warning("fenced", extra={"error": str(error)})
+                except (StoreUnavailable, BrokerUnavailable) as error:
+                    self._longer_pause()
+                    self._health.report(DATABASE, ready=False, error=str(error))
+                    log.warning("waiting", extra={"error": str(error), "pause_s": round(self._pause_s, 2)})
+                finally:
+                    era.leave()
+                    self._forget_parts()
+                if not era.over:
+                    await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
+                era.renew()
+
+    async def _own(self, era: Era) -> None:
+        logs = await self._logs.look(era.partitions)
+        async with self._store.take_over(logs, now_us=wall_us()) as writer:
+            self._health.report(DATABASE, ready=True)
+            self._report_refused(writer.refused)
+            era.begin(writer.positions)
+            look_again_at_s = monotonic_s() + LOOK_AGAIN_S
+            while not era.over:
+                batch = await era.next_batch(within_s=WAIT_S)
+                if batch is not None:
+                    written = await finished(writer.write(batch))
+                    era.done()
+                    self._pause_s = 0.0
+                    if written.outgoing:
+                        self._outbox.filled()
+                self._show(writer)
+                if monotonic_s() > look_again_at_s:
+                    look_again_at_s = monotonic_s() + LOOK_AGAIN_S
+                    if writer.refused or await self._recreated(logs):
+                        return
+        log.info("era_over", extra={"reason": era.reason})
+
+    async def _recreated(self, logs: Mapping[Partition, Log]) -> bool:
+        """Whether any topic is another one than was taken over; an outage is no answer."""
+        try:
+            now = await self._logs.look(list(logs))
+        except BrokerUnavailable:
+            return False
+        return any(now[partition].topic_id != log.topic_id for partition, log in logs.items())
+
+    def _show(self, writer: Writer) -> None:
+        now_s = monotonic_s()
+        self._health.report(WRITER, ready=True)
+        if now_s - self._shown_at_s < SHOW_EVERY_S:
+            return
+        self._shown_at_s = now_s
+        self._feed.show(writer.positions)
+        for (topic, number), offset in writer.positions.items():
+            end = self._feed.log_ends.get((topic, number), offset)
+            self._health.report(
+                f"{topic}/{number}", ready=True, next_offset=offset, log_end=end, lag=max(0, end - offset)
+            )
+
+    def _report_refused(self, refused: Mapping[Partition, Refused]) -> None:
+        for (topic, number), refusal in refused.items():
+            self._health.report(
+                f"{topic}/{number}", ready=False, problem=refusal.problem, remedy=refusal.remedy
+            )
+            log.error(
+                "partition_refused",
+                extra={
+                    "topic": topic,
+                    "partition": number,
+                    "problem": refusal.problem,
+                    "remedy": refusal.remedy,
+                },
+            )
+
+    def _forget_parts(self) -> None:
+        for name in [name for name in self._health.parts if name not in (READER, WRITER, DATABASE)]:
+            del self._health.parts[name]
+
+    def _longer_pause(self) -> None:
+        self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+        self._health.report(WRITER, ready=True)
+
+    async def _watch_reader(self) -> None:
+        """Report the reading thread's polls as its liveness."""
+        seen_s = 0.0
+        while True:
+            if self._feed.polled_at_s != seen_s:
+                seen_s = self._feed.polled_at_s
+                self._health.report(READER, ready=True)
+            await asyncio.sleep(WAIT_S)
+
+
+async def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`, which is not cancelled with its caller: a transaction in flight ends by itself."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("last_batch_not_stored", extra={"error": str(error)})
+        raise
