@@ -1,0 +1,35 @@
+"""What the kernel must know about a client that stops reading: small buffers, a deadline, and no farewell."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Any
+
+SEND_BUFFER_BYTES = 65_536  # the kernel's default keeps 4 MB for a client that does not read
+TCP_USER_TIMEOUT_MS = 15_000
+LINGER_NOW = struct.pack("ii", 1, 0)
+
+
+def harden(transport: asyncio.BaseTransport | None) -> None:
+    """Bound what the kernel keeps for the peer, and for how long it waits for an answer."""
+    sock: Any = None if transport is None else transport.get_extra_info("socket")
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+
+
+def abort(transport: asyncio.WriteTransport | None) -> None:
+    """Drop the connection with everything still queued: a plain close or abort keeps megabytes in FIN-WAIT."""
+    if transport is None:
+        return
+    sock: Any = transport.get_extra_info("socket")
+    try:
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOW)
+    except OSError:
+        pass  # already closed
+    transport.abort()

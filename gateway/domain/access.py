@@ -1,0 +1,133 @@
+"""Who may do what: bearer keys with scopes, and which browser origins may speak for them.
+
+Keys are known by the SHA-256 of their token only. On a loopback address without keys everybody on the machine is
+trusted, but a web page is not: its Origin must be ours, and the Host it used must be a loopback name, or a page
+could rebind its own name to this address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+Scope = Literal["public", "read", "stream", "backfill", "dlq", "admin"]
+SCOPES: frozenset[str] = frozenset(get_args(Scope)) - {"public"}
+MIN_TOKEN_CHARS = 22  # 128 bits in base64
+
+
+class AccessDenied(Exception):
+    """The request may not go on; `status` is 401 (who are you?) or 403 (not you), `code` a stable word."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One API key as stored: never the token, only its hash."""
+
+    id: str
+    sha256: str  # lower-case hex
+    scopes: frozenset[str]
+    origins: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a caller may do; `key_id` is "" where no key is asked for."""
+
+    key_id: str
+    scopes: frozenset[str]
+
+
+EVERYBODY = Grant(key_id="", scopes=SCOPES)
+
+
+def token_sha256(token: str) -> str:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token of an Authorization header; None where it is no bearer header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address, without a port, never leaves this machine."""
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Access:
+    """Decides every request, REST and WebSocket, in one place."""
+
+    def __init__(self, keys: Sequence[Key], *, required: bool, origins: Iterable[str] = ()) -> None:
+        """Hold the keys; `required` is on whenever the bind address is not loopback."""
+        self._keys = tuple(keys)
+        self._origins = frozenset(origins)
+        self.required = required or bool(keys)
+
+    def check(self, scope: Scope, *, token: str | None, origin: str | None, host: str | None) -> Grant:
+        """Return what the caller may do; raise AccessDenied unless that includes `scope`.
+
+        `token` is the bearer token, `origin` and `host` the headers of those names.
+        """
+        grant, key = self._identify(scope, token)
+        self._check_origin(key, origin, host)
+        if scope != "public" and scope not in grant.scopes:
+            held = " ".join(sorted(grant.scopes)) or "none"
+            raise AccessDenied(
+                403, "forbidden", f"this needs the scope {scope}, the key has: {held}; use another key"
+            )
+        return grant
+
+    def _identify(self, scope: Scope, token: str | None) -> tuple[Grant, Key | None]:
+        if not self.required:
+            return EVERYBODY, None
+        if token is None:
+            if scope == "public":
+                return Grant(key_id="", scopes=frozenset()), None
+            raise AccessDenied(401, "unauthenticated", "send the header `Authorization: Bearer <key>`")
+        found, digest = None, token_sha256(token)
+        for key in self._keys:  # every key is compared, so time does not tell which one came near
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        if found is None:
+            raise AccessDenied(401, "auth_failed", "the key is not known here; check it or ask for a new one")
+        return Grant(key_id=found.id, scopes=found.scopes), found
+
+    def _check_origin(self, key: Key | None, origin: str | None, host: str | None) -> None:
+        name = _host_name(host)
+        if not self.required and not is_loopback(name):
+            raise AccessDenied(
+                403, "host_not_allowed", f"the Host {name!r} is not a loopback name; use 127.0.0.1"
+            )
+        if origin is None or origin.lower() in self._origins or (key and origin.lower() in key.origins):
+            return
+        if urlsplit(origin).netloc.lower() == (host or "").lower():
+            return
+        raise AccessDenied(
+            403, "origin_not_allowed", f"the Origin {origin!r} may not ask; add it to GATEWAY_ORIGINS"
+        )
+
+
+def _host_name(host: str | None) -> str:
+    try:
+        return urlsplit(f"//{host or ''}").hostname or ""
+    except ValueError:
+        return ""

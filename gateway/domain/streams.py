@@ -1,0 +1,143 @@
+"""What a WebSocket stream is called, where it lives in the log, and what its records look like on the wire.
+
+A stream is `channel:scope:symbol`: `quotes:best:AAPL`, `trades:finnhub:AAPL`, `bars.1m:best:AAPL`, `gaps:best:AAPL`.
+Scope `best` is every record but those of shadow providers, in the order of the log; any other scope is one provider.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.errors import PermanentError
+from schemas.identity import bars_channel, event_id, stream_name
+from schemas.intervals import INTERVALS
+from schemas.topics import BARS, GAPS, QUOTES, TRADES
+
+BEST = "best"
+STREAM_TOPICS = (QUOTES, TRADES, BARS, GAPS)
+DEFAULT_CHANNELS = ("quotes", "trades", "bars.1m", "gaps")  # what /ws/{symbol} subscribes to
+CHANNEL_TOPICS: Mapping[str, str] = {
+    "quotes": QUOTES,
+    "trades": TRADES,
+    "gaps": GAPS,
+    **{bars_channel(interval): BARS for interval in INTERVALS},
+}
+CONFLATED_CHANNELS = frozenset({"quotes"})  # only a quote is worthless once a newer one exists
+_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=:/_-]{0,31}\Z")
+_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+
+# `symbol` and `interval` are said by the stream; `raw_offset` and `index` by the event_id.
+_CLOCKS = ("event_time", "received_time", "known_from", "provider")
+_VALUES: Mapping[str, tuple[str, ...]] = {
+    QUOTES: (*_CLOCKS, "bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close",
+             "currency", "market_state"),
+    TRADES: (*_CLOCKS, "price", "size", "trade_id", "conditions", "venue"),
+    BARS: (*_CLOCKS, "open", "high", "low", "close", "volume", "vwap", "trade_count", "final", "session",
+           "adjustment_state", "currency"),
+    GAPS: ("gap_id", "stream", "provider", "interval", "from_time", "to_time", "cause", "confidence", "state",
+           "generation", "expected", "detector", "known_from"),
+}  # fmt: skip
+_WHERE_TRUE: Mapping[str, tuple[str, ...]] = {
+    QUOTES: ("simulated", "delay_s"),
+    TRADES: ("simulated",),
+    BARS: ("simulated",),
+    GAPS: (),
+}
+
+
+class InvalidStream(PermanentError):
+    """A stream name that names nothing; `slug` is the protocol's word for what is wrong with it."""
+
+    def __init__(self, slug: str, message: str) -> None:
+        super().__init__(message)
+        self.slug = slug
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream: a channel of a symbol as one scope sees it."""
+
+    channel: str
+    scope: str
+    symbol: str
+
+    def __str__(self) -> str:
+        return stream_name(self.channel, self.scope, self.symbol)
+
+    @property
+    def topic(self) -> str:
+        """Return the canonical topic the stream is a part of."""
+        return CHANNEL_TOPICS[self.channel]
+
+    @property
+    def feed(self) -> tuple[str, str]:
+        """Return the (channel, symbol) that all scopes of the stream share."""
+        return self.channel, self.symbol
+
+    @property
+    def may_conflate(self) -> bool:
+        """Whether an unsent record may give way to a newer one."""
+        return self.channel in CONFLATED_CHANNELS
+
+    def holds(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a canonical record of the stream's topic is one of its records."""
+        if fields["symbol"] != self.symbol or channel_of(self.topic, fields) != self.channel:
+            return False
+        return not is_shadow(fields) if self.scope == BEST else fields["provider"] == self.scope
+
+
+def parse_stream(text: str) -> Stream:
+    """Return the stream that `text` names; raise InvalidStream saying which part is wrong and what would be right."""
+    channel, _, rest = text.partition(":")
+    scope, _, symbol = rest.partition(":")
+    if channel not in CHANNEL_TOPICS:
+        raise InvalidStream(
+            "unknown_channel", f"channel {channel[:40]!r} is unknown; use {' '.join(CHANNEL_TOPICS)}"
+        )
+    if not _PROVIDER.match(scope):
+        raise InvalidStream("bad_message", f"scope {scope[:40]!r} is no provider; write channel:best:SYMBOL")
+    if not _SYMBOL.match(symbol):
+        raise InvalidStream(
+            "unknown_symbol", f"symbol {symbol[:40]!r} is not one; use capitals as in AAPL or BRK.B"
+        )
+    return Stream(channel, scope, symbol)
+
+
+def channel_of(topic: str, fields: Mapping[str, Any]) -> str:
+    """Return the channel a canonical record of `topic` belongs to."""
+    return bars_channel(fields["interval"]) if topic == BARS else topic.partition(".")[0]
+
+
+def is_shadow(fields: Mapping[str, Any]) -> bool:
+    """Whether the record came from a provider that is watched and not served as best."""
+    return fields.get("route") == "shadow"
+
+
+def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record as a client sees it: its event_id, then only fields that carry something.
+
+    Times are integer microseconds since the Unix epoch, UTC; prices and sizes are numbers.
+    """
+    record: dict[str, Any] = {}
+    if topic != GAPS:
+        record["event_id"] = event_id(
+            topic, fields["symbol"], fields["event_time"], partition, fields["raw_offset"], fields["index"]
+        )
+    for name in _VALUES[topic]:
+        value = fields[name]
+        if value is not None and value != "":
+            record[name] = value
+    for name in _WHERE_TRUE[topic]:
+        if fields[name]:
+            record[name] = fields[name]
+    return record
+
+
+def encode_entry(topic: str, partition: int, offset: int, fields: Mapping[str, Any]) -> bytes:
+    """Return `[offset, record]` as JSON: encoded once, shared by every client of the stream."""
+    return b"[%d,%b]" % (offset, orjson.dumps(wire_record(topic, partition, fields)))

@@ -1,0 +1,149 @@
+"""The gateway at work: it follows the market clock, the watermarks and the live topics, and listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from gateway.adapters.app import application
+from gateway.adapters.console import Console
+from gateway.adapters.history import History
+from gateway.adapters.ledger import Ledger
+from gateway.adapters.live import LiveStreams
+from gateway.adapters.ops_ports import OpsPorts
+from gateway.adapters.prices import Prices
+from gateway.adapters.schema_registry import SchemaRegistry, packaged_registry
+from gateway.adapters.server import listening
+from gateway.adapters.status import Status
+from gateway.adapters.store import Store
+from gateway.adapters.watermarks import Watermarks
+from gateway.adapters.websocket import routes
+from gateway.domain.access import Access
+from gateway.settings import GatewaySettings
+from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
+from infra.runtime.lifecycle import Health, Process, until_stopped
+from infra.runtime.settings import MdsSettings
+from schemas.calendar import US_EQUITIES, load_calendar
+from schemas.configuration import load_configuration
+from schemas.errors import ProviderUnavailable, StoreUnavailable
+from schemas.topics import BARS
+
+REPORT_EVERY_S = 1.0
+CLOCK_WITHIN_S = 30.0  # the simulator may still be starting
+CLOCK_RETRY_S = 0.5
+HTTP_PART = "http"
+EXAMPLE, SYNTHETIC_EXAMPLE = "SPY", "SIM001"  # symbols the page at / shows commands for
+LIVE_PART = "live"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the wiring opened for the service."""
+
+    store: Store
+    live: LiveStreams
+    session: aiohttp.ClientSession
+    clock: MarketClock
+    access: Access
+    page_key: bytes
+    ops_urls: Mapping[str, str]
+
+
+async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, resources: Resources) -> None:
+    """Serve until the process is told to stop; then stop accepting, send the clients away, and end."""
+    process.health.expect(HTTP_PART)
+    process.health.expect(LIVE_PART)
+    await asyncio.to_thread(
+        load_calendar, US_EQUITIES
+    )  # a second of work nobody's first request shall wait for
+    await started(resources.clock, resources.session)
+    watermarks = Watermarks(resources.store)
+    app = assemble(process, settings, shared, resources, watermarks)
+    works = [watermarks.follow(process.health), _report(process.health, resources.live)]
+    if isinstance(resources.clock, SimulatorMarketClock):
+        works.append(resources.clock.follow(resources.session))
+    async with listening(app, settings.host, settings.port, resources.live.drain) as port:
+        process.health.report(HTTP_PART, ready=True, port=port)
+        log.info(
+            "listening",
+            extra={"host": settings.host, "port": port, "keys_required": resources.access.required},
+        )
+        await until_stopped(process, *works)
+
+
+def assemble(
+    process: Process,
+    settings: GatewaySettings,
+    shared: MdsSettings,
+    resources: Resources,
+    watermarks: Watermarks,
+) -> web.Application:
+    """Return the application with every route of the gateway."""
+    store, live, clock = resources.store, resources.live, resources.clock
+    configured = configured_symbols(shared)
+
+    async def known_symbol(symbol: str) -> bool:
+        if symbol in configured or live.knows(symbol):
+            return True
+        with contextlib.suppress(StoreUnavailable):  # then only what the live topics carried is known
+            async with store.snapshot() as snapshot:
+                return await snapshot.knows(symbol)
+        return False
+
+    ports = OpsPorts(resources.session, resources.ops_urls)
+    synthetic = shared.market_clock == "simulator" and shared.simulator_data is None
+    endpoints = [
+        *Console(
+            kafka=shared.bootstrap_servers,
+            topic=shared.topic_prefix + BARS,
+            symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
+        ).endpoints(),
+        *Status(process, ports, watermarks, live, clock).endpoints(),
+        *Prices(store, watermarks, live, clock).endpoints(),
+        *History(store, watermarks, clock, resources.page_key).endpoints(),
+        *Ledger(store, resources.page_key).endpoints(),
+        *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
+    ]
+    websockets = routes(live, settings, resources.access, known_symbol=known_symbol)
+    return application(endpoints, websockets, resources.access)
+
+
+def configured_symbols(shared: MdsSettings) -> frozenset[str]:
+    """Return the symbols the configuration names: a client may subscribe before their first record.
+
+    On the simulator without a configuration of its own nobody knows them before they speak.
+    """
+    if shared.config is None and shared.market_clock == "simulator":
+        return frozenset()
+    return frozenset(entry.symbol for entry in load_configuration(shared.config).symbols)
+
+
+async def started(clock: MarketClock, session: aiohttp.ClientSession) -> None:
+    """Return once a simulator's clock was read; raise ProviderUnavailable where it is not there within 30 s."""
+    if not isinstance(clock, SimulatorMarketClock):
+        return
+    deadline_s = monotonic_s() + CLOCK_WITHIN_S
+    while True:
+        try:
+            await clock.refresh(session)
+            return
+        except ProviderUnavailable:
+            if monotonic_s() > deadline_s:
+                raise
+            await asyncio.sleep(CLOCK_RETRY_S)
+
+
+async def _report(health: Health, live: LiveStreams) -> None:
+    """Say for ever whether the live topics are warm and reachable."""
+    while True:
+        detail = {name: value for name, value in live.document().items() if name != "ready"}
+        health.report(LIVE_PART, ready=live.ready and live.reachable, **detail)
+        await asyncio.sleep(REPORT_EVERY_S)

@@ -1,0 +1,32 @@
+"""Settings of the gateway (`GATEWAY_*`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from infra.runtime.settings import Port, Settings
+
+MIN_PAGE_TOKEN_KEY_CHARS = 32
+
+
+class GatewaySettings(Settings):
+    """Where the gateway listens, who may ask, and how much it does at once."""
+
+    prefix: ClassVar[str] = "GATEWAY_"
+
+    host: str = "127.0.0.1"  # anything but a loopback address demands keys_file
+    port: Port = Field(default=8001, ge=0, le=65535)  # 0 = any free port, for tests
+    ops_port: Port = Field(default=8104, ge=1, le=65535)
+    keys_file: Path | None = None  # YAML or JSON list of {id, sha256, scopes, origins}
+    origins: str = ""  # comma-separated Origins a browser may come from, besides the gateway's own
+    page_token_key: SecretStr = SecretStr("")  # empty = one made once under MDS_HOME; replicas must share one
+    services: str = ""  # name=url,... of the services' ops ports; empty = 127.0.0.1 and their *_OPS_PORT
+    database_connections: int = Field(default=8, ge=1, le=200)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The Origins every key may come from."""
+        return frozenset(part.strip().rstrip("/").lower() for part in self.origins.split(",") if part.strip())

@@ -1,0 +1,253 @@
+"""Clients that do not read, flood, lie or come from elsewhere, and a broker that goes away: each harms only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from mds_client import MarketData, Snapshot, Terminated
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from gateway.domain.access import Access, Key, token_sha256
+from infra.runtime.kafka import Publisher
+from infra.runtime.kafka_admin import ensure_topics
+from tests.builders import a_trade
+from tests.conftest import free_port
+from tests.eventually import eventually
+from tests.integration.gateway_harness import gateway, listening, publish, trades
+from tests.integration.gateway_process import serving
+
+SPY = "trades:best:SPY"
+SUBSCRIBE = json.dumps({"t": "subscribe", "items": [{"stream": SPY}]})
+WITHIN_S = 30.0
+RECEIVE_BUFFER_BYTES = 16_384
+TOKEN = "a-token-of-at-least-128-bits"
+
+
+@pytest.fixture
+def publisher(kafka_bootstrap: str) -> Iterator[Publisher]:
+    """Return a publisher of canonical records."""
+    opened = Publisher(kafka_bootstrap, "test-canonical")
+    yield opened
+    opened.close()
+
+
+@asynccontextmanager
+async def lazy_client(port: int) -> AsyncIterator[ClientConnection]:
+    """Connect with a small receive buffer and subscribe; nothing is read but what `recv` asks for."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    address = f"ws://127.0.0.1:{port}/ws"
+    async with connect(address, sock=sock, compression=None, ping_interval=None, max_queue=1) as client:
+        await client.send(SUBSCRIBE)
+        yield client
+
+
+async def read_to_end(client: ClientConnection) -> tuple[list[dict[str, Any]], int]:
+    """Return every message left, and the close code."""
+    messages: list[dict[str, Any]] = []
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            messages += json.loads(await client.recv())
+    return messages, closed.value.rcvd.code if closed.value.rcvd else 1006
+
+
+async def test_a_client_that_stops_reading_is_closed_alone(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
+) -> None:
+    """4008 with its resume token within 15 s; meanwhile a neighbour's records keep arriving at once."""
+    delays: list[float] = []
+    loop = asyncio.get_running_loop()
+    async with gateway(kafka_bootstrap, topic_prefix) as running, lazy_client(running.port) as lazy:
+        await eventually(lambda: running.metric("ws_clients_gauge"), within_s=WITHIN_S)
+        market = MarketData(running.url)
+        await market.subscribe(SPY)
+        async with listening(market) as heard:
+            await eventually(lambda: heard.of(Snapshot), within_s=WITHIN_S)
+            offsets = await publish(publisher, topic_prefix, trades("SPY", 0, 10_000))
+            stalled_s = loop.time()
+            while not await running.metric("mds_ws_slow_closes_total"):
+                assert loop.time() - stalled_s < 15
+                sent_s = loop.time()
+                offsets += await publish(publisher, topic_prefix, trades("SPY", len(offsets), 1))
+                await eventually(lambda: len(heard.records) >= len(offsets), within_s=WITHIN_S, every_s=0.002)
+                delays.append(loop.time() - sent_s)
+                await asyncio.sleep(0.05)
+            messages, code = await read_to_end(lazy)
+        dropped = await running.metric("ws_dropped_messages_total")
+    assert heard.offsets(SPY) == offsets
+    assert market.connections == 1
+    delays.sort()
+    assert delays[len(delays) * 95 // 100] < 0.25
+    assert code == 4008
+    last = messages[-1]
+    assert (last["t"], last["reconnect"]) == ("disconnect", True)
+    seen = [offset for message in messages if message["t"] == "d" for offset, _ in message["m"]]
+    assert seen == offsets[: len(seen)]
+    assert last["resume"][0][2] == seen[-1]
+    assert dropped >= len(offsets) - len(seen) - 100
+
+
+async def test_a_client_that_never_reads_again_is_cut_off(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
+) -> None:
+    """After the grace the connection is reset, and nothing is kept for it."""
+    async with gateway(kafka_bootstrap, topic_prefix) as running, lazy_client(running.port):
+        await eventually(lambda: running.metric("ws_clients_gauge"), within_s=WITHIN_S)
+        await publish(publisher, topic_prefix, trades("SPY", 0, 10_000))
+
+        async def alone() -> bool:
+            return not await running.metric("ws_clients_gauge")
+
+        await eventually(alone, within_s=20)
+
+
+async def test_a_slow_client_that_reads_is_never_closed(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
+) -> None:
+    """Longer than the send deadline in all, yet never without progress: everything arrives, memory or not."""
+    async with (
+        gateway(kafka_bootstrap, topic_prefix, ring_messages=500) as running,
+        lazy_client(running.port) as slow,
+    ):
+        await eventually(lambda: running.metric("ws_clients_gauge"), within_s=WITHIN_S)
+        offsets = await publish(publisher, topic_prefix, trades("SPY", 0, 12_000))
+        seen: list[int] = []
+        while len(seen) < len(offsets):
+            for message in json.loads(await slow.recv()):
+                seen += [offset for offset, _ in message.get("m", [])]
+            await asyncio.sleep(0.25)
+        assert await running.metric("mds_ws_catch_ups_total") >= 1
+    assert seen == offsets
+
+
+async def test_hostile_frames_cost_only_their_sender(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Garbage is answered, a giant frame closes 1009, a flood closes 4029; the next client is welcome."""
+    async with serving(kafka_bootstrap, topic_prefix) as (_, port):
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with connect(url, compression=None) as client:
+            for garbage in ("", "[", '{"t":1}', "\ud7ff", '"' * 1_000, b"\xff\xfe"):
+                await client.send(garbage)
+            slugs = []
+            while len(slugs) < 6:
+                slugs += [m["slug"] for m in json.loads(await client.recv()) if m["t"] == "error"]
+            assert set(slugs) == {"bad_message"}
+            await client.send("x" * 70_000)
+            assert (await read_to_end(client))[1] == 1009
+        async with connect(url, compression=None) as client:
+            for _ in range(400):
+                await client.send('{"t":"ping"}')
+            assert (await read_to_end(client))[1] == 4029
+        async with connect(url, compression=None) as client:
+            assert json.loads(await client.recv())[0]["t"] == "welcome"
+
+
+async def test_a_key_is_asked_for_where_it_is_required(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """By header or first message; a wrong one is 401 or 4401, one without the scope 403 or 4403, none 4401."""
+    keys = [
+        Key(id="streamer", sha256=token_sha256(TOKEN), scopes=frozenset({"stream"})),
+        Key(id="reader", sha256=token_sha256("reads-only"), scopes=frozenset({"read"})),
+    ]
+    async with serving(kafka_bootstrap, topic_prefix, access=Access(keys, required=True)) as (_, port):
+        url = f"ws://127.0.0.1:{port}/ws"
+        for token, status in (("wrong", 401), ("reads-only", 403)):
+            with pytest.raises(Terminated) as refused:
+                await anext(MarketData(url, token=token).events())
+            assert refused.value.code == status
+        async with connect(url, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+            await client.send('{"t":"list"}')
+            assert "subscriptions" in await kinds_until(client, "subscriptions")
+        async with connect(url) as client:
+            await client.send('{"t":"list"}')
+            await client.send(json.dumps({"t": "auth", "id": 1, "token": TOKEN}))
+            await client.send('{"t":"list"}')
+            assert await kinds_until(client, "subscriptions") == [
+                "welcome",
+                "error",
+                "auth_ok",
+                "subscriptions",
+            ]
+        for token, code in (("wrong", 4401), ("reads-only", 4403)):
+            async with connect(url) as client:
+                await client.send(json.dumps({"t": "auth", "token": token}))
+                assert (await read_to_end(client))[1] == code
+        async with connect(url) as client:
+            assert (await read_to_end(client))[1] == 4401
+
+
+async def kinds_until(client: ClientConnection, last: str) -> list[str]:
+    """Return the kinds of the messages up to the first of kind `last`."""
+    kinds: list[str] = []
+    while last not in kinds:
+        kinds += [message["t"] for message in json.loads(await client.recv())]
+    return kinds
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Origin": "https://evil.example"}, 403), ({"Host": "rebound.example"}, 403)],
+)
+async def test_a_foreign_web_page_cannot_connect(
+    kafka_bootstrap: str, topic_prefix: str, headers: dict[str, str], status: int
+) -> None:
+    """Neither by its Origin nor by rebinding its name to this address."""
+    async with serving(kafka_bootstrap, topic_prefix) as (_, port), aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(f"ws://127.0.0.1:{port}/ws", headers=headers)
+    assert refused.value.status == status
+
+
+async def test_another_version_of_the_protocol_is_refused_for_good(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """4404 is terminal; no subprotocol at all means the present one."""
+    async with serving(kafka_bootstrap, topic_prefix) as (_, port):
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with connect(url, subprotocols=[Subprotocol("mds.v9.json")]) as client:
+            messages, code = await read_to_end(client)
+        assert (code, messages[-1]["reconnect"]) == (4404, False)
+
+
+async def test_a_broker_outage_is_told_and_survived(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`state` says recovering, then open; the same connection goes on with the next record, none lost."""
+    from infra.embedded.kafka import EmbeddedKafka
+
+    home = tmp_path_factory.mktemp("outage")
+    ports = {"port": free_port(), "controller_port": free_port()}
+    broker = EmbeddedKafka(home, **ports)
+    broker.start()
+    try:
+        await asyncio.to_thread(broker.wait_ready, 120)
+        bootstrap = broker.bootstrap_servers
+        await asyncio.to_thread(ensure_topics, bootstrap)
+        publisher = Publisher(bootstrap, "test-outage")
+        async with serving(bootstrap, "") as (live, port):
+            async with connect(f"ws://127.0.0.1:{port}/ws/SPY", compression=None) as client:
+                await publish(publisher, "", trades("SPY", 0, 3))
+                broker.kill()
+                await eventually(lambda: not live.reachable, within_s=WITHIN_S)
+                broker.start()
+                await asyncio.to_thread(broker.wait_ready, 120)
+                await publish(publisher, "", [a_trade(symbol="SPY", raw_offset=3)])
+                seen: list[int] = []
+                states: list[str] = []
+                async with asyncio.timeout(60):
+                    while len(seen) < 4 or states[-1:] != ["open"]:
+                        for message in json.loads(await client.recv()):
+                            seen += [offset for offset, _ in message.get("m", [])]
+                            states += [message["stream"]] if message["t"] == "state" else []
+        publisher.close()
+    finally:
+        broker.kill()
+    assert seen == [0, 1, 2, 3]
+    assert states == ["recovering", "open"]
