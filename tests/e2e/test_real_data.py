@@ -127,9 +127,9 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
     loaded: Loaded, postgres_admin: str, database: str
 ) -> None:
     """The raw log alone rebuilds everything, known_from and position included."""
-    script = (
-        f"{sys.executable} -m stream_processors replay | {sys.executable} -m sinks replay --dsn {database}"
-    )
+    python = sys.executable
+    read = f"{python} -m stream_processors replay --bootstrap {loaded.bootstrap} --prefix {loaded.prefix}"
+    script = f"{read} | {python} -m sinks replay --dsn {database}"
     done = await asyncio.to_thread(
         subprocess.run,
         ["bash", "-o", "pipefail", "-c", script],
