@@ -84,6 +84,6 @@ $(INSTALLED): requirements.lock bootstrap.lock pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--upgrade --target $(VENV)/uv -r bootstrap.lock
 	@echo "installing the locked packages"
-	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --require-hashes --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -98,7 +98,7 @@ def down(system: System) -> bool:
 
 
 def status(system: System) -> list[dict[str, Any]]:
-    """Return one entry per part: name, pid, port, ready, progress_s (seconds since its slowest part moved)."""
+    """Return one entry per part: name, pid, port, ready, progress_s (seconds since it last moved)."""
     entries = []
     for server in system.servers():
         pid = _pid(system, server.name)
@@ -112,9 +112,7 @@ def status(system: System) -> list[dict[str, Any]]:
         code, document = get_json(f"http://{LOOPBACK}:{ops_port}/readyz")
         parts = (document or {}).get("parts", {}) if isinstance(document, dict) else {}
         entry = _entry(service.module, _pid(system, service.module), ops_port, ready=code == 200)
-        entry["progress_s"] = max(
-            (p.get("seconds_since_progress", 0.0) for p in parts.values()), default=None
-        )
+        entry["progress_s"] = min((part["seconds_since_progress"] for part in parts.values()), default=None)
         entry["waiting_for"] = [name for name, part in parts.items() if not part.get("ready", True)]
         entries.append(entry)
     return entries
