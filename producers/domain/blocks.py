@@ -154,7 +154,6 @@ class StreamBatches:
         newest = self._batches[-1] if self._batches else None
         if (
             newest is None
-            or newest.discontinuities
             or len(newest.events) >= MAX_STREAM_EVENTS
             or now_s - newest.begun_s > MAX_STREAM_S
             or newest.blank.connection_id != blank.connection_id

@@ -147,7 +147,7 @@ def narrowed(price: float | None, price_hint: int | None) -> float | None:
     if ctypes.c_float(price).value != price:
         return price
     rounded = round(price, price_hint)
-    return rounded
+    return rounded if ctypes.c_float(rounded).value == price else price
 
 
 def refusal(status: int, payload: bytes, symbol: str) -> MarketDataError:

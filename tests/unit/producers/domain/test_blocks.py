@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.domain.blocks import MAX_BLOCK_BYTES, MAX_STREAM_EVENTS, StreamBatches, encoded, place
@@ -18,6 +18,7 @@ SYMBOLS = ["SPY", "IBM", "AAPL", "GOOG", "TWX", "SIM001"]
 symbols = st.lists(st.sampled_from(SYMBOLS), max_size=60)
 
 
+@settings(deadline=None)
 @given(names=symbols, partitions=st.integers(1, 6))
 def test_each_event_is_placed_once_in_the_partition_of_its_symbol_in_order(
     names: list[str], partitions: int
@@ -66,8 +67,9 @@ def test_encoding_keeps_every_field() -> None:
     assert decode_block(RAW_TRADES, encoded(RAW_TRADES, block)[0]) == block
 
 
+@settings(deadline=None)
 @given(
-    frames=st.lists(st.tuples(st.integers(0, 1_300), st.floats(0, 0.08)), max_size=30),
+    frames=st.lists(st.tuples(st.integers(0, 1_300), st.floats(0, 0.08)), max_size=10),
     taken=st.integers(1, 5),
 )
 def test_batches_keep_order_and_hold_at_most_500_events(frames: list[tuple[int, float]], taken: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.domain.cadence import CLOSED_EVERY_US, Schedule, first_position, next_due, offset_us
@@ -22,6 +22,7 @@ def test_a_minute_is_asked_for_shortly_after_its_end() -> None:
     assert due == NINE_THIRTY + MINUTE_US + 2 * SECOND_US
 
 
+@settings(deadline=None)
 @given(now=st.integers(0, 10**10), every_s=st.integers(1, 3600), count=st.integers(1, 10_000), data=st.data())
 def test_a_due_time_lies_after_now_and_at_most_one_cadence_away(
     now: int, every_s: int, count: int, data: st.DataObject

@@ -125,6 +125,7 @@ def test_the_hash_tells_frames_apart_and_repeats_together() -> None:
         pytest.param(TRADE | {"p": -1}, id="negative-price"),
         pytest.param(TRADE | {"p": "167"}, id="price-is-text"),
         pytest.param(TRADE | {"v": True}, id="size-is-a-truth"),
+        pytest.param(TRADE | {"p": True}, id="price-is-a-truth"),
         pytest.param(TRADE | {"t": 1.5}, id="stamp-is-a-fraction"),
         pytest.param(TRADE | {"t": 10**19}, id="stamp-in-another-unit"),
         pytest.param(TRADE | {"s": ""}, id="no-symbol"),

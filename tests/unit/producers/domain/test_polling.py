@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.domain.polling import (
@@ -94,6 +94,19 @@ def test_a_delayed_feed_is_not_skipped_over() -> None:
     assert shown == {NINE_THIRTY + minute * MINUTE_US for minute in range(104)}
 
 
+def test_a_backlog_that_ends_near_the_present_does_not_skip_a_delayed_feed() -> None:
+    """A full window that stops minutes before now says nothing about minutes the vendor has yet to show."""
+    bars = BarsPosition(position=NINE_THIRTY + OVERLAP)
+    now = NINE_THIRTY + MAX_SPAN_US + 10 * MINUTE_US
+    window = window_of(bars, now)
+    shown = [a_bar_event(event_time=now - 30 * MINUTE_US)]
+
+    moved = move(bars, window, shown, now)
+
+    assert not is_caught_up(window, now)
+    assert moved.position == now - 29 * MINUTE_US
+
+
 def test_a_symbol_that_never_trades_asks_for_no_more_than_a_request_holds() -> None:
     """The window of a silent symbol stops growing at what the vendor accepts."""
     bars, windows = BarsPosition(position=NINE_THIRTY), []
@@ -116,6 +129,7 @@ def test_what_is_remembered_is_bounded_by_the_overlap() -> None:
     assert len(bars.delivered) <= OVERLAP // STEP + 1
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.integers(1, 3 * 24 * 60), st.booleans()), min_size=1, max_size=40),
     delay=st.integers(0, 59),
