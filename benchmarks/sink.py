@@ -1,15 +1,13 @@
 """Rows a second of the whole sink (consume, decode, write, positions) against bare binary COPY of the same rows.
 
-Run: `python -m benchmarks.sink`, with MDS_KAFKA and MDS_POSTGRES_DSN naming a broker and a server to create a database
-on. The yardstick gets its rows as Python tuples in memory and fills the same indexed table through asyncpg.
+Run: `python -m benchmarks sink`. The yardstick gets its rows as Python tuples in memory and fills the same indexed table
+through asyncpg; the sink also keeps newest values, cursors and positions, and reads Avro from a broker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import statistics
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -20,12 +18,11 @@ from typing import Any
 import asyncpg
 from confluent_kafka import Producer
 
+from benchmarks.measure import RUNS, Row, middle, row, servers, topics
 from infra.runtime import postgres
 from infra.runtime.kafka import Publisher, producer_config
-from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.lifecycle import Health
 from infra.runtime.migrations import migrate
-from infra.runtime.settings import MdsSettings
 from schemas.codec import encode_events
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
@@ -39,7 +36,6 @@ from sinks.domain.tables import TABLES
 from sinks.service import Sink
 
 ROWS = 200_000
-RUNS = 5
 SYMBOLS = 500
 COPY_ROWS = 20_000  # of one COPY of the yardstick: the sink's own batch
 GOAL, FLOOR = 0.6, 0.45
@@ -189,34 +185,28 @@ async def _measure(pool: asyncpg.Pool, table: str) -> float:
     raise TimeoutError(f"{table}: not stored within {DONE_WITHIN_S} s")
 
 
-async def measure(bootstrap: str, dsn: str) -> list[dict[str, Any]]:
-    """Measure every table, sink and yardstick in turn, median of 5."""
+async def measure(bootstrap: str, dsn: str) -> list[Row]:
+    """Measure every table, sink and yardstick in turn."""
     makers: dict[str, Callable[[], Series]] = {"trades": trades, "quotes": quotes, "bars": bars}
     rows = []
     for name, make in makers.items():
         series, prefix = make(), f"bench{uuid.uuid4().hex[:8]}."
-        await asyncio.to_thread(ensure_topics, bootstrap, prefix=prefix)
+        await asyncio.to_thread(topics, bootstrap, prefix)
         await asyncio.to_thread(_publish, bootstrap, prefix, series)
         ours, bare = [], []
         for _ in range(RUNS):
             bare.append(await bare_copy(dsn, series))
             ours.append(await whole_sink(bootstrap, dsn, prefix, series))
-        value, yardstick = statistics.median(ours), statistics.median(bare)
         rows.append(
-            {
-                "name": f"sink {name}", "value": round(value), "unit": "rows/s", "yardstick": round(yardstick),
-                "ratio": round(value / yardstick, 2), "goal": GOAL, "floor": FLOOR, "met": value / yardstick >= GOAL,
-            }
-        )  # fmt: skip
+            row(f"sink {name}", middle(ours), "rows/s", yardstick=middle(bare), goal=GOAL, floor=FLOOR)
+        )
     return rows
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """Return the measurements as rows of benchmarks/results.json."""
-    settings = MdsSettings.from_env(
-        {name: value for name, value in os.environ.items() if name.startswith("MDS_")}
-    )
-    return asyncio.run(measure(settings.bootstrap_servers, settings.dsn))
+    with servers() as own:
+        return asyncio.run(measure(own.bootstrap, own.dsn))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from io import BytesIO
+from operator import itemgetter
 from struct import pack
 from typing import Any, cast
 
@@ -50,7 +51,7 @@ def decode_block_events(topic: str, data: bytes | None) -> tuple[RawBlock, list[
         rest = len(data) - stream.tell()
         raise MalformedPayload(f"{topic}: {rest} bytes follow the record; send one record a message")
     if own := _event_only_fields(topic):
-        heads = [_without(topic, event, raw, own) for event, raw in zip(events, heads, strict=True)]
+        heads = _without(topic, events, heads, own)
     fields["discontinuities"] = tuple(Discontinuity(**entry) for entry in fields["discontinuities"])
     return RawBlock(**fields, events=events), heads
 
@@ -132,14 +133,19 @@ def _head(topic: str, event: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def _without(topic: str, event: Mapping[str, Any], raw: bytes, own: Sequence[str]) -> bytes:
-    """Return the event's bytes without its own trailing longs."""
-    size = 0
-    for name in own:
-        value = event[name]
-        size += ((value << 1 ^ value >> 63).bit_length() + 6) // 7 or 1
-    # Before them stands the boolean `simulated`, unless hostile bytes spell a long longer than need be.
-    return raw[:-size] if raw[-size - 1] == event["simulated"] else _head(topic, event)
+def _without(
+    topic: str, events: Sequence[Mapping[str, Any]], heads: Sequence[bytes], own: Sequence[str]
+) -> list[bytes]:
+    """Return the events' bytes without their own trailing longs."""
+    values, cut, last, size = itemgetter(*own), [], None, 0
+    for event, raw in zip(events, heads, strict=True):
+        found = values(event)
+        if found != last:  # the events of one frame share them
+            size = sum(((value << 1 ^ value >> 63).bit_length() + 6) // 7 or 1 for value in found)
+            last = found
+        # Before them stands the boolean `simulated`, unless hostile bytes spell a long longer than need be.
+        cut.append(raw[:-size] if raw[-size - 1] == event["simulated"] else _head(topic, event))
+    return cut
 
 
 def _long(value: int) -> bytes:

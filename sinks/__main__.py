@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+import asyncpg
+
 from infra.runtime import lifecycle, postgres
 from infra.runtime.kafka import Publisher
 from infra.runtime.settings import MdsSettings
@@ -13,6 +15,7 @@ from sinks.adapters.consumer import feed_config, open_feed
 from sinks.adapters.depth import watch_dead_letters
 from sinks.adapters.outbox import Outbox
 from sinks.adapters.postgres import Store
+from sinks.adapters.session import Connection
 from sinks.adapters.topic_logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
@@ -23,8 +26,8 @@ OUTBOX_CONNECTIONS = 1
 REPLAY_WRITE_WITHIN_S = 300.0
 
 
-async def main() -> None:
-    """Run the sinks until told to stop."""
+async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
+    """Run the sinks until told to stop; tests give a connection that fails where they want it to."""
     shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
     logs = TopicLogs(bootstrap, prefix=prefix)
@@ -40,7 +43,9 @@ async def main() -> None:
             ) as feed,
         ):
             outbox = Outbox(pool, publisher, prefix=prefix)
-            store = Store(shared.dsn, write_within_s=settings.write_timeout_s)
+            store = Store(
+                shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class
+            )
             sink = Sink(feed, store, logs, outbox, process.health)
             await lifecycle.until_stopped(process, sink.run(), outbox.run(), watch_dead_letters(logs, TOPICS))
     finally:

@@ -64,11 +64,11 @@ async def replay(target: Target, source: BinaryIO) -> None:
     print(f"replayed {total} records", file=sys.stderr)
 
 
-def batches(records: Iterator[StreamedRecord]) -> Iterator[Batch]:
+def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_RECORDS) -> Iterator[Batch]:
     """Yield the batches of a record stream, in order; blocks of bars stay whole."""
     waiting: list[Part] = []
     while True:
-        chunk = list(islice(records, BATCH_RECORDS))
+        chunk = list(islice(records, chunk_records))
         batch, waiting = assemble(_parts(waiting, chunk, at_end=not chunk))
         # The stream holds a block's progress after all it wrote, so a claim read here holds.
         batch.claims = [replace(claim, end_offset=0) for claim in batch.claims]

@@ -85,10 +85,10 @@ class Era(Protocol):
         """Return the next batch, if any."""
 
     def done(self) -> None:
-        """A batch is stored."""
+        """Say that a batch is stored."""
 
     def leave(self) -> None:
-        """The writer has finished with the era."""
+        """Say that the writer has finished with the era."""
 
 
 class Feed(Protocol):
@@ -129,8 +129,8 @@ class Sink:
     def __init__(self, feed: Feed, store: Store, logs: Logs, outbox: Outbox, health: Health) -> None:
         """Wire the parts; `run` does the work."""
         self._feed, self._store, self._logs, self._outbox, self._health = feed, store, logs, outbox, health
-        self._pause_s = 0.0
-        self._shown_at_s = self._reported_at_s = 0.0
+        self._pause_s = self._shown_at_s = 0.0
+        self._waiting = True
         health.expect(READER, stall_after_s=READER_STALL_S)
         health.expect(WRITER, stall_after_s=WRITER_STALL_S)
         health.expect(DATABASE)
@@ -140,7 +140,9 @@ class Sink:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_reader())
             while True:
+                self._waiting = True
                 era = await self._feed.assignment()
+                self._waiting = False
                 log.info("assigned", extra={"partitions": len(era.partitions)})
                 try:
                     await self._own(era)
@@ -156,7 +158,7 @@ class Sink:
                     era.leave()
                     self._forget_parts()
                 if not era.over:
-                    await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
+                    await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 era.renew()
 
     async def _own(self, era: Era) -> None:
@@ -226,12 +228,14 @@ class Sink:
         self._health.report(WRITER, ready=True)
 
     async def _watch_reader(self) -> None:
-        """Report the reading thread's polls as its liveness."""
+        """Report the reading thread's polls as its liveness; a writer without partitions is alive, not ready."""
         seen_s = 0.0
         while True:
             if self._feed.polled_at_s != seen_s:
                 seen_s = self._feed.polled_at_s
                 self._health.report(READER, ready=True)
+            if self._waiting:
+                self._health.report(WRITER, ready=False, waiting_for="partitions of the group")
             await asyncio.sleep(WAIT_S)
 
 

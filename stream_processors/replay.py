@@ -22,6 +22,7 @@ from stream_processors.domain.streams import PartitionState
 from stream_processors.domain.transaction import RawRecord, Transaction, transact
 
 EXIT_FAILED = 2
+FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
 
 def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
@@ -75,7 +76,8 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
 
 def from_kafka(bootstrap: str, topics: Sequence[str], *, prefix: str = "") -> Iterator[RawRecord]:
     """Yield the raw records of `topics` from the log's beginning to its end, one partition after the other."""
-    consumer = Consumer(consumer_config(bootstrap, f"{prefix}processor-replay"))
+    config = consumer_config(bootstrap, f"{prefix}processor-replay")
+    consumer = Consumer({**config, "fetch.wait.max.ms": FETCH_WAIT_MS})
     try:
         for topic in topics:
             for partition in range(partition_count()):

@@ -101,6 +101,7 @@ class Lanes:
     async def own(self, keys: Iterable[LaneKey]) -> dict[LaneKey, int]:
         """Take over the partitions not yet owned and return, for all of them, the offset to read from."""
         async with self._changing:
+            started_s, keys = monotonic_s(), list(keys)
             missing = [key for key in keys if key not in self._lanes]
             await asyncio.gather(*(self._take_over(key) for key in missing))
             for lane in self._lanes.values():  # the slowest rebuild held the others up
@@ -108,6 +109,11 @@ class Lanes:
                 self._health.expect(_part(lane.key), stall_after_s=STALL_AFTER_S)
                 self._report(lane)
             self._health.report("group", ready=True, partitions=len(self._lanes))
+            if missing:
+                log.info(
+                    "partitions_taken_over",
+                    extra={"partitions": _names(missing), "took_s": round(monotonic_s() - started_s, 2)},
+                )
             return {key: self._lanes[key].fed + 1 for key in keys}
 
     async def release(self) -> None:
@@ -115,6 +121,8 @@ class Lanes:
         async with self._changing:
             lanes, self._lanes = self._lanes, {}
             await asyncio.gather(*(self._release(lane) for lane in lanes.values()))
+            if lanes:
+                log.info("partitions_released", extra={"partitions": _names(lanes)})
 
     async def feed(self, record: RawRecord) -> None:
         """Hand a record to its lane, waiting while that is full; one already accepted or of no lane is dropped."""
@@ -128,7 +136,6 @@ class Lanes:
         await lane.queue.put(record)
 
     async def _take_over(self, key: LaneKey) -> None:
-        started_s = monotonic_s()
         self._health.expect(_part(key), stall_after_s=REBUILD_GRACE_S)
         writer = self._open_writer(*key)
         try:
@@ -138,16 +145,6 @@ class Lanes:
             raise
         lane = self._lanes[key] = Lane(key, state, writer)
         lane.task = self._tasks.create_task(self._work(lane), name=_part(key))
-        log.info(
-            "partition_taken_over",
-            extra={
-                "topic": key[0],
-                "partition": key[1],
-                "next_offset": state.next_offset,
-                "streams": len(state.streams),
-                "took_s": round(monotonic_s() - started_s, 2),
-            },
-        )
 
     async def _release(self, lane: Lane) -> None:
         try:
@@ -161,7 +158,6 @@ class Lanes:
             lane.queue.get_nowait()
         await asyncio.get_running_loop().run_in_executor(self._threads, lane.writer.close)
         self._health.parts.pop(_part(lane.key), None)
-        log.info("partition_released", extra={"topic": lane.key[0], "partition": lane.key[1]})
 
     async def _work(self, lane: Lane) -> None:
         loop = asyncio.get_running_loop()
@@ -219,3 +215,7 @@ class Lanes:
 
 def _part(key: LaneKey) -> str:
     return f"{key[0]}/{key[1]}"
+
+
+def _names(keys: Iterable[LaneKey]) -> str:
+    return " ".join(sorted(_part(key) for key in keys))

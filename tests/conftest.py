@@ -11,9 +11,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
-
 from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.migrations import migrate
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from aiohttp import WSMsgType, web
 
 from gateway.adapters.live import LiveStreams
-from gateway.adapters.sockets import abort
+from gateway.adapters.sockets import abort, drained
 from gateway.adapters.subscribing import KnownSymbol, LostLog, Subscriber
 from gateway.domain import messages
 from gateway.domain.access import Access, AccessDenied
@@ -143,6 +143,8 @@ class Connection:
 
     def lost_position(self) -> None:
         """See `live.Watcher`."""
+        for number in tuple(self._outbox.places):
+            self._outbox.drop(number)
         self.end(Goodbye(messages.CLOSE_LOST_POSITION, "the log was replaced; subscribe anew"))
 
     def _push(self, message: bytes) -> None:
@@ -272,11 +274,12 @@ class Connection:
             log.info("ws_client_sent_away", extra={"code": goodbye.code, "reason": goodbye.reason})
             try:
                 async with asyncio.timeout(CLOSE_GRACE_S):
+                    await drained(transport)
                     last = messages.disconnect(
                         goodbye.code,
                         goodbye.reason,
                         retry_after_ms=goodbye.retry_after_ms,
-                        resume=self._resume_tokens(goodbye.code),
+                        resume=self._resume_tokens(),
                     )
                     await self._ws.send_frame(messages.frame([*goodbye.notices, last]), WSMsgType.TEXT)
                     await self._ws.close(code=goodbye.code, message=goodbye.reason.encode()[:120])
@@ -285,9 +288,7 @@ class Connection:
         if transport is not None and (goodbye.code == messages.CLOSE_SLOW or not self._ws.closed):
             abort(transport)
 
-    def _resume_tokens(self, code: int) -> list[tuple[str, str, int]]:
-        if code == messages.CLOSE_LOST_POSITION:
-            return []
+    def _resume_tokens(self) -> list[tuple[str, str, int]]:
         return [
             (str(stream), self._live.feeds.epochs[stream.topic], covered)
             for stream, covered in self._outbox.positions()

@@ -121,7 +121,10 @@ async def _read(
         reading.known = await snapshot.knows(ask.symbol)
         reading.providers = await snapshot.providers(ask.symbol)
         sources = list({ask.interval, MINUTE})
-        reading.floor = await snapshot.first_known(ask.symbol, sources, (ask.start, ask.end), ask.provider)
+        if ask.as_of is not None:
+            reading.floor = await snapshot.first_known(
+                ask.symbol, sources, (ask.start, ask.end), ask.provider
+            )
     return reading
 
 

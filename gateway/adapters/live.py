@@ -197,7 +197,8 @@ class LiveStreams:
             watcher.log_state()
 
     def log_replaced(self) -> None:
-        """Tell every client that its positions are void."""
+        """Tell every client that its positions are void; nobody watches what is no more."""
+        self._watchers.clear()
         for watcher in tuple(self._joined):
             watcher.lost_position()
 

@@ -56,6 +56,7 @@ class Pump:
         self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-probe")
         self._warming: dict[Place, int] = {}
         self._moved_at_s = monotonic_s()
+        self._probed = False  # whether the topics were ever there
         self.reachable = False
         self.reachable_since = wall_us()  # µs
         self.ready = False
@@ -126,7 +127,9 @@ class Pump:
                 continue
             feed = self._feeds.apply(topic, partition, offset, message.timestamp()[1] * 1_000, fields)
             if feed is None:
-                self._skip(topic, partition, offset, "the record is in a partition that is not its symbol's")
+                self._skip(
+                    topic, partition, offset, "no stream has it: its partition or interval is not ours"
+                )
                 continue
             touched.add(feed)
             if topic == GAPS:
@@ -186,14 +189,14 @@ class Pump:
         try:
             found = await loop.run_in_executor(self._probe_thread, tail.epochs)
         except ConfigurationError as problem:
-            if not self._feeds.epochs:
+            if not self._probed:
                 raise
             raise BrokerUnavailable(
                 str(problem)
             ) from problem  # a broker that just started may not know it yet
         if self._feeds.epochs and found != self._feeds.epochs:
             raise LogReplaced(f"epochs were {dict(self._feeds.epochs)}, are {found}")
-        self._feeds.epochs = found
+        self._feeds.epochs, self._probed = found, True
         self._set_reachable(now=True)
 
     def _set_reachable(self, *, now: bool) -> None:

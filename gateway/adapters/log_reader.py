@@ -21,6 +21,7 @@ from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.topics import GAPS
 
 READERS = 4  # bounded reads at a time in this process
+TURN_WITHIN_S = 30.0  # for a free reader, where very many clients come back at once
 READ_BATCH = 2_000
 POLL_S = 0.2
 REQUEST_TIMEOUT_S = 5.0
@@ -137,11 +138,17 @@ class LogReader:
         Of a topic that is not keyed by symbol every record is returned. Never raises for the broker's sake: the
         outcome says what went wrong, and `to` how far the records returned are whole.
         """
-        async with self._turns:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
+        try:
+            async with asyncio.timeout(TURN_WITHIN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            return Slice(messages=(), to=after, outcome="unavailable")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._read, place, key, after, up_to, max_records, within_s
             )
+        finally:
+            self._turns.release()
 
     async def offset_at(self, place: Place, time_us: int) -> int | None:
         """Return the offset below which everything was appended before `time_us`; None where that is expired.

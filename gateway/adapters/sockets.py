@@ -9,6 +9,7 @@ from typing import Any
 
 SEND_BUFFER_BYTES = 65_536  # the kernel's default keeps 4 MB for a client that does not read
 TCP_USER_TIMEOUT_MS = 15_000
+DRAIN_POLL_S = 0.02
 LINGER_NOW = struct.pack("ii", 1, 0)
 
 
@@ -20,6 +21,16 @@ def harden(transport: asyncio.BaseTransport | None) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+
+
+async def drained(transport: asyncio.WriteTransport) -> None:
+    """Return once the socket has taken everything written so far.
+
+    For after a send that ran out of time: aiohttp's own drain then raises CancelledError until the socket moves,
+    because the future its senders share was cancelled with the first of them.
+    """
+    while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(DRAIN_POLL_S)
 
 
 def abort(transport: asyncio.WriteTransport | None) -> None:

@@ -94,22 +94,33 @@ BAR_EDGES = f"""
         ORDER BY b.event_time DESC, b.known_from DESC, b.raw_offset DESC, b.idx DESC LIMIT 1) last
     WHERE s.provider IS NOT NULL"""
 
-FIRST_KNOWN = """
-    SELECT min(known_from) FROM bars
-    WHERE symbol = $1 AND interval = ANY ($2::text[]) AND event_time >= $3 AND event_time < $4
-      AND ($5::text IS NULL OR provider = $5)"""
+FIRST_KNOWN = f"""
+    WITH {_BAR_SOURCES}
+    SELECT min(first.known_from)
+    FROM sources s CROSS JOIN unnest($2::text[]) AS wanted(interval) CROSS JOIN LATERAL (
+        SELECT min(b.known_from) AS known_from FROM bars b
+        WHERE b.symbol = $1 AND b.provider = s.provider AND b.interval = wanted.interval
+          AND b.event_time >= $3 AND b.event_time < $4) first
+    WHERE s.provider IS NOT NULL"""
 
-PROVIDERS = "SELECT DISTINCT provider FROM bars_current WHERE symbol = $1 ORDER BY provider"
+PROVIDERS = """
+    WITH RECURSIVE sources(provider) AS (
+        SELECT min(c.provider) FROM bars_current c WHERE c.symbol = $1
+        UNION ALL
+        SELECT (SELECT min(c.provider) FROM bars_current c WHERE c.symbol = $1 AND c.provider > s.provider)
+        FROM sources s WHERE s.provider IS NOT NULL
+    )
+    SELECT provider FROM sources WHERE provider IS NOT NULL"""
 
-KNOWN_SYMBOL = """
-    SELECT EXISTS (SELECT FROM bars_current WHERE symbol = $1) OR EXISTS (SELECT FROM quotes_latest WHERE symbol = $1)
-        OR EXISTS (SELECT FROM trades WHERE symbol = $1)"""
 
-KNOWN_SYMBOLS = """
+def _first(table: str) -> str:
+    # In the order of the primary key: an EXISTS would be planned as a scan of the whole table.
+    return f"(SELECT true FROM {table} x WHERE x.symbol = wanted.symbol ORDER BY x.provider LIMIT 1)"
+
+
+KNOWN_SYMBOLS = f"""
     SELECT wanted.symbol FROM unnest($1::text[]) AS wanted(symbol)
-    WHERE EXISTS (SELECT FROM bars_current c WHERE c.symbol = wanted.symbol)
-       OR EXISTS (SELECT FROM quotes_latest q WHERE q.symbol = wanted.symbol)
-       OR EXISTS (SELECT FROM trades t WHERE t.symbol = wanted.symbol)"""
+    WHERE coalesce({_first("bars_current")}, {_first("quotes_latest")}, {_first("trades")})"""
 
 
 def _sources(table: str) -> str:

@@ -98,7 +98,7 @@ class Snapshot:
 
     async def knows(self, symbol: str) -> bool:
         """Whether anything of a symbol is stored."""
-        return bool(await self._connection.fetchval(statements.KNOWN_SYMBOL, symbol))
+        return symbol in await self.known_among([symbol])
 
     async def known_among(self, symbols: Sequence[str]) -> set[str]:
         """Return those symbols of which anything is stored."""

@@ -65,11 +65,7 @@ class Subscriber:
         """Answer with one result per item, in order, and begin what was accepted; one bad item spoils no other."""
         wanted = [item for item in request.items if isinstance(item, Wanted)]
         known = await self._ask_known(item.stream.symbol for item in wanted)
-        starts = {
-            item.stream: await self._resolve(item.stream, item.start.time_us)
-            for item in wanted
-            if isinstance(item.start, Since) and known[item.stream.symbol]
-        }
+        starts = await self._resolve_all(item for item in wanted if known[item.stream.symbol])
         results: list[Any] = []
         begin: list[tuple[Place, Start]] = []
         for item in request.items:
@@ -221,6 +217,17 @@ class Subscriber:
         except TimeoutError:
             pass
         return known
+
+    async def _resolve_all(self, items: Iterable[Wanted]) -> dict[Stream, Start]:
+        moments = [(item.stream, item.start.time_us) for item in items if isinstance(item.start, Since)]
+        starts: dict[Stream, Start] = {stream: Refused(reason="unavailable") for stream, _ in moments}
+        try:
+            async with asyncio.timeout(RESUME_WITHIN_S):
+                for stream, time_us in moments:
+                    starts[stream] = await self._resolve(stream, time_us)
+        except TimeoutError:
+            pass  # what could not be asked in time begins with a snapshot
+        return starts
 
     async def _resolve(self, stream: Stream, time_us: int) -> Position | Refused:
         feed = self._live.feeds.feed(*stream.feed)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.domain.ring import RING_MESSAGES, Entry, Ring
 from gateway.domain.streams import BEST, CHANNEL_TOPICS, channel_of, encode_entry, is_shadow
@@ -17,8 +16,7 @@ MAX_OPEN_GAPS = 256  # per symbol, for a snapshot; the ledger of all of them is 
 OPEN_GAP_STATES = frozenset({"open", "filling"})
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(NamedTuple):
     """The newest record of a scope by event time, then by place in the log."""
 
     fields: Mapping[str, Any]
@@ -133,13 +131,13 @@ class Feeds:
     ) -> Feed | None:
         """Take the next record of a partition and return its feed.
 
-        Returns None for a record in a partition that is not its symbol's: no stream could give it a position.
+        Returns None for a record of no stream: one in a partition that is not its symbol's has no position there.
         """
         self._applied[topic, partition] = offset
-        symbol = fields["symbol"]
-        if partition_of(symbol, self._partitions) != partition:
+        symbol, channel = fields["symbol"], channel_of(topic, fields)
+        if channel not in CHANNEL_TOPICS or partition_of(symbol, self._partitions) != partition:
             return None
-        feed = self.feed(channel_of(topic, fields), symbol)
+        feed = self.feed(channel, symbol)
         self._symbols.add(symbol)
         provider, shadow = fields["provider"], is_shadow(fields)
         body = encode_entry(topic, partition, offset, fields)

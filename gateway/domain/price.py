@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gateway.domain.freshness import Kind, state_of
+from gateway.domain.freshness import Kind, State, state_of
 from gateway.domain.moments import rfc3339
 from gateway.domain.problems import FieldError, Problem
 from schemas.calendar import Calendar
 from schemas.identity import event_id
 from schemas.intervals import slot_us
-from schemas.records import Bar, Quote, Trade
+from schemas.records import Bar, Quote, Session, Trade
 from schemas.topics import BARS, QUOTES, TRADES
 
 Value = Quote | Trade | Bar
@@ -78,19 +78,11 @@ def price_document(
     if quote is not None and quote.previous_close is not None:
         previous_close = quote.previous_close
     age_us = max(0, now - _value_time(value, now))
-    state = state_of(
-        kind=_KIND[type(value)],
-        age_us=age_us,
-        delay_s=0 if quote is None else quote.delay_s,
-        market_state="" if quote is None else quote.market_state,
-        session=calendar.session_of(now),
-        speed=speed,
-    )
     document = {
         "symbol": value.symbol, "price": price, "price_type": price_type,
         **_book(quote), "previous_close": previous_close, **_change(price, previous_close),
         "volume": None if quote is None else quote.volume,
-        "currency": _currency(value, quote), "provider": value.provider, "state": state,
+        "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now), speed),
         "provisional": complete_through is None or value.known_from > complete_through,
         "age_ms": age_us // 1000,
         "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),
@@ -127,6 +119,17 @@ def _value_time(value: Value, now: int) -> int:
     if isinstance(value, Bar):
         return max(value.event_time, min(value.event_time + slot_us(value.interval), now))
     return value.event_time
+
+
+def _state(value: Value, quote: Quote | None, age_us: int, session: Session, speed: float) -> State:
+    return state_of(
+        kind=_KIND[type(value)],
+        age_us=age_us,
+        delay_s=0 if quote is None else quote.delay_s,
+        market_state="" if quote is None else quote.market_state,
+        session=session,
+        speed=speed,
+    )
 
 
 def _book(quote: Quote | None) -> dict[str, Any]:

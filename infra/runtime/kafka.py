@@ -34,6 +34,7 @@ LEADER_MOVING = (  # a topic just made, or a broker just back
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own code for the same
 )
 
 

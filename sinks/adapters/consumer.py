@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka import consumer_config
 from schemas.errors import BrokerUnavailable
+from sinks.adapters.buffer import Buffer
 from sinks.adapters.era import Era
-from sinks.domain.batches import Part, assemble
 from sinks.domain.watermark import Partition
 
 log = logging.getLogger(__name__)
@@ -27,20 +27,18 @@ log = logging.getLogger(__name__)
 IDLE_POLL_S = 0.1
 BUSY_POLL_S = 0.005  # while records wait for the writer
 HEARTBEAT_MS = 1_000  # a woken zombie learns within this that it lost its partitions
-MAX_BATCH_BYTES = 33_554_432
-HOLD_S = 1.0  # a block's end is waited for; the log's end says it at once, this is for when that word is lost
 PAUSE_AFTER_S = 1.0  # with no room for so long, fetching stops; polling goes on
 REVOKE_WAIT_S = 8.0  # for the batch in flight, below the group's rebalance time-out
 CLOSE_WAIT_S = 10.0
 LAG_EVERY_S = 2.0
 PREFETCH_KBYTES = 65_536
 LOG_CHANGED = (
-    KafkaError._AUTO_OFFSET_RESET,
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's spelling of a public code
     KafkaError.OFFSET_OUT_OF_RANGE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.UNKNOWN_TOPIC_ID,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
 )
 """The log is not what was taken over: positions and topic ids must be looked at again."""
 
@@ -60,17 +58,15 @@ class Feed:
         """Prepare to read `topics` (names without `prefix`); `open_feed` runs it."""
         self._consumer = Consumer(config)
         self._prefix, self._topics = prefix, topics
-        self._max_records, self._linger_s = batch_records, linger_s
+        self._buffer, self._linger_s = Buffer(batch_records), linger_s
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._changed = asyncio.Event()
         self._failure: BaseException | None = None
         self._era: Era | None = None
-        self._parts: dict[Partition, Part] = {}
-        self._records = self._bytes = 0
-        self._fresh = self._paused = False
-        self._fresh_at_s = self._room_at_s = self._lag_at_s = 0.0
+        self._paused = False
+        self._room_at_s = self._lag_at_s = 0.0
         self.polled_at_s = monotonic_s()
         self.log_ends: dict[Partition, int] = {}
 
@@ -107,10 +103,10 @@ class Feed:
                 names, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
             )
             while not self._closing.is_set():
-                if self._is_full():
-                    self._wait_for_room()
-                else:
+                if self._buffer.room:
                     self._poll()
+                else:
+                    self._wait_for_room()
                 self._obey()
                 self._hand_over()
         except BaseException as error:  # noqa: BLE001 - the thread's only way to say so
@@ -126,17 +122,14 @@ class Feed:
 
     def _poll(self) -> None:
         # The first record is waited for, the others get a moment: an idle service answers at once, a busy one in bulk.
-        first = self._consumer.poll(BUSY_POLL_S if self._fresh else IDLE_POLL_S)
+        first = self._consumer.poll(BUSY_POLL_S if self._buffer.fresh else IDLE_POLL_S)
         self.polled_at_s = monotonic_s()
         if first is not None:
             self._take(first)
-            for message in self._consumer.consume(self._max_records - self._records, self._linger_s):
+            for message in self._consumer.consume(max(1, self._buffer.room), self._linger_s):
                 self._take(message)
         if self.polled_at_s - self._lag_at_s > LAG_EVERY_S:
             self._measure_lag()
-
-    def _is_full(self) -> bool:
-        return self._records >= self._max_records or self._bytes >= MAX_BATCH_BYTES
 
     def _wait_for_room(self) -> None:
         """Wait a little for the writer. A long wait stops fetching; polling goes on, or the group would drop us."""
@@ -158,53 +151,29 @@ class Feed:
         self._paused = on
 
     def _take(self, message: Message) -> None:
-        topic = message.topic()
-        number = message.partition()
-        part = (
-            None if topic is None or number is None else self._parts.get((topic[len(self._prefix) :], number))
-        )
-        error = message.error()
-        if error is not None:
-            self._take_error(message, error, part)
-        elif part is not None:
-            part.records.append(message)
-            part.end, part.at_end = message.offset() + 1, False  # type: ignore[operator]
-            self._records += 1
-            self._bytes += len(message)
-            self._fresh = True
-
-    def _take_error(self, message: Message, error: KafkaError, part: Part | None) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            if part is not None:
-                part.end, part.at_end, self._fresh = max(part.end, message.offset() or 0), True, True
-        elif error.code() in LOG_CHANGED and self._era is not None and part is not None:
-            self._stop(f"{part.topic}/{part.partition}: {error.str()}")
+        topic, number, offset, error = message.topic(), message.partition(), message.offset(), message.error()
+        place = None if topic is None or number is None else (topic[len(self._prefix) :], number)
+        if place is None or offset is None or not self._buffer.holds(place):
+            if error is not None:
+                log.warning(
+                    "kafka_consumer_error", extra={"error": error.str(), "retriable": error.retriable()}
+                )
+        elif error is None:
+            self._buffer.take(place, message, offset)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            self._buffer.end_of_log(place, offset)
+        elif error.code() in LOG_CHANGED:
+            self._stop(f"{place[0]}/{place[1]}: {error.str()}")
         else:
-            log.warning("kafka_consumer_error", extra={"error": error.str(), "retriable": error.retriable()})
+            log.warning("kafka_partition_error", extra={"topic": place[0], "error": error.str()})
 
     def _hand_over(self) -> None:
         era, now_s = self._era, monotonic_s()
-        if self._fresh:
-            self._fresh_at_s = now_s
-        elif self._records and now_s - self._fresh_at_s > HOLD_S:
-            for part in self._parts.values():
-                part.at_end = True
-            self._fresh = True
-        if era is None or era.over or not self._fresh or not era.room.acquire(blocking=False):
+        self._buffer.release_held(now_s)
+        if era is None or era.over or not self._buffer.fresh or not era.room.acquire(blocking=False):
             return
-        for part in self._parts.values():
-            if part.records:
-                epoch = part.records[-1].leader_epoch()  # type: ignore[attr-defined]
-                part.leader_epoch = -1 if epoch is None else epoch
-        batch, waiting = assemble(part for part in self._parts.values() if part.records or part.at_end)
-        for partition, part in self._parts.items():
-            self._parts[partition] = Part(topic=part.topic, partition=part.partition, end=part.end)
-        for part in waiting:
-            self._parts[part.topic, part.partition] = part
-        self._records = sum(len(part.records) for part in waiting)
-        self._bytes = sum(len(record.value() or b"") for part in waiting for record in part.records)
-        self._fresh, self._room_at_s = False, now_s
-        era.bring(batch)
+        self._room_at_s = now_s
+        era.bring(self._buffer.batch())
 
     def _obey(self) -> None:
         while True:
@@ -218,7 +187,7 @@ class Feed:
         if era is not self._era or era.over:
             return
         self._forget()
-        self._parts = {p: Part(topic=p[0], partition=p[1], end=offset) for p, offset in positions.items()}
+        self._buffer.restart(positions)
         self._consumer.assign(
             [TopicPartition(self._prefix + t, p, offset) for (t, p), offset in positions.items()]
         )
@@ -239,7 +208,7 @@ class Feed:
 
     def _measure_lag(self) -> None:
         self._lag_at_s = monotonic_s()
-        for topic, number in self._parts:
+        for topic, number in self._buffer.partitions:
             try:
                 _, high = self._consumer.get_watermark_offsets(
                     TopicPartition(self._prefix + topic, number), cached=True
@@ -250,8 +219,7 @@ class Feed:
 
     def _forget(self) -> None:
         self._pause(on=False)
-        self._parts, self._records, self._bytes = {}, 0, 0
-        self._fresh = self._paused = False
+        self._buffer.restart({})
         self._room_at_s = monotonic_s()
 
     def _stop(self, reason: str) -> None:

@@ -11,8 +11,6 @@ from sinks.adapters import statements
 from sinks.adapters.session import Connection
 from sinks.domain.gaps import OPEN_STATES, Revision, admit, revise, settle
 
-MICROSECOND = 1
-
 
 @dataclass(slots=True)
 class Unresolved:
@@ -80,8 +78,7 @@ async def settle_gaps(
 
 
 async def _touched(connection: Connection, stretches: Mapping[str, tuple[int, int]]) -> list[tuple[int, Gap]]:
-    lows = [low - MICROSECOND for low, _ in stretches.values()]
-    highs = [high + MICROSECOND for _, high in stretches.values()]
+    lows, highs = zip(*stretches.values(), strict=True)
     rows = await connection.fetch(statements.LOAD_TOUCHED, list(stretches), lows, highs)
     return [(row["partition"], _gap(row)) for row in rows]
 

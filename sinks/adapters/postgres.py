@@ -95,8 +95,7 @@ class Writer:
         for _, revision in written.revisions:
             self._unresolved.apply(revision)
         for partition, end in moves.items():
-            assert self._owned is not None
-            self._owned[partition].next_offset = end
+            (self._owned or {})[partition].next_offset = end
         self._ends, self._claims = ends, claims
         return written
 

@@ -57,7 +57,7 @@ async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: 
 
 async def _copy_new(connection: Connection, rows: Rows, fast: Flags) -> None:
     table, everything = rows.table, bool(fast.all())
-    chosen = np.flatnonzero(fast)
+    chosen = rows.streams.order[fast[rows.streams.order]]
     data = rows.encoded if everything else encode_rows(table.columns, rows.columns, chosen)
     await copy(connection, table.name, table.column_names, data)
     if table.topic == BARS:

@@ -1,5 +1,7 @@
 """Every SQL statement of the sink, beside what its parameters mean. All times pass as µs since the Unix epoch."""
 
+# ruff: noqa: S608 - the only names put into these texts are the column lists of sinks/domain/tables.py
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -136,11 +138,17 @@ GAP_COLUMNS = (
 LOAD_UNRESOLVED = """
     SELECT gap_id, stream, from_time, to_time FROM gaps WHERE partition = ANY($1::int[]) AND state IN ('open', 'filling')
 """
-# $1 streams, $2 and $3 the stretch of each to look at, a microsecond wider at both ends: touching rows may join.
+# $1 streams, $2 and $3 the stretch of each that changes → its rows, and those that touch them: they may join.
 LOAD_TOUCHED = f"""
-    SELECT DISTINCT {_list((*GAP_COLUMNS, "partition"), "g.")} FROM gaps g
-    JOIN unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) t(stream, low, high)
-    ON g.stream = t.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(t.low, t.high)
+    WITH changing AS (
+        SELECT t.stream, LEAST(t.low, min(g.from_time)) AS low, GREATEST(t.high, max(g.to_time)) AS high
+        FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) t(stream, low, high)
+        LEFT JOIN gaps g
+        ON g.stream = t.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(t.low, t.high, '[]')
+        GROUP BY t.stream, t.low, t.high
+    )
+    SELECT {_list((*GAP_COLUMNS, "partition"), "g.")} FROM gaps g JOIN changing c ON g.stream = c.stream
+    AND tstzrange(g.from_time, g.to_time) && tstzrange(c.low - interval '1 microsecond', c.high, '[]')
 """
 DELETE_GAPS = "DELETE FROM gaps WHERE gap_id = ANY($1::text[])"
 INSERT_GAPS = f"""

@@ -53,7 +53,7 @@ class TopicLogs:
                 .result(ANSWER_WITHIN_S)
                 .cluster_id
             )
-            ids = {name: f"cluster {cluster}" for name in names}
+            ids = dict.fromkeys(names, f"cluster {cluster}")
         starts = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         ends = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from struct import pack
 from typing import Any, Literal
 
@@ -81,18 +81,17 @@ class Columns:
         return self.numbers[name].values
 
 
-@lru_cache(maxsize=None)
+@cache
 def fields_of(schema_name: str) -> tuple[Field, ...]:
     """Return the fields of a flat record schema; a nested one is a programming error."""
-    schema = parsed_schema(schema_name)
-    assert isinstance(schema, dict)
+    schema: Any = parsed_schema(schema_name)
     return tuple(_field(entry["name"], entry["type"]) for entry in schema["fields"])
 
 
 def _field(name: str, declared: Any) -> Field:
     if isinstance(declared, list):
-        assert len(declared) == 2 and declared[0] == "null", f"{name}: only ['null', type] is flat"
-        inner = _field(name, declared[1])
+        _null, inner_type = declared  # ["null", type] is the only union a flat record has
+        inner = _field(name, inner_type)
         return Field(name=name, kind=inner.kind, nullable=True, symbols=inner.symbols)
     if isinstance(declared, dict) and declared["type"] == "enum":
         return Field(name=name, kind="enum", symbols=tuple(symbol.encode() for symbol in declared["symbols"]))

@@ -161,6 +161,24 @@ def _check_gap(gap: Gap) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """Records of one topic, the bytes to decode, and which partition each came from."""
+
+    records: Sequence[Received]
+    values: Sequence[bytes]
+    partitions: Integers
+
+    def only(self, rows: Integers) -> _Read:
+        """Return these rows."""
+        records, values = [self.records[row] for row in rows], [self.values[row] for row in rows]
+        return _Read(records=records, values=values, partitions=self.partitions[rows])
+
+    def refuse(self, batch: Batch, topic: str, row: int, error: PermanentError) -> None:
+        """Dead-letter a row."""
+        batch.refusals.append(refuse(topic, int(self.partitions[row]), self.records[row], error))
+
+
 def _add_rows(batch: Batch, table: Table, parts: list[Part]) -> list[Part]:
     """Add the rows of one topic and return the parts that wait."""
     for part in parts:
@@ -168,11 +186,12 @@ def _add_rows(batch: Batch, table: Table, parts: list[Part]) -> list[Part]:
     parts = [part for part in parts if part.records]
     if not parts:
         return []
-    records = [record for part in parts for record in part.records]
     counts = [len(part.records) for part in parts]
-    partitions = np.repeat(np.array([part.partition for part in parts], np.int64), counts)
-    columns, faults = _read(table.topic, records)
-    waiting, keep = [], np.ones(len(records), np.bool_)
+    numbers = np.repeat(np.array([part.partition for part in parts], np.int64), counts)
+    read, columns, faults = _decode(
+        table.topic, [record for part in parts for record in part.records], numbers
+    )
+    waiting, keep = [], np.ones(len(numbers), np.bool_)
     for part, begin in zip(parts, (np.cumsum(counts) - counts).tolist(), strict=True):
         size = len(part.records)
         if table.topic == BARS and not part.at_end:
@@ -184,46 +203,41 @@ def _add_rows(batch: Batch, table: Table, parts: list[Part]) -> list[Part]:
         part.records = part.records[:size]
     for row, error in sorted(faults.items()):
         if keep[row]:
-            batch.refusals.append(refuse(table.topic, int(partitions[row]), records[row], error))
+            read.refuse(batch, table.topic, row, error)
             keep[row] = False
-    _add_decoded(batch, table, records, partitions, np.flatnonzero(keep), columns)
+    if keep.all():
+        _add_decoded(batch, table, read, columns)
+    elif keep.any():
+        kept = read.only(np.flatnonzero(keep))
+        _add_decoded(batch, table, kept, read_columns(table.topic, kept.values)[0])
     return waiting
 
 
-def _add_decoded(
-    batch: Batch,
-    table: Table,
-    records: list[Received],
-    partitions: Integers,
-    kept: Integers,
-    columns: Columns,
-) -> None:
-    if len(kept) < len(records):
-        records, partitions = [records[row] for row in kept], partitions[kept]
-        columns = read_columns(table.topic, [record.value() or b"" for record in records])[0]
-    if not records:
-        return
+def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> None:
     streams = group_streams(columns, table.key)
-    astray = _astray(streams, partitions)
+    astray = _astray(streams, read.partitions)
     if astray.any():
         for row in np.flatnonzero(astray).tolist():
             error = InvalidRecord(
                 "the symbol does not belong to this partition; key records by symbol with murmur2"
             )
-            batch.refusals.append(refuse(table.topic, int(partitions[row]), records[row], error))
-        return _add_decoded(batch, table, records, partitions, np.flatnonzero(~astray), columns)
-    everything = np.arange(columns.size)
+            read.refuse(batch, table.topic, row, error)
+        if astray.all():
+            return
+        read = read.only(np.flatnonzero(~astray))
+        columns = read_columns(table.topic, read.values)[0]
+        streams = group_streams(columns, table.key)
+    # Stream by stream: neighbours in the index arrive together, which spares the server a quarter of its work.
+    newest = encode_rows((*table.columns, REVISION), columns, streams.order) if table.topic == BARS else b""
     batch.rows.append(
         Rows(
             table=table,
             columns=columns,
             streams=streams,
-            partitions=partitions,
-            records=records,
-            encoded=encode_rows(table.columns, columns, everything),
-            encoded_newest=encode_rows((*table.columns, REVISION), columns, everything)
-            if table.topic == BARS
-            else b"",
+            partitions=read.partitions,
+            records=read.records,
+            encoded=encode_rows(table.columns, columns, streams.order),
+            encoded_newest=newest,
         )
     )
 
@@ -234,8 +248,10 @@ def _astray(streams: Streams, partitions: Integers) -> Flags:
     return astray
 
 
-def _read(topic: str, records: Sequence[Received]) -> tuple[Columns, dict[int, PermanentError]]:
-    """Return the columns, and by row the error of every record that is not a usable one of the topic."""
+def _decode(
+    topic: str, records: list[Received], partitions: Integers
+) -> tuple[_Read, Columns, dict[int, PermanentError]]:
+    """Return what was read, its columns, and by row the error of every record that is not a usable one."""
     values = [record.value() or b"" for record in records]
     columns, odd = read_columns(topic, values)
     faults: dict[int, PermanentError] = {}
@@ -254,7 +270,7 @@ def _read(topic: str, records: Sequence[Received]) -> tuple[Columns, dict[int, P
             bad = ~np.isfinite(numbers.values) & ~odd
             for row in np.flatnonzero(bad if numbers.valid is None else bad & numbers.valid).tolist():
                 faults.setdefault(row, InvalidRecord(f"{name} is not a finite number; drop or correct it"))
-    return columns, faults
+    return _Read(records=records, values=values, partitions=partitions), columns, faults
 
 
 def _whole_blocks(raw_offsets: Integers, faults: dict[int, PermanentError], begin: int) -> int:

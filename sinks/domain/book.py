@@ -101,7 +101,7 @@ class Book:
             cursor, interval = cursors[stream], names[stream][2]
             calendar = calendar_name(names[stream][0])
             holes = holes_of_stream(None if cursor is None else cursor.last_seen, blocks, interval, calendar)
-            for ordinal, (offset, hole) in enumerate(holes):
+            for offset, ordinal, hole in holes:
                 gap = gap_of(
                     hole, names[stream], known_from=known[offset], raw_offset=offset, ordinal=ordinal
                 )

@@ -120,10 +120,10 @@ def gap_of(hole: Hole, names: Sequence[str], *, known_from: int, raw_offset: int
 
 def holes_of_stream(
     last_seen: int | None, blocks: Mapping[int, Sequence[int]], interval: str, calendar: str
-) -> list[tuple[int, Hole]]:
-    """Return (raw_offset, hole) for the blocks of one stream, judged one after another in log order."""
-    found: list[tuple[int, Hole]] = []
+) -> list[tuple[int, int, Hole]]:
+    """Return (raw_offset, ordinal in its block, hole) for the blocks of one stream, judged in log order."""
+    found: list[tuple[int, int, Hole]] = []
     for raw_offset, bars in blocks.items():
         last_seen, holes = judge_block(last_seen, bars, interval, calendar)
-        found.extend((raw_offset, hole) for hole in holes)
+        found.extend((raw_offset, ordinal, hole) for ordinal, hole in enumerate(holes))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from schemas.calendar import calendar_name
 from schemas.identity import gap_id
-from schemas.records import GAP_STATE_RANK, Gap, GapState
+from schemas.records import GAP_STATE_RANK, Gap
 from sinks.domain.expected import expected_slots, expected_span, slot_of
 
 OPEN_STATES = frozenset({"open", "filling"})
@@ -128,14 +128,14 @@ def _sort(gap: Gap) -> tuple[object, ...]:
 def revise(before: Sequence[Gap], after: Sequence[Gap], heard: Collection[Gap]) -> Revision:
     """Return the difference between two ledgers of a stream; `heard` are the records just read from the topic.
 
-    An id that was joined into an earlier stretch is announced once more, in the state of the stretch it now lies in,
-    so that nobody keeps it open.
+    An id whose start now lies in another stretch is announced once more, as the part of it in that stretch and in its
+    state, so that nobody keeps it open, and nobody takes more than that part for settled.
     """
     old, new = {gap.gap_id: gap for gap in before}, {gap.gap_id: gap for gap in after}
     written = tuple(gap for gap in after if old.get(gap.gap_id) != gap)
     found = tuple(gap for gap in written if not any(_overlap(gap, row) for row in before))
     gone = [gap for name, gap in old.items() if name not in new]
-    last_words = (replace(gap, state=_state_at(after, gap)) for gap in gone)
+    last_words = (_last_word(after, gap) for gap in gone)
     announced = (gap for gap in (*written, *last_words) if gap not in heard)
     return Revision(deleted=tuple(gone), written=written, found=found, announced=tuple(announced))
 
@@ -144,5 +144,6 @@ def _overlap(one: Gap, other: Gap) -> bool:
     return one.from_time < other.to_time and other.from_time < one.to_time
 
 
-def _state_at(ledger: Sequence[Gap], gap: Gap) -> GapState:
-    return next(row.state for row in ledger if row.from_time <= gap.from_time < row.to_time)
+def _last_word(ledger: Sequence[Gap], gap: Gap) -> Gap:
+    row = next(row for row in ledger if row.from_time <= gap.from_time < row.to_time)
+    return replace(_stretch(gap, gap.from_time, min(gap.to_time, row.to_time)), state=row.state)

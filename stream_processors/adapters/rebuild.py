@@ -7,14 +7,16 @@ delivered, so a read up to the watermark would wait for ever.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Message
 
+from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka import offsets, read_range
 from schemas.codec import decode, decode_block, decode_value
-from schemas.errors import ConfigurationError, InvalidRecord, MalformedPayload
+from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
 from schemas.topics import GAPS, PROGRESS, RAW_TRADES, canonical_of, progress_key
 from stream_processors.domain.process import STAGE
@@ -22,6 +24,7 @@ from stream_processors.domain.streams import PartitionState
 
 log = logging.getLogger(__name__)
 
+DECIDED_POLL_S = 0.1
 FIRST_WINDOW = 1_000  # records looked back for progress; doubled until found or the log begins
 TAIL_RECORDS = 50_000  # canonical records state is rebuilt from
 TAIL_GAPS = 10_000
@@ -63,6 +66,25 @@ class PartitionLog:
         if self._raw_topic == RAW_TRADES:
             self._restore_frames(state, low)
         return Standing(state=state, canonical_end=end)
+
+    def wait_decided(self, uncommitted: Consumer, within_s: float) -> None:
+        """Wait until everything written so far to the topics to be read is committed or aborted; blocking.
+
+        Neighbouring lanes write to the same partitions of progress and gaps. A transaction one of them left open
+        (dead, or frozen) hides all that lies behind it, our own newer progress included: to read then is to start
+        too early and to publish twice. `uncommitted` is a read_uncommitted consumer: only it is told the true end.
+        Raises BrokerUnavailable after `within_s`.
+        """
+        deadline_s = monotonic_s() + within_s
+        for topic in (PROGRESS, GAPS, canonical_of(self._raw_topic)):
+            name = self._prefix + topic
+            _, end = offsets(uncommitted, name, self._partition)
+            while offsets(self._consumer, name, self._partition)[1] < end:
+                if monotonic_s() > deadline_s:
+                    raise BrokerUnavailable(
+                        f"{topic}/{self._partition} holds an open transaction for {within_s:.0f} s; is a process frozen?"
+                    )
+                time.sleep(DECIDED_POLL_S)
 
     def first_offset_from(self, start: int) -> int | None:
         """Return the offset of the first raw record at or after `start`; None where there is none yet."""

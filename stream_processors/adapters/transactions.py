@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 INIT_TIMEOUT_S = 30.0
 TRANSACTION_TIMEOUT_MS = 30_000  # the broker aborts what a dead writer left open; readers wait for that
 COMMIT_TIMEOUT_S = 25.0  # below the former, so that we learn of a failure before the broker acts
+DECIDED_WITHIN_S = 45.0  # the broker aborts a dead neighbour's transaction after 30 s and looks every 10 s
 QUEUE_POLL_S = 0.05
 QUEUE_MAX_MESSAGES = 20_000  # of one partition's producer
 QUEUE_MAX_KBYTES = 32_768
@@ -34,6 +35,7 @@ FETCH_WAIT_MS = (
 )
 _QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001 - librdkafka's own error codes are spelt so
 _FENCED = KafkaError._FENCED  # noqa: SLF001
+_FATAL = KafkaError._FATAL  # noqa: SLF001
 
 
 class PartitionWriter:
@@ -53,6 +55,7 @@ class PartitionWriter:
         )
         self._delivered_end: int | None = None
         self._failed: KafkaError | None = None
+        self._fatal: KafkaError | None = None
 
     @property
     def transactional_id(self) -> str:
@@ -67,6 +70,7 @@ class PartitionWriter:
         self._producer = Producer(
             {
                 **producer_config(self._bootstrap, self.transactional_id),
+                "error_cb": self._on_error,
                 "transactional.id": self.transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
@@ -77,12 +81,15 @@ class PartitionWriter:
         try:
             self._producer.init_transactions(INIT_TIMEOUT_S)
         except KafkaException as error:
-            raise _meaning(error, "taking over", self.transactional_id) from error
-        consumer = self._consumer()
+            raise self._meaning(error, "taking over") from error
+        consumer, uncommitted = self._consumer(), self._consumer("read_uncommitted")
         try:
-            standing = self._log(consumer).rebuild()
+            log_of_partition = self._log(consumer)
+            log_of_partition.wait_decided(uncommitted, DECIDED_WITHIN_S)
+            standing = log_of_partition.rebuild()
         finally:
             consumer.close()
+            uncommitted.close()
         self._canonical_end = standing.canonical_end
         return standing.state
 
@@ -130,7 +137,7 @@ class PartitionWriter:
                     return False
             producer.commit_transaction(COMMIT_TIMEOUT_S)
         except KafkaException as error:
-            raise _meaning(error, "writing", self.transactional_id) from error
+            raise self._meaning(error, "writing") from error
         if self._failed is not None:
             raise BrokerUnavailable(
                 f"{self.transactional_id}: a record was lost: {self._failed.str()}; restart"
@@ -190,16 +197,26 @@ class PartitionWriter:
             raise Fenced(f"{self.transactional_id} is not owned here; take it over first")
         return self._producer
 
-    def _consumer(self) -> Consumer:
+    def _consumer(self, isolation: str = "read_committed") -> Consumer:
         config = consumer_config(self._bootstrap, f"{self.transactional_id}-reader")
-        return Consumer({**config, "fetch.wait.max.ms": FETCH_WAIT_MS})
+        return Consumer({**config, "fetch.wait.max.ms": FETCH_WAIT_MS, "isolation.level": isolation})
 
     def _log(self, consumer: Consumer) -> PartitionLog:
         return PartitionLog(consumer, self._raw_topic, self._partition, self._partitions, prefix=self._prefix)
 
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal = error
 
-def _meaning(error: KafkaException, doing: str, transactional_id: str) -> Fenced | BrokerUnavailable:
-    cause = error.args[0]
-    if cause.code() in (_FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
-        return Fenced(f"{transactional_id}: a successor owns it ({cause.str()}); let this process end")
-    return BrokerUnavailable(f"{doing} {transactional_id}: {cause.str()}; is the broker up?")
+    def _meaning(self, error: KafkaException, doing: str) -> Fenced | BrokerUnavailable:
+        cause = error.args[0]
+        if cause.code() == _FATAL and self._producer is not None:
+            self._producer.poll(
+                0
+            )  # a call that fails after the fact only says "fatal": why, the callback knows
+            cause = self._fatal or cause
+        if cause.code() in (_FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+            return Fenced(
+                f"{self.transactional_id}: a successor owns it ({cause.str()}); let this process end"
+            )
+        return BrokerUnavailable(f"{doing} {self.transactional_id}: {cause.str()}; is the broker up?")

@@ -123,6 +123,8 @@ class _Run:
     def take_trades(self) -> None:
         """Pass every trade but those of a repeated frame."""
         state, block, known_from, outputs = self._state, self._block, self._known_from, self.outputs
+        frame: tuple[int, ...] = ()
+        repeats = False
         for index, event in self._named_events():
             try:
                 stream = state.stream(block.provider, event["symbol"], "")
@@ -133,7 +135,9 @@ class _Run:
             stamp = event["event_time"]
             if stream.seen_to is None or stamp > stream.seen_to:
                 stream.seen_to = stamp
-            if state.repeats(block, event):
+            if frame != (event["frame_sequence"], event["frame_hash"]):
+                frame, repeats = (event["frame_sequence"], event["frame_hash"]), state.repeats(block, event)
+            if repeats:
                 outputs.repeated += 1
             else:
                 outputs.events.append((index, event))

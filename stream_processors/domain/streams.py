@@ -84,9 +84,9 @@ class PartitionState:
 
     def restore_gap(self, gap: Mapping[str, Any]) -> None:
         """Take up one gap this processor once found: it will not be found again."""
+        if gap["stream"].partition(":")[0] != self._channel(gap["interval"]):
+            return  # a neighbouring lane's
         stream = self.stream(gap["provider"], gap["symbol"], gap["interval"])
-        if stream.channel != gap["stream"].partition(":")[0]:
-            return
         see(stream, gap["to_time"])
         if stream.bars is not None:
             judged = frontier_after(gap["interval"], gap["to_time"])
@@ -101,17 +101,22 @@ class PartitionState:
         """Note the frame of a trade and return whether it repeats another (see occurrences)."""
         return self.frames.repeats(block.connection_id, event["frame_sequence"], event["frame_hash"])
 
+    def _channel(self, interval: str) -> str:
+        if self.raw_topic == RAW_BARS:
+            return bars_channel(interval)
+        return "quotes" if self.raw_topic == RAW_QUOTES else "trades"
+
     def _open(self, key: StreamKey) -> Stream:
         _, symbol, interval = key
         check_symbol(symbol, self.partition, self.partitions)
         calendar = calendar_of(symbol)
         if self.raw_topic == RAW_BARS:
-            channel, bars = bars_channel(interval), BarVersions(slot_us(interval))
-            stream = Stream(key=key, channel=channel, calendar=calendar, bars=bars)
+            bars = BarVersions(slot_us(interval))
+            stream = Stream(key=key, channel=self._channel(interval), calendar=calendar, bars=bars)
         elif self.raw_topic == RAW_QUOTES:
-            stream = Stream(key=key, channel="quotes", calendar=calendar, quote=QuoteVersion())
+            stream = Stream(key=key, channel=self._channel(interval), calendar=calendar, quote=QuoteVersion())
         else:
-            stream = Stream(key=key, channel="trades", calendar=calendar)
+            stream = Stream(key=key, channel=self._channel(interval), calendar=calendar)
         if len(self.streams) >= MAX_STREAMS:
             self._forget_stalest()
         self.streams[key] = stream

@@ -87,8 +87,10 @@ def transact(state: PartitionState, record: RawRecord) -> Transaction:
         "raw_offset": record.offset,
     }
     values = canonical_values(canonical_of(record.topic), ((i, heads[i]) for i, _ in outputs.events), common)
-    keys = [event["symbol"].encode() for _, event in outputs.events]
-    return _transaction(record, state, outputs, list(zip(keys, values, strict=True)), len(block.events))
+    canonical = [
+        (event["symbol"].encode(), value) for (_, event), value in zip(outputs.events, values, strict=True)
+    ]
+    return _transaction(record, state, outputs, canonical, len(block.events))
 
 
 def _transaction(

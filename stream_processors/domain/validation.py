@@ -7,20 +7,23 @@ its block is unharmed. Types are the schema's business: everything here already 
 from __future__ import annotations
 
 from math import isfinite
+from operator import itemgetter
 
 from schemas.errors import InvalidRecord
-from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US
+from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Event
 
 MAX_SYMBOL_CHARS = 128
-MAX_TEXT_CHARS = 1_024  # of any other text in an event
+MAX_TEXT_CHARS = 1_024  # of an event's other texts together
 MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
 
+_ALIGNMENT_US = {name: min(INTRADAY_US.get(name, 1), FINEST_ALIGNMENT_US) for name in INTERVALS}
 _BAR_AMOUNTS = ("open", "high", "low", "close", "volume", "vwap", "trade_count")
 _QUOTE_AMOUNTS = ("bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close")
 _TRADE_AMOUNTS = ("price", "size")
+_quote_amounts = itemgetter(*_QUOTE_AMOUNTS)
 
 
 def check_symbol(symbol: str, partition: int, partitions: int) -> None:
@@ -51,29 +54,33 @@ def check_bar(event: Event, known_from: int) -> None:
     event_time = event["event_time"]
     if not 0 < event_time <= known_from + MAX_AHEAD_US:
         check_time(event_time, known_from)
-    step = INTRADAY_US.get(event["interval"])
-    if step is not None and event_time % min(step, FINEST_ALIGNMENT_US):
+    if event_time % _ALIGNMENT_US[event["interval"]]:
         raise InvalidRecord(
             f"event_time {event_time} is not the start of a {event['interval']} bar: align it"
         )
     low, high, volume = event["low"], event["high"], event["volume"]
     vwap, count = event["vwap"] or 0.0, event["trade_count"] or 0
-    total = event["open"] + high + low + event["close"] + volume + vwap
+    opened, closed = event["open"], event["close"]
+    total = opened + high + low + closed + volume + vwap
     if not isfinite(total) or low < 0 or volume < 0 or vwap < 0 or count < 0:
         _check_amounts(event, _BAR_AMOUNTS)
     if not (low <= event["open"] <= high and low <= event["close"] <= high):
         raise InvalidRecord(
             f"open {event['open']} or close {event['close']} outside low {low} to high {high}"
         )
-    _check_texts(event["currency"])
+    _check_text(event["currency"])
 
 
 def check_quote(event: Event, known_from: int) -> None:
     """Raise unless a quote's stamp, prices and sizes are possible; a crossed market is."""
     if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
         check_time(event["event_time"], known_from)
-    _check_amounts(event, _QUOTE_AMOUNTS)
-    _check_texts(event["currency"], event["market_state"])
+    amounts = _quote_amounts(event)
+    if None in amounts:
+        amounts = tuple(amount for amount in amounts if amount is not None) or (0.0,)
+    if not isfinite(sum(amounts)) or min(amounts) < 0:  # NaN makes the sum NaN
+        _check_amounts(event, _QUOTE_AMOUNTS)
+    _check_text(event["currency"] + event["market_state"])
 
 
 def check_trade(event: Event, known_from: int) -> None:
@@ -83,7 +90,7 @@ def check_trade(event: Event, known_from: int) -> None:
     price, size = event["price"], event["size"]
     if not isfinite(price + size) or price < 0 or size < 0:
         _check_amounts(event, _TRADE_AMOUNTS)
-    _check_texts(event["conditions"], event["venue"], event["trade_id"] or "")
+    _check_text(event["conditions"] + event["venue"] + (event["trade_id"] or ""))
 
 
 def _check_amounts(event: Event, names: tuple[str, ...]) -> None:
@@ -93,9 +100,8 @@ def _check_amounts(event: Event, names: tuple[str, ...]) -> None:
             raise InvalidRecord(f"{name} is {value}: a finite number, zero or more, is right")
 
 
-def _check_texts(*texts: str) -> None:
-    for text in texts:
-        if text and (len(text) > MAX_TEXT_CHARS or "\0" in text):
-            raise InvalidRecord(
-                f"a text of {len(text)} characters, or with a NUL: at most {MAX_TEXT_CHARS} are right"
-            )
+def _check_text(text: str) -> None:
+    if len(text) > MAX_TEXT_CHARS or "\0" in text:
+        raise InvalidRecord(
+            f"a text of {len(text)} characters, or with a NUL: at most {MAX_TEXT_CHARS} are right"
+        )

@@ -19,6 +19,7 @@ from schemas.partitions import partition_of
 from schemas.records import Bar, Gap, Quote, Trade
 from schemas.topics import BARS, GAPS, QUOTES, TRADES, partition_count
 from tests.builders import NINE_THIRTY, a_trade
+from tests.eventually import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN_S = 30.0
@@ -115,6 +116,10 @@ class Heard:
 
     records: list[Record] = field(default_factory=list)
     others: list[Event] = field(default_factory=list)
+
+    async def wait(self, records: int, *, within_s: float) -> None:
+        """Return once so many records came."""
+        await eventually(lambda: len(self.records) >= records, within_s=within_s, every_s=0.002)
 
     def offsets(self, stream: str) -> list[int]:
         """Return the offsets of the records of a stream, as they came."""

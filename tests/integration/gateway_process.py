@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +20,7 @@ from gateway.adapters.websocket import routes
 from gateway.domain.access import Access
 from gateway.domain.ring import RING_MESSAGES
 from infra.runtime import metrics
+from infra.runtime.lifecycle import configure_logging
 from tests.eventually import eventually
 
 READY_WITHIN_S = 30.0
@@ -31,7 +30,12 @@ OPEN_TO_ALL = Access([], required=False)
 
 @asynccontextmanager
 async def serving(
-    bootstrap: str, prefix: str, *, ring_messages: int = RING_MESSAGES, access: Access = OPEN_TO_ALL
+    bootstrap: str,
+    prefix: str,
+    *,
+    ring_messages: int = RING_MESSAGES,
+    access: Access = OPEN_TO_ALL,
+    settings: object = None,
 ) -> AsyncIterator[tuple[LiveStreams, int]]:
     """Serve inside, warm, and yield the live streams and the port."""
 
@@ -42,7 +46,7 @@ async def serving(
         return web.Response(body=metrics.render()[0])
 
     async with LiveStreams.open(bootstrap, prefix=prefix, ring_messages=ring_messages) as live:
-        sockets = routes(live, None, access, known_symbol=known_symbol)
+        sockets = routes(live, settings, access, known_symbol=known_symbol)
         app = application([], [*sockets, web.get("/metrics", exposition)], access)
         async with listening(app, "127.0.0.1", 0, live.drain) as port:
             await eventually(lambda: live.ready, within_s=READY_WITHIN_S)
@@ -59,7 +63,7 @@ async def main(bootstrap: str, prefix: str, ring_messages: int) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    configure_logging("gateway", "warning")
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--prefix", default="")

@@ -25,6 +25,7 @@ from infra.runtime.settings import MdsSettings
 from schemas.records import Bar, Gap, Quote, Trade
 from schemas.topics import CANONICAL_TOPICS, partition_count
 from tests.builders import NINE_THIRTY
+from tests.eventually import eventually
 
 PAGE_KEY = b"0" * 32
 TABLES = {Quote: "quotes", Trade: "trades", Bar: "bars", Gap: "gaps"}
@@ -103,6 +104,7 @@ class Rest:
     live: FakeLive
     clock: FixedClock
     process: Process
+    watermarks: Watermarks
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return the JSON of a 200."""
@@ -139,6 +141,13 @@ class Rest:
             "ON CONFLICT (topic, partition) DO UPDATE SET complete_before = excluded.complete_before",
             rows,
         )
+        partitions = range(partition_count())
+
+        def followed() -> bool:
+            return all(self.watermarks.through((topic,), partitions) == moment - 1 for topic in topics)
+
+        # Elsewhere watermarks only rise; a test may lower one, so it waits until the old reading is gone.
+        await eventually(followed, within_s=10, what="the gateway follows the watermark")
 
 
 CURRENT = """
@@ -191,9 +200,10 @@ async def rest(
                 live=live,
                 clock=clock,
                 process=process,
+                watermarks=watermarks,
             )
-            await running.complete_before(NINE_THIRTY + REST_US // 2)
             try:
+                await running.complete_before(NINE_THIRTY + REST_US // 2)
                 yield running
             finally:
                 follower.cancel()

@@ -1,14 +1,15 @@
 """Canonical topics filled by hand, as the processors would fill them, and a real sink process to store them."""
 
+# ruff: noqa: S608 - table names of this file only
+
 from __future__ import annotations
 
 import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

@@ -39,14 +39,7 @@ async def test_the_live_value_is_answered_before_it_is_stored(database: str) -> 
         assert (price["provisional"], price["age_ms"]) == (True, 1_000)
         assert price["event_id"].startswith("t")
         await gateway.complete_before(KNOWN + 1)
-        await _eventually_settled(gateway)
-
-
-async def _eventually_settled(gateway: Any) -> None:
-    async def settled() -> bool:
-        return (await gateway.get(PRICE))["data"]["provisional"] is False
-
-    await eventually(settled, within_s=5)
+        assert (await gateway.get(PRICE))["data"]["provisional"] is False
 
 
 async def test_one_answer_never_mixes_two_providers(database: str) -> None:
@@ -164,6 +157,8 @@ async def test_live_prices_survive_the_database(tmp_path: Path) -> None:
             status, headers, problem = await gateway.ask("GET", "/stocks/SPY/history")
             assert (status, problem["code"], problem["retryable"]) == (503, "store_unavailable", True)
             assert headers["Retry-After"]
+            status, _, problem = await gateway.ask("GET", "/stocks/QQQ/price")
+            assert (status, problem["code"]) == (503, "store_unavailable")  # not "unknown": nobody could look
             await eventually(lambda: not gateway.process.health.ready(), within_s=10)
             await asyncio.to_thread(server.start)
             await asyncio.to_thread(server.wait_ready, 60)

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from infra.runtime.kafka import Publisher, producer_config
 from schemas.partitions import partition_of
+from schemas.records import Bar, Quote, Trade
 from schemas.topics import TRADES, partition_count
 from tests.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
 from tests.eventually import eventually
@@ -213,7 +214,7 @@ async def test_a_bare_client_of_one_symbol_sees_data_without_a_command(
         messages: list[dict[str, Any]] = []
         while sum(message["t"] == "snapshot" for message in messages) < 4:
             messages += json.loads(await socket.recv())
-        fresh = [
+        fresh: list[Trade | Quote | Bar] = [
             a_trade(symbol="BRK.B"),
             a_quote(symbol="BRK.B", bid=1.0),
             a_bar(symbol="BRK.B", final=False),

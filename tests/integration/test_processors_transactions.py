@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -231,3 +232,31 @@ def test_everything_of_a_block_is_in_one_transaction(
     assert len(log.values(GAPS, SPY)) == 1
     assert len(log.messages(dead(RAW_BARS), SPY)) == 1
     assert len(log.progress(RAW_BARS, SPY)) == 1
+
+
+async def test_a_neighbours_open_transaction_does_not_hide_our_progress(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
+) -> None:
+    """Lanes share partitions of progress: a successor waits until what lies there is decided, then starts after ours."""
+    fill(raw, 3)
+    state = (first := writer_of(kafka_bootstrap, topic_prefix)).take_over()
+    config = producer_config(kafka_bootstrap, "neighbour") | {
+        "transactional.id": f"{topic_prefix}processor-raw.trades.v1-{SPY}",
+        "transaction.timeout.ms": 30_000, "delivery.timeout.ms": 30_000,
+    }  # fmt: skip
+    neighbour = Producer(config)
+    neighbour.init_transactions(30)
+    neighbour.begin_transaction()
+    neighbour.produce(
+        topic_prefix + PROGRESS, b"undecided", progress_key("raw.trades.v1", SPY), partition=SPY
+    )
+    neighbour.flush()
+    first.commit([transaction(state, block_of(0))])
+    first.commit([transaction(state, block_of(1))])
+
+    taking_over = asyncio.create_task(asyncio.to_thread(writer_of(kafka_bootstrap, topic_prefix).take_over))
+    done, _ = await asyncio.wait({taking_over}, timeout=3)
+    neighbour.abort_transaction()
+
+    assert not done, "it read past what nobody had decided yet"
+    assert (await taking_over).next_offset == 2

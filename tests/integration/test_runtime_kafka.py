@@ -76,7 +76,7 @@ def test_reading_a_partition_ends_at_its_end_not_at_the_high_watermark(
 async def test_our_partition_is_the_one_kafkas_own_partitioner_chooses(
     kafka_bootstrap: str, topic_prefix: str
 ) -> None:
-    """librdkafka with murmur2_random and our murmur2 agree for every symbol."""
+    """Librdkafka with murmur2_random and our murmur2 agree for every symbol."""
     placed: dict[str, int] = {}
     producer = Producer(producer_config(kafka_bootstrap, "test"))
     for symbol in ("SPY", "BRK.B", "^GSPC", "BTC-USD", "EURUSD=X", "SIM001", "Ünïcode"):

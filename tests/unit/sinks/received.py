@@ -23,15 +23,19 @@ class Message:
     at: int = 0
 
     def value(self) -> bytes | None:
+        """Return the bytes."""
         return self.bytes_
 
     def key(self) -> bytes:
+        """Return some key."""
         return b"key"
 
     def offset(self) -> int:
+        """Return the offset."""
         return self.at
 
     def timestamp(self) -> tuple[int, int]:
+        """Return the append time."""
         return 2, APPENDED_MS
 
 

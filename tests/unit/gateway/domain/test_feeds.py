@@ -78,6 +78,13 @@ def test_a_record_in_a_foreign_partition_is_of_no_stream() -> None:
     assert not feeds.knows("SPY")
 
 
+def test_a_bar_of_an_unheard_of_interval_is_of_no_stream() -> None:
+    """One strange record must not stop the reader of all."""
+    feeds = empty_feeds()
+    assert feeds.apply(BARS, PLACE, 5, 0, asdict(a_bar(interval="7m"))) is None
+    assert feeds.applied_everywhere[BARS, PLACE] == 5
+
+
 @given(st.lists(st.booleans(), max_size=200), st.integers(300, 8_000), st.integers(1, 30))
 def test_all_rings_together_stay_within_the_budget(
     kinds: list[bool], budget_bytes: int, ring_messages: int

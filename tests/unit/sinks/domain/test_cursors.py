@@ -58,7 +58,9 @@ def test_the_night_is_no_hole() -> None:
     assert (hole.from_time, hole.to_time, hole.expected) == (CLOSE - MINUTE_US, CLOSE, 1)
 
 
-@pytest.mark.parametrize("stamp", [0, 13 * HOUR_US + 30 * MINUTE_US, 20 * HOUR_US], ids=["midnight", "open", "close"])
+@pytest.mark.parametrize(
+    "stamp", [0, 13 * HOUR_US + 30 * MINUTE_US, 20 * HOUR_US], ids=["midnight", "open", "close"]
+)
 def test_daily_bars_are_compared_by_day(stamp: int) -> None:
     """Monday to Thursday lacks Tuesday and Wednesday, wherever in its day the vendor stamps a bar."""
     monday = NINE_THIRTY // DAY_US * DAY_US
@@ -76,7 +78,7 @@ def test_holes_and_bars_share_out_the_day(blocks: list[set[int]], first: int) ->
     """Of the minutes a cursor passed, each was seen before the cursor passed it, or is in exactly one hole."""
     log = {number: minutes(*sorted(block)) for number, block in enumerate([{first}, *blocks])}
 
-    holes = [(h.from_time, h.to_time) for _, h in holes_of_stream(None, log, "1m", "XNYS")]
+    holes = [(h.from_time, h.to_time) for *_, h in holes_of_stream(None, log, "1m", "XNYS")]
 
     reached, seen = first, {first}
     for block in blocks:

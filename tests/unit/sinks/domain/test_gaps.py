@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -35,7 +36,10 @@ def bars(*numbers: int) -> set[int]:
 
 def shape(ledger: Iterable[Gap]) -> list[tuple[int, int, str]]:
     """Return (first minute, end minute, state) of each row."""
-    at = [((g.from_time - NINE_THIRTY) // MINUTE_US, (g.to_time - NINE_THIRTY) // MINUTE_US, g.state) for g in ledger]
+    at = [
+        ((g.from_time - NINE_THIRTY) // MINUTE_US, (g.to_time - NINE_THIRTY) // MINUTE_US, g.state)
+        for g in ledger
+    ]
     return [(low, high, state) for low, high, state in at]
 
 
@@ -50,7 +54,9 @@ def shape(ledger: Iterable[Gap]) -> list[tuple[int, int, str]]:
         pytest.param((7, 100), [(0, 6, "open")], id="elsewhere"),
     ],
 )
-def test_stored_bars_fill_trim_or_split(stored: tuple[int, ...], expected: list[tuple[int, int, str]]) -> None:
+def test_stored_bars_fill_trim_or_split(
+    stored: tuple[int, ...], expected: list[tuple[int, int, str]]
+) -> None:
     """Each piece has its own state, and its own id by where it begins."""
     ledger = settle([gap(0, 6)], bars(*stored))
 
@@ -84,7 +90,12 @@ def test_the_sinks_own_finding_is_taken_over() -> None:
 
 @pytest.mark.parametrize(
     ("first", "then", "expected"),
-    [("open", "filling", "filling"), ("filled", "open", "filled"), ("empty", "filled", "empty"), ("filling", "empty", "empty")],
+    [
+        ("open", "filling", "filling"),
+        ("filled", "open", "filled"),
+        ("empty", "filled", "empty"),
+        ("filling", "empty", "empty"),
+    ],
 )
 def test_states_go_forward_only(first: GapState, then: GapState, expected: GapState) -> None:
     """Within one generation nothing is taken back."""
@@ -105,7 +116,11 @@ def test_a_verdict_holds_for_the_stretch_it_names() -> None:
     """A vendor's proof that there is nothing closes what is still open, and leaves what is filled."""
     ledger = settle([gap(0, 6)], bars(0, 1))
 
-    assert shape(admit(ledger, gap(0, 5, state="empty"))) == [(0, 2, "filled"), (2, 5, "empty"), (5, 6, "open")]
+    assert shape(admit(ledger, gap(0, 5, state="empty"))) == [
+        (0, 2, "filled"),
+        (2, 5, "empty"),
+        (5, 6, "open"),
+    ]
 
 
 def test_gaps_of_trades_are_not_judged_by_bars() -> None:
@@ -130,7 +145,8 @@ def test_a_joined_id_has_a_last_word() -> None:
 
 
 EVIDENCE = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(1, 8), st.sampled_from(["missing_bars", "producer_down"])), max_size=4
+    st.tuples(st.integers(0, 20), st.integers(1, 8), st.sampled_from(["missing_bars", "producer_down"])),
+    max_size=4,
 )
 
 
@@ -143,7 +159,9 @@ def test_the_ledger_is_the_same_in_every_order(
     data: st.DataObject,
 ) -> None:
     """Bars and the sink's own findings may come before, between or after the processor's gaps, which stay in order."""
-    theirs = [gap(low, low + size, cause=cause, raw_offset=n) for n, (low, size, cause) in enumerate(evidence)]
+    theirs = [
+        gap(low, low + size, cause=cause, raw_offset=n) for n, (low, size, cause) in enumerate(evidence)
+    ]
     # One block reveals disjoint holes, so the sink's own findings never overlap each other.
     ours, covered = [], set[int]()
     for n, (low, size, _) in enumerate(own):
@@ -162,7 +180,11 @@ def test_the_ledger_is_the_same_in_every_order(
             ledger = settle(ledger, present)
         return ledger
 
-    halves = [{n for n in stored if n % 3 == 0}, {n for n in stored if n % 3 == 1}, {n for n in stored if n % 3 == 2}]
+    halves = [
+        {n for n in stored if n % 3 == 0},
+        {n for n in stored if n % 3 == 1},
+        {n for n in stored if n % 3 == 2},
+    ]
     order = data.draw(st.permutations([*range(len(ours)), *"abc", *(["p"] * len(theirs))]))
     rest = iter(theirs)
     mixed = [next(rest) if s == "p" else ours[s] if isinstance(s, int) else "abc".index(s) for s in order]
@@ -174,4 +196,4 @@ def test_the_ledger_is_the_same_in_every_order(
     minutes = {n: state for low, high, state in shape(ledger) for n in range(low, high)}
     covered |= {n for low, size, _ in evidence for n in range(low, low + size)}
     assert minutes == {n: "filled" if n in stored else "open" for n in covered}
-    assert all(a.to_time <= b.from_time for a, b in zip(ledger, ledger[1:], strict=False))
+    assert all(a.to_time <= b.from_time for a, b in itertools.pairwise(ledger))

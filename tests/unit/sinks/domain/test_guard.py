@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +34,7 @@ def test_versions_do_not_depend_on_batches(rows: dict[tuple[int, int], str], cut
     """However the log is cut into batches, the same versions are stored."""
     ordered, stored = sorted(rows.items()), dict[tuple[int, int], str]()
     edges = [0, *sorted(min(cut, len(ordered)) for cut in cuts), len(ordered)]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         stored |= {place: str(content) for place, content in new_versions(stored, ordered[low:high]).items()}
 
     assert stored == versions(rows)

@@ -146,7 +146,9 @@ def test_splitting_a_response_finds_the_same_holes(numbers: set[int], cuts: list
     starts = [NINE_THIRTY - 5 * MINUTE_US + number * 7 * MINUTE_US for number in sorted(numbers)]
     whole = judge(SPY, "1m", None, starts)
 
-    frontier, holes, rest = None, [], starts
+    frontier: int | None = None
+    holes: list[Hole] = []
+    rest = starts
     for size in [*cuts, len(starts)]:
         frontier, more = judge(SPY, "1m", frontier, rest[:size])
         holes, rest = [*holes, *more], rest[size:]

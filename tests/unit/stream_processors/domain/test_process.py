@@ -253,7 +253,7 @@ def test_what_is_processed_twice_changes_nothing_and_blocks_do_not_matter(
 
     passed = [event for output in run(whole, a_block(*events)) for _, event in output.events]
     passed_cut = [event for output in run(cut, *(a_block(*c) for c in chunks)) for _, event in output.events]
-    newest = {event["event_time"]: event for event in passed}
+    newest = {event["event_time"]: dict(event) for event in passed}
     again = run(whole, a_block(*newest.values()))
 
     assert passed == passed_cut

@@ -39,11 +39,9 @@ def a_record(value: bytes | None, **changes: Any) -> RawRecord:
 
 def test_a_block_becomes_its_canonical_records() -> None:
     """Keyed by symbol, knowing when and where they came from."""
-    block = a_transaction = transact(
-        a_state(), a_record(encode(RAW_BARS, a_block(a_bar_event(), a_bar_event())))
-    )
+    block = transact(a_state(), a_record(encode(RAW_BARS, a_block(a_bar_event(), a_bar_event()))))
 
-    assert [key for key, _ in a_transaction.canonical] == [b"SPY"]
+    assert [key for key, _ in block.canonical] == [b"SPY"]
     assert decode(BARS, block.canonical[0][1], Bar) == a_bar()
     assert (block.events, block.repeated) == (2, 1)
 
