@@ -76,8 +76,8 @@ async def _measure(bootstrap: str) -> list[Row]:
             partition = await filling
             memories.append(psutil.Process(running.process.pid).memory_info().rss / MIB)
         bares.append(await asyncio.to_thread(bare_pace, bootstrap, prefix, partition))
-    alone = await _delays(bootstrap, "alone", 1)
-    crowd = await _delays(bootstrap, "crowd", CLIENTS)
+    alone, confirmed = await _delays(bootstrap, "alone", 1)
+    crowd, _ = await _delays(bootstrap, "crowd", CLIENTS)
     return [
         row(
             "fan-out to one unconflated client / bare decoding consumer",
@@ -93,6 +93,7 @@ async def _measure(bootstrap: str) -> list[Row]:
             goal=DELAY_GOAL_MS,
             lower_is_better=True,
         ),
+        row("of it, until the broker confirmed the record, p99", _percentile(confirmed, 99), "ms"),
         row(f"fan-out delay p50 at 2,000 records/s, {CLIENTS} clients", _percentile(crowd, 50), "ms"),
         row(f"fan-out delay p99 at 2,000 records/s, {CLIENTS} clients", _percentile(crowd, 99), "ms"),
         row("gateway memory after 100,000 records", middle(memories), "MiB"),
@@ -149,25 +150,26 @@ def bare_pace(bootstrap: str, prefix: str, partition: int) -> float:
     return RECORDS / elapsed_s
 
 
-async def _delays(bootstrap: str, name: str, clients: int) -> list[float]:
-    """Return the delays, ms, at the first of `clients` clients while records come at a steady rate."""
+async def _delays(bootstrap: str, name: str, clients: int) -> tuple[list[float], list[float]]:
+    """Return two lists of ms: delays at the first of `clients` clients at a steady rate, and the broker's part."""
     prefix = f"fanout.{name}.{os.getpid()}."
     ensure_topics(bootstrap, prefix=prefix)
     publisher = Publisher(bootstrap, "fanout-steady", linger_ms=0)
     delays: list[float] = []
+    confirmed: list[float] = []
     async with gateway(bootstrap, prefix) as running, AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(client(running)) for _ in range(clients)]
         async with asyncio.TaskGroup() as tasks:
             readers = [tasks.create_task(_arrivals(sockets[0], delays))]
             readers += [tasks.create_task(_swallow(socket)) for socket in sockets[1:]]
-            await _publish_steadily(publisher, prefix)
+            await _publish_steadily(publisher, prefix, confirmed)
             for reader in readers:
                 reader.cancel()
     publisher.close()
-    return delays
+    return delays, confirmed
 
 
-async def _publish_steadily(publisher: Publisher, prefix: str) -> None:
+async def _publish_steadily(publisher: Publisher, prefix: str, confirmed: list[float]) -> None:
     loop = asyncio.get_running_loop()
     end_s, next_s, number = loop.time() + MEASURE_S, loop.time(), 0
     async with asyncio.TaskGroup() as tasks:
@@ -175,8 +177,14 @@ async def _publish_steadily(publisher: Publisher, prefix: str) -> None:
             next_s += STEP_S
             await asyncio.sleep(max(0.0, next_s - loop.time()))
             due = int(RATE_PER_S * STEP_S)
-            tasks.create_task(publisher.publish(_stamped(prefix, number, due)))
+            tasks.create_task(_publish(publisher, _stamped(prefix, number, due), confirmed))
             number += due
+
+
+async def _publish(publisher: Publisher, records: Sequence[Outgoing], confirmed: list[float]) -> None:
+    began_s = time.perf_counter()
+    await publisher.publish(records)
+    confirmed.append((time.perf_counter() - began_s) * 1_000)
 
 
 def _stamped(prefix: str, first: int, count: int) -> Sequence[Outgoing]:

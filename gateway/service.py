@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from infra.runtime.lifecycle import Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
 from schemas.calendar import US_EQUITIES, load_calendar
 from schemas.configuration import load_configuration
-from schemas.errors import ProviderUnavailable, StoreUnavailable
+from schemas.errors import ProviderUnavailable
 from schemas.topics import BARS
 
 REPORT_EVERY_S = 1.0
@@ -93,10 +92,8 @@ def assemble(
     async def known_symbol(symbol: str) -> bool:
         if symbol in configured or live.knows(symbol):
             return True
-        with contextlib.suppress(StoreUnavailable):  # then only what the live topics carried is known
-            async with store.snapshot() as snapshot:
-                return await snapshot.knows(symbol)
-        return False
+        async with store.snapshot() as snapshot:  # an outage means "cannot say now", never "unknown"
+            return await snapshot.knows(symbol)
 
     ports = OpsPorts(resources.session, resources.ops_urls)
     synthetic = shared.market_clock == "simulator" and shared.simulator_data is None

@@ -24,6 +24,7 @@ class GatewaySettings(Settings):
     origins: str = ""  # comma-separated Origins a browser may come from, besides the gateway's own
     page_token_key: SecretStr = SecretStr("")  # empty = one made once under MDS_HOME; replicas must share one
     services: str = ""  # name=url,... of the services' ops ports; empty = 127.0.0.1 and their *_OPS_PORT
+    max_connections: int = Field(default=4_096, ge=1, le=65_536)  # WebSocket clients; one more gets 4013
     database_connections: int = Field(default=8, ge=1, le=200)
 
     @property

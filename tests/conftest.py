@@ -11,11 +11,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.migrations import migrate
+from schemas.topics import catalogue
 
 ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 180.0
@@ -53,11 +55,14 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def topic_prefix(kafka_bootstrap: str) -> str:
-    """A prefix of this test alone under which every declared topic exists."""
+def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
+    """A prefix of this test alone under which every declared topic exists, until the test is over."""
     prefix = f"t{uuid.uuid4().hex[:10]}."
     ensure_topics(kafka_bootstrap, prefix=prefix)
-    return prefix
+    yield prefix
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin.delete_topics([prefix + name for name in catalogue().topics], operation_timeout=0)
+    admin.poll(0)
 
 
 @pytest.fixture(scope="session")
