@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,13 +44,19 @@ def market_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_home() -> Iterator[Path]:
+    """A folder for servers: PostgreSQL's own user must reach it, and pytest closes its folder at every start."""
+    with tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(server_home: Path) -> Iterator[str]:
     """Bootstrap servers of a real broker of this session, or of the one MDS_TEST_KAFKA names."""
     if given := os.environ.get("MDS_TEST_KAFKA"):
         yield given
         return
-    home = tmp_path_factory.mktemp("broker")
-    with EmbeddedKafka(home, port=free_port(), controller_port=free_port()) as broker:
+    with EmbeddedKafka(server_home / "broker", port=free_port(), controller_port=free_port()) as broker:
         broker.wait_ready(READY_WITHIN_S)
         yield broker.bootstrap_servers
 
@@ -66,14 +73,13 @@ def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_admin(server_home: Path) -> Iterator[str]:
     """DSN with the right to create databases, on a real server of this session holding a migrated template."""
     if given := os.environ.get("MDS_TEST_POSTGRES"):
         asyncio.run(_make_template(given))
         yield given
         return
-    home = tmp_path_factory.mktemp("database")
-    with EmbeddedPostgres(home, port=free_port(), durable=False) as server:
+    with EmbeddedPostgres(server_home / "database", port=free_port(), durable=False) as server:
         server.wait_ready(READY_WITHIN_S)
         asyncio.run(_make_template(server.dsn))
         yield server.dsn

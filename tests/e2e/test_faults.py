@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,8 +36,15 @@ SCHEDULE = [
 @asynccontextmanager
 async def world(folder: Path, seed: int) -> AsyncIterator[World]:
     """Run the pipeline, two replicas of processor and sink, on a broker and database of its own, under load."""
-    broker = EmbeddedKafka(folder / "k", port=free_port(), controller_port=free_port())
-    server = EmbeddedPostgres(folder / "p", port=free_port())
+    with tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as home:
+        async with _world(folder, Path(home), seed) as it:
+            yield it
+
+
+@asynccontextmanager
+async def _world(folder: Path, home: Path, seed: int) -> AsyncIterator[World]:
+    broker = EmbeddedKafka(home / "k", port=free_port(), controller_port=free_port())
+    server = EmbeddedPostgres(home / "p", port=free_port())
     prefix = "chaos."
     with broker, server:
         ensure_topics(broker.bootstrap_servers, prefix=prefix)

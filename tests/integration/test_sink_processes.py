@@ -110,21 +110,18 @@ async def test_frozen_inside_copy(kafka_bootstrap: str, topic_prefix: str, datab
     feed: list[Trade | Bar] = [*trades(0, 1_500), *bars(0, 960)]
     await publish(kafka_bootstrap, outgoing(topic_prefix, feed))
     fault = {"FAULT": "freeze_inside_copy:3", "SINKS_SESSION_TIMEOUT_S": "6", **SMALL_BATCHES}
-    with (
-        sink_process(kafka_bootstrap, topic_prefix, database, free_port(), module=FAULTY, **fault) as frozen,
-        sink_process(
-            kafka_bootstrap, topic_prefix, database, free_port(), SINKS_SESSION_TIMEOUT_S="6", **SMALL_BATCHES
-        ),
-    ):
+    session = {"SINKS_SESSION_TIMEOUT_S": "6", **SMALL_BATCHES}
+    with sink_process(kafka_bootstrap, topic_prefix, database, free_port(), module=FAULTY, **fault) as frozen:
         state = psutil.Process(frozen.pid)
         await eventually(lambda: state.status() == psutil.STATUS_STOPPED, within_s=STORED_WITHIN_S)
-        await eventually(lambda: all_stored(database, feed), within_s=STORED_WITHIN_S)
+        with sink_process(kafka_bootstrap, topic_prefix, database, free_port(), **session):
+            await eventually(lambda: all_stored(database, feed), within_s=STORED_WITHIN_S)
 
-        os.kill(frozen.pid, signal.SIGCONT)
-        more: list[Trade | Bar] = [*trades(1_500, 2_500), *bars(960, 1_600)]
-        await publish(kafka_bootstrap, outgoing(topic_prefix, more))
-        await eventually(lambda: all_stored(database, [*feed, *more]), within_s=STORED_WITHIN_S)
-        assert frozen.poll() is None
+            os.kill(frozen.pid, signal.SIGCONT)
+            more: list[Trade | Bar] = [*trades(1_500, 2_500), *bars(960, 1_600)]
+            await publish(kafka_bootstrap, outgoing(topic_prefix, more))
+            await eventually(lambda: all_stored(database, [*feed, *more]), within_s=STORED_WITHIN_S)
+            assert frozen.poll() is None
 
     assert await versions_are_whole(database)
 
