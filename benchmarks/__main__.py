@@ -32,6 +32,7 @@ def main() -> int:
         results.write_text(
             json.dumps({"machine": machine(), "suites": kept}, indent=1, ensure_ascii=False) + "\n", "utf-8"
         )
+    (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs" / "BENCHMARKS.md").write_text(document(kept), "utf-8")
     return 1 if any(below_floor(row) for rows in kept.values() for row in rows) else 0
 
