@@ -21,9 +21,9 @@ from confluent_kafka import Consumer
 
 from benchmarks.measure import RUNS, Row, Servers, middle, row, servers, topics
 from infra.runtime.kafka import Outgoing, Publisher, consumer_config, offsets, read_range
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.partitions import partition_of
-from schemas.records import RawBlock
+from schemas.records import Progress, RawBlock
 from schemas.topics import PROGRESS, RAW_TRADES, TRADES, partition_count
 from tests.e2e.system import System, system
 from tests.e2e.watcher import watching
@@ -89,9 +89,9 @@ async def _throughput(base: Servers, prefix: str, *, whole: bool) -> float:
     topics(base.bootstrap, prefix)
     await _empty(base.dsn)
     publisher = Publisher(base.bootstrap, "bench")
-    await publisher.publish(
-        [Outgoing(topic=prefix + o.topic, partition=o.partition, value=o.value) for o in blocks()]
-    )
+    records = [Outgoing(topic=prefix + o.topic, partition=o.partition, value=o.value) for o in blocks()]
+    placed = await publisher.publish(records)
+    ends = {record.partition: offset for record, offset in zip(records, placed, strict=True)}
     publisher.close()
     folder = base.folder / prefix.strip(".")
     folder.mkdir()
@@ -99,7 +99,7 @@ async def _throughput(base: Servers, prefix: str, *, whole: bool) -> float:
                 settings={"MDS_MARKET_CLOCK": "wall"}) as running:  # fmt: skip
         if not whole:
             running.start("stream_processors")
-            return EVENTS / await asyncio.to_thread(_processed_in, base.bootstrap, prefix)
+            return EVENTS / await asyncio.to_thread(_processed_in, base.bootstrap, prefix, ends)
         running.start("sinks")
         running.start("gateway")
         await running.ready("sinks", "gateway")
@@ -117,23 +117,21 @@ async def _throughput(base: Servers, prefix: str, *, whole: bool) -> float:
         return EVENTS / (ended - first)
 
 
-def _processed_in(bootstrap: str, prefix: str) -> float:
-    """Return seconds from the first canonical record to the progress of the last block."""
-    wanted = EVENTS // BLOCK_EVENTS
+def _processed_in(bootstrap: str, prefix: str, ends: dict[int, int]) -> float:
+    """Return seconds from the first canonical record until progress has passed `ends` (partition → raw offset)."""
     deadline = time.monotonic() + DONE_WITHIN_S
     while time.monotonic() < deadline:
         consumer = Consumer(consumer_config(bootstrap, "bench"))
-        last, done = 0.0, 0
-        for partition in range(partition_count()):
+        passed: dict[int, float] = {}
+        for partition, end in ends.items():
             low, _ = offsets(consumer, prefix + PROGRESS, partition)
             for message in read_range(consumer, prefix + PROGRESS, partition, low):
-                if RAW_TRADES.encode() in (message.key() or b""):
-                    done += 1
-                    if done <= wanted:
-                        last = max(last, message.timestamp()[1] / 1000)
+                progress = decode(PROGRESS, message.value(), Progress)
+                if progress.raw_topic == RAW_TRADES and progress.raw_offset >= end:
+                    passed.setdefault(partition, message.timestamp()[1] / 1000)
         consumer.close()
-        if done >= wanted:
-            return last - _first_append_s(bootstrap, prefix)
+        if len(passed) == len(ends):
+            return max(passed.values()) - _first_append_s(bootstrap, prefix)
         time.sleep(1.0)
     raise AssertionError("the processor did not finish in time")
 

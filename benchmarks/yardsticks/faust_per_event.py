@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -20,6 +22,7 @@ async def main(bootstrap: str, raw_topic: str, out_topic: str, group: str) -> No
         group,
         broker=f"kafka://{bootstrap}",
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / group,
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
