@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import orjson
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.measure import RUNS, Row, middle, row
-from infra.embedded.kafka import EmbeddedKafka
+from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.clock import wall_us
 from infra.runtime.kafka import Outgoing, Publisher, consumer_config, producer_config
 from infra.runtime.kafka_admin import ensure_topics
 from schemas.codec import decode_value
 from schemas.topics import TRADES
 from tests.builders import a_trade
-from tests.conftest import free_port
 from tests.integration.gateway_harness import Gateway, gateway, outgoing, trades
 
 STREAM = "trades:best:SPY"
@@ -49,20 +45,6 @@ def run() -> list[Row]:
     """Return pace against a bare consumer, delays at a steady rate, and the memory of the gateway."""
     with broker() as bootstrap:
         return asyncio.run(_measure(bootstrap))
-
-
-@contextmanager
-def broker() -> Iterator[str]:
-    """Return bootstrap servers of a fresh broker, or of the one MDS_TEST_KAFKA names."""
-    if given := os.environ.get("MDS_TEST_KAFKA"):
-        yield given
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="mds-bench-") as folder,
-        EmbeddedKafka(Path(folder), port=free_port(), controller_port=free_port()) as server,
-    ):
-        server.wait_ready(START_WITHIN_S)
-        yield server.bootstrap_servers
 
 
 async def _measure(bootstrap: str) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,19 @@ class Servers:
     broker_pid: int
     dsn: str
     folder: Path
+
+
+@contextmanager
+def broker() -> Iterator[str]:
+    """Give the bootstrap servers of a fresh broker, or of the one MDS_TEST_KAFKA names."""
+    if given := os.environ.get("MDS_TEST_KAFKA"):
+        yield given
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="mds-bench-") as folder,
+        EmbeddedKafka(Path(folder), port=free_port(), controller_port=free_port()) as server,
+    ):
+        yield server.bootstrap_servers
 
 
 @contextmanager

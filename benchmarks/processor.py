@@ -12,14 +12,12 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer
 
-from benchmarks.measure import RUNS, Row, middle, row
-from infra.embedded.kafka import EmbeddedKafka
+from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.kafka import consumer_config, offsets, producer_config
 from infra.runtime.kafka_admin import ensure_topics
 from schemas.codec import encode
@@ -80,20 +78,6 @@ def run() -> list[Row]:
             floor=QUIX_FLOOR,
         ),
     ]
-
-
-@contextmanager
-def broker() -> Iterator[str]:
-    """Give the bootstrap servers of a fresh broker, or of the one MDS_TEST_KAFKA names."""
-    if given := os.environ.get("MDS_TEST_KAFKA"):
-        yield given
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="mds-bench-") as folder,
-        EmbeddedKafka(Path(folder), port=free_port(), controller_port=free_port()) as server,
-    ):
-        server.wait_ready(START_WITHIN_S)
-        yield server.bootstrap_servers
 
 
 def fill(bootstrap: str, prefix: str) -> None:
