@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from schemas.calendar import calendar_name
+from schemas.calendar import calendar_of
+from schemas.expected_bars import is_judged
 from schemas.identity import stream_name
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
@@ -24,7 +25,6 @@ from sinks.domain.cursors import (
     jumping_streams,
     moved,
 )
-from sinks.domain.expected import is_judged
 from sinks.domain.split import NEVER, above_frontier
 
 
@@ -99,7 +99,7 @@ class Book:
                 blocks.setdefault(offset, []).append(start)
             known = dict(zip(raw_offset[of_stream].tolist(), known_from[of_stream].tolist(), strict=True))
             cursor, interval = cursors[stream], names[stream][2]
-            calendar = calendar_name(names[stream][0])
+            calendar = calendar_of(names[stream][0])
             holes = holes_of_stream(None if cursor is None else cursor.last_seen, blocks, interval, calendar)
             for offset, ordinal, hole in holes:
                 gap = gap_of(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from schemas.calendar import Calendar
+from schemas.expected_bars import expected_after
 from schemas.identity import bars_channel, gap_id, stream_name
-from schemas.intervals import DAY_US, SLOT_US
+from schemas.intervals import SLOT_US
 from schemas.records import Gap
 from sinks.domain.avro_columns import Flags, Integers
-from sinks.domain.expected import DAILY, expected_span, slot_of
 from sinks.domain.split import NEVER
 from sinks.domain.streams import Streams
 
@@ -78,7 +79,7 @@ def jumping_streams(
 
 
 def judge_block(
-    last_seen: int | None, bars: Sequence[int], interval: str, calendar: str
+    last_seen: int | None, bars: Sequence[int], interval: str, calendar: Calendar
 ) -> tuple[int | None, list[Hole]]:
     """Return the new last_seen and the holes a block of final bars reveals; all times are bar starts in µs.
 
@@ -88,9 +89,7 @@ def judge_block(
     step, holes = SLOT_US[interval], []
     for start in sorted({start for start in bars if last_seen is None or start > last_seen}):
         if last_seen is not None and start - last_seen != step:
-            # A daily bar is stamped anywhere in its UTC day: the day itself is there.
-            after = slot_of(interval, last_seen) + DAY_US if interval == DAILY else last_seen + 1
-            span = expected_span(calendar, interval, after, slot_of(interval, start))
+            span = expected_after(calendar, interval, last_seen, start)
             if span is not None:
                 holes.append(Hole(from_time=span.first, to_time=span.last + step, expected=span.count))
         last_seen = start
@@ -119,7 +118,7 @@ def gap_of(hole: Hole, names: Sequence[str], *, known_from: int, raw_offset: int
 
 
 def holes_of_stream(
-    last_seen: int | None, blocks: Mapping[int, Sequence[int]], interval: str, calendar: str
+    last_seen: int | None, blocks: Mapping[int, Sequence[int]], interval: str, calendar: Calendar
 ) -> list[tuple[int, int, Hole]]:
     """Return (raw_offset, ordinal in its block, hole) for the blocks of one stream, judged in log order."""
     found: list[tuple[int, int, Hole]] = []

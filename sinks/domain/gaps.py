@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from schemas.calendar import calendar_name
+from schemas.calendar import calendar_of
+from schemas.expected_bars import expected_slots, expected_span, slot_of
 from schemas.identity import gap_id
 from schemas.records import GAP_STATE_RANK, Gap
-from sinks.domain.expected import expected_slots, expected_span, slot_of
 
 OPEN_STATES = frozenset({"open", "filling"})
 OWN_DETECTOR = "sink"
@@ -93,7 +93,7 @@ def _settled(row: Gap, low: int, high: int, *, filled: bool) -> Gap:
 
 def _expected(row: Gap) -> tuple[int, ...]:
     return (
-        expected_slots(calendar_name(row.symbol), row.interval, row.from_time, row.to_time)
+        expected_slots(calendar_of(row.symbol), row.interval, row.from_time, row.to_time)
         if row.interval
         else ()
     )
@@ -103,7 +103,7 @@ def _stretch(row: Gap, low: int, high: int) -> Gap:
     """Return the part [low, high) of a gap, under its own id."""
     if (low, high) == (row.from_time, row.to_time):
         return row
-    span = expected_span(calendar_name(row.symbol), row.interval, low, high)
+    span = expected_span(calendar_of(row.symbol), row.interval, low, high)
     count = span.count if span is not None else 0
     return replace(row, gap_id=gap_id(row.stream, low), from_time=low, to_time=high, expected=count)
 

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from schemas.calendar import Calendar
-from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
+from schemas.expected_bars import Span, expected_after, expected_span, next_slot
+from schemas.intervals import INTRADAY_US, SLOT_US
 
 MISSING_BARS = "missing_bars"
 
@@ -34,13 +35,6 @@ class Blindness:
     cause: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Span:
-    first: int
-    last: int
-    count: int
-
-
 def judge(
     calendar: Calendar,
     interval: str,
@@ -62,12 +56,7 @@ def judge(
             continue
         frontier = _walk(calendar, interval, frontier, [s for s in newer if s < span.first], holes)
         if frontier is not None:
-            _note(
-                holes,
-                interval,
-                _expected(calendar, interval, frontier, frontier + 1, span.first),
-                MISSING_BARS,
-            )
+            _note(holes, interval, expected_after(calendar, interval, frontier, span.first), MISSING_BARS)
         _note(holes, interval, span, blind.cause)
         frontier = span.last
         newer = [start for start in newer if start > frontier]
@@ -85,48 +74,18 @@ def _walk(
     step = INTRADAY_US.get(interval, 0)
     for start in starts:
         if frontier is not None and start - frontier != step:
-            _note(holes, interval, _expected(calendar, interval, frontier, frontier + 1, start), MISSING_BARS)
+            _note(holes, interval, expected_after(calendar, interval, frontier, start), MISSING_BARS)
         frontier = start
     return frontier
 
 
-def _note(holes: list[Hole], interval: str, span: _Span | None, cause: str) -> None:
+def _note(holes: list[Hole], interval: str, span: Span | None, cause: str) -> None:
     if span is None:
         return
     start, end = span.first, span.last + SLOT_US[interval]
     holes.append(Hole(from_time=start, to_time=end, expected=span.count, cause=cause))
 
 
-def _blind_span(calendar: Calendar, interval: str, frontier: int | None, blind: Blindness) -> _Span | None:
-    start = blind.from_time if frontier is None else max(frontier + 1, blind.from_time or 0)
-    return None if start is None else _expected(calendar, interval, frontier, start, blind.to_time)
-
-
-def _expected(calendar: Calendar, interval: str, after: int | None, start: int, end: int) -> _Span | None:
-    """Return the expected bars with starts in [start, end) and later than the bar `after`; None where there are none.
-
-    Counted by session, never listed: a hostile stamp can span decades. Daily bars are named by their UTC day, since
-    vendors stamp them anywhere in it; weeks and months have no expectation of their own.
-    """
-    if interval in INTRADAY_US:
-        return _expected_intraday(calendar, INTRADAY_US[interval], start, end)
-    if interval != "1d":
-        return None
-    after_day = -1 if after is None else after // DAY_US
-    days = [s.open // DAY_US for s in calendar.sessions(start, end) if start <= s.open < end]
-    days = [day for day in days if day > after_day]
-    return _Span(first=days[0] * DAY_US, last=days[-1] * DAY_US, count=len(days)) if days else None
-
-
-def _expected_intraday(calendar: Calendar, step: int, start: int, end: int) -> _Span | None:
-    first, last, count = 0, 0, 0
-    for session in calendar.sessions(start, end):
-        low = session.open + max(0, -(-(start - session.open) // step)) * step
-        high = min(session.close, end)
-        if low >= high:
-            continue
-        bars = -(-(high - low) // step)
-        first = first if count else low
-        last = low + (bars - 1) * step
-        count += bars
-    return _Span(first=first, last=last, count=count) if count else None
+def _blind_span(calendar: Calendar, interval: str, frontier: int | None, blind: Blindness) -> Span | None:
+    start = blind.from_time if frontier is None else max(next_slot(interval, frontier), blind.from_time or 0)
+    return None if start is None else expected_span(calendar, interval, start, blind.to_time)

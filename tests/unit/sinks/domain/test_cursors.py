@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.calendar import US_EQUITIES, load_calendar
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from sinks.domain.cursors import (
@@ -23,6 +24,7 @@ from sinks.domain.split import NEVER
 from tests.builders import NINE_THIRTY
 from tests.unit.sinks.domain.test_split import streams_of
 
+XNYS = load_calendar(US_EQUITIES)
 CLOSE = NINE_THIRTY + 390 * MINUTE_US
 
 
@@ -38,7 +40,7 @@ def missing(holes: list[tuple[int, int]]) -> list[int]:
 
 def test_nothing_is_missing_before_the_first_bar() -> None:
     """A stream begins where it begins; inside its first block holes count."""
-    last_seen, holes = judge_block(None, minutes(7, 5), "1m", "XNYS")
+    last_seen, holes = judge_block(None, minutes(7, 5), "1m", XNYS)
 
     assert last_seen == minutes(7)[0]
     assert missing([(hole.from_time, hole.to_time) for hole in holes]) == [6]
@@ -46,15 +48,15 @@ def test_nothing_is_missing_before_the_first_bar() -> None:
 
 def test_a_late_bar_reveals_nothing() -> None:
     """Neither does it move the cursor back."""
-    assert judge_block(minutes(7)[0], minutes(3), "1m", "XNYS") == (minutes(7)[0], [])
+    assert judge_block(minutes(7)[0], minutes(3), "1m", XNYS) == (minutes(7)[0], [])
 
 
 def test_the_night_is_no_hole() -> None:
     """The first bar of a day follows the last of the day before; a missing last bar is a hole of one."""
     opening = NINE_THIRTY + DAY_US
 
-    assert judge_block(CLOSE - MINUTE_US, [opening], "1m", "XNYS")[1] == []
-    (hole,) = judge_block(CLOSE - 2 * MINUTE_US, [opening], "1m", "XNYS")[1]
+    assert judge_block(CLOSE - MINUTE_US, [opening], "1m", XNYS)[1] == []
+    (hole,) = judge_block(CLOSE - 2 * MINUTE_US, [opening], "1m", XNYS)[1]
     assert (hole.from_time, hole.to_time, hole.expected) == (CLOSE - MINUTE_US, CLOSE, 1)
 
 
@@ -65,7 +67,7 @@ def test_daily_bars_are_compared_by_day(stamp: int) -> None:
     """Monday to Thursday lacks Tuesday and Wednesday, wherever in its day the vendor stamps a bar."""
     monday = NINE_THIRTY // DAY_US * DAY_US
 
-    (hole,) = judge_block(monday + stamp, [monday + 3 * DAY_US + stamp], "1d", "XNYS")[1]
+    (hole,) = judge_block(monday + stamp, [monday + 3 * DAY_US + stamp], "1d", XNYS)[1]
 
     assert (hole.from_time, hole.to_time, hole.expected) == (monday + DAY_US, monday + 3 * DAY_US, 2)
 
@@ -78,7 +80,7 @@ def test_holes_and_bars_share_out_the_day(blocks: list[set[int]], first: int) ->
     """Of the minutes a cursor passed, each was seen before the cursor passed it, or is in exactly one hole."""
     log = {number: minutes(*sorted(block)) for number, block in enumerate([{first}, *blocks])}
 
-    holes = [(h.from_time, h.to_time) for *_, h in holes_of_stream(None, log, "1m", "XNYS")]
+    holes = [(h.from_time, h.to_time) for *_, h in holes_of_stream(None, log, "1m", XNYS)]
 
     reached, seen = first, {first}
     for block in blocks:
@@ -107,7 +109,7 @@ def test_a_stream_that_is_skipped_reveals_nothing(
 
     for stream in range(3):
         log = {n: [int(event_time[n])] for n, (s, _, f) in enumerate(rows) if s == stream and f}
-        assert stream in jumping or not holes_of_stream(seen[stream], log, "1m", "XNYS")
+        assert stream in jumping or not holes_of_stream(seen[stream], log, "1m", XNYS)
 
 
 def test_extents_count_only_what_counts() -> None:
@@ -127,7 +129,7 @@ def test_a_cursor_never_moves_back() -> None:
 
 def test_a_hole_has_the_id_the_processor_gives_it() -> None:
     """Both name it by stream and beginning, so the two findings are one gap."""
-    (hole,) = judge_block(minutes(1)[0], minutes(4), "1m", "XNYS")[1]
+    (hole,) = judge_block(minutes(1)[0], minutes(4), "1m", XNYS)[1]
 
     gap = gap_of(hole, ("SPY", "yahoo", "1m"), known_from=1, raw_offset=2, ordinal=3)
 

@@ -69,10 +69,10 @@ def test_a_hole_of_decades_is_counted_not_listed() -> None:
 
 
 def test_daily_bars_are_compared_by_day_wherever_in_it_they_are_stamped() -> None:
-    """Midnight in New York, midnight UTC or the open: Tuesday is missing, once, as a whole day."""
+    """Midnight in New York, midnight UTC, the open or after it: Tuesday is missing, once, as a whole day."""
     monday = NINE_THIRTY // DAY_US * DAY_US
     tuesday = Hole(from_time=monday + DAY_US, to_time=monday + 2 * DAY_US, expected=1, cause=MISSING_BARS)
-    for stamp in (0, 4 * HOUR_US, NINE_THIRTY - monday):
+    for stamp in (0, 4 * HOUR_US, NINE_THIRTY - monday, NINE_THIRTY - monday + HOUR_US):
         assert judge(SPY, "1d", monday + stamp, [monday + DAY_US + stamp])[1] == []
         assert judge(SPY, "1d", monday + stamp, [monday + 2 * DAY_US + stamp])[1] == [tuesday]
 
