@@ -1,20 +1,25 @@
-"""`python -m gateway`: REST and WebSocket in front of the database and the live topics."""
+"""`python -m gateway`: REST and WebSocket in front of the database and the live topics; `new-key` makes an API key."""
 
 from __future__ import annotations
 
+import argparse
 import os
+import sys
 
 import aiohttp
+import yaml
 
 from gateway import service
-from gateway.adapters.keys import access, page_token_key
+from gateway.adapters.keys import access, new_key, page_token_key
 from gateway.adapters.live import LiveStreams
 from gateway.adapters.ops_ports import ops_urls
 from gateway.adapters.store import Store
+from gateway.domain.access import SCOPES
 from gateway.settings import GatewaySettings
 from infra.runtime import lifecycle, postgres
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, WallMarketClock
 from infra.runtime.settings import MdsSettings
+from schemas.errors import ConfigurationError
 
 
 async def main() -> None:
@@ -42,5 +47,30 @@ async def main() -> None:
         await service.run(process, settings, shared, resources)
 
 
+def command() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    making = commands.add_parser(
+        "new-key", help="make an API key: the entry for GATEWAY_KEYS_FILE, the token for its owner"
+    )
+    making.add_argument("id", help="whose key it is; shown in logs")
+    making.add_argument("--scope", action="append", choices=sorted(SCOPES), required=True, help="repeatable")
+    making.add_argument(
+        "--origin", action="append", default=[], help="a browser's Origin it may come from; repeatable"
+    )
+    given = parser.parse_args()
+    if given.command != "new-key":
+        lifecycle.run(main())
+        return
+    try:
+        token, entry = new_key(given.id, given.scope, given.origin)
+    except ConfigurationError as error:
+        parser.error(str(error))
+    # The entry may be redirected to the file; the token is seen once, by who made it.
+    print(yaml.safe_dump([entry], sort_keys=False), end="")
+    print(f"token, not stored anywhere: {token}", file=sys.stderr)
+
+
 if __name__ == "__main__":
-    lifecycle.run(main())
+    command()

@@ -1,4 +1,4 @@
-"""`python -m sinks` stores canonical topics in PostgreSQL; `python -m sinks replay --dsn …` writes an empty database."""
+"""`python -m sinks` stores canonical topics in PostgreSQL; `python -m sinks replay` fills an empty database."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import asyncpg
 from infra.runtime import lifecycle, postgres
 from infra.runtime.kafka import Publisher
 from infra.runtime.settings import MdsSettings
+from schemas.errors import ConfigurationError
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES
 from sinks.adapters.consumer import feed_config, open_feed
 from sinks.adapters.depth import watch_dead_letters
@@ -52,15 +53,26 @@ async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
         publisher.close()
 
 
+async def _replay() -> None:
+    dsn = SinkSettings.from_env().replay_dsn.get_secret_value()
+    if not dsn:
+        raise ConfigurationError(
+            "nothing says which database to fill",
+            remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
+        )
+    await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer)
+
+
 def command() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m sinks", description=__doc__)
     commands = parser.add_subparsers(dest="command")
-    replaying = commands.add_parser("replay", help="read a record stream from stdin into an empty database")
-    replaying.add_argument("--dsn", required=True, help="DSN of an empty, migrated database")
-    given = parser.parse_args()
-    if given.command == "replay":
-        lifecycle.run(replay(Store(given.dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer))
+    commands.add_parser(
+        "replay",
+        help="read a record stream from stdin into the empty, migrated database SINKS_REPLAY_DSN names",
+    )
+    if parser.parse_args().command == "replay":
+        lifecycle.run(_replay())
     else:
         lifecycle.run(main())
 

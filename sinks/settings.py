@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from infra.runtime.settings import Port, Settings
 
@@ -25,3 +25,4 @@ class SinkSettings(Settings):
     write_timeout_s: float = Field(
         default=20.0, ge=1.0, le=300.0
     )  # of one transaction; then its connection is cut
+    replay_dsn: SecretStr = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument

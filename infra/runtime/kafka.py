@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from schemas.errors import BrokerUnavailable, ConfigurationError
 
 log = logging.getLogger(__name__)
 
+LOG_CRITICAL = 2  # syslog's scale
+TELL_AGAIN_S = 10.0
 DELIVERY_TIMEOUT_MS = 120_000
 UNKNOWN_TOPIC_AFTER_MS = 5_000  # a topic the broker does not know by then does not exist
 QUEUE_MAX_MESSAGES = 100_000
@@ -43,11 +45,31 @@ def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:
     return {
         "bootstrap.servers": bootstrap,
         "client.id": client_id,
+        # librdkafka would write to stderr, between our JSON, forty lines a second while a broker is away; what it
+        # has to say comes through the callback as well.
+        "log_level": LOG_CRITICAL,
+        "error_cb": _teller(client_id),
         "log.connection.close": False,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "socket.keepalive.enable": True,
     }
+
+
+def _teller(client_id: str) -> Callable[[KafkaError], None]:
+    """Return a callback that logs a client's errors, each kind at most once in ten seconds."""
+    told_s: dict[int, float] = {}
+
+    def tell(error: KafkaError) -> None:
+        now_s = monotonic_s()
+        if now_s - told_s.get(error.code(), -TELL_AGAIN_S) >= TELL_AGAIN_S:
+            told_s[error.code()] = now_s
+            log.warning(
+                "kafka_client_error",
+                extra={"client": client_id, "error": error.str(), "fatal": error.fatal()},
+            )
+
+    return tell
 
 
 def producer_config(bootstrap: str, client_id: str, *, linger_ms: float = 5) -> dict[str, Any]:
@@ -117,9 +139,11 @@ class Publisher:
         `delivery_timeout_ms` 0 never gives up on a record: a broker that is away only delays, and nothing is sent
         twice or out of order because of it.
         """
+        config = producer_config(bootstrap, client_id, linger_ms=linger_ms)
+        self._tell = config["error_cb"]
         self._producer = Producer(
             {
-                **producer_config(bootstrap, client_id, linger_ms=linger_ms),
+                **config,
                 "delivery.timeout.ms": delivery_timeout_ms,
                 "error_cb": self._on_error,
             }
@@ -189,7 +213,7 @@ class Publisher:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal = error
-        log.warning("kafka_client_error", extra={"error": error.str(), "fatal": error.fatal()})
+        self._tell(error)
 
 
 def read_range(consumer: Consumer, topic: str, partition: int, start: int) -> Iterator[Message]:

@@ -129,12 +129,12 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
     """The raw log alone rebuilds everything, known_from and position included."""
     python = sys.executable
     read = f"{python} -m stream_processors replay --bootstrap {loaded.bootstrap} --prefix {loaded.prefix}"
-    script = f"{read} | {python} -m sinks replay --dsn {database}"
+    script = f"{read} | {python} -m sinks replay"
     done = await asyncio.to_thread(
         subprocess.run,
         ["bash", "-o", "pipefail", "-c", script],
         cwd=ROOT,
-        env=loaded.system.env,
+        env=loaded.system.env | {"SINKS_REPLAY_DSN": database},
         capture_output=True,
         text=True,
         timeout=280,

@@ -15,9 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
-from gateway.adapters.keys import new_key
 from gateway.adapters.store import Store
 from gateway.domain.problems import Problem
 from infra.runtime import postgres
@@ -100,10 +98,14 @@ async def test_it_serves_and_sigterm_ends_it_in_order(
 async def test_on_a_public_address_every_request_needs_a_key(
     tmp_path: Path, kafka_bootstrap: str, topic_prefix: str, database: str
 ) -> None:
-    """The token made by new_key opens what its scopes say."""
-    token, entry = new_key("desk", ["read"])
+    """The token that `new-key` shows opens what its scopes say."""
+    command = [sys.executable, "-m", "gateway", "new-key", "desk", "--scope", "read"]
+    made = await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=STARTS_WITHIN_S
+    )
+    token = made.stderr.split()[-1]
     keys = tmp_path / "keys.yaml"
-    keys.write_text(yaml.safe_dump([entry]))
+    keys.write_text(made.stdout)
     changes = {"GATEWAY_HOST": "0.0.0.0", "GATEWAY_KEYS_FILE": keys}
     async with serving(environment(tmp_path, kafka_bootstrap, topic_prefix, database, **changes)) as (
         _,
