@@ -1,64 +1,39 @@
-"""The whole path: raw blocks to committed rows and frames, vendor response to frame, and what each process weighs.
+"""The whole path at full speed: raw blocks to committed rows and frames at one unconflated client.
 
-Throughput: a prefilled raw topic is processed alone, then again with the sink and one unconflated client behind
-it; the ratio of the two is what the rest of the pipeline costs on the same two cores. Latency: trades paced by
-the simulator at about 2,000 a second, from our poller's receipt to the client's, on one machine and one clock.
+A prefilled raw topic is processed alone, then again with the sink and the client behind it; the ratio of the two is
+what the rest of the pipeline costs on the same two cores.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
-from statistics import quantiles
-from typing import Any
 
-import aiohttp
 import asyncpg
-import orjson
-import psutil
 from confluent_kafka import Consumer
 
-from benchmarks.measure import RUNS, Row, Servers, middle, row, servers, topics
+from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
 from infra.runtime.kafka import Outgoing, Publisher, consumer_config, offsets, read_range
 from schemas.codec import decode, encode
 from schemas.partitions import partition_of
 from schemas.records import Progress, RawBlock
 from schemas.topics import PROGRESS, RAW_TRADES, TRADES, partition_count
-from tests.e2e.system import System, system
+from tests.e2e.system import system
 from tests.e2e.watcher import watching
 
 EVENTS = 200_000
 BLOCK_EVENTS = 200
 SYMBOLS = [f"SIM{number:03d}" for number in range(1, 21)]
 DONE_WITHIN_S = 240
-LATENCY_RATE = 2_000
-LATENCY_SECONDS = 30
-LATENCY_GOAL_MS = 50
 
 
 def run() -> list[Row]:
-    """Return throughput, latency and memory rows."""
+    """Return the row of the whole path against the processor alone."""
     with servers() as base:
         alone = [asyncio.run(_throughput(base, f"a{number}.", whole=False)) for number in range(RUNS)]
         whole = [asyncio.run(_throughput(base, f"w{number}.", whole=True)) for number in range(RUNS)]
-        latency, memory = asyncio.run(_latency(base))
-    rows = [
-        row(
-            "end to end: raw to committed rows and frames",
-            middle(whole),
-            "events/s",
-            yardstick=middle(alone),
-            goal=0.4,
-            floor=0.25,
-        )
-    ]
-    rows.append(row("vendor response to frame, p50", latency[0], "ms"))
-    rows.append(
-        row("vendor response to frame, p99", latency[1], "ms", goal=LATENCY_GOAL_MS, lower_is_better=True)
-    )
-    rows += [row(f"memory of {name}", size, "MB") for name, size in memory.items()]
-    return rows
+    name = "end to end: raw to committed rows and frames"
+    return [row(name, middle(whole), "events/s", yardstick=middle(alone), goal=0.4, floor=0.25)]
 
 
 def blocks() -> list[Outgoing]:
@@ -87,7 +62,7 @@ def blocks() -> list[Outgoing]:
 async def _throughput(base: Servers, prefix: str, *, whole: bool) -> float:
     """Return events/s from the first canonical record to the last progress, row and frame."""
     topics(base.bootstrap, prefix)
-    await _empty(base.dsn)
+    await empty(base.dsn)
     publisher = Publisher(base.bootstrap, "bench")
     records = [Outgoing(topic=prefix + o.topic, partition=o.partition, value=o.value) for o in blocks()]
     placed = await publisher.publish(records)
@@ -155,83 +130,3 @@ async def _rows(dsn: str) -> int:
         return int(await connection.fetchval("SELECT count(*) FROM trades") or 0)
     finally:
         await connection.close()
-
-
-async def _empty(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(
-        "TRUNCATE quotes, trades, bars, bars_current, quotes_latest, gaps, cursors, sink_offsets, watermarks, outbox"
-    )
-    await connection.close()
-
-
-async def _latency(base: Servers) -> tuple[tuple[float, float], dict[str, float]]:
-    """Return (p50, p99) in ms at about 2,000 events a second, and MB per process under that load."""
-    prefix, folder = "latency.", base.folder / "latency"
-    folder.mkdir()
-    topics(base.bootstrap, prefix)
-    await _empty(base.dsn)
-    settings = {"MDS_SIMULATOR_SPEED": "1"}
-    with system(
-        bootstrap=base.bootstrap,
-        dsn=base.dsn,
-        prefix=prefix,
-        folder=folder,
-        symbols=SYMBOLS,
-        settings=settings,
-    ) as running:
-        running.start("simulator")
-        await running.ready("simulator")
-        for name in ("gateway", "sinks", "stream_processors", "producers"):
-            running.start(name)
-        await running.ready("gateway", "sinks", "stream_processors", "producers")
-        await _pace(running)
-        samples = await _samples(running)
-        memory = {
-            name: psutil.Process(process.pid).memory_info().rss / 1e6
-            for name, process in running.processes.items()
-        }
-    memory["kafka"] = psutil.Process(base.broker_pid).memory_info().rss / 1e6
-    cuts = quantiles(samples, n=100)
-    return (cuts[49], cuts[98]), memory
-
-
-async def _pace(running: System) -> None:
-    """Set the simulator's speed so that it sends about 2,000 trades a second."""
-    async with aiohttp.ClientSession() as session:
-        before = await _sent(session, running)
-        await asyncio.sleep(5)
-        rate = (await _sent(session, running) - before) / 5
-        speed = max(1.0, LATENCY_RATE / max(rate, 1.0))
-        async with session.post(f"{running.simulator_url}/simulator/clock", json={"speed": speed}) as answer:
-            assert answer.status == 200, await answer.text()
-
-
-async def _sent(session: aiohttp.ClientSession, running: System) -> float:
-    async with session.get(f"{running.simulator_url}/simulator/stats") as answer:
-        document: dict[str, Any] = await answer.json()
-    return float(sum(document["trades_sent"].values()))
-
-
-async def _samples(running: System) -> list[float]:
-    samples: list[float] = []
-    items = [{"stream": f"trades:best:{symbol}"} for symbol in SYMBOLS]
-    async with aiohttp.ClientSession() as session, session.ws_connect(running.socket_url + "/ws") as socket:
-        await socket.send_str(orjson.dumps({"id": 1, "t": "subscribe", "items": items}).decode())
-        ends = time.monotonic() + LATENCY_SECONDS
-        settled = time.monotonic() + 5
-        while time.monotonic() < ends:
-            frame = await socket.receive(timeout=10)
-            arrived = time.time_ns() // 1000
-            if time.monotonic() < settled:
-                continue
-            for message in orjson.loads(frame.data):
-                if message["t"] == "d":
-                    samples.extend((arrived - record["received_time"]) / 1000 for _, record in message["m"])
-    return samples
-
-
-if __name__ == "__main__":
-    Path("benchmarks").mkdir(exist_ok=True)
-    for line in run():
-        print(line)

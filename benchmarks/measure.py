@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import asyncpg
+
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka_admin import ensure_topics
@@ -91,3 +93,12 @@ def servers() -> Iterator[Servers]:
 def topics(bootstrap: str, prefix: str) -> None:
     """Create every declared topic under `prefix`."""
     ensure_topics(bootstrap, prefix=prefix)
+
+
+async def empty(dsn: str) -> None:
+    """Empty every table."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "TRUNCATE quotes, trades, bars, bars_current, quotes_latest, gaps, cursors, sink_offsets, watermarks, outbox"
+    )
+    await connection.close()

@@ -20,7 +20,7 @@ class SinkSettings(Settings):
     )  # a silent sink loses its partitions after this
     batch_records: int = Field(default=20_000, ge=1, le=200_000)  # of one transaction, at most
     linger_ms: float = Field(
-        default=5.0, ge=0.0, le=250.0
+        default=20.0, ge=0.0, le=250.0
     )  # how long the first record of a batch waits for others
     write_timeout_s: float = Field(
         default=20.0, ge=1.0, le=300.0

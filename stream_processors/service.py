@@ -26,6 +26,9 @@ LANE_QUEUE_BLOCKS = 32
 STALL_AFTER_S = 15.0  # ticks guarantee traffic every second
 REBUILD_GRACE_S = 120.0
 RELEASE_DEADLINE_S = 8.0  # a transaction in flight may take this long when a partition is given up
+# A transaction that begins while the broker still writes the markers of the one before it is refused, and librdkafka
+# asks again only after 20 ms: wait less, and gather blocks meanwhile.
+SETTLING_S = 0.01
 EXIT_CONFIGURATION = 2
 EXIT_SOFTWARE = 70
 
@@ -69,6 +72,7 @@ class Lane:
         self.queue: asyncio.Queue[RawRecord] = asyncio.Queue(LANE_QUEUE_BLOCKS)
         self.fed = self.done = state.next_offset - 1
         self.moved_at_s = self.heard_at_s = monotonic_s()
+        self.committed_at_s = -SETTLING_S
         self.task: asyncio.Task[None] | None = None
         self.idle = asyncio.Event()  # no transaction in flight
         self.idle.set()
@@ -176,6 +180,7 @@ class Lanes:
             self._end(lane.key, error)
 
     async def _next_blocks(self, lane: Lane) -> list[Transaction]:
+        await asyncio.sleep(max(0.0, lane.committed_at_s + SETTLING_S - monotonic_s()))
         blocks = [transact(lane.state, await lane.queue.get())]
         events = blocks[0].events
         while len(blocks) < self._limits.blocks and events < self._limits.events and not lane.queue.empty():
@@ -185,7 +190,8 @@ class Lanes:
 
     def _account(self, lane: Lane, blocks: list[Transaction]) -> None:
         topic = lane.key[0]
-        lane.moved_at_s, lane.done = monotonic_s(), blocks[-1].raw_offset
+        lane.moved_at_s = lane.committed_at_s = monotonic_s()
+        lane.done = blocks[-1].raw_offset
         self._report(lane)
         metrics.BLOCKS_PROCESSED.labels(topic).inc(len(blocks))
         metrics.EVENTS_PROCESSED.labels(topic).inc(sum(block.events for block in blocks))

@@ -199,7 +199,8 @@ def _format_once(home: Home, java: tuple[str, ...], properties: Path) -> None:
             )
         return
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*java, "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id]
+    # One argument: an id may begin with a dash, which alone would be read as an option.
+    command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
     done = subprocess.run(  # noqa: S603 - our own JRE and jars
         [*command, "--config", str(properties), "--ignore-formatted"],
         capture_output=True,

@@ -31,6 +31,8 @@ PAUSE_AFTER_S = 1.0  # with no room for so long, fetching stops; polling goes on
 REVOKE_WAIT_S = 8.0  # for the batch in flight, below the group's rebalance time-out
 CLOSE_WAIT_S = 10.0
 LAG_EVERY_S = 2.0
+FETCH_MIN_BYTES = 65_536
+FETCH_WAIT_MS = 50
 PREFETCH_KBYTES = 65_536
 LOG_CHANGED = (
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's spelling of a public code
@@ -262,6 +264,9 @@ def feed_config(bootstrap: str, *, prefix: str, session_timeout_s: float) -> dic
         "session.timeout.ms": int(session_timeout_s * 1_000),
         "heartbeat.interval.ms": HEARTBEAT_MS,
         "queued.max.messages.kbytes": PREFETCH_KBYTES,
+        # The broker answers in bulk or after 50 ms: a sink is asked for rows a second, not for milliseconds.
+        "fetch.min.bytes": FETCH_MIN_BYTES,
+        "fetch.wait.max.ms": FETCH_WAIT_MS,
     }
 
 
