@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from operator import itemgetter
+from struct import error as StructError
 from struct import pack
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from fastavro.types import Schema
 
 from schemas.codec import HEADER_BYTES, MAGIC, MAX_RECORD_BYTES, decode_block, schema_text
 from schemas.errors import MalformedPayload
+from schemas.event_reading import READERS, Unusual
 from schemas.records import Discontinuity, RawBlock
 from schemas.topics import canonical_of, catalogue
 
@@ -50,8 +52,6 @@ def decode_block_events(topic: str, data: bytes | None) -> tuple[RawBlock, list[
     if stream.tell() != len(data):
         rest = len(data) - stream.tell()
         raise MalformedPayload(f"{topic}: {rest} bytes follow the record; send one record a message")
-    if own := _event_only_fields(topic):
-        heads = _without(topic, events, heads, own)
     fields["discontinuities"] = tuple(Discontinuity(**entry) for entry in fields["discontinuities"])
     return RawBlock(**fields, events=events), heads
 
@@ -69,21 +69,40 @@ def canonical_values(
 def _read_block(
     topic: str, stream: BytesIO, data: bytes
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[bytes]]:
-    read, tell = fastavro.schemaless_reader, stream.tell
-    event_schema = _event_schema(topic)
+    read = fastavro.schemaless_reader
     fields = cast("dict[str, Any]", read(stream, _block_schema(topic), None))
     events: list[dict[str, Any]] = []
     heads: list[bytes] = []
     while count := cast("int", read(stream, "long", None)):
         if count < 0:  # then the size of this run in bytes follows
             read(stream, "long", None)
-        start = tell()
-        for _ in range(abs(count)):
-            events.append(cast("dict[str, Any]", read(stream, event_schema, None)))
-            end = tell()
-            heads.append(data[start:end])
-            start = end
+        start = stream.tell()
+        try:
+            some, begun, end = READERS[catalogue().topics[topic].schema](data, start, abs(count))
+            stream.seek(end)
+        except (Unusual, IndexError, ValueError, StructError):
+            stream.seek(start)
+            some, begun = _read_events(topic, stream, data, abs(count))
+        events += some
+        heads += begun
     return fields, events, heads
+
+
+def _read_events(
+    topic: str, stream: BytesIO, data: bytes, count: int
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Read events with the general reader: whatever is Avro, at a third of the speed."""
+    read, tell, schema = fastavro.schemaless_reader, stream.tell, _event_schema(topic)
+    events: list[dict[str, Any]] = []
+    heads: list[bytes] = []
+    start = tell()
+    for _ in range(count):
+        events.append(cast("dict[str, Any]", read(stream, schema, None)))
+        end = tell()
+        heads.append(data[start:end])
+        start = end
+    own = _event_only_fields(topic)
+    return events, _without(topic, events, heads, own) if own else heads
 
 
 @cache

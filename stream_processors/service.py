@@ -180,7 +180,8 @@ class Lanes:
             self._end(lane.key, error)
 
     async def _next_blocks(self, lane: Lane) -> list[Transaction]:
-        await asyncio.sleep(max(0.0, lane.committed_at_s + SETTLING_S - monotonic_s()))
+        if lane.queue.qsize() < self._limits.blocks:  # else there is enough to do, and no time to lose
+            await asyncio.sleep(max(0.0, lane.committed_at_s + SETTLING_S - monotonic_s()))
         blocks = [transact(lane.state, await lane.queue.get())]
         events = blocks[0].events
         while len(blocks) < self._limits.blocks and events < self._limits.events and not lane.queue.empty():
