@@ -1,7 +1,8 @@
-"""`python -m producers`: vendors → raw topics, until SIGTERM or Ctrl-C."""
+"""`python -m producers`: vendors → raw topics, until SIGTERM or Ctrl-C; `... symbols NAME` prints what a vendor lists."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 
 from infra.runtime import lifecycle
@@ -9,6 +10,7 @@ from infra.runtime.kafka import Publisher
 from infra.runtime.settings import MdsSettings
 from producers.adapters.http import vendor_session
 from producers.adapters.raw_topics import RawTopics
+from producers.adapters.symbol_lists import SYMBOLS, provider_asked, symbol_lines
 from producers.service import Resources, produce
 from producers.settings import ProducersSettings
 from schemas.configuration import load_configuration
@@ -48,5 +50,21 @@ async def main() -> None:
             await lifecycle.until_stopped(process, produce(resources, given))
 
 
+async def symbols(arguments: list[str]) -> None:
+    """Print the vendor's list of symbols as JSON lines; raise ConfigurationError naming what to change."""
+    name, shared = provider_asked(arguments), MdsSettings.from_env()
+    on_simulator = shared.market_clock == "simulator"
+    lifecycle.configure_logging("producers", shared.log_level)
+    async with vendor_session() as session:
+        for line in await symbol_lines(
+            name,
+            session,
+            settings=ProducersSettings.from_env(),
+            given=None if on_simulator and shared.config is None else load_configuration(shared.config),
+            simulator_url=shared.simulator_base_url if on_simulator else None,
+        ):
+            print(line)
+
+
 if __name__ == "__main__":
-    lifecycle.run(main())
+    lifecycle.run(symbols(sys.argv[2:]) if sys.argv[1:2] == [SYMBOLS] else main())

@@ -103,11 +103,10 @@ async def _prepare(
         configuration,
         resources.session,
         simulator_url=resources.simulator_url,
-        finnhub_token=resources.settings.finnhub_token,
+        settings=resources.settings,
         simulated=simulated,
-        deadline_s=resources.settings.request_deadline_s,
     )
-    plan = plan_of(configuration, usable=vendors.apis)
+    plan = plan_of(configuration, usable=vendors.capabilities)
     if not plan.providers:
         raise ConfigurationError(
             "no enabled provider has a stream to collect", remedy="enable one under `providers` and `streams`"

@@ -28,7 +28,6 @@ DEFAULT_PATH = Path("config/mds.yaml")
 MAX_SYMBOLS = 20_000
 MAX_FILE_BYTES = 4_194_304  # 4 MiB: 20,000 symbols with room to spare
 
-Provider = Literal["yahoo", "finnhub"]
 Stream = Literal["bars", "quotes", "trades"]
 STREAMS: tuple[Stream, ...] = ("bars", "quotes", "trades")
 
@@ -46,6 +45,9 @@ def _as_text(value: Any) -> Any:
 def _checked_date(text: str) -> str:
     return date.fromisoformat(text).isoformat()
 
+
+Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+"""A provider's name; which ones there are is known where they are loaded (entry points), not here."""
 
 Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_checked_symbol)]
 IsoDate = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_date)]
@@ -81,7 +83,7 @@ class QuotesStream(_Part):
 class TradesStream(_Part):
     """Trades: pushed by the vendor over a WebSocket."""
 
-    provider: Literal["finnhub"]
+    provider: Provider
 
 
 class Streams(_Part):
@@ -99,26 +101,12 @@ EVERYTHING = Streams(
 )
 
 
-class YahooProvider(_Part):
-    """Yahoo's keyless endpoints; `base_url` None is the vendor itself, or the simulator where that is the market."""
-
-    enabled: bool = True
-    base_url: HttpUrl | None = None
-
-
-class FinnhubProvider(_Part):
-    """Finnhub; needs a token. URLs None are the vendor itself, or the simulator where that is the market."""
+class ProviderEntry(_Part):
+    """One provider; URLs None are the vendor itself, or the simulator where that is the market."""
 
     enabled: bool = True
     base_url: HttpUrl | None = None
     socket_url: WebsocketUrl | None = None
-
-
-class Providers(_Part):
-    """Who is asked, and where."""
-
-    yahoo: YahooProvider = YahooProvider()
-    finnhub: FinnhubProvider = FinnhubProvider()
 
 
 class Configuration(_Part):
@@ -126,7 +114,7 @@ class Configuration(_Part):
 
     symbols: tuple[SymbolEntry, ...] = Field(min_length=1, max_length=MAX_SYMBOLS)
     streams: Streams = EVERYTHING
-    providers: Providers = Providers()
+    providers: Mapping[Provider, ProviderEntry] = Field(default_factory=dict)
     calendar_closures: Mapping[Literal["XNYS"], tuple[IsoDate, ...]] = Field(default_factory=dict)
 
     @field_validator("symbols", mode="before")
@@ -144,6 +132,10 @@ class Configuration(_Part):
                 raise ValueError(f"symbol {entry.symbol} is listed twice")
             seen.add(entry.symbol)
         return self
+
+    def provider(self, name: str) -> ProviderEntry:
+        """Return what the file says of a provider; one it does not mention is enabled, at its own address."""
+        return self.providers.get(name, ProviderEntry())
 
     def symbols_of(self, stream: Stream) -> tuple[str, ...]:
         """Return the symbols that take part in a stream, in the order of the file."""
@@ -211,8 +203,8 @@ def _keys_beside(path: list[Any]) -> list[str]:
     """Return the keys that are known where the last part of `path` was given."""
     model: Any = Configuration
     for part in path[:-1]:
-        if isinstance(part, int):
-            continue
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # a place in a list, or a provider's name
         model = _model_in(model.model_fields[str(part)].annotation)
     return list(model.model_fields)
 

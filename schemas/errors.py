@@ -3,12 +3,14 @@
 MarketDataError
 ├── TransientError            retry with backoff; nothing is wrong with the data
 │   ├── ProviderThrottled     the vendor asked us to wait
+│   │   └── ProviderBanned    it shut us out: asking again makes it last longer
 │   ├── ProviderUnavailable   outage, time-out, broken connection
 │   ├── BrokerUnavailable     Kafka cannot take or give records now
 │   └── StoreUnavailable      PostgreSQL cannot answer now
 ├── PermanentError            retrying changes nothing: dead-letter it, or answer 4xx
 │   ├── MalformedPayload      bytes that do not parse as what they claim to be
-│   ├── ProviderRefused       key missing, wrong, or not entitled
+│   ├── ProviderRefused       key missing or wrong, or the request is not taken
+│   │   └── ProviderUnentitled  the key is good, the plan does not include this
 │   ├── NoData                the vendor says there is nothing; not a failure
 │   ├── InvalidRecord         parsed, but breaks a rule of the vocabulary
 │   └── UnknownSymbol         the vendor does not know this symbol
@@ -45,6 +47,10 @@ class ProviderThrottled(TransientError):
         self.retry_after_s = retry_after_s
 
 
+class ProviderBanned(ProviderThrottled):
+    """The vendor shut us out for a while, by key or by address; the wait is long because asking again prolongs it."""
+
+
 class ProviderUnavailable(TransientError):
     """The vendor did not answer usefully: outage, time-out or a broken connection."""
 
@@ -64,9 +70,15 @@ class MalformedPayload(PermanentError):
 
 
 class ProviderRefused(PermanentError):
-    """Our key is missing, wrong or not entitled; an operator must act."""
+    """Our key is missing or wrong, or the request is not taken; an operator must act."""
 
     reason = "refused"
+
+
+class ProviderUnentitled(ProviderRefused):
+    """The vendor knows our key, and its plan does not include what was asked for."""
+
+    reason = "unentitled"
 
 
 class NoData(PermanentError):

@@ -8,8 +8,9 @@ import orjson
 from aiohttp import web
 
 from infra.simulator.clock import UNPACED, parse_speed
-from infra.simulator.exchange import SIMULATION, Reply, Simulation, as_response, json_reply
+from infra.simulator.exchange import SIMULATION, Simulation, as_response
 from infra.simulator.faults import FaultPlan
+from infra.simulator.reply import Reply, json_reply
 from infra.simulator.scenario import parse_scenario
 from schemas.errors import ConfigurationError
 

@@ -7,51 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from infra.simulator.faults import FaultPlan
-from infra.simulator.scenario import (
-    BanToken,
-    Crumb429,
-    Endpoint,
-    Fault,
-    Hang,
-    Html,
-    Status,
-    Truncate,
-    Vendor,
-    ZeroQuote,
-)
+from infra.simulator.refusals import refused
+from infra.simulator.reply import Reply
+from infra.simulator.scenario import Endpoint, Fault, Hang, Truncate, Vendor
 from infra.simulator.view import MarketView
 
-JSON = "application/json;charset=utf-8"
-TEXT = "text/plain;charset=utf-8"
-OUTAGE_PAGE = (
-    "<!DOCTYPE html><html><head><title>Yahoo</title></head><body><p>Will be right back...</p></body></html>"
-)
-THROTTLED_TEXT = "Too Many Requests"
-ZERO_QUOTE = {"c": 0, "d": None, "dp": None, "h": 0, "l": 0, "o": 0, "pc": 0, "t": 0}
 MAX_COUNTED_SYMBOLS = 20_000  # the trades of further symbols are counted under "*"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """Status, body and headers of one response."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return `content` as a JSON reply; floats print as the shortest decimal that reads back the same."""
-    return Reply(body=orjson.dumps(content), status=status, headers=headers or {})
 
 
 @dataclass(slots=True)
@@ -140,61 +108,6 @@ def as_response(reply: Reply) -> web.Response:
     return web.Response(
         body=reply.body, status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
     )
-
-
-def token_of(request: web.Request) -> str:
-    """Return the Finnhub key of a request: `?token=` or its header; empty when there is none."""
-    return request.query.get("token", "") or request.headers.get("X-Finnhub-Token", "")
-
-
-def refused(request: web.Request, vendor: Vendor, faults: Collection[Fault]) -> Reply | None:
-    """Return what stands in for the real reply: a refused key or the first fault of that kind; None without one."""
-    if vendor == "finnhub":
-        token = token_of(request)
-        if not token:
-            return json_reply({"error": "Please use an API key."}, 401)
-        if any(isinstance(fault, BanToken) and fault.token == token for fault in faults):
-            return json_reply({"error": "Invalid API key."}, 401)
-    for fault in faults:
-        reply = _instead(vendor, fault)
-        if reply is not None:
-            return reply
-    return None
-
-
-def _instead(vendor: Vendor, fault: Fault) -> Reply | None:
-    match fault:
-        case Status():
-            return _status_reply(vendor, fault)
-        case Crumb429():
-            return Reply(body=THROTTLED_TEXT.encode(), status=429, content_type=TEXT)
-        case Html():
-            return Reply(body=OUTAGE_PAGE.encode(), content_type="text/html;charset=utf-8")
-        case ZeroQuote():
-            return json_reply(ZERO_QUOTE)
-        case _:
-            return None
-
-
-def _status_reply(vendor: Vendor, fault: Status) -> Reply:
-    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    if fault.body is not None:
-        is_json = fault.body.lstrip().startswith(("{", "["))
-        return Reply(
-            body=fault.body.encode(),
-            status=fault.status,
-            content_type=JSON if is_json else TEXT,
-            headers=headers,
-        )
-    if vendor == "yahoo":
-        text = THROTTLED_TEXT if fault.status == 429 else "Will be right back"
-        return Reply(body=text.encode(), status=fault.status, content_type=TEXT, headers=headers)
-    words = {
-        401: "Invalid API key.",
-        403: "You don't have access to this resource.",
-        429: "API limit reached. Please try again later. Remaining Limit: 0",
-    }
-    return json_reply({"error": words.get(fault.status, "Internal server error")}, fault.status, headers)
 
 
 def _cut(reply: Reply, faults: Collection[Fault]) -> Reply:

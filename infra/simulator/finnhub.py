@@ -1,4 +1,4 @@
-"""Finnhub's REST routes under /finnhub/api/v1: quote and stock/candle."""
+"""Finnhub's REST routes under /finnhub/api/v1: quote, stock/candle and stock/symbol."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from infra.simulator.exchange import SIMULATION, ZERO_QUOTE, Reply, answer, json_reply
-from infra.simulator.faults import Row, apply_bar_faults
-from infra.simulator.market import Bar, Listing
-from infra.simulator.scenario import Fault, LateBars
+from infra.simulator.bar_rows import MICS, day_rows, forming_minute, minute_rows
+from infra.simulator.exchange import SIMULATION, answer
+from infra.simulator.market import Bar
+from infra.simulator.refusals import ZERO_QUOTE
+from infra.simulator.reply import Reply, json_reply
+from infra.simulator.scenario import Fault
 from infra.simulator.view import MarketView
 from infra.simulator.yahoo_chart import join_rows, period_start
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -30,6 +32,7 @@ def add_finnhub(app: web.Application) -> None:
     """Add the Finnhub REST routes to `app`."""
     app.router.add_get("/finnhub/api/v1/quote", _quote)
     app.router.add_get("/finnhub/api/v1/stock/candle", _candle)
+    app.router.add_get("/finnhub/api/v1/stock/symbol", _symbols)
 
 
 async def _quote(request: web.Request) -> web.Response:
@@ -46,6 +49,33 @@ async def _candle(request: web.Request) -> web.Response:
         return candles(view, symbol, request.query, faults)
 
     return await answer(request, "finnhub", "candle", (symbol,), build, in_thread=True)
+
+
+async def _symbols(request: web.Request) -> web.Response:
+    view = request.app[SIMULATION].view
+    return await answer(request, "finnhub", "symbol", (), lambda _: symbols(view, request.query))
+
+
+def symbols(view: MarketView, given: Mapping[str, str]) -> Reply:
+    """Return the symbols of an exchange; everything here is traded in the US."""
+    if given.get("exchange") != "US":
+        return json_reply([])
+    rows = [
+        {
+            "currency": "USD",
+            "description": listing.long_name.upper(),
+            "displaySymbol": listing.symbol,
+            "figi": "",
+            "isin": None,
+            "mic": MICS.get(listing.exchange_code, ""),
+            "shareClassFIGI": "",
+            "symbol": listing.symbol,
+            "symbol2": "",
+            "type": "ETP" if listing.instrument_type == "ETF" else "Common Stock",
+        }
+        for listing in view.market.listings()
+    ]
+    return json_reply(rows)
 
 
 def quote(view: MarketView, symbol: str) -> Reply:
@@ -86,36 +116,18 @@ def candles(view: MarketView, symbol: str, given: Mapping[str, str], faults: Seq
         return json_reply(NO_DATA)
     now = view.now(symbol)
     if resolution in MINUTE_RESOLUTIONS:
-        rows = _minutes(view, listing, max(start, end - MAX_MINUTE_SPAN_US), min(end, now + 1), now, faults)
+        first = max(start, end - MAX_MINUTE_SPAN_US)
+        rows = minute_rows(view, listing, first, min(end, now + 1), now, faults)
+        rows += forming_minute(view, listing, first, min(end, now + 1), now, faults)
         step = MINUTE_RESOLUTIONS[resolution] * MINUTE_US
         bars = join_rows(rows, lambda time: time - time % step)
     else:
         zone = ZoneInfo(view.calendar(listing).timezone)
         # A period shorter than its own length is a day; its stamp is local midnight in UTC terms.
-        rows = _days(view, listing, start, end, now)
+        rows = day_rows(view, listing, start, end, now, adjusted=True)
         interval = DAY_RESOLUTIONS[resolution]
         bars = join_rows(rows, lambda time: time if interval == "1d" else period_start(time, interval, zone))
     return json_reply(_columns([(time, bar) for time, bar in bars if bar is not None]))
-
-
-def _minutes(
-    view: MarketView, listing: Listing, start: int, end: int, now: int, faults: Sequence[Fault]
-) -> list[tuple[int, Bar]]:
-    rows: list[Row] = [(bar.time, bar) for bar in view.minutes(listing.symbol, start, end, now)]
-    rows = apply_bar_faults(rows, faults, now=now, zone=view.calendar(listing).timezone)
-    forming = view.forming(listing.symbol, start, end, now)
-    if forming is not None and not any(isinstance(fault, LateBars) for fault in faults):
-        rows.append((forming.time, forming))
-    return [(time, bar) for time, bar in rows if bar is not None]
-
-
-def _days(view: MarketView, listing: Listing, start: int, end: int, now: int) -> list[tuple[int, Bar]]:
-    days = view.market.daily(listing.symbol, start, min(end, now + 1), now)
-    rows: list[tuple[int, Bar]] = [(day.time, day) for day in days if day.visible_from <= now]
-    forming = view.forming_day(listing, start, end, now)
-    if forming is not None:
-        rows.append((forming.session.open, forming.span))
-    return rows
 
 
 def _columns(rows: Sequence[tuple[int, Bar]]) -> dict[str, Any]:

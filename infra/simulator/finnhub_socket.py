@@ -15,7 +15,8 @@ import orjson
 from aiohttp import ClientConnectionError, WSMsgType, web
 
 from infra.runtime.clock import monotonic_s
-from infra.simulator.exchange import SIMULATION, Simulation, as_response, refused, strike
+from infra.simulator.exchange import SIMULATION, Simulation, as_response, strike
+from infra.simulator.refusals import refused
 from infra.simulator.scenario import DropSocket, DuplicateFrames, MuteSocket
 from infra.simulator.tape import Frame, Tape
 

@@ -19,8 +19,22 @@ MAX_HANG_S = 600.0
 MAX_REPEATS = 10
 MAX_REORDER_FRAMES = 1_000
 
-Vendor = Literal["yahoo", "finnhub"]
-Endpoint = Literal["chart", "quote", "crumb", "cookie", "candle", "socket"]
+Vendor = Literal["yahoo", "finnhub", "alpaca", "polygon"]
+Endpoint = Literal[
+    "chart",
+    "quote",
+    "crumb",
+    "cookie",
+    "candle",
+    "symbol",
+    "socket",
+    "bars",
+    "snapshots",
+    "assets",
+    "aggs",
+    "snapshot",
+    "tickers",
+]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_HANG_S)]
 
 
@@ -156,7 +170,7 @@ class MuteSocket(_Part):
 
 
 class ZeroQuote(_Part):
-    """Finnhub's 200 with all zeros."""
+    """A 200 whose quotes are all zeros, as Finnhub's for a symbol it does not know."""
 
     type: Literal["zero_quote"]
 
@@ -174,7 +188,7 @@ class Html(_Part):
 
 
 class BanToken(_Part):
-    """Refuse one Finnhub token: 401 on requests and on the socket's handshake."""
+    """Refuse one key, whichever vendor's: 401 or 403 on requests, 401 on the socket's handshake."""
 
     type: Literal["ban_token"]
     token: str = Field(min_length=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
+from infra.simulator.alpaca import add_alpaca
 from infra.simulator.clock import SimulatedClock, parse_speed
 from infra.simulator.control import add_control
 from infra.simulator.dataset import RealMarket
@@ -18,6 +19,7 @@ from infra.simulator.faults import FaultPlan
 from infra.simulator.finnhub import add_finnhub
 from infra.simulator.finnhub_socket import add_finnhub_socket
 from infra.simulator.market import Market
+from infra.simulator.polygon import add_polygon
 from infra.simulator.scenario import Scenario, load_scenario
 from infra.simulator.synthetic import SimulatedMarket
 from infra.simulator.view import MarketView
@@ -83,6 +85,8 @@ def build_app(simulation: Simulation) -> web.Application:
     add_yahoo(app)
     add_finnhub(app)
     add_finnhub_socket(app)
+    add_alpaca(app)
+    add_polygon(app)
     add_control(app)
     return app
 

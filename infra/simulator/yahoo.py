@@ -7,7 +7,8 @@ from hashlib import blake2b
 
 from aiohttp import web
 
-from infra.simulator.exchange import SIMULATION, TEXT, Reply, answer, json_reply
+from infra.simulator.exchange import SIMULATION, answer
+from infra.simulator.reply import TEXT, Reply, json_reply
 from infra.simulator.scenario import Fault
 from infra.simulator.yahoo_chart import chart
 from infra.simulator.yahoo_quote import quotes

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from infra.simulator.exchange import Reply, json_reply
 from infra.simulator.faults import Row, apply_bar_faults, changes_bars, null_minutes
 from infra.simulator.market import Bar, DailyBar, Listing
+from infra.simulator.reply import Reply, json_reply
 from infra.simulator.scenario import Fault, LateBars
 from infra.simulator.view import MarketView
 from infra.simulator.yahoo_meta import chart_meta, zone_of

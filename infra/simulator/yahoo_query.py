@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from infra.simulator.exchange import json_reply
 from infra.simulator.market import Listing
+from infra.simulator.reply import json_reply
 from infra.simulator.view import MarketView
 from schemas.intervals import DAY_US, SECOND_US
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from infra.simulator.exchange import Reply, json_reply
 from infra.simulator.market import Listing
+from infra.simulator.reply import Reply, json_reply
 from infra.simulator.view import DaySummary, MarketView
 from infra.simulator.yahoo_meta import fifty_two_weeks, zone_at
 from schemas.intervals import SECOND_US

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
-from producers.adapters.http import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
+from producers.adapters.finnhub_socket import SOCKET_URL, FinnhubSocket
+from producers.adapters.http import VendorHttp
+from producers.adapters.provider import Opening, Provider, VendorApi
+from producers.adapters.responses import Request, answered, ask
 from producers.domain import finnhub
-from producers.domain.answers import Answer, MalformedResponse, Response
+from producers.domain.answers import Response
+from producers.domain.bars import widened
+from producers.domain.capabilities import Capabilities
+from producers.domain.listings import VendorListing
 from producers.domain.polling import PollWindow
 from schemas.calendar import Calendar
-from schemas.errors import MalformedPayload, NoData
 from schemas.intervals import SECOND_US
 
 BASE_URL = "https://finnhub.io"
 QUOTE = "quote"
 CANDLE = "candle"
+SYMBOL = "symbol"
+US_EXCHANGES = "US"
 
 
-class FinnhubApi:
-    """Bars and quotes of Finnhub; its trades come over the socket."""
+class FinnhubApi(VendorApi):
+    """Bars, quotes and symbols of Finnhub; its trades come over the socket."""
 
     provider = finnhub.PROVIDER
 
@@ -34,20 +42,16 @@ class FinnhubApi:
     async def bars(
         self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
     ) -> Response:
-        """Return the bars of `window`; raises MalformedResponse, ProviderRefused and the transient errors of VendorHttp."""
-        answer = await self._http.get(
-            CANDLE,
-            f"{self._base_url}/stock/candle",
-            params={
-                "symbol": symbol,
-                "resolution": finnhub.RESOLUTIONS[interval],
-                "from": str(window.start // SECOND_US),
-                "to": str(window.end // SECOND_US),
-            },
-            headers=self._headers,
-        )
-        parse = lambda: finnhub.parse_candles(  # noqa: E731 - names the call, nothing more
-            answer.body,
+        """Return the bars of `window`: days adjusted for splits, the rest raw; raises as VendorApi says."""
+        asked = widened(window, interval)
+        params = {
+            "symbol": symbol,
+            "resolution": finnhub.RESOLUTIONS[interval],
+            "from": str(asked.start // SECOND_US),
+            "to": str(asked.end // SECOND_US),
+        }
+        parse = partial(
+            finnhub.parse_candles,
             symbol=symbol,
             interval=interval,
             window=window,
@@ -55,31 +59,49 @@ class FinnhubApi:
             calendar=calendar,
             simulated=symbol in self._simulated,
         )
-        return _response(CANDLE, answer, parse)
+        request = self._request(CANDLE, "/stock/candle", params, f"candles of {symbol}")
+        return await answered(CANDLE, ask(self._http, request, parse), ())
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
-        """Return the quote of the one symbol given: Finnhub has no batch form. Raises like `bars`."""
+        """Return the quote of the one symbol given: Finnhub has no batch form. Raises as VendorApi says."""
         (symbol,) = symbols
-        answer = await self._http.get(
-            QUOTE, f"{self._base_url}/quote", params={"symbol": symbol}, headers=self._headers
-        )
-        return _response(
-            QUOTE,
-            answer,
-            lambda: finnhub.parse_quote(answer.body, symbol=symbol, simulated=symbol in self._simulated),
-        )
+        parse = partial(finnhub.parse_quote, symbol=symbol, simulated=symbol in self._simulated)
+        request = self._request(QUOTE, "/quote", {"symbol": symbol}, f"the quote of {symbol}")
+        return await answered(QUOTE, ask(self._http, request, parse), (symbol,))
 
+    async def symbols(self) -> list[VendorListing]:
+        """Return the instruments of the US exchanges; raises as VendorApi says."""
+        request = self._request(SYMBOL, "/stock/symbol", {"exchange": US_EXCHANGES}, "the list of symbols")
+        return list((await ask(self._http, request, finnhub.parse_symbols)).value.listings)
 
-def _response(endpoint: str, answer: HttpAnswer, parse: Callable[[], Answer]) -> Response:
-    try:
-        parsed = parse()
-    except NoData:
-        parsed = Answer()
-    except MalformedPayload as error:
-        raise MalformedResponse(
-            str(error),
+    def _request(self, endpoint: str, path: str, params: Mapping[str, str], about: str) -> Request:
+        return Request(
             endpoint=endpoint,
-            received_time=answer.received_time,
-            payload=answer.body[:MAX_KEPT_BYTES],
-        ) from error
-    return Response(endpoint=endpoint, received_time=answer.received_time, answer=parsed)
+            url=f"{self._base_url}{path}",
+            params=params,
+            headers=self._headers,
+            refused=lambda status, body: finnhub.refusal(status, body, about),
+        )
+
+
+def _open(opening: Opening) -> FinnhubApi:
+    token = opening.secret(finnhub.KEY)
+    return FinnhubApi(opening.http, token, base_url=opening.base_url, simulated=opening.simulated)
+
+
+def _open_socket(opening: Opening) -> FinnhubSocket:
+    return FinnhubSocket(opening.session, opening.secret(finnhub.KEY), url=opening.socket_url)
+
+
+FINNHUB = Provider(
+    name=finnhub.PROVIDER,
+    capabilities=Capabilities(
+        intervals=tuple(finnhub.RESOLUTIONS), quotes_per_request=1, trades=True, symbols=True
+    ),
+    base_url=BASE_URL,
+    open=_open,
+    credentials=(finnhub.KEY,),
+    socket_url=SOCKET_URL,
+    open_socket=_open_socket,
+    on_simulator=True,
+)

@@ -154,7 +154,7 @@ class VendorHttp:
                 url, params=params, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status == 429:
-                    raise self._throttled(response.headers.get("Retry-After"))
+                    raise self._throttled(told_wait_s(response.headers, wall_us()))
                 body = await self._read(endpoint, response)
                 return HttpAnswer(
                     status=response.status,
@@ -197,12 +197,15 @@ class VendorHttp:
         if answer.status >= 400:
             raise _Declined(answer)
 
-    def _throttled(self, retry_after: str | None) -> ProviderThrottled:
-        told_s = parse_retry_after(retry_after, wall_us())
+    def pause(self, for_s: float) -> None:
+        """Ask the provider nothing for `for_s` seconds: it said so in words instead of a status."""
+        self._paused_until_s = max(self._paused_until_s, monotonic_s() + for_s)
+
+    def _throttled(self, told_s: float | None) -> ProviderThrottled:
         pause_s = self._pause_s if told_s is None else told_s
         if told_s is None:
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._paused_until_s = max(self._paused_until_s, monotonic_s() + pause_s)
+        self.pause(pause_s)
         return ProviderThrottled(self.provider, pause_s)
 
 
@@ -229,6 +232,15 @@ def code_of(error: BaseException) -> str:
     return {"ProviderThrottled": "429", "MalformedResponse": "malformed", "CancelledError": "cancelled"}.get(
         type(error).__name__, "other"
     )
+
+
+def told_wait_s(headers: Mapping[str, str], now_us: int) -> float | None:
+    """Return how long a 429 asks us to wait: by Retry-After, else by X-Ratelimit-Reset (unix seconds)."""
+    told_s = parse_retry_after(headers.get("Retry-After"), now_us)
+    reset = headers.get("X-Ratelimit-Reset", "").strip()
+    if told_s is not None or not (reset.isascii() and reset.isdigit()):
+        return told_s
+    return min(max(float(reset) - now_us / SECOND_US, 0.0), LONGEST_PAUSE_S)
 
 
 def parse_retry_after(value: str | None, now_us: int) -> float | None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import aiohttp
 from pydantic import SecretStr
 
-from producers.adapters.finnhub import BASE_URL as FINNHUB_URL
-from producers.adapters.finnhub import FinnhubApi
-from producers.adapters.finnhub_socket import SOCKET_URL, FinnhubSocket
 from producers.adapters.http import VendorHttp
-from producers.adapters.yahoo import BASE_URL as YAHOO_URL
-from producers.adapters.yahoo import COOKIE_URL, YahooApi
-from schemas.configuration import Configuration
+from producers.adapters.plugins import known_providers
+from producers.adapters.provider import Opening, Provider, VendorApi
+from producers.adapters.trade_stream import TradeSocket
+from producers.domain.capabilities import Capabilities, check_providers, providers_of_streams
+from producers.settings import ProducersSettings
+from schemas.configuration import Configuration, ProviderEntry
 
 SIMULATOR_TOKEN = "simulator"  # noqa: S105 - the simulator takes any token; this one says who is asking
 
@@ -27,8 +27,9 @@ class Vendors:
     """Those who can be asked, by provider name."""
 
     https: Mapping[str, VendorHttp]
-    apis: Mapping[str, YahooApi | FinnhubApi]
-    sockets: Mapping[str, FinnhubSocket]
+    apis: Mapping[str, VendorApi]
+    sockets: Mapping[str, TradeSocket]
+    capabilities: Mapping[str, Capabilities]
 
 
 def open_vendors(
@@ -36,38 +37,75 @@ def open_vendors(
     session: aiohttp.ClientSession,
     *,
     simulator_url: str | None,
-    finnhub_token: SecretStr,
+    settings: ProducersSettings,
     simulated: Collection[str],
-    deadline_s: float,
 ) -> Vendors:
-    """Return the usable vendors; one that is switched on but lacks its key is left out with one clear line.
+    """Return the usable ones of the vendors that the configuration names.
 
-    `simulator_url` None means the vendors themselves; an address in the configuration goes before both.
+    One that is switched on but cannot be used is left out with one clear line. `simulator_url` None means the vendors
+    themselves; an address in the configuration goes before both. Raises ConfigurationError for a provider nobody
+    knows, or a stream of one that cannot give it.
     """
-    https: dict[str, VendorHttp] = {}
-    apis: dict[str, YahooApi | FinnhubApi] = {}
-    sockets: dict[str, FinnhubSocket] = {}
-    yahoo, finnhub = configuration.providers.yahoo, configuration.providers.finnhub
-    if yahoo.enabled:
-        given = str(yahoo.base_url).rstrip("/") if yahoo.base_url is not None else None
-        base = given or (f"{simulator_url}/yahoo" if simulator_url else YAHOO_URL)
-        cookie = COOKIE_URL if base == YAHOO_URL else f"{base}/cookie"
-        https["yahoo"] = VendorHttp("yahoo", session, deadline_s=deadline_s)
-        apis["yahoo"] = YahooApi(https["yahoo"], base_url=base, cookie_url=cookie)
-    token = finnhub_token.get_secret_value() or (SIMULATOR_TOKEN if simulator_url else "")
-    if finnhub.enabled and token:
-        base = str(finnhub.base_url or (f"{simulator_url}/finnhub" if simulator_url else FINNHUB_URL))
-        socket_url = str(finnhub.socket_url or (_socket_url(simulator_url) if simulator_url else SOCKET_URL))
-        https["finnhub"] = VendorHttp("finnhub", session, deadline_s=deadline_s)
-        apis["finnhub"] = FinnhubApi(https["finnhub"], token, base_url=base, simulated=simulated)
-        sockets["finnhub"] = FinnhubSocket(session, token, url=socket_url)
-    elif finnhub.enabled:
-        log.warning(
-            "provider_disabled",
-            extra={"provider": "finnhub", "reason": "no key: set PRODUCERS_FINNHUB_TOKEN to collect from it"},
-        )
-    return Vendors(https=https, apis=apis, sockets=sockets)
+    known = known_providers()
+    check_providers(configuration, {name: provider.capabilities for name, provider in known.items()})
+    openings: dict[str, Opening] = {}
+    for name in sorted({*configuration.providers, *providers_of_streams(configuration)}):
+        entry = configuration.provider(name)
+        if entry.enabled:
+            opening, why = _opening(
+                known[name],
+                entry,
+                session,
+                simulator_url=simulator_url,
+                settings=settings,
+                simulated=simulated,
+            )
+            if opening is None:
+                log.warning("provider_disabled", extra={"provider": name, "reason": why})
+            else:
+                openings[name] = opening
+    sockets = {name: known[name].open_socket for name in openings}
+    return Vendors(
+        https={name: opening.http for name, opening in openings.items()},
+        apis={name: known[name].open(opening) for name, opening in openings.items()},
+        sockets={name: connect(openings[name]) for name, connect in sockets.items() if connect is not None},
+        capabilities={name: known[name].capabilities for name in openings},
+    )
 
 
-def _socket_url(simulator_url: str) -> str:
-    return f"{simulator_url.replace('http', 'ws', 1)}/finnhub/ws"
+def _opening(
+    provider: Provider,
+    entry: ProviderEntry,
+    session: aiohttp.ClientSession,
+    *,
+    simulator_url: str | None,
+    settings: ProducersSettings,
+    simulated: Collection[str],
+) -> tuple[Opening | None, str]:
+    """Return what to open a provider with, or why it cannot be."""
+    base_url, socket_url = provider.base_url, provider.socket_url
+    if simulator_url is not None and provider.on_simulator:
+        base_url = f"{simulator_url}/{provider.name}"
+        socket_url = f"{base_url.replace('http', 'ws', 1)}/ws"
+    elif simulator_url is not None and entry.base_url is None:
+        return None, "the simulator does not speak its format: set its base_url to collect from it"
+    credentials = {variable: settings.secret(variable) for variable in provider.credentials}
+    if simulator_url is not None:
+        fallback = SecretStr(SIMULATOR_TOKEN)
+        credentials = {name: secret or fallback for name, secret in credentials.items()}
+    lacking = [name for name, secret in credentials.items() if not secret]
+    if lacking:
+        return None, f"no key: set {' and '.join(lacking)} to collect from it"
+    opening = Opening(
+        http=VendorHttp(provider.name, session, deadline_s=settings.request_deadline_s),
+        session=session,
+        base_url=_given(entry.base_url, base_url).rstrip("/"),
+        socket_url=_given(entry.socket_url, socket_url),
+        credentials=credentials,
+        simulated=frozenset(simulated),
+    )
+    return opening, ""
+
+
+def _given(url: object | None, otherwise: str) -> str:
+    return otherwise if url is None else str(url)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote
 
 from producers.adapters.http import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
+from producers.adapters.provider import Opening, Provider, VendorApi
+from producers.adapters.responses import Request, answered, ask
 from producers.domain import yahoo, yahoo_quotes
-from producers.domain.answers import Answer, MalformedResponse, Response
+from producers.domain.answers import MalformedResponse, Response
+from producers.domain.capabilities import Capabilities
 from producers.domain.polling import PollWindow
+from producers.domain.refusals import BAN_S
 from schemas.calendar import Calendar
-from schemas.errors import MalformedPayload, NoData, ProviderRefused, ProviderUnavailable
+from schemas.errors import MalformedPayload, ProviderBanned, ProviderRefused, ProviderUnavailable
 from schemas.intervals import SECOND_US
 
 BASE_URL = "https://query2.finance.yahoo.com"
@@ -20,10 +25,10 @@ COOKIE_URL = "https://fc.yahoo.com/"
 CHART = "chart"
 QUOTE = "quote"
 CRUMB = re.compile(r"[A-Za-z0-9./\\_-]{6,32}")  # "Too Many Requests" has spaces, a web page has angles
-CHART_REFUSALS = (400, 404, 422)
+QUOTES_PER_REQUEST = 200
 
 
-class YahooApi:
+class YahooApi(VendorApi):
     """Bars and quotes of Yahoo."""
 
     provider = yahoo.PROVIDER
@@ -39,35 +44,26 @@ class YahooApi:
     async def bars(
         self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
     ) -> Response:
-        """Return the bars of `window`, none for a closed one; `now` is market time when asked.
-
-        Raises UnknownSymbol, MalformedResponse, ProviderRefused and the transient errors of VendorHttp.
-        """
-        answer = await self._http.get(
-            CHART,
-            f"{self._base_url}/v8/finance/chart/{quote(yahoo.vendor_symbol(symbol), safe='')}",
+        """Return the bars of `window`, adjusted for splits; raises as VendorApi says."""
+        request = Request(
+            endpoint=CHART,
+            url=f"{self._base_url}/v8/finance/chart/{quote(yahoo.vendor_symbol(symbol), safe='')}",
             params={
                 "interval": interval,
                 "period1": str(window.start // SECOND_US),
                 "period2": str(window.end // SECOND_US),
                 "includePrePost": "true",
             },
-            refusals=CHART_REFUSALS,
+            headers={},
+            refused=lambda status, body: yahoo.refusal(status, body, symbol),
         )
-        try:
-            if answer.status != 200:
-                raise yahoo.refusal(answer.status, answer.body, symbol)
-            parsed = yahoo.parse_chart(
-                answer.body, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar
-            )
-        except NoData:
-            parsed = Answer()
-        except MalformedPayload as error:
-            raise _malformed(CHART, error, answer) from error
-        return Response(endpoint=CHART, received_time=answer.received_time, answer=parsed)
+        parse = partial(
+            yahoo.parse_chart, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar
+        )
+        return await answered(CHART, ask(self._http, request, parse), ())
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
-        """Return the quotes of `symbols`; raises like `bars`."""
+        """Return the quotes of `symbols`; raises as VendorApi says."""
         asked = {yahoo.vendor_symbol(symbol): symbol for symbol in symbols}
         answer = await self._quotes(asked)
         try:
@@ -83,10 +79,13 @@ class YahooApi:
                 QUOTE,
                 f"{self._base_url}/v7/finance/quote",
                 params={"symbols": ",".join(asked), "crumb": crumb},
-                refusals=(401,),
+                refusals=(401, 403),
             )
             if answer.status == 200:
                 return answer
+            if answer.status == 403:
+                self._http.pause(BAN_S)
+                raise ProviderBanned(self.provider, BAN_S)
             if self._crumb == crumb:
                 self._crumb = ""
         raise ProviderRefused("yahoo quote refused two fresh crumbs; quotes stay off until it takes one")
@@ -115,3 +114,17 @@ def _malformed(endpoint: str, error: MalformedPayload, answer: HttpAnswer) -> Ma
         received_time=answer.received_time,
         payload=answer.body[:MAX_KEPT_BYTES],
     )
+
+
+def _open(opening: Opening) -> YahooApi:
+    cookie = COOKIE_URL if opening.base_url == BASE_URL else f"{opening.base_url}/cookie"
+    return YahooApi(opening.http, base_url=opening.base_url, cookie_url=cookie)
+
+
+YAHOO = Provider(
+    name=yahoo.PROVIDER,
+    capabilities=Capabilities(intervals=yahoo.INTERVALS, quotes_per_request=QUOTES_PER_REQUEST),
+    base_url=BASE_URL,
+    open=_open,
+    on_simulator=True,
+)

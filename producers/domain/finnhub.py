@@ -13,19 +13,23 @@ from math import isfinite
 from typing import Any, Literal
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from producers.domain.answers import Answer, Rejected
-from producers.domain.bars import DAILY, BarOrigin, BarRow, bar_events, refused
+from producers.domain.bars import DAILY, HOURLY, BarOrigin, BarRow, bar_events, refused, session_hours
+from producers.domain.listings import ListingPage, VendorListing
 from producers.domain.payloads import LAST_EPOCH_S, VendorModel, first_fault
 from producers.domain.polling import PollWindow
+from producers.domain.refusals import meaning
 from schemas.calendar import Calendar
-from schemas.errors import InvalidRecord, MalformedPayload, NoData
+from schemas.errors import InvalidRecord, MalformedPayload, MarketDataError, NoData
 from schemas.intervals import SECOND_US
 from schemas.records import Event
 
 PROVIDER = "finnhub"
-RESOLUTIONS = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "1d": "D"}
+KEY = "PRODUCERS_FINNHUB_TOKEN"
+# An hour of Finnhub's is the clock's; ours is the session's, so half hours are asked for and joined.
+RESOLUTIONS = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "30", "1d": "D"}
 HASH_BYTES = 8
 MS_US = 1_000
 LAST_EPOCH_MS = LAST_EPOCH_S * 1_000
@@ -51,6 +55,21 @@ class _Candles(VendorModel):
     l: tuple[float | None, ...] = ()  # noqa: E741 - the vendor's name
     c: tuple[float | None, ...] = ()
     v: tuple[float | None, ...] = ()
+
+
+class _Listed(VendorModel):
+    symbol: str
+    description: str | None = None
+    type: str | None = None
+    mic: str | None = None
+    currency: str | None = None
+
+
+class _Refusal(VendorModel):
+    error: str | None = None
+
+
+LIST = TypeAdapter(list[_Listed])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +142,37 @@ def parse_candles(
         adjustment_state="split" if interval == DAILY else "raw",
         simulated=simulated,
     )
-    rows = (BarRow(time_s=row[0], values=row[1:]) for row in zip(candles.t, *columns, strict=True))
-    return bar_events(rows, origin)
+    rows = [BarRow(time=row[0] * SECOND_US, values=row[1:]) for row in zip(candles.t, *columns, strict=True)]
+    return bar_events(session_hours(rows, calendar) if interval == HOURLY else rows, origin)
+
+
+def parse_symbols(payload: bytes) -> ListingPage:
+    """Return the instruments a symbol list holds; raise MalformedPayload naming the field."""
+    try:
+        rows = LIST.validate_json(payload)
+    except ValidationError as error:
+        raise MalformedPayload(f"finnhub symbol: {first_fault(error)}") from error
+    return ListingPage(
+        listings=tuple(
+            VendorListing(
+                symbol=row.symbol,
+                name=row.description or "",
+                kind=row.type or "",
+                venue=row.mic or "",
+                currency=row.currency or "",
+            )
+            for row in rows
+        )
+    )
+
+
+def refusal(status: int, payload: bytes, about: str) -> MarketDataError:
+    """Return what a 4xx answer about `about` means."""
+    try:
+        words = _Refusal.model_validate_json(payload).error
+    except ValidationError:
+        words = payload[:200].decode("utf-8", "replace")
+    return meaning(PROVIDER, status, (words,), about=about, key=KEY)
 
 
 def parse_frame(payload: bytes, *, sequence: int, simulated: Collection[str]) -> Frame:

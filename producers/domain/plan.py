@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from producers.domain.capabilities import Capabilities
 from producers.domain.discontinuity import StreamKey, bars_key, quotes_key, trades_key
 from schemas.configuration import Configuration, Provider
 from schemas.intervals import SECOND_US
-
-QUOTES_PER_REQUEST = {"yahoo": 200, "finnhub": 1}  # Finnhub has no batch form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ class PollPlan:
             yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
 
 
-def plan_of(configuration: Configuration, *, usable: Collection[str]) -> PollPlan:
+def plan_of(configuration: Configuration, *, usable: Mapping[str, Capabilities]) -> PollPlan:
     """Return what the configuration asks for, as far as its providers are among the `usable` ones."""
     streams = configuration.streams
     bars: list[BarsTask] = []
@@ -90,7 +89,7 @@ def plan_of(configuration: Configuration, *, usable: Collection[str]) -> PollPla
         ]
     if streams.quotes is not None and streams.quotes.provider in usable:
         provider, every_us = streams.quotes.provider, int(streams.quotes.every_s * SECOND_US)
-        size = QUOTES_PER_REQUEST[provider]
+        size = usable[provider].quotes_per_request
         names = configuration.symbols_of("quotes")
         quotes = [
             QuotesTask(provider=provider, symbols=names[start : start + size], every_us=every_us)

@@ -14,7 +14,10 @@ from schemas.records import Event
 
 MAX_SPAN_US = 7 * DAY_US  # of one request: Yahoo refuses more than 8 days of minutes
 SETTLED_US = HOUR_US  # what a vendor has not shown after an hour it has not got
-CONTENT = ("open", "high", "low", "close", "volume", "final", "adjustment_state", "currency")
+CONTENT = (
+    *("open", "high", "low", "close", "volume", "vwap", "trade_count"),
+    *("final", "adjustment_state", "currency"),
+)
 
 Content = tuple[object, ...]
 

@@ -15,10 +15,21 @@ from producers.domain.answers import Answer
 from producers.domain.bars import BarOrigin, BarRow, bar_events
 from producers.domain.payloads import LAST_EPOCH_S, VendorModel, first_fault
 from producers.domain.polling import PollWindow
+from producers.domain.refusals import BAN_S
 from schemas.calendar import Calendar
-from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
+from schemas.errors import (
+    MalformedPayload,
+    MarketDataError,
+    NoData,
+    ProviderBanned,
+    ProviderRefused,
+    UnknownSymbol,
+)
+from schemas.intervals import SECOND_US
 
 PROVIDER = "yahoo"
+INTERVALS = ("1m", "5m", "15m", "1h", "1d")  # 30m may come as 60m: left out
+SAME_GRANULARITY = {"60m": "1h"}
 SIMULATED_EXCHANGE = "SIM"
 MAX_PRICE_HINT = 8
 SHARE_CLASS = re.compile(r"([A-Z]{1,5})\.([A-Z])")
@@ -87,9 +98,10 @@ def parse_chart(
         raise MalformedPayload(
             f"yahoo chart: meta.symbol is {result.meta.symbol[:32]!r}, {symbol} was asked for"
         )
-    if result.meta.data_granularity not in (None, interval):
+    given = result.meta.data_granularity
+    if given is not None and SAME_GRANULARITY.get(given, given) != interval:
         raise MalformedPayload(
-            f"yahoo chart: meta.dataGranularity is {result.meta.data_granularity[:8]!r}, {interval} was asked for"
+            f"yahoo chart: meta.dataGranularity is {given[:8]!r}, {interval} was asked for"
         )
     if not result.timestamp:
         raise NoData(f"yahoo has no {interval} bars of {symbol} in the window")
@@ -132,7 +144,7 @@ def _rows(result: _Result) -> list[BarRow]:
         )
     prices = [map(narrowed, column or (), repeat(result.meta.price_hint)) for column in series[:4]]
     return [
-        BarRow(time_s=row[0], values=row[1:])
+        BarRow(time=row[0] * SECOND_US, values=row[1:])
         for row in zip(times, *prices, columns.volume or (), strict=True)
     ]
 
@@ -151,7 +163,9 @@ def narrowed(price: float | None, price_hint: int | None) -> float | None:
 
 
 def refusal(status: int, payload: bytes, symbol: str) -> MarketDataError:
-    """Return what a 4xx answer of the chart endpoint means."""
+    """Return what a 4xx answer means; a keyless vendor that forbids has shut our address out."""
+    if status == 403:
+        return ProviderBanned(PROVIDER, BAN_S)
     try:
         chart = _ChartDocument.model_validate_json(payload).chart
     except ValidationError:

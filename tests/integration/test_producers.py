@@ -83,6 +83,47 @@ async def test_every_real_bar_is_published_exactly_as_the_file_has_it(
     assert all(event["final"] and not event["simulated"] for event in events)
 
 
+@pytest.mark.parametrize("provider", ["alpaca", "finnhub", "polygon"])
+async def test_every_other_vendor_publishes_the_same_file(
+    provider: str, market_data: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Each vendor's bars and quotes through the real producer: the raw topic is the day's file, in its own name."""
+    symbol, day = "SPY", "20131007"
+    expected = {
+        file_time(day, row[0]): (*(int(value) / PRICE_SCALE for value in row[1:5]), float(row[5]))
+        for row in file_rows(market_data, "equity_minute", symbol, day)
+    }
+    begin, end = day_bounds(day)
+    start = datetime.fromtimestamp(begin / 1_000_000, UTC).isoformat()
+    streams = f"bars: {{provider: {provider}}}, quotes: {{provider: {provider}}}"
+    env = configuration(tmp_path, symbols=f"[{symbol}]", streams=streams)
+
+    async with simulator(data=market_data, start=start, speed="max") as (_, url):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+
+            async def whole_day() -> bool:
+                found = [
+                    event["event_time"]
+                    for event in await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, symbol)
+                ]
+                return len(set(found) & set(expected)) == len(expected)
+
+            await eventually(whole_day, within_s=60.0, every_s=0.5)
+            quotes = await eventually(
+                partial(raw_events, kafka_bootstrap, topic_prefix, RAW_QUOTES, symbol), within_s=60.0
+            )
+            part = await running.part(provider)
+    stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, symbol)
+    events = [event for entry in stored for event in entry.block.events if begin <= event["event_time"] < end]
+
+    assert {entry.block.provider for entry in stored} == {provider}
+    assert [event["event_time"] for event in events] == sorted(expected)
+    assert {moment: values(event) for moment, event in latest(events).items()} == expected
+    assert all(event["final"] and event["adjustment_state"] == "raw" for event in events)
+    assert quotes[0]["last"] is not None
+    assert part["ready"]
+
+
 async def test_every_trade_of_a_day_is_published_in_order(
     market_data: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:

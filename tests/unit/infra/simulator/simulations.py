@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from infra.simulator.exchange import Reply
+from infra.simulator.reply import Reply
 from infra.simulator.server import build_simulation
 from infra.simulator.view import MarketView
 

@@ -19,7 +19,9 @@ def daily(rows, *, now):
     origin = BarOrigin(
         symbol="SPY", interval="1d", window=PollWindow(start=0, end=2**60), now=now, calendar=SPY, adjustment_state="split"
     )  # fmt: skip
-    return bar_events([BarRow(time_s=time_s, values=values) for time_s, values in rows], origin).events
+    return bar_events(
+        [BarRow(time=time_s * SECOND_US, values=values) for time_s, values in rows], origin
+    ).events
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from producers.domain.capabilities import Capabilities
 from producers.domain.plan import plan_of
 from schemas.configuration import parse_configuration
 from schemas.intervals import SECOND_US
@@ -13,12 +14,15 @@ streams:
   quotes: {provider: finnhub, every_s: 10}
   trades: {provider: finnhub}
 """
+YAHOO = Capabilities(intervals=("1m",), quotes_per_request=200)
+FINNHUB = Capabilities(intervals=("1m",), quotes_per_request=1, trades=True)
+BOTH = {"yahoo": YAHOO, "finnhub": FINNHUB}
 CONFIGURATION = parse_configuration(TEXT, source="test")
 
 
 def test_every_symbol_is_polled_for_the_streams_it_takes_part_in() -> None:
     """Bars one task a symbol, Finnhub's quotes one request a symbol, trades one socket."""
-    plan = plan_of(CONFIGURATION, usable=("yahoo", "finnhub"))
+    plan = plan_of(CONFIGURATION, usable=BOTH)
 
     assert [task.symbol for task in plan.bars] == ["SPY", "IBM", "^GSPC"]
     assert {(task.every_us, task.overlap_us) for task in plan.bars} == {(30 * SECOND_US, 120 * SECOND_US)}
@@ -29,7 +33,7 @@ def test_every_symbol_is_polled_for_the_streams_it_takes_part_in() -> None:
 
 def test_a_provider_that_cannot_be_used_has_nothing_to_do() -> None:
     """Without Finnhub's key only Yahoo's part of the plan is left."""
-    plan = plan_of(CONFIGURATION, usable=("yahoo",))
+    plan = plan_of(CONFIGURATION, usable={"yahoo": YAHOO})
 
     assert (len(plan.bars), plan.quotes, plan.trades) == (3, [], [])
     assert plan.providers == ["yahoo"]
@@ -40,7 +44,7 @@ def test_yahoo_quotes_are_asked_for_together() -> None:
     names = [f"SIM{number:03d}" for number in range(450)]
     text = f"symbols: [{', '.join(names)}]\nstreams: {{quotes: {{provider: yahoo}}}}"
 
-    plan = plan_of(parse_configuration(text, source="test"), usable=("yahoo",))
+    plan = plan_of(parse_configuration(text, source="test"), usable={"yahoo": YAHOO})
 
     assert [len(task.symbols) for task in plan.quotes] == [200, 200, 50]
     assert [symbol for task in plan.quotes for symbol in task.symbols] == names
@@ -48,7 +52,7 @@ def test_yahoo_quotes_are_asked_for_together() -> None:
 
 def test_streams_are_named_for_cursors_and_breaks() -> None:
     """Every polled and every streamed symbol has a key."""
-    plan = plan_of(CONFIGURATION, usable=("yahoo", "finnhub"))
+    plan = plan_of(CONFIGURATION, usable=BOTH)
 
     assert [(key.channel, key.symbol) for key in plan.polled_streams()] == [
         ("bars.1m", "SPY"), ("bars.1m", "IBM"), ("bars.1m", "^GSPC"), ("quotes", "SPY"), ("quotes", "IBM"),

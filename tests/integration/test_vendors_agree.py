@@ -1,0 +1,176 @@
+"""The same real market through four vendors' formats: the same canonical values, to the digit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from producers.domain.polling import PollWindow
+from schemas.calendar import calendar_of
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from tests.integration.producers import PRICE_SCALE, day_bounds, file_rows, file_time, values
+from tests.integration.vendor_apis import VENDORS, vendors
+
+DAY = "20131007"
+OPEN = file_time(DAY, "34200000")  # 09:30 in New York
+LATER = "2013-10-12T12:00:00Z"
+
+
+async def fetched(data: Path, interval: str, window: PollWindow, symbol: str = "SPY") -> dict[str, list]:
+    """Return each vendor's events of the window."""
+    calendar = calendar_of(symbol)
+    found = {}
+    async with vendors(data=data, start=LATER) as (opened, simulation, _):
+        now = simulation.view.now(symbol)
+        for name in VENDORS:
+            response = await opened.apis[name].bars(symbol, interval, window, now, calendar)
+            assert not response.answer.rejected
+            found[name] = list(response.answer.events)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("interval", "length", "count"),
+    [("1m", DAY_US, 828), ("5m", DAY_US, 191), ("1h", DAY_US, 17), ("1d", 5 * DAY_US, 5)],
+)
+async def test_four_formats_give_one_truth(interval: str, length: int, count: int, market_data: Path) -> None:
+    """Starts, prices, volumes, sessions and finality are equal; only adjustment and currency are the vendor's."""
+    begin = day_bounds(DAY)[0]
+    found = await fetched(market_data, interval, PollWindow(start=begin, end=begin + length))
+
+    shown = {
+        name: [(event["event_time"], values(event), event["session"], event["final"]) for event in events]
+        for name, events in found.items()
+    }
+    assert len(shown["yahoo"]) == count
+    assert all(final for *_, final in shown["yahoo"])
+    for name in VENDORS:
+        assert shown[name] == shown["yahoo"], name
+    adjustment = {name: {event["adjustment_state"] for event in events} for name, events in found.items()}
+    assert adjustment["alpaca"] == adjustment["polygon"] == {"raw"}
+    assert adjustment["finnhub"] == ({"split"} if interval == "1d" else {"raw"})
+
+
+async def test_an_hour_is_the_sessions_and_holds_its_minutes(market_data: Path) -> None:
+    """09:30 to 10:30 in New York, though three of the vendors count hours by the clock."""
+    minutes = {
+        file_time(DAY, row[0]): [int(value) / PRICE_SCALE for value in row[1:5]] + [float(row[5])]
+        for row in file_rows(market_data, "equity_minute", "SPY", DAY)
+    }
+    rows = [row for moment, row in sorted(minutes.items()) if OPEN <= moment < OPEN + HOUR_US]
+    expected = (
+        rows[0][0],
+        max(r[1] for r in rows),
+        min(r[2] for r in rows),
+        rows[-1][3],
+        sum(r[4] for r in rows),
+    )
+
+    found = await fetched(market_data, "1h", PollWindow(start=OPEN, end=OPEN + HOUR_US))
+
+    for name in VENDORS:
+        (event,) = found[name]
+        assert (event["event_time"], values(event)) == (OPEN, expected), name
+
+
+async def test_five_minutes_are_made_of_the_files_minutes(market_data: Path) -> None:
+    """Every vendor's 5m bars are the file's minutes joined, computed here without the code under test."""
+    joined: dict[int, list[list[float]]] = {}
+    for row in file_rows(market_data, "equity_minute", "SPY", DAY):
+        moment = file_time(DAY, row[0])
+        joined.setdefault(moment - moment % (5 * MINUTE_US), []).append(
+            [*(int(value) / PRICE_SCALE for value in row[1:5]), float(row[5])]
+        )
+    expected = {
+        start: (r[0][0], max(x[1] for x in r), min(x[2] for x in r), r[-1][3], sum(x[4] for x in r))
+        for start, r in joined.items()
+    }
+    begin, end = day_bounds(DAY)
+
+    found = await fetched(market_data, "5m", PollWindow(start=begin, end=end))
+
+    for name in VENDORS:
+        assert {event["event_time"]: values(event) for event in found[name]} == expected, name
+
+
+async def test_a_split_is_adjusted_by_those_who_say_so(market_data: Path) -> None:
+    """AAPL's last day before its 7:1 split: 645.57 as traded, a seventh of it where prices are adjusted."""
+    begin = day_bounds("20140606")[0]
+    found = await fetched(market_data, "1d", PollWindow(start=begin, end=begin + 4 * DAY_US), "AAPL")
+
+    closes = {name: [event["close"] for event in events] for name, events in found.items()}
+    assert closes["alpaca"] == closes["polygon"]
+    assert closes["alpaca"][0] == 645.57
+    assert closes["yahoo"] == closes["finnhub"]
+    assert closes["yahoo"][0] == pytest.approx(645.57 / 7, abs=1e-4)
+    assert closes["yahoo"][1] == closes["alpaca"][1]
+
+
+async def test_pages_make_one_response(market_data: Path) -> None:
+    """A day in pages of a hundred is the day in one."""
+    begin, end = day_bounds(DAY)
+    window, calendar = PollWindow(start=begin, end=end), calendar_of("SPY")
+    async with vendors(data=market_data, start=LATER) as (opened, simulation, _):
+        now = simulation.view.now("SPY")
+        for name, endpoint in (("alpaca", "bars"), ("polygon", "aggs")):
+            api = opened.apis[name]
+            for interval in ("1m", "5m"):
+                whole = await api.bars("SPY", interval, window, now, calendar)
+                before = simulation.statistics.requests[f"{name}.{endpoint}"]
+                api._page_bars = 100
+                paged = await api.bars("SPY", interval, window, now, calendar)
+                api._page_bars = 10_000
+
+                assert paged.answer == whole.answer
+                assert simulation.statistics.requests[f"{name}.{endpoint}"] - before > 1
+        listed = [listing.symbol for listing in await opened.apis["polygon"].symbols()]
+        opened.apis["polygon"]._page_tickers = 2
+        assert [listing.symbol for listing in await opened.apis["polygon"].symbols()] == listed
+
+
+async def test_quotes_agree_on_what_they_share(market_data: Path) -> None:
+    """At 10:00:30 New York all name the same last price; those with a book the same bid and ask."""
+    async with vendors(data=market_data, start="2013-10-07T14:00:30Z", speed="0.001") as (opened, _, _):
+        found = {}
+        for name in VENDORS:
+            symbols = ["SPY"] if name == "finnhub" else ["SPY", "NOPE"]
+            answer = (await opened.apis[name].quotes(symbols)).answer
+            assert not answer.rejected
+            assert list(answer.missing) == symbols[1:], name
+            (found[name],) = answer.events
+    last = {name: event["last"] for name, event in found.items()}
+    assert len(set(last.values())) == 1, last
+    for name in ("alpaca", "polygon"):
+        for field in ("bid", "ask", "bid_size", "ask_size", "volume", "previous_close"):
+            assert found[name][field] == found["yahoo"][field], (name, field)
+        assert found[name]["currency"] == "USD"
+    stamps = [event["event_time"] for event in found.values()]
+    assert max(stamps) - min(stamps) < MINUTE_US
+
+
+async def test_lists_name_the_same_symbols(market_data: Path) -> None:
+    """Finnhub, Alpaca and Polygon list what there is, with venue and currency."""
+    async with vendors(data=market_data, start=LATER) as (opened, simulation, _):
+        wanted = sorted(listing.symbol for listing in simulation.view.market.listings())
+        for name in ("finnhub", "alpaca", "polygon"):
+            listed = await opened.apis[name].symbols()
+            assert sorted(listing.symbol for listing in listed) == wanted
+            assert all(listing.venue and listing.currency == "USD" for listing in listed), name
+
+
+async def test_simulated_bars_carry_volume_weighted_prices_and_counts() -> None:
+    """Alpaca and Polygon say vwap and trade count; they are kept, and every value says that nobody traded it."""
+    async with vendors(speed="0.001") as (opened, simulation, _):
+        now = simulation.view.now("SIM001")
+        window = PollWindow(start=now - 2 * HOUR_US, end=now)
+        for name in ("alpaca", "polygon"):
+            for interval in ("1m", "1h"):
+                answer = (
+                    await opened.apis[name].bars("SIM001", interval, window, now, calendar_of("SIM001"))
+                ).answer
+                assert answer.events
+                for event in answer.events:
+                    assert event["low"] <= event["vwap"] <= event["high"]
+                    assert event["trade_count"] >= 1
+                    assert event["simulated"]
