@@ -78,7 +78,7 @@ class AcmeApi(VendorApi):
                 "to": str(window.end // SECOND_US),
             },
             headers={"X-Acme-Key": self._opening.secret(KEY)},
-            refused=lambda status, body: meaning(NAME, status, (), about=symbol, key=KEY),
+            refused=lambda status, _: meaning(NAME, status, (), about=symbol, key=KEY),
         )
         origin = BarOrigin(
             symbol=symbol,

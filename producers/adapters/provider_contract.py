@@ -94,7 +94,6 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
 
     async def answer(request: web.Request) -> web.Response:
         asked.append(request)
-        # Cookies and the like are handed out as usual, whatever the vendor's data endpoints do.
         return web.Response(
             status=misdeed.status,
             body=misdeed.body,
@@ -134,8 +133,9 @@ async def _judged(call: Callable[[], Awaitable[Response]], misdeed: Misdeed) -> 
         shown = "".join(traceback.format_exception(error))
         told = CANARY in shown
         broken = ["shows a credential in its error"] if told else []
-        # A vendor may need a ticket first, whose refusal is an outage or a refusal like any other.
-        if not isinstance(error, (misdeed.expected, ProviderUnavailable, ProviderRefused)):
+        # A vendor that wants a ticket first cannot read it from nonsense: that is an outage.
+        ticket = misdeed.expected is MalformedPayload and isinstance(error, ProviderUnavailable)
+        if not isinstance(error, misdeed.expected) and not ticket:
             broken.append(f"raised {type(error).__name__}, expected {misdeed.expected.__name__}")
         if isinstance(error, ProviderThrottled) and not 0 < (error.retry_after_s or 0) <= RETRY_AFTER_S:
             broken.append(f"does not wait the {RETRY_AFTER_S} s it was told")

@@ -83,9 +83,7 @@ class YahooApi(VendorApi):
             )
             if answer.status == 200:
                 return answer
-            if answer.status == 403:
-                self._http.pause(BAN_S)
-                raise ProviderBanned(self.provider, BAN_S)
+            self._leave_alone_if_banned(answer)
             if self._crumb == crumb:
                 self._crumb = ""
         raise ProviderRefused("yahoo quote refused two fresh crumbs; quotes stay off until it takes one")
@@ -96,11 +94,19 @@ class YahooApi(VendorApi):
                 self._crumb = await self._fetch_crumb()
             return self._crumb
 
+    def _leave_alone_if_banned(self, answer: HttpAnswer) -> None:
+        if answer.status == 403:
+            self._http.pause(BAN_S)
+            raise ProviderBanned(self.provider, BAN_S)
+
     async def _fetch_crumb(self) -> str:
         """Return a crumb that fits the session's cookie; raise ProviderUnavailable where none is handed out."""
         # Any status sets the cookie; fc.yahoo.com answers 404.
         await self._http.get("cookie", self._cookie_url, refusals=(400, 401, 403, 404), text=True)
-        answer = await self._http.get("crumb", f"{self._base_url}/v1/test/getcrumb", text=True)
+        answer = await self._http.get(
+            "crumb", f"{self._base_url}/v1/test/getcrumb", refusals=(403,), text=True
+        )
+        self._leave_alone_if_banned(answer)
         crumb = answer.body.decode("utf-8", "replace").strip()
         if CRUMB.fullmatch(crumb) is None:
             raise ProviderUnavailable("yahoo crumb: the answer is no crumb; it may be throttling us")

@@ -134,7 +134,7 @@ def _quote_event(symbol: str, quote: _Quote) -> Event:
         **values,
         "currency": quote.currency or "",
         "market_state": MARKET_STATES.get(quote.market_state or "", ""),
-        "delay_s": min(int((quote.exchange_data_delayed_by or 0) * 60), LONGEST_DELAY_S),
+        "delay_s": int(min((quote.exchange_data_delayed_by or 0) * 60, LONGEST_DELAY_S)),
         "simulated": quote.exchange == SIMULATED_EXCHANGE,
     }
 

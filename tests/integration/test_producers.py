@@ -9,9 +9,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from aiohttp import web
 
 from schemas.intervals import MINUTE_US
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
+from tests.conftest import free_port
+from tests.contract.plugin_packages import ACME, install
 from tests.eventually import eventually
 from tests.integration.producers import (
     PRICE_SCALE,
@@ -112,7 +115,11 @@ async def test_every_other_vendor_publishes_the_same_file(
             quotes = await eventually(
                 partial(raw_events, kafka_bootstrap, topic_prefix, RAW_QUOTES, symbol), within_s=60.0
             )
-            part = await running.part(provider)
+
+            async def ready() -> bool:
+                return bool((await running.part(provider)).get("ready"))
+
+            await eventually(ready, within_s=10.0)
     stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, symbol)
     events = [event for entry in stored for event in entry.block.events if begin <= event["event_time"] < end]
 
@@ -121,7 +128,48 @@ async def test_every_other_vendor_publishes_the_same_file(
     assert {moment: values(event) for moment, event in latest(events).items()} == expected
     assert all(event["final"] and event["adjustment_state"] == "raw" for event in events)
     assert quotes[0]["last"] is not None
-    assert part["ready"]
+
+
+async def test_a_third_partys_provider_is_collected(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The example package, found by its entry point, publishes its vendor's bars; its key travels in a header."""
+    start = 1_381_152_600  # 2013-10-07 09:30 in New York, s
+    asked: list[web.Request] = []
+
+    async def bars(request: web.Request) -> web.Response:
+        asked.append(request)
+        rows = "".join(f"{start + 60 * n},10.5,11,10,10.75,{100 + n}\n" for n in range(5))
+        return web.Response(text=f"start,open,high,low,close,volume\n{rows}", content_type="text/csv")
+
+    app = web.Application()
+    app.router.add_get("/bars.csv", bars)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port := free_port()).start()
+    env = configuration(
+        tmp_path,
+        symbols="[SIM001]",
+        streams="bars: {provider: acme}",
+        more=f"providers: {{acme: {{base_url: 'http://127.0.0.1:{port}'}}}}\n",
+    ) | {"PYTHONPATH": str(install(ACME, tmp_path / "site")), "ACME_KEY": "canary-0815"}
+    try:
+        async with simulator(start="2013-10-07T13:30:00Z", speed="60") as (_, url):
+            with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+
+                async def all_bars() -> bool:
+                    found = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS)
+                    return len({event["event_time"] for event in found if event["final"]}) == 5
+
+                await eventually(all_bars, within_s=60.0, every_s=0.5)
+    finally:
+        await runner.cleanup()
+    stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)
+
+    assert {entry.block.provider for entry in stored} == {"acme"}
+    assert {request.headers["X-Acme-Key"] for request in asked} == {"canary-0815"}
+    assert not any("canary-0815" in request.path_qs for request in asked)
+    assert "canary-0815" not in running.log()
 
 
 async def test_every_trade_of_a_day_is_published_in_order(
