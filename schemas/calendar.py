@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from schemas import venues
+from schemas.instruments import classify
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, slot_us
 from schemas.records import Session
 
@@ -17,8 +19,8 @@ FIRST_DAY = "1998-01-01"
 LAST_DAY = "2036-12-31"  # the library's own default ends one year ahead
 PRE_MARKET_US = 5 * HOUR_US + 30 * MINUTE_US  # 04:00 to 09:30 New York
 POST_MARKET_US = 4 * HOUR_US  # 16:00 to 20:00, 13:00 to 17:00 on a half day
-ALWAYS_OPEN = "24/7"
-US_EQUITIES = "XNYS"
+ALWAYS_OPEN = venues.ALWAYS_OPEN
+US_EQUITIES = venues.US_EQUITIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +117,14 @@ class Calendar:
 
 
 def calendar_name(symbol: str) -> str:
-    """Return the calendar a symbol trades on: simulated symbols and currency pairs never close."""
-    if symbol.startswith("SIM") or symbol.endswith(("-USD", "=X")) or ":" in symbol:
-        return ALWAYS_OPEN
-    return US_EQUITIES
+    """Return the calendar a symbol trades on; never raises, since a stored symbol may be of any spelling.
+
+    What is no canonical symbol trades in New York, or never closes where it names a market (`BINANCE:BTCUSDT`).
+    """
+    instrument = classify(symbol)
+    if instrument is not None:
+        return instrument.calendar
+    return ALWAYS_OPEN if ":" in symbol else US_EQUITIES
 
 
 def calendar_of(symbol: str) -> Calendar:
@@ -140,8 +146,10 @@ def load_calendar(name: str, closed_days: frozenset[str] = frozenset()) -> Calen
         for column in ("open", "close")
     )
     days = [day.date().isoformat() for day in frame.index]
+    # Only the US venues have hours before and after that vendors report as such.
+    pre, post = (PRE_MARKET_US, POST_MARKET_US) if name == US_EQUITIES else (0, 0)
     sessions = [
-        TradingSession(pre_open=o - PRE_MARKET_US, open=o, close=c, post_close=c + POST_MARKET_US)
+        TradingSession(pre_open=o - pre, open=o, close=c, post_close=c + post)
         for day, o, c in zip(days, opens, closes, strict=True)
         if day not in closed_days
     ]

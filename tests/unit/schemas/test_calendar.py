@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.calendar import ALWAYS_OPEN, US_EQUITIES, calendar_name, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.venues import INDICES, VENUES_BY_SUFFIX
 
 XNYS = load_calendar(US_EQUITIES)
 ALWAYS = load_calendar(ALWAYS_OPEN)
@@ -102,8 +103,35 @@ def test_expected_starts_split_where_the_range_is_split(start: int, length: int)
         ("SIM001", ALWAYS_OPEN),
         ("BTC-USD", ALWAYS_OPEN),
         ("BINANCE:BTCUSDT", ALWAYS_OPEN),
+        ("EURUSD=X", "24/5"),
+        ("VOD.L", "XLON"),
+        ("BRK.B", US_EQUITIES),
+        ("SIMO", US_EQUITIES),
+        ("^N225", "XTKS"),
+        ("what is this", US_EQUITIES),
+        ("", US_EQUITIES),
     ],
 )
 def test_calendar_of_a_symbol(symbol: str, name: str) -> None:
-    """Simulated symbols and pairs never close; the rest trades in New York."""
+    """Each trades where its spelling says; what is no symbol has a calendar too, so that nothing stored is stuck."""
     assert calendar_name(symbol) == name
+
+
+def test_currencies_rest_at_the_weekend_alone() -> None:
+    """Five whole days follow each other without pre- or post-market, and Saturday expects nothing."""
+    book = load_calendar("24/5")
+    monday = utc(2026, 11, 16)
+
+    assert len(book.expected_starts("1h", monday, monday + 7 * DAY_US)) == 5 * 24
+    assert book.session_of(monday) == "regular"
+    assert book.session_of(monday + 5 * DAY_US) == "closed"
+    assert book.open_ranges(monday, monday + 7 * DAY_US) == [(monday, monday + 5 * DAY_US)]
+
+
+def test_every_venue_has_a_calendar_to_the_last_day_we_judge() -> None:
+    """A venue whose holidays the library does not record that far would fail inside a running service."""
+    names = {venue.calendar for venue in VENUES_BY_SUFFIX.values()}
+    names |= {index.calendar for index in INDICES.values()}
+    december = utc(2036, 12, 1), utc(2036, 12, 31)
+
+    assert [name for name in sorted(names) if len(list(load_calendar(name).sessions(*december))) < 18] == []

@@ -1,0 +1,104 @@
+"""Where instruments trade and in what: venues by exchange suffix, currencies, benchmark indices, well-known listings.
+
+Facts that no spelling rule can tell. MICs are ISO 10383; a calendar is a name of exchange_calendars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ALWAYS_OPEN = "24/7"
+US_EQUITIES = "XNYS"  # Nasdaq, Arca and the other US venues keep the same sessions
+FX_HOURS = "24/5"  # Monday 00:00 to Saturday 00:00 UTC
+US_CURRENCY = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """A venue outside the US: its MIC, the calendar it keeps and the currency its prices are quoted in."""
+
+    mic: str
+    calendar: str
+    currency: str
+
+
+def _venue(mic: str, currency: str, calendar: str | None = None) -> Venue:
+    return Venue(mic=mic, calendar=calendar or mic, currency=currency)
+
+
+# Only venues whose holidays the library records for every year we judge; a test loads each of them.
+VENUES_BY_SUFFIX: Mapping[str, Venue] = {
+    "L": _venue("XLON", "GBp"),  # pence, as the vendors quote London
+    "DE": _venue("XETR", "EUR"),
+    "F": _venue("XFRA", "EUR"),
+    "PA": _venue("XPAR", "EUR"),
+    "AS": _venue("XAMS", "EUR"),
+    "BR": _venue("XBRU", "EUR"),
+    "LS": _venue("XLIS", "EUR"),
+    "MI": _venue("XMIL", "EUR"),
+    "MC": _venue("XMAD", "EUR"),
+    "VI": _venue("XWBO", "EUR"),
+    "HE": _venue("XHEL", "EUR"),
+    "ST": _venue("XSTO", "SEK"),
+    "CO": _venue("XCSE", "DKK"),
+    "OL": _venue("XOSL", "NOK"),
+    "SW": _venue("XSWX", "CHF"),
+    "TO": _venue("XTSE", "CAD"),
+    "V": _venue("XTSX", "CAD", "XTSE"),
+    "T": _venue("XTKS", "JPY"),
+    "AX": _venue("XASX", "AUD"),
+}
+
+FIAT = frozenset({
+    "AED", "AUD", "BRL", "CAD", "CHF", "CLP", "CNH", "CNY", "COP", "CZK", "DKK", "EUR", "GBP",
+    "HKD", "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP",
+    "PLN", "RON", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "XAG", "XAU", "ZAR",
+})  # fmt: skip
+COIN_QUOTES = frozenset({"USDT", "USDC", "BTC", "ETH", "BNB"})  # coins that others are priced in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A benchmark index: Polygon's own name for it ("" where there is none), its calendar and its currency."""
+
+    polygon: str = ""
+    calendar: str = US_EQUITIES
+    currency: str = US_CURRENCY
+
+
+# Polygon's names follow the index publisher's, so they come from a table alone: a rule would make ^SPX and ^GSPC one.
+INDICES: Mapping[str, Index] = {
+    "^GSPC": Index(polygon="I:SPX"),
+    "^DJI": Index(polygon="I:DJI"),
+    "^IXIC": Index(polygon="I:COMP"),
+    "^NDX": Index(polygon="I:NDX"),
+    "^RUT": Index(polygon="I:RUT"),
+    "^VIX": Index(polygon="I:VIX"),
+    "^FTSE": Index(calendar="XLON", currency="GBP"),
+    "^GDAXI": Index(calendar="XETR", currency="EUR"),
+    "^FCHI": Index(calendar="XPAR", currency="EUR"),
+    "^STOXX50E": Index(calendar="XETR", currency="EUR"),
+    "^N225": Index(calendar="XTKS", currency="JPY"),
+    "^GSPTSE": Index(calendar="XTSE", currency="CAD"),
+    "^AXJO": Index(calendar="XASX", currency="AUD"),
+}
+
+# The spelling of a US ticker tells neither its venue nor whether it is a fund; these are the ones everybody asks for.
+US_LISTINGS: Mapping[str, str] = {
+    **dict.fromkeys(("AAPL", "AMZN", "GOOG", "GOOGL", "META", "MSFT", "NVDA", "TSLA", "QQQ", "TLT"), "XNAS"),
+    **dict.fromkeys(("BRK.A", "BRK.B", "IBM", "JPM", "TWX", "V", "XOM"), "XNYS"),
+    **dict.fromkeys(("DIA", "EEM", "GLD", "IWM", "SPY", "USO", "VOO", "VTI"), "ARCX"),
+}
+US_FUNDS = frozenset({"DIA", "EEM", "GLD", "IWM", "QQQ", "SPY", "TLT", "USO", "VOO", "VTI"})
+
+# The letter of a US market in the consolidated tape's plans, as map files carry it.
+MICS_BY_TAPE_LETTER: Mapping[str, str] = {
+    "A": "XASE",
+    "B": "XBOS",
+    "N": "XNYS",
+    "P": "ARCX",
+    "Q": "XNAS",
+    "V": "IEXG",
+    "Z": "BATS",
+}
