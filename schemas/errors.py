@@ -13,12 +13,15 @@ MarketDataError
 │   │   └── ProviderUnentitled  the key is good, the plan does not include this
 │   ├── NoData                the vendor says there is nothing; not a failure
 │   ├── InvalidRecord         parsed, but breaks a rule of the vocabulary
-│   └── UnknownSymbol         the vendor does not know this symbol
+│   └── UnknownSymbol         nobody we can ask knows this symbol
+│       └── AmbiguousSymbol   more than one instrument answers to it
 ├── Fenced                    somebody newer owns this partition: stop, do not retry
 └── ConfigurationError        an operator must change something before start
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class MarketDataError(Exception):
@@ -88,9 +91,19 @@ class NoData(PermanentError):
 
 
 class UnknownSymbol(PermanentError):
-    """The vendor does not know the symbol."""
+    """Nobody we can ask knows the symbol; `candidates` are what may have been meant."""
 
     reason = "unknown_symbol"
+
+    def __init__(self, message: str, *, candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class AmbiguousSymbol(UnknownSymbol):
+    """More than one instrument answers to the symbol: using it would be a guess; `candidates` are the instruments."""
+
+    reason = "ambiguous_symbol"
 
 
 class InvalidRecord(PermanentError):
