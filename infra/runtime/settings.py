@@ -100,6 +100,7 @@ class MdsSettings(Settings):
     simulator_speed: str = "1"  # a positive number, or "max"
     simulator_seed: int = 1
     simulator_scenario: Path | None = None  # faults, see infra/simulator/scenario.py
+    map_files: Path | None = None  # LEAN map files, one CSV an instrument: which symbol it bore when
     topic_prefix: str = ""  # put before every topic, group and transactional id: two systems on one cluster
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
