@@ -7,6 +7,7 @@ from contextlib import closing
 
 from infra.runtime import lifecycle
 from infra.runtime.kafka import Publisher
+from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
 from producers.adapters.http import vendor_session
 from producers.adapters.raw_topics import RawTopics
@@ -26,6 +27,7 @@ async def main() -> None:
     settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
     on_simulator = shared.market_clock == "simulator"
     given = None if on_simulator and shared.config is None else load_configuration(shared.config)
+    symbology = load_symbology(shared.map_files)
     async with (
         lifecycle.running("producers", settings.ops_port, log_level=shared.log_level) as process,
         vendor_session() as session,
@@ -46,6 +48,7 @@ async def main() -> None:
                 topic_prefix=shared.topic_prefix,
                 dsn=shared.dsn,
                 simulator_url=shared.simulator_base_url if on_simulator else None,
+                symbology=symbology,
             )
             await lifecycle.until_stopped(process, produce(resources, given))
 

@@ -24,11 +24,13 @@ from producers.adapters.vendors import Vendors, open_vendors
 from producers.domain.blocks import place
 from producers.domain.cadence import first_position, is_polling_time, offset_us
 from producers.domain.discontinuity import StreamKey, bars_key, since_stop
+from producers.domain.nameable import nameable
 from producers.domain.plan import PollPlan, plan_of
 from producers.settings import ProducersSettings
 from schemas.calendar import Calendar, calendar_name, load_calendar
 from schemas.configuration import Configuration
 from schemas.errors import ConfigurationError
+from schemas.symbology import Symbology, naming_day
 from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
 
 BROKER_PATIENCE_S = 15.0
@@ -50,6 +52,7 @@ class Resources:
     topic_prefix: str
     dsn: str
     simulator_url: str | None
+    symbology: Symbology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,7 @@ async def _prepare(
         settings=resources.settings,
         simulated=simulated,
     )
-    plan = plan_of(configuration, usable=vendors.capabilities)
+    plan = _nameable(plan_of(configuration, usable=vendors.capabilities), resources.symbology, market)
     if not plan.providers:
         raise ConfigurationError(
             "no enabled provider has a stream to collect", remedy="enable one under `providers` and `streams`"
@@ -128,6 +131,22 @@ async def _prepare(
         simulated=simulated,
         start=offer.start if offer is not None else None,
     )
+
+
+def _nameable(plan: PollPlan, symbology: Symbology, market: Market) -> PollPlan:
+    """Return the plan without the symbols that cannot be asked for today; each is said once, with the reason."""
+    smaller, left_out = nameable(plan, symbology, naming_day(market.horizon_us()))
+    for entry in left_out:
+        log.warning(
+            "symbol_not_collected",
+            extra={
+                "symbol": entry.symbol,
+                "provider": entry.provider,
+                "code": entry.code,
+                "reason": entry.why,
+            },
+        )
+    return smaller
 
 
 def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:

@@ -17,6 +17,7 @@ from producers.domain.listings import VendorListing
 from producers.domain.polling import PollWindow
 from schemas.calendar import Calendar
 from schemas.intervals import SECOND_US
+from schemas.vendor_symbols import to_vendor
 
 BASE_URL = "https://finnhub.io"
 QUOTE = "quote"
@@ -45,7 +46,7 @@ class FinnhubApi(VendorApi):
         """Return the bars of `window`: days adjusted for splits, the rest raw; raises as VendorApi says."""
         asked = widened(window, interval)
         params = {
-            "symbol": symbol,
+            "symbol": to_vendor(finnhub.PROVIDER, symbol),
             "resolution": finnhub.RESOLUTIONS[interval],
             "from": str(asked.start // SECOND_US),
             "to": str(asked.end // SECOND_US),
@@ -66,7 +67,7 @@ class FinnhubApi(VendorApi):
         """Return the quote of the one symbol given: Finnhub has no batch form. Raises as VendorApi says."""
         (symbol,) = symbols
         parse = partial(finnhub.parse_quote, symbol=symbol, simulated=symbol in self._simulated)
-        request = self._request(QUOTE, "/quote", {"symbol": symbol}, f"the quote of {symbol}")
+        request = self._request(QUOTE, "/quote", {"symbol": to_vendor(finnhub.PROVIDER, symbol)}, f"the quote of {symbol}")
         return await answered(QUOTE, ask(self._http, request, parse), (symbol,))
 
     async def symbols(self) -> list[VendorListing]:

@@ -24,6 +24,7 @@ from producers.domain.finnhub import parse_frame
 from producers.domain.plan import TradesTask
 from schemas.errors import BrokerUnavailable, MalformedPayload, ProviderRefused, TransientError
 from schemas.topics import RAW_TRADES, partition_count
+from schemas.vendor_symbols import to_vendor
 
 MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
 # Trades that arrive within it share their blocks. At 2,000 a second it halves what the broker, the processor and its
@@ -53,7 +54,7 @@ class TradeSocket(Protocol):
     endpoint: str
 
     def connected(self, symbols: Sequence[str]) -> AbstractAsyncContextManager[Frames]:
-        """Open a connection with `symbols` subscribed."""
+        """Open a connection with `symbols`, in the vendor's spelling, subscribed."""
 
 
 class TradeStream:
@@ -70,7 +71,10 @@ class TradeStream:
         cursors: Mapping[StreamKey, int],
         simulated: frozenset[str],
     ) -> None:
-        """Stream what `task` asks for; `cursors` say how far each stream had come before we started."""
+        """Stream what `task` asks for; `cursors` say how far each stream had come before we started.
+
+        Raises UnknownSymbol for a symbol the vendor has no name for.
+        """
         self._task = task
         self._socket = socket
         self._raw = raw
@@ -78,6 +82,7 @@ class TradeStream:
         self._status = status
         self._cursors = cursors
         self._simulated = simulated
+        self._asked = {to_vendor(task.provider, symbol): symbol for symbol in task.symbols}
         self._streams = [trades_key(task.provider, symbol) for symbol in task.symbols]
         self._last_trade: dict[str, int] = {}
         self._connections = 0
@@ -107,7 +112,7 @@ class TradeStream:
         failures = 0
         while True:
             try:
-                async with self._socket.connected(self._task.symbols) as connection:
+                async with self._socket.connected(list(self._asked)) as connection:
                     self._begin(connection)
                     failures = 0
                     await self._receive(connection)
@@ -158,7 +163,7 @@ class TradeStream:
     async def _take_in(self, payload: bytes, sequence: int, connection_id: str) -> None:
         received_time = wall_us()
         try:
-            frame = parse_frame(payload, sequence=sequence, simulated=self._simulated)
+            frame = parse_frame(payload, sequence=sequence, asked=self._asked, simulated=self._simulated)
         except MalformedPayload as error:
             await self._dead_letter(error.reason, str(error), "", received_time, payload)
             return

@@ -6,7 +6,7 @@ A busy socket brings hundreds of trades a frame, so frames are checked by hand i
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import isfinite
@@ -175,8 +175,10 @@ def refusal(status: int, payload: bytes, about: str) -> MarketDataError:
     return meaning(PROVIDER, status, (words,), about=about, key=KEY)
 
 
-def parse_frame(payload: bytes, *, sequence: int, simulated: Collection[str]) -> Frame:
-    """Return what one socket frame holds, its trades in the vendor's order.
+def parse_frame(
+    payload: bytes, *, sequence: int, asked: Mapping[str, str], simulated: Collection[str]
+) -> Frame:
+    """Return what one socket frame holds, its trades in the vendor's order; `asked` maps the vendor's symbol to ours.
 
     Every trade carries `sequence` (the frame's ordinal on its connection) and a hash of the frame's bytes: who
     reads the raw topic can tell a repeated frame from equal trades. A trade that cannot be used is rejected alone;
@@ -191,7 +193,7 @@ def parse_frame(payload: bytes, *, sequence: int, simulated: Collection[str]) ->
         rows = frame.get("data")
         if not isinstance(rows, list):
             raise MalformedPayload("finnhub frame: data is not a list")
-        return Frame(kind="trade", answer=_trades(rows, sequence, frame_hash(payload), simulated))
+        return Frame(kind="trade", answer=_trades(rows, sequence, frame_hash(payload), asked, simulated))
     if kind == "ping":
         return Frame(kind="ping")
     if kind == "error":
@@ -206,25 +208,29 @@ def frame_hash(payload: bytes) -> int:
     return int.from_bytes(blake2b(payload, digest_size=HASH_BYTES).digest(), "big", signed=True)
 
 
-def _trades(rows: list[Any], sequence: int, digest: int, simulated: Collection[str]) -> Answer:
+def _trades(
+    rows: list[Any], sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
+) -> Answer:
     events: list[Event] = []
     rejected: list[Rejected] = []
     for row in rows:
         try:
-            events.append(_trade(row, sequence, digest, simulated))
+            events.append(_trade(row, sequence, digest, asked, simulated))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             name = row.get("s") if isinstance(row, dict) else None
-            symbol = name[:MAX_SYMBOL_CHARACTERS] if isinstance(name, str) else ""
+            symbol = asked.get(name, name[:MAX_SYMBOL_CHARACTERS]) if isinstance(name, str) else ""
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             rejected.append(_rejected(symbol, f"finnhub trade: {why}", json.dumps(row).encode()))
     return Answer(events=events, rejected=rejected)
 
 
-def _trade(row: Any, sequence: int, digest: int, simulated: Collection[str]) -> Event:
+def _trade(
+    row: Any, sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
+) -> Event:
     """Return the event of one trade; raise KeyError, TypeError or ValueError naming the field."""
-    symbol, price, size, time_ms, codes = row["s"], row["p"], row["v"], row["t"], row.get("c")
-    if type(symbol) is not str or not 0 < len(symbol) <= MAX_SYMBOL_CHARACTERS or not symbol.isprintable():
-        raise ValueError("s is not a symbol")
+    name, price, size, time_ms, codes = row["s"], row["p"], row["v"], row["t"], row.get("c")
+    if type(name) is not str or (symbol := asked.get(name)) is None:
+        raise ValueError(f"s is {name!r:.{MAX_SYMBOL_CHARACTERS}}, which was not subscribed")
     if type(time_ms) is not int or not 0 < time_ms < LAST_EPOCH_MS:
         raise ValueError(f"t is {time_ms!r:.40}, which is no unix millisecond")
     if type(price) not in (float, int) or type(size) not in (float, int):

@@ -6,7 +6,7 @@ pydantic speaks the vendor's names here; what a response claims is checked again
 from __future__ import annotations
 
 import ctypes
-import re
+from collections.abc import Mapping
 from itertools import repeat
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from producers.domain.polling import PollWindow
 from producers.domain.refusals import BAN_S
 from schemas.calendar import Calendar
 from schemas.errors import (
+    InvalidRecord,
     MalformedPayload,
     MarketDataError,
     NoData,
@@ -26,14 +27,13 @@ from schemas.errors import (
     UnknownSymbol,
 )
 from schemas.intervals import SECOND_US
+from schemas.vendor_symbols import from_vendor, to_vendor
 
 PROVIDER = "yahoo"
 INTERVALS = ("1m", "5m", "15m", "1h", "1d")  # 30m may come as 60m: left out
 SAME_GRANULARITY = {"60m": "1h"}
 SIMULATED_EXCHANGE = "SIM"
 MAX_PRICE_HINT = 8
-SHARE_CLASS = re.compile(r"([A-Z]{1,5})\.([A-Z])")
-US_SHARE_CLASSES = "ABCK"
 NO_SUCH_SYMBOL = ("not found", "no data found")
 NOTHING_THERE = ("data doesn't exist", "data not available", "must be within the last")
 
@@ -79,11 +79,22 @@ class _ChartDocument(VendorModel):
 
 
 def vendor_symbol(symbol: str) -> str:
-    """Return what Yahoo calls `symbol`: `BRK.B` is `BRK-B` there; suffixes of exchanges (`VOD.L`) stay."""
-    match = SHARE_CLASS.fullmatch(symbol)
-    if match is None or match[2] not in US_SHARE_CLASSES:
-        return symbol
-    return f"{match[1]}-{match[2]}"
+    """Return what Yahoo calls `symbol`; raise UnknownSymbol where it has no name for it."""
+    return to_vendor(PROVIDER, symbol)
+
+
+def asked_symbol(name: str, asked: Mapping[str, str]) -> str:
+    """Return which of the `asked` symbols (by Yahoo's name) an answer is about, empty for none of them.
+
+    Yahoo may answer by another of its names: JPY=X to USDJPY=X.
+    """
+    if name in asked:
+        return asked[name]
+    try:
+        symbol = from_vendor(PROVIDER, name.upper())
+    except InvalidRecord:
+        return ""
+    return symbol if symbol in asked.values() else ""
 
 
 def parse_chart(
@@ -94,7 +105,7 @@ def parse_chart(
     Raises NoData for a closed window, UnknownSymbol, and MalformedPayload naming the field that is wrong.
     """
     result = _chart_result(payload, symbol)
-    if result.meta.symbol.upper() != vendor_symbol(symbol).upper():
+    if asked_symbol(result.meta.symbol, {vendor_symbol(symbol): symbol}) != symbol:
         raise MalformedPayload(
             f"yahoo chart: meta.symbol is {result.meta.symbol[:32]!r}, {symbol} was asked for"
         )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from producers.domain.answers import Answer, Rejected
 from producers.domain.bars import refused
 from producers.domain.payloads import LAST_EPOCH_S, VendorModel, first_fault
-from producers.domain.yahoo import SIMULATED_EXCHANGE
+from producers.domain.yahoo import SIMULATED_EXCHANGE, asked_symbol
 from schemas.errors import InvalidRecord, MalformedPayload, PermanentError, ProviderRefused
 from schemas.intervals import SECOND_US
 from schemas.records import Event
@@ -80,7 +80,7 @@ def parse_quotes(payload: bytes, *, asked: Mapping[str, str]) -> Answer:
     rejected: list[Rejected] = []
     for entry in response.result or ():
         name = entry.get("symbol") if isinstance(entry, dict) else None
-        symbol = asked.get(name, "") if isinstance(name, str) else ""
+        symbol = asked_symbol(name, asked) if isinstance(name, str) else ""
         try:
             quote = _Quote.model_validate(entry)
             if symbol and quote.quote_type != "NONE":

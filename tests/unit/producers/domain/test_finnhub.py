@@ -15,6 +15,7 @@ from schemas.errors import MalformedPayload, MarketDataError, NoData
 from schemas.intervals import MINUTE_US, SECOND_US
 from tests.unit.producers.vendor_payloads import NINE_THIRTY_S, a_frame
 
+ASKED = {"SPY": "SPY", "IBM": "IBM", "SIM001": "SIM001", "BINANCE:BTCUSDT": "BTC-USDT"}
 START = NINE_THIRTY_S * SECOND_US
 TRADE = {"c": ["1", "12"], "p": 167.4, "s": "SPY", "t": NINE_THIRTY_S * 1000 + 7, "v": 100}
 QUOTE = {
@@ -100,7 +101,7 @@ def test_a_frame_keeps_the_vendor_order_and_equal_trades() -> None:
     """Equal trades in one frame are two trades; every one carries the frame's ordinal and hash."""
     payload = a_frame(TRADE, TRADE, TRADE | {"s": "IBM", "c": None, "v": 0.5})
 
-    events = parse_frame(payload, sequence=41, simulated=()).answer.events
+    events = parse_frame(payload, sequence=41, asked=ASKED, simulated=()).answer.events
 
     assert [event["symbol"] for event in events] == ["SPY", "SPY", "IBM"]
     assert events[0] == events[1]
@@ -139,7 +140,7 @@ def test_the_hash_tells_frames_apart_and_repeats_together() -> None:
 )
 def test_one_bad_trade_costs_one_trade(broken: object) -> None:
     """A trade that cannot be used is rejected with its row; the rest of the frame is kept."""
-    answer = parse_frame(a_frame(TRADE, broken, TRADE), sequence=1, simulated=()).answer
+    answer = parse_frame(a_frame(TRADE, broken, TRADE), sequence=1, asked=ASKED, simulated=()).answer
 
     assert len(answer.events) == 2
     assert json.loads(answer.rejected[0].payload) == broken
@@ -147,17 +148,28 @@ def test_one_bad_trade_costs_one_trade(broken: object) -> None:
 
 def test_pings_and_complaints_are_no_trades() -> None:
     """A heartbeat says nothing, an error frame says why."""
-    assert parse_frame(b'{"type":"ping"}', sequence=1, simulated=()).kind == "ping"
+    assert parse_frame(b'{"type":"ping"}', sequence=1, asked=ASKED, simulated=()).kind == "ping"
     assert (
-        parse_frame(b'{"type":"error","msg":"Invalid symbol"}', sequence=1, simulated=()).words
+        parse_frame(b'{"type":"error","msg":"Invalid symbol"}', sequence=1, asked=ASKED, simulated=()).words
         == "Invalid symbol"
     )
+
+
+def test_a_trade_is_stored_under_our_symbol() -> None:
+    """BINANCE:BTCUSDT is the vendor's name of BTC-USDT, and what nobody subscribed is not taken in."""
+    answer = parse_frame(
+        a_frame(TRADE | {"s": "BINANCE:BTCUSDT"}, TRADE | {"s": "QQQ"}), sequence=1, asked=ASKED, simulated=()
+    ).answer
+
+    assert [event["symbol"] for event in answer.events] == ["BTC-USDT"]
+    assert answer.rejected[0].symbol == "QQQ"
+    assert "was not subscribed" in answer.rejected[0].message
 
 
 def test_simulated_symbols_are_marked() -> None:
     """The vendor's frames cannot say that a market is simulated, so the plan does."""
     events = parse_frame(
-        a_frame(TRADE, TRADE | {"s": "SIM001"}), sequence=1, simulated={"SIM001"}
+        a_frame(TRADE, TRADE | {"s": "SIM001"}), sequence=1, asked=ASKED, simulated={"SIM001"}
     ).answer.events
 
     assert [event["simulated"] for event in events] == [False, True]
@@ -167,7 +179,7 @@ def test_simulated_symbols_are_marked() -> None:
 def test_a_malformed_frame_says_so(payload: bytes) -> None:
     """A frame that cannot be used as a whole is malformed."""
     with pytest.raises(MalformedPayload, match="finnhub frame"):
-        parse_frame(payload, sequence=1, simulated=())
+        parse_frame(payload, sequence=1, asked=ASKED, simulated=())
 
 
 @settings(max_examples=200, deadline=None)
@@ -177,7 +189,7 @@ def test_whatever_is_done_to_a_payload_the_errors_are_ours(data: st.DataObject) 
     original, parse = data.draw(
         st.sampled_from(
             [
-                (a_frame(TRADE, TRADE), lambda payload: parse_frame(payload, sequence=1, simulated=())),
+                (a_frame(TRADE, TRADE), lambda payload: parse_frame(payload, sequence=1, asked=ASKED, simulated=())),
                 (json.dumps(QUOTE).encode(), lambda payload: parse_quote(payload, symbol="SPY", simulated=False)),
                 (
                     json.dumps(CANDLES).encode(),

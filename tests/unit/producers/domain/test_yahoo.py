@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.domain.polling import PollWindow
-from producers.domain.yahoo import narrowed, parse_chart, refusal, vendor_symbol
+from producers.domain.yahoo import asked_symbol, narrowed, parse_chart, refusal, vendor_symbol
 from schemas.calendar import calendar_of
 from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -218,12 +218,12 @@ def test_an_empty_answer_is_no_data(body: bytes) -> None:
         parse(body)
 
 
-@pytest.mark.parametrize(
-    ("symbol", "expected"), [("BRK.B", "BRK-B"), ("AAPL", "AAPL"), ("VOD.L", "VOD.L"), ("^GSPC", "^GSPC"), ("BTC-USD", "BTC-USD")]
-)  # fmt: skip
-def test_share_classes_are_spelt_with_a_dash(symbol: str, expected: str) -> None:
-    """BRK.B is BRK-B at Yahoo; suffixes of exchanges stay."""
-    assert vendor_symbol(symbol) == expected
+def test_an_answer_may_come_under_another_of_the_vendors_names() -> None:
+    """Yahoo answers JPY=X to USDJPY=X, and writes BRK-B; the answer about another symbol is not taken in."""
+    assert asked_symbol("JPY=X", {"USDJPY=X": "USDJPY=X"}) == "USDJPY=X"
+    assert asked_symbol("brk-b", {vendor_symbol("BRK.B"): "BRK.B"}) == "BRK.B"
+    for name in ("BRK.B", "BRK-A", "", "<html>"):
+        assert asked_symbol(name, {"BRK-B": "BRK.B"}) == ""
 
 
 @settings(max_examples=150, deadline=None)
