@@ -18,6 +18,7 @@ from gateway.domain.access import SCOPES
 from gateway.settings import GatewaySettings
 from infra.runtime import lifecycle, postgres
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, WallMarketClock
+from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 
@@ -26,6 +27,7 @@ async def main() -> None:
     """Wire the gateway and run it until it is told to stop."""
     shared, settings = MdsSettings.from_env(), GatewaySettings.from_env()
     granted, page_key = access(settings), page_token_key(settings, shared.home)
+    symbology = load_symbology(shared.map_files)
     clock: MarketClock = WallMarketClock()
     if shared.market_clock == "simulator":
         clock = SimulatorMarketClock(shared.simulator_base_url)
@@ -43,6 +45,7 @@ async def main() -> None:
             access=granted,
             page_key=page_key,
             ops_urls=ops_urls(settings.services, os.environ),
+            symbology=symbology,
         )
         await service.run(process, settings, shared, resources)
 

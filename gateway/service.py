@@ -31,6 +31,7 @@ from infra.runtime.settings import MdsSettings
 from schemas.calendar import US_EQUITIES, load_calendar
 from schemas.configuration import load_configuration
 from schemas.errors import ProviderUnavailable
+from schemas.symbology import Symbology
 from schemas.topics import BARS
 
 REPORT_EVERY_S = 1.0
@@ -54,6 +55,7 @@ class Resources:
     access: Access
     page_key: bytes
     ops_urls: Mapping[str, str]
+    symbology: Symbology
 
 
 async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, resources: Resources) -> None:
@@ -104,7 +106,7 @@ def assemble(
             symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
         ).endpoints(),
         *Status(process, ports, watermarks, live, clock).endpoints(),
-        *Prices(store, watermarks, live, clock).endpoints(),
+        *Prices(store, watermarks, live, clock, resources.symbology).endpoints(),
         *History(store, watermarks, clock, resources.page_key).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),

@@ -15,12 +15,14 @@ from gateway.domain.knowledge import check_not_future, latest_event
 from gateway.domain.moments import LATEST_US, rfc3339
 from gateway.domain.price import Value, check_age, chosen, newest, price_document, topic_of
 from gateway.domain.problems import Problem, unknown_symbol
-from gateway.domain.requests import BatchRequest, batch_request, is_symbol, price_request
+from gateway.domain.requests import batch_request, price_request
+from gateway.domain.resolution import Resolution, ambiguous, resolution
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar import calendar_of
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
 from schemas.records import Bar, Quote, Trade
+from schemas.symbology import Symbology, naming_day
 from schemas.topics import CANONICAL_TOPICS, partition_count
 
 R_co = TypeVar("R_co", covariant=True)
@@ -70,12 +72,15 @@ class Findings:
 class Prices:
     """Answers the two paths from one lookup, so that both say the same of a symbol."""
 
-    def __init__(self, store: Store, watermarks: Watermarks, live: Live, clock: MarketClock) -> None:
-        """Take the newest from `live`; `clock` says what market time it is."""
+    def __init__(
+        self, store: Store, watermarks: Watermarks, live: Live, clock: MarketClock, symbology: Symbology
+    ) -> None:
+        """Take the newest from `live`; `clock` says what market time it is, `symbology` what a symbol names then."""
         self._store = store
         self._watermarks = watermarks
         self._live = live
         self._clock = clock
+        self._symbology = symbology
         self._wall_market = isinstance(clock, WallMarketClock)
 
     def endpoints(self) -> list[Endpoint]:
@@ -88,13 +93,16 @@ class Prices:
     async def price(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/price."""
         ask = price_request(request.match_info["symbol"], request.query.items())
-        findings = await self._find([ask.symbol], ask.provider, ask.as_of)
+        named = self._resolution([ask.symbol], ask.as_of)
+        if not named.symbols:
+            raise ambiguous(named.faults[ask.symbol])
+        findings = await self._find(named.symbols, ask.provider, ask.as_of)
         meta = self._meta([ask.symbol], ask.as_of)
         if ask.symbol not in findings.found:
             if ask.symbol not in findings.known:
-                raise unknown_symbol(ask.symbol)
-            code = "no_value" if ask.as_of is None else "no_value_then"
-            return answer(None, meta | {"unresolved": [{"symbol": ask.symbol, "code": code}]}, request)
+                raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
+            entry = named.unresolved(ask.symbol, known=True, then=ask.as_of is not None)
+            return answer(None, meta | {"unresolved": [entry]}, request)
         document = self._document(ask.symbol, findings, ask.as_of)
         check_age(document, ask.max_age_ms)
         return answer(document, meta, request)
@@ -102,15 +110,25 @@ class Prices:
     async def batch(self, request: web.Request) -> web.StreamResponse:
         """POST /stocks/batch."""
         ask = batch_request(await body_of(request))
-        symbols = [symbol for symbol in ask.symbols if is_symbol(symbol)]
+        named = self._resolution(ask.symbols, ask.as_of)
+        symbols = named.symbols
         findings = await self._find(symbols, None, ask.as_of)
         data = {
             symbol: chosen(self._document(symbol, findings, ask.as_of), ask.fields)
             for symbol in symbols
             if symbol in findings.found
         }
-        unresolved = _unresolved(ask, findings)
+        unresolved = [
+            named.unresolved(symbol, known=symbol in findings.known, then=ask.as_of is not None)
+            for symbol in ask.symbols
+            if symbol not in findings.found
+        ]
         return answer(data, self._meta(symbols, ask.as_of), request, unresolved=unresolved)
+
+    def _resolution(self, symbols: Sequence[str], as_of: int | None) -> Resolution:
+        # A simulated market cannot say what day it was there at `as_of`.
+        at = as_of if as_of is not None and self._wall_market else self._clock.now_us()
+        return resolution(symbols, self._symbology, naming_day(at))
 
     async def _find(self, symbols: Sequence[str], provider: str | None, as_of: int | None) -> Findings:
         if as_of is not None:
@@ -212,16 +230,3 @@ def _without_close(findings: Findings) -> list[tuple[str, str, int]]:
             day = calendar_of(symbol).session_at(found.value.event_time)
             wanted.append((symbol, found.value.provider, found.value.event_time if day is None else day.open))
     return wanted
-
-
-def _unresolved(ask: BatchRequest, findings: Findings) -> list[dict[str, str]]:
-    def code(symbol: str) -> str:
-        if not is_symbol(symbol):
-            return "not_a_symbol"
-        if symbol not in findings.known:
-            return "unknown_symbol"
-        return "no_value" if ask.as_of is None else "no_value_then"
-
-    return [
-        {"symbol": symbol, "code": code(symbol)} for symbol in ask.symbols if symbol not in findings.found
-    ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.vendor_symbols import meant_by
+
 TITLES: Mapping[int, str] = {
     400: "Bad request",
     401: "Not authenticated",
@@ -77,7 +79,8 @@ def invalid_field(param: str, code: str, detail: str) -> Problem:
 
 def unknown_symbol(symbol: str, *, suggestion: str | None = None) -> Problem:
     """Return the problem of a symbol nobody ever sent us anything about."""
-    hint = f"did you mean {suggestion}?" if suggestion else "add it to the configuration, or correct it"
+    meant = suggestion or " or ".join(other for other in meant_by(symbol) if other != symbol)
+    hint = f"did you mean {meant}?" if meant else "add it to the configuration, or correct it"
     detail = f"nothing is known of the symbol {symbol!r}; {hint}"
     error = FieldError(param="symbol", code="unknown_symbol", detail=detail)
     return Problem(status=404, code="unknown_symbol", detail=detail, errors=(error,))

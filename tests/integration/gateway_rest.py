@@ -23,6 +23,7 @@ from infra.runtime import postgres
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
 from schemas.records import Bar, Gap, Quote, Trade
+from schemas.symbology import Symbology
 from schemas.topics import CANONICAL_TOPICS, partition_count
 from tests.builders import NINE_THIRTY
 from tests.eventually import eventually
@@ -171,7 +172,11 @@ def _row(record: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def rest(
-    database: str, *, access: Access | None = None, ops_urls: Mapping[str, str] | None = None
+    database: str,
+    *,
+    access: Access | None = None,
+    ops_urls: Mapping[str, str] | None = None,
+    symbology: Symbology | None = None,
 ) -> AsyncIterator[Rest]:
     """Run the gateway's application on the database."""
     live, clock = FakeLive(), FixedClock()
@@ -187,6 +192,7 @@ async def rest(
             access=access or Access([], required=False),
             page_key=PAGE_KEY,
             ops_urls=ops_urls or {},
+            symbology=symbology or Symbology(),
         )
         settings, shared = GatewaySettings.from_env({}), MdsSettings.from_env({})
         app = service.assemble(process, settings, shared, resources, watermarks)
