@@ -10,18 +10,23 @@ import asyncio
 import itertools
 import os
 import sys
+from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
 
-from infra.cli import background, inspection
+from infra.cli import background, inspection, symbols
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.run import run_system
 from infra.cli.system import System
 from infra.cli.tail import records
+from infra.runtime.clock import wall_us
 from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.map_folder import load_symbology
 from infra.runtime.migrations import migrate
-from schemas.errors import ConfigurationError, MarketDataError
+from infra.runtime.settings import MdsSettings
+from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
+from schemas.symbology import naming_day
 
 EXIT_NO = 1
 EXIT_CONFIGURATION = 2
@@ -41,8 +46,10 @@ app = typer.Typer(
 )
 simulator_app = typer.Typer(help="The vendor simulator.", no_args_is_help=True)
 topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
+symbols_app = typer.Typer(help="What symbols name, here and at the vendors.", no_args_is_help=True)
 app.add_typer(simulator_app, name="simulator")
 app.add_typer(topics_app, name="topics")
+app.add_typer(symbols_app, name="symbols")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -162,6 +169,33 @@ def _print_topics(entries: list[dict[str, object]], *, json: bool) -> None:
             head, [["-" if entry[name] is None else str(entry[name]) for name in head] for entry in entries]
         )
     )
+
+
+@symbols_app.command("resolve")
+def symbols_resolve(
+    symbol: Annotated[
+        str, typer.Argument(help="As in BRK.B; with --provider also as that vendor spells it.")
+    ],
+    provider: Annotated[
+        str | None, typer.Option(help="Tell this provider's name alone.", metavar="P")
+    ] = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day; by default today.", metavar="DATE")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what a symbol names on a day: instrument, venue, calendar, former names, vendors' names.
+
+    Renames are known from the folder MDS_MAP_FILES. Exit 1 where it names nothing, or more than one instrument.
+    """
+    symbology = load_symbology(MdsSettings.from_env().map_files)
+    day = naming_day(wall_us()) if at is None else at.date()
+    try:
+        found = symbols.resolved(symbology, symbol, day, provider)
+    except (UnknownSymbol, InvalidRecord) as error:
+        fail(str(error))
+        raise typer.Exit(EXIT_NO) from error
+    say(as_json(found) if json else table(["what", "value"], symbols.rows(found)))
 
 
 @simulator_app.command("serve")
