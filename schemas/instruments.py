@@ -64,11 +64,14 @@ class Instrument:
         return self.asset_class in ("equity", "etf") and self.calendar == US_EQUITIES
 
 
-@lru_cache(maxsize=CACHED_SYMBOLS)
 def classify(symbol: str) -> Instrument | None:
     """Return what a canonical symbol names, or None where it is not one."""
-    if len(symbol) > MAX_SYMBOL_CHARACTERS:
-        return None
+    # Judged before the cache: callers' texts of any length must not live in it.
+    return _classify(symbol) if len(symbol) <= MAX_SYMBOL_CHARACTERS else None
+
+
+@lru_cache(maxsize=CACHED_SYMBOLS)
+def _classify(symbol: str) -> Instrument | None:
     if _SIMULATED.fullmatch(symbol):
         return _instrument(symbol, "simulated", calendar=ALWAYS_OPEN)
     if (match := _US.fullmatch(symbol)) is not None and match[1] not in VENUES_BY_SUFFIX:

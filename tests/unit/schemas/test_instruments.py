@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.instruments import classify
+from schemas.instruments import _classify, classify
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,12 @@ def test_any_text_can_be_judged(text: str) -> None:
     found = classify(text)
 
     assert found is None or (found.symbol == text and text.isascii() and text == text.upper())
+
+
+def test_texts_too_long_for_a_symbol_are_not_kept() -> None:
+    """A caller's megabyte is judged and forgotten: the cache holds symbols alone."""
+    held = _classify.cache_info().currsize
+    for number in range(100):
+        assert classify("A" * 33 + str(number)) is None
+
+    assert _classify.cache_info().currsize == held
