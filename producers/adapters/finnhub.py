@@ -67,7 +67,9 @@ class FinnhubApi(VendorApi):
         """Return the quote of the one symbol given: Finnhub has no batch form. Raises as VendorApi says."""
         (symbol,) = symbols
         parse = partial(finnhub.parse_quote, symbol=symbol, simulated=symbol in self._simulated)
-        request = self._request(QUOTE, "/quote", {"symbol": to_vendor(finnhub.PROVIDER, symbol)}, f"the quote of {symbol}")
+        request = self._request(
+            QUOTE, "/quote", {"symbol": to_vendor(finnhub.PROVIDER, symbol)}, f"the quote of {symbol}"
+        )
         return await answered(QUOTE, ask(self._http, request, parse), (symbol,))
 
     async def symbols(self) -> list[VendorListing]:

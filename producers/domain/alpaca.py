@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -18,13 +17,13 @@ from producers.domain.stamps import rfc3339_us
 from schemas.errors import InvalidRecord, MalformedPayload, MarketDataError, PermanentError, UnknownSymbol
 from schemas.intervals import DAY_US
 from schemas.records import Event
+from schemas.vendor_symbols import to_vendor
 
 PROVIDER = "alpaca"
 KEYS = ("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY")
 # An hour of Alpaca's is the clock's; ours is the session's, so half hours are asked for and joined.
 TIMEFRAMES = {"1m": "1Min", "5m": "5Min", "15m": "15Min", "30m": "30Min", "1h": "30Min", "1d": "1Day"}
 CURRENCY = "USD"
-US_STOCK = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:\.[A-Z]{1,2})?")
 RECENT_SIP = "recent sip"  # a free plan asked for the newest consolidated data
 EVERYTHING = TypeAdapter(dict[str, Any])
 
@@ -85,9 +84,10 @@ def vendor_symbol(symbol: str) -> str:
 
     One malformed symbol makes it refuse a whole batch, so that none is ever sent.
     """
-    if US_STOCK.fullmatch(symbol) is None:
+    name = to_vendor(PROVIDER, symbol)
+    if "/" in name:
         raise UnknownSymbol(f"alpaca's stock endpoints do not know {symbol}; take another provider for it")
-    return symbol
+    return name
 
 
 def parse_bars(payload: bytes, *, symbol: str) -> BarPage:

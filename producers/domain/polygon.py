@@ -5,7 +5,6 @@ Stamps are milliseconds; keys are missing rather than null.
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
@@ -16,6 +15,7 @@ from producers.domain.payloads import VendorModel, first_fault
 from producers.domain.refusals import meaning
 from producers.domain.stamps import checked_us
 from schemas.errors import MalformedPayload, MarketDataError
+from schemas.vendor_symbols import to_vendor
 
 PROVIDER = "polygon"
 KEYS = ("PRODUCERS_POLYGON_KEY",)
@@ -29,8 +29,6 @@ SPANS = {
     "1d": "1/day",
 }
 SAID_NO = ("ERROR", "NOT_AUTHORIZED", "NOT_FOUND")
-CRYPTO = re.compile(r"([A-Z0-9]{2,10})-([A-Z]{3})")
-CURRENCY_PAIR = re.compile(r"([A-Z]{6})=X")
 PAIR_PREFIXES, INDEX_PREFIX = ("X:", "C:"), "I:"
 HTTP_PORTS = {"http": 80, "https": 443}
 
@@ -75,12 +73,8 @@ class _Tickers(Said):
 
 
 def vendor_symbol(symbol: str) -> str:
-    """Return what Polygon calls `symbol`: `X:BTCUSD`, `C:EURUSD`, `I:SPX`-like prefixes; stocks are spelt as here."""
-    if crypto := CRYPTO.fullmatch(symbol):
-        return f"X:{crypto[1]}{crypto[2]}"
-    if pair := CURRENCY_PAIR.fullmatch(symbol):
-        return f"C:{pair[1]}"
-    return INDEX_PREFIX + symbol[1:] if symbol.startswith("^") else symbol
+    """Return what Polygon calls `symbol`, as in X:BTCUSD, C:EURUSD and I:SPX; raise UnknownSymbol where it has no name."""
+    return to_vendor(PROVIDER, symbol)
 
 
 def currency_of(ticker: str) -> str:

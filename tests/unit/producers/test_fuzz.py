@@ -128,7 +128,11 @@ def cases(market_data: Path) -> list[Case]:
     found += [
         ("quote", quote, lambda data: finnhub.parse_quote(data, symbol="AAPL", simulated=False)),
         ("candle", candle, candles),
-        ("frame", frame, lambda data: finnhub.parse_frame(data, sequence=1, simulated=()).answer),
+        (
+            "frame",
+            frame,
+            lambda data: finnhub.parse_frame(data, sequence=1, asked={"AAPL": "AAPL"}, simulated=()).answer,
+        ),
         ("symbol", listed, finnhub.parse_symbols),
     ]
     found += [

@@ -69,7 +69,7 @@ def test_an_index_has_no_volume() -> None:
     """Its aggregates come without the key; a stock's would be no bar."""
     bare = {name: value for name, value in AGGREGATE.items() if name != "v"}
 
-    assert parse(page(ticker="I:SPX", results=[bare]), "^SPX").rows[0].values[4] == 0.0
+    assert parse(page(ticker="I:SPX", results=[bare]), "^GSPC").rows[0].values[4] == 0.0
     assert parse(page(results=[bare])).rows[0].values[4] is None
 
 
@@ -149,7 +149,7 @@ def test_recorded_tickers_parse_and_lead_on(market_data: Path) -> None:
         ("BRK.B", "BRK.B", "USD"),
         ("BTC-USD", "X:BTCUSD", "USD"),
         ("EURGBP=X", "C:EURGBP", "GBP"),
-        ("^SPX", "I:SPX", ""),
+        ("^GSPC", "I:SPX", ""),
     ],
 )
 def test_other_assets_have_prefixes(symbol: str, ticker: str, currency: str) -> None:
