@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from infra.runtime.clock import SimulatorMarketClock, WallMarketClock, wall_us
 from infra.runtime.lifecycle import Health
 from producers.adapters.market import Market
 from producers.adapters.poller import Poll, Poller
-from producers.adapters.polls import BarsPoll, QuotesPoll, blank_block
+from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll, blank_block
 from producers.adapters.raw_topics import RawTopics
+from producers.adapters.registry import Registry
 from producers.adapters.simulator import SimulatedVendors
 from producers.adapters.starting import known_cursors, simulator_ready, topics_ready
 from producers.adapters.status import Status
@@ -25,10 +26,10 @@ from producers.domain.blocks import place
 from producers.domain.cadence import first_position, is_polling_time, offset_us
 from producers.domain.discontinuity import StreamKey, bars_key, since_stop
 from producers.domain.nameable import nameable
-from producers.domain.plan import PollPlan, plan_of
+from producers.domain.plan import BarsTask, PollPlan, plan_of
 from producers.settings import ProducersSettings
 from schemas.calendar import Calendar, calendar_name, load_calendar
-from schemas.configuration import Configuration
+from schemas.configuration import Configuration, Routing
 from schemas.errors import ConfigurationError
 from schemas.symbology import Symbology, naming_day
 from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
@@ -60,6 +61,7 @@ class Assignment:
     """What is collected, from whom, and where each stream stands."""
 
     plan: PollPlan
+    routing: Routing
     vendors: Vendors
     market: Market
     calendars: Mapping[str, Calendar]
@@ -88,8 +90,9 @@ async def produce(resources: Resources, given: Configuration | None) -> None:
         if isinstance(clock, SimulatorMarketClock):
             tasks.create_task(clock.follow(resources.session), name="market-clock")
         assignment = await _prepare(resources, market, given, offer)
-        await _tell_missed(resources.raw, assignment)
-        for work in _works(resources, assignment):
+        registry = _registry(resources, assignment)
+        await _tell_missed(resources.raw, assignment, registry)
+        for work in _works(resources, assignment, registry):
             tasks.create_task(work)
 
 
@@ -124,6 +127,7 @@ async def _prepare(
     )
     return Assignment(
         plan=plan,
+        routing=configuration.streams.routing,
         vendors=vendors,
         market=market,
         calendars=_calendars(configuration, {stream.symbol for stream in streams}),
@@ -156,24 +160,59 @@ def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, 
     return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}
 
 
-async def _tell_missed(raw: RawTopics, assignment: Assignment) -> None:
-    """Publish, before anything else, what polled streams missed until now; a socket tells when it is open."""
-    now = assignment.market.now_us()
-    for topic, is_bars in ((RAW_BARS, True), (RAW_QUOTES, False)):
-        for provider in assignment.plan.providers:
+def _registry(resources: Resources, assignment: Assignment) -> Registry:
+    """Return who is asked for what: every polled capability with all of its providers."""
+    plan, vendors = assignment.plan, assignment.vendors
+    symbols: dict[str, set[str]] = {}
+    for bars in plan.bars:
+        symbols.setdefault(bars.capability, set()).add(bars.symbol)
+    for quotes in plan.quotes:
+        symbols.setdefault(quotes.capability, set()).update(quotes.symbols)
+    limits = {
+        "requests_in_flight": resources.settings.concurrency,
+        "request_deadline_s": resources.settings.request_deadline_s,
+    }
+    return Registry(
+        plan.routes,
+        {capability: _markets(assignment.calendars, names) for capability, names in symbols.items()},
+        assignment.routing,
+        breakers={name: _breaker_state(vendors, name) for name in plan.providers},
+        budgets=lambda _: limits,
+        market=assignment.market,
+        deadline_s=resources.settings.request_deadline_s,
+    )
+
+
+def _markets(calendars: Mapping[str, Calendar], symbols: Iterable[str]) -> list[Calendar]:
+    """Return the calendars of some symbols, each once."""
+    return list({id(each): each for each in map(calendars.__getitem__, symbols)}.values())
+
+
+async def _tell_missed(raw: RawTopics, assignment: Assignment, registry: Registry) -> None:
+    """Publish, before anything else, what polled streams missed until now; a socket tells when it is open.
+
+    Only of the providers that serve: what another one did not collect while it did not serve is not missing.
+    """
+    now, plan = assignment.market.now_us(), assignment.plan
+    for topic, tasks in ((RAW_BARS, plan.bars), (RAW_QUOTES, plan.quotes)):
+        serving = {registry.chosen(task.capability) for task in tasks}
+        for provider in sorted(serving):
             streams = [
                 stream
-                for stream in assignment.plan.polled_streams()
-                if stream.provider == provider and bool(stream.interval) == is_bars
+                for stream in plan.polled_streams()
+                if stream.provider == provider and bool(stream.interval) == (topic == RAW_BARS)
             ]
             holes = since_stop(streams, assignment.cursors, now)
             blank = blank_block(provider, START, wall_us())
             await raw.publish(topic, place(blank, [], partition_count(), holes))
 
 
-def _works(resources: Resources, assignment: Assignment) -> list[Coroutine[Any, Any, None]]:
-    """Return one poller per provider, one stream per socket, and the report."""
+def _works(
+    resources: Resources, assignment: Assignment, registry: Registry
+) -> list[Coroutine[Any, Any, None]]:
+    """Return one poller per provider, one stream per socket, the registry's record of itself, and the report."""
     plan, vendors, market = assignment.plan, assignment.vendors, assignment.market
+    coverage = _coverage(assignment, registry)
     status = Status({name: _breaker_state(vendors, name) for name in plan.providers})
     works = [
         Poller(
@@ -182,11 +221,12 @@ def _works(resources: Resources, assignment: Assignment) -> list[Coroutine[Any, 
             market=market,
             raw=resources.raw,
             status=status,
+            registry=registry,
             health=resources.health,
             workers=resources.settings.concurrency,
         ).run()
         for provider in plan.providers
-        if (polls := _polls(resources.raw, assignment, provider))
+        if (polls := _polls(resources.raw, assignment, provider, coverage))
     ]
     works += [
         TradeStream(
@@ -200,14 +240,33 @@ def _works(resources: Resources, assignment: Assignment) -> list[Coroutine[Any, 
         ).run()
         for task in plan.trades
     ]
-    return [*works, report_health(resources.health, status, resources.raw, assignment)]
+    return [
+        *works,
+        registry.run(resources.raw.health),
+        report_health(resources.health, status, resources.raw, assignment, registry),
+    ]
 
 
 def _breaker_state(vendors: Vendors, provider: str) -> Callable[[], str]:
     return lambda: vendors.https[provider].breaker.state
 
 
-def _polls(raw: RawTopics, assignment: Assignment, provider: str) -> list[Poll]:
+def _coverage(assignment: Assignment, registry: Registry) -> Mapping[tuple[str, str], Coverage]:
+    """Return how far the bars of each (symbol, interval) were served: as far as those of its present provider."""
+    coverage = {}
+    for task in assignment.plan.bars:
+        if (chosen := registry.chosen(task.capability)) == task.provider:
+            position = _position(assignment, bars_key(chosen, task.symbol, task.interval))
+            coverage[task.symbol, task.interval] = Coverage(chosen, position)
+    return coverage
+
+
+def _polls(
+    raw: RawTopics,
+    assignment: Assignment,
+    provider: str,
+    coverage: Mapping[tuple[str, str], Coverage],
+) -> list[Poll]:
     """Return the tasks of one provider, each with its place in the cadence and where it begins."""
     market, calendars = assignment.market, assignment.calendars
     bars = [task for task in assignment.plan.bars if task.provider == provider]
@@ -220,7 +279,8 @@ def _polls(raw: RawTopics, assignment: Assignment, provider: str) -> list[Poll]:
             raw,
             market=market,
             calendar=calendars[task.symbol],
-            position=_position(assignment, bars_key(provider, task.symbol, task.interval)),
+            position=_own_position(assignment, task),
+            coverage=coverage[task.symbol, task.interval],
             offset=offset_us(index, len(bars), task.every_us),
         )
         for index, task in enumerate(bars)
@@ -231,12 +291,19 @@ def _polls(raw: RawTopics, assignment: Assignment, provider: str) -> list[Poll]:
             source,
             raw,
             market=market,
-            calendars=list({id(each): each for each in map(calendars.__getitem__, task.symbols)}.values()),
+            calendars=_markets(calendars, task.symbols),
             offset=offset_us(index, len(quotes), task.every_us),
         )
         for index, task in enumerate(quotes)
     ]
     return polls
+
+
+def _own_position(assignment: Assignment, task: BarsTask) -> int | None:
+    """Return how far a provider's own bars have come; None where it never served."""
+    stream = bars_key(task.provider, task.symbol, task.interval)
+    cursor = assignment.cursors.get(stream)
+    return None if cursor is None else _position(assignment, stream)
 
 
 def _position(assignment: Assignment, stream: StreamKey) -> int:
@@ -253,7 +320,9 @@ def _position(assignment: Assignment, stream: StreamKey) -> int:
     return first_position(now, assignment.calendars[stream.symbol])
 
 
-async def report_health(health: Health, status: Status, raw: RawTopics, assignment: Assignment) -> None:
+async def report_health(
+    health: Health, status: Status, raw: RawTopics, assignment: Assignment, registry: Registry
+) -> None:
     """Tell health every second what is being published and how the providers answer; for ever."""
     calendars = {id(each): each for each in assignment.calendars.values()}.values()
     while True:
@@ -266,6 +335,15 @@ async def report_health(health: Health, status: Status, raw: RawTopics, assignme
             waiting_for_broker_s=round(waiting_s, 1),
             market_open=is_open,
         )
+        streaming = {task.provider for task in assignment.plan.trades}
         for provider in assignment.plan.providers:
-            health.report(provider, ready=status.ready(provider), **status.document(provider))
+            serving = registry.serves(provider)
+            # One that is only held ready may be down: that is what it is held ready for.
+            needed = serving or provider in streaming
+            health.report(
+                provider,
+                ready=status.ready(provider) or not needed,
+                serving=serving,
+                **status.document(provider),
+            )
         await asyncio.sleep(REPORT_EVERY_S)

@@ -20,15 +20,25 @@ import fastavro
 from fastavro.types import Schema
 
 from schemas.errors import InvalidRecord, MalformedPayload
-from schemas.records import Bar, DeadLetter, Discontinuity, Gap, Progress, Quote, RawBlock, Trade
+from schemas.records import (
+    Bar,
+    DeadLetter,
+    Discontinuity,
+    Gap,
+    Progress,
+    ProviderHealth,
+    Quote,
+    RawBlock,
+    Trade,
+)
 from schemas.topics import catalogue
 
 MAGIC = 0
 HEADER_BYTES = 5
 MAX_RECORD_BYTES = 1_048_576  # checked before decoding: an Avro length can claim anything
 
-Record = Quote | Trade | Bar | Gap | Progress | DeadLetter
-R = TypeVar("R", Quote, Trade, Bar, Gap, Progress, DeadLetter)
+Record = Quote | Trade | Bar | Gap | Progress | ProviderHealth | DeadLetter
+R = TypeVar("R", Quote, Trade, Bar, Gap, Progress, ProviderHealth, DeadLetter)
 
 
 class UnknownSchema(MalformedPayload):

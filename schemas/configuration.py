@@ -26,6 +26,7 @@ from schemas.errors import ConfigurationError
 
 DEFAULT_PATH = Path("config/mds.yaml")
 MAX_SYMBOLS = 20_000
+MAX_PROVIDERS = 8  # of one stream
 MAX_FILE_BYTES = 4_194_304  # 4 MiB: 20,000 symbols with room to spare
 
 Stream = Literal["bars", "quotes", "trades"]
@@ -64,20 +65,55 @@ class SymbolEntry(_Part):
     streams: tuple[Stream, ...] = STREAMS
 
 
+def _each_provider_once(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
+    if len(set(providers)) != len(providers):
+        raise ValueError("a provider is listed twice; list each once, the preferred one first")
+    return providers
+
+
+def _one_provider(value: Any) -> Any:
+    """Take `provider: yahoo` for `providers: [yahoo]`."""
+    if not isinstance(value, Mapping) or "provider" not in value or "providers" in value:
+        return value  # both given: `provider` is then refused as unknown
+    return {name: given for name, given in value.items() if name != "provider"} | {
+        "providers": [value["provider"]]
+    }
+
+
+ProviderList = Annotated[
+    tuple[Provider, ...], Field(min_length=1, max_length=MAX_PROVIDERS), AfterValidator(_each_provider_once)
+]
+
+
+class Routing(_Part):
+    """How a provider is chosen among several; seconds of wall time, scores in [0, 1]."""
+
+    margin: float = Field(default=0.2, ge=0.05, le=1.0)  # by which another must be better to be chosen
+    floor: float = Field(default=0.3, ge=0.0, le=0.9)  # below it a provider is left at once
+    dwell_s: float = Field(default=30.0, ge=0.0, le=3600.0)  # least time between two choices by score
+    proof_s: float = Field(default=60.0, ge=0.0, le=86_400.0)  # of health without a fault, before a return
+    probe_every_s: float = Field(default=10.0, ge=0.1, le=3600.0)  # of a provider that does not serve
+    half_life_s: float = Field(default=10.0, ge=0.1, le=3600.0)  # of what a score remembers
+
+
 class BarsStream(_Part):
     """Bars: polled `every_s` seconds of market time, from `overlap_s` seconds before what is known already."""
 
-    provider: Provider
+    providers: ProviderList  # in order of preference
     interval: Literal["1m"] = "1m"
     every_s: float = Field(default=60.0, ge=1.0, le=3600.0)
     overlap_s: float = Field(default=300.0, ge=0.0, le=86_400.0)
+
+    _single = model_validator(mode="before")(_one_provider)
 
 
 class QuotesStream(_Part):
     """Quotes: polled `every_s` seconds of market time."""
 
-    provider: Provider
+    providers: ProviderList  # in order of preference
     every_s: float = Field(default=5.0, ge=0.5, le=3600.0)
+
+    _single = model_validator(mode="before")(_one_provider)
 
 
 class TradesStream(_Part):
@@ -92,11 +128,12 @@ class Streams(_Part):
     bars: BarsStream | None = None
     quotes: QuotesStream | None = None
     trades: TradesStream | None = None
+    routing: Routing = Routing()
 
 
 EVERYTHING = Streams(
-    bars=BarsStream(provider="yahoo"),
-    quotes=QuotesStream(provider="yahoo"),
+    bars=BarsStream(providers=("yahoo",)),
+    quotes=QuotesStream(providers=("yahoo", "finnhub")),
     trades=TradesStream(provider="finnhub"),
 )
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-Kind = Literal["raw", "canonical", "ledger", "progress", "dead"]
+Kind = Literal["raw", "canonical", "ledger", "progress", "health", "dead"]
 DAY_MS = 86_400_000
 
 RAW_QUOTES = "raw.quotes.v1"
@@ -21,13 +21,14 @@ TRADES = "trades.v1"
 BARS = "bars.v1"
 GAPS = "gaps.v1"
 PROGRESS = "progress.v1"
+PROVIDER_HEALTH = "provider-health.v1"
 RAW_TOPICS = (RAW_QUOTES, RAW_TRADES, RAW_BARS)
 CANONICAL_TOPICS = (QUOTES, TRADES, BARS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One declared topic; `retention_ms` is None where the topic is compacted instead."""
+    """One declared topic: kept for `retention_ms`, or compacted (then it may be None), or both."""
 
     name: str
     kind: Kind
@@ -38,6 +39,7 @@ class Topic:
     retention_ms: int | None
     max_message_bytes: int
     canonical: str | None = None
+    compacted: bool = False
 
     @property
     def config(self) -> dict[str, str]:
@@ -47,9 +49,9 @@ class Topic:
             # Append time is knowledge time (DESIGN §4), so the broker stamps, never the client.
             "message.timestamp.type": "LogAppendTime",
         }
-        if self.retention_ms is None:
-            config["cleanup.policy"] = "compact"
-        else:
+        if self.compacted:
+            config["cleanup.policy"] = "compact" if self.retention_ms is None else "compact,delete"
+        if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
         return config
 
@@ -71,7 +73,7 @@ def catalogue() -> Catalogue:
     by_schema = {name: number for number, name in ids.items()}
     defaults, topics = document["defaults"], {}
     for name, entry in document["topics"].items():
-        compacted = entry.get("cleanup") == "compact"
+        retention_days = entry.get("retention_days")
         topics[name] = Topic(
             name=name,
             kind=entry["kind"],
@@ -79,9 +81,10 @@ def catalogue() -> Catalogue:
             schema=entry["schema"],
             schema_id=by_schema[entry["schema"]],
             partitions=document["partitions"],
-            retention_ms=None if compacted else entry["retention_days"] * DAY_MS,
+            retention_ms=None if retention_days is None else retention_days * DAY_MS,
             max_message_bytes=defaults["max_message_bytes"],
             canonical=entry.get("canonical"),
+            compacted="compact" in entry.get("cleanup", ""),
         )
         topics[dead(name)] = Topic(
             name=dead(name),
@@ -122,3 +125,8 @@ def partition_count() -> int:
 def progress_key(raw_topic: str, partition: int) -> bytes:
     """Return the record key of a raw partition's progress: compaction keeps the newest of each."""
     return f"{raw_topic}:{partition}".encode()
+
+
+def health_key(capability: str, provider: str) -> str:
+    """Return the record key of a provider's health in one capability; its hash is the partition, as of a symbol."""
+    return f"{capability}|{provider}"

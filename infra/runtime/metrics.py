@@ -19,6 +19,15 @@ PROVIDER_LATENCY_MS = Histogram(
     buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
 )  # fmt: skip
 CIRCUIT_STATE = Gauge("circuit_state", "0 closed, 1 half-open, 2 open.", ["provider"], registry=REGISTRY)
+PROVIDER_SELECTED = Counter(
+    "provider_selected",
+    "Times a provider became the one that serves a capability.",
+    ["capability", "provider"],
+    registry=REGISTRY,
+)
+PROVIDER_HEALTH_SCORE = Gauge(
+    "provider_health_score", "Health in [0, 1].", ["capability", "provider"], registry=REGISTRY
+)
 GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
 DLQ_DEPTH = Gauge("dlq_depth", "Dead letters written and not yet dealt with.", ["kind"], registry=REGISTRY)
 WRITE_BATCH_MS = Histogram(

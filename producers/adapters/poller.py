@@ -11,7 +11,9 @@ from typing import Protocol
 from infra.runtime.clock import monotonic_s
 from infra.runtime.lifecycle import Health
 from producers.adapters.market import Market
+from producers.adapters.polls import Polled
 from producers.adapters.raw_topics import RawTopics
+from producers.adapters.registry import Registry, Turn
 from producers.adapters.status import Status
 from producers.domain.answers import MalformedResponse
 from producers.domain.cadence import Schedule
@@ -42,11 +44,18 @@ class Poll(Protocol):
     """One task that is polled again and again."""
 
     provider: str
+    capability: str
     topic: str
     symbols: Sequence[str]
 
-    async def poll(self) -> int:
-        """Poll once and return the market time (µs) of the next poll, 0 for at once."""
+    async def poll(self) -> Polled:
+        """Poll once and publish."""
+
+    async def probe(self) -> Polled:
+        """Ask once, only to see how the provider answers."""
+
+    def next_due(self) -> int:
+        """Return the market time (µs) of the next poll where this one is left out."""
 
 
 class Poller:
@@ -60,15 +69,20 @@ class Poller:
         market: Market,
         raw: RawTopics,
         status: Status,
+        registry: Registry,
         health: Health,
         workers: int,
     ) -> None:
-        """Poll every task once at once, spread by the number of workers, then by its cadence."""
+        """Poll every task once at once, spread by the number of workers, then by its cadence.
+
+        Before each poll `registry` says whether this provider serves, is probed, or is left alone.
+        """
         self._provider = provider
         self._polls = polls
         self._market = market
         self._raw = raw
         self._status = status
+        self._registry = registry
         self._health = health
         self._workers = workers
         self._part = f"{provider}_polling"
@@ -106,8 +120,11 @@ class Poller:
     async def _turn(self, number: int) -> tuple[int, float]:
         """Poll once; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
         poll = self._polls[number]
+        turn = self._registry.turn(poll.capability, self._provider)
+        if turn is Turn.SKIP:
+            return poll.next_due(), FLOOR_S
         try:
-            due_us = await poll.poll()
+            polled = await (poll.poll() if turn is Turn.SERVE else poll.probe())
         except BrokerUnavailable:
             raise  # the publisher is dead: a fresh process continues from the cursors
         except MalformedResponse as error:
@@ -117,14 +134,16 @@ class Poller:
             return self._failed(number, error)
         self._failures[number] = 0
         self._status.succeeded(self._provider)
-        return due_us, FLOOR_S if self._market.paced or due_us else UNPACED_BACKLOG_S
+        self._registry.answered(poll.capability, self._provider, polled.evidence)
+        return polled.due_us, FLOOR_S if self._market.paced or polled.due_us else UNPACED_BACKLOG_S
 
     def _failed(self, number: int, error: MarketDataError) -> tuple[int, float]:
         """Note a failure; nothing moved, so the same is asked for again after the pause returned."""
+        poll = self._polls[number]
         self._status.failed(self._provider, error)
+        self._registry.failed(poll.capability, self._provider, error)
         self._failures[number] += 1
         if self._failures[number] == 1:
-            poll = self._polls[number]
             log.warning(
                 "poll_failed",
                 extra={

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from infra.runtime.clock import monotonic_s
 from producers.adapters.market import Market
 from producers.adapters.raw_topics import RawTopics
 from producers.domain.answers import Response
 from producers.domain.blocks import place
 from producers.domain.cadence import next_due
+from producers.domain.evidence import Evidence, bars_evidence, quotes_evidence
 from producers.domain.plan import BarsTask, QuotesTask
 from producers.domain.polling import (
     BarsPosition,
@@ -20,12 +23,29 @@ from producers.domain.polling import (
     is_caught_up,
     next_window,
 )
+from producers.domain.routing import resume_position
 from schemas.calendar import Calendar
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
 from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """When to poll next (market time, µs; 0 for at once), and what the answer says of its provider."""
+
+    due_us: int
+    evidence: Evidence
+
+
+@dataclass(slots=True)
+class Coverage:
+    """How far bars of one symbol were served (µs), and by whom last; shared by the polls of all its providers."""
+
+    provider: str
+    position: int
 
 
 class BarsSource(Protocol):
@@ -57,11 +77,16 @@ class BarsPoll:
         *,
         market: Market,
         calendar: Calendar,
-        position: int,
+        position: int | None,
+        coverage: Coverage,
         offset: int,
     ) -> None:
-        """Begin at `position` (µs); `offset` (µs) is this task's place within the cadence."""
+        """Begin at `position` (µs; None: nothing was ever served), or where `coverage` says that another had come.
+
+        `offset` (µs) is this task's place within the cadence.
+        """
         self.provider: str = task.provider
+        self.capability = task.capability
         self.symbols: Sequence[str] = (task.symbol,)
         self._task = task
         self._source = source
@@ -70,15 +95,19 @@ class BarsPoll:
         self._calendar = calendar
         self._offset = offset
         self._step_us = slot_us(task.interval)
-        self._bars = BarsPosition(position=position)
+        self._coverage = coverage
+        self._served = position is not None
+        self._bars = BarsPosition(position=coverage.position if position is None else position)
         self._rejections = Rejections(raw, RAW_BARS, task.provider)
 
-    async def poll(self) -> int:
-        """Fetch, publish what changed, and return the market time (µs) of the next poll; raises the vendor's errors."""
+    async def poll(self) -> Polled:
+        """Fetch and publish what changed; raises the vendor's errors."""
         task, step_us = self._task, self._step_us
+        if self._coverage.provider != self.provider:
+            self._take_over()
         now = self._market.horizon_us()  # before asking: a bar is final only if it was over by then
         window = next_window(self._bars, now, step_us=step_us, overlap_us=task.overlap_us)
-        response = await self._source.bars(task.symbol, task.interval, window, now, self._calendar)
+        response, evidence = await self._ask(window, now)
         await self._rejections.publish(response)
         news = changed(self._bars, response.answer.events)
         blank = blank_block(task.provider, response.endpoint, response.received_time)
@@ -86,9 +115,39 @@ class BarsPoll:
         self._bars = delivered(
             self._bars, window, response.answer.events, now, step_us=step_us, overlap_us=task.overlap_us
         )
-        if not is_caught_up(window, now):
-            return 0
-        return next_due(self._market.now_us(), self._calendar, every_us=task.every_us, offset=self._offset)
+        self._served = True
+        self._coverage.provider, self._coverage.position = self.provider, self._bars.position
+        return Polled(due_us=self.next_due() if is_caught_up(window, now) else 0, evidence=evidence)
+
+    async def probe(self) -> Polled:
+        """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
+        now = self._market.horizon_us()
+        window = next_window(
+            BarsPosition(position=now), now, step_us=self._step_us, overlap_us=self._task.overlap_us
+        )
+        _, evidence = await self._ask(window, now)
+        return Polled(due_us=self.next_due(), evidence=evidence)
+
+    def next_due(self) -> int:
+        """Return the market time (µs) of the next poll."""
+        return next_due(
+            self._market.now_us(), self._calendar, every_us=self._task.every_us, offset=self._offset
+        )
+
+    async def _ask(self, window: PollWindow, now: int) -> tuple[Response, Evidence]:
+        task, begun_s = self._task, monotonic_s()
+        response = await self._source.bars(task.symbol, task.interval, window, now, self._calendar)
+        return response, bars_evidence(
+            response.answer.events,
+            now,
+            latency_s=monotonic_s() - begun_s,
+            every_us=task.every_us,
+            step_us=self._step_us,
+        )
+
+    def _take_over(self) -> None:
+        own = self._bars.position if self._served else None
+        self._bars = replace(self._bars, position=resume_position(own, self._coverage.position))
 
 
 class QuotesPoll:
@@ -108,6 +167,7 @@ class QuotesPoll:
     ) -> None:
         """Poll at the cadence of whichever of `calendars` is open."""
         self.provider: str = task.provider
+        self.capability = task.capability
         self.symbols = task.symbols
         self._task = task
         self._source = source
@@ -119,17 +179,37 @@ class QuotesPoll:
         self._missing: frozenset[str] = frozenset()
         self._rejections = Rejections(raw, RAW_QUOTES, task.provider)
 
-    async def poll(self) -> int:
-        """Fetch, publish what changed, and return the market time (µs) of the next poll; raises the vendor's errors."""
-        response = await self._source.quotes(self._task.symbols)
+    async def poll(self) -> Polled:
+        """Fetch and publish what changed; raises the vendor's errors."""
+        response, evidence = await self._ask()
         await self._rejections.publish(response)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time)
         await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
         self._delivered.update((event["symbol"], event) for event in news)
         self._tell_missing(frozenset(response.answer.missing))
+        return Polled(due_us=self.next_due(), evidence=evidence)
+
+    async def probe(self) -> Polled:
+        """Ask only to see how the answer is; nothing is published."""
+        _, evidence = await self._ask()
+        return Polled(due_us=self.next_due(), evidence=evidence)
+
+    def next_due(self) -> int:
+        """Return the market time (µs) of the next poll."""
         now, every_us = self._market.now_us(), self._task.every_us
         return min(next_due(now, each, every_us=every_us, offset=self._offset) for each in self._calendars)
+
+    async def _ask(self) -> tuple[Response, Evidence]:
+        begun_s = monotonic_s()
+        response = await self._source.quotes(self._task.symbols)
+        return response, quotes_evidence(
+            self._task.symbols,
+            response.answer.events,
+            self._market.horizon_us(),
+            latency_s=monotonic_s() - begun_s,
+            every_us=self._task.every_us,
+        )
 
     def _tell_missing(self, missing: frozenset[str]) -> None:
         for symbol in sorted(missing - self._missing):

@@ -1,4 +1,4 @@
-"""Raw blocks and dead letters → Kafka; returns when the broker has confirmed them, and knows since when it has not."""
+"""Raw blocks, dead letters and the health of providers → Kafka; returns when the broker has confirmed them, and knows since when it has not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
 from producers.domain.blocks import Placed, encoded
 from schemas.codec import encode
 from schemas.partitions import partition_of
-from schemas.records import DeadLetter
-from schemas.topics import dead, partition_count
+from schemas.records import DeadLetter, ProviderHealth
+from schemas.topics import PROVIDER_HEALTH, dead, health_key, partition_count
 
 STAGE = "producer"
 MAX_PAYLOAD_BYTES = 2_097_152  # 2 MiB of a vendor's bytes in a dead letter
@@ -81,6 +81,22 @@ class RawTopics:
         with self._timed():
             await self._publisher.publish([record])
         DEAD_LETTERS.labels(STAGE, reason).inc()
+
+    async def health(self, records: Sequence[ProviderHealth]) -> None:
+        """Publish how well providers serve; raise BrokerUnavailable where the publisher is dead."""
+        outgoing = []
+        for record in records:
+            key = health_key(record.capability, record.provider)
+            outgoing.append(
+                Outgoing(
+                    topic=self._prefix + PROVIDER_HEALTH,
+                    partition=partition_of(key, partition_count()),
+                    value=encode(PROVIDER_HEALTH, record),
+                    key=key.encode(),
+                )
+            )
+        with self._timed():
+            await self._publisher.publish(outgoing)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

@@ -59,8 +59,8 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
         configuration = Configuration(
             symbols=tuple(SymbolEntry(symbol=entry.symbol, streams=entry.streams) for entry in offered),
             streams=Streams(
-                bars=BarsStream(provider="yahoo"),
-                quotes=QuotesStream(provider="yahoo"),
+                bars=BarsStream(providers=("yahoo", "finnhub")),
+                quotes=QuotesStream(providers=("yahoo", "finnhub")),
                 trades=TradesStream(provider="finnhub"),
             ),
         )

@@ -21,6 +21,11 @@ class BarsTask:
     every_us: int
     overlap_us: int
 
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for, as routing names it."""
+        return f"bars:{self.interval}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotesTask:
@@ -29,6 +34,11 @@ class QuotesTask:
     provider: Provider
     symbols: Sequence[str]
     every_us: int
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for, as routing names it."""
+        return "quotes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +51,7 @@ class TradesTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPlan:
-    """All that is polled and streamed."""
+    """All that is polled and streamed; what is polled has a task for every provider that may serve it."""
 
     bars: Sequence[BarsTask] = ()
     quotes: Sequence[QuotesTask] = ()
@@ -56,6 +66,15 @@ class PollPlan:
             *(trades.provider for trades in self.trades),
         ]
         return sorted(set(names))
+
+    @property
+    def routes(self) -> Mapping[str, Sequence[Provider]]:
+        """Capabilities that are polled, each with the providers that may serve it, the preferred one first."""
+        routes: dict[str, dict[Provider, None]] = {}
+        tasks: list[BarsTask | QuotesTask] = [*self.bars, *self.quotes]
+        for task in tasks:
+            routes.setdefault(task.capability, {})[task.provider] = None
+        return {capability: tuple(providers) for capability, providers in routes.items()}
 
     def polled_streams(self) -> Iterator[StreamKey]:
         """Yield the streams that are polled."""
@@ -76,23 +95,26 @@ def plan_of(configuration: Configuration, *, usable: Mapping[str, Capabilities])
     bars: list[BarsTask] = []
     quotes: list[QuotesTask] = []
     trades: list[TradesTask] = []
-    if streams.bars is not None and streams.bars.provider in usable:
+    if streams.bars is not None:
         bars = [
             BarsTask(
-                provider=streams.bars.provider,
+                provider=provider,
                 symbol=symbol,
                 interval=streams.bars.interval,
                 every_us=int(streams.bars.every_s * SECOND_US),
                 overlap_us=int(streams.bars.overlap_s * SECOND_US),
             )
+            for provider in streams.bars.providers
+            if provider in usable
             for symbol in configuration.symbols_of("bars")
         ]
-    if streams.quotes is not None and streams.quotes.provider in usable:
-        provider, every_us = streams.quotes.provider, int(streams.quotes.every_s * SECOND_US)
-        size = usable[provider].quotes_per_request
-        names = configuration.symbols_of("quotes")
+    if streams.quotes is not None:
+        every_us, names = int(streams.quotes.every_s * SECOND_US), configuration.symbols_of("quotes")
         quotes = [
             QuotesTask(provider=provider, symbols=names[start : start + size], every_us=every_us)
+            for provider in streams.quotes.providers
+            if provider in usable
+            for size in (usable[provider].quotes_per_request,)
             for start in range(0, len(names), size)
         ]
     if (

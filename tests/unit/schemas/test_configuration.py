@@ -20,7 +20,7 @@ def test_the_packaged_file_is_valid() -> None:
 
     assert {"AAPL", "MSFT", "SPY"} <= set(configuration.symbols_of("bars"))
     assert configuration.streams.bars is not None
-    assert (configuration.streams.bars.provider, configuration.streams.bars.interval) == ("yahoo", "1m")
+    assert (configuration.streams.bars.providers, configuration.streams.bars.interval) == (("yahoo",), "1m")
     assert "^GSPC" not in configuration.symbols_of("trades")
 
 
@@ -32,6 +32,16 @@ def test_symbols_are_names_or_entries() -> None:
 
     assert configuration.symbols_of("bars") == ("SPY",)
     assert configuration.symbols_of("trades") == ("SPY", "IBM")
+
+
+def test_providers_are_a_list_in_order_of_preference_and_one_is_a_list_of_one() -> None:
+    """`provider: yahoo` of earlier files means what it meant."""
+    text = "symbols: [SPY]\nstreams: {bars: {provider: finnhub}, quotes: {providers: [finnhub, yahoo]}}"
+    streams = parse_configuration(text, source="f").streams
+
+    assert streams.bars is not None
+    assert streams.quotes is not None
+    assert (streams.bars.providers, streams.quotes.providers) == (("finnhub",), ("finnhub", "yahoo"))
 
 
 def test_closures_are_dates() -> None:
@@ -52,6 +62,10 @@ def test_closures_are_dates() -> None:
         pytest.param("symbols: []\nstreams: {}", "f: symbols", id="nothing"),
         pytest.param("symbols: ['S PY']\nstreams: {}", "without spaces", id="space"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: Yahoo!}}", "streams.bars.provider: .*pattern", id="provider"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {providers: [yahoo, yahoo]}}", "listed twice", id="provider-twice"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {providers: []}}", "streams.bars.providers", id="no-provider"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, providers: [finnhub]}}", "streams.bars.provider is not a setting", id="provider-and-providers"),
+        pytest.param("symbols: [SPY]\nstreams: {routing: {dwel_s: 1}}", "did you mean streams.routing.dwell_s", id="routing"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, every_s: 0}}", "every_s", id="too-often"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, interval: 5m}}", "interval", id="interval"),
         pytest.param(MINIMAL + "calendar_closures: {XNYS: [soon]}", "calendar_closures.XNYS.0", id="date"),

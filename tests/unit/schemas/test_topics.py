@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from schemas.topics import CANONICAL_TOPICS, DAY_MS, RAW_TOPICS, canonical_of, catalogue, dead, raw_of
+from schemas.topics import (
+    CANONICAL_TOPICS,
+    DAY_MS,
+    RAW_TOPICS,
+    canonical_of,
+    catalogue,
+    dead,
+    health_key,
+    raw_of,
+)
 
 WEEK_MS = 7 * DAY_MS
 
@@ -39,3 +48,12 @@ def test_ledgers_are_compacted() -> None:
     """The newest state of a gap and the newest progress of a partition are never deleted by age."""
     for name in ("gaps.v1", "progress.v1"):
         assert catalogue().topics[name].config["cleanup.policy"] == "compact"
+
+
+def test_provider_health_keeps_the_newest_of_each_and_forgets_the_rest_in_time() -> None:
+    """A reader that starts today learns who serves what; nobody replays last year's scores."""
+    topic = catalogue().topics["provider-health.v1"]
+
+    assert topic.config["cleanup.policy"] == "compact,delete"
+    assert topic.config["retention.ms"] == str(30 * DAY_MS)
+    assert health_key("bars:1m", "yahoo") == "bars:1m|yahoo"

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from producers.adapters.market import Market
+from producers.adapters.registry import Registry
 from producers.adapters.status import Status
 from producers.domain.blocks import Placed
+from schemas.calendar import calendar_of
+from schemas.configuration import Routing
 
 
 class FixedClock:
@@ -50,6 +54,27 @@ class RecordingTopics:
     def holes(self) -> list[Any]:
         """All discontinuities, in the order of publication."""
         return [hole for entry in self.placed for hole in entry.block.discontinuities]
+
+
+def a_registry(
+    *providers: str,
+    breakers: Mapping[str, Callable[[], str]] | None = None,
+    clock: FixedClock | None = None,
+    now_s: Callable[[], float] = lambda: 0.0,
+    routing: Routing | None = None,
+) -> Registry:
+    """Return a registry that routes quotes and bars of SPY among `providers`, the first one preferred."""
+    names = ("quotes", "bars:1m")
+    return Registry(
+        dict.fromkeys(names, providers),
+        {name: [calendar_of("SPY")] for name in names},
+        routing or Routing(),
+        breakers=breakers or {name: lambda: "closed" for name in providers},
+        budgets=lambda _: {},
+        market=Market(clock=clock or FixedClock(1_000)),
+        deadline_s=10.0,
+        now_s=now_s,
+    )
 
 
 def a_status(*providers: str) -> Status:

@@ -10,7 +10,10 @@ import pytest
 from infra.runtime.lifecycle import Health
 from producers.adapters.market import Market
 from producers.adapters.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
+from producers.adapters.polls import Polled
+from producers.adapters.registry import Registry
 from producers.domain.answers import MalformedResponse
+from producers.domain.evidence import Evidence
 from schemas.errors import (
     BrokerUnavailable,
     ProviderRefused,
@@ -19,31 +22,47 @@ from schemas.errors import (
     UnknownSymbol,
 )
 from tests.eventually import eventually
-from tests.unit.producers.adapters.fakes import FixedClock, RecordingTopics, a_status
+from tests.unit.producers.adapters.fakes import FixedClock, RecordingTopics, a_registry, a_status
+
+SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, validity=1.0, prices={})
+LATER_US = 9_000
 
 
 class _Task:
     """A poll that ends as told, again and again."""
 
     provider = "yahoo"
+    capability = "bars:1m"
     topic = "raw.bars.v1"
     symbols = ("SPY",)
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)
-        self.polls = 0
+        self.polls = self.probes = 0
 
-    async def poll(self) -> int:
+    async def poll(self) -> Polled:
         self.polls += 1
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
-        return int(outcome)
+        return Polled(due_us=outcome, evidence=SOUND)
+
+    async def probe(self) -> Polled:
+        self.probes += 1
+        return Polled(due_us=self.next_due(), evidence=SOUND)
+
+    def next_due(self) -> int:
+        return LATER_US
 
 
-def a_poller(*tasks: _Task, raw: RecordingTopics | None = None, clock: FixedClock | None = None) -> Poller:
+def a_poller(
+    *tasks: _Task,
+    raw: RecordingTopics | None = None,
+    clock: FixedClock | None = None,
+    registry: Registry | None = None,
+) -> Poller:
     return Poller(
-        "yahoo", tasks, market=Market(clock=clock or FixedClock(1_000)), raw=cast(Any, raw or RecordingTopics()),
+        "yahoo", tasks, registry=registry or a_registry("yahoo"), market=Market(clock=clock or FixedClock(1_000)), raw=cast(Any, raw or RecordingTopics()),
         status=a_status("yahoo"), health=Health(), workers=2,
     )  # fmt: skip
 
@@ -116,3 +135,17 @@ async def test_a_task_waits_for_market_time() -> None:
         poller.cancel()
 
     assert before == 1
+
+
+async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_left_alone() -> None:
+    """The first turn is a probe, the next ones ask nothing until a probe is due again."""
+    moments = [0.0]
+    task = _Task(0)
+    poller = a_poller(task, registry=a_registry("finnhub", "yahoo", now_s=lambda: moments[0]))
+
+    turns = [await poller._turn(0) for _ in range(3)]
+    moments[0] = 10.0
+    await poller._turn(0)
+
+    assert turns == [(LATER_US, FLOOR_S)] * 3
+    assert (task.polls, task.probes) == (0, 2)

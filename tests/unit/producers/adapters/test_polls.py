@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from producers.adapters.market import Market
-from producers.adapters.polls import BarsPoll, QuotesPoll
+from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll
 from producers.domain.answers import Answer, Rejected, Response
 from producers.domain.plan import BarsTask, QuotesTask
 from producers.domain.polling import PollWindow
@@ -50,9 +50,12 @@ def bars_poll(vendor: _Vendor, raw: RecordingTopics, *, now: int = NOW, **change
         provider="yahoo", symbol="SPY", interval="1m", every_us=MINUTE_US, overlap_us=5 * MINUTE_US
     )
     market = Market(clock=FixedClock(now, changes.pop("speed", 1.0)), end=changes.pop("end", None))
+    position = changes.pop("position", NINE_THIRTY)
+    coverage = changes.pop("coverage", Coverage("yahoo", NINE_THIRTY))
     return BarsPoll(
-        task, vendor, cast(Any, raw), market=market, calendar=SPY, position=NINE_THIRTY, offset=2 * SECOND_US
-    )
+        task, vendor, cast(Any, raw), market=market, calendar=SPY, position=position, coverage=coverage,
+        offset=2 * SECOND_US,
+    )  # fmt: skip
 
 
 async def test_unchanged_bars_are_not_published_again() -> None:
@@ -60,11 +63,11 @@ async def test_unchanged_bars_are_not_published_again() -> None:
     raw, corrected = RecordingTopics(), a_bar_event(close=167.31)
     poll = bars_poll(_Vendor(Answer(events=BARS), Answer(events=[corrected, *BARS[1:]])), raw)
 
-    due = await poll.poll()
+    polled = await poll.poll()
     await poll.poll()
 
     assert raw.events == [*BARS, corrected]
-    assert due == NOW + 2 * SECOND_US
+    assert polled.due_us == NOW + 2 * SECOND_US
 
 
 async def test_the_position_stays_where_kafka_did_not_confirm() -> None:
@@ -97,7 +100,7 @@ async def test_a_backlog_is_asked_for_at_once() -> None:
     """A window that ends before now is followed by the next without waiting for the cadence."""
     poll = bars_poll(_Vendor(Answer()), RecordingTopics(), now=NOW + 20 * DAY_US)
 
-    assert await poll.poll() == 0
+    assert (await poll.poll()).due_us == 0
 
 
 async def test_without_a_pace_all_of_the_data_is_now() -> None:
@@ -140,3 +143,38 @@ async def test_only_changed_quotes_are_published() -> None:
         await poll.poll()
 
     assert sorted(raw.events, key=str) == sorted([first, second, moved], key=str)
+
+
+async def test_a_provider_that_takes_over_goes_on_where_the_other_had_come() -> None:
+    """Its first window begins an overlap before the other's position; having none of its own, no earlier."""
+    vendor, served = _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY + MINUTE_US)
+    poll = bars_poll(vendor, RecordingTopics(), position=None, coverage=served)
+
+    await poll.poll()
+
+    assert vendor.windows[0].start == NINE_THIRTY - 4 * MINUTE_US
+    assert (served.provider, served.position) == ("yahoo", NINE_THIRTY + 3 * MINUTE_US)
+
+
+async def test_a_provider_that_comes_back_fills_its_own_stream() -> None:
+    """What it did not collect while another served is fetched: its stream gets no hole."""
+    vendor, served = _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY + 30 * MINUTE_US)
+    poll = bars_poll(
+        vendor, RecordingTopics(), now=NOW + 40 * MINUTE_US, position=NINE_THIRTY, coverage=served
+    )
+
+    await poll.poll()
+
+    assert vendor.windows[0].start == NINE_THIRTY - 5 * MINUTE_US
+
+
+async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
+    """It asks for the newest bars alone, and what it saw is only evidence."""
+    raw, vendor, served = RecordingTopics(), _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY)
+    poll = bars_poll(vendor, raw, position=None, coverage=served)
+
+    polled = await poll.probe()
+
+    assert (raw.placed, served.provider) == ([], "finnhub")
+    assert vendor.windows[0].start == NOW - 5 * MINUTE_US
+    assert polled.evidence.newest == NINE_THIRTY + 3 * MINUTE_US

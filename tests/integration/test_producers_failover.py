@@ -1,0 +1,370 @@
+"""Failover on the simulator: whatever a provider does, the other serves in time, and no bar is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from confluent_kafka import Consumer
+
+from infra.runtime.kafka import consumer_config, read_range
+from infra.simulator.exchange import Simulation
+from schemas.codec import decode
+from schemas.intervals import MINUTE_US
+from schemas.records import ProviderHealth
+from schemas.topics import PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, partition_count
+from tests.conftest import free_port
+from tests.eventually import eventually
+from tests.integration.producers import (
+    SYMBOL,
+    Producer,
+    as_json,
+    break_vendors,
+    configuration,
+    file_rows,
+    latest,
+    producer,
+    raw_blocks,
+    raw_events,
+    simulator,
+    values,
+)
+
+ROUTING = "routing: {dwell_s: 2, proof_s: 4, probe_every_s: 0.5, half_life_s: 2}"
+DWELL_S = 2.0
+DEAD = "rules: [{match: {vendor: %s}, fault: {type: status, status: 503}}]"
+ALL_DEAD = "rules: [{fault: {type: status, status: 503}}]"
+WELL = "rules: []"
+
+
+async def told(kafka: str, prefix: str) -> list[ProviderHealth]:
+    """Return everything said of providers, in the order of saying."""
+
+    def read() -> list[ProviderHealth]:
+        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        try:
+            return [
+                decode(PROVIDER_HEALTH, message.value(), ProviderHealth)
+                for partition in range(partition_count())
+                for message in read_range(consumer, prefix + PROVIDER_HEALTH, partition, 0)
+            ]
+        finally:
+            consumer.close()
+
+    return sorted(await asyncio.to_thread(read), key=lambda record: record.observed_time)
+
+
+async def changes(kafka: str, prefix: str, capability: str) -> list[ProviderHealth]:
+    """Return the changes of a capability's choice after the first."""
+    return [
+        record
+        for record in await told(kafka, prefix)
+        if record.capability == capability and record.changed not in ("no", "initial")
+    ]
+
+
+async def changed_to(kafka: str, prefix: str, capability: str, change: str) -> ProviderHealth:
+    """Wait for a change and return its record."""
+
+    async def found() -> ProviderHealth | None:
+        return next((r for r in await changes(kafka, prefix, capability) if r.changed == change), None)
+
+    record: ProviderHealth = await eventually(found, within_s=60.0, every_s=0.2)
+    return record
+
+
+async def both_known(running: Producer, capability: str) -> None:
+    """Wait until both providers have been asked."""
+
+    async def known() -> bool:
+        scores = [
+            await running.metric(f'provider_latency_ms_count{{endpoint="{endpoint}",provider="{provider}"}}')
+            for provider, endpoint in (
+                (("yahoo", "chart"), ("finnhub", "candle"))
+                if capability == "bars:1m"
+                else (("yahoo", "quote"), ("finnhub", "quote"))
+            )
+        ]
+        return all(count >= 1 for count in scores)
+
+    await eventually(known, within_s=60.0, every_s=0.1)
+
+
+def market_bars(simulation: Simulation, begin: int, end: int) -> dict[int, tuple[float, ...]]:
+    """Return what the market holds of [begin, end)."""
+    return {
+        bar.time: (bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+        for bar in simulation.view.market.minutes(SYMBOL, begin, end)
+    }
+
+
+async def final_bars(kafka: str, prefix: str, begin: int, end: int) -> dict[int, dict[str, Any]]:
+    """Return the last version of every final bar of [begin, end)."""
+    events = [event for event in await raw_events(kafka, prefix, RAW_BARS) if event["final"]]
+    return {moment: bar for moment, bar in latest(events).items() if begin <= moment < end}
+
+
+async def test_quotes_of_a_dead_provider_come_from_the_other_within_two_polls(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Yahoo dies: Finnhub's first quote is received within two poll intervals; Yahoo is back once it has proven itself."""
+    every_s = 4.0
+    streams = f"quotes: {{providers: [yahoo, finnhub], every_s: {every_s}}}, {ROUTING}"
+    env = configuration(tmp_path, streams=streams)
+    async with simulator(speed="1") as (simulation, url):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "quotes")
+            break_vendors(simulation, DEAD % "yahoo")
+            # The first refusal is when the death can be known of.
+            await eventually(lambda: as_json(simulation)["faults"].get("status"), within_s=30.0)
+            died = simulation.view.clock.now()
+            over = await changed_to(kafka_bootstrap, topic_prefix, "quotes", "failover")
+
+            async def served() -> bool:
+                return any(
+                    entry.block.provider == "finnhub"
+                    for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_QUOTES)
+                )
+
+            await eventually(served, within_s=30.0, every_s=0.1)
+            took_s = (simulation.view.clock.now() - died) / 1_000_000
+            break_vendors(simulation, WELL)
+            back = await changed_to(kafka_bootstrap, topic_prefix, "quotes", "failback")
+            scores = await running.metric('provider_health_score{capability="quotes",provider="finnhub"}')
+            selected = await running.metric('provider_selected_total{capability="quotes",provider="finnhub"}')
+    print(f"quotes served by the other after {took_s:.1f} s (2 polls: {2 * every_s:.1f} s)")
+
+    assert took_s <= 2 * every_s
+    assert (over.provider, over.previous, over.chosen) == ("finnhub", "yahoo", True)
+    assert "yahoo" in over.reason
+    assert (back.provider, back.previous) == ("yahoo", "finnhub")
+    assert "preferred and was well" in back.reason
+    assert scores > 0.9
+    assert selected == 1.0
+
+
+async def test_no_bar_is_lost_when_providers_die_in_turn(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Yahoo dies and returns: every minute of the market is in the raw topic exactly, whoever sold it."""
+    streams = f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
+    env = configuration(tmp_path, streams=streams)
+    async with simulator(speed="30") as (simulation, url):
+        begin = simulation.view.clock.start - simulation.view.clock.start % MINUTE_US
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "bars:1m")
+            await eventually(
+                lambda: final_bars(kafka_bootstrap, topic_prefix, begin, begin + 999 * MINUTE_US),
+                within_s=60.0, every_s=0.3,
+            )  # fmt: skip
+            break_vendors(simulation, DEAD % "yahoo")
+            died = simulation.view.clock.now()
+            await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "failover")
+
+            async def finnhub_has(moment: int) -> bool:
+                blocks = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)
+                return any(
+                    event["event_time"] >= moment
+                    for entry in blocks
+                    if entry.block.provider == "finnhub"
+                    for event in entry.block.events
+                )
+
+            await eventually(lambda: finnhub_has(died - MINUTE_US), within_s=30.0, every_s=0.1)
+            break_vendors(simulation, WELL)
+            await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "failback")
+            end = simulation.view.clock.now() + 2 * MINUTE_US
+            end -= end % MINUTE_US
+
+            async def whole() -> bool:
+                found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
+                return set(found) == set(market_bars(simulation, begin, end))
+
+            await eventually(whole, within_s=60.0, every_s=0.3)
+    found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
+    of_yahoo = {
+        event["event_time"]
+        for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)
+        if entry.block.provider == "yahoo"
+        for event in entry.block.events
+        if event["final"] and begin <= event["event_time"] < end
+    }
+    routes = {entry.block.route for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)}
+
+    assert {moment: values(bar) for moment, bar in found.items()} == market_bars(simulation, begin, end)
+    assert of_yahoo == set(found)  # it went back over what the other had served: its stream has no hole
+    assert routes == {"primary"}
+
+
+async def test_real_bars_are_whole_whoever_sells_them(
+    market_data: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Yahoo dies in the middle of SPY's 2013-10-07: all of the morning's minutes are there as the file has them."""
+    day, streams = "20131007", f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
+    env = configuration(tmp_path, symbols="[SPY]", streams=streams)
+    async with simulator(data=market_data, start="2013-10-07T13:30:00Z", speed="60") as (simulation, url):
+        begin = simulation.view.clock.start
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "bars:1m")
+            break_vendors(simulation, DEAD % "yahoo")
+            await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "failover")
+            end = begin + 30 * MINUTE_US
+            rows = file_rows(market_data, "equity_minute", "SPY", day)
+            expected = {
+                bar.time: (bar.open, bar.high, bar.low, bar.close, float(bar.volume))
+                for bar in simulation.view.market.minutes("SPY", begin, end)
+            }
+
+            async def found() -> dict[int, dict[str, Any]]:
+                events = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY")
+                final = latest([event for event in events if event["final"]])
+                return {moment: bar for moment, bar in final.items() if begin <= moment < end}
+
+            async def whole() -> bool:
+                return set(await found()) == set(expected)
+
+            await eventually(whole, within_s=90.0, every_s=0.5)
+    sold = {
+        entry.block.provider for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY")
+    }
+
+    assert len(expected) == 30
+    assert len(rows) > 30
+    assert {moment: values(bar) for moment, bar in (await found()).items()} == expected
+    assert sold == {"yahoo", "finnhub"}
+
+
+async def test_a_flapping_provider_costs_at_most_a_switch_a_dwell(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Yahoo fails and answers by turns, quicker than it can prove itself: left once, quotes go on."""
+    streams = f"quotes: {{providers: [yahoo, finnhub], every_s: 1}}, {ROUTING}"
+    env = configuration(tmp_path, streams=streams)
+    async with simulator(speed="1") as (simulation, url):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "quotes")
+            begun = simulation.view.clock.now()
+            flaps = 0
+            while simulation.view.clock.now() - begun < 20_000_000:
+                break_vendors(simulation, DEAD % "yahoo" if flaps % 2 == 0 else WELL)
+                flaps, due = flaps + 1, simulation.view.clock.now() + 1_500_000
+                await eventually(lambda due=due: simulation.view.clock.now() >= due, within_s=10.0)
+            lasted_s = (simulation.view.clock.now() - begun) / 1_000_000
+    made = [r for r in await changes(kafka_bootstrap, topic_prefix, "quotes") if r.changed.startswith("fail")]
+    print(f"{len(made)} switches in {lasted_s:.0f} s of {flaps} flaps (dwell {DWELL_S:.0f} s)")
+
+    assert 1 <= len(made) <= 1 + lasted_s / DWELL_S
+    assert made[0].provider == "finnhub"
+    assert len(made) <= 2
+
+
+async def test_a_provider_that_answers_zeros_is_left(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Finnhub, preferred, answers 200 with all zeros: Yahoo serves, and no zero is ever published."""
+    streams = f"quotes: {{providers: [finnhub, yahoo], every_s: 1}}, {ROUTING}"
+    env = configuration(tmp_path, streams=streams)
+    zeros = "rules: [{match: {vendor: finnhub, endpoint: quote}, fault: {type: zero_quote}}]"
+    async with simulator(speed="1") as (simulation, url):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "quotes")
+            break_vendors(simulation, zeros)
+            lied = simulation.view.clock.now()
+            over = await changed_to(kafka_bootstrap, topic_prefix, "quotes", "failover")
+            took_s = (simulation.view.clock.now() - lied) / 1_000_000
+    print(f"the liar was left after {took_s:.1f} s")
+
+    assert (over.provider, over.previous) == ("yahoo", "finnhub")
+    assert "finnhub" in over.reason
+    assert over.breaker == "closed"
+    assert all(event["last"] for event in await raw_events(kafka_bootstrap, topic_prefix, RAW_QUOTES))
+
+
+@asynccontextmanager
+async def freezing(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serve Yahoo from `url`; once the event is set, every quote is the last one given before."""
+    frozen, kept = asyncio.Event(), bytearray()
+
+    async def relay(request: web.Request) -> web.Response:
+        is_quote = request.path.endswith("/quote")
+        if is_quote and frozen.is_set() and kept:
+            return web.Response(body=bytes(kept), content_type="application/json")
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(
+                f"{url}/yahoo{request.path_qs}", headers={"Cookie": request.headers.get("Cookie", "")}
+            ) as answer,
+        ):
+            body = await answer.read()
+            if is_quote and answer.status == 200:
+                kept[:] = body
+            given = web.Response(body=body, status=answer.status, content_type=answer.content_type)
+            if cookie := answer.headers.get("Set-Cookie"):
+                given.headers["Set-Cookie"] = cookie
+            return given
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", relay)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}", frozen
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_provider_whose_quotes_stand_still_is_left(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Yahoo repeats its last answer for ever, at once and with status 200: the market goes on, so Finnhub serves."""
+    async with simulator(speed="20") as (simulation, url), freezing(url) as (yahoo_url, frozen):
+        env = configuration(
+            tmp_path,
+            streams=f"quotes: {{providers: [yahoo, finnhub], every_s: 20}}, {ROUTING}",
+            more=f"providers: {{yahoo: {{base_url: '{yahoo_url}'}}}}\n",
+        )
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "quotes")
+            frozen.set()
+            stopped = simulation.view.clock.now()
+            over = await changed_to(kafka_bootstrap, topic_prefix, "quotes", "failover")
+            took_s = (simulation.view.clock.now() - stopped) / 1_000_000
+    print(f"the frozen one was left after {took_s:.0f} s of market time")
+
+    assert (over.provider, over.previous, over.breaker) == ("finnhub", "yahoo", "closed")
+
+
+async def test_all_down_is_said_and_heals_without_an_operator(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Both vendors die and come back: it is said that nobody is usable, then every minute is there after all."""
+    streams = f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
+    env = configuration(tmp_path, streams=streams)
+    async with simulator(speed="30") as (simulation, url):
+        begin = simulation.view.clock.start - simulation.view.clock.start % MINUTE_US
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await both_known(running, "bars:1m")
+            break_vendors(simulation, ALL_DEAD)
+            down = await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "exhausted")
+            break_vendors(simulation, WELL)
+            returned = simulation.view.clock.now()
+            end = returned - returned % MINUTE_US
+
+            async def whole() -> bool:
+                found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
+                return set(found) == set(market_bars(simulation, begin, end))
+
+            await eventually(whole, within_s=90.0, every_s=0.3)
+            took_s = (simulation.view.clock.now() - returned) / 30_000_000
+    found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
+    print(f"whole again {took_s:.1f} s after the vendors came back")
+
+    assert "nobody else is usable" in down.reason
+    assert {moment: values(bar) for moment, bar in found.items()} == market_bars(simulation, begin, end)
