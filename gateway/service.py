@@ -17,6 +17,7 @@ from gateway.adapters.ledger import Ledger
 from gateway.adapters.live import LiveStreams
 from gateway.adapters.ops_ports import OpsPorts
 from gateway.adapters.prices import Prices
+from gateway.adapters.provider_stats import ProviderStats
 from gateway.adapters.schema_registry import SchemaRegistry, packaged_registry
 from gateway.adapters.server import listening
 from gateway.adapters.status import Status
@@ -109,6 +110,7 @@ def assemble(
         *Prices(store, watermarks, live, clock, resources.symbology).endpoints(),
         *History(store, watermarks, clock, resources.page_key).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
+        *ProviderStats(store).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
     ]
     websockets = routes(live, settings, resources.access, known_symbol=known_symbol)

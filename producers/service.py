@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ import aiohttp
 
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock, wall_us
 from infra.runtime.lifecycle import Health
+from producers.adapters.assignment import Assignment, coverage_of, markets_of, polls_of
 from producers.adapters.market import Market
-from producers.adapters.poller import Poll, Poller
-from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll, blank_block
+from producers.adapters.poller import Poller
+from producers.adapters.polls import blank_block
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.simulator import SimulatedVendors
@@ -23,13 +24,13 @@ from producers.adapters.status import Status
 from producers.adapters.trade_stream import TradeStream
 from producers.adapters.vendors import Vendors, open_vendors
 from producers.domain.blocks import place
-from producers.domain.cadence import first_position, is_polling_time, offset_us
-from producers.domain.discontinuity import StreamKey, bars_key, since_stop
+from producers.domain.cadence import is_polling_time
+from producers.domain.discontinuity import since_stop
 from producers.domain.nameable import nameable
-from producers.domain.plan import BarsTask, PollPlan, plan_of
+from producers.domain.plan import PollPlan, plan_of
 from producers.settings import ProducersSettings
 from schemas.calendar import Calendar, calendar_name, load_calendar
-from schemas.configuration import Configuration, Routing
+from schemas.configuration import Configuration
 from schemas.errors import ConfigurationError
 from schemas.symbology import Symbology, naming_day
 from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
@@ -54,20 +55,6 @@ class Resources:
     dsn: str
     simulator_url: str | None
     symbology: Symbology
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """What is collected, from whom, and where each stream stands."""
-
-    plan: PollPlan
-    routing: Routing
-    vendors: Vendors
-    market: Market
-    calendars: Mapping[str, Calendar]
-    cursors: Mapping[StreamKey, int]
-    simulated: frozenset[str]
-    start: int | None  # where the simulator's data begins; None on live vendors
 
 
 async def produce(resources: Resources, given: Configuration | None) -> None:
@@ -174,18 +161,13 @@ def _registry(resources: Resources, assignment: Assignment) -> Registry:
     }
     return Registry(
         plan.routes,
-        {capability: _markets(assignment.calendars, names) for capability, names in symbols.items()},
+        {capability: markets_of(assignment.calendars, names) for capability, names in symbols.items()},
         assignment.routing,
         breakers={name: _breaker_state(vendors, name) for name in plan.providers},
         budgets=lambda _: limits,
         market=assignment.market,
         deadline_s=resources.settings.request_deadline_s,
     )
-
-
-def _markets(calendars: Mapping[str, Calendar], symbols: Iterable[str]) -> list[Calendar]:
-    """Return the calendars of some symbols, each once."""
-    return list({id(each): each for each in map(calendars.__getitem__, symbols)}.values())
 
 
 async def _tell_missed(raw: RawTopics, assignment: Assignment, registry: Registry) -> None:
@@ -212,7 +194,7 @@ def _works(
 ) -> list[Coroutine[Any, Any, None]]:
     """Return one poller per provider, one stream per socket, the registry's record of itself, and the report."""
     plan, vendors, market = assignment.plan, assignment.vendors, assignment.market
-    coverage = _coverage(assignment, registry)
+    coverage = coverage_of(assignment, registry)
     status = Status({name: _breaker_state(vendors, name) for name in plan.providers})
     works = [
         Poller(
@@ -226,7 +208,7 @@ def _works(
             workers=resources.settings.concurrency,
         ).run()
         for provider in plan.providers
-        if (polls := _polls(resources.raw, assignment, provider, coverage))
+        if (polls := polls_of(resources.raw, assignment, provider, coverage))
     ]
     works += [
         TradeStream(
@@ -249,75 +231,6 @@ def _works(
 
 def _breaker_state(vendors: Vendors, provider: str) -> Callable[[], str]:
     return lambda: vendors.https[provider].breaker.state
-
-
-def _coverage(assignment: Assignment, registry: Registry) -> Mapping[tuple[str, str], Coverage]:
-    """Return how far the bars of each (symbol, interval) were served: as far as those of its present provider."""
-    coverage = {}
-    for task in assignment.plan.bars:
-        if (chosen := registry.chosen(task.capability)) == task.provider:
-            position = _position(assignment, bars_key(chosen, task.symbol, task.interval))
-            coverage[task.symbol, task.interval] = Coverage(chosen, position)
-    return coverage
-
-
-def _polls(
-    raw: RawTopics,
-    assignment: Assignment,
-    provider: str,
-    coverage: Mapping[tuple[str, str], Coverage],
-) -> list[Poll]:
-    """Return the tasks of one provider, each with its place in the cadence and where it begins."""
-    market, calendars = assignment.market, assignment.calendars
-    bars = [task for task in assignment.plan.bars if task.provider == provider]
-    quotes = [task for task in assignment.plan.quotes if task.provider == provider]
-    source = assignment.vendors.apis[provider]
-    polls: list[Poll] = [
-        BarsPoll(
-            task,
-            source,
-            raw,
-            market=market,
-            calendar=calendars[task.symbol],
-            position=_own_position(assignment, task),
-            coverage=coverage[task.symbol, task.interval],
-            offset=offset_us(index, len(bars), task.every_us),
-        )
-        for index, task in enumerate(bars)
-    ]
-    polls += [
-        QuotesPoll(
-            task,
-            source,
-            raw,
-            market=market,
-            calendars=_markets(calendars, task.symbols),
-            offset=offset_us(index, len(quotes), task.every_us),
-        )
-        for index, task in enumerate(quotes)
-    ]
-    return polls
-
-
-def _own_position(assignment: Assignment, task: BarsTask) -> int | None:
-    """Return how far a provider's own bars have come; None where it never served."""
-    stream = bars_key(task.provider, task.symbol, task.interval)
-    cursor = assignment.cursors.get(stream)
-    return None if cursor is None else _position(assignment, stream)
-
-
-def _position(assignment: Assignment, stream: StreamKey) -> int:
-    """Return where a stream of bars begins: its cursor, else the start of the data or of the trading day."""
-    now, cursor = assignment.market.horizon_us(), assignment.cursors.get(stream)
-    if cursor is not None and cursor <= now:
-        return cursor
-    if cursor is not None:
-        log.warning(
-            "cursor_ahead_of_market", extra={"symbol": stream.symbol, "cursor": cursor, "market": now}
-        )
-    if assignment.start is not None:
-        return assignment.start
-    return first_position(now, assignment.calendars[stream.symbol])
 
 
 async def report_health(

@@ -92,7 +92,7 @@ class Routing(_Part):
     floor: float = Field(default=0.3, ge=0.0, le=0.9)  # below it a provider is left at once
     dwell_s: float = Field(default=30.0, ge=0.0, le=3600.0)  # least time between two choices by score
     proof_s: float = Field(default=60.0, ge=0.0, le=86_400.0)  # of health without a fault, before a return
-    probe_every_s: float = Field(default=10.0, ge=0.1, le=3600.0)  # of a provider that does not serve
+    probe_every_s: float = Field(default=30.0, ge=0.1, le=3600.0)  # of a provider that does not serve
     half_life_s: float = Field(default=10.0, ge=0.1, le=3600.0)  # of what a score remembers
 
 

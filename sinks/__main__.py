@@ -11,19 +11,20 @@ from infra.runtime import lifecycle, postgres
 from infra.runtime.kafka import Publisher
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
-from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES
+from schemas.topics import BARS, GAPS, PROGRESS, PROVIDER_HEALTH, QUOTES, TRADES
 from sinks.adapters.consumer import feed_config, open_feed
 from sinks.adapters.depth import watch_dead_letters
 from sinks.adapters.outbox import Outbox
 from sinks.adapters.postgres import Store
+from sinks.adapters.retention import Retention
 from sinks.adapters.session import Connection
 from sinks.adapters.topic_logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
 
-TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS)
-OUTBOX_CONNECTIONS = 1
+TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS, PROVIDER_HEALTH)
+OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
 REPLAY_WRITE_WITHIN_S = 300.0
 
 
@@ -48,7 +49,10 @@ async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
                 shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class
             )
             sink = Sink(feed, store, logs, outbox, process.health)
-            await lifecycle.until_stopped(process, sink.run(), outbox.run(), watch_dead_letters(logs, TOPICS))
+            retention = Retention(pool, days=settings.provider_health_days)
+            await lifecycle.until_stopped(
+                process, sink.run(), outbox.run(), retention.run(), watch_dead_letters(logs, TOPICS)
+            )
     finally:
         publisher.close()
 

@@ -22,6 +22,9 @@ class SinkSettings(Settings):
     linger_ms: float = Field(
         default=20.0, ge=0.0, le=250.0
     )  # how long the first record of a batch waits for others
+    provider_health_days: float = Field(
+        default=30.0, gt=0.0, le=3_650.0
+    )  # for which the history of provider health is kept
     write_timeout_s: float = Field(
         default=20.0, ge=1.0, le=300.0
     )  # of one transaction; then its connection is cut

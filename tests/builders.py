@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, Gap, Quote, RawBlock, Trade
+from schemas.records import Bar, Gap, ProviderHealth, Quote, RawBlock, Trade
 
 NINE_THIRTY = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
 
@@ -82,3 +82,14 @@ def a_gap(**changes: Any) -> Gap:
         "detector": "processor", "known_from": NINE_THIRTY + 5 * MINUTE_US, "expected": 1,
     }  # fmt: skip
     return Gap(**(fields | changes))
+
+
+def a_health(**changes: Any) -> ProviderHealth:
+    """Return the health of a provider that serves quotes well."""
+    fields: dict[str, Any] = {
+        "capability": "quotes", "provider": "yahoo", "score": 0.98, "success": 1.0, "latency": 0.93, "freshness": 1.0,
+        "validity": 1.0, "breaker": "closed", "usable": True, "chosen": True,
+        "reason": "yahoo is the first in order of preference that is usable", "chosen_since": NINE_THIRTY,
+        "observed_time": NINE_THIRTY + MINUTE_US,
+    }  # fmt: skip
+    return ProviderHealth(**(fields | changes))

@@ -128,6 +128,12 @@ class Connection:
         """See `live.Watcher`."""
         self._push(messages.gap(number, fields))
 
+    def routed(self, numbers: Sequence[int], fields: Mapping[str, Any]) -> None:
+        """See `live.Watcher`."""
+        if fields["changed"] in ("failover", "failback"):
+            self._outbox.refresh(numbers, "failover")
+        self._push(messages.route(numbers, fields))
+
     def log_state(self) -> None:
         """See `live.Watcher`."""
         reachable = self._live.reachable

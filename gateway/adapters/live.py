@@ -14,7 +14,14 @@ from gateway.adapters.live_pump import SLICE_MESSAGES, Pump
 from gateway.adapters.log_reader import LogReader, Outcome
 from gateway.domain.feeds import RING_BUDGET_BYTES, Feed, Feeds
 from gateway.domain.ring import RING_MESSAGES, Entry
-from gateway.domain.streams import BEST, Stream, encode_entry, is_shadow, parse_stream
+from gateway.domain.streams import (
+    BEST,
+    Stream,
+    channel_of_capability,
+    encode_entry,
+    is_shadow,
+    parse_stream,
+)
 from schemas.codec import decode_value
 from schemas.errors import PermanentError
 from schemas.identity import bars_channel, event_id
@@ -44,6 +51,9 @@ class Watcher(Protocol):
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """Note that a gap of the stream of subscription `number` changed its state."""
+
+    def routed(self, numbers: Sequence[int], fields: Mapping[str, Any]) -> None:
+        """Note that another provider serves the streams of these subscriptions, or that none can."""
 
     def log_state(self) -> None:
         """Note that the log became reachable or unreachable."""
@@ -190,6 +200,18 @@ class LiveStreams:
                 watcher.wake(number)
         for fields in gaps:
             self._announce_gap(fields)
+
+    def routed(self, fields: Mapping[str, Any]) -> None:
+        """Tell every client, in one message, which of its streams another provider serves from now on."""
+        channel = channel_of_capability(fields["capability"])
+        affected: dict[Watcher, list[int]] = {}
+        for (of_channel, _), watchers in self._watchers.items():
+            if of_channel == channel:
+                for (watcher, number), stream in watchers.items():
+                    if stream.scope in (BEST, fields["provider"], fields["previous"]):
+                        affected.setdefault(watcher, []).append(number)
+        for watcher, numbers in affected.items():
+            watcher.routed(numbers, fields)
 
     def reachable_changed(self) -> None:
         """Pass the state of the log on."""

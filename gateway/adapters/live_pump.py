@@ -16,12 +16,12 @@ from confluent_kafka import KafkaError, Message
 
 from gateway.adapters.log_reader import END_OF_PARTITION, LOG_CHANGED, LogReplaced, Place, Tail
 from gateway.domain.feeds import Feed, Feeds
-from gateway.domain.streams import STREAM_TOPICS
+from gateway.domain.streams import LIVE_TOPICS
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
 from schemas.codec import decode_value
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
-from schemas.topics import GAPS, partition_count
+from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
 
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
 FETCH_MESSAGES = 2_000
@@ -37,6 +37,9 @@ class Listener(Protocol):
 
     def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
         """Note that these feeds have new records, and that these gap records came."""
+
+    def routed(self, fields: Mapping[str, Any]) -> None:
+        """Note that the choice of a capability's provider changed, as its health record says."""
 
     def reachable_changed(self) -> None:
         """Read `Pump.reachable` again."""
@@ -92,7 +95,7 @@ class Pump:
             await asyncio.sleep(RETRY_S)
 
     async def _session(self) -> None:
-        tail = Tail(self._bootstrap, "mds-gateway-live", self._prefix, STREAM_TOPICS)
+        tail = Tail(self._bootstrap, "mds-gateway-live", self._prefix, LIVE_TOPICS)
         try:
             await self._probe(tail)
             tail.assign(await self._on_tail(self._starts, tail))
@@ -124,6 +127,11 @@ class Pump:
                 fields = decode_value(topic, message.value())
             except PermanentError as problem:
                 self._skip(topic, partition, offset, str(problem))
+                continue
+            if topic == PROVIDER_HEALTH:
+                self._feeds.advance(topic, partition, offset + 1)
+                if fields["changed"] != "no":
+                    self._listener.routed(fields)
                 continue
             feed = self._feeds.apply(topic, partition, offset, message.timestamp()[1] * 1_000, fields)
             if feed is None:

@@ -153,6 +153,10 @@ class Snapshot:
             "partition": row["partition"]
         }
 
+    async def rows(self, statement: str, *values: Any) -> list[Row]:
+        """Return the rows of one of the constants of `statements`; times are datetimes both ways."""
+        return list(await self._connection.fetch(statement, *values))
+
     async def cursors_of(self, symbol: str) -> list[str]:
         """Return the cursors a symbol has, as `interval or channel/provider`."""
         rows = await self._connection.fetch(statements.CURSORS_OF_SYMBOL, symbol)

@@ -43,6 +43,13 @@ CLOSE_UNAUTHORISED = 4401
 CLOSE_FORBIDDEN = 4403
 RECONNECT_CODES = frozenset({CLOSE_RESTART, CLOSE_SLOW, CLOSE_LOST_POSITION, CLOSE_OVERLOAD, CLOSE_RATE})
 
+ROUTE_CODES: Mapping[str, str] = {
+    "initial": "provider_chosen",  # a producer began
+    "failover": "failover",
+    "failback": "failback",
+    "exhausted": "provider_down",  # nobody is usable: the stream stays open, its values are suspect
+    "restored": "provider_up",
+}
 GAP_CLOSING_STATES = frozenset({"filled", "empty", "unrecoverable"})
 
 
@@ -112,6 +119,22 @@ def gap(sub: int, fields: Mapping[str, Any]) -> bytes:
         confidence=fields["confidence"],
         status=fields["state"],
         generation=fields["generation"],
+    )
+
+
+def route(subs: Sequence[int], fields: Mapping[str, Any]) -> bytes:
+    """Return the notice that another provider serves these streams, or that none can and that one can again."""
+    return message(
+        "state",
+        subs=list(subs),
+        stream="open",
+        data="suspect" if fields["changed"] == "exhausted" else "ok",
+        code=ROUTE_CODES[fields["changed"]],
+        capability=fields["capability"],
+        provider=fields["provider"],
+        previous=fields["previous"] or None,
+        reason=fields["reason"],
+        since=fields["observed_time"],
     )
 
 

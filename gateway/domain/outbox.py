@@ -7,7 +7,7 @@ is a cursor (see `recovery`). Subscriptions take turns, so a busy stream does no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.domain import messages
@@ -89,6 +89,17 @@ class Outbox:
         """Note that something may wait for a subscription."""
         if number in self.places:
             self._due[number] = None
+
+    def refresh(self, numbers: Iterable[int], reason: str) -> None:
+        """Send a flagged snapshot of those streams of which only the newest value counts, instead of what waits.
+
+        A stream of which every record counts is left alone: a snapshot would stand for records it does not hold.
+        """
+        for number in numbers:
+            place = self.places.get(number)
+            if place is not None and place.subscription.conflate and not place.subscription.busy:
+                place.subscription.restart(reason)
+                self._due[number] = None
 
     def frame(self) -> Frame | None:
         """Return the next frame, None where nothing waits."""

@@ -16,10 +16,10 @@ import orjson
 from schemas.errors import PermanentError
 from schemas.identity import bars_channel, event_id, stream_name
 from schemas.intervals import INTERVALS
-from schemas.topics import BARS, GAPS, QUOTES, TRADES
+from schemas.topics import BARS, GAPS, PROVIDER_HEALTH, QUOTES, TRADES
 
 BEST = "best"
-STREAM_TOPICS = (QUOTES, TRADES, BARS, GAPS)
+LIVE_TOPICS = (QUOTES, TRADES, BARS, GAPS, PROVIDER_HEALTH)  # the last is no stream: it says who serves them
 DEFAULT_CHANNELS = ("quotes", "trades", "bars.1m", "gaps")  # what /ws/{symbol} subscribes to
 CHANNEL_TOPICS: Mapping[str, str] = {
     "quotes": QUOTES,
@@ -111,6 +111,11 @@ def parse_stream(text: str) -> Stream:
 def channel_of(topic: str, fields: Mapping[str, Any]) -> str:
     """Return the channel a canonical record of `topic` belongs to."""
     return bars_channel(fields["interval"]) if topic == BARS else topic.partition(".")[0]
+
+
+def channel_of_capability(capability: str) -> str:
+    """Return the channel that a capability of providers fills: `bars.1m` for `bars:1m`."""
+    return capability.replace(":", ".")
 
 
 def is_shadow(fields: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from infra.runtime.clock import monotonic_s
@@ -36,6 +36,7 @@ LONGEST_BACKOFF_S = 30.0
 REFUSED_S = 60.0
 UNKNOWN_SYMBOL_S = 900.0
 STALL_S = 30.0
+PROBED_TASKS = 3  # of a capability: the same few, so that what providers say of them can be compared
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Poller:
         self._workers = workers
         self._part = f"{provider}_polling"
         self._failures = [0] * len(polls)
+        self._probing = frozenset(_first_of_each(polls))
         self._schedule = Schedule()
         self._queue: asyncio.Queue[int] = asyncio.Queue(workers * QUEUED_PER_WORKER)
 
@@ -120,7 +122,7 @@ class Poller:
     async def _turn(self, number: int) -> tuple[int, float]:
         """Poll once; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
         poll = self._polls[number]
-        turn = self._registry.turn(poll.capability, self._provider)
+        turn = self._registry.turn(poll.capability, self._provider, may_probe=number in self._probing)
         if turn is Turn.SKIP:
             return poll.next_due(), FLOOR_S
         try:
@@ -172,3 +174,12 @@ class Poller:
             received_time=error.received_time,
             payload=error.payload,
         )
+
+
+def _first_of_each(polls: Sequence[Poll]) -> Iterator[int]:
+    """Yield the numbers of the first few polls of each capability."""
+    seen: dict[str, int] = {}
+    for number, poll in enumerate(polls):
+        seen[poll.capability] = seen.get(poll.capability, 0) + 1
+        if seen[poll.capability] <= PROBED_TASKS:
+            yield number

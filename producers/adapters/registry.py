@@ -20,7 +20,7 @@ from infra.runtime.metrics import PROVIDER_HEALTH_SCORE, PROVIDER_SELECTED
 from producers.adapters.breaker import CircuitOpen
 from producers.adapters.market import Market
 from producers.domain import health_score
-from producers.domain.evidence import Evidence, Movements, is_judged
+from producers.domain.evidence import Evidence, Witness, is_judged
 from producers.domain.health_score import Health, Sample, freshness_sample, latency_sample
 from producers.domain.routing import NEVER, Candidate, Choice, Rules, choose
 from schemas.calendar import Calendar
@@ -58,7 +58,7 @@ class _Entry:
 class _Capability:
     calendars: Sequence[Calendar]
     entries: dict[str, _Entry]  # in order of preference
-    movements: Movements = field(default_factory=Movements)
+    witness: Witness = field(default_factory=Witness)
     choice: Choice | None = None
     chosen_since: int = 0  # µs, wall time
 
@@ -111,13 +111,13 @@ class Registry:
         """Whether a provider is the choice for anything."""
         return any(self.chosen(name) == provider for name in self._capabilities)
 
-    def turn(self, capability: str, provider: str) -> Turn:
+    def turn(self, capability: str, provider: str, *, may_probe: bool = True) -> Turn:
         """Return what a poll of `provider` may do now; a probe granted is a probe used."""
         self._decide(capability)
         if self.chosen(capability) == provider:
             return Turn.SERVE
         entry, now_s = self._capabilities[capability].entries[provider], self._now_s()
-        if now_s - entry.probed_s < self._routing.probe_every_s:
+        if not may_probe or now_s - entry.probed_s < self._routing.probe_every_s:
             return Turn.SKIP
         entry.probed_s = now_s
         return Turn.PROBE
@@ -126,13 +126,12 @@ class Registry:
         """Take what an answer says of its provider."""
         kept, now = self._capabilities[capability], self._market.horizon_us()
         entry = kept.entries[provider]
-        moving = kept.movements.observe(provider, evidence.prices, now)
         if evidence.newest is not None:
             entry.newest = max(evidence.newest, entry.newest or evidence.newest)
         sample = Sample(
             latency=latency_sample(evidence.latency_s, self._deadline_s),
             freshness=self._freshness(kept, entry, evidence, now),
-            validity=None if evidence.validity is None else evidence.validity * moving,
+            validity=kept.witness.validity(provider, evidence, now),
         )
         entry.health = health_score.answered(entry.health, sample, self._now_s(), self._routing.half_life_s)
         self._decide(capability)

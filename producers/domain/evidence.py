@@ -6,7 +6,7 @@ others move, is not well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.calendar import Calendar
@@ -25,13 +25,17 @@ FROZEN_MOVES = 2  # times that others saw it move meanwhile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One answer, judged: `newest` is the end of its newest value (None: it had none), `validity` in [0, 1] or None."""
+    """One answer: `newest` is the end of its newest value (None: it had none), `prices` those that can be true.
+
+    `absent` are symbols asked for that it leaves out, `lies` counts values that cannot be true.
+    """
 
     latency_s: float
     newest: int | None
     tolerance_us: int
-    validity: float | None
     prices: Mapping[str, float]
+    absent: Collection[str] = ()
+    lies: int = 0
 
 
 def quotes_evidence(
@@ -43,8 +47,9 @@ def quotes_evidence(
         latency_s=latency_s,
         newest=max((event["event_time"] + event["delay_s"] * SECOND_US for event in sound), default=None),
         tolerance_us=max(QUOTE_TOLERANCE_US, TOLERATED_POLLS * every_us),
-        validity=len(sound) / len(asked) if asked else None,
         prices={event["symbol"]: _price(event) for event in sound},
+        absent=set(asked) - {event["symbol"] for event in events},
+        lies=len(events) - len(sound),
     )
 
 
@@ -58,8 +63,8 @@ def bars_evidence(
         latency_s=latency_s,
         newest=None if newest is None else newest["event_time"] + step_us,
         tolerance_us=every_us + TOLERATED_BARS * step_us,
-        validity=len(sound) / len(events) if events else None,
         prices={} if newest is None else {newest["symbol"]: newest["close"]},
+        lies=len(events) - len(sound),
     )
 
 
@@ -75,28 +80,36 @@ class _Seen:
     moves_of_others: int = 0
 
 
-class Movements:
-    """Which providers' prices stand still while those of others move; bounded by providers × symbols."""
+class Witness:
+    """Compares what providers say of the same symbols; bounded by providers × symbols."""
 
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._providers: set[str] = set()
 
-    def observe(self, provider: str, prices: Mapping[str, float], now: int) -> float:
-        """Take the prices of one answer and return the share of them that are not frozen; 1 for none."""
+    def validity(self, provider: str, evidence: Evidence, now: int) -> float | None:
+        """Return the share of an answer that can be true; None where it holds nothing to judge.
+
+        A price that stands while others move does not count. Nor does a symbol left out, unless the provider never
+        had it: then it is unknown there, which is no lie as long as it has any other.
+        """
+        absent = sum((provider, symbol) in self._seen for symbol in evidence.absent)
+        if provider not in self._providers:
+            absent = len(evidence.absent)
+        moving = sum(self._moves(provider, symbol, price, now) for symbol, price in evidence.prices.items())
+        judged = len(evidence.prices) + absent + evidence.lies
+        return moving / judged if judged else None
+
+    def _moves(self, provider: str, symbol: str, price: float, now: int) -> bool:
         self._providers.add(provider)
-        frozen = 0
-        for symbol, price in prices.items():
-            seen = self._seen.get((provider, symbol))
-            if seen is None:
-                self._seen[provider, symbol] = _Seen(price, now)
-            elif seen.price != price:
-                self._seen[provider, symbol] = _Seen(price, now)
+        seen = self._seen.get((provider, symbol))
+        if seen is None or seen.price != price:
+            self._seen[provider, symbol] = _Seen(price, now)
+            if seen is not None:
                 self._tell_others(provider, symbol)
-            elif now - seen.moved >= FROZEN_US and seen.moves_of_others >= FROZEN_MOVES:
-                frozen += 1
-        return 1.0 - frozen / len(prices) if prices else 1.0
+            return True
+        return now - seen.moved < FROZEN_US or seen.moves_of_others < FROZEN_MOVES
 
     def _tell_others(self, provider: str, symbol: str) -> None:
         for other in self._providers - {provider}:

@@ -21,6 +21,7 @@ from sinks.domain.batches import Batch, refuse
 from sinks.domain.book import Book, Changes
 from sinks.domain.cursors import Cursor
 from sinks.domain.positions import Log, Refused
+from sinks.domain.provider_health import row_of
 from sinks.domain.watermark import Claims, Partition
 
 TAKE_OVER_WITHIN_S = 15.0
@@ -89,6 +90,7 @@ class Writer:
                 await self._settle_gaps(batch, changes, written)
                 await self._store_cursors(changes)
                 await self._store_watermarks(complete)
+                await self._store_health(batch)
                 await self._store_outbox(written)
                 moves = await self._move(batch, claims)
         self._book.apply(changes)
@@ -136,6 +138,11 @@ class Writer:
         if complete:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(statements.STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
+
+    async def _store_health(self, batch: Batch) -> None:
+        if batch.health:
+            rows = [row_of(record) for record in batch.health]
+            await self._connection.execute(statements.STORE_HEALTH, *map(list, zip(*rows, strict=True)))
 
     async def _store_outbox(self, written: Written) -> None:
         if self._owned is None:

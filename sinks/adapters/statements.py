@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from schemas.topics import BARS, QUOTES, TRADES
+from sinks.domain.provider_health import COLUMNS as HEALTH_COLUMNS
 from sinks.domain.tables import TABLES, Table
 
 STAGING = """
@@ -129,6 +130,20 @@ STORE_WATERMARKS = """
 """
 STORE_OUTBOX = """
     INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
+"""
+
+STORE_HEALTH = f"""
+    INSERT INTO provider_health ({_list(HEALTH_COLUMNS)})
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[],
+        $7::float8[], $8::float8[], $9::text[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[],
+        $15::timestamptz[], $16::text[], $17::text[])
+    ON CONFLICT DO NOTHING
+"""
+# $1 what is older goes, $2 at most so many rows
+FORGET_HEALTH = """
+    DELETE FROM provider_health WHERE (capability, provider, observed_time) IN (
+        SELECT capability, provider, observed_time FROM provider_health WHERE observed_time < $1
+        ORDER BY observed_time LIMIT $2)
 """
 
 GAP_COLUMNS = (

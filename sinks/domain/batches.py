@@ -14,10 +14,11 @@ import numpy as np
 from schemas.codec import decode, decode_value, encode_value
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.partitions import partition_of
-from schemas.records import DeadLetter, Gap, Progress
-from schemas.topics import BARS, CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
+from schemas.records import DeadLetter, Gap, Progress, ProviderHealth
+from schemas.topics import BARS, CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH, partition_count
 from sinks.domain.avro_columns import Columns, Flags, Integers, read_columns
 from sinks.domain.copy_binary import encode_rows
+from sinks.domain.provider_health import check_health
 from sinks.domain.streams import Streams, group_streams
 from sinks.domain.tables import REVISION, TABLES, Table
 from sinks.domain.watermark import Claim, Partition, claim_of
@@ -100,6 +101,7 @@ class Batch:
         default_factory=list
     )  # gaps of the sink's own, nobody has heard of them
     claims: list[Claim] = field(default_factory=list)
+    health: list[ProviderHealth] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     records: int = 0
@@ -147,6 +149,10 @@ def _add_singles(batch: Batch, part: Part) -> None:
                 batch.gaps.append(HeardGap(partition=part.partition, gap=gap, record=record))
             elif part.topic == PROGRESS:
                 batch.claims.append(claim_of(decode(PROGRESS, record.value(), Progress), record.offset()))
+            elif part.topic == PROVIDER_HEALTH:
+                health = decode(PROVIDER_HEALTH, record.value(), ProviderHealth)
+                check_health(health)
+                batch.health.append(health)
         except PermanentError as error:
             batch.refusals.append(refuse(part.topic, part.partition, record, error))
 

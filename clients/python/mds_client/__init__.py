@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mds_client.chain import Chain, Hole
 from mds_client.client import MarketData
-from mds_client.events import Event, Gap, Record, Recovered, Refusal, Snapshot, Terminated
+from mds_client.events import Event, Gap, Record, Recovered, Refusal, Snapshot, State, Terminated
 
 __all__ = [
     "Chain",
@@ -16,5 +16,6 @@ __all__ = [
     "Recovered",
     "Refusal",
     "Snapshot",
+    "State",
     "Terminated",
 ]

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from mds_client.chain import Chain, Hole
-from mds_client.events import Event, Gap, Record, Recovered, Refusal, Snapshot, Terminated
+from mds_client.events import Event, Gap, Record, Recovered, Refusal, Snapshot, State, Terminated
 
 SUBPROTOCOL = Subprotocol("mds.v1.json")
 SILENCE_S = 12.5  # two and a half heartbeats
@@ -155,6 +155,9 @@ class MarketData:
             if self._on_gap is not None:
                 self._on_gap(gap)
             yield gap
+        elif kind == "state":
+            streams = [self._names[sub] for sub in message.get("subs", ()) if sub in self._names]
+            yield State(streams=streams, code=message["code"], data=message["data"], fields=message)
         elif kind == "disconnect":
             self._retry_after_s = message.get("retry_after_ms", 0) / 1_000
 

@@ -47,6 +47,21 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Something changed about where `streams` come from (empty: about all); `data` is ok, or suspect while it lasts.
+
+    Codes: `failover` and `failback` (fields `provider`, `previous`, `reason`: another provider serves from now on),
+    `provider_chosen` (a producer began), `provider_down` (nobody can serve: values are suspect, the stream stays open),
+    `provider_up`, `log_unreachable`, `log_reachable`. Records keep saying which provider each is from.
+    """
+
+    streams: Sequence[str]
+    code: str
+    data: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """The server refused one subscription; the others stand. A temporary one is asked for again."""
 
@@ -64,4 +79,4 @@ class Terminated(Exception):
         self.code = code
 
 
-Event = Record | Snapshot | Recovered | Gap | Refusal
+Event = Record | Snapshot | Recovered | Gap | State | Refusal

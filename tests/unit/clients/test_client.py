@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mds_client import Event, Gap, Hole, MarketData, Record, Recovered, Refusal, Snapshot
+from mds_client import Event, Gap, Hole, MarketData, Record, Recovered, Refusal, Snapshot, State
 
 SPY = "trades:best:SPY"
 OK = {"stream": SPY, "ok": True, "sub": 3, "epoch": "e", "offset": 9}
@@ -107,3 +107,15 @@ async def test_an_unknown_message_is_ignored() -> None:
     """A newer server still serves an older client."""
     _, events = await a_client({"t": "fashion"}, {"t": "d", "sub": 99, "prev": 0, "m": [[1, {}]]})
     assert events == []
+
+
+async def test_a_failover_names_the_streams_it_concerns() -> None:
+    """What is not about a subscription concerns none by name."""
+    failover = {"t": "state", "subs": [3, 99], "code": "failover", "data": "ok", "provider": "finnhub"}
+    _, events = await a_client(
+        results(OK), failover, {"t": "state", "code": "log_unreachable", "data": "suspect"}
+    )
+
+    first, second = [event for event in events if isinstance(event, State)]
+    assert (first.streams, first.code, first.fields["provider"]) == ([SPY], "failover", "finnhub")
+    assert (second.streams, second.data) == ([], "suspect")

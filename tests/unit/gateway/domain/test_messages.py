@@ -50,3 +50,26 @@ def test_a_gap_that_ended_is_a_gap_fill(state: str, kind: str) -> None:
     }  # fmt: skip
     parsed = orjson.loads(messages.gap(2, fields))
     assert (parsed["t"], parsed["from"], parsed["to"], parsed["status"]) == (kind, 1, 2, state)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "data"),
+    [
+        pytest.param("failover", "failover", "ok", id="failover"),
+        pytest.param("exhausted", "provider_down", "suspect", id="nobody-left"),
+        pytest.param("restored", "provider_up", "ok", id="somebody-again"),
+    ],
+)
+def test_a_change_of_provider_is_one_state_message_for_all_streams_it_concerns(
+    changed: str, code: str, data: str
+) -> None:
+    """Ten thousand streams on one connection get one message, with the reason in words."""
+    fields = {
+        "changed": changed, "capability": "quotes", "provider": "finnhub", "previous": "", "reason": "why",
+        "observed_time": 7,
+    }  # fmt: skip
+
+    assert orjson.loads(messages.route([1, 2], fields)) == {
+        "t": "state", "subs": [1, 2], "stream": "open", "data": data, "code": code, "capability": "quotes",
+        "provider": "finnhub", "reason": "why", "since": 7,
+    }  # fmt: skip

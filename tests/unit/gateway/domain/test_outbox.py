@@ -139,3 +139,20 @@ def test_a_dropped_subscription_is_silent_and_leaves_no_position() -> None:
     outbox.wake(1)
     assert outbox.frame() is None
     assert list(outbox.positions()) == []
+
+
+def test_a_refresh_is_a_flagged_snapshot_of_quotes_and_leaves_trades_alone() -> None:
+    """The newest quote stands for those unsent; a trade unsent is never replaced."""
+    feeds = empty_feeds()
+    outbox = Outbox(feeds)
+    outbox.open(a_place(feeds, "quotes:best:SPY", 1))
+    outbox.open(a_place(feeds, "trades:best:SPY", 2))
+    apply_quote(feeds, 0)
+    apply_trade(feeds, 0)
+    outbox.wake(2)
+
+    outbox.refresh([1, 2, 99], "failover")
+
+    messages = {message["sub"]: message for message in parsed(outbox.frame())}
+    assert (messages[1]["t"], messages[1]["reason"], messages[1]["offset"]) == ("snapshot", "failover", 0)
+    assert (messages[2]["t"], messages[2]["m"][0][0]) == ("d", 0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.domain.streams import (
     InvalidStream,
     Stream,
+    channel_of_capability,
     encode_entry,
     parse_stream,
     wire_record,
@@ -127,3 +128,9 @@ def test_every_field_a_client_may_need_is_on_the_wire() -> None:
     for topic, record in full.items():
         fields = asdict(record)
         assert set(fields) - set(wire_record(topic, 0, fields)) == left_out[topic]
+
+
+def test_a_capability_of_providers_fills_a_channel() -> None:
+    """Routing and streams name the same thing."""
+    assert channel_of_capability("quotes") == "quotes"
+    assert channel_of_capability("bars:1m") == "bars.1m"

@@ -24,7 +24,7 @@ from schemas.errors import (
 from tests.eventually import eventually
 from tests.unit.producers.adapters.fakes import FixedClock, RecordingTopics, a_registry, a_status
 
-SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, validity=1.0, prices={})
+SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
 LATER_US = 9_000
 
 
@@ -144,7 +144,7 @@ async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_lef
     poller = a_poller(task, registry=a_registry("finnhub", "yahoo", now_s=lambda: moments[0]))
 
     turns = [await poller._turn(0) for _ in range(3)]
-    moments[0] = 10.0
+    moments[0] = 30.0
     await poller._turn(0)
 
     assert turns == [(LATER_US, FLOOR_S)] * 3

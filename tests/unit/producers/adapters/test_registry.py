@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from infra.runtime.metrics import PROVIDER_SELECTED
 from producers.adapters.breaker import CircuitOpen
@@ -37,14 +38,14 @@ class _World:
             routing=Routing(half_life_s=10.0),
         )
 
-    def answer(self, provider: str, *, age_us: int = 0, validity: float = 1.0, price: float = 0.0) -> None:
-        prices = {"SPY": price} if price else {}
+    def answer(self, provider: str, *, age_us: int = 0, lies: int = 0, price: float = 0.0) -> None:
+        prices = {"SPY": price or 100.0 + self.s}
         evidence = Evidence(
             latency_s=0.1,
             newest=self.market.now - age_us,
             tolerance_us=MINUTE_US,
-            validity=validity,
-            prices=prices,
+            prices={} if lies else prices,
+            lies=lies,
         )
         self.registry.answered(QUOTES, provider, evidence)
 
@@ -52,13 +53,13 @@ class _World:
         self.s += seconds
         self.market.now += int(seconds * 1_000_000)
 
-    def seconds_until_left(self, **lie: float) -> float:
+    def seconds_until_left(self, **lie: Any) -> float:
         """Let Yahoo answer so every 5 s and Finnhub well; return when Yahoo is left."""
         self.answer("finnhub")
         for _ in range(100):
             self.pass_s(5.0)
-            self.answer("finnhub", price=100.0 + self.s)
-            self.answer("yahoo", **lie)  # type: ignore[arg-type]
+            self.answer("finnhub")
+            self.answer("yahoo", **lie)
             if self.registry.chosen(QUOTES) == "finnhub":
                 return self.s
         raise AssertionError("never left")
@@ -69,7 +70,7 @@ def test_the_choice_serves_and_the_others_are_probed_at_their_rate() -> None:
     world = _World()
 
     turns = [world.registry.turn(QUOTES, "finnhub") for _ in range(3)]
-    world.pass_s(10.0)
+    world.pass_s(30.0)
 
     assert world.registry.turn(QUOTES, "yahoo") is Turn.SERVE
     assert turns == [Turn.PROBE, Turn.SKIP, Turn.SKIP]
@@ -88,7 +89,7 @@ def test_an_open_breaker_routes_the_next_poll_elsewhere() -> None:
 
 def test_a_liar_is_left_like_one_that_fails() -> None:
     """Zero quotes, old quotes and frozen prices: each costs the place, within a few polls."""
-    assert _World().seconds_until_left(validity=0.0) <= 10.0
+    assert _World().seconds_until_left(lies=1) <= 10.0
     assert _World().seconds_until_left(age_us=20 * MINUTE_US) <= 10.0
     assert _World().seconds_until_left(price=100.0) <= 140.0
 

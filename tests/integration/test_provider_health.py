@@ -1,0 +1,177 @@
+"""Provider health all the way: a real failover is stored, served by REST, told to a WebSocket client, and forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+from mds_client import MarketData, Snapshot, State
+
+from gateway.domain.moments import aware
+from infra.runtime import postgres
+from infra.runtime.clock import wall_us
+from infra.runtime.kafka import Outgoing
+from schemas.codec import encode
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.records import ProviderHealth
+from schemas.topics import PROVIDER_HEALTH, dead
+from sinks.adapters.retention import Retention
+from sinks.domain.provider_health import COLUMNS
+from tests.builders import a_health
+from tests.conftest import free_port
+from tests.eventually import eventually
+from tests.integration.gateway_harness import gateway, listening
+from tests.integration.gateway_rest import Rest, rest
+from tests.integration.producers import break_vendors, configuration, producer, simulator
+from tests.integration.sink_records import count, publish, query, sink_process
+from tests.integration.test_producers_failover import DEAD, ROUTING, WELL, both_known
+
+WITHIN_S = 60.0
+
+
+async def store(database: str, *records: ProviderHealth) -> None:
+    """Store records as a sink would."""
+    connection = await asyncpg.connect(database)
+    try:
+        rows = [
+            tuple(
+                aware(value) if name in ("observed_time", "chosen_since") else value
+                for name, value in ((name, asdict(record)[name]) for name in COLUMNS)
+            )
+            for record in records
+        ]
+        await connection.copy_records_to_table("provider_health", records=rows, columns=COLUMNS)
+    finally:
+        await connection.close()
+
+
+def health(prefix: str, record: ProviderHealth, partition: int = 0) -> Outgoing:
+    """Return a record for the topic."""
+    value = encode(PROVIDER_HEALTH, record)
+    return Outgoing(topic=prefix + PROVIDER_HEALTH, partition=partition, key=b"k", value=value)
+
+
+async def test_a_failover_is_told_stored_and_explained(
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
+) -> None:
+    """Yahoo dies and returns: the client of a stream and the caller of /stats/providers learn who serves, and why."""
+    env = configuration(tmp_path, streams=f"quotes: {{providers: [yahoo, finnhub], every_s: 2}}, {ROUTING}")
+    async with (
+        simulator(speed="1") as (simulation, url),
+        gateway(kafka_bootstrap, topic_prefix) as live,
+        rest(database) as served,
+    ):
+        market = MarketData(live.url)
+        await market.subscribe("quotes:best:SIM001", "bars.1m:best:SIM001")
+        with (
+            sink_process(kafka_bootstrap, topic_prefix, database, free_port()),
+            producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running,
+        ):
+            async with listening(market) as heard:
+                await eventually(lambda: len(heard.of(Snapshot)) >= 2, within_s=WITHIN_S)
+                await both_known(running, "quotes")
+
+                def told(code: str) -> list[State]:
+                    return [s for s in heard.of(State) if isinstance(s, State) and s.code == code]
+
+                break_vendors(simulation, DEAD % "yahoo")
+                await eventually(lambda: told("failover"), within_s=WITHIN_S)
+                during = await eventually(lambda: _chosen(served, "finnhub"), within_s=WITHIN_S, every_s=0.3)
+                break_vendors(simulation, WELL)
+                await eventually(lambda: told("failback"), within_s=WITHIN_S)
+                after = await eventually(lambda: _chosen(served, "yahoo"), within_s=WITHIN_S, every_s=0.3)
+                (failover,) = told("failover")
+                refreshed = [
+                    s for s in heard.of(Snapshot) if isinstance(s, Snapshot) and s.reason == "failover"
+                ]
+    assert failover.streams == [
+        "quotes:best:SIM001"
+    ]  # bars have no second provider here, nor did theirs change
+    assert (failover.fields["provider"], failover.fields["previous"]) == ("finnhub", "yahoo")
+    assert failover.fields["reason"] == during["reason"]
+    assert [snapshot.stream for snapshot in refreshed] == ["quotes:best:SIM001"] * 2
+    by_name = {entry["provider"]: entry for entry in during["providers"]}
+    assert by_name["finnhub"]["chosen"]
+    assert by_name["yahoo"]["score"] < by_name["finnhub"]["score"]
+    assert "503" in by_name["yahoo"]["last_error"]
+    assert by_name["yahoo"]["budgets"]["requests_in_flight"] == 8
+    assert by_name["yahoo"]["history"]
+    assert [switch["change"] for switch in after["switches"]] == ["failback", "failover", "initial"]
+    assert "preferred and was well" in after["reason"]
+
+
+async def _chosen(served: Rest, provider: str) -> dict[str, object] | None:
+    answer = await served.get("/stats/providers", capability="quotes", window="15m")
+    entry = next(iter(answer["data"]), None)
+    return entry if entry is not None and entry["chosen"] == provider else None
+
+
+async def test_history_is_bounded_and_filtered(database: str) -> None:
+    """Six hours of records every 10 s are sixty points; another provider's are not among them."""
+    now = wall_us()
+    records = [
+        a_health(provider=name, observed_time=now - 10 * step * SECOND_US, chosen=name == "yahoo")
+        for name in ("yahoo", "finnhub")
+        for step in range(2_000)
+    ]
+    switches = [
+        replace(records[0], changed="failback", previous="finnhub", observed_time=now - step * MINUTE_US - 1)
+        for step in range(30)
+    ]
+    await store(database, *records, *switches)
+    async with rest(database) as served:
+        whole = await served.get("/stats/providers", window="6h")
+        part = await served.get("/stats/providers", window="1h", provider="finnhub", limit="5")
+        wrong = await served.ask("GET", "/stats/providers", params={"window": "2y"})
+    (entry,), (other,) = whole["data"], part["data"]
+
+    assert [len(each["history"]) for each in entry["providers"]] == [56, 56]
+    assert len(entry["switches"]) == 20
+    assert [each["provider"] for each in other["providers"]] == ["finnhub"]
+    assert len(other["providers"][0]["history"]) <= 61
+    assert len(other["switches"]) == 5
+    assert part["meta"]["window"] == "1h"
+    assert (wrong[0], wrong[2]["errors"][0]["param"]) == (422, "window")
+
+
+async def test_hostile_health_records_are_dead_lettered_and_the_rest_stored(
+    kafka_bootstrap: str, topic_prefix: str, database: str
+) -> None:
+    """Noise, a score of 2, NUL characters and an unknown change harm nobody."""
+    bad = [a_health(score=2.0), a_health(reason="\0"), a_health(budgets="x")]
+    noise = Outgoing(topic=topic_prefix + PROVIDER_HEALTH, partition=0, key=b"k", value=b"\x00noise")
+    good = [a_health(observed_time=1_000_000 * n) for n in range(1, 6)]
+    await publish(
+        kafka_bootstrap,
+        [*(health(topic_prefix, r) for r in bad), noise, *(health(topic_prefix, r) for r in good)],
+    )
+    with sink_process(kafka_bootstrap, topic_prefix, database, free_port()):
+
+        async def stored() -> bool:
+            waiting = await query(database, "SELECT 1 FROM outbox")
+            return await count(database, "provider_health") == len(good) and not waiting
+
+        await eventually(stored, within_s=WITHIN_S, every_s=0.3)
+    positions = await query(
+        database, "SELECT next_offset FROM sink_offsets WHERE topic = $1 AND partition = 0", PROVIDER_HEALTH
+    )
+
+    assert [row[0] for row in positions] == [len(bad) + 1 + len(good)]
+    assert dead(PROVIDER_HEALTH) == "provider-health.v1.dead"
+
+
+@pytest.mark.parametrize("days", [1.0, 30.0])
+async def test_what_is_too_old_is_forgotten_a_piece_at_a_time(database: str, days: float) -> None:
+    """At most 5,000 rows go in one run, the oldest first, and nothing younger than the setting."""
+    now = wall_us()
+    old = [a_health(observed_time=now - int(days * DAY_US) - n * SECOND_US) for n in range(1, 7_001)]
+    young = [a_health(observed_time=now - int(days * DAY_US) + n * MINUTE_US) for n in range(1, 11)]
+    await store(database, *old, *young)
+    async with postgres.pool(database, service="test", size=1) as pool:
+        retention = Retention(pool, days=days)
+        forgotten = [await retention.forget(now) for _ in range(3)]
+
+    assert forgotten == [5_000, 2_000, 0]
+    assert await count(database, "provider_health") == len(young)
