@@ -147,8 +147,9 @@ async def test_only_changed_quotes_are_published() -> None:
 
 async def test_a_provider_that_takes_over_goes_on_where_the_other_had_come() -> None:
     """Its first window begins an overlap before the other's position; having none of its own, no earlier."""
-    vendor, served = _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY + MINUTE_US)
+    vendor, served = _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY - 60 * MINUTE_US)
     poll = bars_poll(vendor, RecordingTopics(), position=None, coverage=served)
+    served.position = NINE_THIRTY + MINUTE_US  # meanwhile
 
     await poll.poll()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from producers.domain.routing import CONTINUED_US, Candidate, Choice, Rules, choose, resume_position
@@ -102,6 +102,7 @@ def test_a_provider_that_is_no_longer_configured_is_left() -> None:
     assert choose(first, [FINNHUB], RULES, 1.0).provider == "finnhub"
 
 
+@example((0.6, "closed", True), (1.0, "closed", True), "yahoo")
 @given(STATES, STATES, st.sampled_from(["yahoo", "finnhub"]))
 def test_constant_input_never_swings(
     first: tuple[float, str, bool], second: tuple[float, str, bool], begin: str
