@@ -41,12 +41,16 @@ def markets_of(calendars: Mapping[str, Calendar], symbols: Iterable[str]) -> lis
 
 
 def coverage_of(assignment: Assignment, registry: Registry) -> Mapping[tuple[str, str], Coverage]:
-    """Return how far the bars of each (symbol, interval) were served: as far as those of its present provider."""
-    coverage = {}
+    """Return how far the bars of each (symbol, interval) were served: as far as those of its present provider.
+
+    Of a symbol the present provider has no name for, as far as those of the first that has one.
+    """
+    coverage: dict[tuple[str, str], Coverage] = {}
     for task in assignment.plan.bars:
-        if (chosen := registry.chosen(task.capability)) == task.provider:
-            position = _position(assignment, bars_key(chosen, task.symbol, task.interval))
-            coverage[task.symbol, task.interval] = Coverage(chosen, position)
+        stream = task.symbol, task.interval
+        if stream not in coverage or registry.chosen(task.capability) == task.provider:
+            position = _position(assignment, bars_key(task.provider, *stream))
+            coverage[stream] = Coverage(task.provider, position)
     return coverage
 
 

@@ -53,9 +53,11 @@ def _streams(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     """Yield (place in the file, provider, what it has to give)."""
     streams = configuration.streams
     if streams.bars is not None:
-        yield "streams.bars.provider", streams.bars.provider, f"{streams.bars.interval} bars"
+        for provider in streams.bars.providers:
+            yield "streams.bars.providers", provider, f"{streams.bars.interval} bars"
     if streams.quotes is not None:
-        yield "streams.quotes.provider", streams.quotes.provider, "quotes"
+        for provider in streams.quotes.providers:
+            yield "streams.quotes.providers", provider, "quotes"
     if streams.trades is not None:
         yield "streams.trades.provider", streams.trades.provider, "trades"
 

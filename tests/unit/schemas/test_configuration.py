@@ -61,7 +61,7 @@ def test_closures_are_dates() -> None:
         pytest.param("symbols: [SPY, SPY]\nstreams: {}", "SPY is listed twice", id="twice"),
         pytest.param("symbols: []\nstreams: {}", "f: symbols", id="nothing"),
         pytest.param("symbols: ['S PY']\nstreams: {}", "without spaces", id="space"),
-        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: Yahoo!}}", "streams.bars.provider: .*pattern", id="provider"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: Yahoo!}}", "streams.bars.providers.0: .*pattern", id="provider"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {providers: [yahoo, yahoo]}}", "listed twice", id="provider-twice"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {providers: []}}", "streams.bars.providers", id="no-provider"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, providers: [finnhub]}}", "streams.bars.provider is not a setting", id="provider-and-providers"),

@@ -30,7 +30,7 @@ def test_what_everybody_can_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("streams: {bars: {provider: yaho}}", r"streams.bars.provider: .*did you mean yahoo\? known are finnhub, ledger, yahoo", id="typo"),
+        pytest.param("streams: {bars: {provider: yaho}}", r"streams.bars.providers: .*did you mean yahoo\? known are finnhub, ledger, yahoo", id="typo"),
         pytest.param("streams: {}\nproviders: {zzz: {}}", "providers.zzz: no provider is called zzz; known are", id="nobody"),
         pytest.param("streams: {bars: {provider: ledger}}", "ledger has no 1m bars; use finnhub or yahoo", id="interval"),
         pytest.param("streams: {quotes: {provider: ledger}}", "ledger has no quotes; use finnhub or yahoo", id="quotes"),

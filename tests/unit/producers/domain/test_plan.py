@@ -66,7 +66,7 @@ def test_streams_are_named_for_cursors_and_breaks() -> None:
 def test_every_provider_that_may_serve_has_its_tasks() -> None:
     """Bars of two providers are two tasks a symbol; the routes keep the order of preference."""
     text = "symbols: [SPY, IBM]\nstreams: {bars: {providers: [finnhub, yahoo]}, quotes: {provider: yahoo}}"
-    plan = plan_of(parse_configuration(text, source="test"), usable=("yahoo", "finnhub"))
+    plan = plan_of(parse_configuration(text, source="test"), usable=BOTH)
 
     assert [(task.provider, task.symbol) for task in plan.bars] == [
         ("finnhub", "SPY"), ("finnhub", "IBM"), ("yahoo", "SPY"), ("yahoo", "IBM"),
