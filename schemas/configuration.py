@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
@@ -22,12 +19,16 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.configuration_faults import InvalidConfiguration, explained, faults_between, sorted_faults
 from schemas.errors import ConfigurationError
+from schemas.located_yaml import Fault, Located, read_located
 
 DEFAULT_PATH = Path("config/mds.yaml")
 MAX_SYMBOLS = 20_000
 MAX_PROVIDERS = 8  # of one stream
 MAX_FILE_BYTES = 4_194_304  # 4 MiB: 20,000 symbols with room to spare
+# Written as they are: 005930 and ON are symbols, not a number and a boolean.
+VERBATIM = (("symbols", "*"), ("symbols", "*", "symbol"))
 
 Stream = Literal["bars", "quotes", "trades"]
 STREAMS: tuple[Stream, ...] = ("bars", "quotes", "trades")
@@ -39,10 +40,6 @@ def _checked_symbol(symbol: str) -> str:
     return symbol
 
 
-def _as_text(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date) else value  # YAML reads a bare date as one
-
-
 def _checked_date(text: str) -> str:
     return date.fromisoformat(text).isoformat()
 
@@ -51,7 +48,7 @@ Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 """A provider's name; which ones there are is known where they are loaded (entry points), not here."""
 
 Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_checked_symbol)]
-IsoDate = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_date)]
+IsoDate = Annotated[str, AfterValidator(_checked_date)]
 
 
 class _Part(BaseModel):
@@ -61,8 +58,10 @@ class _Part(BaseModel):
 class SymbolEntry(_Part):
     """One symbol, and which of the streams it takes part in."""
 
-    symbol: Symbol
-    streams: tuple[Stream, ...] = STREAMS
+    symbol: Symbol = Field(description="The symbol as we name it: AAPL, BRK.B, ^GSPC, BTC-USD.")
+    streams: tuple[Stream, ...] = Field(
+        default=STREAMS, description="The streams the symbol takes part in; without it, all of them."
+    )
 
 
 def _each_provider_once(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
@@ -88,21 +87,47 @@ ProviderList = Annotated[
 class Routing(_Part):
     """How a provider is chosen among several; seconds of wall time, scores in [0, 1]."""
 
-    margin: float = Field(default=0.2, ge=0.05, le=1.0)  # by which another must be better to be chosen
-    floor: float = Field(default=0.3, ge=0.0, le=0.9)  # below it a provider is left at once
-    dwell_s: float = Field(default=30.0, ge=0.0, le=3600.0)  # least time between two choices by score
-    proof_s: float = Field(default=60.0, ge=0.0, le=86_400.0)  # of health without a fault, before a return
-    probe_every_s: float = Field(default=30.0, ge=0.1, le=3600.0)  # of a provider that does not serve
-    half_life_s: float = Field(default=10.0, ge=0.1, le=3600.0)  # of what a score remembers
+    margin: float = Field(
+        default=0.2, ge=0.05, le=1.0, description="By which score another must be better to be chosen."
+    )
+    floor: float = Field(
+        default=0.3, ge=0.0, le=0.9, description="Score below which a provider is left at once."
+    )
+    dwell_s: float = Field(
+        default=30.0, ge=0.0, le=3600.0, description="Least time between two choices by score."
+    )
+    proof_s: float = Field(
+        default=60.0,
+        ge=0.0,
+        le=86_400.0,
+        description="Time without a fault before a preferred provider serves again.",
+    )
+    probe_every_s: float = Field(
+        default=30.0,
+        ge=0.1,
+        le=3600.0,
+        description="Time between two probes of a provider that does not serve.",
+    )
+    half_life_s: float = Field(
+        default=10.0, ge=0.1, le=3600.0, description="Half-life of what a score remembers."
+    )
 
 
 class BarsStream(_Part):
     """Bars: polled `every_s` seconds of market time, from `overlap_s` seconds before what is known already."""
 
-    providers: ProviderList  # in order of preference
-    interval: Literal["1m"] = "1m"
-    every_s: float = Field(default=60.0, ge=1.0, le=3600.0)
-    overlap_s: float = Field(default=300.0, ge=0.0, le=86_400.0)
+    providers: ProviderList = Field(
+        description="Who is asked for bars, the preferred one first; `provider: yahoo` is a list of one."
+    )
+    interval: Literal["1m"] = Field(default="1m", description="Length of a bar.")
+    every_s: float = Field(default=60.0, ge=1.0, le=3600.0, description="Market time between two polls.")
+    overlap_s: float = Field(
+        default=300.0,
+        ge=0.0,
+        le=86_400.0,
+        description="How far before the newest known bar a poll begins, for late and corrected bars; "
+        "at least one bar.",
+    )
 
     _single = model_validator(mode="before")(_one_provider)
 
@@ -110,8 +135,10 @@ class BarsStream(_Part):
 class QuotesStream(_Part):
     """Quotes: polled `every_s` seconds of market time."""
 
-    providers: ProviderList  # in order of preference
-    every_s: float = Field(default=5.0, ge=0.5, le=3600.0)
+    providers: ProviderList = Field(
+        description="Who is asked for quotes, the preferred one first; `provider: yahoo` is a list of one."
+    )
+    every_s: float = Field(default=5.0, ge=0.5, le=3600.0, description="Market time between two polls.")
 
     _single = model_validator(mode="before")(_one_provider)
 
@@ -119,16 +146,16 @@ class QuotesStream(_Part):
 class TradesStream(_Part):
     """Trades: pushed by the vendor over a WebSocket."""
 
-    provider: Provider
+    provider: Provider = Field(description="Who pushes trades.")
 
 
 class Streams(_Part):
     """What is collected; a stream left out is not."""
 
-    bars: BarsStream | None = None
-    quotes: QuotesStream | None = None
-    trades: TradesStream | None = None
-    routing: Routing = Routing()
+    bars: BarsStream | None = Field(default=None, description="Bars, polled.")
+    quotes: QuotesStream | None = Field(default=None, description="Quotes, polled.")
+    trades: TradesStream | None = Field(default=None, description="Trades, pushed over a WebSocket.")
+    routing: Routing = Field(default=Routing(), description="How one of several providers is chosen.")
 
 
 EVERYTHING = Streams(
@@ -141,18 +168,28 @@ EVERYTHING = Streams(
 class ProviderEntry(_Part):
     """One provider; URLs None are the vendor itself, or the simulator where that is the market."""
 
-    enabled: bool = True
-    base_url: HttpUrl | None = None
-    socket_url: WebsocketUrl | None = None
+    enabled: bool = Field(default=True, description="Whether the vendor is asked at all.")
+    base_url: HttpUrl | None = Field(default=None, description="Where its REST interface is.")
+    socket_url: WebsocketUrl | None = Field(default=None, description="Where its WebSocket is.")
 
 
 class Configuration(_Part):
     """The whole file; frozen, so that a reload is a new value. Without `streams` everything is collected."""
 
-    symbols: tuple[SymbolEntry, ...] = Field(min_length=1, max_length=MAX_SYMBOLS)
-    streams: Streams = EVERYTHING
-    providers: Mapping[Provider, ProviderEntry] = Field(default_factory=dict)
-    calendar_closures: Mapping[Literal["XNYS"], tuple[IsoDate, ...]] = Field(default_factory=dict)
+    symbols: tuple[SymbolEntry, ...] = Field(
+        min_length=1, max_length=MAX_SYMBOLS, description="What is collected: a name, or an entry."
+    )
+    streams: Streams = Field(
+        default=EVERYTHING, description="Which streams, from whom and how often; without it, all of them."
+    )
+    providers: Mapping[Provider, ProviderEntry] = Field(
+        default_factory=dict,
+        description="The vendors by name, and where they are; one that is not named is enabled where its key is set.",
+    )
+    calendar_closures: Mapping[Literal["XNYS"], tuple[IsoDate, ...]] = Field(
+        default_factory=dict,
+        description="Days (YYYY-MM-DD) an exchange was closed that its calendar does not know of.",
+    )
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -182,73 +219,61 @@ class Configuration(_Part):
 def load_configuration(path: Path | None) -> Configuration:
     """Return the configuration in the file, by default config/mds.yaml; raise ConfigurationError saying where and what."""
     path = DEFAULT_PATH if path is None else path
+    return parse_configuration(read_text(path), source=str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file; raise ConfigurationError where it is absent, too large or not text."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigurationError(
-                f"{path} is larger than {MAX_FILE_BYTES} bytes", remedy="list fewer symbols"
-            )
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}", remedy="set MDS_CONFIG to your configuration file"
         ) from error
+    return text_of(data, source=str(path))
+
+
+def text_of(data: bytes, *, source: str) -> str:
+    """Return bytes as configuration text; raise ConfigurationError where they are too many or not UTF-8."""
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigurationError(
+            f"{source} is larger than {MAX_FILE_BYTES} bytes", remedy="list fewer symbols"
+        )
+    try:
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8 text", remedy="save it as UTF-8") from error
-    return parse_configuration(text, source=str(path))
+        raise ConfigurationError(f"{source} is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
 def parse_configuration(text: str, *, source: str) -> Configuration:
-    """Return the configuration in YAML (or JSON) text; raise ConfigurationError with `source:key` and a remedy."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{source}:{mark.line + 1}" if mark is not None else source
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigurationError(f"{place}: {problem}", remedy="mend the YAML") from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{source} holds no mapping", remedy="start from config/mds.yaml")
-    try:
-        return Configuration.model_validate(document)
-    except ValidationError as error:
-        raise _explained(error, source) from error
-
-
-def _explained(error: ValidationError, source: str) -> ConfigurationError:
-    # A misspelt key also makes the right one missing: say the first, it explains both.
-    fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    path = list(fault["loc"])
-    place = f"{source}: {'.'.join(map(str, path))}" if path else source
-    if fault["type"] == "extra_forbidden":
-        known = _keys_beside(path)
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
-        hint = (
-            f"did you mean {'.'.join(map(str, [*path[:-1], close[0]]))}?"
-            if close
-            else f"use one of {', '.join(known)}"
+    """Return the configuration in YAML (or JSON) text; raise InvalidConfiguration with all that is wrong in it."""
+    if len(text) > MAX_FILE_BYTES:
+        raise ConfigurationError(
+            f"{source} is larger than {MAX_FILE_BYTES} bytes", remedy="list fewer symbols"
         )
-        return ConfigurationError(f"{place} is not a setting", remedy=hint)
-    if fault["type"] == "missing":
-        return ConfigurationError(f"{place} is missing", remedy="add it; config/mds.yaml is an example")
-    given = fault["input"]
-    shown = "" if isinstance(given, dict) else f", not {repr(given)[:60]}"
-    problem = fault["msg"].removeprefix("Value error, ")
-    return ConfigurationError(f"{place}: {problem}{shown}", remedy="set it to a valid value")
+    located = read_located(text, verbatim=VERBATIM)
+    faults = list(located.faults)
+    configuration = None
+    if isinstance(located.value, dict):
+        faults += faults_between(located)
+        configuration = _modelled(located, faults)
+    elif not faults:
+        faults.append(located.fault((), "holds no mapping", "start from config/mds.yaml"))
+    if faults or configuration is None:
+        raise InvalidConfiguration(source, sorted_faults(faults))
+    return configuration
 
 
-def _keys_beside(path: list[Any]) -> list[str]:
-    """Return the keys that are known where the last part of `path` was given."""
-    model: Any = Configuration
-    for part in path[:-1]:
-        if isinstance(part, int) or part not in model.model_fields:
-            continue  # a place in a list, or a provider's name
-        model = _model_in(model.model_fields[str(part)].annotation)
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> Any:
-    """Return the model an annotation such as `BarsStream | None` or `tuple[SymbolEntry, ...]` holds."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(part) for part in getattr(annotation, "__args__", ()))
-    return next((model for model in found if model is not None), None)
+def _modelled(located: Located, faults: list[Fault]) -> Configuration | None:
+    """Return the value as the model; where it does not fit, add to `faults` what they do not say already."""
+    try:
+        return Configuration.model_validate(located.value)
+    except ValidationError as error:
+        told = {fault.path for fault in faults}
+        faults += [
+            fault
+            for fault in explained(error, located, Configuration)
+            if fault.path not in told and (fault.path or not faults)
+        ]
+    return None

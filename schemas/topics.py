@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-Kind = Literal["raw", "canonical", "ledger", "progress", "health", "dead"]
+Kind = Literal["raw", "canonical", "ledger", "progress", "health", "configuration", "dead"]
 DAY_MS = 86_400_000
 
 RAW_QUOTES = "raw.quotes.v1"
@@ -22,6 +22,7 @@ BARS = "bars.v1"
 GAPS = "gaps.v1"
 PROGRESS = "progress.v1"
 PROVIDER_HEALTH = "provider-health.v1"
+CONFIGURATION = "configuration.v1"
 RAW_TOPICS = (RAW_QUOTES, RAW_TRADES, RAW_BARS)
 CANONICAL_TOPICS = (QUOTES, TRADES, BARS)
 
@@ -74,13 +75,14 @@ def catalogue() -> Catalogue:
     defaults, topics = document["defaults"], {}
     for name, entry in document["topics"].items():
         retention_days = entry.get("retention_days")
+        partitions = entry.get("partitions", document["partitions"])
         topics[name] = Topic(
             name=name,
             kind=entry["kind"],
             key=entry["key"],
             schema=entry["schema"],
             schema_id=by_schema[entry["schema"]],
-            partitions=document["partitions"],
+            partitions=partitions,
             retention_ms=None if retention_days is None else retention_days * DAY_MS,
             max_message_bytes=defaults["max_message_bytes"],
             canonical=entry.get("canonical"),
@@ -92,7 +94,7 @@ def catalogue() -> Catalogue:
             key=entry["key"],
             schema="dead_letter.v1",
             schema_id=by_schema["dead_letter.v1"],
-            partitions=document["partitions"],
+            partitions=partitions,
             retention_ms=defaults["dead_retention_days"] * DAY_MS,
             max_message_bytes=defaults["dead_max_message_bytes"],
         )

@@ -13,6 +13,7 @@ import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
 from schemas.codec import parsed_schema, schema_text
+from schemas.generations import Generation
 from schemas.records import Bar, DeadLetter, Gap, Progress, ProviderHealth, Quote, RawBlock, Trade
 from schemas.topics import catalogue
 
@@ -20,6 +21,7 @@ PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").re
 RECORDS = {
     "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v1": Progress,
     "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
+    "configuration.v1": Generation,
 }  # fmt: skip
 
 

@@ -54,14 +54,14 @@ def test_closures_are_dates() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, evry_s: 1}}", "f: streams.bars.evry_s .* did you mean streams.bars.every_s", id="key-in-a-part"),
-        pytest.param("symbols: [SPY]\nstrems: {}", "f: strems .* did you mean streams", id="key-at-the-top"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, evry_s: 1}}", "f:2: streams.bars.evry_s .* did you mean streams.bars.every_s", id="key-in-a-part"),
+        pytest.param("symbols: [SPY]\nstrems: {}", "f:2: strems .* did you mean streams", id="key-at-the-top"),
         pytest.param("symbols: [{symbl: SPY}]\nstreams: {}", "symbols.0.symbl .* did you mean symbols.0.symbol", id="key-in-a-list"),
-        pytest.param("symbols: [SPY]\nstreams: {}\nproviders: {yahoo: {key: 1}}", "providers.yahoo.key .*use one of enabled, base_url", id="key-like-none"),
+        pytest.param("symbols: [SPY]\nstreams: {}\nproviders: {yahoo: {colour: 1}}", "use one of enabled, base_url", id="key-like-none"),
         pytest.param("symbols: [SPY, SPY]\nstreams: {}", "SPY is listed twice", id="twice"),
-        pytest.param("symbols: []\nstreams: {}", "f: symbols", id="nothing"),
+        pytest.param("symbols: []\nstreams: {}", "f:1: symbols", id="nothing"),
         pytest.param("symbols: ['S PY']\nstreams: {}", "without spaces", id="space"),
-        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: Yahoo!}}", "streams.bars.providers.0: .*pattern", id="provider"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: Yahoo!}}", "streams.bars.providers.0 .*pattern", id="provider"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {providers: [yahoo, yahoo]}}", "listed twice", id="provider-twice"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {providers: []}}", "streams.bars.providers", id="no-provider"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, providers: [finnhub]}}", "streams.bars.provider is not a setting", id="provider-and-providers"),
@@ -69,7 +69,7 @@ def test_closures_are_dates() -> None:
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, every_s: 0}}", "every_s", id="too-often"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, interval: 5m}}", "interval", id="interval"),
         pytest.param(MINIMAL + "calendar_closures: {XNYS: [soon]}", "calendar_closures.XNYS.0", id="date"),
-        pytest.param("symbols: [", "f:1: .*; mend the YAML", id="not-yaml"),
+        pytest.param("symbols: [", "f:2: .*; mend the YAML", id="not-yaml"),
         pytest.param("just text", "holds no mapping", id="no-mapping"),
     ],
 )  # fmt: skip
