@@ -1,7 +1,7 @@
 # Market Data Service. `make` alone prints what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status check unit test bench chaos soak lock clean
+.PHONY: help setup run up down status check unit test bench chaos soak docs lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -50,6 +50,9 @@ chaos: $(INSTALLED) ## 20 random kills and freezes under load (SEED=1)
 soak: $(INSTALLED) ## the same with one seed after the other, until one fails or HOURS=1 have passed
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
 	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) || exit 1; seed=$$((seed + 1)); done
+
+docs: $(INSTALLED) ## write docs/CONFIGURATION.md and config/mds.schema.json anew from the model
+	@$(PY) -m schemas.configuration_reference
 
 lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=1 takes newer versions)
 	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock

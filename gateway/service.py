@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from gateway.adapters.app import application
+from gateway.adapters.configuration import ConfigurationRoutes, Configured, configured_at_start
 from gateway.adapters.console import Console
 from gateway.adapters.history import History
 from gateway.adapters.ledger import Ledger
@@ -27,10 +28,10 @@ from gateway.adapters.websocket import routes
 from gateway.domain.access import Access
 from gateway.settings import GatewaySettings
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
+from infra.runtime.following import Follower
 from infra.runtime.lifecycle import Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
 from schemas.calendar import US_EQUITIES, load_calendar
-from schemas.configuration import load_configuration
 from schemas.errors import ProviderUnavailable
 from schemas.symbology import Symbology
 from schemas.topics import BARS
@@ -68,10 +69,16 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     )  # a second of work nobody's first request shall wait for
     await started(resources.clock, resources.session)
     watermarks = Watermarks(resources.store)
-    app = assemble(process, settings, shared, resources, watermarks)
+    follower = Follower(
+        shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
+    )
+    configured = configured_at_start(shared)
+    app = assemble(process, settings, shared, resources, watermarks, follower, configured)
     works = [watermarks.follow(process.health), _report(process.health, resources.live)]
     if isinstance(resources.clock, SimulatorMarketClock):
         works.append(resources.clock.follow(resources.session))
+    if configured.path is not None:
+        works.append(follower.run(configured.apply))
     async with listening(app, settings.host, settings.port, resources.live.drain) as port:
         process.health.report(HTTP_PART, ready=True, port=port)
         log.info(
@@ -87,13 +94,14 @@ def assemble(
     shared: MdsSettings,
     resources: Resources,
     watermarks: Watermarks,
+    follower: Follower,
+    configured: Configured,
 ) -> web.Application:
     """Return the application with every route of the gateway."""
     store, live, clock = resources.store, resources.live, resources.clock
-    configured = configured_symbols(shared)
 
     async def known_symbol(symbol: str) -> bool:
-        if symbol in configured or live.knows(symbol):
+        if symbol in configured.symbols or live.knows(symbol):
             return True
         async with store.snapshot() as snapshot:  # an outage means "cannot say now", never "unknown"
             return await snapshot.knows(symbol)
@@ -111,20 +119,11 @@ def assemble(
         *History(store, watermarks, clock, resources.page_key).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
         *ProviderStats(store).endpoints(),
+        *ConfigurationRoutes(configured, follower, shared.bootstrap_servers, shared.topic_prefix).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
     ]
     websockets = routes(live, settings, resources.access, known_symbol=known_symbol)
     return application(endpoints, websockets, resources.access)
-
-
-def configured_symbols(shared: MdsSettings) -> frozenset[str]:
-    """Return the symbols the configuration names: a client may subscribe before their first record.
-
-    On the simulator without a configuration of its own nobody knows them before they speak.
-    """
-    if shared.config is None and shared.market_clock == "simulator":
-        return frozenset()
-    return frozenset(entry.symbol for entry in load_configuration(shared.config).symbols)
 
 
 async def started(clock: MarketClock, session: aiohttp.ClientSession) -> None:

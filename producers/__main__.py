@@ -6,11 +6,13 @@ import sys
 from contextlib import closing
 
 from infra.runtime import lifecycle
+from infra.runtime.following import Follower
 from infra.runtime.kafka import Publisher
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
 from producers.adapters.http import vendor_session
 from producers.adapters.raw_topics import RawTopics
+from producers.adapters.reloading import ConfigurationFile, Reloading
 from producers.adapters.symbol_lists import SYMBOLS, provider_asked, symbol_lines
 from producers.service import Resources, produce
 from producers.settings import ProducersSettings
@@ -26,7 +28,6 @@ async def main() -> None:
     """Read the settings and run until stopped; raise ConfigurationError naming what to change."""
     settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
     on_simulator = shared.market_clock == "simulator"
-    given = None if on_simulator and shared.config is None else load_configuration(shared.config)
     symbology = load_symbology(shared.map_files)
     async with (
         lifecycle.running("producers", settings.ops_port, log_level=shared.log_level) as process,
@@ -50,7 +51,16 @@ async def main() -> None:
                 simulator_url=shared.simulator_base_url if on_simulator else None,
                 symbology=symbology,
             )
-            await lifecycle.until_stopped(process, produce(resources, given))
+            await lifecycle.until_stopped(process, produce(resources, _reloading(shared, process)))
+
+
+def _reloading(shared: MdsSettings, process: lifecycle.Process) -> Reloading | None:
+    path = shared.configuration_path
+    if path is None:
+        return None
+    bootstrap, prefix = shared.bootstrap_servers, shared.topic_prefix
+    follower = Follower(bootstrap, prefix=prefix, service=process.name, health=process.health)
+    return Reloading(ConfigurationFile(path=path, bootstrap=bootstrap, prefix=prefix), follower)
 
 
 async def symbols(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from producers.adapters.poller import Poller
 from producers.adapters.polls import blank_block
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
+from producers.adapters.reloading import Reloading
 from producers.adapters.simulator import SimulatedVendors
 from producers.adapters.starting import known_cursors, simulator_ready, topics_ready
 from producers.adapters.status import Status
@@ -57,11 +59,12 @@ class Resources:
     symbology: Symbology
 
 
-async def produce(resources: Resources, given: Configuration | None) -> None:
-    """Collect what `given` asks for, or all that the simulator offers, until cancelled.
+async def produce(resources: Resources, reloading: Reloading | None) -> None:
+    """Collect what the configuration asks for, or (None) all that the simulator offers, until cancelled.
 
     Raises ConfigurationError where nothing is left to collect.
     """
+    given = None if reloading is None else await reloading.begin(partial(_topics_ready, resources))
     clock = (
         WallMarketClock()
         if resources.simulator_url is None
@@ -81,6 +84,31 @@ async def produce(resources: Resources, given: Configuration | None) -> None:
         await _tell_missed(resources.raw, assignment, registry)
         for work in _works(resources, assignment, registry):
             tasks.create_task(work)
+        if reloading is not None:
+            tasks.create_task(
+                reloading.run(partial(_accept, assignment, resources.symbology)), name="configuration"
+            )
+
+
+async def _topics_ready(resources: Resources) -> None:
+    await topics_ready(resources.bootstrap_servers, resources.topic_prefix, resources.health)
+
+
+def _accept(assignment: Assignment, symbology: Symbology, configuration: Configuration) -> None:
+    """Take a configuration that leaves something to collect; raise ConfigurationError for one that does not."""
+    plan = _plan(configuration, assignment.vendors, symbology, assignment.market)
+    log.info(
+        "configuration_accepted", extra={"providers": plan.providers, "collected": "from the next start"}
+    )
+
+
+def _plan(configuration: Configuration, vendors: Vendors, symbology: Symbology, market: Market) -> PollPlan:
+    plan = _nameable(plan_of(configuration, usable=vendors.capabilities), symbology, market)
+    if not plan.providers:
+        raise ConfigurationError(
+            "no enabled provider has a stream to collect", remedy="enable one under `providers` and `streams`"
+        )
+    return plan
 
 
 async def _prepare(
@@ -99,12 +127,8 @@ async def _prepare(
         settings=resources.settings,
         simulated=simulated,
     )
-    plan = _nameable(plan_of(configuration, usable=vendors.capabilities), resources.symbology, market)
-    if not plan.providers:
-        raise ConfigurationError(
-            "no enabled provider has a stream to collect", remedy="enable one under `providers` and `streams`"
-        )
-    await topics_ready(resources.bootstrap_servers, resources.topic_prefix, resources.health)
+    plan = _plan(configuration, vendors, resources.symbology, market)
+    await _topics_ready(resources)
     streams = [*plan.polled_streams(), *plan.trade_streams()]
     cursors = await known_cursors(
         resources.dsn, streams, within_s=resources.settings.cursor_wait_s, health=resources.health

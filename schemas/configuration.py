@@ -41,7 +41,10 @@ def _checked_symbol(symbol: str) -> str:
 
 
 def _checked_date(text: str) -> str:
-    return date.fromisoformat(text).isoformat()
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError("a day is a date that exists, such as 2025-01-09") from None
 
 
 Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
@@ -270,10 +273,10 @@ def _modelled(located: Located, faults: list[Fault]) -> Configuration | None:
     try:
         return Configuration.model_validate(located.value)
     except ValidationError as error:
-        told = {fault.path for fault in faults}
-        faults += [
-            fault
-            for fault in explained(error, located, Configuration)
-            if fault.path not in told and (fault.path or not faults)
-        ]
+        unread = {fault.path for fault in located.faults}
+        told = {fault.path for fault in faults} - unread
+        for fault in explained(error, located, Configuration):
+            is_new = fault.path not in told and not (fault.path in unread and fault.is_of_value)
+            if is_new and (fault.path or not faults):
+                faults.append(fault)
     return None

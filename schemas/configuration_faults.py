@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args, get_origin
+from math import ceil
+from typing import Any, TypeGuard, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
@@ -37,6 +38,7 @@ _WORDS = {
     "tuple_type": "it takes a list",
     "model_type": "it takes a mapping of settings",
     "dict_type": "it takes a mapping",
+    "too_short": "it takes at least one",
     "string_type": "it takes text; put quotes around it",
 }
 _SECRET_VARIABLES = {
@@ -58,6 +60,13 @@ class InvalidConfiguration(ConfigurationError):
 def _sentence(source: str, fault: Fault) -> str:
     place = source if fault.line is None else f"{source}:{fault.line}"
     return f"{place}: {fault}"
+
+
+def faults_of(error: ConfigurationError) -> list[Fault]:
+    """Return all that an error says is wrong; one fault without a place where it is not about the text."""
+    if isinstance(error, InvalidConfiguration):
+        return list(error.faults)
+    return [Fault(path="", line=None, message=error.problem, remedy=error.remedy)]
 
 
 def sorted_faults(faults: Sequence[Fault]) -> list[Fault]:
@@ -85,16 +94,20 @@ def explained(error: ValidationError, located: Located, model: type[BaseModel]) 
     errors = error.errors(include_url=False, include_context=False)
     unknown = [tuple(fault["loc"]) for fault in errors if fault["type"] == "extra_forbidden"]
     meant = {place for path in unknown if (place := _meant(path, model)) is not None}
+    faulty = {tuple(fault["loc"][:end]) for fault in errors for end in range(len(fault["loc"]))}
     for fault in errors:
         path: Path = tuple(fault["loc"])
         if fault["type"] == "missing" and path in meant:
             continue
+        if fault["type"] == "too_short" and path in faulty:
+            continue  # it counts what is left when the wrong ones are gone
         if fault["type"] == "extra_forbidden":
             yield located.fault(path, "is not a setting", _hint(path, model))
         elif fault["type"] == "missing":
             yield located.fault(path, "is missing", f"add it; {EXAMPLE}")
         elif path or len(errors) == 1:
-            yield located.fault(path, f"is wrong: {_problem(fault)}", "set it to a valid value")
+            problem = f"is wrong: {_problem(fault)}"
+            yield located.fault(path, problem, "set it to a valid value", is_of_value=True)
 
 
 def _problem(fault: Mapping[str, Any]) -> str:
@@ -104,7 +117,9 @@ def _problem(fault: Mapping[str, Any]) -> str:
         return problem
     text = ascii(given)
     # What stands in the wrong place may be a secret pasted there: show only what cannot be one.
-    return problem if _SECRET_VALUE.search(text) else f"{problem}, not {text[:SHOWN_CHARS]}"
+    if _SECRET_VALUE.search(text):
+        return problem.replace(str(given), "...")
+    return f"{problem}, not {text[:SHOWN_CHARS]}"
 
 
 def _meant(path: Path, model: type[BaseModel]) -> Path | None:
@@ -267,7 +282,7 @@ def _quote_pace(
     if asked > most * every_s:
         message = f"is too short: {provider} answers one quote a request, at most {most:g} a second; {asked} symbols"
         yield located.fault(
-            ("streams", "quotes", "every_s"), message, f"set it to {asked / most:.1f} or more"
+            ("streams", "quotes", "every_s"), message, f"set it to {ceil(asked / most * 10) / 10:g} or more"
         )
 
 
@@ -276,5 +291,5 @@ def _takes_quotes(entry: Any) -> bool:
     return "quotes" in streams if isinstance(streams, list) else True
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -38,6 +38,7 @@ class Fault:
     line: int | None
     message: str
     remedy: str
+    is_of_value: bool = False  # of the value alone, which may be wrong because it could not be read
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -62,9 +63,15 @@ class Located:
                 return line
         return None
 
-    def fault(self, path: Path, message: str, remedy: str) -> Fault:
+    def fault(self, path: Path, message: str, remedy: str, *, is_of_value: bool = False) -> Fault:
         """Return a fault at a path."""
-        return Fault(path=dotted(path), line=self.line_of(path), message=message, remedy=remedy)
+        return Fault(
+            path=dotted(path),
+            line=self.line_of(path),
+            message=message,
+            remedy=remedy,
+            is_of_value=is_of_value,
+        )
 
 
 def dotted(path: Path) -> str:
@@ -123,13 +130,13 @@ class _Reader:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if self._found.lines:
-                    line = event.start_mark.line + 1
+                    line = _line(event)
                     self._refuse((), line, "holds a second document", "keep one; remove the line ---")
                     return
                 self._found.value = self._node(next(events), events, ())
 
     def _node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
-        line = event.start_mark.line + 1
+        line = _line(event)
         self._found.lines.setdefault(path, line)
         self._values += 1
         if self._values > MAX_VALUES:
@@ -154,7 +161,7 @@ class _Reader:
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            line = event.start_mark.line + 1
+            line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 self._stop(path, line, "has a key that is no text", "use a name as the key")
             key = event.value
@@ -201,6 +208,10 @@ class _Reader:
     def _stop(self, path: Path, line: int, message: str, remedy: str) -> NoReturn:
         self._refuse(path, line, message, remedy)
         raise _Unreadable
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _matches(path: Path, pattern: tuple[str, ...]) -> bool:

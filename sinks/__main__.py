@@ -8,6 +8,7 @@ import sys
 import asyncpg
 
 from infra.runtime import lifecycle, postgres
+from infra.runtime.following import show_generation
 from infra.runtime.kafka import Publisher
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
@@ -51,7 +52,12 @@ async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
             sink = Sink(feed, store, logs, outbox, process.health)
             retention = Retention(pool, days=settings.provider_health_days)
             await lifecycle.until_stopped(
-                process, sink.run(), outbox.run(), retention.run(), watch_dead_letters(logs, TOPICS)
+                process,
+                sink.run(),
+                outbox.run(),
+                retention.run(),
+                watch_dead_letters(logs, TOPICS),
+                show_generation(shared, process),
             )
     finally:
         publisher.close()

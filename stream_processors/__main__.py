@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer
 
 from infra.runtime import kafka, lifecycle
+from infra.runtime.following import show_generation
 from infra.runtime.settings import MdsSettings
 from schemas.calendar import US_EQUITIES, load_calendar
 from schemas.topics import RAW_TOPICS, partition_count
@@ -62,6 +63,7 @@ async def main() -> None:
                 process,
                 run_app(app, os._exit),
                 tick(publisher, lambda: lanes.owned, prefix=prefix, silent_s=settings.tick_after_s),
+                show_generation(shared, process),
             )
             await lanes.release()
             watchdog.stop()

@@ -39,6 +39,12 @@ INGESTION_LAG_SECONDS = Gauge(
     ["interval"],
     registry=REGISTRY,
 )
+CONFIG_RELOADS = Counter(
+    "config_reload",
+    "Configurations offered to this process: applied, refused or unchanged.",
+    ["status"],
+    registry=REGISTRY,
+)
 WS_CLIENTS = Gauge("ws_clients_gauge", "Connected WebSocket clients.", registry=REGISTRY)
 WS_PUBLISH_LATENCY_MS = Histogram(
     "ws_publish_latency_ms", "Append time of the canonical record to the frame's hand-over to the socket.",
@@ -52,6 +58,12 @@ WS_DROPPED_MESSAGES = Counter(
 
 BUILD_INFO = Gauge(
     "mds_build_info", "Version of the running code; always 1.", ["service", "version"], registry=REGISTRY
+)
+CONFIG_GENERATION = Gauge(
+    "mds_config_generation",
+    "Generation of the configuration in force; 0 before the first.",
+    ["service"],
+    registry=REGISTRY,
 )
 RAW_BLOCKS = Counter(
     "mds_raw_blocks_total", "Raw blocks delivered to Kafka.", ["provider", "topic"], registry=REGISTRY

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.configuration import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 
 SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
@@ -103,6 +104,13 @@ class MdsSettings(Settings):
     map_files: Path | None = None  # LEAN map files, one CSV an instrument: which symbol it bore when
     topic_prefix: str = ""  # put before every topic, group and transactional id: two systems on one cluster
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def configuration_path(self) -> Path | None:
+        """The configuration file in force; None where the simulator's own offer is collected instead."""
+        if self.config is None and self.market_clock == "simulator":
+            return None
+        return self.config or DEFAULT_PATH
 
     @property
     def bootstrap_servers(self) -> str:

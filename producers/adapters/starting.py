@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Collection, Mapping
+from functools import partial
 
 import aiohttp
 
 from infra.runtime.clock import SimulatorMarketClock, monotonic_s
 from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.lifecycle import Health
+from infra.runtime.threads import in_daemon_thread
 from producers.adapters.cursors import read_cursors
 from producers.adapters.simulator import SimulatedVendors, ask_simulator
 from producers.domain.discontinuity import StreamKey
@@ -42,7 +43,7 @@ async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
     """
     while True:
         try:
-            created = await _in_daemon_thread(bootstrap, prefix)
+            created = await in_daemon_thread(partial(ensure_topics, bootstrap, prefix=prefix), name="topics")
         except BrokerUnavailable as error:
             health.report("publishing", ready=False, waiting_for=str(error))
             await asyncio.sleep(RETRY_S)
@@ -50,34 +51,6 @@ async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
             if created:
                 log.info("topics_created", extra={"topics": len(created)})
             return
-
-
-async def _in_daemon_thread(bootstrap: str, prefix: str) -> list[str]:
-    # The admin client blocks up to 15 s when the broker is away; a daemon thread does not hold up a SIGTERM.
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[list[str]] = loop.create_future()
-
-    def settle(created: list[str] | None, error: Exception | None) -> None:
-        if outcome.done():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(created or [])
-
-    def work() -> None:
-        created, failure = None, None
-        try:
-            created = ensure_topics(bootstrap, prefix=prefix)
-        except Exception as error:  # noqa: BLE001 - handed to the loop, where it is raised
-            failure = error
-        try:
-            loop.call_soon_threadsafe(settle, created, failure)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
-
-    threading.Thread(target=work, name="topics", daemon=True).start()
-    return await outcome
 
 
 async def known_cursors(

@@ -13,6 +13,7 @@ import asyncpg
 from aiohttp.test_utils import TestServer
 
 from gateway import service
+from gateway.adapters.configuration import configured_at_start
 from gateway.adapters.live import LiveStreams
 from gateway.adapters.store import Store
 from gateway.adapters.watermarks import Watermarks
@@ -20,6 +21,7 @@ from gateway.domain.access import Access
 from gateway.domain.moments import aware
 from gateway.settings import GatewaySettings
 from infra.runtime import postgres
+from infra.runtime.following import Follower
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
 from schemas.records import Bar, Gap, Quote, Trade
@@ -177,8 +179,9 @@ async def rest(
     access: Access | None = None,
     ops_urls: Mapping[str, str] | None = None,
     symbology: Symbology | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rest]:
-    """Run the gateway's application on the database."""
+    """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration."""
     live, clock = FakeLive(), FixedClock()
     process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
     async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
@@ -194,11 +197,17 @@ async def rest(
             ops_urls=ops_urls or {},
             symbology=symbology or Symbology(),
         )
-        settings, shared = GatewaySettings.from_env({}), MdsSettings.from_env({})
-        app = service.assemble(process, settings, shared, resources, watermarks)
+        settings, shared = GatewaySettings.from_env({}), MdsSettings.from_env(env or {})
+        follower = Follower(
+            shared.bootstrap_servers, prefix=shared.topic_prefix, service="gateway", health=process.health
+        )
+        configured = configured_at_start(shared)
+        app = service.assemble(process, settings, shared, resources, watermarks, follower, configured)
         connection = await asyncpg.connect(database)
         async with TestServer(app) as server, asyncio.TaskGroup() as tasks:
-            follower = tasks.create_task(watermarks.follow(process.health))
+            works = [tasks.create_task(watermarks.follow(process.health))]
+            if env is not None:
+                works.append(tasks.create_task(follower.run(configured.apply)))
             running = Rest(
                 url=f"http://127.0.0.1:{server.port}",
                 session=session,
@@ -212,7 +221,8 @@ async def rest(
                 await running.complete_before(NINE_THIRTY + REST_US // 2)
                 yield running
             finally:
-                follower.cancel()
+                for work in works:
+                    work.cancel()
                 await connection.close()
 
 

@@ -1,0 +1,216 @@
+"""The configuration explained, from the model itself: config/mds.schema.json and docs/CONFIGURATION.md.
+
+`python -m schemas.configuration_reference` writes both; a test keeps them in step with the code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.configuration import MAX_FILE_BYTES, MAX_SYMBOLS, Configuration, parse_configuration
+from schemas.errors import ConfigurationError
+
+SCHEMA_PATH = Path("config/mds.schema.json")
+REFERENCE_PATH = Path("docs/CONFIGURATION.md")
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_per_minute": "1/min", "_per_day": "1/day"}
+
+REFERENCE = """\
+# Configuration
+
+What to collect, from whom and how often is one YAML file (JSON will do): `config/mds.yaml`, or the one `MDS_CONFIG`
+names. How processes run (ports, broker, database, keys) is in the environment. **Secrets are never in the file**: a key
+that looks like one is refused with the name of the variable to set, and so is an address with a password in it.
+
+*Generated from the model by `make docs`; [mds.schema.json](../config/mds.schema.json) is the same for editors.*
+
+## Every key
+
+`<...>` stands for a symbol's place in the list. Times are market time.
+
+{table}
+
+## What is refused
+
+The whole file is checked and **everything wrong with it is said at once**: path, line, what, and the remedy. This
+
+```yaml refused
+{broken}```
+
+is answered with
+
+```text
+{answer}
+```
+
+- a key that is not a setting, with the nearest that is; a key given twice; an anchor, an alias or a tag
+- more than {max_file_mib} MiB, {max_symbols} symbols, or lists nested deeper than any setting is
+- a symbol listed twice, or with an empty list of streams
+- a stream whose provider is not enabled, or cannot give that stream
+- `streams.bars.overlap_s` shorter than one bar: a bar that was still forming would never be corrected
+- quotes polled more often than a provider that answers one a request can answer for so many symbols
+
+Symbols are text as they are written: `ON`, `TRUE` and `005930` need no quotes.
+
+## Change it while it runs
+
+A changed text becomes a *generation*: a number (1, 2, 3 ...) and the text's SHA-256, announced with the whole text on
+the compacted topic `configuration.v1`. Every process loads the newest generation whole, or keeps the one it has and says
+why; none reads its own disk for it. The same text again is no new generation. There are three ways to announce one:
+
+| Way | What |
+|---|---|
+| save the file | producers watch its folder: a save, an editor's rename, a Kubernetes `..data` swap |
+| `kill -HUP` a producer | also announces a file that an older start had passed over |
+| `POST /ops/reload` (scope `admin`) | 202 with `generation`, `status` (announced, unchanged) and `diff`; 422 with all `errors` |
+
+`POST /ops/validate` (scope `admin`) tries a candidate in its body, or the file where that is empty, and changes nothing:
+`{{"valid": ..., "errors": [{{"path", "line", "message", "remedy"}}], "diff": ...}}`. The diff compares with what is in force.
+
+Nothing in the file needs a restart to be *loaded*; settings in the environment do. What is in force everywhere:
+`mds_config_generation{{service}}`, `config_reload_total{{status}}` (applied, refused, unchanged), and the part
+`configuration` of `/readyz` and `GET /health` with `generation`, `sha256`, `origin` and `last_error`.
+
+At its start a producer takes the newer of its file and the newest generation: an edit made while it was down counts,
+a stale disk does not bring old settings back. A broken file is passed over for the last good generation.
+
+On the simulator without `MDS_CONFIG` all that it offers is collected and there is no file to load.
+
+## Examples
+
+A name takes part in all streams; an entry says in which.
+
+```yaml
+symbols:
+  - AAPL
+  - symbol: ^GSPC
+    streams: [bars, quotes]
+```
+
+Bars alone, every half minute, from Yahoo; nothing else is collected.
+
+```yaml
+symbols: [SPY, QQQ]
+streams:
+  bars:
+    provider: yahoo
+    every_s: 30
+```
+
+A day the calendar does not know of, and JSON instead of YAML.
+
+```yaml
+{{"symbols": ["SPY"], "calendar_closures": {{"XNYS": ["2025-01-09"]}}}}
+```
+"""
+BROKEN = """\
+symbols: [SPY, SPY]
+streams:
+  bars: {provider: yahoo, evry_s: 60, overlap_s: 5}
+providers:
+  finnhub: {token: not-here}
+"""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, as written by a person: a symbol's bare name is an entry, too."""
+    schema = Configuration.model_json_schema()
+    items = schema["properties"]["symbols"]["items"]
+    name = schema["$defs"]["SymbolEntry"]["properties"]["symbol"]
+    schema["properties"]["symbols"]["items"] = {"anyOf": [name, items]}
+    return {"$schema": DIALECT, **schema, "title": "Market Data Service configuration"}
+
+
+def reference(answer: str) -> str:
+    """Return docs/CONFIGURATION.md; `answer` is what parsing BROKEN says."""
+    rows = ["| Key | Type | Default | Unit | Meaning |", "|---|---|---|---|---|", *_rows()]
+    return REFERENCE.format(
+        table="\n".join(rows),
+        broken=BROKEN,
+        answer=answer,
+        max_file_mib=MAX_FILE_BYTES >> 20,
+        max_symbols=f"{MAX_SYMBOLS:,}",
+    )
+
+
+def undocumented() -> list[str]:
+    """Return the keys whose meaning nobody wrote down."""
+    return [path for path, _, property_ in _keys() if not property_.get("description")]
+
+
+def _rows() -> Iterator[str]:
+    for path, required, given in _keys():
+        default = "*required*" if required else _default(given)
+        unit = next((unit for ending, unit in UNITS.items() if path.endswith(ending)), "")
+        meaning = str(given.get("description", "")).replace("|", "\\|")
+        yield f"| `{path}` | {_type(given)} | {default} | {unit} | {meaning} |"
+
+
+def _keys() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
+    """Yield (path, whether it is required, its schema) of every key, parents before children."""
+    schema = Configuration.model_json_schema()
+    yield from _keys_of(schema, schema["$defs"], "")
+
+
+def _keys_of(
+    part: Mapping[str, Any], parts: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
+    for name, given in part.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        yield path, name in part.get("required", ()), given
+        below = f"{path}.<...>." if given.get("type") == "array" else f"{path}."
+        if (inner := _part(given)) is not None:
+            yield from _keys_of(parts[inner], parts, below)
+
+
+def _part(given: Mapping[str, Any]) -> str | None:
+    """Return the name of the part a key holds, or a list of; None where it holds a value."""
+    candidates = [given, given.get("items", {}), *given.get("anyOf", ()), *given.get("allOf", ())]
+    found = (str(each["$ref"]).rpartition("/")[2] for each in candidates if "$ref" in each)
+    return next(found, None)
+
+
+def _default(given: Mapping[str, Any]) -> str:
+    value = given.get("default")
+    if isinstance(value, dict) or (value is None and _part(given) is not None):
+        return ""
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def _type(given: Mapping[str, Any]) -> str:
+    several = [each for each in given.get("anyOf", ()) if each.get("type") != "null"]
+    if several:
+        return " or ".join(_type(each) for each in several)
+    if "const" in given:
+        return f"`{given['const']}`"
+    if "enum" in given:
+        return ", ".join(f"`{value}`" for value in given["enum"])
+    if given.get("type") == "array":
+        return f"list of: {_type(given['items'])}"
+    if given.get("type") == "object" or "$ref" in given:
+        return "mapping"
+    low, high = given.get("minimum"), given.get("maximum")
+    span = f" {low:g} to {high:g}" if low is not None and high is not None else ""
+    kind = "address" if given.get("format") == "uri" else str(given.get("type", "any"))
+    return {"string": "text", "boolean": "true or false"}.get(kind, kind) + span
+
+
+def documents() -> dict[Path, str]:
+    """Return both files as they should be, by path from the root of the checkout."""
+    try:
+        parse_configuration(BROKEN, source="mds.yaml")
+        answer = ""
+    except ConfigurationError as error:
+        answer = str(error)
+    return {
+        SCHEMA_PATH: json.dumps(json_schema(), indent=2) + "\n",
+        REFERENCE_PATH: reference(answer),
+    }
+
+
+if __name__ == "__main__":
+    for target, content in documents().items():
+        target.write_text(content, "utf-8")
