@@ -60,8 +60,9 @@ class ConfigurationFile:
         return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def changed_time(self) -> int:
-        """Return when it came to be what it is on this disk, µs."""
-        return self.path.stat().st_ctime_ns // 1_000
+        """Return when it came to be what it is on this disk, µs; 0 where it is gone again."""
+        signature = self.signature()
+        return 0 if signature is None else signature[-1] // 1_000
 
     def announce(self, origin: Origin) -> tuple[Generation, bool]:
         """Make its text the newest generation; return that and whether it is a new one. Blocking; raises like `read`."""
@@ -180,6 +181,7 @@ class Reloading:
     async def _announce(self, origin: Origin) -> None:
         while True:
             try:
+                await asyncio.to_thread(self._file.read)  # a broken file is said without asking the broker
                 work = partial(self._file.announce, origin)
                 _, is_new = await in_daemon_thread(work, name="configuration-announce")
             except ConfigurationError as error:

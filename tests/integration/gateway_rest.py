@@ -206,7 +206,7 @@ async def rest(
         connection = await asyncpg.connect(database)
         async with TestServer(app) as server, asyncio.TaskGroup() as tasks:
             works = [tasks.create_task(watermarks.follow(process.health))]
-            if env is not None:
+            if env is not None and configured.path is not None:
                 works.append(tasks.create_task(follower.run(configured.apply)))
             running = Rest(
                 url=f"http://127.0.0.1:{server.port}",

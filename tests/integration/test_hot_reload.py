@@ -395,7 +395,7 @@ async def test_reloading_needs_the_admin_scope(database: str) -> None:
 
 async def test_the_simulators_own_offer_has_no_file_to_load(database: str) -> None:
     """Without MDS_CONFIG on the simulator a reload says so instead of loading what nobody collects."""
-    async with rest(database, env={"MDS_MARKET_CLOCK": "simulator", "MDS_KAFKA": "127.0.0.1:1"}) as gateway:
+    async with rest(database, env={"MDS_MARKET_CLOCK": "simulator"}) as gateway:
         status, _, problem = await gateway.ask("POST", "/ops/reload")
     assert (status, problem["code"]) == (409, "no_configuration_file")
 
