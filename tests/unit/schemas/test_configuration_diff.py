@@ -6,8 +6,9 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import HttpUrl
 
-from schemas.configuration import parse_configuration
+from schemas.configuration import Providers, YahooProvider, parse_configuration
 from schemas.configuration_diff import MAX_CHANGES_SHOWN, difference
 
 BEFORE = parse_configuration(
@@ -71,3 +72,13 @@ def test_a_difference_is_empty_only_between_equals_and_turns_round(old: list[str
     assert {c.path for c in there.of("symbols", "added")} == {f"symbols.{n}" for n in set(new) - set(old)}
     assert {c.path for c in there.of("symbols", "added")} == {c.path for c in back.of("symbols", "removed")}
     assert difference(one, one).changes == []
+
+
+def test_an_address_is_shown_without_what_could_be_a_secret() -> None:
+    """Whoever made the configuration, and however."""
+    address = HttpUrl("https://me:canary@example.com:8443/api?token=canary#canary")
+    after = BEFORE.model_copy(update={"providers": Providers(yahoo=YahooProvider(base_url=address))})
+    document = difference(BEFORE, after).document()
+
+    assert "canary" not in str(document)
+    assert document["changes"][0]["after"] == "https://example.com:8443/api"
