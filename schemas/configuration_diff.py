@@ -1,6 +1,7 @@
 """What changes from one configuration to another: typed, short, without secrets, for people and for logs.
 
-Everything in the file takes effect without a restart; what does not is in the environment and never in a diff.
+Every process validates, shows and keeps a new configuration at once; what is collected follows at the producers' next
+start. What is in the environment is never in a diff.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Difference:
             "changes": [change.document() for change in self.changes[:MAX_CHANGES_SHOWN]],
             "not_shown": max(0, len(self.changes) - MAX_CHANGES_SHOWN),
             "counts": counts,
-            "takes_effect": "at once: nothing in the file needs a restart",
-            "needs_restart": [],
+            "takes_effect": "announced and validated at once; collected from the producers' next start",
+            "needs_restart": ["producers"],
             "not_in_the_file": NEEDS_RESTART,
         }
 

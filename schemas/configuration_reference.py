@@ -96,7 +96,7 @@ Bars alone, every half minute, from Yahoo; nothing else is collected.
 symbols: [SPY, QQQ]
 streams:
   bars:
-    provider: yahoo
+    providers: [yahoo]
     every_s: 30
 ```
 

@@ -73,7 +73,7 @@ def test_secrets_are_named_by_place_and_variable_and_never_shown() -> None:
 
     assert len(found) == 6
     assert "canary" not in str(found)
-    for variable in ("PRODUCERS_FINNHUB_TOKEN", "PRODUCERS_ALPACA_TOKEN", "MDS_POSTGRES_DSN"):
+    for variable in ("PRODUCERS_FINNHUB_TOKEN", "PRODUCERS_ALPACA_KEY_ID", "MDS_POSTGRES_DSN"):
         assert any(variable in line for line in found)
     assert between("url: https://example.com/path") == []
 

@@ -64,7 +64,7 @@ def test_an_address_in_the_configuration_goes_first() -> None:
 def test_only_those_who_are_named_are_opened(caplog: pytest.LogCaptureFixture) -> None:
     """By a stream or under `providers`; nothing is said of those nobody asked for."""
     assert list(opened("", streams="bars: {provider: yahoo}").apis) == ["yahoo"]
-    assert not opened("providers: {yahoo: {enabled: false}}", streams="bars: {provider: yahoo}").apis
+    assert not opened("providers: {yahoo: {enabled: false}}").apis
     assert not caplog.records
 
 
