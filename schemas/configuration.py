@@ -168,12 +168,48 @@ EVERYTHING = Streams(
 )
 
 
+class RequestLimits(_Part):
+    """Requests that may start in any second, minute and day, and be under way at once; left out: the vendor's own."""
+
+    per_second: int | None = Field(default=None, ge=1, le=10_000, description="Requests begun in any second.")
+    per_minute: int | None = Field(
+        default=None, ge=1, le=100_000, description="Requests begun in any minute."
+    )
+    per_day: int | None = Field(default=None, ge=1, le=100_000_000, description="Requests begun in any day.")
+    concurrency: int | None = Field(default=None, ge=1, le=64, description="Requests under way at once.")
+
+
+class EndpointLimits(RequestLimits):
+    """Limits of one endpoint, beside the provider's; `separate`: the vendor counts and throttles it on its own."""
+
+    separate: bool = Field(
+        default=False, description="Whether the vendor counts and throttles it on its own."
+    )
+
+
+class BreakerLimits(_Part):
+    """After `failures` outages in a row the provider is left alone and probed once every `open_s` seconds."""
+
+    failures: int = Field(default=5, ge=1, le=1000, description="Outages in a row that open the breaker.")
+    open_s: float = Field(default=15.0, ge=0.1, le=3600.0, description="Time until one probe is let through.")
+
+
+class ProviderLimits(RequestLimits):
+    """How much one provider is asked; on the simulator nothing is limited that is not set here."""
+
+    endpoints: Mapping[str, EndpointLimits] = Field(
+        default_factory=dict, max_length=32, description="Limits of single endpoints, by our name for them."
+    )
+    breaker: BreakerLimits = Field(default=BreakerLimits(), description="When the provider is left alone.")
+
+
 class ProviderEntry(_Part):
     """One provider; URLs None are the vendor itself, or the simulator where that is the market."""
 
     enabled: bool = Field(default=True, description="Whether the vendor is asked at all.")
     base_url: HttpUrl | None = Field(default=None, description="Where its REST interface is.")
     socket_url: WebsocketUrl | None = Field(default=None, description="Where its WebSocket is.")
+    limits: ProviderLimits = Field(default=ProviderLimits(), description="How much it is asked.")
 
 
 class Configuration(_Part):

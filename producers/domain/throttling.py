@@ -1,0 +1,153 @@
+"""What a vendor's answer says about its patience, and how long we leave it alone therefore.
+
+Headers are read where they are understood and never required. Durations are microseconds.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+
+THROTTLED_STATUS = 429
+BANNED_STATUS = 999  # what Yahoo's edge answers to a blocked address
+FORBIDDEN_STATUS = 403
+FIRST_PAUSE_US = 2 * SECOND_US  # after a 429 that does not say how long; doubled while it goes on
+LONGEST_PAUSE_US = 5 * MINUTE_US
+HONEST_PAUSE_US = (
+    MINUTE_US  # the longest window vendors count requests in; a 429 after that is no mistake of ours
+)
+FIRST_BAN_US = 30 * SECOND_US
+LONGEST_BAN_US = 60 * MINUTE_US
+LONGEST_TOLD_US = DAY_US  # nobody makes us wait longer
+MAX_TEXT_BYTES = 1_024  # a refusal is short; data that happens to hold such words is not
+THROTTLED_TEXTS = (
+    b"too many requests",  # Yahoo, also as `Edge: Too Many Requests`; Alpaca; FRED
+    b"api limit reached",  # Finnhub
+    b"exceeded the maximum requests per minute",  # Polygon
+    b"exceeded rate limit",
+)
+NO_KEY_TEXT = b"please sign up for a free account"  # Finnhub's 429 to a request without a token
+
+Kind = Literal["throttled", "banned", "exhausted", "no_key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What an answer says: `wait_us` None where it does not say how long; `reason` is for people and holds no body."""
+
+    kind: Kind
+    wait_us: int | None
+    reason: str
+
+
+def read_signal(status: int, headers: Mapping[str, str], body: bytes, now: int) -> Signal | None:
+    """Return what the answer says about our rate, None for nothing; `now` is wall time, `headers` ignore case."""
+    wait_us = _told(headers, now)
+    text = body[:MAX_TEXT_BYTES].lower() if len(body) <= MAX_TEXT_BYTES or status >= 400 else b""
+    throttled = any(known in text for known in THROTTLED_TEXTS)
+    if status == BANNED_STATUS or (status == FORBIDDEN_STATUS and throttled):
+        return Signal(kind="banned", wait_us=wait_us, reason=f"status {status}, a ban")
+    if status in (THROTTLED_STATUS, FORBIDDEN_STATUS, 401) and NO_KEY_TEXT in text:
+        return Signal(kind="no_key", wait_us=None, reason=f"status {status}, no key")
+    if status == THROTTLED_STATUS or throttled:
+        return Signal(kind="throttled", wait_us=wait_us, reason=f"status {status}, too many requests")
+    if _remaining(headers) == 0 and (reset_us := _reset(headers, now)):
+        return Signal(kind="exhausted", wait_us=reset_us, reason="the vendor counts no request left")
+    return None
+
+
+def parse_retry_after(value: str | None, now: int) -> int | None:
+    """Return how long a Retry-After header asks for (seconds or an HTTP date), at most a day; None where unreadable."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text[:12]) * SECOND_US, LONGEST_TOLD_US)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        left_us = int(moment.timestamp() * SECOND_US) - now
+    except (ValueError, OverflowError):
+        return None
+    return min(max(left_us, 0), LONGEST_TOLD_US)
+
+
+def _told(headers: Mapping[str, str], now: int) -> int | None:
+    told = parse_retry_after(headers.get("Retry-After"), now)
+    return _reset(headers, now) if told is None else told
+
+
+def _reset(headers: Mapping[str, str], now: int) -> int | None:
+    """Return how long until X-Ratelimit-Reset (seconds of the epoch); None where it is absent, past or no such time."""
+    text = headers.get("X-Ratelimit-Reset", "").strip()
+    if not (text.isascii() and text.isdigit()):
+        return None
+    left_us = int(text[:12]) * SECOND_US - now
+    return left_us if 0 < left_us <= LONGEST_TOLD_US else None
+
+
+def _remaining(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("X-Ratelimit-Remaining", "").strip()
+    return int(text[:12]) if text.isascii() and text.isdigit() else None
+
+
+class Pause:
+    """How long a provider, or one of its endpoints, is left alone; grows while it goes on refusing."""
+
+    def __init__(self) -> None:
+        """Begin with no pause."""
+        self.until = 0
+        self.bans = 0
+        self.last: Signal | None = None
+        self.testing = False  # after a pause: one request finds out whether it is over
+        self._set_at = 0
+        self._refusals = 0  # in a row, one an episode
+        self._bans_in_a_row = 0
+        self._honest = False
+
+    def refused(self, signal: Signal, *, started: int, now: int) -> bool:
+        """Take a refusal of a request that started at `started`; return whether it tells us something new.
+
+        Requests under way when the pause began say the same thing again: they may prolong it, they do not double it.
+        """
+        if signal.kind == "exhausted":
+            self.until = max(self.until, now + (signal.wait_us or 0))
+            self.last = signal
+            return False
+        if self._refusals and started < self._set_at:
+            self.until = max(self.until, now + (signal.wait_us or 0))
+            return False
+        wait_us = self._escalate(signal)
+        self.until, self._set_at, self.last, self.testing = max(self.until, now + wait_us), now, signal, True
+        return True
+
+    def _escalate(self, signal: Signal) -> int:
+        """Return how long to pause; a refusal right after a pause that the vendor itself set is a ban."""
+        banned = signal.kind == "banned" or (self._refusals > 0 and self._honest)
+        guess_us = min(FIRST_PAUSE_US << min(self._refusals, 20), LONGEST_PAUSE_US)
+        self._refusals += 1
+        wait_us = guess_us if signal.wait_us is None else signal.wait_us
+        if banned:
+            self.bans += 1
+            wait_us = max(wait_us, min(FIRST_BAN_US << min(self._bans_in_a_row, 20), LONGEST_BAN_US))
+            self._bans_in_a_row += 1
+        self._honest = signal.wait_us is not None or wait_us >= HONEST_PAUSE_US
+        return wait_us
+
+    def answered(self, *, started: int) -> None:
+        """Take an answer that is no refusal; one from before the pause proves nothing."""
+        if started >= self._set_at:
+            self._refusals = self._bans_in_a_row = 0
+            self.testing = False
+
+    def remember(self, *, until: int, bans: int, reason: str, now: int) -> None:
+        """Go on with what an earlier process had learned; a pause still running was the vendor's word."""
+        self.bans += bans
+        if until > now:
+            self.until = max(self.until, until)
+            self.last = self.last or Signal(kind="throttled", wait_us=until - now, reason=reason)
+            self._refusals, self._honest, self.testing, self._set_at = 1, True, True, now
+            self._bans_in_a_row = min(bans, 20)
