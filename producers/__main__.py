@@ -10,6 +10,8 @@ from infra.runtime.following import Follower
 from infra.runtime.kafka import Publisher
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
+from producers.adapters.addresses import AddressPolicy
+from producers.adapters.budgets import open_budgets
 from producers.adapters.http import vendor_session
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.reloading import ConfigurationFile, Reloading
@@ -29,9 +31,12 @@ async def main() -> None:
     settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
     on_simulator = shared.market_clock == "simulator"
     symbology = load_symbology(shared.map_files)
+    simulator_url = shared.simulator_base_url if on_simulator else None
+    policy = AddressPolicy(simulator_url=simulator_url, allow_insecure=settings.allow_insecure_vendors)
     async with (
         lifecycle.running("producers", settings.ops_port, log_level=shared.log_level) as process,
-        vendor_session() as session,
+        vendor_session(policy) as session,
+        open_budgets(shared.dsn) as budgets,
     ):
         publisher = Publisher(
             shared.bootstrap_servers,
@@ -48,8 +53,10 @@ async def main() -> None:
                 bootstrap_servers=shared.bootstrap_servers,
                 topic_prefix=shared.topic_prefix,
                 dsn=shared.dsn,
-                simulator_url=shared.simulator_base_url if on_simulator else None,
+                simulator_url=simulator_url,
                 symbology=symbology,
+                budgets=budgets,
+                policy=policy,
             )
             await lifecycle.until_stopped(process, produce(resources, _reloading(shared, process)))
 
@@ -65,16 +72,19 @@ def _reloading(shared: MdsSettings, process: lifecycle.Process) -> Reloading | N
 
 async def symbols(arguments: list[str]) -> None:
     """Print the vendor's list of symbols as JSON lines; raise ConfigurationError naming what to change."""
-    name, shared = provider_asked(arguments), MdsSettings.from_env()
+    name, shared, settings = provider_asked(arguments), MdsSettings.from_env(), ProducersSettings.from_env()
     on_simulator = shared.market_clock == "simulator"
+    simulator_url = shared.simulator_base_url if on_simulator else None
+    policy = AddressPolicy(simulator_url=simulator_url, allow_insecure=settings.allow_insecure_vendors)
     lifecycle.configure_logging("producers", shared.log_level)
-    async with vendor_session() as session:
+    async with vendor_session(policy) as session:
         for line in await symbol_lines(
             name,
             session,
-            settings=ProducersSettings.from_env(),
+            settings=settings,
+            policy=policy,
             given=None if on_simulator and shared.config is None else load_configuration(shared.config),
-            simulator_url=shared.simulator_base_url if on_simulator else None,
+            simulator_url=simulator_url,
         ):
             print(line)
 

@@ -13,7 +13,9 @@ import aiohttp
 
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock, wall_us
 from infra.runtime.lifecycle import Health
+from producers.adapters.addresses import AddressPolicy
 from producers.adapters.assignment import Assignment, coverage_of, markets_of, polls_of
+from producers.adapters.budgets import Budgets
 from producers.adapters.market import Market
 from producers.adapters.poller import Poller
 from producers.adapters.polls import blank_block
@@ -57,6 +59,8 @@ class Resources:
     dsn: str
     simulator_url: str | None
     symbology: Symbology
+    budgets: Budgets
+    policy: AddressPolicy
 
 
 async def produce(resources: Resources, reloading: Reloading | None) -> None:
@@ -120,12 +124,15 @@ async def _prepare(
             "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
         )
     simulated = offer.synthetic_symbols if offer is not None else frozenset[str]()
+    await resources.budgets.recall(within_s=resources.settings.cursor_wait_s)
     vendors = open_vendors(
         configuration,
         resources.session,
         simulator_url=resources.simulator_url,
         settings=resources.settings,
         simulated=simulated,
+        budgets=resources.budgets,
+        policy=resources.policy,
     )
     plan = _plan(configuration, vendors, resources.symbology, market)
     await _topics_ready(resources)

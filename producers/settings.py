@@ -36,6 +36,7 @@ class ProducersSettings(Settings):
     concurrency: int = Field(default=8, ge=1, le=64)  # requests in flight per provider
     request_deadline_s: float = Field(default=10.0, gt=0.0, le=120.0)
     cursor_wait_s: float = Field(default=15.0, ge=0.0, le=600.0)  # for the database, before going on without
+    allow_insecure_vendors: bool = False  # development: vendors on plain http and private addresses
 
     def secret(self, variable: str, env: Mapping[str, str] | None = None) -> SecretStr:
         """Return the credential a variable names, from it or from its file; empty where neither is set.

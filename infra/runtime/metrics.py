@@ -65,6 +65,24 @@ CONFIG_GENERATION = Gauge(
     ["service"],
     registry=REGISTRY,
 )
+PROVIDER_BUDGET_USED_RATIO = Gauge(
+    "mds_provider_budget_used_ratio",
+    "Requests that count now, of the limit in force.",
+    ["provider", "window"],
+    registry=REGISTRY,
+)
+PROVIDER_PAUSED_SECONDS = Gauge(
+    "mds_provider_paused_seconds",
+    "How much longer a provider is left alone because it asked to be.",
+    ["provider"],
+    registry=REGISTRY,
+)
+PROVIDER_BANS = Gauge(
+    "mds_provider_bans",
+    "Hard bans of today and yesterday, over restarts.",
+    ["provider"],
+    registry=REGISTRY,
+)
 RAW_BLOCKS = Counter(
     "mds_raw_blocks_total", "Raw blocks delivered to Kafka.", ["provider", "topic"], registry=REGISTRY
 )

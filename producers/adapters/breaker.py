@@ -64,6 +64,14 @@ class Breaker:
         """`closed`, `half_open` or `open`."""
         return NAMES[GAUGE[self._breaker.current_state]]
 
+    def check(self) -> None:
+        """Raise CircuitOpen where `call` would not try: nobody need wait his turn for that."""
+        left_s = self._opened_s + self._open_s - self._now_s()
+        if self._breaker.current_state is CircuitBreakerState.OPEN and left_s > 0:
+            raise CircuitOpen(self._provider, left_s)
+        if self._breaker.current_state is CircuitBreakerState.HALF_OPEN and self._probing:
+            raise CircuitOpen(self._provider, self._open_s)
+
     async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Return what `attempt` returns; raise CircuitOpen without trying while the provider is left alone."""
         probe = self._admit()
@@ -85,16 +93,12 @@ class Breaker:
 
     def _admit(self) -> bool:
         """Return whether this attempt is the probe; raise CircuitOpen where it may not be made."""
+        self.check()
         if self._breaker.current_state is CircuitBreakerState.OPEN:
-            left_s = self._opened_s + self._open_s - self._now_s()
-            if left_s > 0:
-                raise CircuitOpen(self._provider, left_s)
             self._breaker.half_open()
             self._report()
         if self._breaker.current_state is CircuitBreakerState.CLOSED:
             return False
-        if self._probing:
-            raise CircuitOpen(self._provider, self._open_s)
         self._probing = True
         return True
 

@@ -120,6 +120,13 @@ class Gate:
         self.pump()
         return max(0.0, (scope.pause.until - now) / SECOND_US)
 
+    def told(self, signal: Signal) -> None:
+        """Take what the vendor said of the whole of its rate in an answer that looked like any other."""
+        now, pause = self._now_us(), self.scopes[WHOLE].pause
+        pause.refused(signal, started=now, now=now)
+        self._last = (now, signal)
+        self.pump()
+
     def answered(self, admission: Admission) -> None:
         """Take an answer that was no refusal."""
         self._pausing(admission.endpoint).pause.answered(started=admission.started)

@@ -1,4 +1,4 @@
-"""One vendor over HTTP: deadline, size cap, retries, breaker; the vendor's failures become ours here and only here.
+"""One vendor over HTTP: budget, deadline, size cap, retries, breaker; its failures become ours here and only here.
 
 Messages never hold a URL: it may carry a key.
 """
@@ -6,17 +6,21 @@ Messages never hold a URL: it may carry a key.
 from __future__ import annotations
 
 import asyncio
-import email.utils
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
 import stamina
+from pydantic import SecretStr
 
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.metrics import PROVIDER_ERRORS, PROVIDER_LATENCY_MS
+from producers.adapters.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
+from producers.adapters.bodies import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
 from producers.adapters.breaker import Breaker, CircuitOpen
-from producers.domain.answers import MalformedResponse
+from producers.adapters.gate import Admission, Gate
+from producers.domain.budget import Purpose
+from producers.domain.throttling import Signal, read_signal
 from schemas.errors import (
     MarketDataError,
     ProviderRefused,
@@ -26,16 +30,13 @@ from schemas.errors import (
 )
 from schemas.intervals import SECOND_US
 
-MAX_BODY_BYTES = 8_388_608  # 8 MiB: a week of minutes is half of one
-MAX_KEPT_BYTES = 2_097_152  # of a body that becomes a dead letter
-CHUNK_BYTES = 65_536
+__all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vendor_session"]
+
 REQUEST_DEADLINE_S = 10.0
 CONNECT_DEADLINE_S = 5.0
 ATTEMPTS = 3
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 2.0
-FIRST_PAUSE_S = 2.0  # after a 429 that does not say how long; doubled while it goes on
-LONGEST_PAUSE_S = 300.0
 CONNECTIONS = 32
 AUTHENTICATION = (401, 403)
 # A browser's name is a condition of Yahoo's: others are refused at once.
@@ -54,18 +55,25 @@ class HttpAnswer:
     body: bytes
 
 
-def vendor_session() -> aiohttp.ClientSession:
-    """Return a session for vendors: bounded connections, cookies also from a vendor on a numeric address."""
+def vendor_session(policy: AddressPolicy) -> aiohttp.ClientSession:
+    """Return a session for vendors: to permitted addresses only, few connections, bodies as they came.
+
+    Cookies are kept also from a vendor on a numeric address.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+        connector=checked_connector(policy, limit=CONNECTIONS),
         cookie_jar=aiohttp.CookieJar(unsafe=True, quote_cookie=False),
-        headers={"User-Agent": USER_AGENT, "Accept": "application/json,text/plain,*/*"},
-        auto_decompress=True,
+        headers={
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json,text/plain,*/*",
+            "Accept-Encoding": ACCEPTED_ENCODINGS,
+        },
+        middlewares=(checked_requests(policy),),
     )
 
 
 class VendorHttp:
-    """GET requests to one provider; all of its endpoints share breaker and pause."""
+    """GET requests to one provider; all of its endpoints share breaker, budget and pause."""
 
     def __init__(
         self,
@@ -74,14 +82,19 @@ class VendorHttp:
         *,
         deadline_s: float = REQUEST_DEADLINE_S,
         breaker: Breaker | None = None,
+        gate: Gate | None = None,
+        secrets: Sequence[SecretStr] = (),
     ) -> None:
-        """Ask `provider` over `session`, each attempt within `deadline_s`."""
+        """Ask `provider` over `session`, each attempt within `deadline_s`, after at most as long for its turn.
+
+        Without a `gate` only the vendor's own word limits requests; `secrets` are struck out of what it answers.
+        """
         self.provider = provider
         self.breaker = Breaker(provider) if breaker is None else breaker
+        self.gate = Gate(provider) if gate is None else gate
         self._session = session
         self._deadline_s = deadline_s
-        self._paused_until_s = 0.0
-        self._pause_s = FIRST_PAUSE_S
+        self._secrets = tuple(secret.get_secret_value().encode() for secret in secrets)
 
     async def get(
         self,
@@ -92,17 +105,24 @@ class VendorHttp:
         headers: Mapping[str, str] | None = None,
         refusals: tuple[int, ...] = (),
         text: bool = False,
+        purpose: Purpose = "live",
     ) -> HttpAnswer:
-        """Return the answer, retrying outages a little.
+        """Return the answer, retrying outages a little; each attempt takes a request of the budget.
 
         4xx statuses in `refusals` are returned for their body to be read; `text` allows a body that is no JSON.
         Raises ProviderThrottled (the caller waits as told), ProviderUnavailable, ProviderRefused, MalformedResponse.
         """
 
         async def attempt() -> HttpAnswer:
-            return await self.breaker.call(
-                lambda: self._attempt(endpoint, url, params or {}, headers or {}, text=text)
-            )
+            self.breaker.check()
+            async with self.gate.admitted(endpoint, purpose, within_s=self._deadline_s) as admission:
+                try:
+                    return await self.breaker.call(
+                        lambda: self._attempt(admission, url, params or {}, headers or {}, text=text)
+                    )
+                except CircuitOpen:
+                    self.gate.give_back(admission)
+                    raise
 
         try:
             return await self._retried(attempt)
@@ -128,34 +148,45 @@ class VendorHttp:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _attempt(
-        self, endpoint: str, url: str, params: Mapping[str, str], headers: Mapping[str, str], *, text: bool
+        self,
+        admission: Admission,
+        url: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        text: bool,
     ) -> HttpAnswer:
-        left_s = self._paused_until_s - monotonic_s()
-        if left_s > 0:
-            raise ProviderThrottled(self.provider, left_s)
-        begun_s = monotonic_s()
+        begun_s, endpoint = monotonic_s(), admission.endpoint
         try:
-            answer = await self._exchange(endpoint, url, params, headers)
+            answer = await self._exchange(admission, url, params, headers)
             self._check(endpoint, answer, text=text)
         except (MarketDataError, asyncio.CancelledError) as error:
             PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()
             raise
         finally:
             PROVIDER_LATENCY_MS.labels(self.provider, endpoint).observe((monotonic_s() - begun_s) * 1_000)
-        self._pause_s = FIRST_PAUSE_S
         return answer
 
     async def _exchange(
-        self, endpoint: str, url: str, params: Mapping[str, str], headers: Mapping[str, str]
+        self, admission: Admission, url: str, params: Mapping[str, str], headers: Mapping[str, str]
     ) -> HttpAnswer:
+        endpoint = admission.endpoint
         timeout = aiohttp.ClientTimeout(total=self._deadline_s, connect=CONNECT_DEADLINE_S)
         try:
             async with self._session.get(
-                url, params=params, headers=headers, timeout=timeout, allow_redirects=False
+                url,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                auto_decompress=False,
             ) as response:
-                if response.status == 429:
-                    raise self._throttled(told_wait_s(response.headers, wall_us()))
-                body = await self._read(endpoint, response)
+                body = await read_body(response, self.provider, endpoint, self._secrets)
+                self._heed(
+                    admission,
+                    read_signal(response.status, response.headers, body, wall_us()),
+                    response.status,
+                )
                 return HttpAnswer(
                     status=response.status,
                     content_type=response.content_type,
@@ -167,23 +198,22 @@ class VendorHttp:
                 self.provider, endpoint, f"no answer within {self._deadline_s:.0f} s", "timeout"
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if forbidden := forbidden_in(error):
+                raise ProviderRefused(f"{self.provider} {endpoint}: {forbidden}") from None
             # The error's own text may hold the URL, and with it a key: only its kind is told, and no cause kept.
             raise Unanswered(self.provider, endpoint, type(error).__name__, "connection") from None
 
-    async def _read(self, endpoint: str, response: aiohttp.ClientResponse) -> bytes:
-        """Return the body, never holding more than the cap, whatever it was compressed to."""
-        parts, size = [], 0
-        async for part in response.content.iter_chunked(CHUNK_BYTES):
-            parts.append(part)
-            size += len(part)
-            if size > MAX_BODY_BYTES:
-                raise MalformedResponse(
-                    f"{self.provider} {endpoint}: more than {MAX_BODY_BYTES} bytes; ask for less in one request",
-                    endpoint=endpoint,
-                    received_time=wall_us(),
-                    payload=b"".join(parts)[:MAX_KEPT_BYTES],
-                )
-        return b"".join(parts)
+    def _heed(self, admission: Admission, signal: Signal | None, status: int) -> None:
+        """Do at once what the answer asks of our rate; raise ProviderThrottled where it is nothing but that."""
+        if signal is None or signal.kind == "exhausted":
+            if status < 500:
+                self.gate.answered(admission)
+            if signal is not None:
+                self.gate.refused(admission, signal)
+            return
+        if signal.kind == "no_key":
+            raise ProviderRefused(f"{self.provider} {admission.endpoint} wants a key; set the provider's key")
+        raise ProviderThrottled(self.provider, self.gate.refused(admission, signal))
 
     def _check(self, endpoint: str, answer: HttpAnswer, *, text: bool) -> None:
         if answer.status == 408 or answer.status >= 500:
@@ -199,14 +229,7 @@ class VendorHttp:
 
     def pause(self, for_s: float) -> None:
         """Ask the provider nothing for `for_s` seconds: it said so in words instead of a status."""
-        self._paused_until_s = max(self._paused_until_s, monotonic_s() + for_s)
-
-    def _throttled(self, told_s: float | None) -> ProviderThrottled:
-        pause_s = self._pause_s if told_s is None else told_s
-        if told_s is None:
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self.pause(pause_s)
-        return ProviderThrottled(self.provider, pause_s)
+        self.gate.told(Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason="a ban, in words"))
 
 
 class Unanswered(ProviderUnavailable):
@@ -232,30 +255,6 @@ def code_of(error: BaseException) -> str:
     return {"ProviderThrottled": "429", "MalformedResponse": "malformed", "CancelledError": "cancelled"}.get(
         type(error).__name__, "other"
     )
-
-
-def told_wait_s(headers: Mapping[str, str], now_us: int) -> float | None:
-    """Return how long a 429 asks us to wait: by Retry-After, else by X-Ratelimit-Reset (unix seconds)."""
-    told_s = parse_retry_after(headers.get("Retry-After"), now_us)
-    reset = headers.get("X-Ratelimit-Reset", "").strip()
-    if told_s is not None or not (reset.isascii() and reset.isdigit()):
-        return told_s
-    return min(max(float(reset) - now_us / SECOND_US, 0.0), LONGEST_PAUSE_S)
-
-
-def parse_retry_after(value: str | None, now_us: int) -> float | None:
-    """Return the seconds a Retry-After header asks for (a number or an HTTP date), at most the longest pause."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_PAUSE_S)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        left_s = moment.timestamp() - now_us / SECOND_US
-    except (ValueError, OverflowError):
-        return None
-    return min(max(left_s, 0.0), LONGEST_PAUSE_S)
 
 
 def _is_worth_retrying(error: Exception) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 import aiohttp
 import orjson
 
+from producers.adapters.addresses import AddressPolicy
+from producers.adapters.budgets import Budgets
 from producers.adapters.vendors import open_vendors
 from producers.settings import ProducersSettings
 from schemas.configuration import Configuration, ProviderEntry, Streams, SymbolEntry
@@ -31,6 +33,7 @@ async def symbol_lines(
     session: aiohttp.ClientSession,
     *,
     settings: ProducersSettings,
+    policy: AddressPolicy,
     given: Configuration | None,
     simulator_url: str | None,
 ) -> list[str]:
@@ -41,7 +44,13 @@ async def symbol_lines(
     entry = given.provider(name) if given is not None else ProviderEntry()
     alone = Configuration(symbols=NOTHING_ELSE, streams=Streams(), providers={name: entry})
     vendors = open_vendors(
-        alone, session, simulator_url=simulator_url, settings=settings, simulated=frozenset()
+        alone,
+        session,
+        simulator_url=simulator_url,
+        settings=settings,
+        simulated=frozenset(),
+        budgets=Budgets(),
+        policy=policy,
     )
     if name not in vendors.apis:
         raise ConfigurationError(f"{name} cannot be asked", remedy="see the line above for the reason")

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import aiohttp
 from pydantic import SecretStr
 
+from producers.adapters.addresses import AddressPolicy
+from producers.adapters.breaker import Breaker
+from producers.adapters.budgets import Budgets
 from producers.adapters.http import VendorHttp
 from producers.adapters.plugins import known_providers
 from producers.adapters.provider import Opening, Provider, VendorApi
 from producers.adapters.trade_stream import TradeSocket
 from producers.domain.capabilities import Capabilities, check_providers, providers_of_streams
+from producers.domain.vendor_limits import limits_of
 from producers.settings import ProducersSettings
 from schemas.configuration import Configuration, ProviderEntry
 
@@ -39,12 +43,14 @@ def open_vendors(
     simulator_url: str | None,
     settings: ProducersSettings,
     simulated: Collection[str],
+    budgets: Budgets,
+    policy: AddressPolicy,
 ) -> Vendors:
     """Return the usable ones of the vendors that the configuration names.
 
     One that is switched on but cannot be used is left out with one clear line. `simulator_url` None means the vendors
     themselves; an address in the configuration goes before both. Raises ConfigurationError for a provider nobody
-    knows, or a stream of one that cannot give it.
+    knows, a stream of one that cannot give it, or an address that `policy` forbids.
     """
     known = known_providers()
     check_providers(configuration, {name: provider.capabilities for name, provider in known.items()})
@@ -59,6 +65,8 @@ def open_vendors(
                 simulator_url=simulator_url,
                 settings=settings,
                 simulated=simulated,
+                budgets=budgets,
+                policy=policy,
             )
             if opening is None:
                 log.warning("provider_disabled", extra={"provider": name, "reason": why})
@@ -81,6 +89,8 @@ def _opening(
     simulator_url: str | None,
     settings: ProducersSettings,
     simulated: Collection[str],
+    budgets: Budgets,
+    policy: AddressPolicy,
 ) -> tuple[Opening | None, str]:
     """Return what to open a provider with, or why it cannot be."""
     base_url, socket_url = provider.base_url, provider.socket_url
@@ -96,11 +106,26 @@ def _opening(
     lacking = [name for name, secret in credentials.items() if not secret]
     if lacking:
         return None, f"no key: set {' and '.join(lacking)} to collect from it"
+    base_url, socket_url = _given(entry.base_url, base_url).rstrip("/"), _given(entry.socket_url, socket_url)
+    policy.checked(f"providers.{provider.name}.base_url", base_url)
+    if socket_url:
+        policy.checked(f"providers.{provider.name}.socket_url", socket_url)
+    limits = entry.limits
+    http = VendorHttp(
+        provider.name,
+        session,
+        deadline_s=settings.request_deadline_s,
+        breaker=Breaker(provider.name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
+        gate=budgets.gate(
+            provider.name, limits_of(provider.name, limits, simulated=policy.is_simulator(base_url))
+        ),
+        secrets=tuple(secret for secret in credentials.values() if secret),
+    )
     opening = Opening(
-        http=VendorHttp(provider.name, session, deadline_s=settings.request_deadline_s),
+        http=http,
         session=session,
-        base_url=_given(entry.base_url, base_url).rstrip("/"),
-        socket_url=_given(entry.socket_url, socket_url),
+        base_url=base_url,
+        socket_url=socket_url,
         credentials=credentials,
         simulated=frozenset(simulated),
     )
