@@ -91,10 +91,10 @@ class Budgets:
         """Write behind and show metrics, for ever; what is left is written when it is cancelled."""
         try:
             while True:
-                await asyncio.sleep(WRITE_EVERY_S)
-                self._show()
                 if await self._recalled():
                     await self._save(reserve=True)
+                self._show()
+                await asyncio.sleep(WRITE_EVERY_S)
         finally:
             try:
                 async with asyncio.timeout(LAST_WRITE_WITHIN_S):
@@ -110,6 +110,7 @@ class Budgets:
             self._past = await self._store.read(self._now_us())
         except StoreUnavailable:
             return False
+        self._saved(saving=True)  # it answers: from now on a block is stored before it is used
         for gate in self._gates.values():
             self._settle(gate)
         return True
@@ -191,7 +192,7 @@ class Budgets:
     def _block(self, key: tuple[str, str], scope: Scope) -> int:
         """Return how many requests to reserve: a fast provider must not wait for the next write, nor a crash cost a day."""
         spent = max(0, self._blocks[key] - scope.budget.day.granted)
-        block = max(RESERVED, LASTS_WRITES * spent)
+        block = max(RESERVED, scope.budget.limits.per_minute or 0, LASTS_WRITES * spent)
         per_day = scope.budget.limits.per_day
         return block if per_day is None else min(block, max(1, per_day // RESERVED_DAY_PARTS))
 

@@ -36,7 +36,7 @@ class Scope:
     budget: Budget
     pause: Pause = field(default_factory=Pause)
     known: bool = True  # whether what earlier processes used is counted, or there is nothing to know
-    saving: bool = False  # whether the store takes what is written: only then a day's block is waited for
+    saving: bool = False  # whether the store takes what is written: only then a reserved block is waited for
     tests: int = 0  # requests under way that find out whether a pause is over
 
     def earliest(self, now: int, purpose: Purpose) -> int | None:
@@ -45,7 +45,7 @@ class Scope:
             return self.pause.until
         if self.pause.testing and self.tests:
             return None
-        if self.saving and self.budget.limits.per_day is not None and self.budget.day.granted <= 0:
+        if self.saving and not self.budget.limits.unlimited and self.budget.day.granted <= 0:
             return None
         return self.budget.earliest(now, purpose, day_share=1.0 if self.known else WITHOUT_STORE_SHARE)
 

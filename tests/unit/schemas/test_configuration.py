@@ -97,3 +97,17 @@ def test_a_configuration_is_a_value() -> None:
     """Nobody changes it in place: a reload is another one."""
     with pytest.raises(ValidationError):
         parse_configuration(MINIMAL, source="f").symbols = ()  # type: ignore[misc]
+
+
+def test_limits_of_a_provider_are_read_and_a_typo_is_named() -> None:
+    """Each number with its bounds; an unknown key is refused with what was probably meant."""
+    text = "symbols: [SPY]\nproviders: {yahoo: {limits: {%s}}}"
+    good = parse_configuration(text % "per_minute: 5, endpoints: {crumb: {per_minute: 1, separate: true}}, breaker: {failures: 2}", source="f")  # fmt: skip
+
+    limits = good.providers.yahoo.limits
+    assert (limits.per_minute, limits.per_day, limits.breaker.failures) == (5, None, 2)
+    assert limits.endpoints["crumb"].separate
+    with pytest.raises(ConfigurationError, match=r"limits\.per_minutes is not a setting; did you mean .*limits\.per_minute\?"):  # fmt: skip
+        parse_configuration(text % "per_minutes: 5", source="f")
+    with pytest.raises(ConfigurationError, match=r"limits\.per_day"):
+        parse_configuration(text % "per_day: 0", source="f")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -187,3 +188,79 @@ async def test_the_gauge_follows_the_state() -> None:
     await fail(breaker, 3)
 
     assert (before, REGISTRY.get_sample_value("circuit_state", {"provider": "gauged"})) == (0.0, 2.0)
+
+
+async def test_nobody_need_wait_his_turn_for_an_open_circuit() -> None:
+    """`check` says beforehand what `call` would say, and changes nothing."""
+    clock = _Clock()
+    breaker = a_breaker(clock)
+    breaker.check()
+    await fail(breaker, 3)
+    with pytest.raises(CircuitOpen):
+        breaker.check()
+    clock.now += OPEN_S
+    breaker.check()
+    assert breaker.state == "open"
+    probe = asyncio.ensure_future(breaker.call(asyncio.Event().wait))
+    await asyncio.sleep(0)
+    with pytest.raises(CircuitOpen):
+        breaker.check()
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+
+
+async def test_half_open_lets_one_of_fifty_through() -> None:
+    """Where the library alone sent all fifty (measured)."""
+    clock, attempts = _Clock(), []
+    breaker = a_breaker(clock)
+    await fail(breaker, 3)
+    clock.now += OPEN_S
+
+    async def slow() -> None:
+        attempts.append(1)
+        await asyncio.sleep(0)
+
+    outcomes = await asyncio.gather(*(breaker.call(slow) for _ in range(50)), return_exceptions=True)
+
+    assert len(attempts) == 1
+    assert sum(isinstance(outcome, CircuitOpen) for outcome in outcomes) == 49
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+async def test_the_zone_of_the_machine_changes_no_wait(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library alone was off by the distance to UTC."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        breaker = a_breaker(_Clock())
+        await fail(breaker, 3)
+        with pytest.raises(CircuitOpen) as caught:
+            await breaker.call(well)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert caught.value.retry_after_s == OPEN_S
+
+
+async def test_a_cancelled_request_while_closed_counts_neither_way() -> None:
+    """A shutdown or a deadline of ours is no outage of theirs."""
+    breaker = a_breaker(_Clock())
+    await fail(breaker, 2)
+    request = asyncio.ensure_future(breaker.call(asyncio.Event().wait))
+    await asyncio.sleep(0)
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    assert breaker.state == "closed"
+    await fail(breaker, 1)
+
+    assert breaker.state == "open"
+
+
+async def test_each_provider_has_its_own_settings() -> None:
+    """One opens after its first outage while another takes five."""
+    strict, patient = Breaker("strict", failures=1, open_s=1.0, now_s=_Clock()), Breaker("patient")
+    await fail(strict, 1)
+    await fail(patient, 4)
+
+    assert (strict.state, patient.state) == ("open", "closed")
