@@ -186,16 +186,12 @@ def _registry(resources: Resources, assignment: Assignment) -> Registry:
         symbols.setdefault(bars.capability, set()).add(bars.symbol)
     for quotes in plan.quotes:
         symbols.setdefault(quotes.capability, set()).update(quotes.symbols)
-    limits = {
-        "requests_in_flight": resources.settings.concurrency,
-        "request_deadline_s": resources.settings.request_deadline_s,
-    }
     return Registry(
         plan.routes,
         {capability: markets_of(assignment.calendars, names) for capability, names in symbols.items()},
         assignment.routing,
         breakers={name: _breaker_state(vendors, name) for name in plan.providers},
-        budgets=lambda _: limits,
+        budgets=lambda provider: resources.budgets.document().get(provider, {}),
         market=assignment.market,
         deadline_s=resources.settings.request_deadline_s,
     )

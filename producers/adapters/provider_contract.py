@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
+from producers.adapters.addresses import AddressPolicy
 from producers.adapters.http import VendorHttp, vendor_session
 from producers.adapters.provider import Opening, Provider, VendorApi, faults_of
 from producers.domain.answers import Response
@@ -157,7 +158,7 @@ async def _opened(
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with vendor_session() as session:
+        async with vendor_session(AddressPolicy(allow_insecure=True)) as session:
             yield provider.open(_opening(provider, session, url))
     finally:
         await runner.cleanup()

@@ -127,10 +127,11 @@ def producer(folder: Path, url: str, *, kafka: str, prefix: str, **env: str) -> 
 
 
 def configuration(folder: Path, *, symbols: str = "[SIM001]", streams: str, more: str = "") -> dict[str, str]:
-    """Write a configuration and return the variable that names it."""
+    """Write a configuration and return the variables it needs: a vendor's address on loopback is for development."""
     path = folder / "mds.yaml"
     path.write_text(f"symbols: {symbols}\nstreams: {{{streams}}}\n{more}", "utf-8")
-    return {"MDS_CONFIG": str(path)}
+    allowed = {"PRODUCERS_ALLOW_INSECURE_VENDORS": "true"} if "_url" in more else {}
+    return {"MDS_CONFIG": str(path)} | allowed
 
 
 async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = SYMBOL) -> list[Stored]:

@@ -27,6 +27,7 @@ from producers.adapters.finnhub_socket import FinnhubSocket
 from producers.adapters.http import VendorHttp, vendor_session
 from producers.adapters.vendors import Vendors, open_vendors
 from producers.domain.answers import MalformedResponse
+from producers.settings import ProducersSettings
 from schemas.configuration import parse_configuration
 from schemas.errors import ConfigurationError, MarketDataError, ProviderRefused, ProviderUnavailable
 from tests.conftest import free_port
@@ -78,8 +79,8 @@ async def test_no_socket_is_opened_to_a_private_address(host: str) -> None:
     async with vendor_session(AddressPolicy()) as session:
         with pytest.raises(ConfigurationError, match=r"providers\.yahoo\.base_url"):
             open_vendors(
-                configuration, session, simulator_url=None, finnhub_token=SecretStr(""), simulated=(),
-                deadline_s=1.0, budgets=Budgets(), policy=AddressPolicy(),
+                configuration, session, simulator_url=None, settings=ProducersSettings(), simulated=(),
+                budgets=Budgets(), policy=AddressPolicy(),
             )  # fmt: skip
         with pytest.raises(ProviderRefused, match="not a public address"):
             await VendorHttp("acme", session).get("quote", f"https://{host}:8443/?token={CANARY}")
@@ -246,8 +247,8 @@ async def test_a_key_is_told_to_nobody_but_its_vendor(handler: Handler) -> None:
                 source="test",
             )
             vendors = open_vendors(
-                configuration, session, simulator_url=None, finnhub_token=SecretStr(CANARY), simulated=(),
-                deadline_s=0.3, budgets=budgets, policy=ANYWHERE,
+                configuration, session, simulator_url=None, simulated=(),
+                settings=ProducersSettings(finnhub_token=SecretStr(CANARY), request_deadline_s=0.3), budgets=budgets, policy=ANYWHERE,
             )  # fmt: skip
             said.write(await _everything_said(vendors))
     finally:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from infra.simulator.exchange import Simulation
+from producers.adapters.addresses import AddressPolicy
+from producers.adapters.budgets import Budgets
 from producers.adapters.http import vendor_session
 from producers.adapters.vendors import Vendors, open_vendors
 from producers.settings import ProducersSettings
@@ -24,7 +26,7 @@ async def vendors(
     """Yield the open vendors, the simulation they ask, and its URL."""
     async with (
         simulator(data=data, start=start, speed=speed, scenario=scenario) as (simulation, url),
-        vendor_session() as session,
+        vendor_session(AddressPolicy(simulator_url=url)) as session,
     ):
         synthetic = {listing.symbol for listing in simulation.view.market.listings() if listing.synthetic}
         opened = open_vendors(
@@ -33,5 +35,7 @@ async def vendors(
             simulator_url=url,
             settings=ProducersSettings(request_deadline_s=5.0),
             simulated=synthetic,
+            budgets=Budgets(),
+            policy=AddressPolicy(simulator_url=url),
         )
         yield opened, simulation, url

@@ -104,7 +104,7 @@ def test_limits_of_a_provider_are_read_and_a_typo_is_named() -> None:
     text = "symbols: [SPY]\nproviders: {yahoo: {limits: {%s}}}"
     good = parse_configuration(text % "per_minute: 5, endpoints: {crumb: {per_minute: 1, separate: true}}, breaker: {failures: 2}", source="f")  # fmt: skip
 
-    limits = good.providers.yahoo.limits
+    limits = good.provider("yahoo").limits
     assert (limits.per_minute, limits.per_day, limits.breaker.failures) == (5, None, 2)
     assert limits.endpoints["crumb"].separate
     with pytest.raises(ConfigurationError, match=r"limits\.per_minutes is not a setting; did you mean .*limits\.per_minute\?"):  # fmt: skip

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from producers.adapters.addresses import AddressPolicy
+from producers.adapters.budgets import Budgets
 from producers.adapters.vendors import Vendors, open_vendors
 from producers.settings import ProducersSettings
 from schemas.configuration import parse_configuration
@@ -24,6 +26,8 @@ def opened(more: str, *, simulator_url: str | None = None, streams: str = "", **
         simulator_url=simulator_url,
         settings=ProducersSettings.from_env(env),
         simulated=(),
+        budgets=Budgets(),
+        policy=AddressPolicy(simulator_url=simulator_url),
     )
 
 
