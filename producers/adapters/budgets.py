@@ -190,9 +190,9 @@ class Budgets:
         )
 
     def _block(self, key: tuple[str, str], scope: Scope) -> int:
-        """Return how many requests to reserve: a fast provider must not wait for the next write, nor a crash cost a day."""
+        """Return how many requests to reserve: a fast provider must not wait long for writes, nor a crash cost much."""
         spent = max(0, self._blocks[key] - scope.budget.day.granted)
-        block = max(RESERVED, scope.budget.limits.per_minute or 0, LASTS_WRITES * spent)
+        block = max(RESERVED, LASTS_WRITES * spent)
         per_day = scope.budget.limits.per_day
         return block if per_day is None else min(block, max(1, per_day // RESERVED_DAY_PARTS))
 

@@ -58,10 +58,10 @@ def limited(folder: Path, limits: str) -> dict[str, str]:
 
 
 async def test_a_configured_budget_is_kept_and_used(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
 ) -> None:
     """Eight symbols a second want more than four a second: the vendor sees four, no more and hardly fewer."""
-    env = limited(tmp_path, "{per_second: 4, per_minute: 40}")
+    env = limited(tmp_path, "{per_second: 4, per_minute: 40}") | {"MDS_POSTGRES_DSN": database}
     async with simulator(speed="60") as (simulation, url):
         arrivals = simulation.plan = Arrivals(simulation, "rules: []")
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
