@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 
 from infra.runtime.postgres import connection
-from producers.domain.budget import SLOTS_PER_DAY
+from producers.domain.windows import SLOTS_PER_DAY
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US
 

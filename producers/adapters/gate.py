@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
-from producers.domain.budget import Budget, Limits, Purpose
+from producers.domain.budget import Budget, Limits
 from producers.domain.throttling import Pause, Signal
 from producers.domain.vendor_limits import VendorLimits
+from producers.domain.windows import Purpose
 from schemas.errors import ProviderThrottled
 from schemas.intervals import SECOND_US
 

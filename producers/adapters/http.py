@@ -19,8 +19,8 @@ from producers.adapters.addresses import AddressPolicy, checked_connector, check
 from producers.adapters.bodies import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
 from producers.adapters.breaker import Breaker, CircuitOpen
 from producers.adapters.gate import Admission, Gate
-from producers.domain.budget import Purpose
 from producers.domain.throttling import Signal, read_signal
+from producers.domain.windows import Purpose
 from schemas.errors import (
     MarketDataError,
     ProviderRefused,

@@ -16,7 +16,7 @@ from infra.simulator.exchange import Simulation
 from infra.simulator.faults import FaultPlan
 from infra.simulator.scenario import Fault, parse_scenario
 from producers.adapters.budget_store import Addition, BudgetStore
-from producers.domain.budget import SLOT_US
+from producers.domain.windows import SLOT_US
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US, SECOND_US
 from schemas.topics import RAW_BARS

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from producers.adapters.gate import MAX_WAITING, Gate
-from producers.domain.budget import Limits, Purpose
+from producers.domain.budget import Limits
 from producers.domain.throttling import Signal
 from producers.domain.vendor_limits import VENDOR_LIMITS, VendorLimits
+from producers.domain.windows import Purpose
 from schemas.errors import ProviderThrottled
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from tests.virtual_time import now_us, run

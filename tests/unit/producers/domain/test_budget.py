@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.domain.budget import (
-    FLOOR_SHARE,
-    GUARD_SHARE,
-    SLOT_US,
-    Budget,
-    DayCount,
-    Limits,
-    Purpose,
-)
+from producers.domain.budget import FLOOR_SHARE, Budget, Limits
+from producers.domain.windows import GUARD_SHARE, SLOT_US, Purpose
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 
 NOW = 1_790_000_000_000_000
@@ -162,33 +155,6 @@ def test_a_past_counts_like_ones_own_starts() -> None:
     at = budget.earliest(NOW, "live")
     assert at is not None
     assert NOW + 30 * SECOND_US <= at <= NOW + 32 * SECOND_US
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 40 * MINUTE_US), st.booleans(), st.booleans()), max_size=80),
-    st.integers(0, 60),
-)
-def test_the_store_never_holds_fewer_than_were_made(steps: list[tuple[int, bool, bool]], block: int) -> None:
-    """Whoever waits for a block and is then killed at any moment left at least as many in the store as it made."""
-    day, now, store = DayCount(), NOW, {}
-    for later, write, request in steps:
-        now += later
-        if write:
-            changes = day.unstored(now, block=block)
-            for slot, change in changes.items():
-                store[slot] = store.get(slot, 0) + change
-            day.stored(changes)
-        if request and day.granted > 0:
-            day.add(now, "live")
-        assert sum(store.values()) >= day.used(now)
-
-    changes = day.unstored(now, block=0)
-    for slot, change in changes.items():
-        store[slot] = store.get(slot, 0) + change
-    counting = {slot: count for slot, count in store.items() if count}
-    successor = DayCount()
-    successor.remember(counting.items())
-    assert successor.used(now) == day.used(now)
 
 
 def test_a_remembered_day_counts_until_it_is_a_day_old() -> None:
