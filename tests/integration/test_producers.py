@@ -310,7 +310,7 @@ async def test_the_whole_simulated_market_is_collected_without_a_configuration(
 
 
 async def test_without_its_key_a_provider_is_off_with_one_line(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
 ) -> None:
     """On the wall clock Yahoo is collected without a key; Finnhub is named once, with the variable to set."""
     async with simulator(start=datetime.now(UTC).isoformat()) as (simulation, url):
@@ -319,6 +319,8 @@ async def test_without_its_key_a_provider_is_off_with_one_line(
             streams=f"{BARS}, {QUOTES}, {TRADES}",
             more=f"providers: {{yahoo: {{base_url: '{url}/yahoo'}}}}\n",
         )
+        # On the wall clock this is a vendor like any other: its limits hold, and it may be no private address.
+        env |= {"PRODUCERS_ALLOW_INSECURE_VENDORS": "true", "MDS_POSTGRES_DSN": database}
         with producer(
             tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, MDS_MARKET_CLOCK="wall", **env
         ) as running:
