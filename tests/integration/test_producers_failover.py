@@ -16,17 +16,22 @@ from infra.runtime.kafka import consumer_config, read_range
 from infra.simulator.exchange import Simulation
 from schemas.codec import decode
 from schemas.intervals import MINUTE_US
+from schemas.partitions import partition_of
 from schemas.records import ProviderHealth
-from schemas.topics import PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, partition_count
+from schemas.topics import BARS, PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, partition_count
+from tests.builders import NINE_THIRTY
 from tests.conftest import free_port
 from tests.eventually import eventually
+from tests.integration.processors import Log, worker
 from tests.integration.producers import (
+    PRICE_SCALE,
     SYMBOL,
     Producer,
     as_json,
     break_vendors,
     configuration,
     file_rows,
+    file_time,
     latest,
     producer,
     raw_blocks,
@@ -148,7 +153,7 @@ async def test_quotes_of_a_dead_provider_come_from_the_other_within_two_polls(
     assert selected == 1.0
 
 
-async def test_no_bar_is_lost_when_providers_die_in_turn(
+async def test_no_bar_is_lost_when_a_provider_dies_and_returns(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Yahoo dies and returns: every minute of the market is in the raw topic exactly, whoever sold it."""
@@ -201,41 +206,53 @@ async def test_no_bar_is_lost_when_providers_die_in_turn(
     assert routes == {"primary"}
 
 
-async def test_real_bars_are_whole_whoever_sells_them(
+async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_them(
     market_data: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Yahoo dies in the middle of SPY's 2013-10-07: all of the morning's minutes are there as the file has them."""
-    day, streams = "20131007", f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
+    """Yahoo dies in SPY's morning of 2013-10-07: both topics hold the minutes of the file itself, to the digit."""
+    day, begin = "20131007", NINE_THIRTY
+    end = begin + 30 * MINUTE_US
+    expected = {
+        moment: (*(int(value) / PRICE_SCALE for value in row[1:5]), float(row[5]))
+        for row in file_rows(market_data, "equity_minute", "SPY", day)
+        if begin <= (moment := file_time(day, row[0])) < end
+    }
+    streams = f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
     env = configuration(tmp_path, symbols="[SPY]", streams=streams)
+    log = Log(kafka_bootstrap, topic_prefix)
+
+    def within(events: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        final = latest([event for event in events if event["final"]])
+        return {moment: bar for moment, bar in final.items() if begin <= moment < end}
+
+    async def raw() -> dict[int, dict[str, Any]]:
+        return within(await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY"))
+
+    async def canonical() -> dict[int, dict[str, Any]]:
+        place = partition_of("SPY", partition_count())
+        return within(await asyncio.to_thread(log.values, BARS, place))
+
     async with simulator(data=market_data, start="2013-10-07T13:30:00Z", speed="60") as (simulation, url):
-        begin = simulation.view.clock.start
-        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+        with (
+            worker(kafka_bootstrap, topic_prefix, tmp_path),
+            producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running,
+        ):
             await both_known(running, "bars:1m")
             break_vendors(simulation, DEAD % "yahoo")
             await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "failover")
-            end = begin + 30 * MINUTE_US
-            rows = file_rows(market_data, "equity_minute", "SPY", day)
-            expected = {
-                bar.time: (bar.open, bar.high, bar.low, bar.close, float(bar.volume))
-                for bar in simulation.view.market.minutes("SPY", begin, end)
-            }
-
-            async def found() -> dict[int, dict[str, Any]]:
-                events = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY")
-                final = latest([event for event in events if event["final"]])
-                return {moment: bar for moment, bar in final.items() if begin <= moment < end}
 
             async def whole() -> bool:
-                return set(await found()) == set(expected)
+                return set(await raw()) == set(await canonical()) == set(expected)
 
-            await eventually(whole, within_s=90.0, every_s=0.5)
-    sold = {
-        entry.block.provider for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY")
-    }
+            await eventually(whole, within_s=120.0, every_s=0.5)
+    stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY")
 
     assert len(expected) == 30
-    assert len(rows) > 30
-    assert {moment: values(bar) for moment, bar in (await found()).items()} == expected
+    assert {moment: values(bar) for moment, bar in (await raw()).items()} == expected
+    assert {moment: values(bar) for moment, bar in (await canonical()).items()} == expected
+    log.close()
+    sold = {entry.block.provider for entry in stored if not entry.block.is_tick}
+
     assert sold == {"yahoo", "finnhub"}
 
 

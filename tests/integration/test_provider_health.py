@@ -16,7 +16,7 @@ from infra.runtime.kafka import Outgoing
 from schemas.codec import encode
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.records import ProviderHealth
-from schemas.topics import PROVIDER_HEALTH, dead
+from schemas.topics import PROVIDER_HEALTH
 from sinks.adapters.retention import Retention
 from sinks.domain.provider_health import COLUMNS
 from tests.builders import a_health
@@ -24,7 +24,7 @@ from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.gateway_harness import gateway, listening
 from tests.integration.gateway_rest import Rest, rest
-from tests.integration.producers import break_vendors, configuration, producer, simulator
+from tests.integration.producers import break_vendors, configuration, dead_letters, producer, simulator
 from tests.integration.sink_records import count, publish, query, sink_process
 from tests.integration.test_producers_failover import DEAD, ROUTING, WELL, both_known
 
@@ -139,7 +139,7 @@ async def test_history_is_bounded_and_filtered(database: str) -> None:
 async def test_hostile_health_records_are_dead_lettered_and_the_rest_stored(
     kafka_bootstrap: str, topic_prefix: str, database: str
 ) -> None:
-    """Noise, a score of 2, NUL characters and an unknown change harm nobody."""
+    """Noise, a score of 2, NUL characters and budgets that are no JSON harm nobody, and each is kept with its reason."""
     bad = [a_health(score=2.0), a_health(reason="\0"), a_health(budgets="x")]
     noise = Outgoing(topic=topic_prefix + PROVIDER_HEALTH, partition=0, key=b"k", value=b"\x00noise")
     good = [a_health(observed_time=1_000_000 * n) for n in range(1, 6)]
@@ -159,7 +159,11 @@ async def test_hostile_health_records_are_dead_lettered_and_the_rest_stored(
     )
 
     assert [row[0] for row in positions] == [len(bad) + 1 + len(good)]
-    assert dead(PROVIDER_HEALTH) == "provider-health.v1.dead"
+    letters = await dead_letters(kafka_bootstrap, topic_prefix, PROVIDER_HEALTH)
+    assert sorted((letter.stage, letter.reason) for letter in letters) == [
+        *[("sink", "invalid")] * 3,
+        ("sink", "unknown_schema"),
+    ]
 
 
 @pytest.mark.parametrize("days", [1.0, 30.0])
