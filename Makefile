@@ -36,10 +36,11 @@ check: $(INSTALLED) ## the inner loop, under a minute: ruff, mypy --strict, impo
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest -q tests/unit tests/architecture
+	@$(PY) -m pytest -q -n 2 tests/unit tests/architecture
 
 test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
-	@$(PY) -m pytest tests
+	@$(PY) -m pytest -q -n 2 tests/unit tests/architecture tests/contract
+	@$(PY) -m pytest tests/integration tests/e2e
 
 bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMARKS.md
 	@$(PY) -m benchmarks

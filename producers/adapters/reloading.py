@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.following import Apply, Follower
@@ -35,6 +35,7 @@ START_WITHIN_S = 15.0  # for a broken file: is there a last good one on the brok
 Signature = tuple[int, int, int, int]
 
 log = logging.getLogger(__name__)
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it says "1 change detected" of every one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ class Reloading:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
 
     async def _watch(self) -> None:
-        async for _ in _changes(self._file.path.parent):
+        async for _ in _changes(self._file.path):
             if self._file.signature() != self._seen:
                 await self._offer("watch")
 
@@ -214,13 +215,22 @@ class Reloading:
             return str(error)  # as good as a text: the same trouble is told once
 
 
-async def _changes(folder: Path) -> AsyncIterator[None]:
-    """Yield after every change in the folder, and every LOOK_EVERY_MS; a folder that goes away is waited for."""
+async def _changes(path: Path) -> AsyncIterator[None]:
+    """Yield when something of the file's name comes or goes, and every LOOK_EVERY_MS; an absent folder is waited for.
+
+    Kubernetes swaps `..data` beside it; a log that grows in the same folder is none of our business.
+    """
+    folder = path.parent
+
+    def concerns(_: Change, changed: str) -> bool:
+        name = Path(changed).name
+        return name == path.name or name.startswith("..")
+
     while True:
         try:
             async for _ in awatch(
                 folder,
-                watch_filter=None,
+                watch_filter=concerns,
                 debounce=DEBOUNCE_MS,
                 step=STEP_MS,
                 rust_timeout=LOOK_EVERY_MS,

@@ -38,7 +38,7 @@ def spliced(raw: str, canonical: str, data: bytes) -> list[bytes]:
     return canonical_values(canonical, enumerate(heads), COMMON)
 
 
-@pytest.mark.parametrize(("raw", "canonical", "event"), PAIRS, ids=str)
+@pytest.mark.parametrize(("raw", "canonical", "event"), PAIRS, ids=[raw for raw, *_ in PAIRS])
 def test_a_canonical_schema_is_the_event_then_the_suffix(raw: str, canonical: str, event: object) -> None:
     """Whoever adds a field to one of the two must add it to the other, before the suffix."""
     fields = json.loads(schema_text(catalogue().topics[raw].schema))["fields"][-1]["type"]["items"]["fields"]
@@ -58,7 +58,7 @@ def _type_name(declared: Any) -> Any:
     return (declared["name"], declared["symbols"]) if isinstance(declared, dict) else declared
 
 
-@pytest.mark.parametrize(("raw", "canonical", "event"), PAIRS, ids=str)
+@pytest.mark.parametrize(("raw", "canonical", "event"), PAIRS, ids=[raw for raw, *_ in PAIRS])
 def test_spliced_bytes_are_the_encoded_ones(
     raw: str, canonical: str, event: Callable[..., dict[str, Any]]
 ) -> None:
