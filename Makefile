@@ -36,7 +36,7 @@ check: $(INSTALLED) ## the inner loop, under a minute: ruff, mypy --strict, impo
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest -q -n 2 tests/unit tests/architecture
+	@$(PY) -m pytest -q -n 2 -m "not slow" tests/unit tests/architecture
 
 test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
 	@$(PY) -m pytest -q -n 2 tests/unit tests/architecture tests/contract

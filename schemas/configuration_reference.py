@@ -70,7 +70,8 @@ why; none reads its own disk for it. The same text again is no new generation. T
 `POST /ops/validate` (scope `admin`) tries a candidate in its body, or the file where that is empty, and changes nothing:
 `{{"valid": ..., "errors": [{{"path", "line", "message", "remedy"}}], "diff": ...}}`. The diff compares with what is in force.
 
-Nothing in the file needs a restart to be *loaded*; settings in the environment do. What is in force everywhere:
+Nothing in the file needs a restart to be *loaded*; what is *collected* follows at the producers' next start, for now.
+Settings in the environment need a restart. What is in force everywhere:
 `mds_config_generation{{service}}`, `config_reload_total{{status}}` (applied, refused, unchanged), and the part
 `configuration` of `/readyz` and `GET /health` with `generation`, `sha256`, `origin` and `last_error`.
 

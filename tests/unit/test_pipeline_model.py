@@ -101,6 +101,7 @@ def forget_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watermark, "MAX_PENDING", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "faults", [CRASHES, ZOMBIES, NEIGHBOURS, TIES, SHORT_TAILS], ids=lambda faults: faults.name
 )

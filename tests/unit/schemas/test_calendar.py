@@ -128,6 +128,7 @@ def test_currencies_rest_at_the_weekend_alone() -> None:
     assert book.open_ranges(monday, monday + 7 * DAY_US) == [(monday, monday + 5 * DAY_US)]
 
 
+@pytest.mark.slow
 def test_every_venue_has_a_calendar_to_the_last_day_we_judge() -> None:
     """A venue whose holidays the library does not record that far would fail inside a running service."""
     names = {venue.calendar for venue in VENUES_BY_SUFFIX.values()}

@@ -51,6 +51,7 @@ def test_the_cap_counts_inflated_bytes() -> None:
         inflated("gzip", gzip.compress(b"0" * 600) * 2, cap=1_000)
 
 
+@pytest.mark.slow
 def test_a_bomb_takes_no_more_memory_than_the_cap() -> None:
     """A gibibyte of zeros in a megabyte, fed whole: refused, with a few times the cap at the worst moment."""
     packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)

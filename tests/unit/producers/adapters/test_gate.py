@@ -239,6 +239,7 @@ class StrictVendor:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["finnhub", "yahoo", "polygon"])
 def test_a_day_at_the_vendors_limits_goes_over_none_and_uses_95_percent(provider: str) -> None:
     """Workers that always want more, requests that take 20 to 600 ms: no window over, no ban, nearly all used."""
