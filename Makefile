@@ -48,7 +48,8 @@ bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMAR
 chaos: $(INSTALLED) ## 20 random kills and freezes under load (SEED=1)
 	@MDS_CHAOS_SEED=$(SEED) $(CHAOS)
 
-soak: $(INSTALLED) ## the same with one seed after the other, until one fails or HOURS=1 have passed
+soak: $(INSTALLED) ## 20,000 mutated answers; then chaos with one seed after the other, until one fails or HOURS=1 have passed
+	@MDS_FUZZ_CASES=20000 $(PY) -m pytest -q --timeout=0 tests/unit/producers/test_fuzz.py
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
 	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) || exit 1; seed=$$((seed + 1)); done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from infra.cli.__main__ import app
 
 def run(*arguments: str, **env: str) -> tuple[int, str, str]:
     """Run the command in this process; return (exit code, stdout, stderr)."""
-    done = CliRunner().invoke(app, ["symbols", "resolve", *arguments], env={"MDS_MAP_FILES": "", **env})
+    ours: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MDS_")}
+    done = CliRunner().invoke(app, ["symbols", "resolve", *arguments], env={**ours, **env})
     return done.exit_code, done.stdout, done.stderr
 
 
