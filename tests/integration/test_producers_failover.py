@@ -338,15 +338,16 @@ async def freezing(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
 
 
 async def test_a_provider_whose_quotes_stand_still_is_left(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
 ) -> None:
     """Yahoo repeats its last answer for ever, at once and with status 200: the market goes on, so Finnhub serves."""
     async with simulator(speed="20") as (simulation, url), freezing(url) as (yahoo_url, frozen):
         env = configuration(
             tmp_path,
             streams=f"quotes: {{providers: [yahoo, finnhub], every_s: 20}}, {ROUTING}",
-            more=f"providers: {{yahoo: {{base_url: '{yahoo_url}'}}}}\n",
-        )
+            # The relay is not the simulator: the vendor's limits hold there unless others are given.
+            more=f"providers: {{yahoo: {{base_url: '{yahoo_url}', limits: {{per_second: 100, per_minute: 6000}}}}}}\n",
+        ) | {"MDS_POSTGRES_DSN": database}
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
             await both_known(running, "quotes")
             frozen.set()
