@@ -328,10 +328,14 @@ def test_the_replay_command_fills_an_empty_database(database: str) -> None:
                 value=record.value,
             ),
         )  # fmt: skip
-    command = [sys.executable, "-m", "sinks", "replay", "--dsn", database]
+    command, env = [sys.executable, "-m", "sinks", "replay"], os.environ | {"SINKS_REPLAY_DSN": database}
 
-    first = subprocess.run(command, input=stream.getvalue(), cwd=ROOT, capture_output=True, check=True)
-    again = subprocess.run(command, input=stream.getvalue(), cwd=ROOT, capture_output=True, check=False)
+    first = subprocess.run(
+        command, input=stream.getvalue(), cwd=ROOT, env=env, capture_output=True, check=True
+    )
+    again = subprocess.run(
+        command, input=stream.getvalue(), cwd=ROOT, env=env, capture_output=True, check=False
+    )
 
     assert b"100 records" in first.stderr
     assert (again.returncode, b"not empty" in again.stderr) == (2, True)
