@@ -50,8 +50,12 @@ class Configured:
         self.path = path
         self.symbols = symbols
 
-    def apply(self, configuration: Configuration) -> None:
+    async def apply(self, configuration: Configuration) -> None:
         """Know the symbols of another configuration instead."""
+        self.know(configuration)
+
+    def know(self, configuration: Configuration) -> None:
+        """Know the symbols of a configuration."""
         self.symbols = frozenset(entry.symbol for entry in configuration.symbols)
 
 
@@ -62,7 +66,7 @@ def configured_at_start(shared: MdsSettings) -> Configured:
     if path is None:
         return configured
     try:
-        configured.apply(load_configuration(path))
+        configured.know(load_configuration(path))
     except ConfigurationError as error:
         log.warning("configuration_refused", extra={"error": str(error), "instead": "the newest generation"})
     return configured

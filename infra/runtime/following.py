@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -33,7 +33,7 @@ RETRY_S = 1.0
 MAX_ERROR_CHARS = 2_000  # of a refusal in the health documents
 MAX_LOGGED_CHANGES = 20
 
-Apply = Callable[[Configuration], None]
+Apply = Callable[[Configuration], Awaitable[None]]
 
 
 class Follower:
@@ -103,7 +103,7 @@ class Follower:
         try:
             if self._in_force is None or generation.sha256 != self._in_force.sha256:
                 parsed, changes = await asyncio.to_thread(self._parsed, generation.text, source)
-                apply(parsed)
+                await apply(parsed)
                 self._configuration = parsed
                 log.info("configuration_applied", extra=_logged(generation, changes))
         except ConfigurationError as error:
@@ -175,7 +175,11 @@ async def show_generation(shared: MdsSettings, process: Process) -> None:
         follower = Follower(
             shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
         )
-        await follower.run(lambda _: None)
+        await follower.run(_take)
+
+
+async def _take(_: Configuration) -> None:
+    """Take any: it could be parsed, and nothing here follows from it."""
 
 
 def _logged(generation: Generation, changes: Difference) -> dict[str, object]:

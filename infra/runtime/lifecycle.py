@@ -63,6 +63,10 @@ class Health:
         part = self.parts.setdefault(name, Part())
         part.ready, part.detail, part.moved_at_s = ready, detail, monotonic_s()
 
+    def forget(self, name: str) -> None:
+        """Take a part back that is no more."""
+        self.parts.pop(name, None)
+
     def moved(self, name: str) -> None:
         """Note that a part made progress."""
         self.parts[name].moved_at_s = monotonic_s()

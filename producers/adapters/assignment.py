@@ -1,37 +1,37 @@
-"""What is collected, from whom, and where each stream stands: what a plan needs before its first poll."""
+"""From a plan to polls: what is collected of whom, and where each stream stands; polls of before go on."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
 
+from producers.adapters.attempts import Poll
 from producers.adapters.market import Market
-from producers.adapters.poller import Poll
 from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.vendors import Vendors
 from producers.domain.cadence import first_position, offset_us
 from producers.domain.discontinuity import StreamKey, bars_key
-from producers.domain.plan import BarsTask, PollPlan
+from producers.domain.duty import Duty
+from producers.domain.plan import BarsTask, PollPlan, QuotesTask
 from schemas.calendar import Calendar
-from schemas.configuration import Routing
+from schemas.records import Event
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What is collected, from whom, and where each stream stands."""
+    """What is collected, from whom, and where those streams stand that are new."""
 
     plan: PollPlan
-    routing: Routing
     vendors: Vendors
     market: Market
     calendars: Mapping[str, Calendar]
     cursors: Mapping[StreamKey, int]
-    simulated: frozenset[str]
     start: int | None  # where the simulator's data begins; None on live vendors
 
 
@@ -40,63 +40,107 @@ def markets_of(calendars: Mapping[str, Calendar], symbols: Iterable[str]) -> lis
     return list({id(each): each for each in map(calendars.__getitem__, symbols)}.values())
 
 
-def coverage_of(assignment: Assignment, registry: Registry) -> Mapping[tuple[str, str], Coverage]:
-    """Return how far the bars of each (symbol, interval) were served: as far as those of its present provider.
+@dataclass(slots=True)
+class Polls:
+    """All polls of this process by provider, with what they share and what outlives an exchange of plans."""
 
-    Of a symbol the present provider has no name for, as far as those of the first that has one.
-    """
-    coverage: dict[tuple[str, str], Coverage] = {}
-    for task in assignment.plan.bars:
-        stream = task.symbol, task.interval
-        if stream not in coverage or registry.chosen(task.capability) == task.provider:
-            position = _position(assignment, bars_key(task.provider, *stream))
-            coverage[stream] = Coverage(task.provider, position)
-    return coverage
+    raw: RawTopics
+    registry: Registry
+    duty: Duty
+    by_provider: dict[str, dict[Hashable, Poll]] = field(default_factory=dict)
+    _coverage: dict[tuple[str, str], Coverage] = field(default_factory=dict)
+    _newest: dict[str, dict[str, Event]] = field(
+        default_factory=dict
+    )  # quotes delivered, by provider and symbol
 
+    def exchange(self, assignment: Assignment) -> None:
+        """Make the polls of another plan; those of the same streams go on from where they are."""
+        plan, before = assignment.plan, self.by_provider
+        wanted = {(task.symbol, task.interval) for task in plan.bars}
+        self._coverage = {stream: kept for stream, kept in self._coverage.items() if stream in wanted}
+        self._cover(assignment)
+        names = {provider: set[str]() for provider in plan.providers}
+        for task in plan.quotes:
+            names[task.provider].update(task.symbols)
+        for provider, symbols in names.items():
+            newest = self._newest.setdefault(provider, {})  # shared by the polls that go on: changed in place
+            for symbol in newest.keys() - symbols:
+                del newest[symbol]
+        self.by_provider = {provider: {} for provider in plan.providers}
+        for provider in plan.providers:
+            old, new = before.get(provider, {}), self.by_provider[provider]
+            bars = [task for task in plan.bars if task.provider == provider]
+            quotes = [task for task in plan.quotes if task.provider == provider]
+            for index, bars_task in enumerate(bars):
+                offset = offset_us(index, len(bars), bars_task.every_us)
+                key: Hashable = (bars_task.capability, bars_task.symbol)
+                new[key] = self._bars_poll(old.get(key), bars_task, assignment, offset)
+            for index, quotes_task in enumerate(quotes):
+                offset = offset_us(index, len(quotes), quotes_task.every_us)
+                key = (quotes_task.capability, tuple(quotes_task.symbols))
+                new[key] = self._quotes_poll(old.get(key), quotes_task, assignment, offset)
 
-def polls_of(
-    raw: RawTopics,
-    assignment: Assignment,
-    provider: str,
-    coverage: Mapping[tuple[str, str], Coverage],
-) -> list[Poll]:
-    """Return the tasks of one provider, each with its place in the cadence and where it begins."""
-    market, calendars = assignment.market, assignment.calendars
-    bars = [task for task in assignment.plan.bars if task.provider == provider]
-    quotes = [task for task in assignment.plan.quotes if task.provider == provider]
-    source = assignment.vendors.apis[provider]
-    polls: list[Poll] = [
-        BarsPoll(
+    def bars(self, provider: str, capability: str, symbol: str) -> BarsPoll | None:
+        """Return the poll of one stream of bars."""
+        return cast(BarsPoll | None, self.by_provider.get(provider, {}).get((capability, symbol)))
+
+    def quotes(self, provider: str, symbol: str) -> QuotesPoll | None:
+        """Return the poll of quotes that a symbol is part of."""
+        polls = self.by_provider.get(provider, {}).values()
+        return next((poll for poll in polls if isinstance(poll, QuotesPoll) and symbol in poll.symbols), None)
+
+    def _bars_poll(self, old: Poll | None, task: BarsTask, assignment: Assignment, offset: int) -> BarsPoll:
+        source, calendar = assignment.vendors.apis[task.provider], assignment.calendars[task.symbol]
+        if isinstance(old, BarsPoll):
+            old.exchange(task, source, calendar, offset)
+            return old
+        stream = bars_key(task.provider, task.symbol, task.interval)
+        known = stream in assignment.cursors
+        poll = BarsPoll(
             task,
             source,
-            raw,
-            market=market,
-            calendar=calendars[task.symbol],
-            position=_own_position(assignment, task),
-            coverage=coverage[task.symbol, task.interval],
-            offset=offset_us(index, len(bars), task.every_us),
+            self.raw,
+            market=assignment.market,
+            calendar=calendar,
+            position=_position(assignment, stream) if known else None,
+            coverage=self._coverage[task.symbol, task.interval],
+            offset=offset,
         )
-        for index, task in enumerate(bars)
-    ]
-    polls += [
-        QuotesPoll(
+        poll.is_behind = not self.duty.is_known(task.capability, task.symbol)
+        return poll
+
+    def _quotes_poll(
+        self, old: Poll | None, task: QuotesTask, assignment: Assignment, offset: int
+    ) -> QuotesPoll:
+        source = assignment.vendors.apis[task.provider]
+        calendars = markets_of(assignment.calendars, task.symbols)
+        if isinstance(old, QuotesPoll):
+            old.exchange(task, source, calendars, offset)
+            return old
+        return QuotesPoll(
             task,
             source,
-            raw,
-            market=market,
-            calendars=markets_of(calendars, task.symbols),
-            offset=offset_us(index, len(quotes), task.every_us),
+            self.raw,
+            market=assignment.market,
+            calendars=calendars,
+            offset=offset,
+            newest=self._newest[task.provider],
         )
-        for index, task in enumerate(quotes)
-    ]
-    return polls
 
+    def _cover(self, assignment: Assignment) -> None:
+        """Note how far the bars of each new (symbol, interval) were served: as far as those of its present provider.
 
-def _own_position(assignment: Assignment, task: BarsTask) -> int | None:
-    """Return how far a provider's own bars have come; None where it never served."""
-    stream = bars_key(task.provider, task.symbol, task.interval)
-    cursor = assignment.cursors.get(stream)
-    return None if cursor is None else _position(assignment, stream)
+        Of a symbol the present provider has no name for, as far as those of the first that has one.
+        """
+        new: dict[tuple[str, str], Coverage] = {}
+        for task in assignment.plan.bars:
+            stream = task.symbol, task.interval
+            if stream in self._coverage:
+                continue
+            if stream not in new or self.registry.chosen(task.capability) == task.provider:
+                position = _position(assignment, bars_key(task.provider, *stream))
+                new[stream] = Coverage(task.provider, position)
+        self._coverage |= new
 
 
 def _position(assignment: Assignment, stream: StreamKey) -> int:

@@ -50,6 +50,23 @@ class Connection:
             f"finnhub socket: closed ({message.type.name}, code {self._socket.close_code})"
         )
 
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Receive `symbols` as well; raise ProviderUnavailable where the connection is over."""
+        await self._say("subscribe", symbols)
+
+    async def unsubscribe(self, symbols: Sequence[str]) -> None:
+        """Receive `symbols` no more, but for what is on its way; raises like `subscribe`."""
+        await self._say("unsubscribe", symbols)
+
+    async def _say(self, kind: str, symbols: Sequence[str]) -> None:
+        try:
+            async with asyncio.timeout(SUBSCRIBE_DEADLINE_S):
+                for symbol in symbols:
+                    await self._socket.send_str(orjson.dumps({"type": kind, "symbol": symbol}).decode())
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            PROVIDER_ERRORS.labels(PROVIDER, ENDPOINT, "connection").inc()
+            raise ProviderUnavailable(f"finnhub socket: {type(error).__name__}") from None
+
 
 class FinnhubSocket:
     """Opens connections to the trade socket."""
@@ -79,18 +96,11 @@ class FinnhubSocket:
         """
         socket = await self._open()
         try:
-            await self._subscribe(socket, symbols)
-            yield Connection(socket, silence_s=self._silence_s)
+            connection = Connection(socket, silence_s=self._silence_s)
+            await connection.subscribe(symbols)
+            yield connection
         finally:
             await socket.close()
-
-    async def _subscribe(self, socket: ClientWebSocketResponse[bool], symbols: Sequence[str]) -> None:
-        try:
-            async with asyncio.timeout(SUBSCRIBE_DEADLINE_S):
-                for symbol in symbols:
-                    await socket.send_str(orjson.dumps({"type": "subscribe", "symbol": symbol}).decode())
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._broken(type(error).__name__, "connection") from None
 
     async def _open(self) -> ClientWebSocketResponse[bool]:
         try:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.lifecycle import Health
+from producers.adapters.attempts import Attempts, Poll, log_failure
 from producers.adapters.market import Market
 from producers.adapters.polls import Polled
-from producers.adapters.raw_topics import RawTopics
-from producers.adapters.registry import Registry, Turn
-from producers.adapters.status import Status
-from producers.domain.answers import MalformedResponse
+from producers.adapters.registry import Turn
 from producers.domain.cadence import Schedule
-from schemas.errors import (
-    BrokerUnavailable,
-    MarketDataError,
-    ProviderRefused,
-    ProviderThrottled,
-    TransientError,
-    UnknownSymbol,
-)
+from producers.domain.duty import Duty, slot_of
+from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
 
 TICK_S = 0.05
 FLOOR_S = 0.2  # of wall time between two polls of one task
@@ -38,26 +28,6 @@ UNKNOWN_SYMBOL_S = 900.0
 STALL_S = 30.0
 PROBED_TASKS = 3  # of a capability: the same few, so that what providers say of them can be compared
 
-log = logging.getLogger(__name__)
-
-
-class Poll(Protocol):
-    """One task that is polled again and again."""
-
-    provider: str
-    capability: str
-    topic: str
-    symbols: Sequence[str]
-
-    async def poll(self) -> Polled:
-        """Poll once and publish."""
-
-    async def probe(self) -> Polled:
-        """Ask once, only to see how the provider answers."""
-
-    def next_due(self) -> int:
-        """Return the market time (µs) of the next poll where this one is left out."""
-
 
 class Poller:
     """Polls the tasks of one provider, each in its own time, with at most `workers` requests in flight."""
@@ -65,121 +35,149 @@ class Poller:
     def __init__(
         self,
         provider: str,
-        polls: Sequence[Poll],
         *,
         market: Market,
-        raw: RawTopics,
-        status: Status,
-        registry: Registry,
+        attempts: Attempts,
+        duty: Duty,
         health: Health,
         workers: int,
     ) -> None:
-        """Poll every task once at once, spread by the number of workers, then by its cadence.
+        """Poll what `assign` gives: every task once at once, spread by the number of workers, then by its cadence.
 
-        Before each poll `registry` says whether this provider serves, is probed, or is left alone.
+        Before each poll the registry says whether this provider serves, is probed, or is left alone, and `duty` which
+        of its symbols are still to be asked for.
         """
         self._provider = provider
-        self._polls = polls
         self._market = market
-        self._raw = raw
-        self._status = status
-        self._registry = registry
+        self._attempts = attempts
+        self._duty = duty
         self._health = health
         self._workers = workers
         self._part = f"{provider}_polling"
-        self._failures = [0] * len(polls)
+        self._polls: dict[Hashable, Poll] = {}
+        self._scheduled: dict[Hashable, Hashable] = {}  # the task a poll's place in the schedule was made for
+        self._failures: dict[Hashable, int] = {}
+        self._probing: frozenset[Hashable] = frozenset()
+        self._busy: dict[Hashable, Poll] = {}
+        self._ended = asyncio.Event()
+        self._schedule: Schedule[Hashable] = Schedule()
+        self._queue: asyncio.Queue[Hashable] = asyncio.Queue(workers * QUEUED_PER_WORKER)
+        self._taken: set[Hashable] = set()  # queued or under way: scheduled again when that has ended
+
+    def assign(self, polls: Mapping[Hashable, Poll]) -> None:
+        """Poll these from now on; one that was polled before keeps its place unless its task is another now."""
+        for key in self._polls.keys() - polls.keys():
+            self._schedule.discard(key)
+            self._scheduled.pop(key, None)
+            self._failures.pop(key, None)
+        now_s, fresh = monotonic_s(), 0
+        for key, poll in polls.items():
+            before = self._scheduled.get(key)
+            self._scheduled[key] = poll.task
+            if key in self._taken:
+                continue
+            if before is None:
+                self._schedule.add(key, due_us=0, not_before_s=now_s + fresh * TICK_S / self._workers)
+                fresh += 1
+            elif before != poll.task:
+                self._schedule.add(key, due_us=poll.next_due(), not_before_s=now_s)
+        self._polls = dict(polls)
         self._probing = frozenset(_first_of_each(polls))
-        self._schedule = Schedule()
-        self._queue: asyncio.Queue[int] = asyncio.Queue(workers * QUEUED_PER_WORKER)
+
+    async def settled(self) -> None:
+        """Return when no poll is under way that is assigned no more."""
+        while any(self._polls.get(key) is not poll for key, poll in self._busy.items()):
+            self._ended.clear()
+            await self._ended.wait()
 
     async def run(self) -> None:
         """Poll until cancelled; only a broken broker connection or a bug ends it otherwise."""
         self._health.expect(self._part, stall_after_s=STALL_S)
-        now_s = monotonic_s()
-        for number in range(len(self._polls)):
-            self._schedule.add(number, due_us=0, not_before_s=now_s + number * TICK_S / self._workers)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._dispatch(), name=f"{self._part}-dispatch")
-            for worker in range(self._workers):
-                tasks.create_task(self._work(), name=f"{self._part}-{worker}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._dispatch(), name=f"{self._part}-dispatch")
+                for worker in range(self._workers):
+                    tasks.create_task(self._work(), name=f"{self._part}-{worker}")
+        finally:
+            self._health.forget(self._part)
 
     async def _dispatch(self) -> None:
         while True:
             now_us, now_s = self._market.now_us(), monotonic_s()
-            while not self._queue.full() and (number := self._schedule.take(now_us, now_s)) is not None:
-                self._queue.put_nowait(number)
+            while not self._queue.full() and (key := self._schedule.take(now_us, now_s)) is not None:
+                self._taken.add(key)
+                self._queue.put_nowait(key)
             self._health.report(self._part, ready=True, tasks=len(self._polls), queued=self._queue.qsize())
             await asyncio.sleep(TICK_S)
 
     async def _work(self) -> None:
         while True:
-            number = await self._queue.get()
-            due_us, pause_s = await self._turn(number)
-            if not self._market.paced and due_us:
-                due_us, pause_s = 0, max(pause_s, UNPACED_EVERY_S)
-            self._schedule.add(number, due_us=due_us, not_before_s=monotonic_s() + pause_s)
+            key = await self._queue.get()
+            poll = self._polls.get(key)
+            if poll is not None:
+                self._busy[key] = poll
+                try:
+                    due_us, pause_s = await self._turn(key, poll)
+                finally:
+                    del self._busy[key]
+                    self._ended.set()
+                if not self._market.paced and due_us:
+                    due_us, pause_s = 0, max(pause_s, UNPACED_EVERY_S)
+            self._taken.discard(key)
+            if key not in self._polls:
+                self._failures.pop(key, None)
+            elif poll is None or self._polls[key] is not poll:
+                self._schedule.add(key, due_us=0, not_before_s=monotonic_s())
+            else:
+                self._schedule.add(key, due_us=due_us, not_before_s=monotonic_s() + pause_s)
 
-    async def _turn(self, number: int) -> tuple[int, float]:
+    async def _turn(self, key: Hashable, poll: Poll) -> tuple[int, float]:
         """Poll once; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
-        poll = self._polls[number]
-        turn = self._registry.turn(poll.capability, self._provider, may_probe=number in self._probing)
-        if turn is Turn.SKIP:
+        turn = self._attempts.registry.turn(poll.capability, self._provider, may_probe=key in self._probing)
+        if turn is Turn.SERVE:
+            slot = slot_of(self._market.now_us() - poll.offset, poll.every_us)
+            symbols = self._asked(poll, slot)
+            if not symbols:
+                return poll.next_due(), FLOOR_S
+            result = await self._attempts.serve(poll, symbols)
+            if isinstance(result, Polled):
+                self._duty.done(poll.capability, symbols, slot)
+        elif turn is Turn.PROBE:
+            result = await self._attempts.probe(poll)
+        else:
             return poll.next_due(), FLOOR_S
-        try:
-            polled = await (poll.poll() if turn is Turn.SERVE else poll.probe())
-        except BrokerUnavailable:
-            raise  # the publisher is dead: a fresh process continues from the cursors
-        except MalformedResponse as error:
-            await self._dead_letter(poll, error)
-            return self._failed(number, error)
-        except (TransientError, ProviderRefused, UnknownSymbol) as error:
-            return self._failed(number, error)
-        self._failures[number] = 0
-        self._status.succeeded(self._provider)
-        self._registry.answered(poll.capability, self._provider, polled.evidence)
-        return polled.due_us, FLOOR_S if self._market.paced or polled.due_us else UNPACED_BACKLOG_S
+        if isinstance(result, MarketDataError):
+            return self._failed(key, poll, result)
+        self._failures.pop(key, None)
+        return result.due_us, FLOOR_S if self._market.paced or result.due_us else UNPACED_BACKLOG_S
 
-    def _failed(self, number: int, error: MarketDataError) -> tuple[int, float]:
+    def _asked(self, poll: Poll, slot: int) -> Sequence[str]:
+        if (
+            not self._market.paced or poll.is_behind
+        ):  # time stands, or there is more to fetch than this slot's
+            return [symbol for symbol in poll.symbols if self._duty.sweeps(symbol)]
+        return self._duty.asked(poll.capability, poll.symbols, slot)
+
+    def _failed(self, key: Hashable, poll: Poll, error: MarketDataError) -> tuple[int, float]:
         """Note a failure; nothing moved, so the same is asked for again after the pause returned."""
-        poll = self._polls[number]
-        self._status.failed(self._provider, error)
-        self._registry.failed(poll.capability, self._provider, error)
-        self._failures[number] += 1
-        if self._failures[number] == 1:
-            log.warning(
-                "poll_failed",
-                extra={
-                    "provider": self._provider,
-                    "symbols": ",".join(poll.symbols[:5]),
-                    "error": str(error),
-                },
-            )
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        if failures == 1:
+            log_failure(poll, error)
         if isinstance(error, UnknownSymbol):
             return 0, UNKNOWN_SYMBOL_S
         if isinstance(error, ProviderRefused):
             return 0, REFUSED_S
-        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures[number], 10))
+        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(failures, 10))
         if isinstance(error, ProviderThrottled):
             # At least as long as told, and not all tasks at the same moment.
             return 0, (error.retry_after_s or 0.0) + random.uniform(0, FIRST_BACKOFF_S)  # noqa: S311
         return 0, max(FLOOR_S, random.uniform(0, backoff_s))  # noqa: S311
 
-    async def _dead_letter(self, poll: Poll, error: MalformedResponse) -> None:
-        await self._raw.dead_letter(
-            poll.topic,
-            reason=error.reason,
-            message=str(error),
-            provider=poll.provider,
-            symbol=poll.symbols[0] if len(poll.symbols) == 1 else "",
-            received_time=error.received_time,
-            payload=error.payload,
-        )
 
-
-def _first_of_each(polls: Sequence[Poll]) -> Iterator[int]:
-    """Yield the numbers of the first few polls of each capability."""
+def _first_of_each(polls: Mapping[Hashable, Poll]) -> Iterable[Hashable]:
+    """Yield the keys of the first few polls of each capability."""
     seen: dict[str, int] = {}
-    for number, poll in enumerate(polls):
+    for key, poll in polls.items():
         seen[poll.capability] = seen.get(poll.capability, 0) + 1
         if seen[poll.capability] <= PROBED_TASKS:
-            yield number
+            yield key

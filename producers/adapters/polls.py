@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ class Polled:
 
     due_us: int
     evidence: Evidence
+    events: int = 0  # published
 
 
 @dataclass(slots=True)
@@ -88,20 +90,61 @@ class BarsPoll:
         self.provider: str = task.provider
         self.capability = task.capability
         self.symbols: Sequence[str] = (task.symbol,)
-        self._task = task
-        self._source = source
+        self.is_behind = True  # for all this process knows
         self._raw = raw
         self._market = market
-        self._calendar = calendar
-        self._offset = offset
         self._step_us = slot_us(task.interval)
         self._coverage = coverage
         self._served = position is not None
         self._bars = BarsPosition(position=coverage.position if position is None else position)
         self._rejections = Rejections(raw, RAW_BARS, task.provider)
+        self._turn = asyncio.Lock()
+        self.exchange(task, source, calendar, offset)
 
-    async def poll(self) -> Polled:
-        """Fetch and publish what changed; raises the vendor's errors."""
+    def exchange(self, task: BarsTask, source: BarsSource, calendar: Calendar, offset: int) -> None:
+        """Go on by another cadence, overlap, source or calendar for the same bars; the position stays."""
+        self._task, self._source, self._calendar, self.offset = task, source, calendar, offset
+
+    @property
+    def task(self) -> BarsTask:
+        """What is polled."""
+        return self._task
+
+    @property
+    def every_us(self) -> int:
+        """The cadence, µs of market time."""
+        return self._task.every_us
+
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002 - there is only one
+        """Fetch and publish what changed, in the name of a job where there is one; raises the vendor's errors."""
+        async with (
+            self._turn
+        ):  # a job and the local schedule may come at once: each begins where the other ended
+            return await self._poll(job_id)
+
+    async def backfill(self, start: int, end: int, *, job_id: str) -> int:
+        """Fetch the bars of [start, end) (µs), publish them as a backfill, and return how many; no position moves.
+
+        Raises the vendor's errors; what came before one is published.
+        """
+        position, count = start - start % self._step_us, 0
+        while position < end:
+            now = self._market.horizon_us()
+            window = next_window(
+                BarsPosition(position=position), min(now, end - 1), step_us=self._step_us, overlap_us=0
+            )
+            if window.end <= position:
+                break  # the rest lies ahead of the market
+            response, _ = await self._ask(window, now)
+            await self._rejections.publish(response)
+            events = [event for event in response.answer.events if start <= event["event_time"] < end]
+            blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
+            placed = place(replace(blank, route="backfill"), events, partition_count())
+            await self._raw.publish(RAW_BARS, placed)
+            position, count = window.end, count + len(events)
+        return count
+
+    async def _poll(self, job_id: str) -> Polled:
         task, step_us = self._task, self._step_us
         if self._coverage.provider != self.provider:
             self._take_over()
@@ -110,14 +153,15 @@ class BarsPoll:
         response, evidence = await self._ask(window, now)
         await self._rejections.publish(response)
         news = changed(self._bars, response.answer.events)
-        blank = blank_block(task.provider, response.endpoint, response.received_time)
+        blank = blank_block(task.provider, response.endpoint, response.received_time, job_id=job_id)
         await self._raw.publish(RAW_BARS, place(blank, news, partition_count()))
         self._bars = delivered(
             self._bars, window, response.answer.events, now, step_us=step_us, overlap_us=task.overlap_us
         )
         self._served = True
         self._coverage.provider, self._coverage.position = self.provider, self._bars.position
-        return Polled(due_us=self.next_due() if is_caught_up(window, now) else 0, evidence=evidence)
+        self.is_behind = not is_caught_up(window, now)
+        return Polled(due_us=0 if self.is_behind else self.next_due(), evidence=evidence, events=len(news))
 
     async def probe(self) -> Polled:
         """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
@@ -131,7 +175,7 @@ class BarsPoll:
     def next_due(self) -> int:
         """Return the market time (µs) of the next poll."""
         return next_due(
-            self._market.now_us(), self._calendar, every_us=self._task.every_us, offset=self._offset
+            self._market.now_us(), self._calendar, every_us=self._task.every_us, offset=self.offset
         )
 
     async def _ask(self, window: PollWindow, now: int) -> tuple[Response, Evidence]:
@@ -151,9 +195,10 @@ class BarsPoll:
 
 
 class QuotesPoll:
-    """Quotes of some symbols in one request."""
+    """Quotes of some symbols, asked for in one request."""
 
     topic = RAW_QUOTES
+    is_behind = False  # the present is all there is
 
     def __init__(
         self,
@@ -164,47 +209,64 @@ class QuotesPoll:
         market: Market,
         calendars: Sequence[Calendar],
         offset: int,
+        newest: dict[str, Event] | None = None,
     ) -> None:
-        """Poll at the cadence of whichever of `calendars` is open."""
+        """Poll while one of `calendars` is open; `offset` (µs) is this task's place within the cadence.
+
+        `newest` holds what was last delivered of each symbol of this provider; its polls share it.
+        """
         self.provider: str = task.provider
         self.capability = task.capability
         self.symbols = task.symbols
-        self._task = task
-        self._source = source
         self._raw = raw
         self._market = market
-        self._calendars = calendars
-        self._offset = offset
-        self._delivered: dict[str, Event] = {}
+        self._delivered = {} if newest is None else newest
         self._missing: frozenset[str] = frozenset()
         self._rejections = Rejections(raw, RAW_QUOTES, task.provider)
+        self.exchange(task, source, calendars, offset)
 
-    async def poll(self) -> Polled:
-        """Fetch and publish what changed; raises the vendor's errors."""
-        response, evidence = await self._ask()
+    def exchange(
+        self, task: QuotesTask, source: QuotesSource, calendars: Sequence[Calendar], offset: int
+    ) -> None:
+        """Go on by another cadence, source or calendars for the same symbols."""
+        self._task, self._source, self._calendars, self.offset = task, source, calendars, offset
+
+    @property
+    def task(self) -> QuotesTask:
+        """What is polled."""
+        return self._task
+
+    @property
+    def every_us(self) -> int:
+        """The cadence, µs of market time."""
+        return self._task.every_us
+
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
+        """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
+        response, evidence = await self._ask(symbols)
         await self._rejections.publish(response)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
-        blank = blank_block(self._task.provider, response.endpoint, response.received_time)
+        blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
         await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
         self._delivered.update((event["symbol"], event) for event in news)
         self._tell_missing(frozenset(response.answer.missing))
-        return Polled(due_us=self.next_due(), evidence=evidence)
+        return Polled(due_us=self.next_due(), evidence=evidence, events=len(news))
 
     async def probe(self) -> Polled:
         """Ask only to see how the answer is; nothing is published."""
-        _, evidence = await self._ask()
+        _, evidence = await self._ask(self.symbols)
         return Polled(due_us=self.next_due(), evidence=evidence)
 
     def next_due(self) -> int:
         """Return the market time (µs) of the next poll."""
         now, every_us = self._market.now_us(), self._task.every_us
-        return min(next_due(now, each, every_us=every_us, offset=self._offset) for each in self._calendars)
+        return min(next_due(now, each, every_us=every_us, offset=self.offset) for each in self._calendars)
 
-    async def _ask(self) -> tuple[Response, Evidence]:
+    async def _ask(self, symbols: Sequence[str]) -> tuple[Response, Evidence]:
         begun_s = monotonic_s()
-        response = await self._source.quotes(self._task.symbols)
+        response = await self._source.quotes(symbols)
         return response, quotes_evidence(
-            self._task.symbols,
+            symbols,
             response.answer.events,
             self._market.horizon_us(),
             latency_s=monotonic_s() - begun_s,
@@ -243,7 +305,9 @@ class Rejections:
         self._previous = frozenset(rejected.payload for rejected in response.answer.rejected)
 
 
-def blank_block(provider: str, endpoint: str, received_time: int, *, connection_id: str = "") -> RawBlock:
+def blank_block(
+    provider: str, endpoint: str, received_time: int, *, connection_id: str = "", job_id: str = ""
+) -> RawBlock:
     """Return a block that says where it came from and holds nothing yet."""
     return RawBlock(
         provider=provider,
@@ -251,4 +315,5 @@ def blank_block(provider: str, endpoint: str, received_time: int, *, connection_
         route="primary",
         received_time=received_time,
         connection_id=connection_id,
+        job_id=job_id,
     )

@@ -68,43 +68,55 @@ class Registry:
 
     def __init__(
         self,
-        routes: Mapping[str, Sequence[str]],
-        calendars: Mapping[str, Sequence[Calendar]],
-        routing: Routing,
         *,
-        breakers: Mapping[str, Callable[[], str]],
         budgets: Callable[[str], Mapping[str, Any]],
         market: Market,
         deadline_s: float,
         now_s: Callable[[], float] = monotonic_s,
     ) -> None:
-        """Route each capability of `routes` among its providers, the preferred one first.
+        """Route nothing until `route`.
 
         `budgets` gives what a provider may still be asked as JSON types; `deadline_s` is that of one request.
+        """
+        self._budgets, self._market = budgets, market
+        self._deadline_s, self._now_s = deadline_s, now_s
+        self._changed = asyncio.Event()
+        self._untold: deque[ProviderHealth] = deque(maxlen=MAX_UNTOLD)
+        self._capabilities: dict[str, _Capability] = {}
+
+    def route(
+        self,
+        routes: Mapping[str, Sequence[str]],
+        calendars: Mapping[str, Sequence[Calendar]],
+        routing: Routing,
+        breakers: Mapping[str, Callable[[], str]],
+    ) -> None:
+        """Route each capability of `routes` among its providers, the preferred one first, from now on.
+
+        What is known of a provider's health in a capability stays known.
         """
         self._routing = routing
         self._rules = Rules(
             margin=routing.margin, floor=routing.floor, dwell_s=routing.dwell_s, proof_s=routing.proof_s
         )
-        self._breakers, self._budgets, self._market = breakers, budgets, market
-        self._deadline_s, self._now_s = deadline_s, now_s
-        self._changed = asyncio.Event()
-        self._untold: deque[ProviderHealth] = deque(maxlen=MAX_UNTOLD)
-        now = now_s()
-        self._capabilities = {
-            name: _Capability(
-                calendars[name],
-                {provider: _Entry(health_score.unknown(now, routing.half_life_s)) for provider in providers},
-            )
-            for name, providers in routes.items()
-        }
-        for name in self._capabilities:
+        self._breakers = breakers
+        now_s, before = self._now_s(), self._capabilities
+        self._capabilities = {}
+        for name, providers in routes.items():
+            kept = before.get(name) or _Capability(calendars[name], {})
+            kept.calendars = calendars[name]
+            kept.entries = {
+                provider: kept.entries.get(provider)
+                or _Entry(health_score.unknown(now_s, routing.half_life_s))
+                for provider in providers
+            }
+            self._capabilities[name] = kept
             self._decide(name)
 
     def chosen(self, capability: str) -> str:
         """Return who serves a capability now."""
         choice = self._capabilities[capability].choice
-        assert choice is not None  # noqa: S101 - decided in the constructor
+        assert choice is not None  # noqa: S101 - decided when it was routed
         return choice.provider
 
     def serves(self, provider: str) -> bool:
@@ -113,19 +125,24 @@ class Registry:
 
     def turn(self, capability: str, provider: str, *, may_probe: bool = True) -> Turn:
         """Return what a poll of `provider` may do now; a probe granted is a probe used."""
+        entry = self._entry(capability, provider)
+        if entry is None:
+            return Turn.SKIP
         self._decide(capability)
         if self.chosen(capability) == provider:
             return Turn.SERVE
-        entry, now_s = self._capabilities[capability].entries[provider], self._now_s()
+        now_s = self._now_s()
         if not may_probe or now_s - entry.probed_s < self._routing.probe_every_s:
             return Turn.SKIP
         entry.probed_s = now_s
         return Turn.PROBE
 
     def answered(self, capability: str, provider: str, evidence: Evidence) -> None:
-        """Take what an answer says of its provider."""
+        """Take what an answer says of its provider; one that is routed no more while it answered is forgotten."""
+        entry = self._entry(capability, provider)
+        if entry is None:
+            return
         kept, now = self._capabilities[capability], self._market.horizon_us()
-        entry = kept.entries[provider]
         if evidence.newest is not None:
             entry.newest = max(evidence.newest, entry.newest or evidence.newest)
         sample = Sample(
@@ -138,9 +155,9 @@ class Registry:
 
     def failed(self, capability: str, provider: str, error: MarketDataError) -> None:
         """Take a failure; a symbol unknown there and a circuit that stayed open say nothing new of the provider."""
-        if isinstance(error, UnknownSymbol | CircuitOpen):
+        entry = self._entry(capability, provider)
+        if entry is None or isinstance(error, UnknownSymbol | CircuitOpen):
             return
-        entry = self._capabilities[capability].entries[provider]
         entry.last_error = str(error)[:MAX_ERROR_CHARACTERS]
         entry.health = health_score.failed(entry.health, self._now_s(), self._routing.half_life_s)
         self._decide(capability)
@@ -172,6 +189,10 @@ class Registry:
                     await self._changed.wait()
             except TimeoutError:
                 pass
+
+    def _entry(self, capability: str, provider: str) -> _Entry | None:
+        kept = self._capabilities.get(capability)
+        return None if kept is None else kept.entries.get(provider)
 
     def _freshness(self, kept: _Capability, entry: _Entry, evidence: Evidence, now: int) -> float | None:
         # Without a pace all of the data is now: nothing is ever late.
@@ -220,7 +241,7 @@ class Registry:
     def _record(self, name: str, provider: str, changed: HealthChange = "no") -> ProviderHealth:
         kept = self._capabilities[name]
         choice, health = kept.choice, kept.entries[provider].health
-        assert choice is not None  # noqa: S101 - decided in the constructor
+        assert choice is not None  # noqa: S101 - decided when it was routed
         candidate = next(each for each in self._candidates(kept) if each.provider == provider)
         PROVIDER_HEALTH_SCORE.labels(name, provider).set(candidate.score)
         return ProviderHealth(

@@ -21,8 +21,14 @@ class Status:
 
     def __init__(self, breakers: Mapping[str, Callable[[], str]]) -> None:
         """Know the providers of `breakers`."""
-        self._breakers = breakers
-        self._providers = {name: _Provider() for name in breakers}
+        self._breakers: Mapping[str, Callable[[], str]] = {}
+        self._providers: dict[str, _Provider] = {}
+        self.know(breakers)
+
+    def know(self, breakers: Mapping[str, Callable[[], str]]) -> None:
+        """Know the providers of `breakers`, and those known before, from now on."""
+        self._breakers = {**self._breakers, **breakers}
+        self._providers = {name: self._providers.get(name) or _Provider() for name in self._breakers}
 
     def succeeded(self, provider: str) -> None:
         """Note an answer."""

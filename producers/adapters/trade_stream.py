@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -47,6 +47,12 @@ class Frames(Protocol):
     async def receive(self) -> bytes:
         """Return the next frame; raise ProviderUnavailable where the connection is over."""
 
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Receive these, in the vendor's spelling, as well; raise ProviderUnavailable."""
+
+    async def unsubscribe(self, symbols: Sequence[str]) -> None:
+        """Receive these no more; raise ProviderUnavailable."""
+
 
 class TradeSocket(Protocol):
     """A vendor's trade socket."""
@@ -80,15 +86,35 @@ class TradeStream:
         self._raw = raw
         self._market = market
         self._status = status
-        self._cursors = cursors
+        self._cursors = dict(cursors)
         self._simulated = simulated
-        self._asked = {to_vendor(task.provider, symbol): symbol for symbol in task.symbols}
-        self._streams = [trades_key(task.provider, symbol) for symbol in task.symbols]
+        self._wanted = _named(task)
+        self._asked: dict[
+            str, str
+        ] = {}  # over this connection, also what is wanted no more: some is on its way
+        self._subscribed: set[str] = set()
+        self._told: set[str] = set()  # symbols whose missed time was told by this process
         self._last_trade: dict[str, int] = {}
-        self._connections = 0
         self._batches = StreamBatches(max_events=MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS)
+        self._exchanged = asyncio.Event()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What is streamed."""
+        return self._task.symbols
+
+    def exchange(self, task: TradesTask, cursors: Mapping[StreamKey, int]) -> None:
+        """Stream other symbols over the same connection; `cursors` say how far the new ones had come.
+
+        Raises UnknownSymbol for a symbol the vendor has no name for.
+        """
+        wanted = _named(task)
+        self._task, self._wanted = task, wanted
+        self._cursors.update(cursors)
+        self._told &= set(task.symbols)  # one that comes again later was missed meanwhile
+        self._exchanged.set()
 
     async def run(self) -> None:
         """Read and publish until cancelled; then publish what was read, for at most 2 s."""
@@ -112,10 +138,12 @@ class TradeStream:
         failures = 0
         while True:
             try:
+                self._exchanged.clear()
+                self._asked, self._subscribed = dict(self._wanted), set(self._wanted)
                 async with self._socket.connected(list(self._asked)) as connection:
-                    self._begin(connection)
+                    self._begin(connection, self._asked.values())
                     failures = 0
-                    await self._receive(connection)
+                    await self._serve(connection)
             except BrokerUnavailable:
                 raise  # the publisher is dead: a fresh process tells what it missed
             except TransientError as error:
@@ -132,14 +160,13 @@ class TradeStream:
         self._status.failed(self._task.provider, error)
         log.warning("trade_socket_lost", extra={"provider": self._task.provider, "error": str(error)})
 
-    def _begin(self, connection: Frames) -> None:
-        """Say what was missed until now: while the producer was down, or while the socket was broken."""
-        now = self._market.now_us()
-        if self._connections == 0:
-            holes = since_stop(self._streams, self._cursors, now)
-        else:
-            holes = since_break(self._streams, self._last_trade, now)
-        self._connections += 1
+    def _begin(self, connection: Frames, symbols: Collection[str]) -> None:
+        """Say what was missed until now of what is received from now on: while we were not there, or the socket broken."""
+        now, provider = self._market.now_us(), self._task.provider
+        begun = [trades_key(provider, symbol) for symbol in symbols if symbol not in self._told]
+        broken = [trades_key(provider, symbol) for symbol in symbols if symbol in self._told]
+        holes = [*since_stop(begun, self._cursors, now), *since_break(broken, self._last_trade, now)]
+        self._told.update(stream.symbol for stream in begun)
         blank = blank_block(
             self._task.provider, self._socket.endpoint, wall_us(), connection_id=connection.connection_id
         )
@@ -148,8 +175,31 @@ class TradeStream:
         self._status.succeeded(self._task.provider)
         log.info(
             "trade_socket_connected",
-            extra={"provider": self._task.provider, "symbols": len(self._task.symbols)},
+            extra={"provider": self._task.provider, "symbols": len(begun) + len(broken)},
         )
+
+    async def _serve(self, connection: Frames) -> None:
+        """Receive until the connection is over, and subscribe what is exchanged meanwhile."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive(connection), name="trades-receive")
+                tasks.create_task(self._follow(connection), name="trades-subscribe")
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the other one was only cancelled because of it
+
+    async def _follow(self, connection: Frames) -> None:
+        while True:
+            await self._exchanged.wait()
+            self._exchanged.clear()
+            wanted = self._wanted
+            come, gone = wanted.keys() - self._subscribed, self._subscribed - wanted.keys()
+            self._subscribed = set(wanted)
+            self._asked |= wanted
+            await connection.subscribe(sorted(come))
+            self._begin(connection, [wanted[name] for name in sorted(come)])
+            await connection.unsubscribe(sorted(gone))
+            for name in gone:
+                self._last_trade.pop(self._asked[name], None)
 
     async def _receive(self, connection: Frames) -> None:
         sequence = 0
@@ -217,3 +267,7 @@ class TradeStream:
             placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, partition_count())
             self._room.set()
             await self._raw.publish(RAW_TRADES, placed)
+
+
+def _named(task: TradesTask) -> dict[str, str]:
+    return {to_vendor(task.provider, symbol): symbol for symbol in task.symbols}

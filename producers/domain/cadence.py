@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from heapq import heappop, heappush
+from typing import Generic, TypeVar
 
 from schemas.calendar import Calendar
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
@@ -12,6 +14,8 @@ SPREAD_PER_STREAM_US = 100_000  # at most ten polls a second are begun by the cl
 CLOSED_EVERY_US = 15 * MINUTE_US
 CLOSING_US = 20 * MINUTE_US  # the usual cadence goes on after the close: feeds may be 15 minutes late
 LONGEST_CLOSURE_US = 11 * DAY_US
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def offset_us(index: int, count: int, every_us: int) -> int:
@@ -45,25 +49,37 @@ def first_position(now: int, calendar: Calendar) -> int:
     return max((opened for opened in begun if opened <= now), default=now)
 
 
-class Schedule:
-    """Streams by when they are due: on the market clock (µs) and not before a moment of the monotonic clock (s)."""
+class Schedule(Generic[Key]):
+    """Tasks by when they are due: on the market clock (µs) and not before a moment of the monotonic clock (s)."""
 
     def __init__(self) -> None:
         """Begin with nothing due."""
-        self._waiting: list[tuple[float, int]] = []
-        self._by_market: list[tuple[int, int]] = []
-        self._due_us: dict[int, int] = {}
+        self._waiting: list[tuple[float, int, Key]] = []
+        self._by_market: list[tuple[int, int, Key]] = []
+        self._entries: dict[
+            Key, tuple[int, int]
+        ] = {}  # the number of the entry that counts, and when it is due
+        self._added = 0
 
-    def add(self, number: int, *, due_us: int, not_before_s: float) -> None:
-        """Let stream `number` be due at market time `due_us`, but not before `not_before_s`."""
-        self._due_us[number] = due_us
-        heappush(self._waiting, (not_before_s, number))
+    def add(self, key: Key, *, due_us: int, not_before_s: float) -> None:
+        """Let `key` be due at market time `due_us`, but not before `not_before_s`; an earlier entry of it is void."""
+        self._added += 1
+        self._entries[key] = self._added, due_us
+        heappush(self._waiting, (not_before_s, self._added, key))
 
-    def take(self, now_us: int, now_s: float) -> int | None:
-        """Remove and return the stream that has been due longest on the market clock, None while none is due."""
+    def discard(self, key: Key) -> None:
+        """Let `key` be due no more."""
+        self._entries.pop(key, None)
+
+    def take(self, now_us: int, now_s: float) -> Key | None:
+        """Remove and return the task that has been due longest on the market clock, None while none is due."""
         while self._waiting and self._waiting[0][0] <= now_s:
-            _, number = heappop(self._waiting)
-            heappush(self._by_market, (self._due_us.pop(number), number))
-        if self._by_market and self._by_market[0][0] <= now_us:
-            return heappop(self._by_market)[1]
+            _, number, key = heappop(self._waiting)
+            if self._entries.get(key, (0, 0))[0] == number:
+                heappush(self._by_market, (self._entries[key][1], number, key))
+        while self._by_market and self._by_market[0][0] <= now_us:
+            _, number, key = heappop(self._by_market)
+            if self._entries.get(key, (0, 0))[0] == number:
+                del self._entries[key]
+                return key
         return None

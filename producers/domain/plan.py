@@ -26,6 +26,11 @@ class BarsTask:
         """Return what the task needs a provider for, as routing names it."""
         return f"bars:{self.interval}"
 
+    @property
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Return (capability, symbol) of what is polled."""
+        return ((self.capability, self.symbol),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotesTask:
@@ -39,6 +44,11 @@ class QuotesTask:
     def capability(self) -> str:
         """Return what the task needs a provider for, as routing names it."""
         return "quotes"
+
+    @property
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Return (capability, symbol) of all that is polled."""
+        return [(self.capability, symbol) for symbol in self.symbols]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +81,14 @@ class PollPlan:
     def routes(self) -> Mapping[str, Sequence[Provider]]:
         """Capabilities that are polled, each with the providers that may serve it, the preferred one first."""
         routes: dict[str, dict[Provider, None]] = {}
-        tasks: list[BarsTask | QuotesTask] = [*self.bars, *self.quotes]
-        for task in tasks:
+        for task in self.polls():
             routes.setdefault(task.capability, {})[task.provider] = None
         return {capability: tuple(providers) for capability, providers in routes.items()}
+
+    def polls(self) -> Iterator[BarsTask | QuotesTask]:
+        """Yield all tasks that are polled."""
+        yield from self.bars
+        yield from self.quotes
 
     def polled_streams(self) -> Iterator[StreamKey]:
         """Yield the streams that are polled."""

@@ -62,7 +62,7 @@ def choose(choice: Choice | None, candidates: Sequence[Candidate], rules: Rules,
     """
     current = next((c for c in candidates if choice is not None and c.provider == choice.provider), None)
     if choice is None or current is None:
-        return _first(candidates, rules, now_s)
+        return _first(choice, candidates, rules, now_s)
     usable = [candidate for candidate in candidates if candidate.usable(rules)]
     others = [candidate for candidate in usable if candidate is not current]
     if current not in usable:
@@ -91,15 +91,17 @@ def resume_position(own: int | None, served: int) -> int:
     return min(own, served)
 
 
-def _first(candidates: Sequence[Candidate], rules: Rules, now_s: float) -> Choice:
+def _first(before: Choice | None, candidates: Sequence[Candidate], rules: Rules, now_s: float) -> Choice:
+    """Return the choice among candidates none of which serves; `before`: one that is no candidate any more."""
     usable = [candidate for candidate in candidates if candidate.usable(rules)]
     chosen = (usable or candidates)[0]
     reason = f"{chosen.provider} is the first in order of preference" + (" that is usable" if usable else "")
     return Choice(
         provider=chosen.provider,
-        reason=reason,
-        changed="initial",
+        reason=reason if before is None else f"{before.provider} is configured for it no more; {reason}",
+        changed="initial" if before is None else "failover",
         since_s=now_s,
+        previous="" if before is None else before.provider,
         exhausted=not usable,
     )
 

@@ -71,7 +71,7 @@ class Applied:
     configurations: list[Configuration] = field(default_factory=list)
     refuse: str = ""
 
-    def __call__(self, configuration: Configuration) -> None:
+    async def __call__(self, configuration: Configuration) -> None:
         """Take the configuration, or refuse one with the symbol named."""
         if self.refuse in configuration.symbols_of("bars"):
             raise ConfigurationError(f"{self.refuse} cannot be collected here", remedy="remove it")

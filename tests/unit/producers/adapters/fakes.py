@@ -65,16 +65,16 @@ def a_registry(
 ) -> Registry:
     """Return a registry that routes quotes and bars of SPY among `providers`, the first one preferred."""
     names = ("quotes", "bars:1m")
-    return Registry(
+    registry = Registry(
+        budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
+    )
+    registry.route(
         dict.fromkeys(names, providers),
         {name: [calendar_of("SPY")] for name in names},
         routing or Routing(),
-        breakers=breakers or {name: lambda: "closed" for name in providers},
-        budgets=lambda _: {},
-        market=Market(clock=clock or FixedClock(1_000)),
-        deadline_s=10.0,
-        now_s=now_s,
+        breakers or {name: lambda: "closed" for name in providers},
     )
+    return registry
 
 
 def a_status(*providers: str) -> Status:

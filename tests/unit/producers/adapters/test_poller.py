@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from infra.runtime.lifecycle import Health
+from producers.adapters.attempts import Attempts
 from producers.adapters.market import Market
 from producers.adapters.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
 from producers.adapters.polls import Polled
 from producers.adapters.registry import Registry
 from producers.domain.answers import MalformedResponse
+from producers.domain.duty import Duty
 from producers.domain.evidence import Evidence
 from schemas.errors import (
     BrokerUnavailable,
@@ -34,13 +37,17 @@ class _Task:
     provider = "yahoo"
     capability = "bars:1m"
     topic = "raw.bars.v1"
-    symbols = ("SPY",)
+    symbols: Sequence[str] = ("SPY",)
+    every_us = 1_000
+    offset = 0
+    is_behind = False
+    task: Hashable = "as it was"
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)
         self.polls = self.probes = 0
 
-    async def poll(self) -> Polled:
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
         self.polls += 1
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
@@ -60,11 +67,24 @@ def a_poller(
     raw: RecordingTopics | None = None,
     clock: FixedClock | None = None,
     registry: Registry | None = None,
+    duty: Duty | None = None,
 ) -> Poller:
-    return Poller(
-        "yahoo", tasks, registry=registry or a_registry("yahoo"), market=Market(clock=clock or FixedClock(1_000)), raw=cast(Any, raw or RecordingTopics()),
-        status=a_status("yahoo"), health=Health(), workers=2,
+    attempts = Attempts(
+        raw=cast(Any, raw or RecordingTopics()),
+        status=a_status("yahoo"),
+        registry=registry or a_registry("yahoo"),
+    )
+    poller = Poller(
+        "yahoo", market=Market(clock=clock or FixedClock(1_000)), attempts=attempts, duty=duty or Duty(4),
+        health=Health(), workers=2,
     )  # fmt: skip
+    poller.assign(dict(enumerate(tasks)))
+    return poller
+
+
+async def a_turn(poller: Poller) -> tuple[int, float]:
+    """Let the first task have its turn."""
+    return await poller._turn(0, poller._polls[0])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +98,7 @@ def a_poller(
 )
 async def test_a_failure_is_followed_by_its_pause(error: Exception, least_s: float, most_s: float) -> None:
     """The same is asked for again, after a pause that fits what went wrong."""
-    due_us, pause_s = await a_poller(_Task(error))._turn(0)
+    due_us, pause_s = await a_turn(a_poller(_Task(error)))
 
     assert due_us == 0
     assert least_s <= pause_s <= most_s
@@ -86,7 +106,7 @@ async def test_a_failure_is_followed_by_its_pause(error: Exception, least_s: flo
 
 async def test_a_success_is_followed_by_its_cadence_and_at_least_the_floor() -> None:
     """However fast market time runs, a task is not polled more than five times a second."""
-    assert await a_poller(_Task(777))._turn(0) == (777, FLOOR_S)
+    assert await a_turn(a_poller(_Task(777))) == (777, FLOOR_S)
 
 
 async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> None:
@@ -94,7 +114,7 @@ async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> No
     raw = RecordingTopics()
     error = MalformedResponse("yahoo chart: cut", endpoint="chart", received_time=7, payload=b'{"cha')
 
-    due_us, _ = await a_poller(_Task(error), raw=raw)._turn(0)
+    due_us, _ = await a_turn(a_poller(_Task(error), raw=raw))
 
     assert due_us == 0
     assert [(letter["topic"], letter["payload"], letter["reason"]) for letter in raw.dead] == [
@@ -105,13 +125,14 @@ async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> No
 async def test_a_dead_publisher_ends_the_poller() -> None:
     """What Kafka will never take is not retried: a fresh process continues from the cursors."""
     with pytest.raises(BrokerUnavailable):
-        await a_poller(_Task(BrokerUnavailable("dead")))._turn(0)
+        await a_turn(a_poller(_Task(BrokerUnavailable("dead"))))
 
 
 async def test_one_failing_task_does_not_hold_up_the_others() -> None:
     """Every task is polled in its own time."""
     clock = FixedClock(1_000)
     failing, well = _Task(ProviderThrottled("yahoo", 900.0)), _Task(0)
+    well.is_behind = True
     poller = asyncio.ensure_future(a_poller(failing, well, clock=clock).run())
     try:
         await eventually(lambda: well.polls >= 3, within_s=5.0)
@@ -143,9 +164,104 @@ async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_lef
     task = _Task(0)
     poller = a_poller(task, registry=a_registry("finnhub", "yahoo", now_s=lambda: moments[0]))
 
-    turns = [await poller._turn(0) for _ in range(3)]
+    turns = [await a_turn(poller) for _ in range(3)]
     moments[0] = 30.0
-    await poller._turn(0)
+    await a_turn(poller)
 
     assert turns == [(LATER_US, FLOOR_S)] * 3
     assert (task.polls, task.probes) == (0, 2)
+
+
+async def test_a_slot_that_is_done_is_not_polled_again() -> None:
+    """What a job, or another replica, has polled waits for the next slot; what lies behind it does not."""
+    duty, task, behind = Duty(4), _Task(0), _Task(0)
+    behind.is_behind = True
+    duty.done("bars:1m", ["SPY"], 1_000)
+
+    assert await a_turn(a_poller(task, duty=duty)) == (LATER_US, FLOOR_S)
+    await a_turn(a_poller(behind, duty=duty))
+
+    assert (task.polls, behind.polls) == (0, 1)
+
+
+async def test_a_failed_poll_leaves_its_slot_open() -> None:
+    """The retry belongs to the same slot and is made."""
+    duty, task = Duty(4), _Task(ProviderUnavailable("down"), LATER_US)
+    poller = a_poller(task, duty=duty)
+
+    await a_turn(poller)
+    assert duty.is_open("bars:1m", "SPY", 1_000)
+    await a_turn(poller)
+
+    assert task.polls == 2
+    assert not duty.is_open("bars:1m", "SPY", 1_000)
+
+
+async def test_partitions_that_are_not_ours_to_sweep_are_left_alone() -> None:
+    """Their jobs come from the feed."""
+    duty, task = Duty(4), _Task(0)
+    duty.sweep(frozenset())
+
+    await a_turn(a_poller(task, duty=duty))
+
+    assert task.polls == 0
+
+
+async def test_an_exchange_keeps_places_adds_at_once_and_ends_what_is_gone() -> None:
+    """A task that stays waits for its time, a new one is polled now, one that was taken out never again."""
+    clock = FixedClock(1_000)
+    stays, goes, comes = _Task(50_000), _Task(2_000), _Task(50_000)
+    goes.symbols, comes.symbols = ("IBM",), ("GOOG",)
+    poller = a_poller(stays, goes, clock=clock)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: stays.polls == goes.polls == 1, within_s=5.0)
+        poller.assign({0: stays, 2: comes})
+        clock.now = 9_000
+        await eventually(lambda: comes.polls == 1, within_s=5.0)
+        await asyncio.sleep(2 * FLOOR_S)
+    finally:
+        running.cancel()
+
+    assert (stays.polls, goes.polls) == (1, 1)
+
+
+async def test_a_task_with_another_cadence_is_due_by_it() -> None:
+    """It does not wait for the moment the old cadence had chosen."""
+    clock, task = FixedClock(1_000), _Task(900_000)
+    poller = a_poller(task, clock=clock)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: task.polls == 1, within_s=5.0)
+        task.task = "another"
+        poller.assign({0: task})
+        clock.now = LATER_US
+        await eventually(lambda: task.polls == 2, within_s=5.0)
+    finally:
+        running.cancel()
+
+
+async def test_settled_waits_for_what_is_under_way_and_no_more_assigned() -> None:
+    """A replica gives a partition up only when it polls nothing of it any more."""
+    gate, task = asyncio.Event(), _Task(0)
+
+    async def slow(symbols: Sequence[str], *, job_id: str = "") -> Polled:
+        task.polls += 1
+        await gate.wait()
+        return Polled(due_us=LATER_US, evidence=SOUND)
+
+    task.poll = slow  # type: ignore[method-assign]
+    poller = a_poller(task)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: task.polls == 1, within_s=5.0)
+        poller.assign({})
+        settled = asyncio.ensure_future(poller.settled())
+        await asyncio.sleep(2 * FLOOR_S)
+        assert not settled.done()
+        gate.set()
+        await asyncio.wait_for(settled, 5.0)
+    finally:
+        running.cancel()
+
+    assert task.polls == 1

@@ -63,8 +63,8 @@ async def test_unchanged_bars_are_not_published_again() -> None:
     raw, corrected = RecordingTopics(), a_bar_event(close=167.31)
     poll = bars_poll(_Vendor(Answer(events=BARS), Answer(events=[corrected, *BARS[1:]])), raw)
 
-    polled = await poll.poll()
-    await poll.poll()
+    polled = await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
 
     assert raw.events == [*BARS, corrected]
     assert polled.due_us == NOW + 2 * SECOND_US
@@ -77,8 +77,8 @@ async def test_the_position_stays_where_kafka_did_not_confirm() -> None:
     poll = bars_poll(vendor, raw)
 
     with pytest.raises(BrokerUnavailable):
-        await poll.poll()
-    await poll.poll()
+        await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
 
     assert vendor.windows[0] == vendor.windows[1]
     assert raw.events == BARS
@@ -90,8 +90,8 @@ async def test_the_position_stays_where_the_vendor_did_not_answer() -> None:
     poll = bars_poll(vendor, RecordingTopics())
 
     with pytest.raises(ProviderUnavailable):
-        await poll.poll()
-    await poll.poll()
+        await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
 
     assert vendor.windows[0] == vendor.windows[1]
 
@@ -100,7 +100,7 @@ async def test_a_backlog_is_asked_for_at_once() -> None:
     """A window that ends before now is followed by the next without waiting for the cadence."""
     poll = bars_poll(_Vendor(Answer()), RecordingTopics(), now=NOW + 20 * DAY_US)
 
-    assert (await poll.poll()).due_us == 0
+    assert (await poll.poll(poll.symbols)).due_us == 0
 
 
 async def test_without_a_pace_all_of_the_data_is_now() -> None:
@@ -108,7 +108,7 @@ async def test_without_a_pace_all_of_the_data_is_now() -> None:
     vendor = _Vendor(Answer())
     poll = bars_poll(vendor, RecordingTopics(), speed=float("inf"), end=NOW + 60 * MINUTE_US)
 
-    await poll.poll()
+    await poll.poll(poll.symbols)
 
     assert vendor.windows[0].end == NOW + 61 * MINUTE_US
 
@@ -120,7 +120,7 @@ async def test_a_rejected_value_is_dead_lettered_once() -> None:
     poll = bars_poll(_Vendor(*[Answer(rejected=[rejected])] * 3), raw)
 
     for _ in range(3):
-        await poll.poll()
+        await poll.poll(poll.symbols)
 
     assert [(letter["topic"], letter["payload"]) for letter in raw.dead] == [("raw.bars.v1", b"{}")]
 
@@ -138,9 +138,9 @@ async def test_only_changed_quotes_are_published() -> None:
     )  # fmt: skip
 
     with pytest.raises(BrokerUnavailable):
-        await poll.poll()
+        await poll.poll(poll.symbols)
     for _ in range(3):
-        await poll.poll()
+        await poll.poll(poll.symbols)
 
     assert sorted(raw.events, key=str) == sorted([first, second, moved], key=str)
 
@@ -151,7 +151,7 @@ async def test_a_provider_that_takes_over_goes_on_where_the_other_had_come() -> 
     poll = bars_poll(vendor, RecordingTopics(), position=None, coverage=served)
     served.position = NINE_THIRTY + MINUTE_US  # meanwhile
 
-    await poll.poll()
+    await poll.poll(poll.symbols)
 
     assert vendor.windows[0].start == NINE_THIRTY - 4 * MINUTE_US
     assert (served.provider, served.position) == ("yahoo", NINE_THIRTY + 3 * MINUTE_US)
@@ -164,7 +164,7 @@ async def test_a_provider_that_comes_back_fills_its_own_stream() -> None:
         vendor, RecordingTopics(), now=NOW + 40 * MINUTE_US, position=NINE_THIRTY, coverage=served
     )
 
-    await poll.poll()
+    await poll.poll(poll.symbols)
 
     assert vendor.windows[0].start == NINE_THIRTY - 5 * MINUTE_US
 

@@ -34,10 +34,13 @@ class _Socket:
         self.connections = list(connections)
         self.opened = 0
         self.read = 0
+        self.said: list[tuple[str, tuple[str, ...]]] = []
+        self.asked: list[list[str]] = []
 
     @asynccontextmanager
     async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Any]:
         self.opened += 1
+        self.asked.append(sorted(symbols))
         yield _Connection(self, list(self.connections.pop(0)), is_last=not self.connections)
 
 
@@ -54,6 +57,12 @@ class _Connection:
         if self._is_last:
             await asyncio.Event().wait()
         raise ProviderUnavailable("finnhub socket: closed")
+
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        self._socket.said.append(("subscribe", tuple(symbols)))
+
+    async def unsubscribe(self, symbols: Sequence[str]) -> None:
+        self._socket.said.append(("unsubscribe", tuple(symbols)))
 
 
 class _GatedTopics(RecordingTopics):
@@ -202,3 +211,42 @@ async def test_a_dead_publisher_ends_the_stream() -> None:
         await a_stream(socket, raw).run()
 
     assert caught.group_contains(BrokerUnavailable)
+
+
+async def test_symbols_are_exchanged_over_the_open_connection() -> None:
+    """New ones are subscribed and their missed time is told, gone ones unsubscribed; what stays is not mentioned."""
+    socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
+    stream = a_stream(socket, raw)
+    task = asyncio.ensure_future(stream.run())
+    try:
+        await eventually(lambda: len(raw.events) == 1 and len(raw.holes) == 2, within_s=10.0)
+        stream.exchange(
+            TradesTask(provider="finnhub", symbols=("SPY", "GOOG")), {trades_key("finnhub", "GOOG"): 55}
+        )
+        await eventually(lambda: len(socket.said) == 2 and len(raw.holes) == 3, within_s=10.0)
+        stream.exchange(TradesTask(provider="finnhub", symbols=("SPY", "IBM")), {})
+        await eventually(lambda: len(socket.said) == 4 and len(raw.holes) == 4, within_s=10.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert socket.said == [
+        ("subscribe", ("GOOG",)), ("unsubscribe", ("IBM",)), ("subscribe", ("IBM",)), ("unsubscribe", ("GOOG",)),
+    ]  # fmt: skip
+    assert [(hole.symbol, hole.from_time) for hole in raw.holes[2:]] == [("GOOG", 55), ("IBM", None)]
+    assert socket.opened == 1
+
+
+async def test_a_reconnect_asks_for_what_was_exchanged_meanwhile() -> None:
+    """A new symbol begins with what its cursor says, the others with what the break has cost."""
+    socket, raw = _Socket([trades(0, 1)], []), RecordingTopics()
+    stream = a_stream(socket, raw)
+    stream.exchange(TradesTask(provider="finnhub", symbols=("SPY",)), {})
+
+    await running(stream, lambda: socket.opened == 2 and len(raw.holes) == 2)
+
+    assert socket.asked == [["SPY"], ["SPY"]]
+    assert [(hole.symbol, hole.cause) for hole in raw.holes] == [
+        ("SPY", "producer_down"),
+        ("SPY", "disconnected"),
+    ]

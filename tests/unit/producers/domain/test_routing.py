@@ -185,3 +185,13 @@ def test_a_takeover_skips_no_bar_and_reaches_back_a_day_at_most() -> None:
     assert resume_position(400, 1_000) == 400
     assert resume_position(2_000, 1_000) == 1_000
     assert resume_position(5, 6 + CONTINUED_US) == 6 + CONTINUED_US
+
+
+def test_a_choice_that_is_configured_no_more_is_left_and_says_so() -> None:
+    """Its successor is told as a failover, with the reason."""
+    first = choose(None, [YAHOO, FINNHUB], RULES, 0.0)
+
+    left = choose(first, [FINNHUB], RULES, 1.0)
+
+    assert (left.provider, left.changed, left.previous) == ("finnhub", "failover", "yahoo")
+    assert "configured for it no more" in left.reason

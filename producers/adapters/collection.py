@@ -1,0 +1,328 @@
+"""What this process collects, exchanged while it runs: polls and sockets that stay the same go on undisturbed.
+
+An exchange is prepared first (validated, cursors read, missed time told) and then takes place between two turns of the
+event loop: nobody sees half of it, and what cannot be prepared changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.runtime.clock import wall_us
+from infra.runtime.lifecycle import Health
+from producers.adapters.assignment import Assignment, Polls, markets_of
+from producers.adapters.attempts import Attempts
+from producers.adapters.market import Market
+from producers.adapters.poller import Poller
+from producers.adapters.polls import blank_block
+from producers.adapters.raw_topics import RawTopics
+from producers.adapters.registry import Registry
+from producers.adapters.starting import known_cursors
+from producers.adapters.status import Status
+from producers.adapters.trade_stream import TradeStream
+from producers.adapters.vendors import Opener, Vendors, capabilities_of
+from producers.domain.blocks import place
+from producers.domain.cadence import is_polling_time
+from producers.domain.discontinuity import StreamKey, since_stop
+from producers.domain.duty import Duty
+from producers.domain.nameable import LeftOut, nameable
+from producers.domain.ownership import owned_part
+from producers.domain.plan import PollPlan, plan_of
+from producers.settings import ProducersSettings
+from schemas.calendar import Calendar, calendar_name, load_calendar
+from schemas.configuration import Configuration
+from schemas.errors import ConfigurationError
+from schemas.symbology import Symbology, naming_day
+from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
+
+START = "start"  # endpoint of the blocks that only say what was missed
+LOOK_AT_DAY_S = 30.0
+HEALTH_EVERY_S = 1.0
+BROKER_PATIENCE_S = 15.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the process gives the collection; `start` (µs) is where a simulator's data begins."""
+
+    health: Health
+    raw: RawTopics
+    settings: ProducersSettings
+    dsn: str
+    symbology: Symbology
+    opener: Opener
+    market: Market
+    start: int | None
+
+
+class Collection:
+    """Polls and streams what it was last told to; used from one event loop."""
+
+    def __init__(self, around: Surroundings) -> None:
+        """Collect nothing until `apply`."""
+        budgets = around.opener.budgets
+        self._around = around
+        self._market = around.market
+        self._duty = Duty(partition_count())
+        self._owned = frozenset(range(partition_count()))
+        self._status = Status({})
+        self.registry = Registry(
+            budgets=lambda provider: budgets.document().get(provider, {}),
+            market=around.market,
+            deadline_s=around.settings.request_deadline_s,
+        )
+        self._attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry)
+        self._polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
+        self._configuration: Configuration | None = None
+        self._vendors: Vendors | None = None
+        self._plan = PollPlan()
+        self._calendars: Mapping[str, Calendar] = {}
+        self._left_out: frozenset[LeftOut] = frozenset()
+        self._named = naming_day(0)
+        self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
+        self._streams: dict[str, tuple[TradeStream, object, asyncio.Task[None]]] = {}
+        self._exchanging = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
+        self.begun = asyncio.Event()  # from then on `apply` and `own` may be called
+
+    async def run(self, configuration: Configuration) -> None:
+        """Collect what the configuration asks for, and what is applied later, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            await self.apply(configuration)
+            self.begun.set()
+            tasks.create_task(self.registry.run(self._around.raw.health), name="provider-health")
+            tasks.create_task(self._report_health(), name="health")
+            await self._follow_names()
+
+    async def apply(self, configuration: Configuration) -> None:
+        """Collect what this configuration asks for from now on; raise ConfigurationError where that is nothing."""
+        async with self._exchanging:
+            await self._exchange(configuration, self._owned)
+
+    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+        """Collect the symbols of these partitions alone from now on; `slots` says what others have polled of them.
+
+        Returns when no poll of any other symbol is under way.
+        """
+        async with self._exchanging:
+            self._duty.restore(slots)
+            self._owned = partitions
+            if self._configuration is not None:
+                await self._exchange(self._configuration, partitions)
+        for poller, _ in list(self._pollers.values()):
+            await poller.settled()
+
+    def sweep(self, partitions: frozenset[int]) -> None:
+        """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
+        self._duty.sweep(partitions)
+
+    async def _report_health(self) -> None:
+        """Tell health every second what is being published and how the providers answer; for ever."""
+        while True:
+            self._report()
+            await asyncio.sleep(HEALTH_EVERY_S)
+
+    async def _exchange(self, configuration: Configuration, partitions: frozenset[int]) -> None:
+        places = self._around.opener.places(configuration)
+        whole = plan_of(configuration, usable=capabilities_of(places))
+        plan = self._nameable(whole)
+        if not plan.providers:
+            raise ConfigurationError(
+                "no enabled provider has a stream to collect",
+                remedy="enable one under `providers` and `streams`",
+            )
+        plan = owned_part(plan, partitions, partition_count())
+        before, streams = _streams_of(self._plan), _streams_of(plan)
+        new = streams - before
+        calendars = _calendars(configuration, {stream.symbol for stream in streams})
+        cursors = await self._cursors(new)
+        vendors = self._around.opener.open(places, self._vendors)
+        # From here on nothing can be refused, and nothing waits but for the broker.
+        self._route(plan, configuration, calendars, vendors)
+        await self._tell_missed(plan, new, cursors)
+        self._configuration, self._vendors = configuration, vendors
+        self._plan, self._calendars = plan, calendars
+        assignment = Assignment(
+            plan=plan,
+            vendors=vendors,
+            market=self._market,
+            calendars=calendars,
+            cursors=cursors,
+            start=self._around.start,
+        )
+        self._polls.exchange(assignment)
+        self._duty.keep({stream for task in plan.polls() for stream in task.streams})
+        log.info(
+            "collecting",
+            extra={
+                "streams": len(streams),
+                "new": len(new),
+                "known": len(cursors),
+                "providers": plan.providers,
+            },
+        )
+        await self._exchange_streams(assignment)
+        await self._exchange_pollers()
+
+    async def _cursors(self, streams: frozenset[StreamKey]) -> Mapping[StreamKey, int]:
+        if not streams:
+            return {}
+        within_s = self._around.settings.cursor_wait_s
+        return await known_cursors(self._around.dsn, streams, within_s=within_s, health=self._around.health)
+
+    def _nameable(self, plan: PollPlan) -> PollPlan:
+        """Return the plan without the symbols that cannot be asked for today; each is said once, with the reason."""
+        self._named = naming_day(self._market.horizon_us())
+        smaller, left_out = nameable(plan, self._around.symbology, self._named)
+        for entry in sorted(set(left_out) - self._left_out):
+            log.warning(
+                "symbol_not_collected",
+                extra={
+                    "symbol": entry.symbol,
+                    "provider": entry.provider,
+                    "code": entry.code,
+                    "reason": entry.why,
+                },
+            )
+        self._left_out = frozenset(left_out)
+        return smaller
+
+    def _route(
+        self,
+        plan: PollPlan,
+        configuration: Configuration,
+        calendars: Mapping[str, Calendar],
+        vendors: Vendors,
+    ) -> None:
+        """Let the registry say who is asked for what: every polled capability with all of its providers."""
+        symbols: dict[str, set[str]] = {}
+        for task in plan.polls():
+            for capability, symbol in task.streams:
+                symbols.setdefault(capability, set()).add(symbol)
+        breakers = {name: vendors.breaker(name) for name in plan.providers}
+        self._status.know(breakers)
+        markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
+        self.registry.route(plan.routes, markets, configuration.streams.routing, breakers)
+
+    async def _tell_missed(
+        self, plan: PollPlan, new: frozenset[StreamKey], cursors: Mapping[StreamKey, int]
+    ) -> None:
+        """Publish, before anything else, what new polled streams missed until now; a socket tells when it is open.
+
+        Only of the providers that serve: what another one did not collect while it did not serve is not missing.
+        """
+        now = self._market.now_us()
+        for topic, tasks in ((RAW_BARS, plan.bars), (RAW_QUOTES, plan.quotes)):
+            serving = {self.registry.chosen(task.capability) for task in tasks}
+            for provider in sorted(serving):
+                streams = [
+                    stream
+                    for stream in plan.polled_streams()
+                    if stream.provider == provider
+                    and bool(stream.interval) == (topic == RAW_BARS)
+                    and stream in new
+                ]
+                holes = since_stop(streams, cursors, now)
+                blank = blank_block(provider, START, wall_us())
+                await self._around.raw.publish(topic, place(blank, [], partition_count(), holes))
+
+    async def _exchange_pollers(self) -> None:
+        """Give every provider's poller its polls; one without any ends when it has nothing under way."""
+        assert self._tasks is not None  # noqa: S101 - `run` is what applies
+        wanted = {name: polls for name, polls in self._polls.by_provider.items() if polls}
+        for provider, polls in wanted.items():
+            if provider not in self._pollers:
+                poller = Poller(
+                    provider,
+                    market=self._market,
+                    attempts=self._attempts,
+                    duty=self._duty,
+                    health=self._around.health,
+                    workers=self._around.settings.concurrency,
+                )
+                self._pollers[provider] = poller, self._tasks.create_task(poller.run(), name=provider)
+            self._pollers[provider][0].assign(polls)
+        for provider in self._pollers.keys() - wanted.keys():
+            poller, task = self._pollers.pop(provider)
+            poller.assign({})
+            await poller.settled()
+            await _ended(task)
+            self._around.health.forget(provider)
+
+    async def _exchange_streams(self, assignment: Assignment) -> None:
+        """Give every socket its symbols; one that is no more, or leads elsewhere, is closed first."""
+        assert self._tasks is not None  # noqa: S101 - `run` is what applies
+        wanted = {task.provider: task for task in assignment.plan.trades}
+        sockets = assignment.vendors.sockets
+        for provider, (_, socket, task) in list(self._streams.items()):
+            if provider not in wanted or sockets[provider] is not socket:
+                del self._streams[provider]
+                await _ended(task)
+        for provider, trades in wanted.items():
+            if provider in self._streams:
+                self._streams[provider][0].exchange(trades, assignment.cursors)
+                continue
+            stream = TradeStream(
+                trades,
+                sockets[provider],
+                self._around.raw,
+                market=self._market,
+                status=self._status,
+                cursors=assignment.cursors,
+                simulated=self._around.opener.simulated,
+            )
+            task = self._tasks.create_task(stream.run(), name=f"{provider}-trades")
+            self._streams[provider] = stream, sockets[provider], task
+
+    async def _follow_names(self) -> None:
+        """Collect under other names from the day on which symbols change theirs; for ever."""
+        while True:
+            await asyncio.sleep(LOOK_AT_DAY_S)
+            async with self._exchanging:
+                if self._configuration is not None and self._named != naming_day(self._market.horizon_us()):
+                    await self._exchange(self._configuration, self._owned)
+
+    def _report(self) -> None:
+        raw, plan, now = self._around.raw, self._plan, self._market.horizon_us()
+        calendars = {id(each): each for each in self._calendars.values()}.values()
+        is_open = any(is_polling_time(now, calendar) for calendar in calendars)
+        self._around.health.report(
+            "publishing",
+            ready=(raw.delivered_blocks > 0 or not is_open) and raw.waiting_s < BROKER_PATIENCE_S,
+            delivered_blocks=raw.delivered_blocks,
+            waiting_for_broker_s=round(raw.waiting_s, 1),
+            market_open=is_open,
+        )
+        for provider in plan.providers:
+            serving = self.registry.serves(provider)
+            # One that is only held ready may be down: that is what it is held ready for.
+            needed = serving or provider in self._streams
+            self._around.health.report(
+                provider,
+                ready=self._status.ready(provider) or not needed,
+                serving=serving,
+                **self._status.document(provider),
+            )
+
+
+def _streams_of(plan: PollPlan) -> frozenset[StreamKey]:
+    return frozenset({*plan.polled_streams(), *plan.trade_streams()})
+
+
+def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
+    """Return the calendar of each symbol, without the days the configuration says were closed."""
+    closures: dict[str, Sequence[str]] = dict(configuration.calendar_closures.items())
+    names = {symbol: calendar_name(symbol) for symbol in symbols}
+    return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end; what it raises is its group's to tell."""
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,66 @@
+"""What the local schedule still has to ask for: the part that is ours, without the slots that are done; pure.
+
+A slot is the multiple of its cadence that a poll belongs to. Whoever polls (the local schedule, or a job of the feed)
+marks the slot, so that neither repeats what the other has done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from schemas.partitions import partition_of
+
+Stream = tuple[str, str]
+"""(capability, symbol)."""
+
+
+def slot_of(moment: int, every_us: int) -> int:
+    """Return the slot (µs) that a poll at market time `moment` belongs to, at a cadence of `every_us`."""
+    return moment - moment % every_us
+
+
+class Duty:
+    """Which partitions the local schedule serves, and the last slot done of each stream; one integer a stream."""
+
+    def __init__(self, partitions: int) -> None:
+        """Serve all of `partitions`; nothing is done yet."""
+        self._count = partitions
+        self._swept = frozenset(range(partitions))
+        self._done: dict[Stream, int] = {}
+
+    def sweep(self, partitions: frozenset[int]) -> None:
+        """Serve only these partitions from now on; the others are someone else's, or the feed's."""
+        self._swept = partitions
+
+    def sweeps(self, symbol: str) -> bool:
+        """Whether the local schedule serves a symbol now."""
+        return len(self._swept) == self._count or partition_of(symbol, self._count) in self._swept
+
+    def asked(self, capability: str, symbols: Iterable[str], slot: int) -> tuple[str, ...]:
+        """Return those of `symbols` the local schedule is to ask for in `slot`."""
+        return tuple(
+            symbol for symbol in symbols if self.is_open(capability, symbol, slot) and self.sweeps(symbol)
+        )
+
+    def is_open(self, capability: str, symbol: str, slot: int) -> bool:
+        """Whether nobody has done this slot, or a later one."""
+        return self._done.get((capability, symbol), -1) < slot
+
+    def is_known(self, capability: str, symbol: str) -> bool:
+        """Whether any slot of a stream is known to be done."""
+        return (capability, symbol) in self._done
+
+    def done(self, capability: str, symbols: Iterable[str], slot: int) -> None:
+        """Mark a slot as done; an earlier one than known changes nothing."""
+        for symbol in symbols:
+            if self.is_open(capability, symbol, slot):
+                self._done[capability, symbol] = slot
+
+    def restore(self, slots: Mapping[Stream, int]) -> None:
+        """Take over what others have done."""
+        for (capability, symbol), slot in slots.items():
+            self.done(capability, (symbol,), slot)
+
+    def keep(self, streams: Collection[Stream]) -> None:
+        """Forget all streams but these."""
+        self._done = {stream: slot for stream, slot in self._done.items() if stream in streams}
