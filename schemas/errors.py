@@ -3,7 +3,8 @@
 MarketDataError
 ├── TransientError            retry with backoff; nothing is wrong with the data
 │   ├── ProviderThrottled     the vendor asked us to wait
-│   │   └── ProviderBanned    it shut us out: asking again makes it last longer
+│   │   ├── ProviderBanned    it shut us out: asking again makes it last longer
+│   │   └── BudgetExhausted   it was not asked: our own limits leave no room yet
 │   ├── ProviderUnavailable   outage, time-out, broken connection
 │   ├── BrokerUnavailable     Kafka cannot take or give records now
 │   └── StoreUnavailable      PostgreSQL cannot answer now
@@ -52,6 +53,18 @@ class ProviderThrottled(TransientError):
 
 class ProviderBanned(ProviderThrottled):
     """The vendor shut us out for a while, by key or by address; the wait is long because asking again prolongs it."""
+
+
+class BudgetExhausted(ProviderThrottled):
+    """Our own limits left no room for a request in time: nothing was sent, and it says nothing of the vendor.
+
+    `limit` says in words what is used up, `setting` which one would allow more.
+    """
+
+    def __init__(self, provider: str, retry_after_s: float, *, limit: str, setting: str) -> None:
+        super().__init__(provider, retry_after_s)
+        used_up = f"our own budget for {provider} is used up: {limit}, room in {retry_after_s:.1f} s"
+        self.args = (f"{used_up}; raise {setting} or poll less often",)
 
 
 class ProviderUnavailable(TransientError):

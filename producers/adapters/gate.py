@@ -14,12 +14,13 @@ from producers.domain.budget import Budget, Limits
 from producers.domain.throttling import Pause, Signal
 from producers.domain.vendor_limits import VendorLimits
 from producers.domain.windows import Purpose
-from schemas.errors import ProviderThrottled
+from schemas.errors import BudgetExhausted, ProviderThrottled
 from schemas.intervals import SECOND_US
 
 MAX_WAITING = 1_024  # requests of one provider; the next is refused at once
 ASK_AGAIN_US = SECOND_US  # told to a request that waits for another to end, which nobody can foresee
 WHOLE = ""  # the scope of a provider's own budget and pause; an endpoint's is its name
+PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
 WITHOUT_STORE_SHARE = 0.5  # of a day's limit while what earlier processes used is unknown
 
 _BEGUN_US = wall_us() - int(monotonic_s() * SECOND_US)
@@ -48,7 +49,19 @@ class Scope:
             return None
         if self.saving and not self.budget.limits.unlimited and self.budget.day.granted <= 0:
             return None
-        return self.budget.earliest(now, purpose, day_share=1.0 if self.known else WITHOUT_STORE_SHARE)
+        return self.budget.earliest(now, purpose, day_share=self._day_share)
+
+    def left_alone(self, now: int) -> bool:
+        """Whether it is the vendor's word, not our budget, that keeps requests waiting."""
+        return self.pause.until > now or bool(self.pause.testing and self.tests)
+
+    def binding(self, now: int, purpose: Purpose) -> tuple[str, int] | None:
+        """Return which of our limits keeps a request waiting, and what it allows; None: none does."""
+        return self.budget.binding(now, purpose, day_share=self._day_share)
+
+    @property
+    def _day_share(self) -> float:
+        return 1.0 if self.known else WITHOUT_STORE_SHARE
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +112,8 @@ class Gate:
     async def admitted(self, endpoint: str, purpose: Purpose, *, within_s: float) -> AsyncIterator[Admission]:
         """Wait for leave to send one request, at most `within_s`, and hold its place while it is under way.
 
-        Raises ProviderThrottled with the wait, at once where it is known to be longer.
+        Raises ProviderThrottled with the wait, at once where it is known to be longer; BudgetExhausted where it is
+        our own limits that leave no room.
         """
         admission = await self._admit(endpoint, purpose, within_s)
         try:
@@ -163,7 +177,7 @@ class Gate:
             return self._start(now, endpoint, purpose)
         full = sum(map(len, self._waiting.values())) >= MAX_WAITING
         if full or (at is not None and at - now > within_s * SECOND_US):
-            raise self._throttled(endpoint, purpose)
+            raise self._no_room(endpoint, purpose)
         waiter = _Waiter(endpoint, purpose, asyncio.get_running_loop().create_future())
         self._waiting[purpose].append(waiter)
         self.pump()
@@ -178,15 +192,28 @@ class Gate:
                 self._waiting[purpose].remove(waiter)
                 self.pump()
             if isinstance(error, TimeoutError):
-                raise self._throttled(endpoint, purpose) from None
+                raise self._no_room(endpoint, purpose) from None
             raise
 
-    def _throttled(self, endpoint: str, purpose: Purpose) -> ProviderThrottled:
+    def _no_room(self, endpoint: str, purpose: Purpose) -> ProviderThrottled:
         now = self._now_us()
         at = self._earliest(now, endpoint, purpose)
-        return ProviderThrottled(
-            self.provider, (ASK_AGAIN_US if at is None else max(at - now, 0)) / SECOND_US
-        )
+        wait_s = (ASK_AGAIN_US if at is None or at <= now else at - now) / SECOND_US
+        if any(scope.left_alone(now) for scope in self._scopes(endpoint)):
+            return ProviderThrottled(self.provider, wait_s)
+        limit, setting = self._used_up(now, endpoint, purpose)
+        return BudgetExhausted(self.provider, wait_s, limit=limit, setting=setting)
+
+    def _used_up(self, now: int, endpoint: str, purpose: Purpose) -> tuple[str, str]:
+        """Return in words which of our limits leaves no room, and the setting that would."""
+        limits = f"providers.{self.provider}.limits"
+        for scope in self._scopes(endpoint):
+            if (bound := scope.binding(now, purpose)) is not None:
+                name, allowed = bound
+                at = limits if scope is self.scopes[WHOLE] else f"{limits}.endpoints.{endpoint}"
+                return f"{allowed} requests {PER[name]}", f"{at}.{name}"
+        waiting = sum(map(len, self._waiting.values()))
+        return f"{waiting} requests wait before this one", f"{limits}.per_minute"
 
     def _start(self, now: int, endpoint: str, purpose: Purpose) -> Admission:
         scopes = self._scopes(endpoint)

@@ -22,6 +22,7 @@ from producers.adapters.gate import Admission, Gate
 from producers.domain.throttling import Signal, read_signal
 from producers.domain.windows import Purpose
 from schemas.errors import (
+    BudgetExhausted,
     MarketDataError,
     ProviderRefused,
     ProviderThrottled,
@@ -110,7 +111,8 @@ class VendorHttp:
         """Return the answer, retrying outages a little; each attempt takes a request of the budget.
 
         4xx statuses in `refusals` are returned for their body to be read; `text` allows a body that is no JSON.
-        Raises ProviderThrottled (the caller waits as told), ProviderUnavailable, ProviderRefused, MalformedResponse.
+        Raises ProviderThrottled (the caller waits as told), BudgetExhausted (nothing was sent), ProviderUnavailable,
+        ProviderRefused, MalformedResponse.
         """
 
         async def attempt() -> HttpAnswer:
@@ -130,6 +132,9 @@ class VendorHttp:
             status = declined.answer.status
             if status in refusals:
                 return declined.answer
+        except BudgetExhausted:
+            PROVIDER_ERRORS.labels(self.provider, endpoint, "budget").inc()
+            raise
         PROVIDER_ERRORS.labels(self.provider, endpoint, str(status)).inc()
         advice = "check the key and its entitlements" if status in AUTHENTICATION else "check the request"
         raise ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")

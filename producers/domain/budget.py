@@ -56,6 +56,17 @@ class Budget:
         ]
         return max(moments, default=now)
 
+    def binding(self, now: int, purpose: Purpose, *, day_share: float = 1.0) -> tuple[str, int] | None:
+        """Return the limit that keeps a request waiting longest, as (name in `Limits`, what it allows now); None: none."""
+        if self.limits.concurrency is not None and self.in_flight >= self.limits.concurrency:
+            return "concurrency", self.limits.concurrency
+        waits = [
+            (window.earliest(now, limit, purpose), f"per_{window.name}", limit)
+            for window, limit in self._windows(now, day_share=day_share)
+        ]
+        at, name, limit = max(waits, default=(now, "", 0))
+        return (name, limit) if at > now else None
+
     def start(self, now: int, purpose: Purpose) -> None:
         """Note a request that starts; only when `earliest` said now."""
         self.in_flight += 1

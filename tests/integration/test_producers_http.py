@@ -13,12 +13,21 @@ import pytest
 from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
+from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.finnhub_socket import FinnhubSocket
 from producers.adapters.http import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
 from producers.adapters.yahoo import YahooApi
 from producers.domain.answers import MalformedResponse
-from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, ProviderUnavailable
+from producers.domain.budget import Limits
+from producers.domain.vendor_limits import VendorLimits
+from schemas.errors import (
+    BudgetExhausted,
+    MarketDataError,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from tests.conftest import free_port
 
 SECRET = "canary-0815"
@@ -108,6 +117,20 @@ async def test_a_hanging_vendor_is_left_at_the_deadline() -> None:
 
     assert len(requests) == ATTEMPTS
     assert took_s < 10.0
+
+
+async def test_our_own_budget_is_not_counted_as_the_vendors_failure() -> None:
+    """With the budget used up nothing is sent, the breaker stays closed, and the metric says whose limit it was."""
+    counted = PROVIDER_ERRORS.labels("acme", "quote", "budget")
+    before = counted._value.get()
+    async with vendor(answering(body=b"{}", content_type="application/json")) as (http, url):
+        http.gate.limit(VendorLimits(whole=Limits(per_minute=1)))
+        await http.get("quote", url)
+        with pytest.raises(BudgetExhausted, match=r"raise providers\.acme\.limits\.per_minute"):
+            await http.get("quote", url)
+
+    assert counted._value.get() == before + 1
+    assert http.breaker.state == "closed"
 
 
 async def test_a_body_cut_short_is_an_outage() -> None:

@@ -14,7 +14,7 @@ from producers.domain.budget import Limits
 from producers.domain.throttling import Signal
 from producers.domain.vendor_limits import VENDOR_LIMITS, VendorLimits
 from producers.domain.windows import Purpose
-from schemas.errors import ProviderThrottled
+from schemas.errors import BudgetExhausted, ProviderThrottled
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from tests.virtual_time import now_us, run
 
@@ -74,11 +74,37 @@ async def test_who_cannot_start_in_time_is_told_at_once_how_long() -> None:
     gate = a_gate(per_minute=1)
     await ask(gate)
     begun = now_us()
-    with pytest.raises(ProviderThrottled) as caught:
+    with pytest.raises(BudgetExhausted) as caught:
         await ask(gate, within_s=10.0)
 
     assert now_us() == begun
     assert caught.value.retry_after_s == pytest.approx(61.2)
+    assert str(caught.value) == (
+        "our own budget for test is used up: 1 requests a minute, room in 61.2 s; "
+        "raise providers.test.limits.per_minute or poll less often"
+    )
+
+
+@in_virtual_time
+async def test_an_endpoints_own_limit_is_named_with_its_setting() -> None:
+    """What an operator is told to raise is the limit that holds the request up, not the provider's."""
+    limits = VendorLimits(whole=Limits(per_minute=9), endpoints={"crumb": Limits(per_minute=1)})
+    gate = Gate("test", limits, now_us=now_us)
+    await ask(gate, endpoint="crumb")
+    with pytest.raises(BudgetExhausted, match=r"raise providers\.test\.limits\.endpoints\.crumb\.per_minute"):
+        await ask(gate, endpoint="crumb", within_s=1.0)
+
+
+@in_virtual_time
+async def test_a_pause_the_vendor_asked_for_is_not_our_budget() -> None:
+    """After its 429 the vendor throttles us, whatever our own limits have left."""
+    gate = a_gate(per_minute=1)
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+    with pytest.raises(ProviderThrottled) as caught:
+        await ask(gate, within_s=0.1)
+
+    assert not isinstance(caught.value, BudgetExhausted)
 
 
 @in_virtual_time
@@ -89,7 +115,7 @@ async def test_a_place_under_way_that_does_not_come_free_ends_in_throttled() -> 
         tasks.create_task(ask(gate, takes_s=60.0))
         await asyncio.sleep(1.0)
         begun = now_us()
-        with pytest.raises(ProviderThrottled):
+        with pytest.raises(BudgetExhausted, match="1 requests at once"):
             await ask(gate, within_s=5.0)
         assert now_us() - begun == pytest.approx(5 * SECOND_US, abs=10)
 
