@@ -25,7 +25,7 @@ from producers.domain.health_score import Health, Sample, freshness_sample, late
 from producers.domain.routing import NEVER, Candidate, Choice, Rules, choose
 from schemas.calendar import Calendar
 from schemas.configuration import Routing
-from schemas.errors import MarketDataError, UnknownSymbol
+from schemas.errors import BudgetExhausted, MarketDataError, UnknownSymbol
 from schemas.records import HealthChange, ProviderHealth
 
 TELL_EVERY_S = 10.0
@@ -154,9 +154,9 @@ class Registry:
         self._decide(capability)
 
     def failed(self, capability: str, provider: str, error: MarketDataError) -> None:
-        """Take a failure; a symbol unknown there and a circuit that stayed open say nothing new of the provider."""
+        """Take a failure; a symbol unknown there, a circuit that stayed open and our own budget say nothing of it."""
         entry = self._entry(capability, provider)
-        if entry is None or isinstance(error, UnknownSymbol | CircuitOpen):
+        if entry is None or isinstance(error, UnknownSymbol | CircuitOpen | BudgetExhausted):
             return
         entry.last_error = str(error)[:MAX_ERROR_CHARACTERS]
         entry.health = health_score.failed(entry.health, self._now_s(), self._routing.half_life_s)

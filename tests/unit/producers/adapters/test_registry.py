@@ -11,7 +11,7 @@ from producers.adapters.breaker import CircuitOpen
 from producers.adapters.registry import TELL_EVERY_S, Registry, Turn
 from producers.domain.evidence import Evidence
 from schemas.configuration import Routing
-from schemas.errors import ProviderRefused, ProviderUnavailable, UnknownSymbol
+from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
 from schemas.intervals import HOUR_US, MINUTE_US
 from schemas.records import ProviderHealth
 from tests.builders import NINE_THIRTY
@@ -107,9 +107,10 @@ def test_old_values_are_no_lie_while_the_market_is_closed() -> None:
 
 
 def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
-    """An unknown symbol and a circuit that stays open are no new failures; a refused key is one."""
+    """An unknown symbol, a circuit that stays open and our own budget are no new failures; a refused key is one."""
     world = _World()
-    for error in (UnknownSymbol("who"), CircuitOpen("yahoo", 3.0)):
+    used_up = BudgetExhausted("yahoo", 3.0, limit="60 requests a minute", setting="per_minute")
+    for error in (UnknownSymbol("who"), CircuitOpen("yahoo", 3.0), used_up):
         world.pass_s(60.0)
         world.registry.failed(QUOTES, "yahoo", error)
     before = world.registry.records()[0]
