@@ -21,6 +21,7 @@ from producers.domain.capabilities import Capabilities
 from producers.domain.polling import PollWindow
 from producers.domain.refusals import meaning
 from producers.domain.stamps import checked_us
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.errors import MalformedPayload
 from schemas.intervals import SECOND_US
@@ -65,7 +66,14 @@ class AcmeApi(VendorApi):
         self._opening = opening
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars of `window`, unadjusted; raises as VendorApi says."""
         request = Request(
@@ -79,6 +87,7 @@ class AcmeApi(VendorApi):
             },
             headers={"X-Acme-Key": self._opening.secret(KEY)},
             refused=lambda status, _: meaning(NAME, status, (), about=symbol, key=KEY),
+            purpose=purpose,
         )
         origin = BarOrigin(
             symbol=symbol,

@@ -18,6 +18,7 @@ from producers.domain.bars import BarOrigin, BarPage, widened
 from producers.domain.capabilities import Capabilities
 from producers.domain.listings import ListingPage, VendorListing
 from producers.domain.polling import PollWindow
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
 
@@ -60,7 +61,14 @@ class AlpacaApi(VendorApi):
         self._feed = CONSOLIDATED
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars of `window`, unadjusted; raises as VendorApi says."""
         asked = widened(window, interval)
@@ -76,7 +84,7 @@ class AlpacaApi(VendorApi):
 
         async def page(token: str) -> Asked[BarPage]:
             given = {**params, "feed": self._feed} | ({"page_token": token} if token else {})
-            request = self._request(BARS, "/v2/stocks/bars", given, symbol)
+            request = self._request(BARS, "/v2/stocks/bars", given, symbol, purpose=purpose)
             return await ask(self._http, request, partial(alpaca.parse_bars, symbol=symbol))
 
         origin = BarOrigin(
@@ -137,7 +145,14 @@ class AlpacaApi(VendorApi):
             return await asking()
 
     def _request(
-        self, endpoint: str, path: str, params: Mapping[str, str], about: str, *, base: str | None = None
+        self,
+        endpoint: str,
+        path: str,
+        params: Mapping[str, str],
+        about: str,
+        *,
+        base: str | None = None,
+        purpose: Purpose = "live",
     ) -> Request:
         def refused(status: int, body: bytes) -> MarketDataError:
             error = alpaca.refusal(status, body, about)
@@ -151,6 +166,7 @@ class AlpacaApi(VendorApi):
             params=params,
             headers=self._headers,
             refused=refused,
+            purpose=purpose,
         )
 
 

@@ -16,6 +16,7 @@ from infra.runtime.metrics import PROVIDER_BANS, PROVIDER_BUDGET_USED_RATIO, PRO
 from infra.runtime.postgres import pool
 from producers.adapters.budget_store import Addition, BudgetStore, Remembered
 from producers.adapters.gate import WHOLE, Gate, Scope, steady_us
+from producers.domain.shares import WHOLE_SHARE, Share
 from producers.domain.vendor_limits import VendorLimits
 from schemas.errors import StoreUnavailable
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -58,12 +59,23 @@ class Budgets:
         self._pauses_stored: dict[tuple[str, str], int] = {}
         self._blocks: dict[tuple[str, str], int] = {}
         self._saving = False
+        self._share = WHOLE_SHARE
+
+    def share(self, owned: int, of: int) -> None:
+        """Use `owned` of `of` parts of every limit, now and of gates to come; with 0 nothing may start.
+
+        Replicas own partitions exclusively. A part that is lost is given up at once, one that is gained is used when
+        a second, or a minute, has passed since; what was used stays counted. Raises ValueError for no share at all.
+        """
+        self._share = Share(owned=owned, of=of)
+        for gate in self._gates.values():
+            gate.own(self._share)
 
     def gate(self, provider: str, limits: VendorLimits) -> Gate:
         """Return the gate of `provider` with `limits` in force; what was used before stays counted."""
         gate = self._gates.get(provider)
         if gate is None:
-            gate = self._gates[provider] = Gate(provider, limits, now_us=self._now_us)
+            gate = self._gates[provider] = Gate(provider, limits, share=self._share, now_us=self._now_us)
         else:
             gate.limit(limits)
         self._settle(gate)

@@ -15,6 +15,7 @@ from producers.domain.bars import widened
 from producers.domain.capabilities import Capabilities
 from producers.domain.listings import VendorListing
 from producers.domain.polling import PollWindow
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.intervals import SECOND_US
 from schemas.vendor_symbols import to_vendor
@@ -41,7 +42,14 @@ class FinnhubApi(VendorApi):
         self._simulated = frozenset(simulated)
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars of `window`: days adjusted for splits, the rest raw; raises as VendorApi says."""
         asked = widened(window, interval)
@@ -60,7 +68,7 @@ class FinnhubApi(VendorApi):
             calendar=calendar,
             simulated=symbol in self._simulated,
         )
-        request = self._request(CANDLE, "/stock/candle", params, f"candles of {symbol}")
+        request = self._request(CANDLE, "/stock/candle", params, f"candles of {symbol}", purpose)
         return await answered(CANDLE, ask(self._http, request, parse), ())
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
@@ -77,13 +85,16 @@ class FinnhubApi(VendorApi):
         request = self._request(SYMBOL, "/stock/symbol", {"exchange": US_EXCHANGES}, "the list of symbols")
         return list((await ask(self._http, request, finnhub.parse_symbols)).value.listings)
 
-    def _request(self, endpoint: str, path: str, params: Mapping[str, str], about: str) -> Request:
+    def _request(
+        self, endpoint: str, path: str, params: Mapping[str, str], about: str, purpose: Purpose = "live"
+    ) -> Request:
         return Request(
             endpoint=endpoint,
             url=f"{self._base_url}{path}",
             params=params,
             headers=self._headers,
             refused=lambda status, body: finnhub.refusal(status, body, about),
+            purpose=purpose,
         )
 
 

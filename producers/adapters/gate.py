@@ -11,6 +11,7 @@ from typing import Any
 
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from producers.domain.budget import Budget, Limits
+from producers.domain.shares import WHOLE_SHARE, Share
 from producers.domain.throttling import Pause, Signal
 from producers.domain.vendor_limits import VendorLimits
 from producers.domain.windows import Purpose
@@ -87,11 +88,17 @@ class Gate:
     """The budgets of one provider. Made and used inside one event loop."""
 
     def __init__(
-        self, provider: str, limits: VendorLimits | None = None, *, now_us: Callable[[], int] = steady_us
+        self,
+        provider: str,
+        limits: VendorLimits | None = None,
+        *,
+        share: Share = WHOLE_SHARE,
+        now_us: Callable[[], int] = steady_us,
     ) -> None:
-        """Admit within `limits`; `now_us` never steps."""
+        """Admit within `share` of `limits`; `now_us` never steps."""
         self.provider = provider
-        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(Limits()))}
+        self._share = share
+        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(Limits(), share))}
         self._now_us = now_us
         self._waiting: dict[Purpose, deque[_Waiter]] = {"live": deque(), "backfill": deque()}
         self._timer: asyncio.TimerHandle | None = None
@@ -105,7 +112,14 @@ class Gate:
         for endpoint in self.scopes.keys() - {WHOLE} - limits.endpoints.keys():
             self.scopes[endpoint].budget.limits = Limits()
         for endpoint, own in limits.endpoints.items():
-            self.scopes.setdefault(endpoint, Scope(Budget(own))).budget.limits = own
+            self.scopes.setdefault(endpoint, Scope(Budget(own, self._share))).budget.limits = own
+        self.pump()
+
+    def own(self, share: Share) -> None:
+        """Use another part of all limits; what was used and learned stays."""
+        self._share = share
+        for scope in self.scopes.values():
+            scope.budget.own(share, self._now_us())
         self.pump()
 
     @asynccontextmanager
@@ -163,6 +177,7 @@ class Gate:
         last = self._last
         shown = {name: _shown(scope, now) for name, scope in self.scopes.items()}
         return shown.pop(WHOLE) | {
+            "partitions": {"owned": self._share.owned, "of": self._share.of},
             "bans": self.bans,
             "last_signal": None if last is None else {"at": rfc3339(last[0]), "kind": last[1].kind, "reason": last[1].reason},
             "waiting": {purpose: len(queue) for purpose, queue in self._waiting.items()},

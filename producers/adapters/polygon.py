@@ -15,6 +15,7 @@ from producers.domain.bars import BarOrigin, BarPage, widened
 from producers.domain.capabilities import Capabilities
 from producers.domain.listings import ListingPage, VendorListing
 from producers.domain.polling import PollWindow
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 
 BASE_URL = "https://api.massive.com"  # api.polygon.io until the end of 2025, and still served
@@ -49,7 +50,14 @@ class PolygonApi(VendorApi):
         self._page_tickers = page_tickers
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars of `window`, unadjusted; raises as VendorApi says."""
         asked, ticker = widened(window, interval), polygon.vendor_symbol(symbol)
@@ -58,7 +66,7 @@ class PolygonApi(VendorApi):
         params = {"adjusted": "false", "sort": "asc", "limit": str(self._page_bars)}
 
         async def page(following: str) -> Asked[BarPage]:
-            request = self._request(AGGREGATES, path, params, symbol, following)
+            request = self._request(AGGREGATES, path, params, symbol, following, purpose)
             parse = partial(polygon.parse_aggregates, symbol=symbol, base_url=self._base_url)
             return await ask(self._http, request, parse)
 
@@ -100,7 +108,13 @@ class PolygonApi(VendorApi):
         return [listing for each in pages for listing in each.value.listings]
 
     def _request(
-        self, endpoint: str, path: str, params: Mapping[str, str], about: str, following: str = ""
+        self,
+        endpoint: str,
+        path: str,
+        params: Mapping[str, str],
+        about: str,
+        following: str = "",
+        purpose: Purpose = "live",
     ) -> Request:
         """Return the request of the first page, or of the one at the address `following`, which was checked."""
         return Request(
@@ -109,6 +123,7 @@ class PolygonApi(VendorApi):
             params={} if following else params,
             headers=self._headers,
             refused=lambda status, body: polygon.refusal(status, body, about),
+            purpose=purpose,
         )
 
 

@@ -23,6 +23,7 @@ from producers.domain.answers import Response
 from producers.domain.capabilities import MAX_QUOTES_PER_REQUEST, Capabilities
 from producers.domain.listings import VendorListing
 from producers.domain.polling import PollWindow
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.errors import ProviderUnentitled
 from schemas.intervals import INTERVALS
@@ -57,11 +58,19 @@ class VendorApi:
     provider: str
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars that start in `window`, oldest first, none where the vendor has none.
 
-        `now` is market time when asked: a bar that was not over by then is not final. Pages make one response.
+        `now` is market time when asked: a bar that was not over by then is not final. Pages make one response, and
+        each of them is a request for `purpose`: backfill leaves room for what is live.
         """
         raise ProviderUnentitled(
             f"{self.provider} has no {interval} bars; take another provider for {symbol}"

@@ -10,17 +10,20 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
 from producers.adapters.addresses import AddressPolicy
-from producers.adapters.http import VendorHttp, vendor_session
+from producers.adapters.http import HttpAnswer, VendorHttp, vendor_session
 from producers.adapters.provider import Opening, Provider, VendorApi, faults_of
 from producers.domain.answers import Response
 from producers.domain.blocks import encoded
 from producers.domain.polling import PollWindow
+from producers.domain.windows import Purpose
 from schemas.calendar import calendar_of
 from schemas.errors import (
     MalformedPayload,
@@ -104,10 +107,12 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
 
     broken = []
     for name in ("bars", "quotes"):
-        async with _opened(provider, answer) as api:
+        async with _opened(provider, answer) as (api, purposes):
             call = _calls(provider, api).get(name)
             if call is not None:
                 broken += [f"{name} {fault}" for fault in await _judged(call, misdeed)]
+                if name == "bars" and "backfill" not in purposes:
+                    broken.append("bars of a backfill are asked for as if they were live: pass purpose on")
     if any(request.path.endswith("/elsewhere") for request in asked):
         broken.append("a redirect was followed")
     if any(CANARY in request.path_qs for request in asked):
@@ -121,7 +126,7 @@ def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitab
     calls: dict[str, Callable[[], Awaitable[Response]]] = {}
     if capabilities.intervals:
         interval = capabilities.intervals[0]
-        calls["bars"] = lambda: api.bars(SYMBOL, interval, WINDOW, WINDOW.end, calendar)
+        calls["bars"] = lambda: api.bars(SYMBOL, interval, WINDOW, WINDOW.end, calendar, purpose="backfill")
     if capabilities.quotes_per_request:
         calls["quotes"] = lambda: api.quotes([SYMBOL])
     return calls
@@ -149,8 +154,8 @@ async def _judged(call: Callable[[], Awaitable[Response]], misdeed: Misdeed) -> 
 @asynccontextmanager
 async def _opened(
     provider: Provider, answer: Callable[[web.Request], Awaitable[web.Response]]
-) -> AsyncIterator[VendorApi]:
-    """Serve `answer` at every path and open the provider on it."""
+) -> AsyncIterator[tuple[VendorApi, set[Purpose]]]:
+    """Serve `answer` at every path and open the provider on it; the set fills with what it asks its budget for."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=DEADLINE_S)
@@ -159,14 +164,27 @@ async def _opened(
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with vendor_session(AddressPolicy(allow_insecure=True)) as session:
-            yield provider.open(_opening(provider, session, url))
+            http = _NotingPurposes(provider.name, session, deadline_s=DEADLINE_S)
+            yield provider.open(_opening(provider, http, session, url)), http.purposes
     finally:
         await runner.cleanup()
 
 
-def _opening(provider: Provider, session: aiohttp.ClientSession, url: str) -> Opening:
+class _NotingPurposes(VendorHttp):
+    """Notes for what requests are made."""
+
+    @cached_property
+    def purposes(self) -> set[Purpose]:
+        return set()
+
+    async def get(self, endpoint: str, url: str, **options: Any) -> HttpAnswer:
+        self.purposes.add(options.get("purpose", "live"))
+        return await super().get(endpoint, url, **options)
+
+
+def _opening(provider: Provider, http: VendorHttp, session: aiohttp.ClientSession, url: str) -> Opening:
     return Opening(
-        http=VendorHttp(provider.name, session, deadline_s=DEADLINE_S),
+        http=http,
         session=session,
         base_url=url,
         socket_url="",

@@ -11,6 +11,7 @@ from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.adapters.http import MAX_KEPT_BYTES, VendorHttp
 from producers.domain.answers import Answer, MalformedResponse, Response
 from producers.domain.bars import HOURLY, BarOrigin, BarPage, bar_events, session_hours
+from producers.domain.windows import Purpose
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -54,6 +55,7 @@ class Request:
     params: Mapping[str, str]
     headers: Mapping[str, str]
     refused: Callable[[int, bytes], MarketDataError]
+    purpose: Purpose = "live"  # what the budget is asked for
 
 
 async def ask(http: VendorHttp, request: Request, parse: Callable[[bytes], T]) -> Asked[T]:
@@ -62,7 +64,12 @@ async def ask(http: VendorHttp, request: Request, parse: Callable[[bytes], T]) -
     Raises MalformedResponse with the bytes, what the vendor's refusal means, and the errors of VendorHttp.
     """
     answer = await http.get(
-        request.endpoint, request.url, params=request.params, headers=request.headers, refusals=REFUSALS
+        request.endpoint,
+        request.url,
+        params=request.params,
+        headers=request.headers,
+        refusals=REFUSALS,
+        purpose=request.purpose,
     )
     if answer.status in REFUSALS:
         raise _counted(http, request, answer.status, request.refused(answer.status, answer.body))

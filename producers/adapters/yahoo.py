@@ -16,6 +16,7 @@ from producers.domain.answers import MalformedResponse, Response
 from producers.domain.capabilities import Capabilities
 from producers.domain.polling import PollWindow
 from producers.domain.refusals import BAN_S
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.errors import MalformedPayload, ProviderBanned, ProviderRefused, ProviderUnavailable
 from schemas.intervals import SECOND_US
@@ -42,7 +43,14 @@ class YahooApi(VendorApi):
         self._crumb_lock = asyncio.Lock()
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars of `window`, adjusted for splits; raises as VendorApi says."""
         request = Request(
@@ -56,6 +64,7 @@ class YahooApi(VendorApi):
             },
             headers={},
             refused=lambda status, body: yahoo.refusal(status, body, symbol),
+            purpose=purpose,
         )
         parse = partial(
             yahoo.parse_chart, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from producers.domain.shares import WHOLE_SHARE, Share, Shares
 from producers.domain.windows import DayCount, Purpose, SlidingWindow, Window
 from schemas.intervals import MINUTE_US, SECOND_US
 
@@ -34,9 +35,10 @@ class Limits:
 class Budget:
     """All limits of one provider, or of one of its endpoints, at once."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Begin with nothing used."""
+    def __init__(self, limits: Limits, share: Share = WHOLE_SHARE) -> None:
+        """Begin with nothing used; `share` is the part of all limits that is ours."""
         self.limits = limits
+        self._shares = Shares(share)
         self.day = DayCount()
         self.in_flight = 0
         self._second = SlidingWindow("second", SECOND_US)
@@ -49,7 +51,7 @@ class Budget:
 
         `day_share` is the part of a day's limit that may be used. For a time in the future ask again then.
         """
-        if self.limits.concurrency is not None and self.in_flight >= self.limits.concurrency:
+        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
             return None
         moments = [
             window.earliest(now, limit, purpose) for window, limit in self._windows(now, day_share=day_share)
@@ -58,8 +60,8 @@ class Budget:
 
     def binding(self, now: int, purpose: Purpose, *, day_share: float = 1.0) -> tuple[str, int] | None:
         """Return the limit that keeps a request waiting longest, as (name in `Limits`, what it allows now); None: none."""
-        if self.limits.concurrency is not None and self.in_flight >= self.limits.concurrency:
-            return "concurrency", self.limits.concurrency
+        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+            return "concurrency", at_once
         waits = [
             (window.earliest(now, limit, purpose), f"per_{window.name}", limit)
             for window, limit in self._windows(now, day_share=day_share)
@@ -85,6 +87,10 @@ class Budget:
         for window in windows:
             window.take_back(started, purpose)
 
+    def own(self, share: Share, now: int) -> None:
+        """Use another part of all limits from now on: less at once, more when a window has passed; what is used stays."""
+        self._shares.change(share, now)
+
     def lower(self, now: int) -> None:
         """Learn that the vendor allows less than we thought."""
         self._share = max(FLOOR_SHARE, self.share(now) * DECREASE)
@@ -108,7 +114,18 @@ class Budget:
 
     def used_ratio(self, now: int) -> dict[str, float]:
         """Return how much of each limit in force is used."""
-        return {window.name: window.used(now) / limit for window, limit in self._windows(now, day_share=1.0)}
+        return {
+            window.name: window.used(now) / limit if limit else 1.0
+            for window, limit in self._windows(now, day_share=1.0)
+        }
+
+    @property
+    def _at_once(self) -> int | None:
+        """Requests that may be under way, None: any number; none at all where nothing is ours."""
+        if not self._shares.now.owned:
+            return 0
+        limit = self.limits.concurrency
+        return None if limit is None else self._shares.now.of_limit(limit)
 
     def _logs(self) -> list[SlidingWindow]:
         """Return the windows that are kept: without a limit nothing would bound them."""
@@ -116,10 +133,15 @@ class Budget:
         return [window for window, limit in pairs if limit is not None]
 
     def _windows(self, now: int, *, day_share: float) -> list[tuple[Window, int]]:
-        share = self.share(now)
-        limited: list[tuple[Window, int | None, float]] = [
-            (self._second, self.limits.per_second, share),
-            (self._minute, self.limits.per_minute, share),
-            (self.day, self.limits.per_day, day_share),
+        learned, limits, least = self.share(now), self.limits, self._shares.least
+        limited: list[tuple[Window, int | None, Share, float]] = [
+            (self._second, limits.per_second, least(now, self._second.length_us), learned),
+            (self._minute, limits.per_minute, least(now, self._minute.length_us), learned),
+            # A day is too long to wait for: what others used of it is known from the store, when a process starts.
+            (self.day, limits.per_day, self._shares.now, day_share),
         ]
-        return [(window, max(1, int(limit * part))) for window, limit, part in limited if limit is not None]
+        return [
+            (window, max(1, int(share.of_limit(limit) * part)) if share.owned else 0)
+            for window, limit, share, part in limited
+            if limit is not None
+        ]

@@ -46,7 +46,7 @@ class SlidingWindow:
     def __init__(self, name: str, length_us: int) -> None:
         """Count starts of `length_us` and the guard."""
         self.name = name
-        self._length_us = length_us + length_us // GUARD_SHARE
+        self.length_us = length_us + length_us // GUARD_SHARE
         self._starts: deque[tuple[int, Purpose]] = deque()
         self._live = 0
         self._peaks = (0, 0)  # most live starts in a window: of the period before, and of this one
@@ -62,7 +62,7 @@ class SlidingWindow:
             return now
         # With a limit just lowered several must go first; below one, whatever goes first may change the answer.
         index = count - limit if limit > 0 else 0
-        return now + self._length_us if count == 0 else self._starts[index][0] + self._length_us
+        return now + self.length_us if count == 0 else self._starts[index][0] + self.length_us
 
     def add(self, now: int, purpose: Purpose) -> None:
         """Note a start."""
@@ -96,13 +96,13 @@ class SlidingWindow:
         return min(limit, max(self._peaks) + _reserve(limit, LIVE_RESERVE_SHARE))
 
     def _turn_period(self, now: int) -> None:
-        period = now // self._length_us
+        period = now // self.length_us
         if period != self._period:
             self._peaks = (self._peaks[1] if period == self._period + 1 else 0, self._live)
             self._period = period
 
     def _forget(self, now: int) -> None:
-        while self._starts and self._starts[0][0] + self._length_us <= now:
+        while self._starts and self._starts[0][0] + self.length_us <= now:
             self._live -= self._starts.popleft()[1] == "live"
 
 

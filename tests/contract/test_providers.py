@@ -49,7 +49,7 @@ class _Careless(VendorApi):
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
 
-    async def bars(self, *_: object) -> Response:
+    async def bars(self, *_: object, **__: object) -> Response:
         key = self._opening.secret("CARELESS_KEY")
         answer = await self._opening.http.get(
             "bars", f"{self._opening.base_url}/bars?key={key}", refusals=(401,)
@@ -74,6 +74,7 @@ async def test_a_careless_provider_is_found_out() -> None:
 
     assert any("a credential travels in a URL" in fault for fault in broken)
     assert any("shows a credential" in fault for fault in broken)
+    assert any("asked for as if they were live" in fault for fault in broken)
     assert any("raised KeyError, which is none of schemas.errors" in fault for fault in broken)
     assert CANARY not in "".join(broken)
 

@@ -1,0 +1,68 @@
+"""Which part of a vendor's limits is ours: replicas own partitions of the work exclusively, and budgets go with them.
+
+What is lost is given up at once. What is gained is used once a window has passed in which its last owner may have used
+it: so the replicas together never start more in a window than the vendor allows. Times are µs; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+
+MAX_REMEMBERED = 64  # changes within a window; of more the oldest two become one, of the smaller part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """`owned` partitions `of` all."""
+
+    owned: int
+    of: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no assignment can be."""
+        if not 0 <= self.owned <= self.of or self.of < 1:
+            raise ValueError(f"a share is 0 to all of at least one partition, not {self.owned} of {self.of}")
+
+    @property
+    def part(self) -> Fraction:
+        """The part as an exact number."""
+        return Fraction(self.owned, self.of)
+
+    def of_limit(self, limit: int) -> int:
+        """Return how many of `limit` are ours, rounded down; at least one where anything is owned, else nothing.
+
+        With fewer allowed than there are replicas, one each is more than the vendor allows: its 429 then lowers all.
+        """
+        return max(1, limit * self.owned // self.of) if self.owned else 0
+
+
+WHOLE_SHARE = Share(owned=1, of=1)
+
+
+class Shares:
+    """The share in force, and the smaller ones before it that still bind."""
+
+    def __init__(self, share: Share = WHOLE_SHARE) -> None:
+        """Begin with `share`, from which nobody else has used anything."""
+        self.now = share
+        self._ended: deque[tuple[int, Share]] = deque()
+
+    def change(self, share: Share, now: int) -> None:
+        """Put another share in force."""
+        if share == self.now:
+            return
+        self._ended.append((now, self.now))
+        self.now = share
+        if len(self._ended) > MAX_REMEMBERED:
+            (_, first), (ended, second) = self._ended.popleft(), self._ended.popleft()
+            self._ended.appendleft((ended, min(first, second, key=_part)))
+
+    def least(self, now: int, length_us: int) -> Share:
+        """Return the smallest share that was in force within the last `length_us`."""
+        return min([self.now, *(share for ended, share in self._ended if ended + length_us > now)], key=_part)
+
+
+def _part(share: Share) -> Fraction:
+    return share.part
