@@ -104,7 +104,9 @@ def _open(opening: Opening) -> FinnhubApi:
 
 
 def _open_socket(opening: Opening) -> FinnhubSocket:
-    return FinnhubSocket(opening.session, opening.secret(finnhub.KEY), url=opening.socket_url)
+    return FinnhubSocket(
+        opening.session, opening.secret(finnhub.KEY), gate=opening.http.gate, url=opening.socket_url
+    )
 
 
 FINNHUB = Provider(

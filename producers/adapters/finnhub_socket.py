@@ -11,13 +11,17 @@ import aiohttp
 import orjson
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
+from infra.runtime.clock import wall_us
 from infra.runtime.metrics import PROVIDER_ERRORS
+from producers.adapters.gate import Admission, Gate
 from producers.adapters.http import AUTHENTICATION
 from producers.domain.finnhub import PROVIDER
-from schemas.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable
+from producers.domain.throttling import read_signal
+from schemas.errors import BudgetExhausted, ProviderRefused, ProviderThrottled, ProviderUnavailable
 
 SOCKET_URL = "wss://ws.finnhub.io"
 ENDPOINT = "socket"
+HANDSHAKE = "websocket"  # the endpoint whose limits a connection counts to
 HANDSHAKE_DEADLINE_S = 10.0
 SUBSCRIBE_DEADLINE_S = 30.0
 CLOSE_DEADLINE_S = 1.0
@@ -79,20 +83,22 @@ class FinnhubSocket:
         session: aiohttp.ClientSession,
         token: str,
         *,
+        gate: Gate,
         url: str = SOCKET_URL,
         silence_s: float = SILENCE_S,
     ) -> None:
-        """Connect to `url` with `token`, which this vendor takes only in the query."""
+        """Connect to `url` with `token`, which this vendor takes only in the query, whenever `gate` admits it."""
         self._session = session
         self._token = token
+        self._gate = gate
         self._url = url
         self._silence_s = silence_s
 
     @asynccontextmanager
     async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Connection]:
-        """Open a connection and subscribe `symbols`.
+        """Open a connection and subscribe `symbols`; the handshake is a request of the vendor's budget.
 
-        Raises ProviderUnavailable, ProviderThrottled or ProviderRefused.
+        Raises ProviderUnavailable, ProviderThrottled (wait as told), BudgetExhausted or ProviderRefused.
         """
         socket = await self._open()
         try:
@@ -104,14 +110,25 @@ class FinnhubSocket:
 
     async def _open(self) -> ClientWebSocketResponse[bool]:
         try:
+            async with self._gate.admitted(HANDSHAKE, "live", within_s=HANDSHAKE_DEADLINE_S) as admission:
+                socket = await self._handshake(admission)
+        except BudgetExhausted:
+            PROVIDER_ERRORS.labels(PROVIDER, ENDPOINT, "budget").inc()
+            raise
+        return socket
+
+    async def _handshake(self, admission: Admission) -> ClientWebSocketResponse[bool]:
+        try:
             async with asyncio.timeout(HANDSHAKE_DEADLINE_S):
-                return await self._session.ws_connect(
+                socket = await self._session.ws_connect(
                     self._url,
                     params={"token": self._token},
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_DEADLINE_S),
                     max_msg_size=MAX_FRAME_BYTES,
                     decode_text=False,
                 )
+            self._gate.answered(admission)
+            return socket
         except aiohttp.WSServerHandshakeError as error:
             # The error's text holds the URL, and that the token.
             PROVIDER_ERRORS.labels(PROVIDER, ENDPOINT, str(error.status)).inc()
@@ -119,8 +136,9 @@ class FinnhubSocket:
                 raise ProviderRefused(
                     "finnhub socket refused our token; set PRODUCERS_FINNHUB_TOKEN to a valid one"
                 ) from None
-            if error.status == 429:
-                raise ProviderThrottled(PROVIDER) from None
+            signal = read_signal(error.status, error.headers or {}, b"", wall_us())
+            if signal is not None and error.status == 429:
+                raise ProviderThrottled(PROVIDER, self._gate.refused(admission, signal)) from None
             raise ProviderUnavailable(f"finnhub socket: handshake answered {error.status}") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._broken(type(error).__name__, "connection") from None

@@ -15,7 +15,8 @@ from aiohttp import web
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.adapters.addresses import AddressPolicy
-from producers.adapters.finnhub_socket import FinnhubSocket
+from producers.adapters.finnhub_socket import HANDSHAKE, FinnhubSocket
+from producers.adapters.gate import Gate
 from producers.adapters.http import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
 from producers.adapters.yahoo import YahooApi
 from producers.domain.answers import MalformedResponse
@@ -221,12 +222,47 @@ async def test_a_refused_handshake_is_ours_and_holds_no_token(
 ) -> None:
     """The socket's token travels in the URL, so no error may show the URL."""
     async with vendor(answering(status=status)) as (_, url), aiohttp.ClientSession() as session:
-        socket = FinnhubSocket(session, SECRET, url=url.replace("http", "ws"))
+        socket = FinnhubSocket(session, SECRET, gate=Gate("finnhub"), url=url.replace("http", "ws"))
         with pytest.raises(expected) as caught:
             async with socket.connected(["SPY"]):
                 pass
 
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_throttled_handshake_pauses_the_provider_and_is_not_repeated() -> None:
+    """Its Retry-After holds for requests and for the next handshake, which is then not sent at all."""
+    asked = []
+
+    async def throttle(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": "30"})
+
+    async with vendor(throttle) as (http, url), aiohttp.ClientSession() as session:
+        socket = FinnhubSocket(session, SECRET, gate=http.gate, url=url.replace("http", "ws"))
+        for _ in range(3):
+            with pytest.raises(ProviderThrottled) as caught:
+                async with socket.connected(["SPY"]):
+                    pass
+            assert 29.0 < (caught.value.retry_after_s or 0.0) <= 30.0
+        with pytest.raises(ProviderThrottled):
+            await http.get("quote", url)
+
+    assert len(asked) == 1
+    assert http.gate.document()["used"]["day"] == 1
+
+
+async def test_a_handshake_takes_a_request_of_the_budget() -> None:
+    """With its own limit used up a connection is not even tried, and the reason is our setting."""
+    async with vendor(answering(status=200)) as (http, url), aiohttp.ClientSession() as session:
+        http.gate.limit(VendorLimits(endpoints={HANDSHAKE: Limits(per_minute=1)}))
+        socket = FinnhubSocket(session, SECRET, gate=http.gate, url=url.replace("http", "ws"))
+        for expected in (ProviderUnavailable, BudgetExhausted):
+            with pytest.raises(expected):
+                async with socket.connected(["SPY"]):
+                    pass
+
+    assert http.gate.document()["used"]["day"] == 1
 
 
 async def test_a_silent_socket_is_broken() -> None:
@@ -241,7 +277,9 @@ async def test_a_silent_socket_is_broken() -> None:
         return socket
 
     async with vendor(silent) as (_, url), aiohttp.ClientSession() as session:
-        socket = FinnhubSocket(session, SECRET, url=url.replace("http", "ws"), silence_s=0.2)
+        socket = FinnhubSocket(
+            session, SECRET, gate=Gate("finnhub"), url=url.replace("http", "ws"), silence_s=0.2
+        )
         async with socket.connected(["SPY"]) as connection:
             assert await connection.receive() == b'{"type":"ping"}'
             with pytest.raises(ProviderUnavailable, match="silent"):

@@ -24,6 +24,7 @@ from infra.runtime.metrics import render
 from producers.adapters.addresses import AddressPolicy, checked_connector
 from producers.adapters.budgets import Budgets
 from producers.adapters.finnhub_socket import FinnhubSocket
+from producers.adapters.gate import Gate
 from producers.adapters.http import VendorHttp, vendor_session
 from producers.adapters.vendors import Vendors, open_vendors
 from producers.domain.answers import MalformedResponse
@@ -139,7 +140,9 @@ async def test_plain_http_is_refused_for_every_request(url: str) -> None:
         with pytest.raises(ProviderRefused, match="not https"):
             await VendorHttp("acme", session).get("page", url)
         with pytest.raises(ProviderUnavailable):
-            async with FinnhubSocket(session, CANARY, url=url.replace("http", "ws")).connected(["SPY"]):
+            async with FinnhubSocket(
+                session, CANARY, gate=Gate("finnhub"), url=url.replace("http", "ws")
+            ).connected(["SPY"]):
                 pass
 
 
@@ -156,7 +159,9 @@ async def test_redirects_are_followed_nowhere() -> None:
         with pytest.raises(ProviderUnavailable, match="redirected"):
             await VendorHttp("acme", session).get("quote", f"{url}/quote")
         with pytest.raises(ProviderUnavailable):
-            async with FinnhubSocket(session, CANARY, url=url.replace("http", "ws")).connected(["SPY"]):
+            async with FinnhubSocket(
+                session, CANARY, gate=Gate("finnhub"), url=url.replace("http", "ws")
+            ).connected(["SPY"]):
                 pass
 
     assert reached == []
