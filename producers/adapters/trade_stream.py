@@ -22,7 +22,13 @@ from producers.domain.blocks import MAX_STREAM_EVENTS, StreamBatches
 from producers.domain.discontinuity import StreamKey, since_break, since_stop, trades_key
 from producers.domain.finnhub import parse_frame
 from producers.domain.plan import TradesTask
-from schemas.errors import BrokerUnavailable, MalformedPayload, ProviderRefused, TransientError
+from schemas.errors import (
+    BrokerUnavailable,
+    MalformedPayload,
+    ProviderRefused,
+    ProviderThrottled,
+    TransientError,
+)
 from schemas.topics import RAW_TRADES, partition_count
 from schemas.vendor_symbols import to_vendor
 
@@ -137,21 +143,24 @@ class TradeStream:
     async def _read(self) -> None:
         failures = 0
         while True:
+            begun_s = monotonic_s()
             try:
                 self._exchanged.clear()
                 self._asked, self._subscribed = dict(self._wanted), set(self._wanted)
                 async with self._socket.connected(list(self._asked)) as connection:
                     self._begin(connection, self._asked.values())
-                    failures = 0
+                    begun_s = monotonic_s()
                     await self._serve(connection)
             except BrokerUnavailable:
                 raise  # the publisher is dead: a fresh process tells what it missed
             except TransientError as error:
                 self._failed(error)
-                failures += 1
+                # A vendor that takes us in and throws us out at once is refusing as well.
+                failures = 1 if monotonic_s() - begun_s >= LONGEST_WAIT_S else failures + 1
                 # Full jitter: a vendor that comes back is not met by all its clients at once.
-                wait_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**failures))  # noqa: S311
-                await asyncio.sleep(wait_s)
+                backoff_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures, 10)))  # noqa: S311
+                told_s = (error.retry_after_s or 0.0) if isinstance(error, ProviderThrottled) else 0.0
+                await asyncio.sleep(told_s + backoff_s)
             except ProviderRefused as error:
                 self._failed(error)
                 await asyncio.sleep(REFUSED_WAIT_S)

@@ -17,11 +17,12 @@ from producers.adapters.trade_stream import MAX_UNCONFIRMED_BATCHES, TradeStream
 from producers.domain.blocks import MAX_STREAM_EVENTS, Placed
 from producers.domain.discontinuity import trades_key
 from producers.domain.plan import TradesTask
-from schemas.errors import BrokerUnavailable, ProviderUnavailable
+from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable
 from tests.eventually import eventually
 from tests.unit.producers.adapters.fakes import FixedClock, RecordingTopics, a_status
 from tests.unit.producers.vendor_payloads import NINE_THIRTY_S, a_frame
 
+_sleep = asyncio.sleep
 NOW = (NINE_THIRTY_S + 10) * 1_000_000
 
 
@@ -140,6 +141,40 @@ async def test_a_start_tells_what_the_cursors_say_was_missed() -> None:
         ("SPY", 77, NOW, "producer_down"),
     ]  # fmt: skip
     assert raw.placed[0].block.discontinuities
+
+
+async def test_a_socket_that_ends_at_once_is_waited_for_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Taken in and thrown out is a refusal: no tight loop; and one that says how long is left alone for that."""
+    waits: list[float] = []
+
+    async def slept(seconds: float) -> None:
+        if seconds not in (0, trade_stream.GATHER_S):
+            waits.append(seconds)
+        await _sleep(0)
+
+    monkeypatch.setattr(trade_stream, "LONGEST_WAIT_S", 30.0)
+    monkeypatch.setattr(trade_stream.random, "uniform", lambda _, most: most)
+    monkeypatch.setattr(trade_stream.asyncio, "sleep", slept)
+    socket = _Socket(*[[]] * 9)
+    throttled = [ProviderThrottled("finnhub", 70.0)]
+
+    @asynccontextmanager
+    async def refusing(symbols: Sequence[str]) -> AsyncIterator[Any]:
+        if socket.opened == 8 and throttled:
+            raise throttled.pop()
+        async with _Socket.connected(socket, symbols) as connection:
+            yield connection
+
+    monkeypatch.setattr(socket, "connected", refusing)
+    task = asyncio.ensure_future(a_stream(socket, RecordingTopics()).run())
+    while len(waits) < 9:
+        await _sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 100.0]
 
 
 async def test_a_break_is_told_between_the_trades_around_it() -> None:
