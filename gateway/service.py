@@ -16,6 +16,7 @@ from gateway.adapters.console import Console
 from gateway.adapters.history import History
 from gateway.adapters.ledger import Ledger
 from gateway.adapters.live import LiveStreams
+from gateway.adapters.naming import Naming
 from gateway.adapters.ops_ports import OpsPorts
 from gateway.adapters.prices import Prices
 from gateway.adapters.provider_stats import ProviderStats
@@ -106,6 +107,7 @@ def assemble(
         async with store.snapshot() as snapshot:  # an outage means "cannot say now", never "unknown"
             return await snapshot.knows(symbol)
 
+    naming = Naming(resources.symbology, clock)
     ports = OpsPorts(resources.session, resources.ops_urls)
     synthetic = shared.market_clock == "simulator" and shared.simulator_data is None
     endpoints = [
@@ -115,14 +117,16 @@ def assemble(
             symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
         ).endpoints(),
         *Status(process, ports, watermarks, live, clock).endpoints(),
-        *Prices(store, watermarks, live, clock, resources.symbology).endpoints(),
-        *History(store, watermarks, clock, resources.page_key).endpoints(),
+        *Prices(store, watermarks, live, clock, naming).endpoints(),
+        *History(store, watermarks, clock, resources.page_key, naming=naming, seen=live.knows).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
         *ProviderStats(store).endpoints(),
         *ConfigurationRoutes(configured, follower, shared.bootstrap_servers, shared.topic_prefix).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
     ]
-    websockets = routes(live, settings, resources.access, known_symbol=known_symbol)
+    websockets = routes(
+        live, settings, resources.access, known_symbol=known_symbol, ambiguity=naming.ambiguity
+    )
     return application(endpoints, websockets, resources.access)
 
 

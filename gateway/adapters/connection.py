@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 
 from gateway.adapters.live import LiveStreams
 from gateway.adapters.sockets import abort, drained
-from gateway.adapters.subscribing import KnownSymbol, LostLog, Subscriber
+from gateway.adapters.subscribing import Ambiguity, KnownSymbol, LostLog, Subscriber
 from gateway.domain import messages
 from gateway.domain.access import Access, AccessDenied
 from gateway.domain.commands import (
@@ -72,12 +72,13 @@ class Connection:
         access: Access,
         authorised: bool,
         known_symbol: KnownSymbol,
+        ambiguity: Ambiguity,
     ) -> None:
         """Take over an upgraded connection."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
         self._session = Session(authorised=authorised, now_s=monotonic_s())
         self._outbox = Outbox(live.feeds)
-        self._known_symbol = known_symbol
+        self._known_symbol, self._ambiguity = known_symbol, ambiguity
         self._something = asyncio.Event()
         self._ending: asyncio.Future[Goodbye] = asyncio.get_running_loop().create_future()
 
@@ -93,6 +94,7 @@ class Connection:
                     self._outbox,
                     self,
                     known_symbol=self._known_symbol,
+                    ambiguity=self._ambiguity,
                     spawn=tasks.create_task,
                 )
                 self._live.join(self)

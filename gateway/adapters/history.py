@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.adapters.answers import Endpoint, answer, cacheable, table
 from gateway.adapters.derived import stored_and_derived
+from gateway.adapters.naming import Naming
 from gateway.adapters.store import MINUTE, Snapshot, Span, Store
 from gateway.adapters.watermarks import Watermarks
 from gateway.domain.bars import MIXED, SESSIONS, BarVersion, View, adjustments, one_or_mixed, row
@@ -47,8 +48,19 @@ class Reading:
 class History:
     """Answers the two paths; each answer comes from one snapshot and is pinned to one as_of."""
 
-    def __init__(self, store: Store, watermarks: Watermarks, clock: MarketClock, page_key: bytes) -> None:
-        """`page_key` signs page tokens."""
+    def __init__(
+        self,
+        store: Store,
+        watermarks: Watermarks,
+        clock: MarketClock,
+        page_key: bytes,
+        *,
+        naming: Naming,
+        seen: Callable[[str], bool],
+    ) -> None:
+        """`page_key` signs page tokens; a symbol is known as well where it was `seen` and nothing is stored yet."""
+        self._naming = naming
+        self._seen = seen
         self._store = store
         self._watermarks = watermarks
         self._clock = clock
@@ -75,6 +87,7 @@ class History:
         return await self._answer(ask, request)
 
     async def _answer(self, ask: HistoryRequest, request: web.Request) -> web.StreamResponse:
+        named = self._naming.one(ask.symbol, ask.as_of)
         query, now = query_hash(request.path, ask.given), wall_us()
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         asked = page.as_of if page else ask.as_of
@@ -87,6 +100,8 @@ class History:
             if as_of is None:
                 as_of = complete_through([await snapshot.complete_before(BARS, partition)])
             reading = await _read(snapshot, ask, page, as_of, wall_market=self._wall_market)
+        if not reading.known and not self._seen(ask.symbol):
+            raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
         _check(ask, reading)
         start, end = (page.start, page.end) if page else (ask.start, ask.end)
         token = None
@@ -172,8 +187,6 @@ def _covered(ask: HistoryRequest, span: Span, after: After) -> Span:
 
 def _check(ask: HistoryRequest, reading: Reading) -> None:
     """Raise the problem of an answer that cannot be given."""
-    if not reading.known:
-        raise unknown_symbol(ask.symbol)
     if reading.as_of is None:
         raise no_watermark()
     if ask.provider is not None and reading.providers and ask.provider not in reading.providers:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 
 from gateway.adapters.answers import Endpoint, answer, body_of
+from gateway.adapters.naming import Naming
 from gateway.adapters.store import MINUTE, Snapshot, Store
 from gateway.adapters.watermarks import Watermarks
 from gateway.domain.knowledge import check_not_future, latest_event
@@ -16,13 +17,11 @@ from gateway.domain.moments import LATEST_US, rfc3339
 from gateway.domain.price import Value, check_age, chosen, newest, price_document, topic_of
 from gateway.domain.problems import Problem, unknown_symbol
 from gateway.domain.requests import batch_request, price_request
-from gateway.domain.resolution import Resolution, ambiguous, resolution
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar import calendar_of
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
 from schemas.records import Bar, Quote, Trade
-from schemas.symbology import Symbology, naming_day
 from schemas.topics import CANONICAL_TOPICS, partition_count
 
 R_co = TypeVar("R_co", covariant=True)
@@ -73,14 +72,14 @@ class Prices:
     """Answers the two paths from one lookup, so that both say the same of a symbol."""
 
     def __init__(
-        self, store: Store, watermarks: Watermarks, live: Live, clock: MarketClock, symbology: Symbology
+        self, store: Store, watermarks: Watermarks, live: Live, clock: MarketClock, naming: Naming
     ) -> None:
-        """Take the newest from `live`; `clock` says what market time it is, `symbology` what a symbol names then."""
+        """Take the newest from `live`; `clock` says what market time it is, `naming` what a symbol names then."""
         self._store = store
         self._watermarks = watermarks
         self._live = live
         self._clock = clock
-        self._symbology = symbology
+        self._naming = naming
         self._wall_market = isinstance(clock, WallMarketClock)
 
     def endpoints(self) -> list[Endpoint]:
@@ -93,9 +92,7 @@ class Prices:
     async def price(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/price."""
         ask = price_request(request.match_info["symbol"], request.query.items())
-        named = self._resolution([ask.symbol], ask.as_of)
-        if not named.symbols:
-            raise ambiguous(named.faults[ask.symbol])
+        named = self._naming.one(ask.symbol, ask.as_of)
         findings = await self._find(named.symbols, ask.provider, ask.as_of)
         meta = self._meta([ask.symbol], ask.as_of)
         if ask.symbol not in findings.found:
@@ -110,7 +107,7 @@ class Prices:
     async def batch(self, request: web.Request) -> web.StreamResponse:
         """POST /stocks/batch."""
         ask = batch_request(await body_of(request))
-        named = self._resolution(ask.symbols, ask.as_of)
+        named = self._naming.resolution(ask.symbols, ask.as_of)
         symbols = named.symbols
         findings = await self._find(symbols, None, ask.as_of)
         data = {
@@ -124,11 +121,6 @@ class Prices:
             if symbol not in findings.found
         ]
         return answer(data, self._meta(symbols, ask.as_of), request, unresolved=unresolved)
-
-    def _resolution(self, symbols: Sequence[str], as_of: int | None) -> Resolution:
-        # A simulated market cannot say what day it was there at `as_of`.
-        at = as_of if as_of is not None and self._wall_market else self._clock.now_us()
-        return resolution(symbols, self._symbology, naming_day(at))
 
     async def _find(self, symbols: Sequence[str], provider: str | None, as_of: int | None) -> Findings:
         if as_of is not None:

@@ -25,7 +25,7 @@ from gateway.domain.recovery import (
 )
 from gateway.domain.streams import Stream
 from infra.runtime import metrics
-from schemas.errors import BrokerUnavailable, TransientError
+from schemas.errors import AmbiguousSymbol, BrokerUnavailable, TransientError
 
 KNOWN_WITHIN_S = 2.0
 KNOWN_AT_ONCE = 8  # questions to the database at a time, for one command
@@ -33,7 +33,12 @@ RETRY_S = 1.0
 
 Start = Position | Refused | Since | str | None
 KnownSymbol = Callable[[str], Awaitable[bool]]
+Ambiguity = Callable[[str], AmbiguousSymbol | None]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+def certain(_: str) -> None:
+    """Take every symbol for one that names one instrument."""
 
 
 class LostLog(Exception):
@@ -56,14 +61,18 @@ class Subscriber:
         *,
         known_symbol: KnownSymbol,
         spawn: Spawn,
+        ambiguity: Ambiguity = certain,
     ) -> None:
         """Serve `outbox`; reads from Kafka run as tasks made by `spawn`."""
         self._live, self._session, self._outbox = live, session, outbox
         self._watcher, self._known_symbol, self._spawn = watcher, known_symbol, spawn
+        self._ambiguity = ambiguity
 
     async def subscribe(self, request: Subscribe) -> None:
         """Answer with one result per item, in order, and begin what was accepted; one bad item spoils no other."""
-        wanted = [item for item in request.items if isinstance(item, Wanted)]
+        asked = [item for item in request.items if isinstance(item, Wanted)]
+        unclear = {item.stream.symbol: self._ambiguity(item.stream.symbol) for item in asked}
+        wanted = [item for item in asked if unclear[item.stream.symbol] is None]
         known = await self._ask_known(item.stream.symbol for item in wanted)
         starts = await self._resolve_all(item for item in wanted if known[item.stream.symbol])
         results: list[Any] = []
@@ -72,8 +81,10 @@ class Subscriber:
             if isinstance(item, Rejected):
                 results.append(item.result)
                 continue
-            refusal = self._session.problem(item.stream) or _unknown(
-                item.stream, known=known[item.stream.symbol]
+            refusal = (
+                self._session.problem(item.stream)
+                or _unclear(item.stream, unclear[item.stream.symbol])
+                or _unknown(item.stream, known=known.get(item.stream.symbol))
             )
             if refusal is not None:
                 results.append(refusal)
@@ -238,6 +249,12 @@ class Subscriber:
         if first is None:
             return Refused(reason="expired")
         return Position(epoch=self._live.feeds.epochs[feed.topic], offset=first - 1)
+
+
+def _unclear(stream: Stream, fault: AmbiguousSymbol | None) -> dict[str, Any] | None:
+    if fault is None:
+        return None
+    return messages.refused(str(stream), fault.reason, str(fault), candidates=list(fault.candidates))
 
 
 def _unknown(stream: Stream, *, known: bool | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.adapters.connection import Connection, Goodbye
 from gateway.adapters.live import LiveStreams
 from gateway.adapters.sockets import harden
-from gateway.adapters.subscribing import KnownSymbol
+from gateway.adapters.subscribing import Ambiguity, KnownSymbol, certain
 from gateway.domain import messages
 from gateway.domain.access import Access, bearer_token
 from gateway.domain.commands import MAX_ITEMS, Rejected, Wanted
@@ -42,10 +42,12 @@ class WebSockets:
         access: Access,
         known_symbol: KnownSymbol,
         *,
+        ambiguity: Ambiguity = certain,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """Serve `live`; a symbol it never saw is asked of `known_symbol`."""
+        """Serve `live`; a symbol it never saw is asked of `known_symbol`, what names too much of `ambiguity`."""
         self._live, self._access, self._known_symbol = live, access, known_symbol
+        self._ambiguity = ambiguity
         self._max_connections = max_connections
         self._connections: set[Connection] = set()
         self._draining = False
@@ -104,6 +106,7 @@ class WebSockets:
             access=self._access,
             authorised=authorised,
             known_symbol=self._known_symbol,
+            ambiguity=self._ambiguity,
         )
         refusal = self._refusal(request)
         if refusal is not None:
@@ -163,19 +166,28 @@ class WebSockets:
 
 
 def routes(
-    live: LiveStreams, settings: object, authorize: Access, *, known_symbol: KnownSymbol | None = None
+    live: LiveStreams,
+    settings: object,
+    authorize: Access,
+    *,
+    known_symbol: KnownSymbol | None = None,
+    ambiguity: Ambiguity = certain,
 ) -> list[web.RouteDef]:
     """Return the WebSocket routes; `live.drain` sends their clients away.
 
     An upgrade that is refused raises AccessDenied, which the application answers. A symbol the live topics have not
-    carried is asked of `known_symbol`, which may raise TransientError for "cannot say now".
+    carried is asked of `known_symbol`, which may raise TransientError for "cannot say now". One that
+    names several instruments, says `ambiguity`, is refused.
     """
 
     async def seen_live(symbol: str) -> bool:
         return live.knows(symbol)
 
     limit = getattr(settings, "max_connections", MAX_CONNECTIONS)
-    return WebSockets(live, authorize, known_symbol or seen_live, max_connections=limit).routes()
+    sockets = WebSockets(
+        live, authorize, known_symbol or seen_live, ambiguity=ambiguity, max_connections=limit
+    )
+    return sockets.routes()
 
 
 def _preset(channel: str, symbol: str) -> Wanted | Rejected:

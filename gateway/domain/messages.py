@@ -25,6 +25,7 @@ ERROR_CODES: Mapping[str, int] = {
     "not_entitled": 112,
     "symbol_limit": 113,
     "already_subscribed": 114,
+    "ambiguous_symbol": 115,
     "unknown_subscription": 116,
     "start_out_of_range": 121,
     "rate_limited": 130,

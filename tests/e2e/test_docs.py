@@ -62,10 +62,13 @@ async def _start(running: System) -> None:
         running.start(name)
     await running.ready("gateway", "sinks", "stream_processors", "producers")
 
-    async def has_price() -> bool:
-        return (await running.get("/stocks/SIM001/price"))[0] == 200
+    async def has_what_the_commands_read() -> bool:
+        """A price comes from the live topic alone; bars are read from the database, complete up to a moment."""
+        price, _ = await running.get("/stocks/SIM001/price")
+        status, bars = await running.get("/stocks/SIM001/intraday")
+        return price == status == 200 and bool(bars["data"])
 
-    await eventually(has_price, within_s=60)
+    await eventually(has_what_the_commands_read, within_s=60)
 
 
 def _localised(command: str, running: System) -> str:

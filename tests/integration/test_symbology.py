@@ -134,3 +134,29 @@ async def test_a_price_says_what_a_batch_says(database: str, market_data: Path, 
             assert f"did you mean {meant}?" in problem["detail"]
         status, _, problem = await gateway.ask("GET", "/stocks/BRK-B/history")
         assert (status, "did you mean BRK.B?" in problem["detail"]) == (404, True)
+
+
+async def test_bars_of_an_ambiguous_symbol_are_refused_with_the_candidates(
+    database: str, market_data: Path, tmp_path: Path
+) -> None:
+    """`history` and `intraday` guess no more than `price` does, though bars are stored under the symbol."""
+    known = load_symbology(maps(tmp_path, market_data))
+    async with rest(database, symbology=known) as gateway:
+        gateway.clock.now = NINE_THIRTY
+        await gateway.store(a_bar(symbol="TWO"))
+        for path in ("history", "intraday"):
+            status, _, problem = await gateway.ask("GET", f"/stocks/TWO/{path}")
+            assert (status, problem["errors"][0]["code"]) == (422, "ambiguous_symbol")
+            assert "TWO@1998-01-02 and TWO@2013-01-02" in problem["detail"]
+            assert "correct the map files" in problem["detail"]
+        status, _, problem = await gateway.ask("GET", "/stocks/META/history")
+        assert (status, "did you mean FB?" in problem["detail"]) == (404, True)
+
+
+async def test_a_symbol_with_quotes_and_no_bars_yet_is_known(database: str) -> None:
+    """Seen on the live topics and not stored: no rows, and not that nothing is known of it."""
+    async with rest(database) as gateway:
+        gateway.live.put(a_quote(symbol="SPY"))
+        for path in ("history", "intraday"):
+            assert (await gateway.get(f"/stocks/SPY/{path}"))["data"] == []
+            assert (await gateway.ask("GET", f"/stocks/NOPE/{path}"))[0] == 404

@@ -21,7 +21,7 @@ from gateway.domain.protocol import Session
 from gateway.domain.recovery import Position
 from gateway.domain.ring import Entry
 from gateway.domain.streams import Stream, encode_entry, parse_stream
-from schemas.errors import StoreUnavailable
+from schemas.errors import AmbiguousSymbol, StoreUnavailable
 from schemas.topics import TRADES
 from tests.builders import a_trade
 from tests.unit.gateway.domain.builders import PLACE, empty_feeds
@@ -101,6 +101,7 @@ class Client:
         self.outbox, self.session = Outbox(live.feeds), Session(authorised=True, now_s=0.0)
         self.jobs: list[Coroutine[Any, Any, None]] = []
         self.known_symbol: Any = None
+        self.ambiguity: AmbiguousSymbol | None = None
         self.lost = False
         self.subscriber = Subscriber(
             live,  # type: ignore[arg-type]
@@ -109,6 +110,7 @@ class Client:
             self,  # type: ignore[arg-type]
             known_symbol=self.ask_known,
             spawn=self.jobs.append,
+            ambiguity=lambda _: self.ambiguity,
         )
 
     async def ask_known(self, symbol: str) -> bool:
@@ -321,3 +323,16 @@ async def test_an_unknown_symbol_is_refused_and_a_silent_database_says_ask_again
         error = subscribed["results"][0]["error"]
         assert (error["slug"], error["temporary"]) == (slug, temporary)
         assert len(client.live.feeds) == 1  # asking for nonsense leaves nothing in memory
+
+
+async def test_an_ambiguous_symbol_is_refused_with_its_candidates() -> None:
+    """Though the live topics carry it: whoever subscribes must say which instrument is meant."""
+    client = a_client()
+    client.ambiguity = AmbiguousSymbol("TWO names A and B; correct the map files", candidates=("A", "B"))
+    (subscribed,) = await _answers(client)
+    (result,) = subscribed["results"]
+
+    assert (result["ok"], result["candidates"]) == (False, ["A", "B"])
+    assert (result["error"]["slug"], result["error"]["temporary"]) == ("ambiguous_symbol", False)
+    assert "correct the map files" in result["error"]["message"]
+    assert len(client.live.feeds) == 1
