@@ -36,9 +36,14 @@ __all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vend
 REQUEST_DEADLINE_S = 10.0
 CONNECT_DEADLINE_S = 5.0
 ATTEMPTS = 3
+ATTEMPT_SHARE = (
+    0.5  # of the deadline must be left for an attempt: less would take our impatience for an outage
+)
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 2.0
 CONNECTIONS = 32
+MIN_ATTEMPT_S = 0.05  # a time-out of 0 would be none to aiohttp
+TIMED_OUT = "timeout"
 AUTHENTICATION = (401, 403)
 # A browser's name is a condition of Yahoo's: others are refused at once.
 USER_AGENT = (
@@ -86,7 +91,7 @@ class VendorHttp:
         gate: Gate | None = None,
         secrets: Sequence[SecretStr] = (),
     ) -> None:
-        """Ask `provider` over `session`, each attempt within `deadline_s`, after at most as long for its turn.
+        """Ask `provider` over `session`, waiting and attempts together within `deadline_s`.
 
         Without a `gate` only the vendor's own word limits requests; `secrets` are struck out of what it answers.
         """
@@ -114,20 +119,24 @@ class VendorHttp:
         Raises ProviderThrottled (the caller waits as told), BudgetExhausted (nothing was sent), ProviderUnavailable,
         ProviderRefused, MalformedResponse.
         """
+        end_s = monotonic_s() + self._deadline_s
 
         async def attempt() -> HttpAnswer:
             self.breaker.check()
-            async with self.gate.admitted(endpoint, purpose, within_s=self._deadline_s) as admission:
+            spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
+            async with self.gate.admitted(endpoint, purpose, within_s=spare_s) as admission:
                 try:
                     return await self.breaker.call(
-                        lambda: self._attempt(admission, url, params or {}, headers or {}, text=text)
+                        lambda: self._attempt(
+                            admission, url, params or {}, headers or {}, text=text, end_s=end_s
+                        )
                     )
                 except CircuitOpen:
                     self.gate.give_back(admission)
                     raise
 
         try:
-            return await self._retried(attempt)
+            return await self._retried(attempt, end_s)
         except _Declined as declined:
             status = declined.answer.status
             if status in refusals:
@@ -139,9 +148,12 @@ class VendorHttp:
         advice = "check the key and its entitlements" if status in AUTHENTICATION else "check the request"
         raise ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")
 
-    async def _retried(self, attempt: Callable[[], Awaitable[HttpAnswer]]) -> HttpAnswer:
+    async def _retried(self, attempt: Callable[[], Awaitable[HttpAnswer]], end_s: float) -> HttpAnswer:
+        def worth(error: Exception) -> bool:
+            return _is_worth_retrying(error) and end_s - monotonic_s() >= self._deadline_s * ATTEMPT_SHARE
+
         async for retry in stamina.retry_context(
-            on=_is_worth_retrying,
+            on=worth,
             attempts=ATTEMPTS,
             timeout=None,
             wait_initial=FIRST_WAIT_S,
@@ -160,10 +172,11 @@ class VendorHttp:
         headers: Mapping[str, str],
         *,
         text: bool,
+        end_s: float,
     ) -> HttpAnswer:
         begun_s, endpoint = monotonic_s(), admission.endpoint
         try:
-            answer = await self._exchange(admission, url, params, headers)
+            answer = await self._exchange(admission, url, params, headers, end_s)
             self._check(endpoint, answer, text=text)
         except (MarketDataError, asyncio.CancelledError) as error:
             PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()
@@ -173,10 +186,17 @@ class VendorHttp:
         return answer
 
     async def _exchange(
-        self, admission: Admission, url: str, params: Mapping[str, str], headers: Mapping[str, str]
+        self,
+        admission: Admission,
+        url: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        end_s: float,
     ) -> HttpAnswer:
         endpoint = admission.endpoint
-        timeout = aiohttp.ClientTimeout(total=self._deadline_s, connect=CONNECT_DEADLINE_S)
+        timeout = aiohttp.ClientTimeout(
+            total=max(MIN_ATTEMPT_S, end_s - monotonic_s()), connect=CONNECT_DEADLINE_S
+        )
         try:
             async with self._session.get(
                 url,
@@ -200,7 +220,7 @@ class VendorHttp:
                 )
         except TimeoutError as error:
             raise Unanswered(
-                self.provider, endpoint, f"no answer within {self._deadline_s:.0f} s", "timeout"
+                self.provider, endpoint, f"no answer within {self._deadline_s:.0f} s", TIMED_OUT
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if forbidden := forbidden_in(error):
@@ -263,5 +283,10 @@ def code_of(error: BaseException) -> str:
 
 
 def _is_worth_retrying(error: Exception) -> bool:
-    # Throttled means wait as told; an open circuit means leave it alone.
-    return isinstance(error, TransientError) and not isinstance(error, ProviderThrottled | CircuitOpen)
+    # Throttled means wait as told; an open circuit means leave it alone; a time-out has had its time.
+    timed_out = isinstance(error, Unanswered) and error.code == TIMED_OUT
+    return (
+        isinstance(error, TransientError)
+        and not isinstance(error, ProviderThrottled | CircuitOpen)
+        and not timed_out
+    )
