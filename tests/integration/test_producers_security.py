@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from infra.runtime.lifecycle import JsonFormatter
 from infra.runtime.metrics import render
+from producers.adapters import finnhub_socket
 from producers.adapters.addresses import AddressPolicy, checked_connector
 from producers.adapters.budgets import Budgets
 from producers.adapters.finnhub_socket import FinnhubSocket
@@ -231,8 +232,11 @@ def echoing(status: int) -> Handler:
         pytest.param(_redirect, id="redirect"),
     ],
 )
-async def test_a_key_is_told_to_nobody_but_its_vendor(handler: Handler) -> None:
+async def test_a_key_is_told_to_nobody_but_its_vendor(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not in logs (aiohttp's and asyncio's at debug too), errors, metrics, statistics, answers or what dead letters keep."""
+    monkeypatch.setattr(finnhub_socket, "HANDSHAKE_DEADLINE_S", 0.3)
     said, keys = io.StringIO(), []
     listener = logging.StreamHandler(said)
     listener.setFormatter(JsonFormatter("producers"))
