@@ -60,7 +60,8 @@ class Calendar:
                 yield TradingSession(pre_open=midnight, open=midnight, close=after, post_close=after)
             return
         first = max(bisect_right(self._pre_opens, start) - 1, 0)
-        for session in self._sessions[first:]:
+        for index in range(first, len(self._sessions)):  # no slice: years of sessions would be copied
+            session = self._sessions[index]
             if session.pre_open >= end:
                 return
             if session.post_close > start:
