@@ -25,18 +25,15 @@ MINUTE_VOLATILITY = 0.0006
 MIN_BASE_CENTS, MAX_BASE_CENTS = 2_000, 40_000
 MIN_TRADES, MAX_TRADES = 60, 240  # a minute: one to four a second
 MEAN_TRADE_SHARES = 120
-CACHED_HOURS = 2_048  # about 15 KB each
+CACHED_HOURS = 12_288  # about 1.7 KB each: the hour in progress of 10,000 symbols
 CACHED_HOUR_BARS = 65_536  # about 0.3 KB each
 CACHED_DAYS = 16_384
-CACHED_MINUTES = 256  # about 10 KB each
+CACHED_MINUTES = 12_288  # about 5 KB each: the minute in progress of 10,000 symbols
 CACHED_NOISE = 65_536
 
 
 class MinuteShape(NamedTuple):
-    """What a minute must come to: prices in cents, shares and number of trades.
-
-    A tuple, for sixty are made at once, for thousands of symbols.
-    """
+    """What a minute must come to: prices in cents, shares and number of trades."""
 
     open: int
     high: int
@@ -44,6 +41,9 @@ class MinuteShape(NamedTuple):
     close: int
     volume: int
     trades: int
+
+
+SHAPE_FIELDS = len(MinuteShape._fields)
 
 
 def generator(seed: int, symbol: str, kind: str, number: int) -> Random:
@@ -77,8 +77,11 @@ def _anchor(seed: int, symbol: str, hour: int) -> float:
 
 
 @lru_cache(maxsize=CACHED_HOURS)
-def _hour_shapes(seed: int, symbol: str, hour: int) -> tuple[MinuteShape, ...]:
-    """Return the sixty minutes of one hour: a random walk tied to the anchors at both ends."""
+def _hour_shapes(seed: int, symbol: str, hour: int) -> array[int]:
+    """Return the sixty minutes of one hour: a random walk tied to the anchors at both ends.
+
+    The fields of sixty MinuteShapes one after another: thousands of symbols have an hour here.
+    """
     draw = generator(seed, symbol, "hour", hour)
     begin, finish = _anchor(seed, symbol, hour), _anchor(seed, symbol, hour + 1)
     walk = [0.0]
@@ -87,7 +90,7 @@ def _hour_shapes(seed: int, symbol: str, hour: int) -> tuple[MinuteShape, ...]:
     tilt = (finish - begin - walk[-1]) / MINUTES_PER_HOUR
     edges = [max(2, round(math.exp(begin + step + tilt * index))) for index, step in enumerate(walk)]
     draws = iter([draw.random() for _ in range(4 * MINUTES_PER_HOUR)])
-    shapes = []
+    shapes = array("i")
     for opened, closed in pairwise(edges):
         reach = opened * MINUTE_VOLATILITY
         trades = MIN_TRADES + int(next(draws) * (MAX_TRADES - MIN_TRADES + 1))
@@ -95,24 +98,31 @@ def _hour_shapes(seed: int, symbol: str, hour: int) -> tuple[MinuteShape, ...]:
         high = top + int(next(draws) * reach)
         low = bottom - int(next(draws) * reach)
         volume = int(trades * MEAN_TRADE_SHARES * (0.5 + next(draws)))
-        shapes.append(MinuteShape(opened, high, max(1, low), closed, volume, trades))
-    return tuple(shapes)
+        shapes.extend((opened, high, max(1, low), closed, volume, trades))
+    return shapes
 
 
-def hour_bars(seed: int, symbol: str, hour: int) -> list[Bar]:
-    """Return the sixty minute bars of one hour (hours since the epoch)."""
-    begin = hour * HOUR_US
-    return [
-        Bar(
-            time=begin + index * MINUTE_US,
-            open=shape.open / 100,
-            high=shape.high / 100,
-            low=shape.low / 100,
-            close=shape.close / 100,
-            volume=shape.volume,
+def _minute_shape(shapes: array[int], index: int) -> MinuteShape:
+    return MinuteShape(*shapes[index * SHAPE_FIELDS : (index + 1) * SHAPE_FIELDS])
+
+
+def minute_bars(seed: int, symbol: str, hour: int, first: int, last: int) -> list[Bar]:
+    """Return the minute bars [first, last) of one hour (hours since the epoch)."""
+    shapes, begin = _hour_shapes(seed, symbol, hour), hour * HOUR_US
+    bars = []
+    for index in range(first, last):
+        shape = _minute_shape(shapes, index)
+        bars.append(
+            Bar(
+                time=begin + index * MINUTE_US,
+                open=shape.open / 100,
+                high=shape.high / 100,
+                low=shape.low / 100,
+                close=shape.close / 100,
+                volume=shape.volume,
+            )
         )
-        for index, shape in enumerate(_hour_shapes(seed, symbol, hour))
-    ]
+    return bars
 
 
 @lru_cache(maxsize=CACHED_HOUR_BARS)
@@ -121,12 +131,36 @@ def hour_bar(seed: int, symbol: str, hour: int) -> Bar:
     shapes = _hour_shapes(seed, symbol, hour)
     return Bar(
         time=hour * HOUR_US,
-        open=shapes[0].open / 100,
-        high=max(shape.high for shape in shapes) / 100,
-        low=min(shape.low for shape in shapes) / 100,
-        close=shapes[-1].close / 100,
-        volume=sum(shape.volume for shape in shapes),
+        open=shapes[0] / 100,
+        high=max(shapes[1::SHAPE_FIELDS]) / 100,
+        low=min(shapes[2::SHAPE_FIELDS]) / 100,
+        close=shapes[3 - SHAPE_FIELDS] / 100,
+        volume=sum(shapes[4::SHAPE_FIELDS]),
     )
+
+
+@lru_cache(maxsize=CACHED_DAYS)
+def _so_far(seed: int, symbol: str, first: int) -> list[tuple[int, Bar]]:  # noqa: ARG001 - what it is kept for
+    """Return where the aggregate of the hours since `first` is kept; at most one, that of the newest hour asked for."""
+    return []
+
+
+def hours_bar(seed: int, symbol: str, first: int, last: int) -> Bar:
+    """Return the hours [first, last) as one bar; the day so far is added to, not made anew, when an hour has passed."""
+    kept = _so_far(seed, symbol, first)
+    hour, bar = kept[0] if kept and kept[0][0] <= last else (first + 1, hour_bar(seed, symbol, first))
+    for following in range(hour, last):
+        more = hour_bar(seed, symbol, following)
+        bar = Bar(
+            time=bar.time,
+            open=bar.open,
+            high=max(bar.high, more.high),
+            low=min(bar.low, more.low),
+            close=more.close,
+            volume=bar.volume + more.volume,
+        )
+    kept[:] = [(last, bar)]
+    return bar
 
 
 def day_bar(seed: int, symbol: str, day: int) -> DailyBar:
@@ -155,7 +189,7 @@ def year_range(seed: int, symbol: str, day: int) -> tuple[float, float]:
 def minute_trades(seed: int, symbol: str, minute: int) -> TradeChunk:
     """Return the trades of one minute; their aggregate is that minute's bar, exactly."""
     hour, index = divmod(minute, MINUTES_PER_HOUR)
-    shape = _hour_shapes(seed, symbol, hour)[index]
+    shape = _minute_shape(_hour_shapes(seed, symbol, hour), index)
     draw = generator(seed, symbol, "minute", minute)
     count = shape.trades
     begin_ms = minute * MINUTE_MS

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from infra.simulator.listings import simulated_listing
 from infra.simulator.market import MS_US, Bar, DailyBar, Listing, Span, Split, TopOfBook, TradeChunk, span_of
 from infra.simulator.random_walk import (
+    MINUTES_PER_HOUR,
     day_bar,
     generator,
     hour_bar,
-    hour_bars,
+    hours_bar,
+    minute_bars,
     minute_trades,
     year_range,
 )
@@ -61,9 +63,9 @@ class SimulatedMarket:
         first = max(start + -start % MINUTE_US, FIRST_TRADE_TIME)
         found: list[Bar] = []
         for hour in range(first // HOUR_US, -(-end // HOUR_US)):
-            bars = hour_bars(self.seed, symbol, hour)
             begin = max(0, (first - hour * HOUR_US) // MINUTE_US)
-            found.extend(bars[begin : max(0, -(-(end - hour * HOUR_US) // MINUTE_US))])
+            finish = min(MINUTES_PER_HOUR, max(0, -(-(end - hour * HOUR_US) // MINUTE_US)))
+            found.extend(minute_bars(self.seed, symbol, hour, begin, finish))
         return found
 
     def forming(self, symbol: str, now: int) -> Bar | None:
@@ -106,7 +108,7 @@ class SimulatedMarket:
         else:
             bars = [
                 *self.minutes(symbol, start, first_hour * HOUR_US),
-                *(hour_bar(self.seed, symbol, hour) for hour in range(first_hour, last_hour)),
+                hours_bar(self.seed, symbol, first_hour, last_hour),
                 *self.minutes(symbol, last_hour * HOUR_US, end - MINUTE_US + 1),
             ]
         forming = self.forming(symbol, end - 1) if end % MINUTE_US and end > start else None
