@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 REGISTRY = CollectorRegistry(auto_describe=True)
+CADENCE_SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 LATENCY_MS_BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
 
 PROVIDER_ERRORS = Counter(
@@ -88,6 +89,18 @@ RAW_BLOCKS = Counter(
 )
 RAW_EVENTS = Counter(
     "mds_raw_events_total", "Events in delivered raw blocks.", ["provider", "topic"], registry=REGISTRY
+)
+CADENCE_ERROR_SECONDS = Histogram(
+    "mds_cadence_error_seconds",
+    "How much later than due polls began, wall time.",
+    ["capability", "tier"],
+    buckets=CADENCE_SECONDS_BUCKETS,
+    registry=REGISTRY,
+)
+CADENCE_WINDOWS_DROPPED = Counter(
+    "mds_cadence_windows_dropped_total",
+    "Windows of cadence given up because the database was away for long.",
+    registry=REGISTRY,
 )
 BLOCKS_PROCESSED = Counter(
     "mds_blocks_processed_total", "Raw blocks processed.", ["topic"], registry=REGISTRY
