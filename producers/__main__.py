@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from socket import gethostname
 
 from infra.runtime import lifecycle
 from infra.runtime.following import Follower
 from infra.runtime.kafka import Publisher
 from infra.runtime.map_folder import load_symbology
+from infra.runtime.postgres import pool
 from infra.runtime.settings import MdsSettings
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.budgets import open_budgets
@@ -37,6 +39,7 @@ async def main() -> None:
         lifecycle.running("producers", settings.ops_port, log_level=shared.log_level) as process,
         vendor_session(policy) as session,
         open_budgets(shared.dsn) as budgets,
+        pool(shared.dsn, service="producers", size=1) as opened,
     ):
         publisher = Publisher(
             shared.bootstrap_servers,
@@ -53,6 +56,8 @@ async def main() -> None:
                 bootstrap_servers=shared.bootstrap_servers,
                 topic_prefix=shared.topic_prefix,
                 dsn=shared.dsn,
+                pool=opened,
+                replica=f"{gethostname()}:{settings.ops_port}",
                 simulator_url=simulator_url,
                 symbology=symbology,
                 budgets=budgets,

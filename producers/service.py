@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
+import asyncpg
 
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
 from infra.runtime.lifecycle import Health
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.budgets import Budgets
+from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.collection import Collection, Surroundings
 from producers.adapters.market import Market
 from producers.adapters.raw_topics import RawTopics
@@ -35,6 +37,8 @@ class Resources:
     bootstrap_servers: str
     topic_prefix: str
     dsn: str
+    pool: asyncpg.Pool
+    replica: str
     simulator_url: str | None
     symbology: Symbology
     budgets: Budgets
@@ -87,6 +91,7 @@ def _surroundings(
         budgets=resources.budgets,
         policy=resources.policy,
     )
+    market = Market(clock=clock, end=None if offer is None else offer.end)
     return Surroundings(
         health=resources.health,
         raw=resources.raw,
@@ -94,6 +99,7 @@ def _surroundings(
         dsn=resources.dsn,
         symbology=resources.symbology,
         opener=opener,
-        market=Market(clock=clock, end=None if offer is None else offer.end),
+        market=market,
+        cadence=CadenceRecorder(resources.pool, market=market, replica=resources.replica),
         start=None if offer is None else offer.start,
     )

@@ -14,6 +14,7 @@ from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.vendors import Vendors
 from producers.domain.cadence import first_position, offset_us
+from producers.domain.cadence_statistics import CadenceGroup, PlannedCadence
 from producers.domain.discontinuity import StreamKey, bars_key
 from producers.domain.duty import Duty
 from producers.domain.plan import BarsTask, PollPlan, QuotesTask
@@ -71,14 +72,17 @@ class Polls:
             old, new = before.get(provider, {}), self.by_provider[provider]
             bars = [task for task in plan.bars if task.provider == provider]
             quotes = [task for task in plan.quotes if task.provider == provider]
-            for index, bars_task in enumerate(bars):
-                offset = offset_us(index, len(bars), bars_task.every_us)
-                key: Hashable = (bars_task.capability, bars_task.symbol)
-                new[key] = self._bars_poll(old.get(key), bars_task, assignment, offset)
-            for index, quotes_task in enumerate(quotes):
-                offset = offset_us(index, len(quotes), quotes_task.every_us)
-                key = (quotes_task.capability, tuple(quotes_task.symbols))
+            # First what is polled most often: the first round of thousands of bars takes a minute.
+            for quotes_task in quotes:
+                name = f"{quotes_task.capability}/{quotes_task.symbols[0]}"
+                offset = offset_us(name, len(quotes), quotes_task.every_us)
+                key: Hashable = (quotes_task.capability, tuple(quotes_task.symbols))
                 new[key] = self._quotes_poll(old.get(key), quotes_task, assignment, offset)
+            for bars_task in bars:
+                name = f"{bars_task.capability}/{bars_task.symbol}"
+                offset = offset_us(name, len(bars), bars_task.every_us)
+                key = (bars_task.capability, bars_task.symbol)
+                new[key] = self._bars_poll(old.get(key), bars_task, assignment, offset)
 
     def bars(self, provider: str, capability: str, symbol: str) -> BarsPoll | None:
         """Return the poll of one stream of bars."""
@@ -141,6 +145,19 @@ class Polls:
                 position = _position(assignment, bars_key(task.provider, *stream))
                 new[stream] = Coverage(task.provider, position)
         self._coverage |= new
+
+
+def cadences_of(plan: PollPlan) -> Mapping[CadenceGroup, PlannedCadence]:
+    """Return what is polled how often, as it is counted."""
+    symbols: dict[CadenceGroup, list[str]] = {}
+    every_us: dict[CadenceGroup, int] = {}
+    for task in plan.polls():
+        group = CadenceGroup(task.capability, task.provider, "")
+        symbols.setdefault(group, []).extend(symbol for _, symbol in task.streams)
+        every_us[group] = task.every_us
+    return {
+        group: PlannedCadence(every_us=every_us[group], symbols=names) for group, names in symbols.items()
+    }
 
 
 def _position(assignment: Assignment, stream: StreamKey) -> int:

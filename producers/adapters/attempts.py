@@ -30,6 +30,7 @@ class Poll(Protocol):
 
     provider: str
     capability: str
+    tier: str
     topic: str
     symbols: Sequence[str]
     is_behind: bool  # there is more to fetch than the newest

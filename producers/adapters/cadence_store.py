@@ -72,9 +72,7 @@ class CadenceRecorder:
 
     def ended(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: int, ok: bool) -> None:
         """Note the end of a poll of `symbols`, whose next is due at market time `next_due_us` (0: at once)."""
-        self._statistics.ended(
-            group, symbols, now_us=self._market.now_us(), next_due_us=next_due_us, ok=ok
-        )
+        self._statistics.ended(group, symbols, now_us=self._market.now_us(), next_due_us=next_due_us, ok=ok)
 
     def skipped(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: int) -> None:
         """Note that a poll was left out on purpose."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from infra.runtime.clock import wall_us
 from infra.runtime.lifecycle import Health
-from producers.adapters.assignment import Assignment, Polls, markets_of
+from producers.adapters.assignment import Assignment, Polls, cadences_of, markets_of
 from producers.adapters.attempts import Attempts
+from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.market import Market
 from producers.adapters.poller import Poller
 from producers.adapters.polls import blank_block
@@ -57,6 +58,7 @@ class Surroundings:
     symbology: Symbology
     opener: Opener
     market: Market
+    cadence: CadenceRecorder
     start: int | None
 
 
@@ -98,6 +100,7 @@ class Collection:
             self.begun.set()
             tasks.create_task(self.registry.run(self._around.raw.health), name="provider-health")
             tasks.create_task(self._report_health(), name="health")
+            tasks.create_task(self._around.cadence.run(), name="cadence")
             await self._follow_names()
 
     async def apply(self, configuration: Configuration) -> None:
@@ -157,6 +160,7 @@ class Collection:
             start=self._around.start,
         )
         self._polls.exchange(assignment)
+        self._around.cadence.plan(cadences_of(plan))
         self._duty.keep({stream for task in plan.polls() for stream in task.streams})
         log.info(
             "collecting",
@@ -243,6 +247,7 @@ class Collection:
                     market=self._market,
                     attempts=self._attempts,
                     duty=self._duty,
+                    cadence=self._around.cadence,
                     health=self._around.health,
                     workers=self._around.settings.concurrency,
                 )

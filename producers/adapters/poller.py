@@ -9,10 +9,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from infra.runtime.clock import monotonic_s
 from infra.runtime.lifecycle import Health
 from producers.adapters.attempts import Attempts, Poll, log_failure
+from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.market import Market
-from producers.adapters.polls import Polled
 from producers.adapters.registry import Turn
-from producers.domain.cadence import Schedule
+from producers.domain.cadence import Due, Schedule
+from producers.domain.cadence_statistics import CadenceGroup
 from producers.domain.duty import Duty, slot_of
 from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
 
@@ -39,6 +40,7 @@ class Poller:
         market: Market,
         attempts: Attempts,
         duty: Duty,
+        cadence: CadenceRecorder,
         health: Health,
         workers: int,
     ) -> None:
@@ -51,6 +53,7 @@ class Poller:
         self._market = market
         self._attempts = attempts
         self._duty = duty
+        self._cadence = cadence
         self._health = health
         self._workers = workers
         self._part = f"{provider}_polling"
@@ -61,7 +64,7 @@ class Poller:
         self._busy: dict[Hashable, Poll] = {}
         self._ended = asyncio.Event()
         self._schedule: Schedule[Hashable] = Schedule()
-        self._queue: asyncio.Queue[Hashable] = asyncio.Queue(workers * QUEUED_PER_WORKER)
+        self._queue: asyncio.Queue[Due[Hashable]] = asyncio.Queue(workers * QUEUED_PER_WORKER)
         self._taken: set[Hashable] = set()  # queued or under way: scheduled again when that has ended
 
     def assign(self, polls: Mapping[Hashable, Poll]) -> None:
@@ -104,20 +107,21 @@ class Poller:
     async def _dispatch(self) -> None:
         while True:
             now_us, now_s = self._market.now_us(), monotonic_s()
-            while not self._queue.full() and (key := self._schedule.take(now_us, now_s)) is not None:
-                self._taken.add(key)
-                self._queue.put_nowait(key)
+            while not self._queue.full() and (due := self._schedule.take(now_us, now_s)) is not None:
+                self._taken.add(due.key)
+                self._queue.put_nowait(due)
             self._health.report(self._part, ready=True, tasks=len(self._polls), queued=self._queue.qsize())
             await asyncio.sleep(TICK_S)
 
     async def _work(self) -> None:
         while True:
-            key = await self._queue.get()
+            due = await self._queue.get()
+            key = due.key
             poll = self._polls.get(key)
             if poll is not None:
                 self._busy[key] = poll
                 try:
-                    due_us, pause_s = await self._turn(key, poll)
+                    due_us, pause_s = await self._turn(due, poll)
                 finally:
                     del self._busy[key]
                     self._ended.set()
@@ -131,23 +135,27 @@ class Poller:
             else:
                 self._schedule.add(key, due_us=due_us, not_before_s=monotonic_s() + pause_s)
 
-    async def _turn(self, key: Hashable, poll: Poll) -> tuple[int, float]:
+    async def _turn(self, due: Due[Hashable], poll: Poll) -> tuple[int, float]:
         """Poll once; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
+        key, group = due.key, CadenceGroup(poll.capability, self._provider, poll.tier)
         turn = self._attempts.registry.turn(poll.capability, self._provider, may_probe=key in self._probing)
+        slot = slot_of(self._market.now_us() - poll.offset, poll.every_us)
+        symbols = self._asked(poll, slot) if turn is Turn.SERVE else poll.symbols
+        if turn is Turn.SKIP or not symbols:
+            next_due_us = poll.next_due()
+            self._cadence.skipped(group, poll.symbols, next_due_us=next_due_us)
+            return next_due_us, FLOOR_S
+        self._cadence.begun(group, due_us=due.due_us)
         if turn is Turn.SERVE:
-            slot = slot_of(self._market.now_us() - poll.offset, poll.every_us)
-            symbols = self._asked(poll, slot)
-            if not symbols:
-                return poll.next_due(), FLOOR_S
             result = await self._attempts.serve(poll, symbols)
-            if isinstance(result, Polled):
-                self._duty.done(poll.capability, symbols, slot)
-        elif turn is Turn.PROBE:
-            result = await self._attempts.probe(poll)
         else:
-            return poll.next_due(), FLOOR_S
+            result = await self._attempts.probe(poll)
         if isinstance(result, MarketDataError):
+            self._cadence.ended(group, symbols, next_due_us=0, ok=False)
             return self._failed(key, poll, result)
+        if turn is Turn.SERVE:
+            self._duty.done(poll.capability, symbols, slot)
+        self._cadence.ended(group, symbols, next_due_us=result.due_us, ok=True)
         self._failures.pop(key, None)
         return result.due_us, FLOOR_S if self._market.paced or result.due_us else UNPACED_BACKLOG_S
 

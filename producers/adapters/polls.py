@@ -70,6 +70,7 @@ class BarsPoll:
     """Bars of one symbol, from its position on."""
 
     topic = RAW_BARS
+    tier = ""
 
     def __init__(
         self,
@@ -198,6 +199,7 @@ class QuotesPoll:
     """Quotes of some symbols, asked for in one request."""
 
     topic = RAW_QUOTES
+    tier = ""
     is_behind = False  # the present is all there is
 
     def __init__(
