@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from gateway.adapters.app import application
+from gateway.adapters.cadence_stats import CadenceStats
 from gateway.adapters.configuration import ConfigurationRoutes, Configured, configured_at_start
 from gateway.adapters.console import Console
 from gateway.adapters.history import History
@@ -120,6 +121,7 @@ def assemble(
         *Prices(store, watermarks, live, clock, naming).endpoints(),
         *History(store, watermarks, clock, resources.page_key, naming=naming, seen=live.knows).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
+        *CadenceStats(store).endpoints(),
         *ProviderStats(store).endpoints(),
         *ConfigurationRoutes(configured, follower, shared.bootstrap_servers, shared.topic_prefix).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
