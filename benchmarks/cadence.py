@@ -1,0 +1,144 @@
+"""10,000 symbols on one producer process: how well it keeps to its cadence, and what it weighs.
+
+A real producer polls a real simulator (its own process) into a real broker: minute bars of every symbol each minute,
+quotes of every symbol each ten seconds in batches. Lateness is the producer's own record of it (table `cadence`),
+memory and processor time are the kernel's word (/proc), after everything was polled once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import psutil
+import yaml
+
+from benchmarks.measure import Row, Servers, row, servers, topics
+from infra.runtime.clock import monotonic_s
+from schemas.log_buckets import quantile_us
+from tests.e2e.system import System, system
+
+SYMBOLS = 10_000
+WARM_S = 90.0  # every symbol was polled, and walked to the present
+MEASURE_S = 180.0
+SAMPLE_EVERY_S = 1.0
+START = "2026-11-20T00:20:00Z"  # early in its day: the simulator makes the hours before as they are asked for
+GOAL_P99_MS = 1_000.0
+GOAL_MEMORY_MB = 200.0
+STREAMS = {
+    "bars": {"provider": "yahoo", "every_s": 60},
+    "quotes": {"provider": "yahoo", "every_s": 10},
+}
+# Every group over the windows that ended since $1.
+WINDOWS = """
+    SELECT capability, every_s, symbols, ended_time, due, failed, missed, symbol_polls, market_s, stale_s,
+           error_max_ms, buckets, counts
+    FROM cadence WHERE begun_time >= $1 ORDER BY ended_time
+"""
+
+
+@dataclass
+class Usage:
+    """One process while it was measured: MB resident, highest, and the share of one processor."""
+
+    name: str
+    pid: int
+    memory_mb: list[float] = field(default_factory=list)
+    share: float = 0.0
+
+
+def run() -> list[Row]:
+    """Return lateness, memory and processor time."""
+    symbols = int(os.environ.get("BENCH_CADENCE_SYMBOLS", SYMBOLS))
+    measure_s = float(os.environ.get("BENCH_CADENCE_S", MEASURE_S))
+    warm_s = float(os.environ.get("BENCH_CADENCE_WARM_S", WARM_S))
+    with servers() as base:
+        return asyncio.run(_run(base, symbols, warm_s, measure_s))
+
+
+async def _run(base: Servers, count: int, warm_s: float, measure_s: float) -> list[Row]:
+    prefix = "cadence."
+    topics(base.bootstrap, prefix)
+    names = [f"SIM{number:05d}" for number in range(1, count + 1)]
+    with system(bootstrap=base.bootstrap, dsn=base.dsn, prefix=prefix, folder=base.folder, symbols=names,
+                settings={"MDS_SIMULATOR_SPEED": "1", "MDS_SIMULATOR_START": START, "PRODUCERS_CURSOR_WAIT_S": "5"}) as running:  # fmt: skip
+        configuration = {"symbols": names, "streams": STREAMS}
+        (base.folder / "mds.yaml").write_text(yaml.safe_dump(configuration), "utf-8")
+        for name in ("simulator", "producers"):
+            running.start(name)
+            await running.ready(name)
+        await asyncio.sleep(warm_s)
+        usages = await _observe(running, base, measure_s)
+        if keep := os.environ.get("BENCH_CADENCE_LOGS"):
+            os.system(f"cp -r {base.folder}/logs {keep}")
+        windows = await _windows(base.dsn, measure_s)
+    return [*_cadence_rows(windows), *_usage_rows(usages, count)]
+
+
+async def _observe(running: System, base: Servers, measure_s: float) -> list[Usage]:
+    usages = [Usage(name, process.pid) for name, process in running.processes.items()]
+    usages.append(Usage("kafka", base.broker_pid))
+    processes = {usage.name: psutil.Process(usage.pid) for usage in usages}
+    before = {name: sum(process.cpu_times()[:2]) for name, process in processes.items()}
+    begun_s = monotonic_s()
+    while monotonic_s() < begun_s + measure_s:
+        for usage in usages:
+            usage.memory_mb.append(processes[usage.name].memory_info().rss / 1e6)
+        await asyncio.sleep(SAMPLE_EVERY_S)
+    elapsed_s = monotonic_s() - begun_s
+    for usage in usages:
+        usage.share = (sum(processes[usage.name].cpu_times()[:2]) - before[usage.name]) / elapsed_s
+    return usages
+
+
+async def _windows(dsn: str, measure_s: float) -> list[Any]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        since = await connection.fetchval("SELECT now() - make_interval(secs => $1)", measure_s)
+        return list(await connection.fetch(WINDOWS, since))
+    finally:
+        await connection.close()
+
+
+def _cadence_rows(windows: list[Any]) -> list[Row]:
+    rows: list[Row] = []
+    for capability in sorted({window["capability"] for window in windows}):
+        ours = [window for window in windows if window["capability"] == capability]
+        errors: dict[int, int] = {}
+        for window in ours:
+            for bucket, number in zip(window["buckets"], window["counts"], strict=True):
+                errors[bucket] = errors.get(bucket, 0) + number
+        label = f"{capability}, {ours[-1]['symbols']:,} symbols every {ours[-1]['every_s']:.0f} s"
+        polls = sum(window["symbol_polls"] for window in ours)
+        market_s = sum(window["market_s"] for window in ours)
+        rows += [
+            row(f"{label}: begun late, p50", (quantile_us(errors, 0.5) or 0) / 1_000, "ms"),
+            row(
+                f"{label}: begun late, p99",
+                (quantile_us(errors, 0.99) or 0) / 1_000,
+                "ms",
+                goal=GOAL_P99_MS,
+                lower_is_better=True,
+            ),
+            row(f"{label}: begun late, most", max(window["error_max_ms"] for window in ours), "ms"),
+            row(f"{label}: polled, on average, every", market_s * ours[-1]["symbols"] / max(polls, 1), "s"),
+            row(f"{label}: slots missed", sum(window["missed"] for window in ours), "polls"),
+            row(f"{label}: polls failed", sum(window["failed"] for window in ours), "polls"),
+            row(f"{label}: longest overdue", max(window["stale_s"] for window in ours), "s"),
+        ]
+    return rows
+
+
+def _usage_rows(usages: list[Usage], count: int) -> list[Row]:
+    rows = []
+    for usage in usages:
+        goal = GOAL_MEMORY_MB if usage.name == "producers" else None
+        most = max(usage.memory_mb)
+        rows.append(
+            row(f"memory of {usage.name} with {count:,} symbols, highest", most, "MB", goal=goal, lower_is_better=True)
+        )
+        rows.append(row(f"processor time of {usage.name}", 100 * usage.share, "% of a core"))
+    return rows
