@@ -27,6 +27,25 @@ class FixedClock:
         return self.now
 
 
+class RecordingCadence:
+    """Keeps what it is told of polls."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def begun(self, group: object, *, due_us: int) -> None:
+        """Keep when it was due."""
+        self.told.append(("begun", due_us))
+
+    def ended(self, group: object, symbols: Sequence[str], *, next_due_us: int, ok: bool) -> None:
+        """Keep when it is due again."""
+        self.told.append(("ended", next_due_us, ok))
+
+    def skipped(self, group: object, symbols: Sequence[str], *, next_due_us: int) -> None:
+        """Keep when it is due again."""
+        self.told.append(("skipped", next_due_us))
+
+
 class RecordingTopics:
     """Keeps what would be published; `failing` makes the next publications raise."""
 

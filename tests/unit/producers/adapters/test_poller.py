@@ -15,6 +15,7 @@ from producers.adapters.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poll
 from producers.adapters.polls import Polled
 from producers.adapters.registry import Registry
 from producers.domain.answers import MalformedResponse
+from producers.domain.cadence import Due
 from producers.domain.duty import Duty
 from producers.domain.evidence import Evidence
 from schemas.errors import (
@@ -25,7 +26,13 @@ from schemas.errors import (
     UnknownSymbol,
 )
 from tests.eventually import eventually
-from tests.unit.producers.adapters.fakes import FixedClock, RecordingTopics, a_registry, a_status
+from tests.unit.producers.adapters.fakes import (
+    FixedClock,
+    RecordingCadence,
+    RecordingTopics,
+    a_registry,
+    a_status,
+)
 
 SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
 LATER_US = 9_000
@@ -36,6 +43,7 @@ class _Task:
 
     provider = "yahoo"
     capability = "bars:1m"
+    tier = "T1"
     topic = "raw.bars.v1"
     symbols: Sequence[str] = ("SPY",)
     every_us = 1_000
@@ -68,6 +76,7 @@ def a_poller(
     clock: FixedClock | None = None,
     registry: Registry | None = None,
     duty: Duty | None = None,
+    cadence: RecordingCadence | None = None,
 ) -> Poller:
     attempts = Attempts(
         raw=cast(Any, raw or RecordingTopics()),
@@ -76,15 +85,15 @@ def a_poller(
     )
     poller = Poller(
         "yahoo", market=Market(clock=clock or FixedClock(1_000)), attempts=attempts, duty=duty or Duty(4),
-        health=Health(), workers=2,
+        cadence=cast(Any, cadence or RecordingCadence()), health=Health(), workers=2,
     )  # fmt: skip
     poller.assign(dict(enumerate(tasks)))
     return poller
 
 
-async def a_turn(poller: Poller) -> tuple[int, float]:
-    """Let the first task have its turn."""
-    return await poller._turn(0, poller._polls[0])
+async def a_turn(poller: Poller, due_us: int = 0) -> tuple[int, float]:
+    """Let the first task have its turn, which was due at a market time (0: at once)."""
+    return await poller._turn(Due(0, due_us), poller._polls[0])
 
 
 @pytest.mark.parametrize(
@@ -265,3 +274,21 @@ async def test_settled_waits_for_what_is_under_way_and_no_more_assigned() -> Non
         running.cancel()
 
     assert task.polls == 1
+
+
+async def test_the_cadence_is_told_of_every_poll() -> None:
+    """Begun with the moment it was due, ended with what came of it and when it is due again, or left out."""
+    cadence = RecordingCadence()
+    task = _Task(ProviderUnavailable("down"), 777)
+    poller = a_poller(task, cadence=cadence)
+    await a_turn(poller, 500)
+    await a_turn(poller)
+    await a_turn(poller, 600)
+
+    assert cadence.told == [
+        ("begun", 500),
+        ("ended", 0, False),
+        ("begun", 0),
+        ("ended", 777, True),
+        ("skipped", LATER_US),
+    ]

@@ -1,7 +1,5 @@
 """The trade stream: everything in order, every break told, never more in memory than the bound."""
 
-# ruff: noqa: ARG002 - stand-ins take what the real ones take
-
 from __future__ import annotations
 
 import asyncio
