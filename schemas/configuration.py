@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     HttpUrl,
     ValidationError,
@@ -20,24 +18,52 @@ from pydantic import (
 )
 
 from schemas.configuration_faults import InvalidConfiguration, explained, faults_between, sorted_faults
+from schemas.configuration_streams import (
+    EVERYTHING,
+    STREAMS,
+    BarsStream,
+    Part,
+    Provider,
+    QuotesStream,
+    Routing,
+    Stream,
+    Streams,
+    Symbol,
+    Tier,
+    Tiers,
+    TradesStream,
+)
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, Located, read_located
+from schemas.universe import MAX_SYMBOLS, Member
+
+__all__ = [  # the words of the file, from one place
+    "EVERYTHING",
+    "MAX_SYMBOLS",
+    "BarsStream",
+    "Configuration",
+    "Provider",
+    "ProviderEntry",
+    "ProviderLimits",
+    "QuotesStream",
+    "RequestLimits",
+    "Routing",
+    "Stream",
+    "Streams",
+    "SymbolEntry",
+    "Tiers",
+    "TradesStream",
+    "load_configuration",
+    "parse_configuration",
+    "read_text",
+    "text_of",
+]
 
 DEFAULT_PATH = Path("config/mds.yaml")
-MAX_SYMBOLS = 20_000
-MAX_PROVIDERS = 8  # of one stream
 MAX_FILE_BYTES = 4_194_304  # 4 MiB: 20,000 symbols with room to spare
 # Written as they are: 005930 and ON are symbols, not a number and a boolean.
 VERBATIM = (("symbols", "*"), ("symbols", "*", "symbol"))
-
-Stream = Literal["bars", "quotes", "trades"]
-STREAMS: tuple[Stream, ...] = ("bars", "quotes", "trades")
-
-
-def _checked_symbol(symbol: str) -> str:
-    if not symbol.isascii() or not symbol.isprintable() or " " in symbol:
-        raise ValueError("a symbol is printable ASCII without spaces, such as BRK.B or ^GSPC")
-    return symbol
+FROM_DATABASE = "database"
 
 
 def _checked_date(text: str) -> str:
@@ -47,128 +73,22 @@ def _checked_date(text: str) -> str:
         raise ValueError("a day is a date that exists, such as 2025-01-09") from None
 
 
-Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
-"""A provider's name; which ones there are is known where they are loaded (entry points), not here."""
-
-Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_checked_symbol)]
 IsoDate = Annotated[str, AfterValidator(_checked_date)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SymbolEntry(_Part):
-    """One symbol, and which of the streams it takes part in."""
+class SymbolEntry(Part):
+    """One symbol, how often it is polled, and which of the streams it takes part in."""
 
     symbol: Symbol = Field(description="The symbol as we name it: AAPL, BRK.B, ^GSPC, BTC-USD.")
+    tier: Tier = Field(
+        default="T1", description="How often its streams are polled: T0 most, T2 least; see `tiers`."
+    )
     streams: tuple[Stream, ...] = Field(
         default=STREAMS, description="The streams the symbol takes part in; without it, all of them."
     )
 
 
-def _each_provider_once(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
-    if len(set(providers)) != len(providers):
-        raise ValueError("a provider is listed twice; list each once, the preferred one first")
-    return providers
-
-
-def _one_provider(value: Any) -> Any:
-    """Take `provider: yahoo` for `providers: [yahoo]`."""
-    if not isinstance(value, Mapping) or "provider" not in value or "providers" in value:
-        return value  # both given: `provider` is then refused as unknown
-    return {name: given for name, given in value.items() if name != "provider"} | {
-        "providers": [value["provider"]]
-    }
-
-
-ProviderList = Annotated[
-    tuple[Provider, ...], Field(min_length=1, max_length=MAX_PROVIDERS), AfterValidator(_each_provider_once)
-]
-
-
-class Routing(_Part):
-    """How a provider is chosen among several; seconds of wall time, scores in [0, 1]."""
-
-    margin: float = Field(
-        default=0.2, ge=0.05, le=1.0, description="By which score another must be better to be chosen."
-    )
-    floor: float = Field(
-        default=0.3, ge=0.0, le=0.9, description="Score below which a provider is left at once."
-    )
-    dwell_s: float = Field(
-        default=30.0, ge=0.0, le=3600.0, description="Least time between two choices by score."
-    )
-    proof_s: float = Field(
-        default=60.0,
-        ge=0.0,
-        le=86_400.0,
-        description="Time without a fault before a preferred provider serves again.",
-    )
-    probe_every_s: float = Field(
-        default=30.0,
-        ge=0.1,
-        le=3600.0,
-        description="Time between two probes of a provider that does not serve.",
-    )
-    half_life_s: float = Field(
-        default=10.0, ge=0.1, le=3600.0, description="Half-life of what a score remembers."
-    )
-
-
-class BarsStream(_Part):
-    """Bars: polled `every_s` seconds of market time, from `overlap_s` seconds before what is known already."""
-
-    providers: ProviderList = Field(
-        description="Who is asked for bars, the preferred one first; `provider: yahoo` is a list of one."
-    )
-    interval: Literal["1m"] = Field(default="1m", description="Length of a bar.")
-    every_s: float = Field(default=60.0, ge=1.0, le=3600.0, description="Market time between two polls.")
-    overlap_s: float = Field(
-        default=300.0,
-        ge=0.0,
-        le=86_400.0,
-        description="How far before the newest known bar a poll begins, for late and corrected bars; "
-        "at least one bar.",
-    )
-
-    _single = model_validator(mode="before")(_one_provider)
-
-
-class QuotesStream(_Part):
-    """Quotes: polled `every_s` seconds of market time."""
-
-    providers: ProviderList = Field(
-        description="Who is asked for quotes, the preferred one first; `provider: yahoo` is a list of one."
-    )
-    every_s: float = Field(default=5.0, ge=0.5, le=3600.0, description="Market time between two polls.")
-
-    _single = model_validator(mode="before")(_one_provider)
-
-
-class TradesStream(_Part):
-    """Trades: pushed by the vendor over a WebSocket."""
-
-    provider: Provider = Field(description="Who pushes trades.")
-
-
-class Streams(_Part):
-    """What is collected; a stream left out is not."""
-
-    bars: BarsStream | None = Field(default=None, description="Bars, polled.")
-    quotes: QuotesStream | None = Field(default=None, description="Quotes, polled.")
-    trades: TradesStream | None = Field(default=None, description="Trades, pushed over a WebSocket.")
-    routing: Routing = Field(default=Routing(), description="How one of several providers is chosen.")
-
-
-EVERYTHING = Streams(
-    bars=BarsStream(providers=("yahoo",)),
-    quotes=QuotesStream(providers=("yahoo", "finnhub")),
-    trades=TradesStream(provider="finnhub"),
-)
-
-
-class RequestLimits(_Part):
+class RequestLimits(Part):
     """Requests that may start in any second, minute and day, and be under way at once; left out: the vendor's own."""
 
     per_second: int | None = Field(default=None, ge=1, le=10_000, description="Requests begun in any second.")
@@ -187,7 +107,7 @@ class EndpointLimits(RequestLimits):
     )
 
 
-class BreakerLimits(_Part):
+class BreakerLimits(Part):
     """After `failures` outages in a row the provider is left alone and probed once every `open_s` seconds."""
 
     failures: int = Field(default=5, ge=1, le=1000, description="Outages in a row that open the breaker.")
@@ -203,7 +123,7 @@ class ProviderLimits(RequestLimits):
     breaker: BreakerLimits = Field(default=BreakerLimits(), description="When the provider is left alone.")
 
 
-class ProviderEntry(_Part):
+class ProviderEntry(Part):
     """One provider; URLs None are the vendor itself, or the simulator where that is the market."""
 
     enabled: bool = Field(default=True, description="Whether the vendor is asked at all.")
@@ -212,15 +132,24 @@ class ProviderEntry(_Part):
     limits: ProviderLimits = Field(default=ProviderLimits(), description="How much it is asked.")
 
 
-class Configuration(_Part):
+class Configuration(Part):
     """The whole file; frozen, so that a reload is a new value. Without `streams` everything is collected."""
 
+    universe: Literal["file", "database"] = Field(
+        default="file",
+        description="Where the symbols stand: `symbols` of this file, or the database's universe "
+        "(`mds universe`), and then `symbols` is left out.",
+    )
     symbols: tuple[SymbolEntry, ...] = Field(
-        min_length=1, max_length=MAX_SYMBOLS, description="What is collected: a name, or an entry."
+        default=(),
+        min_length=1,
+        max_length=MAX_SYMBOLS,
+        description="What is collected: a name, or an entry; required unless `universe` is `database`.",
     )
     streams: Streams = Field(
         default=EVERYTHING, description="Which streams, from whom and how often; without it, all of them."
     )
+    tiers: Tiers = Field(default=Tiers(), description="How often each tier is polled.")
     providers: Mapping[Provider, ProviderEntry] = Field(
         default_factory=dict,
         description="The vendors by name, and where they are; one that is not named is enabled where its key is set.",
@@ -246,9 +175,21 @@ class Configuration(_Part):
             seen.add(entry.symbol)
         return self
 
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.symbols) == (self.universe == FROM_DATABASE):
+            raise ValueError("symbols are listed in the file or kept in the database, one of both")
+        return self
+
     def provider(self, name: str) -> ProviderEntry:
         """Return what the file says of a provider; one it does not mention is enabled, at its own address."""
         return self.providers.get(name, ProviderEntry())
+
+    def members(self) -> tuple[Member, ...]:
+        """Return the file's symbols as members of a universe, in the order of the file; none with the database's."""
+        return tuple(
+            Member(symbol=entry.symbol, tier=entry.tier, streams=entry.streams) for entry in self.symbols
+        )
 
     def symbols_of(self, stream: Stream) -> tuple[str, ...]:
         """Return the symbols that take part in a stream, in the order of the file."""

@@ -1,7 +1,7 @@
 """What changes from one configuration to another: typed, short, without secrets, for people and for logs.
 
-Every process validates, shows and keeps a new configuration at once; what is collected follows at the producers' next
-start. What is in the environment is never in a diff.
+Every process validates, shows and keeps a new configuration at once; what is collected follows within seconds: symbols,
+streams, intervals, tiers, and the providers' addresses and limits. What is in the environment is never in a diff.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from schemas.configuration import Configuration
 Area = Literal["symbols", "streams", "providers", "settings"]
 Action = Literal["added", "removed", "changed"]
 AREAS: tuple[Area, ...] = ("symbols", "streams", "providers", "settings")
+AREA_OF: Mapping[str, Area] = {"streams": "streams", "tiers": "streams", "providers": "providers"}
 MAX_CHANGES_SHOWN = 200  # in one document; the counts are of all
 NEEDS_RESTART = "settings in the environment (PRODUCERS_, PROCESSORS_, SINKS_, GATEWAY_, MDS_)"
 
@@ -62,8 +63,8 @@ class Difference:
             "changes": [change.document() for change in self.changes[:MAX_CHANGES_SHOWN]],
             "not_shown": max(0, len(self.changes) - MAX_CHANGES_SHOWN),
             "counts": counts,
-            "takes_effect": "announced and validated at once; collected from the producers' next start",
-            "needs_restart": ["producers"],
+            "takes_effect": "announced and validated at once; collected so within seconds",
+            "needs_restart": [],
             "not_in_the_file": NEEDS_RESTART,
         }
 
@@ -74,7 +75,7 @@ def difference(before: Configuration | None, after: Configuration) -> Difference
     new = after.model_dump(mode="json")
     changes = [*_symbol_changes(old.pop("symbols", []), new.pop("symbols"))]
     for key in sorted(new.keys() | old.keys()):
-        area: Area = "streams" if key == "streams" else "providers" if key == "providers" else "settings"
+        area = AREA_OF.get(key, "settings")
         changes += _changes(area, key, old.get(key, _ABSENT), new.get(key, _ABSENT))
     return Difference(changes=sorted(changes, key=lambda change: (AREAS.index(change.area), change.path)))
 

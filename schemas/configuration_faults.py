@@ -8,17 +8,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil
-from typing import Any, TypeGuard, get_args, get_origin
+from typing import Any, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.errors import ConfigurationError, InvalidRecord
-from schemas.intervals import SECOND_US, slot_us
+from schemas.configuration_cadence import is_number, tier_faults
+from schemas.errors import ConfigurationError
 from schemas.located_yaml import MAX_FAULTS, Fault, Located, Path, dotted
 
 EXAMPLE = "config/mds.yaml is an example"
+SHORTEST_BAR_S = 60.0
 SHOWN_CHARS = 40
 # What each vendor we ship can give; one that is not here (a plug-in) is judged where it is loaded.
 CAPABILITIES: Mapping[str, frozenset[str]] = {
@@ -27,8 +27,6 @@ CAPABILITIES: Mapping[str, frozenset[str]] = {
     "alpaca": frozenset({"bars", "quotes"}),
     "polygon": frozenset({"bars", "quotes"}),
 }
-# Vendors that answer one quote a request, and how many requests they take on their dearest plan.
-QUOTE_REQUESTS_PER_S: Mapping[str, float] = {"finnhub": 30.0}
 
 _SECRET_KEY = re.compile(
     r"(?i)(secret|token|passw|pwd|api[-_]?key|key[-_]?id|private[-_]?key|access[-_]?key|credential|bearer|dsn|^key$|^auth)"
@@ -53,7 +51,7 @@ class InvalidConfiguration(ConfigurationError):
 
     def __init__(self, source: str, faults: Sequence[Fault]) -> None:
         shown = "\n".join(_sentence(source, fault) for fault in faults)
-        super().__init__(shown.rpartition("; ")[0], remedy=faults[-1].remedy)
+        super().__init__(shown.removesuffix(f"; {faults[-1].remedy}"), remedy=faults[-1].remedy)
         self.faults = tuple(faults)
 
 
@@ -85,8 +83,10 @@ def faults_between(located: Located) -> Iterator[Fault]:
     document = located.value
     yield from _secrets(located, document, ())
     if isinstance(document, dict):
+        yield from _source(located, document)
         yield from _twice(located, document.get("symbols"))
         yield from _streams(located, document)
+        yield from tier_faults(located, document)
 
 
 def explained(error: ValidationError, located: Located, model: type[BaseModel]) -> Iterator[Fault]:
@@ -201,6 +201,17 @@ def _variable(path: Path) -> str:
     return _SECRET_VARIABLES["finnhub"]
 
 
+def _source(located: Located, document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what is wrong with where the symbols stand: in the file, or in the database."""
+    if document.get("universe") == "database":
+        if "symbols" in document:
+            message = "is given, but the universe is the database's"
+            remedy = "take it out after `mds universe import`, or set universe to file"
+            yield located.fault(("symbols",), message, remedy)
+    elif "symbols" not in document and not difflib.get_close_matches("symbols", map(str, document), n=1):
+        yield located.fault(("symbols",), "is missing", f"add it, or set universe to database; {EXAMPLE}")
+
+
 def _twice(located: Located, symbols: Any) -> Iterator[Fault]:
     first: dict[str, int] = {}
     for number, entry in enumerate(symbols if isinstance(symbols, list) else []):
@@ -240,8 +251,6 @@ def _streams(located: Located, document: Mapping[str, Any]) -> Iterator[Fault]:
                 others = " or ".join(sorted(who for who in CAPABILITIES if name in CAPABILITIES[who]))
                 remedy = f"use {others}" if others else "remove the stream"
                 yield located.fault(path, f"is {provider}, which has no {name}", remedy)
-            if name == "quotes":
-                yield from _quote_pace(located, document, stream, provider)
     if isinstance(streams, dict) and isinstance(streams.get("bars"), dict):
         yield from _overlap(located, streams["bars"])
 
@@ -257,39 +266,8 @@ def _providers_of(stream: Mapping[str, Any], path: Path) -> Iterator[tuple[Path,
 
 def _overlap(located: Located, bars: Mapping[str, Any]) -> Iterator[Fault]:
     overlap_s = bars.get("overlap_s")
-    try:
-        length_s = slot_us(bars.get("interval", "1m")) / SECOND_US
-    except (InvalidRecord, TypeError):
-        return  # the model says what intervals there are
-    if _is_number(overlap_s) and 0 <= overlap_s < length_s:
-        message = (
-            f"is shorter than one bar ({length_s:g} s): a bar that was still forming would never be corrected"
-        )
-        yield located.fault(("streams", "bars", "overlap_s"), message, f"set it to {length_s:g} or more")
-
-
-def _quote_pace(
-    located: Located, document: Mapping[str, Any], stream: Mapping[str, Any], provider: str
-) -> Iterator[Fault]:
-    most, every_s, symbols = (
-        QUOTE_REQUESTS_PER_S.get(provider),
-        stream.get("every_s"),
-        document.get("symbols"),
-    )
-    if most is None or not _is_number(every_s) or every_s <= 0 or not isinstance(symbols, list):
-        return
-    asked = sum(_takes_quotes(entry) for entry in symbols)
-    if asked > most * every_s:
-        message = f"is too short: {provider} answers one quote a request, at most {most:g} a second; {asked} symbols"
+    if is_number(overlap_s) and 0 <= overlap_s < SHORTEST_BAR_S:
+        message = f"is shorter than one bar ({SHORTEST_BAR_S:g} s): a bar that was still forming would never be corrected"
         yield located.fault(
-            ("streams", "quotes", "every_s"), message, f"set it to {ceil(asked / most * 10) / 10:g} or more"
+            ("streams", "bars", "overlap_s"), message, f"set it to {SHORTEST_BAR_S:g} or more"
         )
-
-
-def _takes_quotes(entry: Any) -> bool:
-    streams = entry.get("streams") if isinstance(entry, dict) else None
-    return "quotes" in streams if isinstance(streams, list) else True
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -12,6 +12,7 @@ from typing import Any
 
 from schemas.configuration import MAX_FILE_BYTES, MAX_SYMBOLS, Configuration, parse_configuration
 from schemas.errors import ConfigurationError
+from schemas.universe import Member, to_csv
 
 SCHEMA_PATH = Path("config/mds.schema.json")
 REFERENCE_PATH = Path("docs/CONFIGURATION.md")
@@ -48,10 +49,11 @@ is answered with
 
 - a key that is not a setting, with the nearest that is; a key given twice; an anchor, an alias or a tag
 - more than {max_file_mib} MiB, {max_symbols} symbols, or lists nested deeper than any setting is
-- a symbol listed twice, or with an empty list of streams
-- a stream whose provider is not enabled, or cannot give that stream
+- a symbol listed twice, or with an empty list of streams; symbols beside `universe: database`
+- a stream whose provider is not enabled, or cannot give that stream or one of its intervals
 - `streams.bars.overlap_s` shorter than one bar: a bar that was still forming would never be corrected
-- quotes polled more often than a provider that answers one a request can answer for so many symbols
+- a tier T0 that is polled less often than T1, or a tier T2 that is polled more often
+- quotes polled more often, over all tiers, than a provider that answers one a request can answer for so many symbols
 
 Symbols are text as they are written: `ON`, `TRUE` and `005930` need no quotes.
 
@@ -70,7 +72,8 @@ why; none reads its own disk for it. The same text again is no new generation. T
 `POST /ops/validate` (scope `admin`) tries a candidate in its body, or the file where that is empty, and changes nothing:
 `{{"valid": ..., "errors": [{{"path", "line", "message", "remedy"}}], "diff": ...}}`. The diff compares with what is in force.
 
-Nothing in the file needs a restart to be *loaded*; what is *collected* follows at the producers' next start, for now.
+Nothing in the file needs a restart: what is *collected* follows within seconds, be it symbols, tiers, intervals,
+streams, or a provider's `enabled`, address and limits; streams that stay keep their place, so nothing is lost or repeated.
 Settings in the environment need a restart. What is in force everywhere:
 `mds_config_generation{{service}}`, `config_reload_total{{status}}` (applied, refused, unchanged), and the part
 `configuration` of `/readyz` and `GET /health` with `generation`, `sha256`, `origin` and `last_error`.
@@ -91,6 +94,42 @@ symbols:
     streams: [bars, quotes]
 ```
 
+Bars of a minute, an hour and a day. A longer bar is polled every fifth of its length, at most hourly, and each poll asks
+for two bars again at least. `interval: 5m` is a list of one.
+
+```yaml
+symbols: [SPY]
+streams:
+  bars:
+    providers: [yahoo]
+    intervals: [1m, 1h, 1d]
+```
+
+Three tiers: `T0` is polled most often, `T2` least, and `T1`, where a symbol is that names none, at the stream's own
+`every_s`. What `tiers` leaves out is T0's and T2's default, or T1's cadence where that is faster than T0's or slower
+than T2's default.
+
+```yaml
+symbols:
+  - {{symbol: SPY, tier: T0}}
+  - AAPL
+  - {{symbol: BTC-USD, tier: T2, streams: [bars, quotes]}}
+streams:
+  bars: {{providers: [yahoo], every_s: 60}}
+  quotes: {{providers: [yahoo], every_s: 5}}
+tiers:
+  T0: {{bars_every_s: 15, quotes_every_s: 1}}
+  T2: {{quotes_every_s: 120}}
+```
+
+The symbols of the database instead of the file's, see below.
+
+```yaml
+universe: database
+streams:
+  bars: {{providers: [yahoo]}}
+```
+
 Bars alone, every half minute, from Yahoo; nothing else is collected.
 
 ```yaml
@@ -106,6 +145,28 @@ A day the calendar does not know of, and JSON instead of YAML.
 ```yaml
 {{"symbols": ["SPY"], "calendar_closures": {{"XNYS": ["2025-01-09"]}}}}
 ```
+
+## The universe in the database
+
+With `universe: database` the symbols are rows of PostgreSQL, changed by `mds universe` and followed by every producer
+within seconds. The table holds changes and is only ever added to: who was collected at any moment, and who changed it,
+stays known.
+
+| Command | What |
+|---|---|
+| `mds universe import FILE [--replace] [--dry-run]` | adds and changes what the file lists; with `--replace` removes the rest |
+| `mds universe export [FILE] [--at TIME]` | writes the members of now or then; importing them again changes nothing |
+| `mds universe set SYMBOL... --tier T0 [--streams "bars quotes"] [--note TEXT]` | adds members, or changes what is named of them |
+| `mds universe remove SYMBOL...` | takes members out; their data stay |
+| `mds universe history SYMBOL` | every change of a symbol: when, by whom, to what |
+| `mds universe list` | the members, with the tier of each |
+
+The file is CSV in UTF-8 with a header; of its columns only `symbol` must be there. An empty tier is `T1`, empty streams
+are all of them. At most {max_file_mib} MiB and {max_symbols} symbols; one fault refuses the whole file, with all faults
+by line, and changes nothing. A symbol that names nothing today is taken with a warning, and left out of what is collected.
+
+```csv
+{universe}```
 """
 BROKEN = """\
 symbols: [SPY, SPY]
@@ -114,6 +175,11 @@ streams:
 providers:
   finnhub: {token: not-here}
 """
+EXAMPLE_MEMBERS = (
+    Member(symbol="BRK.B", note="class B, for the price of one"),
+    Member(symbol="BTC-USD", tier="T2", streams=("bars", "quotes")),
+    Member(symbol="SPY", tier="T0", note="the benchmark"),
+)
 
 
 def json_schema() -> dict[str, Any]:
@@ -122,7 +188,14 @@ def json_schema() -> dict[str, Any]:
     items = schema["properties"]["symbols"]["items"]
     name = schema["$defs"]["SymbolEntry"]["properties"]["symbol"]
     schema["properties"]["symbols"]["items"] = {"anyOf": [name, items]}
-    return {"$schema": DIALECT, **schema, "title": "Market Data Service configuration"}
+    return {
+        "$schema": DIALECT,
+        **schema,
+        "title": "Market Data Service configuration",
+        "if": {"properties": {"universe": {"const": "database"}}, "required": ["universe"]},
+        "then": {"not": {"required": ["symbols"]}},
+        "else": {"required": ["symbols"]},
+    }
 
 
 def reference(answer: str) -> str:
@@ -134,6 +207,7 @@ def reference(answer: str) -> str:
         answer=answer,
         max_file_mib=MAX_FILE_BYTES >> 20,
         max_symbols=f"{MAX_SYMBOLS:,}",
+        universe=to_csv(EXAMPLE_MEMBERS),
     )
 
 

@@ -54,7 +54,8 @@ def _streams(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     streams = configuration.streams
     if streams.bars is not None:
         for provider in streams.bars.providers:
-            yield "streams.bars.providers", provider, f"{streams.bars.interval} bars"
+            for interval in streams.bars.intervals:
+                yield "streams.bars.providers", provider, f"{interval} bars"
     if streams.quotes is not None:
         for provider in streams.quotes.providers:
             yield "streams.quotes.providers", provider, "quotes"

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from producers.domain.capabilities import Capabilities
 from producers.domain.discontinuity import StreamKey, bars_key, quotes_key, trades_key
-from schemas.configuration import Configuration, Provider
+from schemas.configuration import Configuration
+from schemas.configuration_streams import TIERS, Provider, Stream, Tier, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
+from schemas.universe import Member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,7 @@ class BarsTask:
     interval: str
     every_us: int
     overlap_us: int
+    tier: Tier = "T1"
 
     @property
     def capability(self) -> str:
@@ -34,11 +37,12 @@ class BarsTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotesTask:
-    """Poll quotes of some symbols in one request."""
+    """Poll quotes of some symbols of one tier in one request."""
 
     provider: Provider
     symbols: Sequence[str]
     every_us: int
+    tier: Tier = "T1"
 
     @property
     def capability(self) -> str:
@@ -103,38 +107,74 @@ class PollPlan:
             yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
 
 
-def plan_of(configuration: Configuration, *, usable: Mapping[str, Capabilities]) -> PollPlan:
-    """Return what the configuration asks for, as far as its providers are among the `usable` ones."""
-    streams = configuration.streams
-    bars: list[BarsTask] = []
-    quotes: list[QuotesTask] = []
-    trades: list[TradesTask] = []
-    if streams.bars is not None:
-        bars = [
-            BarsTask(
-                provider=provider,
-                symbol=symbol,
-                interval=streams.bars.interval,
-                every_us=int(streams.bars.every_s * SECOND_US),
-                overlap_us=int(streams.bars.overlap_s * SECOND_US),
-            )
-            for provider in streams.bars.providers
-            if provider in usable
-            for symbol in configuration.symbols_of("bars")
-        ]
-    if streams.quotes is not None:
-        every_us, names = int(streams.quotes.every_s * SECOND_US), configuration.symbols_of("quotes")
-        quotes = [
-            QuotesTask(provider=provider, symbols=names[start : start + size], every_us=every_us)
-            for provider in streams.quotes.providers
-            if provider in usable
-            for size in (usable[provider].quotes_per_request,)
-            for start in range(0, len(names), size)
-        ]
-    if (
-        streams.trades is not None
-        and streams.trades.provider in usable
-        and configuration.symbols_of("trades")
-    ):
-        trades = [TradesTask(provider=streams.trades.provider, symbols=configuration.symbols_of("trades"))]
-    return PollPlan(bars=bars, quotes=quotes, trades=trades)
+def plan_of(
+    configuration: Configuration,
+    *,
+    usable: Mapping[str, Capabilities],
+    members: Sequence[Member] | None = None,
+) -> PollPlan:
+    """Return what the configuration asks for of `members`, as far as its providers are among the `usable` ones.
+
+    Without members (None) they are those of the file.
+    """
+    members = configuration.members() if members is None else members
+    trades, trading = configuration.streams.trades, _symbols(members, "trades")
+    return PollPlan(
+        bars=_bars(configuration, usable, members),
+        quotes=_quotes(configuration, usable, members),
+        trades=[TradesTask(provider=trades.provider, symbols=trading)]
+        if trades is not None and trades.provider in usable and trading
+        else [],
+    )
+
+
+def _bars(
+    configuration: Configuration, usable: Mapping[str, Capabilities], members: Sequence[Member]
+) -> list[BarsTask]:
+    """Return one task per provider, interval and symbol: longer bars are polled less often."""
+    bars = configuration.streams.bars
+    if bars is None:
+        return []
+    every_s = {tier: configuration.tiers.bars_every_s(tier, bars.every_s) for tier in TIERS}
+    return [
+        BarsTask(
+            provider=provider,
+            symbol=member.symbol,
+            interval=interval,
+            every_us=cadence_us(interval, every_s[member.tier]),
+            overlap_us=overlap_us(interval, bars.overlap_s),
+            tier=member.tier,
+        )
+        for provider in bars.providers
+        if provider in usable
+        for interval in bars.intervals
+        for member in members
+        if "bars" in member.streams
+    ]
+
+
+def _quotes(
+    configuration: Configuration, usable: Mapping[str, Capabilities], members: Sequence[Member]
+) -> list[QuotesTask]:
+    """Return the requests of each provider: a request holds symbols of one tier, as many as the provider takes."""
+    quotes = configuration.streams.quotes
+    if quotes is None:
+        return []
+    return [
+        QuotesTask(
+            provider=provider,
+            symbols=names[start : start + size],
+            every_us=int(configuration.tiers.quotes_every_s(tier, quotes.every_s) * SECOND_US),
+            tier=tier,
+        )
+        for provider in quotes.providers
+        if provider in usable
+        for size in (usable[provider].quotes_per_request,)
+        for tier in TIERS
+        for names in (_symbols([member for member in members if member.tier == tier], "quotes"),)
+        for start in range(0, len(names), size)
+    ]
+
+
+def _symbols(members: Sequence[Member], stream: Stream) -> tuple[str, ...]:
+    return tuple(member.symbol for member in members if stream in member.streams)

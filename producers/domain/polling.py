@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from schemas.intervals import DAY_US, HOUR_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.records import Event
 
-MAX_SPAN_US = 7 * DAY_US  # of one request: Yahoo refuses more than 8 days of minutes
+# Of one request, by the length of its bars: Yahoo refuses more than 8 days of minutes, Finnhub more than a month of
+# anything within a day, and all give years of days.
+MAX_SPAN_US = 7 * DAY_US
+MAX_INTRADAY_SPAN_US = 28 * DAY_US
+MAX_DAILY_SPAN_US = 365 * DAY_US
 SETTLED_US = HOUR_US  # what a vendor has not shown after an hour it has not got
 CONTENT = (
     *("open", "high", "low", "close", "volume", "vwap", "trade_count"),
@@ -38,15 +42,23 @@ class BarsPosition:
     delivered: Mapping[int, Content] = field(default_factory=dict)
 
 
+def longest_span_us(step_us: int) -> int:
+    """Return how much (µs) one request may ask for of bars of this length."""
+    if step_us >= DAY_US:
+        return MAX_DAILY_SPAN_US
+    return MAX_INTRADAY_SPAN_US if step_us > MINUTE_US else MAX_SPAN_US
+
+
 def next_window(bars: BarsPosition, now: int, *, step_us: int, overlap_us: int) -> PollWindow:
     """Return the window to ask for at market time `now`: from the overlap before the position, in whole bars.
 
-    It ends with the bar in progress, or after MAX_SPAN_US: a longer backlog is walked window by window.
+    It ends with the bar in progress, or after the longest span of one request: a longer backlog is walked window by window.
     """
     start = min(bars.position, now) - overlap_us
     start -= start % step_us
     end = now - now % step_us + step_us
-    return PollWindow(start=start, end=min(end, start + MAX_SPAN_US - MAX_SPAN_US % step_us))
+    span_us = longest_span_us(step_us)
+    return PollWindow(start=start, end=min(end, start + span_us - span_us % step_us))
 
 
 def is_caught_up(window: PollWindow, now: int) -> bool:
@@ -79,7 +91,7 @@ def delivered(
     if newest is not None:
         position = max(position, newest + step_us)
     # A symbol that never trades must not ask for more than one request holds.
-    position = max(position, min(window.end, now) - MAX_SPAN_US + overlap_us + step_us)
+    position = max(position, min(window.end, now) - longest_span_us(step_us) + overlap_us + step_us)
     known = {**bars.delivered, **{event["event_time"]: content_of(event) for event in events}}
     kept = {moment: content for moment, content in known.items() if moment >= position - overlap_us - step_us}
     return replace(bars, position=position, delivered=kept)

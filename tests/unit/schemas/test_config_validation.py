@@ -59,7 +59,19 @@ FRAGMENTS = (
         pytest.param(S + "streams: {bars: {provider: yahoo, every_s: soon}}", [("streams.bars.every_s", 2, "number, not 'soon'")], id="no-number"),
         pytest.param(S + "streams: {bars: {provider: yahoo, every_s: 1e999}}", [("streams.bars.every_s", 2, "less")], id="infinite"),
         pytest.param(S + "streams: {bars: {provider: yahoo, every_s: [1]}}", [("streams.bars.every_s", 2, "number")], id="number-as-list"),
-        pytest.param(S + "streams: {bars: {provider: yahoo, interval: 7m}}", [("streams.bars.interval", 2, "'1m'")], id="interval"),
+        pytest.param(S + "streams: {bars: {provider: yahoo, interval: 7m}}", [("streams.bars.intervals.0", 2, "'1m'")], id="interval"),
+        pytest.param(S + "streams: {bars: {provider: yahoo, intervals: [1m, 1m]}}", [("streams.bars.intervals", 2, "listed twice")], id="interval-twice"),
+        pytest.param(S + "streams: {bars: {provider: yahoo, intervals: []}}", [("streams.bars.intervals", 2, "at least one")], id="no-interval"),
+        pytest.param(S + "streams: {bars: {provider: yahoo, interval: 1m, intervals: [5m]}}", [("streams.bars.interval", 2, "not a setting")], id="interval-in-both-forms"),
+        pytest.param("symbols: [{symbol: A, tier: T3}]", [("symbols.0.tier", 1, "'T0'")], id="no-such-tier"),
+        pytest.param(S + "tiers: {T1: {bars_every_s: 5}}", [("tiers.T1", 2, "not a setting")], id="the-streams-own-tier"),
+        pytest.param(S + "tiers: {T0: {bar_every_s: 5}}", [("tiers.T0.bar_every_s", 2, "not a setting")], id="misspelt-in-tier"),
+        pytest.param(S + "tiers: {T0: {quotes_every_s: soon}}", [("tiers.T0.quotes_every_s", 2, "number")], id="tier-no-number"),
+        pytest.param(S + "tiers: {T0: {quotes_every_s: 5.1}}", [("tiers.T0.quotes_every_s", 2, "longer than streams.quotes.every_s (5 s)")], id="T0-slower-than-T1"),
+        pytest.param(S + "streams: {bars: {provider: yahoo, every_s: 400}}\ntiers: {T2: {bars_every_s: 399}}", [("tiers.T2.bars_every_s", 3, "shorter than streams.bars.every_s (400 s)")], id="T2-faster-than-T1"),
+        pytest.param(S + "universe: database", [("symbols", 1, "universe is the database's")], id="two-universes"),
+        pytest.param("universe: databse\nsymbols: [A]", [("universe", 1, "'file' or 'database'")], id="no-such-universe"),
+        pytest.param("universe: file", [("symbols", 1, "missing")], id="file-without-symbols"),
         pytest.param(S + "streams: {bars: {provider: yahoo, overlap_s: 59}}", [("streams.bars.overlap_s", 2, "shorter than one bar")], id="overlap"),
         pytest.param(S + "streams: {bars: {provider: yahoo, overlap_s: -1}}", [("streams.bars.overlap_s", 2, "greater")], id="negative-overlap"),
         pytest.param(S + "streams:\n  trades: {provider: finnhub}\nproviders:\n  finnhub: {enabled: false}", [("streams.trades.provider", 3, "not enabled")], id="provider-off"),
@@ -96,6 +108,41 @@ def test_a_bad_file_is_refused_at_its_place(text: str, expected: list[tuple[str,
     for fault, (_, _, words) in zip(faults, expected, strict=True):
         assert words in fault.message
         assert fault.remedy
+
+
+def many(count: int, tier: str) -> str:
+    """Return so many symbols of a tier, as YAML writes them in a list."""
+    return ", ".join(f"{{symbol: {tier}{number}X, tier: {tier}}}" for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("symbols", "settings", "expected"),
+    [
+        pytest.param(many(150, "T1"), "", None, id="T1-as-fast-as-it-goes"),
+        pytest.param(many(151, "T1"), "", ("streams.quotes.every_s", "151 symbols", "set it to 5.1 or more"), id="T1-alone"),
+        pytest.param(many(30, "T0"), "", None, id="T0-by-its-default"),
+        pytest.param(many(31, "T0"), "", ("tiers.T0.quotes_every_s", "31 symbols", "set it to 1.1 or more"), id="T0-beyond-its-default"),
+        pytest.param(many(20, "T0") + ", " + many(50, "T1"), "", None, id="together-just"),
+        pytest.param(many(20, "T0") + ", " + many(51, "T1"), "", ("tiers.T0.quotes_every_s", "20 symbols of T0 and 51 symbols of T1", "set it to 1.1 or more"), id="together-too-much"),
+        pytest.param(many(60, "T0") + ", " + many(1800, "T2"), "tiers: {T0: {quotes_every_s: 2.5}}", ("streams.quotes", "", "move symbols to a slower tier"), id="T2-alone-fills-it"),
+    ],
+)  # fmt: skip
+def test_quotes_of_all_tiers_together_stay_within_what_one_a_request_allows(
+    symbols: str, settings: str, expected: tuple[str, str, str] | None
+) -> None:
+    """Finnhub answers thirty a second: each tier takes its share, and the one that asks most is told."""
+    text = f"symbols: [{symbols}]\nstreams: {{quotes: {{provider: finnhub, every_s: 5}}}}\n{settings}"
+    if expected is None:
+        parse_configuration(text, source="f")
+        return
+    with pytest.raises(InvalidConfiguration) as error:
+        parse_configuration(text, source="f")
+    (fault,) = error.value.faults
+    path, words, remedy = expected
+
+    assert fault.path.startswith(path) or fault.path.startswith("tiers.")
+    assert words in fault.message
+    assert remedy in fault.remedy or "set it to" in fault.remedy
 
 
 def test_all_faults_come_at_once() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from schemas.configuration import load_configuration, parse_configuration
+from schemas.configuration import Configuration, SymbolEntry, load_configuration, parse_configuration
 from schemas.errors import ConfigurationError
+from schemas.universe import Member
 
 ROOT = Path(__file__).parent.parent.parent.parent
 MINIMAL = "symbols: [SPY]\nstreams: {}\n"
@@ -20,7 +21,10 @@ def test_the_packaged_file_is_valid() -> None:
 
     assert {"AAPL", "MSFT", "SPY"} <= set(configuration.symbols_of("bars"))
     assert configuration.streams.bars is not None
-    assert (configuration.streams.bars.providers, configuration.streams.bars.interval) == (("yahoo",), "1m")
+    assert (configuration.streams.bars.providers, configuration.streams.bars.intervals) == (
+        ("yahoo",),
+        ("1m",),
+    )
     assert "^GSPC" not in configuration.symbols_of("trades")
 
 
@@ -42,6 +46,37 @@ def test_providers_are_a_list_in_order_of_preference_and_one_is_a_list_of_one() 
     assert streams.bars is not None
     assert streams.quotes is not None
     assert (streams.bars.providers, streams.quotes.providers) == (("finnhub",), ("finnhub", "yahoo"))
+
+
+def test_an_interval_is_a_list_of_one() -> None:
+    """`interval: 5m` of earlier files means what it meant; several are kept as written."""
+    one = parse_configuration("symbols: [A]\nstreams: {bars: {provider: yahoo, interval: 5m}}", source="f")
+    many = parse_configuration(
+        "symbols: [A]\nstreams: {bars: {provider: yahoo, intervals: [1d, 1m]}}", source="f"
+    )
+
+    assert one.streams.bars is not None
+    assert many.streams.bars is not None
+    assert (one.streams.bars.intervals, many.streams.bars.intervals) == (("5m",), ("1d", "1m"))
+
+
+def test_the_files_symbols_are_members_in_their_order() -> None:
+    """A name is of tier T1 and of all streams; the database's universe has no members in the file."""
+    text = "symbols: [SPY, {symbol: IBM, tier: T0, streams: [bars]}]"
+
+    assert parse_configuration(text, source="f").members() == (
+        Member(symbol="SPY"),
+        Member(symbol="IBM", tier="T0", streams=("bars",)),
+    )
+    assert parse_configuration("universe: database", source="f").members() == ()
+
+
+def test_a_configuration_made_in_code_has_one_source_of_symbols_too() -> None:
+    """Not only a file is held to it."""
+    with pytest.raises(ValidationError, match="one of both"):
+        Configuration()
+    with pytest.raises(ValidationError, match="one of both"):
+        Configuration(universe="database", symbols=(SymbolEntry(symbol="SPY"),))
 
 
 def test_closures_are_dates() -> None:

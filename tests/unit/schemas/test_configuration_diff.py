@@ -58,7 +58,7 @@ def test_the_document_counts_all_and_shows_some() -> None:
     assert len(document["changes"]) == MAX_CHANGES_SHOWN
     assert document["counts"]["symbols"] == {"added": 1_000, "removed": 0, "changed": 0}
     assert document["not_shown"] > 0
-    assert document["needs_restart"] == ["producers"]
+    assert document["needs_restart"] == []
 
 
 @given(SYMBOLS, SYMBOLS)
@@ -80,3 +80,25 @@ def test_an_address_is_shown_without_what_could_be_a_secret() -> None:
 
     assert "canary" not in str(document)
     assert document["changes"][0]["after"]["base_url"] == "https://example.com:8443/api"
+
+
+def test_intervals_tiers_and_the_universe_are_told_one_by_one() -> None:
+    """A tier's cadence, a symbol's tier, a list of intervals and the source of the symbols are each a change."""
+    streams = "streams: {bars: {provider: yahoo}}\n"
+    old = parse_configuration("symbols: [SPY]\n" + streams, source="f")
+    new = parse_configuration(
+        "symbols: [{symbol: SPY, tier: T0}]\nstreams: {bars: {provider: yahoo, intervals: [1m, 1d]}}\n"
+        "tiers: {T0: {bars_every_s: 10}}",
+        source="f",
+    )
+    moved = parse_configuration("universe: database\n" + streams, source="f")
+
+    assert [(c.area, c.path, c.after) for c in difference(old, new).changes] == [
+        ("symbols", "symbols.SPY", {"tier": "T0", "streams": ["bars", "quotes", "trades"]}),
+        ("streams", "streams.bars.intervals", ["1m", "1d"]),
+        ("streams", "tiers.T0.bars_every_s", 10.0),
+    ]
+    assert [(c.area, c.action, c.path) for c in difference(old, moved).changes] == [
+        ("symbols", "removed", "symbols.SPY"),
+        ("settings", "changed", "universe"),
+    ]

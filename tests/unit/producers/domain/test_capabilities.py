@@ -33,6 +33,7 @@ def test_what_everybody_can_is_accepted() -> None:
         pytest.param("streams: {bars: {provider: yaho}}", r"streams.bars.providers: .*did you mean yahoo\? known are finnhub, ledger, yahoo", id="typo"),
         pytest.param("streams: {}\nproviders: {zzz: {}}", "providers.zzz: no provider is called zzz; known are", id="nobody"),
         pytest.param("streams: {bars: {provider: ledger}}", "ledger has no 1m bars; use finnhub or yahoo", id="interval"),
+        pytest.param("streams: {bars: {provider: ledger, intervals: [1d, 5m]}}", r"streams.bars.providers: ledger has no 5m bars; leave", id="one-of-two-intervals"),
         pytest.param("streams: {quotes: {provider: ledger}}", "ledger has no quotes; use finnhub or yahoo", id="quotes"),
         pytest.param("streams: {trades: {provider: yahoo}}", "yahoo, which has no trades; use finnhub", id="trades"),
         pytest.param("streams: {}\nproviders: {yahoo: {socket_url: 'wss://a.example'}}", "yahoo has no socket", id="socket"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from producers.domain.capabilities import Capabilities
 from producers.domain.plan import plan_of
 from schemas.configuration import parse_configuration
-from schemas.intervals import SECOND_US
+from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
+from schemas.universe import Member
 
 TEXT = """
 symbols: [SPY, IBM, {symbol: ^GSPC, streams: [bars]}]
@@ -72,3 +73,43 @@ def test_every_provider_that_may_serve_has_its_tasks() -> None:
         ("finnhub", "SPY"), ("finnhub", "IBM"), ("yahoo", "SPY"), ("yahoo", "IBM"),
     ]  # fmt: skip
     assert plan.routes == {"bars:1m": ("finnhub", "yahoo"), "quotes": ("yahoo",)}
+
+
+def test_every_interval_has_its_tasks_cadence_and_overlap() -> None:
+    """A longer bar is polled every fifth of its length, at most hourly, from two of its bars before."""
+    text = "symbols: [SPY]\nstreams: {bars: {provider: yahoo, intervals: [1m, 5m, 1h, 1d]}}"
+    plan = plan_of(parse_configuration(text, source="test"), usable=BOTH)
+
+    assert [(task.interval, task.every_us, task.overlap_us) for task in plan.bars] == [
+        ("1m", MINUTE_US, 5 * MINUTE_US),
+        ("5m", MINUTE_US, 10 * MINUTE_US),
+        ("1h", 12 * MINUTE_US, 2 * HOUR_US),
+        ("1d", HOUR_US, 48 * HOUR_US),
+    ]
+    assert list(plan.routes) == ["bars:1m", "bars:5m", "bars:1h", "bars:1d"]
+
+
+def test_a_tier_says_how_often_and_a_request_holds_one_tier() -> None:
+    """Defaults of T0 and T2, T1 as the streams say; quotes are batched within a tier."""
+    text = "symbols: [A, {symbol: B, tier: T0}, {symbol: C, tier: T2}, D]\nstreams: {bars: {provider: yahoo}, quotes: {provider: yahoo}}"
+    plan = plan_of(parse_configuration(text, source="test"), usable=BOTH)
+
+    assert [(task.symbol, task.tier, task.every_us // SECOND_US) for task in plan.bars] == [
+        ("A", "T1", 60), ("B", "T0", 30), ("C", "T2", 300), ("D", "T1", 60),
+    ]  # fmt: skip
+    assert [(task.symbols, task.tier, task.every_us // SECOND_US) for task in plan.quotes] == [
+        (("B",), "T0", 1), (("A", "D"), "T1", 5), (("C",), "T2", 60),
+    ]  # fmt: skip
+
+
+def test_members_of_the_database_take_the_place_of_the_files() -> None:
+    """The same plan whoever lists the symbols; nobody listed is nothing to do."""
+    streams = "streams: {bars: {provider: yahoo}, quotes: {provider: finnhub}, trades: {provider: finnhub}}"
+    configuration = parse_configuration(f"universe: database\n{streams}", source="test")
+    members = (Member(symbol="SPY", tier="T0"), Member(symbol="IBM", streams=("bars",)))
+    same = parse_configuration(
+        f"symbols: [{{symbol: SPY, tier: T0}}, {{symbol: IBM, streams: [bars]}}]\n{streams}", source="test"
+    )
+
+    assert plan_of(configuration, usable=BOTH, members=members) == plan_of(same, usable=BOTH)
+    assert plan_of(configuration, usable=BOTH, members=()).providers == []

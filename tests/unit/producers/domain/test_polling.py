@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.domain.polling import (
+    MAX_DAILY_SPAN_US,
+    MAX_INTRADAY_SPAN_US,
     MAX_SPAN_US,
     BarsPosition,
     PollWindow,
@@ -16,7 +19,7 @@ from producers.domain.polling import (
     is_caught_up,
     next_window,
 )
-from schemas.intervals import DAY_US, MINUTE_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.builders import NINE_THIRTY, a_bar_event
 
 OVERLAP = 5 * MINUTE_US
@@ -153,3 +156,44 @@ def test_every_bar_is_published_whatever_polls_fail(steps: list[tuple[int, bool]
         bars = moved
 
     assert published == set(range(NINE_THIRTY, now - delay * MINUTE_US, 7 * STEP))
+
+
+@pytest.mark.parametrize(
+    ("step", "span"),
+    [
+        pytest.param(MINUTE_US, MAX_SPAN_US, id="1m"),
+        pytest.param(5 * MINUTE_US, MAX_INTRADAY_SPAN_US, id="5m"),
+        pytest.param(HOUR_US, MAX_INTRADAY_SPAN_US, id="1h"),
+        pytest.param(DAY_US, MAX_DAILY_SPAN_US, id="1d"),
+    ],
+)
+def test_a_backlog_of_longer_bars_is_walked_in_longer_windows(step: int, span: int) -> None:
+    """Two spans of nothing, in windows no vendor refuses, without a hole between them."""
+    overlap, bars = 2 * step, BarsPosition(position=NINE_THIRTY)
+    now, windows = NINE_THIRTY + 2 * span, list[PollWindow]()
+    while not windows or not is_caught_up(windows[-1], now):
+        windows.append(next_window(bars, now, step_us=step, overlap_us=overlap))
+        bars = delivered(bars, windows[-1], [], now, step_us=step, overlap_us=overlap)
+
+    assert len(windows) <= 6  # near the present the last hour is walked bar by bar
+    assert max(window.end - window.start for window in windows) == span
+    assert all(after.start <= before.end for before, after in pairwise(windows))
+
+
+def test_a_daily_bar_is_asked_for_until_it_is_final_whatever_day_follows() -> None:
+    """Friday's bar, final at its close, and Monday's are both in Monday's window, over a change of the clocks too."""
+    friday, monday = NINE_THIRTY + 4 * DAY_US, NINE_THIRTY + 7 * DAY_US + HOUR_US
+    bars = BarsPosition(position=friday)
+    bars = delivered(
+        bars,
+        PollWindow(start=friday - DAY_US, end=friday + DAY_US),
+        [a_bar_event(event_time=friday, interval="1d")],
+        friday + 8 * HOUR_US,
+        step_us=DAY_US,
+        overlap_us=2 * DAY_US,
+    )
+    window = next_window(bars, monday, step_us=DAY_US, overlap_us=2 * DAY_US)
+
+    assert window.start <= friday
+    assert window.start % DAY_US == 0
+    assert monday < window.end <= monday + DAY_US
