@@ -20,6 +20,7 @@ from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.run import run_system
 from infra.cli.system import System
 from infra.cli.tail import records
+from infra.cli.universe import universe_app
 from infra.runtime.clock import wall_us
 from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.map_folder import load_symbology
@@ -50,6 +51,7 @@ symbols_app = typer.Typer(help="What symbols name, here and at the vendors.", no
 app.add_typer(simulator_app, name="simulator")
 app.add_typer(topics_app, name="topics")
 app.add_typer(symbols_app, name="symbols")
+app.add_typer(universe_app, name="universe")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

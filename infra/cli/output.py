@@ -37,6 +37,11 @@ def fail(text: str) -> None:
     print(f"{colour('error:', RED, sys.stderr)} {text}", file=sys.stderr, flush=True)
 
 
+def warn(text: str) -> None:
+    """Print what deserves a look, and stops nothing, as one sentence on stderr."""
+    print(f"{colour('warning:', YELLOW, sys.stderr)} {text}", file=sys.stderr, flush=True)
+
+
 def as_json(document: Any) -> str:
     """Return indented JSON."""
     return orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode()

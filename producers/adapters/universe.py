@@ -83,9 +83,7 @@ class UniverseFollower:
 
     def _in_force(self, universe: Universe) -> None:
         self._seen, self._members, self._refusal = universe.version, len(universe.members), ""
-        log.info(
-            "universe_in_force", extra={"version": universe.version, "members": len(universe.members)}
-        )
+        log.info("universe_in_force", extra={"version": universe.version, "members": len(universe.members)})
         self._report("")
 
     def _report(self, unreachable: str) -> None:

@@ -102,7 +102,7 @@ def test_closures_are_dates() -> None:
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, providers: [finnhub]}}", "streams.bars.provider is not a setting", id="provider-and-providers"),
         pytest.param("symbols: [SPY]\nstreams: {routing: {dwel_s: 1}}", "did you mean streams.routing.dwell_s", id="routing"),
         pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, every_s: 0}}", "every_s", id="too-often"),
-        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, interval: 5m}}", "interval", id="interval"),
+        pytest.param("symbols: [SPY]\nstreams: {bars: {provider: yahoo, interval: 7m}}", "interval", id="interval"),
         pytest.param(MINIMAL + "calendar_closures: {XNYS: [soon]}", "calendar_closures.XNYS.0", id="date"),
         pytest.param("symbols: [", "f:2: .*; mend the YAML", id="not-yaml"),
         pytest.param("just text", "holds no mapping", id="no-mapping"),
