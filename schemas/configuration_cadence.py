@@ -47,15 +47,15 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 def _out_of_order(located: Located, document: Mapping[str, Any], stream: str) -> Iterator[Fault]:
     own_s = _every_s(document, "T1", stream)
-    for tier, is_wrong, words in (
-        ("T0", lambda each: each > own_s, "longer than"),
-        ("T2", lambda each: each < own_s, "shorter than"),
-    ):
+    if own_s is None:
+        return
+    for tier, bound, words in (("T0", "at most", "longer than"), ("T2", "at least", "shorter than")):
         every_s = _within(document, "tiers", tier).get(f"{stream}_every_s")
-        if is_number(every_s) and every_s > 0 and own_s is not None and is_wrong(every_s):
+        if not is_number(every_s) or every_s <= 0:
+            continue
+        if every_s > own_s if tier == "T0" else every_s < own_s:
             order = "T0 is polled most often, T2 least"
             message = f"is {words} streams.{stream}.every_s ({own_s:g} s), which is T1's: {order}"
-            bound = "at most" if tier == "T0" else "at least"
             yield located.fault(_place(tier, stream), message, f"set it to {bound} {own_s:g}")
 
 
@@ -68,8 +68,8 @@ def _every_s(document: Mapping[str, Any], tier: str, stream: str) -> float | Non
         return own_s
     every_s = _within(document, "tiers", tier).get(f"{stream}_every_s")
     if every_s is None:
-        closer = min if tier == "T0" else max
-        return closer(DEFAULTS_S[tier, stream], own_s)
+        default_s = DEFAULTS_S[tier, stream]
+        return min(default_s, own_s) if tier == "T0" else max(default_s, own_s)
     return every_s if is_number(every_s) and every_s > 0 else None
 
 
@@ -77,7 +77,9 @@ def _pace(located: Located, document: Mapping[str, Any], provider: str) -> Itera
     """Yield a fault at the tier that asks most, where all tiers together ask more than the provider answers."""
     most = QUOTE_REQUESTS_PER_S.get(provider)
     asked = Counter(tier for entry in _listed(document.get("symbols")) if (tier := _tier_of_quotes(entry)))
-    cadences = {tier: _every_s(document, tier, "quotes") for tier in TIERS if asked[tier]}
+    cadences: dict[str, float | None] = {
+        tier: _every_s(document, tier, "quotes") for tier in TIERS if asked[tier]
+    }
     if most is None or not _is_chosen(document, cadences):
         return
     paces = {tier: asked[tier] / every_s for tier, every_s in cadences.items() if every_s is not None}

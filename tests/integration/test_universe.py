@@ -17,7 +17,7 @@ import pytest
 from infra.runtime import postgres
 from infra.runtime.clock import wall_us
 from infra.runtime.lifecycle import Health
-from infra.runtime.universe_store import LOCK, LOCK_KEY, UniverseStore
+from infra.runtime.universe_store import LOCK, LOCK_KEY, Edit, UniverseStore
 from producers.adapters.universe import PART, UniverseFollower
 from schemas.errors import ConfigurationError, StoreUnavailable
 from schemas.universe import Member, Universe, merged
@@ -38,7 +38,7 @@ async def store_of(dsn: str) -> AsyncIterator[UniverseStore]:
         yield UniverseStore(pool)
 
 
-def adding(*members: Member):
+def adding(*members: Member) -> Edit:
     """Return an edit that adds or changes members."""
     return lambda before: merged(before, members)
 
@@ -144,7 +144,7 @@ async def test_a_look_at_the_past_waits_for_a_change_that_is_being_made(database
 async def test_an_edit_that_fails_changes_nothing(database: str) -> None:
     """All of it or nothing; a database without the table says what to run."""
 
-    def refuse(_: object):
+    def refuse(_: object) -> list[Member]:
         raise ConfigurationError("no", remedy="do not")
 
     async with store_of(database) as store:
