@@ -94,8 +94,9 @@ symbols:
     streams: [bars, quotes]
 ```
 
-Bars of a minute, an hour and a day. A longer bar is polled every fifth of its length, at most hourly, and each poll asks
-for two bars again at least. `interval: 5m` is a list of one.
+Bars of a minute, an hour and a day. With `every_s: 60` the minutes are polled every minute, hours every 12 minutes and
+days hourly: no bar more often than every fifth of its length, and each at least hourly. A poll asks for two bars again
+at least. `interval: 5m` is a list of one.
 
 ```yaml
 symbols: [SPY]

@@ -129,15 +129,15 @@ class BarsStream(Part):
         default=60.0,
         ge=1.0,
         le=3600.0,
-        description="Market time between two polls of a symbol of tier T1; of a longer bar a fifth of its length, "
-        "at most an hour.",
+        description="Market time between two polls of a symbol of tier T1. Whatever the tier, bars are polled every "
+        "fifth of their length at most (a minute's every 12 s, five minutes' every minute), and at least hourly.",
     )
     overlap_s: float = Field(
         default=300.0,
         ge=0.0,
         le=86_400.0,
         description="How far before the newest known bar a poll begins, for late and corrected bars; "
-        "at least one bar of the shortest interval, and never less than two bars of any.",
+        "at least a minute. Whatever it is, two bars of an interval are asked for again.",
     )
 
     _single = model_validator(mode="before")(_one_provider)
