@@ -138,7 +138,13 @@ def _usage_rows(usages: list[Usage], count: int) -> list[Row]:
         goal = GOAL_MEMORY_MB if usage.name == "producers" else None
         most = max(usage.memory_mb)
         rows.append(
-            row(f"memory of {usage.name} with {count:,} symbols, highest", most, "MB", goal=goal, lower_is_better=True)
+            row(
+                f"memory of {usage.name} with {count:,} symbols, highest",
+                most,
+                "MB",
+                goal=goal,
+                lower_is_better=True,
+            )
         )
         rows.append(row(f"processor time of {usage.name}", 100 * usage.share, "% of a core"))
     return rows

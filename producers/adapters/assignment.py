@@ -152,7 +152,7 @@ def cadences_of(plan: PollPlan) -> Mapping[CadenceGroup, PlannedCadence]:
     symbols: dict[CadenceGroup, list[str]] = {}
     every_us: dict[CadenceGroup, int] = {}
     for task in plan.polls():
-        group = CadenceGroup(task.capability, task.provider, "")
+        group = CadenceGroup(task.capability, task.provider, task.tier)
         symbols.setdefault(group, []).extend(symbol for _, symbol in task.streams)
         every_us[group] = task.every_us
     return {

@@ -30,7 +30,6 @@ class Poll(Protocol):
 
     provider: str
     capability: str
-    tier: str
     topic: str
     symbols: Sequence[str]
     is_behind: bool  # there is more to fetch than the newest
@@ -39,6 +38,10 @@ class Poll(Protocol):
     @property
     def task(self) -> Hashable:
         """What is polled."""
+
+    @property
+    def tier(self) -> str:
+        """The tier of its symbols."""
 
     @property
     def every_us(self) -> int:

@@ -17,6 +17,7 @@ from producers.adapters.assignment import Assignment, Polls, cadences_of, market
 from producers.adapters.attempts import Attempts
 from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.market import Market
+from producers.adapters.membership import Membership
 from producers.adapters.poller import Poller
 from producers.adapters.polls import blank_block
 from producers.adapters.raw_topics import RawTopics
@@ -80,6 +81,7 @@ class Collection:
         )
         self._attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry)
         self._polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
+        self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
         self._configuration: Configuration | None = None
         self._vendors: Vendors | None = None
         self._plan = PollPlan()
@@ -108,6 +110,12 @@ class Collection:
         async with self._exchanging:
             await self._exchange(configuration, self._owned)
 
+    async def _take_members(self) -> None:
+        """Collect what the configuration in force asks for of another universe."""
+        async with self._exchanging:
+            if self._configuration is not None:
+                await self._exchange(self._configuration, self._owned)
+
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
         """Collect the symbols of these partitions alone from now on; `slots` says what others have polled of them.
 
@@ -133,9 +141,10 @@ class Collection:
 
     async def _exchange(self, configuration: Configuration, partitions: frozenset[int]) -> None:
         places = self._around.opener.places(configuration)
-        whole = plan_of(configuration, usable=capabilities_of(places))
-        plan = self._nameable(whole)
-        if not plan.providers:
+        waits = None if self._configuration is None else self._around.settings.cursor_wait_s
+        members = await self._membership.members(configuration, within_s=waits)
+        plan = self._nameable(plan_of(configuration, usable=capabilities_of(places), members=members))
+        if members and not plan.providers:
             raise ConfigurationError(
                 "no enabled provider has a stream to collect",
                 remedy="enable one under `providers` and `streams`",
@@ -173,6 +182,8 @@ class Collection:
         )
         await self._exchange_streams(assignment)
         await self._exchange_pollers()
+        assert self._tasks is not None  # noqa: S101 - `run` is what applies
+        await self._membership.follow(configuration, self._tasks)
 
     async def _cursors(self, streams: frozenset[StreamKey]) -> Mapping[StreamKey, int]:
         if not streams:

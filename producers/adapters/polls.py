@@ -70,7 +70,6 @@ class BarsPoll:
     """Bars of one symbol, from its position on."""
 
     topic = RAW_BARS
-    tier = ""
 
     def __init__(
         self,
@@ -110,6 +109,11 @@ class BarsPoll:
     def task(self) -> BarsTask:
         """What is polled."""
         return self._task
+
+    @property
+    def tier(self) -> str:
+        """The tier of its symbols."""
+        return self._task.tier
 
     @property
     def every_us(self) -> int:
@@ -199,7 +203,6 @@ class QuotesPoll:
     """Quotes of some symbols, asked for in one request."""
 
     topic = RAW_QUOTES
-    tier = ""
     is_behind = False  # the present is all there is
 
     def __init__(
@@ -237,6 +240,11 @@ class QuotesPoll:
     def task(self) -> QuotesTask:
         """What is polled."""
         return self._task
+
+    @property
+    def tier(self) -> str:
+        """The tier of its symbols."""
+        return self._task.tier
 
     @property
     def every_us(self) -> int:

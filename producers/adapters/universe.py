@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from infra.runtime import postgres
 from infra.runtime.lifecycle import Health
@@ -19,7 +19,7 @@ POOL_SIZE = 1
 
 log = logging.getLogger(__name__)
 
-Changed = Callable[[Universe], None]
+Changed = Callable[[Universe], Awaitable[None]]
 
 
 class UniverseFollower:
@@ -47,7 +47,7 @@ class UniverseFollower:
         async with postgres.pool(self._dsn, service=PART, size=POOL_SIZE) as pool:
             store = UniverseStore(pool)
             if self._seen is None:
-                self._take(await self._first(store))
+                await self._take(await self._first(store))
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
                 await self._look(store)
@@ -69,11 +69,11 @@ class UniverseFollower:
         except StoreUnavailable as error:
             self._report(str(error))
         else:
-            self._take(universe)
+            await self._take(universe)
 
-    def _take(self, universe: Universe) -> None:
+    async def _take(self, universe: Universe) -> None:
         try:
-            self._changed(universe)
+            await self._changed(universe)
         except ConfigurationError as error:
             self._seen, self._refusal = universe.version, str(error)
             log.warning("universe_refused", extra={"version": universe.version, "error": str(error)})

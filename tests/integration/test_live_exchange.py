@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from infra.runtime import postgres
+from infra.runtime.universe_store import UniverseStore
 from infra.simulator.exchange import Simulation
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
+from schemas.universe import Member, merged
 from tests.eventually import eventually
 from tests.integration.producers import Producer, configuration, producer, raw_blocks, raw_events, simulator
 
@@ -176,3 +179,51 @@ async def _tape(simulation: Simulation, first: int, last: int) -> list[tuple[int
             if first <= moment * 1_000 <= last
         ]
     return found
+
+
+async def test_a_universe_is_followed_live(
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
+) -> None:
+    """An empty universe collects nothing and waits; what is added is collected, what is removed ends, tiers move."""
+    path = tmp_path / "mds.yaml"
+    path.write_text(
+        "universe: database\nstreams: {bars: {provider: yahoo}, quotes: {provider: yahoo, every_s: 60}}\n"
+        "tiers: {T0: {bars_every_s: 60, quotes_every_s: 10}}\n",
+        "utf-8",
+    )
+    env = {"MDS_CONFIG": str(path), "MDS_POSTGRES_DSN": database}
+    async with (
+        simulator(speed="30") as (simulation, url),
+        postgres.pool(database, service="test", size=1) as pool,
+    ):
+        store = UniverseStore(pool)
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+
+            async def members(count: int) -> bool:
+                return (await running.part("universe")).get("members") == count
+
+            async def has(topic: str, symbol: str, after: int = 0) -> bool:
+                return any(
+                    event["event_time"] > after and event["symbol"] == symbol
+                    for event in await raw_events(kafka_bootstrap, topic_prefix, topic, symbol)
+                )
+
+            await _until(members, 0)
+            one, two = Member(symbol=KEPT), Member(symbol=OTHER, tier="T2")
+            await store.change(lambda before: merged(before, [one, two]), by="test")
+            for symbol in (KEPT, OTHER):
+                await _until(has, RAW_BARS, symbol)
+            await store.change(lambda _: (Member(symbol=KEPT, tier="T0"),), by="test")
+            await _until(members, 1)
+            changed = simulation.view.clock.now()
+            await _until(has, RAW_QUOTES, KEPT, changed + MINUTE_US)
+            await _until(has, RAW_BARS, KEPT, changed + MINUTE_US)
+
+    bars = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, OTHER)
+    assert max(e["event_time"] for e in bars if e["symbol"] == OTHER) <= changed + 10 * SECOND_US
+    final = [
+        e["event_time"]
+        for e in await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, KEPT)
+        if e["symbol"] == KEPT and e["final"]
+    ]
+    assert final == list(range(final[0], final[-1] + 1, MINUTE_US))

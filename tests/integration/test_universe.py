@@ -174,7 +174,7 @@ async def test_a_follower_waits_begins_and_is_told_of_every_newer_version(
     """While the database is away it says why; a refused version leaves the last one, with the reason."""
     health, told = Health(), list[Universe]()
 
-    def changed(universe: Universe) -> None:
+    async def changed(universe: Universe) -> None:
         if len(universe.members) > 2:
             raise ConfigurationError("too many", remedy="remove one")
         told.append(universe)
