@@ -25,6 +25,8 @@ from schemas.records import (
     DeadLetter,
     Discontinuity,
     Gap,
+    Job,
+    JobResult,
     Progress,
     ProviderHealth,
     Quote,
@@ -37,7 +39,7 @@ MAGIC = 0
 HEADER_BYTES = 5
 MAX_RECORD_BYTES = 1_048_576  # checked before decoding: an Avro length can claim anything
 
-Record = Quote | Trade | Bar | Gap | Progress | ProviderHealth | DeadLetter
+Record = Quote | Trade | Bar | Gap | Progress | ProviderHealth | Job | JobResult | DeadLetter
 R = TypeVar("R", Quote, Trade, Bar, Gap, Progress, ProviderHealth, DeadLetter)
 
 

@@ -18,6 +18,8 @@ AdjustmentState = Literal["raw", "split", "all"]
 Confidence = Literal["proven", "inferred"]
 GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
 
+JobType = Literal["poll", "backfill", "lease"]
+JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
 HealthChange = Literal["no", "initial", "failover", "failback", "exhausted", "restored"]
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
@@ -214,6 +216,60 @@ class ProviderHealth:
     last_error: str = ""
     budgets: str = "{}"  # a JSON object
     observed_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One thing the producers are asked to do; a type uses its own fields, the others keep their defaults.
+
+    `created_time`, `not_before` and `deadline` are wall time; `slot`, `start` and `end` are market time.
+    """
+
+    version: int
+    job_id: str
+    type: JobType
+    source: str
+    priority: int = 5  # 0 first … 9 last
+    created_time: int
+    not_before: int = 0
+    deadline: int = 0
+    provider: str = ""  # "" = whoever serves the capability
+    capability: str = ""
+    symbols: Sequence[str] = ()
+    slot: int = 0
+    start: int = 0
+    end: int = 0
+    gap_id: str = ""
+    lease_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolOutcome:
+    """What became of one symbol of a job."""
+
+    symbol: str
+    status: JobStatus
+    reason: str = ""
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """What became of a job, or of a poll nobody asked for (source `sweeper`); `finished_time` is wall time."""
+
+    version: int
+    job_id: str
+    type: JobType
+    source: str
+    status: JobStatus
+    reason: str = ""
+    provider: str = ""
+    capability: str
+    slot: int = 0
+    outcomes: Sequence[SymbolOutcome] = ()
+    attempts: int = 0
+    instance: str
+    finished_time: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-Kind = Literal["raw", "canonical", "ledger", "progress", "health", "configuration", "dead"]
+Kind = Literal["raw", "canonical", "ledger", "progress", "health", "configuration", "jobs", "dead"]
 DAY_MS = 86_400_000
 
 RAW_QUOTES = "raw.quotes.v1"
@@ -23,6 +23,8 @@ GAPS = "gaps.v1"
 PROGRESS = "progress.v1"
 PROVIDER_HEALTH = "provider-health.v1"
 CONFIGURATION = "configuration.v1"
+JOBS = "jobs.v1"
+JOB_RESULTS = "job-results.v1"
 RAW_TOPICS = (RAW_QUOTES, RAW_TRADES, RAW_BARS)
 CANONICAL_TOPICS = (QUOTES, TRADES, BARS)
 

@@ -29,6 +29,12 @@ PROVIDER_SELECTED = Counter(
 PROVIDER_HEALTH_SCORE = Gauge(
     "provider_health_score", "Health in [0, 1].", ["capability", "provider"], registry=REGISTRY
 )
+JOBS_PROCESSED = Counter(
+    "jobs_processed",
+    "Jobs that came to an end, and polls the sweeper did by itself; provider `routed` where none was named.",
+    ["type", "provider"],
+    registry=REGISTRY,
+)
 GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
 DLQ_DEPTH = Gauge("dlq_depth", "Dead letters written and not yet dealt with.", ["kind"], registry=REGISTRY)
 WRITE_BATCH_MS = Histogram(
@@ -82,6 +88,17 @@ PROVIDER_BANS = Gauge(
     "mds_provider_bans",
     "Hard bans of today and yesterday, over restarts.",
     ["provider"],
+    registry=REGISTRY,
+)
+JOB_LEASE = Gauge(
+    "mds_job_lease",
+    "Who decides what this process polls: 1 the job feed, 0 the sweeper.",
+    ["partition"],
+    registry=REGISTRY,
+)
+JOB_RESULTS_DROPPED = Counter(
+    "mds_job_results_dropped_total",
+    "Results of the sweeper's own polls given up because the broker took none for too long.",
     registry=REGISTRY,
 )
 RAW_BLOCKS = Counter(

@@ -14,14 +14,25 @@ from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibi
 
 from schemas.codec import parsed_schema, schema_text
 from schemas.generations import Generation
-from schemas.records import Bar, DeadLetter, Gap, Progress, ProviderHealth, Quote, RawBlock, Trade
+from schemas.records import (
+    Bar,
+    DeadLetter,
+    Gap,
+    Job,
+    JobResult,
+    Progress,
+    ProviderHealth,
+    Quote,
+    RawBlock,
+    Trade,
+)
 from schemas.topics import catalogue
 
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
     "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v1": Progress,
     "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
-    "configuration.v1": Generation,
+    "configuration.v1": Generation, "job.v1": Job, "job_result.v1": JobResult,
 }  # fmt: skip
 
 

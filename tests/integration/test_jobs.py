@@ -1,0 +1,176 @@
+"""The job feed on the real broker: what is refused, what is done first, done once, taken over, and handed over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from producers.domain.jobs import Cadence, Outcome, jobs_between
+from schemas.codec import encode
+from schemas.partitions import partition_of
+from schemas.records import Job
+from schemas.topics import JOBS, partition_count
+from tests.eventually import eventually
+from tests.integration.job_harness import (
+    CAPABILITY,
+    Recorder,
+    a_job,
+    a_lease,
+    letters,
+    now_us,
+    results,
+    running,
+    send,
+)
+
+pytestmark = pytest.mark.waiting
+
+SPY = partition_of("SPY", partition_count())
+JOINED_S = 30.0
+SECOND = 1_000_000
+
+
+def of(job: Job) -> tuple[int, Job]:
+    """Return the job with its partition."""
+    return partition_of(job.symbols[0], partition_count()), job
+
+
+async def test_what_is_no_job_becomes_a_dead_letter_and_harms_no_other(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Bytes, fields, capability, symbols and partition are judged one by one; a good job among them is done."""
+    recorder = Recorder(symbols=("SPY",))
+    good = a_job()
+    bad: list[Job | bytes] = [
+        b"no avro",
+        b"\0" * 70_000,
+        a_job(version=2),
+        a_job(capability="bars:7m"),
+        a_job(type="cook"),
+        a_job(symbols=("not a symbol",)),
+        a_job("SPY" if SPY != 0 else "AAPL", symbols=("AAPL", "SPY", "MSFT", "IBM", "QQQ")),
+    ]
+    async with running(kafka_bootstrap, topic_prefix, recorder) as health:
+        await eventually(lambda: recorder.owned, within_s=JOINED_S)
+        await send(kafka_bootstrap, topic_prefix, *((SPY, each) for each in bad), (SPY, good))
+        await eventually(lambda: recorder.polled, within_s=10)
+        refused = await eventually(
+            lambda: _when(letters(kafka_bootstrap, topic_prefix), len(bad)), within_s=10, every_s=0.3
+        )
+
+        assert health.ready()
+    assert [letter.payload for letter in refused] == [
+        each if isinstance(each, bytes) else encode(JOBS, each) for each in bad
+    ]
+    assert [letter.reason for letter in refused] == ["malformed", "malformed", *["invalid"] * 5]
+    assert "capability" in refused[3].message
+    assert "make one job for each partition" in refused[6].message
+    assert [symbol for symbol, _, _ in recorder.polled] == ["SPY"]
+
+
+async def test_jobs_are_done_by_priority_once_each_and_every_one_has_its_result(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Urgent first; a repeat, a late one, an unknown symbol and a failing vendor are told apart; a restart resumes."""
+    seen: Counter[int] = Counter()
+
+    def answer(symbol: str, slot: int) -> Outcome:
+        seen[slot] += 1
+        if slot == failing.slot:
+            return Outcome(status="failed", reason="no vendor answers", retry_after_s=0.1)
+        if slot == flaky.slot and seen[slot] == 1:
+            return Outcome(status="failed", reason="once", retry_after_s=0.1)
+        return Outcome(status="done", events=2)
+
+    base, now = now_us() // SECOND * SECOND - 100 * SECOND, now_us()
+    later = now + 3 * SECOND  # all of them are there when the first may begin
+    jobs = [
+        a_job(job_id=f"p{priority}", priority=priority, slot=base + (9 - priority) * SECOND, not_before=later)
+        for priority in (7, 3, 0, 5)
+    ]
+    late = a_job(job_id="late", created_time=now - 9 * SECOND, deadline=now - SECOND, slot=base + 20 * SECOND)
+    stranger = a_job("IBM", job_id="stranger")
+    failing = a_job("AAPL", job_id="failing", deadline=now + 4 * SECOND)
+    flaky = a_job("MSFT", job_id="flaky", slot=base + 30 * SECOND)
+    fill = a_job("SPY", job_id="fill", type="backfill", slot=0, start=base, end=base + SECOND)
+    recorder = Recorder(symbols=("SPY", "AAPL", "MSFT"), answer=answer)
+    async with running(kafka_bootstrap, topic_prefix, recorder):
+        await eventually(lambda: recorder.owned, within_s=JOINED_S)
+        sent = [*jobs, late, stranger, failing, flaky, fill, replace(jobs[2], job_id="again", priority=9)]
+        await send(kafka_bootstrap, topic_prefix, *map(of, sent))
+        found = await eventually(
+            lambda: _when(results(kafka_bootstrap, topic_prefix), len(sent)), within_s=15, every_s=0.3
+        )
+    by_id = {result.job_id: result for result in found}
+
+    # Of one stream a later slot covers the earlier ones: the most urgent is the newest here, the rest is behind it.
+    assert {name: by_id[name].status for name in ("p0", "p3", "p5", "p7", "again")} == {
+        "p0": "done", "p3": "duplicate", "p5": "duplicate", "p7": "duplicate", "again": "duplicate",
+    }  # fmt: skip
+    assert {name: by_id[name].status for name in ("late", "stranger", "failing", "flaky", "fill")} == {
+        "late": "expired", "stranger": "refused", "failing": "failed", "flaky": "done", "fill": "done",
+    }  # fmt: skip
+    assert by_id["flaky"].attempts == 2
+    assert by_id["failing"].reason == "no vendor answers"
+    assert recorder.backfilled == [("SPY", base, base + SECOND)]
+
+    resumed = Recorder(symbols=recorder.symbols)
+    missed = a_job(job_id="missed", slot=base + 40 * SECOND)
+    await send(kafka_bootstrap, topic_prefix, of(missed), of(replace(jobs[2], slot=base + 50 * SECOND)))
+    async with running(kafka_bootstrap, topic_prefix, resumed):
+        await eventually(lambda: resumed.owned, within_s=JOINED_S)
+        more = await eventually(
+            lambda: _when(results(kafka_bootstrap, topic_prefix), len(sent) + 2), within_s=15, every_s=0.3
+        )
+
+    assert [(symbol, slot) for symbol, slot, _ in resumed.polled] == [("SPY", missed.slot)]
+    assert Counter(result.status for result in more if result.job_id == "p0") == {"done": 1, "duplicate": 1}
+
+
+async def test_feed_and_sweeper_hand_over_ten_times_and_every_slot_is_polled_once(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """The feed dies silently or gives its lease back, and returns; nothing is polled twice, no slot is missing."""
+    every, symbols = 100_000, ("SPY", "AAPL", "MSFT")
+    partitions = {partition_of(symbol, partition_count()) for symbol in symbols}
+    recorder = Recorder(symbols=symbols, every_us=every, takes_s=0.01)
+    cadence = [Cadence(capability=CAPABILITY, symbols=symbols, every_us=every)]
+    async with running(kafka_bootstrap, topic_prefix, recorder):
+        await eventually(lambda: recorder.swept, within_s=JOINED_S)
+        await eventually(lambda: len(recorder.polled) > 5, within_s=10)
+        for turn in range(5):
+            start = now_us()
+            await send(kafka_bootstrap, topic_prefix, *((p, a_lease(0.6, "test")) for p in partitions))
+            await eventually(lambda: not partitions & recorder.swept, within_s=5, every_s=0.01)
+            for _ in range(4):
+                end = now_us()
+                jobs = jobs_between(
+                    cadence, start, end, source="test", created_time=end, lifetime_us=10 * SECOND,
+                    partitions=partition_count(),
+                )  # fmt: skip
+                start = end
+                await send(kafka_bootstrap, topic_prefix, *map(of, jobs))
+                await asyncio.sleep(every / SECOND)
+            if turn % 2:
+                await send(kafka_bootstrap, topic_prefix, *((p, a_lease(0.0, "test")) for p in partitions))
+            await eventually(lambda: partitions <= recorder.swept, within_s=5, every_s=0.01)
+            await asyncio.sleep(0.3)
+    changes = [before ^ after for before, after in pairwise(recorder.changes)]
+    by_symbol = {s: [slot for symbol, slot, _ in recorder.polled if symbol == s] for s in symbols}
+
+    assert sum(SPY in change for change in changes) == 10
+    for slots in by_symbol.values():
+        assert slots == list(range(slots[0], slots[-1] + every, every))
+    by_feed = sum(bool(job_id) for _, _, job_id in recorder.polled)
+    assert 20 < by_feed < len(recorder.polled) - 20
+
+
+async def _when(found: object, count: int) -> object:
+    """Return the awaited list once it is that long."""
+    listed = await found  # type: ignore[misc]
+    assert len(listed) <= count, listed
+    return listed if len(listed) == count else None
