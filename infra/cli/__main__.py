@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import typer
 
 from infra.cli import background, inspection, symbols
+from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.run import run_system
 from infra.cli.system import System
@@ -52,6 +53,7 @@ app.add_typer(simulator_app, name="simulator")
 app.add_typer(topics_app, name="topics")
 app.add_typer(symbols_app, name="symbols")
 app.add_typer(universe_app, name="universe")
+app.add_typer(jobs_app, name="jobs")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

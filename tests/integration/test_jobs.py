@@ -162,6 +162,7 @@ async def test_feed_and_sweeper_hand_over_ten_times_and_every_slot_is_polled_onc
     changes = [before ^ after for before, after in pairwise(recorder.changes)]
     by_symbol = {s: [slot for symbol, slot, _ in recorder.polled if symbol == s] for s in symbols}
 
+    print([sorted(c) for c in recorder.changes], by_symbol)
     assert sum(SPY in change for change in changes) == 10
     for slots in by_symbol.values():
         assert slots == list(range(slots[0], slots[-1] + every, every))

@@ -1,0 +1,305 @@
+"""`mds jobs`: write jobs that are checked before anything is written, hold the lease, and see what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from infra.cli.inspection import simulator_clock
+from infra.cli.output import as_json_line, fail, say
+from infra.cli.system import System
+from infra.runtime.clock import monotonic_s, wall_us
+from infra.runtime.kafka import Outgoing, Publisher, consumer_config, offsets
+from schemas.codec import encode
+from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord
+from schemas.intervals import SECOND_US
+from schemas.jobs import (
+    MAX_JOB_BYTES,
+    MAX_LEASE_S,
+    VERSION,
+    backfill_job_id,
+    by_partition,
+    job_of,
+    poll_job_id,
+    read_result,
+)
+from schemas.records import Job, JobResult
+from schemas.topics import JOB_RESULTS, JOBS, partition_count
+
+EXIT_NO = 1
+SOURCE = "cli"
+DEADLINE_S = 60.0
+MAX_JOBS = 10_000  # of one file
+MAX_FAULTS = 50
+POLL_S = 0.2
+RESULT_GRACE_S = 15.0  # after the deadline, for the result to be written
+GOOD = ("done", "duplicate")
+
+jobs_app = typer.Typer(
+    help="Ask the producers to poll or to backfill, and see what became of it.", no_args_is_help=True
+)
+Wait = Annotated[bool, typer.Option("--wait", help="Print the results; exit 1 unless all are done.")]
+Deadline = Annotated[
+    float, typer.Option("--deadline-s", min=1.0, max=86_400.0, help="Give up after so long.")
+]
+Priority = Annotated[int, typer.Option(min=0, max=9, help="0 first, 9 last.")]
+Provider = Annotated[str, typer.Option(help="Who must serve it; by default whoever serves the capability.")]
+
+
+@jobs_app.command("submit")
+def submit(
+    capability: Annotated[str, typer.Option(help="quotes, bars:1m, bars:5m, bars:1h or bars:1d.")] = "",
+    symbol: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Jobs as JSON lines; - is the standard input.")] = None,
+    slot: Annotated[int | None, typer.Option(help="Market time, µs; by default now.")] = None,
+    priority: Priority = 5,
+    deadline_s: Deadline = DEADLINE_S,
+    provider: Provider = "",
+    wait: Wait = False,
+) -> None:
+    """Submit polls, one for each partition of the symbols, or the jobs of a file. Nothing is written if one is wrong."""
+    system = System.from_env()
+    if (file is None) == (not symbol):
+        raise ConfigurationError("nothing, or two things, to submit", remedy="give --symbol, or --file")
+    if file is not None:
+        found = parsed_lines(_lines(file), now=wall_us(), deadline_s=deadline_s)
+    else:
+        given = {
+            "type": "poll", "capability": capability, "symbols": symbol, "priority": priority, "provider": provider,
+            "slot": market_us(system) if slot is None else slot,
+        }  # fmt: skip
+        found = parsed_lines([orjson.dumps(given)], now=wall_us(), deadline_s=deadline_s)
+    _send(system, found, wait=wait)
+
+
+@jobs_app.command("backfill")
+def backfill(
+    symbol: Annotated[str, typer.Option(help="Whose bars.")],
+    start: Annotated[datetime, typer.Option("--from", help="First moment, UTC, inclusive.")],
+    end: Annotated[datetime, typer.Option("--to", help="Last moment, UTC, exclusive.")],
+    interval: Annotated[str, typer.Option(help="1m, 5m, 1h or 1d.")] = "1m",
+    priority: Priority = 7,
+    deadline_s: Deadline = 600.0,
+    provider: Provider = "",
+    wait: Wait = False,
+) -> None:
+    """Submit a backfill of one symbol's bars."""
+    given = {
+        "type": "backfill", "capability": f"bars:{interval}", "symbols": [symbol], "priority": priority,
+        "provider": provider, "start": _micros(start), "end": _micros(end),
+    }  # fmt: skip
+    found = parsed_lines([orjson.dumps(given)], now=wall_us(), deadline_s=deadline_s)
+    _send(System.from_env(), found, wait=wait)
+
+
+@jobs_app.command("lease")
+def lease(
+    seconds: Annotated[float, typer.Option(min=0.0, max=MAX_LEASE_S, help="0 gives the lease back.")],
+    source: Annotated[str, typer.Option(help="Whose jobs renew it.")] = SOURCE,
+) -> None:
+    """Take, renew or give back the lease of every partition: the sweeper polls nothing while it lasts."""
+    system, now = System.from_env(), wall_us()
+    job = Job(
+        version=VERSION, job_id=f"lease|{source}|{now}", type="lease", source=source, created_time=now,
+        lease_s=seconds,
+    )  # fmt: skip
+    _publish(system, [(partition, job) for partition in range(partition_count())])
+    say(f"lease of {source} for {seconds:g} s" if seconds else "lease given back")
+
+
+@jobs_app.command("results")
+def results(
+    limit: Annotated[int, typer.Option("-n", min=1, help="The last N of each partition.", metavar="N")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print results as JSON lines, partition by partition."""
+    system = System.from_env()
+    system.reach_kafka()
+    consumer = Consumer(consumer_config(system.settings.bootstrap_servers, "mds-jobs-results"))
+    try:
+        starts = {number: max(low, high - limit) for number, (low, high) in _ends(system, consumer).items()}
+        for result in _read(system, consumer, starts, for_ever=follow):
+            say(as_json_line(asdict(result)))
+    except KeyboardInterrupt:
+        return  # the usual way to end it
+    finally:
+        consumer.close()
+
+
+def parsed_lines(lines: Sequence[bytes], *, now: int, deadline_s: float) -> list[Job]:
+    """Return the jobs of JSON lines, one for each partition of a line's symbols; `now` is wall time, µs.
+
+    What a line leaves out is filled in: version, source, times and the id all makers give to the same work. Raises
+    ConfigurationError naming all wrong lines and fields.
+    """
+    found, faults = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found += list(_parsed(line, now=now, deadline_s=deadline_s))
+        except InvalidRecord as error:
+            faults.append(f"line {number}: {error}")
+    if len(found) > MAX_JOBS:
+        faults.append(f"{len(found)} jobs, at most {MAX_JOBS} at once")
+    if faults:
+        more = f"\nand {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
+        raise ConfigurationError(
+            "\n".join(faults[:MAX_FAULTS]) + more, remedy="nothing was written: correct it and submit again"
+        )
+    if not found:
+        raise ConfigurationError("no job was given", remedy="write one JSON object a line")
+    return found
+
+
+def market_us(system: System) -> int:
+    """Return the market's time, µs: the simulator's where that is the market."""
+    if system.settings.market_clock == "simulator":
+        return int(simulator_clock_us(system))
+    return wall_us()
+
+
+def simulator_clock_us(system: System) -> int:
+    """Return the simulator's time, µs; raise ProviderUnavailable where it does not answer."""
+    text = str(simulator_clock(system)["market_time"])
+    return int(datetime.fromisoformat(text).timestamp() * SECOND_US)
+
+
+def _parsed(line: bytes, *, now: int, deadline_s: float) -> Iterator[Job]:
+    if len(line) > MAX_JOB_BYTES:
+        raise InvalidRecord(f"{len(line)} bytes, at most {MAX_JOB_BYTES}; split the job")
+    try:
+        given = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRecord(f"no JSON: {error}; write one object a line") from error
+    if not isinstance(given, dict):
+        raise InvalidRecord('no JSON object; write {"type": "poll", ...}')
+    named = "job_id" in given
+    filled = {
+        "version": VERSION, "source": SOURCE, "created_time": now, "job_id": "unnamed",
+        **({} if given.get("type") == "lease" else {"deadline": now + int(deadline_s * SECOND_US)}), **given,
+    }  # fmt: skip
+    job = job_of(filled)
+    if job.type == "lease":
+        raise InvalidRecord("type: a lease is for every partition; use `mds jobs lease`")
+    for symbols in by_partition(job.symbols, partition_count()).values():
+        part = replace(job, symbols=tuple(symbols))
+        yield part if named and len(symbols) == len(job.symbols) else replace(part, job_id=_id(part))
+
+
+def _id(job: Job) -> str:
+    if job.type == "poll":
+        return poll_job_id(job.capability, job.symbols, job.slot)
+    return backfill_job_id(job.capability, job.symbols[0], job.start, job.end)
+
+
+def _lines(file: Path) -> list[bytes]:
+    limit = MAX_JOBS * 1_024
+    try:
+        if str(file) == "-":
+            text = sys.stdin.buffer.read(limit + 1)
+        else:
+            with file.open("rb") as opened:
+                text = opened.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}", remedy="name another") from error
+    if len(text) > limit:
+        raise ConfigurationError(f"{file} is larger than {limit} bytes", remedy="submit it in parts")
+    return text.splitlines()
+
+
+def _micros(moment: datetime) -> int:
+    return int((moment - datetime(1970, 1, 1)).total_seconds()) * SECOND_US  # noqa: DTZ001 - told to be UTC
+
+
+def _send(system: System, jobs: Sequence[Job], *, wait: bool) -> None:
+    system.reach_kafka()
+    placed = [(next(iter(by_partition(job.symbols, partition_count()))), job) for job in jobs]
+    if not wait:
+        _publish(system, placed)
+        say("\n".join(job.job_id for job in jobs))
+        return
+    consumer = Consumer(consumer_config(system.settings.bootstrap_servers, "mds-jobs-wait"))
+    try:
+        starts = {number: high for number, (_, high) in _ends(system, consumer).items()}
+        _publish(system, placed)
+        deadline_s = (
+            monotonic_s() + RESULT_GRACE_S + max(job.deadline - wall_us() for job in jobs) / SECOND_US
+        )
+        open_ids, good = {job.job_id for job in jobs}, True
+        for result in _read(system, consumer, starts, for_ever=True, until_s=deadline_s):
+            if result.job_id in open_ids:
+                open_ids.discard(result.job_id)
+                good = good and result.status in GOOD
+                say(as_json_line(asdict(result)))
+            if not open_ids:
+                break
+    finally:
+        consumer.close()
+    if open_ids:
+        fail(f"{len(open_ids)} jobs have no result; does a producer run? see `mds status`")
+    if open_ids or not good:
+        raise typer.Exit(EXIT_NO)
+
+
+def _publish(system: System, placed: Sequence[tuple[int, Job]]) -> None:
+    system.reach_kafka()
+    topic = system.settings.topic_prefix + JOBS
+
+    async def send() -> None:
+        publisher = Publisher(system.settings.bootstrap_servers, f"mds-jobs-{os.getpid()}")
+        try:
+            await publisher.publish(
+                [
+                    Outgoing(topic=topic, partition=partition, value=encode(JOBS, job), key=_key(job))
+                    for partition, job in placed
+                ]
+            )
+        finally:
+            publisher.close()
+
+    asyncio.run(send())
+
+
+def _key(job: Job) -> bytes | None:
+    return job.symbols[0].encode() if job.symbols else None
+
+
+def _ends(system: System, consumer: Consumer) -> Mapping[int, tuple[int, int]]:
+    topic = system.settings.topic_prefix + JOB_RESULTS
+    return {number: offsets(consumer, topic, number) for number in range(partition_count())}
+
+
+def _read(
+    system: System,
+    consumer: Consumer,
+    starts: Mapping[int, int],
+    *,
+    for_ever: bool,
+    until_s: float = float("inf"),
+) -> Iterator[JobResult]:
+    topic, ended = system.settings.topic_prefix + JOB_RESULTS, set[int | None]()
+    consumer.assign([TopicPartition(topic, number, at) for number, at in starts.items()])
+    while monotonic_s() < until_s:
+        message = consumer.poll(POLL_S)
+        if message is None:
+            continue
+        error: Any = message.error()
+        if error is None:
+            yield read_result(message.value())
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's name for it
+            ended.add(message.partition())
+            if not for_ever and len(ended) == len(starts):
+                return
+        elif not error.retriable():
+            raise BrokerUnavailable(f"Kafka: {error.str()}")
