@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -15,6 +14,9 @@ MAX_QUEUED_JOBS = 10_000  # waiting and in hand; beyond it the partitions are pa
 
 Stream = tuple[str, str]
 """(capability, symbol)."""
+
+Turn = tuple[int, int, int, "Queued"]
+"""(priority, deadline, arrival, job): a job that was parked keeps its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,8 @@ class JobQueue:
         self._capacity = capacity
         self._arrivals = count()
         self._early: list[tuple[int, int, Queued]] = []
-        self._ready: list[tuple[int, int, int, Queued]] = []
-        self._parked: dict[Stream, deque[Queued]] = {}
+        self._ready: list[Turn] = []
+        self._parked: dict[Stream, list[Turn]] = {}
         self._busy: set[Stream] = set()
         self._count = 0
 
@@ -66,12 +68,13 @@ class JobQueue:
             _, arrival, entry = heappop(self._early)
             heappush(self._ready, (entry.job.priority, entry.job.deadline, arrival, entry))
         while self._ready:
-            entry = heappop(self._ready)[-1]
+            turn = heappop(self._ready)
+            entry = turn[-1]
             taken = next((stream for stream in entry.streams if stream in self._busy), None)
             if taken is None:
                 self._busy.update(entry.streams)
                 return entry
-            self._parked.setdefault(taken, deque()).append(entry)
+            self._parked.setdefault(taken, []).append(turn)
         return None
 
     def finish(self, entry: Queued) -> None:
@@ -79,8 +82,8 @@ class JobQueue:
         self._count -= 1
         for stream in entry.streams:
             self._busy.discard(stream)
-            for waiting in self._parked.pop(stream, ()):
-                heappush(self._early, (waiting.ready_us, next(self._arrivals), waiting))
+            for turn in self._parked.pop(stream, ()):
+                heappush(self._ready, turn)
 
     def clear(self) -> None:
         """Forget every job that waits; those in hand stay in hand."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from schemas.jobs import read_result
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, Job, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, dead, partition_count
+from tests.eventually import eventually
 
 CAPABILITY = "bars:1m"
 TICK_S = 0.005
@@ -36,8 +37,8 @@ class Recorder:
     symbols: Sequence[str] = ()
     every_us: int = 0
     takes_s: float = 0.0
-    answer: Callable[[str, int], Outcome] = lambda symbol, slot: Outcome(status="done", events=1)
-    told: Callable[[str], None] = lambda line: None
+    answer: Callable[[str, int], Outcome] = lambda _symbol, _slot: Outcome(status="done", events=1)
+    told: Callable[[str], None] = lambda _line: None
     polled: list[tuple[str, int, str]] = field(default_factory=list)
     backfilled: list[tuple[str, int, int]] = field(default_factory=list)
     owned: frozenset[int] = frozenset()
@@ -48,24 +49,41 @@ class Recorder:
     flights: int = 0
 
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+        """Wait for what is in flight before giving anything up."""
         self.owned = partitions
         for stream, slot in slots.items():
             self.slots[stream] = max(slot, self.slots.get(stream, 0))
-        while self.flights and not partitions:
-            await asyncio.sleep(TICK_S)
+        if not partitions:
+            await eventually(lambda: not self.flights, within_s=5, every_s=TICK_S)
 
     def sweep(self, partitions: frozenset[int]) -> None:
+        """Note every change."""
         self.swept = partitions
         self.changes.append(partitions)
 
     async def poll(
-        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
+        self,
+        capability: str,
+        symbols: Sequence[str],
+        slot: int,
+        *,
+        provider: str,
+        job_id: str,  # noqa: ARG002 - the protocol's
     ) -> Mapping[str, Outcome]:
+        """Poll one symbol after the other."""
         return {symbol: await self._once(capability, symbol, slot, job_id) for symbol in symbols}
 
     async def backfill(
-        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
+        self,
+        capability: str,  # noqa: ARG002 - the protocol's
+        symbol: str,
+        start: int,
+        end: int,
+        *,
+        provider: str,  # noqa: ARG002 - the protocol's
+        job_id: str,  # noqa: ARG002 - the protocol's
     ) -> Outcome:
+        """Fetch at once."""
         self.backfilled.append((symbol, start, end))
         return Outcome(status="done", events=3)
 
@@ -144,11 +162,13 @@ def a_lease(lease_s: float, source: str = "test") -> Job:
     )
 
 
-async def send(kafka: str, prefix: str, *messages: tuple[int, Job | bytes]) -> None:
-    """Write messages, each to a partition."""
+@asynccontextmanager
+async def feeding(kafka: str, prefix: str) -> AsyncIterator[Callable[..., Awaitable[list[int]]]]:
+    """Yield what writes messages, each given with its partition, and returns when they are in the log."""
     publisher = Publisher(kafka, "test-feed", linger_ms=1)
-    try:
-        await publisher.publish(
+
+    async def send(*messages: tuple[int, Job | bytes]) -> list[int]:
+        return await publisher.publish(
             [
                 Outgoing(
                     topic=prefix + JOBS,
@@ -159,8 +179,17 @@ async def send(kafka: str, prefix: str, *messages: tuple[int, Job | bytes]) -> N
                 for partition, message in messages
             ]
         )
+
+    try:
+        yield send
     finally:
         publisher.close()
+
+
+async def send(kafka: str, prefix: str, *messages: tuple[int, Job | bytes]) -> None:
+    """Write messages, each to a partition."""
+    async with feeding(kafka, prefix) as write:
+        await write(*messages)
 
 
 async def results(kafka: str, prefix: str) -> list[JobResult]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +22,7 @@ from tests.integration.job_harness import (
     Recorder,
     a_job,
     a_lease,
+    feeding,
     letters,
     now_us,
     results,
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.waiting
 SPY = partition_of("SPY", partition_count())
 JOINED_S = 30.0
 SECOND = 1_000_000
+T = TypeVar("T")
 
 
 def of(job: Job) -> tuple[int, Job]:
@@ -139,12 +143,15 @@ async def test_feed_and_sweeper_hand_over_ten_times_and_every_slot_is_polled_onc
     partitions = {partition_of(symbol, partition_count()) for symbol in symbols}
     recorder = Recorder(symbols=symbols, every_us=every, takes_s=0.01)
     cadence = [Cadence(capability=CAPABILITY, symbols=symbols, every_us=every)]
-    async with running(kafka_bootstrap, topic_prefix, recorder):
-        await eventually(lambda: recorder.swept, within_s=JOINED_S)
-        await eventually(lambda: len(recorder.polled) > 5, within_s=10)
+    leased = 1.5
+    async with (
+        running(kafka_bootstrap, topic_prefix, recorder),
+        feeding(kafka_bootstrap, topic_prefix) as send_all,
+    ):
+        await eventually(lambda: len(recorder.polled) > 5, within_s=JOINED_S)
         for turn in range(5):
             start = now_us()
-            await send(kafka_bootstrap, topic_prefix, *((p, a_lease(0.6, "test")) for p in partitions))
+            await send_all(*((p, a_lease(leased)) for p in partitions))
             await eventually(lambda: not partitions & recorder.swept, within_s=5, every_s=0.01)
             for _ in range(4):
                 end = now_us()
@@ -153,25 +160,26 @@ async def test_feed_and_sweeper_hand_over_ten_times_and_every_slot_is_polled_onc
                     partitions=partition_count(),
                 )  # fmt: skip
                 start = end
-                await send(kafka_bootstrap, topic_prefix, *map(of, jobs))
+                await send_all(*map(of, jobs))
                 await asyncio.sleep(every / SECOND)
             if turn % 2:
-                await send(kafka_bootstrap, topic_prefix, *((p, a_lease(0.0, "test")) for p in partitions))
+                await send_all(*((p, a_lease(0.0)) for p in partitions))
+            polled = len(recorder.polled)
             await eventually(lambda: partitions <= recorder.swept, within_s=5, every_s=0.01)
-            await asyncio.sleep(0.3)
-    changes = [before ^ after for before, after in pairwise(recorder.changes)]
-    by_symbol = {s: [slot for symbol, slot, _ in recorder.polled if symbol == s] for s in symbols}
+            await eventually(lambda n=polled: len(recorder.polled) > n + 6, within_s=5, every_s=0.01)
+    spy = [SPY in swept for swept in recorder.changes][1:]  # at first nothing is owned
+    handed = sum(before != now for before, now in pairwise(spy))
 
-    print([sorted(c) for c in recorder.changes], by_symbol)
-    assert sum(SPY in change for change in changes) == 10
-    for slots in by_symbol.values():
+    assert handed == 10
+    for symbol in symbols:
+        slots = [slot for name, slot, _ in recorder.polled if name == symbol]
         assert slots == list(range(slots[0], slots[-1] + every, every))
     by_feed = sum(bool(job_id) for _, _, job_id in recorder.polled)
     assert 20 < by_feed < len(recorder.polled) - 20
 
 
-async def _when(found: object, count: int) -> object:
+async def _when(found: Awaitable[list[T]], count: int) -> list[T] | None:
     """Return the awaited list once it is that long."""
-    listed = await found  # type: ignore[misc]
+    listed = await found
     assert len(listed) <= count, listed
     return listed if len(listed) == count else None
