@@ -10,11 +10,13 @@ import aiohttp
 import asyncpg
 
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
+from infra.runtime.kafka import Publisher
 from infra.runtime.lifecycle import Health
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.budgets import Budgets
 from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.collection import Collection, Surroundings
+from producers.adapters.job_feed import JobFeed
 from producers.adapters.market import Market
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.reloading import Reloading
@@ -32,6 +34,7 @@ class Resources:
 
     health: Health
     session: aiohttp.ClientSession
+    publisher: Publisher
     raw: RawTopics
     settings: ProducersSettings
     bootstrap_servers: str
@@ -67,7 +70,17 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         raise ConfigurationError(
             "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
         )
-    collection = Collection(_surroundings(resources, clock, offer))
+    surroundings = _surroundings(resources, clock, offer)
+    feed = JobFeed(
+        resources.bootstrap_servers,
+        prefix=resources.topic_prefix,
+        instance=resources.replica,
+        publisher=resources.publisher,
+        health=resources.health,
+        symbols_known=lambda symbol: collection.knows(symbol),  # noqa: PLW0108 - each needs the other
+        market_now=surroundings.market.now_us,
+    )
+    collection = Collection(surroundings, feed.swept)
     async with asyncio.TaskGroup() as tasks:
         if isinstance(clock, SimulatorMarketClock):
             tasks.create_task(clock.follow(resources.session), name="market-clock")
@@ -75,6 +88,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         await topics()
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
+        tasks.create_task(feed.run(collection), name="jobs")
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")
         await collecting

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from producers.adapters.polls import Polled
+from producers.adapters.polls import BarsPoll, Polled
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.status import Status
 from producers.domain.answers import MalformedResponse
+from producers.domain.duty import Duty
 from schemas.errors import (
     BrokerUnavailable,
     MarketDataError,
@@ -34,6 +36,7 @@ class Poll(Protocol):
     symbols: Sequence[str]
     is_behind: bool  # there is more to fetch than the newest
     offset: int  # µs, its place within the cadence
+    turn: asyncio.Lock  # held while it is served: a job and the local schedule may come at once
 
     @property
     def task(self) -> Hashable:
@@ -64,21 +67,38 @@ class Attempts:
     raw: RawTopics
     status: Status
     registry: Registry
+    duty: Duty
 
     async def serve(
-        self, poll: Poll, symbols: Sequence[str], *, job_id: str = ""
-    ) -> Polled | MarketDataError:
-        """Ask for `symbols` and publish; return the vendor's error, told to all who keep account of them.
+        self, poll: Poll, asked: Callable[[], Sequence[str]], slot: int, *, job_id: str = ""
+    ) -> tuple[Sequence[str], Polled | MarketDataError | None]:
+        """Ask for what is `asked` when its turn has come, publish, and mark the slot as done.
 
-        Raises BrokerUnavailable where the publisher is dead: a fresh process continues from the cursors.
+        Returns the symbols and what came of them: the vendor's error is told to all who keep account of them, and
+        None stands for nothing to ask for. Raises BrokerUnavailable where the publisher is dead: a fresh process
+        continues from the cursors.
         """
+        async with poll.turn:
+            symbols = asked()
+            if not symbols:
+                return symbols, None
+            try:
+                polled = await poll.poll(symbols, job_id=job_id)
+            except BrokerUnavailable:
+                raise
+            except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
+                return symbols, await self._failed(poll, error)
+            self.duty.done(poll.capability, symbols, slot)
+            return symbols, self._succeeded(poll, polled)
+
+    async def backfill(self, poll: BarsPoll, start: int, end: int, job_id: str) -> int | MarketDataError:
+        """Fetch the bars of [start, end) (µs) and publish them; return how many, or the vendor's error; raises like `serve`."""
         try:
-            polled = await poll.poll(symbols, job_id=job_id)
+            return await poll.backfill(start, end, job_id=job_id)
         except BrokerUnavailable:
             raise
         except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
             return await self._failed(poll, error)
-        return self._succeeded(poll, polled)
 
     async def probe(self, poll: Poll) -> Polled | MarketDataError:
         """Ask only to see how the provider answers; otherwise like `serve`."""

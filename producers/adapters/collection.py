@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.runtime.clock import wall_us
 from infra.runtime.lifecycle import Health
 from producers.adapters.assignment import Assignment, Polls, cadences_of, markets_of
-from producers.adapters.attempts import Attempts
+from producers.adapters.attempts import Attempts, Poll
 from producers.adapters.cadence_store import CadenceRecorder
+from producers.adapters.job_work import JobWork
 from producers.adapters.market import Market
 from producers.adapters.membership import Membership
 from producers.adapters.poller import Poller
-from producers.adapters.polls import blank_block
+from producers.adapters.polls import Polled, blank_block
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.starting import known_cursors
@@ -30,6 +31,7 @@ from producers.domain.blocks import place
 from producers.domain.cadence import is_polling_time
 from producers.domain.discontinuity import StreamKey, since_stop
 from producers.domain.duty import Duty
+from producers.domain.jobs import Outcome
 from producers.domain.nameable import LeftOut, nameable
 from producers.domain.ownership import owned_part
 from producers.domain.plan import PollPlan, plan_of
@@ -46,6 +48,9 @@ HEALTH_EVERY_S = 1.0
 BROKER_PATIENCE_S = 15.0
 
 log = logging.getLogger(__name__)
+
+Swept = Callable[[str, Mapping[str, Outcome], int, str], None]
+"""Told of a poll: capability, outcome by symbol, slot (market µs), provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,25 +71,30 @@ class Surroundings:
 class Collection:
     """Polls and streams what it was last told to; used from one event loop."""
 
-    def __init__(self, around: Surroundings) -> None:
-        """Collect nothing until `apply`."""
+    def __init__(self, around: Surroundings, swept: Swept) -> None:
+        """Collect nothing until `run` and `own`; tell `swept` of every poll of our own schedule."""
         budgets = around.opener.budgets
         self._around = around
+        self._swept = swept
         self._market = around.market
         self._duty = Duty(partition_count())
-        self._owned = frozenset(range(partition_count()))
+        self._owned = frozenset[int]()  # until the group says which
         self._status = Status({})
         self.registry = Registry(
             budgets=lambda provider: budgets.document().get(provider, {}),
             market=around.market,
             deadline_s=around.settings.request_deadline_s,
         )
-        self._attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry)
+        self._attempts = Attempts(
+            raw=around.raw, status=self._status, registry=self.registry, duty=self._duty
+        )
         self._polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
+        self._work = JobWork(self._polls, self._attempts, workers=around.settings.concurrency)
         self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
         self._configuration: Configuration | None = None
         self._vendors: Vendors | None = None
         self._plan = PollPlan()
+        self._known = frozenset[str]()
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
         self._named = naming_day(0)
@@ -124,6 +134,8 @@ class Collection:
         async with self._exchanging:
             self._duty.restore(slots)
             self._owned = partitions
+            if partitions:  # while nothing is owned nothing is asked: what was ours of the limits stays ours
+                self._around.opener.budgets.share(len(partitions), partition_count())
             if self._configuration is not None:
                 await self._exchange(self._configuration, partitions)
         for poller, _ in list(self._pollers.values()):
@@ -132,6 +144,22 @@ class Collection:
     def sweep(self, partitions: frozenset[int]) -> None:
         """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
         self._duty.sweep(partitions)
+
+    async def poll(
+        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
+    ) -> Mapping[str, Outcome]:
+        """Poll now for a job and return what became of each symbol."""
+        return await self._work.poll(capability, symbols, slot, provider=provider, job_id=job_id)
+
+    async def backfill(
+        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
+    ) -> Outcome:
+        """Fetch the bars in [start, end), market time µs, for a job and return what became of it."""
+        return await self._work.backfill(capability, symbol, start, end, provider=provider, job_id=job_id)
+
+    def knows(self, symbol: str) -> bool:
+        """Whether a symbol is collected by anybody: in the configuration or the universe."""
+        return symbol in self._known
 
     async def _report_health(self) -> None:
         """Tell health every second what is being published and how the providers answer; for ever."""
@@ -144,6 +172,7 @@ class Collection:
         waits = None if self._configuration is None else self._around.settings.cursor_wait_s
         members = await self._membership.members(configuration, within_s=waits)
         plan = self._nameable(plan_of(configuration, usable=capabilities_of(places), members=members))
+        known = frozenset(member.symbol for member in members)
         if members and not plan.providers:
             raise ConfigurationError(
                 "no enabled provider has a stream to collect",
@@ -159,7 +188,7 @@ class Collection:
         self._route(plan, configuration, calendars, vendors)
         await self._tell_missed(plan, new, cursors)
         self._configuration, self._vendors = configuration, vendors
-        self._plan, self._calendars = plan, calendars
+        self._plan, self._calendars, self._known = plan, calendars, known
         assignment = Assignment(
             plan=plan,
             vendors=vendors,
@@ -247,6 +276,10 @@ class Collection:
                 blank = blank_block(provider, START, wall_us())
                 await self._around.raw.publish(topic, place(blank, [], partition_count(), holes))
 
+    def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: int, polled: Polled) -> None:
+        outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}
+        self._swept(poll.capability, outcomes, slot, poll.provider)
+
     async def _exchange_pollers(self) -> None:
         """Give every provider's poller its polls; one without any ends when it has nothing under way."""
         assert self._tasks is not None  # noqa: S101 - `run` is what applies
@@ -257,7 +290,7 @@ class Collection:
                     provider,
                     market=self._market,
                     attempts=self._attempts,
-                    duty=self._duty,
+                    swept=self._tell_swept,
                     cadence=self._around.cadence,
                     health=self._around.health,
                     workers=self._around.settings.concurrency,

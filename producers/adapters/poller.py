@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.lifecycle import Health
 from producers.adapters.attempts import Attempts, Poll, log_failure
 from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.market import Market
+from producers.adapters.polls import Polled
 from producers.adapters.registry import Turn
 from producers.domain.cadence import Due, Schedule
 from producers.domain.cadence_statistics import CadenceGroup
-from producers.domain.duty import Duty, slot_of
+from producers.domain.duty import slot_of
 from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
 
 TICK_S = 0.05
@@ -29,6 +30,9 @@ UNKNOWN_SYMBOL_S = 900.0
 STALL_S = 30.0
 PROBED_TASKS = 3  # of a capability: the same few, so that what providers say of them can be compared
 
+Swept = Callable[[Poll, Sequence[str], int, Polled], None]
+"""Told of every poll of the schedule that was answered: the poll, what was asked for, the slot, and the answer."""
+
 
 class Poller:
     """Polls the tasks of one provider, each in its own time, with at most `workers` requests in flight."""
@@ -39,20 +43,21 @@ class Poller:
         *,
         market: Market,
         attempts: Attempts,
-        duty: Duty,
+        swept: Swept,
         cadence: CadenceRecorder,
         health: Health,
         workers: int,
     ) -> None:
         """Poll what `assign` gives: every task once at once, spread by the number of workers, then by its cadence.
 
-        Before each poll the registry says whether this provider serves, is probed, or is left alone, and `duty` which
+        Before each poll the registry says whether this provider serves, is probed, or is left alone, and the duty which
         of its symbols are still to be asked for.
         """
         self._provider = provider
         self._market = market
         self._attempts = attempts
-        self._duty = duty
+        self._duty = attempts.duty
+        self._swept = swept
         self._cadence = cadence
         self._health = health
         self._workers = workers
@@ -146,15 +151,19 @@ class Poller:
             self._cadence.skipped(group, poll.symbols, next_due_us=next_due_us)
             return next_due_us, FLOOR_S
         self._cadence.begun(group, due_us=due.due_us)
+        result: Polled | MarketDataError | None
         if turn is Turn.SERVE:
-            result = await self._attempts.serve(poll, symbols)
+            symbols, result = await self._attempts.serve(poll, lambda: self._asked(poll, slot), slot)
         else:
             result = await self._attempts.probe(poll)
+        if result is None:  # a job was quicker
+            self._cadence.ended(group, poll.symbols, next_due_us=poll.next_due(), ok=True)
+            return poll.next_due(), FLOOR_S
         if isinstance(result, MarketDataError):
             self._cadence.ended(group, symbols, next_due_us=0, ok=False)
             return self._failed(key, poll, result)
-        if turn is Turn.SERVE:
-            self._duty.done(poll.capability, symbols, slot)
+        if turn is Turn.SERVE and self._market.paced:
+            self._swept(poll, symbols, slot, result)
         self._cadence.ended(group, symbols, next_due_us=result.due_us, ok=True)
         self._failures.pop(key, None)
         return result.due_us, FLOOR_S if self._market.paced or result.due_us else UNPACED_BACKLOG_S

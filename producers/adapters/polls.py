@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from infra.runtime.clock import monotonic_s
@@ -25,6 +25,7 @@ from producers.domain.polling import (
     next_window,
 )
 from producers.domain.routing import resume_position
+from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
@@ -39,7 +40,7 @@ class Polled:
 
     due_us: int
     evidence: Evidence
-    events: int = 0  # published
+    events: Mapping[str, int] = field(default_factory=dict)  # published, by symbol
 
 
 @dataclass(slots=True)
@@ -54,7 +55,14 @@ class BarsSource(Protocol):
     """A vendor's bars."""
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
     ) -> Response:
         """Return the bars of a window."""
 
@@ -98,7 +106,7 @@ class BarsPoll:
         self._served = position is not None
         self._bars = BarsPosition(position=coverage.position if position is None else position)
         self._rejections = Rejections(raw, RAW_BARS, task.provider)
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
         self.exchange(task, source, calendar, offset)
 
     def exchange(self, task: BarsTask, source: BarsSource, calendar: Calendar, offset: int) -> None:
@@ -122,34 +130,6 @@ class BarsPoll:
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002 - there is only one
         """Fetch and publish what changed, in the name of a job where there is one; raises the vendor's errors."""
-        async with (
-            self._turn
-        ):  # a job and the local schedule may come at once: each begins where the other ended
-            return await self._poll(job_id)
-
-    async def backfill(self, start: int, end: int, *, job_id: str) -> int:
-        """Fetch the bars of [start, end) (µs), publish them as a backfill, and return how many; no position moves.
-
-        Raises the vendor's errors; what came before one is published.
-        """
-        position, count = start - start % self._step_us, 0
-        while position < end:
-            now = self._market.horizon_us()
-            window = next_window(
-                BarsPosition(position=position), min(now, end - 1), step_us=self._step_us, overlap_us=0
-            )
-            if window.end <= position:
-                break  # the rest lies ahead of the market
-            response, _ = await self._ask(window, now)
-            await self._rejections.publish(response)
-            events = [event for event in response.answer.events if start <= event["event_time"] < end]
-            blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
-            placed = place(replace(blank, route="backfill"), events, partition_count())
-            await self._raw.publish(RAW_BARS, placed)
-            position, count = window.end, count + len(events)
-        return count
-
-    async def _poll(self, job_id: str) -> Polled:
         task, step_us = self._task, self._step_us
         if self._coverage.provider != self.provider:
             self._take_over()
@@ -166,7 +146,33 @@ class BarsPoll:
         self._served = True
         self._coverage.provider, self._coverage.position = self.provider, self._bars.position
         self.is_behind = not is_caught_up(window, now)
-        return Polled(due_us=0 if self.is_behind else self.next_due(), evidence=evidence, events=len(news))
+        return Polled(
+            due_us=0 if self.is_behind else self.next_due(),
+            evidence=evidence,
+            events={task.symbol: len(news)},
+        )
+
+    async def backfill(self, start: int, end: int, *, job_id: str) -> int:
+        """Fetch the bars of [start, end) (µs), publish them as a backfill, and return how many; no position moves.
+
+        Raises the vendor's errors; what came before one is published.
+        """
+        position, count = start - start % self._step_us, 0
+        while position < end:
+            now = self._market.horizon_us()
+            window = next_window(
+                BarsPosition(position=position), min(now, end - 1), step_us=self._step_us, overlap_us=0
+            )
+            if window.end <= position:
+                break  # the rest lies ahead of the market
+            response, _ = await self._ask(window, now, "backfill")
+            await self._rejections.publish(response)
+            events = [event for event in response.answer.events if start <= event["event_time"] < end]
+            blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
+            placed = place(replace(blank, route="backfill"), events, partition_count())
+            await self._raw.publish(RAW_BARS, placed)
+            position, count = window.end, count + len(events)
+        return count
 
     async def probe(self) -> Polled:
         """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
@@ -183,9 +189,13 @@ class BarsPoll:
             self._market.now_us(), self._calendar, every_us=self._task.every_us, offset=self.offset
         )
 
-    async def _ask(self, window: PollWindow, now: int) -> tuple[Response, Evidence]:
+    async def _ask(
+        self, window: PollWindow, now: int, purpose: Purpose = "live"
+    ) -> tuple[Response, Evidence]:
         task, begun_s = self._task, monotonic_s()
-        response = await self._source.bars(task.symbol, task.interval, window, now, self._calendar)
+        response = await self._source.bars(
+            task.symbol, task.interval, window, now, self._calendar, purpose=purpose
+        )
         return response, bars_evidence(
             response.answer.events,
             now,
@@ -227,6 +237,7 @@ class QuotesPoll:
         self._market = market
         self._delivered = {} if newest is None else newest
         self._missing: frozenset[str] = frozenset()
+        self.turn = asyncio.Lock()
         self._rejections = Rejections(raw, RAW_QUOTES, task.provider)
         self.exchange(task, source, calendars, offset)
 
@@ -260,7 +271,8 @@ class QuotesPoll:
         await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
         self._delivered.update((event["symbol"], event) for event in news)
         self._tell_missing(frozenset(response.answer.missing))
-        return Polled(due_us=self.next_due(), evidence=evidence, events=len(news))
+        events = dict.fromkeys((event["symbol"] for event in news), 1)
+        return Polled(due_us=self.next_due(), evidence=evidence, events=events)
 
     async def probe(self) -> Polled:
         """Ask only to see how the answer is; nothing is published."""

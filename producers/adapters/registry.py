@@ -119,6 +119,10 @@ class Registry:
         assert choice is not None  # noqa: S101 - decided when it was routed
         return choice.provider
 
+    def routes(self, capability: str) -> bool:
+        """Whether anybody is asked for a capability."""
+        return capability in self._capabilities
+
     def serves(self, provider: str) -> bool:
         """Whether a provider is the choice for anything."""
         return any(self.chosen(name) == provider for name in self._capabilities)

@@ -68,7 +68,7 @@ class Recorder:
         slot: int,
         *,
         provider: str,
-        job_id: str,  # noqa: ARG002 - the protocol's
+        job_id: str,
     ) -> Mapping[str, Outcome]:
         """Poll one symbol after the other."""
         return {symbol: await self._once(capability, symbol, slot, job_id) for symbol in symbols}

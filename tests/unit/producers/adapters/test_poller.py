@@ -54,6 +54,7 @@ class _Task:
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)
         self.polls = self.probes = 0
+        self.turn = asyncio.Lock()
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
         self.polls += 1
@@ -77,14 +78,17 @@ def a_poller(
     registry: Registry | None = None,
     duty: Duty | None = None,
     cadence: RecordingCadence | None = None,
+    swept: list[Any] | None = None,
 ) -> Poller:
     attempts = Attempts(
         raw=cast(Any, raw or RecordingTopics()),
         status=a_status("yahoo"),
         registry=registry or a_registry("yahoo"),
+        duty=duty or Duty(4),
     )
     poller = Poller(
-        "yahoo", market=Market(clock=clock or FixedClock(1_000)), attempts=attempts, duty=duty or Duty(4),
+        "yahoo", market=Market(clock=clock or FixedClock(1_000)), attempts=attempts,
+        swept=lambda *told: swept.append(told) if swept is not None else None,
         cadence=cast(Any, cadence or RecordingCadence()), health=Health(), workers=2,
     )  # fmt: skip
     poller.assign(dict(enumerate(tasks)))
@@ -291,4 +295,18 @@ async def test_the_cadence_is_told_of_every_poll() -> None:
         ("begun", 0),
         ("ended", 777, True),
         ("skipped", LATER_US),
+    ]
+
+
+async def test_every_answered_poll_of_the_schedule_is_told_with_its_slot() -> None:
+    """What failed is not told: its slot is still open."""
+    told: list[Any] = []
+    task = _Task(ProviderUnavailable("down"), LATER_US)
+    poller = a_poller(task, swept=told)
+
+    await a_turn(poller)
+    await a_turn(poller)
+
+    assert [(poll.capability, list(symbols), slot) for poll, symbols, slot, _ in told] == [
+        ("bars:1m", ["SPY"], 1_000)
     ]

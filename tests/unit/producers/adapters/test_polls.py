@@ -31,7 +31,9 @@ class _Vendor:
         self.answers = list(answers)
         self.windows: list[PollWindow] = []
 
-    async def bars(self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Any) -> Response:
+    async def bars(
+        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Any, *, purpose: str = "live"
+    ) -> Response:
         self.windows.append(window)
         return self._next("chart")
 
