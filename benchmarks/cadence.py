@@ -8,7 +8,6 @@ memory and processor time are the kernel's word (/proc), after everything was po
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,11 +51,8 @@ class Usage:
 
 def run() -> list[Row]:
     """Return lateness, memory and processor time."""
-    symbols = int(os.environ.get("BENCH_CADENCE_SYMBOLS", SYMBOLS))
-    measure_s = float(os.environ.get("BENCH_CADENCE_S", MEASURE_S))
-    warm_s = float(os.environ.get("BENCH_CADENCE_WARM_S", WARM_S))
     with servers() as base:
-        return asyncio.run(_run(base, symbols, warm_s, measure_s))
+        return asyncio.run(_run(base, SYMBOLS, WARM_S, MEASURE_S))
 
 
 async def _run(base: Servers, count: int, warm_s: float, measure_s: float) -> list[Row]:
@@ -72,8 +68,6 @@ async def _run(base: Servers, count: int, warm_s: float, measure_s: float) -> li
             await running.ready(name)
         await asyncio.sleep(warm_s)
         usages = await _observe(running, base, measure_s)
-        if keep := os.environ.get("BENCH_CADENCE_LOGS"):
-            os.system(f"cp -r {base.folder}/logs {keep}")
         windows = await _windows(base.dsn, measure_s)
     return [*_cadence_rows(windows), *_usage_rows(usages, count)]
 
