@@ -69,10 +69,15 @@ class Calendar:
 
     def session_at(self, moment: int) -> TradingSession | None:
         """Return the trading day whose pre-, regular or post-market holds `moment`, if any."""
-        return next(self.sessions(moment, moment + 1), None)
+        if self.always_open:
+            return next(self.sessions(moment, moment + 1))
+        index = bisect_right(self._pre_opens, moment) - 1
+        return self._sessions[index] if index >= 0 and moment < self._sessions[index].post_close else None
 
     def session_of(self, moment: int) -> Session:
         """Return which part of the trading day `moment` falls in."""
+        if self.always_open:
+            return "regular"
         session = self.session_at(moment)
         if session is None:
             return "closed"

@@ -63,7 +63,7 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     events: dict[int, Event] = {}
     rejected: list[Rejected] = []
     for row in sorted(rows, key=lambda row: row.time):
-        if any(value is None for value in row.values):
+        if None in row.values:
             continue
         start = bar_start(row.time, origin.interval, origin.calendar)
         if not origin.window.start <= start < origin.window.end:
