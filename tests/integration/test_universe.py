@@ -201,10 +201,19 @@ async def test_a_follower_waits_begins_and_is_told_of_every_newer_version(
         )
         await store.change(lambda members: members[2:], by="me")
         await eventually(lambda: len(told) == 2, within_s=WITHIN_S, what="the fourth version")
+        assert health.parts[PART].detail == {"version": 4, "members": 1, "last_error": ""}
+        connection = await asyncpg.connect(database)
+        await connection.execute("DROP VIEW universe; DROP FUNCTION universe_at; DROP TABLE universe_changes")
+        await connection.close()
+        await eventually(
+            lambda: "mds migrate" in health.parts[PART].detail["last_error"],
+            within_s=WITHIN_S,
+            what="the outage",
+        )
         running.cancel()
 
     assert (begun.version, [each.version for each in told]) == (1, [2, 4])
-    assert health.parts[PART].detail == {"version": 4, "members": 1, "last_error": ""}
+    assert (health.parts[PART].ready, health.parts[PART].detail["members"]) == (True, 1)
 
 
 def test_the_command_imports_exports_and_tells_what_changed(mds: Command, tmp_path: Path) -> None:
