@@ -67,7 +67,7 @@ class Recorder:
         symbols: Sequence[str],
         slot: int,
         *,
-        provider: str,
+        provider: str,  # noqa: ARG002 - the protocol's
         job_id: str,
     ) -> Mapping[str, Outcome]:
         """Poll one symbol after the other."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -34,6 +37,7 @@ pytestmark = pytest.mark.waiting
 
 SPY = partition_of("SPY", partition_count())
 JOINED_S = 30.0
+ROOT = Path(__file__).parent.parent.parent
 SECOND = 1_000_000
 T = TypeVar("T")
 
@@ -178,8 +182,55 @@ async def test_feed_and_sweeper_hand_over_ten_times_and_every_slot_is_polled_onc
     assert 20 < by_feed < len(recorder.polled) - 20
 
 
+def replica(out: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a replica that writes what it polls to a file."""
+    with out.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.job_replica", *arguments],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
 async def _when(found: Awaitable[list[T]], count: int) -> list[T] | None:
     """Return the awaited list once it is that long."""
     listed = await found
     assert len(listed) <= count, listed
     return listed if len(listed) == count else None
+
+
+async def test_two_replicas_share_the_partitions_and_one_takes_over_when_the_other_is_killed(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Each symbol is polled by one of them; after kill -9 the survivor goes on where the results end."""
+    every, symbols = 200_000, ("SPY", "AAPL", "MSFT", "IBM", "QQQ", "GE", "T", "F")
+    files = {name: tmp_path / name for name in ("one", "two")}
+
+    def polls(name: str) -> list[tuple[str, int]]:
+        lines = files[name].read_text("utf-8").splitlines() if files[name].exists() else []
+        return [(line.split()[0], int(line.split()[1])) for line in lines if line[:1].isupper()]
+
+    replicas = {
+        name: replica(path, kafka_bootstrap, topic_prefix, name, str(every), ",".join(symbols))
+        for name, path in files.items()
+    }
+    try:
+        await eventually(lambda: all(len(polls(name)) > 20 for name in files), within_s=60)
+        replicas["one"].kill()
+        died = await asyncio.to_thread(lambda: (replicas["one"].wait(), now_us())[1])
+        await eventually(
+            lambda: {symbol for symbol, slot in polls("two") if slot > died} == set(symbols), within_s=40
+        )
+    finally:
+        for process in replicas.values():
+            process.kill()
+            process.wait()
+    both = Counter([*polls("one"), *polls("two")])
+    again = [slot for (_, slot), count in both.items() if count > 1]
+
+    # Only what the killed one had polled and not yet published as done may be polled again.
+    assert all(died - 3 * SECOND < slot <= died for slot in again)
+    for symbol in symbols:
+        slots = sorted({slot for name, slot in both if name == symbol})
+        assert slots == list(range(slots[0], slots[-1] + every, every))
