@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
+import fastavro
 import pytest
+from fastavro.types import Schema
 
 from schemas.codec import encode
 from schemas.errors import MalformedPayload
@@ -18,8 +25,9 @@ from schemas.jobs import (
 )
 from schemas.partitions import partition_of
 from schemas.records import JobResult, SymbolOutcome
-from schemas.topics import JOB_RESULTS
+from schemas.topics import JOB_RESULTS, JOBS, partition_count
 
+ROOT = Path(__file__).parent.parent.parent.parent
 SLOT = 1_381_152_600_000_000
 
 
@@ -58,3 +66,53 @@ def test_a_result_comes_back_as_it_was_written() -> None:
     )  # fmt: skip
 
     assert read_result(encode(JOB_RESULTS, result)) == result
+
+
+class Sent:
+    """The client of the example: keeps what it is given."""
+
+    def __init__(self, config: dict[str, object]) -> None:
+        """Note the partitioner: ours is not librdkafka's default."""
+        assert config["partitioner"] == "murmur2_random"
+        self.records: list[tuple[bytes, int]] = []
+
+    def produce(self, topic: str, value: bytes, key: str = "", partition: int = -1) -> None:
+        """Place the record as the broker would."""
+        assert topic == JOBS
+        self.records.append((value, partition if partition >= 0 else partition_of(key, partition_count())))
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def test_the_feed_of_the_document_writes_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ten lines of docs/JOBS.md are run as they stand: a lease for every partition, and a poll with the right id."""
+    monkeypatch.chdir(ROOT)
+    document = (ROOT / "docs" / "JOBS.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    made: list[Sent] = []
+
+    def framed(schema: Schema, value: dict[str, object]) -> bytes:
+        out = BytesIO()
+        fastavro.schemaless_writer(out, schema, value)
+        return b"\x00\x00\x00\x00\x0c" + out.getvalue()
+
+    def client(config: dict[str, object]) -> Sent:
+        made.append(Sent(config))
+        return made[-1]
+
+    clock = SimpleNamespace(time_ns=lambda: SLOT * 1_000 + 7_000, sleep=_stop)
+    with pytest.raises(InterruptedError):
+        exec(code, {"json": json, "time": clock, "Producer": client, "BOOTSTRAP": "", "framed": framed})  # noqa: S102
+
+    jobs = [
+        read_job(value, partition=place, partitions=partition_count()) for value, place in made[0].records
+    ]
+    assert [job.type for job in jobs] == ["lease"] * partition_count() + ["poll"]
+    assert {place for _, place in made[0].records} == set(range(partition_count()))
+    assert jobs[-1].job_id == poll_job_id("bars:1m", ["SPY"], jobs[-1].slot)
+    assert jobs[-1].source == jobs[0].source
+
+
+def _stop(_: float) -> None:
+    raise InterruptedError
