@@ -204,7 +204,7 @@ class JobFeed:
         self._wake.set()
         return Answer(room=max(0, self._queue.room - len(self._letters)), commits=self._offsets.committable())
 
-    async def failed(self, error: MarketDataError) -> None:
+    async def failed(self, error: Exception) -> None:
         """End `run` with the error."""
         if not self._failure.done():
             self._failure.set_exception(error)

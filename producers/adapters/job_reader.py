@@ -17,7 +17,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 
 from infra.runtime.kafka import consumer_config
 from producers.adapters.job_tails import JobTails, Known
-from schemas.errors import BrokerUnavailable, ConfigurationError, MarketDataError, PermanentError
+from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
@@ -73,7 +73,7 @@ class Listener(Protocol):
     async def arrived(self, batch: Sequence[Received]) -> Answer:
         """Take what was read, which may be nothing."""
 
-    async def failed(self, error: MarketDataError) -> None:
+    async def failed(self, error: Exception) -> None:
         """End: reading cannot go on."""
 
 
@@ -126,10 +126,9 @@ class JobReader:
             while not self._closed.is_set():
                 self._join()
                 self._closed.wait(RETRY_S)
-        except RuntimeError:
-            return  # the loop is closed
-        except ConfigurationError as error:
-            self._call(self._listener.failed(error))
+        except Exception as error:  # noqa: BLE001 - the thread's only way to say so
+            if not self._loop.is_closed():
+                self._call(self._listener.failed(error))
         finally:
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._ended.set)
