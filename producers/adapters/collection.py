@@ -16,7 +16,7 @@ from infra.runtime.lifecycle import Health
 from producers.adapters.assignment import Assignment, Polls, cadences_of, markets_of
 from producers.adapters.attempts import Attempts, Poll
 from producers.adapters.cadence_store import CadenceRecorder
-from producers.adapters.job_work import JobWork
+from producers.adapters.job_polls import JobPolls
 from producers.adapters.market import Market
 from producers.adapters.membership import Membership
 from producers.adapters.poller import Poller
@@ -89,7 +89,7 @@ class Collection:
             raw=around.raw, status=self._status, registry=self.registry, duty=self._duty
         )
         self._polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
-        self._work = JobWork(self._polls, self._attempts, workers=around.settings.concurrency)
+        self._work = JobPolls(self._polls, self._attempts, workers=around.settings.concurrency)
         self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
         self._configuration: Configuration | None = None
         self._vendors: Vendors | None = None

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka import Publisher
@@ -19,16 +17,18 @@ from infra.runtime.metrics import JOB_LEASE
 from producers.adapters.job_reader import Answer, JobReader, Received
 from producers.adapters.job_results import JobResults
 from producers.adapters.job_tails import Known
+from producers.adapters.job_work import Collecting, JobWork
 from producers.domain.job_history import JobHistory
 from producers.domain.job_offsets import JobOffsets
 from producers.domain.job_queue import JobQueue, Queued
-from producers.domain.jobs import Outcome, backoff_s, refusal, result_of, unfinished
+from producers.domain.jobs import Outcome, result_of
 from producers.domain.lease import Lease, after, holder
-from schemas.errors import BrokerUnavailable, MarketDataError
 from schemas.intervals import SECOND_US
 from schemas.jobs import SWEEPER, VERSION, by_partition, poll_job_id
 from schemas.records import Job
 from schemas.topics import partition_count
+
+__all__ = ["Collecting", "JobFeed"]
 
 PART = "jobs"
 TICK_S = 0.05  # how late a lapse is noticed
@@ -37,32 +37,8 @@ OWN_WAIT_S = 6.0  # polls in flight end within 5 s; then the partition goes, wha
 DRAIN_S = 5.0  # for the last results, before a partition goes
 LEAVE_S = 5.0
 MAX_JOBS_IN_HAND = 64  # the providers' own limits are the pollers' business
-NOT_COLLECTED = "it is not collected here; add it to the configuration"
 
 log = logging.getLogger(__name__)
-
-
-class Collecting(Protocol):
-    """What polls; the service's collection."""
-
-    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
-        """Poll and stream the symbols of exactly these partitions from now on; return when no other is in flight.
-
-        `slots` holds the last slot polled, by (capability, symbol), of partitions newly gained.
-        """
-
-    def sweep(self, partitions: frozenset[int]) -> None:
-        """Follow the own schedule for exactly these of the owned partitions from now on."""
-
-    async def poll(
-        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
-    ) -> Mapping[str, Outcome]:
-        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
-
-    async def backfill(
-        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
-    ) -> Outcome:
-        """Fetch the bars in [start, end), market time µs, and return what became of it."""
 
 
 class JobFeed:
@@ -81,7 +57,8 @@ class JobFeed:
     ) -> None:
         """Join when `run`. `instance` names this process over its restarts and no other; `market_now` is in µs."""
         self._bootstrap, self._prefix, self._instance = bootstrap, prefix, instance
-        self._health, self._symbols_known, self._market_now = health, symbols_known, market_now
+        self._health = health
+        self._work = JobWork(instance=instance, symbols_known=symbols_known, market_now=market_now)
         self._results = JobResults(publisher, prefix=prefix)
         self._queue, self._offsets = JobQueue(), JobOffsets()
         self._known: dict[int, JobHistory] = {}
@@ -272,65 +249,17 @@ class JobFeed:
 
     async def _do(self, entry: Queued) -> None:
         """Try a job once; say what it came to, or let it wait for another try."""
-        job, history = entry.job, self._known.get(entry.partition)
-        if history is None:
+        history = self._known.get(entry.partition)
+        if history is None or self._collecting is None:
             return  # given up meanwhile: whoever owns the partition reads it again
-        why = refusal(job, self._market_now())
-        refused = {
-            symbol: Outcome(status="refused", reason=why or NOT_COLLECTED)
-            for symbol in job.symbols
-            if why or not self._symbols_known(symbol)
-        }
-        outcomes = {**entry.outcomes, **refused, **history.repeated(job)}
-        left, expired = unfinished(job, outcomes), wall_us() >= job.deadline
-        attempts = entry.attempts
-        if left and not expired:
-            attempts += 1
-            outcomes |= await self._asked(job, left)
-            left = unfinished(job, outcomes)
-            wait_s = backoff_s(attempts, outcomes, random.random())  # noqa: S311 - jitter
-            ready_us = wall_us() + int(wait_s * SECOND_US)
-            if left and ready_us < job.deadline and entry.partition in self._known:
-                self._queue.add(
-                    Queued(
-                        job=job,
-                        partition=entry.partition,
-                        offset=entry.offset,
-                        ready_us=ready_us,
-                        attempts=attempts,
-                        outcomes={s: each for s, each in outcomes.items() if s not in left},
-                    )
-                )
-                return
-        result = result_of(
-            job,
-            outcomes,
-            instance=self._instance,
-            finished_time=wall_us(),
-            attempts=attempts,
-            expired=expired,
-        )
-        history.note(result)
-        await self._results.publish(result, entry.partition)
+        came_to = await self._work.attempt(entry, history, self._collecting)
+        if isinstance(came_to, Queued):
+            if entry.partition in self._known:
+                self._queue.add(came_to)
+            return
+        history.note(came_to)
+        await self._results.publish(came_to, entry.partition)
         self._offsets.end(entry.partition, entry.offset)
-
-    async def _asked(self, job: Job, symbols: Sequence[str]) -> Mapping[str, Outcome]:
-        assert self._collecting is not None  # noqa: S101 - no partition is owned before
-        try:
-            if job.type == "poll":
-                return await self._collecting.poll(
-                    job.capability, symbols, job.slot, provider=job.provider, job_id=job.job_id
-                )
-            return {
-                symbol: await self._collecting.backfill(
-                    job.capability, symbol, job.start, job.end, provider=job.provider, job_id=job.job_id
-                )
-                for symbol in symbols
-            }
-        except BrokerUnavailable:
-            raise  # nothing can be published: the process ends and starts anew
-        except MarketDataError as error:
-            return dict.fromkeys(symbols, Outcome(status="failed", reason=str(error)))
 
     async def _report(self) -> None:
         while True:

@@ -1,110 +1,99 @@
-"""What a job asks for, done with the polls of this process: the positions, memory and health of the local schedule."""
+"""One try at one job: what is left of it is asked for, and it comes to a result or to another try."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
-from producers.adapters.assignment import Polls
-from producers.adapters.attempts import Attempts, Poll
-from producers.adapters.polls import Polled
-from producers.domain.jobs import Outcome
-from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
+from infra.runtime.clock import wall_us
+from producers.domain.job_history import JobHistory
+from producers.domain.job_queue import Queued
+from producers.domain.jobs import Outcome, backoff_s, refusal, result_of, unfinished
+from schemas.errors import BrokerUnavailable, MarketDataError
+from schemas.intervals import SECOND_US
+from schemas.records import Job, JobResult
 
-QUOTES = "quotes"
-DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
+NOT_COLLECTED = "it is not collected here; add it to the configuration"
 
 
-class JobWork:
-    """Polls and backfills for jobs; used from one event loop."""
+class Collecting(Protocol):
+    """What polls; the service's collection."""
 
-    def __init__(self, polls: Polls, attempts: Attempts, *, workers: int) -> None:
-        """Ask for at most `workers` things at once for one job."""
-        self._polls, self._attempts, self._workers = polls, attempts, workers
+    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+        """Poll and stream the symbols of exactly these partitions from now on; return when no other is in flight.
+
+        `slots` holds the last slot polled, by (capability, symbol), of partitions newly gained.
+        """
+
+    def sweep(self, partitions: frozenset[int]) -> None:
+        """Follow the own schedule for exactly these of the owned partitions from now on."""
 
     async def poll(
         self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
     ) -> Mapping[str, Outcome]:
-        """Poll now and return what became of each symbol; a slot (market µs) not after a stream's last is a duplicate."""
-        outcomes, groups = dict[str, Outcome](), dict[Poll, list[str]]()
-        for symbol in symbols:
-            poll = self._poll_of(capability, symbol, provider)
-            if isinstance(poll, Outcome):
-                outcomes[symbol] = poll
-            else:
-                groups.setdefault(poll, []).append(symbol)
-        room = asyncio.Semaphore(self._workers)
-
-        async def work(poll: Poll, names: Sequence[str]) -> None:
-            async with room:
-                outcomes.update(await self._serve(poll, names, slot, job_id))
-
-        async with asyncio.TaskGroup() as tasks:
-            for poll, names in groups.items():
-                tasks.create_task(work(poll, names))
-        return outcomes
+        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
 
     async def backfill(
         self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
     ) -> Outcome:
-        """Fetch the bars in [start, end), market µs, and return what became of it; no position moves."""
-        chosen = provider or self._chosen(capability)
-        poll = self._polls.bars(chosen, capability, symbol)
-        if poll is None:
-            return _not_collected(capability, symbol, chosen)
-        result = await self._attempts.backfill(poll, start, end, job_id)
-        return (
-            _failed(result) if isinstance(result, MarketDataError) else Outcome(status="done", events=result)
+        """Fetch the bars in [start, end), market time µs, and return what became of it."""
+
+
+class JobWork:
+    """Judges and tries jobs; `market_now` is in µs."""
+
+    def __init__(
+        self, *, instance: str, symbols_known: Callable[[str], bool], market_now: Callable[[], int]
+    ) -> None:
+        """Sign results as `instance`."""
+        self._instance, self._symbols_known, self._market_now = instance, symbols_known, market_now
+
+    async def attempt(self, entry: Queued, history: JobHistory, collecting: Collecting) -> JobResult | Queued:
+        """Return the job's result, or the job as it waits for its next try; raises BrokerUnavailable."""
+        job, attempts = entry.job, entry.attempts
+        outcomes = {**entry.outcomes, **self._refused(job), **history.repeated(job)}
+        left, expired = unfinished(job, outcomes), wall_us() >= job.deadline
+        if left and not expired:
+            attempts += 1
+            outcomes |= await _asked(collecting, job, left)
+            left = unfinished(job, outcomes)
+            wait_s = backoff_s(attempts, outcomes, random.random())  # noqa: S311 - jitter
+            ready_us = wall_us() + int(wait_s * SECOND_US)
+            if left and ready_us < job.deadline:
+                return replace(entry, ready_us=ready_us, attempts=attempts, outcomes=outcomes)
+        return result_of(
+            job,
+            outcomes,
+            instance=self._instance,
+            finished_time=wall_us(),
+            attempts=attempts,
+            expired=expired and attempts == 0,
         )
 
-    async def _serve(
-        self, poll: Poll, symbols: Sequence[str], slot: int, job_id: str
-    ) -> Mapping[str, Outcome]:
-        """Poll, and go on until nothing lies behind; what another has polled before its turn came is a duplicate."""
-        asked = partial(self._open, poll, symbols, slot)
-        names, result = await self._attempts.serve(poll, asked, slot, job_id=job_id)
-        events = dict.fromkeys(names, 0)
-        while isinstance(result, Polled):
-            for symbol, count in result.events.items():
-                events[symbol] += count
-            if not poll.is_behind:
-                break
-            _, result = await self._attempts.serve(poll, lambda: names, slot, job_id=job_id)
-        if isinstance(result, MarketDataError):
-            done = dict.fromkeys(names, _failed(result))
-        else:
-            done = {symbol: Outcome(status="done", events=events[symbol]) for symbol in names}
-        return dict.fromkeys(symbols, DUPLICATE) | done
-
-    def _open(self, poll: Poll, symbols: Sequence[str], slot: int) -> Sequence[str]:
-        duty = self._attempts.duty
-        return [symbol for symbol in symbols if duty.is_open(poll.capability, symbol, slot)]
-
-    def _poll_of(self, capability: str, symbol: str, provider: str) -> Poll | Outcome:
-        chosen = provider or self._chosen(capability)
-        poll: Poll | None
-        if capability == QUOTES:
-            poll = self._polls.quotes(chosen, symbol)
-        else:
-            poll = self._polls.bars(chosen, capability, symbol)
-        return _not_collected(capability, symbol, chosen) if poll is None else poll
-
-    def _chosen(self, capability: str) -> str:
-        registry = self._attempts.registry
-        return registry.chosen(capability) if registry.routes(capability) else ""
+    def _refused(self, job: Job) -> dict[str, Outcome]:
+        why = refusal(job, self._market_now())
+        return {
+            symbol: Outcome(status="refused", reason=why or NOT_COLLECTED)
+            for symbol in job.symbols
+            if why or not self._symbols_known(symbol)
+        }
 
 
-def _not_collected(capability: str, symbol: str, provider: str) -> Outcome:
-    whose = f" from {provider}" if provider else ""
-    return Outcome(
-        status="refused",
-        reason=f"no {capability} of {symbol} are collected{whose}; add them to the configuration or the universe",
-    )
-
-
-def _failed(error: MarketDataError) -> Outcome:
-    if isinstance(error, UnknownSymbol):
-        return Outcome(status="refused", reason=str(error))
-    wait_s = error.retry_after_s if isinstance(error, ProviderThrottled) else None
-    return Outcome(status="failed", reason=str(error), retry_after_s=wait_s)
+async def _asked(collecting: Collecting, job: Job, symbols: Sequence[str]) -> Mapping[str, Outcome]:
+    try:
+        if job.type == "poll":
+            return await collecting.poll(
+                job.capability, symbols, job.slot, provider=job.provider, job_id=job.job_id
+            )
+        return {
+            symbol: await collecting.backfill(
+                job.capability, symbol, job.start, job.end, provider=job.provider, job_id=job.job_id
+            )
+            for symbol in symbols
+        }
+    except BrokerUnavailable:
+        raise  # nothing can be published: the process ends and starts anew
+    except MarketDataError as error:
+        return dict.fromkeys(symbols, Outcome(status="failed", reason=str(error)))

@@ -37,7 +37,7 @@ Swept = Callable[[Poll, Sequence[str], int, Polled], None]
 class Poller:
     """Polls the tasks of one provider, each in its own time, with at most `workers` requests in flight."""
 
-    def __init__(  # noqa: PLR0913 - it joins what others decide
+    def __init__(
         self,
         provider: str,
         *,

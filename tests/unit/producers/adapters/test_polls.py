@@ -32,7 +32,14 @@ class _Vendor:
         self.windows: list[PollWindow] = []
 
     async def bars(
-        self, symbol: str, interval: str, window: PollWindow, now: int, calendar: Any, *, purpose: str = "live"
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Any,
+        *,
+        purpose: str = "live",
     ) -> Response:
         self.windows.append(window)
         return self._next("chart")

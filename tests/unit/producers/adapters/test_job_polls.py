@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from producers.adapters.assignment import Polls
 from producers.adapters.attempts import Attempts
-from producers.adapters.job_work import JobWork
+from producers.adapters.job_polls import JobPolls
 from producers.adapters.polls import Polled
 from producers.domain.duty import Duty
 from producers.domain.evidence import Evidence
@@ -49,7 +49,7 @@ class _Bars:
         return (end - start) // 60
 
 
-def some_work(*bars: _Bars) -> tuple[JobWork, Duty]:
+def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
     duty, raw, registry = Duty(4), cast(Any, RecordingTopics()), a_registry("yahoo", "finnhub")
     attempts = Attempts(raw=raw, status=a_status("yahoo"), registry=registry, duty=duty)
     polls = Polls(raw=raw, registry=registry, duty=duty)
@@ -57,10 +57,10 @@ def some_work(*bars: _Bars) -> tuple[JobWork, Duty]:
         "yahoo": {(poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars},
         "finnhub": {},
     }
-    return JobWork(polls, attempts, workers=2), duty
+    return JobPolls(polls, attempts, workers=2), duty
 
 
-async def polled(work: JobWork, *symbols: str, slot: int = SLOT, provider: str = "") -> dict[str, Any]:
+async def polled(work: JobPolls, *symbols: str, slot: int = SLOT, provider: str = "") -> dict[str, Any]:
     found = await work.poll("bars:1m", symbols, slot, provider=provider, job_id="job")
     return {symbol: (outcome.status, outcome.events) for symbol, outcome in found.items()}
 
