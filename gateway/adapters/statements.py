@@ -120,7 +120,8 @@ def _first(table: str) -> str:
 
 KNOWN_SYMBOLS = f"""
     SELECT wanted.symbol FROM unnest($1::text[]) AS wanted(symbol)
-    WHERE coalesce({_first("bars_current")}, {_first("quotes_latest")}, {_first("trades")})"""
+    WHERE coalesce({_first("bars_current")}, {_first("quotes_latest")}, {_first("trades")},
+        (SELECT true FROM universe_changes u WHERE u.symbol = wanted.symbol ORDER BY u.version DESC LIMIT 1))"""
 
 
 def _sources(table: str) -> str:

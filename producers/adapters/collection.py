@@ -143,7 +143,9 @@ class Collection:
 
     def sweep(self, partitions: frozenset[int]) -> None:
         """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
-        self._duty.sweep(partitions)
+        if self._duty.sweep(partitions):
+            for poller, _ in self._pollers.values():
+                poller.resume()
 
     async def poll(
         self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str

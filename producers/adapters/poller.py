@@ -92,6 +92,15 @@ class Poller:
         self._polls = dict(polls)
         self._probing = frozenset(_first_of_each(polls))
 
+    def resume(self) -> None:
+        """Poll at once what is open of the present slots: whoever was to do it does it no more."""
+        now_us, now_s, open_polls = self._market.now_us(), monotonic_s(), 0
+        for key, poll in self._polls.items():
+            slot = slot_of(now_us - poll.offset, poll.every_us)
+            if key not in self._taken and self._asked(poll, slot):
+                self._schedule.add(key, due_us=0, not_before_s=now_s + open_polls * TICK_S / self._workers)
+                open_polls += 1
+
     async def settled(self) -> None:
         """Return when no poll is under way that is assigned no more."""
         while any(self._polls.get(key) is not poll for key, poll in self._busy.items()):

@@ -28,9 +28,10 @@ class Duty:
         self._swept = frozenset(range(partitions))
         self._done: dict[Stream, int] = {}
 
-    def sweep(self, partitions: frozenset[int]) -> None:
-        """Serve only these partitions from now on; the others are someone else's, or the feed's."""
-        self._swept = partitions
+    def sweep(self, partitions: frozenset[int]) -> bool:
+        """Serve only these partitions from now on, the others are the feed's; return whether any is new."""
+        before, self._swept = self._swept, partitions
+        return not partitions <= before
 
     def sweeps(self, symbol: str) -> bool:
         """Whether the local schedule serves a symbol now."""

@@ -310,3 +310,23 @@ async def test_every_answered_poll_of_the_schedule_is_told_with_its_slot() -> No
     assert [(poll.capability, list(symbols), slot) for poll, symbols, slot, _ in told] == [
         ("bars:1m", ["SPY"], 1_000)
     ]
+
+
+async def test_what_the_feed_left_open_is_polled_at_once() -> None:
+    """The slot of the moment is not lost; one that was done is left alone."""
+    clock, duty = FixedClock(1_000), Duty(4)
+    duty.sweep(frozenset())
+    left, done = _Task(50_000), _Task(50_000)
+    done.symbols = ("IBM",)
+    poller = a_poller(left, done, clock=clock, duty=duty)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await asyncio.sleep(2 * FLOOR_S)
+        duty.done("bars:1m", ["IBM"], 1_000)
+        duty.sweep(frozenset(range(4)))
+        poller.resume()
+        await eventually(lambda: left.polls == 1, within_s=5.0)
+    finally:
+        running.cancel()
+
+    assert done.polls == 0
