@@ -95,7 +95,7 @@ symbols:
 ```
 
 Bars of a minute, an hour and a day. With `every_s: 60` the minutes are polled every minute, hours every 12 minutes and
-days hourly: no bar more often than every fifth of its length, and each at least hourly. A poll asks for two bars again
+days hourly: no bar longer than a minute more often than every fifth of its length, and each at least hourly. A poll asks for two bars again
 at least. `interval: 5m` is a list of one.
 
 ```yaml

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from schemas.intervals import HOUR_US, SECOND_US, slot_us
+from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
 
 MAX_PROVIDERS = 8  # of one stream
 PARTS_OF_A_BAR = 5  # a bar is polled at most so often while it forms: more shows little that is new
@@ -129,8 +129,8 @@ class BarsStream(Part):
         default=60.0,
         ge=1.0,
         le=3600.0,
-        description="Market time between two polls of a symbol of tier T1. Whatever the tier, bars are polled every "
-        "fifth of their length at most (a minute's every 12 s, five minutes' every minute), and at least hourly.",
+        description="Market time between two polls of a symbol of tier T1. Whatever the tier, bars longer than a minute are polled every "
+        "fifth of their length at most (five minutes' every minute), and at least hourly.",
     )
     overlap_s: float = Field(
         default=300.0,
@@ -221,8 +221,12 @@ class Tiers(Part):
 
 
 def cadence_us(interval: str, every_s: float) -> int:
-    """Return the market time (µs) between two polls of bars: `every_s`, or a fifth of a longer bar, at most hourly."""
-    return min(max(int(every_s * SECOND_US), slot_us(interval) // PARTS_OF_A_BAR), HOUR_US)
+    """Return the market time (µs) between two polls of bars: `every_s`, or a fifth of a longer bar, at most hourly.
+
+    Minutes are polled as told: whoever wants to see them form asks more often than they end.
+    """
+    every_us, step_us = int(every_s * SECOND_US), slot_us(interval)
+    return every_us if step_us == MINUTE_US else min(max(every_us, step_us // PARTS_OF_A_BAR), HOUR_US)
 
 
 def overlap_us(interval: str, overlap_s: float) -> int:

@@ -28,7 +28,7 @@ def offset_us(name: str, count: int, every_us: int) -> int:
     The place comes from the name alone: it is the same in every process and after every restart, and a stream that is
     added moves none of the others. Only the stretch they are spread over grows with their number, by doubling, until
     it is the whole cadence: few streams are asked soon after the minute's end, and of those spread over a doubled
-    stretch half stay where they are. Beyond 580 streams of a minute nothing moves any more.
+    stretch half stay where they are. Beyond 512 streams of a minute nothing moves any more.
     """
     settling = min(SETTLING_US, every_us // 4)
     doubled = SPREAD_PER_STREAM_US << max(count - 1, 0).bit_length()
@@ -43,7 +43,7 @@ def next_due(now: int, calendar: Calendar, *, every_us: int, offset: int) -> int
     opens = next(
         (s.pre_open for s in calendar.sessions(now, now + LONGEST_CLOSURE_US) if s.pre_open > now), None
     )
-    slow = now + CLOSED_EVERY_US
+    slow = now + max(every_us, CLOSED_EVERY_US)
     return slow if opens is None else min(slow, opens + offset)
 
 

@@ -56,7 +56,7 @@ def test_ten_thousand_symbols_make_an_even_load() -> None:
 @settings(deadline=None)
 @given(names=st.sets(st.text(min_size=1, max_size=8), min_size=2, max_size=50), more=st.integers(0, 9_000))
 def test_a_symbol_that_is_added_moves_no_other(names: set[str], more: int) -> None:
-    """Between two doublings of their number, and beyond 580 a minute, every place stays as it was."""
+    """Between two doublings of their number, and beyond 512 a minute, every place stays as it was."""
     count = 1_000 + more
     before = {name: offset_us(name, count, EVERY) for name in names}
 
