@@ -1,0 +1,268 @@
+"""Jobs with real polls: a running producer does them, and feed, sweeper and replicas poll every slot once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer
+
+from infra.runtime.kafka import Outgoing, Publisher, consumer_config, read_range
+from infra.simulator.exchange import Simulation
+from producers.domain.jobs import Cadence, jobs_between
+from schemas.codec import decode, encode
+from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.jobs import by_partition
+from schemas.partitions import partition_of
+from schemas.records import Job, JobResult
+from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, partition_count
+from tests.eventually import eventually
+from tests.integration.job_harness import a_lease, now_us
+from tests.integration.producers import ROOT, Producer, configuration, producer, raw_blocks, simulator
+
+pytestmark = pytest.mark.waiting
+
+SPEED = 60  # a minute of the market a second
+WITHIN_S = 40.0
+SYMBOLS = ("SIM001", "SIM002", "SIM003", "SIM004")
+BARS = "bars:1m"
+LEASE_S = 1.0
+TURNS = 5  # to the feed and back
+
+
+def collected(folder: Path, *, every: int = 60) -> dict[str, str]:
+    """Write the configuration of these tests."""
+    return configuration(
+        folder,
+        symbols=f"[{', '.join(SYMBOLS)}]",
+        streams=f"bars: {{provider: yahoo, every_s: {every}}}, quotes: {{provider: finnhub, every_s: {every}}}",
+    )
+
+
+async def results(kafka: str, prefix: str) -> list[JobResult]:
+    """Return all results in the log, partition by partition."""
+
+    def read() -> list[JobResult]:
+        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        try:
+            return [
+                decode(JOB_RESULTS, message.value(), JobResult)
+                for partition in range(partition_count())
+                for message in read_range(consumer, prefix + JOB_RESULTS, partition, 0)
+            ]
+        finally:
+            consumer.close()
+
+    return await asyncio.to_thread(read)
+
+
+async def done_slots(kafka: str, prefix: str, capability: str, symbol: str) -> list[tuple[int, str]]:
+    """Return (slot, source) of every poll of a stream that was done, in the order of the log."""
+    return [
+        (result.slot, result.source)
+        for result in await results(kafka, prefix)
+        for outcome in result.outcomes
+        if (result.capability, outcome.symbol, outcome.status) == (capability, symbol, "done")
+        and result.type == "poll"
+    ]
+
+
+@asynccontextmanager
+async def feeding(kafka: str, prefix: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Give what writes jobs."""
+    publisher = Publisher(kafka, "test-feed")
+
+    async def send(*jobs: tuple[int, Job]) -> None:
+        records = [
+            Outgoing(topic=prefix + JOBS, partition=partition, value=encode(JOBS, job))
+            for partition, job in jobs
+        ]
+        await publisher.publish(records)
+
+    try:
+        yield send
+    finally:
+        publisher.close()
+
+
+async def _jobs_ready(running: Producer) -> bool:
+    return bool((await running.part("jobs")).get("ready"))
+
+
+async def test_the_command_has_a_running_producer_poll_and_backfill(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """What is collected is polled and fetched, in the job's name; what is not is refused with the reason."""
+    env = collected(tmp_path, every=3600)
+    async with simulator(speed="1") as (simulation, url):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            await eventually(lambda: _jobs_ready(running), within_s=WITHIN_S)
+            command = {
+                "PATH": env.get("PATH", ""), "MDS_KAFKA": kafka_bootstrap, "MDS_TOPIC_PREFIX": topic_prefix,
+                "MDS_HOME": str(tmp_path / "home"), "MDS_MARKET_CLOCK": "simulator", "MDS_SIMULATOR_URL": url,
+            }  # fmt: skip
+
+            async def mds(*arguments: str) -> subprocess.CompletedProcess[str]:
+                return await asyncio.to_thread(
+                    subprocess.run,
+                    [sys.executable, "-m", "infra.cli", "jobs", *arguments],
+                    cwd=ROOT,
+                    env=command,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+
+            begin = simulation.view.clock.now() // MINUTE_US * MINUTE_US - 600 * MINUTE_US
+            polled = await mds("submit", "--capability", BARS, "--symbol", "SIM001", "--wait", "--json")
+            refused = await mds("submit", "--capability", BARS, "--symbol", "SIM999", "--wait", "--json")
+            filled = await mds(
+                "backfill", "--symbol", "SIM001", "--interval", "1m", "--from", _text(begin), "--to",
+                _text(begin + 30 * MINUTE_US), "--wait", "--json",
+            )  # fmt: skip
+
+    assert polled.returncode == 0, polled.stderr + polled.stdout
+    assert filled.returncode == 0, filled.stderr + filled.stdout
+    assert refused.returncode != 0
+    assert "collected" in refused.stdout + refused.stderr
+    blocks = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, "SIM001")
+    fetched = [
+        event["event_time"]
+        for stored in blocks
+        if stored.block.route == "backfill" and stored.block.job_id
+        for event in stored.block.events
+    ]
+    assert fetched == list(range(begin, begin + 30 * MINUTE_US, MINUTE_US))
+
+
+async def test_feed_and_sweeper_hand_real_polls_over_ten_times(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Whoever decides, each slot of each stream is polled once: none twice, none left out, and no bar is missing."""
+    env = collected(tmp_path)
+    async with (
+        simulator(speed=str(SPEED)) as (simulation, url),
+        feeding(kafka_bootstrap, topic_prefix) as send,
+    ):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+            cadences = [
+                Cadence(capability=each, symbols=SYMBOLS, every_us=MINUTE_US) for each in (BARS, "quotes")
+            ]
+
+            async def decides(word: str) -> bool:
+                return word in json.dumps(await running.part("jobs"))
+
+            async def swept(after: int) -> bool:
+                slots = await done_slots(kafka_bootstrap, topic_prefix, BARS, SYMBOLS[0])
+                return any(slot > after and source == "sweeper" for slot, source in slots)
+
+            await eventually(lambda: swept(0), within_s=WITHIN_S)
+            for turn in range(TURNS):
+                await _feed(simulation, send, cadences)
+                if turn % 2:
+                    await send(*((each, a_lease(0.0)) for each in range(partition_count())))
+                moment = simulation.view.clock.now()
+                await eventually(lambda moment=moment: swept(moment + MINUTE_US), within_s=WITHIN_S)
+
+    for capability in (BARS, "quotes"):
+        for symbol in SYMBOLS:
+            done = await done_slots(kafka_bootstrap, topic_prefix, capability, symbol)
+            slots = [slot for slot, _ in done]
+            assert [slot for slot, count in Counter(slots).items() if count > 1] == [], (capability, symbol)
+            sources = Counter(source for _, source in done)
+            assert sources["test"] >= TURNS, (capability, symbol, sources)
+            assert sources["sweeper"] >= TURNS, (capability, symbol, sources)
+            holes = sorted(set(range(slots[0], max(slots) + 1, MINUTE_US)) - set(slots))
+            assert holes == [], (capability, symbol)
+    for symbol in SYMBOLS:
+        final = [
+            event["event_time"]
+            for stored in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, symbol)
+            for event in stored.block.events
+            if event["symbol"] == symbol and event["final"]
+        ]
+        assert final == list(range(final[0], final[-1] + 1, MINUTE_US))
+
+
+async def _feed(simulation: Simulation, send: Any, cadences: list[Cadence]) -> None:
+    """Hold the lease for four market minutes or so and ask for every slot from the moment it was written on."""
+    begun = simulation.view.clock.now() // MINUTE_US * MINUTE_US - MINUTE_US
+    until = begun + 5 * MINUTE_US
+    while begun < until:
+        await send(*((partition, a_lease(LEASE_S)) for partition in range(partition_count())))
+        end = simulation.view.clock.now()
+        jobs = jobs_between(
+            cadences, begun + 1, end, source="test", created_time=now_us(), lifetime_us=20 * SECOND_US,
+            partitions=partition_count(),
+        )  # fmt: skip
+        await send(*((next(iter(by_partition(job.symbols, partition_count()))), job) for job in jobs))
+        begun = max(begun, end - 1)
+        await asyncio.sleep(0.1)
+
+
+async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_is_killed(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """While both live no slot is polled twice; after a kill the other polls everything, and no bar is missing."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    env = collected(tmp_path)
+    async with simulator(speed=str(SPEED)) as (simulation, url):
+        with (
+            producer(tmp_path / "one", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first,
+            producer(tmp_path / "two", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second,
+        ):
+
+            async def owned(running: Producer) -> set[int]:
+                return set((await running.part("jobs")).get("owned", []))
+
+            async def shared() -> bool:
+                one, two = await owned(first), await owned(second)
+                return bool(one and two) and not one & two and len(one | two) == partition_count()
+
+            await eventually(shared, within_s=WITHIN_S)
+            begun = simulation.view.clock.now() + MINUTE_US
+
+            async def polled(after: int) -> bool:
+                found = [await done_slots(kafka_bootstrap, topic_prefix, BARS, symbol) for symbol in SYMBOLS]
+                return all(any(slot > after for slot, _ in slots) for slots in found)
+
+            await eventually(lambda: polled(begun + 5 * MINUTE_US), within_s=WITHIN_S)
+            ended = simulation.view.clock.now() - MINUTE_US
+            second.process.kill()
+            second.process.wait()
+            await eventually(lambda: owned_all(first), within_s=WITHIN_S)
+            killed = simulation.view.clock.now()
+            await eventually(lambda: polled(killed + 2 * MINUTE_US), within_s=WITHIN_S)
+
+    for symbol in SYMBOLS:
+        done = await done_slots(kafka_bootstrap, topic_prefix, BARS, symbol)
+        together = Counter(slot for slot, _ in done if begun <= slot <= ended)
+        assert set(together.values()) == {1}, (symbol, partition_of(symbol, partition_count()))
+        final = {
+            event["event_time"]
+            for stored in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, symbol)
+            for event in stored.block.events
+            if event["symbol"] == symbol and event["final"]
+        }
+        assert final == set(range(min(final), max(final) + 1, MINUTE_US))
+
+
+async def owned_all(running: Producer) -> bool:
+    """Whether a producer owns every partition."""
+    return len((await running.part("jobs")).get("owned", [])) == partition_count()
+
+
+def _text(moment: int) -> str:
+    from infra.runtime.clock import rfc3339
+
+    return rfc3339(moment)
