@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
+from infra.runtime.clock import rfc3339
 from infra.runtime.kafka import Outgoing, Publisher, consumer_config, read_range
 from infra.simulator.exchange import Simulation
 from producers.domain.jobs import Cadence, jobs_between
-from schemas.codec import decode, encode
+from schemas.codec import encode
 from schemas.intervals import MINUTE_US, SECOND_US
-from schemas.jobs import by_partition
+from schemas.jobs import by_partition, read_result
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, partition_count
@@ -54,7 +55,7 @@ async def results(kafka: str, prefix: str) -> list[JobResult]:
         consumer = Consumer(consumer_config(kafka, "test-reader"))
         try:
             return [
-                decode(JOB_RESULTS, message.value(), JobResult)
+                read_result(message.value())
                 for partition in range(partition_count())
                 for message in read_range(consumer, prefix + JOB_RESULTS, partition, 0)
             ]
@@ -106,7 +107,7 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
             await eventually(lambda: _jobs_ready(running), within_s=WITHIN_S)
             command = {
-                "PATH": env.get("PATH", ""), "MDS_KAFKA": kafka_bootstrap, "MDS_TOPIC_PREFIX": topic_prefix,
+                "MDS_KAFKA": kafka_bootstrap, "MDS_TOPIC_PREFIX": topic_prefix,
                 "MDS_HOME": str(tmp_path / "home"), "MDS_MARKET_CLOCK": "simulator", "MDS_SIMULATOR_URL": url,
             }  # fmt: skip
 
@@ -123,11 +124,11 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
                 )
 
             begin = simulation.view.clock.now() // MINUTE_US * MINUTE_US - 600 * MINUTE_US
-            polled = await mds("submit", "--capability", BARS, "--symbol", "SIM001", "--wait", "--json")
-            refused = await mds("submit", "--capability", BARS, "--symbol", "SIM999", "--wait", "--json")
+            polled = await mds("submit", "--capability", BARS, "--symbol", "SIM001", "--wait")
+            refused = await mds("submit", "--capability", BARS, "--symbol", "SIM999", "--wait")
             filled = await mds(
-                "backfill", "--symbol", "SIM001", "--interval", "1m", "--from", _text(begin), "--to",
-                _text(begin + 30 * MINUTE_US), "--wait", "--json",
+                "backfill", "--symbol", "SIM001", "--interval", "1m", "--from", rfc3339(begin), "--to",
+                rfc3339(begin + 30 * MINUTE_US), "--wait",
             )  # fmt: skip
 
     assert polled.returncode == 0, polled.stderr + polled.stdout
@@ -260,9 +261,3 @@ async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_i
 async def owned_all(running: Producer) -> bool:
     """Whether a producer owns every partition."""
     return len((await running.part("jobs")).get("owned", [])) == partition_count()
-
-
-def _text(moment: int) -> str:
-    from infra.runtime.clock import rfc3339
-
-    return rfc3339(moment)
