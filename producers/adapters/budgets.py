@@ -15,7 +15,8 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import PROVIDER_BANS, PROVIDER_BUDGET_USED_RATIO, PROVIDER_PAUSED_SECONDS
 from infra.runtime.postgres import pool
 from producers.adapters.budget_store import Addition, BudgetStore, Remembered
-from producers.adapters.gate import WHOLE, Gate, Scope, steady_us
+from producers.adapters.gate import WHOLE, Gate, steady_us
+from producers.domain.scope import Scope
 from producers.domain.shares import WHOLE_SHARE, Share
 from producers.domain.vendor_limits import VendorLimits
 from schemas.errors import StoreUnavailable

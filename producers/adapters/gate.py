@@ -6,13 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from producers.domain.budget import Budget, Limits
+from producers.domain.scope import Scope
 from producers.domain.shares import WHOLE_SHARE, Share
-from producers.domain.throttling import Pause, Signal
+from producers.domain.throttling import Signal
 from producers.domain.vendor_limits import VendorLimits
 from producers.domain.windows import Purpose
 from schemas.errors import BudgetExhausted, ProviderThrottled
@@ -22,7 +23,6 @@ MAX_WAITING = 1_024  # requests of one provider; the next is refused at once
 ASK_AGAIN_US = SECOND_US  # told to a request that waits for another to end, which nobody can foresee
 WHOLE = ""  # the scope of a provider's own budget and pause; an endpoint's is its name
 PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
-WITHOUT_STORE_SHARE = 0.5  # of a day's limit while what earlier processes used is unknown
 
 _BEGUN_US = wall_us() - int(monotonic_s() * SECOND_US)
 
@@ -30,39 +30,6 @@ _BEGUN_US = wall_us() - int(monotonic_s() * SECOND_US)
 def steady_us() -> int:
     """Return microseconds since the epoch on a clock that never steps: wall time at start, monotonic since."""
     return _BEGUN_US + int(monotonic_s() * SECOND_US)
-
-
-@dataclass(slots=True)
-class Scope:
-    """One budget with its pause: a provider's, or that of an endpoint which is limited on its own."""
-
-    budget: Budget
-    pause: Pause = field(default_factory=Pause)
-    known: bool = True  # whether what earlier processes used is counted, or there is nothing to know
-    saving: bool = False  # whether the store takes what is written: only then a reserved block is waited for
-    tests: int = 0  # requests under way that find out whether a pause is over
-
-    def earliest(self, now: int, purpose: Purpose) -> int | None:
-        """Return when a request may start (µs), `now` for at once, None when another has ended or a block is stored."""
-        if self.pause.until > now:
-            return self.pause.until
-        if self.pause.testing and self.tests:
-            return None
-        if self.saving and not self.budget.limits.unlimited and self.budget.day.granted <= 0:
-            return None
-        return self.budget.earliest(now, purpose, day_share=self._day_share)
-
-    def left_alone(self, now: int) -> bool:
-        """Whether it is the vendor's word, not our budget, that keeps requests waiting."""
-        return self.pause.until > now or bool(self.pause.testing and self.tests)
-
-    def binding(self, now: int, purpose: Purpose) -> tuple[str, int] | None:
-        """Return which of our limits keeps a request waiting, and what it allows; None: none does."""
-        return self.budget.binding(now, purpose, day_share=self._day_share)
-
-    @property
-    def _day_share(self) -> float:
-        return 1.0 if self.known else WITHOUT_STORE_SHARE
 
 
 @dataclass(slots=True, eq=False)
