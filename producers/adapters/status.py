@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.runtime.clock import monotonic_s
+from schemas.errors import BudgetExhausted
 
 
 @dataclass(slots=True)
@@ -36,9 +37,13 @@ class Status:
         entry.succeeded_s, entry.failing = monotonic_s(), False
 
     def failed(self, provider: str, error: Exception) -> None:
-        """Note a failure; its message is ours and holds no secret."""
+        """Note why a request brought nothing; its message is ours and holds no secret.
+
+        Our own limits say nothing of the provider: it is failing, or is not, as before.
+        """
         entry = self._providers[provider]
-        entry.failing, entry.last_error = True, str(error)
+        entry.failing = entry.failing or not isinstance(error, BudgetExhausted)
+        entry.last_error = str(error)
 
     def ready(self, provider: str) -> bool:
         """Whether the provider has answered and is not left alone now."""
