@@ -12,6 +12,7 @@ SEED ?= 1
 MINUTES ?= 60
 HOURS ?= 1
 CHAOS := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_twenty_random_faults
+SOAK := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_memory_stays_flat_under_long_load
 COMPILE := pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
@@ -49,8 +50,9 @@ bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMAR
 chaos: $(INSTALLED) ## 20 random kills and freezes under load (SEED=1)
 	@MDS_CHAOS_SEED=$(SEED) $(CHAOS)
 
-soak: $(INSTALLED) ## 20,000 mutated answers; then chaos with one seed after the other, until one fails or HOURS=1 have passed
+soak: $(INSTALLED) ## 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos, seed after seed
 	@MDS_FUZZ_CASES=20000 $(PY) -m pytest -q --timeout=0 tests/unit/producers/test_fuzz.py
+	@MDS_SOAK_MINUTES=$(MINUTES) $(SOAK)
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
 	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) || exit 1; seed=$$((seed + 1)); done
 
