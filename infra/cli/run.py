@@ -6,16 +6,17 @@ import asyncio
 import signal
 from dataclasses import dataclass
 
+from infra.cli.collected import collected
 from infra.cli.output import YELLOW, colour, say, step
 from infra.cli.system import System
-from infra.cli.welcome import bar_is_visible, commands, first_symbol, providers, urls
+from infra.cli.welcome import bar_is_visible, commands, first_symbol, source, urls
 from infra.embedded.jars import JarLock, cache_folder, class_path
 from infra.embedded.ports import PortNeed, check_ports
 from infra.embedded.process import PidRecord
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
 from infra.embedded.supervisor import Supervisor
-from infra.runtime.clock import monotonic_s
+from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.migrations import migrate
 
@@ -33,6 +34,7 @@ class Run:
     live: bool
     for_s: float | None  # None = until told to stop
     began_s: float  # monotonic
+    began_at: str  # RFC 3339, as the services log it
     saw_bar: bool = False
 
 
@@ -48,7 +50,7 @@ def run_system(system: System, *, live: bool, for_s: float | None) -> int:
         check_ports(_ports(system, servers, services, live=live))
         if any(server.name == "kafka" for server in servers):
             class_path(JarLock.read(), cache_folder())  # here, so that Ctrl-C ends even a first download
-        run = Run(system=system, live=live, for_s=for_s, began_s=monotonic_s())
+        run = Run(system=system, live=live, for_s=for_s, began_s=monotonic_s(), began_at=rfc3339(wall_us()))
         asyncio.run(_until_told_to_stop(run, servers, services))
     step("stopped")
     return EXIT_NO_BAR if for_s is not None and not run.saw_bar else EXIT_OK
@@ -120,7 +122,9 @@ async def _run(run: Run, servers: list[EmbeddedServer], services: list[ServicePa
 
 async def _welcome(run: Run) -> None:
     """Print where everything is, wait for the first bar and print what to try."""
-    for line in [*providers(run.system, live=run.live), "", *urls(run.system, live=run.live), ""]:
+    providers = await asyncio.to_thread(collected, run.system, since=run.began_at)
+    lines = [source(run.system, live=run.live), *providers, "", *urls(run.system, live=run.live), ""]
+    for line in lines:
         say(line)
     symbol = await asyncio.to_thread(first_symbol, run.system, live=run.live)
     hint_at_s = monotonic_s() + FIRST_BAR_HINT_S

@@ -1,4 +1,4 @@
-"""What a user sees once everything runs: providers, addresses, the first bar, three commands to copy."""
+"""What a user sees once everything runs: whose data it is, addresses, the first bar, three commands to copy."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from urllib.parse import quote
 import yaml
 
 from infra.cli.http import get_json
-from infra.cli.output import BOLD, DIM, GREEN, YELLOW, colour
-from infra.cli.system import FINNHUB_TOKEN, SERVICES, System
+from infra.cli.output import BOLD, DIM, colour
+from infra.cli.system import SERVICES, System
 from infra.embedded.ports import LOOPBACK
 
 DEFAULT_CONFIG = Path("config/mds.yaml")
 HTTP_OK = 200
 
 
-def providers(system: System, *, live: bool) -> list[str]:
-    """Say which providers are on, which are off and why."""
-    if not live:
-        source = system.settings.simulator_data
-        what = f"real data of {source}" if source else "a seeded synthetic market, always open, symbols SIM…"
-        return [f"  source     the vendor simulator: {what}; `make run LIVE=1` polls the vendors themselves"]
-    on, off = colour("on", GREEN), colour("off", YELLOW)
-    has_token = bool(system.env.get(FINNHUB_TOKEN))
-    finnhub = f"finnhub {on}" if has_token else f"finnhub {off}: set {FINNHUB_TOKEN} (free key at finnhub.io)"
-    return [f"  providers  yahoo {on}, keyless", f"             {finnhub}"]
+def source(system: System, *, live: bool) -> str:
+    """Say whose data it is."""
+    if live:
+        return f"  source     the vendors themselves, as {system.settings.config or DEFAULT_CONFIG} says"
+    data = system.settings.simulator_data
+    what = f"real data of {data}" if data else "a seeded synthetic market, always open, symbols SIM…"
+    return f"  source     the vendor simulator: {what}; `make run LIVE=1` polls the vendors themselves"
 
 
 def urls(system: System, *, live: bool) -> list[str]:
