@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import random
 import socket
 import tempfile
 import uuid
@@ -23,13 +25,38 @@ from schemas.topics import catalogue
 ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 180.0
 TEMPLATE = "mds_template"
+FIRST_PORT, LAST_PORT, LANES = 20_000, 32_000, 4
+_LANE_PORTS = (LAST_PORT - FIRST_PORT) // LANES
+_steps = itertools.count(
+    random.SystemRandom().randrange(_LANE_PORTS // 2)
+)  # sessions beside this one start elsewhere
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens on now."""
+    """Return a loopback port nobody listens on now, with a free one after it; never the same twice in a row of many.
+
+    Below those that systems give to outgoing connections, and from a range of this worker alone: what is free when it
+    is returned is still free when a process that has yet to start takes it.
+    """
+    for _ in range(_LANE_PORTS // 2):
+        port = _lane_start() + next(_steps) * 2 % _LANE_PORTS
+        if _is_free(port) and _is_free(port + 1):
+            return port
+    raise AssertionError("no free port is left for tests")
+
+
+def _lane_start() -> int:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return FIRST_PORT + int(worker) % LANES * _LANE_PORTS
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @pytest.fixture(scope="session")
