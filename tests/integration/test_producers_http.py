@@ -37,7 +37,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def vendor(handler: Handler) -> AsyncIterator[tuple[VendorHttp, str]]:
+async def vendor(handler: Handler, *, deadline_s: float = 0.5) -> AsyncIterator[tuple[VendorHttp, str]]:
     """Serve one handler on every path; yields a client with a short deadline, and the URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -47,7 +47,7 @@ async def vendor(handler: Handler) -> AsyncIterator[tuple[VendorHttp, str]]:
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         async with vendor_session(ANYWHERE) as session:
-            yield VendorHttp("acme", session, deadline_s=0.5), f"http://127.0.0.1:{port}"
+            yield VendorHttp("acme", session, deadline_s=deadline_s), f"http://127.0.0.1:{port}"
     finally:
         await runner.cleanup()
 
@@ -148,7 +148,7 @@ async def test_a_body_cut_short_is_an_outage() -> None:
         request.transport.close()
         return response
 
-    async with vendor(cut) as (http, url):
+    async with vendor(cut, deadline_s=20.0) as (http, url):  # room for all attempts on any machine
         with pytest.raises(ProviderUnavailable):
             await http.get("chart", url)
 
