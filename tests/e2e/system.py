@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import yaml
@@ -125,7 +126,7 @@ class System:
         ):
             return answer.status == 200
 
-    async def get(self, path: str, **parameters: object) -> tuple[int, dict[str, object]]:
+    async def get(self, path: str, **parameters: object) -> tuple[int, dict[str, Any]]:
         """GET from the gateway; return status and JSON."""
         query = {name: str(value) for name, value in parameters.items()}
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
