@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +52,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Print the results; exit 1 un
 Deadline = Annotated[
     float, typer.Option("--deadline-s", min=1.0, max=86_400.0, help="Give up after so long.")
 ]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Priority = Annotated[int, typer.Option(min=0, max=9, help="0 first, 9 last.")]
 Provider = Annotated[str, typer.Option(help="Who must serve it; by default whoever serves the capability.")]
 
@@ -219,7 +220,8 @@ def _lines(file: Path) -> list[bytes]:
 
 
 def _micros(moment: datetime) -> int:
-    return int((moment - datetime(1970, 1, 1)).total_seconds()) * SECOND_US  # noqa: DTZ001 - told to be UTC
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - EPOCH) // timedelta(microseconds=1)
 
 
 def _send(system: System, jobs: Sequence[Job], *, wait: bool) -> None:
