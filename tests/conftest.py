@@ -15,12 +15,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 from confluent_kafka.admin import AdminClient
+from hypothesis import settings
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka_admin import ensure_topics
 from infra.runtime.migrations import migrate
 from schemas.topics import catalogue
+
+# A loaded machine is no fault of the code: what is slow has a deadline of its own.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 180.0
