@@ -34,6 +34,7 @@ class Assignment:
     calendars: Mapping[str, Calendar]
     cursors: Mapping[StreamKey, int]
     start: int | None  # where the simulator's data begins; None on live vendors
+    simulated: frozenset[str]  # symbols no market made
 
 
 def markets_of(calendars: Mapping[str, Calendar], symbols: Iterable[str]) -> list[Calendar]:

@@ -16,16 +16,15 @@ from infra.runtime.lifecycle import Health
 from producers.adapters.assignment import Assignment, Polls, cadences_of, markets_of
 from producers.adapters.attempts import Attempts, Poll
 from producers.adapters.cadence_store import CadenceRecorder
+from producers.adapters.collectors import Collectors
 from producers.adapters.job_polls import JobPolls
 from producers.adapters.market import Market
 from producers.adapters.membership import Membership
-from producers.adapters.poller import Poller
 from producers.adapters.polls import Polled, blank_block
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.starting import known_cursors
 from producers.adapters.status import Status
-from producers.adapters.trade_stream import TradeStream
 from producers.adapters.vendors import Opener, Vendors, capabilities_of
 from producers.domain.blocks import place
 from producers.domain.cadence import is_polling_time
@@ -98,16 +97,24 @@ class Collection:
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
         self._named = naming_day(0)
-        self._pollers: dict[str, tuple[Poller, asyncio.Task[None]]] = {}
-        self._streams: dict[str, tuple[TradeStream, object, asyncio.Task[None]]] = {}
+        self._collectors: Collectors | None = None
         self._exchanging = asyncio.Lock()
-        self._tasks: asyncio.TaskGroup | None = None
         self.begun = asyncio.Event()  # from then on `apply` and `own` may be called
 
     async def run(self, configuration: Configuration) -> None:
         """Collect what the configuration asks for, and what is applied later, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
+            around = self._around
+            self._membership.begin(tasks)
+            self._collectors = Collectors(
+                tasks,
+                self._attempts,
+                market=self._market,
+                cadence=around.cadence,
+                health=around.health,
+                workers=around.settings.concurrency,
+                swept=self._tell_swept,
+            )
             await self.apply(configuration)
             self.begun.set()
             tasks.create_task(self.registry.run(self._around.raw.health), name="provider-health")
@@ -118,34 +125,34 @@ class Collection:
     async def apply(self, configuration: Configuration) -> None:
         """Collect what this configuration asks for from now on; raise ConfigurationError where that is nothing."""
         async with self._exchanging:
-            await self._exchange(configuration, self._owned)
+            await self._exchange(configuration)
 
     async def _take_members(self) -> None:
         """Collect what the configuration in force asks for of another universe."""
         async with self._exchanging:
             if self._configuration is not None:
-                await self._exchange(self._configuration, self._owned)
+                await self._exchange(self._configuration)
 
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
         """Collect the symbols of these partitions alone from now on; `slots` says what others have polled of them.
 
         Returns when no poll of any other symbol is under way.
         """
+        self._owned = (
+            partitions  # at once: an exchange under way sees it, also when nobody waits for this one
+        )
         async with self._exchanging:
             self._duty.restore(slots)
-            self._owned = partitions
             if partitions:  # while nothing is owned nothing is asked: what was ours of the limits stays ours
                 self._around.opener.budgets.share(len(partitions), partition_count())
             if self._configuration is not None:
-                await self._exchange(self._configuration, partitions)
-        for poller, _ in list(self._pollers.values()):
-            await poller.settled()
+                await self._exchange(self._configuration)
+        await self._running().settled()
 
     def sweep(self, partitions: frozenset[int]) -> None:
         """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
         if self._duty.sweep(partitions):
-            for poller, _ in self._pollers.values():
-                poller.resume()
+            self._running().resume()
 
     async def poll(
         self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
@@ -169,7 +176,8 @@ class Collection:
             self._report()
             await asyncio.sleep(HEALTH_EVERY_S)
 
-    async def _exchange(self, configuration: Configuration, partitions: frozenset[int]) -> None:
+    async def _exchange(self, configuration: Configuration) -> None:
+        owned = self._owned
         places = self._around.opener.places(configuration)
         waits = None if self._configuration is None else self._around.settings.cursor_wait_s
         members = await self._membership.members(configuration, within_s=waits)
@@ -180,7 +188,7 @@ class Collection:
                 "no enabled provider has a stream to collect",
                 remedy="enable one under `providers` and `streams`",
             )
-        plan = owned_part(plan, partitions, partition_count())
+        plan = owned_part(plan, owned, partition_count())
         before, streams = _streams_of(self._plan), _streams_of(plan)
         new = streams - before
         calendars = _calendars(configuration, {stream.symbol for stream in streams})
@@ -198,6 +206,7 @@ class Collection:
             calendars=calendars,
             cursors=cursors,
             start=self._around.start,
+            simulated=self._around.opener.simulated,
         )
         self._polls.exchange(assignment)
         self._around.cadence.plan(cadences_of(plan))
@@ -211,10 +220,11 @@ class Collection:
                 "providers": plan.providers,
             },
         )
-        await self._exchange_streams(assignment)
-        await self._exchange_pollers()
-        assert self._tasks is not None  # noqa: S101 - `run` is what applies
-        await self._membership.follow(configuration, self._tasks)
+        self._running().poll(self._polls.by_provider)
+        await self._running().stream(assignment)
+        await self._membership.follow(configuration)
+        if self._owned != owned:
+            await self._exchange(configuration)
 
     async def _cursors(self, streams: frozenset[StreamKey]) -> Mapping[StreamKey, int]:
         if not streams:
@@ -282,54 +292,9 @@ class Collection:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}
         self._swept(poll.capability, outcomes, slot, poll.provider)
 
-    async def _exchange_pollers(self) -> None:
-        """Give every provider's poller its polls; one without any ends when it has nothing under way."""
-        assert self._tasks is not None  # noqa: S101 - `run` is what applies
-        wanted = {name: polls for name, polls in self._polls.by_provider.items() if polls}
-        for provider, polls in wanted.items():
-            if provider not in self._pollers:
-                poller = Poller(
-                    provider,
-                    market=self._market,
-                    attempts=self._attempts,
-                    swept=self._tell_swept,
-                    cadence=self._around.cadence,
-                    health=self._around.health,
-                    workers=self._around.settings.concurrency,
-                )
-                self._pollers[provider] = poller, self._tasks.create_task(poller.run(), name=provider)
-            self._pollers[provider][0].assign(polls)
-        for provider in self._pollers.keys() - wanted.keys():
-            poller, task = self._pollers.pop(provider)
-            poller.assign({})
-            await poller.settled()
-            await _ended(task)
-            self._around.health.forget(provider)
-
-    async def _exchange_streams(self, assignment: Assignment) -> None:
-        """Give every socket its symbols; one that is no more, or leads elsewhere, is closed first."""
-        assert self._tasks is not None  # noqa: S101 - `run` is what applies
-        wanted = {task.provider: task for task in assignment.plan.trades}
-        sockets = assignment.vendors.sockets
-        for provider, (_, socket, task) in list(self._streams.items()):
-            if provider not in wanted or sockets[provider] is not socket:
-                del self._streams[provider]
-                await _ended(task)
-        for provider, trades in wanted.items():
-            if provider in self._streams:
-                self._streams[provider][0].exchange(trades, assignment.cursors)
-                continue
-            stream = TradeStream(
-                trades,
-                sockets[provider],
-                self._around.raw,
-                market=self._market,
-                status=self._status,
-                cursors=assignment.cursors,
-                simulated=self._around.opener.simulated,
-            )
-            task = self._tasks.create_task(stream.run(), name=f"{provider}-trades")
-            self._streams[provider] = stream, sockets[provider], task
+    def _running(self) -> Collectors:
+        assert self._collectors is not None  # noqa: S101 - `run` makes them, and nothing is collected before
+        return self._collectors
 
     async def _follow_names(self) -> None:
         """Collect under other names from the day on which symbols change theirs; for ever."""
@@ -337,7 +302,7 @@ class Collection:
             await asyncio.sleep(LOOK_AT_DAY_S)
             async with self._exchanging:
                 if self._configuration is not None and self._named != naming_day(self._market.horizon_us()):
-                    await self._exchange(self._configuration, self._owned)
+                    await self._exchange(self._configuration)
 
     def _report(self) -> None:
         raw, plan, now = self._around.raw, self._plan, self._market.horizon_us()
@@ -353,7 +318,7 @@ class Collection:
         for provider in plan.providers:
             serving = self.registry.serves(provider)
             # One that is only held ready may be down: that is what it is held ready for.
-            needed = serving or provider in self._streams
+            needed = serving or self._running().streams(provider)
             self._around.health.report(
                 provider,
                 ready=self._status.ready(provider) or not needed,
@@ -371,9 +336,3 @@ def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, 
     closures: dict[str, Sequence[str]] = dict(configuration.calendar_closures.items())
     names = {symbol: calendar_name(symbol) for symbol in symbols}
     return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end; what it raises is its group's to tell."""
-    task.cancel()
-    await asyncio.wait([task])

@@ -18,6 +18,7 @@ class Membership:
     def __init__(self, dsn: str, *, health: Health, changed: Callable[[], Awaitable[None]]) -> None:
         """Call `changed` after every new version of the universe; it raises ConfigurationError to refuse one."""
         self._dsn, self._health, self._changed = dsn, health, changed
+        self._tasks: asyncio.TaskGroup | None = None
         self._universe: Universe | None = None
         self._follower: UniverseFollower | None = None
         self._following: asyncio.Task[None] | None = None
@@ -42,11 +43,15 @@ class Membership:
                 ) from None
         return self._universe.members
 
-    async def follow(self, configuration: Configuration, tasks: asyncio.TaskGroup) -> None:
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Follow in these tasks."""
+        self._tasks = tasks
+
+    async def follow(self, configuration: Configuration) -> None:
         """Follow the universe from now on where `configuration` asks for it, and no more where it does not."""
         if configuration.universe == FROM_DATABASE:
-            if self._following is None and self._follower is not None:
-                self._following = tasks.create_task(self._follower.run(), name="universe")
+            if self._following is None and self._follower is not None and self._tasks is not None:
+                self._following = self._tasks.create_task(self._follower.run(), name="universe")
         elif self._universe is not None:
             self._universe, following, self._following = None, self._following, None
             if following is not None:
