@@ -41,6 +41,7 @@ async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
 
     Raises ConfigurationError where one has another number of partitions.
     """
+    health.report("publishing", ready=False, waiting_for=f"the broker at {bootstrap}")
     while True:
         try:
             created = await in_daemon_thread(partial(ensure_topics, bootstrap, prefix=prefix), name="topics")
