@@ -66,6 +66,7 @@ async def _world(folder: Path, home: Path, seed: int) -> AsyncIterator[World]:
             await running.ready("gateway", "sinks", "stream_processors", "producers")
             with watching(running.socket_url, STREAMS) as watcher:
                 yield World(running, broker, server, server.dsn, prefix, watcher, random.Random(seed))
+        broker.kill()  # nothing is to be kept
 
 
 async def run(folder: Path, seed: int, names: list[str]) -> World:

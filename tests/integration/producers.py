@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import orjson
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Message
 
-from infra.runtime.kafka import consumer_config, read_range
+from infra.runtime.kafka import consumer_config, offsets, read_range
 from infra.simulator.exchange import Simulation
 from infra.simulator.faults import FaultPlan
 from infra.simulator.scenario import parse_scenario
@@ -144,12 +144,21 @@ async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = S
             return [
                 Stored(partition, message.offset() or 0, decode_block(topic, message.value()))
                 for partition in wanted
-                for message in read_range(consumer, prefix + topic, partition, 0)
+                for message in read_until_now(consumer, prefix + topic, partition)
             ]
         finally:
             consumer.close()
 
     return await asyncio.to_thread(read)
+
+
+def read_until_now(consumer: Consumer, topic: str, partition: int) -> Iterator[Message]:
+    """Yield what a partition without transactions holds at the call; a busy one may never come to an end."""
+    end = offsets(consumer, topic, partition)[1]
+    for message in read_range(consumer, topic, partition, 0):
+        yield message
+        if (message.offset() or 0) >= end - 1:
+            return
 
 
 async def raw_events(

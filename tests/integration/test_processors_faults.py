@@ -21,7 +21,8 @@ from tests.eventually import eventually
 from tests.integration.processors import Log, Raw, Worker
 
 SEED = int(os.environ.get("MDS_TEST_SEED", "7"))
-FREEZE_S = 16.0  # beyond the Kafka session of 10 s: the frozen worker is a zombie when it wakes up
+SESSION_TIMEOUT_S = "6"
+FREEZE_S = 9.0  # beyond the Kafka session: the frozen worker is a zombie when it wakes up
 EVENTS_PER_BLOCK = 50
 BLOCK_EVERY_S = 0.05
 STARTED_WITHIN_S = 60.0
@@ -32,7 +33,9 @@ class Crew:
     """Two workers; whoever ends is replaced, as a supervisor does."""
 
     def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
-        self._make = partial(Worker, bootstrap, prefix, folder)
+        self._make = partial(
+            Worker, bootstrap, prefix, folder, PROCESSORS_SESSION_TIMEOUT_S=SESSION_TIMEOUT_S
+        )
         self.workers = [self._make(), self._make()]
         self.started = 2
 
