@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from confluent_kafka import Consumer
 
+from infra.runtime.clock import wall_us
 from infra.runtime.kafka import consumer_config, read_range
 from infra.simulator.exchange import Simulation
 from schemas.codec import decode
@@ -47,7 +48,12 @@ ROUTING = "routing: {dwell_s: 2, proof_s: 4, probe_every_s: 0.5, half_life_s: 2}
 DWELL_S = 2.0
 DEAD = "rules: [{match: {vendor: %s}, fault: {type: status, status: 503}}]"
 ALL_DEAD = "rules: [{fault: {type: status, status: 503}}]"
+HANGING = "rules: [{match: {vendor: %s}, fault: {type: hang, s: 60}}]"
 WELL = "rules: []"
+# What is proven here is who serves, not how long a breaker stays open: short ones make short tests.
+SHORT_BREAKERS = (
+    "providers: {yahoo: {limits: {breaker: {open_s: 2}}}, finnhub: {limits: {breaker: {open_s: 2}}}}\n"
+)
 
 
 async def told(kafka: str, prefix: str) -> list[ProviderHealth]:
@@ -86,6 +92,14 @@ async def changed_to(kafka: str, prefix: str, capability: str, change: str) -> P
     return record
 
 
+async def struck(simulation: Simulation, scenario: str, fault: str) -> int:
+    """Break vendors; return when the first request felt it (wall time, µs): that is when it can be known of."""
+    break_vendors(simulation, scenario)
+    before = as_json(simulation)["faults"].get(fault, 0)
+    await eventually(lambda: as_json(simulation)["faults"].get(fault, 0) > before, within_s=30.0)
+    return wall_us()
+
+
 async def both_known(running: Producer, capability: str) -> None:
     """Wait until both providers have been asked."""
 
@@ -117,53 +131,79 @@ async def final_bars(kafka: str, prefix: str, begin: int, end: int) -> dict[int,
     return {moment: bar for moment, bar in latest(events).items() if begin <= moment < end}
 
 
-async def test_quotes_of_a_dead_provider_come_from_the_other_within_two_polls(
+async def served_by(kafka: str, prefix: str, provider: str, *, after_us: int) -> None:
+    """Wait until a provider's quotes, received after a moment of wall time, are published."""
+
+    async def served() -> bool:
+        return any(
+            entry.block.provider == provider and entry.block.received_time > after_us
+            for entry in await raw_blocks(kafka, prefix, RAW_QUOTES)
+        )
+
+    await eventually(served, within_s=30.0, every_s=0.1)
+
+
+async def test_quotes_of_a_provider_that_dies_or_hangs_come_from_the_other_in_time(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Yahoo dies: Finnhub's first quote is received within two poll intervals; Yahoo is back once it has proven itself."""
-    every_s = 4.0
+    """Yahoo dies: Finnhub's first quote is received within two poll intervals; Yahoo is back once it has proven itself.
+
+    Then Yahoo takes requests and answers none: Finnhub serves within the deadline of one and two poll intervals.
+    """
+    every_s, deadline_s = 4.0, 2.0
     streams = f"quotes: {{providers: [yahoo, finnhub], every_s: {every_s}}}, {ROUTING}"
-    env = configuration(tmp_path, streams=streams)
+    env = configuration(tmp_path, streams=streams, more=SHORT_BREAKERS)
+    env |= {"PRODUCERS_REQUEST_DEADLINE_S": str(deadline_s)}
     async with simulator(speed="1") as (simulation, url):
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
             await both_known(running, "quotes")
-            break_vendors(simulation, DEAD % "yahoo")
-            # The first refusal is when the death can be known of.
-            await eventually(lambda: as_json(simulation)["faults"].get("status"), within_s=30.0)
-            died = simulation.view.clock.now()
+            died = await struck(simulation, DEAD % "yahoo", "status")
             over = await changed_to(kafka_bootstrap, topic_prefix, "quotes", "failover")
-
-            async def served() -> bool:
-                return any(
-                    entry.block.provider == "finnhub"
-                    for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_QUOTES)
-                )
-
-            await eventually(served, within_s=30.0, every_s=0.1)
-            took_s = (simulation.view.clock.now() - died) / 1_000_000
+            await served_by(kafka_bootstrap, topic_prefix, "finnhub", after_us=died)
+            dead_s = (wall_us() - died) / 1_000_000
             break_vendors(simulation, WELL)
             back = await changed_to(kafka_bootstrap, topic_prefix, "quotes", "failback")
             scores = await running.metric('provider_health_score{capability="quotes",provider="finnhub"}')
             selected = await running.metric('provider_selected_total{capability="quotes",provider="finnhub"}')
-    print(f"quotes served by the other after {took_s:.1f} s (2 polls: {2 * every_s:.1f} s)")
+            hung = await struck(simulation, HANGING % "yahoo", "hang")
+            await served_by(kafka_bootstrap, topic_prefix, "finnhub", after_us=hung)
+            hung_s = (wall_us() - hung) / 1_000_000
+            selected_again = await running.metric(
+                'provider_selected_total{capability="quotes",provider="finnhub"}'
+            )
+    print(
+        f"quotes served by the other after {dead_s:.1f} s (2 polls: {2 * every_s:.1f} s), hanging {hung_s:.1f} s"
+    )
 
-    assert took_s <= 2 * every_s
+    assert dead_s <= 2 * every_s
     assert (over.provider, over.previous, over.chosen) == ("finnhub", "yahoo", True)
     assert "yahoo" in over.reason
     assert (back.provider, back.previous) == ("yahoo", "finnhub")
     assert "preferred and was well" in back.reason
     assert scores > 0.9
-    assert selected == 1.0
+    assert hung_s <= deadline_s + 2 * every_s
+    assert (selected, selected_again) == (1.0, 2.0)
 
 
-async def test_no_bar_is_lost_when_a_provider_dies_and_returns(
+async def test_no_bar_is_lost_when_one_provider_or_all_die_and_return(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Yahoo dies and returns: every minute of the market is in the raw topic exactly, whoever sold it."""
+    """Yahoo dies and returns, then both: every minute of the market is in the raw topic exactly, whoever sold it.
+
+    That nobody is usable is said, and no operator is needed.
+    """
     streams = f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
-    env = configuration(tmp_path, streams=streams)
+    env = configuration(tmp_path, streams=streams, more=SHORT_BREAKERS)
     async with simulator(speed="30") as (simulation, url):
         begin = simulation.view.clock.start - simulation.view.clock.start % MINUTE_US
+
+        async def whole_until(end: int) -> None:
+            async def whole() -> bool:
+                found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
+                return set(found) == set(market_bars(simulation, begin, end))
+
+            await eventually(whole, within_s=90.0, every_s=0.3)
+
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
             await both_known(running, "bars:1m")
             await eventually(
@@ -173,40 +213,54 @@ async def test_no_bar_is_lost_when_a_provider_dies_and_returns(
             break_vendors(simulation, DEAD % "yahoo")
             died = simulation.view.clock.now()
             await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "failover")
-
-            async def finnhub_has(moment: int) -> bool:
-                blocks = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)
-                return any(
-                    event["event_time"] >= moment
-                    for entry in blocks
-                    if entry.block.provider == "finnhub"
-                    for event in entry.block.events
-                )
-
-            await eventually(lambda: finnhub_has(died - MINUTE_US), within_s=30.0, every_s=0.1)
+            await eventually(
+                lambda: has_bars_since(kafka_bootstrap, topic_prefix, "finnhub", died - MINUTE_US),
+                within_s=30.0, every_s=0.1,
+            )  # fmt: skip
             break_vendors(simulation, WELL)
             await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "failback")
-            end = simulation.view.clock.now() + 2 * MINUTE_US
-            end -= end % MINUTE_US
+            first_end = simulation.view.clock.now() + 2 * MINUTE_US
+            first_end -= first_end % MINUTE_US
+            await whole_until(first_end)
+            of_yahoo = await final_starts_of(kafka_bootstrap, topic_prefix, "yahoo", begin, first_end)
 
-            async def whole() -> bool:
-                found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
-                return set(found) == set(market_bars(simulation, begin, end))
-
-            await eventually(whole, within_s=60.0, every_s=0.3)
+            break_vendors(simulation, ALL_DEAD)
+            down = await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "exhausted")
+            break_vendors(simulation, WELL)
+            returned = simulation.view.clock.now()
+            end = returned - returned % MINUTE_US
+            await whole_until(end)
+            took_s = (simulation.view.clock.now() - returned) / 30_000_000
     found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
-    of_yahoo = {
+    routes = {entry.block.route for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)}
+    print(f"whole again {took_s:.1f} s after the vendors came back")
+
+    # It went back over what the other had served: its stream has no hole.
+    assert of_yahoo == set(market_bars(simulation, begin, first_end))
+    assert "nobody else is usable" in down.reason
+    assert {moment: values(bar) for moment, bar in found.items()} == market_bars(simulation, begin, end)
+    assert routes == {"primary"}
+
+
+async def has_bars_since(kafka: str, prefix: str, provider: str, moment: int) -> bool:
+    """Whether a provider's bars from a moment on are published."""
+    return any(
+        event["event_time"] >= moment
+        for entry in await raw_blocks(kafka, prefix, RAW_BARS)
+        if entry.block.provider == provider
+        for event in entry.block.events
+    )
+
+
+async def final_starts_of(kafka: str, prefix: str, provider: str, begin: int, end: int) -> set[int]:
+    """Return the starts of the final bars of [begin, end) that one provider sold."""
+    return {
         event["event_time"]
-        for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)
-        if entry.block.provider == "yahoo"
+        for entry in await raw_blocks(kafka, prefix, RAW_BARS)
+        if entry.block.provider == provider
         for event in entry.block.events
         if event["final"] and begin <= event["event_time"] < end
     }
-    routes = {entry.block.route for entry in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS)}
-
-    assert {moment: values(bar) for moment, bar in found.items()} == market_bars(simulation, begin, end)
-    assert of_yahoo == set(found)  # it went back over what the other had served: its stream has no hole
-    assert routes == {"primary"}
 
 
 async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_them(
@@ -221,7 +275,7 @@ async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_the
         if begin <= (moment := file_time(day, row[0])) < end
     }
     streams = f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
-    env = configuration(tmp_path, symbols="[SPY]", streams=streams)
+    env = configuration(tmp_path, symbols="[SPY]", streams=streams, more=SHORT_BREAKERS)
     log = Log(kafka_bootstrap, topic_prefix)
 
     def within(events: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
@@ -360,32 +414,3 @@ async def test_a_provider_whose_quotes_stand_still_is_left(
     print(f"the frozen one was left after {took_s:.0f} s of market time")
 
     assert (over.provider, over.previous, over.breaker) == ("finnhub", "yahoo", "closed")
-
-
-async def test_all_down_is_said_and_heals_without_an_operator(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
-    """Both vendors die and come back: it is said that nobody is usable, then every minute is there after all."""
-    streams = f"bars: {{providers: [yahoo, finnhub], every_s: 60}}, {ROUTING}"
-    env = configuration(tmp_path, streams=streams)
-    async with simulator(speed="30") as (simulation, url):
-        begin = simulation.view.clock.start - simulation.view.clock.start % MINUTE_US
-        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
-            await both_known(running, "bars:1m")
-            break_vendors(simulation, ALL_DEAD)
-            down = await changed_to(kafka_bootstrap, topic_prefix, "bars:1m", "exhausted")
-            break_vendors(simulation, WELL)
-            returned = simulation.view.clock.now()
-            end = returned - returned % MINUTE_US
-
-            async def whole() -> bool:
-                found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
-                return set(found) == set(market_bars(simulation, begin, end))
-
-            await eventually(whole, within_s=90.0, every_s=0.3)
-            took_s = (simulation.view.clock.now() - returned) / 30_000_000
-    found = await final_bars(kafka_bootstrap, topic_prefix, begin, end)
-    print(f"whole again {took_s:.1f} s after the vendors came back")
-
-    assert "nobody else is usable" in down.reason
-    assert {moment: values(bar) for moment, bar in found.items()} == market_bars(simulation, begin, end)
