@@ -83,6 +83,7 @@ def sink_process(
         "MDS_TOPIC_PREFIX": prefix,
         "MDS_POSTGRES_DSN": dsn,
         "SINKS_OPS_PORT": str(ops_port),
+        "SINKS_SESSION_TIMEOUT_S": "6",  # a killed one's partitions are given away after it
         **env,
     }
     process = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=environment)

@@ -179,7 +179,12 @@ async def test_with_keys_every_path_wants_its_scope(database: str) -> None:
             assert anonymous == 401, pattern
             assert headers["WWW-Authenticate"].startswith("Bearer")
             for scope, token in keys.items():
-                status, _, _ = await gateway.ask(method, path, headers={"Authorization": f"Bearer {token}"})
+                status, _, _ = await gateway.ask(
+                    method,
+                    path,
+                    headers={"Authorization": f"Bearer {token}"},
+                    params={"nonsense": "1"},  # refused at once, where the key lets it that far
+                )
                 assert (status == 403) is (scope != needed), (pattern, scope)
 
 

@@ -252,7 +252,8 @@ async def test_a_vendor_that_goes_and_comes_back_costs_no_bar(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """The breaker opens on a long outage and closes after it; the window asked for then holds all of it."""
-    env = configuration(tmp_path, streams="bars: {provider: yahoo}")
+    short = "providers: {yahoo: {limits: {breaker: {open_s: 3}}}}\n"
+    env = configuration(tmp_path, streams="bars: {provider: yahoo}", more=short)
 
     async with simulator(speed="60") as (simulation, url):
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:

@@ -111,12 +111,11 @@ async def test_frozen_inside_copy(kafka_bootstrap: str, topic_prefix: str, datab
     """A sink frozen inside COPY does not block its successor; woken, it has lost, and stores nothing twice."""
     feed: list[Trade | Bar] = [*trades(0, 1_500), *bars(0, 960)]
     await publish(kafka_bootstrap, outgoing(topic_prefix, feed))
-    fault = {"FAULT": "freeze_inside_copy:3", "SINKS_SESSION_TIMEOUT_S": "6", **SMALL_BATCHES}
-    session = {"SINKS_SESSION_TIMEOUT_S": "6", **SMALL_BATCHES}
+    fault = {"FAULT": "freeze_inside_copy:3", **SMALL_BATCHES}
     with sink_process(kafka_bootstrap, topic_prefix, database, free_port(), module=FAULTY, **fault) as frozen:
         state = psutil.Process(frozen.pid)
         await eventually(lambda: state.status() == psutil.STATUS_STOPPED, within_s=STORED_WITHIN_S)
-        with sink_process(kafka_bootstrap, topic_prefix, database, free_port(), **session):
+        with sink_process(kafka_bootstrap, topic_prefix, database, free_port(), **SMALL_BATCHES):
             await eventually(lambda: all_stored(database, feed), within_s=STORED_WITHIN_S)
 
             os.kill(frozen.pid, signal.SIGCONT)
