@@ -94,6 +94,7 @@ class Collection:
         self._vendors: Vendors | None = None
         self._plan = PollPlan()
         self._known = frozenset[str]()
+        self._reported = set[str]()
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
         self._named = naming_day(0)
@@ -315,6 +316,9 @@ class Collection:
             waiting_for_broker_s=round(raw.waiting_s, 1),
             market_open=is_open,
         )
+        for provider in self._reported - set(plan.providers):
+            self._around.health.forget(provider)
+        self._reported = set(plan.providers)
         for provider in plan.providers:
             serving = self.registry.serves(provider)
             # One that is only held ready may be down: that is what it is held ready for.

@@ -57,7 +57,7 @@ class Collectors:
             poller, task = self._pollers.pop(provider)
             poller.assign({})
             self._retiring.add(poller)
-            self._tasks.create_task(self._retire(provider, poller, task), name=f"{provider}-end")
+            self._tasks.create_task(self._retire(poller, task), name=f"{provider}-end")
         for provider, polls in wanted.items():
             if provider not in self._pollers:
                 poller = Poller(
@@ -72,12 +72,10 @@ class Collectors:
                 self._pollers[provider] = poller, self._tasks.create_task(poller.run(), name=provider)
             self._pollers[provider][0].assign(polls)
 
-    async def _retire(self, provider: str, poller: Poller, task: asyncio.Task[None]) -> None:
+    async def _retire(self, poller: Poller, task: asyncio.Task[None]) -> None:
         await poller.settled()
         await _ended(task)
         self._retiring.discard(poller)
-        if provider not in self._pollers:
-            self._health.forget(provider)
 
     async def stream(self, assignment: Assignment) -> None:
         """Give every socket its symbols; one that is no more, or leads elsewhere, is closed before another is opened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from producers.domain.jobs import Outcome
+from schemas.jobs import SWEEPER
 from schemas.records import Job, JobResult
 
 MAX_SEEN_JOBS = 100_000  # of a partition; the oldest are forgotten
@@ -30,7 +31,9 @@ class JobHistory:
 
     def note(self, result: JobResult) -> None:
         """Remember what a result says was done."""
-        if result.status == "done":
+        if (
+            result.status == "done" and result.source != SWEEPER
+        ):  # of the sweeper's polls the slots say enough
             self._seen.pop(result.job_id, None)
             self._seen[result.job_id] = None
             if len(self._seen) > self._max_seen:

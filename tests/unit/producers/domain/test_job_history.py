@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from producers.domain.job_history import ID_SEEN, SLOT_DONE, JobHistory
 from producers.domain.jobs import Outcome, result_of
+from schemas.jobs import SWEEPER
 from schemas.records import Job, JobResult
 
 DONE, FAILED = Outcome(status="done"), Outcome(status="failed")
@@ -68,3 +71,14 @@ def test_both_memories_are_bounded_and_forget_the_oldest() -> None:
 
     assert history.repeated(a_job("A", 1, "A")) == {}
     assert history.slots == {("quotes", "B"): 2, ("quotes", "C"): 3}
+
+
+def test_the_sweepers_polls_are_known_by_their_slots_alone() -> None:
+    """Thousands of symbols a minute must not fill the memory of ids; the feed's job of that slot is still a duplicate."""
+    history = JobHistory(max_seen=1)
+    mine = a_job("mine", 60, "B")
+    history.note(result(mine, B=DONE))
+    history.note(result(replace(a_job("swept", 60, "A"), source=SWEEPER), A=DONE))
+
+    assert history.repeated(a_job("swept", 60, "A")) == {"A": SLOT_DONE}
+    assert history.repeated(mine) == {"B": ID_SEEN}
