@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka import common_config
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.topics import Topic, catalogue
 
 ADMIN_TIMEOUT_S = 15.0
+SHOWN_POLL_S = 0.05
 
 
 def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None = None) -> list[str]:
-    """Create every declared topic that is missing and return the names created.
+    """Create every declared topic that is missing, wait until all are known, and return the names created.
 
     `replication` None takes the broker's default. Raises ConfigurationError where an existing topic has another
     partition count, BrokerUnavailable where the broker does not answer. Safe to run from several processes.
@@ -44,7 +48,20 @@ def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None =
                 raise BrokerUnavailable(
                     f"topic {name} could not be created: {error.args[0].str()}"
                 ) from error
+    if missing:
+        _wait_until_known(admin, declared.keys())
     return created
+
+
+def _wait_until_known(admin: AdminClient, names: Collection[str]) -> None:
+    """Return when the broker's metadata has all topics: it lags behind their creation, and who asks meets none."""
+    deadline_s = monotonic_s() + ADMIN_TIMEOUT_S
+    while unknown := set(names) - partition_counts(admin).keys():
+        if monotonic_s() > deadline_s:
+            raise BrokerUnavailable(
+                f"the broker does not show {len(unknown)} created topics after {ADMIN_TIMEOUT_S:.0f} s; try again"
+            )
+        admin.poll(SHOWN_POLL_S)
 
 
 def partition_counts(admin: AdminClient) -> dict[str, int]:
