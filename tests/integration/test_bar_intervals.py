@@ -26,8 +26,6 @@ from tests.e2e.oracle import micros
 from tests.e2e.system import System, subset, system
 from tests.eventually import eventually
 
-pytestmark = pytest.mark.waiting
-
 ARRIVED_WITHIN_S = 90.0
 INTERVALS = {"1m": MINUTE_US, "5m": 5 * MINUTE_US, "1h": HOUR_US, "1d": DAY_US}
 STREAMS = "streams: {bars: {providers: [yahoo], intervals: [1m, 5m, 1h, 1d]}}\n"

@@ -21,8 +21,6 @@ from tests.eventually import eventually
 from tests.integration.gateway_rest import rest
 from tests.integration.producers import configuration, producer, simulator
 
-pytestmark = pytest.mark.waiting
-
 SYMBOLS = 1_000
 STREAMS = "bars: {provider: yahoo, every_s: 20}, quotes: {provider: yahoo, every_s: 2}"
 MEMORY_MB = 200.0

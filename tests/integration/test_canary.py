@@ -10,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 import asyncpg
-import pytest
 from aiohttp import web
 
 from schemas.topics import PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, catalogue
@@ -21,8 +20,6 @@ from tests.integration.processors import Log
 from tests.integration.producers import Producer, configuration, producer, simulator
 from tests.integration.sink_records import sink_process
 from tests.integration.test_producers_security import spellings
-
-pytestmark = pytest.mark.waiting
 
 KEYS = {
     "PRODUCERS_FINNHUB_TOKEN": "canary-f1nn/a+b=",

@@ -28,8 +28,6 @@ from tests.eventually import eventually
 from tests.integration.gateway_harness import gateway, listening, publish, trades
 from tests.integration.gateway_process import serving
 
-pytestmark = pytest.mark.waiting
-
 SPY = "trades:best:SPY"
 SUBSCRIBE = json.dumps({"t": "subscribe", "items": [{"stream": SPY}]})
 WITHIN_S = 30.0

@@ -33,8 +33,6 @@ from tests.eventually import eventually
 from tests.integration.gateway_rest import rest
 from tests.integration.producers import producer, simulator
 
-pytestmark = pytest.mark.waiting
-
 WITHIN_S = 20.0
 ROUNDS = 20
 LOAD_RECORDS = 200

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from confluent_kafka import Consumer
 
 from infra.runtime.clock import rfc3339
@@ -28,8 +27,6 @@ from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, partition_count
 from tests.eventually import eventually
 from tests.integration.job_harness import a_lease, now_us
 from tests.integration.producers import ROOT, Producer, configuration, producer, raw_blocks, simulator
-
-pytestmark = pytest.mark.waiting
 
 SPEED = 60  # a minute of the market a second
 WITHIN_S = 40.0

@@ -12,8 +12,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
-
 from producers.domain.jobs import Cadence, Outcome, jobs_between
 from schemas.codec import encode
 from schemas.partitions import partition_of
@@ -32,8 +30,6 @@ from tests.integration.job_harness import (
     running,
     send,
 )
-
-pytestmark = pytest.mark.waiting
 
 SPY = partition_of("SPY", partition_count())
 JOINED_S = 30.0

@@ -8,8 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infra.runtime import postgres
 from infra.runtime.universe_store import UniverseStore
 from infra.simulator.exchange import Simulation
@@ -18,8 +16,6 @@ from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from schemas.universe import Member, merged
 from tests.eventually import eventually
 from tests.integration.producers import Producer, configuration, producer, raw_blocks, raw_events, simulator
-
-pytestmark = pytest.mark.waiting
 
 ROUNDS = 20
 SPEED = 10

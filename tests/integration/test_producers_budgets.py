@@ -24,8 +24,6 @@ from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.producers import as_json, configuration, producer, raw_events, simulator
 
-pytestmark = pytest.mark.waiting
-
 SYMBOLS = "[SIM001, SIM002, SIM003, SIM004, SIM005, SIM006, SIM007, SIM008]"
 JITTER_S = (
     0.01  # between our start and the simulator's, on one loaded machine; the guard of a second is 20 ms

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from aiohttp import web
 from confluent_kafka import Consumer
 
@@ -41,8 +40,6 @@ from tests.integration.producers import (
     simulator,
     values,
 )
-
-pytestmark = pytest.mark.waiting
 
 ROUTING = "routing: {dwell_s: 2, proof_s: 4, probe_every_s: 0.5, half_life_s: 2}"
 DWELL_S = 2.0

@@ -24,8 +24,6 @@ from tests.integration.producers import (
     values,
 )
 
-pytestmark = pytest.mark.waiting
-
 MINUTES = 20
 CHART = "{match: {vendor: yahoo, endpoint: chart}, when: {after_requests: 1, limit: %d}, fault: %s}"
 

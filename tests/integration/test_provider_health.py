@@ -28,8 +28,6 @@ from tests.integration.producers import break_vendors, configuration, dead_lette
 from tests.integration.sink_records import count, publish, query, sink_process
 from tests.integration.test_producers_failover import DEAD, ROUTING, WELL, both_known
 
-pytestmark = pytest.mark.waiting
-
 WITHIN_S = 60.0
 
 

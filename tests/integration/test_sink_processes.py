@@ -33,8 +33,6 @@ from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.sink_records import ROOT, count, outgoing, publish, query, sink_process
 
-pytestmark = pytest.mark.waiting
-
 SYMBOLS = [f"S{number}" for number in range(16)]
 STORED_WITHIN_S = 90.0
 SMALL_BATCHES = {"SINKS_BATCH_RECORDS": "100"}
