@@ -61,6 +61,8 @@ class Shares:
 
     def least(self, now: int, length_us: int) -> Share:
         """Return the smallest share that was in force within the last `length_us`."""
+        if not self._ended:  # as good as always, and asked several times a request
+            return self.now
         return min([self.now, *(share for ended, share in self._ended if ended + length_us > now)], key=_part)
 
 
