@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from confluent_kafka import KafkaError, KafkaException
@@ -61,7 +62,7 @@ def _wait_until_known(admin: AdminClient, names: Collection[str]) -> None:
             raise BrokerUnavailable(
                 f"the broker does not show {len(unknown)} created topics after {ADMIN_TIMEOUT_S:.0f} s; try again"
             )
-        admin.poll(SHOWN_POLL_S)
+        time.sleep(SHOWN_POLL_S)
 
 
 def partition_counts(admin: AdminClient) -> dict[str, int]:
