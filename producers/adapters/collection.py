@@ -25,7 +25,7 @@ from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.starting import known_cursors
 from producers.adapters.status import Status
-from producers.adapters.vendors import Opener, Vendors, capabilities_of
+from producers.adapters.vendors import Opener, Vendors, capabilities_of, log_disabled
 from producers.domain.blocks import place
 from producers.domain.cadence import is_polling_time
 from producers.domain.discontinuity import StreamKey, since_stop
@@ -93,6 +93,7 @@ class Collection:
         self._configuration: Configuration | None = None
         self._vendors: Vendors | None = None
         self._plan = PollPlan()
+        self._lacking: Mapping[str, str] = {}
         self._known = frozenset[str]()
         self._reported = set[str]()
         self._calendars: Mapping[str, Calendar] = {}
@@ -179,7 +180,7 @@ class Collection:
 
     async def _exchange(self, configuration: Configuration) -> None:
         owned = self._owned
-        places = self._around.opener.places(configuration)
+        places, lacking = self._around.opener.places(configuration)
         waits = None if self._configuration is None else self._around.settings.cursor_wait_s
         members = await self._membership.members(configuration, within_s=waits)
         plan = self._nameable(plan_of(configuration, usable=capabilities_of(places), members=members))
@@ -195,6 +196,8 @@ class Collection:
         calendars = _calendars(configuration, {stream.symbol for stream in streams})
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self._vendors)
+        log_disabled({name: why for name, why in lacking.items() if self._lacking.get(name) != why})
+        self._lacking = lacking
         # From here on nothing can be refused, and nothing waits but for the broker.
         self._route(plan, configuration, calendars, vendors)
         await self._tell_missed(plan, new, cursors)
@@ -224,6 +227,7 @@ class Collection:
         self._running().poll(self._polls.by_provider)
         await self._running().stream(assignment)
         await self._membership.follow(configuration)
+        self._report()
         if self._owned != owned:
             await self._exchange(configuration)
 

@@ -64,16 +64,16 @@ class Opener:
     budgets: Budgets
     policy: AddressPolicy
 
-    def places(self, configuration: Configuration) -> Mapping[str, Place]:
-        """Return the usable ones of the vendors that the configuration names; nothing is changed by it.
+    def places(self, configuration: Configuration) -> tuple[Mapping[str, Place], Mapping[str, str]]:
+        """Return the usable ones of the vendors that the configuration names, and why others that are on are not.
 
-        One that is switched on but cannot be used is left out with one clear line. An address in the configuration
-        goes before the simulator's and the vendor's own. Raises ConfigurationError for a provider nobody knows, a
-        stream of one that cannot give it, or an address that the policy forbids.
+        Nothing is changed by it. An address in the configuration goes before the simulator's and the vendor's own.
+        Raises ConfigurationError for a provider nobody knows, a stream of one that cannot give it, or an address that
+        the policy forbids.
         """
         known = known_providers()
         check_providers(configuration, {name: provider.capabilities for name, provider in known.items()})
-        places: dict[str, Place] = {}
+        places, lacking = dict[str, Place](), dict[str, str]()
         for name in sorted({*configuration.providers, *providers_of_streams(configuration)}):
             entry = configuration.provider(name)
             if entry.enabled:
@@ -81,8 +81,8 @@ class Opener:
                 if isinstance(place, Place):
                     places[name] = place
                 else:
-                    log.warning("provider_disabled", extra={"provider": name, "reason": place})
-        return places
+                    lacking[name] = place
+        return places, lacking
 
     def _place(self, provider: Provider, entry: ProviderEntry) -> Place | str:
         """Return where a provider is asked, or why it cannot be."""
@@ -175,7 +175,15 @@ def open_vendors(
         budgets=budgets,
         policy=policy,
     )
-    return opener.open(opener.places(configuration))
+    places, lacking = opener.places(configuration)
+    log_disabled(lacking)
+    return opener.open(places)
+
+
+def log_disabled(lacking: Mapping[str, str]) -> None:
+    """Say in one line each which providers are on and cannot be used."""
+    for name, why in lacking.items():
+        log.warning("provider_disabled", extra={"provider": name, "reason": why})
 
 
 def capabilities_of(places: Mapping[str, Place]) -> Mapping[str, Capabilities]:

@@ -238,7 +238,8 @@ async def test_a_refused_key_is_reported_and_never_logged(
             )
 
             async def refused() -> bool:
-                return "PRODUCERS_FINNHUB_TOKEN" in (running.log() + str(await running.part("finnhub")))
+                part = await running.part("finnhub")
+                return bool(part) and "PRODUCERS_FINNHUB_TOKEN" in (running.log() + str(part))
 
             await eventually(refused, within_s=20.0)
             part = await running.part("finnhub")
