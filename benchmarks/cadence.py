@@ -21,7 +21,7 @@ from schemas.log_buckets import quantile_us
 from tests.e2e.system import System, system
 
 SYMBOLS = 10_000
-WARM_S = 90.0  # every symbol was polled, and walked to the present
+WARM_S = 150.0  # the first round takes a minute of double load; then what it left waiting is worked off
 MEASURE_S = 180.0
 SAMPLE_EVERY_S = 1.0
 START = "2026-11-20T00:20:00Z"  # early in its day: the simulator makes the hours before as they are asked for
@@ -118,6 +118,11 @@ def _cadence_rows(windows: list[Any]) -> list[Row]:
                 lower_is_better=True,
             ),
             row(f"{label}: begun late, most", max(window["error_max_ms"] for window in ours), "ms"),
+            row(
+                f"{label}: of {len(ours)} windows of 10 s, with a poll begun over 1 s late",
+                sum(window["error_max_ms"] > GOAL_P99_MS for window in ours),
+                "windows",
+            ),
             row(f"{label}: polled, on average, every", market_s * ours[-1]["symbols"] / max(polls, 1), "s"),
             row(f"{label}: slots missed", sum(window["missed"] for window in ours), "polls"),
             row(f"{label}: polls failed", sum(window["failed"] for window in ours), "polls"),
