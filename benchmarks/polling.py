@@ -198,7 +198,7 @@ def _quotes_poll(vendor: str, api: VendorApi, names: Sequence[str]) -> Callable[
 
     async def changed() -> object:
         poll._delivered.clear()  # noqa: SLF001 - every quote is news, as in a market that moves
-        return await poll.poll()
+        return await poll.poll(poll.symbols)
 
     return changed
 
@@ -228,7 +228,7 @@ def _bars_poll(api: VendorApi, now: int) -> Callable[[], Awaitable[object]]:
             coverage=Coverage("yahoo", first), offset=0,
         )  # fmt: skip
 
-    return lambda: fresh().poll()
+    return lambda: fresh().poll(("SIM001",))
 
 
 def _raw() -> RawTopics:
