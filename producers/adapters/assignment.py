@@ -74,9 +74,11 @@ class Polls:
             bars = [task for task in plan.bars if task.provider == provider]
             quotes = [task for task in plan.quotes if task.provider == provider]
             # First what is polled most often: the first round of thousands of bars takes a minute.
+            # Requests of hundreds of symbols are spread as their symbols would be: a burst of them stalls any vendor.
+            quoted = sum(len(task.symbols) for task in quotes)
             for quotes_task in quotes:
                 name = f"{quotes_task.capability}/{quotes_task.symbols[0]}"
-                offset = offset_us(name, len(quotes), quotes_task.every_us)
+                offset = offset_us(name, quoted, quotes_task.every_us)
                 key: Hashable = (quotes_task.capability, tuple(quotes_task.symbols))
                 new[key] = self._quotes_poll(old.get(key), quotes_task, assignment, offset)
             for bars_task in bars:
