@@ -6,7 +6,6 @@ can commit nothing. Progress is written in the same transaction and is the only 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +19,6 @@ from schemas.topics import GAPS, PROGRESS, canonical_of, dead
 from stream_processors.adapters.rebuild import PartitionLog
 from stream_processors.domain.streams import PartitionState
 from stream_processors.domain.transaction import Transaction
-
-log = logging.getLogger(__name__)
 
 INIT_TIMEOUT_S = 30.0
 TRANSACTION_TIMEOUT_MS = 30_000  # the broker aborts what a dead writer left open; readers wait for that
@@ -50,9 +47,6 @@ class PartitionWriter:
         self._canonical = prefix + canonical_of(raw_topic)
         self._producer: Producer | None = None
         self._canonical_end = 0  # last canonical offset + 1, as confirmed
-        self._next_offset: int | None = (
-            None  # where the next canonical record should land, when that is known
-        )
         self._delivered_end: int | None = None
         self._failed: KafkaError | None = None
         self._fatal: KafkaError | None = None
@@ -109,67 +103,51 @@ class PartitionWriter:
         writer is of no more use and the process should end.
         """
         started_s = monotonic_s()
-        if not self._attempt(blocks):
-            for block in blocks:  # alone, a block needs no guess of where its records land
-                self._attempt([block])
+        producer, last = self._live(), blocks[-1]
+        messages = [{"key": key, "value": value} for block in blocks for key, value in block.canonical]
+        written = len(messages)
+        try:
+            producer.begin_transaction()
+            self._produce(self._canonical, messages, report=True)
+            self._produce_rest(blocks)
+            end = self._canonical_end
+            if written > len(last.canonical):  # where the earlier blocks end, only their reports can tell
+                producer.flush(COMMIT_TIMEOUT_S)
+                end = self._delivered() - len(last.canonical)
+            key, value = last.progress(end)
+            self._produce(self._prefix + PROGRESS, [{"key": key, "value": value}])
+            producer.commit_transaction(COMMIT_TIMEOUT_S)
+        except KafkaException as error:
+            raise self._meaning(error, "writing") from error
+        if written:
+            self._canonical_end = self._delivered()
         metrics.TRANSACTION_MS.observe((monotonic_s() - started_s) * 1_000)
 
     def close(self) -> None:
         """Let go of the producer without committing anything."""
         self._producer = None
 
-    def _attempt(self, blocks: Sequence[Transaction]) -> bool:
-        """Write one transaction; return False, with nothing written, where the end offset it claims proved wrong."""
-        producer = self._live()
-        earlier = sum(len(block.canonical) for block in blocks[:-1])
-        claimed = self._canonical_end
-        if earlier:
-            claimed = (self._canonical_end + 1 if self._next_offset is None else self._next_offset) + earlier
-        messages = [{"key": key, "value": value} for block in blocks for key, value in block.canonical]
-        try:
-            producer.begin_transaction()
-            self._produce(self._canonical, messages, report=True)
-            self._produce_rest(blocks, blocks[-1].progress(claimed))
-            if earlier:
-                producer.flush(COMMIT_TIMEOUT_S)
-                if self._delivered_end != claimed + len(blocks[-1].canonical):
-                    self._abort_misjudged()
-                    return False
-            producer.commit_transaction(COMMIT_TIMEOUT_S)
-        except KafkaException as error:
-            raise self._meaning(error, "writing") from error
+    def _delivered(self) -> int:
+        """Return the offset after the last canonical record of this transaction, as its delivery report said."""
         if self._failed is not None:
             raise BrokerUnavailable(
                 f"{self.transactional_id}: a record was lost: {self._failed.str()}; restart"
             )
-        if messages:
-            self._settle()
-        return True
-
-    def _settle(self) -> None:
         if self._delivered_end is None:
-            raise BrokerUnavailable(f"{self.transactional_id}: no delivery report after a commit; restart")
-        self._canonical_end = self._delivered_end
-        self._next_offset = self._delivered_end + 1  # the transaction's own control record lies between
+            raise BrokerUnavailable(f"{self.transactional_id}: a record was not confirmed; restart")
+        return self._delivered_end
 
-    def _abort_misjudged(self) -> None:
-        log.info(
-            "end_offset_misjudged", extra={"id": self.transactional_id, "delivered": self._delivered_end}
-        )
-        self._live().abort_transaction(COMMIT_TIMEOUT_S)
-        self._next_offset = None
-
-    def _produce_rest(self, blocks: Sequence[Transaction], progress: tuple[bytes, bytes]) -> None:
+    def _produce_rest(self, blocks: Sequence[Transaction]) -> None:
         gaps = [record for block in blocks for record in block.gap_records()]
         letters = [record for block in blocks for record in block.dead_records()]
-        for topic, records in ((GAPS, gaps), (dead(self._raw_topic), letters), (PROGRESS, [progress])):
+        for topic, records in ((GAPS, gaps), (dead(self._raw_topic), letters)):
             self._produce(self._prefix + topic, [{"key": key, "value": value} for key, value in records])
 
     def _produce(self, topic: str, messages: list[dict[str, Any]], *, report: bool = False) -> None:
         """Queue every message, in order; only the return value says how many were taken (a head, never more)."""
         self._delivered_end = None if report else self._delivered_end
         if report and messages:
-            messages[-1]["callback"] = self._delivered
+            messages[-1]["callback"] = self._report
         deadline_s = monotonic_s() + COMMIT_TIMEOUT_S
         while messages:
             taken = self._live().produce_batch(topic, messages, partition=self._partition)
@@ -185,7 +163,7 @@ class PartitionWriter:
                     )
                 self._live().poll(QUEUE_POLL_S)
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _report(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failed = error
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from infra.embedded.jars import KAFKA_VERSION
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.process_table import identify
 from infra.embedded.server import EmbeddedServer
@@ -19,6 +21,7 @@ from tests.conftest import free_port
 
 TOPIC = "survivors"
 RECORDS = 200
+WRITERS = 8
 
 
 @pytest.fixture
@@ -90,6 +93,62 @@ def test_confirmed_records_survive_kill_and_stop(broker: EmbeddedKafka) -> None:
     assert read_all(broker) == list(range(2 * RECORDS))
 
 
+def test_confirmed_transactions_survive_a_kill_and_a_later_abort(broker: EmbeddedKafka) -> None:
+    """A commit that was confirmed stands, though the broker dies before it has written the transaction's markers."""
+    create_topic(broker, TOPIC)
+    producers = [_transactional(broker, number) for number in range(WRITERS)]
+    confirmed: set[int] = set()
+    enough, ended = threading.Event(), threading.Event()
+    writers = [
+        threading.Thread(target=_commit_until, args=(producer, number, confirmed, enough, ended))
+        for number, producer in enumerate(producers)
+    ]
+    for writer in writers:
+        writer.start()
+    assert enough.wait(60)
+    broker.kill()
+    ended.set()  # the commits in flight return when the broker is back, and nothing commits after them
+    broker.start().wait_ready()
+    for writer in writers:
+        writer.join(60)
+        assert not writer.is_alive()
+    for producer in producers:
+        producer.begin_transaction()
+        producer.produce(TOPIC, b"-1")
+        assert producer.flush(30) == 0
+        producer.abort_transaction(30)
+
+    assert confirmed - set(read_all(broker)) == set()
+
+
+def _transactional(broker: EmbeddedKafka, number: int) -> Producer:
+    producer = Producer(
+        {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": f"w{number}", "linger.ms": 0}
+    )
+    producer.init_transactions(30)
+    return producer
+
+
+def _commit_until(
+    producer: Producer,
+    number: int,
+    confirmed: set[int],
+    enough: threading.Event,
+    ended: threading.Event,
+) -> None:
+    """Commit one record a transaction until `ended`; a commit in flight when the broker dies returns when it is back."""
+    count = 0
+    while not ended.is_set():
+        value = number * 1_000_000 + count
+        producer.begin_transaction()
+        producer.produce(TOPIC, str(value).encode())
+        producer.commit_transaction(60)
+        confirmed.add(value)
+        count += 1
+        if count == RECORDS:
+            enough.set()
+
+
 def test_another_port_serves_the_same_data(broker: EmbeddedKafka, home: Path) -> None:
     """Moving a port is a setting, not a new cluster."""
     create_topic(broker, TOPIC)
@@ -145,7 +204,7 @@ def test_the_broker_logs_to_the_home_and_ends_with_its_pid_file(broker: Embedded
     pid = broker.pid
     assert pid is not None
     assert (home / "run" / "kafka.pid").exists()
-    assert "Kafka version: 4.3.0" in (home / "logs" / "kafka-server.log").read_text()
+    assert f"Kafka version: {KAFKA_VERSION}" in (home / "logs" / "kafka-server.log").read_text()
     broker.stop()
     assert identify(pid) is None
     assert not (home / "run" / "kafka.pid").exists()

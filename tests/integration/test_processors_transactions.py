@@ -135,10 +135,10 @@ def test_progress_claims_exactly_where_the_canonical_partition_ended(
         assert progress.canonical_end_offset == (max(earlier) if earlier else 0), progress
 
 
-def test_a_misjudged_end_is_aborted_and_written_block_by_block(
+def test_a_foreign_record_shifts_the_end_that_is_claimed(
     kafka_bootstrap: str, topic_prefix: str, log: Log
 ) -> None:
-    """Another writer's record shifts the offsets: nothing wrong is ever committed."""
+    """Where earlier blocks end is read from delivery reports, not reckoned: nothing wrong is ever claimed."""
     writer = writer_of(kafka_bootstrap, topic_prefix)
     state = writer.take_over()
     writer.commit([transaction(state, block_of(0))])

@@ -13,6 +13,7 @@ from infra.embedded.jars import KAFKA_VERSION, LOCK_FILE, JarLock, LockedJar, cl
 from infra.embedded.maven import MavenCoordinate
 from schemas.errors import ConfigurationError
 
+FORGETS_COMMITS = {"4.3.0", "4.3.1", "4.4.0"}
 CONTENT = {"org.one:first:1.0": b"the first jar", "org.two:second:2.0": b"the second jar"}
 
 
@@ -105,3 +106,10 @@ def test_file_names_in_the_lock_are_unique() -> None:
     """Two jars of one name would overwrite each other in the cache."""
     names = [jar.file_name for jar in JarLock.read().jars]
     assert len(names) == len(set(names))
+
+
+def test_the_locked_kafka_keeps_what_it_confirmed() -> None:
+    """KAFKA-20734: these releases lose confirmed transactions when they are killed at the wrong moment."""
+    brokers = [jar.coordinate for jar in JarLock.read().jars if ":kafka_2.13:" in jar.coordinate]
+    assert brokers == [f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"]
+    assert KAFKA_VERSION not in FORGETS_COMMITS
