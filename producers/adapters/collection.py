@@ -42,7 +42,7 @@ from schemas.symbology import Symbology, naming_day
 from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
 
 START = "start"  # endpoint of the blocks that only say what was missed
-LOOK_AT_DAY_S = 30.0
+LOOK_AT_DAY_S = 5.0
 HEALTH_EVERY_S = 1.0
 BROKER_PATIENCE_S = 15.0
 

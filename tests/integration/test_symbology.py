@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.runtime.map_folder import load_symbology
-from schemas.intervals import DAY_US
+from schemas.intervals import DAY_US, HOUR_US
+from schemas.symbology import naming_day
 from schemas.topics import RAW_BARS, RAW_QUOTES
 from tests.builders import NINE_THIRTY, a_bar, a_quote
 from tests.eventually import eventually
@@ -25,7 +26,7 @@ from tests.integration.producers import (
     simulator,
 )
 
-DAY = "20131007"
+DAY, NEXT_DAY = "20131007", "20131008"
 BOTH = "bars: {provider: yahoo}, quotes: {provider: yahoo, every_s: 5}"
 META = "20120518,fb,Q\n20220608,fb,Q\n20501231,meta,Q\n"
 OLD_TWO, NEW_TWO = "19980102,two\n20131231,two\n", "20130102,two\n20501231,two\n"
@@ -84,6 +85,42 @@ async def test_a_producer_asks_by_the_vendors_name_and_leaves_out_what_names_not
     told = {hole.symbol for block in stored for hole in block.discontinuities}
     assert told <= {"SPY", "BRK.B"}  # nobody misses what was never asked for
     assert not as_json(simulation)["faults"]
+
+
+async def test_a_rename_is_followed_on_its_day_while_running(
+    market_data: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Up to its last day the old name is asked for, from the next on the new one; no restart, never both."""
+    source = market_data / "equity_minute" / "spy"
+    for ticker, day in (("fb", DAY), ("meta", NEXT_DAY)):
+        place = tmp_path / "market" / "equity_minute" / ticker
+        place.mkdir(parents=True)
+        shutil.copy(source / f"{day}_trade.zip", place)
+    (tmp_path / "map_files").mkdir()
+    (tmp_path / "map_files" / "meta.csv").write_text(f"20120518,fb,Q\n{DAY},fb,Q\n20501231,meta,Q\n", "ascii")
+    env = configuration(tmp_path, symbols="[FB, META]", streams="bars: {provider: yahoo}")
+    env["MDS_MAP_FILES"] = str(tmp_path / "map_files")
+    start, turn = (day_bounds(day)[0] + 7 * HOUR_US for day in (DAY, NEXT_DAY))
+    begin = datetime.fromtimestamp(start / 1_000_000, UTC).isoformat()
+
+    async with simulator(data=tmp_path / "market", start=begin, speed="60") as (simulation, url):
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as process:
+
+            async def collected(symbol: str) -> bool:
+                return bool(await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, symbol))
+
+            await eventually(lambda: collected("FB"), within_s=60.0, every_s=0.5)
+            assert not await collected("META")
+            simulation.view.clock.step_to(turn)
+            await eventually(lambda: collected("META"), within_s=60.0, every_s=0.5)
+            assert process.process.poll() is None
+            lines = [json.loads(line) for line in process.log().splitlines() if line.startswith("{")]
+
+    bars = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, None)
+    days = {(bar["symbol"], naming_day(bar["event_time"])) for bar in bars}
+    assert days == {("FB", naming_day(start)), ("META", naming_day(turn))}
+    left_out = [entry["symbol"] for entry in lines if entry.get("event") == "symbol_not_collected"]
+    assert left_out == ["META", "FB"]
 
 
 async def test_a_batch_rejects_symbols_one_by_one(database: str, market_data: Path, tmp_path: Path) -> None:
