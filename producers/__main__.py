@@ -12,9 +12,11 @@ from infra.runtime.kafka import Publisher
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool
 from infra.runtime.settings import MdsSettings
+from infra.runtime.standstill import Standstill
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.budgets import open_budgets
 from producers.adapters.http import vendor_session
+from producers.adapters.job_reader import OWNED_WITHOUT_WORD_S
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.reloading import ConfigurationFile, Reloading
 from producers.adapters.symbol_lists import SYMBOLS, provider_asked, symbol_lines
@@ -47,12 +49,13 @@ async def main() -> None:
             linger_ms=LINGER_MS,
             delivery_timeout_ms=NEVER_GIVE_UP_MS,
         )
+        standstill = Standstill(OWNED_WITHOUT_WORD_S)
         with closing(publisher):
             resources = Resources(
                 health=process.health,
                 session=session,
                 publisher=publisher,
-                raw=RawTopics(publisher, prefix=shared.topic_prefix),
+                raw=RawTopics(publisher, prefix=shared.topic_prefix, check=standstill.check),
                 settings=settings,
                 bootstrap_servers=shared.bootstrap_servers,
                 topic_prefix=shared.topic_prefix,
@@ -63,6 +66,7 @@ async def main() -> None:
                 symbology=symbology,
                 budgets=budgets,
                 policy=policy,
+                standstill=standstill,
             )
             await lifecycle.until_stopped(process, produce(resources, _reloading(shared, process)))
 

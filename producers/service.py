@@ -12,6 +12,7 @@ import asyncpg
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
 from infra.runtime.kafka import Publisher
 from infra.runtime.lifecycle import Health
+from infra.runtime.standstill import Standstill
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.budgets import Budgets
 from producers.adapters.cadence_store import CadenceRecorder
@@ -46,6 +47,7 @@ class Resources:
     symbology: Symbology
     budgets: Budgets
     policy: AddressPolicy
+    standstill: Standstill
 
 
 async def produce(resources: Resources, reloading: Reloading | None) -> None:
@@ -82,6 +84,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
     )
     collection = Collection(surroundings, feed.swept)
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(resources.standstill.watch(), name="standstill")
         if isinstance(clock, SimulatorMarketClock):
             tasks.create_task(clock.follow(resources.session), name="market-clock")
         await resources.budgets.recall(within_s=resources.settings.cursor_wait_s)

@@ -24,6 +24,7 @@ from schemas.topics import JOBS, partition_count
 
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 1_000  # a woken replica learns within this that it lost its partitions
+OWNED_WITHOUT_WORD_S = (SESSION_TIMEOUT_MS - 2 * HEARTBEAT_MS) / 1_000  # what is owned stays so for as long
 POLL_S = 0.1
 BATCH = 500
 RETRY_S = 1.0

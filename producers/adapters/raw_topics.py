@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from infra.runtime.clock import monotonic_s
@@ -21,8 +21,11 @@ MAX_PAYLOAD_BYTES = 2_097_152  # 2 MiB of a vendor's bytes in a dead letter
 class RawTopics:
     """Publishes what the vendors sent; waits as long as the broker is away."""
 
-    def __init__(self, publisher: Publisher, *, prefix: str) -> None:
-        """Publish to the declared topics under `prefix`."""
+    def __init__(
+        self, publisher: Publisher, *, prefix: str, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Publish to the declared topics under `prefix`; `check` is called before every block, and may end the process."""
+        self._check = check
         self._publisher = publisher
         self._prefix = prefix
         self._pending: dict[int, float] = {}
@@ -43,6 +46,7 @@ class RawTopics:
             for entry in placed
             for value in encoded(topic, entry.block)
         ]
+        self._check()
         with self._timed():
             await self._publisher.publish(records)
         self.delivered_blocks += len(records)

@@ -14,13 +14,13 @@ from confluent_kafka import Consumer
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka import consumer_config, offsets
+from infra.runtime.standstill import EXIT_FROZEN
 from schemas.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 EXIT_STALLED = 71
-EXIT_FROZEN = 72
 
 
 class Worked(Protocol):

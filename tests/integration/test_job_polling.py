@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from confluent_kafka import Consumer
 
 from infra.runtime.clock import rfc3339
 from infra.runtime.kafka import Outgoing, Publisher, consumer_config, read_range
+from infra.runtime.standstill import EXIT_FROZEN
 from infra.simulator.exchange import Simulation
 from producers.domain.jobs import Cadence, jobs_between
 from schemas.codec import encode
@@ -23,7 +25,7 @@ from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.jobs import by_partition, read_result
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult
-from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, partition_count
+from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, RAW_TRADES, partition_count
 from tests.eventually import eventually
 from tests.integration.job_harness import a_lease, now_us
 from tests.integration.producers import ROOT, Producer, configuration, producer, raw_blocks, simulator
@@ -32,6 +34,7 @@ SPEED = 60  # a minute of the market a second
 WITHIN_S = 40.0
 SYMBOLS = ("SIM001", "SIM002", "SIM003", "SIM004")
 BARS = "bars:1m"
+TRADES_METRIC = 'mds_raw_events_total{provider="finnhub",topic="raw.trades.v1"}'
 LEASE_S = 1.0
 TURNS = 5  # to the feed and back
 
@@ -258,3 +261,43 @@ async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_i
 async def owned_all(running: Producer) -> bool:
     """Whether a producer owns every partition."""
     return len((await running.part("jobs")).get("owned", [])) == partition_count()
+
+
+async def test_a_woken_replica_ends_and_publishes_nothing_of_what_another_has_taken_over(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """What its sockets held while it was frozen has the successor's connection brought already: it would be twice."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    env = configuration(tmp_path, symbols=f"[{', '.join(SYMBOLS)}]", streams="trades: {provider: finnhub}")
+    async with simulator(speed=str(SPEED)) as (_, url):
+        with (
+            producer(tmp_path / "one", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first,
+            producer(tmp_path / "two", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second,
+        ):
+
+            async def traded(running: Producer) -> bool:
+                return await running.metric(TRADES_METRIC) > 0
+
+            await eventually(lambda: traded(first), within_s=WITHIN_S)
+            await eventually(lambda: traded(second), within_s=WITHIN_S)
+            first.process.send_signal(signal.SIGSTOP)
+            await eventually(lambda: owned_all(second), within_s=WITHIN_S)
+            begun = await second.metric(TRADES_METRIC)
+            taken_us = now_us()
+
+            async def traded_on() -> bool:
+                return await second.metric(TRADES_METRIC) > begun
+
+            await eventually(traded_on, within_s=WITHIN_S)
+            first.process.send_signal(signal.SIGCONT)
+            code = await asyncio.to_thread(first.process.wait, WITHIN_S)
+
+    assert code == EXIT_FROZEN
+    stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_TRADES, None)
+    connections = {
+        entry.block.connection_id
+        for entry in stored
+        if entry.block.events and entry.block.received_time > taken_us
+    }
+    assert len(connections) == 1

@@ -1,0 +1,50 @@
+"""What may end the process is asked before a block goes out, never after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from infra.runtime.kafka import Outgoing, Publisher
+from producers.adapters.polls import blank_block
+from producers.adapters.raw_topics import RawTopics
+from producers.domain.blocks import Placed
+from schemas.topics import RAW_TRADES
+
+
+class Frozen(Exception):
+    """Stands for the end of the process."""
+
+
+class Sent:
+    """A publisher that remembers."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def publish(self, records: Sequence[Outgoing]) -> list[int]:
+        """Confirm at once."""
+        self.records.extend(records)
+        return list(range(len(records)))
+
+
+def a_block() -> Placed:
+    """Return a block without events for partition 0."""
+    return Placed(partition=0, block=blank_block("finnhub", "trades", 1))
+
+
+async def test_nothing_goes_out_of_a_process_that_was_frozen() -> None:
+    """A check that leaves does so before the record is handed to Kafka; one that does not is passed."""
+
+    def leave() -> None:
+        raise Frozen
+
+    sent: Any = Sent()
+    with pytest.raises(Frozen):
+        await RawTopics(cast(Publisher, sent), prefix="", check=leave).publish(RAW_TRADES, [a_block()])
+    assert sent.records == []
+
+    await RawTopics(cast(Publisher, sent), prefix="").publish(RAW_TRADES, [a_block()])
+    assert len(sent.records) == 1
