@@ -59,8 +59,10 @@ Provider = Annotated[str, typer.Option(help="Who must serve it; by default whoev
 
 @jobs_app.command("submit")
 def submit(
+    symbols: Annotated[
+        list[str] | None, typer.Argument(help="Symbols, as in SPY BRK.B.", metavar="[SYMBOL...]")
+    ] = None,
     capability: Annotated[str, typer.Option(help="quotes, bars:1m, bars:5m, bars:1h or bars:1d.")] = "",
-    symbol: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
     file: Annotated[Path | None, typer.Option(help="Jobs as JSON lines; - is the standard input.")] = None,
     slot: Annotated[int | None, typer.Option(help="Market time, µs; by default now.")] = None,
     priority: Priority = 5,
@@ -70,13 +72,13 @@ def submit(
 ) -> None:
     """Submit polls, one for each partition of the symbols, or the jobs of a file. Nothing is written if one is wrong."""
     system = System.from_env()
-    if (file is None) == (not symbol):
-        raise ConfigurationError("nothing, or two things, to submit", remedy="give --symbol, or --file")
+    if (file is None) == (not symbols):
+        raise ConfigurationError("nothing, or two things, to submit", remedy="give symbols, or --file")
     if file is not None:
         found = parsed_lines(_lines(file), now=wall_us(), deadline_s=deadline_s)
     else:
         given = {
-            "type": "poll", "capability": capability, "symbols": symbol, "priority": priority, "provider": provider,
+            "type": "poll", "capability": capability, "symbols": symbols, "priority": priority, "provider": provider,
             "slot": market_us(system) if slot is None else slot,
         }  # fmt: skip
         found = parsed_lines([orjson.dumps(given)], now=wall_us(), deadline_s=deadline_s)
@@ -85,7 +87,7 @@ def submit(
 
 @jobs_app.command("backfill")
 def backfill(
-    symbol: Annotated[str, typer.Option(help="Whose bars.")],
+    symbol: Annotated[str, typer.Argument(help="Whose bars.")],
     start: Annotated[datetime, typer.Option("--from", help="First moment, UTC, inclusive.")],
     end: Annotated[datetime, typer.Option("--to", help="Last moment, UTC, exclusive.")],
     interval: Annotated[str, typer.Option(help="1m, 5m, 1h or 1d.")] = "1m",

@@ -20,6 +20,7 @@ from infra.runtime.clock import rfc3339, wall_us
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
 from infra.runtime.universe_store import EPOCH, Edit, Past, UniverseStore
+from schemas.configuration import FROM_DATABASE, load_configuration
 from schemas.errors import ConfigurationError, UnknownSymbol
 from schemas.symbology import naming_day
 from schemas.universe import (
@@ -170,6 +171,8 @@ def _apply(edit: Edit, *, dry_run: bool, json: bool) -> Difference:
         say(f"{change.kind} {change.symbol}{_words(change.before, change.after)}")
     if len(found.changes) > MAX_SHOWN:
         say(f"... and {len(found.changes) - MAX_SHOWN} more")
+    if found.changes:
+        _warn_where_not_collected()
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     said = "nothing was changed (--dry-run)" if dry_run else f"version {version}"
     say(f"{told}, {found.unchanged} unchanged; {said}")
@@ -215,6 +218,23 @@ def _warn_of_nameless(listed: Listed, source: str) -> None:
         except UnknownSymbol as error:
             place = f"{source}:{listed.lines[each.symbol]}: " if source else ""
             warn(f"{place}{error}; it is taken, but not collected")
+
+
+def _warn_where_not_collected() -> None:
+    """Warn where the configuration here does not ask for the universe: the change would be without effect."""
+    path = MdsSettings.from_env().configuration_path
+    try:
+        asked = path is not None and load_configuration(path).universe == FROM_DATABASE
+    except ConfigurationError as error:
+        warn(f"whether it is collected cannot be told: {error}")
+        return
+    if not asked:
+        where = (
+            "no configuration is set, so all that the simulator offers is"
+            if path is None
+            else f"{path} says what is"
+        )
+        warn(f"{where} collected, not the universe; write `universe: database` in the configuration")
 
 
 def _edited(

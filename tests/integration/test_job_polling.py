@@ -124,10 +124,10 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
                 )
 
             begin = simulation.view.clock.now() // MINUTE_US * MINUTE_US - 600 * MINUTE_US
-            polled = await mds("submit", "--capability", BARS, "--symbol", "SIM001", "--wait")
-            refused = await mds("submit", "--capability", BARS, "--symbol", "SIM999", "--wait")
+            polled = await mds("submit", "SIM001", "--capability", BARS, "--wait")
+            refused = await mds("submit", "SIM999", "--capability", BARS, "--wait")
             filled = await mds(
-                "backfill", "--symbol", "SIM001", "--interval", "1m", "--from", rfc3339(begin), "--to",
+                "backfill", "SIM001", "--interval", "1m", "--from", rfc3339(begin), "--to",
                 rfc3339(begin + 30 * MINUTE_US), "--wait",
             )  # fmt: skip
 

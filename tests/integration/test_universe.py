@@ -48,11 +48,11 @@ def mds(database: str, tmp_path: Path) -> Command:
     """Give the command line on a database of this test alone."""
     env = {"PATH": os.environ["PATH"], "MDS_POSTGRES_DSN": database, "MDS_HOME": str(tmp_path / "home")}
 
-    def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, given: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "infra.cli", "universe", *arguments],
             cwd=ROOT,
-            env=env,
+            env=env | more,
             input=given,
             capture_output=True,
             text=True,
@@ -240,6 +240,25 @@ def test_the_command_imports_exports_and_tells_what_changed(mds: Command, tmp_pa
     assert "stdin:3: tier 'T7' is no tier; write T0, T1 or T2" in broken.stderr
     assert "stdin:4: symbol the symbol is missing" in broken.stderr
     assert mds("export").stdout == CSV
+
+
+def test_a_change_that_nothing_collects_is_warned_of(mds: Command, tmp_path: Path) -> None:
+    """A universe nobody asks for is written all the same; a question and no change are silent."""
+    asking, other = tmp_path / "asking.yaml", tmp_path / "other.yaml"
+    asking.write_text("universe: database\n", "utf-8")
+    other.write_text("symbols: [SPY]\n", "utf-8")
+
+    collected = mds("set", "SPY", MDS_CONFIG=str(asking))
+    idle = mds("set", "SPY", MDS_CONFIG=str(other))
+    listed = mds("list", MDS_CONFIG=str(other))
+    written = mds("set", "QQQ", MDS_CONFIG=str(other))
+    simulated = mds("set", "IWM", MDS_MARKET_CLOCK="simulator")
+
+    assert [each.returncode for each in (collected, idle, listed, written, simulated)] == [0] * 5
+    assert (collected.stderr, idle.stderr, listed.stderr) == ("", "", "")
+    assert f"warning: {other} says what is collected, not the universe" in written.stderr
+    assert "write `universe: database` in the configuration" in written.stderr
+    assert "no configuration is set" in simulated.stderr
 
 
 def test_the_command_sets_removes_and_looks_back(mds: Command) -> None:
