@@ -75,14 +75,14 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
 
 
 def from_kafka(bootstrap: str, topics: Sequence[str], *, prefix: str = "") -> Iterator[RawRecord]:
-    """Yield the raw records of `topics` from the log's beginning to its end, one partition after the other."""
+    """Yield the raw records of `topics` from the log's beginning to its end of now, one partition after the other."""
     config = consumer_config(bootstrap, f"{prefix}processor-replay")
     consumer = Consumer({**config, "fetch.wait.max.ms": FETCH_WAIT_MS})
     try:
         for topic in topics:
             for partition in range(partition_count()):
-                low, _ = offsets(consumer, prefix + topic, partition)
-                for message in read_range(consumer, prefix + topic, partition, low):
+                low, high = offsets(consumer, prefix + topic, partition)
+                for message in read_range(consumer, prefix + topic, partition, low, high):
                     yield _raw_record(message, topic, partition)
     finally:
         consumer.close()

@@ -73,7 +73,7 @@ def newest_in(consumer: Consumer, prefix: str) -> tuple[Stored | None, int]:
     window = TAIL_RECORDS
     while True:
         start, found, after = max(low, high - window), None, high
-        for message in read_range(consumer, topic, PARTITION, start):
+        for message in read_range(consumer, topic, PARTITION, start, high):
             stored = stored_in(message)
             found = stored or found
             after = max(after, (message.offset() or 0) + 1)

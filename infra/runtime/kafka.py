@@ -216,12 +216,17 @@ class Publisher:
         self._tell(error)
 
 
-def read_range(consumer: Consumer, topic: str, partition: int, start: int) -> Iterator[Message]:
-    """Yield the committed records of a partition from `start` to its end; blocking.
+def read_range(
+    consumer: Consumer, topic: str, partition: int, start: int, end: int | None = None
+) -> Iterator[Message]:
+    """Yield the committed records of a partition from `start` to its end, or those before the offset `end`; blocking.
 
     The end is the end-of-partition event, never the high watermark: aborted and control records lie below that
-    and are never delivered. Raises BrokerUnavailable when nothing comes for 15 s.
+    and are never delivered. Where others go on writing that event may never come: then give the `end` that
+    `offsets` told. Raises BrokerUnavailable when nothing comes for 15 s.
     """
+    if end is not None and start >= end:
+        return
     consumer.assign([TopicPartition(topic, partition, start)])
     while True:
         # consume() waits for a full batch or the whole time-out: wait for one record, then take what is queued.
@@ -234,7 +239,11 @@ def read_range(consumer: Consumer, topic: str, partition: int, start: int) -> It
         for message in batch:
             error = message.error()
             if error is None:
-                yield message
+                offset = message.offset() or 0
+                if end is None or offset < end:
+                    yield message
+                if end is not None and offset >= end - 1:
+                    return
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
                 return
             elif not error.retriable():

@@ -78,4 +78,5 @@ class JobTails:
         except KafkaException as error:
             raise BrokerUnavailable(f"{topic}/{partition}: {error.args[0].str()}") from error
         if 0 <= found.offset < high:
-            yield from read_range(consumer, topic, partition, max(low, found.offset, high - MAX_SEEN_JOBS))
+            start = max(low, found.offset, high - MAX_SEEN_JOBS)
+            yield from read_range(consumer, topic, partition, start, high)

@@ -1,7 +1,8 @@
 """Where a partition's processing stands and what it remembers, read back from the logs after a take-over.
 
-Every read goes to the end-of-partition event: aborted and control records lie below the high watermark and are never
-delivered, so a read up to the watermark would wait for ever.
+Every read goes to the end-of-partition event, or to what the end was: aborted and control records lie below the high
+watermark and are never delivered, so a read up to the watermark would wait for ever; neighbours go on writing to the same
+partitions of progress and gaps, so a read to the end alone could follow them for long.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class PartitionLog:
         low, high = offsets(self._consumer, self._prefix + PROGRESS, self._partition)
         while True:
             start = max(low, high - window)
-            for message in self._read(PROGRESS, start):
+            for message in self._read(PROGRESS, start, high):
                 if message.key() == key:
                     found = self._progress(message) or found
             if found is not None or start == low:
@@ -137,7 +138,7 @@ class PartitionLog:
         low, high = offsets(self._consumer, self._prefix + topic, self._partition)
         while True:
             start, end = max(low, high - window), None
-            for message in self._read(topic, start):
+            for message in self._read(topic, start, high):
                 end = _offset(message) + 1
                 try:
                     state.restore_record(decode_value(topic, message.value()))
@@ -149,7 +150,7 @@ class PartitionLog:
 
     def _restore_gaps(self, state: PartitionState) -> None:
         low, high = offsets(self._consumer, self._prefix + GAPS, self._partition)
-        for message in self._read(GAPS, max(low, high - TAIL_GAPS)):
+        for message in self._read(GAPS, max(low, high - TAIL_GAPS), high):
             if message.value() is None:  # a gap that compaction is to forget
                 continue
             try:
@@ -163,16 +164,14 @@ class PartitionLog:
         start = max(low, state.next_offset - TAIL_FRAME_BLOCKS)
         if start >= state.next_offset:
             return
-        for message in self._read(self._raw_topic, start):
-            if _offset(message) >= state.next_offset:
-                return
+        for message in self._read(self._raw_topic, start, state.next_offset):
             try:
                 state.restore_frames(decode_block(self._raw_topic, message.value()))
             except MalformedPayload:
                 continue  # it was dead-lettered when it was processed
 
-    def _read(self, topic: str, start: int) -> Iterator[Message]:
-        return read_range(self._consumer, self._prefix + topic, self._partition, start)
+    def _read(self, topic: str, start: int, end: int) -> Iterator[Message]:
+        return read_range(self._consumer, self._prefix + topic, self._partition, start, end)
 
     def _skip(self, topic: str, message: Message, error: Exception) -> None:
         log.warning(

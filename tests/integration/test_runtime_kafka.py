@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from confluent_kafka import Consumer, Producer
 
@@ -71,6 +73,39 @@ def test_reading_a_partition_ends_at_its_end_not_at_the_high_watermark(
     assert [m.value() for m in read_range(consumer, topic, 2, 0)] == [b"kept"]
     assert offsets(consumer, topic, 2)[1] > 1
     consumer.close()
+
+
+def test_reading_up_to_an_offset_ends_while_others_write_on(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """On a partition that is written without a pause the end may never be seen; nothing before the offset is left out."""
+    topic, over, written = topic_prefix + RAW_BARS, threading.Event(), threading.Event()
+    producer = Producer(producer_config(kafka_bootstrap, "test", linger_ms=0))
+
+    def write() -> None:
+        count = 0
+        while not over.is_set():
+            producer.produce(topic, str(count).encode(), partition=1)
+            count += 1
+            if count % 20 == 0:
+                producer.flush()
+            if count == 2_000:
+                written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    consumer = Consumer(consumer_config(kafka_bootstrap, "test"))
+    try:
+        assert written.wait(30)
+        _, end = offsets(consumer, topic, 1)
+        read = [message.offset() for message in read_range(consumer, topic, 1, 5, end)]
+        beyond = list(read_range(consumer, topic, 1, end, end))
+    finally:
+        over.set()
+        writer.join()
+        producer.flush()
+        consumer.close()
+
+    assert read == list(range(5, end))
+    assert beyond == []
 
 
 async def test_our_partition_is_the_one_kafkas_own_partitioner_chooses(
