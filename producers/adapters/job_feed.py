@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka import Publisher
@@ -65,7 +65,7 @@ class JobFeed:
         self._leases: dict[int, Lease] = {}
         self._swept: frozenset[int] | None = None
         self._in_hand: dict[asyncio.Task[None], Queued] = {}
-        self._letters: set[asyncio.Task[None]] = set()
+        self._letters: dict[asyncio.Task[None], int] = {}  # dead letters on their way, by partition
         self._joined = self._closing = False
         self._wake = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -123,25 +123,30 @@ class JobFeed:
     # What the reading thread asks of the loop (Listener).
 
     async def gained(self, positions: Mapping[int, int], known: Mapping[int, Known]) -> None:
-        """Own exactly these partitions from now on."""
+        """Own these partitions too from now on; of the others nothing is disturbed."""
         if self._closing or self._collecting is None:
             return
-        self._offsets.restart(positions)
-        self._known = {partition: known[partition].history for partition in positions}
-        self._leases = {partition: known[partition].lease for partition in positions}
-        slots = {stream: slot for history in self._known.values() for stream, slot in history.slots.items()}
-        await self._collecting.own(frozenset(positions), slots)
+        self._offsets.own(positions)
+        gained = {partition: known[partition] for partition in positions}
+        self._known |= {partition: each.history for partition, each in gained.items()}
+        self._leases |= {partition: each.lease for partition, each in gained.items()}
+        slots = {stream: slot for each in gained.values() for stream, slot in each.history.slots.items()}
+        if gained:
+            await self._collecting.own(frozenset(self._known), slots)
         self._joined, self._swept = True, None
         self._look_at_leases()
         self._show()
-        log.info("job_partitions", extra={"owned": sorted(positions), "streams_known": len(slots)})
+        log.info("job_partitions", extra={"owned": sorted(self._known), "streams_known": len(slots)})
 
-    async def given_up(self) -> Mapping[int, int]:
-        """Own nothing; return what may be committed once nothing is in flight."""
+    async def given_up(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """Own these no more; return what may be committed once nothing of theirs is in flight."""
         if self._closing:
             return {}
-        await self._own_nothing()
-        in_hand = [*self._in_hand, *self._letters]
+        await self._disown(partitions)
+        in_hand = [
+            *(task for task, entry in self._in_hand.items() if entry.partition in partitions),
+            *(task for task, partition in self._letters.items() if partition in partitions),
+        ]
         if in_hand:
             await asyncio.wait(in_hand, timeout=DRAIN_S)
         for task in in_hand:
@@ -152,18 +157,19 @@ class JobFeed:
         except TimeoutError:
             log.warning("job_results_late", extra={"instance": self._instance})
         commits = self._offsets.committable()
-        self._offsets.restart({})
+        self._offsets.give_up(partitions)
         return commits
 
-    async def lost(self) -> None:
-        """Own nothing: the session is over."""
+    async def lost(self, partitions: Collection[int]) -> None:
+        """Own these no more: the session is over."""
         if self._closing:
             return
         self._joined = False
-        for task in self._in_hand:
-            task.cancel()
-        await self._own_nothing()
-        self._offsets.restart({})
+        for task, entry in self._in_hand.items():
+            if entry.partition in partitions:
+                task.cancel()
+        await self._disown(partitions)
+        self._offsets.give_up(partitions)
 
     async def arrived(self, batch: Sequence[Received]) -> Answer:
         """Take what was read: leases count at once, jobs wait for their turn, what is neither is refused."""
@@ -173,8 +179,8 @@ class JobFeed:
             self._offsets.begin(received.partition, received.offset)
             if received.job is None:
                 letter = self._tasks.create_task(self._refuse(received), name="job-dead-letter")
-                self._letters.add(letter)
-                letter.add_done_callback(self._letters.discard)
+                self._letters[letter] = received.partition
+                letter.add_done_callback(self._letters.pop)
             else:
                 self._take(received, received.job)
         self._look_at_leases()
@@ -199,14 +205,17 @@ class JobFeed:
         await self._results.dead_letter(received)
         self._offsets.end(received.partition, received.offset)
 
-    async def _own_nothing(self) -> None:
-        self._queue.clear()
-        self._known, self._leases, self._swept = {}, {}, None
+    async def _disown(self, partitions: Collection[int]) -> None:
+        self._queue.clear(partitions)
+        for partition in partitions:
+            self._known.pop(partition, None)
+            self._leases.pop(partition, None)
+        self._swept = None
         if self._collecting is None:
             return
         try:
             async with asyncio.timeout(OWN_WAIT_S):
-                await self._collecting.own(frozenset(), {})
+                await self._collecting.own(frozenset(self._known), {})
         except TimeoutError:
             log.warning("polls_left_behind", extra={"after_s": OWN_WAIT_S})
         self._look_at_leases()

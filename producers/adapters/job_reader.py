@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -63,13 +63,13 @@ class Listener(Protocol):
     """The loop's side; all of it runs in the loop."""
 
     async def gained(self, positions: Mapping[int, int], known: Mapping[int, Known]) -> None:
-        """Own exactly these partitions from now on, each read from its position on."""
+        """Own these partitions too from now on, each read from its position on; none for a member without work."""
 
-    async def given_up(self) -> Mapping[int, int]:
-        """Own nothing; return what may be committed once nothing is in flight any more."""
+    async def given_up(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """Own these no more; return what may be committed once nothing of theirs is in flight any more."""
 
-    async def lost(self) -> None:
-        """Own nothing: the session is over and somebody else may own them already."""
+    async def lost(self, partitions: Collection[int]) -> None:
+        """Own these no more: the session is over and somebody else may own them already."""
 
     async def arrived(self, batch: Sequence[Received]) -> Answer:
         """Take what was read, which may be nothing."""
@@ -79,10 +79,14 @@ class Listener(Protocol):
 
 
 def group_config(bootstrap: str, *, prefix: str, instance: str) -> dict[str, Any]:
-    """Return the consumer settings of the producers' group; `instance` keeps its partitions over a restart."""
+    """Return the consumer settings of the producers' group; `instance` keeps its partitions over a restart.
+
+    When a member comes or goes, only the partitions that move stop: the others are polled on, their sockets stay open.
+    """
     return {
         **consumer_config(bootstrap, f"mds-jobs-{instance}", group=f"{prefix}producers"),
         "group.instance.id": instance,
+        "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": SESSION_TIMEOUT_MS,
         "heartbeat.interval.ms": HEARTBEAT_MS,
     }
@@ -107,7 +111,8 @@ class JobReader:
         self._listener, self._loop = listener, loop
         self._closed = threading.Event()
         self._ended = asyncio.Event()
-        self._era = 0  # of the assignment: what was read in an earlier one is not ours
+        self._owned: set[int] = set()
+        self._gone: set[int] = set()  # given up since they were read: what was read of them is not ours
         self._room = BATCH
         self._paused = False
 
@@ -137,6 +142,7 @@ class JobReader:
     def _join(self) -> None:
         consumer = Consumer(self._config)
         self._paused, self._room = False, BATCH
+        self._gone.clear()
         try:
             consumer.subscribe(
                 [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
@@ -145,7 +151,8 @@ class JobReader:
                 self._step(consumer)
         except (BrokerUnavailable, KafkaException) as error:
             log.warning("job_feed_interrupted", extra={"error": str(error)})
-            self._call(self._listener.lost())
+            lost, self._owned = self._owned, set()
+            self._call(self._listener.lost(lost))
         finally:
             consumer.close()
 
@@ -154,11 +161,11 @@ class JobReader:
         batch: list[Received] = []
         wait_s = POLL_S
         while len(batch) < max(1, min(self._room, BATCH)):
-            era = self._era
             message = consumer.poll(wait_s)
             wait_s = 0.0
-            if era != self._era:
-                batch.clear()  # read before the partitions changed hands
+            if self._gone:
+                batch = [received for received in batch if received.partition not in self._gone]
+                self._gone.clear()
             if message is None:
                 break
             if self._is_record(consumer, message):
@@ -202,7 +209,6 @@ class JobReader:
             log.warning("job_offsets_not_committed", extra={"error": error.args[0].str()})
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        self._era += 1
         numbers = [each.partition for each in assigned]
         try:
             committed = consumer.committed(assigned, timeout=COMMITTED_S) if assigned else []
@@ -214,20 +220,28 @@ class JobReader:
         positions = {each.partition: each.offset for each in committed if each.offset >= 0} | fresh
         self._commit(consumer, fresh, wait=True)
         self._call(self._listener.gained(positions, known))
+        self._owned.update(positions)
         self._paused = False
-        consumer.assign([TopicPartition(self._topic, number, at) for number, at in positions.items()])
+        consumer.incremental_assign(
+            [TopicPartition(self._topic, number, at) for number, at in positions.items()]
+        )
 
-    def _revoked(self, consumer: Consumer, _: list[TopicPartition]) -> None:
-        self._era += 1
+    def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        numbers = self._let_go(revoked)
         if not self._closed.is_set():
-            self._commit(consumer, self._call(self._listener.given_up()), wait=True)
-        consumer.unassign()
+            self._commit(consumer, self._call(self._listener.given_up(numbers)), wait=True)
+        consumer.incremental_unassign(revoked)
 
-    def _lost(self, consumer: Consumer, _: list[TopicPartition]) -> None:
-        self._era += 1
+    def _lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
         log.warning("job_partitions_lost", extra={"instance": self._instance})
-        self._call(self._listener.lost())
-        consumer.unassign()
+        self._call(self._listener.lost(self._let_go(lost)))
+        consumer.incremental_unassign(lost)
+
+    def _let_go(self, partitions: Iterable[TopicPartition]) -> frozenset[int]:
+        numbers = frozenset(each.partition for each in partitions)
+        self._owned -= numbers
+        self._gone |= numbers
+        return numbers
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what the loop answers; RuntimeError where it is closed."""

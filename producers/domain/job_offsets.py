@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 
 
@@ -16,11 +16,19 @@ class JobOffsets:
         self._ended: dict[int, set[int]] = {}
         self._told: dict[int, int] = {}
 
-    def restart(self, positions: Mapping[int, int]) -> None:
-        """Own exactly these partitions, each read from its position on; that much is committed."""
-        self._next, self._told = dict(positions), dict(positions)
-        self._begun = {partition: [] for partition in positions}
-        self._ended = {partition: set() for partition in positions}
+    def own(self, positions: Mapping[int, int]) -> None:
+        """Own these partitions too, each read from its position on; that much is committed."""
+        for partition, position in positions.items():
+            self._next[partition] = self._told[partition] = position
+            self._begun[partition], self._ended[partition] = [], set()
+
+    def give_up(self, partitions: Iterable[int]) -> None:
+        """Own these no more."""
+        for partition in partitions:
+            self._next.pop(partition, None)
+            self._told.pop(partition, None)
+            self._begun.pop(partition, None)
+            self._ended.pop(partition, None)
 
     def begin(self, partition: int, offset: int) -> None:
         """Note that a message was read."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from producers.domain.jobs import Outcome
@@ -85,8 +85,16 @@ class JobQueue:
             for turn in self._parked.pop(stream, ()):
                 heappush(self._ready, turn)
 
-    def clear(self) -> None:
-        """Forget every job that waits; those in hand stay in hand."""
-        waiting = len(self._early) + len(self._ready) + sum(map(len, self._parked.values()))
-        self._early, self._ready, self._parked = [], [], {}
-        self._count -= waiting
+    def clear(self, partitions: Collection[int]) -> None:
+        """Forget every job of these partitions that waits; those in hand stay in hand."""
+        waiting = self._waiting()
+        self._early = [turn for turn in self._early if turn[-1].partition not in partitions]
+        self._ready = [turn for turn in self._ready if turn[-1].partition not in partitions]
+        heapify(self._early)
+        heapify(self._ready)
+        for stream, turns in list(self._parked.items()):
+            self._parked[stream] = [turn for turn in turns if turn[-1].partition not in partitions]
+        self._count -= waiting - self._waiting()
+
+    def _waiting(self) -> int:
+        return len(self._early) + len(self._ready) + sum(map(len, self._parked.values()))

@@ -50,10 +50,10 @@ class Recorder:
 
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
         """Wait for what is in flight before giving anything up."""
-        self.owned = partitions
+        given_up, self.owned = self.owned - partitions, partitions
         for stream, slot in slots.items():
             self.slots[stream] = max(slot, self.slots.get(stream, 0))
-        if not partitions:
+        if given_up:
             await eventually(lambda: not self.flights, within_s=5, every_s=TICK_S)
 
     def sweep(self, partitions: frozenset[int]) -> None:

@@ -263,6 +263,44 @@ async def owned_all(running: Producer) -> bool:
     return len((await running.part("jobs")).get("owned", [])) == partition_count()
 
 
+async def test_a_replica_that_comes_and_goes_disturbs_nothing_of_what_the_other_keeps(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Only the partitions that move change hands: the socket stays open, and of the symbols kept no trade is missed."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    env = configuration(tmp_path, symbols=f"[{', '.join(SYMBOLS)}]", streams="trades: {provider: finnhub}")
+    async with simulator(speed=str(SPEED)) as (_, url):
+        with producer(tmp_path / "one", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first:
+
+            async def trades(running: Producer, more_than: float = 0.0) -> float:
+                count = await running.metric(TRADES_METRIC)
+                return count if count > more_than else 0.0
+
+            await eventually(lambda: trades(first), within_s=WITHIN_S)
+            with producer(tmp_path / "two", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second:
+                await eventually(lambda: trades(second), within_s=WITHIN_S)
+                kept = set((await first.part("jobs"))["owned"])
+                second.process.kill()
+                second.process.wait()
+                await eventually(lambda: owned_all(first), within_s=WITHIN_S)
+            count = await trades(first)
+            await eventually(lambda: trades(first, more_than=count + 100), within_s=WITHIN_S)
+
+    stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_TRADES, None)
+    assert 0 < len(kept) < partition_count()
+    assert len({entry.block.connection_id for entry in stored if entry.block.events}) == 2
+    symbols_kept = [symbol for symbol in SYMBOLS if partition_of(symbol, partition_count()) in kept]
+    assert symbols_kept
+    told = [
+        (hole.symbol, hole.cause, hole.from_time)
+        for entry in stored
+        for hole in entry.block.discontinuities
+        if hole.symbol in symbols_kept
+    ]
+    assert sorted(told) == [(symbol, "producer_down", None) for symbol in symbols_kept], "but for the start"
+
+
 async def test_a_woken_replica_ends_and_publishes_nothing_of_what_another_has_taken_over(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:

@@ -9,13 +9,21 @@ from producers.domain.job_queue import JobQueue, Queued
 from schemas.records import Job
 
 
-def entry(name: str, *, symbols: str = "", priority: int = 5, deadline: int = 100, ready: int = 0) -> Queued:
+def entry(
+    name: str,
+    *,
+    symbols: str = "",
+    priority: int = 5,
+    deadline: int = 100,
+    ready: int = 0,
+    partition: int = 0,
+) -> Queued:
     """Return a waiting poll; each letter of `symbols` is one."""
     job = Job(
         version=1, job_id=name, type="poll", source="t", created_time=1, priority=priority, deadline=deadline,
         capability="quotes", symbols=tuple(symbols or name),
     )  # fmt: skip
-    return Queued(job=job, partition=0, offset=0, ready_us=ready)
+    return Queued(job=job, partition=partition, offset=0, ready_us=ready)
 
 
 def drained(queue: JobQueue, now: int) -> list[str]:
@@ -78,10 +86,32 @@ def test_a_full_queue_says_so_and_clearing_keeps_what_is_in_hand() -> None:
 
     assert taken is not None
     assert (queue.room, len(queue)) == (0, 3)
-    queue.clear()
+    queue.clear({0})
     assert (queue.room, len(queue), queue.take(1)) == (2, 1, None)
     queue.finish(taken)
     assert queue.room == 3
+
+
+def test_clearing_some_partitions_leaves_the_others_in_their_order() -> None:
+    """Early, ready and parked jobs of what was given up go; the rest keeps its turn."""
+    queue = JobQueue(capacity=9)
+    for name, partition, priority, ready in (
+        ("a", 0, 3, 0), ("b", 1, 2, 0), ("c", 0, 1, 9), ("d", 1, 4, 9), ("e", 1, 5, 0), ("f", 0, 5, 0),
+    ):  # fmt: skip
+        queue.add(entry(name, partition=partition, priority=priority, ready=ready))
+    queue.add(entry("parked", symbols="b", partition=0, priority=8))
+    queue.add(entry("kept", symbols="b", partition=1, priority=9))
+    taken = queue.take(1)
+    assert taken is not None
+    assert taken.job.job_id == "b"
+    assert queue.take(0) is not None  # a; both of b's stream that follow are parked behind it by now
+
+    queue.clear({0})
+    assert len(queue) == 5
+    queue.finish(taken)
+
+    assert drained(queue, 1) == ["e", "kept"]
+    assert drained(queue, 9) == ["d"]
 
 
 @given(
