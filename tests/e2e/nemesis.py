@@ -107,6 +107,7 @@ class World:
             "kill processor": lambda: self.kill(either(PROCESSORS)),
             "kill sink": lambda: self.kill(either(SINKS)),
             "kill gateway": lambda: self.kill("gateway"),
+            "freeze producers": lambda: self.freeze("producers"),
             "freeze processor": lambda: self.freeze(either(PROCESSORS)),
             "freeze sink": lambda: self.freeze(either(SINKS)),
             "kill broker": self.kill_broker,
