@@ -130,7 +130,28 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
                 "backfill", "SIM001", "--interval", "1m", "--from", rfc3339(begin), "--to",
                 rfc3339(begin + 30 * MINUTE_US), "--wait",
             )  # fmt: skip
+            for seconds, holder in (("60", "feed"), ("0", "sweeper")):
+                told = await mds("lease", "--seconds", seconds)
+                assert told.returncode == 0, told.stderr
+                await eventually(lambda holder=holder: _decides(running, holder), within_s=WITHIN_S)
+            follower = _following(command)
+            followed = asyncio.create_task(asyncio.to_thread(_read_until, follower, "followed"))
+            later = {
+                "type": "poll",
+                "capability": BARS,
+                "symbols": ["SIM002"],
+                "job_id": "followed",
+                "slot": begin,
+            }
+            (tmp_path / "later.jsonl").write_text(json.dumps(later) + "\n", "utf-8")
+            assert (await mds("submit", "--file", str(tmp_path / "later.jsonl"))).returncode == 0
+            async with asyncio.timeout(WITHIN_S):
+                last = await followed
+            follower.send_signal(signal.SIGINT)
+            ended = await asyncio.to_thread(follower.wait, WITHIN_S)
 
+    assert json.loads(last)["outcomes"][0]["symbol"] == "SIM002"
+    assert ended == 0
     assert polled.returncode == 0, polled.stderr + polled.stdout
     assert filled.returncode == 0, filled.stderr + filled.stdout
     assert refused.returncode != 0
@@ -143,6 +164,21 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
         for event in stored.block.events
     ]
     assert fetched == list(range(begin, begin + 30 * MINUTE_US, MINUTE_US))
+
+
+async def _decides(running: Producer, holder: str) -> bool:
+    lease = (await running.part("jobs")).get("lease", {})
+    return set(lease.values()) == {holder}
+
+
+def _following(env: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "infra.cli", "jobs", "results", "--follow"]
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+
+
+def _read_until(process: subprocess.Popen[str], job_id: str) -> str:
+    assert process.stdout is not None
+    return next(line for line in process.stdout if json.loads(line)["job_id"] == job_id)
 
 
 async def test_feed_and_sweeper_hand_real_polls_over_ten_times(

@@ -7,11 +7,17 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
+from infra.runtime.lifecycle import Health
+from producers.adapters import job_feed
+from producers.domain.job_queue import JobQueue
 from producers.domain.jobs import Cadence, Outcome, jobs_between
 from schemas.codec import encode
 from schemas.partitions import partition_of
@@ -33,6 +39,7 @@ from tests.integration.job_harness import (
 
 SPY = partition_of("SPY", partition_count())
 JOINED_S = 30.0
+ROOM = 1_000  # jobs
 ROOT = Path(__file__).parent.parent.parent
 SECOND = 1_000_000
 T = TypeVar("T")
@@ -236,3 +243,62 @@ async def test_two_replicas_share_the_partitions_and_one_takes_over_when_the_oth
     for symbol in symbols:
         slots = sorted({slot for name, slot in both if name == symbol})
         assert slots == list(range(slots[0], slots[-1] + every, every))
+
+
+async def test_a_replica_without_a_partition_stands_by_and_takes_over(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Five for four partitions: all are ready, one has nothing to do until another one leaves."""
+    recorders = [Recorder(symbols=("SPY",)) for _ in range(partition_count() + 1)]
+    healths: list[Health] = []
+
+    def shared() -> bool:
+        owned = sorted(partition for recorder in recorders for partition in recorder.owned)
+        return owned == list(range(partition_count()))
+
+    def states() -> Counter[object]:
+        return Counter(health.parts["jobs"].detail.get("state") for health in healths)
+
+    async with AsyncExitStack() as others, AsyncExitStack() as leaving:
+        for number, recorder in enumerate(recorders):
+            stack = leaving if number == 0 else others
+            entered = running(kafka_bootstrap, topic_prefix, recorder, instance=f"r{number}")
+            healths.append(await stack.enter_async_context(entered))
+        everyone = {"polling": partition_count(), "standby": 1}
+        await eventually(lambda: shared() and states() == everyone, within_s=60)
+        assert all(health.parts["jobs"].ready for health in healths)
+        await leaving.aclose()
+        gone, recorders[0] = recorders[0], Recorder(symbols=())
+        healths.pop(0)
+
+        await eventually(lambda: shared() and not states()["standby"], within_s=40)
+
+    assert gone.swept <= gone.owned
+
+
+async def test_a_full_queue_leaves_jobs_in_kafka_and_drops_none(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit is read when there is room again; every job has its result."""
+    monkeypatch.setattr(job_feed, "JobQueue", lambda: JobQueue(capacity=ROOM))
+    symbols = ("SPY", "AAPL", "MSFT", "IBM", "QQQ", "GE", "T", "F")
+    ready, base = now_us() + 15 * SECOND, now_us() // SECOND * SECOND - 9_000 * SECOND
+    count = ROOM + 400
+    jobs = [
+        a_job(
+            symbols[number % len(symbols)], job_id=f"j{number}", slot=base + number * SECOND // 2,
+            not_before=ready, deadline=now_us() + 300 * SECOND,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    recorder = Recorder(symbols=symbols)
+    async with running(kafka_bootstrap, topic_prefix, recorder) as health:
+        await eventually(lambda: recorder.owned, within_s=JOINED_S)
+        await send(kafka_bootstrap, topic_prefix, *map(of, jobs))
+        await eventually(lambda: health.parts["jobs"].detail.get("waiting_jobs") == ROOM, within_s=40)
+        found = await eventually(
+            lambda: _when(results(kafka_bootstrap, topic_prefix), count), within_s=120, every_s=2.0
+        )
+
+    assert Counter(result.job_id for result in found) == Counter(job.job_id for job in jobs)
+    assert {result.status for result in found} <= {"done", "duplicate"}
