@@ -21,10 +21,10 @@ from producers.adapters.job_work import Collecting, JobWork
 from producers.domain.job_history import JobHistory
 from producers.domain.job_offsets import JobOffsets
 from producers.domain.job_queue import JobQueue, Queued
-from producers.domain.jobs import Outcome, result_of
+from producers.domain.jobs import Outcome
 from producers.domain.lease import Lease, after, holder
 from schemas.intervals import SECOND_US
-from schemas.jobs import SWEEPER, VERSION, by_partition, poll_job_id
+from schemas.jobs import by_partition
 from schemas.records import Job
 from schemas.topics import partition_count
 
@@ -59,7 +59,7 @@ class JobFeed:
         self._bootstrap, self._prefix, self._instance = bootstrap, prefix, instance
         self._health = health
         self._work = JobWork(instance=instance, symbols_known=symbols_known, market_now=market_now)
-        self._results = JobResults(publisher, prefix=prefix)
+        self._results = JobResults(publisher, prefix=prefix, instance=instance)
         self._queue, self._offsets = JobQueue(), JobOffsets()
         self._known: dict[int, JobHistory] = {}
         self._leases: dict[int, Lease] = {}
@@ -74,23 +74,12 @@ class JobFeed:
         health.expect(PART)
 
     def swept(self, capability: str, outcomes: Mapping[str, Outcome], slot: int, provider: str) -> None:
-        """Note a poll of the own schedule: it is published under the id a feed would have given it."""
+        """Note a poll of the own schedule; it is published with others of its slot."""
         for partition, symbols in by_partition(list(outcomes), partition_count()).items():
-            job = Job(
-                version=VERSION,
-                job_id=poll_job_id(capability, symbols, slot),
-                type="poll",
-                source=SWEEPER,
-                created_time=wall_us(),
-                provider=provider,
-                capability=capability,
-                symbols=tuple(symbols),
-                slot=slot,
-            )
-            result = result_of(job, outcomes, instance=self._instance, finished_time=wall_us(), attempts=1)
+            came_to = {symbol: outcomes[symbol] for symbol in symbols}
             if (history := self._known.get(partition)) is not None:
-                history.note(result)
-            self._results.add(result, partition)
+                history.done(capability, came_to, slot)
+            self._results.swept(partition, capability, came_to, slot, provider)
 
     async def run(self, collecting: Collecting) -> None:
         """Do jobs for ever; raises ConfigurationError where another process runs as this instance."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from infra.runtime.clock import wall_us
 from infra.runtime.kafka import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCESSED
 from producers.adapters.job_reader import Received
+from producers.domain.jobs import Outcome, swept_result
 from schemas.codec import encode
 from schemas.errors import BrokerUnavailable
+from schemas.jobs import MAX_SYMBOLS
 from schemas.records import DeadLetter, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, dead
 
 FLUSH_EVERY_S = 0.2
 RETRY_S = 1.0
-MAX_BUFFERED = 100_000  # results of the sweeper's own polls; beyond it the oldest are given up
+MAX_BUFFERED = 100_000  # symbols the sweeper has polled; beyond it the oldest are given up
 STAGE = "producer"
 ROUTED = "routed"  # label of what no provider was named for
+
+Slot = tuple[int, str, int, str]
+"""Partition, capability, slot (market µs), provider: polls of one are told together."""
 
 log = logging.getLogger(__name__)
 
@@ -27,21 +33,33 @@ log = logging.getLogger(__name__)
 class JobResults:
     """Publishes with the producers' own publisher, in the partition of the job."""
 
-    def __init__(self, publisher: Publisher, *, prefix: str) -> None:
-        """Publish to the declared topics under `prefix`."""
-        self._publisher, self._prefix = publisher, prefix
-        self._buffer: deque[Outgoing] = deque()
+    def __init__(self, publisher: Publisher, *, prefix: str, instance: str) -> None:
+        """Publish to the declared topics under `prefix`, the sweeper's results as those of `instance`."""
+        self._publisher, self._prefix, self._instance = publisher, prefix, instance
+        self._swept: dict[Slot, dict[str, Outcome]] = {}
+        self._buffered = 0
         self._flushing = asyncio.Lock()
 
-    def add(self, result: JobResult, partition: int) -> None:
-        """Publish with the next flush; never waits."""
-        if len(self._buffer) >= MAX_BUFFERED:
-            self._buffer.popleft()
+    def swept(
+        self, partition: int, capability: str, outcomes: Mapping[str, Outcome], slot: int, provider: str
+    ) -> None:
+        """Publish a poll of the sweeper with the next flush; never waits.
+
+        Thousands of symbols are polled a minute, one by one: a record for each would be most of what a take-over reads.
+        """
+        JOBS_PROCESSED.labels("poll", provider or ROUTED).inc()
+        told = self._swept.setdefault((partition, capability, slot, provider), {})
+        for symbol, outcome in outcomes.items():  # one that lay behind was polled more than once
+            before = told[symbol].events if symbol in told else 0
+            told[symbol] = replace(outcome, events=before + outcome.events)
+        self._buffered += len(outcomes)
+        while self._buffered > MAX_BUFFERED and len(self._swept) > 1:
+            self._buffered -= len(self._swept.pop(next(iter(self._swept))))
             JOB_RESULTS_DROPPED.inc()
-        self._buffer.append(self._record(result, partition))
 
     async def publish(self, result: JobResult, partition: int) -> None:
         """Return when the broker has confirmed the result, however long it is away."""
+        JOBS_PROCESSED.labels(result.type, result.provider or ROUTED).inc()
         await self._confirmed([self._record(result, partition)])
 
     async def dead_letter(self, received: Received) -> None:
@@ -69,8 +87,7 @@ class JobResults:
     async def flush(self) -> None:
         """Return when all that was added before is confirmed."""
         async with self._flushing:
-            records = list(self._buffer)
-            self._buffer.clear()
+            records = list(self._taken())
             if records:
                 await self._confirmed(records)
 
@@ -80,8 +97,19 @@ class JobResults:
             await asyncio.sleep(FLUSH_EVERY_S)
             await self.flush()
 
+    def _taken(self) -> Iterator[Outgoing]:
+        swept, self._swept, self._buffered = self._swept, {}, 0
+        now = wall_us()
+        for (partition, capability, slot, provider), outcomes in swept.items():
+            entries = list(outcomes.items())
+            for first in range(0, len(entries), MAX_SYMBOLS):
+                part = dict(entries[first : first + MAX_SYMBOLS])
+                result = swept_result(
+                    capability, part, slot, provider, instance=self._instance, finished_time=now
+                )
+                yield self._record(result, partition)
+
     def _record(self, result: JobResult, partition: int) -> Outgoing:
-        JOBS_PROCESSED.labels(result.type, result.provider or ROUTED).inc()
         return Outgoing(
             topic=self._prefix + JOB_RESULTS,
             partition=partition,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from producers.domain.jobs import Outcome
 from schemas.jobs import SWEEPER
@@ -13,6 +14,14 @@ MAX_STREAMS = 100_000  # of a partition; those polled longest ago are forgotten
 
 ID_SEEN = Outcome(status="duplicate", reason="a job of this id was done")
 SLOT_DONE = Outcome(status="duplicate", reason="this slot, or a later one, was polled")
+
+
+class Ended(Protocol):
+    """What a symbol's part of a job came to."""
+
+    @property
+    def status(self) -> str:
+        """`done`, or why not."""
 
 
 class JobHistory:
@@ -40,9 +49,13 @@ class JobHistory:
                 del self._seen[next(iter(self._seen))]
         if result.type != "poll":
             return
-        for each in result.outcomes:
-            if each.status == "done":
-                self._move((result.capability, each.symbol), result.slot)
+        self.done(result.capability, {each.symbol: each for each in result.outcomes}, result.slot)
+
+    def done(self, capability: str, outcomes: Mapping[str, Ended], slot: int) -> None:
+        """Remember the polls of a slot that were done."""
+        for symbol, outcome in outcomes.items():
+            if outcome.status == "done":
+                self._move((capability, symbol), slot)
 
     def repeated(self, job: Job) -> dict[str, Outcome]:
         """Return, by symbol, what there is no need to do again."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.intervals import MINUTE_US
-from schemas.jobs import VERSION, by_partition, poll_job_id
+from schemas.jobs import SWEEPER, VERSION, by_partition, poll_job_id
 from schemas.records import Job, JobResult, JobStatus, SymbolOutcome
 
 MAX_AHEAD_US = MINUTE_US  # clocks differ; a slot beyond would silence its streams until then
@@ -61,6 +61,31 @@ def backoff_s(attempts: int, outcomes: Mapping[str, Outcome], jitter: float) -> 
     own = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempts, 10)) * (1.0 + jitter) / 2.0
     asked = [each.retry_after_s for each in outcomes.values() if each.retry_after_s is not None]
     return max([own, *(wait + jitter * FIRST_BACKOFF_S for wait in asked)])
+
+
+def swept_result(
+    capability: str,
+    outcomes: Mapping[str, Outcome],
+    slot: int,
+    provider: str,
+    *,
+    instance: str,
+    finished_time: int,
+) -> JobResult:
+    """Return what the sweeper polled of one partition, under the id a feed would have given to the same symbols."""
+    symbols = tuple(outcomes)
+    job = Job(
+        version=VERSION,
+        job_id=poll_job_id(capability, symbols, slot),
+        type="poll",
+        source=SWEEPER,
+        created_time=finished_time,
+        provider=provider,
+        capability=capability,
+        symbols=symbols,
+        slot=slot,
+    )
+    return result_of(job, outcomes, instance=instance, finished_time=finished_time, attempts=1)
 
 
 def result_of(
