@@ -172,8 +172,14 @@ async def _decides(running: Producer, holder: str) -> bool:
 
 
 def _following(env: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "infra.cli", "jobs", "results", "--follow"]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    # A shell gives what it runs in the background no SIGINT, and Python keeps that; a user's terminal does not.
+    command = (
+        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "sys.argv = ['mds', 'jobs', 'results', '--follow']; runpy.run_module('infra.cli', run_name='__main__')"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", command], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
+    )
 
 
 def _read_until(process: subprocess.Popen[str], job_id: str) -> str:
