@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import asyncpg
 import psutil
 import yaml
@@ -24,6 +25,8 @@ SYMBOLS = 10_000
 WARM_S = 150.0  # the first round takes a minute of double load; then what it left waiting is worked off
 MEASURE_S = 180.0
 SAMPLE_EVERY_S = 1.0
+WATCH_S = 20.0  # of a reload
+ASK_EVERY_S = 0.01
 START = "2026-11-20T00:20:00Z"  # early in its day: the simulator makes the hours before as they are asked for
 GOAL_P99_MS = 1_000.0
 GOAL_MEMORY_MB = 200.0
@@ -69,7 +72,38 @@ async def _run(base: Servers, count: int, warm_s: float, measure_s: float) -> li
         await asyncio.sleep(warm_s)
         usages = await _observe(running, base, measure_s)
         windows = await _windows(base.dsn, measure_s)
-    return [*_cadence_rows(windows), *_usage_rows(usages, count)]
+        reload = await _reload_rows(running, base, configuration)
+    return [*_cadence_rows(windows), *_usage_rows(usages, count), *reload]
+
+
+async def _reload_rows(running: System, base: Servers, configuration: dict[str, Any]) -> list[Row]:
+    """Add a symbol to all the others; return how long the producer answered nobody, before and meanwhile."""
+    before_s = await _slowest_answer_s(running, WATCH_S)
+    more = {**configuration, "symbols": [*configuration["symbols"], "SIM99999"]}
+    (base.folder / "mds.yaml").write_text(yaml.safe_dump(more), "utf-8")
+    reloading_s = await _slowest_answer_s(running, WATCH_S)
+    count = len(more["symbols"])
+    logs = [path.read_text("utf-8") for path in running.logs.glob("*-producers.log")]
+    assert any(f'"streams": {len(STREAMS) * count},' in log for log in logs), "nothing was reloaded"
+    return [
+        row(f"slowest answer of /readyz in {WATCH_S:.0f} s", before_s * 1_000, "ms"),
+        row(f"the same while a symbol is added to {count - 1:,}", reloading_s * 1_000, "ms"),
+    ]
+
+
+async def _slowest_answer_s(running: System, watch_s: float) -> float:
+    url, slowest_s, until_s = (
+        f"http://127.0.0.1:{running.env['PRODUCERS_OPS_PORT']}/readyz",
+        0.0,
+        monotonic_s() + watch_s,
+    )
+    async with aiohttp.ClientSession() as session:
+        while (begun_s := monotonic_s()) < until_s:
+            async with session.get(url) as answer:
+                await answer.read()
+            slowest_s = max(slowest_s, monotonic_s() - begun_s)
+            await asyncio.sleep(ASK_EVERY_S)
+    return slowest_s
 
 
 async def _observe(running: System, base: Servers, measure_s: float) -> list[Usage]:
