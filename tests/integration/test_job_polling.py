@@ -145,10 +145,13 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
             }
             (tmp_path / "later.jsonl").write_text(json.dumps(later) + "\n", "utf-8")
             assert (await mds("submit", "--file", str(tmp_path / "later.jsonl"))).returncode == 0
-            async with asyncio.timeout(WITHIN_S):
-                last = await followed
-            follower.send_signal(signal.SIGINT)
-            ended = await asyncio.to_thread(follower.wait, WITHIN_S)
+            try:
+                async with asyncio.timeout(WITHIN_S):
+                    last = await followed
+                follower.send_signal(signal.SIGINT)
+                ended = await asyncio.to_thread(follower.wait, WITHIN_S)
+            finally:
+                follower.kill()
 
     assert json.loads(last)["outcomes"][0]["symbol"] == "SIM002"
     assert ended == 0
