@@ -92,11 +92,8 @@ async def _reload_rows(running: System, base: Servers, configuration: dict[str, 
 
 
 async def _slowest_answer_s(running: System, watch_s: float) -> float:
-    url, slowest_s, until_s = (
-        f"http://127.0.0.1:{running.env['PRODUCERS_OPS_PORT']}/readyz",
-        0.0,
-        monotonic_s() + watch_s,
-    )
+    url = f"http://127.0.0.1:{running.env['PRODUCERS_OPS_PORT']}/readyz"
+    slowest_s, until_s = 0.0, monotonic_s() + watch_s
     async with aiohttp.ClientSession() as session:
         while (begun_s := monotonic_s()) < until_s:
             async with session.get(url) as answer:

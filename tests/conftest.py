@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import random
+import shutil
 import socket
 import tempfile
 import uuid
@@ -73,6 +74,15 @@ def market_data() -> Path:
     if os.environ.get("MDS_TEST_REQUIRE_DATA"):
         pytest.fail("../shared/data is required here (MDS_TEST_REQUIRE_DATA) and absent")
     pytest.skip("no ../shared/data beside this checkout")
+
+
+@pytest.fixture(scope="session")
+def kcat() -> str:
+    """The kcat on this machine; CI installs it, a user need not have it."""
+    found = shutil.which("kcat")
+    if found is None and os.environ.get("MDS_TEST_REQUIRE_DATA"):
+        pytest.fail("kcat is required here (MDS_TEST_REQUIRE_DATA) and absent")
+    return found or pytest.skip("no kcat on this machine")
 
 
 @pytest.fixture(scope="session")

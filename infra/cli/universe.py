@@ -221,7 +221,7 @@ def _warn_of_nameless(listed: Listed, source: str) -> None:
 
 
 def _warn_where_not_collected() -> None:
-    """Warn where the configuration here does not ask for the universe: the change would be without effect."""
+    """Warn where the configuration seen from here does not ask for the universe: nothing may come of the change."""
     path = MdsSettings.from_env().configuration_path
     try:
         asked = path is not None and load_configuration(path).universe == FROM_DATABASE
@@ -229,12 +229,8 @@ def _warn_where_not_collected() -> None:
         warn(f"whether it is collected cannot be told: {error}")
         return
     if not asked:
-        where = (
-            "no configuration is set, so all that the simulator offers is"
-            if path is None
-            else f"{path} says what is"
-        )
-        warn(f"{where} collected, not the universe; write `universe: database` in the configuration")
+        here = "the simulator without MDS_CONFIG" if path is None else path
+        warn(f"collected only where the configuration in force has `universe: database`; {here} has not")
 
 
 def _edited(

@@ -12,6 +12,7 @@ from infra.cli.http import get_json
 from infra.cli.output import BOLD, DIM, colour
 from infra.cli.system import SERVICES, System
 from infra.embedded.ports import LOOPBACK
+from infra.embedded.postgres import ROLE
 
 DEFAULT_CONFIG = Path("config/mds.yaml")
 HTTP_OK = 200
@@ -29,13 +30,18 @@ def source(system: System, *, live: bool) -> str:
 def urls(system: System, *, live: bool) -> list[str]:
     """Return one line per address."""
     settings = system.settings
+    database = _without_password(settings.dsn)
+    if (
+        not settings.postgres_dsn.get_secret_value()
+    ):  # our own: its password is no secret, only this machine gets in
+        database += f" (password {ROLE})"
     rows = [
         ("REST", f"{system.gateway_url}/health"),
         ("WebSocket", f"ws://{LOOPBACK}:{system.gateway_port}/ws"),
         ("console", f"{system.gateway_url}/"),
         ("Kafka", settings.bootstrap_servers),
         ("schemas", f"{system.gateway_url}/subjects"),
-        ("PostgreSQL", _without_password(settings.dsn)),
+        ("PostgreSQL", database),
         ("metrics", "  ".join(f"{s.module} :{system.ops_port(s)}" for s in SERVICES)),
         ("logs", str(system.home.logs)),
     ]

@@ -43,6 +43,7 @@ _CODES_FENCED = (
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.CONCURRENT_TRANSACTIONS,
+    KafkaError.UNKNOWN,  # Kafka 4.2 says so to a commit that arrives in the moment a successor is fencing it
 )
 
 
@@ -72,13 +73,11 @@ def newest_in(consumer: Consumer, prefix: str) -> tuple[Stored | None, int]:
     low, high = offsets(consumer, topic, PARTITION)
     window = TAIL_RECORDS
     while True:
-        start, found, after = max(low, high - window), None, high
+        start, found = max(low, high - window), None
         for message in read_range(consumer, topic, PARTITION, start, high):
-            stored = stored_in(message)
-            found = stored or found
-            after = max(after, (message.offset() or 0) + 1)
+            found = stored_in(message) or found
         if found is not None or start == low:
-            return found, after
+            return found, high
         window *= 2
 
 

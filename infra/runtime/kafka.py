@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -225,7 +226,8 @@ def read_range(
     and are never delivered. Where others go on writing that event may never come: then give the `end` that
     `offsets` told. Raises BrokerUnavailable when nothing comes for 15 s.
     """
-    if end is not None and start >= end:
+    limit = sys.maxsize if end is None else end
+    if start >= limit:
         return
     consumer.assign([TopicPartition(topic, partition, start)])
     while True:
@@ -240,9 +242,9 @@ def read_range(
             error = message.error()
             if error is None:
                 offset = message.offset() or 0
-                if end is None or offset < end:
+                if offset < limit:
                     yield message
-                if end is not None and offset >= end - 1:
+                if offset >= limit - 1:
                     return
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
                 return

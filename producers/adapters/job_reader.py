@@ -111,7 +111,6 @@ class JobReader:
         self._listener, self._loop = listener, loop
         self._closed = threading.Event()
         self._ended = asyncio.Event()
-        self._owned: set[int] = set()
         self._gone: set[int] = set()  # given up since they were read: what was read of them is not ours
         self._room = BATCH
         self._paused = False
@@ -151,8 +150,7 @@ class JobReader:
                 self._step(consumer)
         except (BrokerUnavailable, KafkaException) as error:
             log.warning("job_feed_interrupted", extra={"error": str(error)})
-            lost, self._owned = self._owned, set()
-            self._call(self._listener.lost(lost))
+            self._call(self._listener.lost(range(partition_count())))  # whatever of them was owned
         finally:
             consumer.close()
 
@@ -220,7 +218,6 @@ class JobReader:
         positions = {each.partition: each.offset for each in committed if each.offset >= 0} | fresh
         self._commit(consumer, fresh, wait=True)
         self._call(self._listener.gained(positions, known))
-        self._owned.update(positions)
         self._paused = False
         consumer.incremental_assign(
             [TopicPartition(self._topic, number, at) for number, at in positions.items()]
@@ -239,7 +236,6 @@ class JobReader:
 
     def _let_go(self, partitions: Iterable[TopicPartition]) -> frozenset[int]:
         numbers = frozenset(each.partition for each in partitions)
-        self._owned -= numbers
         self._gone |= numbers
         return numbers
 

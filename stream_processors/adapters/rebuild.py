@@ -162,8 +162,6 @@ class PartitionLog:
 
     def _restore_frames(self, state: PartitionState, low: int) -> None:
         start = max(low, state.next_offset - TAIL_FRAME_BLOCKS)
-        if start >= state.next_offset:
-            return
         for message in self._read(self._raw_topic, start, state.next_offset):
             try:
                 state.restore_frames(decode_block(self._raw_topic, message.value()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import Any
 
@@ -63,12 +62,11 @@ def test_a_stock_consumer_reads_trades(loaded: Loaded) -> None:
     assert [(trade["event_time"], trade["price"], trade["size"]) for trade in trades] == want
 
 
-@pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed here; CI installs it")
-def test_kcat_reads_bars(loaded: Loaded) -> None:
+def test_kcat_reads_bars(kcat: str, loaded: Loaded) -> None:
     """Every bar of a real day by key, with its bytes; Debian builds kcat without Avro."""
     partition = partition_of("GOOG", partition_count())
     done = subprocess.run(
-        ["kcat", "-C", "-b", loaded.bootstrap, "-t", f"{loaded.prefix}bars.v1", "-p", str(partition), "-o", "beginning",
+        [kcat, "-C", "-b", loaded.bootstrap, "-t", f"{loaded.prefix}bars.v1", "-p", str(partition), "-o", "beginning",
          "-e", "-q", "-f", "%k %S\n"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -34,18 +34,20 @@ SPEED = 60  # a minute of the market a second
 WITHIN_S = 40.0
 SYMBOLS = ("SIM001", "SIM002", "SIM003", "SIM004")
 BARS = "bars:1m"
+TRADES = "trades: {provider: finnhub}"
 TRADES_METRIC = 'mds_raw_events_total{provider="finnhub",topic="raw.trades.v1"}'
 LEASE_S = 1.0
 TURNS = 5  # to the feed and back
 
 
-def collected(folder: Path, *, every: int = 60) -> dict[str, str]:
+def bars_and_quotes(every: int) -> str:
+    """Return the streams of bars and quotes, each asked for every so many seconds."""
+    return f"bars: {{provider: yahoo, every_s: {every}}}, quotes: {{provider: finnhub, every_s: {every}}}"
+
+
+def collected(folder: Path, streams: str) -> dict[str, str]:
     """Write the configuration of these tests."""
-    return configuration(
-        folder,
-        symbols=f"[{', '.join(SYMBOLS)}]",
-        streams=f"bars: {{provider: yahoo, every_s: {every}}}, quotes: {{provider: finnhub, every_s: {every}}}",
-    )
+    return configuration(folder, symbols=f"[{', '.join(SYMBOLS)}]", streams=streams)
 
 
 async def results(kafka: str, prefix: str) -> list[JobResult]:
@@ -102,7 +104,7 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """What is collected is polled and fetched, in the job's name; what is not is refused with the reason."""
-    env = collected(tmp_path, every=3600)
+    env = collected(tmp_path, bars_and_quotes(every=3600))
     async with simulator(speed="1") as (simulation, url):
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
             await eventually(lambda: _jobs_ready(running), within_s=WITHIN_S)
@@ -194,7 +196,7 @@ async def test_feed_and_sweeper_hand_real_polls_over_ten_times(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Whoever decides, each slot of each stream is polled once: none twice, none left out, and no bar is missing."""
-    env = collected(tmp_path)
+    env = collected(tmp_path, bars_and_quotes(every=60))
     async with (
         simulator(speed=str(SPEED)) as (simulation, url),
         feeding(kafka_bootstrap, topic_prefix) as send,
@@ -259,13 +261,11 @@ async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_i
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """While both live no slot is polled twice; after a kill the other polls everything, and no bar is missing."""
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    env = collected(tmp_path)
+    env = collected(tmp_path, bars_and_quotes(every=60))
     async with simulator(speed=str(SPEED)) as (simulation, url):
         with (
-            producer(tmp_path / "one", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first,
-            producer(tmp_path / "two", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second,
+            producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first,
+            producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second,
         ):
 
             async def owned(running: Producer) -> set[int]:
@@ -312,18 +312,16 @@ async def test_a_replica_that_comes_and_goes_disturbs_nothing_of_what_the_other_
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Only the partitions that move change hands: the socket stays open, and of the symbols kept no trade is missed."""
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    env = configuration(tmp_path, symbols=f"[{', '.join(SYMBOLS)}]", streams="trades: {provider: finnhub}")
+    env = collected(tmp_path, TRADES)
     async with simulator(speed=str(SPEED)) as (_, url):
-        with producer(tmp_path / "one", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first:
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first:
 
             async def trades(running: Producer, more_than: float = 0.0) -> float:
                 count = await running.metric(TRADES_METRIC)
                 return count if count > more_than else 0.0
 
             await eventually(lambda: trades(first), within_s=WITHIN_S)
-            with producer(tmp_path / "two", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second:
+            with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second:
                 await eventually(lambda: trades(second), within_s=WITHIN_S)
                 kept = set((await first.part("jobs"))["owned"])
                 second.process.kill()
@@ -350,13 +348,11 @@ async def test_a_woken_replica_ends_and_publishes_nothing_of_what_another_has_ta
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """What its sockets held while it was frozen has the successor's connection brought already: it would be twice."""
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    env = configuration(tmp_path, symbols=f"[{', '.join(SYMBOLS)}]", streams="trades: {provider: finnhub}")
+    env = collected(tmp_path, TRADES)
     async with simulator(speed=str(SPEED)) as (_, url):
         with (
-            producer(tmp_path / "one", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first,
-            producer(tmp_path / "two", url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second,
+            producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first,
+            producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as second,
         ):
 
             async def traded(running: Producer) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from infra.runtime.kafka import Outgoing
 from producers.adapters.market import Market
 from producers.adapters.registry import Registry
 from producers.adapters.status import Status
@@ -44,6 +45,18 @@ class RecordingCadence:
     def skipped(self, group: object, symbols: Sequence[str], *, next_due_us: int) -> None:
         """Keep when it is due again."""
         self.told.append(("skipped", next_due_us))
+
+
+class RecordingPublisher:
+    """Keeps what goes to Kafka, and confirms it at once."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def publish(self, records: Sequence[Outgoing]) -> list[int]:
+        """Keep the records."""
+        self.records.extend(records)
+        return list(range(len(records)))
 
 
 class RecordingTopics:

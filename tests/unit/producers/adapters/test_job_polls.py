@@ -96,13 +96,13 @@ async def test_each_symbol_fails_alone_and_its_slot_stays_open() -> None:
     work, duty = some_work(
         _Bars("SPY"),
         _Bars("IBM", error=ProviderThrottled("yahoo", 42.0)),
-        _Bars("XXX", error=UnknownSymbol("who is XXX?")),
+        _Bars("GONE", error=UnknownSymbol("who is GONE?")),
     )
 
-    found = await work.poll("bars:1m", ["SPY", "IBM", "XXX", "NEW"], SLOT, provider="", job_id="job")
+    found = await work.poll("bars:1m", ["SPY", "IBM", "GONE", "NEW"], SLOT, provider="", job_id="job")
 
     assert {symbol: outcome.status for symbol, outcome in found.items()} == {
-        "SPY": "done", "IBM": "failed", "XXX": "refused", "NEW": "refused",
+        "SPY": "done", "IBM": "failed", "GONE": "refused", "NEW": "refused",
     }  # fmt: skip
     assert found["IBM"].retry_after_s == 42.0
     assert "not collected" in found["NEW"].reason or "are collected" in found["NEW"].reason

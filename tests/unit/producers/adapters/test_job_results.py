@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
-from infra.runtime.kafka import Outgoing, Publisher
+from infra.runtime.kafka import Publisher
 from producers.adapters import job_results
 from producers.adapters.job_results import JobResults
 from producers.domain.jobs import Outcome
 from schemas.jobs import MAX_SYMBOLS, read_result
+from tests.unit.producers.adapters.fakes import RecordingPublisher
 
 BARS = "bars:1m"
-
-
-class Sent:
-    """A publisher that remembers."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.records: list[Outgoing] = []
-
-    async def publish(self, records: Sequence[Outgoing]) -> list[int]:
-        """Confirm at once."""
-        self.records.extend(records)
-        return list(range(len(records)))
 
 
 def done(*symbols: str, events: int = 1) -> dict[str, Outcome]:
@@ -34,7 +21,7 @@ def done(*symbols: str, events: int = 1) -> dict[str, Outcome]:
     return {symbol: Outcome(status="done", events=events) for symbol in symbols}
 
 
-def told(sent: Sent) -> list[tuple[int, str, int, dict[str, int]]]:
+def told(sent: RecordingPublisher) -> list[tuple[int, str, int, dict[str, int]]]:
     """Return (partition, provider, slot, events by symbol) of every result, and forget them."""
     found = [
         (
@@ -52,7 +39,7 @@ def told(sent: Sent) -> list[tuple[int, str, int, dict[str, int]]]:
 
 async def test_polls_of_one_slot_share_a_record_and_others_do_not() -> None:
     """Symbol, slot, provider and count of every poll can still be told apart; a backlog's polls are added up."""
-    sent: Any = Sent()
+    sent: Any = RecordingPublisher()
     results = JobResults(cast(Publisher, sent), prefix="", instance="one")
     results.swept(0, BARS, done("A"), 60, "yahoo")
     results.swept(0, BARS, done("B", events=2), 60, "yahoo")
@@ -74,7 +61,7 @@ async def test_polls_of_one_slot_share_a_record_and_others_do_not() -> None:
 
 async def test_a_record_holds_no_more_symbols_than_a_job_may() -> None:
     """The rest goes into the next."""
-    sent: Any = Sent()
+    sent: Any = RecordingPublisher()
     results = JobResults(cast(Publisher, sent), prefix="", instance="one")
     names = [f"S{number}" for number in range(2 * MAX_SYMBOLS + 1)]
     results.swept(0, BARS, done(*names), 60, "yahoo")
@@ -89,7 +76,7 @@ async def test_a_record_holds_no_more_symbols_than_a_job_may() -> None:
 async def test_a_broker_that_takes_nothing_costs_the_oldest_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept for it is bounded; the newest slot, which says most, is never given up."""
     monkeypatch.setattr(job_results, "MAX_BUFFERED", 3)
-    sent: Any = Sent()
+    sent: Any = RecordingPublisher()
     results = JobResults(cast(Publisher, sent), prefix="", instance="one")
     for slot in (60, 120, 180):
         results.swept(0, BARS, done("A", "B"), slot, "yahoo")

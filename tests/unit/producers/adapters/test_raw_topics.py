@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
-from infra.runtime.kafka import Outgoing, Publisher
+from infra.runtime.kafka import Publisher
 from producers.adapters.polls import blank_block
 from producers.adapters.raw_topics import RawTopics
 from producers.domain.blocks import Placed
 from schemas.topics import RAW_TRADES
+from tests.unit.producers.adapters.fakes import RecordingPublisher
 
 
 class Frozen(Exception):
     """Stands for the end of the process."""
-
-
-class Sent:
-    """A publisher that remembers."""
-
-    def __init__(self) -> None:
-        self.records: list[Outgoing] = []
-
-    async def publish(self, records: Sequence[Outgoing]) -> list[int]:
-        """Confirm at once."""
-        self.records.extend(records)
-        return list(range(len(records)))
 
 
 def a_block() -> Placed:
@@ -41,7 +29,7 @@ async def test_nothing_goes_out_of_a_process_that_was_frozen() -> None:
     def leave() -> None:
         raise Frozen
 
-    sent: Any = Sent()
+    sent: Any = RecordingPublisher()
     with pytest.raises(Frozen):
         await RawTopics(cast(Publisher, sent), prefix="", check=leave).publish(RAW_TRADES, [a_block()])
     assert sent.records == []
