@@ -176,10 +176,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A raw block is processed; committed in the same Kafka transaction as its outputs.
+    """Raw blocks up to `raw_offset` are processed; committed in the same Kafka transaction as their outputs.
 
-    `canonical_end_offset` is the end of the canonical partition after the previous block's transaction, so a
-    reader whose position has reached it holds every version known strictly before `known_from`.
+    `canonical_end_offset` is the end of the canonical partition after the previous transaction, so a reader whose
+    position has reached it holds every version known strictly before `complete_before`: the `known_from` of this
+    transaction's first block, where `known_from` is that of the last. None, as records of version 1 have it: the same.
     """
 
     raw_topic: str
@@ -189,6 +190,7 @@ class Progress:
     canonical_topic: str
     canonical_end_offset: int
     processing_version: int
+    complete_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

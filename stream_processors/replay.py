@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.record_stream import StreamedRecord, read_records, write_record
 from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
 from stream_processors.domain.streams import PartitionState
-from stream_processors.domain.transaction import RawRecord, Transaction, transact
+from stream_processors.domain.transaction import RawRecord, Transaction, progress_of, transact
 
 EXIT_FAILED = 2
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
@@ -43,7 +43,7 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
 
 def _streamed(block: Transaction, ends: Counter[tuple[str, int]]) -> Iterator[StreamedRecord]:
     canonical, partition = canonical_of(block.raw_topic), block.partition
-    progress = block.progress(ends[canonical, partition])
+    progress = progress_of([block], ends[canonical, partition])
     written = ((canonical, block.canonical), (GAPS, block.gap_records()), (PROGRESS, [progress]))
     for topic, pairs in written:
         for key, value in pairs:

@@ -28,10 +28,11 @@ class Claim:
 
 def claim_of(progress: Progress, progress_offset: int) -> Claim:
     """Return what a progress record claims."""
+    before = progress.complete_before
     return Claim(
         partition=(progress.canonical_topic, progress.partition),
         end_offset=progress.canonical_end_offset,
-        complete_before=progress.known_from,
+        complete_before=progress.known_from if before is None else before,
         progress_offset=progress_offset,
     )
 

@@ -18,7 +18,7 @@ from schemas.errors import BrokerUnavailable, Fenced
 from schemas.topics import GAPS, PROGRESS, canonical_of, dead
 from stream_processors.adapters.rebuild import PartitionLog
 from stream_processors.domain.streams import PartitionState
-from stream_processors.domain.transaction import Transaction
+from stream_processors.domain.transaction import Transaction, progress_of
 
 INIT_TIMEOUT_S = 30.0
 TRANSACTION_TIMEOUT_MS = 30_000  # the broker aborts what a dead writer left open; readers wait for that
@@ -103,18 +103,14 @@ class PartitionWriter:
         writer is of no more use and the process should end.
         """
         started_s = monotonic_s()
-        producer, last = self._live(), blocks[-1]
+        producer = self._live()
         messages = [{"key": key, "value": value} for block in blocks for key, value in block.canonical]
-        written = len(messages)
+        written = bool(messages)
+        key, value = progress_of(blocks, self._canonical_end)
         try:
             producer.begin_transaction()
             self._produce(self._canonical, messages, report=True)
             self._produce_rest(blocks)
-            end = self._canonical_end
-            if written > len(last.canonical):  # where the earlier blocks end, only their reports can tell
-                producer.flush(COMMIT_TIMEOUT_S)
-                end = self._delivered() - len(last.canonical)
-            key, value = last.progress(end)
             self._produce(self._prefix + PROGRESS, [{"key": key, "value": value}])
             producer.commit_transaction(COMMIT_TIMEOUT_S)
         except KafkaException as error:

@@ -43,19 +43,6 @@ class Transaction:
     events: int
     repeated: int
 
-    def progress(self, canonical_end_offset: int) -> tuple[bytes, bytes]:
-        """Return (key, value) of the progress record; the end offset is the canonical partition's before this block."""
-        record = Progress(
-            raw_topic=self.raw_topic,
-            partition=self.partition,
-            raw_offset=self.raw_offset,
-            known_from=self.known_from,
-            canonical_topic=canonical_of(self.raw_topic),
-            canonical_end_offset=canonical_end_offset,
-            processing_version=PROCESSING_VERSION,
-        )
-        return progress_key(self.raw_topic, self.partition), encode(PROGRESS, record)
-
     def gap_records(self) -> list[tuple[bytes, bytes]]:
         """Return (key, value) of every gap."""
         return [(gap.gap_id.encode(), encode(GAPS, gap)) for gap in self.gaps]
@@ -64,6 +51,26 @@ class Transaction:
         """Return (key, value) of every dead letter."""
         topic = dead(self.raw_topic)
         return [(letter.symbol.encode(), encode(topic, letter)) for letter in self.dead]
+
+
+def progress_of(blocks: Sequence[Transaction], canonical_end_offset: int) -> tuple[bytes, bytes]:
+    """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
+
+    The end offset is the canonical partition's before them. What they themselves hold the next transaction claims:
+    where it will lie is not known before it is written.
+    """
+    first, last = blocks[0], blocks[-1]
+    record = Progress(
+        raw_topic=last.raw_topic,
+        partition=last.partition,
+        raw_offset=last.raw_offset,
+        known_from=last.known_from,
+        canonical_topic=canonical_of(last.raw_topic),
+        canonical_end_offset=canonical_end_offset,
+        processing_version=PROCESSING_VERSION,
+        complete_before=first.known_from,
+    )
+    return progress_key(last.raw_topic, last.partition), encode(PROGRESS, record)
 
 
 def transact(state: PartitionState, record: RawRecord) -> Transaction:

@@ -30,7 +30,7 @@ from schemas.topics import catalogue
 
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
-    "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v1": Progress,
+    "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v2": Progress,
     "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
     "configuration.v1": Generation, "job.v1": Job, "job_result.v1": JobResult,
 }  # fmt: skip

@@ -110,7 +110,7 @@ def test_what_a_predecessor_left_open_is_aborted(
 def test_progress_claims_exactly_where_the_canonical_partition_ended(
     kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
 ) -> None:
-    """Whoever read up to the claimed offset holds all that was known before; through ticks, groups and a takeover."""
+    """Whoever read up to the claimed offset holds all of the transactions before; through ticks, runs and a takeover."""
     fill(raw, 12)
     writer = writer_of(kafka_bootstrap, topic_prefix)
     state = writer.take_over()
@@ -126,19 +126,19 @@ def test_progress_claims_exactly_where_the_canonical_partition_ended(
     records = log.messages(BARS, SPY)
     values = log.values(BARS, SPY)
     assert len(values) == 10
+    done = -1
     for progress in log.progress(RAW_BARS, SPY):
         earlier = [
-            (m.offset() or 0) + 1
-            for m, v in zip(records, values, strict=True)
-            if v["raw_offset"] < progress.raw_offset
+            (m.offset() or 0) + 1 for m, v in zip(records, values, strict=True) if v["raw_offset"] <= done
         ]
-        assert progress.canonical_end_offset == (max(earlier) if earlier else 0), progress
+        assert progress.canonical_end_offset == max(earlier, default=0), progress
+        assert progress.complete_before == NINE_THIRTY * 2 + done + 1, progress
+        done = progress.raw_offset
+    assert done == 10
 
 
-def test_a_foreign_record_shifts_the_end_that_is_claimed(
-    kafka_bootstrap: str, topic_prefix: str, log: Log
-) -> None:
-    """Where earlier blocks end is read from delivery reports, not reckoned: nothing wrong is ever claimed."""
+def test_a_foreign_record_makes_no_claim_false(kafka_bootstrap: str, topic_prefix: str, log: Log) -> None:
+    """What is claimed was confirmed before; where a transaction's own records will lie nobody needs to know."""
     writer = writer_of(kafka_bootstrap, topic_prefix)
     state = writer.take_over()
     writer.commit([transaction(state, block_of(0))])
@@ -147,12 +147,11 @@ def test_a_foreign_record_shifts_the_end_that_is_claimed(
     intruder.flush(5)
 
     writer.commit([transaction(state, block_of(1)), transaction(state, block_of(2))])
+    writer.commit([transaction(state, None)])
 
-    ours = [m for m in log.messages(BARS, SPY) if m.value() != b"foreign"]
-    newest = log.progress(RAW_BARS, SPY)[-1]
-    assert len(ours) == 3
-    assert newest.raw_offset == 2
-    assert newest.canonical_end_offset == (ours[1].offset() or 0) + 1
+    ends = [(m.offset() or 0) + 1 for m in log.messages(BARS, SPY) if m.value() != b"foreign"]
+    claimed = [progress.canonical_end_offset for progress in log.progress(RAW_BARS, SPY)]
+    assert claimed == [0, ends[0], ends[2]]
 
 
 def test_standing_is_found_however_deep_and_foreign_records_are_skipped(

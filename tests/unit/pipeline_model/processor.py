@@ -6,7 +6,7 @@ it by not resuming it. The domain decides; what the adapters do with Kafka is re
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -17,7 +17,7 @@ from schemas.errors import InvalidRecord
 from schemas.topics import GAPS, PROGRESS, RAW_TRADES, canonical_of, dead, partition_count, progress_key
 from stream_processors.domain.process import STAGE
 from stream_processors.domain.streams import PartitionState
-from stream_processors.domain.transaction import Transaction, transact
+from stream_processors.domain.transaction import Transaction, progress_of, transact
 from tests.unit.pipeline_model.broker import Broker, Pair, fields_of
 from tests.unit.pipeline_model.market import PARTITION, Raw
 
@@ -129,37 +129,19 @@ class _Output:
     def __init__(self, broker: Broker, writer: str, epoch: int, end: int) -> None:
         self._broker, self._writer, self._epoch = broker, writer, epoch
         self._end = end  # last canonical offset + 1
-        self._next: int | None = None  # where the next canonical record should land, when that is known
 
     def commit(self, blocks: list[Transaction], random: Random) -> Steps:
-        """Write blocks in one transaction, or one by one where the end offset it claimed proved wrong."""
-        if (yield from self._attempt(blocks, random)):
-            return
-        for block in blocks:
-            yield from self._attempt([block], random)
-
-    def _attempt(self, blocks: list[Transaction], random: Random) -> Generator[str, None, bool]:
-        earlier = sum(len(block.canonical) for block in blocks[:-1])
-        claimed = self._end
-        if earlier:
-            claimed = (self._end + 1 if self._next is None else self._next) + earlier
+        """Write blocks in one transaction."""
         canonical, delivered = canonical_of(blocks[0].raw_topic), None
-        for topic, records in self._shuffled(blocks, claimed, random):
+        for topic, records in self._shuffled(blocks, random):
             end = self._broker.send(self._writer, self._epoch, topic, records)
             delivered = end if topic == canonical else delivered
             yield f"sent {topic}"
-        if earlier and delivered != claimed + len(blocks[-1].canonical):
-            self._broker.finish(self._writer, self._epoch, commit=False)
-            self._next = None
-            return False
         self._broker.finish(self._writer, self._epoch, commit=True)
         if delivered is not None:
-            self._end, self._next = delivered, delivered + 1
-        return True
+            self._end = delivered
 
-    def _shuffled(
-        self, blocks: list[Transaction], claimed: int, random: Random
-    ) -> Iterator[tuple[str, Sequence[Pair]]]:
+    def _shuffled(self, blocks: list[Transaction], random: Random) -> Iterator[tuple[str, Sequence[Pair]]]:
         """Yield what is to be sent, canonical records in two pieces: topics arrive in any order, records do not."""
         raw_topic, canonical = blocks[0].raw_topic, [pair for block in blocks for pair in pairs_of(block)]
         cut = random.randint(0, len(canonical))
@@ -167,7 +149,7 @@ class _Output:
             canonical_of(raw_topic): [canonical[:cut], canonical[cut:]],
             GAPS: [[record for block in blocks for record in block.gap_records()]],
             dead(raw_topic): [[record for block in blocks for record in block.dead_records()]],
-            PROGRESS: [[blocks[-1].progress(claimed)]],
+            PROGRESS: [[progress_of(blocks, self._end)]],
         }
         order = [topic for topic, of_topic in pieces.items() for _ in of_topic]
         random.shuffle(order)

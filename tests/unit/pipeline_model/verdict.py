@@ -66,7 +66,7 @@ def check_progress(broker: Broker, topic: str, oracle: Oracle) -> None:
         if claim["raw_topic"] != topic:
             continue
         assert claim["raw_offset"] > newest, f"progress went back to {claim}"
-        newest, before = claim["raw_offset"], claim["known_from"]
+        newest, before = claim["raw_offset"], claim["complete_before"]
         end = claim["canonical_end_offset"]
         late = [p for p in oracle.versions if oracle.events[p][2] < before and at.get(p, end) >= end]
         assert not late, f"{claim} claims what is not there yet: {late}"

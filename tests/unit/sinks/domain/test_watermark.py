@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,10 +61,13 @@ def test_of_too_many_claims_the_newest_stays() -> None:
 
 
 def test_progress_is_read_as_a_claim_on_the_canonical_partition() -> None:
-    """The claim is about what the canonical topic held before this block."""
+    """The claim is about what the canonical topic held before the first block of the transaction."""
     progress = Progress(
         raw_topic=RAW_BARS, partition=3, raw_offset=5, known_from=99, canonical_topic=BARS, canonical_end_offset=42,
-        processing_version=1,
+        processing_version=1, complete_before=97,
     )  # fmt: skip
 
-    assert claim_of(progress, 7) == a_claim(42, 99, 7, 3)
+    assert claim_of(progress, 7) == a_claim(42, 97, 7, 3)
+    assert claim_of(replace(progress, complete_before=None), 7) == a_claim(42, 99, 7, 3), (
+        "as version 1 means it"
+    )

@@ -13,7 +13,7 @@ from schemas.records import Bar, DeadLetter, Gap, Progress
 from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead
 from stream_processors.domain.process import PROCESSING_VERSION
 from stream_processors.domain.streams import PartitionState
-from stream_processors.domain.transaction import RawRecord, transact
+from stream_processors.domain.transaction import RawRecord, progress_of, transact
 from tests.builders import NINE_THIRTY, a_bar, a_bar_event, a_block
 
 PARTITION = partition_of("SPY", 4)
@@ -51,7 +51,7 @@ def test_gaps_and_progress_are_records_too() -> None:
     events = [a_bar_event(), a_bar_event(event_time=NINE_THIRTY + 2 * MINUTE_US)]
     done = transact(a_state(), a_record(encode(RAW_BARS, a_block(*events))))
     ((key, value),) = done.gap_records()
-    progress_key, progress = done.progress(41)
+    progress_key, progress = progress_of([done], 41)
 
     assert key.decode() == decode(GAPS, value, Gap).gap_id
     assert progress_key == f"{RAW_BARS}:{PARTITION}".encode()
@@ -63,7 +63,22 @@ def test_gaps_and_progress_are_records_too() -> None:
         canonical_topic=BARS,
         canonical_end_offset=41,
         processing_version=PROCESSING_VERSION,
+        complete_before=done.known_from,
     )
+
+
+def test_progress_of_a_run_stands_at_its_last_block_and_claims_what_was_known_before_its_first() -> None:
+    """Where the blocks of the run itself end is not known before they are written."""
+    state = a_state()
+    tick = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
+    blocks = [
+        transact(state, a_record(tick, offset=n, append_time=t)) for n, t in ((7, 50), (8, 50), (9, 70))
+    ]
+
+    progress = decode(PROGRESS, progress_of(blocks, 41)[1], Progress)
+
+    assert (progress.raw_offset, progress.known_from) == (9, 70)
+    assert (progress.complete_before, progress.canonical_end_offset) == (50, 41)
 
 
 def test_knowledge_never_steps_back() -> None:
