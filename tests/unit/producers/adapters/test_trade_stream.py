@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from infra.runtime.clock import monotonic_s
 from producers.adapters import trade_stream
 from producers.adapters.market import Market
 from producers.adapters.trade_stream import MAX_UNCONFIRMED_BATCHES, TradeStream
@@ -35,12 +36,13 @@ class _Socket:
         self.read = 0
         self.said: list[tuple[str, tuple[str, ...]]] = []
         self.asked: list[list[str]] = []
+        self.connection = _Connection
 
     @asynccontextmanager
     async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Any]:
         self.opened += 1
         self.asked.append(sorted(symbols))
-        yield _Connection(self, list(self.connections.pop(0)), is_last=not self.connections)
+        yield self.connection(self, list(self.connections.pop(0)), is_last=not self.connections)
 
 
 class _Connection:
@@ -126,6 +128,29 @@ async def test_all_trades_are_published_in_order_with_their_frame() -> None:
     assert {entry.block.connection_id for entry in raw.placed} == {"connection-1"}
 
 
+async def test_trades_that_come_while_others_are_confirmed_share_their_blocks() -> None:
+    """A frame every few milliseconds is not a block every few milliseconds; the first goes out at once."""
+    begun_s, published_s = monotonic_s(), list[float]()
+
+    class _Timed(RecordingTopics):
+        async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+            published_s.append(monotonic_s())
+            await _sleep(0.001)
+            await super().publish(topic, placed)
+
+    class _Slow(_Connection):
+        async def receive(self) -> bytes:
+            await _sleep(0.002)
+            return await super().receive()
+
+    socket, raw = _Socket([trades(number, 1) for number in range(100)]), _Timed()
+    socket.connection = _Slow
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 100)
+
+    assert len(published_s) <= (published_s[-1] - begun_s) / trade_stream.PACE_S + 2
+    assert [event["size"] for event in raw.events] == list(range(100))
+
+
 async def test_a_start_tells_what_the_cursors_say_was_missed() -> None:
     """Before the first trade: since the cursor, or since whenever it was."""
     socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
@@ -148,7 +173,7 @@ async def test_a_socket_that_ends_at_once_is_waited_for_longer_each_time(
     waits: list[float] = []
 
     async def slept(seconds: float) -> None:
-        if seconds not in (0, trade_stream.GATHER_S):
+        if seconds > trade_stream.PACE_S:
             waits.append(seconds)
         await _sleep(0)
 
@@ -220,9 +245,7 @@ async def test_a_malformed_frame_costs_itself() -> None:
 
 async def test_what_was_read_is_published_once_when_we_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop drains: nothing that left the socket is thrown away or sent twice."""
-    monkeypatch.setattr(
-        "producers.adapters.trade_stream.GATHER_S", 0
-    )  # one frame under way, the others waiting
+    monkeypatch.setattr("producers.adapters.trade_stream.PACE_S", 0)  # one frame under way, the others waiting
     socket, raw = _Socket([trades(0, 400), trades(400, 400), trades(800, 400)]), _QueueingTopics()
     task = asyncio.ensure_future(a_stream(socket, raw).run())
     await eventually(lambda: socket.read == 3, within_s=5.0)
