@@ -98,7 +98,9 @@ def kafka_bootstrap(server_home: Path) -> Iterator[str]:
     if given := os.environ.get("MDS_TEST_KAFKA"):
         yield given
         return
-    with EmbeddedKafka(server_home / "broker", port=free_port(), controller_port=free_port()) as broker:
+    with EmbeddedKafka(
+        server_home / "broker", port=free_port(), controller_port=free_port(), short_lived=True
+    ) as broker:
         broker.wait_ready(READY_WITHIN_S)
         yield broker.bootstrap_servers
         broker.kill()  # nothing is to be kept: a clean stop after hundreds of topics takes ten seconds and more

@@ -44,7 +44,7 @@ async def world(folder: Path, seed: int) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def _world(folder: Path, home: Path, seed: int) -> AsyncIterator[World]:
-    broker = EmbeddedKafka(home / "k", port=free_port(), controller_port=free_port())
+    broker = EmbeddedKafka(home / "k", port=free_port(), controller_port=free_port(), short_lived=True)
     server = EmbeddedPostgres(home / "p", port=free_port())
     prefix = "chaos."
     with broker, server:

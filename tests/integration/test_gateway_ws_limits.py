@@ -266,7 +266,7 @@ async def test_a_broker_outage_is_told_and_survived(tmp_path_factory: pytest.Tem
     from infra.embedded.kafka import EmbeddedKafka
 
     home = tmp_path_factory.mktemp("outage")
-    broker = EmbeddedKafka(home, port=free_port(), controller_port=free_port())
+    broker = EmbeddedKafka(home, port=free_port(), controller_port=free_port(), short_lived=True)
     broker.start()
     try:
         await asyncio.to_thread(broker.wait_ready, 120)
