@@ -18,6 +18,7 @@ from gateway.domain.access import SCOPES
 from gateway.settings import GatewaySettings
 from infra.runtime import lifecycle, postgres
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, WallMarketClock
+from infra.runtime.collection import collect_rarely
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
@@ -47,6 +48,7 @@ async def main() -> None:
             ops_urls=ops_urls(settings.services, os.environ),
             symbology=symbology,
         )
+        collect_rarely()
         await service.run(process, settings, shared, resources)
 
 

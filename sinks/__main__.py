@@ -8,6 +8,7 @@ import sys
 import asyncpg
 
 from infra.runtime import lifecycle, postgres
+from infra.runtime.collection import collect_rarely
 from infra.runtime.following import show_generation
 from infra.runtime.kafka import Publisher
 from infra.runtime.settings import MdsSettings
@@ -51,6 +52,7 @@ async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
             )
             sink = Sink(feed, store, logs, outbox, process.health)
             retention = Retention(pool, days=settings.provider_health_days)
+            collect_rarely()
             await lifecycle.until_stopped(
                 process,
                 sink.run(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer
 
 from infra.runtime import kafka, lifecycle
+from infra.runtime.collection import collect_rarely
 from infra.runtime.following import show_generation
 from infra.runtime.settings import MdsSettings
 from schemas.calendar import US_EQUITIES, load_calendar
@@ -22,10 +22,6 @@ from stream_processors.adapters.transactions import PartitionWriter
 from stream_processors.adapters.watchdog import Watchdog
 from stream_processors.service import STALL_AFTER_S, Lanes, Limits
 from stream_processors.settings import ProcessorSettings
-
-GC_ALLOCATIONS = (
-    100_000  # net allocations between two collections; nothing here makes cycles but Faust's own tasks
-)
 
 
 async def main() -> None:
@@ -81,8 +77,7 @@ def _prepare(bootstrap: str, prefix: str) -> None:
         consumer.close()
     load_calendar(US_EQUITIES)
     # A block is hundreds of short-lived mappings: at the default the collector takes a tenth of the processor's time.
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS)
+    collect_rarely()
 
 
 if __name__ == "__main__":
