@@ -62,6 +62,7 @@ class PartitionLog:
         else:
             state.known_from = progress.known_from
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
+            state.torn = progress.raw_offset + 1 < low
         end = self._restore_canonical(state)
         self._restore_gaps(state)
         if self._raw_topic == RAW_TRADES:

@@ -19,6 +19,7 @@ from stream_processors.domain.validation import check_bar, check_quote, check_ti
 from stream_processors.domain.versioning import bar_content, quote_content
 
 STAGE = "processor"
+LOG_TRUNCATED = "log_truncated"
 PROCESSING_VERSION = 1  # raised with every change that makes equal raw records give other canonical ones
 
 
@@ -47,6 +48,8 @@ def process(state: PartitionState, raw_offset: int, known_from: int, block: RawB
     The state moves with it. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
     """
     run = _Run(state, raw_offset, known_from, block)
+    if state.torn:
+        run.tell_truncation()
     run.take_discontinuities()
     if state.raw_topic == RAW_BARS:
         run.take_bars()
@@ -150,19 +153,43 @@ class _Run:
             except InvalidRecord as error:
                 self._refuse(-1, asdict(discontinuity), error)
                 continue
-            if stream.bars is not None:
-                judgement = self._judgements.setdefault(stream.key, _Judgement(stream))
-                told = Blindness(
-                    from_time=discontinuity.from_time,
-                    to_time=discontinuity.to_time,
-                    cause=discontinuity.cause,
-                )
-                judgement.blindnesses.append(told)
-                continue
-            for start, end in unseen_ranges(stream.calendar, stream.seen_to, discontinuity):
-                self._find(stream, start, end, expected=0, cause=discontinuity.cause)
-            if stream.seen_to is not None or discontinuity.from_time is not None:
-                see(stream, discontinuity.to_time)
+            self._take_unseen(stream, discontinuity)
+
+    def tell_truncation(self) -> None:
+        """Turn raw records that were deleted unprocessed into gaps of every stream we remember.
+
+        They end where this block begins, on the market's clock; a block that says nothing of it leaves them to the next.
+        """
+        moments = [event["event_time"] for event in self._block.events if self._is_possible(event)]
+        if not moments:
+            return
+        self._state.torn = False
+        for stream in list(self._state.streams.values()):
+            _, symbol, interval = stream.key
+            lost = Discontinuity(
+                symbol=symbol, interval=interval, from_time=None, to_time=min(moments), cause=LOG_TRUNCATED
+            )
+            self._take_unseen(stream, lost)
+
+    def _is_possible(self, event: Event) -> bool:
+        try:
+            check_time(event["event_time"], self._known_from)
+        except InvalidRecord:
+            return False
+        return True
+
+    def _take_unseen(self, stream: Stream, discontinuity: Discontinuity) -> None:
+        if stream.bars is not None:
+            judgement = self._judgements.setdefault(stream.key, _Judgement(stream))
+            told = Blindness(
+                from_time=discontinuity.from_time, to_time=discontinuity.to_time, cause=discontinuity.cause
+            )
+            judgement.blindnesses.append(told)
+            return
+        for start, end in unseen_ranges(stream.calendar, stream.seen_to, discontinuity):
+            self._find(stream, start, end, expected=0, cause=discontinuity.cause)
+        if stream.seen_to is not None or discontinuity.from_time is not None:
+            see(stream, discontinuity.to_time)
 
     def judge_bars(self) -> None:
         """Find the missing bars, now that all of the block's have been seen."""

@@ -53,7 +53,8 @@ class Stream:
 class PartitionState:
     """Everything one raw partition's processing depends on besides its input; owned by one writer at a time.
 
-    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs).
+    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs). `torn`: raw
+    records were deleted before they were processed, and what that cost is not told yet.
     """
 
     raw_topic: str
@@ -61,6 +62,7 @@ class PartitionState:
     partitions: int
     next_offset: int = 0
     known_from: int = 0
+    torn: bool = False
     streams: dict[StreamKey, Stream] = field(default_factory=dict)
     frames: FrameHistory = field(default_factory=FrameHistory)
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from infra.runtime.kafka import producer_config
 from schemas.codec import encode
@@ -177,6 +178,28 @@ def test_standing_is_found_however_deep_and_foreign_records_are_skipped(
         key: stream.frontier for key, stream in state.streams.items()
     }
     assert transaction(rebuilt, block_of(2, 3, 4)).canonical == []
+
+
+def test_raw_records_deleted_unprocessed_are_told_as_gaps(
+    kafka_bootstrap: str, topic_prefix: str, log: Log, raw: Raw
+) -> None:
+    """Retention was faster than the processor: it goes on at the log's start, and what lay before is a visible hole."""
+    for minute in (0, 1, 2, 3, 6):
+        raw.block(RAW_BARS, block_of(minute))
+    writer = writer_of(kafka_bootstrap, topic_prefix)
+    writer.commit([transaction(writer.take_over(), block_of(0))])
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    for future in admin.delete_records([TopicPartition(topic_prefix + RAW_BARS, SPY, 4)]).values():
+        future.result(30)
+
+    successor = writer_of(kafka_bootstrap, topic_prefix)
+    state = successor.take_over()
+    assert (state.next_offset, state.torn) == (4, True)
+    successor.commit([transaction(state, block_of(6))])
+
+    told = [(gap["from_time"], gap["to_time"], gap["cause"]) for gap in log.values(GAPS, SPY)]
+    assert told == [(NINE_THIRTY + MINUTE_US, NINE_THIRTY + 6 * MINUTE_US, "log_truncated")]
+    assert not writer_of(kafka_bootstrap, topic_prefix).take_over().torn
 
 
 def test_a_recreated_raw_topic_is_refused(kafka_bootstrap: str, topic_prefix: str) -> None:

@@ -223,6 +223,41 @@ def test_downtime_of_bars_is_counted_and_its_late_bars_reveal_nothing_more() -> 
     ]
 
 
+def test_raw_records_deleted_unprocessed_are_a_gap_of_every_stream_we_remember() -> None:
+    """From a stream's last event to the next block that tells the market's time; ticks leave it to that one."""
+    state = state_of(RAW_TRADES)
+    last, first = NINE_THIRTY + MINUTE_US, NINE_THIRTY + 9 * MINUTE_US
+    run(state, a_block(a_trade_event(event_time=last)))
+    state.torn = True
+
+    tick, after, later = run(
+        state,
+        a_block(provider="", endpoint="tick"),
+        a_block(
+            a_trade_event(event_time=first, frame_sequence=2, frame_hash=2),
+            a_trade_event(event_time=KNOWN * 2),
+        ),
+        a_block(a_trade_event(event_time=first + DAY_US // 24, frame_sequence=3, frame_hash=3)),
+    )
+
+    assert [(g.from_time, g.to_time, g.cause) for g in after.gaps] == [(last, first, "log_truncated")]
+    assert (tick.gaps, later.gaps, state.torn) == ([], [], False)
+
+
+def test_a_truncated_log_of_bars_costs_the_bars_between_and_none_that_come() -> None:
+    """The bars of the block that is left are there; those before it are missing for a cause of their own."""
+    state = state_of(RAW_BARS)
+    run(state, a_block(*bars(0, 1)))
+    state.torn = True
+
+    (output,) = run(state, a_block(*bars(4, 6)))
+
+    assert [(g.from_time, g.to_time, g.expected, g.cause) for g in output.gaps] == [
+        (NINE_THIRTY + 2 * MINUTE_US, NINE_THIRTY + 4 * MINUTE_US, 2, "log_truncated"),
+        (NINE_THIRTY + 5 * MINUTE_US, NINE_THIRTY + 6 * MINUTE_US, 1, "missing_bars"),
+    ]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
