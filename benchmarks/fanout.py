@@ -43,7 +43,7 @@ MIB = 1_048_576
 
 def run() -> list[Row]:
     """Return pace against a bare consumer, delays at a steady rate, and the memory of the gateway."""
-    with broker() as bootstrap:
+    with broker(short_lived=True) as bootstrap:
         return asyncio.run(_measure(bootstrap))
 
 

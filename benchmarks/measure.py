@@ -66,14 +66,19 @@ class Servers:
 
 
 @contextmanager
-def broker() -> Iterator[str]:
-    """Give the bootstrap servers of a fresh broker, or of the one MDS_TEST_KAFKA names."""
+def broker(*, short_lived: bool = False) -> Iterator[str]:
+    """Give the bootstrap servers of a fresh broker, or of the one MDS_TEST_KAFKA names.
+
+    `short_lived`: for a measurement of a minute whose subject is not the broker, which would still be compiling itself.
+    """
     if given := os.environ.get("MDS_TEST_KAFKA"):
         yield given
         return
     with (
         tempfile.TemporaryDirectory(prefix="mds-bench-") as folder,
-        EmbeddedKafka(Path(folder), port=free_port(), controller_port=free_port()) as server,
+        EmbeddedKafka(
+            Path(folder), port=free_port(), controller_port=free_port(), short_lived=short_lived
+        ) as server,
     ):
         yield server.bootstrap_servers
 
