@@ -105,7 +105,6 @@ class PartitionWriter:
         started_s = monotonic_s()
         producer = self._live()
         messages = [{"key": key, "value": value} for block in blocks for key, value in block.canonical]
-        written = bool(messages)
         key, value = progress_of(blocks, self._canonical_end)
         try:
             producer.begin_transaction()
@@ -115,7 +114,7 @@ class PartitionWriter:
             producer.commit_transaction(COMMIT_TIMEOUT_S)
         except KafkaException as error:
             raise self._meaning(error, "writing") from error
-        if written:
+        if messages:
             self._canonical_end = self._delivered()
         metrics.TRANSACTION_MS.observe((monotonic_s() - started_s) * 1_000)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,52 +15,14 @@ from schemas.codec import encode
 from schemas.partitions import partition_of
 from schemas.topics import BARS, catalogue, partition_count
 from tests.builders import a_bar
-from tests.conftest import free_port
-
-COMMAND_TIMEOUT_S = 90.0
-
-
-class Cli:
-    """Runs `mds` in a home and on ports of its own."""
-
-    def __init__(self, home: Path) -> None:
-        """Choose free ports for everything."""
-        self.home = home
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("MDS_", "GATEWAY_"))
-        }
-        ports = (
-            "MDS_KAFKA_PORT",
-            "MDS_POSTGRES_PORT",
-            "MDS_SIMULATOR_PORT",
-            "GATEWAY_PORT",
-            "GATEWAY_OPS_PORT",
-        )
-        services = ("PRODUCERS_OPS_PORT", "PROCESSORS_OPS_PORT", "SINKS_OPS_PORT")
-        self.env = kept | {"MDS_HOME": str(home)} | {name: str(free_port()) for name in ports + services}
-
-    def __call__(self, *arguments: str, expect: int = 0, **env: str) -> str:
-        """Run a command, check its exit code, and return what it printed on stdout and stderr."""
-        command = [sys.executable, "-m", "infra.cli", *arguments]
-        done = subprocess.run(
-            command,
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
+from tests.integration.embedded_cli import Cli, command_line
 
 
 @pytest.fixture
 def mds(tmp_path: Path) -> Iterator[Cli]:
-    """The command; whatever it leaves running is stopped afterwards."""
-    cli = Cli(tmp_path / "home")
-    yield cli
-    cli("down")
+    """The command, in a home of the test's own."""
+    with command_line(tmp_path) as cli:
+        yield cli
 
 
 def states(mds: Cli) -> dict[str, bool]:

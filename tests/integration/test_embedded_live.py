@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from infra.cli.http import get_json
 from tests.conftest import free_port
 from tests.eventually import eventually
-from tests.integration.test_embedded_cli import Cli
+from tests.integration.embedded_cli import Cli, command_line
 
 FIRST_BAR_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 12.0  # 10 s by design, and the interpreter's own end
@@ -36,14 +34,6 @@ def vendor(folder: Path) -> Iterator[int]:
         process.wait(20)
 
 
-@pytest.fixture
-def mds(tmp_path: Path) -> Iterator[Cli]:
-    """The command; whatever it leaves running is stopped afterwards."""
-    cli = Cli(tmp_path / "home")
-    yield cli
-    cli("down")
-
-
 def run_live(mds: Cli, config: Path, said: Path) -> subprocess.Popen[bytes]:
     """Start `mds run --live`, saying what it says to `said`."""
     env = mds.env | {"MDS_CONFIG": str(config), "PRODUCERS_ALLOW_INSECURE_VENDORS": "true"}
@@ -52,11 +42,9 @@ def run_live(mds: Cli, config: Path, said: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env=env, stdout=out, stderr=out)
 
 
-async def test_live_polls_the_configured_vendors_and_says_what_is_off_and_why(
-    mds: Cli, tmp_path: Path
-) -> None:
+async def test_live_polls_the_configured_vendors_and_says_what_is_off_and_why(tmp_path: Path) -> None:
     """Bars come from the vendor's address by the wall clock, without our simulator; Ctrl-C stops all of it in 10 s."""
-    with vendor(tmp_path) as port:
+    with command_line(tmp_path) as mds, vendor(tmp_path) as port:
         url = f"http://127.0.0.1:{port}"
         await eventually(lambda: get_json(f"{url}/simulator/health")[0] == 200, within_s=30)
         config, said = tmp_path / "live.yaml", tmp_path / "said"
