@@ -62,11 +62,12 @@ class PartitionLog:
         else:
             state.known_from = progress.known_from
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
-            state.torn = progress.raw_offset + 1 < low
         end = self._restore_canonical(state)
         self._restore_gaps(state)
         if self._raw_topic == RAW_TRADES:
             self._restore_frames(state, low)
+        if progress is not None and progress.raw_offset + 1 < low:
+            state.torn = set(state.streams)
         return Standing(state=state, canonical_end=end)
 
     def wait_decided(self, uncommitted: Consumer, within_s: float) -> None:

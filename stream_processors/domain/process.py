@@ -156,24 +156,28 @@ class _Run:
             self._take_unseen(stream, discontinuity)
 
     def tell_truncation(self) -> None:
-        """Turn raw records that were deleted unprocessed into gaps of every stream we remember.
+        """Turn raw records that were deleted unprocessed into gaps: of each stream, up to the first event it has again.
 
-        They end where this block begins, on the market's clock; a block that says nothing of it leaves them to the next.
+        Nobody knows whether it had any in between; a stream is told of when it goes on, because only that bounds the gap.
         """
-        moments = [event["event_time"] for event in self._block.events if self._is_possible(event)]
-        if not moments:
-            return
-        self._state.torn = False
-        for stream in list(self._state.streams.values()):
-            _, symbol, interval = stream.key
-            lost = Discontinuity(
-                symbol=symbol, interval=interval, from_time=None, to_time=min(moments), cause=LOG_TRUNCATED
+        state, first = self._state, dict[StreamKey, int]()
+        for event in self._block.events:
+            key, moment = (
+                (self._block.provider, event["symbol"], event.get("interval", "")),
+                event["event_time"],
             )
-            self._take_unseen(stream, lost)
+            if key in state.torn and moment > (state.streams[key].seen_to or 0) and self._is_possible(moment):
+                first[key] = min(moment, first.get(key, moment))
+        for key, moment in first.items():
+            state.torn.discard(key)
+            lost = Discontinuity(
+                symbol=key[1], interval=key[2], from_time=None, to_time=moment, cause=LOG_TRUNCATED
+            )
+            self._take_unseen(state.streams[key], lost)
 
-    def _is_possible(self, event: Event) -> bool:
+    def _is_possible(self, moment: int) -> bool:
         try:
-            check_time(event["event_time"], self._known_from)
+            check_time(moment, self._known_from)
         except InvalidRecord:
             return False
         return True

@@ -53,8 +53,8 @@ class Stream:
 class PartitionState:
     """Everything one raw partition's processing depends on besides its input; owned by one writer at a time.
 
-    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs). `torn`: raw
-    records were deleted before they were processed, and what that cost is not told yet.
+    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs). `torn`: streams
+    of which raw records may have been deleted before they were processed, until their next event tells to when.
     """
 
     raw_topic: str
@@ -62,8 +62,8 @@ class PartitionState:
     partitions: int
     next_offset: int = 0
     known_from: int = 0
-    torn: bool = False
     streams: dict[StreamKey, Stream] = field(default_factory=dict)
+    torn: set[StreamKey] = field(default_factory=set)
     frames: FrameHistory = field(default_factory=FrameHistory)
 
     def stream(self, provider: str, symbol: str, interval: str) -> Stream:
@@ -127,6 +127,7 @@ class PartitionState:
     def _forget_stalest(self) -> None:
         newest_first = sorted(self.streams.values(), key=lambda stream: stream.seen_to or 0, reverse=True)
         self.streams = {stream.key: stream for stream in newest_first[: MAX_STREAMS // 2]}
+        self.torn &= self.streams.keys()
 
 
 def see(stream: Stream, moment: int) -> None:

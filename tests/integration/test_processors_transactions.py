@@ -194,7 +194,8 @@ def test_raw_records_deleted_unprocessed_are_told_as_gaps(
 
     successor = writer_of(kafka_bootstrap, topic_prefix)
     state = successor.take_over()
-    assert (state.next_offset, state.torn) == (4, True)
+    assert (state.next_offset, state.torn) == (4, set(state.streams))
+    assert state.torn
     successor.commit([transaction(state, block_of(6))])
 
     told = [(gap["from_time"], gap["to_time"], gap["cause"]) for gap in log.values(GAPS, SPY)]

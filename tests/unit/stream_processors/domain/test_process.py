@@ -223,32 +223,35 @@ def test_downtime_of_bars_is_counted_and_its_late_bars_reveal_nothing_more() -> 
     ]
 
 
-def test_raw_records_deleted_unprocessed_are_a_gap_of_every_stream_we_remember() -> None:
-    """From a stream's last event to the next block that tells the market's time; ticks leave it to that one."""
+def test_raw_records_deleted_unprocessed_are_a_gap_of_each_stream_up_to_its_next_event() -> None:
+    """What a stream may have lost ends where it goes on: not with a tick, an old event or an impossible one, nor twice."""
     state = state_of(RAW_TRADES)
     last, first = NINE_THIRTY + MINUTE_US, NINE_THIRTY + 9 * MINUTE_US
-    run(state, a_block(a_trade_event(event_time=last)))
-    state.torn = True
+    run(state, a_block(a_trade_event(event_time=last)), a_block(a_trade_event(), provider="polygon"))
+    state.torn = set(state.streams)
 
-    tick, after, later = run(
+    silent = run(
         state,
         a_block(provider="", endpoint="tick"),
-        a_block(
-            a_trade_event(event_time=first, frame_sequence=2, frame_hash=2),
-            a_trade_event(event_time=KNOWN * 2),
-        ),
-        a_block(a_trade_event(event_time=first + DAY_US // 24, frame_sequence=3, frame_hash=3)),
+        a_block(a_trade_event(event_time=last, frame_sequence=2, frame_hash=2)),
+        a_block(a_trade_event(event_time=KNOWN * 2)),
+    )
+    after, later = run(
+        state,
+        a_block(*(a_trade_event(event_time=first + n, frame_sequence=3, frame_hash=3) for n in (5, 0))),
+        a_block(a_trade_event(event_time=first + DAY_US // 24, frame_sequence=4, frame_hash=4)),
     )
 
+    assert [output.gaps for output in silent] == [[], [], []]
     assert [(g.from_time, g.to_time, g.cause) for g in after.gaps] == [(last, first, "log_truncated")]
-    assert (tick.gaps, later.gaps, state.torn) == ([], [], False)
+    assert (later.gaps, [provider for provider, _, _ in state.torn]) == ([], ["polygon"])
 
 
 def test_a_truncated_log_of_bars_costs_the_bars_between_and_none_that_come() -> None:
     """The bars of the block that is left are there; those before it are missing for a cause of their own."""
     state = state_of(RAW_BARS)
     run(state, a_block(*bars(0, 1)))
-    state.torn = True
+    state.torn = set(state.streams)
 
     (output,) = run(state, a_block(*bars(4, 6)))
 
