@@ -20,7 +20,7 @@ from producers.adapters.job_reader import OWNED_WITHOUT_WORD_S
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.reloading import ConfigurationFile, Reloading
 from producers.adapters.symbol_lists import SYMBOLS, provider_asked, symbol_lines
-from producers.service import Resources, produce
+from producers.service import COLLECTION, Resources, produce
 from producers.settings import ProducersSettings
 from schemas.configuration import load_configuration
 
@@ -38,7 +38,9 @@ async def main() -> None:
     simulator_url = shared.simulator_base_url if on_simulator else None
     policy = AddressPolicy(simulator_url=simulator_url, allow_insecure=settings.allow_insecure_vendors)
     async with (
-        lifecycle.running("producers", settings.ops_port, log_level=shared.log_level) as process,
+        lifecycle.running(
+            "producers", settings.ops_port, log_level=shared.log_level, expecting=[COLLECTION]
+        ) as process,
         vendor_session(policy) as session,
         open_budgets(shared.dsn) as budgets,
         pool(shared.dsn, service="producers", size=1) as opened,

@@ -28,6 +28,8 @@ from producers.settings import ProducersSettings
 from schemas.errors import ConfigurationError
 from schemas.symbology import Symbology
 
+COLLECTION = "collection"  # the part of /readyz that says whether the vendors are opened and asked
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
@@ -91,6 +93,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         await topics()
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
+        resources.health.report(COLLECTION, ready=True)
         tasks.create_task(feed.run(collection), name="jobs")
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,11 +135,21 @@ def configure_logging(service: str, level: str) -> None:
 
 @asynccontextmanager
 async def running(
-    name: str, ops_port: int, *, log_level: str = "info", host: str = "127.0.0.1"
+    name: str,
+    ops_port: int,
+    *,
+    log_level: str = "info",
+    host: str = "127.0.0.1",
+    expecting: Iterable[str] = (),
 ) -> AsyncIterator[Process]:
-    """Run a service inside: logs, signals and the ops port; raise ConfigurationError where the port is taken."""
+    """Run a service inside: logs, signals and the ops port; raise ConfigurationError where the port is taken.
+
+    `expecting` names parts that /readyz waits for from the first moment: without any, nothing is missing yet.
+    """
     configure_logging(name, log_level)
     process = Process(name=name, stopping=asyncio.Event(), health=Health())
+    for part in expecting:
+        process.health.expect(part)
     metrics.BUILD_INFO.labels(name, VERSION).set(1)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
