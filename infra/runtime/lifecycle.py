@@ -51,7 +51,7 @@ class Health:
     """What the parts of a process say of themselves; liveness is progress, readiness is being able to serve."""
 
     def __init__(self) -> None:
-        """Start with no parts: ready and alive."""
+        """Start with no parts: alive, and not ready before one can serve."""
         self.parts: dict[str, Part] = {}
 
     def expect(self, name: str, *, stall_after_s: float | None = None) -> None:
@@ -78,7 +78,7 @@ class Health:
 
     def ready(self) -> bool:
         """Whether every part can serve and none has stalled."""
-        return self.live() and all(part.ready for part in self.parts.values())
+        return bool(self.parts) and self.live() and all(part.ready for part in self.parts.values())
 
     def document(self) -> dict[str, Any]:
         """Return the state of every part for JSON."""
@@ -144,7 +144,7 @@ async def running(
 ) -> AsyncIterator[Process]:
     """Run a service inside: logs, signals and the ops port; raise ConfigurationError where the port is taken.
 
-    `expecting` names parts that /readyz waits for from the first moment: without any, nothing is missing yet.
+    `expecting` names parts that /readyz waits for, also while others that are wired earlier can serve already.
     """
     configure_logging(name, log_level)
     process = Process(name=name, stopping=asyncio.Event(), health=Health())

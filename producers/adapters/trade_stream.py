@@ -34,7 +34,7 @@ from schemas.vendor_symbols import to_vendor
 
 MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
 # From one publishing to the next: trades that arrive meanwhile share their blocks, a lone one goes out at once. The delay
-# of a trade is made of what the broker, the processor and its transactions have to do: see DECISIONS 23 and 41.
+# of a trade is made of what the broker, the processor and its transactions have to do: see DECISIONS 23 and 42.
 PACE_S = 0.025
 YIELD_FRAMES = 8  # a vendor that sends as fast as we read must not keep the loop from others
 FIRST_WAIT_S = 0.5

@@ -162,10 +162,8 @@ class _Run:
         """
         state, first = self._state, dict[StreamKey, int]()
         for event in self._block.events:
-            key, moment = (
-                (self._block.provider, event["symbol"], event.get("interval", "")),
-                event["event_time"],
-            )
+            key = (self._block.provider, event["symbol"], event.get("interval", ""))
+            moment = event["event_time"]
             if key in state.torn and moment > (state.streams[key].seen_to or 0) and self._is_possible(moment):
                 first[key] = min(moment, first.get(key, moment))
         for key, moment in first.items():

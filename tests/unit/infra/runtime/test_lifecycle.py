@@ -16,6 +16,9 @@ from schemas.errors import BrokerUnavailable, ConfigurationError
 def test_readiness_waits_for_every_declared_part() -> None:
     """A part that has not reported yet is not ready."""
     health = Health()
+    assert health.live()
+    assert not health.ready(), "nothing is wired yet"
+
     health.expect("kafka")
     health.report("database", ready=True)
 
