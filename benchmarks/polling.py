@@ -23,9 +23,9 @@ from producers.adapters.plugins import known_providers
 from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll
 from producers.adapters.provider import Opening, VendorApi
 from producers.adapters.raw_topics import RawTopics
+from producers.domain.answers import PollWindow
 from producers.domain.cadence import Schedule, next_due, offset_us
 from producers.domain.plan import BarsTask, QuotesTask
-from producers.domain.polling import PollWindow
 from schemas.calendar import calendar_of
 from schemas.intervals import MINUTE_US, SECOND_US
 

@@ -18,6 +18,7 @@ from producers.adapters.budgets import Budgets
 from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.collection import Collection, Surroundings
 from producers.adapters.job_feed import JobFeed
+from producers.adapters.job_polls import JobPolls
 from producers.adapters.market import Market
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.reloading import Reloading
@@ -94,7 +95,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
         resources.health.report(COLLECTION, ready=True)
-        tasks.create_task(feed.run(collection), name="jobs")
+        tasks.create_task(feed.run(JobPolls(collection, workers=resources.settings.concurrency)), name="jobs")
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")
         await collecting

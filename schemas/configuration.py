@@ -17,24 +17,22 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.configuration_faults import InvalidConfiguration, explained, faults_between, sorted_faults
+from schemas.configuration_faults import explained, faults_between
 from schemas.configuration_streams import (
     EVERYTHING,
-    STREAMS,
     BarsStream,
     Part,
     Provider,
     QuotesStream,
     Routing,
-    Stream,
     Streams,
     Symbol,
-    Tier,
     Tiers,
     TradesStream,
 )
 from schemas.errors import ConfigurationError
-from schemas.located_yaml import Fault, Located, read_located
+from schemas.located_yaml import Fault, InvalidConfiguration, Located, read_located, sorted_faults
+from schemas.records import STREAMS, Stream, Tier
 from schemas.universe import MAX_SYMBOLS, Member
 
 __all__ = [  # the words of the file, from one place

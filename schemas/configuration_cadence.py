@@ -12,9 +12,9 @@ from schemas.configuration_streams import (
     T0_QUOTES_EVERY_S,
     T2_BARS_EVERY_S,
     T2_QUOTES_EVERY_S,
-    TIERS,
 )
 from schemas.located_yaml import Fault, Located, Path
+from schemas.records import TIERS
 
 # Vendors that answer one quote a request, and how many requests they take on their dearest plan.
 QUOTE_REQUESTS_PER_S: Mapping[str, float] = {"finnhub": 30.0}

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from schemas.configuration_cadence import is_number, tier_faults
-from schemas.errors import ConfigurationError
-from schemas.located_yaml import MAX_FAULTS, Fault, Located, Path, dotted
+from schemas.located_yaml import Fault, Located, Path, dotted
 
 EXAMPLE = "config/mds.yaml is an example"
 SHORTEST_BAR_S = 60.0
@@ -44,38 +43,6 @@ _SECRET_VARIABLES = {
     "alpaca": "PRODUCERS_ALPACA_KEY_ID and PRODUCERS_ALPACA_SECRET_KEY",
     "polygon": "PRODUCERS_POLYGON_KEY",
 }
-
-
-class InvalidConfiguration(ConfigurationError):
-    """A configuration that is not to be applied; `faults` are all that is wrong with it, in the file's order."""
-
-    def __init__(self, source: str, faults: Sequence[Fault]) -> None:
-        shown = "\n".join(_sentence(source, fault) for fault in faults)
-        super().__init__(shown.removesuffix(f"; {faults[-1].remedy}"), remedy=faults[-1].remedy)
-        self.faults = tuple(faults)
-
-
-def _sentence(source: str, fault: Fault) -> str:
-    place = source if fault.line is None else f"{source}:{fault.line}"
-    return f"{place}: {fault}"
-
-
-def faults_of(error: ConfigurationError) -> list[Fault]:
-    """Return all that an error says is wrong; one fault without a place where it is not about the text."""
-    if isinstance(error, InvalidConfiguration):
-        return list(error.faults)
-    return [Fault(path="", line=None, message=error.problem, remedy=error.remedy)]
-
-
-def sorted_faults(faults: Sequence[Fault]) -> list[Fault]:
-    """Return the faults in the file's order, each path and message once, at most MAX_FAULTS with the rest counted."""
-    unique = list({(fault.path, fault.message): fault for fault in faults}.values())
-    unique.sort(key=lambda fault: (fault.line or 0, fault.path))
-    if len(unique) <= MAX_FAULTS:
-        return unique
-    more = f"has {len(unique) - MAX_FAULTS} more faults"
-    rest = Fault(path="", line=None, message=more, remedy="mend the first ones and try again")
-    return [*unique[:MAX_FAULTS], rest]
 
 
 def faults_between(located: Located) -> Iterator[Fault]:

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from schemas.instruments import checked_symbol
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
+from schemas.records import Tier
 
 MAX_PROVIDERS = 8  # of one stream
 PARTS_OF_A_BAR = 5  # a bar is polled at most so often while it forms: more shows little that is new
@@ -15,22 +17,9 @@ OVERLAP_BARS = 2  # the newest final bar and the one in progress, whatever the i
 T0_BARS_EVERY_S, T0_QUOTES_EVERY_S = 30.0, 1.0
 T2_BARS_EVERY_S, T2_QUOTES_EVERY_S = 300.0, 60.0
 
-Stream = Literal["bars", "quotes", "trades"]
-STREAMS: tuple[Stream, ...] = ("bars", "quotes", "trades")
-
-
-Tier = Literal["T0", "T1", "T2"]
-TIERS: tuple[Tier, ...] = ("T0", "T1", "T2")
 
 BarInterval = Literal["1m", "5m", "1h", "1d"]
 BAR_INTERVALS: tuple[BarInterval, ...] = ("1m", "5m", "1h", "1d")
-
-
-def checked_symbol(symbol: str) -> str:
-    """Return a symbol that could be one; raise ValueError saying what a symbol looks like."""
-    if not symbol.isascii() or not symbol.isprintable() or " " in symbol:
-        raise ValueError("a symbol is printable ASCII without spaces, such as BRK.B or ^GSPC")
-    return symbol
 
 
 Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]

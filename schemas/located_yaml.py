@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import yaml
+
+from schemas.errors import ConfigurationError
 
 MAX_DEPTH = 16  # lists and mappings inside one another
 MAX_VALUES = 500_000  # 20,000 symbols with room to spare
@@ -218,3 +220,35 @@ def _matches(path: Path, pattern: tuple[str, ...]) -> bool:
     return len(path) == len(pattern) and all(
         wanted in ("*", part) for part, wanted in zip(path, pattern, strict=True)
     )
+
+
+class InvalidConfiguration(ConfigurationError):
+    """A configuration that is not to be applied; `faults` are all that is wrong with it, in the file's order."""
+
+    def __init__(self, source: str, faults: Sequence[Fault]) -> None:
+        shown = "\n".join(_sentence(source, fault) for fault in faults)
+        super().__init__(shown.removesuffix(f"; {faults[-1].remedy}"), remedy=faults[-1].remedy)
+        self.faults = tuple(faults)
+
+
+def _sentence(source: str, fault: Fault) -> str:
+    place = source if fault.line is None else f"{source}:{fault.line}"
+    return f"{place}: {fault}"
+
+
+def faults_of(error: ConfigurationError) -> list[Fault]:
+    """Return all that an error says is wrong; one fault without a place where it is not about the text."""
+    if isinstance(error, InvalidConfiguration):
+        return list(error.faults)
+    return [Fault(path="", line=None, message=error.problem, remedy=error.remedy)]
+
+
+def sorted_faults(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults in the file's order, each path and message once, at most MAX_FAULTS with the rest counted."""
+    unique = list({(fault.path, fault.message): fault for fault in faults}.values())
+    unique.sort(key=lambda fault: (fault.line or 0, fault.path))
+    if len(unique) <= MAX_FAULTS:
+        return unique
+    more = f"has {len(unique) - MAX_FAULTS} more faults"
+    rest = Fault(path="", line=None, message=more, remedy="mend the first ones and try again")
+    return [*unique[:MAX_FAULTS], rest]

@@ -290,3 +290,9 @@ class DeadLetter:
     symbol: str = ""
     key: bytes | None = None
     payload: bytes
+
+
+Stream = Literal["bars", "quotes", "trades"]
+STREAMS: tuple[Stream, ...] = ("bars", "quotes", "trades")
+Tier = Literal["T0", "T1", "T2"]
+TIERS: tuple[Tier, ...] = ("T0", "T1", "T2")

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 
-from schemas.configuration_faults import InvalidConfiguration, sorted_faults
-from schemas.configuration_streams import STREAMS, TIERS, Stream, Tier, checked_symbol
 from schemas.errors import ConfigurationError
-from schemas.located_yaml import Fault
+from schemas.instruments import checked_symbol
+from schemas.located_yaml import Fault, InvalidConfiguration, sorted_faults
+from schemas.records import STREAMS, TIERS, Stream, Tier
 
 MAX_SYMBOLS = 20_000
 MAX_FILE_BYTES = 4_194_304  # 4 MiB

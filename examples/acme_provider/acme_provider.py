@@ -15,10 +15,9 @@ from functools import partial
 
 from producers.adapters.provider import Opening, Provider, VendorApi
 from producers.adapters.responses import Request, answered, ask
-from producers.domain.answers import Answer, Response
+from producers.domain.answers import Answer, PollWindow, Response
 from producers.domain.bars import BarOrigin, BarRow, bar_events
 from producers.domain.capabilities import Capabilities
-from producers.domain.polling import PollWindow
 from producers.domain.refusals import meaning
 from producers.domain.stamps import checked_us
 from producers.domain.windows import Purpose

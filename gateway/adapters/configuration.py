@@ -28,8 +28,8 @@ from schemas.configuration import (
     text_of,
 )
 from schemas.configuration_diff import difference
-from schemas.configuration_faults import faults_of
 from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.located_yaml import faults_of
 
 BODY_WITHIN_S = 30.0
 MAX_AT_ONCE = 4  # each may hold a text of 4 MiB and a second of a core

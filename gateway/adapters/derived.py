@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from gateway.adapters.store import MINUTE, Snapshot, Span
 from gateway.domain.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
-from gateway.domain.bars import BarVersion, View
 from gateway.domain.requests import HistoryRequest
+from gateway.domain.versions import BarVersion, View
 from schemas.calendar import calendar_of
 from schemas.intervals import INTRADAY_US
 

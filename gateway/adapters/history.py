@@ -13,13 +13,14 @@ from gateway.adapters.derived import stored_and_derived
 from gateway.adapters.naming import Naming
 from gateway.adapters.store import MINUTE, Snapshot, Span, Store
 from gateway.adapters.watermarks import Watermarks
-from gateway.domain.bars import MIXED, SESSIONS, BarVersion, View, adjustments, one_or_mixed, row
-from gateway.domain.gaps import GapFilter, gap_row
+from gateway.domain.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
+from gateway.domain.gaps import gap_row
 from gateway.domain.knowledge import check_not_future, complete_through, latest_event, no_watermark
 from gateway.domain.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.domain.page_tokens import Page, open_token, query_hash, seal
 from gateway.domain.problems import invalid_field, unknown_symbol
 from gateway.domain.requests import HistoryRequest, history_request, intraday_request
+from gateway.domain.versions import BarVersion, GapFilter, View
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar import calendar_of
 from schemas.partitions import partition_of

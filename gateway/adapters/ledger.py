@@ -6,12 +6,13 @@ from aiohttp import web
 
 from gateway.adapters.answers import Endpoint, answer
 from gateway.adapters.store import Store
-from gateway.domain.gaps import GapFilter, gap_row, last_contiguous
+from gateway.domain.gaps import gap_row, last_contiguous
 from gateway.domain.moments import LATEST_US, rfc3339
 from gateway.domain.page_tokens import Page, open_token, query_hash, seal
 from gateway.domain.parameters import PROVIDER, Parameters, checked_symbol, closest, shown
 from gateway.domain.problems import FieldError, Problem, invalid, unknown_symbol
 from gateway.domain.requests import gaps_request
+from gateway.domain.versions import GapFilter
 from infra.runtime.clock import wall_us
 from schemas.calendar import calendar_of
 from schemas.identity import bars_channel

@@ -14,9 +14,10 @@ from gateway.adapters.store import MINUTE, Snapshot, Store
 from gateway.adapters.watermarks import Watermarks
 from gateway.domain.knowledge import check_not_future, latest_event
 from gateway.domain.moments import LATEST_US, rfc3339
-from gateway.domain.price import Value, check_age, chosen, newest, price_document, topic_of
+from gateway.domain.price import check_age, chosen, newest, price_document, topic_of
 from gateway.domain.problems import Problem, unknown_symbol
 from gateway.domain.requests import batch_request, price_request
+from gateway.domain.versions import Value
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar import calendar_of
 from schemas.errors import StoreUnavailable

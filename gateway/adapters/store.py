@@ -10,11 +10,9 @@ from typing import Any
 import asyncpg
 
 from gateway.adapters import statements
-from gateway.domain.bars import BarVersion, View
-from gateway.domain.gaps import GapFilter
 from gateway.domain.moments import EARLIEST_US, LATEST_US, aware, micros
-from gateway.domain.price import Value
 from gateway.domain.problems import Problem
+from gateway.domain.versions import BarVersion, GapFilter, Value, View
 from infra.runtime.postgres import connection
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US

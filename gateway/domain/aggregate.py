@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import fsum
 
-from gateway.domain.bars import MIXED, BarVersion
+from gateway.domain.bars import MIXED
 from gateway.domain.moments import local_date, midnight
+from gateway.domain.versions import BarVersion
 from schemas.calendar import Calendar
 from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US, slot_us
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.moments import rfc3339
+from gateway.domain.versions import BarVersion
 
 MIXED = "mixed"
 SESSIONS: Mapping[str, frozenset[str] | None] = {
@@ -14,42 +14,6 @@ SESSIONS: Mapping[str, frozenset[str] | None] = {
     "extended": frozenset({"pre", "post"}),  # what lies outside the regular session
     "all": None,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Through whose eyes bars are read: what was known by `as_of` (µs), of one provider or the best of all."""
-
-    as_of: int
-    provider: str | None
-    sessions: frozenset[str] | None = None  # None: every part of the day
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BarVersion:
-    """A stored version of a bar, or a bar derived from several; times in µs, event_time is the START."""
-
-    event_time: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    vwap: float | None = None
-    trade_count: int | None = None
-    final: bool
-    session: str
-    adjustment_state: str
-    currency: str = ""
-    simulated: bool = False
-    provider: str
-    route: str = "primary"
-    known_from: int
-    raw_offset: int
-    index: int
-    revision: int  # ordinal among the versions of the key; of a derived bar the corrections among its parts
-    derived: bool = False
-    providers: tuple[str, ...] = ()  # of a derived bar whose parts come from several
 
 
 def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from gateway.domain.moments import EARLIEST_US, LATEST_US, rfc3339
+from gateway.domain.moments import rfc3339
 
 _TIMES = frozenset({"from_time", "to_time", "known_from"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GapFilter:
-    """Which gaps: those overlapping [start, end) and known by `as_of`; None means any."""
-
-    symbol: str | None = None
-    intervals: Sequence[str] | None = None
-    provider: str | None = None
-    state: str | None = None
-    start: int = EARLIEST_US
-    end: int = LATEST_US
-    as_of: int = LATEST_US
 
 
 def gap_row(gap: Mapping[str, Any]) -> dict[str, Any]:

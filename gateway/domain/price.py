@@ -8,13 +8,12 @@ from typing import Any
 from gateway.domain.freshness import Kind, State, state_of
 from gateway.domain.moments import rfc3339
 from gateway.domain.problems import FieldError, Problem
+from gateway.domain.versions import Value
 from schemas.calendar import Calendar
 from schemas.identity import event_id
 from schemas.intervals import slot_us
 from schemas.records import Bar, Quote, Session, Trade
 from schemas.topics import BARS, QUOTES, TRADES
-
-Value = Quote | Trade | Bar
 
 PRICE_FIELDS = (
     "symbol", "price", "price_type", "bid", "ask", "bid_size", "ask_size", "previous_close", "change",

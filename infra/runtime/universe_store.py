@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 
 from infra.runtime.postgres import connection
-from schemas.configuration_streams import Tier
 from schemas.errors import ConfigurationError, StoreUnavailable
+from schemas.records import Tier
 from schemas.universe import Change, Difference, Member, Universe, difference
 
 ANSWER_WITHIN_S = 10.0

@@ -13,11 +13,10 @@ from producers.adapters.http import VendorHttp
 from producers.adapters.provider import Opening, Provider, VendorApi
 from producers.adapters.responses import Asked, Request, all_pages, answered, ask, bars_answered
 from producers.domain import alpaca
-from producers.domain.answers import Answer, Response
+from producers.domain.answers import Answer, PollWindow, Response
 from producers.domain.bars import BarOrigin, BarPage, widened
 from producers.domain.capabilities import Capabilities
 from producers.domain.listings import ListingPage, VendorListing
-from producers.domain.polling import PollWindow
 from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol

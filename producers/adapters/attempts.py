@@ -8,11 +8,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from producers.adapters.bodies import MalformedResponse
 from producers.adapters.polls import BarsPoll, Polled
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.status import Status
-from producers.domain.answers import MalformedResponse
 from producers.domain.duty import Duty
 from schemas.errors import (
     BrokerUnavailable,

@@ -7,7 +7,7 @@ import zlib
 import aiohttp
 
 from infra.runtime.clock import wall_us
-from producers.domain.answers import MalformedResponse
+from schemas.errors import MalformedPayload
 
 MAX_BODY_BYTES = 8_388_608  # 8 MiB inflated: a week of minutes is half of one
 MAX_KEPT_BYTES = 2_097_152  # of a body that becomes a dead letter
@@ -109,3 +109,13 @@ def redacted(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
         if len(secret) >= MIN_SECRET_BYTES and secret in body:
             body = body.replace(secret, REDACTED)
     return body
+
+
+class MalformedResponse(MalformedPayload):
+    """A whole response that cannot be used; carries what a dead letter needs, `payload` cut to what fits."""
+
+    def __init__(self, message: str, *, endpoint: str, received_time: int, payload: bytes) -> None:
+        super().__init__(message)
+        self.endpoint = endpoint
+        self.received_time = received_time
+        self.payload = payload

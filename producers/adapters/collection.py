@@ -17,20 +17,18 @@ from producers.adapters.assignment import Assignment, Polls, cadences_of, market
 from producers.adapters.attempts import Attempts, Poll
 from producers.adapters.cadence_store import CadenceRecorder
 from producers.adapters.collectors import Collectors
-from producers.adapters.job_polls import JobPolls
 from producers.adapters.market import Market
 from producers.adapters.membership import Membership
-from producers.adapters.polls import Polled, blank_block
+from producers.adapters.polls import Polled
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.registry import Registry
 from producers.adapters.starting import known_cursors
 from producers.adapters.status import Status
 from producers.adapters.vendors import Opener, Vendors, capabilities_of, log_disabled
-from producers.domain.blocks import place
+from producers.domain.blocks import blank_block, place
 from producers.domain.cadence import is_polling_time
 from producers.domain.discontinuity import StreamKey, since_stop
-from producers.domain.duty import Duty
-from producers.domain.jobs import Outcome
+from producers.domain.duty import Duty, Outcome
 from producers.domain.nameable import LeftOut, nameable
 from producers.domain.ownership import owned_part
 from producers.domain.plan import PollPlan, plan_of
@@ -84,11 +82,8 @@ class Collection:
             market=around.market,
             deadline_s=around.settings.request_deadline_s,
         )
-        self._attempts = Attempts(
-            raw=around.raw, status=self._status, registry=self.registry, duty=self._duty
-        )
-        self._polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
-        self._work = JobPolls(self._polls, self._attempts, workers=around.settings.concurrency)
+        self.attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry, duty=self._duty)
+        self.polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
         self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
         self._configuration: Configuration | None = None
         self._vendors: Vendors | None = None
@@ -110,7 +105,7 @@ class Collection:
             self._membership.begin(tasks)
             self._collectors = Collectors(
                 tasks,
-                self._attempts,
+                self.attempts,
                 market=self._market,
                 cadence=around.cadence,
                 health=around.health,
@@ -156,18 +151,6 @@ class Collection:
         if self._duty.sweep(partitions):
             self._running().resume()
 
-    async def poll(
-        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
-    ) -> Mapping[str, Outcome]:
-        """Poll now for a job and return what became of each symbol."""
-        return await self._work.poll(capability, symbols, slot, provider=provider, job_id=job_id)
-
-    async def backfill(
-        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
-    ) -> Outcome:
-        """Fetch the bars in [start, end), market time µs, for a job and return what became of it."""
-        return await self._work.backfill(capability, symbol, start, end, provider=provider, job_id=job_id)
-
     def knows(self, symbol: str) -> bool:
         """Whether a symbol is collected by anybody: in the configuration or the universe."""
         return symbol in self._known
@@ -212,7 +195,7 @@ class Collection:
             start=self._around.start,
             simulated=self._around.opener.simulated,
         )
-        self._polls.exchange(assignment)
+        self.polls.exchange(assignment)
         self._around.cadence.plan(cadences_of(plan))
         self._duty.keep({stream for task in plan.polls() for stream in task.streams})
         log.info(
@@ -224,7 +207,7 @@ class Collection:
                 "providers": plan.providers,
             },
         )
-        self._running().poll(self._polls.by_provider)
+        self._running().poll(self.polls.by_provider)
         await self._running().stream(assignment)
         await self._membership.follow(configuration)
         self._report()

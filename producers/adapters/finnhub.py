@@ -10,11 +10,10 @@ from producers.adapters.http import VendorHttp
 from producers.adapters.provider import Opening, Provider, VendorApi
 from producers.adapters.responses import Request, answered, ask
 from producers.domain import finnhub
-from producers.domain.answers import Response
+from producers.domain.answers import PollWindow, Response
 from producers.domain.bars import widened
 from producers.domain.capabilities import Capabilities
 from producers.domain.listings import VendorListing
-from producers.domain.polling import PollWindow
 from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.intervals import SECOND_US

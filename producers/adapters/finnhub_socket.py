@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -15,7 +15,8 @@ from infra.runtime.clock import wall_us
 from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.adapters.gate import Admission, Gate
 from producers.adapters.http import AUTHENTICATION
-from producers.domain.finnhub import PROVIDER
+from producers.domain.answers import Frame
+from producers.domain.finnhub import PROVIDER, parse_frame
 from producers.domain.throttling import read_signal
 from schemas.errors import BudgetExhausted, ProviderRefused, ProviderThrottled, ProviderUnavailable
 
@@ -93,6 +94,12 @@ class FinnhubSocket:
         self._gate = gate
         self._url = url
         self._silence_s = silence_s
+
+    def parse(
+        self, payload: bytes, *, sequence: int, asked: Mapping[str, str], simulated: Collection[str]
+    ) -> Frame:
+        """Return what one frame holds; raises as TradeSocket says."""
+        return parse_frame(payload, sequence=sequence, asked=asked, simulated=simulated)
 
     @asynccontextmanager
     async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Connection]:

@@ -18,10 +18,10 @@ from producers.adapters.job_reader import Answer, JobReader, Received
 from producers.adapters.job_results import JobResults
 from producers.adapters.job_tails import Known
 from producers.adapters.job_work import Collecting, JobWork
+from producers.domain.duty import Outcome
 from producers.domain.job_history import JobHistory
 from producers.domain.job_offsets import JobOffsets
 from producers.domain.job_queue import JobQueue, Queued
-from producers.domain.jobs import Outcome
 from producers.domain.lease import Lease, after, holder
 from schemas.intervals import SECOND_US
 from schemas.jobs import by_partition

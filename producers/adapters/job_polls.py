@@ -5,23 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from producers.adapters.assignment import Polls
 from producers.adapters.attempts import Attempts, Poll
 from producers.adapters.polls import Polled
-from producers.domain.jobs import Outcome
+from producers.domain.duty import Outcome
 from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
 
 QUOTES = "quotes"
 DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
 
 
+class Collector(Protocol):
+    """What collects in this process, and for whom; `own` and `sweep` are Collecting's."""
+
+    polls: Polls
+    attempts: Attempts
+
+    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+        """Poll and stream the symbols of exactly these partitions from now on."""
+
+    def sweep(self, partitions: frozenset[int]) -> None:
+        """Follow the own schedule for exactly these of the owned partitions from now on."""
+
+
 class JobPolls:
     """Polls and backfills for jobs; used from one event loop."""
 
-    def __init__(self, polls: Polls, attempts: Attempts, *, workers: int) -> None:
+    def __init__(self, collector: Collector, *, workers: int) -> None:
         """Ask for at most `workers` things at once for one job."""
-        self._polls, self._attempts, self._workers = polls, attempts, workers
+        self._polls, self._attempts, self._workers = collector.polls, collector.attempts, workers
+        self.own, self.sweep = collector.own, collector.sweep
 
     async def poll(
         self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str

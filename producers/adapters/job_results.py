@@ -11,7 +11,8 @@ from infra.runtime.clock import wall_us
 from infra.runtime.kafka import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCESSED
 from producers.adapters.job_reader import Received
-from producers.domain.jobs import Outcome, swept_result
+from producers.domain.duty import Outcome
+from producers.domain.jobs import swept_result
 from schemas.codec import encode
 from schemas.errors import BrokerUnavailable
 from schemas.jobs import MAX_SYMBOLS

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from infra.runtime.clock import wall_us
+from producers.domain.duty import Outcome
 from producers.domain.job_history import JobHistory
 from producers.domain.job_queue import Queued
-from producers.domain.jobs import Outcome, backoff_s, refusal, result_of, unfinished
+from producers.domain.jobs import backoff_s, refusal, result_of, unfinished
 from schemas.errors import BrokerUnavailable, MarketDataError
 from schemas.intervals import SECOND_US
 from schemas.records import Job, JobResult

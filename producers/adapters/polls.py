@@ -11,24 +11,17 @@ from typing import Protocol
 from infra.runtime.clock import monotonic_s
 from producers.adapters.market import Market
 from producers.adapters.raw_topics import RawTopics
-from producers.domain.answers import Response
-from producers.domain.blocks import place
+from producers.domain.answers import PollWindow, Response
+from producers.domain.blocks import blank_block, place
 from producers.domain.cadence import next_due
 from producers.domain.evidence import Evidence, bars_evidence, quotes_evidence
 from producers.domain.plan import BarsTask, QuotesTask
-from producers.domain.polling import (
-    BarsPosition,
-    PollWindow,
-    changed,
-    delivered,
-    is_caught_up,
-    next_window,
-)
+from producers.domain.polling import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.domain.routing import resume_position
 from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.intervals import slot_us
-from schemas.records import Event, RawBlock
+from schemas.records import Event
 from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
 
 log = logging.getLogger(__name__)
@@ -325,17 +318,3 @@ class Rejections:
                     payload=rejected.payload,
                 )
         self._previous = frozenset(rejected.payload for rejected in response.answer.rejected)
-
-
-def blank_block(
-    provider: str, endpoint: str, received_time: int, *, connection_id: str = "", job_id: str = ""
-) -> RawBlock:
-    """Return a block that says where it came from and holds nothing yet."""
-    return RawBlock(
-        provider=provider,
-        endpoint=endpoint,
-        route="primary",
-        received_time=received_time,
-        connection_id=connection_id,
-        job_id=job_id,
-    )

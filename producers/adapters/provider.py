@@ -11,18 +11,18 @@ says into `Response`s of events. It raises only errors of `schemas.errors`, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 from pydantic import SecretStr
 
 from producers.adapters.http import VendorHttp
-from producers.adapters.trade_stream import TradeSocket
-from producers.domain.answers import Response
+from producers.domain.answers import Frame, PollWindow, Response
 from producers.domain.capabilities import MAX_QUOTES_PER_REQUEST, Capabilities
 from producers.domain.listings import VendorListing
-from producers.domain.polling import PollWindow
 from producers.domain.windows import Purpose
 from schemas.calendar import Calendar
 from schemas.errors import ProviderUnentitled
@@ -30,6 +30,39 @@ from schemas.intervals import INTERVALS
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+
+
+class Frames(Protocol):
+    """One open connection."""
+
+    connection_id: str
+
+    async def receive(self) -> bytes:
+        """Return the next frame; raise ProviderUnavailable where the connection is over."""
+
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Receive these, in the vendor's spelling, as well; raise ProviderUnavailable."""
+
+    async def unsubscribe(self, symbols: Sequence[str]) -> None:
+        """Receive these no more; raise ProviderUnavailable."""
+
+
+class TradeSocket(Protocol):
+    """A vendor's trade socket."""
+
+    endpoint: str
+
+    def connected(self, symbols: Sequence[str]) -> AbstractAsyncContextManager[Frames]:
+        """Open a connection with `symbols`, in the vendor's spelling, subscribed."""
+
+    def parse(
+        self, payload: bytes, *, sequence: int, asked: Mapping[str, str], simulated: Collection[str]
+    ) -> Frame:
+        """Return what one frame holds, its trades in the vendor's order; `asked` maps the vendor's symbol to ours.
+
+        Each trade carries `sequence`, the frame's ordinal on its connection, and a hash of the frame's bytes. A trade that
+        cannot be used is rejected alone; raises MalformedPayload saying why a frame as a whole cannot.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

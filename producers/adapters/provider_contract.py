@@ -20,9 +20,8 @@ from pydantic import SecretStr
 from producers.adapters.addresses import AddressPolicy
 from producers.adapters.http import HttpAnswer, VendorHttp, vendor_session
 from producers.adapters.provider import Opening, Provider, VendorApi, faults_of
-from producers.domain.answers import Response
+from producers.domain.answers import PollWindow, Response
 from producers.domain.blocks import encoded
-from producers.domain.polling import PollWindow
 from producers.domain.windows import Purpose
 from schemas.calendar import calendar_of
 from schemas.errors import (

@@ -8,8 +8,9 @@ from typing import Generic, Protocol, TypeVar
 
 from infra.runtime.clock import wall_us
 from infra.runtime.metrics import PROVIDER_ERRORS
+from producers.adapters.bodies import MalformedResponse
 from producers.adapters.http import MAX_KEPT_BYTES, VendorHttp
-from producers.domain.answers import Answer, MalformedResponse, Response
+from producers.domain.answers import Answer, Response
 from producers.domain.bars import HOURLY, BarOrigin, BarPage, bar_events, session_hours
 from producers.domain.windows import Purpose
 from schemas.errors import (

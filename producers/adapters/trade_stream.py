@@ -10,17 +10,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 from infra.runtime.clock import monotonic_s, wall_us
 from producers.adapters.market import Market
-from producers.adapters.polls import blank_block
+from producers.adapters.provider import Frames, TradeSocket
 from producers.adapters.raw_topics import RawTopics
 from producers.adapters.status import Status
-from producers.domain.blocks import MAX_STREAM_EVENTS, StreamBatches
+from producers.domain.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
 from producers.domain.discontinuity import StreamKey, since_break, since_stop, trades_key
-from producers.domain.finnhub import parse_frame
 from producers.domain.plan import TradesTask
 from schemas.errors import (
     BrokerUnavailable,
@@ -43,30 +40,6 @@ REFUSED_WAIT_S = 60.0
 DRAIN_S = 2.0  # with the flush after it, within what a stop may take
 
 log = logging.getLogger(__name__)
-
-
-class Frames(Protocol):
-    """One open connection."""
-
-    connection_id: str
-
-    async def receive(self) -> bytes:
-        """Return the next frame; raise ProviderUnavailable where the connection is over."""
-
-    async def subscribe(self, symbols: Sequence[str]) -> None:
-        """Receive these, in the vendor's spelling, as well; raise ProviderUnavailable."""
-
-    async def unsubscribe(self, symbols: Sequence[str]) -> None:
-        """Receive these no more; raise ProviderUnavailable."""
-
-
-class TradeSocket(Protocol):
-    """A vendor's trade socket."""
-
-    endpoint: str
-
-    def connected(self, symbols: Sequence[str]) -> AbstractAsyncContextManager[Frames]:
-        """Open a connection with `symbols`, in the vendor's spelling, subscribed."""
 
 
 class TradeStream:
@@ -223,7 +196,9 @@ class TradeStream:
     async def _take_in(self, payload: bytes, sequence: int, connection_id: str) -> None:
         received_time = wall_us()
         try:
-            frame = parse_frame(payload, sequence=sequence, asked=self._asked, simulated=self._simulated)
+            frame = self._socket.parse(
+                payload, sequence=sequence, asked=self._asked, simulated=self._simulated
+            )
         except MalformedPayload as error:
             await self._dead_letter(error.reason, str(error), "", received_time, payload)
             return

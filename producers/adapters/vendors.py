@@ -14,8 +14,7 @@ from producers.adapters.breaker import Breaker
 from producers.adapters.budgets import Budgets
 from producers.adapters.http import VendorHttp
 from producers.adapters.plugins import known_providers
-from producers.adapters.provider import Opening, Provider, VendorApi
-from producers.adapters.trade_stream import TradeSocket
+from producers.adapters.provider import Opening, Provider, TradeSocket, VendorApi
 from producers.domain.capabilities import Capabilities, check_providers, providers_of_streams
 from producers.domain.vendor_limits import limits_of
 from producers.settings import ProducersSettings

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
+from producers.adapters.bodies import MalformedResponse
 from producers.adapters.http import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
 from producers.adapters.provider import Opening, Provider, VendorApi
 from producers.adapters.responses import Request, answered, ask
 from producers.domain import yahoo, yahoo_quotes
-from producers.domain.answers import MalformedResponse, Response
+from producers.domain.answers import PollWindow, Response
 from producers.domain.capabilities import Capabilities
-from producers.domain.polling import PollWindow
 from producers.domain.refusals import BAN_S
 from producers.domain.windows import Purpose
 from schemas.calendar import Calendar

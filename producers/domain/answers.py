@@ -1,11 +1,11 @@
-"""What a vendor's response turned out to hold, before it is put into raw blocks."""
+"""What a vendor is asked for, and what its response turned out to hold, before it is put into raw blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from schemas.errors import MalformedPayload
 from schemas.records import Event
 
 
@@ -40,11 +40,22 @@ class Response:
     answer: Answer
 
 
-class MalformedResponse(MalformedPayload):
-    """A whole response that cannot be used; carries what a dead letter needs, `payload` cut to what fits."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollWindow:
+    """Half-open [start, end) in µs."""
 
-    def __init__(self, message: str, *, endpoint: str, received_time: int, payload: bytes) -> None:
-        super().__init__(message)
-        self.endpoint = endpoint
-        self.received_time = received_time
-        self.payload = payload
+    start: int
+    end: int
+
+
+NOTHING = Answer()
+FrameKind = Literal["trade", "ping", "error", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One frame of the socket; `words` is what an error frame says."""
+
+    kind: FrameKind
+    answer: Answer = NOTHING
+    words: str = ""

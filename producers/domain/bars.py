@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from producers.domain.answers import Answer, Rejected
-from producers.domain.polling import PollWindow
+from producers.domain.answers import Answer, PollWindow, Rejected
 from schemas.calendar import Calendar
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US

@@ -161,3 +161,17 @@ class StreamBatches:
             newest = _Open(blank=blank, begun_s=now_s)
             self._batches.append(newest)
         return MAX_STREAM_EVENTS - len(newest.events)
+
+
+def blank_block(
+    provider: str, endpoint: str, received_time: int, *, connection_id: str = "", job_id: str = ""
+) -> RawBlock:
+    """Return a block that says where it came from and holds nothing yet."""
+    return RawBlock(
+        provider=provider,
+        endpoint=endpoint,
+        route="primary",
+        received_time=received_time,
+        connection_id=connection_id,
+        job_id=job_id,
+    )

@@ -7,6 +7,8 @@ marks the slot, so that neither repeats what the other has done.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from schemas.partitions import partition_of
 
@@ -65,3 +67,13 @@ class Duty:
     def keep(self, streams: Collection[Stream]) -> None:
         """Forget all streams but these."""
         self._done = {stream: slot for stream, slot in self._done.items() if stream in streams}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one symbol; `retry_after_s` is how long the vendor asked to be left alone."""
+
+    status: Literal["done", "duplicate", "refused", "failed"]
+    reason: str = ""
+    events: int = 0
+    retry_after_s: float | None = None

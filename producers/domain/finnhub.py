@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from producers.domain.answers import Answer, Rejected
+from producers.domain.answers import Answer, Frame, PollWindow, Rejected
 from producers.domain.bars import DAILY, HOURLY, BarOrigin, BarRow, bar_events, refused, session_hours
 from producers.domain.listings import ListingPage, VendorListing
 from producers.domain.payloads import LAST_EPOCH_S, VendorModel, first_fault
-from producers.domain.polling import PollWindow
 from producers.domain.refusals import meaning
 from schemas.calendar import Calendar
 from schemas.errors import InvalidRecord, MalformedPayload, MarketDataError, NoData
@@ -35,10 +33,6 @@ MS_US = 1_000
 LAST_EPOCH_MS = LAST_EPOCH_S * 1_000
 MAX_SYMBOL_CHARACTERS = 64
 MAX_CONDITIONS_CHARACTERS = 256
-
-NOTHING = Answer()
-
-FrameKind = Literal["trade", "ping", "error", "other"]
 
 
 class _Quote(VendorModel):
@@ -70,15 +64,6 @@ class _Refusal(VendorModel):
 
 
 LIST = TypeAdapter(list[_Listed])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One frame of the socket; `words` is what an error frame says."""
-
-    kind: FrameKind
-    answer: Answer = NOTHING
-    words: str = ""
 
 
 def parse_quote(payload: bytes, *, symbol: str, simulated: bool) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from producers.domain.jobs import Outcome
+from producers.domain.duty import Outcome
 from schemas.jobs import SWEEPER
 from schemas.records import Job, JobResult
 

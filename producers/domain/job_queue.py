@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from producers.domain.jobs import Outcome
+from producers.domain.duty import Outcome
 from schemas.records import Job
 
 MAX_QUEUED_JOBS = 10_000  # waiting and in hand; beyond it the partitions are paused, nothing is dropped

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from producers.domain.duty import Outcome
 from schemas.intervals import MINUTE_US
 from schemas.jobs import SWEEPER, VERSION, by_partition, poll_job_id
 from schemas.records import Job, JobResult, JobStatus, SymbolOutcome
@@ -15,16 +15,6 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 # What a job of several symbols came to is the worst of theirs.
 WORST_FIRST: tuple[JobStatus, ...] = ("failed", "expired", "refused", "done", "duplicate")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one symbol; `retry_after_s` is how long the vendor asked to be left alone."""
-
-    status: Literal["done", "duplicate", "refused", "failed"]
-    reason: str = ""
-    events: int = 0
-    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from producers.domain.capabilities import Capabilities
 from producers.domain.discontinuity import StreamKey, bars_key, quotes_key, trades_key
 from schemas.configuration import Configuration
-from schemas.configuration_streams import TIERS, Provider, Stream, Tier, cadence_us, overlap_us
+from schemas.configuration_streams import Provider, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
+from schemas.records import TIERS, Stream, Tier
 from schemas.universe import Member
 
 

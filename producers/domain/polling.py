@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from producers.domain.answers import PollWindow
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.records import Event
 
@@ -24,14 +25,6 @@ CONTENT = (
 )
 
 Content = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollWindow:
-    """Half-open [start, end) in µs."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

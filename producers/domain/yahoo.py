@@ -11,10 +11,9 @@ from itertools import repeat
 
 from pydantic import ValidationError
 
-from producers.domain.answers import Answer
+from producers.domain.answers import Answer, PollWindow
 from producers.domain.bars import BarOrigin, BarRow, bar_events
 from producers.domain.payloads import LAST_EPOCH_S, VendorModel, first_fault
-from producers.domain.polling import PollWindow
 from producers.domain.refusals import BAN_S
 from schemas.calendar import Calendar
 from schemas.errors import (

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer
 from infra.runtime.kafka import Outgoing, Publisher, consumer_config, read_range
 from infra.runtime.lifecycle import Health
 from producers.adapters.job_feed import JobFeed
-from producers.domain.jobs import Outcome
+from producers.domain.duty import Outcome
 from schemas.codec import decode, encode
 from schemas.jobs import read_result
 from schemas.partitions import partition_of

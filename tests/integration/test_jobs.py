@@ -17,8 +17,9 @@ import pytest
 
 from infra.runtime.lifecycle import Health
 from producers.adapters import job_feed
+from producers.domain.duty import Outcome
 from producers.domain.job_queue import JobQueue
-from producers.domain.jobs import Cadence, Outcome, jobs_between
+from producers.domain.jobs import Cadence, jobs_between
 from schemas.codec import encode
 from schemas.partitions import partition_of
 from schemas.records import Job

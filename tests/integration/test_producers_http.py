@@ -15,11 +15,11 @@ from aiohttp import web
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.adapters.addresses import AddressPolicy
+from producers.adapters.bodies import MalformedResponse
 from producers.adapters.finnhub_socket import HANDSHAKE, FinnhubSocket
 from producers.adapters.gate import Gate
 from producers.adapters.http import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
 from producers.adapters.yahoo import YahooApi
-from producers.domain.answers import MalformedResponse
 from producers.domain.budget import Limits
 from producers.domain.vendor_limits import VendorLimits
 from schemas.errors import (

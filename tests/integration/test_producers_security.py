@@ -25,12 +25,12 @@ from infra.runtime.lifecycle import JsonFormatter
 from infra.runtime.metrics import render
 from producers.adapters import finnhub_socket
 from producers.adapters.addresses import AddressPolicy, checked_connector
+from producers.adapters.bodies import MalformedResponse
 from producers.adapters.budgets import Budgets
 from producers.adapters.finnhub_socket import FinnhubSocket
 from producers.adapters.gate import Gate
 from producers.adapters.http import VendorHttp, vendor_session
 from producers.adapters.vendors import Vendors, open_vendors
-from producers.domain.answers import MalformedResponse
 from producers.settings import ProducersSettings
 from schemas.configuration import parse_configuration
 from schemas.errors import ConfigurationError, MarketDataError, ProviderRefused, ProviderUnavailable

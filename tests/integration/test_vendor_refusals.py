@@ -9,7 +9,7 @@ import traceback
 import orjson
 import pytest
 
-from producers.domain.polling import PollWindow
+from producers.domain.answers import PollWindow
 from schemas.calendar import calendar_of
 from schemas.errors import (
     MalformedPayload,

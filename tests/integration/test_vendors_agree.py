@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.domain.polling import PollWindow
+from producers.domain.answers import PollWindow
 from schemas.calendar import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.integration.producers import PRICE_SCALE, day_bounds, file_rows, file_time, values

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from producers.domain import alpaca, finnhub, polygon, polygon_quotes, yahoo, yahoo_quotes
-from producers.domain.answers import Answer
+from producers.domain.answers import Answer, PollWindow
 from producers.domain.bars import BarOrigin, BarPage, bar_events, session_hours
 from producers.domain.blocks import encoded
-from producers.domain.polling import PollWindow
 from schemas.calendar import calendar_of
 from schemas.errors import MarketDataError
 from schemas.records import RawBlock

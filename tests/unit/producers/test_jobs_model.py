@@ -7,8 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.domain.duty import Outcome
 from producers.domain.job_history import JobHistory
-from producers.domain.jobs import Cadence, Outcome, jobs_between, result_of, unfinished
+from producers.domain.jobs import Cadence, jobs_between, result_of, unfinished
 from producers.domain.lease import Lease, after, holder
 from schemas.jobs import SWEEPER, poll_job_id
 from schemas.records import Job, JobResult

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from schemas.configuration import MAX_FILE_BYTES, load_configuration, parse_configuration, text_of
-from schemas.configuration_faults import InvalidConfiguration, faults_of
 from schemas.errors import ConfigurationError
+from schemas.located_yaml import InvalidConfiguration, faults_of
 
 ROOT = Path(__file__).parent.parent.parent.parent
 EXAMPLE = (ROOT / "config" / "mds.yaml").read_text("utf-8")

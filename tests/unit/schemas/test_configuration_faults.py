@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.configuration_faults import (
+from schemas.configuration_faults import explained, faults_between
+from schemas.errors import ConfigurationError
+from schemas.located_yaml import (
+    MAX_FAULTS,
+    Fault,
     InvalidConfiguration,
-    explained,
-    faults_between,
     faults_of,
+    read_located,
     sorted_faults,
 )
-from schemas.errors import ConfigurationError
-from schemas.located_yaml import MAX_FAULTS, Fault, read_located
 
 
 class _Inner(BaseModel):

@@ -6,16 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.configuration_streams import (
-    BAR_INTERVALS,
-    TIERS,
-    TierCadence,
-    Tiers,
-    cadence_us,
-    checked_symbol,
-    overlap_us,
-)
+from schemas.configuration_streams import BAR_INTERVALS, TierCadence, Tiers, cadence_us, overlap_us
+from schemas.instruments import checked_symbol
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, slot_us
+from schemas.records import TIERS
 
 
 @pytest.mark.parametrize(

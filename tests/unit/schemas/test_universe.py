@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.configuration_faults import InvalidConfiguration
-from schemas.configuration_streams import STREAMS, TIERS
 from schemas.errors import ConfigurationError
+from schemas.located_yaml import InvalidConfiguration
+from schemas.records import STREAMS, TIERS
 from schemas.universe import (
     MAX_FILE_BYTES,
     MAX_SYMBOLS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.domain.bars import BarVersion
+from gateway.domain.versions import BarVersion
 from schemas.intervals import MINUTE_US
 from tests.builders import NINE_THIRTY
 

@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.price import (
-    PRICE_FIELDS,
-    Value,
-    check_age,
-    chosen,
-    newest,
-    price_document,
-    price_of,
-    topic_of,
-)
+from gateway.domain.price import PRICE_FIELDS, check_age, chosen, newest, price_document, price_of, topic_of
 from gateway.domain.problems import Problem
+from gateway.domain.versions import Value
 from schemas.calendar import load_calendar
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.records import Quote

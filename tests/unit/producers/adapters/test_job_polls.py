@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 from producers.adapters.assignment import Polls
@@ -57,7 +58,9 @@ def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
         "yahoo": {(poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars},
         "finnhub": {},
     }
-    return JobPolls(polls, attempts, workers=2), duty
+    return JobPolls(
+        cast(Any, SimpleNamespace(polls=polls, attempts=attempts, own=None, sweep=None)), workers=2
+    ), duty
 
 
 async def polled(work: JobPolls, *symbols: str, slot: int = SLOT, provider: str = "") -> dict[str, Any]:

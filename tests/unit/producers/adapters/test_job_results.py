@@ -9,7 +9,7 @@ import pytest
 from infra.runtime.kafka import Publisher
 from producers.adapters import job_results
 from producers.adapters.job_results import JobResults
-from producers.domain.jobs import Outcome
+from producers.domain.duty import Outcome
 from schemas.jobs import MAX_SYMBOLS, read_result
 from tests.unit.producers.adapters.fakes import RecordingPublisher
 

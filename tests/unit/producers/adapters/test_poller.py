@@ -10,11 +10,11 @@ import pytest
 
 from infra.runtime.lifecycle import Health
 from producers.adapters.attempts import Attempts
+from producers.adapters.bodies import MalformedResponse
 from producers.adapters.market import Market
 from producers.adapters.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
 from producers.adapters.polls import Polled
 from producers.adapters.registry import Registry
-from producers.domain.answers import MalformedResponse
 from producers.domain.cadence import Due
 from producers.domain.duty import Duty
 from producers.domain.evidence import Evidence

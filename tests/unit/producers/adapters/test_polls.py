@@ -10,9 +10,8 @@ import pytest
 
 from producers.adapters.market import Market
 from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll
-from producers.domain.answers import Answer, Rejected, Response
+from producers.domain.answers import Answer, PollWindow, Rejected, Response
 from producers.domain.plan import BarsTask, QuotesTask
-from producers.domain.polling import PollWindow
 from schemas.calendar import calendar_of
 from schemas.errors import BrokerUnavailable, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US

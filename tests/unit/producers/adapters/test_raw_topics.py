@@ -7,9 +7,8 @@ from typing import Any, cast
 import pytest
 
 from infra.runtime.kafka import Publisher
-from producers.adapters.polls import blank_block
 from producers.adapters.raw_topics import RawTopics
-from producers.domain.blocks import Placed
+from producers.domain.blocks import Placed, blank_block
 from schemas.topics import RAW_TRADES
 from tests.unit.producers.adapters.fakes import RecordingPublisher
 

@@ -15,6 +15,7 @@ from producers.adapters.market import Market
 from producers.adapters.trade_stream import MAX_UNCONFIRMED_BATCHES, TradeStream
 from producers.domain.blocks import MAX_STREAM_EVENTS, Placed
 from producers.domain.discontinuity import trades_key
+from producers.domain.finnhub import parse_frame
 from producers.domain.plan import TradesTask
 from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable
 from tests.eventually import eventually
@@ -37,6 +38,8 @@ class _Socket:
         self.said: list[tuple[str, tuple[str, ...]]] = []
         self.asked: list[list[str]] = []
         self.connection = _Connection
+
+    parse = staticmethod(parse_frame)
 
     @asynccontextmanager
     async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producers.domain.answers import MalformedResponse
+from producers.adapters.bodies import MalformedResponse
 from schemas.errors import MalformedPayload
 
 

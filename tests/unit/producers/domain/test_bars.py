@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from producers.domain.answers import PollWindow
 from producers.domain.bars import BarOrigin, BarRow, bar_events, bar_start, refused, session_hours, widened
-from producers.domain.polling import PollWindow
 from schemas.calendar import calendar_of
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.domain.answers import PollWindow
 from producers.domain.finnhub import frame_hash, parse_candles, parse_frame, parse_quote
-from producers.domain.polling import PollWindow
 from schemas.calendar import calendar_of
 from schemas.errors import MalformedPayload, MarketDataError, NoData
 from schemas.intervals import MINUTE_US, SECOND_US

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from producers.domain.duty import Outcome
 from producers.domain.job_history import ID_SEEN, SLOT_DONE, JobHistory
-from producers.domain.jobs import Outcome, result_of
+from producers.domain.jobs import result_of
 from schemas.jobs import SWEEPER
 from schemas.records import Job, JobResult
 

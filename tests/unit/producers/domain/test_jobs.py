@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.domain.duty import Outcome
 from producers.domain.jobs import (
     FIRST_BACKOFF_S,
     LONGEST_BACKOFF_S,
     MAX_AHEAD_US,
     Cadence,
-    Outcome,
     backoff_s,
     jobs_between,
     overall,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.domain.answers import PollWindow
 from producers.domain.polling import (
     MAX_DAILY_SPAN_US,
     MAX_INTRADAY_SPAN_US,
     MAX_SPAN_US,
     BarsPosition,
-    PollWindow,
     changed,
     delivered,
     is_caught_up,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.domain.polling import PollWindow
+from producers.domain.answers import PollWindow
 from producers.domain.yahoo import asked_symbol, narrowed, parse_chart, refusal, vendor_symbol
 from schemas.calendar import calendar_of
 from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
