@@ -57,7 +57,7 @@ soak: $(INSTALLED) ## 20,000 mutated answers, MINUTES=60 of load with flat memor
 	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) || exit 1; seed=$$((seed + 1)); done
 
 docs: $(INSTALLED) ## write docs/CONFIGURATION.md and config/mds.schema.json anew from the model
-	@$(PY) -m schemas.configuration_reference
+	@$(PY) -m schemas.configuration.reference
 
 lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=1 takes newer versions)
 	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock

@@ -19,7 +19,7 @@ import yaml
 from benchmarks.measure import Row, Servers, row, servers, topics
 from infra.runtime.clock import monotonic_s
 from schemas.log_buckets import quantile_us
-from tests.e2e.system import System, system
+from tests.support.system import System, system
 
 SYMBOLS = 10_000
 WARM_S = 150.0  # the first round takes a minute of double load; then what it left waiting is worked off

@@ -13,13 +13,13 @@ import asyncpg
 from confluent_kafka import Consumer
 
 from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
-from infra.runtime.kafka import Outgoing, Publisher, consumer_config, offsets, read_range
-from schemas.codec import decode, encode
+from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, offsets, read_range
 from schemas.partitions import partition_of
 from schemas.records import Progress, RawBlock
 from schemas.topics import PROGRESS, RAW_TRADES, TRADES, partition_count
-from tests.e2e.system import system
-from tests.e2e.watcher import watching
+from schemas.wire.codec import decode, encode
+from tests.support.system import system
+from tests.support.watcher import watching
 
 EVENTS = 200_000
 BLOCK_EVENTS = 200

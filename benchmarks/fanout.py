@@ -20,12 +20,12 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka import Outgoing, Publisher, consumer_config, producer_config
-from infra.runtime.kafka_admin import ensure_topics
-from schemas.codec import decode_value
+from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, producer_config
+from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import TRADES
-from tests.builders import a_trade
-from tests.integration.gateway_harness import Gateway, gateway, outgoing, trades
+from schemas.wire.codec import decode_value
+from tests.support.builders import a_trade
+from tests.support.gateway_harness import Gateway, gateway, outgoing, trades
 
 STREAM = "trades:best:SPY"
 RECORDS = 100_000

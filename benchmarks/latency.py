@@ -24,9 +24,9 @@ import psutil
 from confluent_kafka import Consumer
 
 from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
-from infra.runtime.kafka import consumer_config, offsets, read_range
+from infra.runtime.kafka.clients import consumer_config, offsets, read_range
 from schemas.topics import TRADES, partition_count
-from tests.e2e.system import System, system
+from tests.support.system import System, system
 
 SYMBOLS = [f"SIM{number:03d}" for number in range(1, 401)]
 RATE_PER_S = 2_000

@@ -16,8 +16,8 @@ import asyncpg
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
 from tests.conftest import free_port
 
 RUNS = 5

@@ -15,18 +15,17 @@ import orjson
 from pydantic import SecretStr
 
 from benchmarks.measure import RUNS, Row, middle, row
-from infra.runtime.clock import WallMarketClock, monotonic_s, wall_us
+from infra.runtime.clock import Market, WallMarketClock, monotonic_s, wall_us
 from infra.simulator.server import build_simulation, serving
-from producers.adapters.http import HttpAnswer
-from producers.adapters.market import Market
-from producers.adapters.plugins import known_providers
-from producers.adapters.polls import BarsPoll, Coverage, QuotesPoll
-from producers.adapters.provider import Opening, VendorApi
-from producers.adapters.raw_topics import RawTopics
-from producers.domain.answers import PollWindow
-from producers.domain.cadence import Schedule, next_due, offset_us
-from producers.domain.plan import BarsTask, QuotesTask
-from schemas.calendar import calendar_of
+from producers.catalogue.shell.installed import known_providers
+from producers.http.shell.client import HttpAnswer
+from producers.plan.plan import BarsTask, QuotesTask
+from producers.polling.schedule import Schedule, next_due, offset_us
+from producers.polling.shell.polls import BarsPoll, Coverage, QuotesPoll
+from producers.raw.shell.topics import RawTopics
+from producers.vendors.answers import PollWindow
+from producers.vendors.shell.provider import Opening, VendorApi
+from schemas.calendar.sessions import calendar_of
 from schemas.intervals import MINUTE_US, SECOND_US
 
 STREAMS = 10_000

@@ -18,14 +18,14 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer
 
 from benchmarks.measure import RUNS, Row, broker, middle, row
-from infra.runtime.kafka import consumer_config, offsets, producer_config
-from infra.runtime.kafka_admin import ensure_topics
-from schemas.codec import encode
+from infra.runtime.kafka.clients import consumer_config, offsets, producer_config
+from infra.runtime.kafka.topics import ensure_topics
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
 from schemas.topics import QUOTES, RAW_QUOTES, partition_count
-from tests.builders import NINE_THIRTY, a_quote_event
+from schemas.wire.codec import encode
 from tests.conftest import free_port
+from tests.support.builders import NINE_THIRTY, a_quote_event
 
 ROOT = Path(__file__).parent.parent
 QUIX = ROOT / ".mds" / "bench" / "quix"

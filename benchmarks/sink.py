@@ -19,21 +19,21 @@ import asyncpg
 from confluent_kafka import Producer
 
 from benchmarks.measure import RUNS, Row, middle, row, servers, topics
-from infra.runtime import postgres
-from infra.runtime.kafka import Publisher, producer_config
+from infra.runtime.kafka.clients import Publisher, producer_config
 from infra.runtime.lifecycle import Health
-from infra.runtime.migrations import migrate
-from schemas.codec import encode_events
+from infra.runtime.postgres import pool as postgres
+from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
-from sinks.adapters.consumer import feed_config, open_feed
-from sinks.adapters.outbox import Outbox
-from sinks.adapters.postgres import Store
-from sinks.adapters.session import open_connection
-from sinks.adapters.topic_logs import TopicLogs
-from sinks.domain.tables import TABLES
+from schemas.wire.codec import encode_events
+from sinks.columns.tables import TABLES
+from sinks.reading.shell.feed import feed_config, open_feed
+from sinks.reading.shell.logs import TopicLogs
 from sinks.service import Sink
+from sinks.store.shell.outbox import Outbox
+from sinks.store.shell.session import open_connection
+from sinks.store.shell.writer import Store
 
 ROWS = 200_000
 SYMBOLS = 500

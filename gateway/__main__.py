@@ -10,16 +10,17 @@ import aiohttp
 import yaml
 
 from gateway import service
-from gateway.adapters.keys import access, new_key, page_token_key
-from gateway.adapters.live import LiveStreams
-from gateway.adapters.ops_ports import ops_urls
-from gateway.adapters.store import Store
-from gateway.domain.access import SCOPES
+from gateway.database.shell.snapshot import Store
+from gateway.http.access import SCOPES
+from gateway.http.shell.keys import access, new_key, page_token_key
+from gateway.live.shell.live import LiveStreams
+from gateway.operations.shell.ops_ports import ops_urls
 from gateway.settings import GatewaySettings
-from infra.runtime import lifecycle, postgres
+from infra.runtime import lifecycle
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, WallMarketClock
-from infra.runtime.collection import collect_rarely
+from infra.runtime.garbage import collect_rarely
 from infra.runtime.map_folder import load_symbology
+from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 

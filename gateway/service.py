@@ -10,32 +10,32 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
-from gateway.adapters.app import application
-from gateway.adapters.cadence_stats import CadenceStats
-from gateway.adapters.configuration import ConfigurationRoutes, Configured, configured_at_start
-from gateway.adapters.console import Console
-from gateway.adapters.history import History
-from gateway.adapters.ledger import Ledger
-from gateway.adapters.live import LiveStreams
-from gateway.adapters.naming import Naming
-from gateway.adapters.ops_ports import OpsPorts
-from gateway.adapters.prices import Prices
-from gateway.adapters.provider_stats import ProviderStats
-from gateway.adapters.schema_registry import SchemaRegistry, packaged_registry
-from gateway.adapters.server import listening
-from gateway.adapters.status import Status
-from gateway.adapters.store import Store
-from gateway.adapters.watermarks import Watermarks
-from gateway.adapters.websocket import routes
-from gateway.domain.access import Access
+from gateway.database.shell.snapshot import Store
+from gateway.database.shell.watermarks import Watermarks
+from gateway.http.access import Access
+from gateway.http.shell.app import application
+from gateway.http.shell.server import listening
+from gateway.live.shell.live import LiveStreams
+from gateway.market.shell.gaps import Ledger
+from gateway.market.shell.history import History
+from gateway.market.shell.naming import Naming
+from gateway.market.shell.prices import Prices
+from gateway.operations.shell.cadence import CadenceStats
+from gateway.operations.shell.configuration import ConfigurationRoutes, Configured, configured_at_start
+from gateway.operations.shell.console import Console
+from gateway.operations.shell.health import Status
+from gateway.operations.shell.ops_ports import OpsPorts
+from gateway.operations.shell.providers import ProviderStats
+from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.settings import GatewaySettings
+from gateway.websocket.shell.routes import routes
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
-from infra.runtime.following import Follower
+from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
-from schemas.calendar import US_EQUITIES, load_calendar
+from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.errors import ProviderUnavailable
-from schemas.symbology import Symbology
+from schemas.symbology.naming import Symbology
 from schemas.topics import BARS
 
 REPORT_EVERY_S = 1.0

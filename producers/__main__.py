@@ -7,22 +7,22 @@ from contextlib import closing
 from socket import gethostname
 
 from infra.runtime import lifecycle
-from infra.runtime.following import Follower
-from infra.runtime.kafka import Publisher
+from infra.runtime.configuration.following import Follower
+from infra.runtime.kafka.clients import Publisher
 from infra.runtime.map_folder import load_symbology
-from infra.runtime.postgres import pool
+from infra.runtime.postgres.pool import pool
 from infra.runtime.settings import MdsSettings
 from infra.runtime.standstill import Standstill
-from producers.adapters.addresses import AddressPolicy
-from producers.adapters.budgets import open_budgets
-from producers.adapters.http import vendor_session
-from producers.adapters.job_reader import OWNED_WITHOUT_WORD_S
-from producers.adapters.raw_topics import RawTopics
-from producers.adapters.reloading import ConfigurationFile, Reloading
-from producers.adapters.symbol_lists import SYMBOLS, provider_asked, symbol_lines
+from producers.budget.shell.memory import open_budgets
+from producers.catalogue.shell.symbol_lists import SYMBOLS, provider_asked, symbol_lines
+from producers.http.shell.addresses import AddressPolicy
+from producers.http.shell.client import vendor_session
+from producers.jobs.shell.reader import OWNED_WITHOUT_WORD_S
+from producers.raw.shell.topics import RawTopics
+from producers.reloading import ConfigurationFile, Reloading
 from producers.service import COLLECTION, Resources, produce
 from producers.settings import ProducersSettings
-from schemas.configuration import load_configuration
+from schemas.configuration.model import load_configuration
 
 LINGER_MS = 2.0
 NEVER_GIVE_UP_MS = (

@@ -9,25 +9,24 @@ from functools import partial
 import aiohttp
 import asyncpg
 
-from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
-from infra.runtime.kafka import Publisher
+from infra.runtime.clock import Market, SimulatorMarketClock, WallMarketClock
+from infra.runtime.kafka.clients import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.standstill import Standstill
-from producers.adapters.addresses import AddressPolicy
-from producers.adapters.budgets import Budgets
-from producers.adapters.cadence_store import CadenceRecorder
-from producers.adapters.collection import Collection, Surroundings
-from producers.adapters.job_feed import JobFeed
-from producers.adapters.job_polls import JobPolls
-from producers.adapters.market import Market
-from producers.adapters.raw_topics import RawTopics
-from producers.adapters.reloading import Reloading
-from producers.adapters.simulator import SimulatedVendors
-from producers.adapters.starting import simulator_ready, topics_ready
-from producers.adapters.vendors import Opener
+from producers.budget.shell.memory import Budgets
+from producers.catalogue.shell.opening import Opener
+from producers.catalogue.shell.simulated import SimulatedVendors
+from producers.collecting.shell.collector import Collection, Surroundings
+from producers.collecting.shell.starting import simulator_ready, topics_ready
+from producers.http.shell.addresses import AddressPolicy
+from producers.jobs.shell.feed import JobFeed
+from producers.jobs.shell.polls import JobPolls
+from producers.polling.shell.timeliness import CadenceRecorder
+from producers.raw.shell.topics import RawTopics
+from producers.reloading import Reloading
 from producers.settings import ProducersSettings
 from schemas.errors import ConfigurationError
-from schemas.symbology import Symbology
+from schemas.symbology.naming import Symbology
 
 COLLECTION = "collection"  # the part of /readyz that says whether the vendors are opened and asked
 

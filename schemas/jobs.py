@@ -21,13 +21,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.codec import decode_value
 from schemas.errors import InvalidRecord, MalformedPayload
-from schemas.instruments import classify
 from schemas.intervals import DAY_US
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult, SymbolOutcome
+from schemas.symbols.instruments import classify
 from schemas.topics import JOB_RESULTS, JOBS
+from schemas.wire.codec import decode_value
 
 VERSION = 1
 MAX_JOB_BYTES = 65_536  # looked at before anything is decoded

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from io import StringIO
 
 from schemas.errors import ConfigurationError
-from schemas.instruments import checked_symbol
 from schemas.located_yaml import Fault, InvalidConfiguration, sorted_faults
 from schemas.records import STREAMS, TIERS, Stream, Tier
+from schemas.symbols.instruments import checked_symbol
 
 MAX_SYMBOLS = 20_000
 MAX_FILE_BYTES = 4_194_304  # 4 MiB

@@ -7,23 +7,24 @@ import sys
 
 import asyncpg
 
-from infra.runtime import lifecycle, postgres
-from infra.runtime.collection import collect_rarely
-from infra.runtime.following import show_generation
-from infra.runtime.kafka import Publisher
+from infra.runtime import lifecycle
+from infra.runtime.configuration.following import show_generation
+from infra.runtime.garbage import collect_rarely
+from infra.runtime.kafka.clients import Publisher
+from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.topics import BARS, GAPS, PROGRESS, PROVIDER_HEALTH, QUOTES, TRADES
-from sinks.adapters.consumer import feed_config, open_feed
-from sinks.adapters.depth import watch_dead_letters
-from sinks.adapters.outbox import Outbox
-from sinks.adapters.postgres import Store
-from sinks.adapters.retention import Retention
-from sinks.adapters.session import Connection
-from sinks.adapters.topic_logs import TopicLogs
+from sinks.reading.shell.feed import feed_config, open_feed
+from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
+from sinks.store.shell.dead_letters import watch_dead_letters
+from sinks.store.shell.outbox import Outbox
+from sinks.store.shell.retention import Retention
+from sinks.store.shell.session import Connection
+from sinks.store.shell.writer import Store
 
 TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS, PROVIDER_HEALTH)
 OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten

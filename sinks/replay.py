@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
-from schemas.record_stream import StreamedRecord, read_records
-from sinks.domain.batches import Batch, Part, assemble
-from sinks.domain.watermark import Partition
+from schemas.wire.framing import StreamedRecord, read_records
+from sinks.batch.batch import Batch, Part, assemble
+from sinks.progress.watermark import Partition
 
 BATCH_RECORDS = 20_000
 MILLISECOND_US = 1_000

@@ -13,9 +13,9 @@ from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
-from sinks.domain.batches import Batch
-from sinks.domain.positions import Log, Refused
-from sinks.domain.watermark import Partition
+from sinks.batch.batch import Batch
+from sinks.progress.positions import Log, Refused
+from sinks.progress.watermark import Partition
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,19 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer
 
-from infra.runtime import kafka, lifecycle
-from infra.runtime.collection import collect_rarely
-from infra.runtime.following import show_generation
+from infra.runtime import lifecycle
+from infra.runtime.configuration.following import show_generation
+from infra.runtime.garbage import collect_rarely
+from infra.runtime.kafka import clients as kafka
 from infra.runtime.settings import MdsSettings
-from schemas.calendar import US_EQUITIES, load_calendar
+from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.topics import RAW_TOPICS, partition_count
 from stream_processors import replay
-from stream_processors.adapters.faust_app import build_app, check_codecs, run_app
-from stream_processors.adapters.ticks import tick
-from stream_processors.adapters.transactions import PartitionWriter
-from stream_processors.adapters.watchdog import Watchdog
-from stream_processors.service import STALL_AFTER_S, Lanes, Limits
 from stream_processors.settings import ProcessorSettings
+from stream_processors.shell.faust_app import build_app, check_codecs, run_app
+from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, Limits
+from stream_processors.shell.ticks import tick
+from stream_processors.shell.watchdog import Watchdog
+from stream_processors.shell.writer import PartitionWriter
 
 
 async def main() -> None:

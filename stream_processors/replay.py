@@ -14,12 +14,12 @@ from typing import BinaryIO
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message
 
-from infra.runtime.kafka import consumer_config, offsets, read_range
+from infra.runtime.kafka.clients import consumer_config, offsets, read_range
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
-from schemas.record_stream import StreamedRecord, read_records, write_record
 from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
-from stream_processors.domain.streams import PartitionState
-from stream_processors.domain.transaction import RawRecord, Transaction, progress_of, transact
+from schemas.wire.framing import StreamedRecord, read_records, write_record
+from stream_processors.memory import PartitionState
+from stream_processors.transaction import RawRecord, Transaction, progress_of, transact
 
 EXIT_FAILED = 2
 FETCH_WAIT_MS = 20  # the end of a partition is told after this

@@ -20,8 +20,8 @@ from hypothesis import settings
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
 from schemas.topics import catalogue
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from schemas.codec import decode_block, encode_value
 from schemas.topics import QUOTES, RAW_QUOTES
+from schemas.wire.codec import decode_block, encode_value
 
 
 def canonical_quotes(value: bytes, offset: int, known_from: int) -> Iterator[dict[str, Any]]:

@@ -13,15 +13,15 @@ from __future__ import annotations
 import csv
 from functools import partial
 
-from producers.adapters.provider import Opening, Provider, VendorApi
-from producers.adapters.responses import Request, answered, ask
-from producers.domain.answers import Answer, PollWindow, Response
-from producers.domain.bars import BarOrigin, BarRow, bar_events
-from producers.domain.capabilities import Capabilities
-from producers.domain.refusals import meaning
-from producers.domain.stamps import checked_us
-from producers.domain.windows import Purpose
-from schemas.calendar import Calendar
+from producers.budget.windows import Purpose
+from producers.vendors.answers import Answer, PollWindow, Response
+from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events
+from producers.vendors.capabilities import Capabilities
+from producers.vendors.refusals import meaning
+from producers.vendors.shell.provider import Opening, Provider, VendorApi
+from producers.vendors.shell.requests import Request, answered, ask
+from producers.vendors.stamps import checked_us
+from schemas.calendar.sessions import Calendar
 from schemas.errors import MalformedPayload
 from schemas.intervals import SECOND_US
 

@@ -23,12 +23,12 @@ from infra.cli.system import System
 from infra.cli.tail import records
 from infra.cli.universe import universe_app
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.map_folder import load_symbology
-from infra.runtime.migrations import migrate
+from infra.runtime.postgres.migrate import migrate
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
-from schemas.symbology import naming_day
+from schemas.symbology.naming import naming_day
 
 EXIT_NO = 1
 EXIT_CONFIGURATION = 2

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from infra.cli.http import get_json
 from infra.cli.system import SERVICES, System
 from infra.runtime.clock import rfc3339
-from infra.runtime.kafka import common_config
-from infra.runtime.kafka_admin import partition_counts
+from infra.runtime.kafka.clients import common_config
+from infra.runtime.kafka.topics import partition_counts
 from infra.runtime.settings import SERVICE_PREFIXES
 from schemas.errors import ProviderUnavailable
 from schemas.topics import DAY_MS, catalogue

@@ -19,8 +19,7 @@ from infra.cli.inspection import simulator_clock
 from infra.cli.output import as_json_line, fail, say
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.kafka import Outgoing, Publisher, consumer_config, offsets
-from schemas.codec import encode
+from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, offsets
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord
 from schemas.intervals import SECOND_US
 from schemas.jobs import (
@@ -35,6 +34,7 @@ from schemas.jobs import (
 )
 from schemas.records import Job, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.wire.codec import encode
 
 EXIT_NO = 1
 SOURCE = "cli"

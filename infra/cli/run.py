@@ -17,8 +17,8 @@ from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
 from infra.embedded.supervisor import Supervisor
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
 
 FIRST_BAR_POLL_S = 0.2
 FIRST_BAR_HINT_S = 60.0  # after this long without a bar, say where to look

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 
 from schemas.errors import UnknownSymbol
-from schemas.instruments import Instrument, classify
-from schemas.symbology import Symbology
-from schemas.vendor_symbols import RULES, to_vendor
+from schemas.providers.spelling import RULES, to_vendor
+from schemas.symbology.naming import Symbology
+from schemas.symbols.instruments import Instrument, classify
 
 
 def resolved(symbology: Symbology, symbol: str, at: date, provider: str | None) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from infra.cli.system import System
-from infra.runtime.kafka import consumer_config
-from schemas.codec import decode_value
+from infra.runtime.kafka.clients import consumer_config
 from schemas.errors import BrokerUnavailable, ConfigurationError, MalformedPayload
 from schemas.partitions import partition_of
 from schemas.topics import BARS, QUOTES, TRADES, partition_count
+from schemas.wire.codec import decode_value
 
 STREAMS = {"bars": BARS, "trades": TRADES, "quotes": QUOTES}
 POLL_S = 0.5

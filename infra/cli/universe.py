@@ -15,14 +15,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from infra.cli.output import as_json, fail, say, table, warn
-from infra.runtime import postgres
 from infra.runtime.clock import rfc3339, wall_us
 from infra.runtime.map_folder import load_symbology
+from infra.runtime.postgres import pool as postgres
+from infra.runtime.postgres.universe import EPOCH, Edit, Past, UniverseStore
 from infra.runtime.settings import MdsSettings
-from infra.runtime.universe_store import EPOCH, Edit, Past, UniverseStore
-from schemas.configuration import FROM_DATABASE, load_configuration
+from schemas.configuration.model import FROM_DATABASE, load_configuration
 from schemas.errors import ConfigurationError, UnknownSymbol
-from schemas.symbology import naming_day
+from schemas.symbology.naming import naming_day
 from schemas.universe import (
     MAX_FILE_BYTES,
     Difference,

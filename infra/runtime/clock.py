@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -16,6 +17,7 @@ import aiohttp
 from schemas.errors import ProviderUnavailable
 
 CLOCK_REFRESH_S = 1.0
+UNPACED = float("inf")  # the speed of a market whose empty time is skipped
 CLOCK_REQUEST_TIMEOUT_S = 5.0
 
 
@@ -94,3 +96,25 @@ class SimulatorMarketClock:
             except ProviderUnavailable:
                 pass  # the poller that fails next says so with its own name
             await asyncio.sleep(CLOCK_REFRESH_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """A market clock; `end` (µs) is where recorded data ends, None for a market that goes on."""
+
+    clock: MarketClock
+    end: int | None = None
+
+    @property
+    def paced(self) -> bool:
+        """Whether market time passes by itself; at the simulator's speed `max` it does not."""
+        return self.clock.speed != UNPACED
+
+    def now_us(self) -> int:
+        """Return market time (µs)."""
+        return self.clock.now_us()
+
+    def horizon_us(self) -> int:
+        """Return up to when vendors tell: now, or all of the recorded data where time does not pass by itself."""
+        now = self.clock.now_us()
+        return now if self.paced or self.end is None else max(now, self.end)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from schemas.errors import ConfigurationError, InvalidRecord
-from schemas.map_files import NameHistory, parse_map_file
-from schemas.symbology import Symbology
+from schemas.symbology.map_files import NameHistory, parse_map_file
+from schemas.symbology.naming import Symbology
 
 MAX_FILES = 50_000  # LEAN's own set of US equities has about half
 MAX_FILE_BYTES = 65_536

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from schemas.configuration import DEFAULT_PATH
+from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 
 SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
@@ -100,7 +100,7 @@ class MdsSettings(Settings):
     simulator_start: str = ""  # RFC 3339; empty = the first event of the data, or now when synthetic
     simulator_speed: str = "1"  # a positive number, or "max"
     simulator_seed: int = 1
-    simulator_scenario: Path | None = None  # faults, see infra/simulator/scenario.py
+    simulator_scenario: Path | None = None  # faults, see infra/simulator/faults/scenario.py
     map_files: Path | None = None  # LEAN map files, one CSV an instrument: which symbol it bore when
     topic_prefix: str = ""  # put before every topic, group and transactional id: two systems on one cluster
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -10,20 +10,20 @@ from pathlib import Path
 from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
-from infra.simulator.alpaca import add_alpaca
-from infra.simulator.clock import SimulatedClock, parse_speed
-from infra.simulator.control import add_control
-from infra.simulator.dataset import RealMarket
-from infra.simulator.exchange import SIMULATION, Simulation
-from infra.simulator.faults import FaultPlan
-from infra.simulator.finnhub import add_finnhub
-from infra.simulator.finnhub_socket import add_finnhub_socket
-from infra.simulator.market import Market
-from infra.simulator.polygon import add_polygon
-from infra.simulator.scenario import Scenario, load_scenario
-from infra.simulator.synthetic import SimulatedMarket
-from infra.simulator.view import MarketView
-from infra.simulator.yahoo import add_yahoo
+from infra.simulator.faults.control import add_control
+from infra.simulator.faults.exchange import SIMULATION, Simulation
+from infra.simulator.faults.injection import FaultPlan
+from infra.simulator.faults.scenario import Scenario, load_scenario
+from infra.simulator.market.clock import SimulatedClock, parse_speed
+from infra.simulator.market.dataset import RealMarket
+from infra.simulator.market.model import Market
+from infra.simulator.market.synthetic import SimulatedMarket
+from infra.simulator.market.view import MarketView
+from infra.simulator.vendors.alpaca import add_alpaca
+from infra.simulator.vendors.finnhub import add_finnhub
+from infra.simulator.vendors.finnhub_socket import add_finnhub_socket
+from infra.simulator.vendors.polygon import add_polygon
+from infra.simulator.vendors.yahoo import add_yahoo
 from schemas.errors import ConfigurationError
 from schemas.intervals import SECOND_US
 

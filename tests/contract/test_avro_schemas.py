@@ -12,8 +12,7 @@ import pytest
 import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from schemas.codec import parsed_schema, schema_text
-from schemas.generations import Generation
+from schemas.configuration.generation import Generation
 from schemas.records import (
     Bar,
     DeadLetter,
@@ -27,6 +26,7 @@ from schemas.records import (
     Trade,
 )
 from schemas.topics import catalogue
+from schemas.wire.codec import parsed_schema, schema_text
 
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from producers.adapters.plugins import BUILT_IN, known_providers
-from producers.adapters.provider import Opening, Provider, VendorApi, faults_of
-from producers.adapters.provider_contract import CANARY, broken_promises
-from producers.domain.answers import Answer, Response
-from producers.domain.capabilities import Capabilities
+from producers.catalogue.shell.installed import BUILT_IN, known_providers
+from producers.vendors.answers import Answer, Response
+from producers.vendors.capabilities import Capabilities
+from producers.vendors.shell.contract import CANARY, broken_promises
+from producers.vendors.shell.provider import Opening, Provider, VendorApi, faults_of
 from schemas.errors import ProviderRefused
-from tests.builders import a_bar_event
-from tests.contract.plugin_packages import ACME, install
+from tests.support.builders import a_bar_event
+from tests.support.plugin_packages import ACME, install
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_events_are_checked_too(events: list[dict[str, object]], words: st
 def test_a_wrong_declaration_is_named(changes: dict[str, object], words: str) -> None:
     """Before anything is opened."""
     assert words in "; ".join(faults_of(replace(CARELESS, **changes)))
-    assert faults_of(object()) == ["it is a object, not a producers.adapters.provider.Provider"]
+    assert faults_of(object()) == ["it is a object, not a producers.vendors.shell.provider.Provider"]
 
 
 def test_ours_declare_what_they_override() -> None:
@@ -140,14 +140,14 @@ version = "1.0"
         pytest.param("broken", "", "cannot be loaded: AttributeError", id="nothing-there"),
         pytest.param("broken", "PROVIDER = 5", "it is a int", id="no-provider"),
         pytest.param(
-            "yahoo", "from producers.adapters.yahoo import YAHOO as PROVIDER", "yahoo is already a provider", id="shadows-ours",
+            "yahoo", "from producers.vendors.yahoo.shell.client import YAHOO as PROVIDER", "yahoo is already a provider", id="shadows-ours",
         ),
         pytest.param(
-            "broken", "from producers.adapters.yahoo import YAHOO as PROVIDER", "entry point is called broken", id="another-name",
+            "broken", "from producers.vendors.yahoo.shell.client import YAHOO as PROVIDER", "entry point is called broken", id="another-name",
         ),
         pytest.param(
             "broken",
-            "from dataclasses import replace\nfrom producers.adapters.finnhub import FINNHUB\nPROVIDER = replace(FINNHUB, name='broken')",
+            "from dataclasses import replace\nfrom producers.vendors.finnhub.shell.client import FINNHUB\nPROVIDER = replace(FINNHUB, name='broken')",
             "trades of third parties", id="trades",
         ),
     ],

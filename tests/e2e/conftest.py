@@ -10,13 +10,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
 from tests.conftest import _execute, with_database
-from tests.e2e.market_files import minute_bars
-from tests.e2e.system import System, subset, system
-from tests.e2e.watcher import Watcher, watching
-from tests.eventually import eventually
+from tests.support.eventually import eventually
+from tests.support.market_files import minute_bars
+from tests.support.system import System, subset, system
+from tests.support.watcher import Watcher, watching
 
 DAYS = [("SPY", "20131007"), ("GOOG", "20151224"), ("GOOG", "20151228"), ("TWX", "20140606")]
 SYMBOLS = ["SPY", "GOOG", "TWX"]

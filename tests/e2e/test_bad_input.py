@@ -12,8 +12,7 @@ import asyncpg
 import pytest
 from confluent_kafka import Consumer
 
-from infra.runtime.kafka import Outgoing, Publisher, consumer_config, offsets, read_range
-from schemas import codec
+from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, offsets, read_range
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter
 from schemas.topics import (
@@ -28,9 +27,19 @@ from schemas.topics import (
     dead,
     partition_count,
 )
-from tests.builders import a_bar, a_bar_event, a_block, a_gap, a_quote, a_quote_event, a_trade, a_trade_event
-from tests.e2e.system import system
-from tests.eventually import eventually
+from schemas.wire import codec
+from tests.support.builders import (
+    a_bar,
+    a_bar_event,
+    a_block,
+    a_gap,
+    a_quote,
+    a_quote_event,
+    a_trade,
+    a_trade_event,
+)
+from tests.support.eventually import eventually
+from tests.support.system import system
 
 pytestmark = pytest.mark.slow
 

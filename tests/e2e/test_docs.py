@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.kafka.topics import ensure_topics
 from tests.conftest import free_port
-from tests.e2e.system import ROOT, System, system
-from tests.eventually import eventually
+from tests.support.eventually import eventually
+from tests.support.system import ROOT, System, system
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +40,7 @@ def demo(
 ) -> Iterator[System]:
     """What `make run` runs: the synthetic market through all four services."""
     from infra.runtime.migrations import migrate
+
     from tests.conftest import _execute, with_database
 
     folder, prefix = tmp_path_factory.mktemp("demo"), f"demo{free_port()}."

@@ -14,13 +14,13 @@ import pytest
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
 from tests.conftest import free_port
-from tests.e2e.nemesis import PROCESSORS, SESSION_TIMEOUT_S, SINKS, World
-from tests.e2e.system import system
-from tests.e2e.watcher import watching
-from tests.eventually import eventually
+from tests.support.eventually import eventually
+from tests.support.nemesis import PROCESSORS, SESSION_TIMEOUT_S, SINKS, World
+from tests.support.system import system
+from tests.support.watcher import watching
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 

@@ -11,11 +11,11 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import StringDeserializer
 
-from schemas.codec import HEADER_BYTES
 from schemas.partitions import partition_of
 from schemas.topics import partition_count
+from schemas.wire.codec import HEADER_BYTES
 from tests.e2e.conftest import SPY_TRADES, Loaded
-from tests.e2e.market_files import minute_bars, ticks
+from tests.support.market_files import minute_bars, ticks
 
 pytestmark = pytest.mark.slow
 

@@ -14,10 +14,10 @@ import pytest
 from infra.runtime.clock import rfc3339
 from schemas.partitions import partition_of
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES, partition_count
-from tests.e2e import oracle
 from tests.e2e.conftest import DAYS, SPY_TRADES, Loaded
-from tests.e2e.market_files import at, minute_bars, ticks
-from tests.e2e.system import ROOT, System
+from tests.support import oracle
+from tests.support.market_files import at, minute_bars, ticks
+from tests.support.system import ROOT, System
 
 pytestmark = pytest.mark.slow
 

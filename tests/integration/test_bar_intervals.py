@@ -15,16 +15,16 @@ import asyncpg
 import pytest
 
 from infra.runtime.clock import rfc3339
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
-from schemas.calendar import US_EQUITIES, load_calendar
-from schemas.expected_bars import expected_slots, slot_of
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
+from schemas.calendar.expected_bars import expected_slots, slot_of
+from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.conftest import _execute, with_database
-from tests.e2e.market_files import at, minute_bars
-from tests.e2e.oracle import micros
-from tests.e2e.system import System, subset, system
-from tests.eventually import eventually
+from tests.support.eventually import eventually
+from tests.support.market_files import at, minute_bars
+from tests.support.oracle import micros
+from tests.support.system import System, subset, system
 
 ARRIVED_WITHIN_S = 90.0
 INTERVALS = {"1m": MINUTE_US, "5m": 5 * MINUTE_US, "1h": HOUR_US, "1d": DAY_US}

@@ -9,17 +9,16 @@ import asyncpg
 import psutil
 import pytest
 
-from infra.runtime import postgres
-from infra.runtime.clock import WallMarketClock
-from producers.adapters.cadence_store import CadenceRecorder
-from producers.adapters.market import Market
-from producers.domain.cadence_statistics import CadenceGroup, PlannedCadence
+from infra.runtime.clock import Market, WallMarketClock
+from infra.runtime.postgres import pool as postgres
+from producers.polling.shell.timeliness import CadenceRecorder
+from producers.polling.timeliness import CadenceGroup, PlannedCadence
 from schemas.intervals import SECOND_US
 from schemas.log_buckets import quantile_us
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.gateway_rest import rest
-from tests.integration.producers import configuration, producer, simulator
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import rest
+from tests.support.producer_processes import configuration, producer, simulator
 
 SYMBOLS = 1_000
 STREAMS = "bars: {provider: yahoo, every_s: 20}, quotes: {provider: yahoo, every_s: 2}"

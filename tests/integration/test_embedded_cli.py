@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from schemas.codec import encode
 from schemas.partitions import partition_of
 from schemas.topics import BARS, catalogue, partition_count
-from tests.builders import a_bar
-from tests.integration.embedded_cli import Cli, command_line
+from schemas.wire.codec import encode
+from tests.support.builders import a_bar
+from tests.support.embedded_cli import Cli, command_line
 
 
 @pytest.fixture

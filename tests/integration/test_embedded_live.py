@@ -12,8 +12,8 @@ from pathlib import Path
 
 from infra.cli.http import get_json
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.embedded_cli import Cli, command_line
+from tests.support.embedded_cli import Cli, command_line
+from tests.support.eventually import eventually
 
 FIRST_BAR_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 12.0  # 10 s by design, and the interpreter's own end

@@ -17,7 +17,7 @@ from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.process_table import identify, working_in
 from schemas.errors import ConfigurationError
 from tests.conftest import free_port
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 
 @pytest.fixture

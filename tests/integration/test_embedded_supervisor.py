@@ -20,7 +20,7 @@ from infra.embedded.process_table import identify
 from infra.embedded.server import ServerFailed
 from infra.embedded.supervisor import Supervisor
 from schemas.errors import ConfigurationError
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 SLEEPER = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n{first}\ntime.sleep(600)"
 RECORD_STOP = (

@@ -10,16 +10,16 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from gateway.adapters.answers import MAX_BODY_BYTES
-from gateway.adapters.app import SCOPES
-from gateway.domain.access import SCOPES as KNOWN_SCOPES
-from gateway.domain.access import Access, Key, token_sha256
-from gateway.domain.moments import rfc3339
+from gateway.http.access import SCOPES as KNOWN_SCOPES
+from gateway.http.access import Access, Key, token_sha256
+from gateway.http.moments import rfc3339
+from gateway.http.shell.answers import MAX_BODY_BYTES
+from gateway.http.shell.app import SCOPES
 from infra.runtime.clock import wall_us
 from schemas.intervals import HOUR_US
-from tests.builders import a_bar
-from tests.eventually import eventually
-from tests.integration.gateway_rest import rest
+from tests.support.builders import a_bar
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import rest
 
 HISTORY = "/stocks/SPY/history"
 INTRADAY = "/stocks/SPY/intraday"
@@ -265,7 +265,7 @@ async def test_a_request_keeps_the_id_it_came_with(database: str) -> None:
 
 async def test_a_body_that_trickles_is_cut_off(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """408 instead of a connection held for ever."""
-    monkeypatch.setattr("gateway.adapters.answers.BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gateway.http.shell.answers.BODY_TIMEOUT_S", 0.2)
     async with rest(database) as gateway, ClientSession() as session:
 
         async def trickle() -> Any:

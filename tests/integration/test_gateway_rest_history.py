@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.moments import micros, parse_moment, rfc3339
+from gateway.http.moments import micros, parse_moment, rfc3339
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.records import Bar, Gap
-from tests.builders import NINE_THIRTY, a_bar, a_gap
-from tests.integration.gateway_rest import rest, rows_of
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap
+from tests.support.gateway_rest import rest, rows_of
 
 HISTORY = "/stocks/SPY/history"
 DAY = {"start": "2013-10-07", "end": "2013-10-08"}
@@ -175,7 +175,7 @@ async def test_pages_cut_by_the_minutes_they_may_read_lose_no_bar(
         await gateway.store(*days, *official)
         whole = (await gateway.get(HISTORY, **asked, limit="10000"))["data"]
         assert len(whole) == 3 * 78
-        monkeypatch.setattr("gateway.adapters.derived.MAX_MINUTES", 23)
+        monkeypatch.setattr("gateway.market.shell.derived.MAX_MINUTES", 23)
         pages: list[Any] = []
         token: str | None = ""
         for _ in range(200):

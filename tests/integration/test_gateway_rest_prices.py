@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.domain.moments import rfc3339
+from gateway.http.moments import rfc3339
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.migrations import migrate
+from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
-from tests.builders import META, NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.gateway_rest import rest, rows_of
+from tests.support.builders import META, NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import rest, rows_of
 
 PRICE = "/stocks/SPY/price"
 KNOWN = META["known_from"]

@@ -16,11 +16,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.adapters.store import Store
-from gateway.domain.problems import Problem
-from infra.runtime import postgres
+from gateway.database.shell.snapshot import Store
+from gateway.http.problems import Problem
+from infra.runtime.postgres import pool as postgres
 from tests.conftest import free_port
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 STARTS_WITHIN_S = 30
@@ -157,7 +157,7 @@ async def test_more_requests_than_may_wait_are_told_to_come_again(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue for the database is bounded."""
-    monkeypatch.setattr("gateway.adapters.store.MAX_WAITING", 2)
+    monkeypatch.setattr("gateway.database.shell.snapshot.MAX_WAITING", 2)
     async with postgres.pool(database, service="test", size=1) as pool:
         store = Store(pool, concurrent=1)
         release = asyncio.Event()

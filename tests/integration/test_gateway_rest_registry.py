@@ -11,10 +11,10 @@ from confluent_kafka import schema_registry as sr
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from schemas.codec import encode, schema_text
 from schemas.topics import BARS, catalogue
-from tests.builders import a_bar
-from tests.integration.gateway_rest import rest
+from schemas.wire.codec import encode, schema_text
+from tests.support.builders import a_bar
+from tests.support.gateway_rest import rest
 
 
 async def test_the_stock_client_finds_every_schema_by_id_subject_and_text(database: str) -> None:

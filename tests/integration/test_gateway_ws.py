@@ -13,13 +13,13 @@ from mds_client import Gap, MarketData, Recovered, Snapshot
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from infra.runtime.kafka import Publisher, producer_config
+from infra.runtime.kafka.clients import Publisher, producer_config
 from schemas.partitions import partition_of
 from schemas.records import Bar, Quote, Trade
 from schemas.topics import TRADES, partition_count
-from tests.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
-from tests.eventually import eventually
-from tests.integration.gateway_harness import Heard, gateway, listening, outgoing, publish, trades
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
+from tests.support.eventually import eventually
+from tests.support.gateway_harness import Heard, gateway, listening, outgoing, publish, trades
 
 SPY = "trades:best:SPY"
 WITHIN_S = 30.0

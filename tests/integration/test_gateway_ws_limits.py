@@ -18,15 +18,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from gateway.domain.access import Access, Key, token_sha256
-from infra.runtime.kafka import Publisher
-from infra.runtime.kafka_admin import ensure_topics
+from gateway.http.access import Access, Key, token_sha256
+from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import TRADES
-from tests.builders import a_trade
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.gateway_harness import gateway, listening, publish, trades
-from tests.integration.gateway_process import serving
+from tests.support.builders import a_trade
+from tests.support.eventually import eventually
+from tests.support.gateway_harness import gateway, listening, publish, trades
+from tests.support.gateway_process import serving
 
 SPY = "trades:best:SPY"
 SUBSCRIBE = json.dumps({"t": "subscribe", "items": [{"stream": SPY}]})

@@ -18,20 +18,20 @@ import orjson
 import pytest
 from confluent_kafka import Consumer
 
-from gateway.domain.access import Access, Key, token_sha256
-from infra.runtime.following import PART, Follower
-from infra.runtime.generations import announce, newest_generation
-from infra.runtime.kafka import Outgoing, Publisher, consumer_config, read_range
+from gateway.http.access import Access, Key, token_sha256
+from infra.runtime.configuration.announcing import announce, newest_generation
+from infra.runtime.configuration.following import PART, Follower
+from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
-from producers.adapters.reloading import ConfigurationFile, Reloading, first_generation
-from schemas.configuration import Configuration
+from producers.reloading import ConfigurationFile, Reloading, first_generation
+from schemas.configuration.generation import PARTITION, Generation, decode_generation, sha256_of
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
-from schemas.generations import PARTITION, Generation, decode_generation, sha256_of
 from schemas.topics import CONFIGURATION, PROGRESS, RAW_BARS
-from tests.eventually import eventually
-from tests.integration.gateway_rest import rest
-from tests.integration.producers import producer, simulator
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import rest
+from tests.support.producer_processes import producer, simulator
 
 WITHIN_S = 20.0
 ROUNDS = 20

@@ -16,16 +16,16 @@ from typing import TypeVar
 import pytest
 
 from infra.runtime.lifecycle import Health
-from producers.adapters import job_feed
-from producers.domain.duty import Outcome
-from producers.domain.job_queue import JobQueue
-from producers.domain.jobs import Cadence, jobs_between
-from schemas.codec import encode
+from producers.jobs.outcome import Cadence, jobs_between
+from producers.jobs.queue import JobQueue
+from producers.jobs.shell import feed as job_feed
+from producers.polling.slots import Outcome
 from schemas.partitions import partition_of
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
-from tests.eventually import eventually
-from tests.integration.job_harness import (
+from schemas.wire.codec import encode
+from tests.support.eventually import eventually
+from tests.support.job_harness import (
     CAPABILITY,
     Recorder,
     a_job,
@@ -196,7 +196,7 @@ def replica(out: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a replica that writes what it polls to a file."""
     with out.open("wb") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.job_replica", *arguments],
+            [sys.executable, "-m", "tests.support.job_replica", *arguments],
             cwd=ROOT,
             stdout=file,
             stderr=subprocess.STDOUT,

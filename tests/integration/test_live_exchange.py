@@ -8,14 +8,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from infra.runtime import postgres
-from infra.runtime.universe_store import UniverseStore
-from infra.simulator.exchange import Simulation
+from infra.runtime.postgres import pool as postgres
+from infra.runtime.postgres.universe import UniverseStore
+from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from schemas.universe import Member, merged
-from tests.eventually import eventually
-from tests.integration.producers import Producer, configuration, producer, raw_blocks, raw_events, simulator
+from tests.support.eventually import eventually
+from tests.support.producer_processes import (
+    Producer,
+    configuration,
+    producer,
+    raw_blocks,
+    raw_events,
+    simulator,
+)
 
 ROUNDS = 20
 SPEED = 10

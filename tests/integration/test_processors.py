@@ -10,7 +10,6 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from infra.runtime.clock import wall_us
-from schemas.codec import encode
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import (
@@ -24,10 +23,11 @@ from schemas.topics import (
     TRADES,
     partition_count,
 )
+from schemas.wire.codec import encode
 from stream_processors.replay import from_kafka, replay
-from tests.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
-from tests.eventually import eventually
-from tests.integration.processors import Log, Raw, worker
+from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+from tests.support.eventually import eventually
+from tests.support.processor_workers import Log, Raw, worker
 
 STARTED_WITHIN_S = 60.0
 SPY = partition_of("SPY", partition_count())

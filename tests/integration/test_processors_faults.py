@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.codec import decode_block, encode
 from schemas.partitions import partition_of
 from schemas.topics import QUOTES, RAW_QUOTES, partition_count
-from tests.builders import NINE_THIRTY, a_block, a_quote_event
-from tests.eventually import eventually
-from tests.integration.processors import Log, Raw, Worker
+from schemas.wire.codec import decode_block, encode
+from tests.support.builders import NINE_THIRTY, a_block, a_quote_event
+from tests.support.eventually import eventually
+from tests.support.processor_workers import Log, Raw, Worker
 
 SEED = int(os.environ.get("MDS_TEST_SEED", "7"))
 SESSION_TIMEOUT_S = "6"

@@ -9,20 +9,20 @@ import pytest
 from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from infra.runtime.kafka import producer_config
-from schemas.codec import encode
+from infra.runtime.kafka.clients import producer_config
 from schemas.errors import ConfigurationError, Fenced
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
 from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead, partition_count, progress_key
-from stream_processors.adapters import rebuild
-from stream_processors.adapters.transactions import PartitionWriter
-from stream_processors.domain.streams import PartitionState
-from stream_processors.domain.transaction import RawRecord, Transaction, transact
-from tests.builders import NINE_THIRTY, a_bar_event, a_block
-from tests.eventually import eventually
-from tests.integration.processors import Log, Raw
+from schemas.wire.codec import encode
+from stream_processors.memory import PartitionState
+from stream_processors.shell import rebuild
+from stream_processors.shell.writer import PartitionWriter
+from stream_processors.transaction import RawRecord, Transaction, transact
+from tests.support.builders import NINE_THIRTY, a_bar_event, a_block
+from tests.support.eventually import eventually
+from tests.support.processor_workers import Log, Raw
 
 SPY = partition_of("SPY", partition_count())
 

@@ -14,9 +14,9 @@ from aiohttp import web
 from schemas.intervals import MINUTE_US
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from tests.conftest import free_port
-from tests.contract.plugin_packages import ACME, install
-from tests.eventually import eventually
-from tests.integration.producers import (
+from tests.support.eventually import eventually
+from tests.support.plugin_packages import ACME, install
+from tests.support.producer_processes import (
     PRICE_SCALE,
     as_json,
     configuration,

@@ -11,18 +11,18 @@ import asyncpg
 import pytest
 
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.postgres import pool
-from infra.simulator.exchange import Simulation
-from infra.simulator.faults import FaultPlan
-from infra.simulator.scenario import Fault, parse_scenario
-from producers.adapters.budget_store import Addition, BudgetStore
-from producers.domain.windows import SLOT_US
+from infra.runtime.postgres.pool import pool
+from infra.simulator.faults.exchange import Simulation
+from infra.simulator.faults.injection import FaultPlan
+from infra.simulator.faults.scenario import Fault, parse_scenario
+from producers.budget.shell.store import Addition, BudgetStore
+from producers.budget.windows import SLOT_US
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US, SECOND_US
 from schemas.topics import RAW_BARS
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.producers import as_json, configuration, producer, raw_events, simulator
+from tests.support.eventually import eventually
+from tests.support.producer_processes import as_json, configuration, producer, raw_events, simulator
 
 SYMBOLS = "[SIM001, SIM002, SIM003, SIM004, SIM005, SIM006, SIM007, SIM008]"
 # Between our start and when the simulator, in the loop of a test on a loaded machine, looks at its clock.

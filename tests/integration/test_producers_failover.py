@@ -13,18 +13,18 @@ from aiohttp import web
 from confluent_kafka import Consumer
 
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka import consumer_config, read_range
-from infra.simulator.exchange import Simulation
-from schemas.codec import decode
+from infra.runtime.kafka.clients import consumer_config, read_range
+from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import ProviderHealth
 from schemas.topics import BARS, PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, partition_count
-from tests.builders import NINE_THIRTY
+from schemas.wire.codec import decode
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.processors import Log, worker
-from tests.integration.producers import (
+from tests.support.builders import NINE_THIRTY
+from tests.support.eventually import eventually
+from tests.support.processor_workers import Log, worker
+from tests.support.producer_processes import (
     PRICE_SCALE,
     SYMBOL,
     Producer,

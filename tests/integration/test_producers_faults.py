@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from infra.simulator.exchange import Simulation
+from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
-from tests.eventually import eventually
-from tests.integration.producers import (
+from tests.support.eventually import eventually
+from tests.support.producer_processes import (
     as_json,
     break_vendors,
     configuration,

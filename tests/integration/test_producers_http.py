@@ -14,14 +14,14 @@ from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import PROVIDER_ERRORS
-from producers.adapters.addresses import AddressPolicy
-from producers.adapters.bodies import MalformedResponse
-from producers.adapters.finnhub_socket import HANDSHAKE, FinnhubSocket
-from producers.adapters.gate import Gate
-from producers.adapters.http import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
-from producers.adapters.yahoo import YahooApi
-from producers.domain.budget import Limits
-from producers.domain.vendor_limits import VendorLimits
+from producers.budget.budget import Limits
+from producers.budget.limits import VendorLimits
+from producers.budget.shell.gate import Gate
+from producers.http.shell.addresses import AddressPolicy
+from producers.http.shell.body import MalformedResponse
+from producers.http.shell.client import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
+from producers.vendors.finnhub.shell.socket import HANDSHAKE, FinnhubSocket
+from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.errors import (
     BudgetExhausted,
     MarketDataError,

@@ -23,16 +23,16 @@ from pydantic import SecretStr
 
 from infra.runtime.lifecycle import JsonFormatter
 from infra.runtime.metrics import render
-from producers.adapters import finnhub_socket
-from producers.adapters.addresses import AddressPolicy, checked_connector
-from producers.adapters.bodies import MalformedResponse
-from producers.adapters.budgets import Budgets
-from producers.adapters.finnhub_socket import FinnhubSocket
-from producers.adapters.gate import Gate
-from producers.adapters.http import VendorHttp, vendor_session
-from producers.adapters.vendors import Vendors, open_vendors
+from producers.budget.shell.gate import Gate
+from producers.budget.shell.memory import Budgets
+from producers.catalogue.shell.opening import Vendors, open_vendors
+from producers.http.shell.addresses import AddressPolicy, checked_connector
+from producers.http.shell.body import MalformedResponse
+from producers.http.shell.client import VendorHttp, vendor_session
 from producers.settings import ProducersSettings
-from schemas.configuration import parse_configuration
+from producers.vendors.finnhub.shell import socket as finnhub_socket
+from producers.vendors.finnhub.shell.socket import FinnhubSocket
+from schemas.configuration.model import parse_configuration
 from schemas.errors import ConfigurationError, MarketDataError, ProviderRefused, ProviderUnavailable
 from tests.conftest import free_port
 

@@ -9,24 +9,24 @@ import asyncpg
 import pytest
 from mds_client import MarketData, Snapshot, State
 
-from gateway.domain.moments import aware
-from infra.runtime import postgres
+from gateway.http.moments import aware
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka import Outgoing
-from schemas.codec import encode
+from infra.runtime.kafka.clients import Outgoing
+from infra.runtime.postgres import pool as postgres
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.records import ProviderHealth
 from schemas.topics import PROVIDER_HEALTH
-from sinks.adapters.retention import Retention
-from sinks.domain.provider_health import COLUMNS
-from tests.builders import a_health
+from schemas.wire.codec import encode
+from sinks.batch.journal import COLUMNS
+from sinks.store.shell.retention import Retention
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.gateway_harness import gateway, listening
-from tests.integration.gateway_rest import Rest, rest
-from tests.integration.producers import break_vendors, configuration, dead_letters, producer, simulator
-from tests.integration.sink_records import count, publish, query, sink_process
 from tests.integration.test_producers_failover import DEAD, ROUTING, WELL, both_known
+from tests.support.builders import a_health
+from tests.support.eventually import eventually
+from tests.support.gateway_harness import gateway, listening
+from tests.support.gateway_rest import Rest, rest
+from tests.support.producer_processes import break_vendors, configuration, dead_letters, producer, simulator
+from tests.support.sink_records import count, publish, query, sink_process
 
 WITHIN_S = 60.0
 

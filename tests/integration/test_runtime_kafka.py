@@ -7,7 +7,7 @@ import threading
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from infra.runtime.kafka import (
+from infra.runtime.kafka.clients import (
     Outgoing,
     Publisher,
     check_partitions,
@@ -16,7 +16,7 @@ from infra.runtime.kafka import (
     producer_config,
     read_range,
 )
-from infra.runtime.kafka_admin import ensure_topics
+from infra.runtime.kafka.topics import ensure_topics
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import partition_of
 from schemas.topics import BARS, GAPS, RAW_BARS, partition_count

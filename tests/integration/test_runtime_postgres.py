@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from infra.runtime import postgres
-from infra.runtime.migrations import DIRECTORY, migrate
+from infra.runtime.postgres import pool as postgres
+from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from schemas.errors import ConfigurationError, StoreUnavailable
 from tests.conftest import _execute, with_database
 

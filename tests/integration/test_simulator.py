@@ -22,10 +22,10 @@ import aiohttp
 import orjson
 import pytest
 
+from infra.simulator.market.synthetic import DEFAULT_SYMBOLS
 from infra.simulator.server import build_simulation, serving
-from infra.simulator.synthetic import DEFAULT_SYMBOLS
 from schemas.errors import ConfigurationError
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 NEW_YORK = ZoneInfo("America/New_York")
 SYNTHETIC_NOW = "2026-11-22T16:00:30Z"
@@ -230,7 +230,7 @@ async def test_subscriptions_made_together_begin_together(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a clock the first symbol waits for those that follow at once, so time never steps back."""
-    monkeypatch.setattr("infra.simulator.finnhub_socket.SETTLE_S", 1.0)
+    monkeypatch.setattr("infra.simulator.vendors.finnhub_socket.SETTLE_S", 1.0)
     async with served(start=SYNTHETIC_NOW) as vendor, vendor.socket() as socket:
         for symbol in DEFAULT_SYMBOLS[:3]:
             await subscribe(socket, symbol)
@@ -244,7 +244,7 @@ async def test_after_the_last_trade_the_socket_stays_open(
     served: Served, market_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of the data is silence with pings, not a close."""
-    monkeypatch.setattr("infra.simulator.finnhub_socket.PING_INTERVAL_S", 0.2)
+    monkeypatch.setattr("infra.simulator.vendors.finnhub_socket.PING_INTERVAL_S", 0.2)
     start = "2013-10-07T19:59:00-04:00"
     async with served(data=market_data, start=start) as vendor, vendor.socket() as socket:
         await socket.send_json({"type": "subscribe", "symbol": "IBM"})
@@ -492,7 +492,7 @@ async def test_an_open_socket_falls_silent_and_recovers(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scenario put in force later mutes a connection, pings included; taking it away brings it back."""
-    monkeypatch.setattr("infra.simulator.finnhub_socket.PING_INTERVAL_S", 0.1)
+    monkeypatch.setattr("infra.simulator.vendors.finnhub_socket.PING_INTERVAL_S", 0.1)
     async with served(start=SYNTHETIC_NOW, speed="60") as vendor, vendor.socket() as socket:
         await socket.send_json({"type": "subscribe", "symbol": "SIM001"})
         await take(socket, 1)

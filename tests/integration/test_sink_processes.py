@@ -20,23 +20,23 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.kafka import Outgoing, consumer_config, offsets, read_range
-from infra.runtime.kafka_admin import ensure_topics
-from infra.runtime.migrations import migrate
-from schemas.codec import decode, encode
+from infra.runtime.kafka.clients import Outgoing, consumer_config, offsets, read_range
+from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import MINUTE_US
-from schemas.record_stream import StreamedRecord, write_record
 from schemas.records import Bar, DeadLetter, Trade
 from schemas.topics import BARS, TRADES, dead, partition_count
-from tests.builders import NINE_THIRTY, a_bar, a_trade
+from schemas.wire.codec import decode, encode
+from schemas.wire.framing import StreamedRecord, write_record
 from tests.conftest import free_port
-from tests.eventually import eventually
-from tests.integration.sink_records import ROOT, count, outgoing, publish, query, sink_process
+from tests.support.builders import NINE_THIRTY, a_bar, a_trade
+from tests.support.eventually import eventually
+from tests.support.sink_records import ROOT, count, outgoing, publish, query, sink_process
 
 SYMBOLS = [f"S{number}" for number in range(16)]
 STORED_WITHIN_S = 90.0
 SMALL_BATCHES = {"SINKS_BATCH_RECORDS": "100"}
-FAULTY = "tests.integration.sink_with_faults"
+FAULTY = "tests.support.sink_with_faults"
 
 
 def trades(first: int, last: int) -> list[Trade]:

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import decode, encode
 from schemas.errors import Fenced, StoreUnavailable
 from schemas.intervals import MINUTE_US
 from schemas.records import Bar, DeadLetter, Gap, Progress, Quote, Trade
@@ -30,19 +29,20 @@ from schemas.topics import (
     dead,
     partition_count,
 )
-from sinks.adapters.postgres import Store, Writer
-from sinks.adapters.rows import Path
-from sinks.adapters.session import copy, open_connection
-from sinks.adapters.written import Written
-from sinks.domain.avro_columns import read_columns
-from sinks.domain.batches import Batch, Part, assemble
-from sinks.domain.copy_binary import encode_rows
-from sinks.domain.guard import new_versions
-from sinks.domain.positions import Log
-from sinks.domain.tables import TABLES
-from tests.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
-from tests.integration.sink_records import count, query
-from tests.unit.sinks.received import Message, a_part, home
+from schemas.wire.codec import decode, encode
+from sinks.batch.batch import Batch, Part, assemble
+from sinks.columns.avro import read_columns
+from sinks.columns.copy import encode_rows
+from sinks.columns.tables import TABLES
+from sinks.progress.positions import Log
+from sinks.store.shell.outcome import Written
+from sinks.store.shell.rows import Path
+from sinks.store.shell.session import copy, open_connection
+from sinks.store.shell.writer import Store, Writer
+from tests.model.guard import new_versions
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
+from tests.support.received import Message, a_part, home
+from tests.support.sink_records import count, query
 
 ALL = [
     (topic, number) for topic in (*CANONICAL_TOPICS, GAPS, PROGRESS) for number in range(partition_count())

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from infra.runtime.map_folder import load_symbology
 from schemas.intervals import DAY_US, HOUR_US
-from schemas.symbology import naming_day
+from schemas.symbology.naming import naming_day
 from schemas.topics import RAW_BARS, RAW_QUOTES
-from tests.builders import NINE_THIRTY, a_bar, a_quote
-from tests.eventually import eventually
-from tests.integration.gateway_rest import rest
-from tests.integration.producers import (
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import rest
+from tests.support.producer_processes import (
     as_json,
     configuration,
     day_bounds,

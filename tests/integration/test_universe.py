@@ -14,15 +14,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from infra.runtime import postgres
 from infra.runtime.clock import wall_us
 from infra.runtime.lifecycle import Health
-from infra.runtime.universe_store import LOCK, LOCK_KEY, Edit, UniverseStore
-from producers.adapters.universe import PART, UniverseFollower
+from infra.runtime.postgres import pool as postgres
+from infra.runtime.postgres.universe import LOCK, LOCK_KEY, Edit, UniverseStore
+from producers.plan.shell.universe import PART, UniverseFollower
 from schemas.errors import ConfigurationError, StoreUnavailable
 from schemas.universe import Member, Universe, merged
 from tests.conftest import ROOT, free_port
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 WITHIN_S = 20.0
 DAY_US = 86_400_000_000

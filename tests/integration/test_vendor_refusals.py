@@ -9,8 +9,8 @@ import traceback
 import orjson
 import pytest
 
-from producers.domain.answers import PollWindow
-from schemas.calendar import calendar_of
+from producers.vendors.answers import PollWindow
+from schemas.calendar.sessions import calendar_of
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -21,8 +21,8 @@ from schemas.errors import (
     ProviderUnentitled,
 )
 from schemas.intervals import HOUR_US
-from tests.integration.producers import ROOT, break_vendors, simulator
-from tests.integration.vendor_apis import VENDORS, vendors
+from tests.support.producer_processes import ROOT, break_vendors, simulator
+from tests.support.vendor_apis import VENDORS, vendors
 
 KEYED = ("alpaca", "finnhub", "polygon")
 

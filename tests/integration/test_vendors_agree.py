@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from producers.domain.answers import PollWindow
-from schemas.calendar import calendar_of
+from producers.vendors.answers import PollWindow
+from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
-from tests.integration.producers import PRICE_SCALE, day_bounds, file_rows, file_time, values
-from tests.integration.vendor_apis import VENDORS, vendors
+from tests.support.producer_processes import PRICE_SCALE, day_bounds, file_rows, file_time, values
+from tests.support.vendor_apis import VENDORS, vendors
 
 DAY = "20131007"
 OPEN = file_time(DAY, "34200000")  # 09:30 in New York

@@ -15,23 +15,26 @@ import pytest
 
 from schemas.records import Gap, Progress
 from schemas.topics import PROGRESS, RAW_BARS, RAW_QUOTES, RAW_TRADES
-from sinks.domain import batches, book, watermark
-from sinks.domain.avro_columns import Flags, Integers
-from sinks.domain.gaps import Revision, joined, revise
-from sinks.domain.split import above_frontier
-from sinks.domain.streams import Streams
-from sinks.domain.watermark import Claim, Claims, claim_of
-from stream_processors.domain import streams, versioning
-from stream_processors.domain.streams import PartitionState
-from tests.unit.pipeline_model import processor, sink
-from tests.unit.pipeline_model.broker import Broker
-from tests.unit.pipeline_model.columns import ColumnMemory
-from tests.unit.pipeline_model.database import Database
-from tests.unit.pipeline_model.market import Weather
-from tests.unit.pipeline_model.oracle import Place
-from tests.unit.pipeline_model.processor import Tails
-from tests.unit.pipeline_model.schedule import Faults, replayed, scheduled
-from tests.unit.pipeline_model.verdict import judge
+from sinks.batch import batch as batches
+from sinks.batch.frontier import above_frontier
+from sinks.batch.groups import Streams
+from sinks.columns.avro import Flags, Integers
+from sinks.ledger import memory as book
+from sinks.ledger.gaps import Revision, joined, revise
+from sinks.progress import watermark
+from sinks.progress.watermark import Claim, Claims, claim_of
+from stream_processors import memory as streams
+from stream_processors import versions as versioning
+from stream_processors.memory import PartitionState
+from tests.model import processor, sink
+from tests.model.broker import Broker
+from tests.model.columns import ColumnMemory
+from tests.model.database import Database
+from tests.model.market import Weather
+from tests.model.oracle import Place
+from tests.model.processor import Tails
+from tests.model.schedule import Faults, replayed, scheduled
+from tests.model.verdict import judge
 
 SEEDS = 600  # of each kind of fault: 3,000 schedules in all
 SEEDS_TO_CATCH = 1_000  # a broken rule must show within so many; most do within ten
@@ -221,7 +224,7 @@ def test_the_model_catches_a_comparison_with_the_wrong_position(monkeypatch: pyt
                 versions[place] = content
         return {place: content for place, content in versions.items() if place not in stored}
 
-    monkeypatch.setattr("sinks.domain.guard.new_versions", newest_of_all)
+    monkeypatch.setattr("tests.model.guard.new_versions", newest_of_all)
     assert caught(REREAD, monkeypatch, "rows")
 
 

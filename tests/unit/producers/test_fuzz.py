@@ -14,11 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from producers.domain import alpaca, finnhub, polygon, polygon_quotes, yahoo, yahoo_quotes
-from producers.domain.answers import Answer, PollWindow
-from producers.domain.bars import BarOrigin, BarPage, bar_events, session_hours
-from producers.domain.blocks import encoded
-from schemas.calendar import calendar_of
+from producers.raw.blocks import encoded
+from producers.vendors.alpaca import parsing as alpaca
+from producers.vendors.answers import Answer, PollWindow
+from producers.vendors.bar_rows import BarOrigin, BarPage, bar_events, session_hours
+from producers.vendors.finnhub import parsing as finnhub
+from producers.vendors.polygon import bars as polygon
+from producers.vendors.polygon import quotes as polygon_quotes
+from producers.vendors.yahoo import bars as yahoo
+from producers.vendors.yahoo import quotes as yahoo_quotes
+from schemas.calendar.sessions import calendar_of
 from schemas.errors import MarketDataError
 from schemas.records import RawBlock
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES

@@ -7,10 +7,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.domain.duty import Outcome
-from producers.domain.job_history import JobHistory
-from producers.domain.jobs import Cadence, jobs_between, result_of, unfinished
-from producers.domain.lease import Lease, after, holder
+from producers.jobs.history import JobHistory
+from producers.jobs.lease import Lease, after, holder
+from producers.jobs.outcome import Cadence, jobs_between, result_of, unfinished
+from producers.polling.slots import Outcome
 from schemas.jobs import SWEEPER, poll_job_id
 from schemas.records import Job, JobResult
 

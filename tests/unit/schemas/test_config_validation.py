@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.configuration import MAX_FILE_BYTES, load_configuration, parse_configuration, text_of
+from schemas.configuration.model import MAX_FILE_BYTES, load_configuration, parse_configuration, text_of
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import InvalidConfiguration, faults_of
 

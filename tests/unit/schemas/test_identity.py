@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.identity import bar_content, event_id, gap_id, quote_content, stream_name
-from tests.builders import a_bar_event, a_quote_event
+from tests.support.builders import a_bar_event, a_quote_event
 
 
 def test_clocks_and_origin_are_not_content() -> None:

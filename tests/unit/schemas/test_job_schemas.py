@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import encode_value
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.jobs import BAR_CAPABILITIES, CAPABILITIES, job_of, read_job
 from schemas.partitions import partition_of
 from schemas.records import Job
 from schemas.topics import JOBS
+from schemas.wire.codec import encode_value
 
 NOW = 1_381_152_600_000_000
 COMMON: dict[str, Any] = {"version": 1, "job_id": "j1", "source": "feed", "created_time": NOW}

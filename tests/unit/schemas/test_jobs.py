@@ -13,7 +13,6 @@ import fastavro
 import pytest
 from fastavro.types import Schema
 
-from schemas.codec import encode
 from schemas.errors import MalformedPayload
 from schemas.jobs import (
     MAX_JOB_BYTES,
@@ -26,6 +25,7 @@ from schemas.jobs import (
 from schemas.partitions import partition_of
 from schemas.records import JobResult, SymbolOutcome
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.wire.codec import encode
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SLOT = 1_381_152_600_000_000

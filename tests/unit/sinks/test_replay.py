@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from schemas.codec import encode
 from schemas.intervals import MINUTE_US
-from schemas.record_stream import StreamedRecord, read_records, write_record
 from schemas.records import Progress
 from schemas.topics import BARS, PROGRESS, RAW_BARS
+from schemas.wire.codec import encode
+from schemas.wire.framing import StreamedRecord, read_records, write_record
 from sinks import replay
-from tests.builders import NINE_THIRTY, a_bar
-from tests.unit.sinks.received import home
+from tests.support.builders import NINE_THIRTY, a_bar
+from tests.support.received import home
 
 
 def a_stream(blocks: int) -> BytesIO:

@@ -11,10 +11,10 @@ import pytest
 
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, ConfigurationError, Fenced, StoreUnavailable
-from sinks.domain.batches import Batch
-from sinks.domain.positions import Log, Refused
+from sinks.batch.batch import Batch
+from sinks.progress.positions import Log, Refused
 from sinks.service import Sink, finished
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 PARTITION = ("bars.v1", 0)
 

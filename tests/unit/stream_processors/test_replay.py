@@ -6,16 +6,16 @@ import io
 
 import pytest
 
-from schemas.codec import decode, encode
 from schemas.errors import MalformedPayload
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
-from schemas.record_stream import StreamedRecord, read_records, write_record
 from schemas.records import Progress
 from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS
-from stream_processors.domain.transaction import RawRecord
+from schemas.wire.codec import decode, encode
+from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.replay import from_stream, replay
-from tests.builders import NINE_THIRTY, a_bar_event, a_block
+from stream_processors.transaction import RawRecord
+from tests.support.builders import NINE_THIRTY, a_bar_event, a_block
 
 PARTITION = partition_of("SPY", 4)
 

@@ -9,7 +9,7 @@ import pytest
 
 from infra.runtime import standstill
 from infra.runtime.standstill import EXIT_FROZEN, Standstill
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(autouse=True)

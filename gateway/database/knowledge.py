@@ -1,0 +1,60 @@
+"""What the store knows by when: the watermark, the default as_of, and when an as_of cannot be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.http.moments import LATEST_US, rfc3339
+from gateway.http.problems import FieldError, Problem, invalid_field
+
+AS_OF_WAIT_S = 2.0  # a tick moves an idle partition's watermark within about 1.3 s
+RETRY_AFTER_S = 2
+MAX_SKEW_US = 3_600_000_000  # a vendor's clock may be ahead of ours, never by an hour
+
+
+def complete_through(marks: Iterable[int | None]) -> int | None:
+    """Return the newest as_of that every partition has in full; `marks` are their exclusive complete_before (µs).
+
+    None where one of them has no watermark yet: then nothing is known in full.
+    """
+    lowest: int | None = None
+    for mark in marks:
+        if mark is None:
+            return None
+        lowest = mark if lowest is None else min(lowest, mark)
+    return None if lowest is None else lowest - 1
+
+
+def latest_event(as_of: int, *, wall_market: bool) -> int:
+    """Return the newest event_time that can have been known by `as_of`; spares an old as_of all newer rows.
+
+    On a simulated market (`wall_market` False) event time and knowledge are unrelated.
+    """
+    return min(as_of + MAX_SKEW_US, LATEST_US) if wall_market else LATEST_US
+
+
+def check_not_future(as_of: int, wall_now: int) -> None:
+    """Raise the problem of an as_of later than the clock: nobody knows yet what will be known then."""
+    if as_of > wall_now:
+        detail = (
+            f"as_of {rfc3339(as_of)} is in the future; use one up to {rfc3339(wall_now)}, or leave it out"
+        )
+        raise invalid_field("as_of", "in_future", detail)
+
+
+def not_yet_complete(as_of: int, through: int | None) -> Problem:
+    """Return the problem of an as_of the store has not reached: it is never lowered silently."""
+    if through is None:
+        detail = "nothing is committed yet for what this asks; come again"
+    else:
+        detail = f"as_of {rfc3339(as_of)} is not complete yet, {rfc3339(through)} is; come again, or use that"
+    error = FieldError(param="as_of", code="not_yet_complete", detail=detail)
+    return Problem(
+        status=503, code="not_yet_complete", detail=detail, errors=(error,), retry_after_s=RETRY_AFTER_S
+    )
+
+
+def no_watermark() -> Problem:
+    """Return the problem of a store that has rows but no statement yet of how complete they are."""
+    detail = "the store has not committed a watermark yet; come again, or look at /health"
+    return Problem(status=503, code="not_ready", detail=detail, retry_after_s=RETRY_AFTER_S)

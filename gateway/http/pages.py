@@ -1,0 +1,85 @@
+"""Page tokens: where a page ended, pinned to what was known then, signed so that nobody else can make one.
+
+base64url(JSON).base64url(first 16 bytes of HMAC-SHA-256). The query's hash is inside: a token answers only the query
+it was made for. Any replica with the same key accepts it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.http.parameters import mismatch
+from gateway.http.problems import FieldError, Problem
+
+LIFETIME_US = 3_600_000_000  # one hour from its page
+SIGNATURE_BYTES = 16
+MAX_TOKEN_CHARS = 1_024
+START_AGAIN = "ask again without page_token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where the next page begins: after the key `after`, in the range and knowledge the first page had (µs)."""
+
+    as_of: int
+    start: int
+    end: int
+    after: tuple[int | str, ...]
+
+
+def query_hash(path: str, given: Mapping[str, str]) -> str:
+    """Return what binds a token to its query: the path and every parameter but the token itself."""
+    rest = {name: value for name, value in sorted(given.items()) if name != "page_token"}
+    return hashlib.sha256(json.dumps([path, rest]).encode()).hexdigest()[:16]
+
+
+def seal(page: Page, query: str, key: bytes, now: int) -> str:
+    """Return the token of `page` for the query with the hash `query`; valid for an hour from `now` (wall µs)."""
+    fields = [query, now + LIFETIME_US, page.as_of, page.start, page.end, list(page.after)]
+    body = json.dumps(fields, separators=(",", ":")).encode()
+    return f"{_text(body)}.{_text(_signature(body, key))}"
+
+
+def open_token(token: str, query: str, key: bytes, now: int) -> Page:
+    """Return the page of a token; raise the Problem of a foreign (400), mismatched (400) or expired (410) one."""
+    fields = _fields(token, key)
+    if fields[0] != query:
+        raise mismatch(
+            f"this page_token belongs to another query; keep every parameter as it was, or {START_AGAIN}"
+        )
+    if fields[1] <= now:
+        detail = f"this page_token has expired; {START_AGAIN}"
+        error = FieldError(param="page_token", code="token_expired", detail=detail)
+        raise Problem(status=410, code="token_expired", detail=detail, errors=(error,))
+    return Page(as_of=fields[2], start=fields[3], end=fields[4], after=tuple(fields[5]))
+
+
+def _fields(token: str, key: bytes) -> list[Any]:
+    try:
+        body, signature = (_bytes(part) for part in token[:MAX_TOKEN_CHARS].split("."))
+        if hmac.compare_digest(signature, _signature(body, key)):
+            return list(json.loads(body))
+    except (ValueError, binascii.Error):
+        pass  # answered below: to the caller a torn token and a forged one are the same
+    detail = f"this page_token was not made here; copy next_page_token unchanged, or {START_AGAIN}"
+    error = FieldError(param="page_token", code="token_invalid", detail=detail)
+    raise Problem(status=400, code="token_invalid", detail=detail, errors=(error,))
+
+
+def _signature(body: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, body, "sha256")[:SIGNATURE_BYTES]
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,107 @@
+"""HTTP answers: JSON by orjson, envelopes, entity tags, CSV, and problem documents."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gateway.http.access import Scope
+from gateway.http.problems import Problem
+
+BODY_TIMEOUT_S = 10.0
+MAX_BODY_BYTES = 65_536
+REQUEST_ID = web.RequestKey("request_id", str)
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+IMMUTABLE = "private, max-age=31536000, immutable"
+REVALIDATE = "private, no-cache"
+CSV_COLUMNS = (
+    "event_time", "open", "high", "low", "close", "volume", "final", "revision", "provider", "known_from", "session",
+    "vwap", "trade_count", "derived", "simulated",
+)  # fmt: skip
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One route and the scope it needs; there is no route without one."""
+
+    method: str
+    path: str
+    scope: Scope
+    handler: Handler
+
+
+def answer(data: Any, meta: Mapping[str, Any], request: web.Request, **members: Any) -> web.Response:
+    """Return the envelope {data, ..., meta} for a request; never cached."""
+    return document({"data": data, **members, "meta": {"request_id": request[REQUEST_ID], **meta}})
+
+
+def document(body: Any, *, status: int = 200, content_type: str = JSON) -> web.Response:
+    """Return any JSON body."""
+    return web.Response(body=orjson.dumps(body), status=status, content_type=content_type)
+
+
+def problem(error: Problem, request_id: str) -> web.Response:
+    """Return the problem document of an error."""
+    response = document(error.document(request_id), status=error.status, content_type=PROBLEM_JSON)
+    response.headers.update(error.headers)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def cacheable(
+    data: Any, meta: Mapping[str, Any], request: web.Request, *, immutable: bool, **members: Any
+) -> web.Response:
+    """Return an answer with an entity tag, or 304 where the caller has it already.
+
+    The tag is weak because request_id is in the body; `immutable` says that it can never change.
+    """
+    content = orjson.dumps([data, meta, members])
+    tag = f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+    headers = {"ETag": f"W/{tag}", "Cache-Control": IMMUTABLE if immutable else REVALIDATE}
+    asked = {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}
+    if tag in asked or "*" in asked:
+        return web.Response(status=304, headers=headers)
+    response = answer(data, meta, request, **members)
+    response.headers.update(headers)
+    return response
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], next_page_token: str | None
+) -> web.Response:
+    """Return rows as CSV; what the envelope says besides them is in headers."""
+    lines = [",".join(CSV_COLUMNS)]
+    lines += [",".join(_cell(row.get(name)) for name in CSV_COLUMNS) for row in rows]
+    response = web.Response(text="\r\n".join([*lines, ""]), content_type="text/csv")
+    response.headers["X-As-Of"] = str(meta["as_of"])
+    if next_page_token is not None:
+        response.headers["X-Next-Page-Token"] = next_page_token
+    return response
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+async def body_of(request: web.Request) -> bytes:
+    """Return the whole body; raise the Problem of one that comes too slowly or is too large."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        detail = f"the body did not come within {BODY_TIMEOUT_S:.0f} s; send it whole"
+        raise Problem(
+            status=408, code="request_timeout", detail=detail, headers={"Connection": "close"}
+        ) from None

@@ -1,0 +1,189 @@
+"""What a gateway process knows of the live topics: positions, latest values and recent records, within a budget."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from gateway.live.ring import RING_MESSAGES, Entry, Ring
+from gateway.live.streams import BEST, CHANNEL_TOPICS, channel_of, encode_entry, is_shadow
+from schemas.partitions import partition_of
+from schemas.topics import GAPS
+
+RING_BUDGET_BYTES = 268_435_456  # all rings of the process together
+MAX_OPEN_GAPS = 256  # per symbol, for a snapshot; the ledger of all of them is in the database
+OPEN_GAP_STATES = frozenset({"open", "filling"})
+
+
+class Latest(NamedTuple):
+    """The newest record of a scope by event time, then by place in the log."""
+
+    fields: Mapping[str, Any]
+    partition: int
+    offset: int
+    body: bytes
+
+
+class Feed:
+    """All records of one channel of one symbol."""
+
+    def __init__(self, channel: str, symbol: str, partition: int, ring: Ring) -> None:
+        """Begin with nothing seen."""
+        self.channel = channel
+        self.symbol = symbol
+        self.topic = CHANNEL_TOPICS[channel]
+        self.partition = partition
+        self.ring = ring
+        self.open_gaps: dict[str, Latest] = {}
+        self.already_evicted = 0  # places in the budget's queue whose entry the ring has pushed out itself
+        self._latest: dict[str, Latest] = {}
+        self._latest_final: dict[str, Latest] = {}
+
+    def latest(self, scope: str) -> Latest | None:
+        """Return the newest record of a scope; of bars the forming one counts."""
+        return self._latest.get(scope)
+
+    def snapshot(self, scope: str) -> list[bytes]:
+        """Return the encoded latest values of a scope: open gaps, the last closed and the forming bar, or the newest."""
+        if self.topic == GAPS:
+            gaps = self.open_gaps.values()
+            return [gap.body for gap in gaps if scope in (BEST, gap.fields["provider"])]
+        newest, final = self._latest.get(scope), self._latest_final.get(scope)
+        kept = {known.offset: known.body for known in (final, newest) if known is not None}
+        return list(kept.values())
+
+    def note(self, scopes: Iterable[str], known: Latest) -> None:
+        """Keep `known` where it is the newest of a scope."""
+        moment = known.fields.get("event_time", 0)
+        for scope in scopes:
+            if (held := self._latest.get(scope)) is None or moment >= held.fields.get("event_time", 0):
+                self._latest[scope] = known
+            if known.fields.get("final") and (
+                (held := self._latest_final.get(scope)) is None or moment >= held.fields["event_time"]
+            ):
+                self._latest_final[scope] = known
+
+    def note_gap(self, known: Latest) -> None:
+        """Keep a gap while it is open; the oldest known give way beyond the bound."""
+        gap_id = known.fields["gap_id"]
+        self.open_gaps.pop(gap_id, None)
+        if known.fields["state"] in OPEN_GAP_STATES:
+            self.open_gaps[gap_id] = known
+            if len(self.open_gaps) > MAX_OPEN_GAPS:
+                del self.open_gaps[next(iter(self.open_gaps))]
+
+
+class Feeds:
+    """Every feed of the process. Rings share one budget; the oldest record of all is the first to go."""
+
+    def __init__(
+        self, partitions: int, *, budget_bytes: int = RING_BUDGET_BYTES, ring_messages: int = RING_MESSAGES
+    ) -> None:
+        """Begin empty; `begin` each partition before applying its records."""
+        self._partitions = partitions
+        self._budget_bytes = budget_bytes
+        self._ring_messages = ring_messages
+        self._feeds: dict[tuple[str, str], Feed] = {}
+        self._symbols: set[str] = set()
+        self._begun_after: dict[tuple[str, int], int] = {}
+        self._applied: dict[tuple[str, int], int] = {}
+        self._held: deque[Feed] = deque()
+        self.held_bytes = 0
+        self.epochs: Mapping[str, str] = {}  # per topic, the name of its present incarnation
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    @property
+    def applied_everywhere(self) -> Mapping[tuple[str, int], int]:
+        """Return, per (topic, partition), the offset up to which its records are applied."""
+        return self._applied
+
+    def begin(self, topic: str, partition: int, next_offset: int) -> None:
+        """Declare that the first record to be applied is at `next_offset` or above."""
+        self._begun_after[topic, partition] = self._applied[topic, partition] = next_offset - 1
+
+    def applied(self, feed: Feed) -> int:
+        """Return the offset up to which the feed's partition is applied."""
+        return self._applied[feed.topic, feed.partition]
+
+    def knows(self, symbol: str) -> bool:
+        """Whether any record of the symbol was seen."""
+        return symbol in self._symbols
+
+    def find(self, channel: str, symbol: str) -> Feed | None:
+        """Return a feed that exists."""
+        return self._feeds.get((channel, symbol))
+
+    def feed(self, channel: str, symbol: str) -> Feed:
+        """Return a feed, made where nothing of it was seen yet."""
+        found = self._feeds.get((channel, symbol))
+        if found is None:
+            partition = partition_of(symbol, self._partitions)
+            begun_after = self._begun_after[CHANNEL_TOPICS[channel], partition]
+            found = Feed(channel, symbol, partition, Ring(begun_after, self._ring_messages))
+            self._feeds[channel, symbol] = found
+        return found
+
+    def apply(
+        self, topic: str, partition: int, offset: int, append_time: int, fields: Mapping[str, Any]
+    ) -> Feed | None:
+        """Take the next record of a partition and return its feed.
+
+        Returns None for a record of no stream: one in a partition that is not its symbol's has no position there.
+        """
+        self._applied[topic, partition] = offset
+        symbol, channel = fields["symbol"], channel_of(topic, fields)
+        if channel not in CHANNEL_TOPICS or partition_of(symbol, self._partitions) != partition:
+            return None
+        feed = self.feed(channel, symbol)
+        self._symbols.add(symbol)
+        provider, shadow = fields["provider"], is_shadow(fields)
+        body = encode_entry(topic, partition, offset, fields)
+        ring = feed.ring
+        entry = Entry(
+            offset,
+            ring.newest(BEST),
+            ring.newest(provider),
+            provider,
+            shadow,
+            fields.get("event_time", 0),
+            append_time,
+            body,
+        )
+        self._hold(feed, entry)
+        known = Latest(fields, partition, offset, body)
+        if topic == GAPS:
+            feed.note_gap(known)
+        else:
+            feed.note((provider,) if shadow else (BEST, provider), known)
+        return feed
+
+    def advance(self, topic: str, partition: int, next_offset: int) -> None:
+        """Declare that nothing is left below `next_offset`: what was not delivered never will be."""
+        place = topic, partition
+        self._applied[place] = max(self._applied[place], next_offset - 1)
+
+    def forget(self) -> None:
+        """Begin again: the log is another one, so nothing known here has a place in it."""
+        self._feeds.clear()
+        self._begun_after.clear()
+        self._applied.clear()
+        self._held.clear()
+        self.held_bytes = 0
+        self.epochs = {}
+
+    def _hold(self, feed: Feed, entry: Entry) -> None:
+        pushed_out = feed.ring.append(entry)
+        self._held.append(feed)
+        self.held_bytes += entry.cost_bytes
+        if pushed_out is not None:
+            feed.already_evicted += 1
+            self.held_bytes -= pushed_out.cost_bytes
+        while self.held_bytes > self._budget_bytes and self._held:
+            oldest = self._held.popleft()
+            if oldest.already_evicted:
+                oldest.already_evicted -= 1
+            elif (evicted := oldest.ring.evict()) is not None:
+                self.held_bytes -= evicted.cost_bytes

@@ -1,0 +1,267 @@
+"""The live topics in memory: one reader per process keeps every feed's latest values and recent records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from confluent_kafka import Message
+
+from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds
+from gateway.live.ring import RING_MESSAGES, Entry
+from gateway.live.shell.log import LogReader, Outcome
+from gateway.live.shell.pump import SLICE_MESSAGES, Pump
+from gateway.live.streams import (
+    BEST,
+    Stream,
+    channel_of_capability,
+    encode_entry,
+    is_shadow,
+    parse_stream,
+)
+from schemas.errors import PermanentError
+from schemas.identity import bars_channel, event_id
+from schemas.records import Bar, Quote, Trade
+from schemas.topics import partition_count
+from schemas.wire.codec import decode_value
+
+CLIENT_ID = "mds-gateway"
+
+R = TypeVar("R", Quote, Trade, Bar)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRecord(Generic[R]):
+    """A canonical record with its place: `offset` in `partition` of its topic."""
+
+    record: R
+    partition: int
+    offset: int
+    event_id: str
+
+
+class Watcher(Protocol):
+    """Somebody who delivers streams to one client."""
+
+    def wake(self, number: int) -> None:
+        """Note that something new may wait for subscription `number`."""
+
+    def gap(self, number: int, fields: Mapping[str, Any]) -> None:
+        """Note that a gap of the stream of subscription `number` changed its state."""
+
+    def routed(self, numbers: Sequence[int], fields: Mapping[str, Any]) -> None:
+        """Note that another provider serves the streams of these subscriptions, or that none can."""
+
+    def log_state(self) -> None:
+        """Note that the log became reachable or unreachable."""
+
+    def lost_position(self) -> None:
+        """Note that the log was replaced: every offset the client knows is void."""
+
+
+class LiveStreams:
+    """Feeds kept up to date from Kafka, and who watches them. Used from one event loop."""
+
+    def __init__(self, bootstrap: str, prefix: str, *, budget_bytes: int, ring_messages: int) -> None:
+        """Use `open`, which also runs it."""
+        self.feeds = Feeds(partition_count(), budget_bytes=budget_bytes, ring_messages=ring_messages)
+        self._pump = Pump(bootstrap, prefix, self.feeds, self)
+        self._reader = LogReader(bootstrap, CLIENT_ID, prefix)
+        self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], Stream]] = {}
+        self._joined: set[Watcher] = set()
+        self._drains: list[Callable[[float], Awaitable[None]]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        bootstrap: str,
+        *,
+        prefix: str = "",
+        budget_bytes: int = RING_BUDGET_BYTES,
+        ring_messages: int = RING_MESSAGES,
+    ) -> AsyncIterator[LiveStreams]:
+        """Run inside: returns at once and warms up behind; `ready` says when clients can be served.
+
+        Outlives broker outages. Raises ConfigurationError where a topic is missing.
+        """
+        live = cls(bootstrap, prefix, budget_bytes=budget_bytes, ring_messages=ring_messages)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                pump = tasks.create_task(live._pump.run(), name="live")
+                try:
+                    yield live
+                finally:
+                    pump.cancel()
+        finally:
+            await asyncio.to_thread(live._pump.close)
+            await asyncio.to_thread(live._reader.close)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition is warm, so that streams have positions."""
+        return self._pump.ready
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the broker answered when last asked."""
+        return self._pump.reachable
+
+    @property
+    def reachable_since(self) -> int:
+        """Return when `reachable` last changed, µs."""
+        return self._pump.reachable_since
+
+    def latest_quote(self, symbol: str, provider: str | None = None) -> LiveRecord[Quote] | None:
+        """Return the newest quote by event time, of one provider or of the primaries; None where none was seen."""
+        return self._latest("quotes", symbol, provider, Quote)
+
+    def latest_trade(self, symbol: str, provider: str | None = None) -> LiveRecord[Trade] | None:
+        """Return the newest trade, like `latest_quote`."""
+        return self._latest("trades", symbol, provider, Trade)
+
+    def latest_bar(self, symbol: str, interval: str, provider: str | None = None) -> LiveRecord[Bar] | None:
+        """Return the newest bar, which may still be forming, like `latest_quote`."""
+        return self._latest(bars_channel(interval), symbol, provider, Bar)
+
+    def knows(self, symbol: str) -> bool:
+        """Whether the live topics carried the symbol since shortly before this process started."""
+        return self.feeds.knows(symbol)
+
+    def document(self) -> dict[str, Any]:
+        """Return the state of this part for /health; JSON types."""
+        sizes = {"feeds": len(self.feeds), "ring_bytes": self.feeds.held_bytes, "clients": len(self._joined)}
+        return {**self._pump.document(), **sizes}
+
+    def watch(self, stream: Stream, watcher: Watcher, number: int) -> Feed:
+        """Wake `watcher` whenever the stream's feed moves; return the feed."""
+        self._watchers.setdefault(stream.feed, {})[watcher, number] = stream
+        return self.feeds.feed(*stream.feed)
+
+    def unwatch(self, stream: Stream, watcher: Watcher, number: int) -> None:
+        """Undo `watch`."""
+        watchers = self._watchers.get(stream.feed, {})
+        watchers.pop((watcher, number), None)
+        if not watchers:
+            self._watchers.pop(stream.feed, None)
+
+    def join(self, watcher: Watcher) -> None:
+        """Tell `watcher` about the state of the log."""
+        self._joined.add(watcher)
+
+    def leave(self, watcher: Watcher) -> None:
+        """Undo `join`."""
+        self._joined.discard(watcher)
+
+    def on_drain(self, drain: Callable[[float], Awaitable[None]]) -> None:
+        """Register what `drain` must run."""
+        self._drains.append(drain)
+
+    async def drain(self, within_s: float) -> None:
+        """Send every client away with 1012 within `within_s`; call before the server stops."""
+        for drain in self._drains:
+            await drain(within_s)
+
+    async def offset_at(self, stream: Stream, feed: Feed, time_us: int) -> int | None:
+        """Return the first offset appended at or after `time_us`; None where the log no longer reaches back.
+
+        Raises BrokerUnavailable.
+        """
+        return await self._reader.offset_at((stream.topic, feed.partition), time_us)
+
+    async def history(
+        self, stream: Stream, feed: Feed, *, after: int, up_to: int, max_records: int, within_s: float
+    ) -> tuple[list[Entry], int, Outcome]:
+        """Return (entries, whole up to, outcome) of a bounded read of the stream's past from Kafka."""
+        found = await self._reader.read(
+            (feed.topic, feed.partition),
+            stream.symbol,
+            after=after,
+            up_to=up_to,
+            max_records=max_records,
+            within_s=within_s,
+        )
+        entries: list[Entry] = []
+        for begin in range(0, len(found.messages), SLICE_MESSAGES):
+            for message in found.messages[begin : begin + SLICE_MESSAGES]:
+                previous = entries[-1].offset if entries else after
+                if (entry := _past_entry(stream, feed.partition, message, previous)) is not None:
+                    entries.append(entry)
+            await asyncio.sleep(0)  # a long past must not keep the present waiting
+        return entries, found.to, found.outcome
+
+    def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
+        """Wake who watches what moved; see `live_pump.Listener`."""
+        for feed in feeds:
+            for watcher, number in self._watchers.get((feed.channel, feed.symbol), ()):
+                watcher.wake(number)
+        for fields in gaps:
+            self._announce_gap(fields)
+
+    def routed(self, fields: Mapping[str, Any]) -> None:
+        """Tell every client, in one message, which of its streams another provider serves from now on."""
+        channel = channel_of_capability(fields["capability"])
+        affected: dict[Watcher, list[int]] = {}
+        for (of_channel, _), watchers in self._watchers.items():
+            if of_channel == channel:
+                for (watcher, number), stream in watchers.items():
+                    if stream.scope in (BEST, fields["provider"], fields["previous"]):
+                        affected.setdefault(watcher, []).append(number)
+        for watcher, numbers in affected.items():
+            watcher.routed(numbers, fields)
+
+    def reachable_changed(self) -> None:
+        """Pass the state of the log on."""
+        for watcher in tuple(self._joined):
+            watcher.log_state()
+
+    def log_replaced(self) -> None:
+        """Tell every client that its positions are void; nobody watches what is no more."""
+        self._watchers.clear()
+        for watcher in tuple(self._joined):
+            watcher.lost_position()
+
+    def _announce_gap(self, fields: Mapping[str, Any]) -> None:
+        try:
+            hurt = parse_stream(fields["stream"])
+        except PermanentError:
+            return  # a gap of something that is no live stream
+        for (watcher, number), stream in self._watchers.get(hurt.feed, {}).items():
+            if stream.scope in (BEST, hurt.scope):
+                watcher.gap(number, fields)
+
+    def _latest(
+        self, channel: str, symbol: str, provider: str | None, record: type[R]
+    ) -> LiveRecord[R] | None:
+        feed = self.feeds.find(channel, symbol)
+        known = None if feed is None else feed.latest(provider or BEST)
+        if feed is None or known is None:
+            return None
+        found = record(**known.fields)
+        identity = event_id(
+            feed.topic, symbol, found.event_time, known.partition, found.raw_offset, found.index
+        )
+        return LiveRecord(record=found, partition=known.partition, offset=known.offset, event_id=identity)
+
+
+def _past_entry(stream: Stream, partition: int, message: Message, previous: int) -> Entry | None:
+    try:
+        fields = decode_value(stream.topic, message.value())
+    except PermanentError:
+        return None  # skipped live as well
+    if not stream.holds(fields):
+        return None
+    offset = message.offset() or 0
+    return Entry(
+        offset,
+        previous,
+        previous,
+        fields["provider"],
+        is_shadow(fields),
+        fields.get("event_time", 0),
+        message.timestamp()[1] * 1_000,
+        encode_entry(stream.topic, partition, offset, fields),
+    )

@@ -1,0 +1,216 @@
+"""Moves the live topics from Kafka into feeds, through broker restarts, and says when the log is another one.
+
+The loop asks for the next batch only when it has dealt with the last, so what is not yet wanted waits in the Kafka
+client's bounded queue and then in Kafka: nothing is dropped, and nothing grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, Message
+
+from gateway.live.feeds import Feed, Feeds
+from gateway.live.shell.log import END_OF_PARTITION, LOG_CHANGED, LogReplaced, Place, Tail
+from gateway.live.streams import LIVE_TOPICS
+from infra.runtime import metrics
+from infra.runtime.clock import monotonic_s, wall_us
+from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
+from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
+from schemas.wire.codec import decode_value
+
+WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
+FETCH_MESSAGES = 2_000
+SLICE_MESSAGES = 200  # applied between two looks at the sockets: about 4 ms
+RETRY_S = 1.0
+PROBE_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told what the pump did."""
+
+    def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
+        """Note that these feeds have new records, and that these gap records came."""
+
+    def routed(self, fields: Mapping[str, Any]) -> None:
+        """Note that the choice of a capability's provider changed, as its health record says."""
+
+    def reachable_changed(self) -> None:
+        """Read `Pump.reachable` again."""
+
+    def log_replaced(self) -> None:
+        """Note that all feeds were forgotten: no offset given out so far means anything."""
+
+
+class Pump:
+    """One reader of every partition of the stream topics."""
+
+    def __init__(self, bootstrap: str, prefix: str, feeds: Feeds, listener: Listener) -> None:
+        """Use `run`; `close` must be called after it."""
+        self._bootstrap, self._prefix = bootstrap, prefix
+        self._feeds, self._listener = feeds, listener
+        self._tail_thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-live")
+        self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-probe")
+        self._warming: dict[Place, int] = {}
+        self._moved_at_s = monotonic_s()
+        self._probed = False  # whether the topics were ever there
+        self.reachable = False
+        self.reachable_since = wall_us()  # µs
+        self.ready = False
+
+    def document(self) -> dict[str, Any]:
+        """Return what /health shows; JSON types."""
+        return {
+            "ready": self.ready,
+            "broker_reachable": self.reachable,
+            "since": self.reachable_since,
+            "seconds_since_record": round(monotonic_s() - self._moved_at_s, 1),
+            "warming_partitions": len(self._warming),
+        }
+
+    def close(self) -> None:
+        """Wait for the threads, each within a bounded call."""
+        self._tail_thread.shutdown()
+        self._probe_thread.shutdown()
+
+    async def run(self) -> None:
+        """Follow the log for ever; raise ConfigurationError where a topic is missing at the start."""
+        while True:
+            try:
+                await self._session()
+            except* BrokerUnavailable as problems:
+                self._set_reachable(now=False)
+                log.warning("live_log_unreachable", extra={"error": str(problems.exceptions[0])})
+            except* LogReplaced as problems:
+                log.error("live_log_replaced", extra={"error": str(problems.exceptions[0])})
+                self.ready = False
+                self._feeds.forget()
+                self._listener.log_replaced()
+            await asyncio.sleep(RETRY_S)
+
+    async def _session(self) -> None:
+        tail = Tail(self._bootstrap, "mds-gateway-live", self._prefix, LIVE_TOPICS)
+        try:
+            await self._probe(tail)
+            tail.assign(await self._on_tail(self._starts, tail))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump(tail), name="live-pump")
+                tasks.create_task(self._probe_regularly(tail), name="live-probe")
+        finally:
+            await self._on_tail(tail.close)
+
+    async def _pump(self, tail: Tail) -> None:
+        while True:
+            batch = await self._on_tail(tail.fetch, FETCH_MESSAGES)
+            for begin in range(0, len(batch), SLICE_MESSAGES):
+                self._apply(tail, batch[begin : begin + SLICE_MESSAGES])
+                await asyncio.sleep(0)  # accepts and writers get their turn
+            if not self.ready and not self._warming:
+                self.ready = True
+                log.info("live_streams_warm", extra={"feeds": len(self._feeds)})
+
+    def _apply(self, tail: Tail, messages: Sequence[Message]) -> None:
+        touched: set[Feed] = set()
+        gaps: list[Mapping[str, Any]] = []
+        for message in messages:
+            topic, partition, offset = tail.topic_of(message), message.partition() or 0, message.offset() or 0
+            if (error := message.error()) is not None:
+                self._note_error(error, (topic, partition), offset)
+                continue
+            try:
+                fields = decode_value(topic, message.value())
+            except PermanentError as problem:
+                self._skip(topic, partition, offset, str(problem))
+                continue
+            if topic == PROVIDER_HEALTH:
+                self._feeds.advance(topic, partition, offset + 1)
+                if fields["changed"] != "no":
+                    self._listener.routed(fields)
+                continue
+            feed = self._feeds.apply(topic, partition, offset, message.timestamp()[1] * 1_000, fields)
+            if feed is None:
+                self._skip(
+                    topic, partition, offset, "no stream has it: its partition or interval is not ours"
+                )
+                continue
+            touched.add(feed)
+            if topic == GAPS:
+                gaps.append(fields)
+        if self._warming:
+            self._cool()
+        self._moved_at_s = monotonic_s()
+        self._listener.moved(touched, gaps)
+
+    def _note_error(self, error: KafkaError, place: Place, offset: int) -> None:
+        if error.code() == END_OF_PARTITION:
+            self._feeds.advance(*place, offset)
+            self._warming.pop(place, None)
+        elif error.code() in LOG_CHANGED:
+            raise LogReplaced(f"{place[0]}/{place[1]} no longer has our position: {error.str()}")
+        elif error.fatal():
+            raise BrokerUnavailable(f"the consumer is dead: {error.str()}")
+        # Anything else the client retries by itself; the probe says what it means for clients.
+
+    def _skip(self, topic: str, partition: int, offset: int, why: str) -> None:
+        self._feeds.advance(topic, partition, offset + 1)
+        metrics.WS_UNREADABLE_RECORDS.labels(topic).inc()
+        log.warning(
+            "live_record_skipped",
+            extra={"topic": topic, "partition": partition, "offset": offset, "error": why},
+        )
+
+    def _cool(self) -> None:
+        applied = self._feeds.applied_everywhere
+        for place in [place for place, end in self._warming.items() if applied[place] + 1 >= end]:
+            del self._warming[place]
+
+    def _starts(self, tail: Tail) -> dict[Place, int]:
+        applied = self._feeds.applied_everywhere
+        starts: dict[Place, int] = {}
+        for place, (low, high) in tail.ends(partition_count()).items():
+            if place in applied:
+                starts[place] = applied[place] + 1
+            else:
+                starts[place] = max(low, high - WARM_TAIL)
+                self._feeds.begin(*place, starts[place])
+                if starts[place] < high:
+                    self._warming[place] = high
+        return starts
+
+    async def _probe_regularly(self, tail: Tail) -> None:
+        while True:
+            await asyncio.sleep(PROBE_EVERY_S)
+            try:
+                await self._probe(tail)
+            except BrokerUnavailable as problem:
+                self._set_reachable(now=False)
+                log.warning("live_log_unreachable", extra={"error": str(problem)})
+
+    async def _probe(self, tail: Tail) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._probe_thread, tail.epochs)
+        except ConfigurationError as problem:
+            if not self._probed:
+                raise
+            raise BrokerUnavailable(
+                str(problem)
+            ) from problem  # a broker that just started may not know it yet
+        if self._feeds.epochs and found != self._feeds.epochs:
+            raise LogReplaced(f"epochs were {dict(self._feeds.epochs)}, are {found}")
+        self._feeds.epochs, self._probed = found, True
+        self._set_reachable(now=True)
+
+    def _set_reachable(self, *, now: bool) -> None:
+        if now != self.reachable:
+            self.reachable, self.reachable_since = now, wall_us()
+            self._listener.reachable_changed()
+
+    async def _on_tail(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._tail_thread, call, *arguments)

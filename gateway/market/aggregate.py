@@ -1,0 +1,158 @@
+"""Longer bars from 1-minute bars, where nobody sent the longer ones.
+
+Intraday buckets are counted from the start of their part of the trading day (pre, regular, post), so none straddles
+an open or a close; a day is a trading day, a week begins on the venue's Monday, a month on its first. A bucket without
+a minute has no bar: nothing is made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import fsum
+
+from gateway.database.versions import BarVersion
+from gateway.http.moments import local_date, midnight
+from gateway.market.bars import MIXED
+from schemas.calendar.sessions import Calendar
+from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US, slot_us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """The bar stamped `start` takes minutes of [left, end); it is complete once `closes` has passed (µs)."""
+
+    start: int
+    left: int
+    end: int
+    closes: int
+    session: str
+
+
+def bucket_at(moment: int, interval: str, session: str, calendar: Calendar) -> Bucket:
+    """Return the bucket of `interval` that holds `moment`; `session` is the caller's choice: regular, extended or all."""
+    if interval in INTRADAY_US:
+        return _intraday(moment, INTRADAY_US[interval], calendar)
+    left, end = unit_bounds(moment, interval, calendar)
+    days = list(calendar.sessions(left, end))
+    if not days:  # a minute on a day the calendar calls closed: it still belongs to its day
+        return Bucket(start=left, left=left, end=end, closes=end, session=session)
+    closes = days[-1].close if session == "regular" else days[-1].post_close
+    start = left
+    if interval == "1d":
+        start = days[0].open if session == "regular" else days[0].pre_open
+    return Bucket(start=start, left=left, end=end, closes=closes, session=session)
+
+
+def unit_bounds(moment: int, interval: str, calendar: Calendar) -> tuple[int, int]:
+    """Return the venue-local day, week or month, [start, end), within which stored bars are taken or all are derived.
+
+    A trading day with any stored bar of an intraday interval is answered from those alone.
+    """
+    first = local_date(moment, calendar.timezone)
+    after = first + timedelta(days=1)
+    if interval == "1wk":
+        first -= timedelta(days=first.weekday())
+        after = first + timedelta(days=7)
+    elif interval == "1mo":
+        first = first.replace(day=1)
+        after = (first + timedelta(days=31)).replace(day=1)
+    return midnight(first, calendar.timezone), midnight(after, calendar.timezone)
+
+
+def units_without(
+    stored: Sequence[int], start: int, end: int, interval: str, calendar: Calendar
+) -> list[tuple[int, int]]:
+    """Return the bounds of the units of [start, end) in which the market opens and no bar of `stored` (times) lies."""
+    held = {unit_bounds(moment, interval, calendar)[0] for moment in stored}
+    missing: list[tuple[int, int]] = []
+    for day in calendar.sessions(start, end):
+        bounds = unit_bounds(day.open, interval, calendar)
+        if bounds[0] not in held and (not missing or missing[-1] != bounds):
+            missing.append(bounds)
+    return missing
+
+
+def aggregate(
+    minutes: Sequence[BarVersion], interval: str, session: str, calendar: Calendar, *, known_through: int
+) -> list[BarVersion]:
+    """Return the bars of `interval` made of `minutes` (ascending by event_time, one a minute).
+
+    `known_through` is how far the newest known minute reaches (µs): a bar is final only when its bucket has closed by
+    then and all its parts are final.
+    """
+    bars: list[BarVersion] = []
+    bucket: Bucket | None = None
+    parts: list[BarVersion] = []
+    for minute in minutes:
+        if bucket is None or not bucket.left <= minute.event_time < bucket.end:
+            if bucket is not None:
+                bars.append(_combined(bucket, parts, known_through))
+            bucket, parts = bucket_at(minute.event_time, interval, session, calendar), []
+        parts.append(minute)
+    if bucket is not None:
+        bars.append(_combined(bucket, parts, known_through))
+    return bars
+
+
+def minutes_in(interval: str) -> int:
+    """Return the most minutes a bar of `interval` can be made of."""
+    return {"1wk": 7 * DAY_US, "1mo": 31 * DAY_US}.get(interval, slot_us(interval)) // MINUTE_US
+
+
+def reach(minute: BarVersion) -> int:
+    """Return the moment up to which a 1-minute bar proves that market time has come."""
+    return minute.event_time + (MINUTE_US if minute.final else 0)
+
+
+def _intraday(moment: int, step: int, calendar: Calendar) -> Bucket:
+    day = calendar.session_at(moment)
+    if day is None:
+        start = moment - moment % step
+        return Bucket(start=start, left=start, end=start + step, closes=start + step, session="closed")
+    parts = (
+        ("pre", day.pre_open, day.open),
+        ("regular", day.open, day.close),
+        ("post", day.close, day.post_close),
+    )
+    name, left, right = next(part for part in parts if part[1] <= moment < part[2])
+    start = left + (moment - left) // step * step
+    end = min(start + step, right)
+    return Bucket(start=start, left=start, end=end, closes=end, session=name)
+
+
+def _combined(bucket: Bucket, parts: Sequence[BarVersion], known_through: int) -> BarVersion:
+    newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
+    providers = sorted({part.provider for part in parts})
+    states = {part.adjustment_state for part in parts}
+    counts = [part.trade_count for part in parts if part.trade_count is not None]
+    return BarVersion(
+        event_time=bucket.start,
+        open=parts[0].open,
+        high=max(part.high for part in parts),
+        low=min(part.low for part in parts),
+        close=parts[-1].close,
+        volume=fsum(part.volume for part in parts),
+        vwap=_vwap(parts),
+        trade_count=sum(counts) if len(counts) == len(parts) else None,
+        final=bucket.closes <= known_through and all(part.final for part in parts),
+        session=bucket.session,
+        adjustment_state=newest.adjustment_state if len(states) == 1 else MIXED,
+        currency=newest.currency,
+        simulated=any(part.simulated for part in parts),
+        provider=newest.provider if len(providers) == 1 else MIXED,
+        known_from=newest.known_from,
+        raw_offset=newest.raw_offset,
+        index=newest.index,
+        revision=sum(part.revision for part in parts),
+        derived=True,
+        providers=tuple(providers) if len(providers) > 1 else (),
+    )
+
+
+def _vwap(parts: Sequence[BarVersion]) -> float | None:
+    volume = fsum(part.volume for part in parts)
+    if volume <= 0 or any(part.vwap is None for part in parts):
+        return None
+    return fsum((part.vwap or 0.0) * part.volume for part in parts) / volume

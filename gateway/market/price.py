@@ -1,0 +1,152 @@
+"""The newest value of a symbol out of its newest quote, trade and bar; all of it from one provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gateway.database.versions import Value
+from gateway.http.moments import rfc3339
+from gateway.http.problems import FieldError, Problem
+from gateway.market.freshness import Kind, State, state_of
+from schemas.calendar.sessions import Calendar
+from schemas.identity import event_id
+from schemas.intervals import slot_us
+from schemas.records import Bar, Quote, Session, Trade
+from schemas.topics import BARS, QUOTES, TRADES
+
+PRICE_FIELDS = (
+    "symbol", "price", "price_type", "bid", "ask", "bid_size", "ask_size", "previous_close", "change",
+    "change_percent", "volume", "currency", "provider", "state", "provisional", "age_ms", "event_time",
+    "received_time", "known_from", "event_id",
+)  # fmt: skip
+CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
+_RANK: Mapping[type, int] = {Trade: 2, Quote: 1, Bar: 0}
+_KIND: Mapping[type, Kind] = {Trade: "trade", Quote: "quote", Bar: "bar"}
+_TOPIC: Mapping[type, str] = {Trade: TRADES, Quote: QUOTES, Bar: BARS}
+
+
+def price_of(value: Value) -> tuple[float, str] | None:
+    """Return (price, price_type) of a record: last, mid of a two-sided quote, or close; None where it has none."""
+    if isinstance(value, Trade):
+        return value.price, "last"
+    if isinstance(value, Bar):
+        return value.close, "close"
+    if value.last is not None:
+        return value.last, "last"
+    if value.bid is not None and value.ask is not None and value.bid > 0 and value.ask > 0:
+        return (value.bid + value.ask) / 2, "mid"
+    return None
+
+
+def newest(values: Iterable[Value | None]) -> Value | None:
+    """Return the record with the newest price by event_time; at one time a trade, then a quote, then a bar."""
+    priced = [value for value in values if value is not None and price_of(value) is not None]
+    return max(
+        priced,
+        key=lambda v: (v.event_time, _RANK[type(v)], v.known_from, v.raw_offset, v.index),
+        default=None,
+    )
+
+
+def topic_of(value: Value) -> str:
+    """Return the canonical topic a record came through."""
+    return _TOPIC[type(value)]
+
+
+def price_document(
+    value: Value,
+    quote: Quote | None,
+    *,
+    partition: int,
+    previous_close: float | None,
+    complete_through: int | None,
+    now: int,
+    speed: float,
+    calendar: Calendar,
+) -> dict[str, Any]:
+    """Return the answer of `price` made of `value` and the newest `quote` of the same provider.
+
+    `now` is market time, `complete_through` the watermark of the value's partition (None: nothing committed);
+    `previous_close` stands in where the quote has none.
+    """
+    priced = price_of(value)
+    if priced is None:
+        raise ValueError("only a record with a price makes an answer; choose it with newest()")
+    price, price_type = priced
+    if quote is not None and quote.previous_close is not None:
+        previous_close = quote.previous_close
+    age_us = max(0, now - _value_time(value, now))
+    document = {
+        "symbol": value.symbol, "price": price, "price_type": price_type,
+        **_book(quote), "previous_close": previous_close, **_change(price, previous_close),
+        "volume": None if quote is None else quote.volume,
+        "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now), speed),
+        "provisional": complete_through is None or value.known_from > complete_through,
+        "age_ms": age_us // 1000,
+        "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),
+        "known_from": rfc3339(value.known_from),
+        "event_id": event_id(
+            topic_of(value), value.symbol, value.event_time, partition, value.raw_offset, value.index
+        ),
+    }  # fmt: skip
+    return document | ({"simulated": True} if value.simulated else {})
+
+
+def check_age(document: Mapping[str, Any], max_age_ms: int | None) -> None:
+    """Raise the problem of a value older than the caller accepts; it carries the age and the time of the value."""
+    if max_age_ms is None or document["age_ms"] <= max_age_ms:
+        return
+    detail = (
+        f"the newest value of {document['symbol']} is {document['age_ms']} ms old ({document['state']}), "
+        f"max_age_ms is {max_age_ms}; allow more, or come again"
+    )
+    error = FieldError(param="max_age_ms", code="stale_value", detail=detail)
+    kept = {name: document[name] for name in ("age_ms", "state", "event_time")}
+    raise Problem(status=503, code="stale_value", detail=detail, errors=(error,), retry_after_s=1, extra=kept)
+
+
+def chosen(document: Mapping[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+    """Return the fields the caller asked for; a simulated value always says so."""
+    if fields is None:
+        return dict(document)
+    return {name: value for name, value in document.items() if name in fields or name == "simulated"}
+
+
+def _value_time(value: Value, now: int) -> int:
+    """Return when the price was true: a bar's close belongs to its end, or to now while the bar is forming."""
+    if isinstance(value, Bar):
+        return max(value.event_time, min(value.event_time + slot_us(value.interval), now))
+    return value.event_time
+
+
+def _state(value: Value, quote: Quote | None, age_us: int, session: Session, speed: float) -> State:
+    return state_of(
+        kind=_KIND[type(value)],
+        age_us=age_us,
+        delay_s=0 if quote is None else quote.delay_s,
+        market_state="" if quote is None else quote.market_state,
+        session=session,
+        speed=speed,
+    )
+
+
+def _book(quote: Quote | None) -> dict[str, Any]:
+    names = ("bid", "ask", "bid_size", "ask_size")
+    return {name: None if quote is None else getattr(quote, name) for name in names}
+
+
+def _change(price: float, previous_close: float | None) -> dict[str, float | None]:
+    if not previous_close:
+        return {"change": None, "change_percent": None}
+    change = price - previous_close
+    return {"change": _rounded(change), "change_percent": _rounded(change / previous_close * 100)}
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.{CHANGE_DIGITS}g}")
+
+
+def _currency(value: Value, quote: Quote | None) -> str | None:
+    own = "" if isinstance(value, Trade) else value.currency
+    return own or ("" if quote is None else quote.currency) or None

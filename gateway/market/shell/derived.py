@@ -1,0 +1,101 @@
+"""Bars of an interval longer than a minute: the vendors' own where there are any, the rest made of 1-minute bars."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.database.shell.snapshot import MINUTE, Snapshot, Span
+from gateway.database.versions import BarVersion, View
+from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
+from gateway.market.requests import HistoryRequest
+from schemas.calendar.sessions import calendar_of
+from schemas.intervals import INTRADAY_US
+
+MAX_MINUTES = 50_000  # read for one page; a month of a market that never closes has 44,640
+MAX_UNIT_BARS = 288  # stored bars that one day of a market that never closes may have (5m)
+
+
+async def stored_and_derived(
+    snapshot: Snapshot, ask: HistoryRequest, span: Span, view: View
+) -> tuple[Sequence[BarVersion], tuple[int, ...] | None]:
+    """Return one page of bars starting in `span`, and the key after which the next page begins, if any.
+
+    A trading day (week, month) with any stored bar of the interval is answered from those alone: its unit is looked
+    at whole, whatever part of it the page begins in.
+    """
+    calendar = calendar_of(ask.symbol)
+    aligned = (
+        unit_bounds(span[0], ask.interval, calendar)[0],
+        unit_bounds(max(span[1] - 1, span[0]), ask.interval, calendar)[1],
+    )
+    stored = await _stored(snapshot, ask, aligned, view)
+    held = [bar.event_time for bar in stored]
+    edges = await snapshot.minute_edges(ask.symbol, view)
+    derived: list[BarVersion] = []
+    horizon = None
+    if edges is not None:
+        oldest, newest, known_through = edges
+        since = max(aligned[0], unit_bounds(oldest, ask.interval, calendar)[0])
+        until = min(aligned[1], unit_bounds(newest, ask.interval, calendar)[1])
+        missing = units_without(held, since, until, ask.interval, calendar)
+        if missing:
+            # Whole buckets at both edges, and no minute beyond them: a page reads what it may show.
+            edge = bucket_at(max(span[1] - 1, span[0]), ask.interval, ask.session, calendar).end
+            bounds = (max(missing[0][0], span[0]), min(missing[-1][1], edge))
+            derived, horizon = await _derived(snapshot, ask, bounds, view, known_through)
+    units = {unit_bounds(moment, ask.interval, calendar)[0] for moment in held}
+    derived = [bar for bar in derived if unit_bounds(bar.event_time, ask.interval, calendar)[0] not in units]
+    return _page([*stored, *derived], ask, span, horizon)
+
+
+async def _stored(snapshot: Snapshot, ask: HistoryRequest, aligned: Span, view: View) -> list[BarVersion]:
+    limit = ask.limit + 1 + MAX_UNIT_BARS
+    if ask.interval not in INTRADAY_US:
+        if ask.session != "regular":
+            return []  # a vendor's official day is its regular session
+        view = replace(view, sessions=None)
+    return await snapshot.bars(
+        ask.symbol, ask.interval, aligned, view, limit=limit, descending=ask.descending
+    )
+
+
+async def _derived(
+    snapshot: Snapshot, ask: HistoryRequest, bounds: Span, view: View, known_through: int
+) -> tuple[list[BarVersion], int | None]:
+    """Return the bars made of the minutes in `bounds`, and the start of the first bar not reached, if any."""
+    calendar = calendar_of(ask.symbol)
+    # One bar may be cut by the page's edge and one by this bound; the rest are whole.
+    most = min(MAX_MINUTES, (ask.limit + 2) * minutes_in(ask.interval))
+    minutes = await snapshot.bars(ask.symbol, MINUTE, bounds, view, limit=most + 1, descending=ask.descending)
+    cut = len(minutes) > most
+    if ask.descending:
+        minutes.reverse()
+    # In a thread: a month of minutes takes 0.1 s, and the WebSocket clients share this loop.
+    bars = await asyncio.to_thread(
+        aggregate, minutes, ask.interval, ask.session, calendar, known_through=known_through
+    )
+    if not cut:
+        return bars, None
+    unfinished = bars.pop(0 if ask.descending else -1)
+    return bars, unfinished.event_time
+
+
+def _page(
+    bars: Sequence[BarVersion], ask: HistoryRequest, span: Span, horizon: int | None
+) -> tuple[Sequence[BarVersion], tuple[int, ...] | None]:
+    first, last = span
+    if horizon is not None:
+        first, last = (horizon + 1, last) if ask.descending else (first, horizon)
+    inside = sorted(
+        (bar for bar in bars if first <= bar.event_time < last),
+        key=lambda bar: bar.event_time,
+        reverse=ask.descending,
+    )
+    shown = inside[: ask.limit]
+    if len(inside) > ask.limit:
+        return shown, (shown[-1].event_time,)
+    if horizon is None:
+        return shown, None
+    return shown, (horizon + 1 if ask.descending else horizon - 1,)

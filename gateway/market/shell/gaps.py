@@ -1,0 +1,113 @@
+"""`/gaps` and `/ops/cursor`: what is missing, and how far each stream has come."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.database.shell.snapshot import Store
+from gateway.database.versions import GapFilter
+from gateway.http.moments import LATEST_US, rfc3339
+from gateway.http.pages import Page, open_token, query_hash, seal
+from gateway.http.parameters import PROVIDER, Parameters, checked_symbol, closest, shown
+from gateway.http.problems import FieldError, Problem, invalid, unknown_symbol
+from gateway.http.shell.answers import Endpoint, answer
+from gateway.market.gaps import gap_row, last_contiguous
+from gateway.market.requests import gaps_request
+from infra.runtime.clock import wall_us
+from schemas.calendar.sessions import calendar_of
+from schemas.identity import bars_channel
+from schemas.intervals import INTERVALS
+
+CHANNELS = ("quotes", "trades")  # beside the intervals of bars
+
+
+class Ledger:
+    """Answers from the gap ledger and the cursors, as they are now."""
+
+    def __init__(self, store: Store, page_key: bytes) -> None:
+        """`page_key` signs page tokens."""
+        self._store = store
+        self._page_key = page_key
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the routes."""
+        return [
+            Endpoint(method="GET", path="/gaps", scope="read", handler=self.gaps),
+            Endpoint(
+                method="GET",
+                path="/ops/cursor/{symbol}/{interval}/{source}",
+                scope="read",
+                handler=self.cursor,
+            ),
+        ]
+
+    async def gaps(self, request: web.Request) -> web.StreamResponse:
+        """GET /gaps: by (from_time, gap_id)."""
+        ask = gaps_request(request.query.items(), calendar_of)
+        query, now = query_hash(request.path, ask.given), wall_us()
+        page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
+        which = GapFilter(
+            symbol=ask.symbol,
+            intervals=None if ask.interval is None else [ask.interval],
+            provider=ask.provider,
+            state=ask.state,
+            start=ask.start,
+            end=ask.end,
+        )
+        after = None if page is None else page.after
+        async with self._store.snapshot() as snapshot:
+            found = await snapshot.gaps(which, limit=ask.limit + 1, after=after, descending=ask.descending)
+            known = bool(found) or ask.symbol is None or await snapshot.knows(ask.symbol)
+        if not known:
+            raise unknown_symbol(ask.symbol or "")
+        token = None
+        if len(found) > ask.limit:
+            last = found[ask.limit - 1]
+            edge = Page(
+                as_of=LATEST_US, start=ask.start, end=ask.end, after=(last["from_time"], last["gap_id"])
+            )
+            token = seal(edge, query, self._page_key, now)
+        rows = [gap_row(gap) for gap in found[: ask.limit]]
+        return answer(rows, {"row_count": len(rows)}, request, next_page_token=token)
+
+    async def cursor(self, request: web.Request) -> web.StreamResponse:
+        """GET /ops/cursor/{symbol}/{interval}/{source}."""
+        Parameters(request.query.items(), ()).check()
+        symbol, interval, source = (request.match_info[name] for name in ("symbol", "interval", "source"))
+        _check_cursor(checked_symbol(symbol), interval, source)
+        channel = bars_channel(interval) if interval in INTERVALS else interval
+        async with self._store.snapshot() as snapshot:
+            cursor = await snapshot.cursor(channel, source, symbol)
+            others = [] if cursor else await snapshot.cursors_of(symbol)
+            known = bool(cursor or others) or await snapshot.knows(symbol)
+        if not known:
+            raise unknown_symbol(symbol)
+        if cursor is None:
+            hint = f"there are: {' '.join(others)}" if others else "there is none yet"
+            detail = f"{symbol} has no cursor {interval}/{source}; {hint}"
+            error = FieldError(param="source", code="unknown_cursor", detail=detail)
+            raise Problem(status=404, code="unknown_cursor", detail=detail, errors=(error,))
+        data = {
+            "symbol": symbol,
+            "interval": interval,
+            "source": source,
+            "start_time": rfc3339(cursor["start_time"]),
+            "last_seen": rfc3339(cursor["last_seen"]),
+            "last_contiguous": rfc3339(last_contiguous(cursor["last_seen"], cursor["hole"])),
+        }
+        return answer(data, {}, request)
+
+
+def _check_cursor(_: str, interval: str, source: str) -> None:
+    errors = []
+    choices = (*INTERVALS, *CHANNELS)
+    if interval not in choices:
+        near = closest(interval, choices)
+        hint = f"did you mean {near}? " if near else ""
+        detail = f"interval {shown(interval)} is unknown; {hint}use one of: {' '.join(choices)}"
+        errors.append(FieldError(param="interval", code="not_a_choice", detail=detail))
+    if not PROVIDER.match(source):
+        detail = f"source {shown(source)} is no provider's name; use one like yahoo"
+        errors.append(FieldError(param="source", code="not_a_provider", detail=detail))
+    if errors:
+        raise invalid(*errors)

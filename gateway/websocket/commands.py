@@ -1,0 +1,250 @@
+"""What a WebSocket client can ask for, parsed: a JSON object in, a typed request or a typed refusal out.
+
+Nothing here raises on what a client sends, and fields it does not know are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from gateway.live.streams import BEST, InvalidStream, Stream, parse_stream
+from gateway.websocket import messages
+from gateway.websocket.subscription import Position
+
+MAX_ITEMS = 500  # of one subscribe command
+MAX_ID_CHARS = 64
+MAX_TOKEN_CHARS = 512
+MAX_OFFSET = 2**63 - 1
+
+Streams = Mapping[int, Stream]
+"""What the client is subscribed to, by subscription number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Begin with what the log took since a moment, µs since the Unix epoch."""
+
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One stream a client asks for. `start` None: a snapshot; "live": nothing but what comes."""
+
+    stream: Stream
+    start: Position | Since | str | None
+    conflate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One item that cannot be subscribed, as its result says."""
+
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this message."""
+
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Check the token, then call `authorised` or close with 4401."""
+
+    request: Any
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Begin these streams and answer with one result per item, in order."""
+
+    request: Any
+    items: tuple[Wanted | Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Stop these subscriptions and answer."""
+
+    request: Any
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change how one subscription is served, without a seam, and answer."""
+
+    request: Any
+    number: int
+    conflate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListAll:
+    """Answer with the full set of subscriptions."""
+
+    request: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Send `disconnect` and close with this code."""
+
+    code: int
+    reason: str
+
+
+Event = Reply | Authenticate | Subscribe | Unsubscribe | Update | ListAll | Close
+
+
+def interpret(command: Any, streams: Streams, *, authorised: bool) -> Event:
+    """Return what one decoded command asks for; before authorisation only `auth` and `ping` are heard."""
+    if not isinstance(command, dict):
+        return bad(None, "a command is a JSON object with a `t`")
+    request, kind = command.get("id"), command.get("t")
+    if not _is_id(request):
+        return bad(None, f"id is a string of at most {MAX_ID_CHARS} characters or an integer")
+    if not authorised and kind not in ("auth", "ping"):
+        return Reply(
+            messages.error("unauthenticated", 'send {"t":"auth","token":"…"} first', request=request)
+        )
+    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+    if handler is None:
+        return bad(request, f"t is one of {' '.join(_HANDLERS)}")
+    return handler(request, command, streams)
+
+
+def bad(request: Any, text: str) -> Reply:
+    """Return the answer to a command that is not one."""
+    return Reply(messages.error("bad_message", text, request=request))
+
+
+def _ping(request: Any, command: Mapping[str, Any], _: Streams) -> Event:
+    stamp = command.get("ts")
+    return Reply(messages.message("pong", id=request, ts=stamp if isinstance(stamp, (int, float)) else None))
+
+
+def _auth(request: Any, command: Mapping[str, Any], _: Streams) -> Event:
+    token = command.get("token")
+    if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_CHARS:
+        return bad(request, f"token is a string of at most {MAX_TOKEN_CHARS} characters")
+    return Authenticate(request, token)
+
+
+def _subscribe(request: Any, command: Mapping[str, Any], _: Streams) -> Event:
+    items = command.get("items")
+    if not isinstance(items, list) or not items:
+        return bad(request, 'items is a list such as [{"stream": "quotes:best:AAPL"}]')
+    wanted = [entry for item in items[: MAX_ITEMS + 1] for entry in _parse_item(item)]
+    if len(items) > MAX_ITEMS or len(wanted) > MAX_ITEMS:
+        return bad(request, f"at most {MAX_ITEMS} streams a command; send several")
+    return Subscribe(request, tuple(wanted))
+
+
+def _unsubscribe(request: Any, command: Mapping[str, Any], streams: Streams) -> Event:
+    if command.get("all") is True:
+        return Unsubscribe(request, tuple(streams))
+    subs, names = command.get("subs", []), command.get("streams", [])
+    if not isinstance(subs, list) or not isinstance(names, list) or not (subs or names):
+        return bad(request, "name what to end: subs (numbers), streams (names) or all: true")
+    asked = {str(name) for name in names}
+    numbers = [sub for sub in subs if isinstance(sub, int) and sub in streams]
+    numbers += [number for number, stream in streams.items() if str(stream) in asked]
+    return Unsubscribe(request, tuple(dict.fromkeys(numbers)))
+
+
+def _update(request: Any, command: Mapping[str, Any], streams: Streams) -> Event:
+    number = command.get("sub")
+    if not isinstance(number, int) or number not in streams:
+        return Reply(
+            messages.error("unknown_subscription", "sub is no subscription of yours", request=request)
+        )
+    try:
+        conflate = _parse_conflate(command.get("conflate"), streams[number])
+    except InvalidStream as problem:
+        return Reply(messages.error(problem.slug, str(problem), request=request))
+    return Update(request, number, conflate)
+
+
+def _list(request: Any, _: Mapping[str, Any], __: Streams) -> Event:
+    return ListAll(request)
+
+
+_HANDLERS: Mapping[str, Callable[[Any, Mapping[str, Any], Streams], Event]] = {
+    "ping": _ping,
+    "auth": _auth,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "update": _update,
+    "list": _list,
+}
+
+
+def _is_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_ID_CHARS
+    return value is None or isinstance(value, int)
+
+
+def _parse_item(item: Any) -> list[Wanted | Rejected]:
+    if not isinstance(item, dict):
+        text = 'an item is an object such as {"stream": "quotes:best:AAPL"}'
+        return [Rejected(messages.refused(str(item)[:MAX_ID_CHARS], "bad_message", text))]
+    if "stream" in item:
+        return [_parse_wanted(item["stream"], item)]
+    symbols = item.get("symbols")
+    if not isinstance(symbols, list):
+        text = "an item names a stream, or a channel and symbols"
+        return [Rejected(messages.refused("", "bad_message", text))]
+    scope = item.get("provider", BEST)
+    return [
+        _parse_wanted(f"{item.get('channel')}:{scope}:{symbol}", item) for symbol in symbols[: MAX_ITEMS + 1]
+    ]
+
+
+def _parse_wanted(name: Any, item: Mapping[str, Any]) -> Wanted | Rejected:
+    text = str(name)[: 2 * MAX_ID_CHARS]
+    try:
+        stream = parse_stream(text)
+        conflate = _parse_conflate(item.get("conflate"), stream)
+        return Wanted(stream=stream, start=_parse_start(item.get("from")), conflate=conflate)
+    except InvalidStream as problem:
+        return Rejected(messages.refused(text, problem.slug, str(problem)))
+
+
+def _parse_conflate(value: Any, stream: Stream) -> bool:
+    if value is None:
+        return stream.may_conflate
+    mode = value.get("mode") if isinstance(value, dict) else None
+    if mode == "none":
+        return False
+    if mode == "latest" and stream.may_conflate:
+        return True
+    modes = "latest or none" if stream.may_conflate else f"none: {stream.channel} is never conflated"
+    raise InvalidStream("bad_message", f'conflate is {{"mode": …}} with mode {modes}')
+
+
+def _parse_start(value: Any) -> Position | Since | str | None:
+    if value is None or value == "snapshot":
+        return None
+    if value == "live":
+        return "live"
+    if isinstance(value, dict):
+        epoch, offset, start = value.get("epoch"), value.get("offset"), value.get("start")
+        if isinstance(epoch, str) and _is_offset(offset, -1):
+            return Position(epoch=epoch, offset=offset)
+        if _is_offset(start, 0):
+            return Since(start)
+    raise InvalidStream(
+        "bad_message", 'from is "snapshot", "live", {"epoch": …, "offset": …} or {"start": microseconds}'
+    )
+
+
+def _is_offset(value: Any, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_OFFSET

@@ -1,0 +1,203 @@
+"""The WebSocket endpoints: `/ws`, and `/ws/{symbol}` which begins with the symbol's streams; hardened upgrades."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.http.access import Access, bearer_token
+from gateway.live.shell.live import LiveStreams
+from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
+from gateway.websocket import messages
+from gateway.websocket.commands import MAX_ITEMS, Rejected, Wanted
+from gateway.websocket.delivery import FRAME_BYTES, QUEUE_BYTES
+from gateway.websocket.session import COMMANDS_PER_S, MAX_COMMAND_BYTES, MAX_STREAMS
+from gateway.websocket.shell.connection import Connection, Goodbye
+from gateway.websocket.shell.sockets import harden
+from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, certain
+from gateway.websocket.subscription import RESUME_MAX_RECORDS
+from infra.runtime import metrics
+from infra.runtime.clock import wall_us
+from schemas.identity import stream_name
+
+MAX_CONNECTIONS = 4_096  # of this process
+RETRY_AFTER_MS = (1_000, 5_000)  # spread, so that those sent away do not come back together
+PING_EVERY_S = 20.0  # aiohttp expects the pong within half of it
+CLOSE_WITHIN_S = 2.0
+SPREAD_S = 2.0
+FEATURES = ("resume", "conflation", "gaps", "catch_up")
+VERSION = 1
+CLOSE_UNSUPPORTED = 4404
+
+
+class WebSockets:
+    """Every WebSocket client of the process."""
+
+    def __init__(
+        self,
+        live: LiveStreams,
+        access: Access,
+        known_symbol: KnownSymbol,
+        *,
+        ambiguity: Ambiguity = certain,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        """Serve `live`; a symbol it never saw is asked of `known_symbol`, what names too much of `ambiguity`."""
+        self._live, self._access, self._known_symbol = live, access, known_symbol
+        self._ambiguity = ambiguity
+        self._max_connections = max_connections
+        self._connections: set[Connection] = set()
+        self._draining = False
+        self._nobody = asyncio.Event()
+        live.on_drain(self.drain)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes to mount."""
+        return [web.get("/ws", self.multiplexed), web.get("/ws/{symbol}", self.of_symbol)]
+
+    async def multiplexed(self, request: web.Request) -> web.StreamResponse:
+        """Serve `/ws`: nothing comes before the client subscribes."""
+        return await self._serve(request, ())
+
+    async def of_symbol(self, request: web.Request) -> web.StreamResponse:
+        """Serve `/ws/{symbol}`: quotes, trades, 1-minute bars and gaps of the symbol, with no command sent."""
+        symbol = request.match_info["symbol"]
+        return await self._serve(request, [_preset(channel, symbol) for channel in DEFAULT_CHANNELS])
+
+    async def drain(self, within_s: float) -> None:
+        """Send everybody away with 1012, spread so that they do not reconnect in one burst."""
+        self._draining = True
+        leaving = list(self._connections)
+        pause_s = min(SPREAD_S, within_s / 2) / max(len(leaving), 1)
+        for connection in leaving:
+            connection.end(Goodbye(messages.CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms()))
+            await asyncio.sleep(pause_s)
+        if self._connections:
+            self._nobody.clear()
+            try:
+                async with asyncio.timeout(within_s / 2):
+                    await self._nobody.wait()
+            except TimeoutError:
+                pass  # who does not read is cut off with the server
+
+    async def _serve(self, request: web.Request, preset: Sequence[Wanted | Rejected]) -> web.StreamResponse:
+        ws = web.WebSocketResponse(
+            protocols=(messages.SUBPROTOCOL,),
+            heartbeat=PING_EVERY_S,
+            timeout=CLOSE_WITHIN_S,
+            max_msg_size=MAX_COMMAND_BYTES,
+            compress=False,
+            writer_limit=1,  # every frame waits for the socket to take it
+            decode_text=False,
+        )
+        if not ws.can_prepare(request):
+            text = "this is a WebSocket; connect with ws:// or wss://"
+            raise web.HTTPUpgradeRequired(text=text, headers={"Upgrade": "websocket"})
+        authorised = self._authorise(request)
+        await ws.prepare(request)
+        harden(request.transport)
+        connection = Connection(
+            request,
+            ws,
+            self._live,
+            access=self._access,
+            authorised=authorised,
+            known_symbol=self._known_symbol,
+            ambiguity=self._ambiguity,
+        )
+        refusal = self._refusal(request)
+        if refusal is not None:
+            connection.end(refusal)
+            preset = ()
+        self._connections.add(connection)
+        metrics.WS_CLIENTS.inc()
+        try:
+            await connection.run(self._welcome(), preset)
+        finally:
+            metrics.WS_CLIENTS.dec()
+            self._connections.discard(connection)
+            if not self._connections:
+                self._nobody.set()
+        return ws
+
+    def _authorise(self, request: web.Request) -> bool:
+        token = bearer_token(request.headers.get("Authorization"))
+        if token is None and self._access.required:
+            return False  # a browser cannot send the header: the first message must be `auth`
+        origin, host = request.headers.get("Origin"), request.headers.get("Host")
+        self._access.check("stream", token=token, origin=origin, host=host)
+        return True
+
+    def _refusal(self, request: web.Request) -> Goodbye | None:
+        if self._draining:
+            return Goodbye(messages.CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms())
+        if not self._live.ready:
+            return Goodbye(messages.CLOSE_OVERLOAD, "not warm yet", retry_after_ms=_retry_after_ms())
+        if len(self._connections) >= self._max_connections:
+            return Goodbye(messages.CLOSE_OVERLOAD, "too many connections", retry_after_ms=_retry_after_ms())
+        offered = request.headers.get("Sec-WebSocket-Protocol", messages.SUBPROTOCOL)
+        if messages.SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
+            return Goodbye(CLOSE_UNSUPPORTED, f"this server speaks {messages.SUBPROTOCOL}")
+        return None
+
+    def _welcome(self) -> bytes:
+        return messages.message(
+            "welcome",
+            version=VERSION,
+            protocol=messages.SUBPROTOCOL,
+            now=wall_us(),
+            time_unit="us",
+            auth_required=self._access.required,
+            heartbeat={"every_ms": messages.HEARTBEAT_EVERY_MS, "timeout_ms": messages.SILENCE_TIMEOUT_MS},
+            limits={
+                "streams": MAX_STREAMS,
+                "items_per_command": MAX_ITEMS,
+                "commands_per_s": COMMANDS_PER_S,
+                "command_bytes": MAX_COMMAND_BYTES,
+                "frame_bytes": FRAME_BYTES,
+                "queue_bytes": QUEUE_BYTES,
+                "resume_records": RESUME_MAX_RECORDS,
+            },
+            features=FEATURES,
+        )
+
+
+def routes(
+    live: LiveStreams,
+    settings: object,
+    authorize: Access,
+    *,
+    known_symbol: KnownSymbol | None = None,
+    ambiguity: Ambiguity = certain,
+) -> list[web.RouteDef]:
+    """Return the WebSocket routes; `live.drain` sends their clients away.
+
+    An upgrade that is refused raises AccessDenied, which the application answers. A symbol the live topics have not
+    carried is asked of `known_symbol`, which may raise TransientError for "cannot say now". One that
+    names several instruments, says `ambiguity`, is refused.
+    """
+
+    async def seen_live(symbol: str) -> bool:
+        return live.knows(symbol)
+
+    limit = getattr(settings, "max_connections", MAX_CONNECTIONS)
+    sockets = WebSockets(
+        live, authorize, known_symbol or seen_live, ambiguity=ambiguity, max_connections=limit
+    )
+    return sockets.routes()
+
+
+def _preset(channel: str, symbol: str) -> Wanted | Rejected:
+    name = stream_name(channel, BEST, symbol)
+    try:
+        stream = parse_stream(name)
+    except InvalidStream as problem:
+        return Rejected(messages.refused(name, problem.slug, str(problem)))
+    return Wanted(stream=stream, start=None, conflate=stream.may_conflate)
+
+
+def _retry_after_ms() -> int:
+    return random.randint(*RETRY_AFTER_MS)  # noqa: S311 - spreads reconnections, protects nothing

@@ -1,0 +1,157 @@
+"""Generations of the configuration on Kafka: announcing one, and finding the newest.
+
+Announcers share one transactional id: taking it fences whoever held it, so "read the newest, compare, append the
+next" is atomic among all processes and machines, and numbers are dense.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+
+from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka.clients import consumer_config, offsets, producer_config, read_range
+from schemas.configuration.generation import (
+    KEY,
+    PARTITION,
+    Generation,
+    Origin,
+    decode_generation,
+    encode_generation,
+    following,
+)
+from schemas.errors import BrokerUnavailable, MalformedPayload
+from schemas.topics import CONFIGURATION
+
+log = logging.getLogger(__name__)
+
+TAIL_RECORDS = 8  # a generation and its transaction's end are two; compaction leaves few of either
+TRANSACTION_TIMEOUT_MS = 15_000
+STEP_TIMEOUT_S = 10.0  # one Kafka call
+ANNOUNCE_WITHIN_S = 30.0
+RETRY_S = 0.2  # after another announcer fenced us, at most; random, so that they part
+_CODES_FENCED = (
+    KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own error codes are spelt so
+    KafkaError._FATAL,  # noqa: SLF001
+    KafkaError._STATE,  # noqa: SLF001 - what a call after the fatal one is told
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.CONCURRENT_TRANSACTIONS,
+    KafkaError.UNKNOWN,  # Kafka 4.2 says so to a commit that arrives in the moment a successor is fencing it
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A generation in the log; `appended` is the broker's time, µs."""
+
+    generation: Generation
+    offset: int
+    appended: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """The newest generation after an announcement; `is_new` False where its text was the newest already."""
+
+    generation: Generation
+    is_new: bool
+
+
+def newest_in(consumer: Consumer, prefix: str) -> tuple[Stored | None, int]:
+    """Return the newest generation (None: there is none) and where reading goes on; blocking.
+
+    Raises BrokerUnavailable. A record that is no generation is skipped and logged.
+    """
+    topic = prefix + CONFIGURATION
+    low, high = offsets(consumer, topic, PARTITION)
+    window = TAIL_RECORDS
+    while True:
+        start, found = max(low, high - window), None
+        for message in read_range(consumer, topic, PARTITION, start, high):
+            found = stored_in(message) or found
+        if found is not None or start == low:
+            return found, high
+        window *= 2
+
+
+def stored_in(message: Message) -> Stored | None:
+    """Return the generation in a message; None, logged, where it holds none."""
+    try:
+        generation = decode_generation(message.value())
+    except MalformedPayload as error:
+        log.warning("foreign_record_skipped", extra={"offset": message.offset(), "error": str(error)})
+        return None
+    _, appended_ms = message.timestamp()
+    return Stored(generation=generation, offset=message.offset() or 0, appended=appended_ms * 1_000)
+
+
+def newest_generation(bootstrap: str, *, prefix: str) -> Stored | None:
+    """Return the newest generation, None where there is none yet; blocking. Raises BrokerUnavailable."""
+    consumer = Consumer(consumer_config(bootstrap, f"{prefix}configuration-reader"))
+    try:
+        return newest_in(consumer, prefix)[0]
+    finally:
+        consumer.close()
+
+
+def announce(bootstrap: str, read: Callable[[], str], origin: Origin, *, prefix: str) -> Announced:
+    """Append what `read` returns as the next generation, unless it is the newest's text; blocking.
+
+    `read` returns a *validated* text and is called with every other announcer fenced off: of two that read a file
+    while it changes, the one that reads last appends last. What it raises passes through; BrokerUnavailable where
+    Kafka does not confirm within ANNOUNCE_WITHIN_S.
+    """
+    deadline_s = monotonic_s() + ANNOUNCE_WITHIN_S
+    while True:
+        try:
+            return _announce_once(bootstrap, read, origin, prefix)
+        except KafkaException as error:
+            cause = error.args[0]
+            if cause.code() not in _CODES_FENCED or monotonic_s() > deadline_s:
+                raise BrokerUnavailable(
+                    f"the configuration was not announced: {cause.str()}; is the broker up?"
+                ) from error
+            time.sleep(random.uniform(0.0, RETRY_S))  # noqa: S311 - jitter
+
+
+def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, prefix: str) -> Announced:
+    name = f"{prefix}configuration"
+    producer = Producer({**_producer_settings(bootstrap, name), "transactional.id": name})
+    producer.init_transactions(STEP_TIMEOUT_S)
+    stored = newest_generation(bootstrap, prefix=prefix)
+    newest = None if stored is None else stored.generation
+    generation = following(newest, read(), origin)
+    if generation is None:
+        assert newest is not None  # noqa: S101 - only a newest text can be repeated
+        return Announced(generation=newest, is_new=False)
+    value = encode_generation(generation)
+    producer.begin_transaction()
+    producer.produce(prefix + CONFIGURATION, value, KEY, partition=PARTITION)
+    producer.commit_transaction(STEP_TIMEOUT_S)
+    log.info(
+        "configuration_announced",
+        extra={"generation": generation.generation, "sha256": generation.sha256, "origin": origin},
+    )
+    return Announced(generation=generation, is_new=True)
+
+
+def _producer_settings(bootstrap: str, name: str) -> dict[str, Any]:
+    return {
+        **producer_config(bootstrap, name, linger_ms=0),
+        "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "error_cb": _fatal_is_expected,
+    }
+
+
+def _fatal_is_expected(error: KafkaError) -> None:
+    """Being fenced is how announcers take turns; only what else goes wrong is worth a line."""
+    if not error.fatal():
+        log.warning("kafka_client_error", extra={"error": error.str()})

@@ -1,0 +1,192 @@
+"""Following the configuration: each newest generation is parsed, handed to the service whole, or refused whole.
+
+A service gives one callable; where it raises ConfigurationError the last good configuration stays in force and the
+reason is in /readyz, in /health and in `config_reload_total`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from infra.runtime import metrics
+from infra.runtime.configuration.announcing import Stored, newest_in, stored_in
+from infra.runtime.kafka.clients import consumer_config
+from infra.runtime.lifecycle import Health, Process
+from infra.runtime.settings import MdsSettings
+from schemas.configuration.difference import Difference, difference
+from schemas.configuration.generation import PARTITION, Generation
+from schemas.configuration.model import Configuration, parse_configuration
+from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.topics import CONFIGURATION
+
+log = logging.getLogger(__name__)
+
+PART = "configuration"
+POLL_S = 0.5
+REPORT_EVERY_S = 1.0
+RETRY_S = 1.0
+MAX_ERROR_CHARS = 2_000  # of a refusal in the health documents
+MAX_LOGGED_CHANGES = 20
+
+Apply = Callable[[Configuration], Awaitable[None]]
+
+
+class Follower:
+    """Keeps a service on the newest generation it can apply; `health` gets the part `configuration`."""
+
+    def __init__(self, bootstrap: str, *, prefix: str, service: str, health: Health) -> None:
+        """Connect when `run`; nothing is in force until then, or until `begin`."""
+        self._bootstrap, self._prefix, self._service, self._health = bootstrap, prefix, service, health
+        self._in_force: Generation | None = None
+        self._configuration: Configuration | None = None
+        self._last_error = ""
+        self._newest: Generation | None = None  # read and not yet looked at: only the newest counts
+        self._arrived = asyncio.Event()
+        self._closed = threading.Event()
+        self._report()
+
+    @property
+    def generation(self) -> int:
+        """The number of the generation in force, 0 before the first."""
+        return 0 if self._in_force is None else self._in_force.generation
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """What is in force."""
+        return self._configuration
+
+    def begin(self, generation: Generation, configuration: Configuration) -> None:
+        """State that the service starts with this generation."""
+        self._in_force, self._configuration = generation, configuration
+        self._report()
+
+    def refused(self, error: ConfigurationError) -> None:
+        """Note a configuration that was not taken; what is in force stays."""
+        self._last_error = str(error)[:MAX_ERROR_CHARS]
+        metrics.CONFIG_RELOADS.labels("refused").inc()
+        log.warning("configuration_refused", extra={"in_force": self.generation, "error": self._last_error})
+        self._report()
+
+    def unchanged(self) -> None:
+        """Note a reload that changed nothing; an earlier refusal is mended by it."""
+        self._last_error = ""
+        metrics.CONFIG_RELOADS.labels("unchanged").inc()
+        self._report()
+
+    async def run(self, apply: Apply) -> None:
+        """Hand every newest generation to `apply`, in the loop's thread; for ever."""
+        loop = asyncio.get_running_loop()
+        reader = threading.Thread(target=self._read, args=(loop,), name="configuration", daemon=True)
+        reader.start()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(REPORT_EVERY_S):
+                        await self._arrived.wait()
+                except TimeoutError:
+                    pass
+                self._arrived.clear()
+                newest, self._newest = self._newest, None
+                if newest is not None and newest != self._in_force:
+                    await self._load(newest, apply)
+                self._report()
+        finally:
+            self._closed.set()
+
+    async def _load(self, generation: Generation, apply: Apply) -> None:
+        source = f"generation {generation.generation}"
+        try:
+            if self._in_force is None or generation.sha256 != self._in_force.sha256:
+                parsed, changes = await asyncio.to_thread(self._parsed, generation.text, source)
+                await apply(parsed)
+                self._configuration = parsed
+                log.info("configuration_applied", extra=_logged(generation, changes))
+        except ConfigurationError as error:
+            self.refused(error)
+            return
+        self._in_force, self._last_error = generation, ""
+        metrics.CONFIG_RELOADS.labels("applied").inc()
+
+    def _parsed(self, text: str, source: str) -> tuple[Configuration, Difference]:
+        parsed = parse_configuration(text, source=source)
+        return parsed, difference(self._configuration, parsed)
+
+    def _report(self) -> None:
+        in_force = self._in_force
+        metrics.CONFIG_GENERATION.labels(self._service).set(self.generation)
+        self._health.report(
+            PART,
+            ready=True,  # the last good one is in force, whatever was refused since
+            generation=self.generation,
+            sha256="" if in_force is None else in_force.sha256,
+            origin="" if in_force is None else in_force.origin,
+            last_error=self._last_error,
+        )
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Deliver generations to the loop until closed; anything wrong with the log begins anew at its end."""
+        while not self._closed.is_set():
+            consumer = Consumer(
+                consumer_config(self._bootstrap, f"{self._prefix}configuration-{self._service}")
+            )
+            try:
+                self._read_on(consumer, loop)
+            except (BrokerUnavailable, ConfigurationError) as error:
+                log.warning("configuration_unreadable", extra={"error": str(error)})
+            except RuntimeError:
+                return  # the loop is closed
+            finally:
+                consumer.close()
+            self._closed.wait(RETRY_S)
+
+    def _read_on(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
+        newest, position = newest_in(consumer, self._prefix)
+        topic = self._prefix + CONFIGURATION
+        consumer.assign([TopicPartition(topic, PARTITION, position)])
+        while not self._closed.is_set():
+            if newest is not None:
+                loop.call_soon_threadsafe(self._deliver, newest)
+            newest = self._next(consumer)
+
+    def _next(self, consumer: Consumer) -> Stored | None:
+        message = consumer.poll(POLL_S)
+        if message is None:
+            return None
+        error = message.error()
+        if error is None:
+            return stored_in(message)
+        if error.code() == KafkaError._PARTITION_EOF or error.retriable():  # noqa: SLF001
+            return None
+        raise BrokerUnavailable(f"{CONFIGURATION}: {error.str()}; reading begins anew")
+
+    def _deliver(self, stored: Stored) -> None:
+        self._newest = stored.generation
+        self._arrived.set()
+
+
+async def show_generation(shared: MdsSettings, process: Process) -> None:
+    """Follow for a service no setting of the file concerns: it shows the generation, and refuses what it cannot read."""
+    if shared.configuration_path is not None:
+        follower = Follower(
+            shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
+        )
+        await follower.run(_take)
+
+
+async def _take(_: Configuration) -> None:
+    """Take any: it could be parsed, and nothing here follows from it."""
+
+
+def _logged(generation: Generation, changes: Difference) -> dict[str, object]:
+    return {
+        "generation": generation.generation,
+        "sha256": generation.sha256,
+        "origin": generation.origin,
+        "changes": [change.document() for change in changes.changes[:MAX_LOGGED_CHANGES]],
+        "changes_in_all": len(changes.changes),
+    }

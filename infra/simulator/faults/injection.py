@@ -1,0 +1,179 @@
+"""Decides which faults strike: counters and a seeded draw, the same for the same scenario, seed and requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from zoneinfo import ZoneInfo
+
+from infra.simulator.faults.scenario import (
+    BarFault,
+    ConnectionFault,
+    CorrectBars,
+    Endpoint,
+    Fault,
+    FrameFault,
+    LateBars,
+    NullBars,
+    Rule,
+    Scenario,
+    Vendor,
+    When,
+)
+from infra.simulator.market.model import Bar
+from schemas.intervals import MINUTE_US, SECOND_US
+
+Row = tuple[int, Bar | None]
+"""A minute's START in µs and its bar; None is a null row."""
+
+PRICE_DECIMALS = 4
+
+
+class FaultPlan:
+    """A scenario in force: remembers how often each rule was looked at and how often it struck."""
+
+    def __init__(self, scenario: Scenario, *, seed: int, begun: int) -> None:
+        """Count offsets of `from` and `to` from market time `begun` (µs)."""
+        self.scenario = scenario
+        self._seed = seed
+        self._begun = begun
+        self._seen = [0] * len(scenario.rules)
+        self._struck = [0] * len(scenario.rules)
+
+    def request_faults(
+        self, vendor: Vendor, endpoint: Endpoint, symbols: Collection[str], now: int
+    ) -> tuple[Fault, ...]:
+        """Return the faults that strike this request (for a socket: its handshake); counts it."""
+        return tuple(
+            rule.fault
+            for number, rule in enumerate(self.scenario.rules)
+            if not isinstance(rule.fault, FrameFault | ConnectionFault)
+            and _matches(rule, vendor, endpoint, symbols)
+            and self._in_window(rule.when, now)
+            and self._strikes(number, rule.when)
+        )
+
+    def connection_faults(self) -> tuple[tuple[ConnectionFault, When], ...]:
+        """Return the faults this socket is under, each while `is_active` says so; counts the socket."""
+        return tuple(
+            (rule.fault, rule.when)
+            for number, rule in enumerate(self.scenario.rules)
+            if isinstance(rule.fault, ConnectionFault)
+            and _matches(rule, "finnhub", "socket", ())
+            and self._strikes(number, rule.when)
+        )
+
+    def frame_faults(self, symbols: Collection[str], now: int) -> tuple[FrameFault, ...]:
+        """Return the faults that strike this socket frame; counts it."""
+        return tuple(
+            rule.fault
+            for number, rule in enumerate(self.scenario.rules)
+            if isinstance(rule.fault, FrameFault)
+            and _matches(rule, "finnhub", "socket", symbols)
+            and self._in_window(rule.when, now)
+            and self._strikes(number, rule.when)
+        )
+
+    def is_active(self, when: When, now: int) -> bool:
+        """Whether market time `now` lies between the `from` and `to` of a rule."""
+        return self._in_window(when, now)
+
+    @property
+    def has_frame_faults(self) -> bool:
+        """Whether any rule looks at frames: without one, a frame costs nothing here."""
+        return any(isinstance(rule.fault, FrameFault) for rule in self.scenario.rules)
+
+    def draw(self, *words: object) -> float:
+        """Return a number in [0, 1) that depends on the seed and `words` alone."""
+        text = "/".join(str(word) for word in (self._seed, *words))
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+
+    def _in_window(self, when: When, now: int) -> bool:
+        return self._moment(when.from_, now) <= now < self._moment(when.to, now + 1)
+
+    def _strikes(self, number: int, when: When) -> bool:
+        """Count one occasion of a rule and return whether it strikes."""
+        self._seen[number] += 1
+        count = self._seen[number] - when.after_requests
+        if count < 1 or count % when.every or self._struck[number] == when.limit:
+            return False
+        if when.probability < 1.0 and self.draw("rule", number, self._seen[number]) >= when.probability:
+            return False
+        self._struck[number] += 1
+        return True
+
+    def _moment(self, moment: int | float | None, default: int) -> int:
+        if moment is None:
+            return default
+        return moment if isinstance(moment, int) else self._begun + int(moment * SECOND_US)
+
+
+def _matches(rule: Rule, vendor: Vendor, endpoint: Endpoint, symbols: Collection[str]) -> bool:
+    wanted = rule.match
+    return (
+        wanted.vendor in (None, vendor)
+        and wanted.endpoint in (None, endpoint)
+        and (wanted.symbol is None or wanted.symbol in symbols)
+    )
+
+
+def apply_bar_faults(rows: Sequence[Row], faults: Iterable[Fault], *, now: int, zone: str) -> list[Row]:
+    """Return minute rows as the faults leave them; `zone` is where their HH:MM are read."""
+    kept = list(rows)
+    for fault in faults:
+        if isinstance(fault, LateBars):
+            hidden_from = now - MINUTE_US - int(fault.by_s * SECOND_US)
+            kept = [row for row in kept if row[0] <= hidden_from]
+        elif isinstance(fault, CorrectBars):
+            kept = [_corrected(row, fault, now=now, zone=zone) for row in kept]
+        elif isinstance(fault, NullBars):
+            kept = [(time, None) if _is_null(time, fault, zone) else (time, bar) for time, bar in kept]
+    return kept
+
+
+def null_minutes(faults: Iterable[Fault], start: int, end: int, zone: str) -> list[int]:
+    """Return the minutes of [start, end) that the faults name, whether or not they have a row."""
+    named = {minute for fault in faults if isinstance(fault, NullBars) for minute in fault.minutes}
+    if not named:
+        return []
+    first = start + -start % MINUTE_US
+    return [time for time in range(first, end, MINUTE_US) if _clock_time(time, zone) in named]
+
+
+def changes_bars(faults: Iterable[Fault]) -> bool:
+    """Whether any of the faults concerns bars."""
+    return any(isinstance(fault, BarFault) for fault in faults)
+
+
+def _corrected(row: Row, fault: CorrectBars, *, now: int, zone: str) -> Row:
+    time, bar = row
+    due = time + MINUTE_US + int(fault.after_s * SECOND_US)
+    if bar is None or now < due or _clock_time(time, zone) != fault.minute:
+        return row
+    close = round(bar.close + fault.close_delta, PRICE_DECIMALS)
+    corrected = Bar(
+        time=bar.time,
+        open=bar.open,
+        high=max(bar.high, close),
+        low=min(bar.low, close),
+        close=close,
+        volume=bar.volume,
+    )
+    return time, corrected
+
+
+def _is_null(time: int, fault: NullBars, zone: str) -> bool:
+    if fault.every is not None and time // MINUTE_US % fault.every == 0:
+        return True
+    return bool(fault.minutes) and _clock_time(time, zone) in fault.minutes
+
+
+def _clock_time(time: int, zone: str) -> str:
+    return datetime.fromtimestamp(time // SECOND_US, _zone(zone)).strftime("%H:%M")
+
+
+@lru_cache(maxsize=16)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

@@ -1,0 +1,144 @@
+"""Finnhub's REST routes under /finnhub/api/v1: quote, stock/candle and stock/symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from infra.simulator.faults.exchange import SIMULATION, answer
+from infra.simulator.faults.refusals import ZERO_QUOTE
+from infra.simulator.faults.scenario import Fault
+from infra.simulator.market.model import Bar
+from infra.simulator.market.view import MarketView
+from infra.simulator.reply import Reply, json_reply
+from infra.simulator.vendors.bar_rows import MICS, day_rows, forming_minute, minute_rows
+from infra.simulator.vendors.yahoo_chart import join_rows, period_start
+from schemas.intervals import MINUTE_US, SECOND_US
+
+MINUTE_RESOLUTIONS = {"1": 1, "5": 5, "15": 15, "30": 30, "60": 60}
+DAY_RESOLUTIONS = {"D": "1d", "W": "1wk", "M": "1mo"}
+RESOLUTIONS = (*MINUTE_RESOLUTIONS, *DAY_RESOLUTIONS)
+MAX_MINUTE_SPAN_US = 31 * 24 * 60 * MINUTE_US  # a month of intraday candles a call
+LAST_EPOCH_S = 10**11
+PERCENT_DECIMALS = 4
+PRICE_DECIMALS = 4
+NO_DATA = {"s": "no_data"}
+
+
+def add_finnhub(app: web.Application) -> None:
+    """Add the Finnhub REST routes to `app`."""
+    app.router.add_get("/finnhub/api/v1/quote", _quote)
+    app.router.add_get("/finnhub/api/v1/stock/candle", _candle)
+    app.router.add_get("/finnhub/api/v1/stock/symbol", _symbols)
+
+
+async def _quote(request: web.Request) -> web.Response:
+    symbol = request.query.get("symbol", "").upper()
+    view = request.app[SIMULATION].view
+    return await answer(request, "finnhub", "quote", (symbol,), lambda _: quote(view, symbol))
+
+
+async def _candle(request: web.Request) -> web.Response:
+    symbol = request.query.get("symbol", "").upper()
+    view = request.app[SIMULATION].view
+
+    def build(faults: tuple[Fault, ...]) -> Reply:
+        return candles(view, symbol, request.query, faults)
+
+    return await answer(request, "finnhub", "candle", (symbol,), build, in_thread=True)
+
+
+async def _symbols(request: web.Request) -> web.Response:
+    view = request.app[SIMULATION].view
+    return await answer(request, "finnhub", "symbol", (), lambda _: symbols(view, request.query))
+
+
+def symbols(view: MarketView, given: Mapping[str, str]) -> Reply:
+    """Return the symbols of an exchange; everything here is traded in the US."""
+    if given.get("exchange") != "US":
+        return json_reply([])
+    rows = [
+        {
+            "currency": "USD",
+            "description": listing.long_name.upper(),
+            "displaySymbol": listing.symbol,
+            "figi": "",
+            "isin": None,
+            "mic": MICS.get(listing.exchange_code, ""),
+            "shareClassFIGI": "",
+            "symbol": listing.symbol,
+            "symbol2": "",
+            "type": "ETP" if listing.instrument_type == "ETF" else "Common Stock",
+        }
+        for listing in view.market.listings()
+    ]
+    return json_reply(rows)
+
+
+def quote(view: MarketView, symbol: str) -> Reply:
+    """Return the quote of `symbol`; an unknown one, or one not traded yet, is a 200 of zeros."""
+    listing = view.market.listing(symbol)
+    summary = view.summary(listing, view.now(symbol)) if listing is not None else None
+    if summary is None:
+        return json_reply(ZERO_QUOTE)
+    span, previous = summary.span, summary.previous_close
+    change = None if previous is None else round(span.close - previous, PRICE_DECIMALS)
+    percent = None if previous is None else round(100 * (span.close - previous) / previous, PERCENT_DECIMALS)
+    return json_reply(
+        {
+            "c": span.close,
+            "d": change,
+            "dp": percent,
+            "h": span.high,
+            "l": span.low,
+            "o": span.open,
+            "pc": 0 if previous is None else previous,
+            "t": span.last_time // SECOND_US,
+        }
+    )
+
+
+def candles(view: MarketView, symbol: str, given: Mapping[str, str], faults: Sequence[Fault]) -> Reply:
+    """Return candles in columns; `from` and `to` are both inclusive seconds, the running candle is among them."""
+    listing = view.market.listing(symbol)
+    resolution = given.get("resolution", "")
+    if resolution not in RESOLUTIONS:
+        return json_reply({"error": f"Invalid resolution; use one of {' '.join(RESOLUTIONS)}"}, 422)
+    try:
+        bounds = [max(-LAST_EPOCH_S, min(int(given.get(name, "")), LAST_EPOCH_S)) for name in ("from", "to")]
+    except ValueError:
+        return json_reply({"error": "from and to must be unix seconds"}, 422)
+    start, end = bounds[0] * SECOND_US, (bounds[1] + 1) * SECOND_US
+    if listing is None or "bars" not in listing.streams:
+        return json_reply(NO_DATA)
+    now = view.now(symbol)
+    if resolution in MINUTE_RESOLUTIONS:
+        first = max(start, end - MAX_MINUTE_SPAN_US)
+        rows = minute_rows(view, listing, first, min(end, now + 1), now, faults)
+        rows += forming_minute(view, listing, first, min(end, now + 1), now, faults)
+        step = MINUTE_RESOLUTIONS[resolution] * MINUTE_US
+        bars = join_rows(rows, lambda time: time - time % step)
+    else:
+        zone = ZoneInfo(view.calendar(listing).timezone)
+        # A period shorter than its own length is a day; its stamp is local midnight in UTC terms.
+        rows = day_rows(view, listing, start, end, now, adjusted=True)
+        interval = DAY_RESOLUTIONS[resolution]
+        bars = join_rows(rows, lambda time: time if interval == "1d" else period_start(time, interval, zone))
+    return json_reply(_columns([(time, bar) for time, bar in bars if bar is not None]))
+
+
+def _columns(rows: Sequence[tuple[int, Bar]]) -> dict[str, Any]:
+    if not rows:
+        return NO_DATA
+    return {
+        "c": [bar.close for _, bar in rows],
+        "h": [bar.high for _, bar in rows],
+        "l": [bar.low for _, bar in rows],
+        "o": [bar.open for _, bar in rows],
+        "s": "ok",
+        "t": [time // SECOND_US for time, _ in rows],
+        "v": [bar.volume for _, bar in rows],
+    }

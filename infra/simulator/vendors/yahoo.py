@@ -1,0 +1,92 @@
+"""Yahoo's routes under /yahoo: chart, quote, cookie and crumb."""
+
+from __future__ import annotations
+
+import base64
+from hashlib import blake2b
+
+from aiohttp import web
+
+from infra.simulator.faults.exchange import SIMULATION, answer
+from infra.simulator.faults.scenario import Fault
+from infra.simulator.reply import TEXT, Reply, json_reply
+from infra.simulator.vendors.yahoo_chart import chart
+from infra.simulator.vendors.yahoo_quote import quotes
+
+COOKIE = "A3"
+COOKIE_MAX_AGE_S = 31_557_600
+CRUMB_CHARACTERS = 11
+
+
+def add_yahoo(app: web.Application) -> None:
+    """Add the Yahoo routes to `app`."""
+    app.router.add_get("/yahoo/v8/finance/chart/{symbol}", _chart)
+    app.router.add_get("/yahoo/v7/finance/quote", _quote)
+    app.router.add_get("/yahoo/v1/test/getcrumb", _crumb)
+    app.router.add_get("/yahoo/cookie", _cookie)
+    app.router.add_get("/yahoo/", _cookie)
+
+
+def crumb_of(seed: int, cookie: str) -> str:
+    """Return the crumb that belongs to a cookie: eleven characters, `/` and `.` among them."""
+    digest = blake2b(f"{seed}/crumb/{cookie}".encode(), digest_size=9).digest()
+    return base64.b64encode(digest, altchars=b"./").decode("ascii")[:CRUMB_CHARACTERS]
+
+
+async def _chart(request: web.Request) -> web.Response:
+    symbol = request.match_info["symbol"].upper()
+    view = request.app[SIMULATION].view
+
+    def build(faults: tuple[Fault, ...]) -> Reply:
+        return chart(view, symbol, request.query, faults)
+
+    # Only minute charts are short; years of days or weeks of joined minutes would hold up everybody else.
+    slow = request.query.get("interval", "1m") != "1m"
+    return await answer(request, "yahoo", "chart", (symbol,), build, in_thread=slow)
+
+
+async def _quote(request: web.Request) -> web.Response:
+    simulation = request.app[SIMULATION]
+    symbols = [
+        symbol.strip().upper() for symbol in request.query.get("symbols", "").split(",") if symbol.strip()
+    ]
+
+    def build(_: tuple[Fault, ...]) -> Reply:
+        cookie = request.cookies.get(COOKIE, "")
+        if not cookie:
+            return _unauthorized("Invalid Cookie")
+        if request.query.get("crumb", "") != crumb_of(simulation.seed, cookie):
+            return _unauthorized("Invalid Crumb")
+        return quotes(simulation.view, symbols)
+
+    return await answer(request, "yahoo", "quote", symbols, build)
+
+
+async def _crumb(request: web.Request) -> web.Response:
+    seed = request.app[SIMULATION].seed
+
+    def build(_: tuple[Fault, ...]) -> Reply:
+        cookie = request.cookies.get(COOKIE, "")
+        if not cookie:
+            return _unauthorized("Invalid Cookie")
+        return Reply(body=crumb_of(seed, cookie).encode("ascii"), content_type=TEXT)
+
+    return await answer(request, "yahoo", "crumb", (), build)
+
+
+async def _cookie(request: web.Request) -> web.Response:
+    """Answer 404 and set the cookie, as fc.yahoo.com does."""
+    simulation = request.app[SIMULATION]
+
+    def build(_: tuple[Fault, ...]) -> Reply:
+        number = simulation.statistics.requests["yahoo.cookie"]
+        value = blake2b(f"{simulation.seed}/cookie/{number}".encode(), digest_size=12).hexdigest()
+        cookie = f"{COOKIE}=d=AQABB{value}&S=AQAAA{value[::-1]}; Max-Age={COOKIE_MAX_AGE_S}; Path=/; HttpOnly"
+        return Reply(body=b"", status=404, content_type=TEXT, headers={"Set-Cookie": cookie})
+
+    return await answer(request, "yahoo", "cookie", (), build)
+
+
+def _unauthorized(description: str) -> Reply:
+    error = {"code": "Unauthorized", "description": description}
+    return json_reply({"finance": {"result": None, "error": error}}, 401)

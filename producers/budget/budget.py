@@ -1,0 +1,147 @@
+"""All limits of a provider, or of one of its endpoints, at once, and what its refusals teach about them.
+
+Times are integer microseconds of one clock that never steps; nothing here reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from producers.budget.shares import WHOLE_SHARE, Share, Shares
+from producers.budget.windows import DayCount, Purpose, SlidingWindow, Window
+from schemas.intervals import MINUTE_US, SECOND_US
+
+DECREASE = 0.7  # of the limit, after a 429 that came although our windows had room
+FLOOR_SHARE = 0.2  # a learned limit is never lower than this part of the known one
+INCREASE = 0.05  # of the limit, for every INCREASE_EVERY_US without such a 429
+INCREASE_EVERY_US = MINUTE_US
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Requests that may start in any second, minute and day, and be under way at once; None: the vendor sets none."""
+
+    per_second: int | None = None
+    per_minute: int | None = None
+    per_day: int | None = None
+    concurrency: int | None = None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether nothing is limited."""
+        return all(getattr(self, each.name) is None for each in fields(self))
+
+
+class Budget:
+    """All limits of one provider, or of one of its endpoints, at once."""
+
+    def __init__(self, limits: Limits, share: Share = WHOLE_SHARE) -> None:
+        """Begin with nothing used; `share` is the part of all limits that is ours."""
+        self.limits = limits
+        self._shares = Shares(share)
+        self.day = DayCount()
+        self.in_flight = 0
+        self._second = SlidingWindow("second", SECOND_US)
+        self._minute = SlidingWindow("minute", MINUTE_US)
+        self._share = 1.0
+        self._lowered_at = 0
+
+    def earliest(self, now: int, purpose: Purpose, *, day_share: float = 1.0) -> int | None:
+        """Return when a request may start, `now` for at once; None: when another has ended.
+
+        `day_share` is the part of a day's limit that may be used. For a time in the future ask again then.
+        """
+        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+            return None
+        moments = [
+            window.earliest(now, limit, purpose) for window, limit in self._windows(now, day_share=day_share)
+        ]
+        return max(moments, default=now)
+
+    def binding(self, now: int, purpose: Purpose, *, day_share: float = 1.0) -> tuple[str, int] | None:
+        """Return the limit that keeps a request waiting longest, as (name in `Limits`, what it allows now); None: none."""
+        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+            return "concurrency", at_once
+        waits = [
+            (window.earliest(now, limit, purpose), f"per_{window.name}", limit)
+            for window, limit in self._windows(now, day_share=day_share)
+        ]
+        at, name, limit = max(waits, default=(now, "", 0))
+        return (name, limit) if at > now else None
+
+    def start(self, now: int, purpose: Purpose) -> None:
+        """Note a request that starts; only when `earliest` said now."""
+        self.in_flight += 1
+        self.day.add(now, purpose)
+        for window in self._logs():
+            window.add(now, purpose)
+
+    def finish(self) -> None:
+        """Note that a request has ended, however."""
+        self.in_flight -= 1
+
+    def take_back(self, started: int, purpose: Purpose) -> None:
+        """Forget a request that was not sent after all."""
+        self.in_flight -= 1
+        windows: list[Window] = [self.day, *self._logs()]
+        for window in windows:
+            window.take_back(started, purpose)
+
+    def own(self, share: Share, now: int) -> None:
+        """Use another part of all limits from now on: less at once, more when a window has passed; what is used stays."""
+        self._shares.change(share, now)
+
+    def lower(self, now: int) -> None:
+        """Learn that the vendor allows less than we thought."""
+        self._share = max(FLOOR_SHARE, self.share(now) * DECREASE)
+        self._lowered_at = now
+
+    def share(self, now: int) -> float:
+        """Return the part of the known limits that is used now: 1.0, or less after `lower`."""
+        rises = max(0, now - self._lowered_at) // INCREASE_EVERY_US
+        return min(1.0, self._share + rises * INCREASE)
+
+    def fill(self, moment: int, count: int | None = None) -> None:
+        """Take `count` starts (None: as many as allowed) for made by an earlier process, at `moment` at the latest."""
+        for window, limit in ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute)):
+            if limit is not None:
+                window.fill(limit if count is None else min(count, limit), moment)
+
+    def used(self, now: int) -> dict[str, int]:
+        """Return what counts now, by window that has a limit, with the day and what is under way."""
+        used = {window.name: window.used(now) for window in self._logs()}
+        return used | {"day": self.day.used(now), "in_flight": self.in_flight}
+
+    def used_ratio(self, now: int) -> dict[str, float]:
+        """Return how much of each limit in force is used."""
+        return {
+            window.name: window.used(now) / limit if limit else 1.0
+            for window, limit in self._windows(now, day_share=1.0)
+        }
+
+    @property
+    def _at_once(self) -> int | None:
+        """Requests that may be under way, None: any number; none at all where nothing is ours."""
+        if not self._shares.now.owned:
+            return 0
+        limit = self.limits.concurrency
+        return None if limit is None else self._shares.now.of_limit(limit)
+
+    def _logs(self) -> list[SlidingWindow]:
+        """Return the windows that are kept: without a limit nothing would bound them."""
+        pairs = ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute))
+        return [window for window, limit in pairs if limit is not None]
+
+    def _windows(self, now: int, *, day_share: float) -> list[tuple[Window, int]]:
+        learned, limits, least = self.share(now), self.limits, self._shares.least
+        limited: list[tuple[Window, int | None, Share, float]] = [
+            (self._second, limits.per_second, least(now, self._second.length_us), learned),
+            (self._minute, limits.per_minute, least(now, self._minute.length_us), learned),
+            # A day is too long to wait for: what others used of it is known from the store, when a process starts.
+            (self.day, limits.per_day, self._shares.now, day_share),
+        ]
+        return [
+            (window, max(1, int(share.of_limit(limit) * part)) if share.owned else 0)
+            for window, limit, share, part in limited
+            if limit is not None
+        ]

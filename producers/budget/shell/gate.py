@@ -1,0 +1,275 @@
+"""Where requests to one provider wait their turn: in order within a class, live before backfill, never without bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from infra.runtime.clock import monotonic_s, rfc3339, wall_us
+from producers.budget.allowance import Scope
+from producers.budget.budget import Budget, Limits
+from producers.budget.limits import VendorLimits
+from producers.budget.pauses import Signal
+from producers.budget.shares import WHOLE_SHARE, Share
+from producers.budget.windows import Purpose
+from schemas.errors import BudgetExhausted, ProviderThrottled
+from schemas.intervals import SECOND_US
+
+MAX_WAITING = 1_024  # requests of one provider; the next is refused at once
+ASK_AGAIN_US = SECOND_US  # told to a request that waits for another to end, which nobody can foresee
+WHOLE = ""  # the scope of a provider's own budget and pause; an endpoint's is its name
+PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
+
+_BEGUN_US = wall_us() - int(monotonic_s() * SECOND_US)
+
+
+def steady_us() -> int:
+    """Return microseconds since the epoch on a clock that never steps: wall time at start, monotonic since."""
+    return _BEGUN_US + int(monotonic_s() * SECOND_US)
+
+
+@dataclass(slots=True, eq=False)
+class Admission:
+    """Leave to send one request, which `started` then."""
+
+    endpoint: str
+    purpose: Purpose
+    started: int
+    scopes: tuple[Scope, ...]
+    testing: tuple[Scope, ...]
+    returned: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    endpoint: str
+    purpose: Purpose
+    ready: asyncio.Future[Admission]
+
+
+class Gate:
+    """The budgets of one provider. Made and used inside one event loop."""
+
+    def __init__(
+        self,
+        provider: str,
+        limits: VendorLimits | None = None,
+        *,
+        share: Share = WHOLE_SHARE,
+        now_us: Callable[[], int] = steady_us,
+    ) -> None:
+        """Admit within `share` of `limits`; `now_us` never steps."""
+        self.provider = provider
+        self._share = share
+        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(Limits(), share))}
+        self._now_us = now_us
+        self._waiting: dict[Purpose, deque[_Waiter]] = {"live": deque(), "backfill": deque()}
+        self._timer: asyncio.TimerHandle | None = None
+        self._last: tuple[int, Signal] | None = None
+        self.limit(limits or VendorLimits())
+
+    def limit(self, limits: VendorLimits) -> None:
+        """Put other limits in force; what was used and learned stays."""
+        self._limits = limits
+        self.scopes[WHOLE].budget.limits = limits.whole
+        for endpoint in self.scopes.keys() - {WHOLE} - limits.endpoints.keys():
+            self.scopes[endpoint].budget.limits = Limits()
+        for endpoint, own in limits.endpoints.items():
+            self.scopes.setdefault(endpoint, Scope(Budget(own, self._share))).budget.limits = own
+        self.pump()
+
+    def own(self, share: Share) -> None:
+        """Use another part of all limits; what was used and learned stays."""
+        self._share = share
+        for scope in self.scopes.values():
+            scope.budget.own(share, self._now_us())
+        self.pump()
+
+    @asynccontextmanager
+    async def admitted(self, endpoint: str, purpose: Purpose, *, within_s: float) -> AsyncIterator[Admission]:
+        """Wait for leave to send one request, at most `within_s`, and hold its place while it is under way.
+
+        Raises ProviderThrottled with the wait, at once where it is known to be longer; BudgetExhausted where it is
+        our own limits that leave no room.
+        """
+        admission = await self._admit(endpoint, purpose, within_s)
+        try:
+            yield admission
+        finally:
+            self._leave(admission)
+
+    def give_back(self, admission: Admission) -> None:
+        """Forget an admitted request that was not sent."""
+        admission.returned = True
+
+    def refused(self, admission: Admission, signal: Signal) -> float:
+        """Take what a vendor's answer says about our rate; return the seconds it is left alone from now."""
+        now = self._now_us()
+        scope = self._pausing(admission.endpoint)
+        if scope.pause.refused(signal, started=admission.started, now=now):
+            scope.budget.lower(now)
+        self._last = (now, signal)
+        self.pump()
+        return max(0.0, (scope.pause.until - now) / SECOND_US)
+
+    def told(self, signal: Signal) -> None:
+        """Take what the vendor said of the whole of its rate in an answer that looked like any other."""
+        now, pause = self._now_us(), self.scopes[WHOLE].pause
+        pause.refused(signal, started=now, now=now)
+        self._last = (now, signal)
+        self.pump()
+
+    def answered(self, admission: Admission) -> None:
+        """Take an answer that was no refusal."""
+        self._pausing(admission.endpoint).pause.answered(started=admission.started)
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds the provider, or the one of its endpoints that is so longest, is still left alone."""
+        latest = max(scope.pause.until for scope in self.scopes.values())
+        return max(0.0, (latest - self._now_us()) / SECOND_US)
+
+    @property
+    def bans(self) -> int:
+        """Hard bans seen, by earlier processes of these two days too."""
+        return sum(scope.pause.bans for scope in self.scopes.values())
+
+    def document(self) -> dict[str, Any]:
+        """Return limits, use, pauses and the last signal as JSON types."""
+        now = self._now_us()
+        last = self._last
+        shown = {name: _shown(scope, now) for name, scope in self.scopes.items()}
+        return shown.pop(WHOLE) | {
+            "partitions": {"owned": self._share.owned, "of": self._share.of},
+            "bans": self.bans,
+            "last_signal": None if last is None else {"at": rfc3339(last[0]), "kind": last[1].kind, "reason": last[1].reason},
+            "waiting": {purpose: len(queue) for purpose, queue in self._waiting.items()},
+            "endpoints": shown,
+        }  # fmt: skip
+
+    async def _admit(self, endpoint: str, purpose: Purpose, within_s: float) -> Admission:
+        now = self._now_us()
+        at = self._earliest(now, endpoint, purpose)
+        clear = not self._waiting["live"] and (purpose == "live" or not self._waiting["backfill"])
+        if clear and at == now:
+            return self._start(now, endpoint, purpose)
+        full = sum(map(len, self._waiting.values())) >= MAX_WAITING
+        if full or (at is not None and at - now > within_s * SECOND_US):
+            raise self._no_room(endpoint, purpose)
+        waiter = _Waiter(endpoint, purpose, asyncio.get_running_loop().create_future())
+        self._waiting[purpose].append(waiter)
+        self.pump()
+        try:
+            async with asyncio.timeout(within_s):
+                return await waiter.ready
+        except BaseException as error:
+            if waiter.ready.done() and not waiter.ready.cancelled():
+                self.give_back(waiter.ready.result())
+                self._leave(waiter.ready.result())
+            else:
+                self._waiting[purpose].remove(waiter)
+                self.pump()
+            if isinstance(error, TimeoutError):
+                raise self._no_room(endpoint, purpose) from None
+            raise
+
+    def _no_room(self, endpoint: str, purpose: Purpose) -> ProviderThrottled:
+        now = self._now_us()
+        at = self._earliest(now, endpoint, purpose)
+        wait_s = (ASK_AGAIN_US if at is None or at <= now else at - now) / SECOND_US
+        if any(scope.left_alone(now) for scope in self._scopes(endpoint)):
+            return ProviderThrottled(self.provider, wait_s)
+        limit, setting = self._used_up(now, endpoint, purpose)
+        return BudgetExhausted(self.provider, wait_s, limit=limit, setting=setting)
+
+    def _used_up(self, now: int, endpoint: str, purpose: Purpose) -> tuple[str, str]:
+        """Return in words which of our limits leaves no room, and the setting that would."""
+        limits = f"providers.{self.provider}.limits"
+        for scope in self._scopes(endpoint):
+            if (bound := scope.binding(now, purpose)) is not None:
+                name, allowed = bound
+                at = limits if scope is self.scopes[WHOLE] else f"{limits}.endpoints.{endpoint}"
+                return f"{allowed} requests {PER[name]}", f"{at}.{name}"
+        waiting = sum(map(len, self._waiting.values()))
+        return f"{waiting} requests wait before this one", f"{limits}.per_minute"
+
+    def _start(self, now: int, endpoint: str, purpose: Purpose) -> Admission:
+        scopes = self._scopes(endpoint)
+        testing = tuple(scope for scope in scopes if scope.pause.testing)
+        for scope in scopes:
+            scope.budget.start(now, purpose)
+        for scope in testing:
+            scope.tests += 1
+        return Admission(endpoint, purpose, now, scopes, testing)
+
+    def _leave(self, admission: Admission) -> None:
+        for scope in admission.scopes:
+            if admission.returned:
+                scope.budget.take_back(admission.started, admission.purpose)
+            else:
+                scope.budget.finish()
+        for scope in admission.testing:
+            scope.tests -= 1
+        self.pump()
+
+    def pump(self) -> None:
+        """Admit all who may start now, and come back when the next may."""
+        now, next_at, closed = self._now_us(), None, False
+        behind: set[str] = set()  # endpoints whose first waiter cannot start: those after it wait too
+        for purpose, queue in self._waiting.items():  # live first
+            for waiter in list(queue):
+                apart = waiter.endpoint in self._limits.separate
+                if waiter.ready.done() or waiter.endpoint in behind or (closed and not apart):
+                    continue
+                at = self._earliest(now, waiter.endpoint, purpose)
+                if at == now:
+                    queue.remove(waiter)
+                    waiter.ready.set_result(self._start(now, waiter.endpoint, purpose))
+                    continue
+                behind.add(waiter.endpoint)
+                closed = closed or (not apart and self.scopes[WHOLE].earliest(now, purpose) != now)
+                if at is not None:
+                    next_at = at if next_at is None else min(next_at, at)
+        self._come_back(now, next_at)
+
+    def _come_back(self, now: int, next_at: int | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if next_at is not None:
+            delay_s = (next_at - now + 1) / SECOND_US
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.pump)
+
+    def _earliest(self, now: int, endpoint: str, purpose: Purpose) -> int | None:
+        moments = [scope.earliest(now, purpose) for scope in self._scopes(endpoint)]
+        return None if None in moments else max(moment for moment in moments if moment is not None)
+
+    def _scopes(self, endpoint: str) -> tuple[Scope, ...]:
+        own = self.scopes.get(endpoint)
+        if own is None:
+            return (self.scopes[WHOLE],)
+        return (own,) if endpoint in self._limits.separate else (self.scopes[WHOLE], own)
+
+    def _pausing(self, endpoint: str) -> Scope:
+        """Return what a refusal of this endpoint pauses: the provider, unless the vendor counts the endpoint apart."""
+        return self.scopes[endpoint if endpoint in self._limits.separate else WHOLE]
+
+
+def _shown(scope: Scope, now: int) -> dict[str, Any]:
+    limits, budget = scope.budget.limits, scope.budget
+    return {
+        "limits": {
+            "per_second": limits.per_second,
+            "per_minute": limits.per_minute,
+            "per_day": limits.per_day,
+            "concurrency": limits.concurrency,
+        },
+        "share_in_force": round(budget.share(now), 3),
+        "used": budget.used(now),
+        "paused_until": rfc3339(scope.pause.until) if scope.pause.until > now else None,
+        "remembered": scope.known,
+    }

@@ -1,0 +1,194 @@
+"""The vendors of a configuration, ready to be asked: which are usable, and at which addresses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from pydantic import SecretStr
+
+from producers.budget.limits import limits_of
+from producers.budget.shell.memory import Budgets
+from producers.catalogue.shell.installed import known_providers
+from producers.http.shell.addresses import AddressPolicy
+from producers.http.shell.breaker import Breaker
+from producers.http.shell.client import VendorHttp
+from producers.settings import ProducersSettings
+from producers.vendors.capabilities import Capabilities, check_providers, providers_of_streams
+from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
+from schemas.configuration.model import Configuration, ProviderEntry
+
+SIMULATOR_TOKEN = "simulator"  # noqa: S105 - the simulator takes any token; this one says who is asking
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and how one provider is asked: what makes two of them the same."""
+
+    provider: Provider
+    entry: ProviderEntry
+    base_url: str
+    socket_url: str
+    credentials: Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendors:
+    """Those who can be asked, by provider name."""
+
+    https: Mapping[str, VendorHttp]
+    apis: Mapping[str, VendorApi]
+    sockets: Mapping[str, TradeSocket]
+    capabilities: Mapping[str, Capabilities]
+    places: Mapping[str, Place]
+
+    def breaker(self, provider: str) -> Callable[[], str]:
+        """Return what tells the state of a provider's breaker."""
+        breaker = self.https[provider].breaker
+        return lambda: breaker.state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opener:
+    """What every vendor is opened with; `simulator_url` None means the vendors themselves."""
+
+    session: aiohttp.ClientSession
+    simulator_url: str | None
+    settings: ProducersSettings
+    simulated: frozenset[str]
+    budgets: Budgets
+    policy: AddressPolicy
+
+    def places(self, configuration: Configuration) -> tuple[Mapping[str, Place], Mapping[str, str]]:
+        """Return the usable ones of the vendors that the configuration names, and why others that are on are not.
+
+        Nothing is changed by it. An address in the configuration goes before the simulator's and the vendor's own.
+        Raises ConfigurationError for a provider nobody knows, a stream of one that cannot give it, or an address that
+        the policy forbids.
+        """
+        known = known_providers()
+        check_providers(configuration, {name: provider.capabilities for name, provider in known.items()})
+        places, lacking = dict[str, Place](), dict[str, str]()
+        for name in sorted({*configuration.providers, *providers_of_streams(configuration)}):
+            entry = configuration.provider(name)
+            if entry.enabled:
+                place = self._place(known[name], entry)
+                if isinstance(place, Place):
+                    places[name] = place
+                else:
+                    lacking[name] = place
+        return places, lacking
+
+    def _place(self, provider: Provider, entry: ProviderEntry) -> Place | str:
+        """Return where a provider is asked, or why it cannot be."""
+        base_url, socket_url = provider.base_url, provider.socket_url
+        if self.simulator_url is not None and provider.on_simulator:
+            base_url = f"{self.simulator_url}/{provider.name}"
+            socket_url = f"{base_url.replace('http', 'ws', 1)}/ws"
+        elif self.simulator_url is not None and entry.base_url is None:
+            return "the simulator does not speak its format: set its base_url to collect from it"
+        credentials = {variable: self.settings.secret(variable) for variable in provider.credentials}
+        if self.simulator_url is not None:
+            fallback = SecretStr(SIMULATOR_TOKEN)
+            credentials = {name: secret or fallback for name, secret in credentials.items()}
+        lacking = [name for name, secret in credentials.items() if not secret]
+        if lacking:
+            return f"no key: set {' and '.join(lacking)} to collect from it"
+        base_url = _given(entry.base_url, base_url).rstrip("/")
+        socket_url = _given(entry.socket_url, socket_url)
+        self.policy.checked(f"providers.{provider.name}.base_url", base_url)
+        if socket_url:
+            self.policy.checked(f"providers.{provider.name}.socket_url", socket_url)
+        return Place(
+            provider=provider,
+            entry=entry,
+            base_url=base_url,
+            socket_url=socket_url,
+            credentials=credentials,
+        )
+
+    def open(self, places: Mapping[str, Place], before: Vendors | None = None) -> Vendors:
+        """Return the vendors at `places`; one of `before` that is still at its place stays as it is.
+
+        It keeps its connection's cookies, its breaker and what its adapter has learned. The budgets of any stay.
+        """
+        kept = {} if before is None else {n: p for n, p in places.items() if before.places.get(n) == p}
+        openings = {name: self._opening(place) for name, place in places.items() if name not in kept}
+        connects = {name: places[name].provider.open_socket for name in openings}
+        sockets = {name: connect(openings[name]) for name, connect in connects.items() if connect is not None}
+        apis = {name: places[name].provider.open(opening) for name, opening in openings.items()}
+        https = {name: opening.http for name, opening in openings.items()}
+        if before is not None:
+            https |= {name: before.https[name] for name in kept}
+            apis |= {name: before.apis[name] for name in kept}
+            sockets |= {name: before.sockets[name] for name in kept if name in before.sockets}
+        return Vendors(
+            https=https,
+            apis=apis,
+            sockets=sockets,
+            capabilities=capabilities_of(places),
+            places=places,
+        )
+
+    def _opening(self, place: Place) -> Opening:
+        name, limits, secrets = place.provider.name, place.entry.limits, place.credentials.values()
+        simulated = self.policy.is_simulator(place.base_url)
+        http = VendorHttp(
+            name,
+            self.session,
+            deadline_s=self.settings.request_deadline_s,
+            breaker=Breaker(name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
+            gate=self.budgets.gate(name, limits_of(name, limits, simulated=simulated)),
+            secrets=tuple(secret for secret in secrets if secret),
+        )
+        return Opening(
+            http=http,
+            session=self.session,
+            base_url=place.base_url,
+            socket_url=place.socket_url,
+            credentials=place.credentials,
+            simulated=self.simulated,
+        )
+
+
+def open_vendors(
+    configuration: Configuration,
+    session: aiohttp.ClientSession,
+    *,
+    simulator_url: str | None,
+    settings: ProducersSettings,
+    simulated: Collection[str],
+    budgets: Budgets,
+    policy: AddressPolicy,
+) -> Vendors:
+    """Return the usable ones of the vendors that the configuration names; raises like `Opener.places`."""
+    opener = Opener(
+        session=session,
+        simulator_url=simulator_url,
+        settings=settings,
+        simulated=frozenset(simulated),
+        budgets=budgets,
+        policy=policy,
+    )
+    places, lacking = opener.places(configuration)
+    log_disabled(lacking)
+    return opener.open(places)
+
+
+def log_disabled(lacking: Mapping[str, str]) -> None:
+    """Say in one line each which providers are on and cannot be used."""
+    for name, why in lacking.items():
+        log.warning("provider_disabled", extra={"provider": name, "reason": why})
+
+
+def capabilities_of(places: Mapping[str, Place]) -> Mapping[str, Capabilities]:
+    """Return what each of the providers can do."""
+    return {name: place.provider.capabilities for name, place in places.items()}
+
+
+def _given(url: object | None, otherwise: str) -> str:
+    return otherwise if url is None else str(url)

@@ -1,0 +1,80 @@
+"""What the simulator says about the market it simulates: its symbols, and where its data begins and ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas.configuration.model import (
+    BarsStream,
+    Configuration,
+    QuotesStream,
+    Stream,
+    Streams,
+    SymbolEntry,
+    TradesStream,
+)
+from schemas.errors import ProviderUnavailable
+
+REQUEST_DEADLINE_S = 5.0
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Symbol(_Document):
+    symbol: str
+    synthetic: bool
+    streams: tuple[Stream, ...]
+
+
+class _Symbols(_Document):
+    symbols: tuple[_Symbol, ...]
+
+
+class _Clock(_Document):
+    start: int
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedVendors:
+    """The simulator's offer; `start` and `end` (None: endless) are market times in µs."""
+
+    configuration: Configuration
+    synthetic_symbols: frozenset[str]
+    start: int
+    end: int | None
+
+
+async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> SimulatedVendors:
+    """Return what the simulator at `base_url` offers; raise ProviderUnavailable where it does not answer."""
+    try:
+        clock = _Clock.model_validate(await _document(session, f"{base_url}/simulator/clock"))
+        offered = _Symbols.model_validate(await _document(session, f"{base_url}/simulator/symbols")).symbols
+        configuration = Configuration(
+            symbols=tuple(SymbolEntry(symbol=entry.symbol, streams=entry.streams) for entry in offered),
+            streams=Streams(
+                bars=BarsStream(providers=("yahoo", "finnhub")),
+                quotes=QuotesStream(providers=("yahoo", "finnhub")),
+                trades=TradesStream(provider="finnhub"),
+            ),
+        )
+    except (aiohttp.ClientError, OSError, TimeoutError, ValidationError, ValueError) as error:
+        raise ProviderUnavailable(
+            f"no simulator at {base_url} ({type(error).__name__}); is it running?"
+        ) from error
+    synthetic = frozenset(entry.symbol for entry in offered if entry.synthetic)
+    return SimulatedVendors(
+        configuration=configuration, synthetic_symbols=synthetic, start=clock.start, end=clock.end
+    )
+
+
+async def _document(session: aiohttp.ClientSession, url: str) -> Any:
+    async with session.get(url, timeout=aiohttp.ClientTimeout(total=REQUEST_DEADLINE_S)) as answer:
+        answer.raise_for_status()
+        return await answer.json()

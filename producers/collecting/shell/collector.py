@@ -1,0 +1,328 @@
+"""What this process collects, exchanged while it runs: polls and sockets that stay the same go on undisturbed.
+
+An exchange is prepared first (validated, cursors read, missed time told) and then takes place between two turns of the
+event loop: nobody sees half of it, and what cannot be prepared changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.runtime.clock import Market, wall_us
+from infra.runtime.lifecycle import Health
+from producers.catalogue.shell.opening import Opener, Vendors, capabilities_of, log_disabled
+from producers.collecting.shell.starting import known_cursors
+from producers.collecting.shell.tasks import Collectors
+from producers.plan.nameable import LeftOut, nameable
+from producers.plan.ownership import owned_part
+from producers.plan.plan import PollPlan, plan_of
+from producers.plan.shell.membership import Membership
+from producers.polling.schedule import is_polling_time
+from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
+from producers.polling.shell.attempts import Attempts, Poll
+from producers.polling.shell.polls import Polled
+from producers.polling.shell.timeliness import CadenceRecorder
+from producers.polling.slots import Duty, Outcome
+from producers.raw.blocks import blank_block, place
+from producers.raw.missed import StreamKey, since_stop
+from producers.raw.shell.topics import RawTopics
+from producers.routing.shell.router import Registry
+from producers.routing.shell.status import Status
+from producers.settings import ProducersSettings
+from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
+from schemas.configuration.model import Configuration
+from schemas.errors import ConfigurationError
+from schemas.symbology.naming import Symbology, naming_day
+from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
+
+START = "start"  # endpoint of the blocks that only say what was missed
+LOOK_AT_DAY_S = 5.0
+HEALTH_EVERY_S = 1.0
+BROKER_PATIENCE_S = 15.0
+
+log = logging.getLogger(__name__)
+
+Swept = Callable[[str, Mapping[str, Outcome], int, str], None]
+"""Told of a poll: capability, outcome by symbol, slot (market µs), provider."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the process gives the collection; `start` (µs) is where a simulator's data begins."""
+
+    health: Health
+    raw: RawTopics
+    settings: ProducersSettings
+    dsn: str
+    symbology: Symbology
+    opener: Opener
+    market: Market
+    cadence: CadenceRecorder
+    start: int | None
+
+
+class Collection:
+    """Polls and streams what it was last told to; used from one event loop."""
+
+    def __init__(self, around: Surroundings, swept: Swept) -> None:
+        """Collect nothing until `run` and `own`; tell `swept` of every poll of our own schedule."""
+        budgets = around.opener.budgets
+        self._around = around
+        self._swept = swept
+        self._market = around.market
+        self._duty = Duty(partition_count())
+        self._owned = frozenset[int]()  # until the group says which
+        self._status = Status({})
+        self.registry = Registry(
+            budgets=lambda provider: budgets.document().get(provider, {}),
+            market=around.market,
+            deadline_s=around.settings.request_deadline_s,
+        )
+        self.attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry, duty=self._duty)
+        self.polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
+        self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
+        self._configuration: Configuration | None = None
+        self._vendors: Vendors | None = None
+        self._plan = PollPlan()
+        self._lacking: Mapping[str, str] = {}
+        self._known = frozenset[str]()
+        self._reported = set[str]()
+        self._calendars: Mapping[str, Calendar] = {}
+        self._left_out: frozenset[LeftOut] = frozenset()
+        self._named = naming_day(0)
+        self._collectors: Collectors | None = None
+        self._exchanging = asyncio.Lock()
+        self.begun = asyncio.Event()  # from then on `apply` and `own` may be called
+
+    async def run(self, configuration: Configuration) -> None:
+        """Collect what the configuration asks for, and what is applied later, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            around = self._around
+            self._membership.begin(tasks)
+            self._collectors = Collectors(
+                tasks,
+                self.attempts,
+                market=self._market,
+                cadence=around.cadence,
+                health=around.health,
+                workers=around.settings.concurrency,
+                swept=self._tell_swept,
+            )
+            await self.apply(configuration)
+            self.begun.set()
+            tasks.create_task(self.registry.run(self._around.raw.health), name="provider-health")
+            tasks.create_task(self._report_health(), name="health")
+            tasks.create_task(self._around.cadence.run(), name="cadence")
+            await self._follow_names()
+
+    async def apply(self, configuration: Configuration) -> None:
+        """Collect what this configuration asks for from now on; raise ConfigurationError where that is nothing."""
+        async with self._exchanging:
+            await self._exchange(configuration)
+
+    async def _take_members(self) -> None:
+        """Collect what the configuration in force asks for of another universe."""
+        async with self._exchanging:
+            if self._configuration is not None:
+                await self._exchange(self._configuration)
+
+    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+        """Collect the symbols of these partitions alone from now on; `slots` says what others have polled of them.
+
+        Returns when no poll of any other symbol is under way.
+        """
+        self._owned = (
+            partitions  # at once: an exchange under way sees it, also when nobody waits for this one
+        )
+        async with self._exchanging:
+            self._duty.restore(slots)
+            if partitions:  # while nothing is owned nothing is asked: what was ours of the limits stays ours
+                self._around.opener.budgets.share(len(partitions), partition_count())
+            if self._configuration is not None:
+                await self._exchange(self._configuration)
+        await self._running().settled()
+
+    def sweep(self, partitions: frozenset[int]) -> None:
+        """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
+        if self._duty.sweep(partitions):
+            self._running().resume()
+
+    def knows(self, symbol: str) -> bool:
+        """Whether a symbol is collected by anybody: in the configuration or the universe."""
+        return symbol in self._known
+
+    async def _report_health(self) -> None:
+        """Tell health every second what is being published and how the providers answer; for ever."""
+        while True:
+            self._report()
+            await asyncio.sleep(HEALTH_EVERY_S)
+
+    async def _exchange(self, configuration: Configuration) -> None:
+        owned = self._owned
+        places, lacking = self._around.opener.places(configuration)
+        waits = None if self._configuration is None else self._around.settings.cursor_wait_s
+        members = await self._membership.members(configuration, within_s=waits)
+        plan = self._nameable(plan_of(configuration, usable=capabilities_of(places), members=members))
+        known = frozenset(member.symbol for member in members)
+        if members and not plan.providers:
+            raise ConfigurationError(
+                "no enabled provider has a stream to collect",
+                remedy="enable one under `providers` and `streams`",
+            )
+        plan = owned_part(plan, owned, partition_count())
+        before, streams = _streams_of(self._plan), _streams_of(plan)
+        new = streams - before
+        calendars = _calendars(configuration, {stream.symbol for stream in streams})
+        cursors = await self._cursors(new)
+        vendors = self._around.opener.open(places, self._vendors)
+        log_disabled({name: why for name, why in lacking.items() if self._lacking.get(name) != why})
+        self._lacking = lacking
+        # From here on nothing can be refused, and nothing waits but for the broker.
+        self._route(plan, configuration, calendars, vendors)
+        await self._tell_missed(plan, new, cursors)
+        self._configuration, self._vendors = configuration, vendors
+        self._plan, self._calendars, self._known = plan, calendars, known
+        assignment = Assignment(
+            plan=plan,
+            vendors=vendors,
+            market=self._market,
+            calendars=calendars,
+            cursors=cursors,
+            start=self._around.start,
+            simulated=self._around.opener.simulated,
+        )
+        self.polls.exchange(assignment)
+        self._around.cadence.plan(cadences_of(plan))
+        self._duty.keep({stream for task in plan.polls() for stream in task.streams})
+        log.info(
+            "collecting",
+            extra={
+                "streams": len(streams),
+                "new": len(new),
+                "known": len(cursors),
+                "providers": plan.providers,
+            },
+        )
+        self._running().poll(self.polls.by_provider)
+        await self._running().stream(assignment)
+        await self._membership.follow(configuration)
+        self._report()
+        if self._owned != owned:
+            await self._exchange(configuration)
+
+    async def _cursors(self, streams: frozenset[StreamKey]) -> Mapping[StreamKey, int]:
+        if not streams:
+            return {}
+        within_s = self._around.settings.cursor_wait_s
+        return await known_cursors(self._around.dsn, streams, within_s=within_s, health=self._around.health)
+
+    def _nameable(self, plan: PollPlan) -> PollPlan:
+        """Return the plan without the symbols that cannot be asked for today; each is said once, with the reason."""
+        self._named = naming_day(self._market.horizon_us())
+        smaller, left_out = nameable(plan, self._around.symbology, self._named)
+        for entry in sorted(set(left_out) - self._left_out):
+            log.warning(
+                "symbol_not_collected",
+                extra={
+                    "symbol": entry.symbol,
+                    "provider": entry.provider,
+                    "code": entry.code,
+                    "reason": entry.why,
+                },
+            )
+        self._left_out = frozenset(left_out)
+        return smaller
+
+    def _route(
+        self,
+        plan: PollPlan,
+        configuration: Configuration,
+        calendars: Mapping[str, Calendar],
+        vendors: Vendors,
+    ) -> None:
+        """Let the registry say who is asked for what: every polled capability with all of its providers."""
+        symbols: dict[str, set[str]] = {}
+        for task in plan.polls():
+            for capability, symbol in task.streams:
+                symbols.setdefault(capability, set()).add(symbol)
+        breakers = {name: vendors.breaker(name) for name in plan.providers}
+        self._status.know(breakers)
+        markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
+        self.registry.route(plan.routes, markets, configuration.streams.routing, breakers)
+
+    async def _tell_missed(
+        self, plan: PollPlan, new: frozenset[StreamKey], cursors: Mapping[StreamKey, int]
+    ) -> None:
+        """Publish, before anything else, what new polled streams missed until now; a socket tells when it is open.
+
+        Only of the providers that serve: what another one did not collect while it did not serve is not missing.
+        """
+        now = self._market.now_us()
+        for topic, tasks in ((RAW_BARS, plan.bars), (RAW_QUOTES, plan.quotes)):
+            serving = {self.registry.chosen(task.capability) for task in tasks}
+            for provider in sorted(serving):
+                streams = [
+                    stream
+                    for stream in plan.polled_streams()
+                    if stream.provider == provider
+                    and bool(stream.interval) == (topic == RAW_BARS)
+                    and stream in new
+                ]
+                holes = since_stop(streams, cursors, now)
+                blank = blank_block(provider, START, wall_us())
+                await self._around.raw.publish(topic, place(blank, [], partition_count(), holes))
+
+    def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: int, polled: Polled) -> None:
+        outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}
+        self._swept(poll.capability, outcomes, slot, poll.provider)
+
+    def _running(self) -> Collectors:
+        assert self._collectors is not None  # noqa: S101 - `run` makes them, and nothing is collected before
+        return self._collectors
+
+    async def _follow_names(self) -> None:
+        """Collect under other names from the day on which symbols change theirs; for ever."""
+        while True:
+            await asyncio.sleep(LOOK_AT_DAY_S)
+            async with self._exchanging:
+                if self._configuration is not None and self._named != naming_day(self._market.horizon_us()):
+                    await self._exchange(self._configuration)
+
+    def _report(self) -> None:
+        raw, plan, now = self._around.raw, self._plan, self._market.horizon_us()
+        calendars = {id(each): each for each in self._calendars.values()}.values()
+        is_open = any(is_polling_time(now, calendar) for calendar in calendars)
+        self._around.health.report(
+            "publishing",
+            ready=(raw.delivered_blocks > 0 or not is_open) and raw.waiting_s < BROKER_PATIENCE_S,
+            delivered_blocks=raw.delivered_blocks,
+            waiting_for_broker_s=round(raw.waiting_s, 1),
+            market_open=is_open,
+        )
+        for provider in self._reported - set(plan.providers):
+            self._around.health.forget(provider)
+        self._reported = set(plan.providers)
+        for provider in plan.providers:
+            serving = self.registry.serves(provider)
+            # One that is only held ready may be down: that is what it is held ready for.
+            needed = serving or self._running().streams(provider)
+            self._around.health.report(
+                provider,
+                ready=self._status.ready(provider) or not needed,
+                serving=serving,
+                **self._status.document(provider),
+            )
+
+
+def _streams_of(plan: PollPlan) -> frozenset[StreamKey]:
+    return frozenset({*plan.polled_streams(), *plan.trade_streams()})
+
+
+def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
+    """Return the calendar of each symbol, without the days the configuration says were closed."""
+    closures: dict[str, Sequence[str]] = dict(configuration.calendar_closures.items())
+    names = {symbol: calendar_name(symbol) for symbol in symbols}
+    return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}

@@ -1,0 +1,261 @@
+"""Trades: socket → raw topic. Everything received is published, in order; what could not be received is said.
+
+One task reads, one publishes. The reader stops while too much is unconfirmed, so that the vendor, through TCP,
+waits for Kafka; a batch is what arrived while the one before it was being confirmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Collection, Mapping, Sequence
+
+from infra.runtime.clock import Market, monotonic_s, wall_us
+from producers.plan.plan import TradesTask
+from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
+from producers.raw.missed import StreamKey, since_break, since_stop, trades_key
+from producers.raw.shell.topics import RawTopics
+from producers.routing.shell.status import Status
+from producers.vendors.shell.provider import Frames, TradeSocket
+from schemas.errors import (
+    BrokerUnavailable,
+    MalformedPayload,
+    ProviderRefused,
+    ProviderThrottled,
+    TransientError,
+)
+from schemas.providers.spelling import to_vendor
+from schemas.topics import RAW_TRADES, partition_count
+
+MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
+# From one publishing to the next: trades that arrive meanwhile share their blocks, a lone one goes out at once. The delay
+# of a trade is made of what the broker, the processor and its transactions have to do: see DECISIONS 23 and 42.
+PACE_S = 0.025
+YIELD_FRAMES = 8  # a vendor that sends as fast as we read must not keep the loop from others
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+REFUSED_WAIT_S = 60.0
+DRAIN_S = 2.0  # with the flush after it, within what a stop may take
+
+log = logging.getLogger(__name__)
+
+
+class TradeStream:
+    """Trades of some symbols, for ever: reconnects, and tells what each break has cost."""
+
+    def __init__(
+        self,
+        task: TradesTask,
+        socket: TradeSocket,
+        raw: RawTopics,
+        *,
+        market: Market,
+        status: Status,
+        cursors: Mapping[StreamKey, int],
+        simulated: frozenset[str],
+    ) -> None:
+        """Stream what `task` asks for; `cursors` say how far each stream had come before we started.
+
+        Raises UnknownSymbol for a symbol the vendor has no name for.
+        """
+        self._task = task
+        self._socket = socket
+        self._raw = raw
+        self._market = market
+        self._status = status
+        self._cursors = dict(cursors)
+        self._simulated = simulated
+        self._wanted = _named(task)
+        self._asked: dict[
+            str, str
+        ] = {}  # over this connection, also what is wanted no more: some is on its way
+        self._subscribed: set[str] = set()
+        self._told: set[str] = set()  # symbols whose missed time was told by this process
+        self._last_trade: dict[str, int] = {}
+        self._batches = StreamBatches(max_events=MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS)
+        self._exchanged = asyncio.Event()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What is streamed."""
+        return self._task.symbols
+
+    def exchange(self, task: TradesTask, cursors: Mapping[StreamKey, int]) -> None:
+        """Stream other symbols over the same connection; `cursors` say how far the new ones had come.
+
+        Raises UnknownSymbol for a symbol the vendor has no name for.
+        """
+        wanted = _named(task)
+        self._task, self._wanted = task, wanted
+        self._cursors.update(cursors)
+        self._told &= set(task.symbols)  # one that comes again later was missed meanwhile
+        self._exchanged.set()
+
+    async def run(self) -> None:
+        """Read and publish until cancelled; then publish what was read, for at most 2 s."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publish(), name="trades-publish")
+                tasks.create_task(self._read(), name="trades-read")
+        except asyncio.CancelledError:
+            await self._drain()
+            raise
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while self._batches:
+                    await self._publish_batches()
+        except TimeoutError:
+            # The next start tells the hole these leave: the cursor stands before them.
+            log.warning("trades_not_published", extra={"events": self._batches.events})
+
+    async def _read(self) -> None:
+        failures = 0
+        while True:
+            begun_s = monotonic_s()
+            try:
+                self._exchanged.clear()
+                self._asked, self._subscribed = dict(self._wanted), set(self._wanted)
+                async with self._socket.connected(list(self._asked)) as connection:
+                    self._begin(connection, self._asked.values())
+                    begun_s = monotonic_s()
+                    await self._serve(connection)
+            except BrokerUnavailable:
+                raise  # the publisher is dead: a fresh process tells what it missed
+            except TransientError as error:
+                self._failed(error)
+                # A vendor that takes us in and throws us out at once is refusing as well.
+                failures = 1 if monotonic_s() - begun_s >= LONGEST_WAIT_S else failures + 1
+                # Full jitter: a vendor that comes back is not met by all its clients at once.
+                backoff_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures, 10)))  # noqa: S311
+                told_s = (error.retry_after_s or 0.0) if isinstance(error, ProviderThrottled) else 0.0
+                await asyncio.sleep(told_s + backoff_s)
+            except ProviderRefused as error:
+                self._failed(error)
+                await asyncio.sleep(REFUSED_WAIT_S)
+
+    def _failed(self, error: Exception) -> None:
+        self._status.failed(self._task.provider, error)
+        log.warning("trade_socket_lost", extra={"provider": self._task.provider, "error": str(error)})
+
+    def _begin(self, connection: Frames, symbols: Collection[str]) -> None:
+        """Say what was missed until now of what is received from now on: while we were not there, or the socket broken."""
+        now, provider = self._market.now_us(), self._task.provider
+        begun = [trades_key(provider, symbol) for symbol in symbols if symbol not in self._told]
+        broken = [trades_key(provider, symbol) for symbol in symbols if symbol in self._told]
+        holes = [*since_stop(begun, self._cursors, now), *since_break(broken, self._last_trade, now)]
+        self._told.update(stream.symbol for stream in begun)
+        blank = blank_block(
+            self._task.provider, self._socket.endpoint, wall_us(), connection_id=connection.connection_id
+        )
+        self._batches.add_discontinuities(blank, holes, monotonic_s())
+        self._news.set()
+        self._status.succeeded(self._task.provider)
+        log.info(
+            "trade_socket_connected",
+            extra={"provider": self._task.provider, "symbols": len(begun) + len(broken)},
+        )
+
+    async def _serve(self, connection: Frames) -> None:
+        """Receive until the connection is over, and subscribe what is exchanged meanwhile."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive(connection), name="trades-receive")
+                tasks.create_task(self._follow(connection), name="trades-subscribe")
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the other one was only cancelled because of it
+
+    async def _follow(self, connection: Frames) -> None:
+        while True:
+            await self._exchanged.wait()
+            self._exchanged.clear()
+            wanted = self._wanted
+            come, gone = wanted.keys() - self._subscribed, self._subscribed - wanted.keys()
+            self._subscribed = set(wanted)
+            self._asked |= wanted
+            await connection.subscribe(sorted(come))
+            self._begin(connection, [wanted[name] for name in sorted(come)])
+            await connection.unsubscribe(sorted(gone))
+            for name in gone:
+                self._last_trade.pop(self._asked[name], None)
+
+    async def _receive(self, connection: Frames) -> None:
+        sequence = 0
+        while True:
+            payload = await connection.receive()
+            sequence += 1
+            await self._take_in(payload, sequence, connection.connection_id)
+            if sequence % YIELD_FRAMES == 0:
+                await asyncio.sleep(0)
+
+    async def _take_in(self, payload: bytes, sequence: int, connection_id: str) -> None:
+        received_time = wall_us()
+        try:
+            frame = self._socket.parse(
+                payload, sequence=sequence, asked=self._asked, simulated=self._simulated
+            )
+        except MalformedPayload as error:
+            await self._dead_letter(error.reason, str(error), "", received_time, payload)
+            return
+        self._status.succeeded(self._task.provider)
+        if frame.kind == "error":
+            log.warning(
+                "trade_socket_complaint", extra={"provider": self._task.provider, "words": frame.words}
+            )
+        for rejected in frame.answer.rejected:
+            await self._dead_letter(
+                rejected.reason, rejected.message, rejected.symbol, received_time, rejected.payload
+            )
+        if not frame.answer.events:
+            return
+        while self._batches.is_full:
+            self._room.clear()
+            await self._room.wait()
+        blank = blank_block(
+            self._task.provider, self._socket.endpoint, received_time, connection_id=connection_id
+        )
+        self._batches.add(blank, frame.answer.events, monotonic_s())
+        for event in frame.answer.events:
+            symbol, moment = event["symbol"], event["event_time"]
+            if moment > self._last_trade.get(symbol, 0):
+                self._last_trade[symbol] = moment
+        self._news.set()
+
+    async def _dead_letter(
+        self, reason: str, message: str, symbol: str, received_time: int, payload: bytes
+    ) -> None:
+        await self._raw.dead_letter(
+            RAW_TRADES,
+            reason=reason,
+            message=message,
+            provider=self._task.provider,
+            symbol=symbol,
+            received_time=received_time,
+            payload=payload,
+        )
+
+    async def _publish(self) -> None:
+        begun_s = monotonic_s() - PACE_S
+        while True:
+            await self._news.wait()
+            if self._batches.events < MAX_STREAM_EVENTS:
+                await asyncio.sleep(max(0.0, begun_s + PACE_S - monotonic_s()))
+            begun_s = monotonic_s()
+            self._news.clear()
+            await self._publish_batches()
+            if self._batches:
+                self._news.set()
+
+    async def _publish_batches(self) -> None:
+        """Publish the oldest batches; confirmed before any other begins, so that order holds by construction."""
+        placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, partition_count())
+        self._room.set()
+        await self._raw.publish(RAW_TRADES, placed)
+
+
+def _named(task: TradesTask) -> dict[str, str]:
+    return {to_vendor(task.provider, symbol): symbol for symbol in task.symbols}

@@ -1,0 +1,292 @@
+"""One vendor over HTTP: budget, deadline, size cap, retries, breaker; its failures become ours here and only here.
+
+Messages never hold a URL: it may carry a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+import stamina
+from pydantic import SecretStr
+
+from infra.runtime.clock import monotonic_s, wall_us
+from infra.runtime.metrics import PROVIDER_ERRORS, PROVIDER_LATENCY_MS
+from producers.budget.pauses import Signal, read_signal
+from producers.budget.shell.gate import Admission, Gate
+from producers.budget.windows import Purpose
+from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
+from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
+from producers.http.shell.breaker import Breaker, CircuitOpen
+from schemas.errors import (
+    BudgetExhausted,
+    MarketDataError,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+    TransientError,
+)
+from schemas.intervals import SECOND_US
+
+__all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vendor_session"]
+
+REQUEST_DEADLINE_S = 10.0
+CONNECT_DEADLINE_S = 5.0
+ATTEMPTS = 3
+ATTEMPT_SHARE = (
+    0.5  # of the deadline must be left for an attempt: less would take our impatience for an outage
+)
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 2.0
+CONNECTIONS = 32
+MIN_ATTEMPT_S = 0.05  # a time-out of 0 would be none to aiohttp
+TIMED_OUT = "timeout"
+AUTHENTICATION = (401, 403)
+# A browser's name is a condition of Yahoo's: others are refused at once.
+USER_AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """A 2xx or 4xx answer with its body whole; `received_time` is wall time (µs) when the last byte was in."""
+
+    status: int
+    content_type: str
+    received_time: int
+    body: bytes
+
+
+def vendor_session(policy: AddressPolicy) -> aiohttp.ClientSession:
+    """Return a session for vendors: to permitted addresses only, few connections, bodies as they came.
+
+    Cookies are kept also from a vendor on a numeric address.
+    """
+    return aiohttp.ClientSession(
+        connector=checked_connector(policy, limit=CONNECTIONS),
+        cookie_jar=aiohttp.CookieJar(unsafe=True, quote_cookie=False),
+        headers={
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json,text/plain,*/*",
+            "Accept-Encoding": ACCEPTED_ENCODINGS,
+        },
+        middlewares=(checked_requests(policy),),
+    )
+
+
+class VendorHttp:
+    """GET requests to one provider; all of its endpoints share breaker, budget and pause."""
+
+    def __init__(
+        self,
+        provider: str,
+        session: aiohttp.ClientSession,
+        *,
+        deadline_s: float = REQUEST_DEADLINE_S,
+        breaker: Breaker | None = None,
+        gate: Gate | None = None,
+        secrets: Sequence[SecretStr] = (),
+    ) -> None:
+        """Ask `provider` over `session`, waiting and attempts together within `deadline_s`.
+
+        Without a `gate` only the vendor's own word limits requests; `secrets` are struck out of what it answers.
+        """
+        self.provider = provider
+        self.breaker = Breaker(provider) if breaker is None else breaker
+        self.gate = Gate(provider) if gate is None else gate
+        self._session = session
+        self._deadline_s = deadline_s
+        self._secrets = tuple(secret.get_secret_value().encode() for secret in secrets)
+
+    async def get(
+        self,
+        endpoint: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        refusals: tuple[int, ...] = (),
+        text: bool = False,
+        purpose: Purpose = "live",
+    ) -> HttpAnswer:
+        """Return the answer, retrying outages a little; each attempt takes a request of the budget.
+
+        4xx statuses in `refusals` are returned for their body to be read; `text` allows a body that is no JSON.
+        Raises ProviderThrottled (the caller waits as told), BudgetExhausted (nothing was sent), ProviderUnavailable,
+        ProviderRefused, MalformedResponse.
+        """
+        end_s = monotonic_s() + self._deadline_s
+
+        async def attempt() -> HttpAnswer:
+            self.breaker.check()
+            spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
+            async with self.gate.admitted(endpoint, purpose, within_s=spare_s) as admission:
+                try:
+                    return await self.breaker.call(
+                        lambda: self._attempt(
+                            admission, url, params or {}, headers or {}, text=text, end_s=end_s
+                        )
+                    )
+                except CircuitOpen:
+                    self.gate.give_back(admission)
+                    raise
+
+        try:
+            return await self._retried(attempt, end_s)
+        except _Declined as declined:
+            status = declined.answer.status
+            if status in refusals:
+                return declined.answer
+        except BudgetExhausted:
+            PROVIDER_ERRORS.labels(self.provider, endpoint, "budget").inc()
+            raise
+        PROVIDER_ERRORS.labels(self.provider, endpoint, str(status)).inc()
+        advice = "check the key and its entitlements" if status in AUTHENTICATION else "check the request"
+        raise ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")
+
+    async def _retried(self, attempt: Callable[[], Awaitable[HttpAnswer]], end_s: float) -> HttpAnswer:
+        def worth(error: Exception) -> bool:
+            return _is_worth_retrying(error) and end_s - monotonic_s() >= self._deadline_s * ATTEMPT_SHARE
+
+        async for retry in stamina.retry_context(
+            on=worth,
+            attempts=ATTEMPTS,
+            timeout=None,
+            wait_initial=FIRST_WAIT_S,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=FIRST_WAIT_S,
+        ):
+            with retry:
+                return await attempt()
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(
+        self,
+        admission: Admission,
+        url: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        text: bool,
+        end_s: float,
+    ) -> HttpAnswer:
+        begun_s, endpoint = monotonic_s(), admission.endpoint
+        try:
+            answer = await self._exchange(admission, url, params, headers, end_s)
+            self._check(endpoint, answer, text=text)
+        except (MarketDataError, asyncio.CancelledError) as error:
+            PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()
+            raise
+        finally:
+            PROVIDER_LATENCY_MS.labels(self.provider, endpoint).observe((monotonic_s() - begun_s) * 1_000)
+        return answer
+
+    async def _exchange(
+        self,
+        admission: Admission,
+        url: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        end_s: float,
+    ) -> HttpAnswer:
+        endpoint = admission.endpoint
+        timeout = aiohttp.ClientTimeout(
+            total=max(MIN_ATTEMPT_S, end_s - monotonic_s()), connect=CONNECT_DEADLINE_S
+        )
+        try:
+            async with self._session.get(
+                url,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                auto_decompress=False,
+            ) as response:
+                body = await read_body(response, self.provider, endpoint, self._secrets)
+                self._heed(
+                    admission,
+                    read_signal(response.status, response.headers, body, wall_us()),
+                    response.status,
+                )
+                return HttpAnswer(
+                    status=response.status,
+                    content_type=response.content_type,
+                    received_time=wall_us(),
+                    body=body,
+                )
+        except TimeoutError as error:
+            raise Unanswered(
+                self.provider, endpoint, f"no answer within {self._deadline_s:.0f} s", TIMED_OUT
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if forbidden := forbidden_in(error):
+                raise ProviderRefused(f"{self.provider} {endpoint}: {forbidden}") from None
+            # The error's own text may hold the URL, and with it a key: only its kind is told, and no cause kept.
+            raise Unanswered(self.provider, endpoint, type(error).__name__, "connection") from None
+
+    def _heed(self, admission: Admission, signal: Signal | None, status: int) -> None:
+        """Do at once what the answer asks of our rate; raise ProviderThrottled where it is nothing but that."""
+        if signal is None or signal.kind == "exhausted":
+            if status < 500:
+                self.gate.answered(admission)
+            if signal is not None:
+                self.gate.refused(admission, signal)
+            return
+        if signal.kind == "no_key":
+            raise ProviderRefused(f"{self.provider} {admission.endpoint} wants a key; set the provider's key")
+        raise ProviderThrottled(self.provider, self.gate.refused(admission, signal))
+
+    def _check(self, endpoint: str, answer: HttpAnswer, *, text: bool) -> None:
+        if answer.status == 408 or answer.status >= 500:
+            raise Unanswered(self.provider, endpoint, f"status {answer.status}", str(answer.status))
+        if 300 <= answer.status < 400:
+            raise Unanswered(
+                self.provider, endpoint, f"redirected away ({answer.status})", str(answer.status)
+            )
+        if answer.status == 200 and answer.content_type == "text/html" and not text:
+            raise Unanswered(self.provider, endpoint, "a web page instead of data", "html")
+        if answer.status >= 400:
+            raise _Declined(answer)
+
+    def pause(self, for_s: float) -> None:
+        """Ask the provider nothing for `for_s` seconds: it said so in words instead of a status."""
+        self.gate.told(Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason="a ban, in words"))
+
+
+class Unanswered(ProviderUnavailable):
+    """The provider did not answer usefully; `code` is a short word for metrics."""
+
+    def __init__(self, provider: str, endpoint: str, what: str, code: str) -> None:
+        super().__init__(f"{provider} {endpoint}: {what}")
+        self.code = code
+
+
+class _Declined(Exception):
+    """A 4xx: the vendor is well and says no. An exception, so that the breaker takes it neither way."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        super().__init__(f"status {answer.status}")
+        self.answer = answer
+
+
+def code_of(error: BaseException) -> str:
+    """Return the metric label of a failure; one of a small set."""
+    if isinstance(error, Unanswered):
+        return error.code
+    return {"ProviderThrottled": "429", "MalformedResponse": "malformed", "CancelledError": "cancelled"}.get(
+        type(error).__name__, "other"
+    )
+
+
+def _is_worth_retrying(error: Exception) -> bool:
+    # Throttled means wait as told; an open circuit means leave it alone; a time-out has had its time.
+    timed_out = isinstance(error, Unanswered) and error.code == TIMED_OUT
+    return (
+        isinstance(error, TransientError)
+        and not isinstance(error, ProviderThrottled | CircuitOpen)
+        and not timed_out
+    )

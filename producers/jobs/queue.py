@@ -1,0 +1,100 @@
+"""Jobs that wait: by priority, then deadline, then arrival; none before its time, and those of one stream one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from producers.polling.slots import Outcome
+from schemas.records import Job
+
+MAX_QUEUED_JOBS = 10_000  # waiting and in hand; beyond it the partitions are paused, nothing is dropped
+
+Stream = tuple[str, str]
+"""(capability, symbol)."""
+
+Turn = tuple[int, int, int, "Queued"]
+"""(priority, deadline, arrival, job): a job that was parked keeps its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A job and its place in jobs.v1; `ready_us` is wall time, `outcomes` is what earlier attempts came to."""
+
+    job: Job
+    partition: int
+    offset: int
+    ready_us: int
+    attempts: int = 0
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def streams(self) -> list[Stream]:
+        """What it polls."""
+        return [(self.job.capability, symbol) for symbol in self.job.symbols]
+
+
+class JobQueue:
+    """What is to be done, in which order; `capacity` counts what is in hand too."""
+
+    def __init__(self, capacity: int = MAX_QUEUED_JOBS) -> None:
+        """Begin empty."""
+        self._capacity = capacity
+        self._arrivals = count()
+        self._early: list[tuple[int, int, Queued]] = []
+        self._ready: list[Turn] = []
+        self._parked: dict[Stream, list[Turn]] = {}
+        self._busy: set[Stream] = set()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be added."""
+        return max(0, self._capacity - self._count)
+
+    def add(self, entry: Queued) -> None:
+        """Let a job wait for its turn; the caller keeps to `room`."""
+        self._count += 1
+        heappush(self._early, (entry.ready_us, next(self._arrivals), entry))
+
+    def take(self, now_us: int) -> Queued | None:
+        """Return the next job that may begin now, None where there is none; `finish` must follow."""
+        while self._early and self._early[0][0] <= now_us:
+            _, arrival, entry = heappop(self._early)
+            heappush(self._ready, (entry.job.priority, entry.job.deadline, arrival, entry))
+        while self._ready:
+            turn = heappop(self._ready)
+            entry = turn[-1]
+            taken = next((stream for stream in entry.streams if stream in self._busy), None)
+            if taken is None:
+                self._busy.update(entry.streams)
+                return entry
+            self._parked.setdefault(taken, []).append(turn)
+        return None
+
+    def finish(self, entry: Queued) -> None:
+        """Forget a job in hand."""
+        self._count -= 1
+        for stream in entry.streams:
+            self._busy.discard(stream)
+            for turn in self._parked.pop(stream, ()):
+                heappush(self._ready, turn)
+
+    def clear(self, partitions: Collection[int]) -> None:
+        """Forget every job of these partitions that waits; those in hand stay in hand."""
+        waiting = self._waiting()
+        self._early = [turn for turn in self._early if turn[-1].partition not in partitions]
+        self._ready = [turn for turn in self._ready if turn[-1].partition not in partitions]
+        heapify(self._early)
+        heapify(self._ready)
+        for stream, turns in list(self._parked.items()):
+            self._parked[stream] = [turn for turn in turns if turn[-1].partition not in partitions]
+        self._count -= waiting - self._waiting()
+
+    def _waiting(self) -> int:
+        return len(self._early) + len(self._ready) + sum(map(len, self._parked.values()))

@@ -1,0 +1,125 @@
+"""What a job asks for, done with the polls of this process: the positions, memory and health of the local schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from producers.polling.shell.assignment import Polls
+from producers.polling.shell.attempts import Attempts, Poll
+from producers.polling.shell.polls import Polled
+from producers.polling.slots import Outcome
+from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
+
+QUOTES = "quotes"
+DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
+
+
+class Collector(Protocol):
+    """What collects in this process, and for whom; `own` and `sweep` are Collecting's."""
+
+    polls: Polls
+    attempts: Attempts
+
+    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+        """Poll and stream the symbols of exactly these partitions from now on."""
+
+    def sweep(self, partitions: frozenset[int]) -> None:
+        """Follow the own schedule for exactly these of the owned partitions from now on."""
+
+
+class JobPolls:
+    """Polls and backfills for jobs; used from one event loop."""
+
+    def __init__(self, collector: Collector, *, workers: int) -> None:
+        """Ask for at most `workers` things at once for one job."""
+        self._polls, self._attempts, self._workers = collector.polls, collector.attempts, workers
+        self.own, self.sweep = collector.own, collector.sweep
+
+    async def poll(
+        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
+    ) -> Mapping[str, Outcome]:
+        """Poll now and return what became of each symbol; a slot (market µs) not after a stream's last is a duplicate."""
+        outcomes, groups = dict[str, Outcome](), dict[Poll, list[str]]()
+        for symbol in symbols:
+            poll = self._poll_of(capability, symbol, provider)
+            if isinstance(poll, Outcome):
+                outcomes[symbol] = poll
+            else:
+                groups.setdefault(poll, []).append(symbol)
+        room = asyncio.Semaphore(self._workers)
+
+        async def work(poll: Poll, names: Sequence[str]) -> None:
+            async with room:
+                outcomes.update(await self._serve(poll, names, slot, job_id))
+
+        async with asyncio.TaskGroup() as tasks:
+            for poll, names in groups.items():
+                tasks.create_task(work(poll, names))
+        return outcomes
+
+    async def backfill(
+        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
+    ) -> Outcome:
+        """Fetch the bars in [start, end), market µs, and return what became of it; no position moves."""
+        chosen = provider or self._chosen(capability)
+        poll = self._polls.bars(chosen, capability, symbol)
+        if poll is None:
+            return _not_collected(capability, symbol, chosen)
+        result = await self._attempts.backfill(poll, start, end, job_id)
+        return (
+            _failed(result) if isinstance(result, MarketDataError) else Outcome(status="done", events=result)
+        )
+
+    async def _serve(
+        self, poll: Poll, symbols: Sequence[str], slot: int, job_id: str
+    ) -> Mapping[str, Outcome]:
+        """Poll, and go on until nothing lies behind; what another has polled before its turn came is a duplicate."""
+        asked = partial(self._open, poll, symbols, slot)
+        names, result = await self._attempts.serve(poll, asked, slot, job_id=job_id)
+        events = dict.fromkeys(names, 0)
+        while isinstance(result, Polled):
+            for symbol, count in result.events.items():
+                events[symbol] += count
+            if not poll.is_behind:
+                break
+            _, result = await self._attempts.serve(poll, lambda: names, slot, job_id=job_id)
+        if isinstance(result, MarketDataError):
+            done = dict.fromkeys(names, _failed(result))
+        else:
+            done = {symbol: Outcome(status="done", events=events[symbol]) for symbol in names}
+        return dict.fromkeys(symbols, DUPLICATE) | done
+
+    def _open(self, poll: Poll, symbols: Sequence[str], slot: int) -> Sequence[str]:
+        duty = self._attempts.duty
+        return [symbol for symbol in symbols if duty.is_open(poll.capability, symbol, slot)]
+
+    def _poll_of(self, capability: str, symbol: str, provider: str) -> Poll | Outcome:
+        chosen = provider or self._chosen(capability)
+        poll: Poll | None
+        if capability == QUOTES:
+            poll = self._polls.quotes(chosen, symbol)
+        else:
+            poll = self._polls.bars(chosen, capability, symbol)
+        return _not_collected(capability, symbol, chosen) if poll is None else poll
+
+    def _chosen(self, capability: str) -> str:
+        registry = self._attempts.registry
+        return registry.chosen(capability) if registry.routes(capability) else ""
+
+
+def _not_collected(capability: str, symbol: str, provider: str) -> Outcome:
+    whose = f" from {provider}" if provider else ""
+    return Outcome(
+        status="refused",
+        reason=f"no {capability} of {symbol} are collected{whose}; add them to the configuration or the universe",
+    )
+
+
+def _failed(error: MarketDataError) -> Outcome:
+    if isinstance(error, UnknownSymbol):
+        return Outcome(status="refused", reason=str(error))
+    wait_s = error.retry_after_s if isinstance(error, ProviderThrottled) else None
+    return Outcome(status="failed", reason=str(error), retry_after_s=wait_s)

@@ -1,0 +1,57 @@
+"""Leaves out of a plan what cannot be asked for: symbols that name nothing, or more than one thing, that day.
+
+Each is left out alone, with the reason: asking a vendor for a symbol that was handed on to another company would
+store that company's prices under the old one's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date
+
+from producers.plan.plan import PollPlan
+from schemas.configuration.model import Provider
+from schemas.errors import UnknownSymbol
+from schemas.providers.spelling import RULES, to_vendor
+from schemas.symbology.naming import Symbology
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """A symbol that is not collected from a provider, and why; `code` is a stable word."""
+
+    symbol: str
+    provider: str
+    code: str
+    why: str
+
+
+def nameable(plan: PollPlan, symbology: Symbology, day: date) -> tuple[PollPlan, list[LeftOut]]:
+    """Return the plan without what its providers have no name for on `day`, and what was left out."""
+    left_out: set[LeftOut] = set()
+
+    def kept(provider: Provider, symbols: Collection[str]) -> tuple[str, ...]:
+        found = {symbol: _fault(provider, symbol, symbology, day) for symbol in symbols}
+        left_out.update(fault for fault in found.values() if fault is not None)
+        return tuple(symbol for symbol, fault in found.items() if fault is None)
+
+    bars = [task for task in plan.bars if kept(task.provider, (task.symbol,))]
+    quotes = [replace(task, symbols=kept(task.provider, task.symbols)) for task in plan.quotes]
+    trades = [replace(task, symbols=kept(task.provider, task.symbols)) for task in plan.trades]
+    smaller = PollPlan(
+        bars=bars,
+        quotes=[task for task in quotes if task.symbols],
+        trades=[task for task in trades if task.symbols],
+    )
+    return smaller, sorted(left_out)
+
+
+def _fault(provider: str, symbol: str, symbology: Symbology, day: date) -> LeftOut | None:
+    try:
+        symbology.resolve(symbol, day)
+        if provider in RULES:  # another provider's adapter knows its own spelling
+            to_vendor(provider, symbol)
+    except UnknownSymbol as error:
+        return LeftOut(symbol, provider, error.reason, str(error))
+    return None

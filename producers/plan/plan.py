@@ -1,0 +1,181 @@
+"""What to poll: a value the pollers obey, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from producers.raw.missed import StreamKey, bars_key, quotes_key, trades_key
+from producers.vendors.capabilities import Capabilities
+from schemas.configuration.model import Configuration
+from schemas.configuration.streams import Provider, cadence_us, overlap_us
+from schemas.intervals import SECOND_US
+from schemas.records import TIERS, Stream, Tier
+from schemas.universe import Member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsTask:
+    """Poll bars of one symbol; times in µs."""
+
+    provider: Provider
+    symbol: str
+    interval: str
+    every_us: int
+    overlap_us: int
+    tier: Tier = "T1"
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for, as routing names it."""
+        return f"bars:{self.interval}"
+
+    @property
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Return (capability, symbol) of what is polled."""
+        return ((self.capability, self.symbol),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesTask:
+    """Poll quotes of some symbols of one tier in one request."""
+
+    provider: Provider
+    symbols: Sequence[str]
+    every_us: int
+    tier: Tier = "T1"
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for, as routing names it."""
+        return "quotes"
+
+    @property
+    def streams(self) -> Sequence[tuple[str, str]]:
+        """Return (capability, symbol) of all that is polled."""
+        return [(self.capability, symbol) for symbol in self.symbols]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesTask:
+    """Stream trades of some symbols over one socket."""
+
+    provider: Provider
+    symbols: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPlan:
+    """All that is polled and streamed; what is polled has a task for every provider that may serve it."""
+
+    bars: Sequence[BarsTask] = ()
+    quotes: Sequence[QuotesTask] = ()
+    trades: Sequence[TradesTask] = field(default=())
+
+    @property
+    def providers(self) -> list[Provider]:
+        """Providers with something to do."""
+        names = [
+            *(bars.provider for bars in self.bars),
+            *(quotes.provider for quotes in self.quotes),
+            *(trades.provider for trades in self.trades),
+        ]
+        return sorted(set(names))
+
+    @property
+    def routes(self) -> Mapping[str, Sequence[Provider]]:
+        """Capabilities that are polled, each with the providers that may serve it, the preferred one first."""
+        routes: dict[str, dict[Provider, None]] = {}
+        for task in self.polls():
+            routes.setdefault(task.capability, {})[task.provider] = None
+        return {capability: tuple(providers) for capability, providers in routes.items()}
+
+    def polls(self) -> Iterator[BarsTask | QuotesTask]:
+        """Yield all tasks that are polled."""
+        yield from self.bars
+        yield from self.quotes
+
+    def polled_streams(self) -> Iterator[StreamKey]:
+        """Yield the streams that are polled."""
+        for bars in self.bars:
+            yield bars_key(bars.provider, bars.symbol, bars.interval)
+        for quotes in self.quotes:
+            yield from (quotes_key(quotes.provider, symbol) for symbol in quotes.symbols)
+
+    def trade_streams(self) -> Iterator[StreamKey]:
+        """Yield the streams that come over sockets."""
+        for trades in self.trades:
+            yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
+
+
+def plan_of(
+    configuration: Configuration,
+    *,
+    usable: Mapping[str, Capabilities],
+    members: Sequence[Member] | None = None,
+) -> PollPlan:
+    """Return what the configuration asks for of `members`, as far as its providers are among the `usable` ones.
+
+    Without members (None) they are those of the file.
+    """
+    members = configuration.members() if members is None else members
+    trades, trading = configuration.streams.trades, _symbols(members, "trades")
+    return PollPlan(
+        bars=_bars(configuration, usable, members),
+        quotes=_quotes(configuration, usable, members),
+        trades=[TradesTask(provider=trades.provider, symbols=trading)]
+        if trades is not None and trades.provider in usable and trading
+        else [],
+    )
+
+
+def _bars(
+    configuration: Configuration, usable: Mapping[str, Capabilities], members: Sequence[Member]
+) -> list[BarsTask]:
+    """Return one task per provider, interval and symbol: longer bars are polled less often."""
+    bars = configuration.streams.bars
+    if bars is None:
+        return []
+    every_s = {tier: configuration.tiers.bars_every_s(tier, bars.every_s) for tier in TIERS}
+    return [
+        BarsTask(
+            provider=provider,
+            symbol=member.symbol,
+            interval=interval,
+            every_us=cadence_us(interval, every_s[member.tier]),
+            overlap_us=overlap_us(interval, bars.overlap_s),
+            tier=member.tier,
+        )
+        for provider in bars.providers
+        if provider in usable
+        for interval in bars.intervals
+        for member in members
+        if "bars" in member.streams
+    ]
+
+
+def _quotes(
+    configuration: Configuration, usable: Mapping[str, Capabilities], members: Sequence[Member]
+) -> list[QuotesTask]:
+    """Return the requests of each provider: a request holds symbols of one tier, as many as the provider takes."""
+    quotes = configuration.streams.quotes
+    if quotes is None:
+        return []
+    return [
+        QuotesTask(
+            provider=provider,
+            symbols=names[start : start + size],
+            every_us=int(configuration.tiers.quotes_every_s(tier, quotes.every_s) * SECOND_US),
+            tier=tier,
+        )
+        for provider in quotes.providers
+        if provider in usable
+        for size in (usable[provider].quotes_per_request,)
+        for tier in TIERS
+        for names in (_symbols([member for member in members if member.tier == tier], "quotes"),)
+        for start in range(0, len(names), size)
+    ]
+
+
+def _symbols(members: Sequence[Member], stream: Stream) -> tuple[str, ...]:
+    return tuple(member.symbol for member in members if stream in member.streams)

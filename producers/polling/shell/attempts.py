@@ -1,0 +1,143 @@
+"""One poll of one provider and what it tells everybody: dead letters, the provider's status, the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from producers.http.shell.body import MalformedResponse
+from producers.polling.shell.polls import BarsPoll, Polled
+from producers.polling.slots import Duty
+from producers.raw.shell.topics import RawTopics
+from producers.routing.shell.router import Registry
+from producers.routing.shell.status import Status
+from schemas.errors import (
+    BrokerUnavailable,
+    MarketDataError,
+    ProviderRefused,
+    TransientError,
+    UnknownSymbol,
+)
+
+LOGGED_SYMBOLS = 5
+
+log = logging.getLogger(__name__)
+
+
+class Poll(Protocol):
+    """One task that is polled again and again."""
+
+    provider: str
+    capability: str
+    topic: str
+    symbols: Sequence[str]
+    is_behind: bool  # there is more to fetch than the newest
+    offset: int  # µs, its place within the cadence
+    turn: asyncio.Lock  # held while it is served: a job and the local schedule may come at once
+
+    @property
+    def task(self) -> Hashable:
+        """What is polled."""
+
+    @property
+    def tier(self) -> str:
+        """The tier of its symbols."""
+
+    @property
+    def every_us(self) -> int:
+        """The cadence, µs of market time."""
+
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
+        """Ask for some of its symbols once and publish."""
+
+    async def probe(self) -> Polled:
+        """Ask once, only to see how the provider answers."""
+
+    def next_due(self) -> int:
+        """Return the market time (µs) of the next poll where this one is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """Polls once, and tells what became of it."""
+
+    raw: RawTopics
+    status: Status
+    registry: Registry
+    duty: Duty
+
+    async def serve(
+        self, poll: Poll, asked: Callable[[], Sequence[str]], slot: int, *, job_id: str = ""
+    ) -> tuple[Sequence[str], Polled | MarketDataError | None]:
+        """Ask for what is `asked` when its turn has come, publish, and mark the slot as done.
+
+        Returns the symbols and what came of them: the vendor's error is told to all who keep account of them, and
+        None stands for nothing to ask for. Raises BrokerUnavailable where the publisher is dead: a fresh process
+        continues from the cursors.
+        """
+        async with poll.turn:
+            symbols = asked()
+            if not symbols:
+                return symbols, None
+            try:
+                polled = await poll.poll(symbols, job_id=job_id)
+            except BrokerUnavailable:
+                raise
+            except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
+                return symbols, await self._failed(poll, error)
+            self.duty.done(poll.capability, symbols, slot)
+            return symbols, self._succeeded(poll, polled)
+
+    async def backfill(self, poll: BarsPoll, start: int, end: int, job_id: str) -> int | MarketDataError:
+        """Fetch the bars of [start, end) (µs) and publish them; return how many, or the vendor's error; raises like `serve`."""
+        try:
+            return await poll.backfill(start, end, job_id=job_id)
+        except BrokerUnavailable:
+            raise
+        except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
+            return await self._failed(poll, error)
+
+    async def probe(self, poll: Poll) -> Polled | MarketDataError:
+        """Ask only to see how the provider answers; otherwise like `serve`."""
+        try:
+            polled = await poll.probe()
+        except BrokerUnavailable:
+            raise
+        except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
+            return await self._failed(poll, error)
+        return self._succeeded(poll, polled)
+
+    def _succeeded(self, poll: Poll, polled: Polled) -> Polled:
+        self.status.succeeded(poll.provider)
+        self.registry.answered(poll.capability, poll.provider, polled.evidence)
+        return polled
+
+    async def _failed(self, poll: Poll, error: MarketDataError) -> MarketDataError:
+        if isinstance(error, MalformedResponse):
+            await self.raw.dead_letter(
+                poll.topic,
+                reason=error.reason,
+                message=str(error),
+                provider=poll.provider,
+                symbol=poll.symbols[0] if len(poll.symbols) == 1 else "",
+                received_time=error.received_time,
+                payload=error.payload,
+            )
+        self.status.failed(poll.provider, error)
+        self.registry.failed(poll.capability, poll.provider, error)
+        return error
+
+
+def log_failure(poll: Poll, error: MarketDataError) -> None:
+    """Say the first failure of a task."""
+    log.warning(
+        "poll_failed",
+        extra={
+            "provider": poll.provider,
+            "symbols": ",".join(poll.symbols[:LOGGED_SYMBOLS]),
+            "error": str(error),
+        },
+    )

@@ -1,0 +1,113 @@
+"""Raw blocks, dead letters and the health of providers → Kafka; returns when the broker has confirmed them, and knows since when it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
+from producers.raw.blocks import Placed, encoded
+from schemas.partitions import partition_of
+from schemas.records import DeadLetter, ProviderHealth
+from schemas.topics import PROVIDER_HEALTH, dead, health_key, partition_count
+from schemas.wire.codec import encode
+
+STAGE = "producer"
+MAX_PAYLOAD_BYTES = 2_097_152  # 2 MiB of a vendor's bytes in a dead letter
+
+
+class RawTopics:
+    """Publishes what the vendors sent; waits as long as the broker is away."""
+
+    def __init__(
+        self, publisher: Publisher, *, prefix: str, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Publish to the declared topics under `prefix`; `check` is called before every block, and may end the process."""
+        self._check = check
+        self._publisher = publisher
+        self._prefix = prefix
+        self._pending: dict[int, float] = {}
+        self._calls = 0
+        self.delivered_blocks = 0
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds for which the oldest unconfirmed record has been waiting for the broker."""
+        return monotonic_s() - min(self._pending.values()) if self._pending else 0.0
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        """Publish blocks in order; raise InvalidRecord where one does not fit its schema, BrokerUnavailable."""
+        if not placed:
+            return
+        records = [
+            Outgoing(topic=self._prefix + topic, partition=entry.partition, value=value)
+            for entry in placed
+            for value in encoded(topic, entry.block)
+        ]
+        self._check()
+        with self._timed():
+            await self._publisher.publish(records)
+        self.delivered_blocks += len(records)
+        for entry in placed:
+            RAW_BLOCKS.labels(entry.block.provider, topic).inc()
+            RAW_EVENTS.labels(entry.block.provider, topic).inc(len(entry.block.events))
+
+    async def dead_letter(
+        self,
+        topic: str,
+        *,
+        reason: str,
+        message: str,
+        provider: str,
+        symbol: str,
+        received_time: int,
+        payload: bytes,
+    ) -> None:
+        """Publish what could not become part of `topic`, with the vendor's bytes; `received_time` in µs."""
+        letter = DeadLetter(
+            stage=STAGE,
+            reason=reason,
+            message=message,
+            topic=topic,
+            known_from=received_time,
+            provider=provider,
+            symbol=symbol,
+            payload=payload[:MAX_PAYLOAD_BYTES],
+        )
+        record = Outgoing(
+            topic=self._prefix + dead(topic),
+            partition=partition_of(symbol, partition_count()),
+            value=encode(dead(topic), letter),
+            key=symbol.encode() or None,
+        )
+        with self._timed():
+            await self._publisher.publish([record])
+        DEAD_LETTERS.labels(STAGE, reason).inc()
+
+    async def health(self, records: Sequence[ProviderHealth]) -> None:
+        """Publish how well providers serve; raise BrokerUnavailable where the publisher is dead."""
+        outgoing = []
+        for record in records:
+            key = health_key(record.capability, record.provider)
+            outgoing.append(
+                Outgoing(
+                    topic=self._prefix + PROVIDER_HEALTH,
+                    partition=partition_of(key, partition_count()),
+                    value=encode(PROVIDER_HEALTH, record),
+                    key=key.encode(),
+                )
+            )
+        with self._timed():
+            await self._publisher.publish(outgoing)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self._calls += 1
+        call = self._calls
+        self._pending[call] = monotonic_s()
+        try:
+            yield
+        finally:
+            del self._pending[call]

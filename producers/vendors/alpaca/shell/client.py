@@ -1,0 +1,206 @@
+"""Alpaca over HTTP: bars, snapshots, assets. Both keys travel in headers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from infra.runtime.clock import rfc3339
+from producers.budget.windows import Purpose
+from producers.http.shell.client import VendorHttp
+from producers.vendors.alpaca import parsing as alpaca
+from producers.vendors.answers import Answer, PollWindow, Response
+from producers.vendors.bar_rows import BarOrigin, BarPage, widened
+from producers.vendors.capabilities import Capabilities
+from producers.vendors.listings import ListingPage, VendorListing
+from producers.vendors.shell.provider import Opening, Provider, VendorApi
+from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
+from schemas.calendar.sessions import Calendar
+from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
+
+BASE_URL = "https://data.alpaca.markets"
+TRADING_URL = "https://api.alpaca.markets"  # the assets live beside the accounts, not beside the data
+PAPER_URL = "https://paper-api.alpaca.markets"
+PAPER_KEYS = "PK"  # how the key ids of paper accounts begin
+BARS, SNAPSHOTS, ASSETS = "bars", "snapshots", "assets"
+PAGE_BARS = 10_000  # the vendor's own limit
+QUOTES_PER_REQUEST = 100
+CONSOLIDATED, FREE_FEED = "sip", "iex"
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class AlpacaApi(VendorApi):
+    """Bars, quotes and symbols of US stocks at Alpaca."""
+
+    provider = alpaca.PROVIDER
+
+    def __init__(
+        self,
+        http: VendorHttp,
+        headers: Mapping[str, str],
+        *,
+        base_url: str = BASE_URL,
+        trading_url: str = TRADING_URL,
+        simulated: Collection[str] = (),
+        page_bars: int = PAGE_BARS,
+    ) -> None:
+        """Ask the vendor at `base_url`, its assets at `trading_url`, with the keys in `headers`."""
+        self._http = http
+        self._headers = headers
+        self._base_url = base_url
+        self._trading_url = trading_url
+        self._simulated = frozenset(simulated)
+        self._page_bars = page_bars
+        self._feed = CONSOLIDATED
+
+    async def bars(
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
+    ) -> Response:
+        """Return the bars of `window`, unadjusted; raises as VendorApi says."""
+        asked = widened(window, interval)
+        params = {
+            "symbols": alpaca.vendor_symbol(symbol),
+            "timeframe": alpaca.TIMEFRAMES[interval],
+            "start": rfc3339(asked.start),
+            "end": rfc3339(asked.end - 1),  # the vendor takes both ends in
+            "adjustment": "raw",
+            "limit": str(self._page_bars),
+            "sort": "asc",
+        }
+
+        async def page(token: str) -> Asked[BarPage]:
+            given = {**params, "feed": self._feed} | ({"page_token": token} if token else {})
+            request = self._request(BARS, "/v2/stocks/bars", given, symbol, purpose=purpose)
+            return await ask(self._http, request, partial(alpaca.parse_bars, symbol=symbol))
+
+        origin = BarOrigin(
+            symbol=symbol,
+            interval=interval,
+            window=window,
+            now=now,
+            calendar=calendar,
+            adjustment_state="raw",
+            currency=alpaca.CURRENCY,
+            simulated=symbol in self._simulated,
+        )
+        return await bars_answered(
+            BARS, self._on_a_feed(lambda: all_pages(self.provider, BARS, page)), origin
+        )
+
+    async def quotes(self, symbols: Sequence[str]) -> Response:
+        """Return the quotes of `symbols`; those that are no US stocks are missing. Raises as VendorApi says."""
+        asked = dict(_spelt(symbols))
+        unspeakable = tuple(symbol for symbol in symbols if symbol not in asked.values())
+
+        def snapshots() -> Awaitable[Asked[Answer]]:
+            params = {"symbols": ",".join(asked), "feed": self._feed}
+            request = self._request(SNAPSHOTS, "/v2/stocks/snapshots", params, "the snapshots")
+            return ask(
+                self._http,
+                request,
+                partial(alpaca.parse_snapshots, asked=asked, simulated=self._simulated),
+            )
+
+        if not asked:
+            raise UnknownSymbol(f"alpaca has no quotes of {unspeakable[0]}; take another provider for it")
+        response = await answered(SNAPSHOTS, self._on_a_feed(snapshots), tuple(asked.values()))
+        answer = replace(response.answer, missing=[*response.answer.missing, *unspeakable])
+        return replace(response, answer=answer)
+
+    async def symbols(self) -> list[VendorListing]:
+        """Return the active US equities; raises as VendorApi says."""
+        params = {"status": "active", "asset_class": "us_equity"}
+        request = self._request(ASSETS, "/v2/assets", params, "the list of assets", base=self._trading_url)
+        listed: Asked[ListingPage] = await ask(self._http, request, alpaca.parse_assets)
+        return list(listed.value.listings)
+
+    async def _on_a_feed(self, asking: Callable[[], Awaitable[T]]) -> T:
+        """Return what `asking` gives; a plan without the newest consolidated data is asked by the free feed from then on."""
+        try:
+            return await asking()
+        except _FeedNotIncluded:
+            log.warning(
+                "feed_changed",
+                extra={
+                    "provider": self.provider,
+                    "feed": FREE_FEED,
+                    "reason": "the plan lacks recent SIP data",
+                },
+            )
+            self._feed = FREE_FEED
+            return await asking()
+
+    def _request(
+        self,
+        endpoint: str,
+        path: str,
+        params: Mapping[str, str],
+        about: str,
+        *,
+        base: str | None = None,
+        purpose: Purpose = "live",
+    ) -> Request:
+        def refused(status: int, body: bytes) -> MarketDataError:
+            error = alpaca.refusal(status, body, about)
+            if self._feed == CONSOLIDATED and status == 403 and alpaca.needs_another_feed(body):
+                return _FeedNotIncluded(str(error))
+            return error
+
+        return Request(
+            endpoint=endpoint,
+            url=f"{base or self._base_url}{path}",
+            params=params,
+            headers=self._headers,
+            refused=refused,
+            purpose=purpose,
+        )
+
+
+class _FeedNotIncluded(ProviderUnentitled):
+    """The plan lacks this feed and has another."""
+
+
+def _spelt(symbols: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (the vendor's symbol, ours) of those the vendor can be asked about."""
+    for symbol in symbols:
+        try:
+            yield alpaca.vendor_symbol(symbol), symbol
+        except UnknownSymbol:
+            continue
+
+
+def _open(opening: Opening) -> AlpacaApi:
+    key_id, secret = (opening.secret(name) for name in alpaca.KEYS)
+    trading = PAPER_URL if key_id.startswith(PAPER_KEYS) else TRADING_URL
+    return AlpacaApi(
+        opening.http,
+        {"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret},
+        base_url=opening.base_url,
+        trading_url=trading if opening.base_url == BASE_URL else opening.base_url,
+        simulated=opening.simulated,
+    )
+
+
+ALPACA = Provider(
+    name=alpaca.PROVIDER,
+    capabilities=Capabilities(
+        intervals=tuple(alpaca.TIMEFRAMES), quotes_per_request=QUOTES_PER_REQUEST, symbols=True
+    ),
+    base_url=BASE_URL,
+    open=_open,
+    credentials=alpaca.KEYS,
+    on_simulator=True,
+)

@@ -1,0 +1,222 @@
+"""The suite a provider must pass, ours and third parties' alike: run `broken_promises` in your own tests.
+
+It serves a misbehaving vendor on the loopback address, opens the provider on it with a canary for every credential,
+and asks. What it holds a provider to is written in `producers.vendors.shell.provider`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from pydantic import SecretStr
+
+from producers.budget.windows import Purpose
+from producers.http.shell.addresses import AddressPolicy
+from producers.http.shell.client import HttpAnswer, VendorHttp, vendor_session
+from producers.raw.blocks import encoded
+from producers.vendors.answers import PollWindow, Response
+from producers.vendors.shell.provider import Opening, Provider, VendorApi, faults_of
+from schemas.calendar.sessions import calendar_of
+from schemas.errors import (
+    MalformedPayload,
+    MarketDataError,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from schemas.intervals import HOUR_US
+from schemas.records import Event, RawBlock
+from schemas.topics import RAW_BARS, RAW_QUOTES
+
+CANARY = "canary-4711-"
+SYMBOL = "SPY"
+START = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
+WINDOW = PollWindow(start=START, end=START + HOUR_US)
+DEADLINE_S = 0.5
+RETRY_AFTER_S = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misdeed:
+    """An answer no vendor should give, and what a provider has to make of it."""
+
+    what: str
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str]
+    expected: type[MarketDataError]
+
+
+MISDEEDS = (
+    Misdeed(
+        what="429 with Retry-After",
+        status=429,
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+        expected=ProviderThrottled,
+    ),
+    Misdeed(what="401", status=401, body=b"{}", headers={}, expected=ProviderRefused),
+    Misdeed(what="500", status=500, headers={}, expected=ProviderUnavailable),
+    Misdeed(what="a redirect", status=302, headers={"Location": "/elsewhere"}, expected=ProviderUnavailable),
+    Misdeed(
+        what="a web page",
+        body=b"<html>Will be right back</html>",
+        content_type="text/html",
+        headers={},
+        expected=ProviderUnavailable,
+    ),
+    Misdeed(what="half an answer", body=b'{"bars": {"SPY": [', headers={}, expected=MalformedPayload),
+    Misdeed(what="bytes that are no text", body=b"\xff\xfe\x00\x01", headers={}, expected=MalformedPayload),
+)
+
+
+async def broken_promises(provider: object, good: Collection[Response] = ()) -> list[str]:
+    """Return every promise the provider breaks, in words; none where it may be used.
+
+    `good` are responses it gave for good answers of its vendor: their events are checked too.
+    """
+    broken = [f"declaration: {fault}" for fault in faults_of(provider)]
+    if broken or not isinstance(provider, Provider):
+        return broken
+    for misdeed in MISDEEDS:
+        broken += [f"{misdeed.what}: {fault}" for fault in await _under(provider, misdeed)]
+    for response in good:
+        broken += [f"response of {response.endpoint}: {fault}" for fault in _bad_events(response)]
+    return broken
+
+
+async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.Response(
+            status=misdeed.status,
+            body=misdeed.body,
+            content_type=misdeed.content_type,
+            headers=misdeed.headers,
+        )
+
+    broken = []
+    for name in ("bars", "quotes"):
+        async with _opened(provider, answer) as (api, purposes):
+            call = _calls(provider, api).get(name)
+            if call is not None:
+                broken += [f"{name} {fault}" for fault in await _judged(call, misdeed)]
+                if name == "bars" and "backfill" not in purposes:
+                    broken.append("bars of a backfill are asked for as if they were live: pass purpose on")
+    if any(request.path.endswith("/elsewhere") for request in asked):
+        broken.append("a redirect was followed")
+    if any(CANARY in request.path_qs for request in asked):
+        broken.append("a credential travels in a URL")
+    return broken
+
+
+def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitable[Response]]]:
+    """Return how to ask for what the provider says it gives."""
+    capabilities, calendar = provider.capabilities, calendar_of(SYMBOL)
+    calls: dict[str, Callable[[], Awaitable[Response]]] = {}
+    if capabilities.intervals:
+        interval = capabilities.intervals[0]
+        calls["bars"] = lambda: api.bars(SYMBOL, interval, WINDOW, WINDOW.end, calendar, purpose="backfill")
+    if capabilities.quotes_per_request:
+        calls["quotes"] = lambda: api.quotes([SYMBOL])
+    return calls
+
+
+async def _judged(call: Callable[[], Awaitable[Response]], misdeed: Misdeed) -> list[str]:
+    try:
+        await call()
+    except MarketDataError as error:
+        shown = "".join(traceback.format_exception(error))
+        told = CANARY in shown
+        broken = ["shows a credential in its error"] if told else []
+        # A vendor that wants a ticket first cannot read it from nonsense: that is an outage.
+        ticket = misdeed.expected is MalformedPayload and isinstance(error, ProviderUnavailable)
+        if not isinstance(error, misdeed.expected) and not ticket:
+            broken.append(f"raised {type(error).__name__}, expected {misdeed.expected.__name__}")
+        if isinstance(error, ProviderThrottled) and not 0 < (error.retry_after_s or 0) <= RETRY_AFTER_S:
+            broken.append(f"does not wait the {RETRY_AFTER_S} s it was told")
+        return broken
+    except Exception as error:  # noqa: BLE001 - that is what is being looked for
+        return [f"raised {type(error).__name__}, which is none of schemas.errors"]
+    return [f"raised nothing, expected {misdeed.expected.__name__}"]
+
+
+@asynccontextmanager
+async def _opened(
+    provider: Provider, answer: Callable[[web.Request], Awaitable[web.Response]]
+) -> AsyncIterator[tuple[VendorApi, set[Purpose]]]:
+    """Serve `answer` at every path and open the provider on it; the set fills with what it asks its budget for."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=DEADLINE_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with vendor_session(AddressPolicy(allow_insecure=True)) as session:
+            http = _NotingPurposes(provider.name, session, deadline_s=DEADLINE_S)
+            yield provider.open(_opening(provider, http, session, url)), http.purposes
+    finally:
+        await runner.cleanup()
+
+
+class _NotingPurposes(VendorHttp):
+    """Notes for what requests are made."""
+
+    @cached_property
+    def purposes(self) -> set[Purpose]:
+        return set()
+
+    async def get(self, endpoint: str, url: str, **options: Any) -> HttpAnswer:
+        self.purposes.add(options.get("purpose", "live"))
+        return await super().get(endpoint, url, **options)
+
+
+def _opening(provider: Provider, http: VendorHttp, session: aiohttp.ClientSession, url: str) -> Opening:
+    return Opening(
+        http=http,
+        session=session,
+        base_url=url,
+        socket_url="",
+        credentials={name: SecretStr(CANARY + name) for name in provider.credentials},
+        simulated=frozenset(),
+    )
+
+
+def _bad_events(response: Response) -> list[str]:
+    """Return what is wrong with the events of a response: their fields, their order, their number."""
+    events = list(response.answer.events)
+    if not events:
+        return ["it holds no events, so nothing is proven by it"]
+    topic = RAW_BARS if "interval" in events[0] else RAW_QUOTES
+    block = RawBlock(
+        provider="contract",
+        endpoint=response.endpoint,
+        route="primary",
+        received_time=response.received_time,
+        events=events,
+    )
+    try:
+        encoded(topic, block)
+    except MarketDataError as error:
+        return [f"an event does not fit {topic}: {error}"]
+    return _bad_bars(events) if topic == RAW_BARS else []
+
+
+def _bad_bars(events: list[Event]) -> list[str]:
+    starts = [event["event_time"] for event in events]
+    broken = []
+    if starts != sorted(set(starts)):
+        broken.append("bars are not oldest first, each once")
+    if any(not event["low"] <= event["close"] <= event["high"] for event in events):
+        broken.append("a close lies outside its bar")
+    return broken

@@ -1,0 +1,145 @@
+"""One request to a vendor and what its answer means; several, where the answer comes in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+from infra.runtime.clock import wall_us
+from infra.runtime.metrics import PROVIDER_ERRORS
+from producers.budget.windows import Purpose
+from producers.http.shell.body import MalformedResponse
+from producers.http.shell.client import MAX_KEPT_BYTES, VendorHttp
+from producers.vendors.answers import Answer, Response
+from producers.vendors.bar_rows import HOURLY, BarOrigin, BarPage, bar_events, session_hours
+from schemas.errors import (
+    MalformedPayload,
+    MarketDataError,
+    NoData,
+    ProviderBanned,
+    ProviderRefused,
+    ProviderThrottled,
+)
+
+REFUSALS = (400, 401, 402, 403, 404, 422)  # answers whose body says what is meant
+MAX_PAGES = 100  # of one answer: an unfinished list of symbols is no list
+
+T = TypeVar("T")
+
+
+class Page(Protocol):
+    """Part of an answer."""
+
+    @property
+    def following(self) -> str:
+        """What leads to the next part, empty on the last."""
+
+
+P = TypeVar("P", bound=Page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Generic[T]):
+    """What an answer said, and when its last byte was in (µs, wall time)."""
+
+    value: T
+    received_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One GET; `refused` says what a 4xx status and its body mean."""
+
+    endpoint: str
+    url: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    refused: Callable[[int, bytes], MarketDataError]
+    purpose: Purpose = "live"  # what the budget is asked for
+
+
+async def ask(http: VendorHttp, request: Request, parse: Callable[[bytes], T]) -> Asked[T]:
+    """Return what `parse` makes of the answer.
+
+    Raises MalformedResponse with the bytes, what the vendor's refusal means, and the errors of VendorHttp.
+    """
+    answer = await http.get(
+        request.endpoint,
+        request.url,
+        params=request.params,
+        headers=request.headers,
+        refusals=REFUSALS,
+        purpose=request.purpose,
+    )
+    if answer.status in REFUSALS:
+        raise _counted(http, request, answer.status, request.refused(answer.status, answer.body))
+    try:
+        value = parse(answer.body)
+    except MalformedPayload as error:
+        raise MalformedResponse(
+            str(error),
+            endpoint=request.endpoint,
+            received_time=answer.received_time,
+            payload=answer.body[:MAX_KEPT_BYTES],
+        ) from error
+    except (ProviderRefused, ProviderThrottled) as error:  # said inside a 200
+        raise _counted(http, request, answer.status, error) from None
+    return Asked(value=value, received_time=answer.received_time)
+
+
+def _counted(http: VendorHttp, request: Request, status: int, error: MarketDataError) -> MarketDataError:
+    if isinstance(error, ProviderBanned):
+        http.pause(error.retry_after_s or 0.0)
+    if isinstance(error, ProviderRefused | ProviderThrottled):
+        PROVIDER_ERRORS.labels(http.provider, request.endpoint, str(status)).inc()
+    return error
+
+
+async def all_pages(
+    provider: str, endpoint: str, fetch: Callable[[str], Awaitable[Asked[P]]]
+) -> list[Asked[P]]:
+    """Return every page, the first being what `fetch` gives for an empty text.
+
+    Raises MalformedResponse where the pages go in a circle or do not end, and whatever `fetch` raises.
+    """
+    pages: list[Asked[P]] = []
+    followed = {""}
+    while True:
+        page = await fetch(pages[-1].value.following if pages else "")
+        pages.append(page)
+        following = page.value.following
+        if not following:
+            return pages
+        if following in followed or len(pages) == MAX_PAGES:
+            raise MalformedResponse(
+                f"{provider} {endpoint}: page {len(pages)} leads to another one, in a circle or beyond {MAX_PAGES}",
+                endpoint=endpoint,
+                received_time=page.received_time,
+                payload=following.encode()[:MAX_KEPT_BYTES],
+            )
+        followed.add(following)
+
+
+async def answered(endpoint: str, asking: Awaitable[Asked[Answer]], missing: tuple[str, ...]) -> Response:
+    """Return the response of one request; where the vendor says it has nothing, `missing` are missing."""
+    try:
+        asked = await asking
+    except NoData:
+        return Response(endpoint=endpoint, received_time=wall_us(), answer=Answer(missing=missing))
+    return Response(endpoint=endpoint, received_time=asked.received_time, answer=asked.value)
+
+
+async def bars_answered(
+    endpoint: str, asking: Awaitable[list[Asked[BarPage]]], origin: BarOrigin
+) -> Response:
+    """Return all pages of bars as one response, empty where the vendor has none; hours come as half hours."""
+    try:
+        pages = await asking
+    except NoData:
+        return Response(endpoint=endpoint, received_time=wall_us(), answer=Answer())
+    origin = replace(origin, adjustment_state=pages[0].value.adjustment_state)
+    rows = [row for page in pages for row in page.value.rows]
+    if origin.interval == HOURLY:
+        rows = session_hours(rows, origin.calendar)
+    return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=bar_events(rows, origin))

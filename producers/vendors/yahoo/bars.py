@@ -1,0 +1,194 @@
+"""Yahoo's chart answers → bar events, pure.
+
+pydantic speaks the vendor's names here; what a response claims is checked against what was asked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from itertools import repeat
+
+from pydantic import ValidationError
+
+from producers.vendors.answers import Answer, PollWindow
+from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events
+from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
+from producers.vendors.refusals import BAN_S
+from schemas.calendar.sessions import Calendar
+from schemas.errors import (
+    InvalidRecord,
+    MalformedPayload,
+    MarketDataError,
+    NoData,
+    ProviderBanned,
+    ProviderRefused,
+    UnknownSymbol,
+)
+from schemas.intervals import SECOND_US
+from schemas.providers.spelling import from_vendor, to_vendor
+
+PROVIDER = "yahoo"
+INTERVALS = ("1m", "5m", "15m", "1h", "1d")  # 30m may come as 60m: left out
+SAME_GRANULARITY = {"60m": "1h"}
+SIMULATED_EXCHANGE = "SIM"
+MAX_PRICE_HINT = 8
+NO_SUCH_SYMBOL = ("not found", "no data found")
+NOTHING_THERE = ("data doesn't exist", "data not available", "must be within the last")
+
+
+class _Meta(VendorModel):
+    symbol: str
+    currency: str | None = None
+    exchange_name: str | None = None
+    price_hint: int | None = None
+    data_granularity: str | None = None
+
+
+class _Columns(VendorModel):
+    open: list[float | None] | None = None
+    high: list[float | None] | None = None
+    low: list[float | None] | None = None
+    close: list[float | None] | None = None
+    volume: list[float | None] | None = None
+
+
+class _Indicators(VendorModel):
+    quote: list[_Columns]
+
+
+class _Result(VendorModel):
+    meta: _Meta
+    timestamp: list[int] | None = None
+    indicators: _Indicators
+
+
+class _Error(VendorModel):
+    code: str | None = None
+    description: str | None = None
+
+
+class _Chart(VendorModel):
+    result: list[_Result] | None = None
+    error: _Error | None = None
+
+
+class _ChartDocument(VendorModel):
+    chart: _Chart | None
+
+
+def vendor_symbol(symbol: str) -> str:
+    """Return what Yahoo calls `symbol`; raise UnknownSymbol where it has no name for it."""
+    return to_vendor(PROVIDER, symbol)
+
+
+def asked_symbol(name: str, asked: Mapping[str, str]) -> str:
+    """Return which of the `asked` symbols (by Yahoo's name) an answer is about, empty for none of them.
+
+    Yahoo may answer by another of its names: JPY=X to USDJPY=X.
+    """
+    if name in asked:
+        return asked[name]
+    try:
+        symbol = from_vendor(PROVIDER, name.upper())
+    except InvalidRecord:
+        return ""
+    return symbol if symbol in asked.values() else ""
+
+
+def parse_chart(
+    payload: bytes, *, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
+) -> Answer:
+    """Return the bars of `window` that a chart response holds; `now` is market time (µs) when it was asked for.
+
+    Raises NoData for a closed window, UnknownSymbol, and MalformedPayload naming the field that is wrong.
+    """
+    result = _chart_result(payload, symbol)
+    if asked_symbol(result.meta.symbol, {vendor_symbol(symbol): symbol}) != symbol:
+        raise MalformedPayload(
+            f"yahoo chart: meta.symbol is {result.meta.symbol[:32]!r}, {symbol} was asked for"
+        )
+    given = result.meta.data_granularity
+    if given is not None and SAME_GRANULARITY.get(given, given) != interval:
+        raise MalformedPayload(
+            f"yahoo chart: meta.dataGranularity is {given[:8]!r}, {interval} was asked for"
+        )
+    if not result.timestamp:
+        raise NoData(f"yahoo has no {interval} bars of {symbol} in the window")
+    origin = BarOrigin(
+        symbol=symbol,
+        interval=interval,
+        window=window,
+        now=now,
+        calendar=calendar,
+        adjustment_state="split",
+        currency=result.meta.currency or "",
+        simulated=result.meta.exchange_name == SIMULATED_EXCHANGE,
+    )
+    return bar_events(_rows(result), origin)
+
+
+def _chart_result(payload: bytes, symbol: str) -> _Result:
+    try:
+        chart = _ChartDocument.model_validate_json(payload).chart
+    except ValidationError as error:
+        raise MalformedPayload(f"yahoo chart: {first_fault(error)}") from error
+    if chart is not None and chart.error is not None:
+        raise _refusal(f"{chart.error.code}: {chart.error.description}", symbol, status=200)
+    if chart is None or not chart.result:
+        raise NoData(f"yahoo answered nothing about {symbol}")
+    return chart.result[0]
+
+
+def _rows(result: _Result) -> list[BarRow]:
+    times = [time_s for time_s in result.timestamp or () if 0 < time_s < LAST_EPOCH_S]
+    if len(times) != len(result.timestamp or ()):
+        raise MalformedPayload("yahoo chart: timestamp holds values that are no unix seconds")
+    if not result.indicators.quote:
+        raise MalformedPayload("yahoo chart: indicators.quote is empty beside timestamps")
+    columns = result.indicators.quote[0]
+    series = [columns.open, columns.high, columns.low, columns.close, columns.volume]
+    if any(column is None or len(column) != len(times) for column in series):
+        raise MalformedPayload(
+            f"yahoo chart: indicators.quote does not have {len(times)} values in every column"
+        )
+    prices = [map(narrowed, column or (), repeat(result.meta.price_hint)) for column in series[:4]]
+    return [
+        BarRow(time=row[0] * SECOND_US, values=row[1:])
+        for row in zip(times, *prices, columns.volume or (), strict=True)
+    ]
+
+
+def narrowed(price: float | None, price_hint: int | None) -> float | None:
+    """Return the decimal a widened float32 stood for: 129.0399932861328 → 129.04 with a hint of 2.
+
+    Only where the rounded price is the very same float32: an exact decimal passes unchanged.
+    """
+    if price is None or price_hint is None or not 0 <= price_hint <= MAX_PRICE_HINT:
+        return price
+    if ctypes.c_float(price).value != price:
+        return price
+    rounded = round(price, price_hint)
+    return rounded if ctypes.c_float(rounded).value == price else price
+
+
+def refusal(status: int, payload: bytes, symbol: str) -> MarketDataError:
+    """Return what a 4xx answer means; a keyless vendor that forbids has shut our address out."""
+    if status == 403:
+        return ProviderBanned(PROVIDER, BAN_S)
+    try:
+        chart = _ChartDocument.model_validate_json(payload).chart
+    except ValidationError:
+        chart = None
+    error = chart.error if chart is not None else None
+    words = f"{error.code}: {error.description}" if error is not None else ""
+    return _refusal(words, symbol, status=status)
+
+
+def _refusal(words: str, symbol: str, *, status: int) -> MarketDataError:
+    said = words.lower()
+    if any(phrase in said for phrase in NOTHING_THERE):
+        return NoData(f"yahoo has nothing of {symbol} in the window: {words[:160]}")
+    if status == 404 or any(phrase in said for phrase in NO_SUCH_SYMBOL):
+        return UnknownSymbol(f"yahoo does not know {symbol}; check its spelling in the configuration")
+    return ProviderRefused(f"yahoo refused {symbol} with {status}: {words[:160] or 'no reason given'}")

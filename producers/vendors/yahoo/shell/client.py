@@ -1,0 +1,146 @@
+"""Yahoo over HTTP: charts without a key, quotes with the cookie and crumb a browser would have."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import quote
+
+from producers.budget.windows import Purpose
+from producers.http.shell.body import MalformedResponse
+from producers.http.shell.client import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
+from producers.vendors.answers import PollWindow, Response
+from producers.vendors.capabilities import Capabilities
+from producers.vendors.refusals import BAN_S
+from producers.vendors.shell.provider import Opening, Provider, VendorApi
+from producers.vendors.shell.requests import Request, answered, ask
+from producers.vendors.yahoo import bars as yahoo
+from producers.vendors.yahoo import quotes as yahoo_quotes
+from schemas.calendar.sessions import Calendar
+from schemas.errors import MalformedPayload, ProviderBanned, ProviderRefused, ProviderUnavailable
+from schemas.intervals import SECOND_US
+
+BASE_URL = "https://query2.finance.yahoo.com"
+COOKIE_URL = "https://fc.yahoo.com/"
+CHART = "chart"
+QUOTE = "quote"
+CRUMB = re.compile(r"[A-Za-z0-9./\\_-]{6,32}")  # "Too Many Requests" has spaces, a web page has angles
+QUOTES_PER_REQUEST = 200
+
+
+class YahooApi(VendorApi):
+    """Bars and quotes of Yahoo."""
+
+    provider = yahoo.PROVIDER
+
+    def __init__(self, http: VendorHttp, *, base_url: str = BASE_URL, cookie_url: str = COOKIE_URL) -> None:
+        """Ask the vendor at `base_url`; `cookie_url` hands out the cookie a crumb belongs to."""
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._cookie_url = cookie_url
+        self._crumb = ""
+        self._crumb_lock = asyncio.Lock()
+
+    async def bars(
+        self,
+        symbol: str,
+        interval: str,
+        window: PollWindow,
+        now: int,
+        calendar: Calendar,
+        *,
+        purpose: Purpose = "live",
+    ) -> Response:
+        """Return the bars of `window`, adjusted for splits; raises as VendorApi says."""
+        request = Request(
+            endpoint=CHART,
+            url=f"{self._base_url}/v8/finance/chart/{quote(yahoo.vendor_symbol(symbol), safe='')}",
+            params={
+                "interval": interval,
+                "period1": str(window.start // SECOND_US),
+                "period2": str(window.end // SECOND_US),
+                "includePrePost": "true",
+            },
+            headers={},
+            refused=lambda status, body: yahoo.refusal(status, body, symbol),
+            purpose=purpose,
+        )
+        parse = partial(
+            yahoo.parse_chart, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar
+        )
+        return await answered(CHART, ask(self._http, request, parse), ())
+
+    async def quotes(self, symbols: Sequence[str]) -> Response:
+        """Return the quotes of `symbols`; raises as VendorApi says."""
+        asked = {yahoo.vendor_symbol(symbol): symbol for symbol in symbols}
+        answer = await self._quotes(asked)
+        try:
+            parsed = yahoo_quotes.parse_quotes(answer.body, asked=asked)
+        except MalformedPayload as error:
+            raise _malformed(QUOTE, error, answer) from error
+        return Response(endpoint=QUOTE, received_time=answer.received_time, answer=parsed)
+
+    async def _quotes(self, asked: dict[str, str]) -> HttpAnswer:
+        for _ in range(2):  # a crumb lives about a day: a refused one is replaced once
+            crumb = await self._current_crumb()
+            answer = await self._http.get(
+                QUOTE,
+                f"{self._base_url}/v7/finance/quote",
+                params={"symbols": ",".join(asked), "crumb": crumb},
+                refusals=(401, 403),
+            )
+            if answer.status == 200:
+                return answer
+            self._leave_alone_if_banned(answer)
+            if self._crumb == crumb:
+                self._crumb = ""
+        raise ProviderRefused("yahoo quote refused two fresh crumbs; quotes stay off until it takes one")
+
+    async def _current_crumb(self) -> str:
+        async with self._crumb_lock:
+            if not self._crumb:
+                self._crumb = await self._fetch_crumb()
+            return self._crumb
+
+    def _leave_alone_if_banned(self, answer: HttpAnswer) -> None:
+        if answer.status == 403:
+            self._http.pause(BAN_S)
+            raise ProviderBanned(self.provider, BAN_S)
+
+    async def _fetch_crumb(self) -> str:
+        """Return a crumb that fits the session's cookie; raise ProviderUnavailable where none is handed out."""
+        # Any status sets the cookie; fc.yahoo.com answers 404.
+        await self._http.get("cookie", self._cookie_url, refusals=(400, 401, 403, 404), text=True)
+        answer = await self._http.get(
+            "crumb", f"{self._base_url}/v1/test/getcrumb", refusals=(403,), text=True
+        )
+        self._leave_alone_if_banned(answer)
+        crumb = answer.body.decode("utf-8", "replace").strip()
+        if CRUMB.fullmatch(crumb) is None:
+            raise ProviderUnavailable("yahoo crumb: the answer is no crumb; it may be throttling us")
+        return crumb
+
+
+def _malformed(endpoint: str, error: MalformedPayload, answer: HttpAnswer) -> MalformedResponse:
+    return MalformedResponse(
+        str(error),
+        endpoint=endpoint,
+        received_time=answer.received_time,
+        payload=answer.body[:MAX_KEPT_BYTES],
+    )
+
+
+def _open(opening: Opening) -> YahooApi:
+    cookie = COOKIE_URL if opening.base_url == BASE_URL else f"{opening.base_url}/cookie"
+    return YahooApi(opening.http, base_url=opening.base_url, cookie_url=cookie)
+
+
+YAHOO = Provider(
+    name=yahoo.PROVIDER,
+    capabilities=Capabilities(intervals=yahoo.INTERVALS, quotes_per_request=QUOTES_PER_REQUEST),
+    base_url=BASE_URL,
+    open=_open,
+    on_simulator=True,
+)

@@ -1,0 +1,223 @@
+"""What is collected and how often: streams, their providers, bar intervals, and the cadence of each tier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
+from schemas.records import Tier
+from schemas.symbols.instruments import checked_symbol
+
+MAX_PROVIDERS = 8  # of one stream
+PARTS_OF_A_BAR = 5  # a bar is polled at most so often while it forms: more shows little that is new
+OVERLAP_BARS = 2  # the newest final bar and the one in progress, whatever the interval
+T0_BARS_EVERY_S, T0_QUOTES_EVERY_S = 30.0, 1.0
+T2_BARS_EVERY_S, T2_QUOTES_EVERY_S = 300.0, 60.0
+
+
+BarInterval = Literal["1m", "5m", "1h", "1d"]
+BAR_INTERVALS: tuple[BarInterval, ...] = ("1m", "5m", "1h", "1d")
+
+
+Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+"""A provider's name; which ones there are is known where they are loaded (entry points), not here."""
+
+Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(checked_symbol)]
+
+
+class Part(BaseModel):
+    """A part of the file: frozen, and without a key nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _each_provider_once(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
+    if len(set(providers)) != len(providers):
+        raise ValueError("a provider is listed twice; list each once, the preferred one first")
+    return providers
+
+
+def _one_provider(value: Any) -> Any:
+    """Take `provider: yahoo` for `providers: [yahoo]`."""
+    if not isinstance(value, Mapping) or "provider" not in value or "providers" in value:
+        return value  # both given: `provider` is then refused as unknown
+    return {name: given for name, given in value.items() if name != "provider"} | {
+        "providers": [value["provider"]]
+    }
+
+
+ProviderList = Annotated[
+    tuple[Provider, ...], Field(min_length=1, max_length=MAX_PROVIDERS), AfterValidator(_each_provider_once)
+]
+
+
+def _each_interval_once(intervals: tuple[BarInterval, ...]) -> tuple[BarInterval, ...]:
+    if len(set(intervals)) != len(intervals):
+        raise ValueError("an interval is listed twice; list each once")
+    return intervals
+
+
+def _one_interval(value: Any) -> Any:
+    """Take `interval: 5m` for `intervals: [5m]`."""
+    if not isinstance(value, Mapping) or "interval" not in value or "intervals" in value:
+        return value  # both given: `interval` is then refused as unknown
+    return {name: given for name, given in value.items() if name != "interval"} | {
+        "intervals": [value["interval"]]
+    }
+
+
+IntervalList = Annotated[
+    tuple[BarInterval, ...],
+    Field(min_length=1, max_length=len(BAR_INTERVALS)),
+    AfterValidator(_each_interval_once),
+]
+
+
+class Routing(Part):
+    """How a provider is chosen among several; seconds of wall time, scores in [0, 1]."""
+
+    margin: float = Field(
+        default=0.2, ge=0.05, le=1.0, description="By which score another must be better to be chosen."
+    )
+    floor: float = Field(
+        default=0.3, ge=0.0, le=0.9, description="Score below which a provider is left at once."
+    )
+    dwell_s: float = Field(
+        default=30.0, ge=0.0, le=3600.0, description="Least time between two choices by score."
+    )
+    proof_s: float = Field(
+        default=60.0,
+        ge=0.0,
+        le=86_400.0,
+        description="Time without a fault before a preferred provider serves again.",
+    )
+    probe_every_s: float = Field(
+        default=30.0,
+        ge=0.1,
+        le=3600.0,
+        description="Time between two probes of a provider that does not serve.",
+    )
+    half_life_s: float = Field(
+        default=10.0, ge=0.1, le=3600.0, description="Half-life of what a score remembers."
+    )
+
+
+class BarsStream(Part):
+    """Bars: polled `every_s` seconds of market time, from `overlap_s` seconds before what is known already."""
+
+    providers: ProviderList = Field(
+        description="Who is asked for bars, the preferred one first; `provider: yahoo` is a list of one."
+    )
+    intervals: IntervalList = Field(
+        default=("1m",), description="Lengths of the bars, each once; `interval: 5m` is a list of one."
+    )
+    every_s: float = Field(
+        default=60.0,
+        ge=1.0,
+        le=3600.0,
+        description="Market time between two polls of a symbol of tier T1. Whatever the tier, bars longer than a minute are polled every "
+        "fifth of their length at most (five minutes' every minute), and at least hourly.",
+    )
+    overlap_s: float = Field(
+        default=300.0,
+        ge=0.0,
+        le=86_400.0,
+        description="How far before the newest known bar a poll begins, for late and corrected bars; "
+        "at least a minute. Whatever it is, two bars of an interval are asked for again.",
+    )
+
+    _single = model_validator(mode="before")(_one_provider)
+    _single_interval = model_validator(mode="before")(_one_interval)
+
+
+class QuotesStream(Part):
+    """Quotes: polled `every_s` seconds of market time."""
+
+    providers: ProviderList = Field(
+        description="Who is asked for quotes, the preferred one first; `provider: yahoo` is a list of one."
+    )
+    every_s: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=3600.0,
+        description="Market time between two polls of a symbol of tier T1.",
+    )
+
+    _single = model_validator(mode="before")(_one_provider)
+
+
+class TradesStream(Part):
+    """Trades: pushed by the vendor over a WebSocket."""
+
+    provider: Provider = Field(description="Who pushes trades.")
+
+
+class Streams(Part):
+    """What is collected; a stream left out is not."""
+
+    bars: BarsStream | None = Field(default=None, description="Bars, polled.")
+    quotes: QuotesStream | None = Field(default=None, description="Quotes, polled.")
+    trades: TradesStream | None = Field(default=None, description="Trades, pushed over a WebSocket.")
+    routing: Routing = Field(default=Routing(), description="How one of several providers is chosen.")
+
+
+EVERYTHING = Streams(
+    bars=BarsStream(providers=("yahoo",)),
+    quotes=QuotesStream(providers=("yahoo", "finnhub")),
+    trades=TradesStream(provider="finnhub"),
+)
+
+
+class TierCadence(Part):
+    """How often the streams of one tier are polled; what is left out is the tier's default."""
+
+    bars_every_s: float | None = Field(
+        default=None, ge=1.0, le=3600.0, description="Market time between two polls of bars."
+    )
+    quotes_every_s: float | None = Field(
+        default=None, ge=0.5, le=3600.0, description="Market time between two polls of quotes."
+    )
+
+
+class Tiers(Part):
+    """Cadences of the tiers T0 (most often) and T2 (least often); T1 is the streams' own `every_s`."""
+
+    T0: TierCadence = Field(
+        default=TierCadence(),
+        description=f"The most wanted symbols: by default bars every {T0_BARS_EVERY_S:g} s and quotes every "
+        f"{T0_QUOTES_EVERY_S:g} s, or as T1 where that is more often.",
+    )
+    T2: TierCadence = Field(
+        default=TierCadence(),
+        description=f"The long tail: by default bars every {T2_BARS_EVERY_S:g} s and quotes every "
+        f"{T2_QUOTES_EVERY_S:g} s, or as T1 where that is less often.",
+    )
+
+    def bars_every_s(self, tier: Tier, own_s: float) -> float:
+        """Return the market time between two polls of bars in a tier; `own_s` is the stream's own."""
+        if tier == "T0":
+            return self.T0.bars_every_s or min(T0_BARS_EVERY_S, own_s)
+        return own_s if tier == "T1" else self.T2.bars_every_s or max(T2_BARS_EVERY_S, own_s)
+
+    def quotes_every_s(self, tier: Tier, own_s: float) -> float:
+        """Return the market time between two polls of quotes in a tier; `own_s` is the stream's own."""
+        if tier == "T0":
+            return self.T0.quotes_every_s or min(T0_QUOTES_EVERY_S, own_s)
+        return own_s if tier == "T1" else self.T2.quotes_every_s or max(T2_QUOTES_EVERY_S, own_s)
+
+
+def cadence_us(interval: str, every_s: float) -> int:
+    """Return the market time (µs) between two polls of bars: `every_s`, or a fifth of a longer bar, at most hourly.
+
+    Minutes are polled as told: whoever wants to see them form asks more often than they end.
+    """
+    every_us, step_us = int(every_s * SECOND_US), slot_us(interval)
+    return every_us if step_us == MINUTE_US else min(max(every_us, step_us // PARTS_OF_A_BAR), HOUR_US)
+
+
+def overlap_us(interval: str, overlap_s: float) -> int:
+    """Return how far (µs) before the newest known bar a poll begins: `overlap_s`, or two bars where that is more."""
+    return max(int(overlap_s * SECOND_US), OVERLAP_BARS * slot_us(interval))

@@ -1,0 +1,36 @@
+"""Which rows may be stored without asking what is stored already: those that open a key nobody has written."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sinks.batch.groups import Streams
+from sinks.columns.avro import Flags, Integers
+
+MAX_COMBINED = 1 << 62
+NEVER = -(1 << 62)  # frontier of a stream without rows, µs
+
+
+def above_frontier(streams: Streams, event_time: Integers, frontier: Integers) -> Flags:
+    """Return the rows strictly above their stream's frontier and above every earlier row of it in this batch.
+
+    `frontier[stream]` is the newest stored event_time (µs), NEVER where nothing is stored. Each marked row opens a
+    new key, so it needs no comparison with an earlier version.
+    """
+    if not len(event_time):
+        return np.zeros(0, np.bool_)
+    stream, moment = streams.index[streams.order], event_time[streams.order]
+    low = int(moment.min())
+    span = int(moment.max()) - low + 1
+    if span * len(streams.names) < MAX_COMBINED:
+        rank = moment - low
+    else:
+        distinct, rank = np.unique(moment, return_inverse=True)
+        span = len(distinct)
+    # Streams lie one after another on one axis, so one running maximum serves all: an earlier stream is always lower.
+    place = rank + stream * span
+    highest_before = np.append(np.int64(-1), np.maximum.accumulate(place)[:-1])
+    marked = (place > highest_before) & (moment > frontier[stream])
+    fast = np.empty(len(marked), np.bool_)
+    fast[streams.order] = marked
+    return fast

@@ -1,0 +1,207 @@
+"""Many framed Avro records of one topic as columns, decoded together; decides which rows are well-formed.
+
+Decoding record by record into dictionaries costs more than PostgreSQL needs to store the row, so here every field is
+read for all records at once. A row this reader cannot follow is named as odd, never guessed: `schemas.wire.codec` is the
+authority on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from struct import pack
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.topics import catalogue
+from schemas.wire.codec import HEADER_BYTES, MAGIC, parsed_schema
+
+Kind = Literal["text", "long", "int", "double", "boolean", "enum"]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+PADDING_BYTES = 16  # an eight-byte read at any position of the last record stays inside the buffer
+HEADER_MASK = np.uint64(0xFF_FFFF_FFFF)  # the framing's five bytes
+STOP_BITS = np.uint64(0x8080_8080_8080_8080)
+PAYLOAD_BITS = np.uint64(0x7F7F_7F7F_7F7F_7F7F)
+ONE = np.uint64(1)
+INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
+# Gathering the 7-bit groups of a varint: bits to keep in place, bits to move, and how far.
+COMPACTION = tuple(
+    (np.uint64(keep), np.uint64(move), np.uint64(shift))
+    for keep, move, shift in (
+        (0x007F_007F_007F_007F, 0x7F00_7F00_7F00_7F00, 1),
+        (0x0000_3FFF_0000_3FFF, 0x3FFF_0000_3FFF_0000, 2),
+        (0x0000_0000_0FFF_FFFF, 0x0FFF_FFFF_0000_0000, 4),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a flat record schema."""
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+    symbols: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text column: where each row's UTF-8 bytes lie in the buffer; `valid` None means no row is null."""
+
+    starts: Integers
+    lengths: Integers
+    valid: Flags | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """A column of int64, float64 or bool; `valid` None means no row is null."""
+
+    values: NDArray[Any]
+    valid: Flags | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Rows of one topic by field; texts lie in `buffer`."""
+
+    size: int
+    buffer: NDArray[np.uint8]
+    texts: dict[str, Text]
+    numbers: dict[str, Numbers]
+
+    def integers(self, name: str) -> Integers:
+        """Return a column of int64."""
+        return self.numbers[name].values
+
+
+@cache
+def fields_of(schema_name: str) -> tuple[Field, ...]:
+    """Return the fields of a flat record schema; a nested one is a programming error."""
+    schema: Any = parsed_schema(schema_name)
+    return tuple(_field(entry["name"], entry["type"]) for entry in schema["fields"])
+
+
+def _field(name: str, declared: Any) -> Field:
+    if isinstance(declared, list):
+        _null, inner_type = declared  # ["null", type] is the only union a flat record has
+        inner = _field(name, inner_type)
+        return Field(name=name, kind=inner.kind, nullable=True, symbols=inner.symbols)
+    if isinstance(declared, dict) and declared["type"] == "enum":
+        return Field(name=name, kind="enum", symbols=tuple(symbol.encode() for symbol in declared["symbols"]))
+    kind: Kind = "text" if declared == "string" else declared
+    return Field(name=name, kind=kind)
+
+
+def read_columns(topic: str, values: Sequence[bytes]) -> tuple[Columns, Flags]:
+    """Return the columns of framed `values` of `topic`, and which rows are odd.
+
+    An odd row is damaged, of another schema version, or holds an integer beyond 55 bits; its columns are meaningless.
+    """
+    reader = _Reader(topic, values)
+    for field in fields_of(catalogue().topics[topic].schema):
+        reader.read(field)
+    return reader.finish()
+
+
+class _Reader:
+    """A cursor into every record at once; `fine` marks the rows still followed, the others rest at position 0."""
+
+    def __init__(self, topic: str, values: Sequence[bytes]) -> None:
+        fields = fields_of(catalogue().topics[topic].schema)
+        symbols = b"".join(symbol for field in fields for symbol in field.symbols)
+        lengths = np.fromiter(map(len, values), np.int64, len(values))
+        data = b"".join((*values, bytes(PADDING_BYTES), symbols))
+        # Views that read eight bytes at any position, aligned or not.
+        self._words: NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+        self._doubles: NDArray[np.float64] = np.ndarray((len(data) - 7,), "<f8", data, strides=(1,))
+        self._buffer = np.frombuffer(data, np.uint8)
+        self._ends = np.cumsum(lengths)
+        starts = self._ends - lengths
+        self._symbols_at = int(lengths.sum()) + PADDING_BYTES
+        header = np.frombuffer(pack(">bI", MAGIC, catalogue().topics[topic].schema_id) + bytes(3), "<u8")[0]
+        self._fine = (lengths > HEADER_BYTES) & ((self._words[starts] & HEADER_MASK) == header)
+        self._at = np.where(self._fine, starts + HEADER_BYTES, 0)
+        self._texts: dict[str, Text] = {}
+        self._numbers: dict[str, Numbers] = {}
+
+    def read(self, field: Field) -> None:
+        """Read one field of every row and move on."""
+        valid: Flags | None = None
+        if field.nullable:
+            branch = self._varint()
+            self._require((branch == 0) | (branch == 1))
+            valid = branch == 1
+        before, fine = self._at, self._fine
+        if field.kind == "text":
+            self._texts[field.name] = self._text(valid)
+        elif field.kind == "enum":
+            self._texts[field.name] = self._enum(field, valid)
+        elif field.kind == "double":
+            self._numbers[field.name] = Numbers(values=self._fixed(self._doubles[self._at], 8), valid=valid)
+        elif field.kind == "boolean":
+            flags = self._buffer[self._at]
+            self._require(flags <= 1)
+            self._numbers[field.name] = Numbers(values=self._fixed(flags == 1, 1), valid=valid)
+        else:
+            whole = self._varint()
+            if field.kind == "int":
+                self._require((whole >= INT_MIN) & (whole <= INT_MAX))
+            self._numbers[field.name] = Numbers(values=whole, valid=valid)
+        if valid is not None:  # a null takes no bytes, so whatever was read for it is undone
+            self._at = np.where(valid, self._at, before)
+            self._fine = np.where(valid, self._fine, fine)
+
+    def finish(self) -> tuple[Columns, Flags]:
+        """Return the columns, and as odd every row that did not end exactly where its record ends."""
+        odd = ~self._fine | (self._at != self._ends)
+        columns = Columns(size=len(odd), buffer=self._buffer, texts=self._texts, numbers=self._numbers)
+        return columns, odd
+
+    def _require(self, condition: Flags) -> None:
+        self._fine = self._fine & condition
+        self._at = np.where(self._fine, self._at, 0)
+
+    def _advance(self, by: Integers | int) -> None:
+        self._at = self._at + by
+        self._require(self._at <= self._ends)
+
+    def _fixed(self, values: NDArray[Any], width: int) -> NDArray[Any]:
+        self._advance(width)
+        return values
+
+    def _varint(self) -> Integers:
+        word = self._words[self._at]
+        stop = ~word & STOP_BITS
+        self._require(stop != 0)  # nine bytes and more: beyond 55 bits
+        lowest = stop & (~stop + ONE)
+        below = lowest - ONE
+        payload = word & below & PAYLOAD_BITS | (word & lowest & PAYLOAD_BITS)
+        for keep, move, shift in COMPACTION:
+            payload = (payload & keep) | ((payload & move) >> shift)
+        self._advance((np.bitwise_count(below).astype(np.int64) >> 3) + 1)
+        zigzag = (payload >> ONE).astype(np.int64)
+        return np.where(payload & ONE, ~zigzag, zigzag)
+
+    def _text(self, valid: Flags | None) -> Text:
+        lengths = self._varint()
+        self._require((lengths >= 0) & (lengths <= self._ends - self._at))
+        lengths = np.where(self._fine, lengths, 0)
+        starts = self._at
+        self._advance(lengths)
+        return Text(starts=starts, lengths=lengths, valid=valid)
+
+    def _enum(self, field: Field, valid: Flags | None) -> Text:
+        index = self._varint()
+        self._require((index >= 0) & (index < len(field.symbols)))
+        index = np.where(self._fine, index, 0)
+        sizes = np.array([len(symbol) for symbol in field.symbols], np.int64)
+        offsets = self._symbols_at + np.cumsum(sizes) - sizes
+        self._symbols_at += int(sizes.sum())
+        return Text(starts=offsets[index], lengths=sizes[index], valid=valid)

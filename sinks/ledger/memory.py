@@ -1,0 +1,120 @@
+"""What a sink knows in memory of the streams it owns: cursors and frontiers, moved only after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.calendar.expected_bars import is_judged
+from schemas.calendar.sessions import calendar_of
+from schemas.identity import stream_name
+from schemas.intervals import SLOT_US
+from schemas.records import Gap
+from schemas.topics import BARS
+from sinks.batch.batch import Rows
+from sinks.batch.frontier import NEVER, above_frontier
+from sinks.columns.avro import Flags, Integers
+from sinks.ledger.cursors import (
+    Cursor,
+    CursorKey,
+    cursor_key,
+    extents,
+    gap_of,
+    holes_of_stream,
+    jumping_streams,
+    moved,
+)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch moves: cursors, frontiers (newest stored event_time, forming bars included), and what it reveals."""
+
+    cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
+    partitions: dict[CursorKey, int] = field(default_factory=dict)
+    frontiers: dict[CursorKey, int] = field(default_factory=dict)
+    holes: list[tuple[int, Gap]] = field(default_factory=list)
+    arrivals: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # bar stream → earliest and newest final bar
+
+
+@dataclass(slots=True)
+class Book:
+    """Cursors and frontiers by stream."""
+
+    cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
+    frontiers: dict[CursorKey, int] = field(default_factory=dict)
+
+    def load(self, cursors: Mapping[CursorKey, Cursor]) -> None:
+        """Start from stored cursors. Forming bars above them are unknown here and found by their unique key."""
+        self.cursors = dict(cursors)
+        self.frontiers = {key: cursor.last_seen for key, cursor in cursors.items()}
+
+    def new_keys(self, rows: Rows) -> Flags:
+        """Return which rows open a key that is not stored yet: trades always do."""
+        if not rows.table.content:
+            return np.ones(rows.columns.size, np.bool_)
+        frontier = np.array([self.frontiers.get(key, NEVER) for key in _keys(rows)], np.int64)
+        return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier)
+
+    def observe(self, rows: Rows, stored: Flags, changes: Changes) -> None:
+        """Add to `changes` what storing the `stored` rows of a table moves and reveals."""
+        keys, event_time = _keys(rows), rows.columns.integers("event_time")
+        final = rows.final() & stored
+        first_rows = rows.streams.order[rows.streams.firsts]
+        for stream, _, newest in extents(rows.streams, event_time, stored):
+            changes.frontiers[keys[stream]] = max(self.frontiers.get(keys[stream], NEVER), newest)
+        is_bars = rows.table.topic == BARS
+        for stream, earliest, newest in extents(rows.streams, event_time, final):
+            key = keys[stream]
+            changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
+            changes.partitions[key] = int(rows.partitions[first_rows[stream]])
+            if is_bars:
+                changes.arrivals[stream_name(*key)] = (earliest, newest)
+        if is_bars:
+            self._reveal(rows, final, keys, changes)
+
+    def apply(self, changes: Changes) -> None:
+        """Move on: the transaction is committed."""
+        self.cursors.update(changes.cursors)
+        self.frontiers.update(changes.frontiers)
+
+    def _reveal(self, rows: Rows, final: Flags, keys: list[CursorKey], changes: Changes) -> None:
+        names, event_time = rows.streams.names, rows.columns.integers("event_time")
+        raw_offset, known_from = rows.columns.integers("raw_offset"), rows.columns.integers("known_from")
+        cursors = [self.cursors.get(key) for key in keys]
+        last_seen = np.array([NEVER if cursor is None else cursor.last_seen for cursor in cursors], np.int64)
+        steps = np.array([SLOT_US[name[2]] if is_judged(name[2]) else 0 for name in names], np.int64)
+        ends = rows.streams.lasts() + 1
+        for stream in jumping_streams(rows.streams, event_time, final, last_seen, steps):
+            of_stream = rows.streams.order[rows.streams.firsts[stream] : ends[stream]]
+            of_stream = of_stream[final[of_stream]]
+            blocks: dict[int, list[int]] = {}
+            for offset, start in zip(
+                raw_offset[of_stream].tolist(), event_time[of_stream].tolist(), strict=True
+            ):
+                blocks.setdefault(offset, []).append(start)
+            known = dict(zip(raw_offset[of_stream].tolist(), known_from[of_stream].tolist(), strict=True))
+            cursor, interval = cursors[stream], names[stream][2]
+            calendar = calendar_of(names[stream][0])
+            holes = holes_of_stream(None if cursor is None else cursor.last_seen, blocks, interval, calendar)
+            for offset, ordinal, hole in holes:
+                gap = gap_of(
+                    hole, names[stream], known_from=known[offset], raw_offset=offset, ordinal=ordinal
+                )
+                changes.holes.append((int(rows.partitions[of_stream[0]]), gap))
+
+
+def _keys(rows: Rows) -> list[CursorKey]:
+    return [cursor_key(rows.table.name, name) for name in rows.streams.names]
+
+
+def newest_rows(rows: Rows, chosen: Flags) -> Integers:
+    """Return the last chosen row of each stream: of rows above the frontier, the newest."""
+    order = rows.streams.order
+    place = np.where(chosen[order], np.arange(len(order)), -1)
+    last = np.maximum.reduceat(place, rows.streams.firsts) if len(order) else place
+    return order[last[last >= 0]]

@@ -1,0 +1,70 @@
+"""Publishes what transactions left to publish: dead letters and gaps, confirmed by Kafka before they are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import asyncpg
+
+from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.postgres.pool import connection
+from schemas.errors import BrokerUnavailable, StoreUnavailable
+from sinks.store import statements
+
+log = logging.getLogger(__name__)
+
+DRAIN_ROWS = 500
+DRAIN_WITHIN_S = 20.0  # below the server's limit for an idle transaction
+LOOK_EVERY_S = 1.0  # for rows another replica left behind
+RETRY_S = 1.0
+
+
+class Outbox:
+    """Drains the outbox table into Kafka; several replicas share the work by skipping locked rows."""
+
+    def __init__(self, pool: asyncpg.Pool, publisher: Publisher, *, prefix: str) -> None:
+        """Publish to topics named with `prefix`."""
+        self._pool = pool
+        self._publisher = publisher
+        self._prefix = prefix
+        self._filled = asyncio.Event()
+
+    def filled(self) -> None:
+        """Say that a transaction left something: it is published without waiting."""
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Drain for ever; an outage of Kafka or PostgreSQL is waited out."""
+        while True:
+            self._filled.clear()
+            try:
+                if await self.drain():
+                    continue
+            except (StoreUnavailable, BrokerUnavailable, TimeoutError) as error:
+                log.warning("outbox_waiting", extra={"error": str(error)})
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                await asyncio.wait_for(self._filled.wait(), LOOK_EVERY_S)
+            except TimeoutError:
+                pass
+
+    async def drain(self) -> int:
+        """Publish up to 500 rows and return how many. After an error some may be published again: that is harmless."""
+        async with connection(self._pool, within_s=DRAIN_WITHIN_S) as borrowed, borrowed.transaction():
+            rows = await borrowed.fetch(statements.DRAIN_OUTBOX, DRAIN_ROWS)
+            if not rows:
+                return 0
+            outgoing = [
+                Outgoing(
+                    topic=self._prefix + row["topic"],
+                    partition=row["partition"],
+                    key=row["key"],
+                    value=row["value"],
+                )
+                for row in rows
+            ]
+            await self._publisher.publish(outgoing)
+            await borrowed.execute(statements.DELETE_OUTBOX, [row["id"] for row in rows])
+        return len(rows)

@@ -1,0 +1,66 @@
+"""What a committed transaction did, and the metrics that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from infra.runtime import metrics
+from infra.runtime.clock import wall_us
+from schemas.intervals import INTERVALS, SECOND_US
+from sinks.batch.batch import Refusal, Rows
+from sinks.ledger.gaps import Revision
+from sinks.progress.watermark import Partition
+from sinks.store.shell.rows import Path, Stored
+
+MILLISECONDS = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Written:
+    """What one transaction stored; `outgoing` counts the records it left in the outbox."""
+
+    path: Path
+    tables: list[Stored] = field(default_factory=list)
+    revisions: list[tuple[int, Revision]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    watermarks: dict[Partition, int] = field(default_factory=dict)
+    outgoing: int = 0
+
+
+def count(written: Written, *, took_s: float) -> None:
+    """Put a committed transaction into the metrics."""
+    metrics.WRITE_BATCH_MS.observe(took_s * MILLISECONDS)
+    now_us = wall_us()
+    for stored in written.tables:
+        name = stored.rows.table.name
+        metrics.ROWS_WRITTEN.labels(name, "fast").inc(stored.fast)
+        metrics.ROWS_WRITTEN.labels(name, "compared").inc(stored.versions)
+        metrics.ROWS_UNCHANGED.labels(name).inc(stored.compared - stored.versions)
+        _lag(stored.rows, now_us)
+    for _, revision in written.revisions:
+        for gap in revision.found:
+            metrics.GAPS_FOUND.labels(_label(gap.interval)).inc()
+    for refusal in written.refusals:
+        metrics.DEAD_LETTERS.labels("sink", refusal.letter.reason).inc()
+    for (topic, partition), complete_before in written.watermarks.items():
+        metrics.WATERMARK_LAG_SECONDS.labels(topic, str(partition)).set(
+            (now_us - complete_before) / SECOND_US
+        )
+
+
+def _lag(rows: Rows, now_us: int) -> None:
+    """Show how long after it was known the newest row of each interval was committed."""
+    known_from, names = rows.columns.integers("known_from"), rows.streams.names
+    labels = [_label(name[2]) if len(name) > 2 else rows.table.name for name in names]
+    distinct = sorted(set(labels))
+    of_stream = np.array([distinct.index(label) for label in labels])
+    for number, label in enumerate(distinct):
+        newest = int(known_from[of_stream[rows.streams.index] == number].max())
+        metrics.INGESTION_LAG_SECONDS.labels(label).set((now_us - newest) / SECOND_US)
+
+
+def _label(interval: str) -> str:
+    """Return the interval as a metric label: records may hold anything, labels must stay few."""
+    return interval if interval in INTERVALS else "other"

@@ -1,0 +1,102 @@
+"""Storing the rows of one table: straight by COPY where they open new keys, staged and compared where they may not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from schemas.errors import InvalidRecord
+from schemas.topics import BARS, QUOTES
+from sinks.batch.batch import Refusal, Rows, refuse
+from sinks.columns.avro import Flags, Integers
+from sinks.columns.copy import encode_rows
+from sinks.columns.tables import REVISION
+from sinks.ledger.memory import newest_rows
+from sinks.store import statements
+from sinks.store.shell.session import DATA_ERRORS, Connection, copy
+
+
+class Path(Enum):
+    """How a batch is written; each attempt after a failure takes the next one."""
+
+    FAST = "fast"  # new keys by COPY, the rest compared
+    STAGED = "staged"  # all rows compared: some key was not new after all
+    CAREFUL = "careful"  # compared, and halved down to the rows PostgreSQL refuses
+
+
+@dataclass(slots=True, kw_only=True)
+class Stored:
+    """What became of the rows of one table."""
+
+    rows: Rows
+    kept: Flags  # not refused; whether new or known already
+    fast: int = 0
+    compared: int = 0
+    versions: int = 0  # of the compared ones, how many were new
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: Path) -> Stored:
+    """Store the rows inside the caller's transaction; raises what PostgreSQL raises unless the path is CAREFUL."""
+    stored = Stored(rows=rows, kept=np.ones(rows.columns.size, np.bool_))
+    if path is Path.CAREFUL:
+        await _halve(connection, np.arange(rows.columns.size), stored)
+        return stored
+    fast = new_keys if path is Path.FAST else np.zeros(rows.columns.size, np.bool_)
+    if fast.any():
+        await _copy_new(connection, rows, fast)
+        stored.fast = int(fast.sum())
+    rest = np.flatnonzero(~fast)
+    if len(rest):
+        stored.versions = await _compare(connection, rows, rest)
+        stored.compared = len(rest)
+    return stored
+
+
+async def _copy_new(connection: Connection, rows: Rows, fast: Flags) -> None:
+    table, everything = rows.table, bool(fast.all())
+    chosen = rows.streams.order[fast[rows.streams.order]]
+    data = rows.encoded if everything else encode_rows(table.columns, rows.columns, chosen)
+    await copy(connection, table.name, table.column_names, data)
+    if table.topic == BARS:
+        layout = (*table.columns, REVISION)
+        data = rows.encoded_newest if everything else encode_rows(layout, rows.columns, chosen)
+        await copy(connection, table.newest, [column.name for column in layout], data)
+    elif table.topic == QUOTES:
+        data = encode_rows(table.columns, rows.columns, newest_rows(rows, fast))
+        await copy(connection, "newest_quotes", table.column_names, data)
+        await connection.execute(statements.NEWEST_QUOTES)
+
+
+async def _compare(connection: Connection, rows: Rows, chosen: Integers) -> int:
+    table = rows.table
+    data = encode_rows(table.columns, rows.columns, chosen)
+    await copy(connection, f"staged_{table.name}", table.column_names, data)
+    return int(await connection.fetchval(statements.STORE_STAGED[table.topic]))
+
+
+async def _halve(connection: Connection, chosen: Integers, stored: Stored) -> None:
+    """Store `chosen`; where PostgreSQL refuses, each half on its own, down to the row that is dead-lettered."""
+    if not len(chosen):
+        return
+    try:
+        async with connection.transaction():
+            stored.versions += await _compare(connection, stored.rows, chosen)
+            await connection.execute(f"TRUNCATE staged_{stored.rows.table.name}")
+        stored.compared += len(chosen)
+    except DATA_ERRORS as error:
+        if len(chosen) == 1:
+            _refuse(stored, int(chosen[0]), error)
+            return
+        middle = len(chosen) // 2
+        await _halve(connection, chosen[:middle], stored)
+        await _halve(connection, chosen[middle:], stored)
+
+
+def _refuse(stored: Stored, row: int, error: Exception) -> None:
+    rows = stored.rows
+    reason = InvalidRecord(f"PostgreSQL refuses the row: {error}; correct it at its source")
+    stored.refusals.append(refuse(rows.table.topic, int(rows.partitions[row]), rows.records[row], reason))
+    stored.kept[row] = False

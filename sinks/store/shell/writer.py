@@ -1,0 +1,229 @@
+"""One batch is one transaction: rows, newest values, gaps, cursors, watermarks, outbox, and the fenced position last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from infra.runtime.clock import monotonic_s
+from schemas.errors import ConfigurationError, Fenced, InvalidRecord
+from schemas.topics import GAPS, PROGRESS, dead
+from schemas.wire.codec import encode
+from sinks.batch.batch import Batch, refuse
+from sinks.batch.journal import row_of
+from sinks.ledger.cursors import Cursor
+from sinks.ledger.memory import Book, Changes
+from sinks.progress.positions import Log, Refused
+from sinks.progress.watermark import Claims, Partition
+from sinks.store import statements
+from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
+from sinks.store.shell.outcome import Written, count
+from sinks.store.shell.ownership import Owned, TakeOver, take_over
+from sinks.store.shell.rows import Path, store_rows
+from sinks.store.shell.session import DATA_ERRORS, Connection, deadline, open_connection
+
+TAKE_OVER_WITHIN_S = 15.0
+
+
+class Writer:
+    """Writes batches over one connection, for the partitions it owns; after any error it must not be used again."""
+
+    def __init__(self, connection: Connection, taken: TakeOver | None, *, within_s: float) -> None:
+        """Write each batch within `within_s` seconds; `taken` None (a replay) keeps no positions and publishes nothing."""
+        self._connection = connection
+        self._within_s = within_s
+        self._owned: dict[Partition, Owned] | None = None if taken is None else taken.owned
+        self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
+        self._book, self._unresolved, self._claims = Book(), Unresolved(), Claims()
+        self.refused: Mapping[Partition, Refused] = {} if taken is None else taken.refused
+
+    @property
+    def positions(self) -> dict[Partition, int]:
+        """Where each owned partition goes on."""
+        return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
+
+    async def load(self) -> None:
+        """Load cursors and unresolved gaps of the owned partition numbers."""
+        numbers = sorted({number for _, number in self._owned or {}})
+        rows = await self._connection.fetch(statements.LOAD_CURSORS, numbers)
+        self._book.load(
+            {
+                (row["channel"], row["provider"], row["symbol"]): Cursor(
+                    start=row["start_time"], last_seen=row["last_seen"]
+                )
+                for row in rows
+            }
+        )
+        self._unresolved = await load_unresolved(self._connection, numbers)
+
+    async def write(self, batch: Batch) -> Written:
+        """Store a batch in one transaction.
+
+        Raises Fenced where a newer owner holds one of its partitions, StoreUnavailable where PostgreSQL cannot answer
+        now. Either way nothing of the batch is stored, unless the answer to COMMIT was lost; the position tells.
+        """
+        began_s = monotonic_s()
+        self._claims = self._claims.with_new(batch.claims)
+        path = Path.FAST
+        while True:
+            try:
+                async with deadline(self._connection, within_s=self._within_s):
+                    written = await self._attempt(batch, path)
+                break
+            except DATA_ERRORS as error:
+                if path is Path.CAREFUL:
+                    raise
+                taken = isinstance(error, asyncpg.UniqueViolationError) and path is Path.FAST
+                path = Path.STAGED if taken else Path.CAREFUL
+        count(written, took_s=monotonic_s() - began_s)
+        return written
+
+    async def _attempt(self, batch: Batch, path: Path) -> Written:
+        ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
+        complete, claims = self._claims.settled(ends)
+        written, changes, moves = Written(path=path, watermarks=complete), Changes(), dict[Partition, int]()
+        if batch.records or batch.findings or complete:
+            async with self._connection.transaction():
+                await self._store_rows(batch, changes, written)
+                await self._settle_gaps(batch, changes, written)
+                await self._store_cursors(changes)
+                await self._store_watermarks(complete)
+                await self._store_health(batch)
+                await self._store_outbox(written)
+                moves = await self._move(batch, claims)
+        self._book.apply(changes)
+        for _, revision in written.revisions:
+            self._unresolved.apply(revision)
+        for partition, end in moves.items():
+            (self._owned or {})[partition].next_offset = end
+        self._ends, self._claims = ends, claims
+        return written
+
+    async def _store_rows(self, batch: Batch, changes: Changes, written: Written) -> None:
+        written.refusals.extend(batch.refusals)
+        for rows in batch.rows:
+            stored = await store_rows(self._connection, rows, self._book.new_keys(rows), written.path)
+            written.tables.append(stored)
+            written.refusals.extend(stored.refusals)
+            self._book.observe(rows, stored.kept, changes)
+
+    async def _settle_gaps(self, batch: Batch, changes: Changes, written: Written) -> None:
+        found = [*batch.findings, *changes.holes]
+        arrivals = {name: at for name, at in changes.arrivals.items() if self._unresolved.touched(name, *at)}
+        if written.path is Path.CAREFUL:
+            for heard in batch.gaps:
+                try:
+                    async with self._connection.transaction():
+                        changed = await settle_gaps(self._connection, [(heard.partition, heard.gap)], [], {})
+                    written.revisions.extend(changed)
+                except DATA_ERRORS as error:
+                    reason = InvalidRecord(f"PostgreSQL refuses the gap: {error}; correct it at its source")
+                    written.refusals.append(refuse(GAPS, heard.partition, heard.record, reason))
+            incoming = []
+        else:
+            incoming = [(heard.partition, heard.gap) for heard in batch.gaps]
+        if incoming or found or arrivals:
+            written.revisions.extend(await settle_gaps(self._connection, incoming, found, arrivals))
+
+    async def _store_cursors(self, changes: Changes) -> None:
+        known = self._book.cursors
+        moved = [(key, cursor) for key, cursor in changes.cursors.items() if known.get(key) != cursor]
+        if moved:
+            rows = [(*key, changes.partitions[key], cursor.start, cursor.last_seen) for key, cursor in moved]
+            await self._connection.execute(statements.STORE_CURSORS, *map(list, zip(*rows, strict=True)))
+
+    async def _store_watermarks(self, complete: Mapping[Partition, int]) -> None:
+        if complete:
+            rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
+            await self._connection.execute(statements.STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
+
+    async def _store_health(self, batch: Batch) -> None:
+        if batch.health:
+            rows = [row_of(record) for record in batch.health]
+            await self._connection.execute(statements.STORE_HEALTH, *map(list, zip(*rows, strict=True)))
+
+    async def _store_outbox(self, written: Written) -> None:
+        if self._owned is None:
+            return
+        rows: list[tuple[str, int, bytes | None, bytes]] = []
+        for refusal in written.refusals:
+            topic = dead(refusal.letter.topic)
+            rows.append((topic, refusal.letter.partition, refusal.key, encode(topic, refusal.letter)))
+        for partition, revision in written.revisions:
+            rows.extend(
+                (GAPS, partition, gap.gap_id.encode(), encode(GAPS, gap)) for gap in revision.announced
+            )
+        if rows:
+            await self._connection.execute(statements.STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
+        written.outgoing = len(rows)
+
+    async def _move(self, batch: Batch, claims: Claims) -> dict[Partition, int]:
+        """Move the positions, fenced, and return the new ones; raise Fenced where any of them is not ours any more."""
+        if self._owned is None:
+            return {}
+        rows, moves = [], dict[Partition, int]()
+        for partition, (end, leader_epoch) in batch.ends.items():
+            topic, number = partition
+            owned = self._owned.get(partition)
+            if owned is None:
+                raise Fenced(f"{topic}/{number} is not owned by this connection")
+            waiting = claims.first_offset(number) if topic == PROGRESS else None
+            target = end if waiting is None else min(end, waiting)
+            if target > owned.next_offset:
+                rows.append((topic, number, owned.next_offset, target, leader_epoch, owned.epoch))
+                moves[partition] = target
+        if rows:
+            done = await self._connection.fetch(statements.MOVE_OFFSETS, *map(list, zip(*rows, strict=True)))
+            if len(done) != len(rows):
+                raise Fenced("a newer owner holds a partition of this batch; everything was rolled back")
+        return moves
+
+
+class Store:
+    """Opens writers on one database."""
+
+    def __init__(
+        self, dsn: str, *, write_within_s: float, connection_class: type[Connection] = asyncpg.Connection
+    ) -> None:
+        """Remember where to connect; `write_within_s` bounds each transaction, then its connection is terminated."""
+        self._dsn = dsn
+        self._within_s = write_within_s
+        self._connection_class = connection_class
+
+    @asynccontextmanager
+    async def take_over(self, logs: Mapping[Partition, Log], *, now_us: int) -> AsyncIterator[Writer]:
+        """Own the partitions of `logs` over a connection of their own; raises StoreUnavailable or ConfigurationError.
+
+        Where a log no longer holds what was not stored, the loss is a gap, stored with the new position.
+        """
+        async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
+            async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
+                taken = await take_over(connection, logs, now_us=now_us)
+                writer = Writer(connection, taken, within_s=self._within_s)
+                await writer.load()
+            if taken.lost:
+                await writer.write(_loss(taken, logs))
+            yield writer
+
+    @asynccontextmanager
+    async def replaying(self) -> AsyncIterator[Writer]:
+        """Write without positions and publish nothing, into an empty database; raises ConfigurationError otherwise."""
+        async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
+            async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
+                if await connection.fetchval(statements.TABLES_IN_USE):
+                    raise ConfigurationError(
+                        "the database is not empty", remedy="replay into a new database after `mds migrate`"
+                    )
+            yield Writer(connection, None, within_s=self._within_s)
+
+
+def _loss(taken: TakeOver, logs: Mapping[Partition, Log]) -> Batch:
+    ends = {partition: (logs[partition].start, -1) for partition, owned in taken.owned.items()}
+    return Batch(
+        findings=taken.lost,
+        ends={
+            partition: end for partition, end in ends.items() if end[0] > taken.owned[partition].next_offset
+        },
+    )

@@ -1,0 +1,265 @@
+"""One raw block in, canonical events, gaps and dead letters out: the decision every path shares, live and replayed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+from schemas.errors import InvalidRecord
+from schemas.identity import gap_id
+from schemas.records import Confidence, DeadLetter, Discontinuity, Event, Gap, RawBlock
+from schemas.topics import RAW_BARS, RAW_QUOTES
+from stream_processors.discontinuities import unseen_ranges
+from stream_processors.gaps import Blindness, judge
+from stream_processors.memory import PartitionState, Stream, StreamKey, see
+from stream_processors.validation import check_bar, check_quote, check_time, check_trade
+from stream_processors.versions import bar_content, quote_content
+
+STAGE = "processor"
+LOG_TRUNCATED = "log_truncated"
+PROCESSING_VERSION = 1  # raised with every change that makes equal raw records give other canonical ones
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What one block became: (index in the block, event) of each canonical event, gaps in order, dead letters."""
+
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    repeated: int = 0
+
+
+@dataclass(slots=True)
+class _Judgement:
+    """What a block says about the completeness of one bar stream."""
+
+    stream: Stream
+    arrivals: list[int] = field(default_factory=list)
+    blindnesses: list[Blindness] = field(default_factory=list)
+
+
+def process(state: PartitionState, raw_offset: int, known_from: int, block: RawBlock) -> Outputs:
+    """Return what `block`, at `raw_offset` of the state's partition and known from `known_from` (µs), becomes.
+
+    The state moves with it. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
+    """
+    run = _Run(state, raw_offset, known_from, block)
+    if state.torn:
+        run.tell_truncation()
+    run.take_discontinuities()
+    if state.raw_topic == RAW_BARS:
+        run.take_bars()
+    elif state.raw_topic == RAW_QUOTES:
+        run.take_quotes()
+    else:
+        run.take_trades()
+    run.judge_bars()
+    return run.outputs
+
+
+class _Run:
+    """One call of `process`."""
+
+    def __init__(self, state: PartitionState, raw_offset: int, known_from: int, block: RawBlock) -> None:
+        self.outputs = Outputs()
+        self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
+        self._judgements: dict[StreamKey, _Judgement] = {}
+        confident = block.hints.get("guaranteed") == "1"
+        self._confidence: Confidence = "proven" if confident else "inferred"
+
+    def take_bars(self) -> None:
+        """Version bars; remember which final ones arrived."""
+        state, provider, known_from, outputs = (
+            self._state,
+            self._block.provider,
+            self._known_from,
+            self.outputs,
+        )
+        judgements = self._judgements
+        for index, event in self._named_events():
+            try:
+                stream = state.stream(provider, event["symbol"], event["interval"])
+                check_bar(event, known_from)
+            except InvalidRecord as error:
+                self._refuse(index, event, error)
+                continue
+            start = event["event_time"]
+            if stream.seen_to is None or start > stream.seen_to:
+                stream.seen_to = start
+            if event["final"] and (stream.frontier is None or start > stream.frontier):
+                judgement = judgements.get(stream.key)
+                if judgement is None:
+                    judgement = judgements[stream.key] = _Judgement(stream)
+                judgement.arrivals.append(start)
+            if stream.bars is not None and stream.bars.changes(start, bar_content(event)):
+                outputs.events.append((index, event))
+            else:
+                outputs.repeated += 1
+
+    def take_quotes(self) -> None:
+        """Version quotes."""
+        state, provider, known_from, outputs = (
+            self._state,
+            self._block.provider,
+            self._known_from,
+            self.outputs,
+        )
+        for index, event in self._named_events():
+            try:
+                stream = state.stream(provider, event["symbol"], "")
+                check_quote(event, known_from)
+            except InvalidRecord as error:
+                self._refuse(index, event, error)
+                continue
+            stamp = event["event_time"]
+            if stream.seen_to is None or stamp > stream.seen_to:
+                stream.seen_to = stamp
+            if stream.quote is not None and stream.quote.changes(stamp, quote_content(event)):
+                outputs.events.append((index, event))
+            else:
+                outputs.repeated += 1
+
+    def take_trades(self) -> None:
+        """Pass every trade but those of a repeated frame."""
+        state, block, known_from, outputs = self._state, self._block, self._known_from, self.outputs
+        frame: tuple[int, ...] = ()
+        repeats = False
+        for index, event in self._named_events():
+            try:
+                stream = state.stream(block.provider, event["symbol"], "")
+                check_trade(event, known_from)
+            except InvalidRecord as error:
+                self._refuse(index, event, error)
+                continue
+            stamp = event["event_time"]
+            if stream.seen_to is None or stamp > stream.seen_to:
+                stream.seen_to = stamp
+            if frame != (event["frame_sequence"], event["frame_hash"]):
+                frame, repeats = (event["frame_sequence"], event["frame_hash"]), state.repeats(block, event)
+            if repeats:
+                outputs.repeated += 1
+            else:
+                outputs.events.append((index, event))
+
+    def take_discontinuities(self) -> None:
+        """Turn what the producer could not see into gaps; those of bars wait for the block's bars."""
+        for discontinuity in self._block.discontinuities:
+            try:
+                stream = self._unseen_stream(discontinuity)
+            except InvalidRecord as error:
+                self._refuse(-1, asdict(discontinuity), error)
+                continue
+            self._take_unseen(stream, discontinuity)
+
+    def tell_truncation(self) -> None:
+        """Turn raw records that were deleted unprocessed into gaps: of each stream, up to the first event it has again.
+
+        Nobody knows whether it had any in between; a stream is told of when it goes on, because only that bounds the gap.
+        """
+        state, first = self._state, dict[StreamKey, int]()
+        for event in self._block.events:
+            key = (self._block.provider, event["symbol"], event.get("interval", ""))
+            moment = event["event_time"]
+            if key in state.torn and moment > (state.streams[key].seen_to or 0) and self._is_possible(moment):
+                first[key] = min(moment, first.get(key, moment))
+        for key, moment in first.items():
+            state.torn.discard(key)
+            lost = Discontinuity(
+                symbol=key[1], interval=key[2], from_time=None, to_time=moment, cause=LOG_TRUNCATED
+            )
+            self._take_unseen(state.streams[key], lost)
+
+    def _is_possible(self, moment: int) -> bool:
+        try:
+            check_time(moment, self._known_from)
+        except InvalidRecord:
+            return False
+        return True
+
+    def _take_unseen(self, stream: Stream, discontinuity: Discontinuity) -> None:
+        if stream.bars is not None:
+            judgement = self._judgements.setdefault(stream.key, _Judgement(stream))
+            told = Blindness(
+                from_time=discontinuity.from_time, to_time=discontinuity.to_time, cause=discontinuity.cause
+            )
+            judgement.blindnesses.append(told)
+            return
+        for start, end in unseen_ranges(stream.calendar, stream.seen_to, discontinuity):
+            self._find(stream, start, end, expected=0, cause=discontinuity.cause)
+        if stream.seen_to is not None or discontinuity.from_time is not None:
+            see(stream, discontinuity.to_time)
+
+    def judge_bars(self) -> None:
+        """Find the missing bars, now that all of the block's have been seen."""
+        for judgement in self._judgements.values():
+            stream = judgement.stream
+            stream.frontier, holes = judge(
+                stream.calendar, stream.key[2], stream.frontier, judgement.arrivals, judgement.blindnesses
+            )
+            for hole in holes:
+                self._find(stream, hole.from_time, hole.to_time, expected=hole.expected, cause=hole.cause)
+
+    def _unseen_stream(self, discontinuity: Discontinuity) -> Stream:
+        if not self._block.provider:
+            raise InvalidRecord("the block names no provider: only a tick may")
+        check_time(discontinuity.to_time, self._known_from)
+        if discontinuity.from_time is not None:
+            check_time(discontinuity.from_time, self._known_from)
+        interval = discontinuity.interval if self._state.raw_topic == RAW_BARS else ""
+        return self._state.stream(self._block.provider, discontinuity.symbol, interval)
+
+    def _named_events(self) -> Iterable[tuple[int, Event]]:
+        if self._block.provider:
+            return enumerate(self._block.events)
+        for index, event in enumerate(self._block.events):
+            self._refuse(index, event, InvalidRecord("the block names no provider: only a tick may"))
+        return ()
+
+    def _find(self, stream: Stream, start: int, end: int, *, expected: int, cause: str) -> None:
+        provider, symbol, interval = stream.key
+        gap = Gap(
+            gap_id=gap_id(stream.name, start),
+            stream=stream.name,
+            symbol=symbol,
+            provider=provider,
+            interval=interval,
+            from_time=start,
+            to_time=end,
+            cause=cause,
+            confidence=self._confidence,
+            expected=expected,
+            detector=STAGE,
+            known_from=self._known_from,
+            raw_offset=self._offset,
+            index=len(self.outputs.gaps),
+        )
+        self.outputs.gaps.append(gap)
+
+    def _refuse(self, index: int, event: Event, error: InvalidRecord) -> None:
+        letter = DeadLetter(
+            stage=STAGE,
+            reason=error.reason,
+            message=str(error),
+            topic=self._state.raw_topic,
+            partition=self._state.partition,
+            offset=self._offset,
+            index=index,
+            known_from=self._known_from,
+            provider=self._block.provider,
+            symbol=str(event["symbol"]),
+            payload=_as_json(event),
+        )
+        self.outputs.dead.append(letter)
+
+
+def _as_json(event: Mapping[str, Any]) -> bytes:
+    """Return an event as JSON; a number JSON cannot hold becomes its name as text."""
+    plain = {
+        name: repr(value) if isinstance(value, float) and not isfinite(value) else value
+        for name, value in event.items()
+    }
+    return json.dumps(plain, ensure_ascii=False).encode()

@@ -1,0 +1,204 @@
+"""Everything Faust: the app, an agent per raw topic, and a consumer that starts where progress says.
+
+Faust brings group membership, partition assignment and fetching. It decides nothing else: its own commits are never
+read back, because progress, written with the outputs, is the only truth (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import faust
+from aiokafka import codec
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.types import TP
+
+from schemas.errors import ConfigurationError
+from schemas.topics import RAW_TOPICS
+from stream_processors.transaction import RawRecord
+
+log = logging.getLogger(__name__)
+
+LOG_APPEND_TIME = 1  # aiokafka's timestamp_type
+REQUEST_TIMEOUT_S = 60.0  # Faust gives seeking, hence every take-over, this long
+HEARTBEAT_S = 2.0
+COMMIT_EVERY_S = 2.0  # shows lag, decides nothing
+BUFFER_BLOCKS = 32  # per partition; a block may hold 1 MiB
+POLL_RECORDS = 200
+WATCH_S = 0.5
+STOP_DEADLINE_S = 9.0
+EXIT_SOFTWARE = 70
+
+
+class PartitionOwner(Protocol):
+    """Who processes the records; told what is assigned and revoked."""
+
+    async def own(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Take the partitions over and return the offsets to read from."""
+
+    async def release(self) -> None:
+        """Give up every partition."""
+
+    async def feed(self, record: RawRecord) -> None:
+        """Process a record, or wait until there is room for it."""
+
+
+def faust_settings(bootstrap: str, *, prefix: str, session_timeout_s: float) -> dict[str, Any]:
+    """Return the settings of the app; each one that is not Faust's default repairs a trap (see `check_settings`)."""
+    return {
+        "id": f"{prefix}processors",
+        "broker": ";".join(f"kafka://{server}" for server in bootstrap.split(",")),
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "store": "memory://",
+        "processing_guarantee": "at_least_once",
+        "stream_wait_empty": True,
+        "stream_buffer_maxsize": BUFFER_BLOCKS,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+        "consumer_auto_offset_reset": "earliest",
+        "broker_max_poll_records": POLL_RECORDS,
+        "broker_session_timeout": session_timeout_s,
+        "broker_heartbeat_interval": HEARTBEAT_S,
+        "broker_request_timeout": max(REQUEST_TIMEOUT_S, session_timeout_s),
+        "broker_commit_interval": COMMIT_EVERY_S,
+    }
+
+
+def check_settings(app: Any) -> None:
+    """Raise ConfigurationError unless every setting and agent is what exactly-once processing rests on."""
+    conf = app.conf
+    required: Mapping[str, bool] = {
+        "stream_wait_empty must be True: False acknowledges a cancelled block": conf.stream_wait_empty
+        is True,
+        "processing_guarantee must be at_least_once": conf.processing_guarantee.value == "at_least_once",
+        "topic_allow_declare must be False: topics.yaml declares topics": conf.topic_allow_declare is False,
+        "topic_disable_leader must be True: Faust would add a topic of its own": conf.topic_disable_leader
+        is True,
+        "the web server must be off: it serves without keys": app.boot_strategy.enable_web is False,
+        "stdout must not be redirected: logs are JSON": conf.worker_redirect_stdouts is False,
+        "there must be no tables": len(app.tables) == 0,
+        "every agent must have concurrency 1 and isolated partitions": all(
+            agent.concurrency == 1 and agent.isolated_partitions for agent in app.agents.values()
+        ),
+        "the consumer must be ours: start positions come from progress": issubclass(
+            app.transport.Consumer, ProgressConsumer
+        ),
+    }
+    for rule, holds in required.items():
+        if not holds:
+            raise ConfigurationError(f"Faust: {rule}", remedy="restore faust_settings()")
+
+
+def check_codecs() -> None:
+    """Raise ConfigurationError unless every compression a producer may choose can be read: one batch would stop all."""
+    missing = [
+        name
+        for name, present in (("lz4", codec.has_lz4), ("snappy", codec.has_snappy), ("zstd", codec.has_zstd))
+        if not present()
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"aiokafka cannot read {' '.join(missing)}", remedy="install cramjam (`make install`)"
+        )
+
+
+class ProgressConsumer(FaustConsumer):  # type: ignore[misc]  # Faust is untyped
+    """Faust's consumer, but it seeks to where progress says and tells the owner what it has."""
+
+    owner: PartitionOwner
+    prefix: str
+    _assigned = False
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note that the assignment is current, so that seeking takes partitions over."""
+        self._assigned = True
+        await super().on_partitions_assigned(assigned, generation_id)
+        if not assigned:  # more workers than partitions: nothing will be sought, yet we are a member
+            await self.owner.own(())
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Give everything up before another worker may begin: the transactions in flight are finished first."""
+        self._assigned = False
+        await super().on_partitions_revoked(revoked)
+        await self.owner.release()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Take over the assigned partitions and seek to the offset after their progress; return the positions."""
+        if not self._assigned:  # Faust also seeks while a rebalance takes the partitions away
+            return {}
+        wanted = {
+            (tp.topic.removeprefix(self.prefix), tp.partition): tp
+            for tp in self.assignment()
+            if tp.topic.removeprefix(self.prefix) in RAW_TOPICS
+        }
+        starts = await self.owner.own(wanted)
+        positions = {wanted[key]: offset for key, offset in starts.items()}
+        if positions and self._assigned:
+            await self._thread.seek_wait(positions)
+        return positions
+
+
+class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
+    """Faust's app, leaving no folder behind: there are no tables to keep."""
+
+    def _create_directories(self) -> None:
+        """Create none."""
+
+
+def build_app(
+    bootstrap: str, owner: PartitionOwner, *, prefix: str = "", session_timeout_s: float = 10.0
+) -> Any:
+    """Return the Faust app that feeds `owner` the raw topics; call it inside the running event loop."""
+    settings = faust_settings(bootstrap, prefix=prefix, session_timeout_s=session_timeout_s)
+    app = _App(loop=asyncio.get_running_loop(), **settings)
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    app.boot_strategy.enable_web = False  # web_enabled alone is overridden by the worker command
+    app.transport.Consumer = type("OwnedConsumer", (ProgressConsumer,), {"owner": owner, "prefix": prefix})
+
+    async def feed(stream: Any) -> None:
+        async for event in stream.events():
+            await owner.feed(raw_record(event.message, prefix))
+
+    for name in RAW_TOPICS:
+        topic = app.topic(prefix + name, key_serializer="raw", value_serializer="raw", internal=False)
+        app.agent(topic, name=name, concurrency=1, isolated_partitions=True)(feed)
+    check_settings(app)
+    return app
+
+
+async def run_app(app: Any, leave: Callable[[int], None]) -> None:
+    """Run the app until cancelled, then stop it within its deadline; `leave(70)` where it crashed by itself."""
+    try:
+        await app.start()
+        while not app.crashed:  # noqa: ASYNC110 - Faust offers no public event for it
+            await asyncio.sleep(WATCH_S)
+        log.critical("faust_crashed", extra={"error": repr(app.crash_reason)})
+        leave(EXIT_SOFTWARE)  # a crashed app does not stop in order, and its restart is not to be trusted
+    finally:
+        async with asyncio.timeout(STOP_DEADLINE_S):
+            await app.stop()
+
+
+def raw_record(message: Any, prefix: str) -> RawRecord:
+    """Return a Faust message as ours; raise ConfigurationError where the broker does not stamp the topic."""
+    if message.timestamp_type != LOG_APPEND_TIME:
+        raise ConfigurationError(
+            f"{message.topic} is stamped by its producers, not by the broker",
+            remedy="set message.timestamp.type=LogAppendTime on it (`mds topics apply`)",
+        )
+    return RawRecord(
+        topic=message.topic.removeprefix(prefix),
+        partition=message.partition,
+        offset=message.offset,
+        append_time=round(message.timestamp * 1_000)
+        * 1_000,  # Faust gives float seconds of whole milliseconds
+        key=message.key,
+        value=message.value,
+    )

@@ -1,0 +1,134 @@
+"""One raw record as it becomes one transaction's content: the bytes to write, in order, whether live or replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.errors import MalformedPayload
+from schemas.records import DeadLetter, Gap, Progress
+from schemas.topics import GAPS, PROGRESS, canonical_of, dead, progress_key
+from schemas.wire.codec import encode
+from schemas.wire.splicing import canonical_values, decode_block_events
+from stream_processors.block import PROCESSING_VERSION, STAGE, Outputs, process
+from stream_processors.memory import PartitionState
+
+
+@dataclass(slots=True, kw_only=True)
+class RawRecord:
+    """One record of a raw topic, named without prefix; `append_time` in µs is the broker's."""
+
+    topic: str
+    partition: int
+    offset: int
+    append_time: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """What one raw record adds to the logs: (key, value) of every canonical record, gaps, dead letters.
+
+    All go to the raw record's own partition number.
+    """
+
+    raw_topic: str
+    partition: int
+    raw_offset: int
+    known_from: int
+    canonical: Sequence[tuple[bytes, bytes]]
+    gaps: Sequence[Gap]
+    dead: Sequence[DeadLetter]
+    events: int
+    repeated: int
+
+    def gap_records(self) -> list[tuple[bytes, bytes]]:
+        """Return (key, value) of every gap."""
+        return [(gap.gap_id.encode(), encode(GAPS, gap)) for gap in self.gaps]
+
+    def dead_records(self) -> list[tuple[bytes, bytes]]:
+        """Return (key, value) of every dead letter."""
+        topic = dead(self.raw_topic)
+        return [(letter.symbol.encode(), encode(topic, letter)) for letter in self.dead]
+
+
+def progress_of(blocks: Sequence[Transaction], canonical_end_offset: int) -> tuple[bytes, bytes]:
+    """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
+
+    The end offset is the canonical partition's before them. What they themselves hold the next transaction claims:
+    where it will lie is not known before it is written.
+    """
+    first, last = blocks[0], blocks[-1]
+    record = Progress(
+        raw_topic=last.raw_topic,
+        partition=last.partition,
+        raw_offset=last.raw_offset,
+        known_from=last.known_from,
+        canonical_topic=canonical_of(last.raw_topic),
+        canonical_end_offset=canonical_end_offset,
+        processing_version=PROCESSING_VERSION,
+        complete_before=first.known_from,
+    )
+    return progress_key(last.raw_topic, last.partition), encode(PROGRESS, record)
+
+
+def transact(state: PartitionState, record: RawRecord) -> Transaction:
+    """Return what the next raw record of the state's partition becomes, and move the state past it.
+
+    The record's knowledge time is the running maximum of append times. Bytes that are no block become one dead letter.
+    """
+    state.known_from = max(state.known_from, record.append_time)
+    state.next_offset = record.offset + 1
+    try:
+        block, heads = decode_block_events(record.topic, record.value)
+    except MalformedPayload as error:
+        letter = _dead_record(record, state.known_from, error)
+        return _transaction(record, state, Outputs(dead=[letter]), [], 0)
+    outputs = process(state, record.offset, state.known_from, block)
+    common = {
+        "provider": block.provider,
+        "route": block.route,
+        "received_time": block.received_time,
+        "known_from": state.known_from,
+        "raw_offset": record.offset,
+    }
+    values = canonical_values(canonical_of(record.topic), ((i, heads[i]) for i, _ in outputs.events), common)
+    canonical = [
+        (event["symbol"].encode(), value) for (_, event), value in zip(outputs.events, values, strict=True)
+    ]
+    return _transaction(record, state, outputs, canonical, len(block.events))
+
+
+def _transaction(
+    record: RawRecord,
+    state: PartitionState,
+    outputs: Outputs,
+    canonical: list[tuple[bytes, bytes]],
+    events: int,
+) -> Transaction:
+    return Transaction(
+        raw_topic=record.topic,
+        partition=record.partition,
+        raw_offset=record.offset,
+        known_from=state.known_from,
+        canonical=canonical,
+        gaps=outputs.gaps,
+        dead=outputs.dead,
+        events=events,
+        repeated=outputs.repeated,
+    )
+
+
+def _dead_record(record: RawRecord, known_from: int, error: MalformedPayload) -> DeadLetter:
+    return DeadLetter(
+        stage=STAGE,
+        reason=error.reason,
+        message=str(error),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        known_from=known_from,
+        key=record.key,
+        payload=record.value or b"",
+    )

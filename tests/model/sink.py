@@ -1,0 +1,186 @@
+"""The owner of a partition number in all topics as an actor: takes over, reads batches, stores each in one transaction.
+
+The domain decides; what the adapters do with Kafka and PostgreSQL is re-created here in their order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import numpy as np
+
+from schemas.records import Gap
+from schemas.topics import BARS, GAPS, PROGRESS
+from schemas.wire.codec import encode
+from sinks.batch.batch import Batch, Part, Rows, assemble
+from sinks.ledger.gaps import admit, revise, settle
+from sinks.ledger.memory import Book, Changes
+from sinks.progress.watermark import Claims, Partition
+from tests.model import guard
+from tests.model.broker import Broker
+from tests.model.database import Database, KeyTaken, Pending, Version, version_of
+from tests.model.market import PARTITION
+from tests.model.oracle import Key, Place
+from tests.model.processor import IDLE, Steps
+
+
+class Sink:
+    """One owner of the partition number in all topics; `run` is the actor."""
+
+    def __init__(self, broker: Broker, database: Database, topics: Sequence[str], random: Random) -> None:
+        self._broker, self._database, self._random = broker, database, random
+        self._topics = topics
+        self._book, self._claims = Book(), Claims()
+        self._waiting: dict[str, Part] = {}
+        self._owned: dict[str, int] = {}
+        self._reading: dict[str, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self.everything = False  # read all there is, not a random part of it
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to read or to publish."""
+        unread = (self._broker.read(topic, self._reading.get(topic, 0)) for topic in self._topics)
+        return not (any(unread) or self._waiting or self._database.outbox)
+
+    def run(self) -> Steps:
+        """Take over and store batches for ever, as sinks.store.shell does."""
+        database, random = self._database, self._random
+        epoch = database.take_over()
+        yield "took over"
+        self._owned = {topic: database.positions.get(topic, 0) for topic in self._topics}
+        self._ends = {(topic, PARTITION): at for topic, at in self._owned.items()}
+        self._reading = dict(self._owned)
+        self._book.load(database.cursors)
+        while True:
+            yield IDLE
+            yield from self._publish(random)
+            parts = self._fetch()
+            if not parts:
+                continue
+            batch, waiting = assemble(parts)
+            self._waiting.update((part.topic, part) for part in waiting)
+            assert not batch.refusals, batch.refusals
+            yield "assembled"
+            yield from self._write(batch, epoch)
+
+    def _publish(self, random: Random) -> Steps:
+        """Drain the outbox: at least once, for a crash may come between publishing and deleting."""
+        if self._database.outbox and (self.everything or random.random() < 0.5):
+            sent = self._database.outbox[:]
+            self._broker.publish(GAPS, [(gap.gap_id.encode(), encode(GAPS, gap)) for gap in sent])
+            yield "published"
+            self._database.outbox = [gap for gap in self._database.outbox if gap not in sent]
+
+    def _fetch(self) -> list[Part]:
+        parts = []
+        for topic in self._topics:
+            there = self._broker.read(topic, self._reading[topic])
+            size = len(there) if self._random.random() < 0.4 else self._random.randint(0, len(there))
+            size = len(there) if self.everything else size
+            left = self._waiting.pop(topic, None)
+            at_end = size == len(there)
+            end = there[size - 1].place + 1 if size else self._reading[topic]
+            if at_end and self._random.random() < (0.5 if size else 0.1):
+                end = max(end, self._broker.stable_end(topic))  # the consumer went over control records
+            if end == self._reading[topic] and (left is None or not at_end):
+                if left is not None:
+                    self._waiting[topic] = left
+                continue
+            self._reading[topic] = end
+            records = [*(left.records if left is not None else ()), *there[:size]]
+            parts.append(Part(topic=topic, partition=PARTITION, end=end, at_end=at_end, records=records))
+        return parts
+
+    def _write(self, batch: Batch, epoch: int) -> Steps:
+        self._claims = self._claims.with_new(batch.claims)
+        ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
+        complete, claims = self._claims.settled(ends)
+        changes, pending = Changes(), Pending(watermarks=complete)
+        try:
+            self._store_rows(batch, changes, pending, fast=True)
+        except KeyTaken:
+            changes, pending = Changes(), Pending(watermarks=complete)
+            self._store_rows(batch, changes, pending, fast=False)
+        yield "stored rows"
+        self._settle(batch, changes, pending)
+        pending.cursors = changes.cursors
+        for (topic, number), (end, _) in batch.ends.items():
+            waiting = claims.first_offset(number) if topic == PROGRESS else None
+            target = end if waiting is None else min(end, waiting)
+            if target > self._owned[topic]:
+                pending.moves[topic] = (self._owned[topic], target)
+        yield "about to commit"
+        self._database.commit(pending, epoch)
+        self._owned.update({topic: end for topic, (_, end) in pending.moves.items()})
+        self._book.apply(changes)
+        self._ends, self._claims = ends, claims
+
+    def _store_rows(self, batch: Batch, changes: Changes, pending: Pending, *, fast: bool) -> None:
+        for rows in batch.rows:
+            new = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
+            versions = [version_of(rows.table.topic, record.value()) for record in rows.records]
+            self._copy(rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if opens], pending)
+            self._compare(
+                rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if not opens], pending
+            )
+            self._book.observe(rows, np.ones(rows.columns.size, np.bool_), changes)
+
+    def _copy(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
+        topic, arrived = rows.table.topic, set[Key]()
+        for version in versions:
+            taken = topic == BARS and (version.key in self._database.keys[topic] or version.key in arrived)
+            if taken or version.place in self._database.rows[topic]:
+                raise KeyTaken
+            arrived.add(version.key)
+            pending.rows[topic][version.place] = version
+
+    def _compare(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
+        topic, by_key = rows.table.topic, defaultdict[Key, list[Version]](list)
+        for version in versions:
+            by_key[version.key].append(version)
+        copied = list(pending.rows[topic].values())
+        for key, arriving in by_key.items():
+            stored = {row.place: row.content for row in self._database.keys[topic].get(key, {}).values()}
+            stored |= {row.place: row.content for row in copied if row.key == key}
+            places: Iterable[Place] = [row.place for row in arriving if row.place not in stored]
+            if rows.table.content:
+                places = guard.new_versions(stored, [(row.place, row.content) for row in arriving])
+            chosen = set(places)
+            pending.rows[topic].update({row.place: row for row in arriving if row.place in chosen})
+
+    def _settle(self, batch: Batch, changes: Changes, pending: Pending) -> None:
+        heard = [entry.gap for entry in batch.gaps]
+        news = [*heard, *(gap for _, gap in changes.holes)]
+        stretches = dict(changes.arrivals)
+        for gap in news:
+            low, high = stretches.get(gap.stream, (gap.from_time, gap.to_time))
+            stretches[gap.stream] = (min(low, gap.from_time), max(high, gap.to_time))
+        for stream, (low, high) in stretches.items():
+            ledger = self._database.gaps[stream].values()
+            before = [
+                gap for gap in ledger if gap.from_time <= high and gap.to_time >= low
+            ]  # touching ones, too
+            after = sorted(before, key=lambda gap: gap.from_time)
+            for gap in news:
+                after = admit(after, gap) if gap.stream == stream else after
+            revision = revise(before, settle(after, self._final_bars(after, pending)), set(heard))
+            pending.gone.extend(revision.deleted)
+            pending.gaps.extend(revision.written)
+            pending.outbox.extend(revision.announced)
+
+    def _final_bars(self, gaps: Iterable[Gap], pending: Pending) -> set[int]:
+        """Return the starts of stored bars inside the gaps whose newest version is final."""
+        newest: dict[Key, Version] = {}
+        for rows in (self._database.rows[BARS], pending.rows[BARS]):
+            for row in rows.values():
+                if row.key not in newest or newest[row.key].place < row.place:
+                    newest[row.key] = row
+        return {
+            row.key[3]
+            for gap in gaps
+            for row in newest.values()
+            if row.final and row.key[:3] == (gap.provider, gap.symbol, gap.interval)
+        }

@@ -1,0 +1,72 @@
+"""A gateway of WebSocket routes alone, in this process or as one of its own.
+
+`python -m tests.support.gateway_process` prints `ready PORT` once it is warm; SIGTERM drains it like the real one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from gateway.http.access import Access
+from gateway.http.shell.app import application
+from gateway.http.shell.server import listening
+from gateway.live.ring import RING_MESSAGES
+from gateway.live.shell.live import LiveStreams
+from gateway.websocket.shell.routes import routes
+from infra.runtime import metrics
+from infra.runtime.lifecycle import configure_logging
+from tests.support.eventually import eventually
+
+READY_WITHIN_S = 30.0
+UNKNOWN = "NOSUCH"  # every other symbol is configured
+OPEN_TO_ALL = Access([], required=False)
+
+
+@asynccontextmanager
+async def serving(
+    bootstrap: str,
+    prefix: str,
+    *,
+    ring_messages: int = RING_MESSAGES,
+    access: Access = OPEN_TO_ALL,
+    settings: object = None,
+) -> AsyncIterator[tuple[LiveStreams, int]]:
+    """Serve inside, warm, and yield the live streams and the port."""
+
+    async def known_symbol(symbol: str) -> bool:
+        return not symbol.startswith(UNKNOWN)
+
+    async def exposition(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=metrics.render()[0])
+
+    async with LiveStreams.open(bootstrap, prefix=prefix, ring_messages=ring_messages) as live:
+        sockets = routes(live, settings, access, known_symbol=known_symbol)
+        app = application([], [*sockets, web.get("/metrics", exposition)], access)
+        async with listening(app, "127.0.0.1", 0, live.drain) as port:
+            await eventually(lambda: live.ready, within_s=READY_WITHIN_S)
+            yield live, port
+
+
+async def main(bootstrap: str, prefix: str, ring_messages: int) -> None:
+    """Serve until SIGTERM."""
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    async with serving(bootstrap, prefix, ring_messages=ring_messages) as (_, port):
+        print(f"ready {port}", flush=True)
+        await stopping.wait()
+
+
+if __name__ == "__main__":
+    configure_logging("gateway", "warning")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--ring-messages", type=int, default=RING_MESSAGES)
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.bootstrap, arguments.prefix, arguments.ring_messages))

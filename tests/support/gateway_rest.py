@@ -1,0 +1,232 @@
+"""The gateway's REST half on a real database, in this process, with live values given by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import aiohttp
+import asyncpg
+from aiohttp.test_utils import TestServer
+
+from gateway import service
+from gateway.database.shell.snapshot import Store
+from gateway.database.shell.watermarks import Watermarks
+from gateway.http.access import Access
+from gateway.http.moments import aware
+from gateway.live.shell.live import LiveStreams
+from gateway.operations.shell.configuration import configured_at_start
+from gateway.settings import GatewaySettings
+from infra.runtime.configuration.following import Follower
+from infra.runtime.lifecycle import Health, Process
+from infra.runtime.postgres import pool as postgres
+from infra.runtime.settings import MdsSettings
+from schemas.records import Bar, Gap, Quote, Trade
+from schemas.symbology.naming import Symbology
+from schemas.topics import CANONICAL_TOPICS, partition_count
+from tests.support.builders import NINE_THIRTY
+from tests.support.eventually import eventually
+
+PAGE_KEY = b"0" * 32
+TABLES = {Quote: "quotes", Trade: "trades", Bar: "bars", Gap: "gaps"}
+TIMES = frozenset({"event_time", "received_time", "known_from", "from_time", "to_time"})
+REST_US = 20 * 365 * 86_400_000_000  # a watermark far after the recorded data, far before the wall clock
+
+
+@dataclass
+class Held:
+    """What LiveStreams gives for a record."""
+
+    record: Any
+
+
+@dataclass
+class FakeLive:
+    """Live values by (kind, symbol); the newest given wins."""
+
+    values: dict[tuple[type, str], list[Any]] = field(default_factory=dict)
+    ready: bool = True
+    reachable: bool = True
+
+    def put(self, *records: Quote | Trade | Bar) -> None:
+        """Make records live."""
+        for record in records:
+            self.values.setdefault((type(record), record.symbol), []).append(record)
+
+    def _newest(self, kind: type, symbol: str, provider: str | None) -> Held | None:
+        found = [r for r in self.values.get((kind, symbol), []) if provider in (None, r.provider)]
+        return Held(max(found, key=lambda r: r.event_time)) if found else None
+
+    def latest_quote(self, symbol: str, provider: str | None = None) -> Held | None:
+        """Return the newest quote."""
+        return self._newest(Quote, symbol, provider)
+
+    def latest_trade(self, symbol: str, provider: str | None = None) -> Held | None:
+        """Return the newest trade."""
+        return self._newest(Trade, symbol, provider)
+
+    def latest_bar(self, symbol: str, interval: str, provider: str | None = None) -> Held | None:
+        """Return the newest bar."""
+        held = self._newest(Bar, symbol, provider)
+        return held if held is not None and held.record.interval == interval else None
+
+    def knows(self, symbol: str) -> bool:
+        """Whether a value of the symbol was put."""
+        return any(name == symbol for _, name in self.values)
+
+    def document(self) -> dict[str, Any]:
+        """Return nothing of interest."""
+        return {"ready": True}
+
+    def on_drain(self, drain: Any) -> None:
+        """Nobody connects here."""
+
+
+@dataclass
+class FixedClock:
+    """Market time as the test sets it."""
+
+    now: int = NINE_THIRTY
+    speed: float = 1.0
+
+    def now_us(self) -> int:
+        """Return the time set."""
+        return self.now
+
+
+@dataclass
+class Rest:
+    """A running gateway: ask it, fill its database, set what is live."""
+
+    url: str
+    session: aiohttp.ClientSession
+    database: asyncpg.Connection[asyncpg.Record]
+    live: FakeLive
+    clock: FixedClock
+    process: Process
+    watermarks: Watermarks
+
+    async def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Return the JSON of a 200."""
+        status, _, body = await self.ask("GET", path, params=query)
+        assert status == 200, body
+        return dict(body)
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], Any]:
+        """Return (status, headers, JSON or text)."""
+        async with self.session.request(method, self.url + path, **options) as response:
+            text = await response.text()
+            body = (
+                await response.json(content_type=None) if "json" in response.content_type and text else text
+            )
+            return response.status, response.headers, body
+
+    async def store(self, *records: Quote | Trade | Bar | Gap) -> None:
+        """COPY records into their tables and bring bars_current and quotes_latest up to date."""
+        for kind, table in TABLES.items():
+            rows = [_row(record) for record in records if isinstance(record, kind)]
+            if rows:
+                await self.database.copy_records_to_table(
+                    table, records=[tuple(r.values()) for r in rows], columns=list(rows[0])
+                )
+        await self.database.execute(CURRENT)
+
+    async def complete_before(self, moment: int, topics: Iterable[str] = CANONICAL_TOPICS) -> None:
+        """Set the watermark of every partition."""
+        rows = [
+            (topic, partition, aware(moment)) for topic in topics for partition in range(partition_count())
+        ]
+        await self.database.executemany(
+            "INSERT INTO watermarks VALUES ($1, $2, $3) "
+            "ON CONFLICT (topic, partition) DO UPDATE SET complete_before = excluded.complete_before",
+            rows,
+        )
+        partitions = range(partition_count())
+
+        def followed() -> bool:
+            return all(self.watermarks.through((topic,), partitions) == moment - 1 for topic in topics)
+
+        # Elsewhere watermarks only rise; a test may lower one, so it waits until the old reading is gone.
+        await eventually(followed, within_s=10, what="the gateway follows the watermark")
+
+
+CURRENT = """
+    DELETE FROM bars_current;
+    INSERT INTO bars_current
+    SELECT DISTINCT ON (symbol, provider, interval, event_time) b.*,
+           count(*) OVER (PARTITION BY symbol, provider, interval, event_time) - 1
+    FROM bars b ORDER BY symbol, provider, interval, event_time, known_from DESC, raw_offset DESC, idx DESC;
+    DELETE FROM quotes_latest;
+    INSERT INTO quotes_latest
+    SELECT DISTINCT ON (symbol, provider) q.*
+    FROM quotes q ORDER BY symbol, provider, event_time DESC, known_from DESC, raw_offset DESC, idx DESC;
+"""
+
+
+def _row(record: Any) -> dict[str, Any]:
+    fields = {name: aware(value) if name in TIMES else value for name, value in asdict(record).items()}
+    fields["idx"] = fields.pop("index")
+    return fields | ({"partition": 0} if isinstance(record, Gap) else {})
+
+
+@asynccontextmanager
+async def rest(
+    database: str,
+    *,
+    access: Access | None = None,
+    ops_urls: Mapping[str, str] | None = None,
+    symbology: Symbology | None = None,
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[Rest]:
+    """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration."""
+    live, clock = FakeLive(), FixedClock()
+    process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
+    async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
+        store = Store(pool, concurrent=4)
+        watermarks = Watermarks(store)
+        resources = service.Resources(
+            store=store,
+            live=cast("LiveStreams", live),
+            session=session,
+            clock=clock,
+            access=access or Access([], required=False),
+            page_key=PAGE_KEY,
+            ops_urls=ops_urls or {},
+            symbology=symbology or Symbology(),
+        )
+        settings, shared = GatewaySettings.from_env({}), MdsSettings.from_env(env or {})
+        follower = Follower(
+            shared.bootstrap_servers, prefix=shared.topic_prefix, service="gateway", health=process.health
+        )
+        configured = configured_at_start(shared)
+        app = service.assemble(process, settings, shared, resources, watermarks, follower, configured)
+        connection = await asyncpg.connect(database)
+        async with TestServer(app) as server, asyncio.TaskGroup() as tasks:
+            works = [tasks.create_task(watermarks.follow(process.health))]
+            if env is not None and configured.path is not None:
+                works.append(tasks.create_task(follower.run(configured.apply)))
+            running = Rest(
+                url=f"http://127.0.0.1:{server.port}",
+                session=session,
+                database=connection,
+                live=live,
+                clock=clock,
+                process=process,
+                watermarks=watermarks,
+            )
+            try:
+                await running.complete_before(NINE_THIRTY + REST_US // 2)
+                yield running
+            finally:
+                for work in works:
+                    work.cancel()
+                await connection.close()
+
+
+def rows_of(answer: Mapping[str, Any], *names: str) -> list[Any]:
+    """Return the named fields of every row of an answer."""
+    rows: Sequence[Mapping[str, Any]] = answer["data"]
+    return [tuple(row[name] for name in names) if len(names) > 1 else row[names[0]] for row in rows]

@@ -1,0 +1,44 @@
+"""Entries and feeds for tests of what a client is sent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from gateway.live.feeds import Feed, Feeds
+from gateway.live.ring import Entry
+from schemas.partitions import partition_of
+from schemas.topics import QUOTES, TRADES
+from tests.support.builders import a_quote, a_trade
+
+PARTITIONS = 4
+PLACE = partition_of("SPY", PARTITIONS)
+
+
+def an_entry(offset: int, previous: int = -1, *, provider: str = "finnhub", shadow: bool = False) -> Entry:
+    """Return an entry whose body is `[offset,{}]`."""
+    return Entry(offset, previous, previous, provider, shadow, offset, offset, b"[%d,{}]" % offset)
+
+
+def empty_feeds(start: int = 0, *, budget_bytes: int = 10_000_000, ring_messages: int = 1_000) -> Feeds:
+    """Return feeds whose partitions all begin at `start`."""
+    feeds = Feeds(PARTITIONS, budget_bytes=budget_bytes, ring_messages=ring_messages)
+    for topic in ("quotes.v1", "trades.v1", "bars.v1", "gaps.v1"):
+        for partition in range(PARTITIONS):
+            feeds.begin(topic, partition, start)
+        feeds.epochs = {**feeds.epochs, topic: "log.4"}
+    return feeds
+
+
+def apply_trade(feeds: Feeds, offset: int, *, provider: str = "finnhub", route: str = "primary") -> Feed:
+    """Apply one SPY trade at `offset`."""
+    fields = asdict(a_trade(provider=provider, route=route, raw_offset=offset, event_time=offset))
+    feed = feeds.apply(TRADES, PLACE, offset, offset, fields)
+    assert feed is not None
+    return feed
+
+
+def apply_quote(feeds: Feeds, offset: int) -> Feed:
+    """Apply one SPY quote at `offset`."""
+    feed = feeds.apply(QUOTES, PLACE, offset, offset, asdict(a_quote(raw_offset=offset, event_time=offset)))
+    assert feed is not None
+    return feed

@@ -1,0 +1,131 @@
+"""What must be true, worked out from the raw topics alone and without any of the service's rules.
+
+The oracle re-reads the logs with a plain consumer and a naive model: a dictionary of every key's current
+value, never evicted, never rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from confluent_kafka import Consumer
+
+from infra.runtime.kafka.clients import consumer_config, offsets, read_range
+from schemas.records import RawBlock
+from schemas.topics import BARS, QUOTES, RAW_BARS, RAW_QUOTES, RAW_TRADES, TRADES, partition_count
+from schemas.wire.codec import decode_block, decode_value
+
+CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
+PAIRS = {RAW_QUOTES: QUOTES, RAW_TRADES: TRADES, RAW_BARS: BARS}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What one raw topic must become."""
+
+    versions: Mapping[int, list[tuple[int, int]]]  # partition → (raw offset, index) in order
+    known_from: Mapping[tuple[int, int], int]  # (partition, raw offset) → µs
+    blocks: int
+    ticks: int
+
+
+def raw_blocks(
+    bootstrap: str, prefix: str, topic: str, partition: int
+) -> Iterable[tuple[int, int, RawBlock]]:
+    """Yield (offset, append time µs, block) of a raw partition from its start."""
+    consumer = Consumer(consumer_config(bootstrap, "oracle"))
+    try:
+        low, _ = offsets(consumer, prefix + topic, partition)
+        for message in read_range(consumer, prefix + topic, partition, low):
+            yield message.offset() or 0, message.timestamp()[1] * 1000, decode_block(topic, message.value())
+    finally:
+        consumer.close()
+
+
+def canonical(bootstrap: str, prefix: str, topic: str, partition: int) -> list[dict[str, Any]]:
+    """Return the committed records of a canonical partition in log order, each with its `offset`."""
+    consumer = Consumer(consumer_config(bootstrap, "oracle"))
+    try:
+        low, _ = offsets(consumer, prefix + topic, partition)
+        messages = read_range(consumer, prefix + topic, partition, low)
+        return [decode_value(topic, message.value()) | {"offset": message.offset()} for message in messages]
+    finally:
+        consumer.close()
+
+
+def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
+    """Return the versions the raw topic holds, by the naive model."""
+    versions: dict[int, list[tuple[int, int]]] = {}
+    known: dict[tuple[int, int], int] = {}
+    blocks = ticks = 0
+    for partition in range(partition_count()):
+        current: dict[tuple[Any, ...], Any] = {}
+        frames: dict[str, dict[int, int]] = {}
+        running, out = 0, versions.setdefault(partition, [])
+        for offset, append_time, block in raw_blocks(bootstrap, prefix, raw_topic, partition):
+            running = max(running, append_time)
+            known[(partition, offset)] = running
+            blocks += 1
+            ticks += block.is_tick
+            for index, event in enumerate(block.events):
+                if raw_topic == RAW_TRADES:
+                    seen = frames.setdefault(block.connection_id, {})
+                    first = seen.setdefault(event["frame_hash"], event["frame_sequence"])
+                    new = first == event["frame_sequence"]
+                else:
+                    key = (event["symbol"], block.provider, event.get("interval"), event["event_time"])
+                    content = {name: value for name, value in event.items() if name not in CLOCKS_AND_ORIGIN}
+                    new = current.get(key) != content
+                    current[key] = content
+                if new:
+                    out.append((offset, index))
+    return Expected(versions=versions, known_from=known, blocks=blocks, ticks=ticks)
+
+
+def canonical_agrees(bootstrap: str, prefix: str, raw_topic: str, want: Expected) -> str:
+    """Return "" where the canonical topic has each version exactly once, in raw order, else what differs."""
+    for partition, versions in want.versions.items():
+        got = [
+            (record["raw_offset"], record["index"])
+            for record in canonical(bootstrap, prefix, PAIRS[raw_topic], partition)
+        ]
+        if got != versions:
+            return f"{PAIRS[raw_topic]}/{partition}: {_difference(got, versions)}"
+    return ""
+
+
+async def database_agrees(dsn: str, raw_topic: str, want: Expected, partition_of_symbol: Any) -> str:
+    """Return "" where the table has each version exactly once with its own known_from, else what differs."""
+    table = {RAW_QUOTES: "quotes", RAW_TRADES: "trades", RAW_BARS: "bars"}[raw_topic]
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(f"SELECT symbol, raw_offset, idx, known_from FROM {table}")  # noqa: S608
+    finally:
+        await connection.close()
+    got: dict[int, list[tuple[int, int]]] = {partition: [] for partition in want.versions}
+    for row in rows:
+        partition = partition_of_symbol(row["symbol"])
+        got[partition].append((row["raw_offset"], row["idx"]))
+        if micros(row["known_from"]) != want.known_from[(partition, row["raw_offset"])]:
+            return f"{table}: known_from of {dict(row)} differs"
+    for partition, versions in want.versions.items():
+        if sorted(got[partition]) != versions:
+            return f"{table}/{partition}: {_difference(sorted(got[partition]), versions)}"
+    return ""
+
+
+def micros(moment: datetime) -> int:
+    """Return microseconds since the epoch of an aware moment, exactly."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _difference(got: list[tuple[int, int]], want: list[tuple[int, int]]) -> str:
+    have, need = Counter(got), Counter(want)
+    lost, extra = need - have, have - need
+    order = "" if lost or extra else ", only the order differs"
+    return f"{len(lost)} lost {list(lost)[:3]}, {sum(extra.values())} extra {list(extra)[:3]} of {len(want)}{order}"

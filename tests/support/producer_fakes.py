@@ -1,0 +1,114 @@
+"""Stand-ins for what the adapters talk to."""
+
+# ruff: noqa: ARG002 - stand-ins take what the real ones take
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from infra.runtime.clock import Market
+from infra.runtime.kafka.clients import Outgoing
+from producers.raw.blocks import Placed
+from producers.routing.shell.router import Registry
+from producers.routing.shell.status import Status
+from schemas.calendar.sessions import calendar_of
+from schemas.configuration.model import Routing
+
+
+class FixedClock:
+    """A market clock moved by hand."""
+
+    def __init__(self, now: int, speed: float = 1.0) -> None:
+        self.now = now
+        self.speed = speed
+
+    def now_us(self) -> int:
+        """Return the time it was set to."""
+        return self.now
+
+
+class RecordingCadence:
+    """Keeps what it is told of polls."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def begun(self, group: object, *, due_us: int) -> None:
+        """Keep when it was due."""
+        self.told.append(("begun", due_us))
+
+    def ended(self, group: object, symbols: Sequence[str], *, next_due_us: int, ok: bool) -> None:
+        """Keep when it is due again."""
+        self.told.append(("ended", next_due_us, ok))
+
+    def skipped(self, group: object, symbols: Sequence[str], *, next_due_us: int) -> None:
+        """Keep when it is due again."""
+        self.told.append(("skipped", next_due_us))
+
+
+class RecordingPublisher:
+    """Keeps what goes to Kafka, and confirms it at once."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def publish(self, records: Sequence[Outgoing]) -> list[int]:
+        """Keep the records."""
+        self.records.extend(records)
+        return list(range(len(records)))
+
+
+class RecordingTopics:
+    """Keeps what would be published; `failing` makes the next publications raise."""
+
+    def __init__(self) -> None:
+        self.placed: list[Placed] = []
+        self.dead: list[dict[str, Any]] = []
+        self.failing: list[Exception] = []
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        """Keep the blocks."""
+        if self.failing:
+            raise self.failing.pop(0)
+        self.placed += placed
+
+    async def dead_letter(self, topic: str, **fields: Any) -> None:
+        """Keep the dead letter."""
+        self.dead.append({"topic": topic, **fields})
+
+    @property
+    def events(self) -> list[Any]:
+        """All events, in the order of publication."""
+        return [event for entry in self.placed for event in entry.block.events]
+
+    @property
+    def holes(self) -> list[Any]:
+        """All discontinuities, in the order of publication."""
+        return [hole for entry in self.placed for hole in entry.block.discontinuities]
+
+
+def a_registry(
+    *providers: str,
+    breakers: Mapping[str, Callable[[], str]] | None = None,
+    clock: FixedClock | None = None,
+    now_s: Callable[[], float] = lambda: 0.0,
+    routing: Routing | None = None,
+) -> Registry:
+    """Return a registry that routes quotes and bars of SPY among `providers`, the first one preferred."""
+    names = ("quotes", "bars:1m")
+    registry = Registry(
+        budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
+    )
+    registry.route(
+        dict.fromkeys(names, providers),
+        {name: [calendar_of("SPY")] for name in names},
+        routing or Routing(),
+        breakers or {name: lambda: "closed" for name in providers},
+    )
+    return registry
+
+
+def a_status(*providers: str) -> Status:
+    """Return a status with closed breakers."""
+    return Status({name: lambda: "closed" for name in providers})

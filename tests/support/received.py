@@ -1,0 +1,56 @@
+"""Records as Kafka would have given them, without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.partitions import partition_of
+from schemas.records import Bar, Gap, Progress, Quote, Trade
+from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
+from schemas.wire.codec import encode
+from sinks.batch.batch import Part
+
+TOPIC_OF: dict[type, str] = {Bar: BARS, Quote: QUOTES, Trade: TRADES, Gap: GAPS, Progress: PROGRESS}
+APPENDED_MS = 1_381_152_660_000
+
+
+@dataclass(frozen=True)
+class Message:
+    """A record with its offset."""
+
+    bytes_: bytes | None
+    at: int = 0
+
+    def value(self) -> bytes | None:
+        """Return the bytes."""
+        return self.bytes_
+
+    def key(self) -> bytes:
+        """Return some key."""
+        return b"key"
+
+    def offset(self) -> int:
+        """Return the offset."""
+        return self.at
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return the append time."""
+        return 2, APPENDED_MS
+
+
+def home(symbol: str) -> int:
+    """Return the partition of a symbol."""
+    return partition_of(symbol, partition_count())
+
+
+def a_part(
+    records: Iterable[Bar | Quote | Trade | Gap], *, partition: int | None = None, at_end: bool = True
+) -> Part:
+    """Return what was read of one partition: `records` of one kind, from offset 0."""
+    records = list(records)
+    messages = [Message(encode(TOPIC_OF[type(record)], record), at) for at, record in enumerate(records)]
+    number = home(records[0].symbol) if partition is None else partition
+    part = Part(topic=TOPIC_OF[type(records[0])], partition=number, end=len(messages), at_end=at_end)
+    part.records.extend(messages)
+    return part

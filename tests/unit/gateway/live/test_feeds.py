@@ -1,0 +1,115 @@
+"""Latest values, links and the memory budget."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.live.feeds import MAX_OPEN_GAPS
+from gateway.live.streams import BEST
+from schemas.topics import BARS, GAPS, QUOTES, TRADES
+from tests.support.builders import a_bar, a_gap, a_quote, a_trade
+from tests.support.live_feeds import PLACE, apply_quote, apply_trade, empty_feeds
+
+
+def test_the_first_link_of_a_restarted_gateway_is_where_it_began() -> None:
+    """It cannot know what came before, so it claims no more than its start offset minus one."""
+    feed = apply_trade(empty_feeds(start=100), 107)
+    (entry,) = feed.ring.after(99, BEST)
+    assert (entry.previous, entry.previous_of_provider) == (99, 99)
+
+
+def test_links_join_the_records_of_each_scope() -> None:
+    """Every scope has its own chain; a shadow is no link of best."""
+    feeds = empty_feeds()
+    apply_trade(feeds, 3)
+    apply_trade(feeds, 4, provider="yahoo")
+    apply_trade(feeds, 5, provider="yahoo", route="shadow")
+    feed = apply_trade(feeds, 9, provider="yahoo")
+    last = next(iter(feed.ring.after(5, BEST)))
+    assert (last.previous, last.previous_of_provider) == (4, 5)
+
+
+def test_latest_is_by_event_time_then_by_place() -> None:
+    """A late record of an earlier time is no news; a correction of the same time is."""
+    feeds = empty_feeds()
+    for offset, (moment, bid) in enumerate([(10, 1.0), (20, 2.0), (15, 3.0), (20, 4.0)]):
+        feeds.apply(QUOTES, PLACE, offset, 0, asdict(a_quote(event_time=moment, bid=bid)))
+    feed = feeds.find("quotes", "SPY")
+    assert feed is not None
+    latest = feed.latest(BEST)
+    assert latest is not None
+    assert (latest.fields["bid"], latest.offset, latest.partition) == (4.0, 3, PLACE)
+    assert feed.latest("finnhub") is None
+
+
+def test_a_snapshot_of_bars_is_the_last_closed_and_the_forming_one() -> None:
+    """Both are needed to draw a chart; a single closed one is not repeated."""
+    feeds = empty_feeds()
+    feeds.apply(BARS, PLACE, 0, 0, asdict(a_bar(event_time=60)))
+    feed = feeds.apply(BARS, PLACE, 1, 0, asdict(a_bar(event_time=120, final=False)))
+    assert feed is not None
+    assert [body[:2] for body in feed.snapshot(BEST)] == [b"[0", b"[1"]
+    feeds.apply(BARS, PLACE, 2, 0, asdict(a_bar(event_time=120)))
+    assert [body[:2] for body in feed.snapshot(BEST)] == [b"[2"]
+
+
+def test_a_snapshot_of_gaps_is_the_open_ones() -> None:
+    """A filled gap leaves; beyond the bound the oldest known leave."""
+    feeds = empty_feeds()
+    for number in range(MAX_OPEN_GAPS + 10):
+        feeds.apply(GAPS, PLACE, number, 0, asdict(a_gap(gap_id=str(number))))
+    feed = feeds.find("gaps", "SPY")
+    assert feed is not None
+    assert len(feed.snapshot(BEST)) == MAX_OPEN_GAPS
+    feeds.apply(GAPS, PLACE, 999, 0, asdict(a_gap(gap_id="200", state="filled")))
+    assert len(feed.snapshot("yahoo")) == MAX_OPEN_GAPS - 1
+    assert feed.snapshot("finnhub") == []
+
+
+def test_a_record_in_a_foreign_partition_is_of_no_stream() -> None:
+    """No position could be given to it, yet the partition moves on."""
+    feeds = empty_feeds()
+    elsewhere = (PLACE + 1) % 4
+    assert feeds.apply(TRADES, elsewhere, 5, 0, asdict(a_trade())) is None
+    assert feeds.applied_everywhere[TRADES, elsewhere] == 5
+    assert not feeds.knows("SPY")
+
+
+def test_a_bar_of_an_unheard_of_interval_is_of_no_stream() -> None:
+    """One strange record must not stop the reader of all."""
+    feeds = empty_feeds()
+    assert feeds.apply(BARS, PLACE, 5, 0, asdict(a_bar(interval="7m"))) is None
+    assert feeds.applied_everywhere[BARS, PLACE] == 5
+
+
+@given(st.lists(st.booleans(), max_size=200), st.integers(300, 8_000), st.integers(1, 30))
+def test_all_rings_together_stay_within_the_budget(
+    kinds: list[bool], budget_bytes: int, ring_messages: int
+) -> None:
+    """Whoever overflows, the bytes counted are the bytes held, and within the budget."""
+    feeds = empty_feeds(budget_bytes=budget_bytes, ring_messages=ring_messages)
+    for offset, quote in enumerate(kinds):
+        (apply_quote if quote else apply_trade)(feeds, offset)
+        rings = [feed.ring for feed in (feeds.find("quotes", "SPY"), feeds.find("trades", "SPY")) if feed]
+        held = sum(entry.cost_bytes for ring in rings for entry in ring.after(-1, BEST))
+        assert held == feeds.held_bytes <= budget_bytes
+
+
+def test_a_control_record_moves_the_position_and_never_back() -> None:
+    """The end of a partition may lie above its last record."""
+    feeds = empty_feeds()
+    feed = apply_trade(feeds, 4)
+    feeds.advance(TRADES, PLACE, 8)
+    feeds.advance(TRADES, PLACE, 2)
+    assert feeds.applied(feed) == 7
+
+
+def test_a_forgotten_log_leaves_nothing_behind() -> None:
+    """Offsets of another incarnation must not survive."""
+    feeds = empty_feeds()
+    apply_trade(feeds, 4)
+    feeds.forget()
+    assert (len(feeds), feeds.held_bytes, dict(feeds.applied_everywhere), feeds.epochs) == (0, 0, {}, {})

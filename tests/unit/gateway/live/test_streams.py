@@ -1,0 +1,136 @@
+"""Stream names, and what a record looks like on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.live.streams import (
+    InvalidStream,
+    Stream,
+    channel_of_capability,
+    encode_entry,
+    parse_stream,
+    wire_record,
+)
+from schemas.identity import event_id
+from schemas.topics import BARS, GAPS, QUOTES, TRADES
+from tests.support.builders import a_bar, a_gap, a_quote, a_trade
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("quotes:best:AAPL", QUOTES),
+        ("trades:finnhub:BRK.B", TRADES),
+        ("bars.1m:yahoo:^GSPC", BARS),
+        ("bars.1mo:best:EURUSD=X", BARS),
+        ("gaps:best:BINANCE:BTCUSDT", GAPS),
+    ],
+)
+def test_a_stream_name_round_trips_and_finds_its_topic(text: str, topic: str) -> None:
+    """What is parsed prints as what was written, a colon inside the symbol included."""
+    stream = parse_stream(text)
+    assert (str(stream), stream.topic) == (text, topic)
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("", "unknown_channel"),
+        ("bars.7m:best:AAPL", "unknown_channel"),
+        ("quotes", "bad_message"),
+        ("quotes::AAPL", "bad_message"),
+        ("quotes:Best:AAPL", "bad_message"),
+        ("quotes:best:", "unknown_symbol"),
+        ("quotes:best:aapl", "unknown_symbol"),
+        ("quotes:best:AAPL\n", "unknown_symbol"),
+        ("quotes:best:" + "A" * 33, "unknown_symbol"),
+    ],
+)
+def test_a_bad_stream_name_is_refused_for_its_part(text: str, slug: str) -> None:
+    """The slug says which part is wrong."""
+    with pytest.raises(InvalidStream) as caught:
+        parse_stream(text)
+    assert caught.value.slug == slug
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_stream_or_a_typed_refusal(text: str) -> None:
+    """Nothing but InvalidStream ever comes out."""
+    try:
+        assert str(parse_stream(text)) == text
+    except InvalidStream:
+        pass
+
+
+def test_best_is_every_provider_but_shadows() -> None:
+    """A shadow's record is in its provider's own scope alone; a backfilled one is in both."""
+    best, own = parse_stream("quotes:best:SPY"), parse_stream("quotes:yahoo:SPY")
+    shadow, late = asdict(a_quote(route="shadow")), asdict(a_quote(route="backfill"))
+    assert (best.holds(shadow), own.holds(shadow)) == (False, True)
+    assert best.holds(late)
+    assert own.holds(late)
+    assert not own.holds(asdict(a_quote(provider="finnhub")))
+
+
+def test_a_bar_belongs_to_the_channel_of_its_interval() -> None:
+    """Bars of another interval or symbol are another stream's."""
+    stream = Stream("bars.1m", "best", "SPY")
+    assert stream.holds(asdict(a_bar()))
+    assert not stream.holds(asdict(a_bar(interval="5m")))
+    assert not stream.holds(asdict(a_bar(symbol="GOOG")))
+
+
+def test_a_record_carries_only_what_says_something() -> None:
+    """Absent values, empty text and the usual case of a flag are left out; zero and false are said."""
+    record = wire_record(QUOTES, 3, asdict(a_quote(bid=0.0, last=None, currency="", delay_s=0)))
+    assert record["bid"] == 0.0
+    assert not {"last", "last_size", "currency", "delay_s", "simulated", "raw_offset", "symbol"} & set(record)
+    assert wire_record(BARS, 3, asdict(a_bar(final=False)))["final"] is False
+    assert wire_record(QUOTES, 3, asdict(a_quote(simulated=True, delay_s=900)))["delay_s"] == 900
+
+
+def test_a_record_is_named_by_its_position() -> None:
+    """The event_id is the one REST and the database give."""
+    trade = a_trade(raw_offset=12, index=3)
+    expected = event_id(TRADES, "SPY", trade.event_time, 1, 12, 3)
+    assert wire_record(TRADES, 1, asdict(trade))["event_id"] == expected
+    assert "event_id" not in wire_record(GAPS, 1, asdict(a_gap()))
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_prices_survive_the_wire_exactly(price: float) -> None:
+    """The double that went in is the double that comes out."""
+    offset, record = orjson.loads(encode_entry(TRADES, 0, 7, asdict(a_trade(price=price))))
+    assert (offset, record["price"]) == (7, price)
+
+
+def test_every_field_a_client_may_need_is_on_the_wire() -> None:
+    """A field added to a record is either carried or left out on purpose."""
+    left_out: dict[str, set[str]] = {
+        QUOTES: {"symbol", "route", "raw_offset", "index"},
+        TRADES: {"symbol", "route", "raw_offset", "index"},
+        BARS: {"symbol", "interval", "route", "raw_offset", "index"},
+        GAPS: {"symbol", "raw_offset", "index"},
+    }
+    full: dict[str, Any] = {
+        QUOTES: a_quote(last_size=1.0, delay_s=1, simulated=True),
+        TRADES: a_trade(trade_id="1", conditions="@", venue="Q", simulated=True),
+        BARS: a_bar(vwap=1.0, trade_count=1, simulated=True),
+        GAPS: a_gap(),
+    }
+    for topic, record in full.items():
+        fields = asdict(record)
+        assert set(fields) - set(wire_record(topic, 0, fields)) == left_out[topic]
+
+
+def test_a_capability_of_providers_fills_a_channel() -> None:
+    """Routing and streams name the same thing."""
+    assert channel_of_capability("quotes") == "quotes"
+    assert channel_of_capability("bars:1m") == "bars.1m"

@@ -1,0 +1,184 @@
+"""Longer bars made of minutes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.http.moments import aware, micros
+from gateway.market.aggregate import aggregate, bucket_at, minutes_in, reach, unit_bounds, units_without
+from schemas.calendar.sessions import ALWAYS_OPEN, load_calendar
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from tests.support.bar_versions import a_version
+from tests.support.builders import NINE_THIRTY
+
+XNYS = load_calendar("XNYS")
+ALWAYS = load_calendar(ALWAYS_OPEN)
+CLOSE = NINE_THIRTY + 390 * MINUTE_US
+LATER = NINE_THIRTY + 30 * DAY_US
+
+
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return micros(datetime(year, month, day, hour, minute, tzinfo=UTC))
+
+
+def test_a_bucket_takes_first_open_last_close_extremes_and_sums() -> None:
+    """Five minutes become one bar."""
+    minutes = [
+        a_version(0, open=10.0, high=11.0, low=9.5, close=10.5, volume=1.0, vwap=10.0, trade_count=1),
+        a_version(2, open=10.5, high=15.0, low=10.0, close=12.0, volume=3.0, vwap=12.0, trade_count=2),
+        a_version(4, open=12.0, high=12.5, low=8.0, close=8.5, volume=0.0, vwap=9.0, trade_count=0),
+    ]
+    (bar,) = aggregate(minutes, "5m", "regular", XNYS, known_through=LATER)
+    assert (bar.event_time, bar.open, bar.high, bar.low, bar.close) == (NINE_THIRTY, 10.0, 15.0, 8.0, 8.5)
+    assert (bar.volume, bar.vwap, bar.trade_count) == (4.0, 11.5, 3)
+    assert bar.derived
+    assert bar.final
+    assert bar.known_from == minutes[-1].known_from
+
+
+def test_vwap_and_count_are_left_out_where_a_part_has_none() -> None:
+    """Half a sum is not a sum."""
+    (bar,) = aggregate(
+        [a_version(0, vwap=10.0, trade_count=1), a_version(1)], "5m", "regular", XNYS, known_through=0
+    )
+    assert bar.vwap is None
+    assert bar.trade_count is None
+
+
+def test_a_bucket_without_a_minute_has_no_bar() -> None:
+    """Nothing is made up."""
+    bars = aggregate([a_version(0), a_version(11)], "5m", "regular", XNYS, known_through=LATER)
+    assert [bar.event_time for bar in bars] == [NINE_THIRTY, NINE_THIRTY + 10 * MINUTE_US]
+
+
+def test_hours_count_from_the_open_and_end_with_the_close() -> None:
+    """09:30, 10:30 ... 15:30, the last of 30 minutes."""
+    bars = aggregate([a_version(m) for m in range(390)], "1h", "regular", XNYS, known_through=CLOSE)
+    assert [bar.event_time for bar in bars] == [NINE_THIRTY + h * HOUR_US for h in range(7)]
+    assert [bar.volume for bar in bars] == [6_000.0] * 6 + [3_000.0]
+    assert all(bar.final for bar in bars)
+
+
+def test_no_bucket_straddles_an_open_or_a_close() -> None:
+    """The hour before the open ends at 09:30, and the post-market starts its own."""
+    minutes = [
+        a_version(-5, session="pre"),
+        a_version(0),
+        a_version(389),
+        a_version(390, session="post"),
+    ]
+    bars = aggregate(minutes, "1h", "all", XNYS, known_through=LATER)
+    assert [bar.session for bar in bars] == ["pre", "regular", "regular", "post"]
+    assert bars[0].event_time == NINE_THIRTY - 30 * MINUTE_US
+    assert bars[3].event_time == CLOSE
+
+
+def test_a_bar_is_final_only_once_a_later_bar_is_known() -> None:
+    """Market time is proven by data, so an earlier as_of says the same for ever."""
+    minutes = [a_version(m) for m in range(4)]
+    assert not aggregate(minutes, "5m", "regular", XNYS, known_through=reach(minutes[-1]))[0].final
+    assert aggregate(minutes, "5m", "regular", XNYS, known_through=NINE_THIRTY + 5 * MINUTE_US)[0].final
+
+
+def test_a_forming_part_keeps_the_bar_open() -> None:
+    """A later bar does not finish it."""
+    forming = a_version(1, final=False)
+    assert reach(forming) == forming.event_time
+    assert not aggregate([a_version(0), forming], "5m", "regular", XNYS, known_through=LATER)[0].final
+
+
+@pytest.mark.parametrize(("known_through", "final"), [(CLOSE - MINUTE_US, False), (CLOSE, True)])
+def test_a_day_is_final_when_its_session_has_closed(known_through: int, *, final: bool) -> None:
+    """The regular close, not midnight."""
+    (day,) = aggregate([a_version(0), a_version(200)], "1d", "regular", XNYS, known_through=known_through)
+    assert day.event_time == NINE_THIRTY
+    assert day.final is final
+
+
+def test_a_day_of_all_sessions_begins_with_the_pre_market_and_ends_with_the_post_market() -> None:
+    """Its close is 20:00."""
+    minutes = [a_version(-300, session="pre"), a_version(0)]
+    (day,) = aggregate(minutes, "1d", "all", XNYS, known_through=CLOSE)
+    assert day.event_time == NINE_THIRTY - 330 * MINUTE_US
+    assert not day.final
+
+
+def test_a_half_day_is_final_at_its_own_close() -> None:
+    """2015-12-24 closed at 13:00."""
+    open_ = at(2015, 12, 24, 14, 30)
+    minute = a_version(event_time=open_)
+    (day,) = aggregate([minute], "1d", "regular", XNYS, known_through=open_ + 210 * MINUTE_US)
+    assert day.final
+
+
+def test_weeks_begin_on_the_venues_monday_and_months_on_its_first() -> None:
+    """Midnight in New York, summer and winter."""
+    minute = a_version(event_time=at(2013, 10, 9, 15))
+    assert aware(bucket_at(minute.event_time, "1wk", "regular", XNYS).start) == datetime(
+        2013, 10, 7, 4, tzinfo=UTC
+    )
+    month = bucket_at(minute.event_time, "1mo", "regular", XNYS)
+    assert aware(month.start) == datetime(2013, 10, 1, 4, tzinfo=UTC)
+    assert aware(month.closes) == datetime(2013, 10, 31, 20, tzinfo=UTC)
+
+
+def test_a_market_that_never_closes_has_utc_days() -> None:
+    """Midnight to midnight."""
+    minutes = [a_version(event_time=at(2026, 3, 1, 23, 59)), a_version(event_time=at(2026, 3, 2))]
+    bars = aggregate(minutes, "1d", "regular", ALWAYS, known_through=at(2026, 3, 2))
+    assert [(aware(bar.event_time).day, bar.final) for bar in bars] == [(1, True), (2, False)]
+
+
+def test_parts_of_two_providers_are_said_and_never_hidden() -> None:
+    """The provider is `mixed`, and who they are is listed."""
+    minutes = [a_version(0), a_version(1, provider="finnhub", adjustment_state="split")]
+    (bar,) = aggregate(minutes, "5m", "regular", XNYS, known_through=0)
+    assert (bar.provider, bar.providers, bar.adjustment_state) == ("mixed", ("finnhub", "yahoo"), "mixed")
+
+
+def test_a_correction_of_a_part_raises_the_revision() -> None:
+    """It counts the corrections among the parts."""
+    (bar,) = aggregate(
+        [a_version(0, revision=2), a_version(1, revision=1)], "5m", "regular", XNYS, known_through=0
+    )
+    assert bar.revision == 3
+
+
+def test_a_minute_outside_every_session_still_has_a_bar() -> None:
+    """What a vendor sent on a Sunday is not dropped."""
+    sunday = at(2013, 10, 6, 15, 2)
+    assert (
+        aggregate([a_version(event_time=sunday)], "5m", "all", XNYS, known_through=0)[0].session == "closed"
+    )
+    assert aggregate([a_version(event_time=sunday)], "1d", "all", XNYS, known_through=0)
+
+
+def test_units_without_bars_are_the_trading_days_nobody_covered() -> None:
+    """Friday stored, Monday not, the weekend never asked for."""
+    friday, monday = at(2013, 10, 4, 13, 30), NINE_THIRTY
+    missing = units_without([friday], friday, monday + HOUR_US, "1d", XNYS)
+    assert missing == [unit_bounds(monday, "1d", XNYS)]
+    assert units_without([friday], friday, friday + HOUR_US, "1h", XNYS) == []
+    assert units_without([friday], friday, monday + HOUR_US, "1mo", XNYS) == []
+
+
+@given(
+    st.lists(st.integers(-330, 629), unique=True, min_size=1, max_size=60).map(sorted),
+    st.sampled_from(["5m", "15m", "30m", "1h", "1d", "1wk", "1mo"]),
+)
+def test_every_minute_is_in_exactly_one_bar(minutes: list[int], interval: str) -> None:
+    """Volume is neither lost nor counted twice, and bars are in order."""
+    versions = [a_version(minute, volume=float(1 << (minute % 40))) for minute in minutes]
+    bars = aggregate(versions, interval, "all", XNYS, known_through=LATER)
+    assert sum(bar.volume for bar in bars) == sum(version.volume for version in versions)
+    starts = [bar.event_time for bar in bars]
+    assert starts == sorted(set(starts))
+    assert len(versions) <= len(bars) * minutes_in(interval)
+    for version in versions:
+        bucket = bucket_at(version.event_time, interval, "all", XNYS)
+        assert bucket.left <= version.event_time < bucket.end
+        assert bucket.start in starts

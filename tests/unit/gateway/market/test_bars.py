@@ -1,0 +1,47 @@
+"""Rows of history."""
+
+from __future__ import annotations
+
+from gateway.market.bars import adjustments, one_or_mixed, row
+from tests.support.bar_versions import a_version
+
+ALWAYS = [
+    "event_time", "open", "high", "low", "close", "volume", "final", "revision", "provider", "known_from", "session",
+]  # fmt: skip
+
+
+def test_a_plain_row_has_the_contracts_fields_in_order() -> None:
+    """Optional fields are absent where they say nothing."""
+    fields = row(a_version())
+    assert list(fields) == ALWAYS
+    assert fields["event_time"] == "2013-10-07T13:30:00.000000Z"
+
+
+def test_optional_fields_appear_where_they_say_something() -> None:
+    """Zero is something, None is not."""
+    bar = a_version(
+        vwap=0.0, trade_count=0, derived=True, simulated=True, route="shadow", providers=("a", "b")
+    )
+    fields = row(bar, with_adjustment=True)
+    extra = {name: value for name, value in fields.items() if name not in ALWAYS}
+    assert extra == {
+        "vwap": 0.0, "trade_count": 0, "derived": True, "simulated": True, "route": "shadow", "adjustment": "raw",
+        "providers": ["a", "b"],
+    }  # fmt: skip
+
+
+def test_what_differs_is_called_mixed() -> None:
+    """None where there is nothing."""
+    assert one_or_mixed([]) is None
+    assert one_or_mixed(["raw", "raw"]) == "raw"
+    assert one_or_mixed(["raw", "split"]) == "mixed"
+
+
+def test_adjustments_name_their_providers() -> None:
+    """So that a 422 can say what to ask for."""
+    bars = [
+        a_version(),
+        a_version(provider="alpaca"),
+        a_version(provider="finnhub", adjustment_state="split"),
+    ]
+    assert adjustments(bars) == {"raw": ["alpaca", "yahoo"], "split": ["finnhub"]}

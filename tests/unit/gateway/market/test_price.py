@@ -1,0 +1,106 @@
+"""One value out of quote, trade and bar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.database.versions import Value
+from gateway.http.problems import Problem
+from gateway.market.price import PRICE_FIELDS, check_age, chosen, newest, price_document, price_of, topic_of
+from schemas.calendar.sessions import load_calendar
+from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.records import Quote
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+
+XNYS = load_calendar("XNYS")
+
+
+def document(value: Value, quote: Quote | None = None, **changes: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "partition": 1, "previous_close": None, "complete_through": value.known_from, "now": NINE_THIRTY + SECOND_US,
+        "speed": 1.0, "calendar": XNYS,
+    }  # fmt: skip
+    return price_document(value, quote, **(given | changes))
+
+
+def test_a_quotes_price_is_its_last_else_its_middle() -> None:
+    """A one-sided quote has none."""
+    assert price_of(a_quote(last=5.0)) == (5.0, "last")
+    assert price_of(a_quote(last=None, bid=4.0, ask=6.0)) == (5.0, "mid")
+    assert price_of(a_quote(last=None, bid=0.0, ask=6.0)) is None
+    assert price_of(a_bar(close=7.0)) == (7.0, "close")
+
+
+def test_the_newest_event_wins_and_a_trade_breaks_ties() -> None:
+    """A quote without a price does not count."""
+    trade, quote, bar = a_trade(), a_quote(), a_bar()
+    assert newest([bar, quote, trade]) is trade
+    assert newest([bar, quote]) is quote
+    later = a_bar(event_time=NINE_THIRTY + 1)
+    assert newest([later, trade, a_quote(event_time=NINE_THIRTY + 2, last=None, bid=None)]) is later
+    assert newest([None]) is None
+
+
+def test_the_answer_has_every_field_of_the_contract() -> None:
+    """In its order."""
+    assert tuple(document(a_quote(), a_quote())) == PRICE_FIELDS
+
+
+def test_the_change_is_from_the_quotes_close_before_the_bars() -> None:
+    """A subtraction's binary noise is not shown."""
+    answer = document(a_trade(price=100.1), a_quote(previous_close=100.0), previous_close=50.0)
+    assert (answer["previous_close"], answer["change"], answer["change_percent"]) == (100.0, 0.1, 0.1)
+    answer = document(a_trade(price=100.1), a_quote(previous_close=None), previous_close=50.0)
+    assert answer["previous_close"] == 50.0
+
+
+@pytest.mark.parametrize("previous_close", [None, 0.0])
+def test_without_a_close_there_is_no_change(previous_close: float | None) -> None:
+    """Never a division by zero."""
+    answer = document(a_trade(), previous_close=previous_close)
+    assert (answer["change"], answer["change_percent"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("complete_through", "provisional"),
+    [(None, True), (a_quote().known_from - 1, True), (a_quote().known_from, False)],
+)
+def test_a_value_is_provisional_until_the_watermark_has_it(
+    complete_through: int | None, *, provisional: bool
+) -> None:
+    """The watermark is inclusive here."""
+    assert document(a_quote(), complete_through=complete_through)["provisional"] is provisional
+
+
+def test_a_bars_age_counts_from_its_end_and_never_below_zero() -> None:
+    """Its close was true at its end, or now while it forms."""
+    assert document(a_bar(), now=NINE_THIRTY + 30 * SECOND_US)["age_ms"] == 0
+    assert document(a_bar(), now=NINE_THIRTY + 3 * MINUTE_US)["age_ms"] == 120_000
+    assert document(a_quote(), now=NINE_THIRTY - SECOND_US)["age_ms"] == 0
+
+
+def test_too_old_a_value_is_refused_with_its_age() -> None:
+    """503, and when to come again."""
+    answer = document(a_quote(), now=NINE_THIRTY + MINUTE_US)
+    check_age(answer, 60_000)
+    with pytest.raises(Problem) as problem:
+        check_age(answer, 59_999)
+    assert (problem.value.status, problem.value.code, problem.value.extra["age_ms"]) == (
+        503,
+        "stale_value",
+        60_000,
+    )
+
+
+def test_a_simulated_value_always_says_so() -> None:
+    """Whatever fields were asked for."""
+    answer = document(a_trade(simulated=True))
+    assert chosen(answer, ["price"]) == {"price": 167.4, "simulated": True}
+    assert "simulated" not in document(a_trade())
+
+
+def test_each_record_has_its_topic() -> None:
+    """Its watermark is that topic's."""
+    assert [topic_of(v) for v in (a_quote(), a_trade(), a_bar())] == ["quotes.v1", "trades.v1", "bars.v1"]

@@ -1,0 +1,170 @@
+"""What clients may ask for, and how each thing they get wrong is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.live.streams import parse_stream
+from gateway.websocket.commands import (
+    MAX_ITEMS,
+    Authenticate,
+    ListAll,
+    Rejected,
+    Reply,
+    Since,
+    Subscribe,
+    Unsubscribe,
+    Update,
+    Wanted,
+    interpret,
+)
+from gateway.websocket.subscription import Position
+
+SPY, GOOG = parse_stream("quotes:best:SPY"), parse_stream("trades:best:GOOG")
+HELD = {1: SPY, 2: GOOG}
+
+
+def ask(command: Any, *, authorised: bool = True) -> Any:
+    """Return what a command of a client with two subscriptions asks for."""
+    return interpret(command, HELD, authorised=authorised)
+
+
+def subscribed(**item: Any) -> Any:
+    """Return what becomes of the only item of a subscribe command."""
+    event = ask({"t": "subscribe", "items": [item]})
+    assert isinstance(event, Subscribe)
+    return event.items[0]
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (None, None),
+        ("snapshot", None),
+        ("live", "live"),
+        ({"epoch": "e", "offset": 7}, Position(epoch="e", offset=7)),
+        ({"epoch": "e", "offset": -1}, Position(epoch="e", offset=-1)),
+        ({"start": 5}, Since(5)),
+    ],
+)
+def test_a_stream_begins_where_the_client_says(start: Any, expected: Any) -> None:
+    """Every form of `from` is understood."""
+    assert subscribed(stream="quotes:best:SPY", **{"from": start}).start == expected
+
+
+@pytest.mark.parametrize(
+    "start", ["now", 5, [], {}, {"epoch": "e"}, {"epoch": 1, "offset": 1}, {"epoch": "e", "offset": 2**63},
+              {"epoch": "e", "offset": True}, {"start": -1}, {"start": "2020"}],
+)  # fmt: skip
+def test_a_start_that_is_none_is_refused_for_its_item(start: Any) -> None:
+    """The item is refused with the forms that would be right."""
+    rejected = subscribed(stream="quotes:best:SPY", **{"from": start})
+    assert isinstance(rejected, Rejected)
+    assert rejected.result["error"]["slug"] == "bad_message"
+
+
+def test_one_bad_item_spoils_no_other() -> None:
+    """Results keep the order of the items."""
+    items = [
+        {"stream": "quotes:best:SPY"},
+        7,
+        {"stream": "nothing:best:SPY"},
+        {"channel": "trades", "symbols": ["A", "B"]},
+        {},
+    ]
+    event = ask({"t": "subscribe", "id": "x", "items": items})
+    kinds = [type(item) for item in event.items]
+    assert kinds == [Wanted, Rejected, Rejected, Wanted, Wanted, Rejected]
+    assert event.items[2].result["error"]["slug"] == "unknown_channel"
+    assert str(event.items[4].stream) == "trades:best:B"
+
+
+@pytest.mark.parametrize(
+    ("stream", "conflate", "expected"),
+    [
+        ("quotes:best:SPY", None, True),
+        ("quotes:best:SPY", {"mode": "none"}, False),
+        ("quotes:best:SPY", {"mode": "latest"}, True),
+        ("trades:best:SPY", None, False),
+        ("bars.1m:best:SPY", {"mode": "none"}, False),
+    ],
+)
+def test_only_quotes_conflate(stream: str, conflate: Any, expected: Any) -> None:
+    """Quotes do unless told not to; nothing else ever does."""
+    assert subscribed(stream=stream, conflate=conflate).conflate is expected
+
+
+@pytest.mark.parametrize("stream", ["trades:best:SPY", "bars.1m:best:SPY", "gaps:best:SPY"])
+def test_asking_to_conflate_what_never_is_is_refused(stream: str) -> None:
+    """The refusal says so."""
+    assert (
+        "never conflated" in subscribed(stream=stream, conflate={"mode": "latest"}).result["error"]["message"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ({"t": "unsubscribe", "all": True}, Unsubscribe(None, (1, 2))),
+        ({"t": "unsubscribe", "subs": [2, 9, "x", 2]}, Unsubscribe(None, (2,))),
+        ({"t": "unsubscribe", "streams": ["quotes:best:SPY"]}, Unsubscribe(None, (1,))),
+        ({"t": "update", "id": 4, "sub": 1, "conflate": {"mode": "none"}}, Update(4, 1, conflate=False)),
+        ({"t": "list", "id": "l"}, ListAll("l")),
+        ({"t": "auth", "token": "secret"}, Authenticate(None, "secret")),
+    ],
+)
+def test_commands_are_understood(command: Any, expected: Any) -> None:
+    """One command, one request."""
+    assert ask(command) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "slug"),
+    [
+        ([], "bad_message"),
+        ({}, "bad_message"),
+        ({"t": "hello"}, "bad_message"),
+        ({"t": ["subscribe"]}, "bad_message"),
+        ({"t": "ping", "id": {}}, "bad_message"),
+        ({"t": "ping", "id": "x" * 65}, "bad_message"),
+        ({"t": "subscribe"}, "bad_message"),
+        ({"t": "subscribe", "items": []}, "bad_message"),
+        ({"t": "subscribe", "items": [{"stream": "a"}] * (MAX_ITEMS + 1)}, "bad_message"),
+        (
+            {"t": "subscribe", "items": [{"channel": "quotes", "symbols": ["A"] * (MAX_ITEMS + 1)}]},
+            "bad_message",
+        ),
+        ({"t": "unsubscribe"}, "bad_message"),
+        ({"t": "unsubscribe", "subs": 1}, "bad_message"),
+        ({"t": "update", "sub": 9}, "unknown_subscription"),
+        ({"t": "update", "sub": 2, "conflate": {"mode": "latest"}}, "bad_message"),
+        ({"t": "auth", "token": 5}, "bad_message"),
+        ({"t": "auth", "token": "x" * 513}, "bad_message"),
+    ],
+)
+def test_what_is_wrong_is_answered_with_a_typed_error(command: Any, slug: str) -> None:
+    """The code is stable, and the message says what would be right."""
+    event = ask(command)
+    assert isinstance(event, Reply)
+    parsed = orjson.loads(event.message)
+    assert (parsed["t"], parsed["slug"]) == ("error", slug)
+
+
+def test_nothing_is_heard_before_authorisation_but_auth_and_ping() -> None:
+    """Everything else is answered with `unauthenticated`."""
+    refused = ask({"t": "list", "id": 1}, authorised=False)
+    assert orjson.loads(refused.message)["slug"] == "unauthenticated"
+    assert isinstance(ask({"t": "auth", "token": "t"}, authorised=False), Authenticate)
+    assert orjson.loads(ask({"t": "ping", "id": 3, "ts": 9}, authorised=False).message) == {
+        "t": "pong",
+        "id": 3,
+        "ts": 9,
+    }
+
+
+def test_unknown_fields_are_ignored() -> None:
+    """A newer client still talks to an older server."""
+    assert isinstance(subscribed(stream="quotes:best:SPY", fields=["bid"], nonsense={"a": [1]}), Wanted)

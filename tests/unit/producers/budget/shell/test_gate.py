@@ -1,0 +1,300 @@
+"""Who may ask a vendor when: in order, live first, within the limits, and never waiting without bound."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from producers.budget.budget import Limits
+from producers.budget.limits import VENDOR_LIMITS, VendorLimits
+from producers.budget.pauses import Signal
+from producers.budget.shell.gate import MAX_WAITING, Gate
+from producers.budget.windows import Purpose
+from schemas.errors import BudgetExhausted, ProviderThrottled
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from tests.support.virtual_time import now_us, run
+
+HOUR_S = 3_600.0
+THROTTLED = Signal(kind="throttled", wait_us=None, reason="status 429, too many requests")
+
+
+def a_gate(**limits: int) -> Gate:
+    return Gate("test", VendorLimits(whole=Limits(**limits)), now_us=now_us)
+
+
+async def ask(
+    gate: Gate,
+    log: list[Any] | None = None,
+    *,
+    name: Any = None,
+    endpoint: str = "quote",
+    purpose: Purpose = "live",
+    within_s: float = HOUR_S,
+    takes_s: float = 0.0,
+) -> int:
+    """Make one request that takes so long; return when it was started."""
+    async with gate.admitted(endpoint, purpose, within_s=within_s) as admission:
+        if log is not None:
+            log.append(name)
+        await asyncio.sleep(takes_s)
+        return admission.started
+
+
+def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def wrapped() -> None:
+        run(test())
+
+    wrapped.__doc__, wrapped.__name__ = test.__doc__, test.__name__
+    return wrapped
+
+
+@in_virtual_time
+async def test_a_class_is_served_in_order_and_live_before_backfill() -> None:
+    """Those who came first start first; a backfill that waits longer still lets every live request go before."""
+    gate, log = a_gate(per_minute=2), []
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(4):
+            tasks.create_task(ask(gate, log, name=f"backfill {number}", purpose="backfill"))
+        for number in range(4):
+            tasks.create_task(ask(gate, log, name=f"live {number}"))
+
+    live = [name for name in log if name.startswith("live")]
+    assert live == [f"live {number}" for number in range(4)]
+    assert [name for name in log if name not in live] == [f"backfill {number}" for number in range(4)]
+    assert log.index("live 3") < log.index("backfill 2")
+
+
+@in_virtual_time
+async def test_who_cannot_start_in_time_is_told_at_once_how_long() -> None:
+    """No waiting for what is known to come too late."""
+    gate = a_gate(per_minute=1)
+    await ask(gate)
+    begun = now_us()
+    with pytest.raises(BudgetExhausted) as caught:
+        await ask(gate, within_s=10.0)
+
+    assert now_us() == begun
+    assert caught.value.retry_after_s == pytest.approx(61.2)
+    assert str(caught.value) == (
+        "our own budget for test is used up: 1 requests a minute, room in 61.2 s; "
+        "raise providers.test.limits.per_minute or poll less often"
+    )
+
+
+@in_virtual_time
+async def test_an_endpoints_own_limit_is_named_with_its_setting() -> None:
+    """What an operator is told to raise is the limit that holds the request up, not the provider's."""
+    limits = VendorLimits(whole=Limits(per_minute=9), endpoints={"crumb": Limits(per_minute=1)})
+    gate = Gate("test", limits, now_us=now_us)
+    await ask(gate, endpoint="crumb")
+    with pytest.raises(BudgetExhausted, match=r"raise providers\.test\.limits\.endpoints\.crumb\.per_minute"):
+        await ask(gate, endpoint="crumb", within_s=1.0)
+
+
+@in_virtual_time
+async def test_a_pause_the_vendor_asked_for_is_not_our_budget() -> None:
+    """After its 429 the vendor throttles us, whatever our own limits have left."""
+    gate = a_gate(per_minute=1)
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+    with pytest.raises(ProviderThrottled) as caught:
+        await ask(gate, within_s=0.1)
+
+    assert not isinstance(caught.value, BudgetExhausted)
+
+
+@in_virtual_time
+async def test_a_place_under_way_that_does_not_come_free_ends_in_throttled() -> None:
+    """Nobody can foresee the end of another request: the deadline does."""
+    gate = a_gate(concurrency=1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ask(gate, takes_s=60.0))
+        await asyncio.sleep(1.0)
+        begun = now_us()
+        with pytest.raises(BudgetExhausted, match="1 requests at once"):
+            await ask(gate, within_s=5.0)
+        assert now_us() - begun == pytest.approx(5 * SECOND_US, abs=10)
+
+
+@in_virtual_time
+async def test_a_cancelled_waiter_takes_nothing_with_it() -> None:
+    """Those behind it move up, and its start is not counted."""
+    gate, log = a_gate(per_minute=1), []
+    await ask(gate)
+    waiting = [asyncio.ensure_future(ask(gate, log, name=number)) for number in range(3)]
+    await asyncio.sleep(1.0)
+    waiting[0].cancel()
+    first = await waiting[1]
+
+    assert log == [1]
+    assert first == pytest.approx(now_us(), abs=10)
+    assert gate.document()["waiting"] == {"live": 1, "backfill": 0}
+    await waiting[2]
+
+
+@in_virtual_time
+async def test_one_cancelled_in_the_moment_it_is_admitted_gives_its_start_back() -> None:
+    """Admitted and cancelled before it could run: nothing was sent, nothing counts."""
+    gate = a_gate(concurrency=1)
+    holder = asyncio.ensure_future(ask(gate, takes_s=10.0))
+    await asyncio.sleep(1.0)
+    waiter = asyncio.ensure_future(ask(gate))
+    await asyncio.sleep(1.0)
+    holder.cancel()
+    await asyncio.sleep(0)  # the holder leaves, the waiter is admitted
+    waiter.cancel()
+    await asyncio.gather(holder, waiter, return_exceptions=True)
+
+    used = gate.document()["used"]
+    assert used == {"day": 1, "in_flight": 0}
+
+
+@in_virtual_time
+async def test_the_queue_is_bounded() -> None:
+    """Beyond its bound a request is refused at once instead of queued."""
+    gate = a_gate(concurrency=1)
+    holders = [asyncio.ensure_future(ask(gate, takes_s=60.0)) for _ in range(MAX_WAITING + 1)]
+    await asyncio.sleep(1.0)
+    with pytest.raises(ProviderThrottled):
+        await ask(gate)
+    for holder in holders:
+        holder.cancel()
+    await asyncio.gather(*holders, return_exceptions=True)
+
+    assert gate.document()["waiting"] == {"live": 0, "backfill": 0}
+
+
+@in_virtual_time
+async def test_after_a_pause_one_request_finds_out() -> None:
+    """Eight wait out the pause; one is sent, and only when it was answered the others follow."""
+    gate = a_gate()
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+    starts: list[int] = []
+
+    async def request() -> None:
+        async with gate.admitted("quote", "live", within_s=60.0) as one:
+            starts.append(one.started)
+            await asyncio.sleep(0.5)
+            gate.answered(one)
+
+    begun = now_us()
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(request())
+
+    assert starts[0] - begun == pytest.approx(2 * SECOND_US, abs=10)
+    assert [start - starts[0] for start in starts[1:]] == [pytest.approx(SECOND_US / 2, abs=10)] * 7
+
+
+@in_virtual_time
+async def test_an_endpoint_the_vendor_counts_apart_is_paused_alone() -> None:
+    """Its refusal leaves the others be, and theirs leaves it."""
+    limits = VendorLimits(endpoints={"tick": Limits(per_minute=10)}, separate=frozenset({"tick"}))
+    gate = Gate("test", limits, now_us=now_us)
+    async with gate.admitted("tick", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+
+    assert await ask(gate, within_s=0.1) == now_us()
+    with pytest.raises(ProviderThrottled):
+        await ask(gate, endpoint="tick", within_s=0.1)
+    assert gate.document()["endpoints"]["tick"]["paused_until"] is not None
+    assert gate.document()["paused_until"] is None
+
+
+@in_virtual_time
+async def test_an_endpoints_own_limit_holds_nobody_else_up() -> None:
+    """Who waits for a crumb does not keep quotes waiting, though both use the provider's budget."""
+    gate = Gate("test", VendorLimits(whole=Limits(per_minute=50), endpoints={"crumb": Limits(per_minute=1)}), now_us=now_us)  # fmt: skip
+    begun = now_us()
+    async with asyncio.TaskGroup() as tasks:
+        crumbs = [tasks.create_task(ask(gate, endpoint="crumb")) for _ in range(3)]
+        quotes = [tasks.create_task(ask(gate)) for _ in range(10)]
+
+    assert [quote.result() for quote in quotes] == [begun] * 10
+    assert crumbs[2].result() - begun > 2 * MINUTE_US
+
+
+@in_virtual_time
+async def test_a_429_with_room_in_our_windows_lowers_the_limit_for_a_while() -> None:
+    """The vendor counts otherwise than we thought: less for some minutes, then as before."""
+    gate = a_gate(per_minute=100)
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+    lowered = gate.document()["share_in_force"]
+    await asyncio.sleep(10 * 60)
+
+    assert lowered == 0.7
+    assert gate.document()["share_in_force"] == 1.0
+
+
+@in_virtual_time
+async def test_other_limits_come_into_force_without_forgetting() -> None:
+    """A reload raises the limit: those who wait go on, and what was used still counts."""
+    gate = a_gate(per_minute=2)
+    for _ in range(2):
+        await ask(gate)
+    waiter = asyncio.ensure_future(ask(gate))
+    await asyncio.sleep(1.0)
+    gate.limit(VendorLimits(whole=Limits(per_minute=3)))
+
+    assert await waiter == pytest.approx(now_us(), abs=10)
+    with pytest.raises(ProviderThrottled):
+        await ask(gate, within_s=1.0)
+
+
+class StrictVendor:
+    """A vendor that counts every window its own way and never forgives: refusals are what a test counts."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.arrivals: list[int] = []
+
+    def over_limit(self) -> int:
+        """Return how many requests came while a window of any position was full."""
+        windows = ((self.limits.per_second, SECOND_US), (self.limits.per_minute, MINUTE_US))
+        return sum(
+            at - bisect_left(self.arrivals, moment - length + 1) >= limit
+            for limit, length in windows
+            if limit is not None
+            for at, moment in enumerate(self.arrivals)
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["finnhub", "yahoo", "polygon"])
+def test_a_day_at_the_vendors_limits_goes_over_none_and_uses_95_percent(provider: str) -> None:
+    """Workers that always want more, requests that take 20 to 600 ms: no window over, no ban, nearly all used."""
+    limits = VENDOR_LIMITS[provider]
+    vendor = StrictVendor(limits.whole)
+
+    async def worker(gate: Gate, number: int) -> None:
+        end, took = now_us() + DAY_US, 0
+        while now_us() < end:
+            purpose: Purpose = "backfill" if number % 4 == 3 else "live"
+            try:
+                async with gate.admitted("quote", purpose, within_s=300.0) as admission:
+                    vendor.arrivals.append(now_us())
+                    took = (took * 7 + number * 13 + 20) % 580 + 20
+                    await asyncio.sleep(took / 1_000)
+                    gate.answered(admission)
+            except ProviderThrottled as error:
+                await asyncio.sleep(error.retry_after_s or 1.0)
+
+    async def day() -> Gate:
+        gate = Gate(provider, limits, now_us=now_us)
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(8):
+                tasks.create_task(worker(gate, number))
+        return gate
+
+    gate = run(day())
+
+    assert limits.whole.per_minute is not None
+    assert vendor.over_limit() == 0
+    assert gate.bans == 0
+    assert len(vendor.arrivals) >= 0.95 * limits.whole.per_minute * 24 * 60

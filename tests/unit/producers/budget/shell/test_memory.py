@@ -1,0 +1,227 @@
+"""What is remembered of a vendor's patience: written behind, reserved ahead, read at start; careful without a store."""
+
+# ruff: noqa: ARG002 - stand-ins take what the real ones take
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from producers.budget.budget import Limits
+from producers.budget.limits import VendorLimits
+from producers.budget.pauses import Signal
+from producers.budget.shell.gate import Gate
+from producers.budget.shell.memory import RESERVED, WRITE_EVERY_S, Budgets
+from producers.budget.shell.store import Addition, Remembered
+from schemas.errors import ProviderThrottled, StoreUnavailable
+from schemas.intervals import MINUTE_US, SECOND_US
+from tests.support.virtual_time import now_us, run
+
+DAILY = VendorLimits(whole=Limits(per_day=2_000))
+MINUTELY = VendorLimits(whole=Limits(per_minute=10))
+BANNED = Signal(kind="banned", wait_us=None, reason="status 999, a ban")
+
+
+class MemoryStore:
+    """Rows like the table's; `down` makes it answer like a database that is away."""
+
+    def __init__(self) -> None:
+        self.slots: Counter[int] = Counter()
+        self.paused_until = self.bans = self.updated_at = self.writes = 0
+        self.down = False
+
+    async def read(self, now: int) -> list[Remembered]:
+        """Return the one row."""
+        if self.down:
+            raise StoreUnavailable("away")
+        if not self.updated_at:
+            return []
+        return [
+            Remembered(
+                provider="test", endpoint="", slots=list(self.slots.items()), paused_until=self.paused_until,
+                bans=self.bans, reason="stored", updated_at=self.updated_at,
+            )
+        ]  # fmt: skip
+
+    async def add(self, additions: Sequence[Addition], now: int) -> None:
+        """Add to the row."""
+        if self.down:
+            raise StoreUnavailable("away")
+        self.writes += 1
+        self.updated_at = now
+        for addition in additions:
+            self.slots.update(addition.slots)
+            self.paused_until = max(self.paused_until, addition.paused_until)
+            self.bans += addition.bans
+
+    @property
+    def used(self) -> int:
+        """Requests stored."""
+        return self.slots.total()
+
+
+@asynccontextmanager
+async def process(store: MemoryStore, limits: VendorLimits, *, killed: bool = False) -> AsyncIterator[tuple[Budgets, Gate]]:  # fmt: skip
+    """Run budgets as a process does; a killed one writes nothing at its end."""
+    budgets = Budgets(store, now_us=now_us)
+    await budgets.recall(within_s=0.0)
+    keeper = asyncio.ensure_future(budgets.keep())
+    try:
+        yield budgets, budgets.gate("test", limits)
+    finally:
+        store.down = store.down or killed
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        store.down = False
+
+
+async def ask(gate: Gate, times: int = 1, *, within_s: float = 5.0) -> None:
+    for _ in range(times):
+        async with gate.admitted("quote", "live", within_s=within_s) as admission:
+            await asyncio.sleep(0.001)
+            gate.answered(admission)
+
+
+def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def wrapped() -> None:
+        run(test())
+
+    wrapped.__doc__, wrapped.__name__ = test.__doc__, test.__name__
+    return wrapped
+
+
+@in_virtual_time
+async def test_a_stopped_process_leaves_the_exact_count() -> None:
+    """The reserve that was not used is given back at the end."""
+    store = MemoryStore()
+    async with process(store, DAILY) as (_, gate):
+        await ask(gate, 123)
+
+    assert store.used == 123
+
+
+@pytest.mark.parametrize("requests", [0, 1, 49, 50, 51, 777])
+def test_a_killed_process_is_counted_too_high_and_never_too_low(requests: int) -> None:
+    """What it may have sent without writing was reserved before."""
+
+    async def killed() -> None:
+        store = MemoryStore()
+        async with process(store, DAILY, killed=True) as (_, gate):
+            await ask(gate, requests)
+        assert requests <= store.used <= requests + 5 * RESERVED
+
+    run(killed())
+
+
+@in_virtual_time
+async def test_writes_are_at_most_one_a_second() -> None:
+    """However many requests there are."""
+    store, begun = MemoryStore(), now_us()
+    async with process(store, VendorLimits()) as (_, gate):
+        await ask(gate, 20_000)
+        seconds = (now_us() - begun) / SECOND_US
+
+    assert store.used == 20_000
+    assert store.writes <= seconds / WRITE_EVERY_S + 2
+
+
+@in_virtual_time
+async def test_a_day_that_is_used_up_stays_so_over_a_restart() -> None:
+    """The successor refuses at once, and says how long."""
+    store = MemoryStore()
+    limits = VendorLimits(whole=Limits(per_day=100))
+    async with process(store, limits) as (_, gate):
+        await ask(gate, 100)
+    async with process(store, limits) as (_, gate):
+        with pytest.raises(ProviderThrottled) as caught:
+            await ask(gate)
+
+    assert caught.value.retry_after_s is not None
+    assert caught.value.retry_after_s > 23 * 3_600
+
+
+@in_virtual_time
+async def test_a_pause_and_its_bans_outlive_a_kill() -> None:
+    """Within a second of the refusal it is stored; the successor leaves the vendor alone as long as was said."""
+    store = MemoryStore()
+    async with process(store, MINUTELY, killed=True) as (_, gate):
+        async with gate.admitted("quote", "live", within_s=1.0) as admission:
+            gate.refused(admission, BANNED)
+        until = gate.scopes[""].pause.until
+        await asyncio.sleep(1.5)
+    async with process(store, MINUTELY) as (budgets, gate):
+        with pytest.raises(ProviderThrottled):
+            await ask(gate)
+        document = budgets.document()["test"]
+
+    assert gate.scopes[""].pause.until == until
+    assert document["bans"] == 1
+    assert document["paused_until"] is not None
+
+
+@in_virtual_time
+async def test_a_minute_is_not_begun_anew_by_a_restart() -> None:
+    """Ten in the minute before and a restart: the next starts when the first ten are a minute old."""
+    store = MemoryStore()
+    async with process(store, MINUTELY, killed=True) as (_, gate):
+        await ask(gate, 10)
+        last = now_us()
+        await asyncio.sleep(2.0)
+    async with process(store, MINUTELY) as (_, gate):
+        await ask(gate, within_s=120.0)
+
+    assert now_us() - last >= MINUTE_US
+
+
+@in_virtual_time
+async def test_without_a_database_requests_go_on_more_carefully() -> None:
+    """An unknown past counts as a full minute and half of the day; nothing waits for what cannot be written."""
+    store = MemoryStore()
+    store.down = True
+    limits = VendorLimits(whole=Limits(per_minute=60, per_day=40))
+    begun = now_us()
+    async with process(store, limits) as (budgets, gate):
+        await ask(gate, within_s=120.0)
+        assert now_us() - begun >= MINUTE_US
+        await ask(gate, 19)
+        with pytest.raises(ProviderThrottled):
+            await ask(gate)
+        assert budgets.document()["test"]["remembered"] is False
+
+        store.down = False
+        await asyncio.sleep(1.5)
+        await ask(gate, 20)
+        assert budgets.document()["test"]["remembered"] is True
+
+    assert store.used == 40
+
+
+@in_virtual_time
+async def test_a_database_that_goes_away_stops_nobody() -> None:
+    """The block runs out, the write fails: requests go on and are counted once it is back."""
+    store = MemoryStore()
+    async with process(store, DAILY) as (_, gate):
+        await ask(gate, 10)
+        store.down = True
+        await ask(gate, 300)
+        store.down = False
+
+    assert store.used == 310
+
+
+@in_virtual_time
+async def test_a_reload_keeps_what_was_used() -> None:
+    """The same provider asked for again is the same gate."""
+    budgets = Budgets(now_us=now_us)
+    gate = budgets.gate("test", MINUTELY)
+    await ask(gate, 10)
+
+    assert budgets.gate("test", VendorLimits(whole=Limits(per_minute=11))) is gate
+    await ask(gate, within_s=0.1)
+    with pytest.raises(ProviderThrottled):
+        await ask(gate, within_s=0.1)

@@ -1,0 +1,312 @@
+"""The trade stream: everything in order, every break told, never more in memory than the bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from infra.runtime.clock import Market, monotonic_s
+from producers.collecting.shell import trades as trade_stream
+from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStream
+from producers.plan.plan import TradesTask
+from producers.raw.blocks import MAX_STREAM_EVENTS, Placed
+from producers.raw.missed import trades_key
+from producers.vendors.finnhub.parsing import parse_frame
+from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable
+from tests.support.eventually import eventually
+from tests.support.producer_fakes import FixedClock, RecordingTopics, a_status
+from tests.support.vendor_payloads import NINE_THIRTY_S, a_frame
+
+_sleep = asyncio.sleep
+NOW = (NINE_THIRTY_S + 10) * 1_000_000
+
+
+class _Socket:
+    """Plays one list of frames per connection, then breaks; the last connection stays open, silent."""
+
+    endpoint = "socket"
+
+    def __init__(self, *connections: Sequence[bytes]) -> None:
+        self.connections = list(connections)
+        self.opened = 0
+        self.read = 0
+        self.said: list[tuple[str, tuple[str, ...]]] = []
+        self.asked: list[list[str]] = []
+        self.connection = _Connection
+
+    parse = staticmethod(parse_frame)
+
+    @asynccontextmanager
+    async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Any]:
+        self.opened += 1
+        self.asked.append(sorted(symbols))
+        yield self.connection(self, list(self.connections.pop(0)), is_last=not self.connections)
+
+
+class _Connection:
+    def __init__(self, socket: _Socket, frames: list[bytes], *, is_last: bool) -> None:
+        self.connection_id = f"connection-{socket.opened}"
+        self._socket, self._frames, self._is_last = socket, frames, is_last
+
+    async def receive(self) -> bytes:
+        await asyncio.sleep(0)
+        if self._frames:
+            self._socket.read += 1
+            return self._frames.pop(0)
+        if self._is_last:
+            await asyncio.Event().wait()
+        raise ProviderUnavailable("finnhub socket: closed")
+
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        self._socket.said.append(("subscribe", tuple(symbols)))
+
+    async def unsubscribe(self, symbols: Sequence[str]) -> None:
+        self._socket.said.append(("unsubscribe", tuple(symbols)))
+
+
+class _GatedTopics(RecordingTopics):
+    """Confirms nothing until the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        await self.gate.wait()
+        await super().publish(topic, placed)
+
+
+class _QueueingTopics(_GatedTopics):
+    """Takes what is published as Kafka's client does, and confirms it when the gate opens."""
+
+    async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+        await RecordingTopics.publish(self, topic, placed)
+        await self.gate.wait()
+
+
+def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
+    return a_frame(
+        *(
+            {"s": symbol, "p": 1.0, "v": number, "t": NINE_THIRTY_S * 1000 + number}
+            for number in range(first, first + count)
+        )
+    )
+
+
+def a_stream(socket: _Socket, raw: RecordingTopics, **changes: Any) -> TradeStream:
+    return TradeStream(
+        TradesTask(provider="finnhub", symbols=("SPY", "IBM")), cast(Any, socket), cast(Any, raw),
+        market=Market(clock=FixedClock(NOW)), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
+        simulated=frozenset(),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trade_stream, "LONGEST_WAIT_S", 0.01)
+
+
+async def running(stream: TradeStream, until: Any) -> None:
+    task = asyncio.ensure_future(stream.run())
+    try:
+        await eventually(until, within_s=10.0, every_s=0.005)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_all_trades_are_published_in_order_with_their_frame() -> None:
+    """Order within the partition is the socket's; frames are numbered per connection."""
+    socket, raw = _Socket([trades(0, 700), b'{"type":"ping"}', trades(700, 3)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 703)
+
+    assert [event["size"] for event in raw.events] == list(range(703))
+    assert {event["frame_sequence"] for event in raw.events} == {1, 3}
+    assert {entry.block.connection_id for entry in raw.placed} == {"connection-1"}
+
+
+async def test_trades_that_come_while_others_are_confirmed_share_their_blocks() -> None:
+    """A frame every few milliseconds is not a block every few milliseconds; the first goes out at once."""
+    begun_s, published_s = monotonic_s(), list[float]()
+
+    class _Timed(RecordingTopics):
+        async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
+            published_s.append(monotonic_s())
+            await _sleep(0.001)
+            await super().publish(topic, placed)
+
+    class _Slow(_Connection):
+        async def receive(self) -> bytes:
+            await _sleep(0.002)
+            return await super().receive()
+
+    socket, raw = _Socket([trades(number, 1) for number in range(100)]), _Timed()
+    socket.connection = _Slow
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 100)
+
+    assert len(published_s) <= (published_s[-1] - begun_s) / trade_stream.PACE_S + 2
+    assert [event["size"] for event in raw.events] == list(range(100))
+
+
+async def test_a_start_tells_what_the_cursors_say_was_missed() -> None:
+    """Before the first trade: since the cursor, or since whenever it was."""
+    socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
+
+    await running(
+        a_stream(socket, raw, cursors={trades_key("finnhub", "SPY"): 77}), lambda: len(raw.events) == 1
+    )
+
+    assert [(hole.symbol, hole.from_time, hole.to_time, hole.cause) for hole in sorted(raw.holes, key=lambda hole: hole.symbol)] == [
+        ("IBM", None, NOW, "producer_down"),
+        ("SPY", 77, NOW, "producer_down"),
+    ]  # fmt: skip
+    assert raw.placed[0].block.discontinuities
+
+
+async def test_a_socket_that_ends_at_once_is_waited_for_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Taken in and thrown out is a refusal: no tight loop; and one that says how long is left alone for that."""
+    waits: list[float] = []
+
+    async def slept(seconds: float) -> None:
+        if seconds > trade_stream.PACE_S:
+            waits.append(seconds)
+        await _sleep(0)
+
+    monkeypatch.setattr(trade_stream, "LONGEST_WAIT_S", 30.0)
+    monkeypatch.setattr(trade_stream.random, "uniform", lambda _, most: most)
+    monkeypatch.setattr(trade_stream.asyncio, "sleep", slept)
+    socket = _Socket(*[[]] * 9)
+    throttled = [ProviderThrottled("finnhub", 70.0)]
+
+    @asynccontextmanager
+    async def refusing(symbols: Sequence[str]) -> AsyncIterator[Any]:
+        if socket.opened == 8 and throttled:
+            raise throttled.pop()
+        async with _Socket.connected(socket, symbols) as connection:
+            yield connection
+
+    monkeypatch.setattr(socket, "connected", refusing)
+    task = asyncio.ensure_future(a_stream(socket, RecordingTopics()).run())
+    while len(waits) < 9:
+        await _sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 100.0]
+
+
+async def test_a_break_is_told_between_the_trades_around_it() -> None:
+    """A broken socket costs [last trade received, subscribed again) of each symbol."""
+    socket, raw = _Socket([trades(0, 5)], [trades(9, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 6)
+
+    told = [hole for hole in raw.holes if hole.cause == "disconnected"]
+    assert {(hole.symbol, hole.from_time, hole.to_time) for hole in told} == {
+        ("SPY", NINE_THIRTY_S * 1_000_000 + 4_000, NOW),
+        ("IBM", None, NOW),
+    }
+    assert {entry.block.connection_id for entry in raw.placed} == {"connection-1", "connection-2"}
+
+
+async def test_the_socket_is_not_read_while_kafka_does_not_confirm() -> None:
+    """Back-pressure: reading stops at the bound, and nothing is lost when Kafka is back."""
+    bound = MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS
+    frames = [trades(first * 500, 500) for first in range(3 * MAX_UNCONFIRMED_BATCHES)]
+    socket, raw = _Socket(frames), _GatedTopics()
+    task = asyncio.ensure_future(a_stream(socket, raw).run())
+    try:
+        await eventually(lambda: socket.read >= MAX_UNCONFIRMED_BATCHES, within_s=10.0)
+        await asyncio.sleep(0.2)
+        held = socket.read * 500
+        raw.gate.set()
+        await eventually(lambda: len(raw.events) == len(frames) * 500, within_s=30.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert held <= 2 * bound + 2 * 500
+    assert [event["size"] for event in raw.events] == list(range(len(frames) * 500))
+
+
+async def test_a_malformed_frame_costs_itself() -> None:
+    """It is dead-lettered with its bytes; the frames around it are published."""
+    socket, raw = _Socket([trades(0, 1), b"{broken", trades(1, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 2)
+
+    assert [(letter["topic"], letter["payload"]) for letter in raw.dead] == [("raw.trades.v1", b"{broken")]
+
+
+async def test_what_was_read_is_published_once_when_we_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop drains: nothing that left the socket is thrown away or sent twice."""
+    monkeypatch.setattr(
+        "producers.collecting.shell.trades.PACE_S", 0
+    )  # one frame under way, the others waiting
+    socket, raw = _Socket([trades(0, 400), trades(400, 400), trades(800, 400)]), _QueueingTopics()
+    task = asyncio.ensure_future(a_stream(socket, raw).run())
+    await eventually(lambda: socket.read == 3, within_s=5.0)
+    before = len(raw.events)
+    task.cancel()
+    raw.gate.set()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert before < 1_200
+    assert [event["size"] for event in raw.events] == list(range(1_200))
+
+
+async def test_a_dead_publisher_ends_the_stream() -> None:
+    """What Kafka will never take is not retried: a fresh process tells what it missed."""
+    socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
+    raw.failing = [BrokerUnavailable("dead")] * 3
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await a_stream(socket, raw).run()
+
+    assert caught.group_contains(BrokerUnavailable)
+
+
+async def test_symbols_are_exchanged_over_the_open_connection() -> None:
+    """New ones are subscribed and their missed time is told, gone ones unsubscribed; what stays is not mentioned."""
+    socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
+    stream = a_stream(socket, raw)
+    task = asyncio.ensure_future(stream.run())
+    try:
+        await eventually(lambda: len(raw.events) == 1 and len(raw.holes) == 2, within_s=10.0)
+        stream.exchange(
+            TradesTask(provider="finnhub", symbols=("SPY", "GOOG")), {trades_key("finnhub", "GOOG"): 55}
+        )
+        await eventually(lambda: len(socket.said) == 2 and len(raw.holes) == 3, within_s=10.0)
+        stream.exchange(TradesTask(provider="finnhub", symbols=("SPY", "IBM")), {})
+        await eventually(lambda: len(socket.said) == 4 and len(raw.holes) == 4, within_s=10.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert socket.said == [
+        ("subscribe", ("GOOG",)), ("unsubscribe", ("IBM",)), ("subscribe", ("IBM",)), ("unsubscribe", ("GOOG",)),
+    ]  # fmt: skip
+    assert [(hole.symbol, hole.from_time) for hole in raw.holes[2:]] == [("GOOG", 55), ("IBM", None)]
+    assert socket.opened == 1
+
+
+async def test_a_reconnect_asks_for_what_was_exchanged_meanwhile() -> None:
+    """A new symbol begins with what its cursor says, the others with what the break has cost."""
+    socket, raw = _Socket([trades(0, 1)], []), RecordingTopics()
+    stream = a_stream(socket, raw)
+    stream.exchange(TradesTask(provider="finnhub", symbols=("SPY",)), {})
+
+    await running(stream, lambda: socket.opened == 2 and len(raw.holes) == 2)
+
+    assert socket.asked == [["SPY"], ["SPY"]]
+    assert [(hole.symbol, hole.cause) for hole in raw.holes] == [
+        ("SPY", "producer_down"),
+        ("SPY", "disconnected"),
+    ]

@@ -1,0 +1,138 @@
+"""Jobs use the polls of the local schedule: once per slot, until nothing lies behind, each symbol with its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from producers.jobs.shell.polls import JobPolls
+from producers.polling.shell.assignment import Polls
+from producers.polling.shell.attempts import Attempts
+from producers.polling.shell.polls import Polled
+from producers.polling.slots import Duty
+from producers.routing.evidence import Evidence
+from schemas.errors import ProviderThrottled, UnknownSymbol
+from tests.support.producer_fakes import RecordingTopics, a_registry, a_status
+
+SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SLOT = 60
+
+
+class _Bars:
+    """A stream of bars that lies some polls behind, or fails as told."""
+
+    provider, capability, topic, tier = "yahoo", "bars:1m", "raw.bars.v1", "T1"
+    every_us, offset = 60, 0
+    task: Hashable = None
+
+    def __init__(self, symbol: str, *, behind: int = 0, error: Exception | None = None) -> None:
+        self.symbols: Sequence[str] = (symbol,)
+        self.behind, self.error = behind, error
+        self.is_behind = behind > 0
+        self.turn = asyncio.Lock()
+        self.polled: list[str] = []
+
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
+        self.polled.append(job_id)
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        self.behind -= 1
+        self.is_behind = self.behind >= 0
+        return Polled(due_us=0, evidence=SOUND, events=dict.fromkeys(symbols, 2))
+
+    async def backfill(self, start: int, end: int, *, job_id: str) -> int:
+        self.polled.append(job_id)
+        if self.error is not None:
+            raise self.error
+        return (end - start) // 60
+
+
+def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
+    duty, raw, registry = Duty(4), cast(Any, RecordingTopics()), a_registry("yahoo", "finnhub")
+    attempts = Attempts(raw=raw, status=a_status("yahoo"), registry=registry, duty=duty)
+    polls = Polls(raw=raw, registry=registry, duty=duty)
+    polls.by_provider = {
+        "yahoo": {(poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars},
+        "finnhub": {},
+    }
+    return JobPolls(
+        cast(Any, SimpleNamespace(polls=polls, attempts=attempts, own=None, sweep=None)), workers=2
+    ), duty
+
+
+async def polled(work: JobPolls, *symbols: str, slot: int = SLOT, provider: str = "") -> dict[str, Any]:
+    found = await work.poll("bars:1m", symbols, slot, provider=provider, job_id="job")
+    return {symbol: (outcome.status, outcome.events) for symbol, outcome in found.items()}
+
+
+async def test_a_slot_is_polled_once_and_a_backlog_to_its_end() -> None:
+    """A second job for the slot, and one for an earlier one, find it done."""
+    near, far = _Bars("SPY"), _Bars("IBM", behind=2)
+    work, _ = some_work(near, far)
+
+    first = await polled(work, "SPY", "IBM")
+    again = await polled(work, "SPY", "IBM")
+    earlier = await polled(work, "SPY", slot=SLOT - 60)
+
+    assert first == {"SPY": ("done", 2), "IBM": ("done", 6)}
+    assert again == {"SPY": ("duplicate", 0), "IBM": ("duplicate", 0)}
+    assert earlier == {"SPY": ("duplicate", 0)}
+    assert (near.polled, far.polled) == (["job"], ["job"] * 3)
+
+
+async def test_two_jobs_at_once_for_one_slot_are_one_poll() -> None:
+    """The second waits for its turn and then finds nothing to do."""
+    bars = _Bars("SPY")
+    work, _ = some_work(bars)
+
+    outcomes = await asyncio.gather(*(polled(work, "SPY") for _ in range(5)))
+
+    assert sorted(outcome["SPY"][0] for outcome in outcomes) == ["done"] + ["duplicate"] * 4
+    assert len(bars.polled) == 1
+
+
+async def test_each_symbol_fails_alone_and_its_slot_stays_open() -> None:
+    """Throttled with the wait it was told; unknown there and not collected are refused with the reason."""
+    work, duty = some_work(
+        _Bars("SPY"),
+        _Bars("IBM", error=ProviderThrottled("yahoo", 42.0)),
+        _Bars("GONE", error=UnknownSymbol("who is GONE?")),
+    )
+
+    found = await work.poll("bars:1m", ["SPY", "IBM", "GONE", "NEW"], SLOT, provider="", job_id="job")
+
+    assert {symbol: outcome.status for symbol, outcome in found.items()} == {
+        "SPY": "done", "IBM": "failed", "GONE": "refused", "NEW": "refused",
+    }  # fmt: skip
+    assert found["IBM"].retry_after_s == 42.0
+    assert "not collected" in found["NEW"].reason or "are collected" in found["NEW"].reason
+    assert duty.is_open("bars:1m", "IBM", SLOT)
+    assert not duty.is_open("bars:1m", "SPY", SLOT)
+
+
+async def test_a_provider_or_capability_nobody_collects_is_refused() -> None:
+    """The reason names both; nothing is asked."""
+    bars = _Bars("SPY")
+    work, _ = some_work(bars)
+
+    assert await polled(work, "SPY", provider="finnhub") == {"SPY": ("refused", 0)}
+    other = await work.poll("bars:1d", ["SPY"], SLOT, provider="", job_id="job")
+    assert other["SPY"].status == "refused"
+    assert bars.polled == []
+
+
+async def test_a_backfill_tells_how_many_bars_and_marks_no_slot() -> None:
+    """The schedule's next poll is not affected by it."""
+    work, duty = some_work(_Bars("SPY"), _Bars("IBM", error=ProviderThrottled("yahoo", 3.0)))
+
+    done = await work.backfill("bars:1m", "SPY", 0, 600, provider="", job_id="job")
+    failed = await work.backfill("bars:1m", "IBM", 0, 600, provider="", job_id="job")
+    refused = await work.backfill("bars:1m", "NEW", 0, 600, provider="", job_id="job")
+
+    assert (done.status, done.events) == ("done", 10)
+    assert (failed.status, failed.retry_after_s) == ("failed", 3.0)
+    assert refused.status == "refused"
+    assert duty.is_open("bars:1m", "SPY", 0)

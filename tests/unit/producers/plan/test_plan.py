@@ -1,0 +1,115 @@
+"""A configuration becomes a plan."""
+
+from __future__ import annotations
+
+from producers.plan.plan import plan_of
+from producers.vendors.capabilities import Capabilities
+from schemas.configuration.model import parse_configuration
+from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
+from schemas.universe import Member
+
+TEXT = """
+symbols: [SPY, IBM, {symbol: ^GSPC, streams: [bars]}]
+streams:
+  bars: {provider: yahoo, every_s: 30, overlap_s: 120}
+  quotes: {provider: finnhub, every_s: 10}
+  trades: {provider: finnhub}
+"""
+YAHOO = Capabilities(intervals=("1m",), quotes_per_request=200)
+FINNHUB = Capabilities(intervals=("1m",), quotes_per_request=1, trades=True)
+BOTH = {"yahoo": YAHOO, "finnhub": FINNHUB}
+CONFIGURATION = parse_configuration(TEXT, source="test")
+
+
+def test_every_symbol_is_polled_for_the_streams_it_takes_part_in() -> None:
+    """Bars one task a symbol, Finnhub's quotes one request a symbol, trades one socket."""
+    plan = plan_of(CONFIGURATION, usable=BOTH)
+
+    assert [task.symbol for task in plan.bars] == ["SPY", "IBM", "^GSPC"]
+    assert {(task.every_us, task.overlap_us) for task in plan.bars} == {(30 * SECOND_US, 120 * SECOND_US)}
+    assert [task.symbols for task in plan.quotes] == [("SPY",), ("IBM",)]
+    assert [task.symbols for task in plan.trades] == [("SPY", "IBM")]
+    assert plan.providers == ["finnhub", "yahoo"]
+
+
+def test_a_provider_that_cannot_be_used_has_nothing_to_do() -> None:
+    """Without Finnhub's key only Yahoo's part of the plan is left."""
+    plan = plan_of(CONFIGURATION, usable={"yahoo": YAHOO})
+
+    assert (len(plan.bars), plan.quotes, plan.trades) == (3, [], [])
+    assert plan.providers == ["yahoo"]
+
+
+def test_yahoo_quotes_are_asked_for_together() -> None:
+    """Two hundred symbols a request, in the order of the file."""
+    names = [f"SIM{number:03d}" for number in range(450)]
+    text = f"symbols: [{', '.join(names)}]\nstreams: {{quotes: {{provider: yahoo}}}}"
+
+    plan = plan_of(parse_configuration(text, source="test"), usable={"yahoo": YAHOO})
+
+    assert [len(task.symbols) for task in plan.quotes] == [200, 200, 50]
+    assert [symbol for task in plan.quotes for symbol in task.symbols] == names
+
+
+def test_streams_are_named_for_cursors_and_breaks() -> None:
+    """Every polled and every streamed symbol has a key."""
+    plan = plan_of(CONFIGURATION, usable=BOTH)
+
+    assert [(key.channel, key.symbol) for key in plan.polled_streams()] == [
+        ("bars.1m", "SPY"), ("bars.1m", "IBM"), ("bars.1m", "^GSPC"), ("quotes", "SPY"), ("quotes", "IBM"),
+    ]  # fmt: skip
+    assert [(key.channel, key.symbol) for key in plan.trade_streams()] == [
+        ("trades", "SPY"),
+        ("trades", "IBM"),
+    ]
+
+
+def test_every_provider_that_may_serve_has_its_tasks() -> None:
+    """Bars of two providers are two tasks a symbol; the routes keep the order of preference."""
+    text = "symbols: [SPY, IBM]\nstreams: {bars: {providers: [finnhub, yahoo]}, quotes: {provider: yahoo}}"
+    plan = plan_of(parse_configuration(text, source="test"), usable=BOTH)
+
+    assert [(task.provider, task.symbol) for task in plan.bars] == [
+        ("finnhub", "SPY"), ("finnhub", "IBM"), ("yahoo", "SPY"), ("yahoo", "IBM"),
+    ]  # fmt: skip
+    assert plan.routes == {"bars:1m": ("finnhub", "yahoo"), "quotes": ("yahoo",)}
+
+
+def test_every_interval_has_its_tasks_cadence_and_overlap() -> None:
+    """A longer bar is polled every fifth of its length, at most hourly, from two of its bars before."""
+    text = "symbols: [SPY]\nstreams: {bars: {provider: yahoo, intervals: [1m, 5m, 1h, 1d]}}"
+    plan = plan_of(parse_configuration(text, source="test"), usable=BOTH)
+
+    assert [(task.interval, task.every_us, task.overlap_us) for task in plan.bars] == [
+        ("1m", MINUTE_US, 5 * MINUTE_US),
+        ("5m", MINUTE_US, 10 * MINUTE_US),
+        ("1h", 12 * MINUTE_US, 2 * HOUR_US),
+        ("1d", HOUR_US, 48 * HOUR_US),
+    ]
+    assert list(plan.routes) == ["bars:1m", "bars:5m", "bars:1h", "bars:1d"]
+
+
+def test_a_tier_says_how_often_and_a_request_holds_one_tier() -> None:
+    """Defaults of T0 and T2, T1 as the streams say; quotes are batched within a tier."""
+    text = "symbols: [A, {symbol: B, tier: T0}, {symbol: C, tier: T2}, D]\nstreams: {bars: {provider: yahoo}, quotes: {provider: yahoo}}"
+    plan = plan_of(parse_configuration(text, source="test"), usable=BOTH)
+
+    assert [(task.symbol, task.tier, task.every_us // SECOND_US) for task in plan.bars] == [
+        ("A", "T1", 60), ("B", "T0", 30), ("C", "T2", 300), ("D", "T1", 60),
+    ]  # fmt: skip
+    assert [(task.symbols, task.tier, task.every_us // SECOND_US) for task in plan.quotes] == [
+        (("B",), "T0", 1), (("A", "D"), "T1", 5), (("C",), "T2", 60),
+    ]  # fmt: skip
+
+
+def test_members_of_the_database_take_the_place_of_the_files() -> None:
+    """The same plan whoever lists the symbols; nobody listed is nothing to do."""
+    streams = "streams: {bars: {provider: yahoo}, quotes: {provider: finnhub}, trades: {provider: finnhub}}"
+    configuration = parse_configuration(f"universe: database\n{streams}", source="test")
+    members = (Member(symbol="SPY", tier="T0"), Member(symbol="IBM", streams=("bars",)))
+    same = parse_configuration(
+        f"symbols: [{{symbol: SPY, tier: T0}}, {{symbol: IBM, streams: [bars]}}]\n{streams}", source="test"
+    )
+
+    assert plan_of(configuration, usable=BOTH, members=members) == plan_of(same, usable=BOTH)
+    assert plan_of(configuration, usable=BOTH, members=()).providers == []

@@ -1,0 +1,332 @@
+"""What follows each outcome of a poll."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from typing import Any, cast
+
+import pytest
+
+from infra.runtime.clock import Market
+from infra.runtime.lifecycle import Health
+from producers.http.shell.body import MalformedResponse
+from producers.polling.schedule import Due
+from producers.polling.shell.attempts import Attempts
+from producers.polling.shell.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
+from producers.polling.shell.polls import Polled
+from producers.polling.slots import Duty
+from producers.routing.evidence import Evidence
+from producers.routing.shell.router import Registry
+from schemas.errors import (
+    BrokerUnavailable,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+    UnknownSymbol,
+)
+from tests.support.eventually import eventually
+from tests.support.producer_fakes import (
+    FixedClock,
+    RecordingCadence,
+    RecordingTopics,
+    a_registry,
+    a_status,
+)
+
+SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+LATER_US = 9_000
+
+
+class _Task:
+    """A poll that ends as told, again and again."""
+
+    provider = "yahoo"
+    capability = "bars:1m"
+    tier = "T1"
+    topic = "raw.bars.v1"
+    symbols: Sequence[str] = ("SPY",)
+    every_us = 1_000
+    offset = 0
+    is_behind = False
+    task: Hashable = "as it was"
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes = list(outcomes)
+        self.polls = self.probes = 0
+        self.turn = asyncio.Lock()
+
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
+        self.polls += 1
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Polled(due_us=outcome, evidence=SOUND)
+
+    async def probe(self) -> Polled:
+        self.probes += 1
+        return Polled(due_us=self.next_due(), evidence=SOUND)
+
+    def next_due(self) -> int:
+        return LATER_US
+
+
+def a_poller(
+    *tasks: _Task,
+    raw: RecordingTopics | None = None,
+    clock: FixedClock | None = None,
+    registry: Registry | None = None,
+    duty: Duty | None = None,
+    cadence: RecordingCadence | None = None,
+    swept: list[Any] | None = None,
+) -> Poller:
+    attempts = Attempts(
+        raw=cast(Any, raw or RecordingTopics()),
+        status=a_status("yahoo"),
+        registry=registry or a_registry("yahoo"),
+        duty=duty or Duty(4),
+    )
+    poller = Poller(
+        "yahoo", market=Market(clock=clock or FixedClock(1_000)), attempts=attempts,
+        swept=lambda *told: swept.append(told) if swept is not None else None,
+        cadence=cast(Any, cadence or RecordingCadence()), health=Health(), workers=2,
+    )  # fmt: skip
+    poller.assign(dict(enumerate(tasks)))
+    return poller
+
+
+async def a_turn(poller: Poller, due_us: int = 0) -> tuple[int, float]:
+    """Let the first task have its turn, which was due at a market time (0: at once)."""
+    return await poller._turn(Due(0, due_us), poller._polls[0])
+
+
+@pytest.mark.parametrize(
+    ("error", "least_s", "most_s"),
+    [
+        pytest.param(ProviderThrottled("yahoo", 42.0), 42.0, 43.0, id="throttled-waits-as-told"),
+        pytest.param(ProviderUnavailable("down"), FLOOR_S, 1.0, id="outage-backs-off"),
+        pytest.param(ProviderRefused("no"), REFUSED_S, REFUSED_S, id="refused-waits-long"),
+        pytest.param(UnknownSymbol("who"), UNKNOWN_SYMBOL_S, UNKNOWN_SYMBOL_S, id="unknown-waits-longest"),
+    ],
+)
+async def test_a_failure_is_followed_by_its_pause(error: Exception, least_s: float, most_s: float) -> None:
+    """The same is asked for again, after a pause that fits what went wrong."""
+    due_us, pause_s = await a_turn(a_poller(_Task(error)))
+
+    assert due_us == 0
+    assert least_s <= pause_s <= most_s
+
+
+async def test_a_success_is_followed_by_its_cadence_and_at_least_the_floor() -> None:
+    """However fast market time runs, a task is not polled more than five times a second."""
+    assert await a_turn(a_poller(_Task(777))) == (777, FLOOR_S)
+
+
+async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> None:
+    """Bytes and reason are kept, and the poller goes on."""
+    raw = RecordingTopics()
+    error = MalformedResponse("yahoo chart: cut", endpoint="chart", received_time=7, payload=b'{"cha')
+
+    due_us, _ = await a_turn(a_poller(_Task(error), raw=raw))
+
+    assert due_us == 0
+    assert [(letter["topic"], letter["payload"], letter["reason"]) for letter in raw.dead] == [
+        ("raw.bars.v1", b'{"cha', "malformed")
+    ]
+
+
+async def test_a_dead_publisher_ends_the_poller() -> None:
+    """What Kafka will never take is not retried: a fresh process continues from the cursors."""
+    with pytest.raises(BrokerUnavailable):
+        await a_turn(a_poller(_Task(BrokerUnavailable("dead"))))
+
+
+async def test_one_failing_task_does_not_hold_up_the_others() -> None:
+    """Every task is polled in its own time."""
+    clock = FixedClock(1_000)
+    failing, well = _Task(ProviderThrottled("yahoo", 900.0)), _Task(0)
+    well.is_behind = True
+    poller = asyncio.ensure_future(a_poller(failing, well, clock=clock).run())
+    try:
+        await eventually(lambda: well.polls >= 3, within_s=5.0)
+    finally:
+        poller.cancel()
+
+    assert failing.polls == 1
+
+
+async def test_a_task_waits_for_market_time() -> None:
+    """A poll due later on the market clock is made when that clock gets there."""
+    clock, task = FixedClock(1_000), _Task(5_000)
+    poller = asyncio.ensure_future(a_poller(task, clock=clock).run())
+    try:
+        await eventually(lambda: task.polls == 1, within_s=2.0)
+        await asyncio.sleep(2 * FLOOR_S)
+        before = task.polls
+        clock.now = 5_000
+        await eventually(lambda: task.polls >= 2, within_s=2.0)
+    finally:
+        poller.cancel()
+
+    assert before == 1
+
+
+async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_left_alone() -> None:
+    """The first turn is a probe, the next ones ask nothing until a probe is due again."""
+    moments = [0.0]
+    task = _Task(0)
+    poller = a_poller(task, registry=a_registry("finnhub", "yahoo", now_s=lambda: moments[0]))
+
+    turns = [await a_turn(poller) for _ in range(3)]
+    moments[0] = 30.0
+    await a_turn(poller)
+
+    assert turns == [(LATER_US, FLOOR_S)] * 3
+    assert (task.polls, task.probes) == (0, 2)
+
+
+async def test_a_slot_that_is_done_is_not_polled_again() -> None:
+    """What a job, or another replica, has polled waits for the next slot; what lies behind it does not."""
+    duty, task, behind = Duty(4), _Task(0), _Task(0)
+    behind.is_behind = True
+    duty.done("bars:1m", ["SPY"], 1_000)
+
+    assert await a_turn(a_poller(task, duty=duty)) == (LATER_US, FLOOR_S)
+    await a_turn(a_poller(behind, duty=duty))
+
+    assert (task.polls, behind.polls) == (0, 1)
+
+
+async def test_a_failed_poll_leaves_its_slot_open() -> None:
+    """The retry belongs to the same slot and is made."""
+    duty, task = Duty(4), _Task(ProviderUnavailable("down"), LATER_US)
+    poller = a_poller(task, duty=duty)
+
+    await a_turn(poller)
+    assert duty.is_open("bars:1m", "SPY", 1_000)
+    await a_turn(poller)
+
+    assert task.polls == 2
+    assert not duty.is_open("bars:1m", "SPY", 1_000)
+
+
+async def test_partitions_that_are_not_ours_to_sweep_are_left_alone() -> None:
+    """Their jobs come from the feed."""
+    duty, task = Duty(4), _Task(0)
+    duty.sweep(frozenset())
+
+    await a_turn(a_poller(task, duty=duty))
+
+    assert task.polls == 0
+
+
+async def test_an_exchange_keeps_places_adds_at_once_and_ends_what_is_gone() -> None:
+    """A task that stays waits for its time, a new one is polled now, one that was taken out never again."""
+    clock = FixedClock(1_000)
+    stays, goes, comes = _Task(50_000), _Task(2_000), _Task(50_000)
+    goes.symbols, comes.symbols = ("IBM",), ("GOOG",)
+    poller = a_poller(stays, goes, clock=clock)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: stays.polls == goes.polls == 1, within_s=5.0)
+        poller.assign({0: stays, 2: comes})
+        clock.now = 9_000
+        await eventually(lambda: comes.polls == 1, within_s=5.0)
+        await asyncio.sleep(2 * FLOOR_S)
+    finally:
+        running.cancel()
+
+    assert (stays.polls, goes.polls) == (1, 1)
+
+
+async def test_a_task_with_another_cadence_is_due_by_it() -> None:
+    """It does not wait for the moment the old cadence had chosen."""
+    clock, task = FixedClock(1_000), _Task(900_000)
+    poller = a_poller(task, clock=clock)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: task.polls == 1, within_s=5.0)
+        task.task = "another"
+        poller.assign({0: task})
+        clock.now = LATER_US
+        await eventually(lambda: task.polls == 2, within_s=5.0)
+    finally:
+        running.cancel()
+
+
+async def test_settled_waits_for_what_is_under_way_and_no_more_assigned() -> None:
+    """A replica gives a partition up only when it polls nothing of it any more."""
+    gate, task = asyncio.Event(), _Task(0)
+
+    async def slow(symbols: Sequence[str], *, job_id: str = "") -> Polled:
+        task.polls += 1
+        await gate.wait()
+        return Polled(due_us=LATER_US, evidence=SOUND)
+
+    task.poll = slow  # type: ignore[method-assign]
+    poller = a_poller(task)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: task.polls == 1, within_s=5.0)
+        poller.assign({})
+        settled = asyncio.ensure_future(poller.settled())
+        await asyncio.sleep(2 * FLOOR_S)
+        assert not settled.done()
+        gate.set()
+        await asyncio.wait_for(settled, 5.0)
+    finally:
+        running.cancel()
+
+    assert task.polls == 1
+
+
+async def test_the_cadence_is_told_of_every_poll() -> None:
+    """Begun with the moment it was due, ended with what came of it and when it is due again, or left out."""
+    cadence = RecordingCadence()
+    task = _Task(ProviderUnavailable("down"), 777)
+    poller = a_poller(task, cadence=cadence)
+    await a_turn(poller, 500)
+    await a_turn(poller)
+    await a_turn(poller, 600)
+
+    assert cadence.told == [
+        ("begun", 500),
+        ("ended", 0, False),
+        ("begun", 0),
+        ("ended", 777, True),
+        ("skipped", LATER_US),
+    ]
+
+
+async def test_every_answered_poll_of_the_schedule_is_told_with_its_slot() -> None:
+    """What failed is not told: its slot is still open."""
+    told: list[Any] = []
+    task = _Task(ProviderUnavailable("down"), LATER_US)
+    poller = a_poller(task, swept=told)
+
+    await a_turn(poller)
+    await a_turn(poller)
+
+    assert [(poll.capability, list(symbols), slot) for poll, symbols, slot, _ in told] == [
+        ("bars:1m", ["SPY"], 1_000)
+    ]
+
+
+async def test_what_the_feed_left_open_is_polled_at_once() -> None:
+    """The slot of the moment is not lost; one that was done is left alone."""
+    clock, duty = FixedClock(1_000), Duty(4)
+    duty.sweep(frozenset())
+    left, done = _Task(50_000), _Task(50_000)
+    done.symbols = ("IBM",)
+    poller = a_poller(left, done, clock=clock, duty=duty)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await asyncio.sleep(2 * FLOOR_S)
+        duty.done("bars:1m", ["IBM"], 1_000)
+        duty.sweep(frozenset(range(4)))
+        poller.resume()
+        await eventually(lambda: left.polls == 1, within_s=5.0)
+    finally:
+        running.cancel()
+
+    assert done.polls == 0

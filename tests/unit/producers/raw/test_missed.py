@@ -1,0 +1,43 @@
+"""What a producer says it missed."""
+
+from __future__ import annotations
+
+from producers.raw.missed import bars_key, quotes_key, since_break, since_stop, trades_key
+from schemas.records import Discontinuity
+
+BARS, QUOTES, TRADES = (
+    bars_key("yahoo", "SPY", "1m"),
+    quotes_key("yahoo", "SPY"),
+    trades_key("finnhub", "SPY"),
+)
+
+
+def test_a_start_tells_every_stream_since_its_cursor() -> None:
+    """Each stream was covered up to its cursor; where there is none, the processor knows better."""
+    holes = since_stop([BARS, QUOTES], {BARS: 60}, now=100)
+
+    assert holes == [
+        Discontinuity(symbol="SPY", interval="1m", from_time=60, to_time=100, cause="producer_down"),
+        Discontinuity(symbol="SPY", interval="", from_time=None, to_time=100, cause="producer_down"),
+    ]
+
+
+def test_nothing_is_missed_before_it_happens() -> None:
+    """A cursor at or beyond market time leaves no hole: a range never runs backwards."""
+    assert since_stop([BARS], {BARS: 100}, now=100) == []
+    assert since_stop([BARS], {BARS: 101}, now=100) == []
+
+
+def test_a_broken_socket_tells_every_symbol_since_its_last_trade() -> None:
+    """From the last trade received, or from nobody knows when."""
+    holes = since_break([TRADES, trades_key("finnhub", "IBM")], {"SPY": 70}, now=100)
+
+    assert [(hole.symbol, hole.from_time, hole.to_time, hole.cause) for hole in holes] == [
+        ("SPY", 70, 100, "disconnected"),
+        ("IBM", None, 100, "disconnected"),
+    ]
+
+
+def test_keys_are_those_of_the_cursor_table() -> None:
+    """Channels are spelt as the sink stores them."""
+    assert [BARS.channel, QUOTES.channel, TRADES.channel] == ["bars.1m", "quotes", "trades"]

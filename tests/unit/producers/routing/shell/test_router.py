@@ -1,0 +1,152 @@
+"""Routing by what polls report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from infra.runtime.metrics import PROVIDER_SELECTED
+from producers.http.shell.breaker import CircuitOpen
+from producers.routing.evidence import Evidence
+from producers.routing.shell.router import TELL_EVERY_S, Registry, Turn
+from schemas.configuration.model import Routing
+from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
+from schemas.intervals import HOUR_US, MINUTE_US
+from schemas.records import ProviderHealth
+from tests.support.builders import NINE_THIRTY
+from tests.support.eventually import eventually
+from tests.support.producer_fakes import FixedClock, a_registry
+
+NOW = NINE_THIRTY + HOUR_US
+QUOTES = "quotes"
+
+
+class _World:
+    """Time, breakers and a registry of Yahoo before Finnhub."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+        self.breakers = {"yahoo": "closed", "finnhub": "closed"}
+        self.market = FixedClock(NOW)
+        self.registry: Registry = a_registry(
+            "yahoo",
+            "finnhub",
+            clock=self.market,
+            now_s=lambda: self.s,
+            breakers={name: (lambda name=name: self.breakers[name]) for name in self.breakers},
+            routing=Routing(half_life_s=10.0),
+        )
+
+    def answer(self, provider: str, *, age_us: int = 0, lies: int = 0, price: float = 0.0) -> None:
+        prices = {"SPY": price or 100.0 + self.s}
+        evidence = Evidence(
+            latency_s=0.1,
+            newest=self.market.now - age_us,
+            tolerance_us=MINUTE_US,
+            prices={} if lies else prices,
+            lies=lies,
+        )
+        self.registry.answered(QUOTES, provider, evidence)
+
+    def pass_s(self, seconds: float) -> None:
+        self.s += seconds
+        self.market.now += int(seconds * 1_000_000)
+
+    def seconds_until_left(self, **lie: Any) -> float:
+        """Let Yahoo answer so every 5 s and Finnhub well; return when Yahoo is left."""
+        self.answer("finnhub")
+        for _ in range(100):
+            self.pass_s(5.0)
+            self.answer("finnhub")
+            self.answer("yahoo", **lie)
+            if self.registry.chosen(QUOTES) == "finnhub":
+                return self.s
+        raise AssertionError("never left")
+
+
+def test_the_choice_serves_and_the_others_are_probed_at_their_rate() -> None:
+    """One probe a provider and capability within the time set for it."""
+    world = _World()
+
+    turns = [world.registry.turn(QUOTES, "finnhub") for _ in range(3)]
+    world.pass_s(30.0)
+
+    assert world.registry.turn(QUOTES, "yahoo") is Turn.SERVE
+    assert turns == [Turn.PROBE, Turn.SKIP, Turn.SKIP]
+    assert world.registry.turn(QUOTES, "finnhub") is Turn.PROBE
+    assert world.registry.turn("bars:1m", "finnhub") is Turn.PROBE
+
+
+def test_an_open_breaker_routes_the_next_poll_elsewhere() -> None:
+    """Decided at poll time, not at the next report."""
+    world = _World()
+    world.breakers["yahoo"] = "open"
+
+    assert world.registry.turn(QUOTES, "finnhub") is Turn.SERVE
+    assert world.registry.chosen(QUOTES) == "finnhub"
+
+
+def test_a_liar_is_left_like_one_that_fails() -> None:
+    """Zero quotes, old quotes and frozen prices: each costs the place, within a few polls."""
+    assert _World().seconds_until_left(lies=1) <= 10.0
+    assert _World().seconds_until_left(age_us=20 * MINUTE_US) <= 10.0
+    assert _World().seconds_until_left(price=100.0) <= 140.0
+
+
+def test_old_values_are_no_lie_while_the_market_is_closed() -> None:
+    """At night the last quote of the day is the newest there is."""
+    world = _World()
+    world.market.now = NOW + 12 * HOUR_US
+    for _ in range(20):
+        world.pass_s(5.0)
+        world.answer("finnhub")
+        world.answer("yahoo", age_us=8 * HOUR_US)
+
+    assert world.registry.chosen(QUOTES) == "yahoo"
+
+
+def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
+    """An unknown symbol, a circuit that stays open and our own budget are no new failures; a refused key is one."""
+    world = _World()
+    used_up = BudgetExhausted("yahoo", 3.0, limit="60 requests a minute", setting="per_minute")
+    for error in (UnknownSymbol("who"), CircuitOpen("yahoo", 3.0), used_up):
+        world.pass_s(60.0)
+        world.registry.failed(QUOTES, "yahoo", error)
+    before = world.registry.records()[0]
+    world.registry.failed(QUOTES, "yahoo", ProviderRefused("check the key"))
+    after = next(r for r in world.registry.records() if (r.capability, r.provider) == (QUOTES, "yahoo"))
+
+    assert (before.success, before.last_error) == (1.0, "")
+    assert after.success < 0.1
+    assert after.last_error == "check the key"
+
+
+async def test_every_change_is_told_at_once_and_the_rest_regularly() -> None:
+    """A reader learns of the switch with its reason, and of all scores every ten seconds."""
+    world, told = _World(), list[ProviderHealth]()
+    selected = PROVIDER_SELECTED.labels(QUOTES, "finnhub")._value.get()
+
+    async def publish(records: Sequence[ProviderHealth]) -> None:
+        told.extend(records)
+
+    running = asyncio.ensure_future(world.registry.run(publish))
+    try:
+        await eventually(lambda: len(told) >= 4, within_s=2.0)
+        first = len(told)
+        world.registry.failed(QUOTES, "yahoo", ProviderUnavailable("yahoo quote: status 500"))
+        world.breakers["yahoo"] = "open"
+        await eventually(lambda: len(told) > first, within_s=2.0)
+        told_at_switch = told[first:]
+        world.pass_s(TELL_EVERY_S)
+        await eventually(lambda: len(told) >= first + len(told_at_switch) + 4, within_s=2.0)
+    finally:
+        running.cancel()
+    switch = next(r for r in told_at_switch if r.capability == QUOTES and r.changed == "failover")
+
+    assert (switch.provider, switch.previous, switch.chosen) == ("finnhub", "yahoo", True)
+    assert switch.reason == "the breaker of yahoo is open"
+    assert [r.last_error for r in told_at_switch if (r.capability, r.provider) == (QUOTES, "yahoo")] == [
+        "yahoo quote: status 500"
+    ]
+    assert PROVIDER_SELECTED.labels(QUOTES, "finnhub")._value.get() == selected + 1

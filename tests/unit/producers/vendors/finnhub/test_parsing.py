@@ -1,0 +1,216 @@
+"""Finnhub's quotes, candles and socket frames."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from producers.vendors.answers import PollWindow
+from producers.vendors.finnhub.parsing import frame_hash, parse_candles, parse_frame, parse_quote
+from schemas.calendar.sessions import calendar_of
+from schemas.errors import MalformedPayload, MarketDataError, NoData
+from schemas.intervals import MINUTE_US, SECOND_US
+from tests.support.vendor_payloads import NINE_THIRTY_S, a_frame
+
+ASKED = {"SPY": "SPY", "IBM": "IBM", "SIM001": "SIM001", "BINANCE:BTCUSDT": "BTC-USDT"}
+START = NINE_THIRTY_S * SECOND_US
+TRADE = {"c": ["1", "12"], "p": 167.4, "s": "SPY", "t": NINE_THIRTY_S * 1000 + 7, "v": 100}
+QUOTE = {
+    "c": 261.74,
+    "d": 2.29,
+    "dp": 0.88,
+    "h": 263.31,
+    "l": 260.68,
+    "o": 261.07,
+    "pc": 259.45,
+    "t": 1_582_641_000,
+}
+CANDLES = {"c": [1.5, 2], "h": [2, 3], "l": [1, 2], "o": [1, 2], "s": "ok", "t": [NINE_THIRTY_S, NINE_THIRTY_S + 60], "v": [10, 20]}  # fmt: skip
+
+
+def candles(document, *, interval="1m"):
+    return parse_candles(
+        json.dumps(document).encode(), symbol="SPY", interval=interval,
+        window=PollWindow(start=START - 10 * MINUTE_US, end=START + 10 * MINUTE_US), now=START + 10 * MINUTE_US,
+        calendar=calendar_of("SPY"), simulated=False,
+    )  # fmt: skip
+
+
+def test_a_quote_is_stamped_by_the_vendor() -> None:
+    """The documented example gives last, previous close and the vendor's time."""
+    (event,) = parse_quote(json.dumps(QUOTE).encode(), symbol="AAPL", simulated=False).events
+
+    assert (event["last"], event["previous_close"], event["event_time"]) == (
+        261.74,
+        259.45,
+        1_582_641_000_000_000,
+    )
+    assert event["bid"] is None
+
+
+@pytest.mark.parametrize("nothing", [0, None])
+def test_the_all_zero_quote_is_no_data(nothing: int | None) -> None:
+    """An unknown symbol answers 200 with zeros, and must never become a price."""
+    zeros = {"c": 0, "d": nothing, "dp": nothing, "h": 0, "l": 0, "o": 0, "pc": 0, "t": 0}
+
+    with pytest.raises(NoData):
+        parse_quote(json.dumps(zeros).encode(), symbol="NOPE", simulated=False)
+
+
+def test_a_negative_quote_is_rejected_with_its_bytes() -> None:
+    """A price nobody can have paid is a dead letter, not an event."""
+    payload = json.dumps(QUOTE | {"c": -1}).encode()
+
+    answer = parse_quote(payload, symbol="AAPL", simulated=False)
+
+    assert not answer.events
+    assert answer.rejected[0].payload == payload
+
+
+def test_candles_are_raw_by_the_minute_and_split_adjusted_by_the_day() -> None:
+    """Finnhub adjusts daily candles for splits and nothing else."""
+    assert {event["adjustment_state"] for event in candles(CANDLES).events} == {"raw"}
+    assert {event["adjustment_state"] for event in candles(CANDLES, interval="1d").events} == {"split"}
+
+
+def test_no_data_is_not_an_error() -> None:
+    """A closed window answers 200 with `no_data` and no columns."""
+    with pytest.raises(NoData):
+        candles({"s": "no_data"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"o": [1]}, id="columns-differ"),
+        pytest.param({"s": "what"}, id="unknown-status"),
+        pytest.param({"t": ["x", "y"]}, id="stamps-are-text"),
+        pytest.param({"t": [-1, 5]}, id="stamp-before-1970"),
+    ],
+)
+def test_malformed_candles_say_so(changes: dict[str, object]) -> None:
+    """What cannot be used as a whole is malformed."""
+    with pytest.raises(MalformedPayload, match="finnhub candle"):
+        candles(CANDLES | changes)
+
+
+def test_a_frame_keeps_the_vendor_order_and_equal_trades() -> None:
+    """Equal trades in one frame are two trades; every one carries the frame's ordinal and hash."""
+    payload = a_frame(TRADE, TRADE, TRADE | {"s": "IBM", "c": None, "v": 0.5})
+
+    events = parse_frame(payload, sequence=41, asked=ASKED, simulated=()).answer.events
+
+    assert [event["symbol"] for event in events] == ["SPY", "SPY", "IBM"]
+    assert events[0] == events[1]
+    assert {event["frame_sequence"] for event in events} == {41}
+    assert {event["frame_hash"] for event in events} == {frame_hash(payload)}
+    assert events[0] | {"conditions": "1,12", "price": 167.4, "size": 100.0} == events[0]
+    assert events[0]["event_time"] == START + 7_000
+    assert events[2]["conditions"] == ""
+
+
+def test_the_hash_tells_frames_apart_and_repeats_together() -> None:
+    """Equal bytes have equal 64-bit hashes, other bytes another."""
+    first, second = a_frame(TRADE), a_frame(TRADE | {"v": 101})
+
+    assert frame_hash(first) == frame_hash(bytes(first)) != frame_hash(second)
+    assert -(2**63) <= frame_hash(first) < 2**63
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(TRADE | {"p": -1}, id="negative-price"),
+        pytest.param(TRADE | {"p": "167"}, id="price-is-text"),
+        pytest.param(TRADE | {"v": True}, id="size-is-a-truth"),
+        pytest.param(TRADE | {"p": True}, id="price-is-a-truth"),
+        pytest.param(TRADE | {"t": 1.5}, id="stamp-is-a-fraction"),
+        pytest.param(TRADE | {"t": 10**19}, id="stamp-in-another-unit"),
+        pytest.param(TRADE | {"s": ""}, id="no-symbol"),
+        pytest.param(TRADE | {"s": "A\u0000"}, id="symbol-with-a-nul"),
+        pytest.param(TRADE | {"c": "1"}, id="codes-are-no-list"),
+        pytest.param(TRADE | {"c": [1]}, id="codes-are-numbers"),
+        pytest.param({"p": 1}, id="fields-missing"),
+        pytest.param(None, id="null"),
+        pytest.param([1], id="a-list"),
+    ],
+)
+def test_one_bad_trade_costs_one_trade(broken: object) -> None:
+    """A trade that cannot be used is rejected with its row; the rest of the frame is kept."""
+    answer = parse_frame(a_frame(TRADE, broken, TRADE), sequence=1, asked=ASKED, simulated=()).answer
+
+    assert len(answer.events) == 2
+    assert json.loads(answer.rejected[0].payload) == broken
+
+
+def test_pings_and_complaints_are_no_trades() -> None:
+    """A heartbeat says nothing, an error frame says why."""
+    assert parse_frame(b'{"type":"ping"}', sequence=1, asked=ASKED, simulated=()).kind == "ping"
+    assert (
+        parse_frame(b'{"type":"error","msg":"Invalid symbol"}', sequence=1, asked=ASKED, simulated=()).words
+        == "Invalid symbol"
+    )
+
+
+def test_a_trade_is_stored_under_our_symbol() -> None:
+    """BINANCE:BTCUSDT is the vendor's name of BTC-USDT, and what nobody subscribed is not taken in."""
+    answer = parse_frame(
+        a_frame(TRADE | {"s": "BINANCE:BTCUSDT"}, TRADE | {"s": "QQQ"}), sequence=1, asked=ASKED, simulated=()
+    ).answer
+
+    assert [event["symbol"] for event in answer.events] == ["BTC-USDT"]
+    assert answer.rejected[0].symbol == "QQQ"
+    assert "was not subscribed" in answer.rejected[0].message
+
+
+def test_simulated_symbols_are_marked() -> None:
+    """The vendor's frames cannot say that a market is simulated, so the plan does."""
+    events = parse_frame(
+        a_frame(TRADE, TRADE | {"s": "SIM001"}), sequence=1, asked=ASKED, simulated={"SIM001"}
+    ).answer.events
+
+    assert [event["simulated"] for event in events] == [False, True]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x00", b"[]", b"{}", b'{"type":"trade"}', b'{"type":"trade","data":{}}', b'{"type":3}'])  # fmt: skip
+def test_a_malformed_frame_says_so(payload: bytes) -> None:
+    """A frame that cannot be used as a whole is malformed."""
+    with pytest.raises(MalformedPayload, match="finnhub frame"):
+        parse_frame(payload, sequence=1, asked=ASKED, simulated=())
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_whatever_is_done_to_a_payload_the_errors_are_ours(data: st.DataObject) -> None:
+    """Mutated frames, quotes and candles parse or raise one of our errors, never anything else."""
+    original, parse = data.draw(
+        st.sampled_from(
+            [
+                (a_frame(TRADE, TRADE), lambda payload: parse_frame(payload, sequence=1, asked=ASKED, simulated=())),
+                (json.dumps(QUOTE).encode(), lambda payload: parse_quote(payload, symbol="SPY", simulated=False)),
+                (
+                    json.dumps(CANDLES).encode(),
+                    lambda payload: parse_candles(
+                        payload, symbol="SPY", interval="1m", window=PollWindow(start=0, end=2**60), now=2**60,
+                        calendar=calendar_of("SPY"), simulated=False,
+                    ),
+                ),
+            ]
+        )
+    )  # fmt: skip
+    payload = bytearray(original)
+    at = data.draw(st.integers(0, len(payload) - 1))
+    cut = data.draw(st.integers(0, 8))
+    payload[at : at + cut] = data.draw(
+        st.one_of(
+            st.binary(max_size=6), st.sampled_from([b"null", b"NaN", b"1e999", b"-1", b'"x"', b"[]", b"{}"])
+        )
+    )
+
+    try:
+        parse(bytes(payload))
+    except MarketDataError:
+        pass

@@ -1,0 +1,19 @@
+"""A malformed response carries what its dead letter needs."""
+
+from __future__ import annotations
+
+from producers.http.shell.body import MalformedResponse
+from schemas.errors import MalformedPayload
+
+
+def test_a_malformed_response_is_a_malformed_payload_with_its_bytes() -> None:
+    """Reason, place, time and bytes are there without asking anybody."""
+    error = MalformedResponse("yahoo chart: no", endpoint="chart", received_time=7, payload=b"{")
+
+    assert isinstance(error, MalformedPayload)
+    assert (error.reason, error.endpoint, error.received_time, error.payload) == (
+        "malformed",
+        "chart",
+        7,
+        b"{",
+    )

@@ -1,0 +1,257 @@
+"""Yahoo's charts become bars: recordings, quirks of the vendor, and nothing but our own errors."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from producers.vendors.answers import PollWindow
+from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal, vendor_symbol
+from schemas.calendar.sessions import calendar_of
+from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
+from schemas.intervals import MINUTE_US, SECOND_US
+from tests.support.vendor_payloads import NINE_THIRTY_S, a_chart, recorded
+
+START = NINE_THIRTY_S * SECOND_US
+HOUR = PollWindow(start=START, end=START + 60 * MINUTE_US)
+ROW = (167.41, 167.5, 167.25, 167.3, 12_000)
+RECORDINGS = {
+    "chart-AAPL-2020-01-01-to-2020-01-03.json": ("AAPL", 1),
+    "chart-AAPL-2020-08-31-to-2020-11-07.json": ("AAPL", 49),
+    "chart-BTC-USD-2020-01-01-to-2020-01-03.json": ("BTC-USD", 3),
+    "historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json": ("MSFT", 252),
+}
+
+
+def parse(payload, *, window=HOUR, now=START + 60 * MINUTE_US, symbol="SPY", interval="1m"):
+    return parse_chart(
+        payload, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar_of(symbol)
+    )
+
+
+@pytest.mark.parametrize(("name", "expected"), RECORDINGS.items())
+def test_every_recorded_chart_parses(market_data: Path, name: str, expected: tuple[str, int]) -> None:
+    """Each recorded daily chart gives one final bar per row, stamped with the session's open."""
+    symbol, count = expected
+    everything = PollWindow(start=0, end=2**60)
+
+    answer = parse(recorded(market_data, name), window=everything, now=2**60, symbol=symbol, interval="1d")
+
+    assert len(answer.events) == count
+    assert not answer.rejected
+    assert all(event["final"] and event["symbol"] == symbol for event in answer.events)
+
+
+def test_a_recorded_float32_is_the_decimal_it_stood_for(market_data: Path) -> None:
+    """AAPL's close of 2020-08-31 was recorded as 129.0399932861328 and is 129.04."""
+    everything = PollWindow(start=0, end=2**60)
+
+    answer = parse(
+        recorded(market_data, "chart-AAPL-2020-08-31-to-2020-11-07.json"),
+        window=everything, now=2**60, symbol="AAPL", interval="1d",
+    )  # fmt: skip
+
+    assert answer.events[0]["close"] == 129.04
+
+
+def test_a_recorded_closed_window_is_no_data(market_data: Path) -> None:
+    """A week-end's chart has no `timestamp` key: nothing there, not an error."""
+    name = "chart-AAPL-2025-02-01-to-2025-02-02-includePrePost-false-interval-1m.json"
+
+    with pytest.raises(NoData):
+        parse(recorded(market_data, name), symbol="AAPL")
+
+
+def test_exact_decimals_of_real_files_are_never_rounded(market_data: Path) -> None:
+    """No price of the real minute files changes, whatever the hint: rounding is for widened float32 alone."""
+    prices = set()
+    for name in ("spy/20131007", "goog/20151224", "aapl/20140606", "twx/20140606"):
+        with zipfile.ZipFile(market_data / "equity_minute" / f"{name}_trade.zip") as archive:
+            rows = archive.read(archive.namelist()[0]).decode().split()
+        prices |= {int(value) / 10_000 for row in rows for value in row.split(",")[1:5]}
+
+    assert len(prices) > 1_000
+    assert all(narrowed(price, hint) == price for price in prices for hint in (0, 2, 4))
+
+
+@settings(deadline=None)
+@given(cents=st.integers(min_value=1, max_value=10_000_000))
+def test_widened_cents_come_back(cents: int) -> None:
+    """Every price in cents below 100,000 survives the way through float32."""
+    widened = struct.unpack("f", struct.pack("f", cents / 100))[0]
+
+    assert narrowed(widened, 2) == cents / 100
+
+
+def test_the_forming_minute_is_not_final() -> None:
+    """A last row stamped within its minute is that minute so far."""
+    chart = a_chart({NINE_THIRTY_S: ROW, NINE_THIRTY_S + 60: ROW, NINE_THIRTY_S + 147: ROW})
+
+    events = parse(chart, now=START + 150 * SECOND_US).events
+
+    assert [(event["event_time"] - START) // MINUTE_US for event in events] == [0, 1, 2]
+    assert [event["final"] for event in events] == [True, True, False]
+
+
+def test_an_aligned_minute_that_is_not_over_is_not_final() -> None:
+    """A row stamped with its minute's start is forming as long as market time is within the minute."""
+    events = parse(a_chart({NINE_THIRTY_S: ROW}), now=START + 59 * SECOND_US).events
+
+    assert [event["final"] for event in events] == [False]
+
+
+def test_null_rows_are_no_bars() -> None:
+    """Minutes without a trade come as nulls and stay missing."""
+    chart = a_chart({NINE_THIRTY_S: ROW, NINE_THIRTY_S + 60: [None] * 5, NINE_THIRTY_S + 120: ROW})
+
+    assert [event["event_time"] - START for event in parse(chart).events] == [0, 2 * MINUTE_US]
+
+
+def test_rows_outside_the_window_are_dropped() -> None:
+    """What was not asked for (a row at period2, a day before) is not taken."""
+    chart = a_chart({NINE_THIRTY_S - 60: ROW, NINE_THIRTY_S: ROW, NINE_THIRTY_S + 3600: ROW})
+
+    assert [event["event_time"] for event in parse(chart).events] == [START]
+
+
+def test_unsorted_rows_are_sorted_and_the_later_of_two_wins() -> None:
+    """Arrays need not be sorted; of two rows of one minute the later stamp is the news."""
+    newer = (167.41, 167.6, 167.25, 167.6, 15_000)
+    chart = a_chart([(NINE_THIRTY_S + 60, ROW), (NINE_THIRTY_S + 30, newer), (NINE_THIRTY_S, ROW)])
+
+    events = parse(chart).events
+
+    assert [event["event_time"] for event in events] == [START, START + MINUTE_US]
+    assert events[0]["close"] == 167.6
+
+
+def test_one_bad_price_costs_one_bar() -> None:
+    """A price that is not finite or is negative is rejected alone, with its row."""
+    chart = a_chart(
+        {
+            NINE_THIRTY_S: ROW,
+            NINE_THIRTY_S + 60: (-1.0, *ROW[1:]),
+            NINE_THIRTY_S + 120: (float("inf"), *ROW[1:]),
+        }
+    )
+
+    answer = parse(chart)
+
+    assert [event["event_time"] for event in answer.events] == [START]
+    assert [entry.reason for entry in answer.rejected] == ["invalid", "invalid"]
+    assert b"-1.0" in answer.rejected[0].payload
+
+
+def test_simulated_values_say_so() -> None:
+    """The simulator's exchange marks every bar; a real one none."""
+    assert parse(a_chart({NINE_THIRTY_S: ROW}, exchangeName="SIM")).events[0]["simulated"]
+    assert not parse(a_chart({NINE_THIRTY_S: ROW})).events[0]["simulated"]
+
+
+def test_bars_say_their_session_and_adjustment() -> None:
+    """Pre-market is told from regular by the calendar, and Yahoo's prices are split-adjusted."""
+    window = PollWindow(start=START - 10 * MINUTE_US, end=START + MINUTE_US)
+    events = parse(a_chart({NINE_THIRTY_S - 60: ROW, NINE_THIRTY_S: ROW}), window=window).events
+
+    assert [event["session"] for event in events] == ["pre", "regular"]
+    assert {event["adjustment_state"] for event in events} == {"split"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        pytest.param(b'{"chart": {"result": [{"meta"', "chart", id="truncated"),
+        pytest.param(b"\xff\xfe", "yahoo chart", id="not-text"),
+        pytest.param(b"[]", "yahoo chart", id="not-an-object"),
+        pytest.param(a_chart({NINE_THIRTY_S: ROW}, symbol="QQQ"), "meta.symbol", id="another-symbol"),
+        pytest.param(
+            a_chart({NINE_THIRTY_S: ROW}, dataGranularity="5m"), "dataGranularity", id="another-interval"
+        ),
+        pytest.param(a_chart({NINE_THIRTY_S: ("x", 1, 1, 1, 1)}), "open", id="text-for-a-price"),
+        pytest.param(a_chart({-5: ROW}), "timestamp", id="stamp-before-1970"),
+        pytest.param(a_chart({10**17: ROW}), "timestamp", id="stamp-in-another-unit"),
+        pytest.param(
+            b'{"chart":{"result":[{"meta":{"symbol":"SPY"},"timestamp":[1,2],"indicators":{"quote":[{"open":[1]}]}}],'
+            b'"error":null}}',
+            "every column",
+            id="columns-differ",
+        ),
+    ],
+)
+def test_a_malformed_chart_names_the_field(payload: bytes, words: str) -> None:
+    """What cannot be used as a whole says which field is wrong, and why."""
+    with pytest.raises(MalformedPayload, match=words):
+        parse(payload)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "description", "expected"),
+    [
+        pytest.param(404, "Not Found", "No data found, symbol may be delisted", UnknownSymbol, id="unknown"),
+        pytest.param(200, "Not Found", "No data found, symbol may be delisted", UnknownSymbol, id="unknown-200"),
+        pytest.param(400, "Bad Request", "Data doesn't exist for startDate = 1, endDate = 2", NoData, id="before-listing"),
+        pytest.param(422, "Unprocessable Entity", "1m data not available for startTime=1 and endTime=2.", NoData, id="too-old"),
+        pytest.param(400, "Bad Request", "Invalid input - interval=45m is not supported.", ProviderRefused, id="bad-interval"),
+    ],
+)  # fmt: skip
+def test_refusals_mean_what_they_say(
+    status: int, code: str, description: str, expected: type[MarketDataError]
+) -> None:
+    """The vendor's words decide whether a symbol is unknown, a window is empty or a request is wrong."""
+    body = json.dumps(
+        {"chart": {"result": None, "error": {"code": code, "description": description}}}
+    ).encode()
+
+    assert type(refusal(status, body, "SPY")) is expected
+
+
+@pytest.mark.parametrize("body", [b'{"chart":null}', b'{"chart":{"result":[],"error":null}}'])
+def test_an_empty_answer_is_no_data(body: bytes) -> None:
+    """Answers seen in the wild that say nothing at all."""
+    with pytest.raises(NoData):
+        parse(body)
+
+
+def test_an_answer_may_come_under_another_of_the_vendors_names() -> None:
+    """Yahoo answers JPY=X to USDJPY=X, and writes BRK-B; the answer about another symbol is not taken in."""
+    assert asked_symbol("JPY=X", {"USDJPY=X": "USDJPY=X"}) == "USDJPY=X"
+    assert asked_symbol("brk-b", {vendor_symbol("BRK.B"): "BRK.B"}) == "BRK.B"
+    for name in ("BRK.B", "BRK-A", "", "<html>"):
+        assert asked_symbol(name, {"BRK-B": "BRK.B"}) == ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_is_done_to_a_recording_the_errors_are_ours(market_data: Path, data: st.DataObject) -> None:
+    """A mutated recording parses or raises one of our errors, never anything else."""
+    name = data.draw(st.sampled_from(sorted(RECORDINGS)))
+    payload = bytearray(recorded(market_data, name))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(payload) - 1))
+        kind = data.draw(st.sampled_from(["cut", "flip", "splice"]))
+        if kind == "cut":
+            payload = payload[: max(at, 1)]
+        elif kind == "flip":
+            payload[at] = data.draw(st.integers(0, 255))
+        else:
+            payload[at:at] = data.draw(
+                st.sampled_from([b"null", b"NaN", b"1e999", b"-1", b'"x"', b"[]", b"{}", b",", b"9" * 40])
+            )
+
+    try:
+        answer = parse(
+            bytes(payload),
+            window=PollWindow(start=0, end=2**60),
+            now=2**60,
+            symbol=RECORDINGS[name][0],
+            interval="1d",
+        )
+    except MarketDataError:
+        return
+    assert all(event["close"] >= 0 for event in answer.events)

@@ -1,0 +1,76 @@
+"""Which bars a stretch should hold, known from real trading days."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.calendar.expected_bars import expected_after, expected_slots, expected_span, is_judged, slot_of
+from schemas.calendar.sessions import US_EQUITIES, load_calendar
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from tests.support.builders import NINE_THIRTY
+
+NEXT_OPEN = NINE_THIRTY + DAY_US  # 2013-10-08
+XNYS = load_calendar(US_EQUITIES)
+CLOSE = NINE_THIRTY + 390 * MINUTE_US
+
+
+def test_a_night_expects_nothing() -> None:
+    """Between close and open no bar is missing."""
+    assert expected_span(XNYS, "1m", CLOSE, NEXT_OPEN) is None
+
+
+def test_a_span_over_the_night_counts_both_days() -> None:
+    """The last two minutes of a day and the first three of the next are five bars."""
+    span = expected_span(XNYS, "1m", CLOSE - 2 * MINUTE_US, NEXT_OPEN + 3 * MINUTE_US)
+
+    assert span is not None
+    assert (span.first, span.last, span.count) == (CLOSE - 2 * MINUTE_US, NEXT_OPEN + 2 * MINUTE_US, 5)
+
+
+@pytest.mark.parametrize(("interval", "bars"), [("1m", 390), ("5m", 78), ("1h", 7), ("1d", 1)])
+def test_slots_are_as_many_as_the_span_counts(interval: str, bars: int) -> None:
+    """Listing and counting agree, for each judged interval."""
+    day = NINE_THIRTY - NINE_THIRTY % DAY_US
+    span = expected_span(XNYS, interval, day, day + DAY_US)
+    slots = expected_slots(XNYS, interval, day, day + DAY_US)
+
+    assert span is not None
+    assert (
+        (span.count, span.first, span.last)
+        == (bars, slots[0], slots[-1])
+        == (len(slots), slots[0], slots[-1])
+    )
+
+
+def test_a_daily_bar_is_its_utc_day() -> None:
+    """Vendors stamp daily bars anywhere in the day."""
+    assert (
+        slot_of("1d", NINE_THIRTY)
+        == slot_of("1d", NINE_THIRTY + 5 * HOUR_US)
+        == NINE_THIRTY // DAY_US * DAY_US
+    )
+    assert slot_of("1m", NINE_THIRTY) == NINE_THIRTY
+
+
+def test_weeks_are_not_judged() -> None:
+    """The calendar has no rule for them."""
+    assert not is_judged("1wk")
+    assert expected_span(XNYS, "1wk", 0, NINE_THIRTY) is None
+
+
+def test_decades_are_counted_but_not_listed() -> None:
+    """A wrong stamp cannot fill the memory."""
+    span = expected_span(XNYS, "1m", 0, NINE_THIRTY)
+
+    assert span is not None and span.count > 1_000_000
+    assert expected_slots(XNYS, "1m", 0, NINE_THIRTY) == ()
+
+
+@pytest.mark.parametrize("stamp", [0, 4 * HOUR_US, NINE_THIRTY % DAY_US, NINE_THIRTY % DAY_US + HOUR_US])
+def test_a_daily_bar_stamped_after_the_open_is_there_all_the_same(stamp: int) -> None:
+    """Between the bars of Monday and Tuesday nothing is missing, wherever in their days they are stamped."""
+    monday = NINE_THIRTY // DAY_US * DAY_US + stamp
+    between = expected_after(XNYS, "1d", monday, monday + 2 * DAY_US)
+
+    assert expected_after(XNYS, "1d", monday, monday + DAY_US) is None
+    assert between is not None and (between.first, between.count) == (slot_of("1d", monday + DAY_US), 1)

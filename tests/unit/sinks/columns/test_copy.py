@@ -1,0 +1,93 @@
+"""COPY input holds every row, each field in PostgreSQL's binary form."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.topics import BARS, QUOTES, TRADES
+from schemas.wire.codec import decode_value, encode
+from sinks.columns.avro import read_columns
+from sinks.columns.copy import HEADER, POSTGRES_EPOCH_US, TRAILER, chunks, encode_rows
+from sinks.columns.tables import REVISION, TABLES, Column
+from tests.support.builders import a_bar, a_trade
+from tests.unit.sinks.columns.test_avro import RECORDS
+
+READ = {"int8": ">q", "int4": ">i", "float8": ">d", "bool": ">?", "timestamptz": ">q"}
+
+
+def rows_of(data: bytes, layout: tuple[Column, ...]) -> list[dict[str, Any]]:
+    """Return the rows of COPY input, read by the format's own description."""
+    assert data.startswith(HEADER)
+    at, rows = len(HEADER), []
+    while data[at : at + 2] != TRAILER:
+        assert struct.unpack_from(">h", data, at) == (len(layout),)
+        at, row = at + 2, dict[str, Any]()
+        for column in layout:
+            (size,) = struct.unpack_from(">i", data, at)
+            field, at = data[at + 4 : at + 4 + max(size, 0)], at + 4 + max(size, 0)
+            row[column.name] = None if size < 0 else _value(column, field)
+        rows.append(row)
+    assert data[at:] == TRAILER
+    return rows
+
+
+def _value(column: Column, field: bytes) -> Any:
+    if column.type == "text":
+        return field.decode()
+    (value,) = struct.unpack(READ[column.type], field)
+    return value + POSTGRES_EPOCH_US if column.type == "timestamptz" else value
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), topic=st.sampled_from([QUOTES, TRADES, BARS]))
+def test_every_row_is_there_once_with_every_value(data: st.DataObject, topic: str) -> None:
+    """Whatever the lengths and nulls, decoding the COPY input gives the records back, as a set."""
+    values = [encode(topic, record) for record in data.draw(st.lists(RECORDS[topic], min_size=1, max_size=8))]
+    layout = TABLES[topic].columns
+    columns, _ = read_columns(topic, values)
+
+    stored = rows_of(encode_rows(layout, columns, np.arange(len(values))), layout)
+
+    expected = [{c.name: decode_value(topic, value)[c.source] for c in layout} for value in values]
+    assert sorted(map(repr, stored)) == sorted(map(repr, expected))
+
+
+def test_only_the_chosen_rows_are_encoded() -> None:
+    """Rows are named by number, a constant column needs no source."""
+    columns, _ = read_columns(BARS, [encode(BARS, a_bar(raw_offset=number)) for number in range(5)])
+    layout = (*TABLES[BARS].columns, REVISION)
+
+    stored = rows_of(encode_rows(layout, columns, np.array([1, 4])), layout)
+
+    assert [(row["raw_offset"], row["revision"]) for row in stored] == [(1, 0), (4, 0)]
+
+
+def test_shapes_are_told_apart_however_large_they_are() -> None:
+    """Lengths whose product overflows a 64-bit code still give one group per shape."""
+    sizes = (0, 1, 40_000, 99_999)
+    trades = [
+        a_trade(symbol="S" * a, conditions="c" * b, venue="v" * a, provider="p" * b, trade_id="t" * a)
+        for a in sizes
+        for b in sizes
+    ]
+    columns, odd = read_columns(TRADES, [encode(TRADES, trade) for trade in trades])
+    assert not odd.any()
+
+    stored = rows_of(
+        encode_rows(TABLES[TRADES].columns, columns, np.arange(len(trades))), TABLES[TRADES].columns
+    )
+
+    assert sorted(row["symbol"] + row["conditions"] for row in stored) == sorted(
+        t.symbol + t.conditions for t in trades
+    )
+
+
+def test_chunks_join_to_the_whole() -> None:
+    """Cutting loses nothing."""
+    assert b"".join(chunks(b"abcdefg", 3)) == b"abcdefg"
+    assert [len(chunk) for chunk in chunks(b"abcdefg", 3)] == [3, 3, 1]

@@ -1,0 +1,109 @@
+"""The book moves cursors and frontiers, and names the holes a batch reveals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from schemas.intervals import MINUTE_US
+from schemas.records import Bar
+from sinks.batch.batch import Rows, assemble
+from sinks.ledger.cursors import Cursor
+from sinks.ledger.memory import Book, Changes, newest_rows
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.received import a_part, home
+
+KEY = ("bars.1m", "yahoo", "SPY")
+
+
+def at(number: int) -> int:
+    """Return a minute of the session."""
+    return NINE_THIRTY + number * MINUTE_US
+
+
+def a_minute(number: int, **changes: object) -> Bar:
+    """Return the bar of a minute."""
+    fields: dict[str, object] = {"event_time": at(number), "raw_offset": number}
+    return a_bar(**(fields | changes))
+
+
+def rows_of(*records: object) -> Rows:
+    """Return the rows of one table."""
+    return assemble([a_part(records)])[0].rows[0]  # type: ignore[arg-type]
+
+
+def observe(book: Book, rows: Rows, stored: list[bool] | None = None) -> Changes:
+    """Observe and apply."""
+    changes = Changes()
+    book.observe(rows, np.array(stored if stored is not None else [True] * rows.columns.size), changes)
+    book.apply(changes)
+    return changes
+
+
+def test_a_jump_reveals_a_hole_with_its_blocks_own_clock() -> None:
+    """The finding is dated by the block that revealed it, so that a replay dates it equally."""
+    book = Book()
+    observe(book, rows_of(a_minute(0)))
+
+    changes = observe(book, rows_of(a_minute(1), a_minute(4, known_from=77)))
+
+    ((partition, gap),) = changes.holes
+    assert (gap.from_time, gap.to_time, gap.known_from, gap.raw_offset) == (at(2), at(4), 77, 4)
+    assert partition == home("SPY")
+    assert book.cursors[KEY] == Cursor(start=at(0), last_seen=at(4))
+    assert changes.arrivals == {"bars.1m:yahoo:SPY": (at(1), at(4))}
+
+
+def test_a_forming_bar_moves_the_frontier_and_not_the_cursor() -> None:
+    """Its next version must be compared, but it is not history yet."""
+    book = Book()
+    changes = observe(book, rows_of(a_minute(0), a_minute(3, final=False)))
+
+    assert (changes.holes, book.cursors[KEY].last_seen, book.frontiers[KEY]) == ([], at(0), at(3))
+    assert book.new_keys(rows_of(a_minute(3), a_minute(4))).tolist() == [False, True]
+
+
+def test_a_refused_row_moves_nothing() -> None:
+    """What is not stored was not seen."""
+    book = Book()
+    changes = observe(book, rows_of(a_minute(0), a_minute(5)), stored=[True, False])
+
+    assert (changes.holes, book.frontiers[KEY]) == ([], at(0))
+
+
+def test_loaded_cursors_are_frontiers() -> None:
+    """After taking over, rows at or below what is stored are compared."""
+    book = Book()
+    book.load({KEY: Cursor(start=at(0), last_seen=at(7))})
+
+    assert book.new_keys(rows_of(a_minute(7), a_minute(8), a_minute(8))).tolist() == [False, True, False]
+    assert observe(book, rows_of(a_minute(6))).cursors[KEY] == Cursor(start=at(0), last_seen=at(7))
+
+
+@pytest.mark.parametrize("interval", ["1wk", "7m"])
+def test_intervals_without_a_rule_reveal_nothing(interval: str) -> None:
+    """They are stored, and nothing is expected of them."""
+    book = Book()
+
+    assert (
+        observe(book, rows_of(a_minute(0, interval=interval), a_minute(300, interval=interval))).holes == []
+    )
+
+
+def test_trades_are_always_new_and_quotes_are_not() -> None:
+    """A trade is an occurrence; a quote of a stored moment is compared."""
+    book = Book()
+    observe(book, rows_of(a_quote()))
+
+    assert book.new_keys(rows_of(a_trade(), a_trade())).all()
+    assert not book.new_keys(rows_of(a_quote())).any()
+
+
+def test_the_newest_of_the_chosen_rows_is_the_last_of_each_stream() -> None:
+    """Streams without a chosen row have none."""
+    quotes = [a_quote(event_time=at(n), provider=p) for n, p in ((1, "a"), (2, "a"), (1, "b"), (3, "a"))]
+    rows = rows_of(*quotes)
+
+    chosen = newest_rows(rows, np.array([True, True, False, False]))
+
+    assert chosen.tolist() == [1]

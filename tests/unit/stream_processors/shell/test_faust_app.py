@@ -1,0 +1,107 @@
+"""Every Faust setting exactly-once processing rests on is asserted at start, and each assertion can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from schemas.errors import ConfigurationError
+from schemas.topics import RAW_BARS, RAW_TOPICS
+from stream_processors.shell.faust_app import (
+    ProgressConsumer,
+    build_app,
+    check_settings,
+    raw_record,
+)
+from stream_processors.transaction import RawRecord
+
+
+class Nobody:
+    """Owns nothing."""
+
+    async def own(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Own nothing."""
+        return dict.fromkeys(keys, 0)
+
+    async def release(self) -> None:
+        """Nothing to give up."""
+
+    async def feed(self, record: RawRecord) -> None:
+        """Nothing to process."""
+
+
+async def test_the_app_is_what_it_must_be() -> None:
+    """One isolated agent for each raw topic, started by progress, under the prefix."""
+    app = build_app("127.0.0.1:1", Nobody(), prefix="p.", session_timeout_s=10.0)
+
+    assert app.conf.id == "p.processors"
+    assert {name.rpartition(".")[2] for name in app.agents} >= {"v1"}
+    assert len(app.agents) == len(RAW_TOPICS)
+    assert issubclass(app.transport.Consumer, ProgressConsumer)
+    assert app.conf.broker_session_timeout == 10.0
+    assert app.conf.broker_request_timeout > app.conf.broker_session_timeout
+
+
+def set_conf(name: str, value: object) -> Callable[[Any], None]:
+    """Return a change of one setting."""
+    return lambda app: setattr(app.conf, name, value)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(set_conf("stream_wait_empty", value=False), id="stream_wait_empty"),
+        pytest.param(set_conf("processing_guarantee", "exactly_once"), id="processing_guarantee"),
+        pytest.param(set_conf("topic_allow_declare", value=True), id="topic_allow_declare"),
+        pytest.param(set_conf("topic_disable_leader", value=False), id="topic_disable_leader"),
+        pytest.param(set_conf("worker_redirect_stdouts", value=True), id="worker_redirect_stdouts"),
+        pytest.param(lambda app: setattr(app.boot_strategy, "enable_web", True), id="web"),
+        pytest.param(lambda app: app.Table("t"), id="tables"),
+        pytest.param(
+            lambda app: setattr(next(iter(app.agents.values())), "concurrency", 2), id="concurrency"
+        ),
+        pytest.param(
+            lambda app: setattr(next(iter(app.agents.values())), "isolated_partitions", False), id="isolation"
+        ),
+        pytest.param(lambda app: setattr(app.transport, "Consumer", object), id="consumer"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Setting new value for configuration key")
+async def test_a_trap_opened_again_stops_the_start(spoil: Callable[[Any], None]) -> None:
+    """Each of these loses, repeats or exposes something silently."""
+    app = build_app("127.0.0.1:1", Nobody())
+    spoil(app)
+
+    with pytest.raises(ConfigurationError, match="Faust"):
+        check_settings(app)
+
+
+def message(**changes: Any) -> Any:
+    """Return a message as Faust hands it to an agent."""
+    fields = {
+        "topic": f"p.{RAW_BARS}",
+        "partition": 2,
+        "offset": 9,
+        "timestamp": 1_763_829_999.123,
+        "timestamp_type": 1,
+        "key": None,
+        "value": b"v",
+    }
+    return SimpleNamespace(**(fields | changes))
+
+
+@pytest.mark.parametrize("millisecond", [0, 1, 499, 999])
+def test_append_time_survives_the_float(millisecond: int) -> None:
+    """Faust divides milliseconds by 1,000; the microseconds are whole milliseconds again."""
+    stamp = 1_763_829_999_000 + millisecond
+
+    assert raw_record(message(timestamp=stamp / 1_000.0), "p.").append_time == stamp * 1_000
+
+
+def test_a_topic_stamped_by_its_producers_is_refused() -> None:
+    """Knowledge time is the broker's; anything else would let a producer rewrite the past."""
+    with pytest.raises(ConfigurationError, match="LogAppendTime"):
+        raw_record(message(timestamp_type=0), "p.")

@@ -1,0 +1,358 @@
+"""One block in: canonical events, gaps and dead letters out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.identity import gap_id
+from schemas.intervals import DAY_US, MINUTE_US
+from schemas.partitions import partition_of
+from schemas.records import Discontinuity, Gap, RawBlock
+from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
+from stream_processors.block import Outputs, process
+from stream_processors.memory import PartitionState
+from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+
+KNOWN = NINE_THIRTY + DAY_US
+
+
+def state_of(raw_topic: str, symbol: str = "SPY") -> PartitionState:
+    """Return the empty state of the partition `symbol` lives in."""
+    return PartitionState(raw_topic=raw_topic, partition=partition_of(symbol, 4), partitions=4)
+
+
+def run(state: PartitionState, *blocks: RawBlock) -> list[Outputs]:
+    """Process blocks at offsets 0, 1, 2 ..."""
+    return [process(state, offset, KNOWN, block) for offset, block in enumerate(blocks)]
+
+
+def bars(*minutes: int, **changes: Any) -> list[dict[str, Any]]:
+    """Return one bar for each minute of the session."""
+    return [a_bar_event(event_time=NINE_THIRTY + number * MINUTE_US, **changes) for number in minutes]
+
+
+def told(from_time: int | None, to_time: int, *, interval: str = "", symbol: str = "SPY") -> Discontinuity:
+    """Return a producer's word that it was down."""
+    return Discontinuity(
+        symbol=symbol, interval=interval, from_time=from_time, to_time=to_time, cause="producer_down"
+    )
+
+
+def test_only_what_changed_passes_with_its_place_in_the_block() -> None:
+    """A poll repeats most of the chart."""
+    state = state_of(RAW_BARS)
+    first, second = run(state, a_block(*bars(0, 1)), a_block(*bars(0), *bars(1, close=167.4), *bars(2)))
+
+    assert [index for index, _ in first.events] == [0, 1]
+    assert [index for index, _ in second.events] == [1, 2]
+    assert (first.repeated, second.repeated) == (0, 1)
+
+
+def test_a_forming_bar_is_a_version_but_moves_no_frontier() -> None:
+    """Minute 1 is still missing when minute 2 is final."""
+    state = state_of(RAW_BARS)
+    outputs = run(state, a_block(*bars(0), *bars(1, final=False)), a_block(*bars(2)))
+
+    assert len(outputs[0].events) == 2
+    assert [(gap.from_time, gap.expected) for gap in outputs[1].gaps] == [(NINE_THIRTY + MINUTE_US, 1)]
+
+
+def test_a_gap_says_everything_about_itself() -> None:
+    """Name, range, reason, place in the log: what the ledger keeps."""
+    (output,) = run(state_of(RAW_BARS), a_block(*bars(0, 3, 5)))
+    stream = "bars.1m:yahoo:SPY"
+    first = NINE_THIRTY + MINUTE_US
+
+    assert output.gaps[0] == Gap(
+        gap_id=gap_id(stream, first),
+        stream=stream,
+        symbol="SPY",
+        provider="yahoo",
+        interval="1m",
+        from_time=first,
+        to_time=first + 2 * MINUTE_US,
+        cause="missing_bars",
+        confidence="inferred",
+        expected=2,
+        detector="processor",
+        known_from=KNOWN,
+        raw_offset=0,
+        index=0,
+    )
+    assert [gap.index for gap in output.gaps] == [0, 1]
+
+
+def test_a_source_that_guarantees_a_row_makes_a_gap_proven() -> None:
+    """Elsewhere a minute without a trade is normal."""
+    (output,) = run(state_of(RAW_BARS), a_block(*bars(0, 2), hints={"guaranteed": "1"}))
+
+    assert [gap.confidence for gap in output.gaps] == ["proven"]
+
+
+def test_a_block_is_judged_at_its_end() -> None:
+    """A response may carry its bars in any order."""
+    (output,) = run(state_of(RAW_BARS), a_block(*bars(4, 1, 0, 2)))
+
+    assert [gap.from_time for gap in output.gaps] == [NINE_THIRTY + 3 * MINUTE_US]
+
+
+def test_streams_of_two_providers_and_intervals_are_apart() -> None:
+    """Values of two providers are never compared."""
+    state = state_of(RAW_BARS)
+    outputs = run(
+        state,
+        a_block(*bars(0)),
+        a_block(*bars(0), provider="finnhub"),
+        a_block(*bars(0, interval="5m")),
+    )
+
+    assert [len(output.events) for output in outputs] == [1, 1, 1]
+
+
+def test_one_bad_event_harms_no_other() -> None:
+    """It becomes a dead letter with its reason, place and content."""
+    (output,) = run(state_of(RAW_BARS), a_block(*bars(0), *bars(1, open=float("nan")), *bars(2)))
+
+    assert [index for index, _ in output.events] == [0, 2]
+    (letter,) = output.dead
+    assert (letter.stage, letter.reason, letter.topic, letter.offset, letter.index) == (
+        "processor",
+        "invalid",
+        RAW_BARS,
+        0,
+        1,
+    )
+    assert json.loads(letter.payload)["open"] == "nan"
+
+
+@pytest.mark.parametrize(
+    ("raw_topic", "event"),
+    [
+        pytest.param(RAW_BARS, a_bar_event(symbol=""), id="no symbol"),
+        pytest.param(RAW_BARS, a_bar_event(interval="2m"), id="unknown interval"),
+        pytest.param(RAW_QUOTES, a_quote_event(symbol="AAPL"), id="another partition's symbol"),
+        pytest.param(RAW_QUOTES, a_quote_event(bid=-1.0), id="negative quote"),
+        pytest.param(RAW_TRADES, a_trade_event(size=float("inf")), id="infinite size"),
+    ],
+)
+def test_impossible_events_are_dead_letters(raw_topic: str, event: dict[str, Any]) -> None:
+    """Of every topic and rule."""
+    assert partition_of("AAPL", 4) != partition_of("SPY", 4)
+    (output,) = run(state_of(raw_topic), a_block(event))
+
+    assert output.events == []
+    assert len(output.dead) == 1
+
+
+def test_a_block_without_provider_holds_no_event() -> None:
+    """Only a tick names none; nothing may be stored as from nobody."""
+    (output,) = run(state_of(RAW_QUOTES), a_block(a_quote_event(), provider="", discontinuities=[told(1, 2)]))
+
+    assert output.events == []
+    assert sorted(letter.index for letter in output.dead) == [-1, 0]
+
+
+def test_a_tick_becomes_nothing() -> None:
+    """It only moves progress."""
+    for raw_topic in (RAW_QUOTES, RAW_TRADES, RAW_BARS):
+        assert run(state_of(raw_topic), a_block(provider="", endpoint="tick")) == [Outputs()]
+
+
+def test_quotes_are_versions_and_old_ones_pass() -> None:
+    """The newest is compared here, older ones by the sink."""
+    old, new = a_quote_event(), a_quote_event(event_time=NINE_THIRTY + 5)
+    (output,) = run(state_of(RAW_QUOTES), a_block(old, new, new, a_quote_event(bid=1.0), old))
+
+    assert [index for index, _ in output.events] == [0, 1, 3, 4]
+
+
+def test_equal_trades_are_all_kept_and_a_repeated_frame_is_not() -> None:
+    """Identity is the occurrence; the frame's bytes alone make a repeat."""
+    trades = [a_trade_event(frame_sequence=1, frame_hash=7)] * 3
+    again = [a_trade_event(frame_sequence=2, frame_hash=7)] * 3
+    other = [a_trade_event(frame_sequence=3, frame_hash=8)]
+    (output,) = run(state_of(RAW_TRADES), a_block(*trades, *again, *other, connection_id="c1"))
+
+    assert [index for index, _ in output.events] == [0, 1, 2, 6]
+    assert output.repeated == 3
+
+
+def test_downtime_of_a_quote_or_trade_stream_is_a_gap_from_its_last_event() -> None:
+    """And is claimed once, however often the producer says so."""
+    for raw_topic, event in ((RAW_QUOTES, a_quote_event()), (RAW_TRADES, a_trade_event())):
+        end = NINE_THIRTY + MINUTE_US
+        outputs = run(
+            state_of(raw_topic),
+            a_block(event),
+            a_block(discontinuities=[told(None, end)]),
+            a_block(discontinuities=[told(None, end), told(NINE_THIRTY, end + 5)]),
+        )
+
+        assert [(g.from_time, g.to_time, g.cause, g.expected) for g in outputs[1].gaps] == [
+            (NINE_THIRTY, end, "producer_down", 0)
+        ]
+        assert [(g.from_time, g.to_time) for g in outputs[2].gaps] == [(end, end + 5)]
+
+
+def test_downtime_of_bars_is_counted_and_its_late_bars_reveal_nothing_more() -> None:
+    """The block that brings the missing bars back does not hide that they were missing."""
+    state = state_of(RAW_BARS)
+    back = told(None, NINE_THIRTY + 4 * MINUTE_US, interval="1m")
+    outputs = run(
+        state, a_block(*bars(0, 1)), a_block(*bars(2, 3, 4), discontinuities=[back]), a_block(*bars(6))
+    )
+
+    assert [(g.cause, g.from_time, g.expected) for g in outputs[1].gaps] == [
+        ("producer_down", NINE_THIRTY + 2 * MINUTE_US, 2)
+    ]
+    assert [(g.cause, g.from_time) for g in outputs[2].gaps] == [
+        ("missing_bars", NINE_THIRTY + 5 * MINUTE_US)
+    ]
+
+
+def test_raw_records_deleted_unprocessed_are_a_gap_of_each_stream_up_to_its_next_event() -> None:
+    """What a stream may have lost ends where it goes on: not with a tick, an old event or an impossible one, nor twice."""
+    state = state_of(RAW_TRADES)
+    last, first = NINE_THIRTY + MINUTE_US, NINE_THIRTY + 9 * MINUTE_US
+    run(state, a_block(a_trade_event(event_time=last)), a_block(a_trade_event(), provider="polygon"))
+    state.torn = set(state.streams)
+
+    silent = run(
+        state,
+        a_block(provider="", endpoint="tick"),
+        a_block(a_trade_event(event_time=last, frame_sequence=2, frame_hash=2)),
+        a_block(a_trade_event(event_time=KNOWN * 2)),
+    )
+    after, later = run(
+        state,
+        a_block(*(a_trade_event(event_time=first + n, frame_sequence=3, frame_hash=3) for n in (5, 0))),
+        a_block(a_trade_event(event_time=first + DAY_US // 24, frame_sequence=4, frame_hash=4)),
+    )
+
+    assert [output.gaps for output in silent] == [[], [], []]
+    assert [(g.from_time, g.to_time, g.cause) for g in after.gaps] == [(last, first, "log_truncated")]
+    assert (later.gaps, [provider for provider, _, _ in state.torn]) == ([], ["polygon"])
+
+
+def test_a_truncated_log_of_bars_costs_the_bars_between_and_none_that_come() -> None:
+    """The bars of the block that is left are there; those before it are missing for a cause of their own."""
+    state = state_of(RAW_BARS)
+    run(state, a_block(*bars(0, 1)))
+    state.torn = set(state.streams)
+
+    (output,) = run(state, a_block(*bars(4, 6)))
+
+    assert [(g.from_time, g.to_time, g.expected, g.cause) for g in output.gaps] == [
+        (NINE_THIRTY + 2 * MINUTE_US, NINE_THIRTY + 4 * MINUTE_US, 2, "log_truncated"),
+        (NINE_THIRTY + 5 * MINUTE_US, NINE_THIRTY + 6 * MINUTE_US, 1, "missing_bars"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(told(None, KNOWN + 2 * DAY_US, interval="1m"), id="ends in the future"),
+        pytest.param(told(-1, NINE_THIRTY, interval="1m"), id="begins before 1970"),
+        pytest.param(told(None, NINE_THIRTY, interval="7m"), id="unknown interval"),
+        pytest.param(told(None, NINE_THIRTY, interval="1m", symbol=""), id="no symbol"),
+    ],
+)
+def test_an_impossible_discontinuity_is_a_dead_letter(wrong: Discontinuity) -> None:
+    """It takes nothing else with it."""
+    (output,) = run(state_of(RAW_BARS), a_block(*bars(0), discontinuities=[wrong]))
+
+    assert [letter.index for letter in output.dead] == [-1]
+    assert len(output.events) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.sampled_from([167.3, 167.4])), max_size=30), st.integers(1, 30)
+)
+def test_what_is_processed_twice_changes_nothing_and_blocks_do_not_matter(
+    deliveries: list[tuple[int, float]], size: int
+) -> None:
+    """However the bars are cut into blocks, the same versions pass, in the same order."""
+    events = [bar for number, close in deliveries for bar in bars(number, close=close)]
+    whole, cut = state_of(RAW_BARS), state_of(RAW_BARS)
+    chunks = [events[start : start + size] for start in range(0, len(events), size)]
+
+    passed = [event for output in run(whole, a_block(*events)) for _, event in output.events]
+    passed_cut = [event for output in run(cut, *(a_block(*c) for c in chunks)) for _, event in output.events]
+    newest = {event["event_time"]: dict(event) for event in passed}
+    again = run(whole, a_block(*newest.values()))
+
+    assert passed == passed_cut
+    assert again[0].events == []
+
+
+def read_bars(file: Path, symbol: str) -> list[dict[str, Any]]:
+    """Return the day's real bars as a producer would send them."""
+    midnight = datetime.strptime(file.name[:8], "%Y%m%d").replace(tzinfo=ZoneInfo("America/New_York"))
+    start = round(midnight.astimezone(UTC).timestamp()) * 1_000_000
+    with zipfile.ZipFile(file) as archive:
+        text = archive.read(archive.namelist()[0]).decode()
+    rows = list(csv.reader(io.StringIO(text)))
+    return [
+        a_bar_event(
+            symbol=symbol,
+            event_time=start + int(row[0]) * 1_000,
+            **{
+                name: int(cell) / 10_000
+                for name, cell in zip(("open", "high", "low", "close"), row[1:5], strict=True)
+            },
+            volume=float(row[5]),
+        )
+        for row in rows
+    ]
+
+
+def missing_minutes(gaps: Sequence[Gap]) -> list[str]:
+    """Return New York clock times of the bars the gaps say are missing."""
+    starts = [moment for gap in gaps for moment in range(gap.from_time, gap.to_time, MINUTE_US)]
+    return [
+        datetime.fromtimestamp(moment / 1_000_000, ZoneInfo("America/New_York")).strftime("%H:%M")
+        for moment in starts
+    ]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 2_000])
+def test_the_gaps_of_goog_are_exactly_the_minutes_without_a_trade(market_data: Path, chunk: int) -> None:
+    """GOOG, 2015-12-28: eight minutes of the session have no bar, in whatever blocks the day comes."""
+    events = read_bars(market_data / "equity_minute" / "goog" / "20151228_trade.zip", "GOOG")
+    state = replace(state_of(RAW_BARS, "GOOG"))
+    blocks = [a_block(*events[start : start + chunk]) for start in range(0, len(events), chunk)]
+    outputs = [process(state, n, events[-1]["event_time"] + DAY_US, block) for n, block in enumerate(blocks)]
+    gaps = [gap for output in outputs for gap in output.gaps]
+
+    assert missing_minutes(gaps) == ["12:08", "12:15", "12:31", "12:44", "12:47", "13:27", "14:03", "14:40"]
+    assert {gap.confidence for gap in gaps} == {"inferred"}
+    assert sum(len(output.events) for output in outputs) == len(events)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "day", "missing"), [("TWX", "20140606", 3), ("SPY", "20131007", 0), ("GOOG", "20151224", None)]
+)
+def test_real_days_have_the_gaps_the_files_have(
+    market_data: Path, symbol: str, day: str, missing: int | None
+) -> None:
+    """TWX lacks three minutes of its session, SPY none; a half day ends at 13:00."""
+    events = read_bars(market_data / "equity_minute" / symbol.lower() / f"{day}_trade.zip", symbol)
+    output = process(state_of(RAW_BARS, symbol), 0, events[-1]["event_time"] + DAY_US, a_block(*events))
+
+    minutes = missing_minutes(output.gaps)
+    assert output.dead == []
+    assert all(minute < "13:00" for minute in minutes if day == "20151224")
+    assert missing is None or len(minutes) == missing

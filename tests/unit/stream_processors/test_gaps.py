@@ -1,0 +1,183 @@
+"""Gaps and arrivals partition what the calendar expects, however a response is cut up."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.calendar.sessions import calendar_of
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US
+from stream_processors.gaps import MISSING_BARS, Blindness, Hole, frontier_after, judge
+from tests.support.builders import NINE_THIRTY
+
+SPY = calendar_of("SPY")
+ALWAYS = calendar_of("SIM1")
+CLOSE = NINE_THIRTY + 390 * MINUTE_US
+NEXT_OPEN = NINE_THIRTY + DAY_US
+
+
+def minute(number: int) -> int:
+    """Return the start of a minute of the session of 2013-10-07."""
+    return NINE_THIRTY + number * MINUTE_US
+
+
+def hole(first: int, after: int, cause: str = MISSING_BARS) -> Hole:
+    """Return the hole of minutes [first, after) of that session."""
+    return Hole(from_time=minute(first), to_time=minute(after), expected=after - first, cause=cause)
+
+
+def test_a_later_bar_reveals_the_run_before_it() -> None:
+    """Minutes 2 and 3 are one hole, 5 another."""
+    assert judge(SPY, "1m", minute(1), [minute(6), minute(4)]) == (minute(6), [hole(2, 4), hole(5, 6)])
+
+
+def test_nothing_is_missing_before_the_first_bar() -> None:
+    """A subscription that begins at noon did not lose the morning."""
+    assert judge(SPY, "1m", None, [minute(150), minute(151)]) == (minute(151), [])
+
+
+def test_a_late_bar_moves_nothing() -> None:
+    """It fills a hole; the sink closes it."""
+    assert judge(SPY, "1m", minute(6), [minute(2)]) == (minute(6), [])
+
+
+def test_only_regular_sessions_are_expected() -> None:
+    """The night, and minutes of pre- and post-market without a trade, are no holes."""
+    post, pre = CLOSE + 40 * MINUTE_US, NEXT_OPEN - 2 * HOUR_US
+
+    assert judge(SPY, "1m", minute(389), [post, pre, pre + 5 * MINUTE_US, NEXT_OPEN]) == (NEXT_OPEN, [])
+
+
+def test_a_run_over_the_night_is_one_hole_unless_something_arrived_in_it() -> None:
+    """Maximal runs of expected bars; an arrival, even outside the session, ends one."""
+    evening = Hole(from_time=minute(388), to_time=CLOSE, expected=2, cause=MISSING_BARS)
+    morning = Hole(from_time=NEXT_OPEN, to_time=NEXT_OPEN + MINUTE_US, expected=1, cause=MISSING_BARS)
+    whole = Hole(from_time=minute(388), to_time=NEXT_OPEN + MINUTE_US, expected=3, cause=MISSING_BARS)
+    pre, second = NEXT_OPEN - HOUR_US, NEXT_OPEN + MINUTE_US
+
+    assert judge(SPY, "1m", minute(387), [second])[1] == [whole]
+    assert judge(SPY, "1m", minute(387), [pre, second])[1] == [evening, morning]
+
+
+def test_a_hole_of_decades_is_counted_not_listed() -> None:
+    """A hostile stamp costs milliseconds, not memory."""
+    frontier, holes = judge(SPY, "1m", 900_000_000_000_000, [NINE_THIRTY])
+
+    assert frontier == NINE_THIRTY
+    assert len(holes) == 1
+    assert holes[0].expected > 1_400_000
+
+
+def test_daily_bars_are_compared_by_day_wherever_in_it_they_are_stamped() -> None:
+    """Midnight in New York, midnight UTC, the open or after it: Tuesday is missing, once, as a whole day."""
+    monday = NINE_THIRTY // DAY_US * DAY_US
+    tuesday = Hole(from_time=monday + DAY_US, to_time=monday + 2 * DAY_US, expected=1, cause=MISSING_BARS)
+    for stamp in (0, 4 * HOUR_US, NINE_THIRTY - monday, NINE_THIRTY - monday + HOUR_US):
+        assert judge(SPY, "1d", monday + stamp, [monday + DAY_US + stamp])[1] == []
+        assert judge(SPY, "1d", monday + stamp, [monday + 2 * DAY_US + stamp])[1] == [tuesday]
+
+
+def test_weeks_and_months_expect_nothing() -> None:
+    """Their starts are the vendor's choice."""
+    assert judge(SPY, "1wk", NINE_THIRTY, [NINE_THIRTY + 70 * DAY_US])[1] == []
+
+
+def test_blindness_begins_after_the_last_bar_when_nobody_knows_better() -> None:
+    """A producer that came back knows when, not since when."""
+    blind = Blindness(from_time=None, to_time=minute(9), cause="producer_down")
+
+    assert judge(SPY, "1m", minute(4), [], [blind]) == (minute(8), [hole(5, 9, "producer_down")])
+    assert judge(SPY, "1m", None, [], [blind]) == (None, [])
+
+
+def test_blindness_is_a_hole_of_its_own_even_where_the_block_fills_it() -> None:
+    """Downtime stays visible; what was missing outside it keeps its own cause; nothing overlaps."""
+    blind = Blindness(from_time=minute(6), to_time=minute(9), cause="producer_down")
+    arrivals = [minute(number) for number in (2, 7, 8, 10)]
+
+    assert judge(SPY, "1m", minute(1), arrivals, [blind]) == (
+        minute(10),
+        [hole(3, 6), hole(6, 9, "producer_down"), hole(9, 10)],
+    )
+
+
+def test_blindness_outside_the_session_is_no_hole() -> None:
+    """Nothing was expected at night."""
+    blind = Blindness(from_time=CLOSE, to_time=NEXT_OPEN, cause="producer_down")
+
+    assert judge(SPY, "1m", minute(389), [], [blind]) == (minute(389), [])
+
+
+def test_blindness_already_judged_is_not_judged_again() -> None:
+    """Holes of a stream never overlap."""
+    blind = Blindness(from_time=minute(2), to_time=minute(9), cause="disconnected")
+
+    assert judge(SPY, "1m", minute(8), [], [blind]) == (minute(8), [])
+
+
+def test_a_hole_leads_back_to_its_frontier() -> None:
+    """A rebuilt processor knows what the last one had judged."""
+    frontier, holes = judge(
+        SPY, "1m", minute(1), [], [Blindness(from_time=None, to_time=minute(5), cause="x")]
+    )
+
+    assert frontier_after("1m", holes[-1].to_time) == frontier
+
+
+NUMBERS = st.sets(st.integers(min_value=0, max_value=60), min_size=1)
+
+
+@given(NUMBERS, st.sampled_from(["1m", "5m"]))
+def test_gaps_and_arrivals_partition_the_expected_range(numbers: set[int], interval: str) -> None:
+    """Between the first and the last arrival every expected bar arrived or lies in exactly one hole."""
+    step = SLOT_US[interval]
+    starts = {NINE_THIRTY + number * step for number in numbers}
+
+    _, holes = judge(SPY, interval, None, starts)
+
+    missing = [start for gap in holes for start in range(gap.from_time, gap.to_time, step)]
+    assert sorted([*starts, *missing]) == list(range(min(starts), max(starts) + 1, step))
+    assert [gap.expected for gap in holes] == [(gap.to_time - gap.from_time) // step for gap in holes]
+
+
+@given(NUMBERS, st.lists(st.integers(min_value=1, max_value=20)))
+def test_splitting_a_response_finds_the_same_holes(numbers: set[int], cuts: list[int]) -> None:
+    """As long as the blocks keep the order of time."""
+    starts = [NINE_THIRTY - 5 * MINUTE_US + number * 7 * MINUTE_US for number in sorted(numbers)]
+    whole = judge(SPY, "1m", None, starts)
+
+    frontier: int | None = None
+    holes: list[Hole] = []
+    rest = starts
+    for size in [*cuts, len(starts)]:
+        frontier, more = judge(SPY, "1m", frontier, rest[:size])
+        holes, rest = [*holes, *more], rest[size:]
+
+    assert (frontier, holes) == whole
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(min_value=0, max_value=40), max_size=5),
+            st.none() | st.tuples(st.none() | st.integers(min_value=1, max_value=40), st.integers(1, 41)),
+        ),
+        max_size=8,
+    )
+)
+def test_holes_of_a_stream_never_overlap_and_come_in_order(
+    blocks: list[tuple[set[int], tuple[int | None, int] | None]],
+) -> None:
+    """Whatever arrives and whatever a producer says it missed."""
+    frontier: int | None = None
+    ends = -1
+    for numbers, told in blocks:
+        blind = []
+        if told is not None:
+            start = None if told[0] is None else minute(told[0])
+            blind = [Blindness(from_time=start, to_time=minute(told[1]), cause="producer_down")]
+        frontier, holes = judge(ALWAYS, "1m", frontier, [minute(number) for number in numbers], blind)
+        for gap in holes:
+            assert gap.from_time >= ends
+            assert gap.to_time > gap.from_time
+            ends = gap.to_time

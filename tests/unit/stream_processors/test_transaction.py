@@ -1,0 +1,119 @@
+"""One raw record is one transaction's content, whatever it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.intervals import MINUTE_US
+from schemas.partitions import partition_of
+from schemas.records import Bar, DeadLetter, Gap, Progress
+from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead
+from schemas.wire.codec import MAX_RECORD_BYTES, decode, encode
+from stream_processors.block import PROCESSING_VERSION
+from stream_processors.memory import PartitionState
+from stream_processors.transaction import RawRecord, progress_of, transact
+from tests.support.builders import NINE_THIRTY, a_bar, a_bar_event, a_block
+
+PARTITION = partition_of("SPY", 4)
+
+
+def a_state() -> PartitionState:
+    """Return the empty state of SPY's bars."""
+    return PartitionState(raw_topic=RAW_BARS, partition=PARTITION, partitions=4)
+
+
+def a_record(value: bytes | None, **changes: Any) -> RawRecord:
+    """Return a raw record of bars."""
+    fields: dict[str, Any] = {
+        "topic": RAW_BARS,
+        "partition": PARTITION,
+        "offset": 7,
+        "append_time": NINE_THIRTY + MINUTE_US + 5_000,
+        "key": None,
+        "value": value,
+    }
+    return RawRecord(**(fields | changes))
+
+
+def test_a_block_becomes_its_canonical_records() -> None:
+    """Keyed by symbol, knowing when and where they came from."""
+    block = transact(a_state(), a_record(encode(RAW_BARS, a_block(a_bar_event(), a_bar_event()))))
+
+    assert [key for key, _ in block.canonical] == [b"SPY"]
+    assert decode(BARS, block.canonical[0][1], Bar) == a_bar()
+    assert (block.events, block.repeated) == (2, 1)
+
+
+def test_gaps_and_progress_are_records_too() -> None:
+    """Progress claims the canonical end before this block."""
+    events = [a_bar_event(), a_bar_event(event_time=NINE_THIRTY + 2 * MINUTE_US)]
+    done = transact(a_state(), a_record(encode(RAW_BARS, a_block(*events))))
+    ((key, value),) = done.gap_records()
+    progress_key, progress = progress_of([done], 41)
+
+    assert key.decode() == decode(GAPS, value, Gap).gap_id
+    assert progress_key == f"{RAW_BARS}:{PARTITION}".encode()
+    assert decode(PROGRESS, progress, Progress) == Progress(
+        raw_topic=RAW_BARS,
+        partition=PARTITION,
+        raw_offset=7,
+        known_from=done.known_from,
+        canonical_topic=BARS,
+        canonical_end_offset=41,
+        processing_version=PROCESSING_VERSION,
+        complete_before=done.known_from,
+    )
+
+
+def test_progress_of_a_run_stands_at_its_last_block_and_claims_what_was_known_before_its_first() -> None:
+    """Where the blocks of the run itself end is not known before they are written."""
+    state = a_state()
+    tick = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
+    blocks = [
+        transact(state, a_record(tick, offset=n, append_time=t)) for n, t in ((7, 50), (8, 50), (9, 70))
+    ]
+
+    progress = decode(PROGRESS, progress_of(blocks, 41)[1], Progress)
+
+    assert (progress.raw_offset, progress.known_from) == (9, 70)
+    assert (progress.complete_before, progress.canonical_end_offset) == (50, 41)
+
+
+def test_knowledge_never_steps_back() -> None:
+    """A broker's clock may; the running maximum does not."""
+    state = a_state()
+    tick = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
+
+    known = [
+        transact(state, a_record(tick, offset=n, append_time=t)).known_from
+        for n, t in enumerate([50, 40, 60, 59])
+    ]
+
+    assert known == [50, 50, 60, 60]
+    assert state.next_offset == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        pytest.param(None, "malformed", id="nothing"),
+        pytest.param(b"", "malformed", id="empty"),
+        pytest.param(b"\xff random", "malformed", id="random bytes"),
+        pytest.param(encode(BARS, a_bar()), "unknown_schema", id="another topic's schema"),
+        pytest.param(encode(RAW_BARS, a_block(a_bar_event()))[:-9], "malformed", id="truncated"),
+        pytest.param(bytes(MAX_RECORD_BYTES + 1), "oversized", id="oversized"),
+    ],
+)
+def test_what_is_no_block_is_one_dead_letter_with_its_bytes(value: bytes | None, reason: str) -> None:
+    """Progress moves on; later records are unharmed."""
+    state = a_state()
+    done = transact(state, a_record(value, key=b"k"))
+    ((_, letter_bytes),) = done.dead_records()
+    letter = decode(dead(RAW_BARS), letter_bytes, DeadLetter)
+
+    assert (letter.stage, letter.reason, letter.topic, letter.offset) == ("processor", reason, RAW_BARS, 7)
+    assert (letter.partition, letter.key, letter.payload) == (PARTITION, b"k", value or b"")
+    assert (done.canonical, done.gaps) == ([], [])
+    assert state.next_offset == 8

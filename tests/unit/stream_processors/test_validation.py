@@ -1,0 +1,127 @@
+"""What no event may say, and what unusual ones may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.errors import InvalidRecord
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.partitions import partition_of
+from stream_processors.validation import (
+    MAX_SYMBOL_CHARS,
+    MAX_TEXT_CHARS,
+    check_bar,
+    check_quote,
+    check_symbol,
+    check_trade,
+)
+from tests.support.builders import NINE_THIRTY, a_bar_event, a_quote_event, a_trade_event
+
+NOW = NINE_THIRTY + MINUTE_US
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"open": NAN}, id="not a number"),
+        pytest.param({"high": INF}, id="infinite"),
+        pytest.param({"volume": NAN}, id="volume not a number"),
+        pytest.param({"volume": -1.0}, id="negative volume"),
+        pytest.param({"low": -1.0, "open": -1.0}, id="negative price"),
+        pytest.param({"vwap": NAN}, id="vwap not a number"),
+        pytest.param({"vwap": -1.0}, id="negative vwap"),
+        pytest.param({"trade_count": -1}, id="negative count"),
+        pytest.param({"high": 1.0}, id="high below low"),
+        pytest.param({"close": 168.0}, id="close above high"),
+        pytest.param({"event_time": NINE_THIRTY + 1}, id="not aligned"),
+        pytest.param({"event_time": 0}, id="the epoch"),
+        pytest.param({"event_time": NINE_THIRTY + 2 * DAY_US}, id="the future"),
+        pytest.param({"currency": "x" * (MAX_TEXT_CHARS + 1)}, id="long text"),
+        pytest.param({"currency": "U\0D"}, id="NUL"),
+    ],
+)
+def test_an_impossible_bar_is_refused(changes: dict[str, Any]) -> None:
+    """Each names what would be right."""
+    with pytest.raises(InvalidRecord):
+        check_bar(a_bar_event(**changes), NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"vwap": 167.3, "trade_count": 12}, id="with its trades"),
+        pytest.param({"vwap": 0.0, "trade_count": 0, "volume": 0.0}, id="without a trade"),
+        pytest.param({"open": 5.0, "high": 5.0, "low": 5.0, "close": 5.0}, id="flat"),
+        pytest.param({"interval": "1h"}, id="hourly at the half hour"),
+        pytest.param({"interval": "1d", "event_time": NINE_THIRTY + 1}, id="daily anywhere in the day"),
+        pytest.param({"event_time": NINE_THIRTY + 20 * HOUR_US}, id="less than a day ahead"),
+        pytest.param(
+            {"open": 1e308, "high": 1.5e308, "low": 1e308, "close": 1e308, "volume": 1e308},
+            id="huge but finite",
+        ),
+    ],
+)
+def test_an_unusual_bar_passes(changes: dict[str, Any]) -> None:
+    """The rules refuse the impossible, not the rare."""
+    check_bar(a_bar_event(**changes), NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bid": NAN}, {"ask": -1.0}, {"volume": INF}, {"event_time": -5}, {"market_state": "x" * 2_000}],
+    ids=str,
+)
+def test_an_impossible_quote_is_refused(changes: dict[str, Any]) -> None:
+    """Each names what would be right."""
+    with pytest.raises(InvalidRecord):
+        check_quote(a_quote_event(**changes), NOW)
+
+
+def test_a_crossed_or_empty_quote_passes() -> None:
+    """Both happen on real markets."""
+    check_quote(a_quote_event(bid=167.5, ask=167.4), NOW)
+    check_quote(a_quote_event(bid=None, ask=None, last=None), NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price": NAN},
+        {"size": INF},
+        {"price": -0.01},
+        {"size": -1.0},
+        {"event_time": NINE_THIRTY + 2 * DAY_US},
+        {"conditions": "c" * 2_000},
+        {"trade_id": "\0"},
+    ],
+    ids=str,
+)
+def test_an_impossible_trade_is_refused(changes: dict[str, Any]) -> None:
+    """Each names what would be right."""
+    with pytest.raises(InvalidRecord):
+        check_trade(a_trade_event(**changes), NOW)
+
+
+def test_a_trade_of_nothing_passes() -> None:
+    """Odd lots of zero are printed by some venues."""
+    check_trade(a_trade_event(size=0.0, trade_id="x"), NOW)
+
+
+@pytest.mark.parametrize("symbol", ["", "A" * (MAX_SYMBOL_CHARS + 1), "A\0", "A\n"], ids=repr)
+def test_a_symbol_is_something_one_can_print(symbol: str) -> None:
+    """Everything else is a parser's mistake."""
+    with pytest.raises(InvalidRecord, match="printable"):
+        check_symbol(symbol, partition_of(symbol, 4), 4)
+
+
+def test_a_symbol_lives_in_its_partition() -> None:
+    """Elsewhere its order, and its state, would be split in two."""
+    home = partition_of("SPY", 4)
+    check_symbol("SPY", home, 4)
+
+    with pytest.raises(InvalidRecord, match=f"partition {home}"):
+        check_symbol("SPY", (home + 1) % 4, 4)
