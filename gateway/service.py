@@ -13,8 +13,7 @@ from aiohttp import web
 from gateway.database.shell.snapshot import Store
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
-from gateway.http.shell.app import application
-from gateway.http.shell.server import listening
+from gateway.http.shell.app import application, listening
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import History

@@ -20,8 +20,7 @@ from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
-from sinks.store.shell.dead_letters import watch_dead_letters
-from sinks.store.shell.outbox import Outbox
+from sinks.store.shell.outbox import Outbox, watch_dead_letters
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.session import Connection
 from sinks.store.shell.writer import Store

@@ -12,8 +12,7 @@ from schemas.errors import InvalidRecord
 from schemas.identity import gap_id
 from schemas.records import Confidence, DeadLetter, Discontinuity, Event, Gap, RawBlock
 from schemas.topics import RAW_BARS, RAW_QUOTES
-from stream_processors.discontinuities import unseen_ranges
-from stream_processors.gaps import Blindness, judge
+from stream_processors.gaps import Blindness, judge, unseen_ranges
 from stream_processors.memory import PartitionState, Stream, StreamKey, see
 from stream_processors.validation import check_bar, check_quote, check_time, check_trade
 from stream_processors.versions import bar_content, quote_content

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from schemas.calendar.expected_bars import Span, expected_after, expected_span, next_slot
 from schemas.calendar.sessions import Calendar
 from schemas.intervals import INTRADAY_US, SLOT_US
+from schemas.records import Discontinuity
 
 MISSING_BARS = "missing_bars"
 
@@ -89,3 +90,17 @@ def _note(holes: list[Hole], interval: str, span: Span | None, cause: str) -> No
 def _blind_span(calendar: Calendar, interval: str, frontier: int | None, blind: Blindness) -> Span | None:
     start = blind.from_time if frontier is None else max(next_slot(interval, frontier), blind.from_time or 0)
     return None if start is None else expected_span(calendar, interval, start, blind.to_time)
+
+
+def unseen_ranges(
+    calendar: Calendar, seen_to: int | None, discontinuity: Discontinuity
+) -> list[tuple[int, int]]:
+    """Return the ranges [from, to) of a stream nobody watched while trades could happen; none where nothing is left.
+
+    `seen_to` is the stream's last event, or the end of the last such range; the later of it and the producer's word
+    begins the range. Where neither is known nothing is claimed.
+    """
+    known = [moment for moment in (seen_to, discontinuity.from_time) if moment is not None]
+    if not known or max(known) >= discontinuity.to_time:
+        return []
+    return calendar.open_ranges(max(known), discontinuity.to_time)

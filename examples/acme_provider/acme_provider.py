@@ -17,10 +17,10 @@ from producers.budget.windows import Purpose
 from producers.vendors.answers import Answer, PollWindow, Response
 from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events
 from producers.vendors.capabilities import Capabilities
+from producers.vendors.payloads import checked_us
 from producers.vendors.refusals import meaning
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Request, answered, ask
-from producers.vendors.stamps import checked_us
 from schemas.calendar.sessions import Calendar
 from schemas.errors import MalformedPayload
 from schemas.intervals import SECOND_US

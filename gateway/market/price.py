@@ -1,17 +1,16 @@
-"""The newest value of a symbol out of its newest quote, trade and bar; all of it from one provider."""
+"""The newest value of a symbol out of its newest quote, trade and bar; all of it from one provider, with its state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from gateway.database.versions import Value
 from gateway.http.moments import rfc3339
 from gateway.http.problems import FieldError, Problem
-from gateway.market.freshness import Kind, State, state_of
 from schemas.calendar.sessions import Calendar
 from schemas.identity import event_id
-from schemas.intervals import slot_us
+from schemas.intervals import MINUTE_US, SECOND_US, slot_us
 from schemas.records import Bar, Quote, Session, Trade
 from schemas.topics import BARS, QUOTES, TRADES
 
@@ -150,3 +149,36 @@ def _rounded(number: float) -> float:
 def _currency(value: Value, quote: Quote | None) -> str | None:
     own = "" if isinstance(value, Trade) else value.currency
     return own or ("" if quote is None else quote.currency) or None
+
+
+State = Literal["live", "delayed", "stale", "halted", "closed"]
+Kind = Literal["trade", "quote", "bar"]
+
+CADENCE_US = {
+    "trade": 20 * SECOND_US,
+    "quote": 20 * SECOND_US,
+    "bar": MINUTE_US,
+}  # how often a new value is normal
+MISSED_CADENCES = 3
+TRANSPORT_US = 15 * SECOND_US  # vendor, poll and pipeline, wall time
+HALTED = frozenset({"HALTED", "HALT", "SUSPENDED", "PAUSED"})
+
+
+def state_of(
+    *, kind: Kind, age_us: int, delay_s: int, market_state: str, session: Session, speed: float
+) -> State:
+    """Return the state of a value that is `age_us` old; `session` is the part of the trading day it is now."""
+    if market_state.upper() in HALTED:
+        return "halted"
+    if session == "closed":
+        return "closed"
+    fresh = age_us <= stale_after_us(kind, delay_s, speed)
+    if not fresh:
+        # Outside the regular session most instruments do not trade: the value is the last close, not a dead feed.
+        return "stale" if session == "regular" else "closed"
+    return "delayed" if delay_s > 0 else "live"
+
+
+def stale_after_us(kind: Kind, delay_s: int, speed: float) -> float:
+    """Return the age beyond which a value is stale; without end where market time is not paced."""
+    return MISSED_CADENCES * CADENCE_US[kind] + TRANSPORT_US * max(speed, 1.0) + delay_s * SECOND_US

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from infra.cli.collected import collected
-from infra.cli.output import YELLOW, colour, say, step
-from infra.cli.system import System
+from infra.cli.http import get_json
+from infra.cli.output import GREEN, YELLOW, colour, say, step
+from infra.cli.system import SERVICES, System
 from infra.cli.welcome import bar_is_visible, commands, first_symbol, source, urls
 from infra.embedded.jars import JarLock, cache_folder, class_path
-from infra.embedded.ports import PortNeed, check_ports
+from infra.embedded.ports import LOOPBACK, PortNeed, check_ports
 from infra.embedded.process import PidRecord
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
@@ -139,3 +143,56 @@ async def _welcome(run: Run) -> None:
     step(f"first bar in {monotonic_s() - run.began_s:.1f} s")
     for line in commands(run.system, symbol):
         say(line)
+
+
+PRODUCERS = "producers"
+DISABLED_EVENT = "provider_disabled"  # what the producers log of a provider that is on and cannot be used
+
+
+def collected(system: System, *, since: str) -> list[str]:
+    """Return one line per provider: on, failing, or left out since `since` (RFC 3339) and why.
+
+    What cannot be read is left away: this is for people and stops nothing.
+    """
+    port = next(system.ops_port(service) for service in SERVICES if service.module == PRODUCERS)
+    _, document = get_json(f"http://{LOOPBACK}:{port}/readyz")
+    parts = document.get("parts", {}) if isinstance(document, dict) else {}
+    return provider_lines(parts, left_out(system.home.log_file(PRODUCERS), since=since))
+
+
+def provider_lines(parts: Mapping[str, Mapping[str, Any]], out: Mapping[str, str]) -> list[str]:
+    """Return the lines of the welcome: the parts of `/readyz` that are providers, then those in `out` with the reason."""
+    asked = {name: part for name, part in parts.items() if "breaker" in part}
+    states = [f"{name} {_state(part)}" for name, part in sorted(asked.items())]
+    states += [
+        f"{name} {colour('off', YELLOW)}: {reason}"
+        for name, reason in sorted(out.items())
+        if name not in asked
+    ]
+    titles = ["providers", *[""] * len(states)]
+    return [f"  {title:<10} {state}" for title, state in zip(titles, states, strict=False)]
+
+
+def left_out(log: Path, *, since: str) -> dict[str, str]:
+    """Return the providers that the producers' log says cannot be used, each with the last reason."""
+    out: dict[str, str] = {}
+    try:
+        lines = log.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return out
+    for line in lines:
+        if DISABLED_EVENT not in line:
+            continue
+        try:
+            entry = json.loads(line)
+            if entry["event"] == DISABLED_EVENT and entry["ts"] >= since:
+                out[entry["provider"]] = entry["reason"]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return out
+
+
+def _state(part: Mapping[str, Any]) -> str:
+    if part.get("failing") and part.get("last_error"):
+        return f"{colour('failing', YELLOW)}: {part['last_error']}"
+    return colour("on", GREEN)

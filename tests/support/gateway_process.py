@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from gateway.http.access import Access
-from gateway.http.shell.app import application
-from gateway.http.shell.server import listening
+from gateway.http.shell.app import application, listening
 from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.live import LiveStreams
 from gateway.websocket.shell.routes import routes

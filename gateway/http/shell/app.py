@@ -6,7 +6,8 @@ import difflib
 import logging
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
@@ -17,7 +18,7 @@ from gateway.http.problems import FieldError, Problem
 from gateway.http.shell.answers import MAX_BODY_BYTES, REQUEST_ID, Endpoint, problem
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
-from schemas.errors import StoreUnavailable
+from schemas.errors import ConfigurationError, StoreUnavailable
 
 KEEPALIVE_TIMEOUT_S = 15.0  # also how long a header may trickle
 SHUTDOWN_TIMEOUT_S = 2.0
@@ -154,3 +155,35 @@ def nearest_path(path: str, patterns: Sequence[str]) -> str | None:
     candidates += [pattern for pattern in patterns if "{" not in pattern]
     candidates = [candidate for candidate in candidates if candidate != path]
     return next(iter(difflib.get_close_matches(path[:200], candidates, n=1, cutoff=0.6)), None)
+
+
+DRAIN_S = 5.0
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, host: str, port: int, drain: Callable[[float], Awaitable[None]]
+) -> AsyncIterator[int]:
+    """Serve inside and yield the port; at the end stop accepting, `drain` the WebSocket clients, then the rest.
+
+    Raises ConfigurationError where the address cannot be had.
+    """
+    runner = web.AppRunner(
+        app, keepalive_timeout=KEEPALIVE_TIMEOUT_S, shutdown_timeout=SHUTDOWN_TIMEOUT_S, access_log=None
+    )
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened on: {error.strerror}",
+            remedy="free the port or set GATEWAY_PORT",
+        ) from error
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await site.stop()
+        await drain(DRAIN_S)
+        await runner.cleanup()

@@ -10,8 +10,7 @@ from aiohttp import web
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.parameters import Parameters
 from gateway.http.shell.answers import Endpoint, document
-from gateway.operations.exposition import merged
-from gateway.operations.services import overall, service_status
+from gateway.operations.services import merged, overall, service_status
 from gateway.operations.shell.ops_ports import OpsPorts
 from infra.runtime import metrics
 from infra.runtime.clock import MarketClock, rfc3339, wall_us

@@ -16,10 +16,9 @@ from infra.runtime.lifecycle import Health
 from producers.catalogue.shell.opening import Opener, Vendors, capabilities_of, log_disabled
 from producers.collecting.shell.starting import known_cursors
 from producers.collecting.shell.tasks import Collectors
-from producers.plan.nameable import LeftOut, nameable
-from producers.plan.ownership import owned_part
 from producers.plan.plan import PollPlan, plan_of
-from producers.plan.shell.membership import Membership
+from producers.plan.shell.universe import Membership
+from producers.plan.trimming import LeftOut, nameable, owned_part
 from producers.polling.schedule import is_polling_time
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
 from producers.polling.shell.attempts import Attempts, Poll

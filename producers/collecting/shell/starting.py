@@ -1,21 +1,23 @@
-"""What a starting producer waits for: the simulator where it is the market, the topics, the cursors."""
+"""What a starting producer waits for: the simulator where it is the market, the topics, the cursors it reads."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import aiohttp
+import asyncpg
 
 from infra.runtime.clock import SimulatorMarketClock, monotonic_s
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.lifecycle import Health
+from infra.runtime.postgres.pool import connection, pool
 from infra.runtime.threads import in_daemon_thread
 from producers.catalogue.shell.simulated import SimulatedVendors, ask_simulator
 from producers.raw.missed import StreamKey
-from producers.raw.shell.cursors import read_cursors
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
 
 RETRY_S = 0.5
@@ -71,3 +73,33 @@ async def known_cursors(
                 )
                 return {}
             await asyncio.sleep(RETRY_S)
+
+
+READ_WITHIN_S = 10.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# $1: channels, $2: providers; the few streams of symbols no longer configured are dropped afterwards.
+LAST_SEEN = """
+    SELECT channel, provider, symbol, last_seen FROM cursors
+    WHERE channel = ANY($1::text[]) AND provider = ANY($2::text[])
+"""
+
+
+async def read_cursors(dsn: str, streams: Collection[StreamKey]) -> Mapping[StreamKey, int]:
+    """Return the last event time (µs) stored of each of `streams` that has one; raise StoreUnavailable."""
+    wanted = {(stream.channel, stream.provider, stream.symbol): stream for stream in streams}
+    channels = sorted({stream.channel for stream in streams})
+    providers = sorted({stream.provider for stream in streams})
+    try:
+        async with (
+            pool(dsn, service="producers", size=1) as opened,
+            connection(opened, within_s=READ_WITHIN_S) as reader,
+        ):
+            rows = await reader.fetch(LAST_SEEN, channels, providers)
+    except asyncpg.PostgresError as error:
+        raise StoreUnavailable(
+            f"cursors cannot be read: {type(error).__name__}; run `mds migrate`"
+        ) from error
+    found = ((wanted.get((row["channel"], row["provider"], row["symbol"])), row["last_seen"]) for row in rows)
+    return {
+        stream: (seen - EPOCH) // timedelta(microseconds=1) for stream, seen in found if stream is not None
+    }

@@ -16,8 +16,7 @@ from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import JOB_LEASE
 from producers.jobs.history import JobHistory
 from producers.jobs.lease import Lease, after, holder
-from producers.jobs.offsets import JobOffsets
-from producers.jobs.queue import JobQueue, Queued
+from producers.jobs.queue import JobOffsets, JobQueue, Queued
 from producers.jobs.shell.attempt import Collecting, JobWork
 from producers.jobs.shell.reader import Answer, JobReader, Received
 from producers.jobs.shell.results import JobResults

@@ -8,12 +8,10 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from producers.vendors.answers import Answer, Rejected
+from producers.vendors.answers import Answer, ListingPage, Rejected, VendorListing
 from producers.vendors.bar_rows import BarPage, BarRow, refused
-from producers.vendors.listings import ListingPage, VendorListing
-from producers.vendors.payloads import VendorModel, first_fault
+from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
 from producers.vendors.refusals import meaning
-from producers.vendors.stamps import rfc3339_us
 from schemas.errors import InvalidRecord, MalformedPayload, MarketDataError, PermanentError, UnknownSymbol
 from schemas.intervals import DAY_US
 from schemas.providers.spelling import to_vendor

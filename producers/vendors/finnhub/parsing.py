@@ -14,9 +14,8 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from producers.vendors.answers import Answer, Frame, PollWindow, Rejected
+from producers.vendors.answers import Answer, Frame, ListingPage, PollWindow, Rejected, VendorListing
 from producers.vendors.bar_rows import DAILY, HOURLY, BarOrigin, BarRow, bar_events, refused, session_hours
-from producers.vendors.listings import ListingPage, VendorListing
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
 from producers.vendors.refusals import meaning
 from schemas.calendar.sessions import Calendar

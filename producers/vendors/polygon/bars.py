@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
+from producers.vendors.answers import ListingPage, VendorListing
 from producers.vendors.bar_rows import BarPage, BarRow
-from producers.vendors.listings import ListingPage, VendorListing
-from producers.vendors.payloads import VendorModel, first_fault
+from producers.vendors.payloads import VendorModel, checked_us, first_fault
 from producers.vendors.refusals import meaning
-from producers.vendors.stamps import checked_us
 from schemas.errors import MalformedPayload, MarketDataError
 from schemas.providers.spelling import to_vendor
 

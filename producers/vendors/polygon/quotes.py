@@ -10,9 +10,8 @@ from pydantic import Field, ValidationError
 
 from producers.vendors.answers import Answer, Rejected
 from producers.vendors.bar_rows import refused
-from producers.vendors.payloads import VendorModel, first_fault
+from producers.vendors.payloads import VendorModel, checked_us, first_fault
 from producers.vendors.polygon.bars import Said, currency_of, raise_refusal
-from producers.vendors.stamps import checked_us
 from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
 from schemas.records import Event
 

@@ -21,9 +21,8 @@ from pydantic import SecretStr
 
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import Frame, PollWindow, Response
+from producers.vendors.answers import Frame, PollWindow, Response, VendorListing
 from producers.vendors.capabilities import MAX_QUOTES_PER_REQUEST, Capabilities
-from producers.vendors.listings import VendorListing
 from schemas.calendar.sessions import Calendar
 from schemas.errors import ProviderUnentitled
 from schemas.intervals import INTERVALS

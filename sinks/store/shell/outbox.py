@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import asyncpg
 
+from infra.runtime import metrics
 from infra.runtime.kafka.clients import Outgoing, Publisher
 from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, StoreUnavailable
+from schemas.topics import dead, partition_count
+from sinks.reading.shell.logs import TopicLogs
 from sinks.store import statements
 
 log = logging.getLogger(__name__)
@@ -68,3 +72,18 @@ class Outbox:
             await self._publisher.publish(outgoing)
             await borrowed.execute(statements.DELETE_OUTBOX, [row["id"] for row in rows])
         return len(rows)
+
+
+COUNT_EVERY_S = 30.0
+
+
+async def watch_dead_letters(logs: TopicLogs, topics: Sequence[str]) -> None:
+    """Count the dead letters of `topics` for ever; an outage keeps the last count."""
+    twins = {dead(topic): topic for topic in topics}
+    while True:
+        try:
+            for twin, depth in (await logs.depth(list(twins), partition_count())).items():
+                metrics.DLQ_DEPTH.labels(twins[twin]).set(depth)
+        except BrokerUnavailable:
+            pass  # the service says so itself
+        await asyncio.sleep(COUNT_EVERY_S)

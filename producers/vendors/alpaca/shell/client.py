@@ -12,10 +12,9 @@ from infra.runtime.clock import rfc3339
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import parsing as alpaca
-from producers.vendors.answers import Answer, PollWindow, Response
+from producers.vendors.answers import Answer, ListingPage, PollWindow, Response, VendorListing
 from producers.vendors.bar_rows import BarOrigin, BarPage, widened
 from producers.vendors.capabilities import Capabilities
-from producers.vendors.listings import ListingPage, VendorListing
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
 from schemas.calendar.sessions import Calendar

@@ -7,12 +7,11 @@ from functools import partial
 
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import PollWindow, Response
+from producers.vendors.answers import PollWindow, Response, VendorListing
 from producers.vendors.bar_rows import widened
 from producers.vendors.capabilities import Capabilities
 from producers.vendors.finnhub import parsing as finnhub
 from producers.vendors.finnhub.shell.socket import SOCKET_URL, FinnhubSocket
-from producers.vendors.listings import VendorListing
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Request, answered, ask
 from schemas.calendar.sessions import Calendar

@@ -8,10 +8,9 @@ from urllib.parse import quote
 
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import PollWindow, Response
+from producers.vendors.answers import ListingPage, PollWindow, Response, VendorListing
 from producers.vendors.bar_rows import BarOrigin, BarPage, widened
 from producers.vendors.capabilities import Capabilities
-from producers.vendors.listings import ListingPage, VendorListing
 from producers.vendors.polygon import bars as polygon
 from producers.vendors.polygon import quotes as polygon_quotes
 from producers.vendors.shell.provider import Opening, Provider, VendorApi

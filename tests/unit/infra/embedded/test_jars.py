@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from infra.embedded.jars import KAFKA_VERSION, LOCK_FILE, JarLock, LockedJar, class_path
+from infra.embedded.jars import (
+    KAFKA_VERSION,
+    LOCK_FILE,
+    PLAIN_INTERVAL_S,
+    QUIET_S,
+    JarLock,
+    LockedJar,
+    Progress,
+    class_path,
+)
 from infra.embedded.maven import MavenCoordinate
 from schemas.errors import ConfigurationError
 
@@ -113,3 +124,31 @@ def test_the_locked_kafka_keeps_what_it_confirmed() -> None:
     brokers = [jar.coordinate for jar in JarLock.read().jars if ":kafka_2.13:" in jar.coordinate]
     assert brokers == [f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"]
     assert KAFKA_VERSION not in FORGETS_COMMITS
+
+
+def test_quick_work_says_nothing() -> None:
+    """Less than a second needs no line."""
+    out = io.StringIO()
+    with Progress("fetching", items=2, total_bytes=2_000_000, stream=out) as progress:
+        progress.add_bytes(2_000_000)
+        progress.finish_item()
+    assert out.getvalue() == ""
+
+
+def test_long_work_counts_files_and_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the quiet second a line appears, again after each interval, and at the end."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Progress("fetching", items=2, total_bytes=2_000_000, stream=out) as progress:
+        now[0] += QUIET_S
+        progress.add_bytes(1_000_000)
+        progress.finish_item()  # within the interval: no second line
+        now[0] += PLAIN_INTERVAL_S
+        progress.add_bytes(1_000_000)
+        progress.finish_item()
+    assert out.getvalue().splitlines() == [
+        "fetching: 0 of 2 files, 1 of 2 MB",
+        "fetching: 1 of 2 files, 2 of 2 MB",
+        "fetching: 2 of 2 files, 2 of 2 MB",
+    ]

@@ -1,18 +1,21 @@
 """Leaves out of a plan what cannot be asked for: symbols that name nothing, or more than one thing, that day.
 
+Symbols whose partitions another replica owns are left out too.
+
 Each is left out alone, with the reason: asking a vendor for a symbol that was handed on to another company would
 store that company's prices under the old one's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
 from producers.plan.plan import PollPlan
 from schemas.configuration.model import Provider
 from schemas.errors import UnknownSymbol
+from schemas.partitions import partition_of
 from schemas.providers.spelling import RULES, to_vendor
 from schemas.symbology.naming import Symbology
 
@@ -55,3 +58,20 @@ def _fault(provider: str, symbol: str, symbology: Symbology, day: date) -> LeftO
     except UnknownSymbol as error:
         return LeftOut(symbol, provider, error.reason, str(error))
     return None
+
+
+def owned_part(plan: PollPlan, owned: frozenset[int], partitions: int) -> PollPlan:
+    """Return what a plan asks for of the symbols in the `owned` ones of so many `partitions`."""
+    if len(owned) == partitions:
+        return plan
+
+    def kept(symbols: Iterable[str]) -> tuple[str, ...]:
+        return tuple(symbol for symbol in symbols if partition_of(symbol, partitions) in owned)
+
+    quotes = [replace(task, symbols=kept(task.symbols)) for task in plan.quotes]
+    trades = [replace(task, symbols=kept(task.symbols)) for task in plan.trades]
+    return PollPlan(
+        bars=[task for task in plan.bars if kept((task.symbol,))],
+        quotes=[task for task in quotes if task.symbols],
+        trades=[task for task in trades if task.symbols],
+    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from producers.plan.nameable import nameable
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask, TradesTask
+from producers.plan.trimming import nameable, owned_part
+from schemas.partitions import partition_of
 from schemas.symbology.map_files import parse_map_file
 from schemas.symbology.naming import Symbology
 
@@ -47,3 +48,31 @@ def test_a_plan_of_names_alone_stays() -> None:
     same, left_out = nameable(plan, RENAMED, date(2022, 6, 8))
 
     assert (same.bars, left_out) == (plan.bars, [])
+
+
+SYMBOLS = tuple(f"SIM{number:03d}" for number in range(40))
+PLAN = PollPlan(
+    bars=[
+        BarsTask(provider="yahoo", symbol=symbol, interval="1m", every_us=60, overlap_us=300)
+        for symbol in SYMBOLS
+    ],
+    quotes=[QuotesTask(provider="yahoo", symbols=SYMBOLS, every_us=5)],
+    trades=[TradesTask(provider="finnhub", symbols=SYMBOLS)],
+)
+
+
+def test_replicas_share_a_plan_without_overlap_or_rest() -> None:
+    """Two owners of two partitions each: every symbol of every stream is in exactly one part."""
+    parts = [owned_part(PLAN, frozenset(owned), 4) for owned in ({0, 2}, {1, 3})]
+
+    for part, owned in zip(parts, ({0, 2}, {1, 3}), strict=True):
+        mine = {symbol for symbol in SYMBOLS if partition_of(symbol, 4) in owned}
+        assert {task.symbol for task in part.bars} == mine
+        assert {symbol for task in part.quotes for symbol in task.symbols} == mine
+        assert {symbol for task in part.trades for symbol in task.symbols} == mine
+
+
+def test_who_owns_all_has_the_plan_and_who_owns_nothing_nothing() -> None:
+    """A standby has no empty requests."""
+    assert owned_part(PLAN, frozenset(range(4)), 4) is PLAN
+    assert owned_part(PLAN, frozenset(), 4) == PollPlan(bars=[], quotes=[], trades=[])

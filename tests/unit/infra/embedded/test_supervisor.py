@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from infra.embedded.backoff import FIRST_DELAY_S, HEALTHY_RESET_S, MAX_DELAY_S, Backoff
+from infra.embedded.supervisor import FIRST_DELAY_S, HEALTHY_RESET_S, MAX_DELAY_S, Backoff
 
 
 def delays(deaths: int, *, healthy_for_s: float) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.cli.collected import left_out, provider_lines
+from infra.cli.run import left_out, provider_lines
 
 NO_KEY = "no key: set PRODUCERS_FINNHUB_TOKEN to collect from it"
 BEGAN = "2026-11-20T15:00:00.000000Z"
