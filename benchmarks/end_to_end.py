@@ -10,10 +10,10 @@ import asyncio
 import time
 
 import asyncpg
-from confluent_kafka import Consumer
 
 from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, offsets, read_range
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import Progress, RawBlock
 from schemas.topics import PROGRESS, RAW_TRADES, TRADES, partition_count
@@ -96,11 +96,11 @@ def _processed_in(bootstrap: str, prefix: str, ends: dict[int, int]) -> float:
     """Return seconds from the first canonical record until progress has passed `ends` (partition → raw offset)."""
     deadline = time.monotonic() + DONE_WITHIN_S
     while time.monotonic() < deadline:
-        consumer = Consumer(consumer_config(bootstrap, "bench"))
+        consumer = LogReader(bootstrap, "bench")
         passed: dict[int, float] = {}
         for partition, end in ends.items():
-            low, _ = offsets(consumer, prefix + PROGRESS, partition)
-            for message in read_range(consumer, prefix + PROGRESS, partition, low):
+            low, _ = consumer.bounds(prefix + PROGRESS, partition)
+            for message in consumer.read(prefix + PROGRESS, partition, low):
                 progress = decode(PROGRESS, message.value(), Progress)
                 if progress.raw_topic == RAW_TRADES and progress.raw_offset >= end:
                     passed.setdefault(partition, message.timestamp()[1] / 1000)
@@ -112,14 +112,12 @@ def _processed_in(bootstrap: str, prefix: str, ends: dict[int, int]) -> float:
 
 
 def _first_append_s(bootstrap: str, prefix: str) -> float:
-    consumer = Consumer(consumer_config(bootstrap, "bench"))
+    consumer = LogReader(bootstrap, "bench")
     firsts = []
     for partition in range(partition_count()):
-        low, high = offsets(consumer, prefix + TRADES, partition)
+        low, high = consumer.bounds(prefix + TRADES, partition)
         if high > low:
-            firsts.append(
-                next(iter(read_range(consumer, prefix + TRADES, partition, low))).timestamp()[1] / 1000
-            )
+            firsts.append(next(iter(consumer.read(prefix + TRADES, partition, low))).timestamp()[1] / 1000)
     consumer.close()
     return min(firsts)
 

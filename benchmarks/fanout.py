@@ -20,7 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, producer_config
+from infra.runtime.kafka.clients import consumer_config, producer_config
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import TRADES
 from schemas.wire.codec import decode_value

@@ -21,10 +21,9 @@ from typing import Any
 import aiohttp
 import orjson
 import psutil
-from confluent_kafka import Consumer
 
 from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
-from infra.runtime.kafka.clients import consumer_config, offsets, read_range
+from infra.runtime.kafka.logs import LogReader
 from schemas.topics import TRADES, partition_count
 from tests.support.system import System, system
 
@@ -179,11 +178,11 @@ async def _due(session: aiohttp.ClientSession, running: System) -> Callable[[int
 
 def append_times(bootstrap: str, prefix: str) -> dict[tuple[str, int], int]:
     """Return when the broker appended each canonical trade, µs, by (symbol, offset)."""
-    consumer, found = Consumer(consumer_config(bootstrap, "bench")), dict[tuple[str, int], int]()
+    consumer, found = LogReader(bootstrap, "bench"), dict[tuple[str, int], int]()
     for partition in range(partition_count()):
-        low, high = offsets(consumer, prefix + TRADES, partition)
+        low, high = consumer.bounds(prefix + TRADES, partition)
         if high > low:
-            for message in read_range(consumer, prefix + TRADES, partition, low, high):
+            for message in consumer.read(prefix + TRADES, partition, low, high):
                 found[(message.key() or b"").decode(), message.offset() or 0] = message.timestamp()[1] * 1_000
     consumer.close()
     return found

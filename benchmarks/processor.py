@@ -15,10 +15,11 @@ import venv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 
 from benchmarks.measure import RUNS, Row, broker, middle, row
-from infra.runtime.kafka.clients import consumer_config, offsets, producer_config
+from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
@@ -116,7 +117,7 @@ def pace(bootstrap: str, topic: str, command: Sequence[str], prefix: str) -> flo
         "MDS_TOPIC_PREFIX": prefix,
         "PROCESSORS_OPS_PORT": str(free_port()),
     }
-    consumer = Consumer(consumer_config(bootstrap, "bench-look"))
+    consumer = LogReader(bootstrap, "bench-look")
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
@@ -146,8 +147,8 @@ def _grow(size: Callable[[], int]) -> float:
     return (last - begun) / (grown_s - start_s)
 
 
-def _size(consumer: Consumer, topic: str) -> int:
-    return sum(offsets(consumer, topic, partition)[1] for partition in range(partition_count()))
+def _size(consumer: LogReader, topic: str) -> int:
+    return sum(consumer.bounds(topic, partition)[1] for partition in range(partition_count()))
 
 
 def _command(name: str, python: str, bootstrap: str, prefix: str, out: str) -> list[str]:

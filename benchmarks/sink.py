@@ -19,7 +19,8 @@ import asyncpg
 from confluent_kafka import Producer
 
 from benchmarks.measure import RUNS, Row, middle, row, servers, topics
-from infra.runtime.kafka.clients import Publisher, producer_config
+from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.migrate import migrate
@@ -28,7 +29,7 @@ from schemas.partitions import partition_of
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
 from schemas.wire.codec import encode_events
 from sinks.columns.tables import TABLES
-from sinks.reading.shell.feed import feed_config, open_feed
+from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.service import Sink
 from sinks.store.shell.outbox import Outbox
@@ -160,10 +161,10 @@ async def whole_sink(bootstrap: str, dsn: str, prefix: str, series: Series) -> f
     async with _database(dsn) as database, postgres.pool(database, service="bench", size=2) as pool:
         table = TABLES[series.topic].name
         publisher = Publisher(bootstrap, "bench-outbox")
-        config = feed_config(bootstrap, prefix=f"{prefix}{uuid.uuid4().hex[:6]}.", session_timeout_s=10.0)
+        member = feed_member(bootstrap, prefix=f"{prefix}{uuid.uuid4().hex[:6]}.", session_timeout_s=10.0)
         logs = TopicLogs(bootstrap, prefix=prefix)
         try:
-            async with open_feed(config, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
+            async with open_feed(member, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
                 store = Store(database, write_within_s=60.0)
                 sink = Sink(feed, store, logs, Outbox(pool, publisher, prefix=prefix), Health())
                 async with asyncio.TaskGroup() as group:

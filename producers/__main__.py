@@ -8,7 +8,7 @@ from socket import gethostname
 
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import Follower
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres.pool import pool
 from infra.runtime.settings import MdsSettings

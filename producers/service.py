@@ -10,7 +10,7 @@ import aiohttp
 import asyncpg
 
 from infra.runtime.clock import Market, SimulatorMarketClock, WallMarketClock
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.standstill import Standstill
 from producers.budget.shell.memory import Budgets

@@ -10,12 +10,12 @@ import asyncpg
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.topics import BARS, GAPS, PROGRESS, PROVIDER_HEALTH, QUOTES, TRADES
-from sinks.reading.shell.feed import feed_config, open_feed
+from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
@@ -36,14 +36,14 @@ async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
     logs = TopicLogs(bootstrap, prefix=prefix)
     publisher = Publisher(bootstrap, "mds-sinks-outbox")
-    config = feed_config(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
+    member = feed_member(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
     linger_s = settings.linger_ms / 1_000
     try:
         async with (
             lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process,
             postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
             open_feed(
-                config, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
+                member, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
             ) as feed,
         ):
             outbox = Outbox(pool, publisher, prefix=prefix)

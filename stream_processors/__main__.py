@@ -6,22 +6,24 @@ import asyncio
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-
-from confluent_kafka import Consumer
+from functools import partial
 
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
-from infra.runtime.kafka import clients as kafka
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Publisher
+from infra.runtime.kafka.topics import check_topics
 from infra.runtime.settings import MdsSettings
+from infra.runtime.standstill import Watchdog
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.topics import RAW_TOPICS, partition_count
 from stream_processors import replay
 from stream_processors.settings import ProcessorSettings
 from stream_processors.shell.faust_app import build_app, check_codecs, run_app
 from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, Limits
+from stream_processors.shell.rebuild import records_wait
 from stream_processors.shell.ticks import tick
-from stream_processors.shell.watchdog import Watchdog
 from stream_processors.shell.writer import PartitionWriter
 
 
@@ -36,7 +38,8 @@ async def main() -> None:
         process.health.expect("group")
         await asyncio.to_thread(_prepare, bootstrap, prefix)
         threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
-        publisher = kafka.Publisher(bootstrap, f"{prefix}processor-ticks")
+        publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
+        ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
         async with asyncio.TaskGroup() as tasks:
             lanes = Lanes(
                 open_writer=lambda topic, p: PartitionWriter(bootstrap, topic, p, partitions, prefix=prefix),
@@ -48,8 +51,7 @@ async def main() -> None:
             )
             watchdog = Watchdog(
                 lambda: lanes.owned,
-                bootstrap=bootstrap,
-                prefix=prefix,
+                behind=partial(records_wait, ends, prefix),
                 frozen_after_s=settings.session_timeout_s,
                 stalled_after_s=STALL_AFTER_S,
                 leave=os._exit,
@@ -70,12 +72,8 @@ async def main() -> None:
 def _prepare(bootstrap: str, prefix: str) -> None:
     """Fail early and clearly, and pay for the calendar (seconds, 80 MB) before any partition waits for it."""
     check_codecs()
-    consumer = Consumer(kafka.consumer_config(bootstrap, f"{prefix}processor-check"))
-    try:
-        for topic in RAW_TOPICS:
-            kafka.check_partitions(consumer, prefix + topic, partition_count())
-    finally:
-        consumer.close()
+    expected = {prefix + topic: partition_count() for topic in RAW_TOPICS}
+    check_topics(bootstrap, expected, client_id=f"{prefix}processor-check")
     load_calendar(US_EQUITIES)
     # A block is hundreds of short-lived mappings: at the default the collector takes a tenth of the processor's time.
     collect_rarely()

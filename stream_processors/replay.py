@@ -12,16 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message
-
-from infra.runtime.kafka.clients import consumer_config, offsets, read_range
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LogReader, append_time_us
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
 from stream_processors.transaction import RawRecord, Transaction, progress_of, transact
 
-EXIT_FAILED = 2
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
 
@@ -76,22 +75,18 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
 
 def from_kafka(bootstrap: str, topics: Sequence[str], *, prefix: str = "") -> Iterator[RawRecord]:
     """Yield the raw records of `topics` from the log's beginning to its end of now, one partition after the other."""
-    config = consumer_config(bootstrap, f"{prefix}processor-replay")
-    consumer = Consumer({**config, "fetch.wait.max.ms": FETCH_WAIT_MS})
-    try:
+    tuning = {"fetch.wait.max.ms": FETCH_WAIT_MS}
+    with LogReader(bootstrap, f"{prefix}processor-replay", tuning=tuning) as reader:
         for topic in topics:
             for partition in range(partition_count()):
-                low, high = offsets(consumer, prefix + topic, partition)
-                for message in read_range(consumer, prefix + topic, partition, low, high):
+                low, high = reader.bounds(prefix + topic, partition)
+                for message in reader.read(prefix + topic, partition, low, high):
                     yield _raw_record(message, topic, partition)
-    finally:
-        consumer.close()
 
 
 def _raw_record(message: Message, topic: str, partition: int) -> RawRecord:
-    kind, stamp_ms = message.timestamp()
-    offset = message.offset()
-    if kind != TIMESTAMP_LOG_APPEND_TIME or offset is None:
+    appended_us, offset = append_time_us(message), message.offset()
+    if appended_us is None or offset is None:
         raise ConfigurationError(
             f"{topic} is stamped by its producers, not by the broker",
             remedy="replay a topic with message.timestamp.type=LogAppendTime",
@@ -101,7 +96,7 @@ def _raw_record(message: Message, topic: str, partition: int) -> RawRecord:
         topic=topic,
         partition=partition,
         offset=offset,
-        append_time=stamp_ms * 1_000,
+        append_time=appended_us,
         key=key.encode() if isinstance(key, str) else key,
         value=value.encode() if isinstance(value, str) else value,
     )
@@ -128,5 +123,5 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.buffer.flush()
     except MarketDataError as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        return ExitCode.CONFIGURATION
     return 0

@@ -23,16 +23,13 @@ from infra.cli.system import System
 from infra.cli.tail import records
 from infra.cli.universe import universe_app
 from infra.runtime.clock import wall_us
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres.migrate import migrate
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
 from schemas.symbology.naming import naming_day
-
-EXIT_NO = 1
-EXIT_CONFIGURATION = 2
-EXIT_UNREACHABLE = 3
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 the answer is no (a check failed, nothing was seen); "
@@ -100,7 +97,7 @@ def status(json: Json = False) -> None:
         head = ["part", "pid", "port", "state", "progress", ""]
         say(table(head, background.status_rows(entries)))
     if not all(entry["ready"] for entry in entries):
-        raise typer.Exit(EXIT_NO)
+        raise typer.Exit(ExitCode.NO)
 
 
 @app.command()
@@ -160,7 +157,7 @@ def topics_check(json: Json = False) -> None:
     entries = inspection.topic_entries(System.from_env(), on_broker=True)
     _print_topics(entries, json=json)
     if not all(entry["ok"] for entry in entries):
-        raise typer.Exit(EXIT_NO)
+        raise typer.Exit(ExitCode.NO)
 
 
 def _print_topics(entries: list[dict[str, object]], *, json: bool) -> None:
@@ -198,7 +195,7 @@ def symbols_resolve(
         found = symbols.resolved(symbology, symbol, day, provider)
     except (UnknownSymbol, InvalidRecord) as error:
         fail(str(error))
-        raise typer.Exit(EXIT_NO) from error
+        raise typer.Exit(ExitCode.NO) from error
     say(as_json(found) if json else table(["what", "value"], symbols.rows(found)))
 
 
@@ -221,10 +218,10 @@ def main() -> None:
         app()
     except ConfigurationError as error:
         fail(str(error))
-        sys.exit(EXIT_CONFIGURATION)
+        sys.exit(ExitCode.CONFIGURATION)
     except MarketDataError as error:
         fail(str(error))
-        sys.exit(EXIT_UNREACHABLE)
+        sys.exit(ExitCode.UNREACHABLE)
 
 
 if __name__ == "__main__":

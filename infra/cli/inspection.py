@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from infra.cli.http import get_json
 from infra.cli.system import SERVICES, System
 from infra.runtime.clock import rfc3339
-from infra.runtime.kafka.clients import common_config
-from infra.runtime.kafka.topics import partition_counts
+from infra.runtime.kafka.topics import Topics
 from infra.runtime.settings import SERVICE_PREFIXES
 from schemas.errors import ProviderUnavailable
 from schemas.topics import DAY_MS, catalogue
@@ -51,7 +49,7 @@ def topic_entries(system: System, *, on_broker: bool) -> list[dict[str, Any]]:
     existing: dict[str, int] = {}
     if on_broker:
         system.reach_kafka()
-        existing = partition_counts(AdminClient(common_config(system.settings.bootstrap_servers, "mds-cli")))
+        existing = Topics(system.settings.bootstrap_servers, "mds-cli").partition_counts()
     entries = []
     for topic in catalogue().topics.values():
         retention = "compacted" if topic.retention_ms is None else f"{topic.retention_ms // DAY_MS} days"

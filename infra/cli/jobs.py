@@ -9,17 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from infra.cli.inspection import simulator_clock
 from infra.cli.output import as_json_line, fail, say
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, offsets
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord
 from schemas.intervals import SECOND_US
 from schemas.jobs import (
@@ -36,7 +37,6 @@ from schemas.records import Job, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
 from schemas.wire.codec import encode
 
-EXIT_NO = 1
 SOURCE = "cli"
 DEADLINE_S = 60.0
 MAX_JOBS = 10_000  # of one file
@@ -128,15 +128,13 @@ def results(
     """Print results as JSON lines, partition by partition."""
     system = System.from_env()
     system.reach_kafka()
-    consumer = Consumer(consumer_config(system.settings.bootstrap_servers, "mds-jobs-results"))
-    try:
-        starts = {number: max(low, high - limit) for number, (low, high) in _ends(system, consumer).items()}
-        for result in _read(system, consumer, starts, for_ever=follow):
-            say(as_json_line(asdict(result)))
-    except KeyboardInterrupt:
-        return  # the usual way to end it
-    finally:
-        consumer.close()
+    with LogReader(system.settings.bootstrap_servers, "mds-jobs-results") as reader:
+        try:
+            starts = {number: max(low, high - limit) for number, (low, high) in _ends(system, reader).items()}
+            for result in _read(system, reader, starts, for_ever=follow):
+                say(as_json_line(asdict(result)))
+        except KeyboardInterrupt:
+            return  # the usual way to end it
 
 
 def parsed_lines(lines: Sequence[bytes], *, now: int, deadline_s: float) -> list[Job]:
@@ -233,27 +231,24 @@ def _send(system: System, jobs: Sequence[Job], *, wait: bool) -> None:
         _publish(system, placed)
         say("\n".join(job.job_id for job in jobs))
         return
-    consumer = Consumer(consumer_config(system.settings.bootstrap_servers, "mds-jobs-wait"))
-    try:
-        starts = {number: high for number, (_, high) in _ends(system, consumer).items()}
+    with LogReader(system.settings.bootstrap_servers, "mds-jobs-wait") as reader:
+        starts = {number: high for number, (_, high) in _ends(system, reader).items()}
         _publish(system, placed)
         deadline_s = (
             monotonic_s() + RESULT_GRACE_S + max(job.deadline - wall_us() for job in jobs) / SECOND_US
         )
         open_ids, good = {job.job_id for job in jobs}, True
-        for result in _read(system, consumer, starts, for_ever=True, until_s=deadline_s):
+        for result in _read(system, reader, starts, for_ever=True, until_s=deadline_s):
             if result.job_id in open_ids:
                 open_ids.discard(result.job_id)
                 good = good and result.status in GOOD
                 say(as_json_line(asdict(result)))
             if not open_ids:
                 break
-    finally:
-        consumer.close()
     if open_ids:
         fail(f"{len(open_ids)} jobs have no result; does a producer run? see `mds status`")
     if open_ids or not good:
-        raise typer.Exit(EXIT_NO)
+        raise typer.Exit(ExitCode.NO)
 
 
 def _publish(system: System, placed: Sequence[tuple[int, Job]]) -> None:
@@ -279,31 +274,28 @@ def _key(job: Job) -> bytes | None:
     return job.symbols[0].encode() if job.symbols else None
 
 
-def _ends(system: System, consumer: Consumer) -> Mapping[int, tuple[int, int]]:
+def _ends(system: System, reader: LogReader) -> Mapping[int, tuple[int, int]]:
     topic = system.settings.topic_prefix + JOB_RESULTS
-    return {number: offsets(consumer, topic, number) for number in range(partition_count())}
+    return {number: reader.bounds(topic, number) for number in range(partition_count())}
 
 
 def _read(
     system: System,
-    consumer: Consumer,
+    reader: LogReader,
     starts: Mapping[int, int],
     *,
     for_ever: bool,
     until_s: float = float("inf"),
 ) -> Iterator[JobResult]:
     topic, ended = system.settings.topic_prefix + JOB_RESULTS, set[int | None]()
-    consumer.assign([TopicPartition(topic, number, at) for number, at in starts.items()])
+    reader.assign({(topic, number): at for number, at in starts.items()})
     while monotonic_s() < until_s:
-        message = consumer.poll(POLL_S)
-        if message is None:
-            continue
-        error: Any = message.error()
-        if error is None:
-            yield read_result(message.value())
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's name for it
-            ended.add(message.partition())
-            if not for_ever and len(ended) == len(starts):
-                return
-        elif not error.retriable():
-            raise BrokerUnavailable(f"Kafka: {error.str()}")
+        for message in reader.fetch(MAX_JOBS, within_s=POLL_S):
+            if (error := message.error()) is None:
+                yield read_result(message.value())
+            elif (event := event_of(error)) is LogEvent.END:
+                ended.add(message.partition())
+            elif event is not LogEvent.PASSING:
+                raise BrokerUnavailable(f"Kafka: {error.str()}")
+        if not for_ever and len(ended) == len(starts):
+            return

@@ -21,13 +21,12 @@ from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
 from infra.embedded.supervisor import Supervisor
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
 
 FIRST_BAR_POLL_S = 0.2
 FIRST_BAR_HINT_S = 60.0  # after this long without a bar, say where to look
-EXIT_OK = 0
-EXIT_NO_BAR = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +56,7 @@ def run_system(system: System, *, live: bool, for_s: float | None) -> int:
         run = Run(system=system, live=live, for_s=for_s, began_s=monotonic_s(), began_at=rfc3339(wall_us()))
         asyncio.run(_until_told_to_stop(run, servers, services))
     step("stopped")
-    return EXIT_NO_BAR if for_s is not None and not run.saw_bar else EXIT_OK
+    return ExitCode.NO if for_s is not None and not run.saw_bar else ExitCode.DONE
 
 
 def servers_to_start(system: System) -> list[EmbeddedServer]:

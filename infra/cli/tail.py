@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
-
 from infra.cli.system import System
-from infra.runtime.kafka.clients import consumer_config
+from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
+from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable, ConfigurationError, MalformedPayload
 from schemas.partitions import partition_of
 from schemas.topics import BARS, QUOTES, TRADES, partition_count
@@ -16,6 +15,7 @@ from schemas.wire.codec import decode_value
 
 STREAMS = {"bars": BARS, "trades": TRADES, "quotes": QUOTES}
 POLL_S = 0.5
+BATCH = 500
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -31,41 +31,20 @@ def records(system: System, symbol: str, *, stream: str, from_start: bool) -> It
     topic = system.settings.topic_prefix + declared
     partition = partition_of(symbol, partition_count())
     system.reach_kafka()
-    consumer = Consumer(consumer_config(system.settings.bootstrap_servers, "mds-tail"))
-    try:
-        _check_topic(consumer, topic)
-        start = OFFSET_BEGINNING if from_start else OFFSET_END
-        consumer.assign([TopicPartition(topic, partition, start)])
+    bootstrap = system.settings.bootstrap_servers
+    # A topic that is absent is told before waiting for records that cannot come.
+    Topics(bootstrap, "mds-tail-admin", within_s=CONNECT_TIMEOUT_S).describe([topic])
+    with LogReader(bootstrap, "mds-tail") as reader:
+        low, high = reader.bounds(topic, partition)
+        reader.assign({(topic, partition): low if from_start else high})
         while True:
-            message = consumer.poll(POLL_S)
-            if message is None:
-                continue
-            error = message.error()
-            if error is not None:
-                _raise_unless_end(error)
-                continue
-            if message.key() != symbol.encode():
-                continue
-            place = {"topic": topic, "partition": partition, "offset": message.offset()}
-            try:
-                yield place | decode_value(declared, message.value())
-            except MalformedPayload as malformed:
-                yield place | {"error": str(malformed)}
-    finally:
-        consumer.close()
-
-
-def _check_topic(consumer: Consumer, topic: str) -> None:
-    """Tell that a topic is absent before waiting for records that cannot come."""
-    try:
-        found = consumer.list_topics(topic, timeout=CONNECT_TIMEOUT_S).topics[topic]
-    except KafkaException as error:
-        raise BrokerUnavailable(f"Kafka does not list its topics: {error.args[0].str()}") from error
-    if found.error is not None:
-        raise ConfigurationError(f"topic {topic} does not exist", remedy="create it with `mds topics apply`")
-
-
-def _raise_unless_end(error: KafkaError) -> None:
-    """Pass over the end of a partition, which is news and no failure, and over a broker that will be back."""
-    if error.name() not in ("_PARTITION_EOF", "_ALL_BROKERS_DOWN", "_TRANSPORT"):
-        raise BrokerUnavailable(f"Kafka: {error.str()}")
+            for message in reader.fetch(BATCH, within_s=POLL_S):
+                if (error := message.error()) is not None:
+                    if event_of(error) not in (LogEvent.END, LogEvent.PASSING):
+                        raise BrokerUnavailable(f"Kafka: {error.str()}")
+                elif message.key() == symbol.encode():
+                    place = {"topic": topic, "partition": partition, "offset": message.offset()}
+                    try:
+                        yield place | decode_value(declared, message.value())
+                    except MalformedPayload as malformed:
+                        yield place | {"error": str(malformed)}

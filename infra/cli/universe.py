@@ -16,6 +16,7 @@ import typer
 
 from infra.cli.output import as_json, fail, say, table, warn
 from infra.runtime.clock import rfc3339, wall_us
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.universe import EPOCH, Edit, Past, UniverseStore
@@ -34,7 +35,6 @@ from schemas.universe import (
     to_csv,
 )
 
-EXIT_NO = 1
 MAX_SHOWN = 20  # changes on the screen; all with --json
 STANDARD = Path("-")
 
@@ -125,7 +125,7 @@ def remove_command(
     absent = sorted(set(symbols) - {change.symbol for change in found.changes})
     if absent:
         fail(f"{', '.join(absent)}: not in the universe; see `mds universe list`")
-        raise typer.Exit(EXIT_NO)
+        raise typer.Exit(ExitCode.NO)
 
 
 @universe_app.command("history")
@@ -136,7 +136,7 @@ def history_command(
     past = _with_store(lambda store: store.history(symbol))
     if not past:
         fail(f"{symbol} was never in the universe; add it with `mds universe set {symbol}`")
-        raise typer.Exit(EXIT_NO)
+        raise typer.Exit(ExitCode.NO)
     entries = [_past(each) for each in past]
     rows = [["-" if value is None else str(value) for value in entry.values()] for entry in entries]
     say(as_json(entries) if json else table(list(entries[0]), rows))

@@ -14,15 +14,13 @@ import uuid
 from pathlib import Path
 from string import Template
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
 from infra.embedded.home import Home, stale
 from infra.embedded.jars import KAFKA_VERSION, JarLock, cache_folder, class_path
 from infra.embedded.ports import LOOPBACK, PortNeed
 from infra.embedded.process import Launch
 from infra.embedded.server import EmbeddedServer
-from schemas.errors import ConfigurationError
+from infra.runtime.kafka.topics import Topics
+from schemas.errors import BrokerUnavailable, ConfigurationError
 
 DEFAULT_PORT = 19092
 FORMAT_TIMEOUT_S = 60.0
@@ -116,7 +114,7 @@ class EmbeddedKafka(EmbeddedServer):
         self._short_lived = short_lived
         self.port = port
         self.controller_port = port + 1 if controller_port is None else controller_port
-        self._probe: AdminClient | None = None
+        self._probe: Topics | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -150,19 +148,17 @@ class EmbeddedKafka(EmbeddedServer):
     def is_ready(self) -> bool:
         """Return whether the broker takes requests and is part of its own cluster."""
         try:
-            return bool(self._admin().list_topics(timeout=PROBE_TIMEOUT_S).brokers)
-        except KafkaException:
+            return self._topics().brokers() > 0
+        except BrokerUnavailable:
             return False
 
-    def _admin(self) -> AdminClient:
+    def _topics(self) -> Topics:
         """Return the one client that probes; a new one each time would cost a thread each time."""
         if self._probe is None:
-            self._probe = AdminClient(
-                {
-                    "bootstrap.servers": self.bootstrap_servers,
-                    "reconnect.backoff.max.ms": 100,
-                    "log_level": 0,  # refused connections are what we expect while it starts
-                }
+            # Refused connections are what we expect while it starts.
+            quiet = {"reconnect.backoff.max.ms": 100, "log_level": 0, "error_cb": lambda _: None}
+            self._probe = Topics(
+                self.bootstrap_servers, "mds-embedded", within_s=PROBE_TIMEOUT_S, tuning=quiet
             )
         return self._probe
 

@@ -22,13 +22,13 @@ from typing import Self
 
 from infra.embedded.process import ChildProcess, spawn
 from infra.embedded.server import Part, ServerFailed
+from infra.runtime.exit_codes import ExitCode
 from schemas.errors import ConfigurationError
 
 POLL_S = 0.1
 STOP_BUDGET_S = 10.0  # for everything together
 STOP_RESERVE_S = 1.0  # of the budget, kept for each group that is stopped later
 DEATHS_BEFORE_GIVING_UP = 3  # of a part that was never ready: the start has failed
-EXIT_CONFIGURATION = 2  # our services exit so when an operator must act: trying again changes nothing
 
 
 FIRST_DELAY_S = 0.5
@@ -165,7 +165,7 @@ class Supervisor:
     def _gave_up(self, kept: _Kept, died: str) -> bool:
         """Return whether a part that was never ready will not become so; the starter is told why."""
         child = kept.child
-        hopeless = child is not None and child.popen.returncode == EXIT_CONFIGURATION
+        hopeless = child is not None and child.popen.returncode == ExitCode.CONFIGURATION
         if kept.was_ready or not (hopeless or kept.backoff.deaths + 1 >= DEATHS_BEFORE_GIVING_UP):
             return False
         log = f"; read {child.launch.log}" if child is not None else ""

@@ -1,6 +1,6 @@
 """A service's life: JSON logs, an ops port with /livez /readyz /metrics, SIGTERM that drains, clear exit codes.
 
-Exit codes: 0 stopped on request, 2 configuration (a sentence on stderr, no traceback), 70 anything else.
+Exit codes are those of `exit_codes`; a configuration error is a sentence on stderr, without traceback.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
-from schemas.errors import ConfigurationError, MarketDataError
+from infra.runtime.exit_codes import ExitCode, exit_code
+from schemas.errors import ConfigurationError
 
-EXIT_CONFIGURATION = 2
-EXIT_SOFTWARE = 70
 OPS_KEEPALIVE_S = 15
 OPS_SHUTDOWN_S = 2.0
 VERSION = "0.1.0"
@@ -224,22 +222,6 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         asyncio.run(main)
     except BaseException as error:
         code = exit_code(error)
-        if code == EXIT_SOFTWARE:
+        if code == ExitCode.SOFTWARE:
             log.critical("crashed", exc_info=error)
         sys.exit(code)
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the exit code for an error that reached the top, printing what an operator can act on."""
-    if isinstance(error, BaseExceptionGroup):
-        return max(exit_code(inner) for inner in error.exceptions)
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else EXIT_SOFTWARE
-    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
-        return 0
-    if isinstance(error, ConfigurationError):
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
-    if isinstance(error, (MarketDataError, aiohttp.ClientError)):
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-    return EXIT_SOFTWARE

@@ -16,6 +16,7 @@ from aiokafka import codec
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.types import TP
 
+from infra.runtime.exit_codes import ExitCode
 from schemas.errors import ConfigurationError
 from schemas.topics import RAW_TOPICS
 from stream_processors.transaction import RawRecord
@@ -30,7 +31,6 @@ BUFFER_BLOCKS = 32  # per partition; a block may hold 1 MiB
 POLL_RECORDS = 200
 WATCH_S = 0.5
 STOP_DEADLINE_S = 9.0
-EXIT_SOFTWARE = 70
 
 
 class PartitionOwner(Protocol):
@@ -180,7 +180,7 @@ async def run_app(app: Any, leave: Callable[[int], None]) -> None:
         while not app.crashed:  # noqa: ASYNC110 - Faust offers no public event for it
             await asyncio.sleep(WATCH_S)
         log.critical("faust_crashed", extra={"error": repr(app.crash_reason)})
-        leave(EXIT_SOFTWARE)  # a crashed app does not stop in order, and its restart is not to be trusted
+        leave(ExitCode.SOFTWARE)  # a crashed app does not stop in order, and its restart is not to be trusted
     finally:
         async with asyncio.timeout(STOP_DEADLINE_S):
             await app.stop()

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.lifecycle import Health
 from schemas.errors import ConfigurationError
 from stream_processors.memory import PartitionState
@@ -29,8 +30,6 @@ RELEASE_DEADLINE_S = 8.0  # a transaction in flight may take this long when a pa
 # A transaction that begins while the broker still writes the markers of the one before it is refused, and librdkafka
 # asks again only after 20 ms: wait less, and gather blocks meanwhile.
 SETTLING_S = 0.01
-EXIT_CONFIGURATION = 2
-EXIT_SOFTWARE = 70
 
 LaneKey = tuple[str, int]  # raw topic, partition
 
@@ -217,7 +216,7 @@ class Lanes:
 
     def _end(self, key: LaneKey, error: BaseException) -> None:
         log.critical("processor_failed", extra={"topic": key[0], "partition": key[1], "error": repr(error)})
-        self._leave(EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else EXIT_SOFTWARE)
+        self._leave(ExitCode.CONFIGURATION if isinstance(error, ConfigurationError) else ExitCode.SOFTWARE)
 
 
 def _part(key: LaneKey) -> str:

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, Message
-
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import offsets, read_range
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.standstill import Worked
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
 from schemas.topics import GAPS, PROGRESS, RAW_TRADES, canonical_of, progress_key
@@ -41,13 +41,13 @@ class Standing:
 
 
 class PartitionLog:
-    """Reads one raw partition and its outputs with a consumer of its own; blocking."""
+    """Reads one raw partition and its outputs with a reader of its own; blocking."""
 
     def __init__(
-        self, consumer: Consumer, raw_topic: str, partition: int, partitions: int, *, prefix: str = ""
+        self, reader: LogReader, raw_topic: str, partition: int, partitions: int, *, prefix: str = ""
     ) -> None:
-        """Read with `consumer`, whose assignment is changed at will; topics carry `prefix` on the broker."""
-        self._consumer, self._prefix = consumer, prefix
+        """Read with `reader`, whose assignment is changed at will; topics carry `prefix` on the broker."""
+        self._reader, self._prefix = reader, prefix
         self._raw_topic, self._partition, self._partitions = raw_topic, partition, partitions
 
     def rebuild(self) -> Standing:
@@ -56,7 +56,7 @@ class PartitionLog:
             raw_topic=self._raw_topic, partition=self._partition, partitions=self._partitions
         )
         progress = self._newest_progress()
-        low, high = offsets(self._consumer, self._prefix + self._raw_topic, self._partition)
+        low, high = self._reader.bounds(self._prefix + self._raw_topic, self._partition)
         if progress is None:
             state.next_offset = low
         else:
@@ -70,19 +70,19 @@ class PartitionLog:
             state.torn = set(state.streams)
         return Standing(state=state, canonical_end=end)
 
-    def wait_decided(self, uncommitted: Consumer, within_s: float) -> None:
+    def wait_decided(self, uncommitted: LogReader, within_s: float) -> None:
         """Wait until everything written so far to the topics to be read is committed or aborted; blocking.
 
         Neighbouring lanes write to the same partitions of progress and gaps. A transaction one of them left open
         (dead, or frozen) hides all that lies behind it, our own newer progress included: to read then is to start
-        too early and to publish twice. `uncommitted` is a read_uncommitted consumer: only it is told the true end.
+        too early and to publish twice. `uncommitted` reads what is not committed, too: only it is told the true end.
         Raises BrokerUnavailable after `within_s`.
         """
         deadline_s = monotonic_s() + within_s
         for topic in (PROGRESS, GAPS, canonical_of(self._raw_topic)):
             name = self._prefix + topic
-            _, end = offsets(uncommitted, name, self._partition)
-            while offsets(self._consumer, name, self._partition)[1] < end:
+            _, end = uncommitted.bounds(name, self._partition)
+            while self._reader.bounds(name, self._partition)[1] < end:
                 if monotonic_s() > deadline_s:
                     raise BrokerUnavailable(
                         f"{topic}/{self._partition} holds an open transaction for {within_s:.0f} s; is a process frozen?"
@@ -91,7 +91,7 @@ class PartitionLog:
 
     def first_offset_from(self, start: int) -> int | None:
         """Return the offset of the first raw record at or after `start`; None where there is none yet."""
-        for message in read_range(self._consumer, self._prefix + self._raw_topic, self._partition, start):
+        for message in self._reader.read(self._prefix + self._raw_topic, self._partition, start):
             return _offset(message)
         return None
 
@@ -117,7 +117,7 @@ class PartitionLog:
     def _newest_progress(self) -> Progress | None:
         key = progress_key(self._raw_topic, self._partition)
         window, found = FIRST_WINDOW, None
-        low, high = offsets(self._consumer, self._prefix + PROGRESS, self._partition)
+        low, high = self._reader.bounds(self._prefix + PROGRESS, self._partition)
         while True:
             start = max(low, high - window)
             for message in self._read(PROGRESS, start, high):
@@ -137,7 +137,7 @@ class PartitionLog:
     def _restore_canonical(self, state: PartitionState) -> int:
         topic = canonical_of(self._raw_topic)
         window = TAIL_RECORDS
-        low, high = offsets(self._consumer, self._prefix + topic, self._partition)
+        low, high = self._reader.bounds(self._prefix + topic, self._partition)
         while True:
             start, end = max(low, high - window), None
             for message in self._read(topic, start, high):
@@ -151,7 +151,7 @@ class PartitionLog:
             window *= 2  # nothing but aborted records so far
 
     def _restore_gaps(self, state: PartitionState) -> None:
-        low, high = offsets(self._consumer, self._prefix + GAPS, self._partition)
+        low, high = self._reader.bounds(self._prefix + GAPS, self._partition)
         for message in self._read(GAPS, max(low, high - TAIL_GAPS), high):
             if message.value() is None:  # a gap that compaction is to forget
                 continue
@@ -171,7 +171,7 @@ class PartitionLog:
                 continue  # it was dead-lettered when it was processed
 
     def _read(self, topic: str, start: int, end: int) -> Iterator[Message]:
-        return read_range(self._consumer, self._prefix + topic, self._partition, start, end)
+        return self._reader.read(self._prefix + topic, self._partition, start, end)
 
     def _skip(self, topic: str, message: Message, error: Exception) -> None:
         log.warning(
@@ -190,3 +190,12 @@ def _offset(message: Message) -> int:
     if offset is None:
         raise MalformedPayload("a record without an offset; upgrade confluent-kafka")
     return offset
+
+
+def records_wait(reader: LogReader, prefix: str, lane: Worked) -> bool:
+    """Return whether a raw partition holds records after its progress; a broker that does not answer is not our stall."""
+    try:
+        _, high = reader.bounds(prefix + lane.key[0], lane.key[1])
+    except BrokerUnavailable:
+        return False
+    return high > lane.done + 1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.errors import BrokerUnavailable
 from schemas.records import RawBlock
 from schemas.wire.codec import encode

@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from confluent_kafka import Consumer
 
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, offsets, read_range
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter
 from schemas.topics import (
@@ -124,11 +124,11 @@ async def _stored(dsn: str, statement: str, moment: int) -> bool:
 
 
 def _dead_agree(bootstrap: str, prefix: str, topic: str, want: list[tuple[str, bytes]]) -> bool:
-    consumer = Consumer(consumer_config(bootstrap, "oracle"))
-    low, _ = offsets(consumer, prefix + dead(topic), PARTITION)
+    consumer = LogReader(bootstrap, "oracle")
+    low, _ = consumer.bounds(prefix + dead(topic), PARTITION)
     letters = [
         codec.decode(dead(topic), message.value(), DeadLetter)
-        for message in read_range(consumer, prefix + dead(topic), PARTITION, low)
+        for message in consumer.read(prefix + dead(topic), PARTITION, low)
     ]
     consumer.close()
     got = sorted((letter.reason, letter.payload) for letter in letters)

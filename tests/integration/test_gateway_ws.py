@@ -13,7 +13,8 @@ from mds_client import Gap, MarketData, Recovered, Snapshot
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from infra.runtime.kafka.clients import Publisher, producer_config
+from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.publisher import Publisher
 from schemas.partitions import partition_of
 from schemas.records import Bar, Quote, Trade
 from schemas.topics import TRADES, partition_count

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from gateway.http.access import Access, Key, token_sha256
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import TRADES
 from tests.conftest import free_port

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import orjson
 import pytest
-from confluent_kafka import Consumer
 
 from gateway.http.access import Access, Key, token_sha256
 from infra.runtime.configuration.announcing import announce, newest_generation
 from infra.runtime.configuration.following import PART, Follower
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
 from producers.reloading import ConfigurationFile, Reloading, first_generation
@@ -54,9 +54,9 @@ def text_of(number: int) -> str:
 
 def generations(kafka: str, prefix: str) -> list[Generation]:
     """Return every generation in the log."""
-    consumer = Consumer(consumer_config(kafka, "test-reader"))
+    consumer = LogReader(kafka, "test-reader")
     try:
-        messages = read_range(consumer, prefix + CONFIGURATION, PARTITION, 0)
+        messages = consumer.read(prefix + CONFIGURATION, PARTITION, 0)
         return [decode_generation(message.value()) for message in messages]
     finally:
         consumer.close()

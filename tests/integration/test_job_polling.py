@@ -13,11 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer
-
 from infra.runtime.clock import rfc3339
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
-from infra.runtime.standstill import EXIT_FROZEN
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.simulator.faults.exchange import Simulation
 from producers.jobs.outcome import Cadence, jobs_between
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -54,12 +53,12 @@ async def results(kafka: str, prefix: str) -> list[JobResult]:
     """Return all results in the log, partition by partition."""
 
     def read() -> list[JobResult]:
-        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        consumer = LogReader(kafka, "test-reader")
         try:
             return [
                 read_result(message.value())
                 for partition in range(partition_count())
-                for message in read_range(consumer, prefix + JOB_RESULTS, partition, 0)
+                for message in consumer.read(prefix + JOB_RESULTS, partition, 0)
             ]
         finally:
             consumer.close()
@@ -372,7 +371,7 @@ async def test_a_woken_replica_ends_and_publishes_nothing_of_what_another_has_ta
             first.process.send_signal(signal.SIGCONT)
             code = await asyncio.to_thread(first.process.wait, WITHIN_S)
 
-    assert code == EXIT_FROZEN
+    assert code == ExitCode.FROZEN
     stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_TRADES, None)
     connections = {
         entry.block.connection_id

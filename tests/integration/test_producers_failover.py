@@ -10,10 +10,9 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from confluent_kafka import Consumer
 
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka.clients import consumer_config, read_range
+from infra.runtime.kafka.logs import LogReader
 from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
@@ -57,12 +56,12 @@ async def told(kafka: str, prefix: str) -> list[ProviderHealth]:
     """Return everything said of providers, in the order of saying."""
 
     def read() -> list[ProviderHealth]:
-        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        consumer = LogReader(kafka, "test-reader")
         try:
             return [
                 decode(PROVIDER_HEALTH, message.value(), ProviderHealth)
                 for partition in range(partition_count())
-                for message in read_range(consumer, prefix + PROVIDER_HEALTH, partition, 0)
+                for message in consumer.read(prefix + PROVIDER_HEALTH, partition, 0)
             ]
         finally:
             consumer.close()

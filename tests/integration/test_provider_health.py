@@ -11,7 +11,7 @@ from mds_client import MarketData, Snapshot, State
 
 from gateway.http.moments import aware
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka.clients import Outgoing
+from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.postgres import pool as postgres
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.records import ProviderHealth

@@ -5,18 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 
-from infra.runtime.kafka.clients import (
-    Outgoing,
-    Publisher,
-    check_partitions,
-    consumer_config,
-    offsets,
-    producer_config,
-    read_range,
-)
-from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing, Publisher
+from infra.runtime.kafka.topics import check_topics, ensure_topics
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import partition_of
 from schemas.topics import BARS, GAPS, RAW_BARS, partition_count
@@ -32,8 +26,8 @@ async def test_offsets_come_back_in_order_and_only_after_confirmation(
         placed = await publisher.publish(records)
     finally:
         publisher.close()
-    consumer = Consumer(consumer_config(kafka_bootstrap, "test"))
-    read = [(m.offset(), m.value()) for m in read_range(consumer, topic_prefix + BARS, 1, 0)]
+    consumer = LogReader(kafka_bootstrap, "test")
+    read = [(m.offset(), m.value()) for m in consumer.read(topic_prefix + BARS, 1, 0)]
     consumer.close()
 
     assert read == list(zip(placed, (record.value for record in records), strict=True))
@@ -68,10 +62,10 @@ def test_reading_a_partition_ends_at_its_end_not_at_the_high_watermark(
         producer.produce(topic, value, partition=2)
         producer.flush()
         producer.commit_transaction(30) if commit else producer.abort_transaction(30)
-    consumer = Consumer(consumer_config(kafka_bootstrap, "test"))
+    consumer = LogReader(kafka_bootstrap, "test")
 
-    assert [m.value() for m in read_range(consumer, topic, 2, 0)] == [b"kept"]
-    assert offsets(consumer, topic, 2)[1] > 1
+    assert [m.value() for m in consumer.read(topic, 2, 0)] == [b"kept"]
+    assert consumer.bounds(topic, 2)[1] > 1
     consumer.close()
 
 
@@ -92,12 +86,12 @@ def test_reading_up_to_an_offset_ends_while_others_write_on(kafka_bootstrap: str
 
     writer = threading.Thread(target=write)
     writer.start()
-    consumer = Consumer(consumer_config(kafka_bootstrap, "test"))
+    consumer = LogReader(kafka_bootstrap, "test")
     try:
         assert written.wait(30)
-        _, end = offsets(consumer, topic, 1)
-        read = [message.offset() for message in read_range(consumer, topic, 1, 5, end)]
-        beyond = list(read_range(consumer, topic, 1, end, end))
+        _, end = consumer.bounds(topic, 1)
+        read = [message.offset() for message in consumer.read(topic, 1, 5, end)]
+        beyond = list(consumer.read(topic, 1, end, end))
     finally:
         over.set()
         writer.join()
@@ -126,12 +120,11 @@ async def test_our_partition_is_the_one_kafkas_own_partitioner_chooses(
 
 def test_topics_are_created_once_with_their_configuration(kafka_bootstrap: str, topic_prefix: str) -> None:
     """A second run creates nothing; counts are checked at start."""
-    consumer = Consumer(consumer_config(kafka_bootstrap, "test"))
-
     assert ensure_topics(kafka_bootstrap, prefix=topic_prefix) == []
-    check_partitions(consumer, topic_prefix + GAPS, partition_count())
-    with pytest.raises(ConfigurationError, match="never changes in place"):
-        check_partitions(consumer, topic_prefix + RAW_BARS, partition_count() + 1)
-    with pytest.raises(ConfigurationError, match="mds topics apply"):
-        check_partitions(consumer, topic_prefix + "nosuch", partition_count())
-    consumer.close()
+    check_topics(kafka_bootstrap, {topic_prefix + GAPS: partition_count()}, client_id="test")
+    for name, count, told in (
+        (RAW_BARS, partition_count() + 1, "never changes in place"),
+        ("nosuch", partition_count(), "mds topics apply"),
+    ):
+        with pytest.raises(ConfigurationError, match=told):
+            check_topics(kafka_bootstrap, {topic_prefix + name: count}, client_id="test")

@@ -16,11 +16,12 @@ from typing import Any
 
 import psutil
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.kafka.clients import Outgoing, consumer_config, offsets, read_range
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import MINUTE_US
@@ -188,12 +189,12 @@ async def _is_empty(dsn: str, table: str) -> bool:
 
 def _dead_letters(bootstrap: str, prefix: str) -> list[DeadLetter]:
     letters = []
-    consumer = Consumer(consumer_config(bootstrap, "test-reader"))
+    consumer = LogReader(bootstrap, "test-reader")
     try:
         for topic in (TRADES, BARS, "quotes.v1", "gaps.v1", "progress.v1"):
             for number in range(partition_count()):
-                low, _ = offsets(consumer, prefix + dead(topic), number)
-                found = read_range(consumer, prefix + dead(topic), number, low)
+                low, _ = consumer.bounds(prefix + dead(topic), number)
+                found = consumer.read(prefix + dead(topic), number, low)
                 letters.extend(decode(dead(topic), message.value(), DeadLetter) for message in found)
     finally:
         consumer.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 from mds_client import Event, MarketData, Record
 
-from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import Bar, Gap, Quote, Trade
 from schemas.topics import BARS, GAPS, QUOTES, TRADES, partition_count

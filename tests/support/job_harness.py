@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer
-
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.lifecycle import Health
 from producers.jobs.shell.feed import JobFeed
 from producers.polling.slots import Outcome
@@ -204,12 +203,12 @@ async def letters(kafka: str, prefix: str) -> list[DeadLetter]:
 
 async def _values(kafka: str, topic: str) -> list[bytes]:
     def read() -> list[bytes]:
-        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        consumer = LogReader(kafka, "test-reader")
         try:
             return [
                 message.value() or b""
                 for partition in range(partition_count())
-                for message in read_range(consumer, topic, partition, 0)
+                for message in consumer.read(topic, partition, 0)
             ]
         finally:
             consumer.close()

@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from confluent_kafka import Consumer
 
-from infra.runtime.kafka.clients import consumer_config, offsets, read_range
+from infra.runtime.kafka.logs import LogReader
 from schemas.records import RawBlock
 from schemas.topics import BARS, QUOTES, RAW_BARS, RAW_QUOTES, RAW_TRADES, TRADES, partition_count
 from schemas.wire.codec import decode_block, decode_value
@@ -38,10 +37,10 @@ def raw_blocks(
     bootstrap: str, prefix: str, topic: str, partition: int
 ) -> Iterable[tuple[int, int, RawBlock]]:
     """Yield (offset, append time µs, block) of a raw partition from its start."""
-    consumer = Consumer(consumer_config(bootstrap, "oracle"))
+    consumer = LogReader(bootstrap, "oracle")
     try:
-        low, _ = offsets(consumer, prefix + topic, partition)
-        for message in read_range(consumer, prefix + topic, partition, low):
+        low, _ = consumer.bounds(prefix + topic, partition)
+        for message in consumer.read(prefix + topic, partition, low):
             yield message.offset() or 0, message.timestamp()[1] * 1000, decode_block(topic, message.value())
     finally:
         consumer.close()
@@ -49,10 +48,10 @@ def raw_blocks(
 
 def canonical(bootstrap: str, prefix: str, topic: str, partition: int) -> list[dict[str, Any]]:
     """Return the committed records of a canonical partition in log order, each with its `offset`."""
-    consumer = Consumer(consumer_config(bootstrap, "oracle"))
+    consumer = LogReader(bootstrap, "oracle")
     try:
-        low, _ = offsets(consumer, prefix + topic, partition)
-        messages = read_range(consumer, prefix + topic, partition, low)
+        low, _ = consumer.bounds(prefix + topic, partition)
+        messages = consumer.read(prefix + topic, partition, low)
         return [decode_value(topic, message.value()) | {"offset": message.offset()} for message in messages]
     finally:
         consumer.close()

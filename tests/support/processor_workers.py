@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Message, Producer
+from confluent_kafka import Message, Producer
 
-from infra.runtime.kafka.clients import consumer_config, offsets, producer_config, read_range
+from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.logs import LogReader
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, Progress, RawBlock
 from schemas.topics import PROGRESS, RAW_TOPICS, dead, partition_count, progress_key
@@ -97,8 +98,7 @@ class Log:
     """Reads committed records of the test's own topics, from the beginning to the end."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
-        config = consumer_config(bootstrap, "test-log")
-        self._consumer = Consumer({**config, "fetch.wait.max.ms": FETCH_WAIT_MS})
+        self._consumer = LogReader(bootstrap, "test-log", tuning={"fetch.wait.max.ms": FETCH_WAIT_MS})
         self._prefix = prefix
 
     def close(self) -> None:
@@ -107,8 +107,8 @@ class Log:
 
     def messages(self, topic: str, partition: int) -> list[Message]:
         """Return every committed record of a partition."""
-        low, _ = offsets(self._consumer, self._prefix + topic, partition)
-        return list(read_range(self._consumer, self._prefix + topic, partition, low))
+        low, _ = self._consumer.bounds(self._prefix + topic, partition)
+        return list(self._consumer.read(self._prefix + topic, partition, low))
 
     def values(self, topic: str, partition: int) -> list[dict[str, Any]]:
         """Return every committed record of a partition, decoded."""
@@ -144,7 +144,7 @@ class Log:
     def ends(self, topics: Sequence[str] = RAW_TOPICS) -> dict[tuple[str, int], int]:
         """Return the newest offset of every raw partition that holds a record."""
         ends = {
-            (topic, partition): offsets(self._consumer, self._prefix + topic, partition)[1] - 1
+            (topic, partition): self._consumer.bounds(self._prefix + topic, partition)[1] - 1
             for topic in topics
             for partition in range(partition_count())
         }

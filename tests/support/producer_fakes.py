@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infra.runtime.clock import Market
-from infra.runtime.kafka.clients import Outgoing
+from infra.runtime.kafka.publisher import Outgoing
 from producers.raw.blocks import Placed
 from producers.routing.shell.router import Registry
 from producers.routing.shell.status import Status

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import orjson
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Message
 
-from infra.runtime.kafka.clients import consumer_config, offsets, read_range
+from infra.runtime.kafka.logs import LogReader
 from infra.simulator.faults.exchange import Simulation
 from infra.simulator.faults.injection import FaultPlan
 from infra.simulator.faults.scenario import parse_scenario
@@ -139,7 +139,7 @@ async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = S
     wanted = range(partition_count()) if symbol is None else [partition_of(symbol, partition_count())]
 
     def read() -> list[Stored]:
-        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        consumer = LogReader(kafka, "test-reader")
         try:
             return [
                 Stored(partition, message.offset() or 0, decode_block(topic, message.value()))
@@ -152,10 +152,10 @@ async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = S
     return await asyncio.to_thread(read)
 
 
-def read_until_now(consumer: Consumer, topic: str, partition: int) -> Iterator[Message]:
+def read_until_now(consumer: LogReader, topic: str, partition: int) -> Iterator[Message]:
     """Yield what a partition without transactions holds at the call; a busy one may never come to an end."""
-    end = offsets(consumer, topic, partition)[1]
-    for message in read_range(consumer, topic, partition, 0):
+    end = consumer.bounds(topic, partition)[1]
+    for message in consumer.read(topic, partition, 0):
         yield message
         if (message.offset() or 0) >= end - 1:
             return
@@ -173,12 +173,12 @@ async def dead_letters(kafka: str, prefix: str, topic: str) -> list[DeadLetter]:
     """Return every dead letter of a topic."""
 
     def read() -> list[DeadLetter]:
-        consumer = Consumer(consumer_config(kafka, "test-reader"))
+        consumer = LogReader(kafka, "test-reader")
         try:
             return [
                 decode(dead(topic), message.value(), DeadLetter)
                 for partition in range(partition_count())
-                for message in read_range(consumer, prefix + dead(topic), partition, 0)
+                for message in consumer.read(prefix + dead(topic), partition, 0)
             ]
         finally:
             consumer.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import Bar, Gap, Progress, Quote, Trade
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, RAW_BARS, TRADES, partition_count

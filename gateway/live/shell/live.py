@@ -8,11 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from confluent_kafka import Message
-
 from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds
 from gateway.live.ring import RING_MESSAGES, Entry
-from gateway.live.shell.log import LogReader, Outcome
+from gateway.live.shell.log import Outcome, PastReader
 from gateway.live.shell.pump import SLICE_MESSAGES, Pump
 from gateway.live.streams import (
     BEST,
@@ -22,6 +20,7 @@ from gateway.live.streams import (
     is_shadow,
     parse_stream,
 )
+from infra.runtime.kafka.clients import Message
 from schemas.errors import PermanentError
 from schemas.identity import bars_channel, event_id
 from schemas.records import Bar, Quote, Trade
@@ -69,7 +68,7 @@ class LiveStreams:
         """Use `open`, which also runs it."""
         self.feeds = Feeds(partition_count(), budget_bytes=budget_bytes, ring_messages=ring_messages)
         self._pump = Pump(bootstrap, prefix, self.feeds, self)
-        self._reader = LogReader(bootstrap, CLIENT_ID, prefix)
+        self._reader = PastReader(bootstrap, CLIENT_ID, prefix)
         self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], Stream]] = {}
         self._joined: set[Watcher] = set()
         self._drains: list[Callable[[float], Awaitable[None]]] = []

@@ -10,14 +10,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
+from typing import Any, Literal, Protocol
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import common_config, consumer_config
-from schemas.errors import BrokerUnavailable, ConfigurationError
+from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
+from infra.runtime.kafka.topics import Topics
+from schemas.errors import BrokerUnavailable
 from schemas.topics import GAPS
 
 READERS = 4  # bounded reads at a time in this process
@@ -32,17 +31,38 @@ TUNING: Mapping[str, Any] = {
     "fetch.queue.backoff.ms": 10,  # the default of a second stalls a full queue for a second
     "fetch.wait.max.ms": 100,
 }
-# librdkafka's own codes, as opposed to the broker's, begin with an underscore.
-END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
-LOG_CHANGED = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001
+PAST_TUNING: Mapping[str, Any] = {"queued.min.messages": READ_BATCH, "queued.max.messages.kbytes": 4_096}
 
 Outcome = Literal["complete", "too_many", "expired", "epoch_changed", "unavailable"]
-Place = tuple[str, int]
+Place = TopicPartition
 """A topic, without prefix, and a partition of it."""
 
 
 class LogReplaced(Exception):
     """The topic is not the one we were reading: recreated, or cut below our position."""
+
+
+class LogDoubtful(Exception):
+    """The topic may be another one than we were reading: only its epoch tells."""
+
+
+def ends_partition(event: Message) -> bool:
+    """Return whether a message that is no record says where its partition ends; what passes by itself says nothing.
+
+    Raises LogReplaced or LogDoubtful where the log is not what it was, BrokerUnavailable where nothing more will come.
+    """
+    error = event.error()
+    if error is None:
+        return False
+    said = event_of(error)
+    where = f"{event.topic()}/{event.partition()}"
+    if said is LogEvent.POSITION_LOST:
+        raise LogReplaced(f"{where} no longer has our position: {error.str()}")
+    if said is LogEvent.TOPIC_UNKNOWN:
+        raise LogDoubtful(f"{where} is not known any more: {error.str()}")
+    if said is LogEvent.DEAD:
+        raise BrokerUnavailable(f"the consumer is dead: {error.str()}")
+    return said is LogEvent.END
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,48 +81,31 @@ class Tail:
         """Connect lazily; `close` must be called."""
         self._prefix = prefix
         self._topics = {prefix + topic: topic for topic in topics}
-        self._consumer = Consumer({**consumer_config(bootstrap, client_id), **TUNING})
-        self._admin = AdminClient(common_config(bootstrap, f"{client_id}-admin"))
+        self._reader = LogReader(bootstrap, client_id, within_s=REQUEST_TIMEOUT_S, tuning=TUNING)
+        self._admin = Topics(bootstrap, f"{client_id}-admin", within_s=REQUEST_TIMEOUT_S)
 
     def epochs(self) -> dict[str, str]:
         """Return the epoch of every topic; raise BrokerUnavailable, or ConfigurationError where one is missing."""
-        described = self._admin.describe_topics(
-            TopicCollection(list(self._topics)), request_timeout=REQUEST_TIMEOUT_S
-        )
-        found = {}
-        for name, future in described.items():
-            try:
-                topic = future.result(REQUEST_TIMEOUT_S)
-            except (KafkaException, TimeoutError) as error:
-                if (
-                    isinstance(error, KafkaException)
-                    and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-                ):
-                    raise ConfigurationError(
-                        f"topic {name} does not exist", remedy="run `mds topics apply`"
-                    ) from error
-                raise BrokerUnavailable(f"no description of {name}: {error}; is the broker up?") from error
-            found[self._topics[name]] = f"{str(topic.topic_id)[:EPOCH_CHARS]}.{len(topic.partitions)}"
-        return found
+        return {
+            self._topics[name]: f"{topic.topic_id[:EPOCH_CHARS]}.{topic.partitions}"
+            for name, topic in self._admin.describe(self._topics).items()
+        }
 
     def ends(self, partitions: int) -> dict[Place, tuple[int, int]]:
-        """Return (log start, end) of every partition."""
+        """Return (log start, end) of every partition; raise BrokerUnavailable."""
         return {
-            (topic, number): watermarks(self._consumer, name, number)
+            (topic, number): self._reader.bounds(name, number)
             for name, topic in self._topics.items()
             for number in range(partitions)
         }
 
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Begin at these offsets."""
-        places = [TopicPartition(self._prefix + topic, number, at) for (topic, number), at in starts.items()]
-        self._consumer.assign(places)
+        self._reader.assign({(self._prefix + topic, number): at for (topic, number), at in starts.items()})
 
     def fetch(self, most: int) -> list[Message]:
         """Return what is there, waiting a moment where nothing is; the order of each partition is kept."""
-        first = self._consumer.poll(POLL_S)
-        # consume() waits for a full batch until its time-out, so only what already arrived is asked for.
-        return [] if first is None else [first, *self._consumer.consume(most - 1, 0)]
+        return self._reader.fetch(most, within_s=POLL_S)
 
     def topic_of(self, message: Message) -> str:
         """Return the topic of a message without its prefix."""
@@ -110,25 +113,19 @@ class Tail:
 
     def close(self) -> None:
         """Give up the connection."""
-        self._consumer.close()
+        self._reader.close()
 
 
-class LogReader:
-    """Bounded reads of one stream's past, a few at a time, each on a thread with a consumer of its own."""
+class PastReader:
+    """Bounded reads of one stream's past, a few at a time, each on a thread with a reader of its own."""
 
     def __init__(self, bootstrap: str, client_id: str, prefix: str) -> None:
         """Connect lazily; `close` must be called."""
-        self._config = {
-            **consumer_config(bootstrap, f"{client_id}-reader"),
-            **TUNING,
-            "queued.min.messages": READ_BATCH,
-            "queued.max.messages.kbytes": 4_096,
-        }
-        self._prefix = prefix
+        self._bootstrap, self._client_id, self._prefix = bootstrap, f"{client_id}-reader", prefix
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix=f"{client_id}-reader")
         self._turns = asyncio.Semaphore(READERS)
         self._own = threading.local()
-        self._opened: list[Consumer] = []
+        self._opened: list[LogReader] = []
 
     async def read(
         self, place: Place, key: str, *, after: int, up_to: int, max_records: int, within_s: float
@@ -163,66 +160,70 @@ class LogReader:
     def close(self) -> None:
         """Wait for reads under way, each bounded, and disconnect."""
         self._threads.shutdown(cancel_futures=True)
-        for consumer in self._opened:
-            consumer.close()
+        for reader in self._opened:
+            reader.close()
 
-    def _consumer(self) -> Consumer:
-        if not hasattr(self._own, "consumer"):
-            self._own.consumer = Consumer(self._config)
-            self._opened.append(self._own.consumer)
-        consumer: Consumer = self._own.consumer
-        return consumer
+    def _reader(self) -> LogReader:
+        if not hasattr(self._own, "reader"):
+            self._own.reader = LogReader(
+                self._bootstrap, self._client_id, within_s=REQUEST_TIMEOUT_S, tuning={**TUNING, **PAST_TUNING}
+            )
+            self._opened.append(self._own.reader)
+        reader: LogReader = self._own.reader
+        return reader
 
     def _offset_at(self, place: Place, time_us: int) -> int | None:
-        consumer, name = self._consumer(), self._prefix + place[0]
-        low, high = watermarks(consumer, name, place[1])
-        try:
-            (found,) = consumer.offsets_for_times(
-                [TopicPartition(name, place[1], time_us // 1_000)], timeout=REQUEST_TIMEOUT_S
-            )
-        except KafkaException as error:
-            raise BrokerUnavailable(f"{name}/{place[1]}: {error}") from error
-        first = high if found.offset < 0 else found.offset
+        reader, name = self._reader(), self._prefix + place[0]
+        low, high = reader.bounds(name, place[1])
+        found = reader.offset_at(name, place[1], time_us)
+        first = high if found is None else found
         return None if first <= low and low > 0 else first
 
     def _read(
         self, place: Place, key: str, after: int, up_to: int, max_records: int, within_s: float
     ) -> Slice:
-        consumer, name = self._consumer(), self._prefix + place[0]
+        reader, name = self._reader(), self._prefix + place[0]
         deadline_s = monotonic_s() + within_s
         wanted = None if place[0] == GAPS else key.encode()
         try:
-            low, high = watermarks(consumer, name, place[1])
+            low, high = reader.bounds(name, place[1])
             if after + 1 < low:
                 return Slice(messages=(), to=after, outcome="expired")
             if after + 1 > high:
                 return Slice(messages=(), to=after, outcome="epoch_changed")
             if up_to <= after or after + 1 == high:
                 return Slice(messages=(), to=max(after, up_to), outcome="complete")
-            consumer.assign([TopicPartition(name, place[1], after + 1)])
+            reader.assign({(name, place[1]): after + 1})
             try:
-                return _collect(consumer, wanted, after, up_to, max_records, deadline_s)
+                return collect(reader, wanted, after, up_to, max_records, deadline_s)
             finally:
-                consumer.unassign()
-        except (KafkaException, BrokerUnavailable):
+                reader.unassign()
+        except BrokerUnavailable:
             return Slice(messages=(), to=after, outcome="unavailable")
 
 
-def _collect(
-    consumer: Consumer, key: bytes | None, after: int, up_to: int, max_records: int, deadline_s: float
+class Fetching(Protocol):
+    """What is read from, once it was assigned."""
+
+    def fetch(self, most: int, *, within_s: float) -> Sequence[Message]:
+        """Return what has arrived, waiting up to `within_s` for the first."""
+
+
+def collect(
+    source: Fetching, key: bytes | None, after: int, up_to: int, max_records: int, deadline_s: float
 ) -> Slice:
+    """Return the records of `key` (None: all) in (after, up_to], read until `deadline_s` on the monotonic clock."""
     found: list[Message] = []
     reached = after
     while True:
-        first = consumer.poll(POLL_S)
-        batch = [] if first is None else [first, *consumer.consume(READ_BATCH - 1, 0)]
-        for message in batch:
+        for message in source.fetch(READ_BATCH, within_s=POLL_S):
             error, offset = message.error(), message.offset()
             if error is not None:
-                if error.code() == END_OF_PARTITION:
+                event = event_of(error)
+                if event is LogEvent.END:
                     return Slice(messages=found, to=up_to, outcome="complete")
-                if error.code() in LOG_CHANGED:
-                    return Slice(messages=found, to=reached, outcome="expired")
+                if event.log_changed:
+                    return Slice(messages=found, to=reached, outcome=_outcome_of(event))
                 continue  # the client retries by itself until the deadline
             if offset is None or offset > up_to:
                 return Slice(messages=found, to=up_to, outcome="complete")
@@ -238,10 +239,6 @@ def _collect(
             return Slice(messages=found, to=reached, outcome=outcome)
 
 
-def watermarks(consumer: Consumer, name: str, partition: int) -> tuple[int, int]:
-    """Return (log start, end) of a partition by its full topic name; raise BrokerUnavailable."""
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=REQUEST_TIMEOUT_S)
-    except KafkaException as error:
-        raise BrokerUnavailable(f"{name}/{partition}: {error}; is the broker up?") from error
-    return low, high
+def _outcome_of(event: LogEvent) -> Outcome:
+    # A topic nobody knows at this moment may be one deleted for good or a broker that just came up: ask again.
+    return "expired" if event is LogEvent.POSITION_LOST else "unavailable"

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, Message
-
 from gateway.live.feeds import Feed, Feeds
-from gateway.live.shell.log import END_OF_PARTITION, LOG_CHANGED, LogReplaced, Place, Tail
+from gateway.live.shell.log import LogDoubtful, LogReplaced, Place, Tail, ends_partition
 from gateway.live.streams import LIVE_TOPICS
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
+from infra.runtime.kafka.clients import Message
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
 from schemas.wire.codec import decode_value
@@ -87,6 +86,8 @@ class Pump:
             except* BrokerUnavailable as problems:
                 self._set_reachable(now=False)
                 log.warning("live_log_unreachable", extra={"error": str(problems.exceptions[0])})
+            except* LogDoubtful as problems:  # the next session begins with a look at the epochs
+                log.warning("live_log_doubtful", extra={"error": str(problems.exceptions[0])})
             except* LogReplaced as problems:
                 log.error("live_log_replaced", extra={"error": str(problems.exceptions[0])})
                 self.ready = False
@@ -120,8 +121,10 @@ class Pump:
         gaps: list[Mapping[str, Any]] = []
         for message in messages:
             topic, partition, offset = tail.topic_of(message), message.partition() or 0, message.offset() or 0
-            if (error := message.error()) is not None:
-                self._note_error(error, (topic, partition), offset)
+            if message.error() is not None:
+                if ends_partition(message):
+                    self._feeds.advance(topic, partition, offset)
+                    self._warming.pop((topic, partition), None)
                 continue
             try:
                 fields = decode_value(topic, message.value())
@@ -146,16 +149,6 @@ class Pump:
             self._cool()
         self._moved_at_s = monotonic_s()
         self._listener.moved(touched, gaps)
-
-    def _note_error(self, error: KafkaError, place: Place, offset: int) -> None:
-        if error.code() == END_OF_PARTITION:
-            self._feeds.advance(*place, offset)
-            self._warming.pop(place, None)
-        elif error.code() in LOG_CHANGED:
-            raise LogReplaced(f"{place[0]}/{place[1]} no longer has our position: {error.str()}")
-        elif error.fatal():
-            raise BrokerUnavailable(f"the consumer is dead: {error.str()}")
-        # Anything else the client retries by itself; the probe says what it means for clients.
 
     def _skip(self, topic: str, partition: int, offset: int, why: str) -> None:
         self._feeds.advance(topic, partition, offset + 1)

@@ -11,12 +11,11 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import consumer_config, offsets, producer_config, read_range
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.transactions import Contended, FencedWriter
 from schemas.configuration.generation import (
     KEY,
     PARTITION,
@@ -26,7 +25,7 @@ from schemas.configuration.generation import (
     encode_generation,
     following,
 )
-from schemas.errors import BrokerUnavailable, MalformedPayload
+from schemas.errors import BrokerUnavailable, Fenced, MalformedPayload
 from schemas.topics import CONFIGURATION
 
 log = logging.getLogger(__name__)
@@ -36,15 +35,6 @@ TRANSACTION_TIMEOUT_MS = 15_000
 STEP_TIMEOUT_S = 10.0  # one Kafka call
 ANNOUNCE_WITHIN_S = 30.0
 RETRY_S = 0.2  # after another announcer fenced us, at most; random, so that they part
-_CODES_FENCED = (
-    KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own error codes are spelt so
-    KafkaError._FATAL,  # noqa: SLF001
-    KafkaError._STATE,  # noqa: SLF001 - what a call after the fatal one is told
-    KafkaError.PRODUCER_FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-    KafkaError.CONCURRENT_TRANSACTIONS,
-    KafkaError.UNKNOWN,  # Kafka 4.2 says so to a commit that arrives in the moment a successor is fencing it
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +54,17 @@ class Announced:
     is_new: bool
 
 
-def newest_in(consumer: Consumer, prefix: str) -> tuple[Stored | None, int]:
+def newest_in(reader: LogReader, prefix: str) -> tuple[Stored | None, int]:
     """Return the newest generation (None: there is none) and where reading goes on; blocking.
 
     Raises BrokerUnavailable. A record that is no generation is skipped and logged.
     """
     topic = prefix + CONFIGURATION
-    low, high = offsets(consumer, topic, PARTITION)
+    low, high = reader.bounds(topic, PARTITION)
     window = TAIL_RECORDS
     while True:
         start, found = max(low, high - window), None
-        for message in read_range(consumer, topic, PARTITION, start, high):
+        for message in reader.read(topic, PARTITION, start, high):
             found = stored_in(message) or found
         if found is not None or start == low:
             return found, high
@@ -88,17 +78,14 @@ def stored_in(message: Message) -> Stored | None:
     except MalformedPayload as error:
         log.warning("foreign_record_skipped", extra={"offset": message.offset(), "error": str(error)})
         return None
-    _, appended_ms = message.timestamp()
-    return Stored(generation=generation, offset=message.offset() or 0, appended=appended_ms * 1_000)
+    appended = message.timestamp()[1] * 1_000
+    return Stored(generation=generation, offset=message.offset() or 0, appended=appended)
 
 
 def newest_generation(bootstrap: str, *, prefix: str) -> Stored | None:
     """Return the newest generation, None where there is none yet; blocking. Raises BrokerUnavailable."""
-    consumer = Consumer(consumer_config(bootstrap, f"{prefix}configuration-reader"))
-    try:
-        return newest_in(consumer, prefix)[0]
-    finally:
-        consumer.close()
+    with LogReader(bootstrap, f"{prefix}configuration-reader") as reader:
+        return newest_in(reader, prefix)[0]
 
 
 def announce(bootstrap: str, read: Callable[[], str], origin: Origin, *, prefix: str) -> Announced:
@@ -112,19 +99,15 @@ def announce(bootstrap: str, read: Callable[[], str], origin: Origin, *, prefix:
     while True:
         try:
             return _announce_once(bootstrap, read, origin, prefix)
-        except KafkaException as error:
-            cause = error.args[0]
-            if cause.code() not in _CODES_FENCED or monotonic_s() > deadline_s:
-                raise BrokerUnavailable(
-                    f"the configuration was not announced: {cause.str()}; is the broker up?"
-                ) from error
+        except (Fenced, Contended) as error:
+            if monotonic_s() > deadline_s:
+                raise BrokerUnavailable(f"the configuration was not announced: {error}") from error
             time.sleep(random.uniform(0.0, RETRY_S))  # noqa: S311 - jitter
 
 
 def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, prefix: str) -> Announced:
-    name = f"{prefix}configuration"
-    producer = Producer({**_producer_settings(bootstrap, name), "transactional.id": name})
-    producer.init_transactions(STEP_TIMEOUT_S)
+    writer = FencedWriter(bootstrap, f"{prefix}configuration", timeout_ms=TRANSACTION_TIMEOUT_MS, linger_ms=0)
+    writer.take_over(STEP_TIMEOUT_S)
     stored = newest_generation(bootstrap, prefix=prefix)
     newest = None if stored is None else stored.generation
     generation = following(newest, read(), origin)
@@ -132,26 +115,11 @@ def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, pref
         assert newest is not None  # noqa: S101 - only a newest text can be repeated
         return Announced(generation=newest, is_new=False)
     value = encode_generation(generation)
-    producer.begin_transaction()
-    producer.produce(prefix + CONFIGURATION, value, KEY, partition=PARTITION)
-    producer.commit_transaction(STEP_TIMEOUT_S)
+    writer.begin()
+    writer.write(prefix + CONFIGURATION, PARTITION, [(KEY, value)], within_s=STEP_TIMEOUT_S)
+    writer.commit(STEP_TIMEOUT_S)
     log.info(
         "configuration_announced",
         extra={"generation": generation.generation, "sha256": generation.sha256, "origin": origin},
     )
     return Announced(generation=generation, is_new=True)
-
-
-def _producer_settings(bootstrap: str, name: str) -> dict[str, Any]:
-    return {
-        **producer_config(bootstrap, name, linger_ms=0),
-        "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-        "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
-        "error_cb": _fatal_is_expected,
-    }
-
-
-def _fatal_is_expected(error: KafkaError) -> None:
-    """Being fenced is how announcers take turns; only what else goes wrong is worth a line."""
-    if not error.fatal():
-        log.warning("kafka_client_error", extra={"error": error.str()})

@@ -11,11 +11,9 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
-
 from infra.runtime import metrics
-from infra.runtime.configuration.announcing import Stored, newest_in, stored_in
-from infra.runtime.kafka.clients import consumer_config
+from infra.runtime.configuration.announcing import TAIL_RECORDS, Stored, newest_in, stored_in
+from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
 from schemas.configuration.difference import Difference, difference
@@ -131,38 +129,33 @@ class Follower:
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """Deliver generations to the loop until closed; anything wrong with the log begins anew at its end."""
         while not self._closed.is_set():
-            consumer = Consumer(
-                consumer_config(self._bootstrap, f"{self._prefix}configuration-{self._service}")
-            )
+            reader = LogReader(self._bootstrap, f"{self._prefix}configuration-{self._service}")
             try:
-                self._read_on(consumer, loop)
+                self._read_on(reader, loop)
             except (BrokerUnavailable, ConfigurationError) as error:
                 log.warning("configuration_unreadable", extra={"error": str(error)})
             except RuntimeError:
                 return  # the loop is closed
             finally:
-                consumer.close()
+                reader.close()
             self._closed.wait(RETRY_S)
 
-    def _read_on(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
-        newest, position = newest_in(consumer, self._prefix)
-        topic = self._prefix + CONFIGURATION
-        consumer.assign([TopicPartition(topic, PARTITION, position)])
+    def _read_on(self, reader: LogReader, loop: asyncio.AbstractEventLoop) -> None:
+        newest, position = newest_in(reader, self._prefix)
+        reader.assign({(self._prefix + CONFIGURATION, PARTITION): position})
         while not self._closed.is_set():
             if newest is not None:
                 loop.call_soon_threadsafe(self._deliver, newest)
-            newest = self._next(consumer)
+            newest = self._next(reader)
 
-    def _next(self, consumer: Consumer) -> Stored | None:
-        message = consumer.poll(POLL_S)
-        if message is None:
-            return None
-        error = message.error()
-        if error is None:
-            return stored_in(message)
-        if error.code() == KafkaError._PARTITION_EOF or error.retriable():  # noqa: SLF001
-            return None
-        raise BrokerUnavailable(f"{CONFIGURATION}: {error.str()}; reading begins anew")
+    def _next(self, reader: LogReader) -> Stored | None:
+        newest = None
+        for message in reader.fetch(TAIL_RECORDS, within_s=POLL_S):
+            if (error := message.error()) is None:
+                newest = stored_in(message) or newest
+            elif event_of(error) not in (LogEvent.END, LogEvent.PASSING):
+                raise BrokerUnavailable(f"{CONFIGURATION}: {error.str()}; reading begins anew")
+        return newest
 
     def _deliver(self, stored: Stored) -> None:
         self._newest = stored.generation

@@ -1,21 +1,146 @@
-"""Topics as declared in schemas/topics.yaml, created on the broker; nothing is changed in place."""
+"""Topics on the broker: created as schemas/topics.yaml declares them, described, never changed in place."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import common_config
+from infra.runtime.kafka.clients import TopicPartition, common_config, unavailable
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.topics import Topic, catalogue
 
 ADMIN_TIMEOUT_S = 15.0
 SHOWN_POLL_S = 0.05
+NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what a broker without topic ids answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A topic as the broker has it; `topic_id` is another one after it was deleted and made again."""
+
+    topic_id: str
+    partitions: int
+
+
+class Topics:
+    """The admin protocol; every method blocks, and raises BrokerUnavailable where the broker does not answer."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        within_s: float = ADMIN_TIMEOUT_S,
+        tuning: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Connect lazily; `within_s` bounds each question, `tuning` are settings of librdkafka that replace ours."""
+        self._admin = AdminClient({**common_config(bootstrap, client_id), **(tuning or {})})
+        self._within_s = within_s
+
+    def brokers(self) -> int:
+        """Return how many brokers the cluster has, as the one that answers sees it."""
+        return len(self._metadata().brokers)
+
+    def partition_counts(self) -> dict[str, int]:
+        """Return the partition count of every topic on the broker."""
+        return {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}
+
+    def describe(self, names: Collection[str]) -> dict[str, Described]:
+        """Return each topic by its name; raise ConfigurationError where one does not exist.
+
+        A broker too old for topic ids answers with its cluster's id instead.
+        """
+        described = self._admin.describe_topics(
+            TopicCollection(sorted(names)), request_timeout=self._within_s
+        )
+        found = {}
+        for name, future in described.items():
+            try:
+                topic = future.result(self._within_s)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise ConfigurationError(
+                        f"topic {name} does not exist", remedy="run `mds topics apply`"
+                    ) from error
+                raise unavailable(f"no description of {name}", error) from error
+            except TimeoutError as error:
+                raise self._silent() from error
+            found[name] = Described(topic_id=str(topic.topic_id), partitions=len(topic.partitions))
+        if any(topic.topic_id == NO_TOPIC_ID for topic in found.values()):
+            cluster = f"cluster {self._cluster_id()}"
+            return {
+                name: Described(topic_id=cluster, partitions=topic.partitions)
+                for name, topic in found.items()
+            }
+        return found
+
+    def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Return (log start, end) of each partition; two questions, however many there are."""
+        starts = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        ends = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {partition: (starts[partition], ends[partition]) for partition in partitions}
+
+    def create(self, topics: Mapping[str, Topic], *, replication: int | None) -> list[str]:
+        """Create the topics by name and return those that nobody else created meanwhile."""
+        if not topics:
+            return []
+        futures = self._admin.create_topics(
+            [
+                NewTopic(
+                    name, num_partitions=topic.partitions, replication_factor=replication or -1,
+                    config=topic.config,
+                )
+                for name, topic in topics.items()
+            ]
+        )  # fmt: skip
+        created = []
+        for name, future in futures.items():
+            try:
+                future.result(self._within_s)
+                created.append(name)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise unavailable(f"topic {name} could not be created", error) from error
+        return created
+
+    def _metadata(self) -> Any:
+        try:
+            return self._admin.list_topics(timeout=self._within_s)
+        except KafkaException as error:
+            raise unavailable("the broker does not answer", error) from error
+
+    def _cluster_id(self) -> str:
+        try:
+            answer = self._admin.describe_cluster(request_timeout=self._within_s).result(self._within_s)
+        except KafkaException as error:
+            raise unavailable("the broker does not name its cluster", error) from error
+        except TimeoutError as error:
+            raise self._silent() from error
+        return str(answer.cluster_id)
+
+    def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
+        asked = {Place(topic, number): spec for topic, number in partitions}
+        answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
+        try:
+            return {
+                (place.topic, place.partition): future.result(self._within_s).offset
+                for place, future in answers.items()
+            }
+        except KafkaException as error:
+            raise unavailable("the broker does not tell where its logs end", error) from error
+        except TimeoutError as error:
+            raise self._silent() from error
+
+    def _silent(self) -> BrokerUnavailable:
+        return BrokerUnavailable(f"the broker did not answer within {self._within_s:.0f} s; is it up?")
 
 
 def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None = None) -> list[str]:
@@ -24,57 +149,42 @@ def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None =
     `replication` None takes the broker's default. Raises ConfigurationError where an existing topic has another
     partition count, BrokerUnavailable where the broker does not answer. Safe to run from several processes.
     """
-    admin = AdminClient(common_config(bootstrap, "mds-admin"))
-    existing = partition_counts(admin)
+    broker = Topics(bootstrap, "mds-admin")
+    existing = broker.partition_counts()
     declared = {prefix + topic.name: topic for topic in catalogue().topics.values()}
     for name, topic in declared.items():
-        if name in existing and existing[name] != topic.partitions:
-            raise ConfigurationError(
-                f"topic {name} has {existing[name]} partitions, topics.yaml declares {topic.partitions}",
-                remedy="restore the declared count; it never changes in place",
-            )
+        if name in existing:
+            _check_count(name, existing[name], topic.partitions)
     missing = {name: topic for name, topic in declared.items() if name not in existing}
-    futures = (
-        admin.create_topics([_new(name, topic, replication) for name, topic in missing.items()])
-        if missing
-        else {}
-    )
-    created = []
-    for name, future in futures.items():
-        try:
-            future.result(ADMIN_TIMEOUT_S)
-            created.append(name)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise BrokerUnavailable(
-                    f"topic {name} could not be created: {error.args[0].str()}"
-                ) from error
+    created = broker.create(missing, replication=replication)
     if missing:
-        _wait_until_known(admin, declared.keys())
+        _wait_until_known(broker, declared.keys())
     return created
 
 
-def _wait_until_known(admin: AdminClient, names: Collection[str]) -> None:
+def check_topics(bootstrap: str, expected: Mapping[str, int], *, client_id: str) -> None:
+    """Raise ConfigurationError unless the broker has each topic with that number of partitions."""
+    existing = Topics(bootstrap, client_id).partition_counts()
+    for name, partitions in expected.items():
+        if existing.get(name, 0) == 0:
+            raise ConfigurationError(f"topic {name} does not exist", remedy="run `mds topics apply`")
+        _check_count(name, existing[name], partitions)
+
+
+def _check_count(name: str, actual: int, declared: int) -> None:
+    if actual != declared:
+        raise ConfigurationError(
+            f"topic {name} has {actual} partitions, topics.yaml declares {declared}",
+            remedy="restore the declared count; it never changes in place",
+        )
+
+
+def _wait_until_known(broker: Topics, names: Collection[str]) -> None:
     """Return when the broker's metadata has all topics: it lags behind their creation, and who asks meets none."""
     deadline_s = monotonic_s() + ADMIN_TIMEOUT_S
-    while unknown := set(names) - partition_counts(admin).keys():
+    while unknown := set(names) - broker.partition_counts().keys():
         if monotonic_s() > deadline_s:
             raise BrokerUnavailable(
                 f"the broker does not show {len(unknown)} created topics after {ADMIN_TIMEOUT_S:.0f} s; try again"
             )
         time.sleep(SHOWN_POLL_S)
-
-
-def partition_counts(admin: AdminClient) -> dict[str, int]:
-    """Return the partition count of every topic on the broker."""
-    try:
-        metadata = admin.list_topics(timeout=ADMIN_TIMEOUT_S)
-    except KafkaException as error:
-        raise BrokerUnavailable(f"the broker does not answer: {error.args[0].str()}; is it up?") from error
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
-
-
-def _new(name: str, topic: Topic, replication: int | None) -> NewTopic:
-    return NewTopic(
-        name, num_partitions=topic.partitions, replication_factor=replication or -1, config=topic.config
-    )

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import JOB_LEASE
 from producers.jobs.history import JobHistory

@@ -11,27 +11,24 @@ import logging
 import threading
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
-
-from infra.runtime.kafka.clients import consumer_config
+from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.groups import HEARTBEAT_MS, GroupMember
+from infra.runtime.kafka.logs import LogEvent, event_of
 from producers.jobs.shell.tails import JobTails, Known
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
 
-SESSION_TIMEOUT_MS = 10_000
-HEARTBEAT_MS = 1_000  # a woken replica learns within this that it lost its partitions
-OWNED_WITHOUT_WORD_S = (SESSION_TIMEOUT_MS - 2 * HEARTBEAT_MS) / 1_000  # what is owned stays so for as long
+SESSION_TIMEOUT_S = 10.0
+OWNED_WITHOUT_WORD_S = SESSION_TIMEOUT_S - 2 * HEARTBEAT_MS / 1_000  # what is owned stays so for as long
 POLL_S = 0.1
 BATCH = 500
 RETRY_S = 1.0
 CALL_S = 30.0  # for the loop to answer: it awaits polls in flight and confirmations
-COMMITTED_S = 10.0
-FENCED = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID)  # noqa: SLF001 - librdkafka's code of a fatal error
-OUT_OF_RANGE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - likewise
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -78,18 +75,19 @@ class Listener(Protocol):
         """End: reading cannot go on."""
 
 
-def group_config(bootstrap: str, *, prefix: str, instance: str) -> dict[str, Any]:
-    """Return the consumer settings of the producers' group; `instance` keeps its partitions over a restart.
+def group_member(bootstrap: str, *, prefix: str, instance: str) -> GroupMember:
+    """Return a member of the producers' group that has not joined yet; `instance` keeps its partitions over a restart.
 
     When a member comes or goes, only the partitions that move stop: the others are polled on, their sockets stay open.
     """
-    return {
-        **consumer_config(bootstrap, f"mds-jobs-{instance}", group=f"{prefix}producers"),
-        "group.instance.id": instance,
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": SESSION_TIMEOUT_MS,
-        "heartbeat.interval.ms": HEARTBEAT_MS,
-    }
+    return GroupMember(
+        bootstrap,
+        f"mds-jobs-{instance}",
+        group=f"{prefix}producers",
+        session_timeout_s=SESSION_TIMEOUT_S,
+        instance=instance,
+        cooperative=True,
+    )
 
 
 class JobReader:
@@ -105,7 +103,7 @@ class JobReader:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Prepare; `start` runs the thread."""
-        self._config = group_config(bootstrap, prefix=prefix, instance=instance)
+        self._member = partial(group_member, bootstrap, prefix=prefix, instance=instance)
         self._tails = JobTails(bootstrap, prefix=prefix)
         self._topic, self._instance = prefix + JOBS, instance
         self._listener, self._loop = listener, loop
@@ -113,7 +111,6 @@ class JobReader:
         self._ended = asyncio.Event()
         self._gone: set[int] = set()  # given up since they were read: what was read of them is not ours
         self._room = BATCH
-        self._paused = False
 
     def start(self) -> None:
         """Run in a thread of its own."""
@@ -139,103 +136,84 @@ class JobReader:
                 self._loop.call_soon_threadsafe(self._ended.set)
 
     def _join(self) -> None:
-        consumer = Consumer(self._config)
-        self._paused, self._room = False, BATCH
+        member, self._room = self._member(), BATCH
         self._gone.clear()
         try:
-            consumer.subscribe(
-                [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-            )
+            member.join([self._topic], self)
             while not self._closed.is_set():
-                self._step(consumer)
-        except (BrokerUnavailable, KafkaException) as error:
+                self._step(member)
+        except BrokerUnavailable as error:
             log.warning("job_feed_interrupted", extra={"error": str(error)})
             self._call(self._listener.lost(range(partition_count())))  # whatever of them was owned
         finally:
-            consumer.close()
+            member.close()
 
-    def _step(self, consumer: Consumer) -> None:
-        self._pause(consumer, on=self._room <= 0)
+    def _step(self, member: GroupMember) -> None:
+        member.pause(on=self._room <= 0)
         batch: list[Received] = []
         wait_s = POLL_S
         while len(batch) < max(1, min(self._room, BATCH)):
-            message = consumer.poll(wait_s)
+            message = member.poll(wait_s)
             wait_s = 0.0
             if self._gone:
                 batch = [received for received in batch if received.partition not in self._gone]
                 self._gone.clear()
             if message is None:
                 break
-            if self._is_record(consumer, message):
+            if self._is_record(member, message):
                 batch.append(_received(message))
         answer = self._call(self._listener.arrived(batch))
         self._room = answer.room
-        self._commit(consumer, answer.commits, wait=False)
+        self._commit(member, answer.commits, wait=False)
 
-    def _pause(self, consumer: Consumer, *, on: bool) -> None:
-        if on != self._paused:
-            (consumer.pause if on else consumer.resume)(consumer.assignment())
-            self._paused = on
-
-    def _is_record(self, consumer: Consumer, message: Message) -> bool:
+    def _is_record(self, member: GroupMember, message: Message) -> bool:
         error, partition = message.error(), message.partition()
         if error is None:
             return True
-        if error.fatal() or error.code() in FENCED:
+        event = event_of(error)
+        if event is LogEvent.DEAD:
             raise ConfigurationError(
                 f"another producer runs as {self._instance}",
                 remedy="give each its own host name or PRODUCERS_OPS_PORT",
             )
-        if error.code() in OUT_OF_RANGE and partition is not None:
+        if event is LogEvent.POSITION_LOST and partition is not None:
             log.warning("jobs_lost", extra={"partition": partition, "error": error.str()})
-            consumer.seek(TopicPartition(self._topic, partition, OFFSET_END))
-        elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():  # noqa: SLF001
+            member.skip_to_end((self._topic, partition))
+        elif event not in (LogEvent.END, LogEvent.PASSING):
             log.warning("job_feed_error", extra={"error": error.str()})
         return False
 
-    def _commit(self, consumer: Consumer, positions: Mapping[int, int], *, wait: bool) -> None:
-        if not positions:
-            return
-        offsets = [TopicPartition(self._topic, number, offset) for number, offset in positions.items()]
+    def _commit(self, member: GroupMember, positions: Mapping[int, int], *, wait: bool) -> None:
         try:
-            if wait:
-                consumer.commit(offsets=offsets, asynchronous=False)
-            else:
-                consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException as error:
+            member.commit({(self._topic, number): at for number, at in positions.items()}, wait=wait)
+        except BrokerUnavailable as error:
             # They are read again and found to be done.
-            log.warning("job_offsets_not_committed", extra={"error": error.args[0].str()})
+            log.warning("job_offsets_not_committed", extra={"error": str(error)})
 
-    def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        numbers = [each.partition for each in assigned]
-        try:
-            committed = consumer.committed(assigned, timeout=COMMITTED_S) if assigned else []
-        except KafkaException as error:
-            raise BrokerUnavailable(f"no committed offsets: {error.args[0].str()}") from error
-        known = self._tails.read(numbers)
+    def gained(self, member: GroupMember, partitions: frozenset[TopicPartition]) -> None:
+        """Own the partitions once their logs told what is known of them; each is read from where it was left."""
+        committed = member.committed(partitions)
+        known = self._tails.read(sorted(number for _, number in partitions))
         # On the first start ever nothing is committed: what was asked before anybody listened is not done.
-        fresh = {each.partition: known[each.partition].end for each in committed if each.offset < 0}
-        positions = {each.partition: each.offset for each in committed if each.offset >= 0} | fresh
-        self._commit(consumer, fresh, wait=True)
+        fresh = {number: each.end for number, each in known.items() if (self._topic, number) not in committed}
+        positions = {number: offset for (_, number), offset in committed.items()} | fresh
+        self._commit(member, fresh, wait=True)
         self._call(self._listener.gained(positions, known))
-        self._paused = False
-        consumer.incremental_assign(
-            [TopicPartition(self._topic, number, at) for number, at in positions.items()]
-        )
+        member.read_from({(self._topic, number): at for number, at in positions.items()})
 
-    def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
-        numbers = self._let_go(revoked)
+    def given_up(self, member: GroupMember, partitions: frozenset[TopicPartition]) -> None:
+        """Own the partitions no more once nothing of theirs is in flight; commit what that allows."""
+        numbers = self._let_go(partitions)
         if not self._closed.is_set():
-            self._commit(consumer, self._call(self._listener.given_up(numbers)), wait=True)
-        consumer.incremental_unassign(revoked)
+            self._commit(member, self._call(self._listener.given_up(numbers)), wait=True)
 
-    def _lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+    def lost(self, _: GroupMember, partitions: frozenset[TopicPartition]) -> None:
+        """Own the partitions no more."""
         log.warning("job_partitions_lost", extra={"instance": self._instance})
-        self._call(self._listener.lost(self._let_go(lost)))
-        consumer.incremental_unassign(lost)
+        self._call(self._listener.lost(self._let_go(partitions)))
 
     def _let_go(self, partitions: Iterable[TopicPartition]) -> frozenset[int]:
-        numbers = frozenset(each.partition for each in partitions)
+        numbers = frozenset(number for _, number in partitions)
         self._gone |= numbers
         return numbers
 

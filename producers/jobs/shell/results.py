@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from infra.runtime.clock import wall_us
-from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCESSED
 from producers.jobs.outcome import swept_result
 from producers.jobs.shell.reader import Received

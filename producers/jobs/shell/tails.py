@@ -6,20 +6,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.kafka.clients import consumer_config, offsets, read_range
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LogReader
 from producers.jobs.history import MAX_SEEN_JOBS, JobHistory
 from producers.jobs.lease import Lease, after
-from schemas.errors import BrokerUnavailable, PermanentError
+from schemas.errors import PermanentError
 from schemas.intervals import HOUR_US, SECOND_US
 from schemas.jobs import MAX_LEASE_S, read_job, read_result
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
 
 RESULTS_US = HOUR_US
 LEASES_US = int(MAX_LEASE_S * SECOND_US)
-LOOKUP_S = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +40,15 @@ class JobTails:
 
     def read(self, partitions: Sequence[int]) -> dict[int, Known]:
         """Return what is known of each partition; raise BrokerUnavailable."""
-        consumer = Consumer(consumer_config(self._bootstrap, "mds-jobs-tail"))
-        try:
-            return {partition: self._known(consumer, partition) for partition in partitions}
-        finally:
-            consumer.close()
+        with LogReader(self._bootstrap, "mds-jobs-tail") as reader:
+            return {partition: self._known(reader, partition) for partition in partitions}
 
-    def _known(self, consumer: Consumer, partition: int) -> Known:
-        _, end = offsets(consumer, self._prefix + JOBS, partition)
+    def _known(self, reader: LogReader, partition: int) -> Known:
+        _, end = reader.bounds(self._prefix + JOBS, partition)
         lease, history = Lease(), JobHistory()
-        for message in self._since(consumer, JOBS, partition, LEASES_US):
+        for message in self._since(reader, JOBS, partition, LEASES_US):
             lease = self._lease_after(lease, message, partition)
-        for message in self._since(consumer, JOB_RESULTS, partition, RESULTS_US):
+        for message in self._since(reader, JOB_RESULTS, partition, RESULTS_US):
             try:
                 history.note(read_result(message.value()))
             except PermanentError as error:
@@ -69,14 +64,9 @@ class JobTails:
         age_s = wall_us() / SECOND_US - appended_ms / 1_000
         return after(lease, job, age_s=age_s, now_s=monotonic_s())
 
-    def _since(self, consumer: Consumer, name: str, partition: int, window_us: int) -> Iterator[Message]:
+    def _since(self, reader: LogReader, name: str, partition: int, window_us: int) -> Iterator[Message]:
         topic = self._prefix + name
-        low, high = offsets(consumer, topic, partition)
-        since_ms = (wall_us() - window_us) // 1_000
-        try:
-            (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, since_ms)], LOOKUP_S)
-        except KafkaException as error:
-            raise BrokerUnavailable(f"{topic}/{partition}: {error.args[0].str()}") from error
-        if 0 <= found.offset < high:
-            start = max(low, found.offset, high - MAX_SEEN_JOBS)
-            yield from read_range(consumer, topic, partition, start, high)
+        low, high = reader.bounds(topic, partition)
+        found = reader.offset_at(topic, partition, wall_us() - window_us)
+        if found is not None and found < high:
+            yield from reader.read(topic, partition, max(low, found, high - MAX_SEEN_JOBS), high)

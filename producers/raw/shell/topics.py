@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
 from producers.raw.blocks import Placed, encoded
 from schemas.partitions import partition_of

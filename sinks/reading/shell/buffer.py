@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from confluent_kafka import Message
-
+from infra.runtime.kafka.clients import Message
 from sinks.batch.batch import Batch, Part, assemble
 from sinks.progress.watermark import Partition
 

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import consumer_config
+from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.groups import GroupMember
+from infra.runtime.kafka.logs import LogEvent, event_of
 from schemas.errors import BrokerUnavailable
 from sinks.progress.watermark import Partition
 from sinks.reading.shell.assignment import Era
@@ -26,23 +26,16 @@ log = logging.getLogger(__name__)
 
 IDLE_POLL_S = 0.1
 BUSY_POLL_S = 0.005  # while records wait for the writer
-HEARTBEAT_MS = 1_000  # a woken zombie learns within this that it lost its partitions
 PAUSE_AFTER_S = 1.0  # with no room for so long, fetching stops; polling goes on
 REVOKE_WAIT_S = 8.0  # for the batch in flight, below the group's rebalance time-out
 CLOSE_WAIT_S = 10.0
 LAG_EVERY_S = 2.0
-FETCH_MIN_BYTES = 65_536
-FETCH_WAIT_MS = 50
-PREFETCH_KBYTES = 65_536
-LOG_CHANGED = (
-    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's spelling of a public code
-    KafkaError.OFFSET_OUT_OF_RANGE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.UNKNOWN_TOPIC_ID,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-)
-"""The log is not what was taken over: positions and topic ids must be looked at again."""
+TUNING: Mapping[str, Any] = {
+    "queued.max.messages.kbytes": 65_536,
+    # The broker answers in bulk or after 50 ms: a sink is asked for rows a second, not for milliseconds.
+    "fetch.min.bytes": 65_536,
+    "fetch.wait.max.ms": 50,
+}
 
 
 class Feed:
@@ -50,15 +43,15 @@ class Feed:
 
     def __init__(
         self,
-        config: dict[str, Any],
+        member: GroupMember,
         topics: Sequence[str],
         *,
         prefix: str,
         batch_records: int,
         linger_s: float,
     ) -> None:
-        """Prepare to read `topics` (names without `prefix`); `open_feed` runs it."""
-        self._consumer = Consumer(config)
+        """Prepare to read `topics` (names without `prefix`) as `member`; `open_feed` runs it."""
+        self._member = member
         self._prefix, self._topics = prefix, topics
         self._buffer, self._linger_s = Buffer(batch_records), linger_s
         self._loop = asyncio.get_running_loop()
@@ -67,7 +60,6 @@ class Feed:
         self._changed = asyncio.Event()
         self._failure: BaseException | None = None
         self._era: Era | None = None
-        self._paused = False
         self._room_at_s = self._lag_at_s = 0.0
         self.polled_at_s = monotonic_s()
         self.log_ends: dict[Partition, int] = {}
@@ -100,10 +92,7 @@ class Feed:
     def run(self) -> None:
         """Read until closed; an unexpected error is kept for `assignment`."""
         try:
-            names = [self._prefix + topic for topic in self._topics]
-            self._consumer.subscribe(
-                names, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-            )
+            self._member.join([self._prefix + topic for topic in self._topics], self)
             while not self._closing.is_set():
                 if self._buffer.room:
                     self._poll()
@@ -116,7 +105,7 @@ class Feed:
             self._stop("the reading thread failed")
         finally:
             self._closing.set()
-            self._consumer.close()
+            self._member.close()
 
     def close(self) -> None:
         """Ask the thread to leave the group and end."""
@@ -124,11 +113,11 @@ class Feed:
 
     def _poll(self) -> None:
         # The first record is waited for, the others get a moment: an idle service answers at once, a busy one in bulk.
-        first = self._consumer.poll(BUSY_POLL_S if self._buffer.fresh else IDLE_POLL_S)
+        first = self._member.poll(BUSY_POLL_S if self._buffer.fresh else IDLE_POLL_S)
         self.polled_at_s = monotonic_s()
         if first is not None:
             self._take(first)
-            for message in self._consumer.consume(max(1, self._buffer.room), self._linger_s):
+            for message in self._member.consume(max(1, self._buffer.room), self._linger_s):
                 self._take(message)
         if self.polled_at_s - self._lag_at_s > LAG_EVERY_S:
             self._measure_lag()
@@ -137,20 +126,13 @@ class Feed:
         """Wait a little for the writer. A long wait stops fetching; polling goes on, or the group would drop us."""
         if self._era is not None and self._era.room.acquire(timeout=IDLE_POLL_S):
             self._era.room.release()
-            self._pause(on=False)
+            self._member.pause(on=False)
         elif monotonic_s() - self._room_at_s > PAUSE_AFTER_S:
-            self._pause(on=True)
-            message = self._consumer.poll(0.0)
+            self._member.pause(on=True)
+            message = self._member.poll(0.0)
             self.polled_at_s = monotonic_s()
             if message is not None:
                 self._take(message)
-
-    def _pause(self, *, on: bool) -> None:
-        if on == self._paused:
-            return
-        partitions = self._consumer.assignment()
-        (self._consumer.pause if on else self._consumer.resume)(partitions)
-        self._paused = on
 
     def _take(self, message: Message) -> None:
         topic, number, offset, error = message.topic(), message.partition(), message.offset(), message.error()
@@ -162,9 +144,9 @@ class Feed:
                 )
         elif error is None:
             self._buffer.take(place, message, offset)
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        elif (event := event_of(error)) is LogEvent.END:
             self._buffer.end_of_log(place, offset)
-        elif error.code() in LOG_CHANGED:
+        elif event.log_changed:
             self._stop(f"{place[0]}/{place[1]}: {error.str()}")
         else:
             log.warning("kafka_partition_error", extra={"topic": place[0], "error": error.str()})
@@ -190,37 +172,32 @@ class Feed:
             return
         self._forget()
         self._buffer.restart(positions)
-        self._consumer.assign(
-            [TopicPartition(self._prefix + t, p, offset) for (t, p), offset in positions.items()]
-        )
+        self._member.read_from(self._named(positions))
 
     def _renew(self, era: Era) -> None:
         if era is not self._era:
             return  # revoked meanwhile: the group speaks next
         self._stop("renewed")
-        self._consumer.assign([])
+        self._member.read_from({})
         self._announce(era.partitions)
 
     def _show(self, positions: dict[Partition, int]) -> None:
-        offsets = [TopicPartition(self._prefix + t, p, offset) for (t, p), offset in positions.items()]
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException:
+            self._member.commit(self._named(positions), wait=False)
+        except BrokerUnavailable:
             pass  # only a display; the next one will do
 
     def _measure_lag(self) -> None:
         self._lag_at_s = monotonic_s()
         for topic, number in self._buffer.partitions:
-            try:
-                _, high = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._prefix + topic, number), cached=True
-                )
-            except KafkaException:
-                continue
-            self.log_ends[topic, number] = high
+            if (end := self._member.known_end((self._prefix + topic, number))) is not None:
+                self.log_ends[topic, number] = end
+
+    def _named(self, positions: Mapping[Partition, int]) -> dict[TopicPartition, int]:
+        return {(self._prefix + topic, number): offset for (topic, number), offset in positions.items()}
 
     def _forget(self) -> None:
-        self._pause(on=False)
+        self._member.pause(on=False)
         self._buffer.restart({})
         self._room_at_s = monotonic_s()
 
@@ -234,48 +211,45 @@ class Feed:
         self._era = Era(partitions, self._loop, self)
         self._loop.call_soon_threadsafe(self._changed.set)
 
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # Held, not read: positions come from PostgreSQL, once the writer has taken over.
-        consumer.assign([])
+    def gained(self, _: GroupMember, partitions: frozenset[TopicPartition]) -> None:
+        """Offer the partitions; held, not read: positions come from PostgreSQL, once the writer has taken over."""
         self._stop("assigned anew")
-        self._announce(frozenset((tp.topic[len(self._prefix) :], tp.partition) for tp in partitions))
+        self._announce(frozenset((topic[len(self._prefix) :], number) for topic, number in partitions))
 
-    def _revoked(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+    def given_up(self, _: GroupMember, __: frozenset[TopicPartition]) -> None:
+        """End the era once the batch in flight is stored."""
         era, self._era = self._era, None
         if era is not None:
             era.end("revoked")
             if era.taken and not self._closing.is_set():
                 era.left.wait(REVOKE_WAIT_S)
         self._forget()
-        consumer.unassign()
 
-    def _lost(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+    def lost(self, _: GroupMember, __: frozenset[TopicPartition]) -> None:
+        """End the era at once."""
         era, self._era = self._era, None
         if era is not None:
             era.end("lost: the group's session expired")
         self._forget()
-        consumer.unassign()
 
 
-def feed_config(bootstrap: str, *, prefix: str, session_timeout_s: float) -> dict[str, Any]:
-    """Return the consumer settings of the sinks' group."""
-    return {
-        **consumer_config(bootstrap, "mds-sinks", group=f"{prefix}sinks"),
-        "session.timeout.ms": int(session_timeout_s * 1_000),
-        "heartbeat.interval.ms": HEARTBEAT_MS,
-        "queued.max.messages.kbytes": PREFETCH_KBYTES,
-        # The broker answers in bulk or after 50 ms: a sink is asked for rows a second, not for milliseconds.
-        "fetch.min.bytes": FETCH_MIN_BYTES,
-        "fetch.wait.max.ms": FETCH_WAIT_MS,
-    }
+def feed_member(bootstrap: str, *, prefix: str, session_timeout_s: float) -> GroupMember:
+    """Return a member of the sinks' group that has not joined yet."""
+    return GroupMember(
+        bootstrap,
+        "mds-sinks",
+        group=f"{prefix}sinks",
+        session_timeout_s=session_timeout_s,
+        tuning=TUNING,
+    )
 
 
 @asynccontextmanager
 async def open_feed(
-    config: dict[str, Any], topics: Sequence[str], *, prefix: str, batch_records: int, linger_s: float
+    member: GroupMember, topics: Sequence[str], *, prefix: str, batch_records: int, linger_s: float
 ) -> AsyncIterator[Feed]:
     """Run a feed in a thread of its own; leaving waits for the thread to leave the group."""
-    feed = Feed(config, topics, prefix=prefix, batch_records=batch_records, linger_s=linger_s)
+    feed = Feed(member, topics, prefix=prefix, batch_records=batch_records, linger_s=linger_s)
     thread = threading.Thread(target=feed.run, name="sinks-reader", daemon=True)
     thread.start()
     try:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from infra.runtime import metrics
-from infra.runtime.kafka.clients import Outgoing, Publisher
+from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, StoreUnavailable
 from schemas.topics import dead, partition_count

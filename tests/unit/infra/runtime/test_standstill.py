@@ -1,14 +1,18 @@
-"""A loop that stood still for too long ends its process before anything else goes out; a slow one goes on."""
+"""A process that stood still ends before anything else goes out; a slow or idle one goes on."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
+from math import inf
 
 import pytest
 
 from infra.runtime import standstill
-from infra.runtime.standstill import EXIT_FROZEN, Standstill
+from infra.runtime.clock import monotonic_s
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.standstill import Standstill, Watchdog
 from tests.support.eventually import eventually
 
 
@@ -16,6 +20,7 @@ from tests.support.eventually import eventually
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often."""
     monkeypatch.setattr(standstill, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(standstill, "WATCH_EVERY_S", 0.005)
 
 
 def freeze(seconds: float) -> None:
@@ -39,7 +44,7 @@ async def test_what_goes_out_after_a_freeze_is_stopped_first() -> None:
         freeze(0.6)
         guard.check()
 
-        assert codes == [EXIT_FROZEN]
+        assert codes == [ExitCode.FROZEN]
         watch.cancel()
 
 
@@ -58,4 +63,66 @@ async def test_a_loop_that_turns_is_left_alone_and_a_blocked_one_is_not() -> Non
         await eventually(lambda: codes, within_s=5)
 
         watch.cancel()
-    assert codes == [EXIT_FROZEN]
+    assert codes == [ExitCode.FROZEN]
+
+
+@dataclass
+class Partition:
+    """An owned partition with a newest offset of 6."""
+
+    key: tuple[str, int]
+    moved_at_s: float
+    done: int
+
+
+STALE = Partition(("raw", 2), 0.0, 5)
+
+
+def behind(partition: Partition) -> bool:
+    """Whether records wait after what was done."""
+    return partition.done < 6
+
+
+async def codes_of(partition: Partition, *, expected: bool, frozen_after_s: float = 60.0) -> set[int]:
+    """Return what a watchdog asked for, once it did or after 0.1 s."""
+    codes: list[int] = []
+    dog = Watchdog(
+        lambda: [partition],
+        behind=behind,
+        frozen_after_s=frozen_after_s,
+        stalled_after_s=15.0,
+        leave=codes.append,
+    )
+    dog.start()
+    try:
+        if expected:
+            await eventually(lambda: codes, within_s=5)
+        else:
+            await asyncio.sleep(0.1)
+    finally:
+        dog.stop()
+    return set(codes)
+
+
+async def test_records_that_wait_while_nothing_moves_end_the_process() -> None:
+    """A member that owns partitions and never fetches again is not cured by waiting."""
+    assert await codes_of(STALE, expected=True) == {ExitCode.STALLED}
+
+
+async def test_a_process_that_lost_time_was_frozen() -> None:
+    """Its Kafka session is over; a look that took longer than that is a freeze."""
+    moving = Partition(("raw", 2), monotonic_s() + 60, 5)
+
+    assert await codes_of(moving, expected=True, frozen_after_s=0.001) == {ExitCode.FROZEN}
+
+
+@pytest.mark.parametrize(
+    "partition",
+    [
+        pytest.param(Partition(("raw", 2), inf, 5), id="moving"),
+        pytest.param(Partition(("raw", 2), 0.0, 6), id="nothing waits"),
+    ],
+)
+async def test_nothing_else_does(partition: Partition) -> None:
+    """Progress and idleness are no reason."""
+    assert await codes_of(partition, expected=False) == set()

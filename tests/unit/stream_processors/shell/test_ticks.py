@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Outgoing
+from infra.runtime.kafka.publisher import Outgoing
 from schemas.errors import BrokerUnavailable
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import decode_block

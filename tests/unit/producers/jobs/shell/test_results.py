@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from producers.jobs.shell import results as job_results
 from producers.jobs.shell.results import JobResults
 from producers.polling.slots import Outcome

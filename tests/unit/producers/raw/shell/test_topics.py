@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from infra.runtime.kafka.clients import Publisher
+from infra.runtime.kafka.publisher import Publisher
 from producers.raw.blocks import Placed, blank_block
 from producers.raw.shell.topics import RawTopics
 from schemas.topics import RAW_TRADES

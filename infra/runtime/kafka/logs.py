@@ -1,0 +1,216 @@
+"""Reading logs without a group: where a partition starts and ends, what lies between, and what became of it.
+
+The one place that knows what librdkafka's codes say of a log.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from types import TracebackType
+from typing import Any, Protocol
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Place
+
+from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka.clients import Message, TopicPartition, consumer_config, unavailable
+from schemas.errors import BrokerUnavailable
+
+READ_TIMEOUT_S = 15.0
+TAIL_BATCH = 2_000
+RETRY_POLL_S = 0.1
+# A topic just made, or a broker just back: the next answer may be another.
+LEADER_MOVING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own codes, as opposed to the broker's, are spelt so
+    }
+)
+# The log no longer holds the position: truncated, expired, or another log that is shorter.
+POSITION_LOST = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+        KafkaError._LOG_TRUNCATION,  # noqa: SLF001
+        KafkaError.OFFSET_OUT_OF_RANGE,
+    }
+)
+# Deleted, or deleted and made again under another id, or a broker that just came up and has not heard of it.
+TOPIC_UNKNOWN = frozenset(
+    {
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError.INCONSISTENT_TOPIC_ID,
+    }
+)
+LOG_CHANGED = POSITION_LOST | TOPIC_UNKNOWN
+"""Every code that means: this log is not what it was, look at positions and topic ids again."""
+PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001
+
+
+class LogEvent(Enum):
+    """What a message with an error says of its partition."""
+
+    END = "end"  # nothing follows its offset yet; aborted and control records may lie before it
+    POSITION_LOST = "position_lost"  # the log does not hold the position any more
+    TOPIC_UNKNOWN = "topic_unknown"  # it is gone, or another; its topic id tells
+    PASSING = "passing"  # the client tries again by itself
+    DEAD = "dead"  # the client is of no more use
+    FAULT = "fault"  # anything else
+
+    @property
+    def log_changed(self) -> bool:
+        """Whether positions and topic ids must be looked at again."""
+        return self in (LogEvent.POSITION_LOST, LogEvent.TOPIC_UNKNOWN)
+
+
+def event_of(error: KafkaError) -> LogEvent:
+    """Return what the error of a message that a consumer gave says of its partition."""
+    code = error.code()
+    if code == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        return LogEvent.END
+    if code in POSITION_LOST:
+        return LogEvent.POSITION_LOST
+    if code in TOPIC_UNKNOWN:
+        return LogEvent.TOPIC_UNKNOWN
+    if error.fatal() or code in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):  # noqa: SLF001
+        return LogEvent.DEAD
+    return LogEvent.PASSING if error.retriable() or code in PASSING else LogEvent.FAULT
+
+
+def append_time_us(message: Message) -> int | None:
+    """Return when the broker appended the record, µs; None where its producer stamped it."""
+    kind, stamp_ms = message.timestamp()
+    return stamp_ms * 1_000 if kind == TIMESTAMP_LOG_APPEND_TIME else None
+
+
+class LogReader:
+    """Reads any partitions from any offsets, in no group; every method blocks and raises BrokerUnavailable."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        committed: bool = True,
+        within_s: float = READ_TIMEOUT_S,
+        tuning: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Connect lazily; `close` must be called.
+
+        `committed` False also delivers records of transactions that are open or aborted. `within_s` bounds each
+        question to the broker; `tuning` are settings of librdkafka that replace ours.
+        """
+        isolation = "read_committed" if committed else "read_uncommitted"
+        settings = {**consumer_config(bootstrap, client_id), "isolation.level": isolation, **(tuning or {})}
+        self._consumer = Consumer(settings)
+        self._within_s = within_s
+
+    def __enter__(self) -> LogReader:
+        """Return the reader itself, closed at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        """Close."""
+        self.close()
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return (log start, high watermark) of a partition, asking again while its leader moves."""
+        deadline_s = monotonic_s() + self._within_s
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(
+                    Place(topic, partition), timeout=self._within_s
+                )
+            except KafkaException as error:
+                if error.args[0].code() in LEADER_MOVING and monotonic_s() < deadline_s:
+                    time.sleep(RETRY_POLL_S)
+                    continue
+                raise unavailable(f"{topic}/{partition}", error) from error
+            return low, high
+
+    def offset_at(self, topic: str, partition: int, time_us: int) -> int | None:
+        """Return the offset of the first record appended at or after `time_us`; None where there is none yet."""
+        try:
+            (found,) = self._consumer.offsets_for_times(
+                [Place(topic, partition, time_us // 1_000)], timeout=self._within_s
+            )
+        except KafkaException as error:
+            raise unavailable(f"{topic}/{partition}", error) from error
+        return None if found.offset < 0 else found.offset
+
+    def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions from these offsets on, and no others."""
+        self._consumer.assign([Place(topic, number, at) for (topic, number), at in starts.items()])
+
+    def unassign(self) -> None:
+        """Read nothing."""
+        self._consumer.unassign()
+
+    def fetch(self, most: int, *, within_s: float) -> list[Message]:
+        """Return what has arrived, waiting up to `within_s` for the first; the order of each partition is kept."""
+        try:
+            first = self._consumer.poll(within_s)
+            # consume() waits for a full batch until its time-out: only what has already arrived is asked for.
+            return [] if first is None else [first, *self._consumer.consume(most - 1, 0)]
+        except KafkaException as error:
+            raise unavailable("reading", error) from error
+
+    def read(self, topic: str, partition: int, start: int, end: int | None = None) -> Iterator[Message]:
+        """Yield the records of a partition as `records_between` does."""
+        return records_between(self, topic, partition, start, end)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._consumer.close()
+
+
+class Source(Protocol):
+    """The part of a reader that `records_between` uses."""
+
+    def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions from these offsets on."""
+
+    def fetch(self, most: int, *, within_s: float) -> list[Message]:
+        """Return what has arrived, waiting up to `within_s` for the first."""
+
+
+def records_between(
+    source: Source, topic: str, partition: int, start: int, end: int | None = None
+) -> Iterator[Message]:
+    """Yield the records of a partition from `start` to its end, or those before the offset `end`; blocking.
+
+    The end is the end-of-partition event, never the high watermark: aborted and control records lie below that
+    and are never delivered. Where others go on writing that event may never come: then give the `end` that
+    `bounds` told. Raises BrokerUnavailable when no record comes for 15 s, or the log is not what it was.
+    """
+    limit = sys.maxsize if end is None else end
+    if start >= limit:
+        return
+    source.assign({(topic, partition): start})
+    heard_s = monotonic_s()
+    while True:
+        batch = source.fetch(TAIL_BATCH, within_s=READ_TIMEOUT_S)
+        for message in batch:
+            if (error := message.error()) is None:
+                heard_s, offset = monotonic_s(), message.offset() or 0
+                if offset < limit:
+                    yield message
+                if offset >= limit - 1:
+                    return
+                continue
+            event = event_of(error)
+            if event is LogEvent.END:
+                return
+            if event is not LogEvent.PASSING:
+                raise BrokerUnavailable(f"{topic}/{partition} cannot be read: {error.str()}")
+        if not batch or monotonic_s() - heard_s > READ_TIMEOUT_S:
+            raise BrokerUnavailable(
+                f"{topic}/{partition} gave nothing for {READ_TIMEOUT_S:.0f} s; is the broker up?"
+            )

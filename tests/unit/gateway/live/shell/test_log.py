@@ -1,0 +1,58 @@
+"""A log that is not what it was is never an unknown error for the live side, and never a silent end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from confluent_kafka import KafkaError
+
+from gateway.live.shell.log import LogDoubtful, LogReplaced, collect, ends_partition
+from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LogEvent
+from schemas.errors import BrokerUnavailable
+from tests.support.log_messages import CHANGED, record, said
+
+WITHIN_S = 60.0
+
+
+@pytest.mark.parametrize(("code", "event"), CHANGED)
+def test_each_code_ends_the_session_that_met_it(code: int, event: LogEvent) -> None:
+    """A lost position voids what clients know; an unknown topic makes the next session look at its epoch first."""
+    with pytest.raises(LogReplaced if event is LogEvent.POSITION_LOST else LogDoubtful, match="t/0"):
+        ends_partition(said(code))
+
+
+def test_a_dead_consumer_ends_the_session_too() -> None:
+    """It would give nothing for ever."""
+    with pytest.raises(BrokerUnavailable, match="dead"):
+        ends_partition(said(KafkaError._FATAL))
+
+
+def test_the_end_of_a_partition_is_told_from_what_passes_by_itself() -> None:
+    """Only the end says how far a partition was read."""
+    assert ends_partition(said(KafkaError._PARTITION_EOF))
+    assert not ends_partition(said(KafkaError._TRANSPORT))
+
+
+class Fetched:
+    """Gives these messages at once, and then nothing."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._messages = list(messages)
+
+    def fetch(self, most: int, *, within_s: float) -> Sequence[Message]:
+        """Return them."""
+        del within_s
+        given, self._messages = self._messages[:most], []
+        return given
+
+
+@pytest.mark.parametrize(("code", "event"), CHANGED)
+def test_each_code_ends_a_bounded_read_at_once(code: int, event: LogEvent) -> None:
+    """What was read stands; nobody waits a whole deadline for a log that is gone, and it is never called complete."""
+    found = collect(Fetched(record(5), said(code)), b"SPY", 4, 9, 100, monotonic_s() + WITHIN_S)
+
+    assert found.outcome == ("expired" if event is LogEvent.POSITION_LOST else "unavailable")
+    assert ([message.offset() for message in found.messages], found.to) == ([5], 5)

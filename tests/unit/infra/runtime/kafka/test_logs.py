@@ -1,0 +1,108 @@
+"""What an error says of a log, and reading a stretch of it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import pytest
+from confluent_kafka import KafkaError
+
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LOG_CHANGED, LogEvent, event_of, records_between
+from schemas.errors import BrokerUnavailable
+from tests.support.log_messages import CHANGED, record, said
+
+
+@pytest.mark.parametrize(("code", "event"), CHANGED)
+def test_every_code_of_a_changed_log_says_what_must_be_looked_at(code: int, event: LogEvent) -> None:
+    """A lost position is known to be lost; of an unknown topic only its id tells."""
+    assert event_of(KafkaError(code)) is event
+    assert event.log_changed
+
+
+def test_no_code_of_a_changed_log_is_left_out() -> None:
+    """The table of the tests is the set of the code."""
+    assert {code for code, _ in CHANGED} == LOG_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (KafkaError(KafkaError._PARTITION_EOF), LogEvent.END),
+        (KafkaError(KafkaError._TRANSPORT), LogEvent.PASSING),
+        (KafkaError(KafkaError.REQUEST_TIMED_OUT, "slow", False, True), LogEvent.PASSING),
+        (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), LogEvent.FAULT),
+        (KafkaError(KafkaError.FENCED_INSTANCE_ID), LogEvent.DEAD),
+        (KafkaError(KafkaError._TRANSPORT, "gone", True), LogEvent.DEAD),
+    ],
+)
+def test_no_other_error_says_that_the_log_changed(error: KafkaError, event: LogEvent) -> None:
+    """An outage passes, the end is news, and a client that is dead reads nothing more."""
+    assert event_of(error) is event
+    assert not event.log_changed
+
+
+class Endless:
+    """A partition that somebody writes faster than it is read, without every third offset."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def assign(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """Begin there."""
+        self._next = starts["t", 0]
+
+    def fetch(self, most: int, *, within_s: float) -> list[Message]:
+        """Return as many records as were asked for; there are always more."""
+        del within_s
+        first, self._next = self._next, self._next + min(most, 50)
+        return [record(offset) for offset in range(first, self._next) if offset % 3]
+
+
+@pytest.mark.parametrize("end", [100, 101, 102])
+def test_reading_up_to_an_offset_never_follows_a_writer(end: int) -> None:
+    """It ends though no end of partition comes, also where the last offset is a control record's."""
+    read = [message.offset() for message in records_between(Endless(), "t", 0, 4, end)]
+
+    assert read == [offset for offset in range(4, end) if offset % 3]
+
+
+class Scripted:
+    """A partition that gives these messages, one at a time, and then nothing."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = list(messages)
+
+    def assign(self, starts: Mapping[tuple[str, int], int]) -> None:
+        """Begin anywhere."""
+
+    def fetch(self, most: int, *, within_s: float) -> list[Message]:
+        """Return the next."""
+        del most, within_s
+        return [self._messages.pop(0)] if self._messages else []
+
+
+def offsets_of(*messages: Message) -> list[int]:
+    """Return what is read of these messages."""
+    return [cast(int, message.offset()) for message in records_between(Scripted(messages), "t", 0, 0)]
+
+
+def test_reading_goes_on_over_what_passes_and_ends_where_the_partition_does() -> None:
+    """A connection that broke is made again by the client; what comes after the end is not asked for."""
+    end = said(KafkaError._PARTITION_EOF)
+
+    assert offsets_of(record(3), said(KafkaError._TRANSPORT), record(4), end, record(5)) == [3, 4]
+
+
+@pytest.mark.parametrize("code", [*LOG_CHANGED, KafkaError.TOPIC_AUTHORIZATION_FAILED])
+def test_a_log_that_changed_cannot_be_read_to_its_end(code: int) -> None:
+    """To go on would be to leave records out."""
+    with pytest.raises(BrokerUnavailable, match="t/0 cannot be read"):
+        offsets_of(record(3), said(code))
+
+
+def test_a_partition_that_gives_nothing_is_not_taken_for_its_end() -> None:
+    """Silence is no end of partition."""
+    with pytest.raises(BrokerUnavailable, match="gave nothing"):
+        offsets_of(record(3))
