@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
-import asyncpg
 
 from infra.runtime.clock import Market, SimulatorMarketClock, WallMarketClock
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
+from infra.runtime.postgres.errors import Pool
 from infra.runtime.standstill import Standstill
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import Opener
@@ -43,7 +43,7 @@ class Resources:
     bootstrap_servers: str
     topic_prefix: str
     dsn: str
-    pool: asyncpg.Pool
+    pool: Pool
     replica: str
     simulator_url: str | None
     symbology: Symbology

@@ -1,6 +1,8 @@
-"""Bar intervals: their names and lengths."""
+"""Lengths of time in µs, the epoch moments are counted from, and bar intervals: their names and lengths."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 from schemas.errors import InvalidRecord
 
@@ -8,6 +10,7 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 INTRADAY_US = {
     "1m": MINUTE_US,
@@ -19,6 +22,11 @@ INTRADAY_US = {
 # Calendar lengths vary; these are the slots bars of the interval are numbered by, never their true length.
 SLOT_US = {**INTRADAY_US, "1d": DAY_US, "1wk": 7 * DAY_US, "1mo": 28 * DAY_US}
 INTERVALS = tuple(SLOT_US)
+
+
+def micros(moment: datetime) -> int:
+    """Return microseconds since the epoch of an aware moment, exactly."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def slot_us(interval: str) -> int:

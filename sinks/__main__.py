@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-import asyncpg
-
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.postgres import pool as postgres
+from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.topics import BARS, GAPS, PROGRESS, PROVIDER_HEALTH, QUOTES, TRADES
@@ -22,7 +21,6 @@ from sinks.service import Sink
 from sinks.settings import SinkSettings
 from sinks.store.shell.outbox import Outbox, watch_dead_letters
 from sinks.store.shell.retention import Retention
-from sinks.store.shell.session import Connection
 from sinks.store.shell.writer import Store
 
 TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS, PROVIDER_HEALTH)
@@ -30,7 +28,7 @@ OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
 REPLAY_WRITE_WITHIN_S = 300.0
 
 
-async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
+async def main(connection_class: type[Connection] | None = None) -> None:
     """Run the sinks until told to stop; tests give a connection that fails where they want it to."""
     shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.calendar.sessions import Calendar
-from schemas.intervals import DAY_US
+from schemas.intervals import DAY_US, EPOCH, micros
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 EARLIEST_US = -2_208_988_800_000_000  # 1900-01-01
 LATEST_US = 7_258_118_400_000_000  # 2200-01-01; stands for "no end"
@@ -32,12 +31,6 @@ class BadMoment(ValueError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
-
-
-def micros(moment: datetime) -> int:
-    """Return microseconds since the epoch of an aware moment, exactly."""
-    since = moment - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def aware(moment_us: int) -> datetime:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord
-from schemas.intervals import SECOND_US
+from schemas.intervals import SECOND_US, micros
 from schemas.jobs import (
     MAX_JOB_BYTES,
     MAX_LEASE_S,
@@ -52,7 +52,6 @@ Wait = Annotated[bool, typer.Option("--wait", help="Print the results; exit 1 un
 Deadline = Annotated[
     float, typer.Option("--deadline-s", min=1.0, max=86_400.0, help="Give up after so long.")
 ]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Priority = Annotated[int, typer.Option(min=0, max=9, help="0 first, 9 last.")]
 Provider = Annotated[str, typer.Option(help="Who must serve it; by default whoever serves the capability.")]
 
@@ -220,8 +219,7 @@ def _lines(file: Path) -> list[bytes]:
 
 
 def _micros(moment: datetime) -> int:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH) // timedelta(microseconds=1)
+    return micros(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 
 
 def _send(system: System, jobs: Sequence[Job], *, wait: bool) -> None:

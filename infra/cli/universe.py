@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,10 +19,11 @@ from infra.runtime.clock import rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool as postgres
-from infra.runtime.postgres.universe import EPOCH, Edit, Past, UniverseStore
+from infra.runtime.postgres.universe import Edit, Past, UniverseStore
 from infra.runtime.settings import MdsSettings
 from schemas.configuration.model import FROM_DATABASE, load_configuration
 from schemas.errors import ConfigurationError, UnknownSymbol
+from schemas.intervals import micros
 from schemas.symbology.naming import naming_day
 from schemas.universe import (
     MAX_FILE_BYTES,
@@ -76,7 +77,7 @@ def export_command(
     ] = None,
 ) -> None:
     """Write the members as CSV; importing it again changes nothing."""
-    moment = None if at is None else (at.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    moment = None if at is None else micros(at.replace(tzinfo=UTC))
     text = to_csv(_with_store(lambda store: store.read(moment)).members)
     if file == STANDARD:
         sys.stdout.write(text)

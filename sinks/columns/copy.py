@@ -6,7 +6,7 @@ column into one structured array. The order of rows is not kept: COPY input has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -98,9 +98,3 @@ def _encode_shape(layout: tuple[Column, ...], columns: Columns, rows: Integers, 
             values = columns.numbers[column.source].values[rows]
             out[f"value{number}"] = values - POSTGRES_EPOCH_US if column.type == "timestamptz" else values
     return out.tobytes()
-
-
-def chunks(data: bytes, size: int) -> Sequence[memoryview]:
-    """Return `data` cut into pieces of at most `size` bytes, without copying."""
-    view = memoryview(data)
-    return [view[start : start + size] for start in range(0, len(view), size)]

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +14,7 @@ import pytest
 
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.migrate import DIRECTORY, migrate
+from infra.runtime.postgres.session import open_connection
 from schemas.errors import ConfigurationError, StoreUnavailable
 from tests.conftest import _execute, with_database
 
@@ -36,6 +38,37 @@ async def test_an_error_about_the_data_is_not_disguised_as_an_outage(database: s
         with pytest.raises(asyncpg.DataError):
             async with postgres.connection(pool, within_s=10) as connection:
                 await connection.fetchval("SELECT 'x'::text::integer")
+
+
+async def test_an_error_whose_meaning_is_given_is_an_outage_with_a_remedy(database: str) -> None:
+    """Who only remembers something there can go on without, and says what is missing."""
+    async with postgres.pool(database, service="test", size=1) as pool:
+        with pytest.raises(
+            StoreUnavailable, match=r"nothing is remembered: UndefinedTableError: .*mds migrate"
+        ):
+            async with postgres.connection(pool, within_s=10, or_else="nothing is remembered") as connection:
+                await connection.fetchval("SELECT * FROM nosuch")
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+async def test_times_are_microseconds_both_ways(database: str, *, pooled: bool) -> None:
+    """On every connection of ours, alone, absent and in arrays; nothing is lost to a float or a time zone."""
+    moments = [-2_208_988_800_000_000, 0, 946_684_800_000_000, 1_772_461_800_000_001]
+    async with AsyncExitStack() as opened:
+        if pooled:
+            pool = await opened.enter_async_context(postgres.pool(database, service="test", size=1))
+            connection = await opened.enter_async_context(postgres.connection(pool, within_s=10))
+        else:
+            connection = await opened.enter_async_context(open_connection(database, service="test"))
+        answers = [await connection.fetchval("SELECT $1::timestamptz", moment) for moment in moments]
+        together = await connection.fetchval("SELECT $1::timestamptz[]", [*moments, None])
+        absent = await connection.fetchval("SELECT NULL::timestamptz")
+        named = await connection.fetchval("SELECT '2026-03-02T14:30:00.000001Z'::timestamptz")
+
+    assert answers == moments
+    assert together == [*moments, None]
+    assert absent is None
+    assert named == 1_772_461_800_000_001
 
 
 async def test_a_database_that_is_down_is_an_outage_at_once() -> None:

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from gateway.database import statements
 from gateway.database.versions import BarVersion, GapFilter, Value, View
-from gateway.http.moments import EARLIEST_US, LATEST_US, aware, micros
+from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.problems import Problem
+from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US
@@ -24,22 +23,31 @@ OVERLOAD_RETRY_S = 1
 YIELD_EVERY_ROWS = 500
 
 MINUTE = "1m"
+ORIGIN = (
+    "symbol",
+    "provider",
+    "route",
+    "simulated",
+    "raw_offset",
+    "event_time",
+    "received_time",
+    "known_from",
+)
 
-Row = asyncpg.Record
 Span = tuple[int, int]
 
 
 class Snapshot:
     """One consistent view of the database; every time is µs, every as_of inclusive."""
 
-    def __init__(self, borrowed: asyncpg.Connection[asyncpg.Record]) -> None:
+    def __init__(self, borrowed: Connection) -> None:
         """Read through `borrowed`, which is inside its transaction."""
         self._connection = borrowed
 
     async def complete_before(self, topic: str, partition: int) -> int | None:
         """Return the exclusive watermark of a canonical partition; None before the first."""
-        mark = await self._connection.fetchval(statements.WATERMARK, topic, partition)
-        return None if mark is None else micros(mark)
+        mark: int | None = await self._connection.fetchval(statements.WATERMARK, topic, partition)
+        return mark
 
     async def bars(
         self, symbol: str, interval: str, span: Span, view: View, *, limit: int, descending: bool = False
@@ -66,29 +74,26 @@ class Snapshot:
     ) -> list[BarVersion]:
         """Return every known version, by event_time and position, after the key `after`."""
         event_time, raw_offset, index = (int(part) for part in after or (EARLIEST_US, -1, -1))
-        arguments = (*_arguments(symbol, interval, span, view, limit), aware(event_time), raw_offset, index)
+        arguments = (*_arguments(symbol, interval, span, view, limit), event_time, raw_offset, index)
         return [_bar(row) for row in await self._connection.fetch(statements.ALL_BARS, *arguments)]
 
     async def minute_edges(self, symbol: str, view: View) -> tuple[int, int, int] | None:
         """Return (oldest start, newest start, moment the newest bar proves has come) of the known 1-minute bars."""
-        rows = await self._connection.fetch(
-            statements.BAR_EDGES, symbol, MINUTE, view.provider, aware(view.as_of)
-        )
+        rows = await self._connection.fetch(statements.BAR_EDGES, symbol, MINUTE, view.provider, view.as_of)
         if not rows:
             return None
-        oldest = min(micros(row["oldest"]) for row in rows)
-        newest = max(micros(row["newest"]) for row in rows)
-        return oldest, newest, max(micros(row["newest"]) + (MINUTE_US if row["final"] else 0) for row in rows)
+        oldest = min(row["oldest"] for row in rows)
+        newest = max(row["newest"] for row in rows)
+        return oldest, newest, max(row["newest"] + (MINUTE_US if row["final"] else 0) for row in rows)
 
     async def first_known(
         self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None
     ) -> int | None:
         """Return when the first bar of a range became known; None where none ever was."""
-        start, end = (aware(edge) for edge in span)
-        first = await self._connection.fetchval(
-            statements.FIRST_KNOWN, symbol, intervals, start, end, provider
+        first: int | None = await self._connection.fetchval(
+            statements.FIRST_KNOWN, symbol, intervals, *span, provider
         )
-        return None if first is None else micros(first)
+        return first
 
     async def providers(self, symbol: str) -> list[str]:
         """Return who ever gave bars of a symbol."""
@@ -107,9 +112,7 @@ class Snapshot:
     ) -> dict[str, list[Value]]:
         """Return per symbol the newest quote, trade and 1-minute bar of each provider, in one round trip."""
         found: dict[str, list[Value]] = {symbol: [] for symbol in symbols}
-        rows = await self._connection.fetch(
-            statements.NEWEST_VALUES, symbols, provider, aware(as_of), aware(latest_event)
-        )
+        rows = await self._connection.fetch(statements.NEWEST_VALUES, symbols, provider, as_of, latest_event)
         for row in rows:
             found[row["symbol"]].append(_value(row))
         return found
@@ -117,10 +120,8 @@ class Snapshot:
     async def previous_closes(self, wanted: Sequence[tuple[str, str, int]], as_of: int) -> dict[str, float]:
         """Return per symbol the last regular close before a moment; `wanted` is (symbol, provider, moment µs)."""
         symbols, providers = [entry[0] for entry in wanted], [entry[1] for entry in wanted]
-        opens = [aware(entry[2]) for entry in wanted]
-        rows = await self._connection.fetch(
-            statements.PREVIOUS_CLOSES, symbols, providers, opens, aware(as_of)
-        )
+        opens = [entry[2] for entry in wanted]
+        rows = await self._connection.fetch(statements.PREVIOUS_CLOSES, symbols, providers, opens, as_of)
         return {row["symbol"]: row["close"] for row in rows}
 
     async def gaps(
@@ -135,25 +136,20 @@ class Snapshot:
         statement = statements.GAPS_DESCENDING if descending else statements.GAPS_ASCENDING
         from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
         rows = await self._connection.fetch(
-            statement, which.symbol, which.intervals, which.provider, which.state, aware(which.start),
-            aware(which.end), aware(which.as_of), aware(int(from_time)), gap_id, limit,
+            statement, which.symbol, which.intervals, which.provider, which.state, which.start,
+            which.end, which.as_of, int(from_time), gap_id, limit,
         )  # fmt: skip
-        return [{name: micros(v) if name in _GAP_TIMES else v for name, v in row.items()} for row in rows]
+        return [dict(row) for row in rows]
 
     async def cursor(self, channel: str, provider: str, symbol: str) -> dict[str, Any] | None:
         """Return (start_time, last_seen, hole) of a cursor in µs; `hole` is the start of the first unhealed gap."""
         stream = stream_name(channel, provider, symbol)
         row = await self._connection.fetchrow(statements.CURSOR, channel, provider, symbol, stream)
-        if row is None:
-            return None
-        times = {name: row[name] for name in ("start_time", "last_seen", "hole")}
-        return {name: None if time is None else micros(time) for name, time in times.items()} | {
-            "partition": row["partition"]
-        }
+        return None if row is None else dict(row)
 
-    async def rows(self, statement: str, *values: Any) -> list[Row]:
-        """Return the rows of one of the constants of `statements`; times are datetimes both ways."""
-        return list(await self._connection.fetch(statement, *values))
+    async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Return the rows of one of the constants of `statements`; times are µs both ways."""
+        return [dict(row) for row in await self._connection.fetch(statement, *values)]
 
     async def cursors_of(self, symbol: str) -> list[str]:
         """Return the cursors a symbol has, as `interval or channel/provider`."""
@@ -164,7 +160,7 @@ class Snapshot:
 class Store:
     """Lends snapshots, so many at a time; beyond a bounded queue callers are told to come again."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, concurrent: int) -> None:
+    def __init__(self, pool: Pool, *, concurrent: int) -> None:
         """Read through `pool`, at most `concurrent` requests at once."""
         self._pool = pool
         self._slots = asyncio.Semaphore(concurrent)
@@ -187,7 +183,7 @@ class Store:
         """Return every watermark: (topic, partition) → exclusive complete_before."""
         async with connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed:
             rows = await borrowed.fetch(statements.WATERMARKS)
-        return {(row["topic"], row["partition"]): micros(row["complete_before"]) for row in rows}
+        return {(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -205,17 +201,14 @@ class Store:
             self._slots.release()
 
 
-_GAP_TIMES = frozenset({"from_time", "to_time", "known_from"})
-
-
 def _arguments(symbol: str, interval: str, span: Span, view: View, limit: int) -> tuple[Any, ...]:
     sessions = None if view.sessions is None else list(view.sessions)
-    return symbol, interval, aware(span[0]), aware(span[1]), view.provider, aware(view.as_of), limit, sessions
+    return symbol, interval, span[0], span[1], view.provider, view.as_of, limit, sessions
 
 
-def _bar(row: Row) -> BarVersion:
+def _bar(row: Record) -> BarVersion:
     return BarVersion(
-        event_time=micros(row["event_time"]),
+        event_time=row["event_time"],
         open=row["open"],
         high=row["high"],
         low=row["low"],
@@ -230,18 +223,15 @@ def _bar(row: Row) -> BarVersion:
         simulated=row["simulated"],
         provider=row["provider"],
         route=row["route"],
-        known_from=micros(row["known_from"]),
+        known_from=row["known_from"],
         raw_offset=row["raw_offset"],
         index=row["idx"],
         revision=row["revision"],
     )
 
 
-def _value(row: Row) -> Value:
-    origin: dict[str, Any] = {
-        name: row[name] for name in ("symbol", "provider", "route", "simulated", "raw_offset")
-    }
-    origin |= {name: micros(row[name]) for name in ("event_time", "received_time", "known_from")}
+def _value(row: Record) -> Value:
+    origin: dict[str, Any] = {name: row[name] for name in ORIGIN}
     origin["index"] = row["idx"]
     if row["kind"] == "trade":
         return Trade(price=row["last"], size=row["last_size"], **origin)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from gateway.database.shell.snapshot import Store
-from gateway.http.moments import aware, micros, rfc3339
+from gateway.http.moments import rfc3339
 from gateway.http.shell.answers import Endpoint, answer
 from gateway.operations.cadence import cadence_request, cadence_stats
 from infra.runtime.clock import wall_us
 
-TIMES = frozenset({"ended_time", "time"})
 _CHOSEN = """
     ended_time >= $4 AND ($1::text IS NULL OR capability = $1) AND ($2::text IS NULL OR provider = $2)
     AND ($3::text IS NULL OR tier = $3)"""
@@ -59,15 +56,11 @@ class CadenceStats:
         """GET /stats/cadence: by capability, provider and tier; history has at most 61 points a group."""
         ask, now = cadence_request(request.query.items()), wall_us()
         start = now - ask.window
-        which = (ask.capability, ask.provider, ask.tier, aware(start))
+        which = (ask.capability, ask.provider, ask.tier, start)
         async with self._store.snapshot() as snapshot:
             totals = await snapshot.rows(TOTALS, *which)
             errors = await snapshot.rows(ERRORS, *which)
             history = await snapshot.rows(HISTORY, *which, ask.step / 1e6)
-        data = cadence_stats(_plain(totals), _plain(errors), _plain(history), now)
+        data = cadence_stats(totals, errors, history, now)
         meta = {"window": ask.window_name, "start": rfc3339(start), "end": rfc3339(now)}
         return answer(data, meta, request)
-
-
-def _plain(rows: list[Any]) -> list[dict[str, Any]]:
-    return [{name: micros(value) if name in TIMES else value for name, value in row.items()} for row in rows]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from gateway.database import statements
 from gateway.database.shell.snapshot import Store
-from gateway.http.moments import aware, micros, rfc3339
+from gateway.http.moments import rfc3339
 from gateway.http.shell.answers import Endpoint, answer
 from gateway.operations.providers import provider_stats, providers_request
 from infra.runtime.clock import wall_us
-
-TIMES = frozenset({"observed_time", "chosen_since", "time"})
 
 
 class ProviderStats:
@@ -34,12 +30,8 @@ class ProviderStats:
         which = (ask.capability, ask.provider)
         async with self._store.snapshot() as snapshot:
             newest = await snapshot.rows(statements.PROVIDERS_NEWEST, *which)
-            history = await snapshot.rows(statements.PROVIDERS_HISTORY, *which, aware(start), ask.step / 1e6)
-            switches = await snapshot.rows(statements.PROVIDERS_SWITCHES, *which, aware(start), ask.limit)
-        data = provider_stats(_plain(newest), _plain(history), _plain(switches), now)
+            history = await snapshot.rows(statements.PROVIDERS_HISTORY, *which, start, ask.step / 1e6)
+            switches = await snapshot.rows(statements.PROVIDERS_SWITCHES, *which, start, ask.limit)
+        data = provider_stats(newest, history, switches, now)
         meta = {"window": ask.window_name, "start": rfc3339(start), "end": rfc3339(now)}
         return answer(data, meta, request)
-
-
-def _plain(rows: list[Any]) -> list[dict[str, Any]]:
-    return [{name: micros(value) if name in TIMES else value for name, value in row.items()} for row in rows]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
+from infra.runtime.postgres.errors import Connection, StoreError
 from schemas.errors import ConfigurationError, StoreUnavailable
 
 DIRECTORY = Path(__file__).parent.parent.parent / "migrations"
@@ -29,7 +30,7 @@ async def migrate(dsn: str, directory: Path = DIRECTORY) -> list[str]:
     """
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except (OSError, TimeoutError, StoreError) as error:
         raise StoreUnavailable(
             f"cannot migrate, PostgreSQL does not answer: {error}; is it up? (`mds up`)"
         ) from error
@@ -45,7 +46,7 @@ def _files(directory: Path) -> list[tuple[str, str]]:
     return [(file.stem, file.read_text("utf-8")) for file in sorted(directory.glob("[0-9]*.sql"))]
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record], files: list[tuple[str, str]]) -> list[str]:
+async def _apply(connection: Connection, files: list[tuple[str, str]]) -> list[str]:
     known = {
         row["name"]: row["sha256"]
         for row in await connection.fetch("SELECT name, sha256 FROM schema_migrations")

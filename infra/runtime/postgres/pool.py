@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 
+from infra.runtime.postgres.codec import register_times
+from infra.runtime.postgres.errors import UNAVAILABLE, Connection, Pool, StoreError, not_now
 from schemas.errors import StoreUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
@@ -23,30 +24,12 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "30000",
     "tcp_user_timeout": "10000",
 }
-UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg raises on an idle connection whose end it had not noticed
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.QueryCanceledError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-"""What means "not now" rather than "not this data": pause, back off, try again."""
 
 
 @asynccontextmanager
 async def pool(
     dsn: str, *, service: str, size: int = 4, statement_timeout_ms: int = 30_000
-) -> AsyncIterator[asyncpg.Pool]:
+) -> AsyncIterator[Pool]:
     """Open a pool of at most `size` connections; it may be entered while the database is down (connections are lazy)."""
     settings = {
         **SERVER_SETTINGS,
@@ -54,7 +37,12 @@ async def pool(
         "statement_timeout": str(statement_timeout_ms),
     }
     created = asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, timeout=CONNECT_TIMEOUT_S, server_settings=settings
+        dsn,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_S,
+        server_settings=settings,
+        init=register_times,
     )
     opened = await created
     try:
@@ -64,15 +52,16 @@ async def pool(
 
 
 @asynccontextmanager
-async def connection(pool: asyncpg.Pool, *, within_s: float) -> AsyncIterator[Any]:
+async def connection(pool: Pool, *, within_s: float, or_else: str | None = None) -> AsyncIterator[Connection]:
     """Lend a connection for at most `within_s`; then it is terminated and StoreUnavailable raised.
 
-    Errors that mean "not now" become StoreUnavailable; errors about the data pass unchanged. A connection that saw
-    any error is terminated rather than reused.
+    Errors that mean "not now" become StoreUnavailable; errors about the data pass unchanged, unless `or_else` says what
+    their coming means ("budgets cannot be remembered"): then they become StoreUnavailable, too. A connection that saw any
+    error is terminated rather than reused.
     """
     try:
         async with asyncio.timeout(within_s) as deadline:
-            borrowed = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
+            borrowed: Connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)  # type: ignore[assignment]
             watchdog = asyncio.get_running_loop().call_at(deadline.when() or 0.0, borrowed.terminate)
             try:
                 yield borrowed
@@ -83,11 +72,15 @@ async def connection(pool: asyncpg.Pool, *, within_s: float) -> AsyncIterator[An
                 watchdog.cancel()
                 await _release(pool, borrowed)
     except UNAVAILABLE as error:
-        raise StoreUnavailable(f"PostgreSQL: {type(error).__name__}: {error}".rstrip(": ")) from error
+        raise not_now(error) from error
+    except StoreError as error:
+        if or_else is None:
+            raise
+        raise StoreUnavailable(f"{or_else}: {type(error).__name__}: {error}; run `mds migrate`") from error
 
 
-async def _release(pool: asyncpg.Pool, borrowed: Any) -> None:
+async def _release(pool: Pool, borrowed: Connection) -> None:
     try:
-        await pool.release(borrowed, timeout=RELEASE_TIMEOUT_S)
-    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError):
+        await pool.release(borrowed, timeout=RELEASE_TIMEOUT_S)  # type: ignore[arg-type]
+    except (OSError, TimeoutError, asyncpg.InterfaceError, StoreError):
         borrowed.terminate()

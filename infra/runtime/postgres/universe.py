@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
-
+from infra.runtime.clock import rfc3339
+from infra.runtime.postgres.errors import Connection, Pool
 from infra.runtime.postgres.pool import connection
-from schemas.errors import ConfigurationError, StoreUnavailable
+from schemas.errors import ConfigurationError
 from schemas.records import Tier
 from schemas.universe import Change, Difference, Member, Universe, difference
 
 ANSWER_WITHIN_S = 10.0
 CHANGE_WITHIN_S = 60.0  # 20,000 rows, and another importer before us
 LOCK_KEY = 0x6D6475  # "mdu": one change at a time, and no look at the past while one is being made
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNUSABLE = "the universe cannot be used"
 
 LOCK = "SELECT pg_advisory_xact_lock($1)"
 LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared($1)"
@@ -61,33 +60,27 @@ class Past:
 class UniverseStore:
     """The table `universe_changes`; every call ends in time, with StoreUnavailable where it must."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Use `pool`, which may be of a database that is down."""
         self._pool = pool
 
     async def version(self) -> int:
         """Return the newest version, 0 before the first change; raise StoreUnavailable."""
-        try:
-            async with connection(self._pool, within_s=ANSWER_WITHIN_S) as reader:
-                return int(await reader.fetchval(VERSION))
-        except asyncpg.PostgresError as error:
-            raise _unusable(error) from error
+        async with connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=UNUSABLE) as reader:
+            return int(await reader.fetchval(VERSION))
 
     async def read(self, at: int | None = None) -> Universe:
         """Return the universe as it is, or as it was `at` a moment (µs).
 
         Raises StoreUnavailable, and ConfigurationError for a moment that is still to come.
         """
-        try:
-            async with (
-                connection(self._pool, within_s=ANSWER_WITHIN_S) as reader,
-                reader.transaction(isolation="read_committed" if at is not None else "repeatable_read"),
-            ):
-                if at is not None:
-                    return await _read_past(reader, EPOCH + timedelta(microseconds=at))
-                return await _universe(reader, VERSION, MEMBERS)
-        except asyncpg.PostgresError as error:
-            raise _unusable(error) from error
+        async with (
+            connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=UNUSABLE) as reader,
+            reader.transaction(isolation="read_committed" if at is not None else "repeatable_read"),
+        ):
+            if at is not None:
+                return await _read_past(reader, at)
+            return await _universe(reader, VERSION, MEMBERS)
 
     async def change(self, edit: Edit, *, by: str, dry_run: bool = False) -> tuple[int, Difference]:
         """Make the universe what `edit` makes of its members; return the version in force and what changed.
@@ -95,35 +88,27 @@ class UniverseStore:
         All of it or nothing, in one transaction and one version; no change is no new version. What `edit` raises passes;
         otherwise StoreUnavailable. After that it is unknown whether the change was made: making it again is safe.
         """
-        try:
-            async with (
-                connection(self._pool, within_s=CHANGE_WITHIN_S) as writer,
-                writer.transaction(isolation="read_committed"),
-            ):
-                await writer.execute(LOCK, LOCK_KEY)
-                before = await _universe(writer, VERSION, MEMBERS)
-                found = difference(before.members, edit(before.members))
-                if dry_run or not found.changes:
-                    return before.version, found
-                following = await writer.fetchrow(NEXT)
-                await writer.execute(
-                    INSERT, following["version"], *_columns(found.changes), following["changed_time"], by
-                )
-                return int(following["version"]), found
-        except asyncpg.PostgresError as error:
-            raise _unusable(error) from error
+        async with (
+            connection(self._pool, within_s=CHANGE_WITHIN_S, or_else=UNUSABLE) as writer,
+            writer.transaction(isolation="read_committed"),
+        ):
+            await writer.execute(LOCK, LOCK_KEY)
+            before = await _universe(writer, VERSION, MEMBERS)
+            found = difference(before.members, edit(before.members))
+            if dry_run or not found.changes:
+                return before.version, found
+            ((version, changed_time),) = await writer.fetch(NEXT)
+            await writer.execute(INSERT, version, *_columns(found.changes), changed_time, by)
+            return int(version), found
 
     async def history(self, symbol: str) -> list[Past]:
         """Return every change of a symbol, oldest first; raise StoreUnavailable."""
-        try:
-            async with connection(self._pool, within_s=ANSWER_WITHIN_S) as reader:
-                rows = await reader.fetch(HISTORY, symbol)
-        except asyncpg.PostgresError as error:
-            raise _unusable(error) from error
+        async with connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=UNUSABLE) as reader:
+            rows = await reader.fetch(HISTORY, symbol)
         return [
             Past(
                 version=row["version"],
-                changed_time=(row["changed_time"] - EPOCH) // timedelta(microseconds=1),
+                changed_time=row["changed_time"],
                 changed_by=row["changed_by"],
                 member=None if row["tier"] is None else _member({**row, "symbol": symbol}),
             )
@@ -131,21 +116,21 @@ class UniverseStore:
         ]
 
 
-async def _read_past(reader: Any, moment: datetime) -> Universe:
+async def _read_past(reader: Connection, at: int) -> Universe:
     # A change that is being made may carry an earlier time: wait for its end, or this answer would change.
     await reader.execute(LOCK_SHARED, LOCK_KEY)
-    if await reader.fetchval(IS_FUTURE, moment):
+    if await reader.fetchval(IS_FUTURE, at):
         raise ConfigurationError(
-            f"{moment.isoformat()} is still to come, and nobody knows the universe of then",
+            f"{rfc3339(at)} is still to come, and nobody knows the universe of then",
             remedy="name a moment of the past, or none for the present",
         )
-    return await _universe(reader, VERSION_AT, MEMBERS_AT, moment)
+    return await _universe(reader, VERSION_AT, MEMBERS_AT, at)
 
 
-async def _universe(reader: Any, version: str, members: str, *arguments: object) -> Universe:
+async def _universe(reader: Connection, version: str, members: str, *arguments: object) -> Universe:
     number = int(await reader.fetchval(version, *arguments))
     rows = await reader.fetch(members, *arguments)
-    return Universe(version=number, members=tuple(_member(row) for row in rows))
+    return Universe(version=number, members=tuple(_member(dict(row)) for row in rows))
 
 
 def _member(row: Mapping[str, Any]) -> Member:
@@ -160,10 +145,4 @@ def _columns(changes: Sequence[Change]) -> tuple[list[str], list[str | None], li
         [None if member is None else member.tier for member in after],
         ["" if member is None else " ".join(member.streams) for member in after],
         ["" if member is None else member.note for member in after],
-    )
-
-
-def _unusable(error: asyncpg.PostgresError) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"the universe cannot be used: {type(error).__name__}: {error}; run `mds migrate`"
     )

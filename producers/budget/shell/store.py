@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-import asyncpg
-
+from infra.runtime.postgres.errors import Pool, Record
 from infra.runtime.postgres.pool import connection
 from producers.budget.windows import SLOTS_PER_DAY
-from schemas.errors import StoreUnavailable
-from schemas.intervals import DAY_US
+from schemas.intervals import DAY_US, EPOCH
 
 ANSWER_WITHIN_S = 2.0
 KEPT_DAYS = 30
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FORGOTTEN = "budgets cannot be remembered"
 # $1: the first day that still counts.
 READ = """
     SELECT provider, endpoint, day, slots, paused_until, ban_count, reason, updated_at
@@ -66,19 +64,16 @@ class Addition:
 class BudgetStore:
     """The table `provider_budgets`; every call ends within seconds, with StoreUnavailable where it must."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Use `pool`, which may be of a database that is down."""
         self._pool = pool
 
     async def read(self, now: int) -> list[Remembered]:
         """Return what still counts at `now`, and drop what is older than a month; raise StoreUnavailable."""
         today = _day(now // DAY_US)
-        try:
-            async with connection(self._pool, within_s=ANSWER_WITHIN_S) as reader:
-                await reader.execute(FORGET, today - timedelta(days=KEPT_DAYS))
-                rows = await reader.fetch(READ, today - timedelta(days=1))
-        except asyncpg.PostgresError as error:
-            raise _unusable(error) from error
+        async with connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=FORGOTTEN) as reader:
+            await reader.execute(FORGET, today - timedelta(days=KEPT_DAYS))
+            rows = await reader.fetch(READ, today - timedelta(days=1))
         return [_remembered(row) for row in rows]
 
     async def add(self, additions: Sequence[Addition], now: int) -> None:
@@ -87,15 +82,11 @@ class BudgetStore:
         Where it is unknown whether a write was made it is made again: counted twice is safe, not at all is not.
         """
         rows = [row for addition in additions for row in _rows(addition, now)]
-        try:
-            async with connection(self._pool, within_s=ANSWER_WITHIN_S) as writer, writer.transaction():
-                await writer.executemany(ADD, rows)
-        except asyncpg.PostgresError as error:
-            raise _unusable(error) from error
-
-
-def _unusable(error: asyncpg.PostgresError) -> StoreUnavailable:
-    return StoreUnavailable(f"budgets cannot be remembered: {type(error).__name__}; run `mds migrate`")
+        async with (
+            connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=FORGOTTEN) as writer,
+            writer.transaction(),
+        ):
+            await writer.executemany(ADD, rows)
 
 
 def _rows(addition: Addition, now: int) -> list[tuple[object, ...]]:
@@ -108,35 +99,27 @@ def _rows(addition: Addition, now: int) -> list[tuple[object, ...]]:
             addition.endpoint,
             _day(day),
             [addition.slots.get(day * SLOTS_PER_DAY + place, 0) for place in range(SLOTS_PER_DAY)],
-            _moment(addition.paused_until) if day == today and addition.paused_until else None,
+            addition.paused_until if day == today and addition.paused_until else None,
             addition.bans if day == today else 0,
             addition.reason if day == today else "",
-            _moment(now),
+            now,
         )
         for day in days
     ]
 
 
-def _remembered(row: asyncpg.Record) -> Remembered:
+def _remembered(row: Record) -> Remembered:
     first = (row["day"] - EPOCH.date()).days * SLOTS_PER_DAY
     return Remembered(
         provider=row["provider"],
         endpoint=row["endpoint"],
         slots=[(first + place, count) for place, count in enumerate(row["slots"]) if count],
-        paused_until=0 if row["paused_until"] is None else _micros(row["paused_until"]),
+        paused_until=row["paused_until"] or 0,
         bans=row["ban_count"],
         reason=row["reason"],
-        updated_at=_micros(row["updated_at"]),
+        updated_at=row["updated_at"],
     )
 
 
 def _day(number: int) -> date:
     return EPOCH.date() + timedelta(days=number)
-
-
-def _moment(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import aiohttp
-import asyncpg
 
 from infra.runtime.clock import SimulatorMarketClock, monotonic_s
 from infra.runtime.kafka.topics import ensure_topics
@@ -76,7 +74,6 @@ async def known_cursors(
 
 
 READ_WITHIN_S = 10.0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # $1: channels, $2: providers; the few streams of symbols no longer configured are dropped afterwards.
 LAST_SEEN = """
     SELECT channel, provider, symbol, last_seen FROM cursors
@@ -89,17 +86,10 @@ async def read_cursors(dsn: str, streams: Collection[StreamKey]) -> Mapping[Stre
     wanted = {(stream.channel, stream.provider, stream.symbol): stream for stream in streams}
     channels = sorted({stream.channel for stream in streams})
     providers = sorted({stream.provider for stream in streams})
-    try:
-        async with (
-            pool(dsn, service="producers", size=1) as opened,
-            connection(opened, within_s=READ_WITHIN_S) as reader,
-        ):
-            rows = await reader.fetch(LAST_SEEN, channels, providers)
-    except asyncpg.PostgresError as error:
-        raise StoreUnavailable(
-            f"cursors cannot be read: {type(error).__name__}; run `mds migrate`"
-        ) from error
+    async with (
+        pool(dsn, service="producers", size=1) as opened,
+        connection(opened, within_s=READ_WITHIN_S, or_else="cursors cannot be read") as reader,
+    ):
+        rows = await reader.fetch(LAST_SEEN, channels, providers)
     found = ((wanted.get((row["channel"], row["provider"], row["symbol"])), row["last_seen"]) for row in rows)
-    return {
-        stream: (seen - EPOCH) // timedelta(microseconds=1) for stream, seen in found if stream is not None
-    }
+    return {stream: seen for stream, seen in found if stream is not None}

@@ -6,13 +6,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import islice
-
-import asyncpg
 
 from infra.runtime.clock import Market, monotonic_s, wall_us
 from infra.runtime.metrics import CADENCE_ERROR_SECONDS, CADENCE_WINDOWS_DROPPED
+from infra.runtime.postgres.errors import Pool
 from infra.runtime.postgres.pool import connection
 from producers.polling.timeliness import (
     CadenceGroup,
@@ -21,7 +19,7 @@ from producers.polling.timeliness import (
     PlannedCadence,
 )
 from schemas.errors import StoreUnavailable
-from schemas.intervals import SECOND_US
+from schemas.intervals import DAY_US, SECOND_US
 
 WINDOW_S = 10.0
 WRITE_WITHIN_S = 2.0
@@ -29,7 +27,6 @@ MAX_KEPT_WINDOWS = 4_096  # while the database is away: half an hour of two doze
 MAX_ROWS_A_WRITE = 500  # what a slow database takes within the deadline
 KEPT_DAYS = 7
 TRIM_EVERY_S = 3_600.0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A window that was written although nobody heard so is written again: it stays as it is.
 ADD = """
     INSERT INTO cadence (replica, capability, provider, tier, begun_time, ended_time, market_s, every_s, symbols, due,
@@ -46,7 +43,7 @@ log = logging.getLogger(__name__)
 class CadenceRecorder:
     """Counts polls as they begin and end; cheap enough to be told of each. One per process."""
 
-    def __init__(self, pool: asyncpg.Pool, *, market: Market, replica: str) -> None:
+    def __init__(self, pool: Pool, *, market: Market, replica: str) -> None:
         """Write through `pool`, which may be of a database that is down, as `replica`."""
         self._pool = pool
         self._market = market
@@ -110,15 +107,13 @@ class CadenceRecorder:
     async def _write(self, windows: Sequence[CadenceWindow]) -> None:
         rows = [_row(self._replica, window) for window in windows]
         trims = monotonic_s() >= self._trim_at_s
-        try:
-            async with connection(self._pool, within_s=WRITE_WITHIN_S) as writer, writer.transaction():
-                await writer.executemany(ADD, rows)
-                if trims:
-                    await writer.execute(TRIM, _moment(wall_us()) - timedelta(days=KEPT_DAYS))
-        except asyncpg.PostgresError as error:
-            raise StoreUnavailable(
-                f"cadence cannot be recorded: {type(error).__name__}; run `mds migrate`"
-            ) from error
+        async with (
+            connection(self._pool, within_s=WRITE_WITHIN_S, or_else="cadence cannot be recorded") as writer,
+            writer.transaction(),
+        ):
+            await writer.executemany(ADD, rows)
+            if trims:
+                await writer.execute(TRIM, wall_us() - KEPT_DAYS * DAY_US)
         if trims:
             self._trim_at_s = monotonic_s() + TRIM_EVERY_S
 
@@ -127,14 +122,10 @@ def _row(replica: str, window: CadenceWindow) -> tuple[object, ...]:
     p50, p99 = window.error_us(0.5), window.error_us(0.99)
     buckets = sorted(window.errors)
     return (
-        replica, *window.group, _moment(window.begun_time), _moment(window.ended_time),
+        replica, *window.group, window.begun_time, window.ended_time,
         window.market_us / SECOND_US, window.every_us / SECOND_US, window.symbols, window.due, window.begun,
         window.succeeded, window.failed, window.skipped, window.missed, window.symbol_polls,
         window.stale_us / SECOND_US, window.stale_symbols, None if p50 is None else p50 / 1_000,
         None if p99 is None else p99 / 1_000, window.error_max_us / 1_000,
         buckets, [window.errors[bucket] for bucket in buckets],
     )  # fmt: skip
-
-
-def _moment(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.runtime.postgres.errors import Connection
 from schemas.records import Gap
 from sinks.ledger.gaps import OPEN_STATES, Revision, admit, revise, settle
 from sinks.store import statements
-from sinks.store.shell.session import Connection
 
 
 @dataclass(slots=True)

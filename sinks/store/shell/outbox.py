@@ -6,10 +6,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-import asyncpg
-
 from infra.runtime import metrics
 from infra.runtime.kafka.publisher import Outgoing, Publisher
+from infra.runtime.postgres.errors import Pool
 from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, StoreUnavailable
 from schemas.topics import dead, partition_count
@@ -27,7 +26,7 @@ RETRY_S = 1.0
 class Outbox:
     """Drains the outbox table into Kafka; several replicas share the work by skipping locked rows."""
 
-    def __init__(self, pool: asyncpg.Pool, publisher: Publisher, *, prefix: str) -> None:
+    def __init__(self, pool: Pool, publisher: Publisher, *, prefix: str) -> None:
         """Publish to topics named with `prefix`."""
         self._pool = pool
         self._publisher = publisher

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infra.runtime.postgres.errors import Connection
 from schemas.identity import gap_id
 from schemas.records import Gap
 from schemas.topics import CANONICAL_TOPICS
 from sinks.progress.positions import Log, Refused, Resume, Stored, start_position
 from sinks.progress.watermark import Partition
 from sinks.store import statements
-from sinks.store.shell.session import Connection
 
 EVICTION_MS = 5_000
 

@@ -7,6 +7,8 @@ from enum import Enum
 
 import numpy as np
 
+from infra.runtime.postgres.errors import DATA_ERRORS, Connection
+from infra.runtime.postgres.session import copy
 from schemas.errors import InvalidRecord
 from schemas.topics import BARS, QUOTES
 from sinks.batch.batch import Refusal, Rows, refuse
@@ -15,7 +17,6 @@ from sinks.columns.copy import encode_rows
 from sinks.columns.tables import REVISION
 from sinks.ledger.memory import newest_rows
 from sinks.store import statements
-from sinks.store.shell.session import DATA_ERRORS, Connection, copy
 
 
 class Path(Enum):

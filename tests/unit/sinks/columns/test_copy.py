@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.topics import BARS, QUOTES, TRADES
 from schemas.wire.codec import decode_value, encode
 from sinks.columns.avro import read_columns
-from sinks.columns.copy import HEADER, POSTGRES_EPOCH_US, TRAILER, chunks, encode_rows
+from sinks.columns.copy import HEADER, POSTGRES_EPOCH_US, TRAILER, encode_rows
 from sinks.columns.tables import REVISION, TABLES, Column
 from tests.support.builders import a_bar, a_trade
 from tests.unit.sinks.columns.test_avro import RECORDS
@@ -85,9 +85,3 @@ def test_shapes_are_told_apart_however_large_they_are() -> None:
     assert sorted(row["symbol"] + row["conditions"] for row in stored) == sorted(
         t.symbol + t.conditions for t in trades
     )
-
-
-def test_chunks_join_to_the_whole() -> None:
-    """Cutting loses nothing."""
-    assert b"".join(chunks(b"abcdefg", 3)) == b"abcdefg"
-    assert [len(chunk) for chunk in chunks(b"abcdefg", 3)] == [3, 3, 1]

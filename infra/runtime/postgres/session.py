@@ -1,0 +1,94 @@
+"""One connection of one's own that writes: opened, bounded by deadlines that hold on a frozen server, filled by COPY."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from infra.runtime.postgres.codec import register_times
+from infra.runtime.postgres.errors import (
+    OPERATOR_NEEDED,
+    UNWRITABLE,
+    Connection,
+    StoreError,
+    not_now,
+    operator_needed,
+)
+from infra.runtime.postgres.pool import CONNECT_TIMEOUT_S, SERVER_SETTINGS
+from schemas.errors import StoreUnavailable
+
+COPY_CHUNK_BYTES = 262_144
+CLOSE_TIMEOUT_S = 1.0
+
+
+@asynccontextmanager
+async def open_connection(
+    dsn: str, *, service: str, connection_class: type[Connection] | None = None
+) -> AsyncIterator[Connection]:
+    """Open a connection; raise StoreUnavailable, or ConfigurationError where waiting cannot help.
+
+    Times pass as µs since the Unix epoch both ways. `connection_class` replaces asyncpg's own.
+    """
+    settings = {**SERVER_SETTINGS, "application_name": f"mds-{service}"}
+    try:
+        opened = await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings=settings,
+            connection_class=connection_class or asyncpg.Connection,
+        )
+    except OPERATOR_NEEDED as error:
+        raise operator_needed(error, "correct MDS_POSTGRES_DSN") from error
+    except UNWRITABLE as error:
+        raise StoreUnavailable(f"PostgreSQL does not answer: {type(error).__name__}; is it up?") from error
+    try:
+        async with deadline(opened, within_s=CONNECT_TIMEOUT_S):
+            await register_times(opened)
+        yield opened
+    finally:
+        await _close(opened)
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
+    except (*UNWRITABLE, StoreError):
+        connection.terminate()
+
+
+@asynccontextmanager
+async def deadline(connection: Connection, *, within_s: float) -> AsyncIterator[None]:
+    """Terminate the connection where the work inside takes longer; raise StoreUnavailable for all that means "not now".
+
+    asyncpg's own timeouts wait for a cancel request that a frozen server never answers.
+    """
+    watchdog = asyncio.get_running_loop().call_later(within_s, connection.terminate)
+    try:
+        yield
+    except OPERATOR_NEEDED as error:
+        raise operator_needed(error, "run `mds migrate` on this database") from error
+    except UNWRITABLE as error:
+        connection.terminate()
+        raise not_now(error) from error
+    finally:
+        watchdog.cancel()
+
+
+async def copy(connection: Connection, table: str, columns: Sequence[str], data: bytes) -> None:
+    """Store rows encoded in COPY's binary format; the input is complete before COPY begins."""
+
+    async def source() -> AsyncIterator[Any]:
+        for chunk in chunks(data, COPY_CHUNK_BYTES):
+            yield chunk
+
+    await connection.copy_to_table(table, source=source(), columns=list(columns), format="binary")
+
+
+def chunks(data: bytes, size: int) -> Sequence[memoryview]:
+    """Return `data` cut into pieces of at most `size` bytes, without copying."""
+    view = memoryview(data)
+    return [view[start : start + size] for start in range(0, len(view), size)]
