@@ -28,6 +28,7 @@ from gateway.operations.shell.providers import ProviderStats
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.settings import GatewaySettings
 from gateway.websocket.shell.routes import routes
+from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
 from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import Health, Process, until_stopped
@@ -39,7 +40,6 @@ from schemas.topics import BARS
 
 REPORT_EVERY_S = 1.0
 CLOCK_WITHIN_S = 30.0  # the simulator may still be starting
-CLOCK_RETRY_S = 0.5
 HTTP_PART = "http"
 EXAMPLE, SYNTHETIC_EXAMPLE = "SPY", "SIM001"  # symbols the page at / shows commands for
 LIVE_PART = "live"
@@ -143,7 +143,7 @@ async def started(clock: MarketClock, session: aiohttp.ClientSession) -> None:
         except ProviderUnavailable:
             if monotonic_s() > deadline_s:
                 raise
-            await asyncio.sleep(CLOCK_RETRY_S)
+            await asyncio.sleep(STARTING_RETRY_S)
 
 
 async def _report(health: Health, live: LiveStreams) -> None:

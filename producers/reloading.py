@@ -16,6 +16,7 @@ from pathlib import Path
 
 from watchfiles import Change, awatch
 
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s
 from infra.runtime.configuration.announcing import Stored, announce, newest_generation
 from infra.runtime.configuration.following import Apply, Follower
@@ -29,7 +30,6 @@ DEBOUNCE_MS = 1_000
 STEP_MS = 50
 SETTLED_S = 0.2  # a file that changed within this is still being written: half of a list is a list, too
 SETTLES_WITHIN_S = 5.0
-RETRY_S = 1.0
 START_WITHIN_S = 15.0  # for a broken file: is there a last good one on the broker?
 
 Signature = tuple[int, int, int, int]

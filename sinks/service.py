@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 from infra.runtime import metrics
+from infra.runtime.backoff import Backoff
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
@@ -21,8 +21,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WAIT_S = 1.0  # for a batch, before liveness is shown again
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 5.0
+BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 LOOK_AGAIN_S = 30.0  # at topic ids, and at partitions that were refused
 SHOW_EVERY_S = 1.0
 READER_STALL_S = 30.0
@@ -129,7 +128,7 @@ class Sink:
     def __init__(self, feed: Feed, store: Store, logs: Logs, outbox: Outbox, health: Health) -> None:
         """Wire the parts; `run` does the work."""
         self._feed, self._store, self._logs, self._outbox, self._health = feed, store, logs, outbox, health
-        self._pause_s = self._shown_at_s = 0.0
+        self._failures, self._shown_at_s = 0, 0.0
         self._waiting = True
         health.expect(READER, stall_after_s=READER_STALL_S)
         health.expect(WRITER, stall_after_s=WRITER_STALL_S)
@@ -148,17 +147,19 @@ class Sink:
                     await self._own(era)
                 except Fenced as error:
                     metrics.SINK_FENCED.inc()
-                    self._longer_pause()
+                    self._note_failure()
                     log.warning("fenced", extra={"error": str(error)})
                 except (StoreUnavailable, BrokerUnavailable) as error:
-                    self._longer_pause()
+                    self._note_failure()
                     self._health.report(DATABASE, ready=False, error=str(error))
-                    log.warning("waiting", extra={"error": str(error), "pause_s": round(self._pause_s, 2)})
+                    log.warning(
+                        "waiting", extra={"error": str(error), "pause_s": BACKOFF.pause_s(self._failures)}
+                    )
                 finally:
                     era.leave()
                     self._forget_parts()
                 if not era.over:
-                    await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                    await asyncio.sleep(BACKOFF.upper_half_s(self._failures))
                 era.renew()
 
     async def _own(self, era: Era) -> None:
@@ -173,7 +174,7 @@ class Sink:
                 if batch is not None:
                     written = await finished(writer.write(batch))
                     era.done()
-                    self._pause_s = 0.0
+                    self._failures = 0
                     if written.outgoing:
                         self._outbox.filled()
                 self._show(writer)
@@ -223,8 +224,8 @@ class Sink:
         for name in [name for name in self._health.parts if name not in (READER, WRITER, DATABASE)]:
             del self._health.parts[name]
 
-    def _longer_pause(self) -> None:
-        self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+    def _note_failure(self) -> None:
+        self._failures += 1
         self._health.report(WRITER, ready=True)
 
     async def _watch_reader(self) -> None:

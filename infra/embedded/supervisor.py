@@ -22,6 +22,7 @@ from typing import Self
 
 from infra.embedded.process import ChildProcess, spawn
 from infra.embedded.server import Part, ServerFailed
+from infra.runtime.backoff import Backoff
 from infra.runtime.exit_codes import ExitCode
 from schemas.errors import ConfigurationError
 
@@ -31,25 +32,13 @@ STOP_RESERVE_S = 1.0  # of the budget, kept for each group that is stopped later
 DEATHS_BEFORE_GIVING_UP = 3  # of a part that was never ready: the start has failed
 
 
-FIRST_DELAY_S = 0.5
-MAX_DELAY_S = 30.0
-FACTOR = 2.0
+RESTARTS = Backoff(first_s=0.5, longest_s=30.0)
 HEALTHY_RESET_S = 60.0  # a part that served this long has recovered: its next death is a first one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Deaths in a row so far. Pure: `after_death` returns the next state and the delay in seconds."""
-
-    deaths: int = 0
-
-    def after_death(self, *, healthy_for_s: float) -> tuple[Backoff, float]:
-        """Return the state after one more death and how long to wait; `healthy_for_s` counts from ready."""
-        deaths = 0 if healthy_for_s >= HEALTHY_RESET_S else self.deaths
-        delay_s = FIRST_DELAY_S
-        for _ in range(deaths):
-            delay_s = min(delay_s * FACTOR, MAX_DELAY_S)
-        return Backoff(deaths=deaths + 1), delay_s
+def deaths_in_a_row(before: int, *, healthy_for_s: float) -> int:
+    """Return the count after one more death; `healthy_for_s` counts from when the part was ready."""
+    return 1 if healthy_for_s >= HEALTHY_RESET_S else before + 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +52,7 @@ class _Kept:
     was_ready: bool = False
     ready_since: float | None = None  # monotonic
     child: ChildProcess | None = None
-    backoff: Backoff = field(default_factory=Backoff)
+    deaths: int = 0  # in a row
 
 
 class Supervisor:
@@ -166,7 +155,7 @@ class Supervisor:
         """Return whether a part that was never ready will not become so; the starter is told why."""
         child = kept.child
         hopeless = child is not None and child.popen.returncode == ExitCode.CONFIGURATION
-        if kept.was_ready or not (hopeless or kept.backoff.deaths + 1 >= DEATHS_BEFORE_GIVING_UP):
+        if kept.was_ready or not (hopeless or kept.deaths + 1 >= DEATHS_BEFORE_GIVING_UP):
             return False
         log = f"; read {child.launch.log}" if child is not None else ""
         kept.failure = ServerFailed(f"{kept.part.name} could not be started ({died}){log}")
@@ -176,7 +165,8 @@ class Supervisor:
     async def _pause(self, kept: _Kept, died: str) -> None:
         """Say in one line what died, how and when it starts again; then wait that long."""
         healthy_for_s = 0.0 if kept.ready_since is None else time.monotonic() - kept.ready_since
-        kept.backoff, delay_s = kept.backoff.after_death(healthy_for_s=healthy_for_s)
+        kept.deaths = deaths_in_a_row(kept.deaths, healthy_for_s=healthy_for_s)
+        delay_s = RESTARTS.pause_s(kept.deaths)
         self._announce(f"{kept.part.name} died ({died}); starting it again in {delay_s:.1f} s")
         try:
             async with asyncio.timeout(delay_s):

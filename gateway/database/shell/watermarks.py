@@ -11,12 +11,12 @@ from gateway.database.knowledge import AS_OF_WAIT_S, complete_through, not_yet_c
 from gateway.database.shell.snapshot import Store
 from gateway.http.moments import rfc3339
 from gateway.http.problems import Problem
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
 from schemas.errors import StoreUnavailable
 
 FOLLOW_EVERY_S = 0.1
-RETRY_EVERY_S = 1.0
 PART = "database"
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Watermarks:
             except (StoreUnavailable, Problem) as error:
                 log.warning("watermarks_unread", extra={"error": str(error)})
                 health.report(PART, ready=False, error=str(error))
-                await asyncio.sleep(RETRY_EVERY_S)
+                await asyncio.sleep(RETRY_S)
 
     async def _advance(self, marks: dict[tuple[str, int], int]) -> None:
         if marks != self._marks:

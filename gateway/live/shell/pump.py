@@ -16,6 +16,7 @@ from gateway.live.feeds import Feed, Feeds
 from gateway.live.shell.log import LogDoubtful, LogReplaced, Place, Tail, ends_partition
 from gateway.live.streams import LIVE_TOPICS
 from infra.runtime import metrics
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.clients import Message
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
@@ -25,7 +26,6 @@ from schemas.wire.codec import decode_value
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
 FETCH_MESSAGES = 2_000
 SLICE_MESSAGES = 200  # applied between two looks at the sockets: about 4 ms
-RETRY_S = 1.0
 PROBE_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)

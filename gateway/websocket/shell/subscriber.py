@@ -25,11 +25,11 @@ from gateway.websocket.subscription import (
     plan_resume,
 )
 from infra.runtime import metrics
+from infra.runtime.backoff import RETRY_S
 from schemas.errors import AmbiguousSymbol, BrokerUnavailable, TransientError
 
 KNOWN_WITHIN_S = 2.0
 KNOWN_AT_ONCE = 8  # questions to the database at a time, for one command
-RETRY_S = 1.0
 
 Start = Position | Refused | Since | str | None
 KnownSymbol = Callable[[str], Awaitable[bool]]

@@ -34,7 +34,7 @@ TAIL_RECORDS = 8  # a generation and its transaction's end are two; compaction l
 TRANSACTION_TIMEOUT_MS = 15_000
 STEP_TIMEOUT_S = 10.0  # one Kafka call
 ANNOUNCE_WITHIN_S = 30.0
-RETRY_S = 0.2  # after another announcer fenced us, at most; random, so that they part
+TAKE_TURNS_S = 0.2  # after another announcer fenced us, at most; random, so that they part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def announce(bootstrap: str, read: Callable[[], str], origin: Origin, *, prefix:
         except (Fenced, Contended) as error:
             if monotonic_s() > deadline_s:
                 raise BrokerUnavailable(f"the configuration was not announced: {error}") from error
-            time.sleep(random.uniform(0.0, RETRY_S))  # noqa: S311 - jitter
+            time.sleep(random.uniform(0.0, TAKE_TURNS_S))  # noqa: S311 - jitter
 
 
 def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, prefix: str) -> Announced:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from infra.runtime import metrics
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.configuration.announcing import TAIL_RECORDS, Stored, newest_in, stored_in
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.lifecycle import Health, Process
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 PART = "configuration"
 POLL_S = 0.5
 REPORT_EVERY_S = 1.0
-RETRY_S = 1.0
 MAX_ERROR_CHARS = 2_000  # of a refusal in the health documents
 MAX_LOGGED_CHANGES = 20
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import aiohttp
 
+from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.clock import SimulatorMarketClock, monotonic_s
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.lifecycle import Health
@@ -17,8 +18,6 @@ from infra.runtime.threads import in_daemon_thread
 from producers.catalogue.shell.simulated import SimulatedVendors, ask_simulator
 from producers.raw.missed import StreamKey
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
-
-RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ async def simulator_ready(
             return await ask_simulator(session, base_url)
         except ProviderUnavailable as error:
             health.report("publishing", ready=False, waiting_for=str(error))
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(STARTING_RETRY_S)
 
 
 async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
@@ -47,7 +46,7 @@ async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
             created = await in_daemon_thread(partial(ensure_topics, bootstrap, prefix=prefix), name="topics")
         except BrokerUnavailable as error:
             health.report("publishing", ready=False, waiting_for=str(error))
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(STARTING_RETRY_S)
         else:
             if created:
                 log.info("topics_created", extra={"topics": len(created)})
@@ -70,7 +69,7 @@ async def known_cursors(
                     extra={"error": str(error), "consequence": "polls begin with the current trading day"},
                 )
                 return {}
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(STARTING_RETRY_S)
 
 
 READ_WITHIN_S = 10.0

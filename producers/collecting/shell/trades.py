@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Collection, Mapping, Sequence
 
+from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s, wall_us
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
@@ -33,8 +33,7 @@ MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many ag
 # of a trade is made of what the broker, the processor and its transactions have to do: see DECISIONS 23 and 42.
 PACE_S = 0.025
 YIELD_FRAMES = 8  # a vendor that sends as fast as we read must not keep the loop from others
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 REFUSED_WAIT_S = 60.0
 DRAIN_S = 2.0  # with the flush after it, within what a stop may take
 
@@ -129,11 +128,9 @@ class TradeStream:
             except TransientError as error:
                 self._failed(error)
                 # A vendor that takes us in and throws us out at once is refusing as well.
-                failures = 1 if monotonic_s() - begun_s >= LONGEST_WAIT_S else failures + 1
-                # Full jitter: a vendor that comes back is not met by all its clients at once.
-                backoff_s = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures, 10)))  # noqa: S311
+                failures = 1 if monotonic_s() - begun_s >= BACKOFF.longest_s else failures + 1
                 told_s = (error.retry_after_s or 0.0) if isinstance(error, ProviderThrottled) else 0.0
-                await asyncio.sleep(told_s + backoff_s)
+                await asyncio.sleep(told_s + BACKOFF.anywhere_s(failures))
             except ProviderRefused as error:
                 self._failed(error)
                 await asyncio.sleep(REFUSED_WAIT_S)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.kafka.clients import Message, TopicPartition
 from infra.runtime.kafka.groups import HEARTBEAT_MS, GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
@@ -27,7 +28,6 @@ SESSION_TIMEOUT_S = 10.0
 OWNED_WITHOUT_WORD_S = SESSION_TIMEOUT_S - 2 * HEARTBEAT_MS / 1_000  # what is owned stays so for as long
 POLL_S = 0.1
 BATCH = 500
-RETRY_S = 1.0
 CALL_S = 30.0  # for the loop to answer: it awaits polls in flight and confirmations
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import wall_us
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCESSED
@@ -20,7 +21,6 @@ from schemas.topics import JOB_RESULTS, JOBS, dead
 from schemas.wire.codec import encode
 
 FLUSH_EVERY_S = 0.2
-RETRY_S = 1.0
 MAX_BUFFERED = 100_000  # symbols the sweeper has polled; beyond it the oldest are given up
 STAGE = "producer"
 ROUTED = "routed"  # label of what no provider was named for

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.universe import UniverseStore
@@ -15,7 +16,6 @@ from schemas.universe import Member, Universe
 
 PART = "universe"
 LOOK_EVERY_S = 2.0
-RETRY_S = 0.5
 POOL_SIZE = 1
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class UniverseFollower:
                 return await store.read()
             except StoreUnavailable as error:
                 self._health.report(PART, ready=False, waiting_for=str(error))
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(STARTING_RETRY_S)
 
     async def _look(self, store: UniverseStore) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
+from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s
 from infra.runtime.lifecycle import Health
 from producers.polling.schedule import Due, Schedule
@@ -22,8 +23,8 @@ FLOOR_S = 0.2  # of wall time between two polls of one task
 UNPACED_BACKLOG_S = 0.01  # without a clock a backlog is walked as fast as the vendor answers
 UNPACED_EVERY_S = 1.0  # without a clock the cadence has nothing to run on
 QUEUED_PER_WORKER = 4
-FIRST_BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 30.0
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
+APART_S = 0.5  # by up to so much do tasks of a vendor part that told all of them the same
 REFUSED_S = 60.0
 UNKNOWN_SYMBOL_S = 900.0
 STALL_S = 30.0
@@ -192,11 +193,10 @@ class Poller:
             return 0, UNKNOWN_SYMBOL_S
         if isinstance(error, ProviderRefused):
             return 0, REFUSED_S
-        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(failures, 10))
         if isinstance(error, ProviderThrottled):
             # At least as long as told, and not all tasks at the same moment.
-            return 0, (error.retry_after_s or 0.0) + random.uniform(0, FIRST_BACKOFF_S)  # noqa: S311
-        return 0, max(FLOOR_S, random.uniform(0, backoff_s))  # noqa: S311
+            return 0, (error.retry_after_s or 0.0) + random.uniform(0, APART_S)  # noqa: S311
+        return 0, max(FLOOR_S, BACKOFF.anywhere_s(failures))
 
 
 def _first_of_each(polls: Mapping[Hashable, Poll]) -> Iterable[Hashable]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from infra.runtime import metrics
+from infra.runtime.backoff import RETRY_S
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.postgres.errors import Pool
 from infra.runtime.postgres.pool import connection
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 DRAIN_ROWS = 500
 DRAIN_WITHIN_S = 20.0  # below the server's limit for an idle transaction
 LOOK_EVERY_S = 1.0  # for rows another replica left behind
-RETRY_S = 1.0
 
 
 class Outbox:

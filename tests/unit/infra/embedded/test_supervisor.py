@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate
 
-from infra.embedded.supervisor import FIRST_DELAY_S, HEALTHY_RESET_S, MAX_DELAY_S, Backoff
+from infra.embedded.supervisor import HEALTHY_RESET_S, RESTARTS, deaths_in_a_row
 
 
 def delays(deaths: int, *, healthy_for_s: float) -> list[float]:
     """Return the delay after each of `deaths` deaths in a row."""
-    state, found = Backoff(), []
-    for _ in range(deaths):
-        state, delay_s = state.after_death(healthy_for_s=healthy_for_s)
-        found.append(delay_s)
-    return found
+    counts = accumulate(
+        range(deaths), lambda count, _: deaths_in_a_row(count, healthy_for_s=healthy_for_s), initial=0
+    )
+    return [RESTARTS.pause_s(count) for count in counts][1:]
 
 
 def test_delay_doubles_from_half_a_second_to_thirty() -> None:
     """Deaths soon after each other wait longer and longer, but never more than the bound."""
-    found = delays(20, healthy_for_s=0.0)
-    assert found[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert found[-1] == MAX_DELAY_S == 30.0
-    assert all(earlier <= later for earlier, later in pairwise(found))
+    assert delays(9, healthy_for_s=0.0) == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
 def test_a_part_that_served_a_minute_starts_over() -> None:
     """A death after a healthy minute is a first death."""
-    state = Backoff()
-    for _ in range(6):
-        state, _delay_s = state.after_death(healthy_for_s=0.0)
-    _, delay_s = state.after_death(healthy_for_s=HEALTHY_RESET_S)
-    assert delay_s == FIRST_DELAY_S
+    assert deaths_in_a_row(6, healthy_for_s=HEALTHY_RESET_S) == 1
 
 
 def test_a_part_that_served_less_than_a_minute_goes_on_backing_off() -> None:

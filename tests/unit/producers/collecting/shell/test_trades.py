@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from infra.runtime import backoff
+from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s
 from producers.collecting.shell import trades as trade_stream
 from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStream
@@ -107,7 +109,7 @@ def a_stream(socket: _Socket, raw: RecordingTopics, **changes: Any) -> TradeStre
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trade_stream, "LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(trade_stream, "BACKOFF", Backoff(first_s=1.0, longest_s=0.01))
 
 
 async def running(stream: TradeStream, until: Any) -> None:
@@ -179,8 +181,8 @@ async def test_a_socket_that_ends_at_once_is_waited_for_longer_each_time(
             waits.append(seconds)
         await _sleep(0)
 
-    monkeypatch.setattr(trade_stream, "LONGEST_WAIT_S", 30.0)
-    monkeypatch.setattr(trade_stream.random, "uniform", lambda _, most: most)
+    monkeypatch.setattr(trade_stream, "BACKOFF", Backoff(first_s=1.0, longest_s=30.0))
+    monkeypatch.setattr(backoff.random, "uniform", lambda _, most: most)
     monkeypatch.setattr(trade_stream.asyncio, "sleep", slept)
     socket = _Socket(*[[]] * 9)
     throttled = [ProviderThrottled("finnhub", 70.0)]
