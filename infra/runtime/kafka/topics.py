@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -58,28 +59,24 @@ class Topics:
 
         A broker too old for topic ids answers with its cluster's id instead.
         """
-        described = self._admin.describe_topics(
-            TopicCollection(sorted(names)), request_timeout=self._within_s
-        )
         found = {}
-        for name, future in described.items():
-            try:
-                topic = future.result(self._within_s)
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        with self._asking("no description of topics"):
+            described = self._admin.describe_topics(
+                TopicCollection(sorted(names)), request_timeout=self._within_s
+            )
+            for name, future in described.items():
+                try:
+                    topic = future.result(self._within_s)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
                     raise ConfigurationError(
                         f"topic {name} does not exist", remedy="run `mds topics apply`"
                     ) from error
-                raise unavailable(f"no description of {name}", error) from error
-            except TimeoutError as error:
-                raise self._silent() from error
-            found[name] = Described(topic_id=str(topic.topic_id), partitions=len(topic.partitions))
+                found[name] = Described(topic_id=str(topic.topic_id), partitions=len(topic.partitions))
         if any(topic.topic_id == NO_TOPIC_ID for topic in found.values()):
             cluster = f"cluster {self._cluster_id()}"
-            return {
-                name: Described(topic_id=cluster, partitions=topic.partitions)
-                for name, topic in found.items()
-            }
+            return {name: replace(topic, topic_id=cluster) for name, topic in found.items()}
         return found
 
     def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
@@ -92,55 +89,52 @@ class Topics:
         """Create the topics by name and return those that nobody else created meanwhile."""
         if not topics:
             return []
-        futures = self._admin.create_topics(
-            [
-                NewTopic(
-                    name, num_partitions=topic.partitions, replication_factor=replication or -1,
-                    config=topic.config,
-                )
-                for name, topic in topics.items()
-            ]
-        )  # fmt: skip
         created = []
-        for name, future in futures.items():
-            try:
-                future.result(self._within_s)
-                created.append(name)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise unavailable(f"topic {name} could not be created", error) from error
+        with self._asking("topics could not be created"):
+            asked = [_new_topic(name, topic, replication) for name, topic in topics.items()]
+            for name, future in self._admin.create_topics(asked).items():
+                try:
+                    future.result(self._within_s)
+                    created.append(name)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        raise
         return created
 
     def _metadata(self) -> Any:
-        try:
+        with self._asking("the broker does not answer"):
             return self._admin.list_topics(timeout=self._within_s)
-        except KafkaException as error:
-            raise unavailable("the broker does not answer", error) from error
 
     def _cluster_id(self) -> str:
-        try:
+        with self._asking("the broker does not name its cluster"):
             answer = self._admin.describe_cluster(request_timeout=self._within_s).result(self._within_s)
-        except KafkaException as error:
-            raise unavailable("the broker does not name its cluster", error) from error
-        except TimeoutError as error:
-            raise self._silent() from error
-        return str(answer.cluster_id)
+            return str(answer.cluster_id)
 
     def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
         asked = {Place(topic, number): spec for topic, number in partitions}
-        answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
-        try:
+        with self._asking("the broker does not tell where its logs end"):
+            answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
             return {
                 (place.topic, place.partition): future.result(self._within_s).offset
                 for place, future in answers.items()
             }
-        except KafkaException as error:
-            raise unavailable("the broker does not tell where its logs end", error) from error
-        except TimeoutError as error:
-            raise self._silent() from error
 
-    def _silent(self) -> BrokerUnavailable:
-        return BrokerUnavailable(f"the broker did not answer within {self._within_s:.0f} s; is it up?")
+    @contextmanager
+    def _asking(self, otherwise: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise unavailable(otherwise, error) from error
+        except TimeoutError as error:
+            raise BrokerUnavailable(
+                f"{otherwise} within {self._within_s:.0f} s; is the broker up?"
+            ) from error
+
+
+def _new_topic(name: str, topic: Topic, replication: int | None) -> NewTopic:
+    return NewTopic(
+        name, num_partitions=topic.partitions, replication_factor=replication or -1, config=topic.config
+    )
 
 
 def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None = None) -> list[str]:

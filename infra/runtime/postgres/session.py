@@ -46,8 +46,7 @@ async def open_connection(
     except UNWRITABLE as error:
         raise StoreUnavailable(f"PostgreSQL does not answer: {type(error).__name__}; is it up?") from error
     try:
-        async with deadline(opened, within_s=CONNECT_TIMEOUT_S):
-            await register_times(opened)
+        await register_times(opened)
         yield opened
     finally:
         await _close(opened)

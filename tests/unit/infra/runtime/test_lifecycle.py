@@ -8,8 +8,8 @@ import logging
 
 import pytest
 
-from infra.runtime import lifecycle
-from infra.runtime.lifecycle import Health, JsonFormatter, Process, exit_code, until_stopped
+from infra.runtime.exit_codes import exit_code
+from infra.runtime.lifecycle import Health, JsonFormatter, Process, until_stopped
 from schemas.errors import BrokerUnavailable, ConfigurationError
 
 
@@ -109,4 +109,4 @@ async def test_one_failing_work_ends_the_others() -> None:
         async with asyncio.timeout(5):
             await until_stopped(process, fail(), asyncio.sleep(60))
 
-    assert lifecycle.exit_code(caught.value) == 70
+    assert exit_code(caught.value) == 70
