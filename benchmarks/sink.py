@@ -24,7 +24,6 @@ from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.migrate import migrate
-from infra.runtime.postgres.session import open_connection
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
@@ -34,6 +33,7 @@ from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.service import Sink
 from sinks.store.shell.outbox import Outbox
+from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
 
 ROWS = 200_000
@@ -130,7 +130,7 @@ async def bare_copy(dsn: str, series: Series, *, newest_too: bool = False) -> fl
     names = [column.source for column in table.columns]
     rows = [tuple(value[name] for name in names) for value in series.values]
     columns = list(table.column_names)
-    async with _database(dsn) as database, open_connection(database, service="bench") as connection:
+    async with _database(dsn) as database, open_connection(database) as connection:
         if newest_too:
             await connection.execute(f"ALTER TABLE {table.newest} ALTER COLUMN revision SET DEFAULT 0")
         began_s = time.perf_counter()

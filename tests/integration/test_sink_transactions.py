@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.runtime.postgres.session import copy, open_connection
+from infra.runtime.postgres.session import copy
 from schemas.errors import Fenced, StoreUnavailable
 from schemas.intervals import MINUTE_US
 from schemas.records import Bar, DeadLetter, Gap, Progress, Quote, Trade
@@ -38,6 +38,7 @@ from sinks.columns.tables import TABLES
 from sinks.progress.positions import Log
 from sinks.store.shell.outcome import Written
 from sinks.store.shell.rows import Path
+from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store, Writer
 from tests.model.guard import new_versions
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
@@ -117,7 +118,7 @@ async def test_our_copy_input_stores_what_asyncpgs_own_does(
     table = TABLES[topic]
     columns, _ = read_columns(topic, [encode(topic, record) for record in records])
     tuples = [tuple(getattr(record, column.source) for column in table.columns) for record in records]
-    async with open_connection(database, service="test") as connection:
+    async with open_connection(database) as connection:
         await copy(
             connection, table.name, table.column_names, encode_rows(table.columns, columns, np.arange(2))
         )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.postgres.errors import DATA_ERRORS, Connection, DuplicateKey
-from infra.runtime.postgres.session import deadline, open_connection
+from infra.runtime.postgres.session import deadline
 from schemas.errors import ConfigurationError, Fenced, InvalidRecord
 from schemas.topics import GAPS, PROGRESS, dead
 from schemas.wire.codec import encode
@@ -22,6 +22,7 @@ from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
 from sinks.store.shell.outcome import Written, count
 from sinks.store.shell.ownership import Owned, TakeOver, take_over
 from sinks.store.shell.rows import Path, store_rows
+from sinks.store.shell.session import open_connection
 
 TAKE_OVER_WITHIN_S = 15.0
 
@@ -197,7 +198,7 @@ class Store:
 
         Where a log no longer holds what was not stored, the loss is a gap, stored with the new position.
         """
-        async with self._opened() as connection:
+        async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
                 taken = await take_over(connection, logs, now_us=now_us)
                 writer = Writer(connection, taken, within_s=self._within_s)
@@ -207,18 +208,9 @@ class Store:
             yield writer
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Connection]:
-        async with open_connection(
-            self._dsn, service="sinks", connection_class=self._connection_class
-        ) as connection:
-            async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
-                await connection.execute(statements.STAGING)
-            yield connection
-
-    @asynccontextmanager
     async def replaying(self) -> AsyncIterator[Writer]:
         """Write without positions and publish nothing, into an empty database; raises ConfigurationError otherwise."""
-        async with self._opened() as connection:
+        async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
                 if await connection.fetchval(statements.TABLES_IN_USE):
                     raise ConfigurationError(
