@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.http.moments import EARLIEST_US, LATEST_US
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

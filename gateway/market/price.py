@@ -11,7 +11,7 @@ from gateway.http.problems import FieldError, Problem
 from schemas.calendar.sessions import Calendar
 from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
-from schemas.records import Bar, Quote, Session, Trade
+from schemas.streams import Bar, Quote, Session, Trade
 from schemas.topics import BARS, QUOTES, TRADES
 
 PRICE_FIELDS = (

@@ -10,8 +10,8 @@ from producers.vendors.capabilities import Capabilities
 from schemas.configuration.model import Configuration
 from schemas.configuration.streams import Provider, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
-from schemas.records import TIERS, Stream, Tier
-from schemas.universe import Member
+from schemas.streams import StreamName
+from schemas.universe import TIERS, Member, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,5 +177,5 @@ def _quotes(
     ]
 
 
-def _symbols(members: Sequence[Member], stream: Stream) -> tuple[str, ...]:
+def _symbols(members: Sequence[Member], stream: StreamName) -> tuple[str, ...]:
     return tuple(member.symbol for member in members if stream in member.streams)

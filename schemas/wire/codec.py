@@ -20,19 +20,8 @@ import fastavro
 from fastavro.types import Schema
 
 from schemas.errors import InvalidRecord, MalformedPayload
-from schemas.records import (
-    Bar,
-    DeadLetter,
-    Discontinuity,
-    Gap,
-    Job,
-    JobResult,
-    Progress,
-    ProviderHealth,
-    Quote,
-    RawBlock,
-    Trade,
-)
+from schemas.records import DeadLetter, Discontinuity, Gap, Job, JobResult, Progress, ProviderHealth, RawBlock
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import catalogue
 
 MAGIC = 0

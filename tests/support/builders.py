@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, Gap, ProviderHealth, Quote, RawBlock, Trade
+from schemas.records import Gap, ProviderHealth, RawBlock
+from schemas.streams import Bar, Quote, Trade
 
 NINE_THIRTY = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
 

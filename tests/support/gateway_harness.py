@@ -15,7 +15,8 @@ from mds_client import Event, MarketData, Record
 
 from infra.runtime.kafka.clients import Outgoing, Publisher
 from schemas.partitions import partition_of
-from schemas.records import Bar, Gap, Quote, Trade
+from schemas.records import Gap
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import BARS, GAPS, QUOTES, TRADES, partition_count
 from schemas.wire.codec import encode
 from tests.support.builders import NINE_THIRTY, a_trade

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.partitions import partition_of
-from schemas.records import Bar, Gap, Progress, Quote, Trade
+from schemas.records import Gap, Progress
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
 from schemas.wire.codec import encode
 from sinks.batch.batch import Part

@@ -17,7 +17,8 @@ import asyncpg
 
 from infra.runtime.kafka.clients import Outgoing, Publisher
 from schemas.partitions import partition_of
-from schemas.records import Bar, Gap, Progress, Quote, Trade
+from schemas.records import Gap, Progress
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, RAW_BARS, TRADES, partition_count
 from schemas.wire.codec import encode
 

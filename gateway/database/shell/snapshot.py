@@ -16,7 +16,7 @@ from gateway.http.problems import Problem
 from infra.runtime.postgres.pool import connection
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again

@@ -24,7 +24,7 @@ from gateway.live.streams import (
 )
 from schemas.errors import PermanentError
 from schemas.identity import bars_channel, event_id
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
 

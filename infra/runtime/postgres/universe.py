@@ -11,8 +11,7 @@ import asyncpg
 
 from infra.runtime.postgres.pool import connection
 from schemas.errors import ConfigurationError, StoreUnavailable
-from schemas.records import Tier
-from schemas.universe import Change, Difference, Member, Universe, difference
+from schemas.universe import Change, Difference, Member, Tier, Universe, difference
 
 ANSWER_WITHIN_S = 10.0
 CHANGE_WITHIN_S = 60.0  # 20,000 rows, and another importer before us

@@ -8,7 +8,8 @@ import pytest
 
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
-from schemas.records import Bar, DeadLetter, Gap, Progress
+from schemas.records import DeadLetter, Gap, Progress
+from schemas.streams import Bar
 from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead
 from schemas.wire.codec import MAX_RECORD_BYTES, decode, encode
 from stream_processors.block import PROCESSING_VERSION

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from infra.runtime.postgres.migrate import DIRECTORY
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import BARS, QUOTES, TRADES
 from sinks.columns.tables import TABLES
 
