@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra")
+PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
