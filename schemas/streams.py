@@ -10,10 +10,11 @@ running maximum, per raw partition, of the broker's append time. The docstring o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal, get_args
 
+from schemas.errors import ConfigurationError
 from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, US, VALUE, Versions
 from schemas.records import Route
 
@@ -196,3 +197,13 @@ STREAMS = (QUOTE_STREAM, TRADE_STREAM, BAR_STREAM)
 BY_TOPIC: Mapping[str, Stream] = {stream.topic: stream for stream in STREAMS}
 BY_RAW_TOPIC: Mapping[str, Stream] = {stream.raw_topic: stream for stream in STREAMS}
 BY_RECORD: Mapping[type[Known], Stream] = {stream.record: stream for stream in STREAMS}
+
+
+def refuse_unimplemented(service: str, missing: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigurationError naming each stream a service lacks parts of; `missing` is by the stream's name."""
+    lacking = [f"{name} has no {', no '.join(parts)}" for name, parts in missing.items() if parts]
+    if lacking:
+        raise ConfigurationError(
+            f"{service}: declared and not implemented: {'; '.join(lacking)}",
+            remedy="implement what is missing, or take the declaration out of schemas/streams.py",
+        )

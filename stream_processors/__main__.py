@@ -23,6 +23,7 @@ from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, Limits
 from stream_processors.shell.ticks import tick
 from stream_processors.shell.watchdog import Watchdog
 from stream_processors.shell.writer import PartitionWriter
+from stream_processors.transaction import check_implemented
 
 
 async def main() -> None:
@@ -69,6 +70,7 @@ async def main() -> None:
 
 def _prepare(bootstrap: str, prefix: str) -> None:
     """Fail early and clearly, and pay for the calendar (seconds, 80 MB) before any partition waits for it."""
+    check_implemented()
     check_codecs()
     consumer = Consumer(kafka.consumer_config(bootstrap, f"{prefix}processor-check"))
     try:
