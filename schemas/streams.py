@@ -11,7 +11,7 @@ running maximum, per raw partition, of the broker's append time. The docstring o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, get_args
 
 from schemas.errors import ConfigurationError
@@ -129,6 +129,11 @@ class Stream:
     retention_days: int = 14
     frame: type[Frame] | None = None  # what an event says beyond its record
     version: int = 1  # of topics and schemas
+    by_interval: bool = field(init=False)  # whether each interval is a series of its own
+
+    def __post_init__(self) -> None:
+        """Look once whether the record has an interval."""
+        object.__setattr__(self, "by_interval", "interval" in {each.name for each in fields(self.record)})
 
     @property
     def topic(self) -> str:
@@ -149,11 +154,6 @@ class Stream:
     def raw_schema(self) -> str:
         """The name of the raw block's schema file."""
         return f"raw_{self.topic}"
-
-    @property
-    def by_interval(self) -> bool:
-        """Whether each interval is a series of its own."""
-        return any(field.name == "interval" for field in fields(self.record))
 
     def channel(self, interval: str) -> str:
         """Return the channel of one interval, such as `bars.1m`; of a stream without intervals its name."""

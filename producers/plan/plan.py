@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from producers.raw.missed import StreamKey, bars_key, quotes_key, trades_key
 from producers.vendors.capabilities import Capabilities
 from schemas.configuration.model import Configuration
-from schemas.configuration.streams import Provider, cadence_us, overlap_us
+from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
-from schemas.streams import StreamName
+from schemas.streams import STREAMS, Stream, StreamName, refuse_unimplemented
 from schemas.universe import TIERS, Member, Tier
 
 
@@ -106,6 +106,18 @@ class PollPlan:
         """Yield the streams that come over sockets."""
         for trades in self.trades:
             yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
+
+
+def check_implemented(streams: Sequence[Stream] = STREAMS) -> None:
+    """Raise ConfigurationError naming each stream that could not be collected, and what it lacks."""
+    planned = {field.name for field in fields(PollPlan)}
+    missing: dict[str, list[str]] = {stream.name: [] for stream in streams}
+    for name, parts in missing.items():
+        if name not in Streams.model_fields:
+            parts.append("part of the configuration in schemas/configuration/streams.py")
+        if name not in planned:
+            parts.append("tasks in producers/plan/plan.py")
+    refuse_unimplemented("producers", missing)
 
 
 def plan_of(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
 from gateway.database import statements
-from gateway.database.versions import BarVersion, GapFilter, Value, View
+from gateway.database.versions import BAR_COLUMNS, VALUE_STREAMS, BarVersion, GapFilter, Value, View
 from gateway.http.moments import EARLIEST_US, LATEST_US, aware, micros
 from gateway.http.problems import Problem
 from infra.runtime.postgres.pool import connection
+from schemas.deriving import clocks, columns
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US
-from schemas.streams import Bar, Quote, Trade
+from schemas.streams import BAR_STREAM
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
@@ -49,7 +50,7 @@ class Snapshot:
         rows = await self._connection.fetch(statement, *_arguments(symbol, interval, span, view, limit))
         bars: list[BarVersion] = []
         for begin in range(0, len(rows), YIELD_EVERY_ROWS):
-            bars.extend(_bar(row) for row in rows[begin : begin + YIELD_EVERY_ROWS])
+            bars.extend(_bar(row, symbol, interval) for row in rows[begin : begin + YIELD_EVERY_ROWS])
             if begin:
                 await asyncio.sleep(0)  # a long answer must not hold up the WebSocket clients
         return bars
@@ -67,7 +68,8 @@ class Snapshot:
         """Return every known version, by event_time and position, after the key `after`."""
         event_time, raw_offset, index = (int(part) for part in after or (EARLIEST_US, -1, -1))
         arguments = (*_arguments(symbol, interval, span, view, limit), aware(event_time), raw_offset, index)
-        return [_bar(row) for row in await self._connection.fetch(statements.ALL_BARS, *arguments)]
+        rows = await self._connection.fetch(statements.ALL_BARS, *arguments)
+        return [_bar(row, symbol, interval) for row in rows]
 
     async def minute_edges(self, symbol: str, view: View) -> tuple[int, int, int] | None:
         """Return (oldest start, newest start, moment the newest bar proves has come) of the known 1-minute bars."""
@@ -205,6 +207,8 @@ class Store:
             self._slots.release()
 
 
+_BAR_CLOCKS = clocks(BAR_STREAM)
+_VALUE_STREAMS = {stream.name: stream for stream in VALUE_STREAMS}
 _GAP_TIMES = frozenset({"from_time", "to_time", "known_from"})
 
 
@@ -213,42 +217,16 @@ def _arguments(symbol: str, interval: str, span: Span, view: View, limit: int) -
     return symbol, interval, aware(span[0]), aware(span[1]), view.provider, aware(view.as_of), limit, sessions
 
 
-def _bar(row: Row) -> BarVersion:
-    return BarVersion(
-        event_time=micros(row["event_time"]),
-        open=row["open"],
-        high=row["high"],
-        low=row["low"],
-        close=row["close"],
-        volume=row["volume"],
-        vwap=row["vwap"],
-        trade_count=row["trade_count"],
-        final=row["final"],
-        session=row["session"],
-        adjustment_state=row["adjustment_state"],
-        currency=row["currency"],
-        simulated=row["simulated"],
-        provider=row["provider"],
-        route=row["route"],
-        known_from=micros(row["known_from"]),
-        raw_offset=row["raw_offset"],
-        index=row["idx"],
-        revision=row["revision"],
-    )
+def _bar(row: Row, symbol: str, interval: str) -> BarVersion:
+    fields = {column.source: row[column.name] for column in BAR_COLUMNS}
+    for name in _BAR_CLOCKS:
+        fields[name] = micros(fields[name])
+    return BarVersion(symbol=symbol, interval=interval, revision=row["revision"], **fields)
 
 
 def _value(row: Row) -> Value:
-    origin: dict[str, Any] = {
-        name: row[name] for name in ("symbol", "provider", "route", "simulated", "raw_offset")
-    }
-    origin |= {name: micros(row[name]) for name in ("event_time", "received_time", "known_from")}
-    origin["index"] = row["idx"]
-    if row["kind"] == "trade":
-        return Trade(price=row["last"], size=row["last_size"], **origin)
-    if row["kind"] == "bar":
-        prices = {"open": row["bid"], "high": row["ask"], "low": row["bid_size"], "close": row["ask_size"]}
-        rest = {"volume": row["volume"], "final": row["final"], "currency": row["currency"]}
-        return Bar(interval="1m", **prices, **rest, **origin)
-    names = ("bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close", "currency",
-             "market_state", "delay_s")  # fmt: skip
-    return Quote(**{name: row[name] for name in names}, **origin)
+    stream = _VALUE_STREAMS[row["stream"]]
+    fields = {column.source: row[column.name] for column in columns(stream)}
+    for name in clocks(stream):
+        fields[name] = micros(fields[name])
+    return cast("Value", stream.record(**fields))

@@ -12,7 +12,6 @@ from infra.runtime.clock import wall_us
 from infra.runtime.postgres.pool import connection
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US
-from sinks.store import statements
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +21,14 @@ MAX_FORGOTTEN_ROWS = (
 )
 FORGET_WITHIN_S = 20.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# $1 what is older goes, $2 at most so many rows
+FORGET_HEALTH = """
+    DELETE FROM provider_health WHERE (capability, provider, observed_time) IN (
+        SELECT capability, provider, observed_time FROM provider_health WHERE observed_time < $1
+        ORDER BY observed_time LIMIT $2)
+"""
 
 
 class Retention:
@@ -45,5 +52,5 @@ class Retention:
         """Delete at most 5,000 rows, the oldest first, and return how many; raises StoreUnavailable."""
         before = EPOCH + timedelta(microseconds=now_us - int(self._days * DAY_US))
         async with connection(self._pool, within_s=FORGET_WITHIN_S) as borrowed:
-            done: str = await borrowed.execute(statements.FORGET_HEALTH, before, MAX_FORGOTTEN_ROWS)
+            done: str = await borrowed.execute(FORGET_HEALTH, before, MAX_FORGOTTEN_ROWS)
         return int(done.rpartition(" ")[2])

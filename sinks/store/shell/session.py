@@ -12,10 +12,14 @@ import asyncpg
 from infra.runtime.postgres.pool import CONNECT_TIMEOUT_S, SERVER_SETTINGS, UNAVAILABLE
 from schemas.errors import ConfigurationError, StoreUnavailable
 from sinks.columns.copy import POSTGRES_EPOCH_US, chunks
-from sinks.store.statements import STAGING
+from sinks.columns.tables import TABLES, missing_columns
+from sinks.store.versions import STAGING
 
 COPY_CHUNK_BYTES = 262_144
 CLOSE_TIMEOUT_S = 1.0
+STORED_COLUMNS = """
+    SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = current_schema()
+"""
 OPERATOR_NEEDED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -58,10 +62,28 @@ async def open_connection(
             await connection.set_type_codec(
                 "timestamptz", schema="pg_catalog", encoder=_encode_time, decoder=_decode_time, format="tuple"
             )
+            await _check_tables(connection)
             await connection.execute(STAGING)
         yield connection
     finally:
         await _close(connection)
+
+
+async def _check_tables(connection: Connection) -> None:
+    stored: dict[str, set[str]] = {}
+    for row in await connection.fetch(STORED_COLUMNS):
+        stored.setdefault(row["table_name"], set()).add(row["column_name"])
+    lacking = [
+        f"stream {stream} has no {', no '.join(parts)}"
+        for stream, parts in missing_columns(TABLES.values(), stored).items()
+        if parts
+    ]
+    if lacking:
+        raise ConfigurationError(
+            f"the database does not hold every declared stream: {'; '.join(lacking)}",
+            remedy="run `mds migrate` on this database; a new stream needs a migration, "
+            "`python -m scripts.generate tables NAME` prints it",
+        )
 
 
 async def _close(connection: Connection) -> None:
