@@ -22,10 +22,15 @@ from stream_processors.validation import (
     check_trade,
 )
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_quote_event, a_trade_event
+from tests.support.stream_values import an_event
 
 NOW = NINE_THIRTY + MINUTE_US
-PLAIN = {"bars": a_bar_event, "quotes": a_quote_event, "trades": a_trade_event}
 NAN, INF = float("nan"), float("inf")
+
+
+def plain(stream: Stream, **changes: Any) -> dict[str, Any]:
+    """Return a possible event of a stream, changed as asked; of a bar also its interval must be one."""
+    return an_event(stream, **({"interval": "1m"} if stream.by_interval else {}) | changes)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +128,10 @@ def test_a_trade_of_nothing_passes() -> None:
 )
 def test_no_declared_amount_may_be_negative_infinite_or_no_number(stream: Stream, field: Field) -> None:
     """An amount declared and not checked would become history."""
-    plain = PLAIN[stream.name]
-    CHECKS[stream.name](plain(), NOW)
+    CHECKS[stream.name](plain(stream), NOW)
     for impossible in (NAN, INF, -INF, -1.0) if field.kind == "double" else (-1,):
         with pytest.raises(InvalidRecord):
-            CHECKS[stream.name](plain(**{field.name: impossible}), NOW)
+            CHECKS[stream.name](plain(stream, **{field.name: impossible}), NOW)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_no_declared_text_may_be_long_or_hold_a_nul(stream: Stream, name: str) -
     """PostgreSQL takes no NUL, and nobody a novel."""
     for impossible in ("x" * (MAX_TEXT_CHARS + 1), "a\0"):
         with pytest.raises(InvalidRecord):
-            CHECKS[stream.name](PLAIN[stream.name](**{name: impossible}), NOW)
+            CHECKS[stream.name](plain(stream, **{name: impossible}), NOW)
 
 
 @pytest.mark.parametrize("symbol", ["", "A" * (MAX_SYMBOL_CHARS + 1), "A\0", "A\n"], ids=repr)
