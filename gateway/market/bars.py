@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 from gateway.database.versions import BarVersion
 from gateway.http.moments import rfc3339
-from schemas.deriving import own_fields, shown_where_set
+from schemas.deriving import own_fields, shown_where_set, written_out
 from schemas.fields import AMOUNT, VALUE
 from schemas.streams import BAR_STREAM
 
@@ -30,32 +30,36 @@ _DEFAULTED = tuple(
     if not field.required and not field.nullable and field.name not in _SAID_ONCE
 )
 _FLAGS = shown_where_set(BAR_STREAM)
-_given, _defaulted = attrgetter(*_GIVEN), [(name, attrgetter(name)) for name in _DEFAULTED]
-_optional = [(name, attrgetter(name)) for name in _OPTIONAL]
-_flags = [(name, attrgetter(name)) for name in _FLAGS]
+_WHERE_SAID = (*_OPTIONAL, *_FLAGS)
+_ALWAYS = ("revision", "provider", "known_from", *_DEFAULTED)
+
+
+def _members(names: Iterable[str]) -> str:
+    moments = {"event_time", "known_from"}
+    return ", ".join(
+        f'"{name}": ' + (f"rfc3339(bar.{name})" if name in moments else f"bar.{name}") for name in names
+    )
+
+
+_always: Callable[[BarVersion], dict[str, Any]] = written_out(
+    "bar", "{" + _members(("event_time", *_GIVEN, *_ALWAYS)) + "}", {"rfc3339": rfc3339}
+)
+_where_said: Callable[[BarVersion], tuple[Any, ...]] = attrgetter(*_WHERE_SAID)
 CSV_COLUMNS = (
-    "event_time", *_GIVEN, "revision", "provider", "known_from", *_DEFAULTED, *_OPTIONAL, "derived", *_FLAGS,
+    "event_time", *_GIVEN, *_ALWAYS, *_OPTIONAL, "derived", *_FLAGS,
 )  # fmt: skip
 
 
 def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:
     """Return the JSON row of a bar; optional fields appear only where they say something."""
-    fields: dict[str, Any] = {"event_time": rfc3339(bar.event_time)}
-    fields.update(zip(_GIVEN, _given(bar), strict=True))
-    fields["revision"], fields["provider"] = bar.revision, bar.provider
-    fields["known_from"] = rfc3339(bar.known_from)
-    for name, get in _defaulted:
-        fields[name] = get(bar)
-    for name, get in _optional:
-        if (value := get(bar)) is not None:
+    fields = _always(bar)
+    for name, value in zip(_WHERE_SAID, _where_said(bar), strict=True):
+        if value is not None and value is not False:
             fields[name] = value
     if bar.derived:
         fields["derived"] = True
     if bar.providers:
         fields["providers"] = list(bar.providers)
-    for name, get in _flags:
-        if value := get(bar):
-            fields[name] = value
     if bar.route != "primary":
         fields["route"] = bar.route
     if with_adjustment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -14,10 +14,9 @@ from gateway.database.versions import BAR_COLUMNS, VALUE_STREAMS, BarVersion, Ga
 from gateway.http.moments import EARLIEST_US, LATEST_US, aware, micros
 from gateway.http.problems import Problem
 from infra.runtime.postgres.pool import connection
-from schemas.deriving import clocks, columns
+from schemas.deriving import clocks, columns, written_out
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US
-from schemas.streams import BAR_STREAM
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
@@ -207,7 +206,17 @@ class Store:
             self._slots.release()
 
 
-_BAR_CLOCKS = clocks(BAR_STREAM)
+_BAR_FIELDS = ", ".join(
+    f"{column.source}=micros(row[{place}])"
+    if column.type == "timestamptz"
+    else f"{column.source}=row[{place}]"
+    for place, column in enumerate(BAR_COLUMNS)
+)  # as every query of bars gives them, then the revision
+_bar: Callable[[Row, str, str], BarVersion] = written_out(
+    "row, symbol, interval",
+    f"BarVersion(symbol=symbol, interval=interval, revision=row[{len(BAR_COLUMNS)}], {_BAR_FIELDS})",
+    {"BarVersion": BarVersion, "micros": micros},
+)
 _VALUE_STREAMS = {stream.name: stream for stream in VALUE_STREAMS}
 _GAP_TIMES = frozenset({"from_time", "to_time", "known_from"})
 
@@ -215,13 +224,6 @@ _GAP_TIMES = frozenset({"from_time", "to_time", "known_from"})
 def _arguments(symbol: str, interval: str, span: Span, view: View, limit: int) -> tuple[Any, ...]:
     sessions = None if view.sessions is None else list(view.sessions)
     return symbol, interval, aware(span[0]), aware(span[1]), view.provider, aware(view.as_of), limit, sessions
-
-
-def _bar(row: Row, symbol: str, interval: str) -> BarVersion:
-    fields = {column.source: row[column.name] for column in BAR_COLUMNS}
-    for name in _BAR_CLOCKS:
-        fields[name] = micros(fields[name])
-    return BarVersion(symbol=symbol, interval=interval, revision=row["revision"], **fields)
 
 
 def _value(row: Row) -> Value:
