@@ -10,7 +10,7 @@ from typing import Literal
 
 US = ", microseconds since the Unix epoch, UTC"
 Versions = Literal["slots", "latest", "occurrences"]
-"""How values follow one another: versions of a numbered slot, of the newest moment, or each for itself."""
+"""The way values follow one another: versions of a numbered slot, of the newest moment, or each for itself."""
 
 
 class Role(Enum):

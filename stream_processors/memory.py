@@ -1,4 +1,4 @@
-"""What a processor remembers of each series of its partition, bounded, and rebuilt from the log after a take-over."""
+"""A processor's memory of each series of its partition: bounded, and rebuilt from the log after a take-over."""
 
 from __future__ import annotations
 

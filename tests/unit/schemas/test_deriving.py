@@ -23,6 +23,7 @@ from schemas.deriving import (
     shown,
     shown_where_set,
     texts,
+    written_out,
 )
 from schemas.streams import BAR_STREAM, STREAMS, TRADE_STREAM
 from tests.support.toy_stream import a_toy_stream
@@ -123,6 +124,17 @@ def test_the_tables_of_a_migration_follow_the_strategy(
     assert f"CREATE TABLE {newest}" in text if newest else text.count("CREATE TABLE") == 1
     assert f"PRIMARY KEY {key_of_newest}" in text
     assert ("revision integer" in text) == (versions == "slots")
+
+
+def test_an_expression_of_declared_names_is_a_function() -> None:
+    """It sees its arguments and what it is told, nothing else."""
+    sums = written_out(
+        "row", " + ".join(f"twice(row[{place}])" for place in range(3)), {"twice": lambda v: 2 * v}
+    )
+
+    assert sums([1, 2, 3]) == 12
+    with pytest.raises(NameError):
+        written_out("", "TOY", {})()
 
 
 def test_the_declared_streams_keep_their_tables() -> None:
