@@ -56,8 +56,8 @@ soak: $(INSTALLED) ## 20,000 mutated answers, MINUTES=60 of load with flat memor
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
 	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) || exit 1; seed=$$((seed + 1)); done
 
-docs: $(INSTALLED) ## write docs/CONFIGURATION.md and config/mds.schema.json anew from the model
-	@$(PY) -m schemas.configuration.reference
+docs: $(INSTALLED) ## write every generated file anew: reference pages, JSON Schema, fast readers
+	@$(PY) -m scripts.generate
 
 lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=1 takes newer versions)
 	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock

@@ -18,6 +18,7 @@ from producers.catalogue.shell.symbol_lists import SYMBOLS, provider_asked, symb
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import vendor_session
 from producers.jobs.shell.reader import OWNED_WITHOUT_WORD_S
+from producers.plan.plan import check_implemented
 from producers.raw.shell.topics import RawTopics
 from producers.reloading import ConfigurationFile, Reloading
 from producers.service import COLLECTION, Resources, produce
@@ -32,6 +33,7 @@ NEVER_GIVE_UP_MS = (
 
 async def main() -> None:
     """Read the settings and run until stopped; raise ConfigurationError naming what to change."""
+    check_implemented()
     settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
     on_simulator = shared.market_clock == "simulator"
     symbology = load_symbology(shared.map_files)

@@ -21,10 +21,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from schemas.configuration.streams import BAR_INTERVALS
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import DAY_US
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult, SymbolOutcome
+from schemas.streams import BAR_STREAM, QUOTE_STREAM
 from schemas.symbols.instruments import classify
 from schemas.topics import JOB_RESULTS, JOBS
 from schemas.wire.codec import decode_value
@@ -39,8 +41,8 @@ MAX_LEASE_S = 600.0  # and so the part of jobs.v1 a starting producer reads for 
 MAX_TIME_US = 4_102_444_800_000_000  # 2100: later is a time in other units
 MAX_FAULTS = 20  # told of one message
 SHOWN_SYMBOLS = 20
-BAR_CAPABILITIES = ("bars:1m", "bars:5m", "bars:1h", "bars:1d")
-CAPABILITIES = ("quotes", *BAR_CAPABILITIES)
+BAR_CAPABILITIES = tuple(BAR_STREAM.capability(interval) for interval in BAR_INTERVALS)
+CAPABILITIES = (QUOTE_STREAM.name, *BAR_CAPABILITIES)
 SWEEPER = "sweeper"  # source of the results of polls no feed asked for
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]

@@ -1,20 +1,18 @@
-"""The records everybody speaks of: frozen, keyword-only, and each says whose time it is.
+"""The records everybody speaks of besides market data: frozen, keyword-only, and each says whose time it is.
 
-Clocks (all integer microseconds since the Unix epoch, UTC; never substituted for one another):
-`event_time` is the venue's or vendor's stamp (for bars the START), `received_time` when our poller saw
-the response, `known_from` the running maximum, per raw partition, of the broker's append time.
-Fields, types and units are those of the Avro files in `schemas/avro`; a contract test compares them.
+Fields, types and units are those of the Avro files in `schemas/avro`; a contract test compares them. Quotes, trades and
+bars are declared in `schemas.streams`, where the clocks are explained, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from schemas.fields import US
 
 Route = Literal["primary", "shadow", "backfill"]
-Session = Literal["pre", "regular", "post", "closed"]
-AdjustmentState = Literal["raw", "split", "all"]
 Confidence = Literal["proven", "inferred"]
 GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
 
@@ -23,7 +21,6 @@ JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
 HealthChange = Literal["no", "initial", "failover", "failback", "exhausted", "restored"]
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
-EVENT_FIELDS_NEVER_HELD = ("known_from", "raw_offset", "index")  # added by the processor, never by a producer
 
 Event = Mapping[str, Any]
 """One parsed vendor event inside a raw block: the fields of QuoteEvent, TradeEvent or BarEvent in the Avro files.
@@ -40,25 +37,30 @@ class Discontinuity:
     last event then bounds it.
     """
 
-    symbol: str
-    interval: str  # "" for quotes and trades
-    from_time: int | None
-    to_time: int
-    cause: str  # producer_down | disconnected
+    symbol: Annotated[str, "whose stream"]
+    interval: Annotated[str, "bar interval; empty for quotes and trades"]
+    from_time: Annotated[int | None, "last moment covered, as far as the producer knows" + US] = None
+    to_time: Annotated[int, "covered again from here on" + US]
+    cause: Annotated[str, "producer_down, disconnected, ..."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawBlock:
-    """What one vendor response, or at most 50 ms or 500 events of a stream, held for one partition."""
+    """What one vendor response, or at most 50 ms or 500 events of a stream, held for one partition.
 
-    provider: str
-    endpoint: str
-    route: Route
-    received_time: int
-    job_id: str = ""
-    connection_id: str = ""
-    hints: Mapping[str, str] = field(default_factory=dict)
-    discontinuities: Sequence[Discontinuity] = ()
+    The schema of a stream's block is these fields and then its events.
+    """
+
+    provider: Annotated[str, "who answered"]
+    endpoint: Annotated[str, "which endpoint or socket"]
+    route: Annotated[Route, "why it was fetched"]
+    job_id: Annotated[str, "job that asked for it; empty for a standing poll"] = ""
+    received_time: Annotated[int, "our poller saw the response" + US]
+    connection_id: Annotated[str, "socket connection; empty for a request"] = ""
+    hints: Annotated[Mapping[str, str], "processing hints; unknown ones are ignored"] = field(
+        default_factory=dict
+    )
+    discontinuities: Annotated[Sequence[Discontinuity], "what the producer knows it could not see"] = ()
     events: Sequence[Event] = ()
 
     @property
@@ -71,79 +73,6 @@ class RawBlock:
 class Position:
     """Place of a canonical record in our log: (raw_offset, index) in its raw partition."""
 
-    raw_offset: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """One version of a quote; its key is (symbol, provider, event_time)."""
-
-    symbol: str
-    event_time: int
-    bid: float | None = None
-    ask: float | None = None
-    bid_size: float | None = None
-    ask_size: float | None = None
-    last: float | None = None
-    last_size: float | None = None
-    volume: float | None = None
-    previous_close: float | None = None
-    currency: str = ""
-    market_state: str = ""
-    delay_s: int = 0
-    simulated: bool = False
-    provider: str
-    route: Route = "primary"
-    received_time: int
-    known_from: int
-    raw_offset: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
-    """One trade: an occurrence. Two equal ones at one time are two trades."""
-
-    symbol: str
-    event_time: int
-    price: float
-    size: float
-    trade_id: str | None = None
-    conditions: str = ""
-    venue: str = ""
-    simulated: bool = False
-    provider: str
-    route: Route = "primary"
-    received_time: int
-    known_from: int
-    raw_offset: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One version of a bar; its key is (symbol, provider, interval, event_time)."""
-
-    symbol: str
-    interval: str
-    event_time: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    vwap: float | None = None
-    trade_count: int | None = None
-    final: bool
-    session: Session = "regular"
-    adjustment_state: AdjustmentState = "raw"
-    currency: str = ""
-    simulated: bool = False
-    provider: str
-    route: Route = "primary"
-    received_time: int
-    known_from: int
     raw_offset: int
     index: int
 
@@ -290,9 +219,3 @@ class DeadLetter:
     symbol: str = ""
     key: bytes | None = None
     payload: bytes
-
-
-Stream = Literal["bars", "quotes", "trades"]
-STREAMS: tuple[Stream, ...] = ("bars", "quotes", "trades")
-Tier = Literal["T0", "T1", "T2"]
-TIERS: tuple[Tier, ...] = ("T0", "T1", "T2")

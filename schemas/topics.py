@@ -1,32 +1,31 @@
-"""The topic catalogue: names, schemas, partitions, retention and dead-letter twins, read once from topics.yaml."""
+"""The topic catalogue: names, schemas, partitions, retention and dead-letter twins, of the declared streams and topics.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
+
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
 
 Kind = Literal["raw", "canonical", "ledger", "progress", "health", "configuration", "jobs", "dead"]
 DAY_MS = 86_400_000
 
-RAW_QUOTES = "raw.quotes.v1"
-RAW_TRADES = "raw.trades.v1"
-RAW_BARS = "raw.bars.v1"
-QUOTES = "quotes.v1"
-TRADES = "trades.v1"
-BARS = "bars.v1"
+RAW_QUOTES, QUOTES = QUOTE_STREAM.raw_topic, QUOTE_STREAM.topic
+RAW_TRADES, TRADES = TRADE_STREAM.raw_topic, TRADE_STREAM.topic
+RAW_BARS, BARS = BAR_STREAM.raw_topic, BAR_STREAM.topic
 GAPS = "gaps.v1"
 PROGRESS = "progress.v1"
 PROVIDER_HEALTH = "provider-health.v1"
 CONFIGURATION = "configuration.v1"
 JOBS = "jobs.v1"
 JOB_RESULTS = "job-results.v1"
-RAW_TOPICS = (RAW_QUOTES, RAW_TRADES, RAW_BARS)
-CANONICAL_TOPICS = (QUOTES, TRADES, BARS)
+RAW_TOPICS = tuple(stream.raw_topic for stream in STREAMS)
+CANONICAL_TOPICS = tuple(stream.topic for stream in STREAMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +69,22 @@ class Catalogue:
 
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
-    """Return the catalogue declared in topics.yaml."""
+    """Return the catalogue of the declared streams and of the other topics, which topics.yaml declares."""
+    return catalogue_of(STREAMS)
+
+
+def catalogue_of(streams: Sequence[Stream]) -> Catalogue:
+    """Return the catalogue with these streams; raise ValueError where two schemas claim one id."""
     document = yaml.safe_load(resources.files("schemas").joinpath("topics.yaml").read_text("utf-8"))
-    ids = {int(number): name for number, name in document["schemas"].items()}
+    pinned = [(int(number), name) for number, name in document["schemas"].items()]
+    pinned += [(stream.raw_id, stream.raw_schema) for stream in streams]
+    pinned += [(stream.canonical_id, stream.schema) for stream in streams]
+    ids = dict(sorted(pinned))
+    if len(ids) < len(pinned):
+        raise ValueError("two schemas claim one id; give the newer stream the next free ones")
     by_schema = {name: number for number, name in ids.items()}
     defaults, topics = document["defaults"], {}
-    for name, entry in document["topics"].items():
+    for name, entry in ({**_of_streams(streams), **document["topics"]}).items():
         retention_days = entry.get("retention_days")
         partitions = entry.get("partitions", document["partitions"])
         topics[name] = Topic(
@@ -101,6 +110,30 @@ def catalogue() -> Catalogue:
             max_message_bytes=defaults["dead_max_message_bytes"],
         )
     return Catalogue(topics=topics, schema_ids=ids, partitions=document["partitions"])
+
+
+def _of_streams(streams: Sequence[Stream]) -> dict[str, dict[str, Any]]:
+    """Return the two topics of each stream in the words of topics.yaml, raw ones first."""
+    raw = {
+        stream.raw_topic: {
+            "kind": "raw",
+            "key": "none",
+            "schema": stream.raw_schema,
+            "retention_days": stream.raw_retention_days,
+            "canonical": stream.topic,
+        }
+        for stream in streams
+    }
+    canonical = {
+        stream.topic: {
+            "kind": "canonical",
+            "key": "symbol",
+            "schema": stream.schema,
+            "retention_days": stream.retention_days,
+        }
+        for stream in streams
+    }
+    return {**raw, **canonical}
 
 
 def dead(topic: str) -> str:

@@ -9,12 +9,15 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
+from typing import Literal, get_args
 
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, InvalidConfiguration, sorted_faults
-from schemas.records import STREAMS, TIERS, Stream, Tier
+from schemas.streams import STREAM_NAMES, StreamName
 from schemas.symbols.instruments import checked_symbol
 
+Tier = Literal["T0", "T1", "T2"]
+TIERS: tuple[Tier, ...] = get_args(Tier)
 MAX_SYMBOLS = 20_000
 MAX_FILE_BYTES = 4_194_304  # 4 MiB
 MAX_SYMBOL_CHARACTERS = 32
@@ -30,7 +33,7 @@ class Member:
 
     symbol: str
     tier: Tier = "T1"
-    streams: tuple[Stream, ...] = STREAMS
+    streams: tuple[StreamName, ...] = STREAM_NAMES
     note: str = ""
 
 
@@ -206,14 +209,14 @@ def _member(line: int | None, columns: Sequence[str], cells: Sequence[str]) -> M
     tier: Tier | None = next((each for each in TIERS if each == (row["tier"].upper() or "T1")), None)
     if tier is None:
         faults.append(_fault(line, "tier", f"{_shown(row['tier'])} is no tier", "write T0, T1 or T2"))
-    named = row["streams"].lower().split() or list(STREAMS)
+    named = row["streams"].lower().split() or list(STREAM_NAMES)
     for name in named:
-        if name not in STREAMS:
-            remedy = f"write some of {' '.join(STREAMS)}, with spaces between"
+        if name not in STREAM_NAMES:
+            remedy = f"write some of {' '.join(STREAM_NAMES)}, with spaces between"
             faults.append(_fault(line, "streams", f"{_shown(name)} is no stream", remedy))
     if faults or tier is None:
         return faults
-    streams = tuple(stream for stream in STREAMS if stream in named)
+    streams = tuple(stream for stream in STREAM_NAMES if stream in named)
     return Member(symbol=row["symbol"], tier=tier, streams=streams, note=row["note"])
 
 

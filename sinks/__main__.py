@@ -13,7 +13,7 @@ from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
-from schemas.topics import BARS, GAPS, PROGRESS, PROVIDER_HEALTH, QUOTES, TRADES
+from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH
 from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
@@ -23,7 +23,7 @@ from sinks.store.shell.outbox import Outbox, watch_dead_letters
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
-TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS, PROVIDER_HEALTH)
+TOPICS = (*CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH)
 OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
 REPLAY_WRITE_WITHIN_S = 300.0
 

@@ -25,6 +25,7 @@ from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, Limits
 from stream_processors.shell.rebuild import records_wait
 from stream_processors.shell.ticks import tick
 from stream_processors.shell.writer import PartitionWriter
+from stream_processors.transaction import check_implemented
 
 
 async def main() -> None:
@@ -71,6 +72,7 @@ async def main() -> None:
 
 def _prepare(bootstrap: str, prefix: str) -> None:
     """Fail early and clearly, and pay for the calendar (seconds, 80 MB) before any partition waits for it."""
+    check_implemented()
     check_codecs()
     expected = {prefix + topic: partition_count() for topic in RAW_TOPICS}
     check_topics(bootstrap, expected, client_id=f"{prefix}processor-check")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
 from schemas.errors import InvalidRecord
+from schemas.fields import Versions
 from schemas.identity import gap_id
 from schemas.records import Confidence, DeadLetter, Discontinuity, Event, Gap, RawBlock
-from schemas.topics import RAW_BARS, RAW_QUOTES
 from stream_processors.gaps import Blindness, judge, unseen_ranges
-from stream_processors.memory import PartitionState, Stream, StreamKey, see
-from stream_processors.validation import check_bar, check_quote, check_time, check_trade
-from stream_processors.versions import bar_content, quote_content
+from stream_processors.memory import PartitionState, Series, SeriesKey, see
+from stream_processors.validation import CHECKS, check_time
 
 STAGE = "processor"
 LOG_TRUNCATED = "log_truncated"
@@ -34,9 +33,9 @@ class Outputs:
 
 @dataclass(slots=True)
 class _Judgement:
-    """What a block says about the completeness of one bar stream."""
+    """The evidence of a block on the completeness of one series of slots."""
 
-    stream: Stream
+    series: Series
     arrivals: list[int] = field(default_factory=list)
     blindnesses: list[Blindness] = field(default_factory=list)
 
@@ -50,13 +49,8 @@ def process(state: PartitionState, raw_offset: int, known_from: int, block: RawB
     if state.torn:
         run.tell_truncation()
     run.take_discontinuities()
-    if state.raw_topic == RAW_BARS:
-        run.take_bars()
-    elif state.raw_topic == RAW_QUOTES:
-        run.take_quotes()
-    else:
-        run.take_trades()
-    run.judge_bars()
+    TAKING[state.stream.versions](run)
+    run.judge_slots()
     return run.outputs
 
 
@@ -66,77 +60,70 @@ class _Run:
     def __init__(self, state: PartitionState, raw_offset: int, known_from: int, block: RawBlock) -> None:
         self.outputs = Outputs()
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
-        self._judgements: dict[StreamKey, _Judgement] = {}
+        self._judgements: dict[SeriesKey, _Judgement] = {}
         confident = block.hints.get("guaranteed") == "1"
         self._confidence: Confidence = "proven" if confident else "inferred"
 
-    def take_bars(self) -> None:
-        """Version bars; remember which final ones arrived."""
-        state, provider, known_from, outputs = (
-            self._state,
-            self._block.provider,
-            self._known_from,
-            self.outputs,
-        )
+    def take_slots(self) -> None:
+        """Version the values of slots; remember which final ones arrived."""
+        state, provider, known_from = self._state, self._block.provider, self._known_from
+        outputs, check, content = self.outputs, CHECKS[state.stream.name], state.content
         judgements = self._judgements
         for index, event in self._named_events():
             try:
-                stream = state.stream(provider, event["symbol"], event["interval"])
-                check_bar(event, known_from)
+                series = state.series(provider, event["symbol"], event["interval"])
+                check(event, known_from)
             except InvalidRecord as error:
                 self._refuse(index, event, error)
                 continue
             start = event["event_time"]
-            if stream.seen_to is None or start > stream.seen_to:
-                stream.seen_to = start
-            if event["final"] and (stream.frontier is None or start > stream.frontier):
-                judgement = judgements.get(stream.key)
+            if series.seen_to is None or start > series.seen_to:
+                series.seen_to = start
+            if event["final"] and (series.frontier is None or start > series.frontier):
+                judgement = judgements.get(series.key)
                 if judgement is None:
-                    judgement = judgements[stream.key] = _Judgement(stream)
+                    judgement = judgements[series.key] = _Judgement(series)
                 judgement.arrivals.append(start)
-            if stream.bars is not None and stream.bars.changes(start, bar_content(event)):
+            if series.versions is not None and series.versions.changes(start, content(event)):
                 outputs.events.append((index, event))
             else:
                 outputs.repeated += 1
 
-    def take_quotes(self) -> None:
-        """Version quotes."""
-        state, provider, known_from, outputs = (
-            self._state,
-            self._block.provider,
-            self._known_from,
-            self.outputs,
-        )
+    def take_latest(self) -> None:
+        """Version the values of the newest moment."""
+        state, provider, known_from = self._state, self._block.provider, self._known_from
+        outputs, check, content = self.outputs, CHECKS[state.stream.name], state.content
         for index, event in self._named_events():
             try:
-                stream = state.stream(provider, event["symbol"], "")
-                check_quote(event, known_from)
+                series = state.series(provider, event["symbol"], "")
+                check(event, known_from)
             except InvalidRecord as error:
                 self._refuse(index, event, error)
                 continue
             stamp = event["event_time"]
-            if stream.seen_to is None or stamp > stream.seen_to:
-                stream.seen_to = stamp
-            if stream.quote is not None and stream.quote.changes(stamp, quote_content(event)):
+            if series.seen_to is None or stamp > series.seen_to:
+                series.seen_to = stamp
+            if series.versions is not None and series.versions.changes(stamp, content(event)):
                 outputs.events.append((index, event))
             else:
                 outputs.repeated += 1
 
-    def take_trades(self) -> None:
-        """Pass every trade but those of a repeated frame."""
+    def take_occurrences(self) -> None:
+        """Pass every event but those of a repeated frame."""
         state, block, known_from, outputs = self._state, self._block, self._known_from, self.outputs
+        check = CHECKS[state.stream.name]
         frame: tuple[int, ...] = ()
         repeats = False
         for index, event in self._named_events():
             try:
-                stream = state.stream(block.provider, event["symbol"], "")
-                check_trade(event, known_from)
+                series = state.series(block.provider, event["symbol"], "")
+                check(event, known_from)
             except InvalidRecord as error:
                 self._refuse(index, event, error)
                 continue
             stamp = event["event_time"]
-            if stream.seen_to is None or stamp > stream.seen_to:
-                stream.seen_to = stamp
+            if series.seen_to is None or stamp > series.seen_to:
+                series.seen_to = stamp
             if frame != (event["frame_sequence"], event["frame_hash"]):
                 frame, repeats = (event["frame_sequence"], event["frame_hash"]), state.repeats(block, event)
             if repeats:
@@ -145,32 +132,32 @@ class _Run:
                 outputs.events.append((index, event))
 
     def take_discontinuities(self) -> None:
-        """Turn what the producer could not see into gaps; those of bars wait for the block's bars."""
+        """Turn what the producer could not see into gaps; those of slots wait for the block's values."""
         for discontinuity in self._block.discontinuities:
             try:
-                stream = self._unseen_stream(discontinuity)
+                series = self._unseen_series(discontinuity)
             except InvalidRecord as error:
                 self._refuse(-1, asdict(discontinuity), error)
                 continue
-            self._take_unseen(stream, discontinuity)
+            self._take_unseen(series, discontinuity)
 
     def tell_truncation(self) -> None:
         """Turn raw records that were deleted unprocessed into gaps: of each stream, up to the first event it has again.
 
         Nobody knows whether it had any in between; a stream is told of when it goes on, because only that bounds the gap.
         """
-        state, first = self._state, dict[StreamKey, int]()
+        state, first = self._state, dict[SeriesKey, int]()
         for event in self._block.events:
             key = (self._block.provider, event["symbol"], event.get("interval", ""))
             moment = event["event_time"]
-            if key in state.torn and moment > (state.streams[key].seen_to or 0) and self._is_possible(moment):
+            if key in state.torn and moment > (state.held[key].seen_to or 0) and self._is_possible(moment):
                 first[key] = min(moment, first.get(key, moment))
         for key, moment in first.items():
             state.torn.discard(key)
             lost = Discontinuity(
                 symbol=key[1], interval=key[2], from_time=None, to_time=moment, cause=LOG_TRUNCATED
             )
-            self._take_unseen(state.streams[key], lost)
+            self._take_unseen(state.held[key], lost)
 
     def _is_possible(self, moment: int) -> bool:
         try:
@@ -179,37 +166,37 @@ class _Run:
             return False
         return True
 
-    def _take_unseen(self, stream: Stream, discontinuity: Discontinuity) -> None:
-        if stream.bars is not None:
-            judgement = self._judgements.setdefault(stream.key, _Judgement(stream))
+    def _take_unseen(self, series: Series, discontinuity: Discontinuity) -> None:
+        if series.numbered:
+            judgement = self._judgements.setdefault(series.key, _Judgement(series))
             told = Blindness(
                 from_time=discontinuity.from_time, to_time=discontinuity.to_time, cause=discontinuity.cause
             )
             judgement.blindnesses.append(told)
             return
-        for start, end in unseen_ranges(stream.calendar, stream.seen_to, discontinuity):
-            self._find(stream, start, end, expected=0, cause=discontinuity.cause)
-        if stream.seen_to is not None or discontinuity.from_time is not None:
-            see(stream, discontinuity.to_time)
+        for start, end in unseen_ranges(series.calendar, series.seen_to, discontinuity):
+            self._find(series, start, end, expected=0, cause=discontinuity.cause)
+        if series.seen_to is not None or discontinuity.from_time is not None:
+            see(series, discontinuity.to_time)
 
-    def judge_bars(self) -> None:
-        """Find the missing bars, now that all of the block's have been seen."""
+    def judge_slots(self) -> None:
+        """Find the missing slots, now that all of the block's values have been seen."""
         for judgement in self._judgements.values():
-            stream = judgement.stream
-            stream.frontier, holes = judge(
-                stream.calendar, stream.key[2], stream.frontier, judgement.arrivals, judgement.blindnesses
+            series = judgement.series
+            series.frontier, holes = judge(
+                series.calendar, series.key[2], series.frontier, judgement.arrivals, judgement.blindnesses
             )
             for hole in holes:
-                self._find(stream, hole.from_time, hole.to_time, expected=hole.expected, cause=hole.cause)
+                self._find(series, hole.from_time, hole.to_time, expected=hole.expected, cause=hole.cause)
 
-    def _unseen_stream(self, discontinuity: Discontinuity) -> Stream:
+    def _unseen_series(self, discontinuity: Discontinuity) -> Series:
         if not self._block.provider:
             raise InvalidRecord("the block names no provider: only a tick may")
         check_time(discontinuity.to_time, self._known_from)
         if discontinuity.from_time is not None:
             check_time(discontinuity.from_time, self._known_from)
-        interval = discontinuity.interval if self._state.raw_topic == RAW_BARS else ""
-        return self._state.stream(self._block.provider, discontinuity.symbol, interval)
+        interval = discontinuity.interval if self._state.stream.by_interval else ""
+        return self._state.series(self._block.provider, discontinuity.symbol, interval)
 
     def _named_events(self) -> Iterable[tuple[int, Event]]:
         if self._block.provider:
@@ -218,11 +205,11 @@ class _Run:
             self._refuse(index, event, InvalidRecord("the block names no provider: only a tick may"))
         return ()
 
-    def _find(self, stream: Stream, start: int, end: int, *, expected: int, cause: str) -> None:
-        provider, symbol, interval = stream.key
+    def _find(self, series: Series, start: int, end: int, *, expected: int, cause: str) -> None:
+        provider, symbol, interval = series.key
         gap = Gap(
-            gap_id=gap_id(stream.name, start),
-            stream=stream.name,
+            gap_id=gap_id(series.name, start),
+            stream=series.name,
             symbol=symbol,
             provider=provider,
             interval=interval,
@@ -253,6 +240,13 @@ class _Run:
             payload=_as_json(event),
         )
         self.outputs.dead.append(letter)
+
+
+TAKING: Mapping[Versions, Callable[[_Run], None]] = {
+    "slots": _Run.take_slots,
+    "latest": _Run.take_latest,
+    "occurrences": _Run.take_occurrences,
+}
 
 
 def _as_json(event: Mapping[str, Any]) -> bytes:

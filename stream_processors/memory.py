@@ -1,51 +1,50 @@
-"""What a processor remembers of each stream of its partition, bounded, and rebuilt from the log after a take-over."""
+"""A processor's memory of each series of its partition: bounded, and rebuilt from the log after a take-over."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.calendar.sessions import Calendar, calendar_of
-from schemas.identity import bars_channel, stream_name
+from schemas.fields import Versions
+from schemas.identity import stream_name
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
-from schemas.topics import RAW_BARS, RAW_QUOTES
-from stream_processors.frames import FrameHistory
+from schemas.streams import BY_RAW_TOPIC, Stream
 from stream_processors.gaps import frontier_after
 from stream_processors.validation import check_symbol
-from stream_processors.versions import (
-    BarVersions,
-    QuoteVersion,
-    bar_content,
-    quote_content,
-)
+from stream_processors.versions import Latest, Occurrences, Slots, content_of
 
-MAX_STREAMS = (
-    16_384  # per partition; with 12 kB a bar stream 200 MB at most. Beyond it the stalest half is forgotten
-)
+# Per partition; with 12 kB a series of slots 200 MB at most. Beyond it the stalest half is forgotten.
+MAX_SERIES = 16_384
 
-StreamKey = tuple[str, str, str]  # provider, symbol, interval ("" for quotes and trades)
+SeriesKey = tuple[str, str, str]  # provider, symbol, interval ("" where the stream has none)
+REMEMBERING: Mapping[Versions, Callable[[str], Slots | Latest | None]] = {
+    "slots": lambda interval: Slots(slot_us(interval)),
+    "latest": lambda _: Latest(),
+    "occurrences": lambda _: None,  # a partition remembers frames, a series nothing
+}
 
 
 @dataclass(slots=True)
-class Stream:
-    """What is known of one stream; `seen_to` (µs) is its newest event, or the end of what it is known to have missed.
+class Series:
+    """The state of one series; `seen_to` (µs) is its newest event, or the end of what it is known to have missed.
 
-    For bars `frontier` is the start of the newest bar judged (see bar_gaps).
+    Where it has slots, `frontier` is the start of the newest one judged (see gaps).
     """
 
-    key: StreamKey
+    key: SeriesKey
     channel: str
     calendar: Calendar
-    bars: BarVersions | None = None
-    quote: QuoteVersion | None = None
+    versions: Slots | Latest | None
+    numbered: bool
     seen_to: int | None = None
     frontier: int | None = None
 
     @property
     def name(self) -> str:
-        """The name of the stream in gaps."""
+        """The name of the series in gaps."""
         return stream_name(self.channel, self.key[0], self.key[1])
 
 
@@ -53,7 +52,7 @@ class Stream:
 class PartitionState:
     """Everything one raw partition's processing depends on besides its input; owned by one writer at a time.
 
-    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs). `torn`: streams
+    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs). `torn`: series
     of which raw records may have been deleted before they were processed, until their next event tells to when.
     """
 
@@ -62,75 +61,74 @@ class PartitionState:
     partitions: int
     next_offset: int = 0
     known_from: int = 0
-    streams: dict[StreamKey, Stream] = field(default_factory=dict)
-    torn: set[StreamKey] = field(default_factory=set)
-    frames: FrameHistory = field(default_factory=FrameHistory)
+    held: dict[SeriesKey, Series] = field(default_factory=dict)
+    torn: set[SeriesKey] = field(default_factory=set)
+    frames: Occurrences = field(default_factory=Occurrences)
+    stream: Stream = field(init=False)
+    content: Callable[[Event], object] = field(init=False)
 
-    def stream(self, provider: str, symbol: str, interval: str) -> Stream:
-        """Return the stream, made on first sight; raise InvalidRecord where its name cannot be one."""
+    def __post_init__(self) -> None:
+        """Look up what the declaration says of the topic."""
+        self.stream = BY_RAW_TOPIC[self.raw_topic]
+        self.content = content_of(self.stream)
+
+    def series(self, provider: str, symbol: str, interval: str) -> Series:
+        """Return the series, made on first sight; raise InvalidRecord where its name cannot be one."""
         key = (provider, symbol, interval)
-        found = self.streams.get(key)
+        found = self.held.get(key)
         return found if found is not None else self._open(key)
 
     def restore_record(self, record: Mapping[str, Any]) -> None:
         """Take up one canonical record of the partition's own past, in log order."""
-        stream = self.stream(record["provider"], record["symbol"], record.get("interval", ""))
+        series = self.series(record["provider"], record["symbol"], record.get("interval", ""))
         event_time = record["event_time"]
-        if stream.bars is not None:
-            stream.bars.changes(event_time, bar_content(record))
-            if record["final"] and (stream.frontier is None or event_time > stream.frontier):
-                stream.frontier = event_time
-        elif stream.quote is not None:
-            stream.quote.changes(event_time, quote_content(record))
-        see(stream, event_time)
+        if series.versions is not None:
+            series.versions.changes(event_time, self.content(record))
+        if series.numbered and record["final"] and (series.frontier is None or event_time > series.frontier):
+            series.frontier = event_time
+        see(series, event_time)
 
     def restore_gap(self, gap: Mapping[str, Any]) -> None:
         """Take up one gap this processor once found: it will not be found again."""
-        if gap["stream"].partition(":")[0] != self._channel(gap["interval"]):
+        if gap["stream"].partition(":")[0] != self.stream.channel(gap["interval"]):
             return  # a neighbouring lane's
-        stream = self.stream(gap["provider"], gap["symbol"], gap["interval"])
-        see(stream, gap["to_time"])
-        if stream.bars is not None:
+        series = self.series(gap["provider"], gap["symbol"], gap["interval"])
+        see(series, gap["to_time"])
+        if series.numbered:
             judged = frontier_after(gap["interval"], gap["to_time"])
-            stream.frontier = judged if stream.frontier is None else max(stream.frontier, judged)
+            series.frontier = judged if series.frontier is None else max(series.frontier, judged)
 
     def restore_frames(self, block: RawBlock) -> None:
-        """Take up the frames of one raw block of trades, in log order."""
-        for event in block.events:
+        """Take up the frames of one raw block, in log order; a stream without frames has nothing to take up."""
+        for event in block.events if self.stream.frame is not None else ():
             self.repeats(block, event)
 
     def repeats(self, block: RawBlock, event: Event) -> bool:
-        """Note the frame of a trade and return whether it repeats another (see occurrences)."""
+        """Note the frame of an event and return whether it repeats another."""
         return self.frames.repeats(block.connection_id, event["frame_sequence"], event["frame_hash"])
 
-    def _channel(self, interval: str) -> str:
-        if self.raw_topic == RAW_BARS:
-            return bars_channel(interval)
-        return "quotes" if self.raw_topic == RAW_QUOTES else "trades"
-
-    def _open(self, key: StreamKey) -> Stream:
+    def _open(self, key: SeriesKey) -> Series:
         _, symbol, interval = key
         check_symbol(symbol, self.partition, self.partitions)
-        calendar = calendar_of(symbol)
-        if self.raw_topic == RAW_BARS:
-            bars = BarVersions(slot_us(interval))
-            stream = Stream(key=key, channel=self._channel(interval), calendar=calendar, bars=bars)
-        elif self.raw_topic == RAW_QUOTES:
-            stream = Stream(key=key, channel=self._channel(interval), calendar=calendar, quote=QuoteVersion())
-        else:
-            stream = Stream(key=key, channel=self._channel(interval), calendar=calendar)
-        if len(self.streams) >= MAX_STREAMS:
+        series = Series(
+            key=key,
+            channel=self.stream.channel(interval),
+            calendar=calendar_of(symbol),
+            versions=REMEMBERING[self.stream.versions](interval),
+            numbered=self.stream.versions == "slots",
+        )
+        if len(self.held) >= MAX_SERIES:
             self._forget_stalest()
-        self.streams[key] = stream
-        return stream
+        self.held[key] = series
+        return series
 
     def _forget_stalest(self) -> None:
-        newest_first = sorted(self.streams.values(), key=lambda stream: stream.seen_to or 0, reverse=True)
-        self.streams = {stream.key: stream for stream in newest_first[: MAX_STREAMS // 2]}
-        self.torn &= self.streams.keys()
+        newest_first = sorted(self.held.values(), key=lambda series: series.seen_to or 0, reverse=True)
+        self.held = {series.key: series for series in newest_first[: MAX_SERIES // 2]}
+        self.torn &= self.held.keys()
 
 
-def see(stream: Stream, moment: int) -> None:
-    """Note that the stream is known up to `moment`."""
-    if stream.seen_to is None or moment > stream.seen_to:
-        stream.seen_to = moment
+def see(series: Series, moment: int) -> None:
+    """Note that the series is known up to `moment`."""
+    if series.seen_to is None or moment > series.seen_to:
+        series.seen_to = moment

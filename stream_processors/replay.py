@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
-from stream_processors.transaction import RawRecord, Transaction, progress_of, transact
+from stream_processors.transaction import RawRecord, Transaction, check_implemented, progress_of, transact
 
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
@@ -118,6 +118,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         records = from_kafka(options.bootstrap, options.raw_topic or RAW_TOPICS, prefix=options.prefix)
     try:
+        check_implemented()
         for streamed in replay(records):
             write_record(sys.stdout.buffer, streamed)
         sys.stdout.buffer.flush()

@@ -5,13 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schemas.deriving import event_fields, key
 from schemas.errors import MalformedPayload
 from schemas.records import DeadLetter, Gap, Progress
+from schemas.streams import STREAMS, Stream, refuse_unimplemented
 from schemas.topics import GAPS, PROGRESS, canonical_of, dead, progress_key
 from schemas.wire.codec import encode
+from schemas.wire.generated_readers import READERS
 from schemas.wire.splicing import canonical_values, decode_block_events
 from stream_processors.block import PROCESSING_VERSION, STAGE, Outputs, process
 from stream_processors.memory import PartitionState
+from stream_processors.validation import CHECKS
+
+
+def check_implemented(streams: Sequence[Stream] = STREAMS) -> None:
+    """Raise ConfigurationError naming each stream that could not be processed, and what it lacks."""
+    refuse_unimplemented("stream_processors", {stream.name: _missing(stream) for stream in streams})
+
+
+def _missing(stream: Stream) -> list[str]:
+    names = {field.name for field in event_fields(stream)}
+    needed = {
+        "slots": {"interval", "final"},
+        "latest": set[str](),
+        "occurrences": {"frame_sequence", "frame_hash"},
+    }
+    missing = [f"field {name}, which its versions need" for name in sorted(needed[stream.versions] - names)]
+    missing += [f"series by {name}" for name in key(stream) if name not in ("symbol", "provider", "interval")]
+    if stream.raw_schema not in READERS:
+        missing.append("reader of raw events (`make docs` writes it)")
+    if stream.name not in CHECKS:
+        missing.append("check of its events in stream_processors/validation.py")
+    return missing
 
 
 @dataclass(slots=True, kw_only=True)

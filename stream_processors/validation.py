@@ -6,13 +6,16 @@ its block is unharmed. Types are the schema's business: everything here already 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from math import isfinite
 from operator import itemgetter
 
+from schemas.deriving import amounts
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Event
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
 
 MAX_SYMBOL_CHARS = 128
 MAX_TEXT_CHARS = 1_024  # of an event's other texts together
@@ -20,10 +23,7 @@ MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became know
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
 
 _ALIGNMENT_US = {name: min(INTRADAY_US.get(name, 1), FINEST_ALIGNMENT_US) for name in INTERVALS}
-_BAR_AMOUNTS = ("open", "high", "low", "close", "volume", "vwap", "trade_count")
-_QUOTE_AMOUNTS = ("bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close")
-_TRADE_AMOUNTS = ("price", "size")
-_quote_amounts = itemgetter(*_QUOTE_AMOUNTS)
+_quote_amounts = itemgetter(*amounts(QUOTE_STREAM))
 
 
 def check_symbol(symbol: str, partition: int, partitions: int) -> None:
@@ -63,7 +63,7 @@ def check_bar(event: Event, known_from: int) -> None:
     opened, closed = event["open"], event["close"]
     total = opened + high + low + closed + volume + vwap
     if not isfinite(total) or low < 0 or volume < 0 or vwap < 0 or count < 0:
-        _check_amounts(event, _BAR_AMOUNTS)
+        _check_amounts(event, BAR_STREAM)
     if not (low <= event["open"] <= high and low <= event["close"] <= high):
         raise InvalidRecord(
             f"open {event['open']} or close {event['close']} outside low {low} to high {high}"
@@ -75,11 +75,11 @@ def check_quote(event: Event, known_from: int) -> None:
     """Raise unless a quote's stamp, prices and sizes are possible; a crossed market is."""
     if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
         check_time(event["event_time"], known_from)
-    amounts = _quote_amounts(event)
-    if None in amounts:
-        amounts = tuple(amount for amount in amounts if amount is not None) or (0.0,)
-    if not isfinite(sum(amounts)) or min(amounts) < 0:  # NaN makes the sum NaN
-        _check_amounts(event, _QUOTE_AMOUNTS)
+    given = _quote_amounts(event)
+    if None in given:
+        given = tuple(amount for amount in given if amount is not None) or (0.0,)
+    if not isfinite(sum(given)) or min(given) < 0:  # NaN makes the sum NaN
+        _check_amounts(event, QUOTE_STREAM)
     _check_text(event["currency"] + event["market_state"])
 
 
@@ -89,12 +89,20 @@ def check_trade(event: Event, known_from: int) -> None:
         check_time(event["event_time"], known_from)
     price, size = event["price"], event["size"]
     if not isfinite(price + size) or price < 0 or size < 0:
-        _check_amounts(event, _TRADE_AMOUNTS)
+        _check_amounts(event, TRADE_STREAM)
     _check_text(event["conditions"] + event["venue"] + (event["trade_id"] or ""))
 
 
-def _check_amounts(event: Event, names: tuple[str, ...]) -> None:
-    for name in names:
+CHECKS: Mapping[str, Callable[[Event, int], None]] = {
+    BAR_STREAM.name: check_bar,
+    QUOTE_STREAM.name: check_quote,
+    TRADE_STREAM.name: check_trade,
+}
+"""By stream; written out because each runs for every event, and a test holds each to all declared amounts and texts."""
+
+
+def _check_amounts(event: Event, stream: Stream) -> None:
+    for name in amounts(stream):
         value = event[name]
         if value is not None and not 0 <= value < float("inf"):
             raise InvalidRecord(f"{name} is {value}: a finite number, zero or more, is right")

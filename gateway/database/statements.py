@@ -7,13 +7,15 @@ condition on event_time alone would read all of a symbol's rows.
 # ruff: noqa: S608 - put together from constants of this module only
 from __future__ import annotations
 
+from gateway.database.versions import BAR_COLUMNS, VALUE_STREAMS
+from schemas.deriving import columns, newest_table
+from schemas.streams import STREAMS, Stream
+
 WATERMARKS = "SELECT topic, partition, complete_before FROM watermarks"
 
 WATERMARK = "SELECT complete_before FROM watermarks WHERE topic = $1 AND partition = $2"
 
-_BAR = """{0}.event_time, {0}.open, {0}.high, {0}.low, {0}.close, {0}.volume, {0}.vwap, {0}.trade_count, {0}.final,
-       {0}.session, {0}.adjustment_state, {0}.currency, {0}.simulated, {0}.provider, {0}.route, {0}.known_from,
-       {0}.raw_offset, {0}.idx"""
+_BAR = ", ".join(f"{{0}}.{column.name}" for column in BAR_COLUMNS)
 
 _BAR_SOURCES = """
     RECURSIVE sources(provider) AS (
@@ -120,7 +122,7 @@ def _first(table: str) -> str:
 
 KNOWN_SYMBOLS = f"""
     SELECT wanted.symbol FROM unnest($1::text[]) AS wanted(symbol)
-    WHERE coalesce({_first("bars_current")}, {_first("quotes_latest")}, {_first("trades")},
+    WHERE coalesce({", ".join(_first(newest_table(stream) or stream.name) for stream in STREAMS)},
         (SELECT true FROM universe_changes u WHERE u.symbol = wanted.symbol ORDER BY u.version DESC LIMIT 1))"""
 
 
@@ -138,32 +140,28 @@ def _sources(table: str) -> str:
 
 _NOT_SHADOW = "($2 IS NOT NULL OR x.route <> 'shadow')"
 _NEWEST = "ORDER BY x.event_time DESC, x.known_from DESC, x.raw_offset DESC, x.idx DESC LIMIT 1"
-_ORIGIN = "x.symbol, x.provider, x.event_time, x.received_time, x.known_from, x.raw_offset, x.idx, x.route, x.simulated"
-_NOTHING = "NULL::double precision"
+_TYPES = {column.name: column.type for stream in VALUE_STREAMS for column in columns(stream)}
 
-# $1 symbols, $2 provider or null, $3 as_of, $4 no later event_time. One row per symbol, provider and kind of record;
-# the three kinds share columns: `last` is the price of a trade and the close of a bar.
-NEWEST_VALUES = f"""
-    (WITH {_sources("quotes")}
-    SELECT 'quote' AS kind, v.* FROM sources s CROSS JOIN LATERAL (
-        SELECT {_ORIGIN}, x.bid, x.ask, x.bid_size, x.ask_size, x.last, x.last_size, x.volume, x.previous_close,
-               x.currency, x.market_state, x.delay_s, true AS final
-        FROM quotes x WHERE x.symbol = s.symbol AND x.provider = s.provider AND x.known_from <= $3
-          AND x.event_time <= $4 AND {_NOT_SHADOW} {_NEWEST}) v)
-    UNION ALL
-    (WITH {_sources("trades")}
-    SELECT 'trade', v.* FROM sources s CROSS JOIN LATERAL (
-        SELECT {_ORIGIN}, {_NOTHING}, {_NOTHING}, {_NOTHING}, {_NOTHING}, x.price, x.size, {_NOTHING}, {_NOTHING},
-               '', '', 0, true
-        FROM trades x WHERE x.symbol = s.symbol AND x.provider = s.provider AND x.known_from <= $3
-          AND x.event_time <= $4 AND {_NOT_SHADOW} {_NEWEST}) v)
-    UNION ALL
-    (WITH {_sources("bars_current")}
-    SELECT 'bar', v.* FROM sources s CROSS JOIN LATERAL (
-        SELECT {_ORIGIN}, x.open, x.high, x.low, x.close, x.close, {_NOTHING}, x.volume, {_NOTHING},
-               x.currency, '', 0, x.final
-        FROM bars x WHERE x.symbol = s.symbol AND x.provider = s.provider AND x.interval = '1m' AND x.known_from <= $3
+
+def _newest_of(stream: Stream) -> str:
+    """Select the newest value of each provider, with the columns of all value streams; what is not its own is null."""
+    own = {column.name for column in columns(stream)}
+    read = ", ".join(
+        f"x.{name}" if name in own else f"NULL::{kind} AS {name}" for name, kind in _TYPES.items()
+    )
+    of_minute = " AND x.interval = '1m'" if stream.by_interval else ""
+    # A series of slots has too many rows to walk its providers in: the newest versions are fewer.
+    walked = newest_table(stream) if stream.versions == "slots" else stream.name
+    return f"""
+    (WITH {_sources(walked)}
+    SELECT '{stream.name}' AS stream, v.* FROM sources s CROSS JOIN LATERAL (
+        SELECT {read}
+        FROM {stream.name} x WHERE x.symbol = s.symbol AND x.provider = s.provider{of_minute} AND x.known_from <= $3
           AND x.event_time <= $4 AND {_NOT_SHADOW} {_NEWEST}) v)"""
+
+
+# $1 symbols, $2 provider or null, $3 as_of, $4 no later event_time. One row per symbol, provider and stream.
+NEWEST_VALUES = " UNION ALL ".join(_newest_of(stream) for stream in VALUE_STREAMS)
 
 # $1 symbol or null, $2 intervals or null, $3 provider or null, $4 state or null, overlapping [$5, $6), $7 known by,
 # $8, $9: (from_time, gap_id) of the last row of the page before, $10 rows.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from gateway.http.moments import EARLIEST_US, LATEST_US
-from schemas.records import Bar, Quote, Trade
+from schemas.deriving import columns
+from schemas.streams import BAR_STREAM, BY_RECORD, Bar, Quote, Trade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,30 +21,19 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BarVersion:
+class BarVersion(Bar):
     """A stored version of a bar, or a bar derived from several; times in µs, event_time is the START."""
 
-    event_time: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    vwap: float | None = None
-    trade_count: int | None = None
-    final: bool
-    session: str
-    adjustment_state: str
-    currency: str = ""
-    simulated: bool = False
-    provider: str
-    route: str = "primary"
-    known_from: int
-    raw_offset: int
-    index: int
+    # Of a derived bar also what was asked for (extended, all), or that its parts differ (mixed).
+    session: str  # type: ignore[assignment]
+    adjustment_state: str  # type: ignore[assignment]
     revision: int  # ordinal among the versions of the key; of a derived bar the corrections among its parts
     derived: bool = False
     providers: tuple[str, ...] = ()  # of a derived bar whose parts come from several
+
+
+BAR_COLUMNS = tuple(column for column in columns(BAR_STREAM) if column.source not in ("symbol", "interval"))
+"""Columns a query of one symbol and interval reads of a bar, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +50,5 @@ class GapFilter:
 
 
 Value = Quote | Trade | Bar
+VALUE_STREAMS = tuple(BY_RECORD[record] for record in get_args(Value))
+"""The streams a value may come from; what they call alike has one type, so that one query reads all of them."""

@@ -13,39 +13,36 @@ from typing import Any
 
 import orjson
 
+from schemas.deriving import shown, shown_where_set
 from schemas.errors import PermanentError
-from schemas.identity import bars_channel, event_id, stream_name
+from schemas.identity import event_id, stream_name
 from schemas.intervals import INTERVALS
-from schemas.topics import BARS, GAPS, PROVIDER_HEALTH, QUOTES, TRADES
+from schemas.streams import BY_TOPIC, STREAMS
+from schemas.topics import CANONICAL_TOPICS, GAPS, PROVIDER_HEALTH
 
 BEST = "best"
-LIVE_TOPICS = (QUOTES, TRADES, BARS, GAPS, PROVIDER_HEALTH)  # the last is no stream: it says who serves them
-DEFAULT_CHANNELS = ("quotes", "trades", "bars.1m", "gaps")  # what /ws/{symbol} subscribes to
+LIVE_TOPICS = (*CANONICAL_TOPICS, GAPS, PROVIDER_HEALTH)  # the last is no stream: it says who serves them
+DEFAULT_INTERVAL = "1m"
+# What /ws/{symbol} subscribes to.
+DEFAULT_CHANNELS = (*(stream.channel(DEFAULT_INTERVAL) for stream in STREAMS), "gaps")
 CHANNEL_TOPICS: Mapping[str, str] = {
-    "quotes": QUOTES,
-    "trades": TRADES,
+    **{stream.name: stream.topic for stream in STREAMS if not stream.by_interval},
     "gaps": GAPS,
-    **{bars_channel(interval): BARS for interval in INTERVALS},
+    **{s.channel(interval): s.topic for s in STREAMS if s.by_interval for interval in INTERVALS},
 }
-CONFLATED_CHANNELS = frozenset({"quotes"})  # only a quote is worthless once a newer one exists
+# Only the latest of its kind is worthless once a newer one exists.
+CONFLATED_CHANNELS = frozenset(stream.name for stream in STREAMS if stream.versions == "latest")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=:/_-]{0,31}\Z")
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 
 # `symbol` and `interval` are said by the stream; `raw_offset` and `index` by the event_id.
-_CLOCKS = ("event_time", "received_time", "known_from", "provider")
 _VALUES: Mapping[str, tuple[str, ...]] = {
-    QUOTES: (*_CLOCKS, "bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close",
-             "currency", "market_state"),
-    TRADES: (*_CLOCKS, "price", "size", "trade_id", "conditions", "venue"),
-    BARS: (*_CLOCKS, "open", "high", "low", "close", "volume", "vwap", "trade_count", "final", "session",
-           "adjustment_state", "currency"),
+    **{stream.topic: shown(stream) for stream in STREAMS},
     GAPS: ("gap_id", "stream", "provider", "interval", "from_time", "to_time", "cause", "confidence", "state",
            "generation", "expected", "detector", "known_from"),
 }  # fmt: skip
-_WHERE_TRUE: Mapping[str, tuple[str, ...]] = {
-    QUOTES: ("simulated", "delay_s"),
-    TRADES: ("simulated",),
-    BARS: ("simulated",),
+_WHERE_SET: Mapping[str, tuple[str, ...]] = {
+    **{stream.topic: shown_where_set(stream) for stream in STREAMS},
     GAPS: (),
 }
 
@@ -110,7 +107,8 @@ def parse_stream(text: str) -> Stream:
 
 def channel_of(topic: str, fields: Mapping[str, Any]) -> str:
     """Return the channel a canonical record of `topic` belongs to."""
-    return bars_channel(fields["interval"]) if topic == BARS else topic.partition(".")[0]
+    stream = BY_TOPIC.get(topic)
+    return topic.partition(".")[0] if stream is None else stream.channel(fields.get("interval", ""))
 
 
 def channel_of_capability(capability: str) -> str:
@@ -137,7 +135,7 @@ def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[s
         value = fields[name]
         if value is not None and value != "":
             record[name] = value
-    for name in _WHERE_TRUE[topic]:
+    for name in _WHERE_SET[topic]:
         if fields[name]:
             record[name] = fields[name]
     return record

@@ -88,11 +88,11 @@ def aggregate(
     for minute in minutes:
         if bucket is None or not bucket.left <= minute.event_time < bucket.end:
             if bucket is not None:
-                bars.append(_combined(bucket, parts, known_through))
+                bars.append(_combined(bucket, parts, interval, known_through))
             bucket, parts = bucket_at(minute.event_time, interval, session, calendar), []
         parts.append(minute)
     if bucket is not None:
-        bars.append(_combined(bucket, parts, known_through))
+        bars.append(_combined(bucket, parts, interval, known_through))
     return bars
 
 
@@ -122,12 +122,14 @@ def _intraday(moment: int, step: int, calendar: Calendar) -> Bucket:
     return Bucket(start=start, left=start, end=end, closes=end, session=name)
 
 
-def _combined(bucket: Bucket, parts: Sequence[BarVersion], known_through: int) -> BarVersion:
+def _combined(bucket: Bucket, parts: Sequence[BarVersion], interval: str, known_through: int) -> BarVersion:
     newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
     providers = sorted({part.provider for part in parts})
     states = {part.adjustment_state for part in parts}
     counts = [part.trade_count for part in parts if part.trade_count is not None]
     return BarVersion(
+        symbol=newest.symbol,
+        interval=interval,
         event_time=bucket.start,
         open=parts[0].open,
         high=max(part.high for part in parts),
@@ -142,6 +144,7 @@ def _combined(bucket: Bucket, parts: Sequence[BarVersion], known_through: int) -
         currency=newest.currency,
         simulated=any(part.simulated for part in parts),
         provider=newest.provider if len(providers) == 1 else MIXED,
+        received_time=newest.received_time,
         known_from=newest.known_from,
         raw_offset=newest.raw_offset,
         index=newest.index,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from gateway.database.versions import BarVersion
 from gateway.http.moments import rfc3339
+from schemas.deriving import own_fields, shown_where_set, written_out
+from schemas.fields import AMOUNT, VALUE
+from schemas.streams import BAR_STREAM
 
 MIXED = "mixed"
 SESSIONS: Mapping[str, frozenset[str] | None] = {
@@ -16,31 +20,46 @@ SESSIONS: Mapping[str, frozenset[str] | None] = {
 }
 
 
+_SAID = tuple(field for field in own_fields(BAR_STREAM) if field.roles & {AMOUNT, VALUE})
+_GIVEN = tuple(field.name for field in _SAID if field.required)
+_OPTIONAL = tuple(field.name for field in _SAID if field.nullable)
+_SAID_ONCE = ("adjustment_state", "currency")  # by the answer's `meta`
+_DEFAULTED = tuple(
+    field.name
+    for field in _SAID
+    if not field.required and not field.nullable and field.name not in _SAID_ONCE
+)
+_FLAGS = shown_where_set(BAR_STREAM)
+_WHERE_SAID = (*_OPTIONAL, *_FLAGS)
+_ALWAYS = ("revision", "provider", "known_from", *_DEFAULTED)
+
+
+def _members(names: Iterable[str]) -> str:
+    moments = {"event_time", "known_from"}
+    return ", ".join(
+        f'"{name}": ' + (f"rfc3339(bar.{name})" if name in moments else f"bar.{name}") for name in names
+    )
+
+
+_always: Callable[[BarVersion], dict[str, Any]] = written_out(
+    "bar", "{" + _members(("event_time", *_GIVEN, *_ALWAYS)) + "}", {"rfc3339": rfc3339}
+)
+_where_said: Callable[[BarVersion], tuple[Any, ...]] = attrgetter(*_WHERE_SAID)
+CSV_COLUMNS = (
+    "event_time", *_GIVEN, *_ALWAYS, *_OPTIONAL, "derived", *_FLAGS,
+)  # fmt: skip
+
+
 def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:
     """Return the JSON row of a bar; optional fields appear only where they say something."""
-    fields: dict[str, Any] = {
-        "event_time": rfc3339(bar.event_time),
-        "open": bar.open,
-        "high": bar.high,
-        "low": bar.low,
-        "close": bar.close,
-        "volume": bar.volume,
-        "final": bar.final,
-        "revision": bar.revision,
-        "provider": bar.provider,
-        "known_from": rfc3339(bar.known_from),
-        "session": bar.session,
-    }
-    if bar.vwap is not None:
-        fields["vwap"] = bar.vwap
-    if bar.trade_count is not None:
-        fields["trade_count"] = bar.trade_count
+    fields = _always(bar)
+    for name, value in zip(_WHERE_SAID, _where_said(bar), strict=True):
+        if value is not None and value is not False:
+            fields[name] = value
     if bar.derived:
         fields["derived"] = True
     if bar.providers:
         fields["providers"] = list(bar.providers)
-    if bar.simulated:
-        fields["simulated"] = True
     if bar.route != "primary":
         fields["route"] = bar.route
     if with_adjustment:

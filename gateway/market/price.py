@@ -11,8 +11,7 @@ from gateway.http.problems import FieldError, Problem
 from schemas.calendar.sessions import Calendar
 from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
-from schemas.records import Bar, Quote, Session, Trade
-from schemas.topics import BARS, QUOTES, TRADES
+from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
 
 PRICE_FIELDS = (
     "symbol", "price", "price_type", "bid", "ask", "bid_size", "ask_size", "previous_close", "change",
@@ -22,7 +21,6 @@ PRICE_FIELDS = (
 CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
 _RANK: Mapping[type, int] = {Trade: 2, Quote: 1, Bar: 0}
 _KIND: Mapping[type, Kind] = {Trade: "trade", Quote: "quote", Bar: "bar"}
-_TOPIC: Mapping[type, str] = {Trade: TRADES, Quote: QUOTES, Bar: BARS}
 
 
 def price_of(value: Value) -> tuple[float, str] | None:
@@ -50,7 +48,7 @@ def newest(values: Iterable[Value | None]) -> Value | None:
 
 def topic_of(value: Value) -> str:
     """Return the canonical topic a record came through."""
-    return _TOPIC[type(value)]
+    return BY_RECORD[type(value)].topic
 
 
 def price_document(

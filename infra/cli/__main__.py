@@ -29,6 +29,7 @@ from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres.migrate import migrate
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
+from schemas.streams import StreamName
 from schemas.symbology.naming import naming_day
 
 EXIT_CODES = (
@@ -120,7 +121,7 @@ def migrate_command() -> None:
 @app.command()
 def tail(
     symbol: Annotated[str, typer.Argument(help="Symbol, as in SPY or SIM001.")],
-    stream: Annotated[Literal["bars", "trades", "quotes"], typer.Option(help="Which records.")] = "bars",
+    stream: Annotated[StreamName, typer.Option(help="Which records.")] = "bars",
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the oldest record kept.")
     ] = False,

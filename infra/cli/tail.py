@@ -8,26 +8,25 @@ from typing import Any
 from infra.cli.system import System
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
-from schemas.errors import BrokerUnavailable, ConfigurationError, MalformedPayload
+from schemas.errors import BrokerUnavailable, MalformedPayload
 from schemas.partitions import partition_of
-from schemas.topics import BARS, QUOTES, TRADES, partition_count
+from schemas.streams import STREAMS, StreamName
+from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
 
-STREAMS = {"bars": BARS, "trades": TRADES, "quotes": QUOTES}
+TOPICS = {stream.name: stream.topic for stream in STREAMS}
 POLL_S = 0.5
 BATCH = 500
 CONNECT_TIMEOUT_S = 5.0
 
 
-def records(system: System, symbol: str, *, stream: str, from_start: bool) -> Iterator[dict[str, Any]]:
+def records(system: System, symbol: str, *, stream: StreamName, from_start: bool) -> Iterator[dict[str, Any]]:
     """Yield the symbol's records for ever: the values, plus topic, partition and offset.
 
     Times are microseconds since the Unix epoch, UTC. Only committed records are read. Raises
-    ConfigurationError for an unknown stream, BrokerUnavailable when the broker does not answer.
+    BrokerUnavailable when the broker does not answer.
     """
-    if stream not in STREAMS:
-        raise ConfigurationError(f"there is no stream {stream}", remedy=f"use one of {', '.join(STREAMS)}")
-    declared = STREAMS[stream]
+    declared = TOPICS[stream]
     topic = system.settings.topic_prefix + declared
     partition = partition_of(symbol, partition_count())
     system.reach_kafka()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from producers.raw.missed import StreamKey, bars_key, quotes_key, trades_key
 from producers.vendors.capabilities import Capabilities
 from schemas.configuration.model import Configuration
-from schemas.configuration.streams import Provider, cadence_us, overlap_us
+from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
-from schemas.records import TIERS, Stream, Tier
-from schemas.universe import Member
+from schemas.streams import STREAMS, Stream, StreamName, refuse_unimplemented
+from schemas.universe import TIERS, Member, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,18 @@ class PollPlan:
             yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
 
 
+def check_implemented(streams: Sequence[Stream] = STREAMS) -> None:
+    """Raise ConfigurationError naming each stream that could not be collected, and what it lacks."""
+    planned = {field.name for field in fields(PollPlan)}
+    missing: dict[str, list[str]] = {stream.name: [] for stream in streams}
+    for name, parts in missing.items():
+        if name not in Streams.model_fields:
+            parts.append("part of the configuration in schemas/configuration/streams.py")
+        if name not in planned:
+            parts.append("tasks in producers/plan/plan.py")
+    refuse_unimplemented("producers", missing)
+
+
 def plan_of(
     configuration: Configuration,
     *,
@@ -177,5 +189,5 @@ def _quotes(
     ]
 
 
-def _symbols(members: Sequence[Member], stream: Stream) -> tuple[str, ...]:
+def _symbols(members: Sequence[Member], stream: StreamName) -> tuple[str, ...]:
     return tuple(member.symbol for member in members if stream in member.streams)

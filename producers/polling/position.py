@@ -6,12 +6,15 @@ the vendor shows, not the clock: a feed delayed by 15 minutes is not skipped ove
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from producers.vendors.answers import PollWindow
+from schemas.deriving import content
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.records import Event
+from schemas.streams import BAR_STREAM
 
 # Of one request, by the length of its bars: Yahoo refuses more than 8 days of minutes, Finnhub more than a month of
 # anything within a day, and all give years of days.
@@ -19,12 +22,10 @@ MAX_SPAN_US = 7 * DAY_US
 MAX_INTRADAY_SPAN_US = 28 * DAY_US
 MAX_DAILY_SPAN_US = 365 * DAY_US
 SETTLED_US = HOUR_US  # what a vendor has not shown after an hour it has not got
-CONTENT = (
-    *("open", "high", "low", "close", "volume", "vwap", "trade_count"),
-    *("final", "adjustment_state", "currency"),
-)
 
 Content = tuple[object, ...]
+content_of: Callable[[Event], Content] = itemgetter(*content(BAR_STREAM))
+"""Returns what a bar says, compared exactly, as the processor compares it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +87,5 @@ def delivered(
     # A symbol that never trades must not ask for more than one request holds.
     position = max(position, min(window.end, now) - longest_span_us(step_us) + overlap_us + step_us)
     known = {**bars.delivered, **{event["event_time"]: content_of(event) for event in events}}
-    kept = {moment: content for moment, content in known.items() if moment >= position - overlap_us - step_us}
+    kept = {moment: said for moment, said in known.items() if moment >= position - overlap_us - step_us}
     return replace(bars, position=position, delivered=kept)
-
-
-def content_of(event: Event) -> Content:
-    """Return what a bar says, compared exactly."""
-    return tuple(event[name] for name in CONTENT)

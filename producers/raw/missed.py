@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from schemas.identity import bars_channel
 from schemas.records import Discontinuity
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM
 
 PRODUCER_DOWN = "producer_down"
 DISCONNECTED = "disconnected"
-QUOTES_CHANNEL = "quotes"
-TRADES_CHANNEL = "trades"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +24,19 @@ class StreamKey:
 
 def bars_key(provider: str, symbol: str, interval: str) -> StreamKey:
     """Return the key of a stream of bars."""
-    return StreamKey(channel=bars_channel(interval), provider=provider, symbol=symbol, interval=interval)
+    return StreamKey(
+        channel=BAR_STREAM.channel(interval), provider=provider, symbol=symbol, interval=interval
+    )
 
 
 def quotes_key(provider: str, symbol: str) -> StreamKey:
     """Return the key of a stream of quotes."""
-    return StreamKey(channel=QUOTES_CHANNEL, provider=provider, symbol=symbol)
+    return StreamKey(channel=QUOTE_STREAM.name, provider=provider, symbol=symbol)
 
 
 def trades_key(provider: str, symbol: str) -> StreamKey:
     """Return the key of a stream of trades."""
-    return StreamKey(channel=TRADES_CHANNEL, provider=provider, symbol=symbol)
+    return StreamKey(channel=TRADE_STREAM.name, provider=provider, symbol=symbol)
 
 
 def since_stop(

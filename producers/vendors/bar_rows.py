@@ -11,7 +11,8 @@ from producers.vendors.answers import Answer, PollWindow, Rejected
 from schemas.calendar.sessions import Calendar
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US
-from schemas.records import AdjustmentState, Event
+from schemas.records import Event
+from schemas.streams import AdjustmentState
 
 DAILY = "1d"
 HOURLY = "1h"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, slot_us
-from schemas.records import Session
+from schemas.streams import Session
 from schemas.symbols import venues
 from schemas.symbols.instruments import classify
 

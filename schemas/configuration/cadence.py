@@ -14,7 +14,7 @@ from schemas.configuration.streams import (
     T2_QUOTES_EVERY_S,
 )
 from schemas.located_yaml import Fault, Located, Path
-from schemas.records import TIERS
+from schemas.universe import TIERS
 
 # Vendors that answer one quote a request, and how many requests they take on their dearest plan.
 QUOTE_REQUESTS_PER_S: Mapping[str, float] = {"finnhub": 30.0}

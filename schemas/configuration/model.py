@@ -32,8 +32,8 @@ from schemas.configuration.streams import (
 )
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, InvalidConfiguration, Located, read_located, sorted_faults
-from schemas.records import STREAMS, Stream, Tier
-from schemas.universe import MAX_SYMBOLS, Member
+from schemas.streams import STREAM_NAMES, StreamName
+from schemas.universe import MAX_SYMBOLS, Member, Tier
 
 __all__ = [  # the words of the file, from one place
     "EVERYTHING",
@@ -46,7 +46,6 @@ __all__ = [  # the words of the file, from one place
     "QuotesStream",
     "RequestLimits",
     "Routing",
-    "Stream",
     "Streams",
     "SymbolEntry",
     "Tiers",
@@ -81,8 +80,8 @@ class SymbolEntry(Part):
     tier: Tier = Field(
         default="T1", description="How often its streams are polled: T0 most, T2 least; see `tiers`."
     )
-    streams: tuple[Stream, ...] = Field(
-        default=STREAMS, description="The streams the symbol takes part in; without it, all of them."
+    streams: tuple[StreamName, ...] = Field(
+        default=STREAM_NAMES, description="The streams the symbol takes part in; without it, all of them."
     )
 
 
@@ -189,7 +188,7 @@ class Configuration(Part):
             Member(symbol=entry.symbol, tier=entry.tier, streams=entry.streams) for entry in self.symbols
         )
 
-    def symbols_of(self, stream: Stream) -> tuple[str, ...]:
+    def symbols_of(self, stream: StreamName) -> tuple[str, ...]:
         """Return the symbols that take part in a stream, in the order of the file."""
         return tuple(entry.symbol for entry in self.symbols if stream in entry.streams)
 

@@ -1,21 +1,15 @@
-"""The configuration explained, from the model itself: config/mds.schema.json and docs/CONFIGURATION.md.
-
-`python -m schemas.configuration.reference` writes both; a test keeps them in step with the code.
-"""
+"""The configuration explained, from the model itself: the texts of config/mds.schema.json and docs/CONFIGURATION.md."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from schemas.configuration.model import MAX_FILE_BYTES, MAX_SYMBOLS, Configuration, parse_configuration
 from schemas.errors import ConfigurationError
 from schemas.universe import Member, to_csv
 
-SCHEMA_PATH = Path("config/mds.schema.json")
-REFERENCE_PATH = Path("docs/CONFIGURATION.md")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_per_minute": "1/min", "_per_day": "1/day"}
 
@@ -199,8 +193,18 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def reference(answer: str) -> str:
-    """Return docs/CONFIGURATION.md; `answer` is what parsing BROKEN says."""
+def json_schema_text() -> str:
+    """Return config/mds.schema.json."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def configuration_page() -> str:
+    """Return docs/CONFIGURATION.md."""
+    try:
+        parse_configuration(BROKEN, source="mds.yaml")
+        answer = ""
+    except ConfigurationError as error:
+        answer = str(error)
     rows = ["| Key | Type | Default | Unit | Meaning |", "|---|---|---|---|---|", *_rows()]
     return REFERENCE.format(
         table="\n".join(rows),
@@ -272,21 +276,3 @@ def _type(given: Mapping[str, Any]) -> str:
     span = f" {low:g} to {high:g}" if low is not None and high is not None else ""
     kind = "address" if given.get("format") == "uri" else str(given.get("type", "any"))
     return {"string": "text", "boolean": "true or false"}.get(kind, kind) + span
-
-
-def documents() -> dict[Path, str]:
-    """Return both files as they should be, by path from the root of the checkout."""
-    try:
-        parse_configuration(BROKEN, source="mds.yaml")
-        answer = ""
-    except ConfigurationError as error:
-        answer = str(error)
-    return {
-        SCHEMA_PATH: json.dumps(json_schema(), indent=2) + "\n",
-        REFERENCE_PATH: reference(answer),
-    }
-
-
-if __name__ == "__main__":
-    for target, content in documents().items():
-        target.write_text(content, "utf-8")

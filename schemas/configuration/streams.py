@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
-from schemas.records import Tier
 from schemas.symbols.instruments import checked_symbol
+from schemas.universe import Tier
 
 MAX_PROVIDERS = 8  # of one stream
 PARTS_OF_A_BAR = 5  # a bar is polled at most so often while it forms: more shows little that is new

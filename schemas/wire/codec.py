@@ -1,6 +1,6 @@
 """Avro bytes ↔ records, in Confluent framing: 0x00, the schema id as 4 big-endian bytes, Avro binary.
 
-The only user of fastavro. Ids are pinned in topics.yaml, so no registry is needed to read or write; the
+The only user of fastavro. Ids are pinned (`schemas.topics`), so no registry is needed to read or write; the
 gateway serves the same ids to stock clients.
 """
 
@@ -20,19 +20,8 @@ import fastavro
 from fastavro.types import Schema
 
 from schemas.errors import InvalidRecord, MalformedPayload
-from schemas.records import (
-    Bar,
-    DeadLetter,
-    Discontinuity,
-    Gap,
-    Job,
-    JobResult,
-    Progress,
-    ProviderHealth,
-    Quote,
-    RawBlock,
-    Trade,
-)
+from schemas.records import DeadLetter, Discontinuity, Gap, Job, JobResult, Progress, ProviderHealth, RawBlock
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import catalogue
 
 MAGIC = 0

@@ -21,7 +21,8 @@ from schemas.errors import MalformedPayload
 from schemas.records import Discontinuity, RawBlock
 from schemas.topics import canonical_of, catalogue
 from schemas.wire.codec import HEADER_BYTES, MAGIC, MAX_RECORD_BYTES, decode_block, schema_text
-from schemas.wire.event_reading import READERS, Unusual
+from schemas.wire.event_reading import Unusual
+from schemas.wire.generated_readers import READERS
 
 SUFFIX = (
     "provider",
@@ -79,7 +80,7 @@ def _read_block(
         try:
             some, begun, end = READERS[catalogue().topics[topic].schema](data, start, abs(count))
             stream.seek(end)
-        except (Unusual, IndexError, ValueError, struct.error):
+        except (Unusual, LookupError, ValueError, struct.error):
             stream.seek(start)
             some, begun = _read_events(topic, stream, data, abs(count))
         events += some

@@ -1,6 +1,6 @@
 """What was read from Kafka becomes one batch to store: rows by table, gaps, watermark claims, dead letters, positions.
 
-A batch never cuts a raw block of bars in two, so that holes are judged block by block however the log was read.
+A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, Gap, Progress, ProviderHealth
-from schemas.topics import BARS, CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH, partition_count
+from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import Streams, group_streams
 from sinks.batch.journal import check_health
@@ -200,7 +200,7 @@ def _add_rows(batch: Batch, table: Table, parts: list[Part]) -> list[Part]:
     waiting, keep = [], np.ones(len(numbers), np.bool_)
     for part, begin in zip(parts, (np.cumsum(counts) - counts).tolist(), strict=True):
         size = len(part.records)
-        if table.topic == BARS and not part.at_end:
+        if table.has_slots and not part.at_end:
             size = _whole_blocks(columns.integers("raw_offset")[begin : begin + size], faults, begin)
         if size < len(part.records):
             waiting.append(_rest(part, size))
@@ -234,7 +234,7 @@ def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> N
         columns = read_columns(table.topic, read.values)[0]
         streams = group_streams(columns, table.key)
     # Stream by stream: neighbours in the index arrive together, which spares the server a quarter of its work.
-    newest = encode_rows((*table.columns, REVISION), columns, streams.order) if table.topic == BARS else b""
+    newest = encode_rows((*table.columns, REVISION), columns, streams.order) if table.has_slots else b""
     batch.rows.append(
         Rows(
             table=table,

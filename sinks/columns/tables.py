@@ -1,21 +1,13 @@
-"""Which table a canonical topic is stored in, and how each record field becomes a column."""
+"""The table each declared stream is stored in, and how each record field becomes a column."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-from schemas.identity import BAR_CONTENT, QUOTE_CONTENT
-from schemas.topics import BARS, QUOTES, TRADES, catalogue
-from sinks.columns.avro import fields_of
-
-SqlType = Literal["text", "int8", "int4", "float8", "bool", "timestamptz"]
-TIMES = frozenset({"event_time", "known_from", "received_time"})
-SQL_TYPES: Mapping[str, SqlType] = MappingProxyType(
-    {"text": "text", "enum": "text", "long": "int8", "int": "int4", "double": "float8", "boolean": "bool"}
-)
+from schemas.deriving import SqlType, columns, content, key, newest_table
+from schemas.streams import STREAMS, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +20,16 @@ class Column:
     constant: int | None = None
 
 
+REVISION = Column(
+    name="revision", source="", type="int4", constant=0
+)  # the first version of a slot is revision 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table of versions, and the table of newest values kept beside it."""
 
-    topic: str
+    stream: Stream
     name: str
     key: tuple[str, ...]  # what a version is a version of, besides its event_time
     content: tuple[str, ...]  # what makes two versions the same value; empty: occurrences, never compared
@@ -40,49 +37,48 @@ class Table:
     columns: tuple[Column, ...]
 
     @property
+    def topic(self) -> str:
+        """The canonical topic whose records it holds."""
+        return self.stream.topic
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether its values fill numbered slots, so that one can be missing; each has a newest version of its own."""
+        return self.stream.versions == "slots"
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Names in COPY order."""
         return tuple(column.name for column in self.columns)
 
-
-def _columns(topic: str) -> tuple[Column, ...]:
-    columns = []
-    for field in fields_of(catalogue().topics[topic].schema):
-        kind: SqlType = "timestamptz" if field.name in TIMES else SQL_TYPES[field.kind]
-        columns.append(
-            Column(name="idx" if field.name == "index" else field.name, source=field.name, type=kind)
-        )
-    return tuple(columns)
+    def interval(self, names: Sequence[str]) -> str:
+        """Return the interval of a series named by the values of `key`; empty where the stream has none."""
+        return names[self.key.index("interval")] if self.stream.by_interval else ""
 
 
-REVISION = Column(
-    name="revision", source="", type="int4", constant=0
-)  # the first version of a bar is revision 0
-TABLES: Mapping[str, Table] = MappingProxyType(
-    {
-        QUOTES: Table(
-            topic=QUOTES,
-            name="quotes",
-            key=("symbol", "provider"),
-            content=QUOTE_CONTENT,
-            newest="quotes_latest",
-            columns=_columns(QUOTES),
-        ),
-        TRADES: Table(
-            topic=TRADES,
-            name="trades",
-            key=("symbol", "provider"),
-            content=(),
-            newest="",
-            columns=_columns(TRADES),
-        ),
-        BARS: Table(
-            topic=BARS,
-            name="bars",
-            key=("symbol", "provider", "interval"),
-            content=BAR_CONTENT,
-            newest="bars_current",
-            columns=_columns(BARS),
-        ),
-    }
-)
+def table_of(stream: Stream) -> Table:
+    """Return the table of a declared stream."""
+    return Table(
+        stream=stream,
+        name=stream.name,
+        key=key(stream),
+        content=content(stream),
+        newest=newest_table(stream),
+        columns=tuple(Column(name=c.name, source=c.source, type=c.type) for c in columns(stream)),
+    )
+
+
+def missing_columns(tables: Collection[Table], stored: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """Return, by stream, the tables and columns a database lacks that has the columns `stored`, by table."""
+    missing: dict[str, list[str]] = {}
+    for table in tables:
+        parts = missing[table.stream.name] = []
+        for name in filter(None, (table.name, table.newest)):
+            if name not in stored:
+                parts.append(f"table {name}")
+            else:
+                parts += [f"column {name}.{each}" for each in table.column_names if each not in stored[name]]
+    return missing
+
+
+TABLES: Mapping[str, Table] = MappingProxyType({stream.topic: table_of(stream) for stream in STREAMS})

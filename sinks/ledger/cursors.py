@@ -9,12 +9,13 @@ import numpy as np
 
 from schemas.calendar.expected_bars import expected_after
 from schemas.calendar.sessions import Calendar
-from schemas.identity import bars_channel, gap_id, stream_name
+from schemas.identity import gap_id, stream_name
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
 from sinks.batch.frontier import NEVER
 from sinks.batch.groups import Streams
 from sinks.columns.avro import Flags, Integers
+from sinks.columns.tables import Table
 
 CursorKey = tuple[str, str, str]  # channel, provider, symbol
 
@@ -36,10 +37,9 @@ class Hole:
     expected: int
 
 
-def cursor_key(topic_channel: str, names: Sequence[str]) -> CursorKey:
-    """Return the key of a stream named (symbol, provider) or, for bars, (symbol, provider, interval)."""
-    channel = bars_channel(names[2]) if len(names) > 2 else topic_channel
-    return channel, names[1], names[0]
+def cursor_key(table: Table, names: Sequence[str]) -> CursorKey:
+    """Return the key of a series named by the values of the table's key: symbol, provider, then what else it has."""
+    return table.stream.channel(table.interval(names)), names[1], names[0]
 
 
 def extents(streams: Streams, event_time: Integers, counted: Flags) -> Iterator[tuple[int, int, int]]:
@@ -96,10 +96,12 @@ def judge_block(
     return last_seen, holes
 
 
-def gap_of(hole: Hole, names: Sequence[str], *, known_from: int, raw_offset: int, ordinal: int) -> Gap:
+def gap_of(
+    hole: Hole, key: CursorKey, interval: str, *, known_from: int, raw_offset: int, ordinal: int
+) -> Gap:
     """Return the gap a hole is, under the id the processor gives the same hole."""
-    symbol, provider, interval = names
-    stream = stream_name(bars_channel(interval), provider, symbol)
+    _, provider, symbol = key
+    stream = stream_name(*key)
     return Gap(
         gap_id=gap_id(stream, hole.from_time),
         stream=stream,

@@ -12,7 +12,6 @@ from schemas.calendar.sessions import calendar_of
 from schemas.identity import stream_name
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
-from schemas.topics import BARS
 from sinks.batch.batch import Rows
 from sinks.batch.frontier import NEVER, above_frontier
 from sinks.columns.avro import Flags, Integers
@@ -38,7 +37,7 @@ class Changes:
     holes: list[tuple[int, Gap]] = field(default_factory=list)
     arrivals: dict[str, tuple[int, int]] = field(
         default_factory=dict
-    )  # bar stream → earliest and newest final bar
+    )  # series of slots → earliest and newest final bar
 
 
 @dataclass(slots=True)
@@ -67,14 +66,13 @@ class Book:
         first_rows = rows.streams.order[rows.streams.firsts]
         for stream, _, newest in extents(rows.streams, event_time, stored):
             changes.frontiers[keys[stream]] = max(self.frontiers.get(keys[stream], NEVER), newest)
-        is_bars = rows.table.topic == BARS
         for stream, earliest, newest in extents(rows.streams, event_time, final):
             key = keys[stream]
             changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
             changes.partitions[key] = int(rows.partitions[first_rows[stream]])
-            if is_bars:
+            if rows.table.has_slots:
                 changes.arrivals[stream_name(*key)] = (earliest, newest)
-        if is_bars:
+        if rows.table.has_slots:
             self._reveal(rows, final, keys, changes)
 
     def apply(self, changes: Changes) -> None:
@@ -87,7 +85,8 @@ class Book:
         raw_offset, known_from = rows.columns.integers("raw_offset"), rows.columns.integers("known_from")
         cursors = [self.cursors.get(key) for key in keys]
         last_seen = np.array([NEVER if cursor is None else cursor.last_seen for cursor in cursors], np.int64)
-        steps = np.array([SLOT_US[name[2]] if is_judged(name[2]) else 0 for name in names], np.int64)
+        intervals = [rows.table.interval(name) for name in names]
+        steps = np.array([SLOT_US[each] if is_judged(each) else 0 for each in intervals], np.int64)
         ends = rows.streams.lasts() + 1
         for stream in jumping_streams(rows.streams, event_time, final, last_seen, steps):
             of_stream = rows.streams.order[rows.streams.firsts[stream] : ends[stream]]
@@ -98,18 +97,18 @@ class Book:
             ):
                 blocks.setdefault(offset, []).append(start)
             known = dict(zip(raw_offset[of_stream].tolist(), known_from[of_stream].tolist(), strict=True))
-            cursor, interval = cursors[stream], names[stream][2]
+            cursor, interval = cursors[stream], intervals[stream]
             calendar = calendar_of(names[stream][0])
             holes = holes_of_stream(None if cursor is None else cursor.last_seen, blocks, interval, calendar)
             for offset, ordinal, hole in holes:
                 gap = gap_of(
-                    hole, names[stream], known_from=known[offset], raw_offset=offset, ordinal=ordinal
+                    hole, keys[stream], interval, known_from=known[offset], raw_offset=offset, ordinal=ordinal
                 )
                 changes.holes.append((int(rows.partitions[of_stream[0]]), gap))
 
 
 def _keys(rows: Rows) -> list[CursorKey]:
-    return [cursor_key(rows.table.name, name) for name in rows.streams.names]
+    return [cursor_key(rows.table, name) for name in rows.streams.names]
 
 
 def newest_rows(rows: Rows, chosen: Flags) -> Integers:

@@ -18,7 +18,7 @@ from infra.runtime.kafka.logs import LogReader
 from infra.runtime.standstill import Worked
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
-from schemas.topics import GAPS, PROGRESS, RAW_TRADES, canonical_of, progress_key
+from schemas.topics import GAPS, PROGRESS, canonical_of, progress_key
 from schemas.wire.codec import decode, decode_block, decode_value
 from stream_processors.block import STAGE
 from stream_processors.memory import PartitionState
@@ -29,7 +29,7 @@ DECIDED_POLL_S = 0.1
 FIRST_WINDOW = 1_000  # records looked back for progress; doubled until found or the log begins
 TAIL_RECORDS = 50_000  # canonical records state is rebuilt from
 TAIL_GAPS = 10_000
-TAIL_FRAME_BLOCKS = 256  # raw blocks of trades whose frames are remembered
+TAIL_FRAME_BLOCKS = 256  # raw blocks whose frames are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +64,10 @@ class PartitionLog:
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
         end = self._restore_canonical(state)
         self._restore_gaps(state)
-        if self._raw_topic == RAW_TRADES:
+        if state.stream.frame is not None:
             self._restore_frames(state, low)
         if progress is not None and progress.raw_offset + 1 < low:
-            state.torn = set(state.streams)
+            state.torn = set(state.held)
         return Standing(state=state, canonical_end=end)
 
     def wait_decided(self, uncommitted: LogReader, within_s: float) -> None:

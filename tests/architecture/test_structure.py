@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra")
+PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
@@ -35,7 +35,12 @@ def test_a_module_is_one_idea_of_readable_size(module: Path) -> None:
         assert (function.end_lineno or 0) - function.lineno < MAX_FUNCTION_LINES, function.name
 
 
-NO_DECISIONS = {"schemas/records.py", "schemas/errors.py", "gateway/database/versions.py"}
+NO_DECISIONS = {
+    "schemas/records.py",
+    "schemas/fields.py",
+    "schemas/errors.py",
+    "gateway/database/versions.py",
+}
 PURE = [
     module
     for module in modules("schemas", "producers", "stream_processors", "sinks", "gateway")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated
 
 import avro.schema
 import pytest
@@ -13,21 +14,16 @@ import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
 from schemas.configuration.generation import Generation
-from schemas.records import (
-    Bar,
-    DeadLetter,
-    Gap,
-    Job,
-    JobResult,
-    Progress,
-    ProviderHealth,
-    Quote,
-    RawBlock,
-    Trade,
-)
+from schemas.deriving import raw_schema, record_schema
+from schemas.fields import AMOUNT, VALUE
+from schemas.records import DeadLetter, Gap, Job, JobResult, Progress, ProviderHealth, RawBlock
+from schemas.streams import STREAMS, TRADE_STREAM, Bar, Known, Quote, Simulated, Stamp, Symbol, Trade
 from schemas.topics import catalogue
 from schemas.wire.codec import parsed_schema, schema_text
 
+STREAM_SCHEMAS = {stream.schema: record_schema(stream) for stream in STREAMS} | {
+    stream.raw_schema: raw_schema(stream) for stream in STREAMS
+}
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
     "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v2": Progress,
@@ -45,6 +41,36 @@ def test_a_published_file_and_its_id_never_change() -> None:
 
     assert {name: current[name] for name in PUBLISHED} == PUBLISHED
     assert set(current) == set(PUBLISHED), "publish the new file: add it to published_schemas.yaml"
+
+
+@pytest.mark.parametrize("name", sorted(STREAM_SCHEMAS))
+def test_a_published_file_is_what_the_declaration_says(name: str) -> None:
+    """Byte for byte: a changed declaration is a new version, under a new id and in a new file."""
+    assert name in PUBLISHED
+    assert json.dumps(STREAM_SCHEMAS[name], indent=1) + "\n" == schema_text(name), (
+        f"schemas/streams.py no longer says what {name} published; declare the change as a new version"
+    )
+
+
+def test_a_changed_declaration_does_not_pass_for_the_published_one() -> None:
+    """Not even a changed default, unit or text: whoever reads the schema would be told something else."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Changed(Known):
+        symbol: Symbol
+        event_time: Stamp
+        price: Annotated[float, AMOUNT, "price"]
+        size: Annotated[float, AMOUNT, "contracts"]
+        trade_id: Annotated[str | None, VALUE, "the vendor's id where it is unique"] = None
+        conditions: Annotated[str, VALUE, "the vendor's condition codes, comma separated, in its order"] = ""
+        venue: Annotated[str, VALUE, "exchange code as the vendor gives it"] = ""
+        simulated: Simulated = False
+
+    published = json.loads(schema_text(TRADE_STREAM.schema))
+    derived = record_schema(replace(TRADE_STREAM, record=Changed))
+
+    assert [f["name"] for f in derived["fields"]] == [f["name"] for f in published["fields"]]
+    assert derived["fields"] != published["fields"]
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))

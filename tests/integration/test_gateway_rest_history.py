@@ -13,7 +13,8 @@ import pytest
 
 from gateway.http.moments import micros, parse_moment, rfc3339
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
-from schemas.records import Bar, Gap
+from schemas.records import Gap
+from schemas.streams import Bar
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap
 from tests.support.gateway_rest import rest, rows_of
 

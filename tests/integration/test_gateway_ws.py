@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.publisher import Publisher
 from schemas.partitions import partition_of
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import TRADES, partition_count
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
 from tests.support.eventually import eventually

@@ -182,8 +182,8 @@ def test_standing_is_found_however_deep_and_foreign_records_are_skipped(
     rebuilt = writer_of(kafka_bootstrap, topic_prefix).take_over()
 
     assert (rebuilt.next_offset, rebuilt.known_from) == (3, state.known_from)
-    assert {key: stream.frontier for key, stream in rebuilt.streams.items()} == {
-        key: stream.frontier for key, stream in state.streams.items()
+    assert {key: stream.frontier for key, stream in rebuilt.held.items()} == {
+        key: stream.frontier for key, stream in state.held.items()
     }
     assert transaction(rebuilt, block_of(2, 3, 4)).canonical == []
 
@@ -202,7 +202,7 @@ def test_raw_records_deleted_unprocessed_are_told_as_gaps(
 
     successor = writer_of(kafka_bootstrap, topic_prefix)
     state = successor.take_over()
-    assert (state.next_offset, state.torn) == (4, set(state.streams))
+    assert (state.next_offset, state.torn) == (4, set(state.held))
     assert state.torn
     successor.commit([transaction(state, block_of(6))])
 

@@ -25,7 +25,8 @@ from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, DeadLetter, Trade
+from schemas.records import DeadLetter
+from schemas.streams import Bar, Trade
 from schemas.topics import BARS, TRADES, dead, partition_count
 from schemas.wire.codec import decode, encode
 from schemas.wire.framing import StreamedRecord, write_record

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from infra.runtime.postgres.session import copy
 from schemas.errors import Fenced, StoreUnavailable
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, DeadLetter, Gap, Progress, Quote, Trade
+from schemas.records import DeadLetter, Gap, Progress
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import (
     BARS,
     CANONICAL_TOPICS,

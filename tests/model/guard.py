@@ -1,6 +1,6 @@
 """The rule of the previous content: a value is a new version only where it differs from the one known before it.
 
-PostgreSQL applies the same rule to staged rows with lag() (sinks/store/statements.py); this is what it must equal.
+PostgreSQL applies the same rule to staged rows with lag() (sinks/store/versions.py); this is what it must equal.
 """
 
 from __future__ import annotations

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
 
-from schemas.identity import QUOTE_CONTENT
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, RawBlock
-from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
+from schemas.streams import BY_RAW_TOPIC, QUOTE_STREAM
+from schemas.topics import RAW_BARS, partition_count
 from schemas.wire.codec import encode_value
 from stream_processors.transaction import RawRecord
+from tests.support.stream_values import an_event
 
 PARTITION = 0
 SYMBOLS = tuple(s for s in ("SIM002", "SIM014") if partition_of(s, partition_count()) == PARTITION)
@@ -95,11 +96,8 @@ class Market:
             return [replace(block, provider="")]  # a tick
         told = [self._downtime(provider)] if random.random() < self._weather.downtimes else []
         block = replace(block, discontinuities=told)
-        if self._topic == RAW_BARS:
-            return [replace(block, events=self._bars(provider))]
-        if self._topic == RAW_QUOTES:
-            return [replace(block, events=[self._quote(provider) for _ in range(random.randint(1, 4))])]
-        return list(self._trades(block))
+        of_strategy = {"slots": self._bars, "latest": self._quotes, "occurrences": self._trades}
+        return list(of_strategy[BY_RAW_TOPIC[self._topic].versions](block))
 
     def _moment(self, provider: str, symbol: str) -> int:
         """Return when the next event of a stream happens: mostly now or next, sometimes after a hole, or late."""
@@ -129,8 +127,9 @@ class Market:
             symbol=symbol, interval=interval, from_time=since, to_time=time_of(to), cause="producer_down"
         )
 
-    def _bars(self, provider: str) -> list[dict[str, Any]]:
-        """Return bars in any order; what was final once stays so, for no vendor takes a finished bar back."""
+    def _bars(self, block: RawBlock) -> Iterator[RawBlock]:
+        """Yield bars in any order; what was final once stays so, for no vendor takes a finished bar back."""
+        provider = block.provider
         bars = [self._bar(provider) for _ in range(self._random.randint(1, 4))]
         self._random.shuffle(bars)
         for bar in bars:
@@ -138,7 +137,7 @@ class Market:
             bar["final"] = key in self._final or self._random.random() < 0.8
             if bar["final"]:
                 self._final.add(key)
-        return bars
+        yield replace(block, events=bars)
 
     def _bar(self, provider: str) -> dict[str, Any]:
         symbol, price = self._random.choice(self._symbols), self._price()
@@ -149,12 +148,13 @@ class Market:
             "session": "regular", "adjustment_state": "raw", "currency": "", "simulated": True,
         }  # fmt: skip
 
+    def _quotes(self, block: RawBlock) -> Iterator[RawBlock]:
+        yield replace(block, events=[self._quote(block.provider) for _ in range(self._random.randint(1, 4))])
+
     def _quote(self, provider: str) -> dict[str, Any]:
         symbol = self._random.choice(self._symbols)
-        quote: dict[str, Any] = dict.fromkeys(QUOTE_CONTENT)
-        quote.update(symbol=symbol, event_time=time_of(self._moment(provider, symbol)), bid=self._price())
-        quote.update(currency="", market_state="", delay_s=0, simulated=True)
-        return quote
+        moment = time_of(self._moment(provider, symbol))
+        return an_event(QUOTE_STREAM, symbol=symbol, event_time=moment, bid=self._price(), simulated=True)
 
     def _trades(self, block: RawBlock) -> Iterator[RawBlock]:
         """Yield a frame of trades as one block or two; sometimes it repeats an earlier one of its connection."""

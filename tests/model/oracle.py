@@ -10,12 +10,18 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from schemas.identity import BAR_CONTENT, QUOTE_CONTENT
+from schemas.deriving import content as content_of
 from schemas.records import Discontinuity, RawBlock
-from schemas.topics import RAW_BARS, RAW_QUOTES
+from schemas.streams import BY_RAW_TOPIC
 from tests.model.market import Raw, minute_of, time_of
 
 TRADE_CONTENT = ("price", "size")
+
+
+def has_slots(raw_topic: str) -> bool:
+    """Whether values of a raw topic are numbered, so that one can be missing."""
+    return BY_RAW_TOPIC[raw_topic].versions == "slots"
+
 
 Key = tuple[str, str, str, int]  # provider, symbol, interval, event_time
 Place = tuple[int, int]  # raw offset, index
@@ -85,14 +91,14 @@ class Oracle:
                 self.dead.append((raw.record.offset, index))
                 continue
             valid.append((index, event))
-            if event.get("final", topic != RAW_BARS):
+            if event.get("final", not has_slots(topic)):
                 arrivals.setdefault((raw.block.provider, event["symbol"]), set()).add(
                     minute_of(event["event_time"])
                 )
         self._judge(topic, raw, arrivals)
         for index, event in valid:
             self._version(topic, (raw.record.offset, index), raw.block, event)
-        if topic == RAW_BARS:
+        if has_slots(topic):
             self._store(arrivals)
 
     def _store(self, arrivals: dict[tuple[str, str], set[int]]) -> None:
@@ -105,12 +111,7 @@ class Oracle:
 
     def _version(self, topic: str, place: Place, block: RawBlock, event: Any) -> None:
         key = (block.provider, event["symbol"], event.get("interval", ""), event["event_time"])
-        if topic == RAW_BARS:
-            content: Hashable = itemgetter(*BAR_CONTENT)(event)
-        elif topic == RAW_QUOTES:
-            content = itemgetter(*QUOTE_CONTENT)(event)
-        else:
-            content = itemgetter(*TRADE_CONTENT)(event)
+        content: Hashable = itemgetter(*(content_of(BY_RAW_TOPIC[topic]) or TRADE_CONTENT))(event)
         self.events[place] = (key, content, self.known_from)
         if "frame_hash" in event:
             frame = (block.connection_id, event["frame_hash"])
@@ -126,14 +127,14 @@ class Oracle:
         told = {(raw.block.provider, entry.symbol): entry for entry in raw.block.discontinuities}
         for stream in {*told, *arrivals}:
             seen_to, bars = self._seen_to.get(stream), arrivals.get(stream, set())
-            blind = _blind(told.get(stream), seen_to, exclusive=topic == RAW_BARS)
-            if topic == RAW_BARS:
+            blind = _blind(told.get(stream), seen_to, exclusive=has_slots(topic))
+            if has_slots(topic):
                 runs = _missing(seen_to, bars, blind)
             else:
                 runs = [(blind.start, blind.stop, "producer_down")] if blind else []
             for start, end, cause in runs:
                 self._found(topic, raw, stream, start, end, cause)
-            last = blind.stop - (topic == RAW_BARS) if blind else seen_to
+            last = blind.stop - (has_slots(topic)) if blind else seen_to
             moments = [moment for moment in (seen_to, last, *bars) if moment is not None]
             if moments:
                 self._seen_to[stream] = max(moments)
@@ -145,7 +146,7 @@ class Oracle:
             from_time=time_of(start),
             to_time=time_of(end),
             cause=cause,
-            expected=end - start if topic == RAW_BARS else 0,
+            expected=end - start if has_slots(topic) else 0,
             known_from=self.known_from,
             raw_offset=raw.record.offset,
         )

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from schemas.errors import InvalidRecord
-from schemas.topics import GAPS, PROGRESS, RAW_TRADES, canonical_of, dead, partition_count, progress_key
+from schemas.topics import GAPS, PROGRESS, canonical_of, dead, partition_count, progress_key
 from schemas.wire.codec import decode_block
 from stream_processors.block import STAGE
 from stream_processors.memory import PartitionState
@@ -113,7 +113,7 @@ def _restore_gaps_and_frames(broker: Broker, raw: RawPartition, state: Partition
             with suppress(InvalidRecord):  # a neighbour's: gaps of all raw topics share a partition
                 state.restore_gap(gap)
     for seen in raw.after(state.next_offset - tails.frames):
-        if raw.topic == RAW_TRADES and seen.record.offset < state.next_offset and seen.block is not None:
+        if seen.record.offset < state.next_offset and seen.block is not None:
             state.restore_frames(decode_block(raw.topic, seen.record.value))
 
 

@@ -5,39 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from schemas.deriving import event_fields, record_fields
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, Gap, ProviderHealth, Quote, RawBlock, Trade
-
-NINE_THIRTY = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
+from schemas.records import Gap, ProviderHealth, RawBlock
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Stream, Trade
+from tests.support.stream_values import NINE_THIRTY, an_event
 
 
 def a_bar_event(**changes: Any) -> dict[str, Any]:
     """Return a parsed bar as a producer puts it into a raw block."""
-    event: dict[str, Any] = {
-        "symbol": "SPY", "interval": "1m", "event_time": NINE_THIRTY, "open": 167.41, "high": 167.5, "low": 167.25,
-        "close": 167.3, "volume": 12_000.0, "vwap": None, "trade_count": None, "final": True, "session": "regular",
-        "adjustment_state": "raw", "currency": "USD", "simulated": False,
-    }  # fmt: skip
-    return event | changes
+    prices = {"open": 167.41, "high": 167.5, "low": 167.25, "close": 167.3, "volume": 12_000.0}
+    return an_event(BAR_STREAM, **({"interval": "1m", "final": True, "currency": "USD"} | prices | changes))
 
 
 def a_quote_event(**changes: Any) -> dict[str, Any]:
     """Return a parsed quote as a producer puts it into a raw block."""
-    event: dict[str, Any] = {
-        "symbol": "SPY", "event_time": NINE_THIRTY, "bid": 167.4, "ask": 167.41, "bid_size": 300.0, "ask_size": 500.0,
-        "last": 167.4, "last_size": None, "volume": 1_000.0, "previous_close": 168.0, "currency": "USD",
-        "market_state": "regular", "delay_s": 0, "simulated": False,
-    }  # fmt: skip
-    return event | changes
+    sides = {"bid": 167.4, "ask": 167.41, "bid_size": 300.0, "ask_size": 500.0, "last": 167.4}
+    day = {"volume": 1_000.0, "previous_close": 168.0, "currency": "USD", "market_state": "regular"}
+    return an_event(QUOTE_STREAM, **(sides | day | changes))
 
 
 def a_trade_event(**changes: Any) -> dict[str, Any]:
     """Return a parsed trade as a producer puts it into a raw block."""
-    event: dict[str, Any] = {
-        "symbol": "SPY", "event_time": NINE_THIRTY, "price": 167.4, "size": 100.0, "trade_id": None, "conditions": "",
-        "venue": "", "simulated": False, "frame_sequence": 0, "frame_hash": 0,
-    }  # fmt: skip
-    return event | changes
+    return an_event(TRADE_STREAM, **({"size": 100.0} | changes))
 
 
 def a_block(*events: dict[str, Any], **changes: Any) -> RawBlock:
@@ -60,18 +50,24 @@ META: dict[str, Any] = {
 
 def a_bar(**changes: Any) -> Bar:
     """Return a canonical bar."""
-    return Bar(**(a_bar_event() | META | changes))
+    return Bar(**_record(BAR_STREAM, a_bar_event(), changes))
 
 
 def a_quote(**changes: Any) -> Quote:
     """Return a canonical quote."""
-    return Quote(**(a_quote_event() | META | changes))
+    return Quote(**_record(QUOTE_STREAM, a_quote_event(), changes))
 
 
 def a_trade(**changes: Any) -> Trade:
     """Return a canonical trade."""
-    event = a_trade_event() | META | changes
-    return Trade(**{name: value for name, value in event.items() if not name.startswith("frame_")})
+    return Trade(**_record(TRADE_STREAM, a_trade_event(), changes))
+
+
+def _record(stream: Stream, event: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    given = event | META | changes
+    held = {name: given.pop(name) for name in [field.name for field in record_fields(stream)]}
+    own = {field.name for field in event_fields(stream)}
+    return held | {name: value for name, value in given.items() if name not in own}
 
 
 def a_gap(**changes: Any) -> Gap:

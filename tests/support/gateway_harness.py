@@ -15,8 +15,9 @@ from mds_client import Event, MarketData, Record
 
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
-from schemas.records import Bar, Gap, Quote, Trade
-from schemas.topics import BARS, GAPS, QUOTES, TRADES, partition_count
+from schemas.records import Gap
+from schemas.streams import STREAMS, Bar, Quote, Trade
+from schemas.topics import GAPS, partition_count
 from schemas.wire.codec import encode
 from tests.support.builders import NINE_THIRTY, a_trade
 from tests.support.eventually import eventually
@@ -24,7 +25,7 @@ from tests.support.eventually import eventually
 ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN_S = 30.0
 PUBLISH_BATCH = 5_000
-TOPICS = {Quote: QUOTES, Trade: TRADES, Bar: BARS, Gap: GAPS}
+TOPICS = {**{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS}
 
 
 def outgoing(prefix: str, record: Quote | Trade | Bar | Gap) -> Outgoing:

@@ -24,7 +24,8 @@ from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
-from schemas.records import Bar, Gap, Quote, Trade
+from schemas.records import Gap
+from schemas.streams import Bar, Quote, Trade
 from schemas.symbology.naming import Symbology
 from schemas.topics import CANONICAL_TOPICS, partition_count
 from tests.support.builders import NINE_THIRTY

@@ -16,11 +16,12 @@ import asyncpg
 
 from infra.runtime.kafka.logs import LogReader
 from schemas.records import RawBlock
-from schemas.topics import BARS, QUOTES, RAW_BARS, RAW_QUOTES, RAW_TRADES, TRADES, partition_count
+from schemas.streams import BY_RAW_TOPIC, STREAMS
+from schemas.topics import partition_count
 from schemas.wire.codec import decode_block, decode_value
 
 CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
-PAIRS = {RAW_QUOTES: QUOTES, RAW_TRADES: TRADES, RAW_BARS: BARS}
+PAIRS = {stream.raw_topic: stream.topic for stream in STREAMS}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
             blocks += 1
             ticks += block.is_tick
             for index, event in enumerate(block.events):
-                if raw_topic == RAW_TRADES:
+                if BY_RAW_TOPIC[raw_topic].versions == "occurrences":
                     seen = frames.setdefault(block.connection_id, {})
                     first = seen.setdefault(event["frame_hash"], event["frame_sequence"])
                     new = first == event["frame_sequence"]
@@ -100,7 +101,7 @@ def canonical_agrees(bootstrap: str, prefix: str, raw_topic: str, want: Expected
 
 async def database_agrees(dsn: str, raw_topic: str, want: Expected, partition_of_symbol: Any) -> str:
     """Return "" where the table has each version exactly once with its own known_from, else what differs."""
-    table = {RAW_QUOTES: "quotes", RAW_TRADES: "trades", RAW_BARS: "bars"}[raw_topic]
+    table = BY_RAW_TOPIC[raw_topic].name
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(f"SELECT symbol, raw_offset, idx, known_from FROM {table}")  # noqa: S608

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.partitions import partition_of
-from schemas.records import Bar, Gap, Progress, Quote, Trade
-from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
+from schemas.records import Gap, Progress
+from schemas.streams import STREAMS, Bar, Quote, Trade
+from schemas.topics import GAPS, PROGRESS, partition_count
 from schemas.wire.codec import encode
 from sinks.batch.batch import Part
 
-TOPIC_OF: dict[type, str] = {Bar: BARS, Quote: QUOTES, Trade: TRADES, Gap: GAPS, Progress: PROGRESS}
+TOPIC_OF: dict[type, str] = {
+    **{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS, Progress: PROGRESS,
+}  # fmt: skip
 APPENDED_MS = 1_381_152_660_000
 
 

@@ -17,12 +17,13 @@ import asyncpg
 
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
-from schemas.records import Bar, Gap, Progress, Quote, Trade
-from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, RAW_BARS, TRADES, partition_count
+from schemas.records import Gap, Progress
+from schemas.streams import STREAMS, Bar, Quote, Trade
+from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, partition_count
 from schemas.wire.codec import encode
 
 ROOT = Path(__file__).parent.parent.parent
-TOPIC_OF: dict[type, str] = {Bar: BARS, Quote: QUOTES, Trade: TRADES, Gap: GAPS}
+TOPIC_OF: dict[type, str] = {**{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS}
 
 
 def outgoing(prefix: str, records: Iterable[Bar | Quote | Trade | Gap]) -> list[Outgoing]:

@@ -100,7 +100,7 @@ def play(faults: Faults, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def forget_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processor and sink remember next to nothing."""
     monkeypatch.setattr(versioning, "SLOTS", 4)
-    monkeypatch.setattr(streams, "MAX_STREAMS", 2)
+    monkeypatch.setattr(streams, "MAX_SERIES", 2)
     monkeypatch.setattr(watermark, "MAX_PENDING", 3)
 
 

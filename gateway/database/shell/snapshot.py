@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from gateway.database import statements
-from gateway.database.versions import BarVersion, GapFilter, Value, View
+from gateway.database.versions import BAR_COLUMNS, VALUE_STREAMS, BarVersion, GapFilter, Value, View
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
+from schemas.deriving import columns, written_out
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar, Quote, Trade
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
@@ -57,7 +57,7 @@ class Snapshot:
         rows = await self._connection.fetch(statement, *_arguments(symbol, interval, span, view, limit))
         bars: list[BarVersion] = []
         for begin in range(0, len(rows), YIELD_EVERY_ROWS):
-            bars.extend(_bar(row) for row in rows[begin : begin + YIELD_EVERY_ROWS])
+            bars.extend(_bar(row, symbol, interval) for row in rows[begin : begin + YIELD_EVERY_ROWS])
             if begin:
                 await asyncio.sleep(0)  # a long answer must not hold up the WebSocket clients
         return bars
@@ -75,7 +75,8 @@ class Snapshot:
         """Return every known version, by event_time and position, after the key `after`."""
         event_time, raw_offset, index = (int(part) for part in after or (EARLIEST_US, -1, -1))
         arguments = (*_arguments(symbol, interval, span, view, limit), event_time, raw_offset, index)
-        return [_bar(row) for row in await self._connection.fetch(statements.ALL_BARS, *arguments)]
+        rows = await self._connection.fetch(statements.ALL_BARS, *arguments)
+        return [_bar(row, symbol, interval) for row in rows]
 
     async def minute_edges(self, symbol: str, view: View) -> tuple[int, int, int] | None:
         """Return (oldest start, newest start, moment the newest bar proves has come) of the known 1-minute bars."""
@@ -201,44 +202,23 @@ class Store:
             self._slots.release()
 
 
+_BAR_FIELDS = ", ".join(
+    f"{column.source}=row[{place}]" for place, column in enumerate(BAR_COLUMNS)
+)  # as every query of bars gives them, then the revision
+_bar: Callable[[Record, str, str], BarVersion] = written_out(
+    "row, symbol, interval",
+    f"BarVersion(symbol=symbol, interval=interval, revision=row[{len(BAR_COLUMNS)}], {_BAR_FIELDS})",
+    {"BarVersion": BarVersion},
+)
+_VALUE_STREAMS = {stream.name: stream for stream in VALUE_STREAMS}
+
+
 def _arguments(symbol: str, interval: str, span: Span, view: View, limit: int) -> tuple[Any, ...]:
     sessions = None if view.sessions is None else list(view.sessions)
     return symbol, interval, span[0], span[1], view.provider, view.as_of, limit, sessions
 
 
-def _bar(row: Record) -> BarVersion:
-    return BarVersion(
-        event_time=row["event_time"],
-        open=row["open"],
-        high=row["high"],
-        low=row["low"],
-        close=row["close"],
-        volume=row["volume"],
-        vwap=row["vwap"],
-        trade_count=row["trade_count"],
-        final=row["final"],
-        session=row["session"],
-        adjustment_state=row["adjustment_state"],
-        currency=row["currency"],
-        simulated=row["simulated"],
-        provider=row["provider"],
-        route=row["route"],
-        known_from=row["known_from"],
-        raw_offset=row["raw_offset"],
-        index=row["idx"],
-        revision=row["revision"],
-    )
-
-
 def _value(row: Record) -> Value:
-    origin: dict[str, Any] = {name: row[name] for name in ORIGIN}
-    origin["index"] = row["idx"]
-    if row["kind"] == "trade":
-        return Trade(price=row["last"], size=row["last_size"], **origin)
-    if row["kind"] == "bar":
-        prices = {"open": row["bid"], "high": row["ask"], "low": row["bid_size"], "close": row["ask_size"]}
-        rest = {"volume": row["volume"], "final": row["final"], "currency": row["currency"]}
-        return Bar(interval="1m", **prices, **rest, **origin)
-    names = ("bid", "ask", "bid_size", "ask_size", "last", "last_size", "volume", "previous_close", "currency",
-             "market_state", "delay_s")  # fmt: skip
-    return Quote(**{name: row[name] for name in names}, **origin)
+    stream = _VALUE_STREAMS[row["stream"]]
+    fields = {column.source: row[column.name] for column in columns(stream)}
+    return cast("Value", stream.record(**fields))

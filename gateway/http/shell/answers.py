@@ -21,10 +21,6 @@ JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
-CSV_COLUMNS = (
-    "event_time", "open", "high", "low", "close", "volume", "final", "revision", "provider", "known_from", "session",
-    "vwap", "trade_count", "derived", "simulated",
-)  # fmt: skip
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -77,11 +73,14 @@ def cacheable(
 
 
 def table(
-    rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], next_page_token: str | None
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    meta: Mapping[str, Any],
+    next_page_token: str | None,
 ) -> web.Response:
-    """Return rows as CSV; what the envelope says besides them is in headers."""
-    lines = [",".join(CSV_COLUMNS)]
-    lines += [",".join(_cell(row.get(name)) for name in CSV_COLUMNS) for row in rows]
+    """Return `columns` of rows as CSV; what the envelope says besides them is in headers."""
+    lines = [",".join(columns)]
+    lines += [",".join(_cell(row.get(name)) for name in columns) for row in rows]
     response = web.Response(text="\r\n".join([*lines, ""]), content_type="text/csv")
     response.headers["X-As-Of"] = str(meta["as_of"])
     if next_page_token is not None:

@@ -22,8 +22,8 @@ from gateway.live.streams import (
 )
 from infra.runtime.kafka.clients import Message
 from schemas.errors import PermanentError
-from schemas.identity import bars_channel, event_id
-from schemas.records import Bar, Quote, Trade
+from schemas.identity import event_id
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Trade
 from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
 
@@ -116,15 +116,15 @@ class LiveStreams:
 
     def latest_quote(self, symbol: str, provider: str | None = None) -> LiveRecord[Quote] | None:
         """Return the newest quote by event time, of one provider or of the primaries; None where none was seen."""
-        return self._latest("quotes", symbol, provider, Quote)
+        return self._latest(QUOTE_STREAM.name, symbol, provider, Quote)
 
     def latest_trade(self, symbol: str, provider: str | None = None) -> LiveRecord[Trade] | None:
         """Return the newest trade, like `latest_quote`."""
-        return self._latest("trades", symbol, provider, Trade)
+        return self._latest(TRADE_STREAM.name, symbol, provider, Trade)
 
     def latest_bar(self, symbol: str, interval: str, provider: str | None = None) -> LiveRecord[Bar] | None:
         """Return the newest bar, which may still be forming, like `latest_quote`."""
-        return self._latest(bars_channel(interval), symbol, provider, Bar)
+        return self._latest(BAR_STREAM.channel(interval), symbol, provider, Bar)
 
     def knows(self, symbol: str) -> bool:
         """Whether the live topics carried the symbol since shortly before this process started."""

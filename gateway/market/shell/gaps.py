@@ -15,10 +15,10 @@ from gateway.market.gaps import gap_row, last_contiguous
 from gateway.market.requests import gaps_request
 from infra.runtime.clock import wall_us
 from schemas.calendar.sessions import calendar_of
-from schemas.identity import bars_channel
 from schemas.intervals import INTERVALS
+from schemas.streams import BAR_STREAM, STREAMS
 
-CHANNELS = ("quotes", "trades")  # beside the intervals of bars
+CHANNELS = tuple(stream.name for stream in STREAMS if not stream.by_interval)  # beside the intervals of bars
 
 
 class Ledger:
@@ -75,7 +75,7 @@ class Ledger:
         Parameters(request.query.items(), ()).check()
         symbol, interval, source = (request.match_info[name] for name in ("symbol", "interval", "source"))
         _check_cursor(checked_symbol(symbol), interval, source)
-        channel = bars_channel(interval) if interval in INTERVALS else interval
+        channel = BAR_STREAM.channel(interval) if interval in INTERVALS else interval
         async with self._store.snapshot() as snapshot:
             cursor = await snapshot.cursor(channel, source, symbol)
             others = [] if cursor else await snapshot.cursors_of(symbol)

@@ -16,7 +16,7 @@ from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.problems import invalid_field, unknown_symbol
 from gateway.http.shell.answers import Endpoint, answer, cacheable, table
-from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
+from gateway.market.bars import CSV_COLUMNS, MIXED, SESSIONS, adjustments, one_or_mixed, row
 from gateway.market.gaps import gap_row
 from gateway.market.requests import HistoryRequest, history_request, intraday_request
 from gateway.market.shell.derived import stored_and_derived
@@ -223,7 +223,7 @@ def _response(
     if not rows and reading.floor is not None and reading.floor > (reading.as_of or 0):
         meta["as_of_floor"] = rfc3339(reading.floor)
     if ask.format == "csv":
-        return table(rows, meta, token)
+        return table(rows, CSV_COLUMNS, meta, token)
     if not (ask.fixed_range and ask.as_of is not None):
         return answer(rows, meta, request, next_page_token=token)
     # The token carries its own expiry, so only a last page is the same for ever; a gap may still be healed.

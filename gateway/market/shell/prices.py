@@ -22,7 +22,7 @@ from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import CANONICAL_TOPICS, partition_count
 
 R_co = TypeVar("R_co", covariant=True)

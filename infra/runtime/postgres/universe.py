@@ -10,8 +10,7 @@ from infra.runtime.clock import rfc3339
 from infra.runtime.postgres.errors import Connection, Pool
 from infra.runtime.postgres.pool import connection
 from schemas.errors import ConfigurationError
-from schemas.records import Tier
-from schemas.universe import Change, Difference, Member, Universe, difference
+from schemas.universe import Change, Difference, Member, Tier, Universe, difference
 
 ANSWER_WITHIN_S = 10.0
 CHANGE_WITHIN_S = 60.0  # 20,000 rows, and another importer before us

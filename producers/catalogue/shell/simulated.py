@@ -12,12 +12,12 @@ from schemas.configuration.model import (
     BarsStream,
     Configuration,
     QuotesStream,
-    Stream,
     Streams,
     SymbolEntry,
     TradesStream,
 )
 from schemas.errors import ProviderUnavailable
+from schemas.streams import StreamName
 
 REQUEST_DEADLINE_S = 5.0
 
@@ -29,7 +29,7 @@ class _Document(BaseModel):
 class _Symbol(_Document):
     symbol: str
     synthetic: bool
-    streams: tuple[Stream, ...]
+    streams: tuple[StreamName, ...]
 
 
 class _Symbols(_Document):

@@ -34,8 +34,9 @@ from producers.settings import ProducersSettings
 from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
+from schemas.streams import BAR_STREAM, QUOTE_STREAM
 from schemas.symbology.naming import Symbology, naming_day
-from schemas.topics import RAW_BARS, RAW_QUOTES, partition_count
+from schemas.topics import partition_count
 
 START = "start"  # endpoint of the blocks that only say what was missed
 LOOK_AT_DAY_S = 5.0
@@ -260,19 +261,19 @@ class Collection:
         Only of the providers that serve: what another one did not collect while it did not serve is not missing.
         """
         now = self._market.now_us()
-        for topic, tasks in ((RAW_BARS, plan.bars), (RAW_QUOTES, plan.quotes)):
+        for polled, tasks in ((BAR_STREAM, plan.bars), (QUOTE_STREAM, plan.quotes)):
             serving = {self.registry.chosen(task.capability) for task in tasks}
             for provider in sorted(serving):
                 streams = [
                     stream
                     for stream in plan.polled_streams()
                     if stream.provider == provider
-                    and bool(stream.interval) == (topic == RAW_BARS)
+                    and stream.channel == polled.channel(stream.interval)
                     and stream in new
                 ]
                 holes = since_stop(streams, cursors, now)
                 blank = blank_block(provider, START, wall_us())
-                await self._around.raw.publish(topic, place(blank, [], partition_count(), holes))
+                await self._around.raw.publish(polled.raw_topic, place(blank, [], partition_count(), holes))
 
     def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: int, polled: Polled) -> None:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}

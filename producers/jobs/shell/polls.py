@@ -12,8 +12,8 @@ from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Outcome
 from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
+from schemas.streams import QUOTE_STREAM
 
-QUOTES = "quotes"
 DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
 
 
@@ -99,7 +99,7 @@ class JobPolls:
     def _poll_of(self, capability: str, symbol: str, provider: str) -> Poll | Outcome:
         chosen = provider or self._chosen(capability)
         poll: Poll | None
-        if capability == QUOTES:
+        if capability == QUOTE_STREAM.name:
             poll = self._polls.quotes(chosen, symbol)
         else:
             poll = self._polls.bars(chosen, capability, symbol)

@@ -24,6 +24,7 @@ from producers.raw.blocks import encoded
 from producers.vendors.answers import PollWindow, Response
 from producers.vendors.shell.provider import Opening, Provider, VendorApi, faults_of
 from schemas.calendar.sessions import calendar_of
+from schemas.deriving import event_fields
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -33,7 +34,7 @@ from schemas.errors import (
 )
 from schemas.intervals import HOUR_US
 from schemas.records import Event, RawBlock
-from schemas.topics import RAW_BARS, RAW_QUOTES
+from schemas.streams import BAR_STREAM, STREAMS
 
 CANARY = "canary-4711-"
 SYMBOL = "SPY"
@@ -197,7 +198,11 @@ def _bad_events(response: Response) -> list[str]:
     events = list(response.answer.events)
     if not events:
         return ["it holds no events, so nothing is proven by it"]
-    topic = RAW_BARS if "interval" in events[0] else RAW_QUOTES
+    said = set(events[0])
+    stream = next((s for s in STREAMS if {field.name for field in event_fields(s)} == said), None)
+    if stream is None:
+        return [f"an event has the fields of no stream: {' '.join(sorted(said))}"]
+    topic = stream.raw_topic
     block = RawBlock(
         provider="contract",
         endpoint=response.endpoint,
@@ -209,7 +214,7 @@ def _bad_events(response: Response) -> list[str]:
         encoded(topic, block)
     except MarketDataError as error:
         return [f"an event does not fit {topic}: {error}"]
-    return _bad_bars(events) if topic == RAW_BARS else []
+    return _bad_bars(events) if stream is BAR_STREAM else []
 
 
 def _bad_bars(events: list[Event]) -> list[str]:

@@ -1,15 +1,54 @@
 """The gap ledger in PostgreSQL: loads the stretch that changes, lets the domain decide, writes the difference."""
 
+# ruff: noqa: S608 - the only names put into these texts are those of declared tables and columns
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from infra.runtime.postgres.errors import Connection
+from schemas.deriving import COLUMN_NAMES
 from schemas.records import Gap
+from sinks.columns.tables import TABLES
 from sinks.ledger.gaps import OPEN_STATES, Revision, admit, revise, settle
-from sinks.store import statements
+
+LOAD_UNRESOLVED = """
+    SELECT gap_id, stream, from_time, to_time FROM gaps WHERE partition = ANY($1::int[]) AND state IN ('open', 'filling')
+"""
+GAP_COLUMNS = tuple(COLUMN_NAMES.get(each.name, each.name) for each in fields(Gap))
+# $1 streams, $2 and $3 the stretch of each that changes → its rows, and those that touch them: they may join.
+LOAD_TOUCHED = f"""
+    WITH changing AS (
+        SELECT t.stream, LEAST(t.low, min(g.from_time)) AS low, GREATEST(t.high, max(g.to_time)) AS high
+        FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) t(stream, low, high)
+        LEFT JOIN gaps g
+        ON g.stream = t.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(t.low, t.high, '[]')
+        GROUP BY t.stream, t.low, t.high
+    )
+    SELECT {", ".join(f"g.{name}" for name in (*GAP_COLUMNS, "partition"))} FROM gaps g JOIN changing c ON g.stream = c.stream
+    AND tstzrange(g.from_time, g.to_time) && tstzrange(c.low - interval '1 microsecond', c.high, '[]')
+"""
+DELETE_GAPS = "DELETE FROM gaps WHERE gap_id = ANY($1::text[])"
+INSERT_GAPS = f"""
+    INSERT INTO gaps ({", ".join(GAP_COLUMNS)}, partition)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+        $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::int[], $12::int[], $13::text[],
+        $14::timestamptz[], $15::bigint[], $16::int[], $17::int[])
+"""
+# $1 number of the question, then symbol, provider, interval, from and to of each → (number, stored final values)
+STORED_SLOTS = {
+    table.name: f"""
+    SELECT q.number, b.event_time FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
+        $6::timestamptz[]) q(number, symbol, provider, interval, low, high)
+    JOIN {table.newest} b ON b.symbol = q.symbol AND b.provider = q.provider AND b.interval = q.interval
+        AND b.event_time >= q.low AND b.event_time < q.high
+    WHERE b.final
+"""
+    for table in TABLES.values()
+    if table.has_slots
+}
 
 
 @dataclass(slots=True)
@@ -37,7 +76,7 @@ class Unresolved:
 async def load_unresolved(connection: Connection, partitions: Sequence[int]) -> Unresolved:
     """Return where the streams of `partitions` have unresolved gaps."""
     unresolved = Unresolved()
-    for row in await connection.fetch(statements.LOAD_UNRESOLVED, list(partitions)):
+    for row in await connection.fetch(LOAD_UNRESOLVED, list(partitions)):
         gaps = unresolved.stretches.setdefault(row["stream"], {})
         gaps[row["gap_id"]] = (row["from_time"], row["to_time"])
     return unresolved
@@ -65,7 +104,7 @@ async def settle_gaps(
     after = {stream: sorted(gaps, key=lambda gap: gap.from_time) for stream, gaps in before.items()}
     for _, gap in (*incoming, *holes):
         after[gap.stream] = admit(after[gap.stream], gap)
-    stored = await _stored_bars(connection, [gap for gaps in after.values() for gap in gaps])
+    stored = await _stored_slots(connection, [gap for gaps in after.values() for gap in gaps])
     heard = {gap for _, gap in incoming}
     revisions = []
     for stream, gaps in after.items():
@@ -79,26 +118,28 @@ async def settle_gaps(
 
 async def _touched(connection: Connection, stretches: Mapping[str, tuple[int, int]]) -> list[tuple[int, Gap]]:
     lows, highs = zip(*stretches.values(), strict=True)
-    rows = await connection.fetch(statements.LOAD_TOUCHED, list(stretches), lows, highs)
+    rows = await connection.fetch(LOAD_TOUCHED, list(stretches), lows, highs)
     return [(row["partition"], _gap(row)) for row in rows]
 
 
-async def _stored_bars(connection: Connection, gaps: Sequence[Gap]) -> dict[str, set[int]]:
-    asked = [gap for gap in gaps if gap.interval and gap.state in OPEN_STATES]
-    if not asked:
-        return {}
-    rows = await connection.fetch(
-        statements.STORED_BARS,
-        list(range(len(asked))),
-        [gap.symbol for gap in asked],
-        [gap.provider for gap in asked],
-        [gap.interval for gap in asked],
-        [gap.from_time for gap in asked],
-        [gap.to_time for gap in asked],
-    )
+async def _stored_slots(connection: Connection, gaps: Sequence[Gap]) -> dict[str, set[int]]:
+    unresolved = [gap for gap in gaps if gap.interval and gap.state in OPEN_STATES]
     stored: dict[str, set[int]] = {}
-    for row in rows:
-        stored.setdefault(asked[row["number"]].stream, set()).add(row["event_time"])
+    for name, statement in STORED_SLOTS.items():
+        asked = [gap for gap in unresolved if gap.stream.startswith(f"{name}.")]
+        if not asked:
+            continue
+        rows = await connection.fetch(
+            statement,
+            list(range(len(asked))),
+            [gap.symbol for gap in asked],
+            [gap.provider for gap in asked],
+            [gap.interval for gap in asked],
+            [gap.from_time for gap in asked],
+            [gap.to_time for gap in asked],
+        )
+        for row in rows:
+            stored.setdefault(asked[row["number"]].stream, set()).add(row["event_time"])
     return stored
 
 
@@ -107,15 +148,15 @@ async def _write(connection: Connection, revisions: Sequence[tuple[int, Revision
     changed = [gap.gap_id for _, revision in revisions for gap in (*revision.deleted, *revision.written)]
     if not changed:
         return
-    await connection.execute(statements.DELETE_GAPS, changed)
+    await connection.execute(DELETE_GAPS, changed)
     rows = [(*_values(gap), partition) for partition, revision in revisions for gap in revision.written]
     if rows:
-        await connection.execute(statements.INSERT_GAPS, *map(list, zip(*rows, strict=True)))
+        await connection.execute(INSERT_GAPS, *map(list, zip(*rows, strict=True)))
 
 
 def _values(gap: Gap) -> tuple[Any, ...]:
-    return tuple(getattr(gap, "index" if name == "idx" else name) for name in statements.GAP_COLUMNS)
+    return tuple(getattr(gap, "index" if name == "idx" else name) for name in GAP_COLUMNS)
 
 
 def _gap(row: Any) -> Gap:
-    return Gap(**{"index" if name == "idx" else name: row[name] for name in statements.GAP_COLUMNS})
+    return Gap(**{"index" if name == "idx" else name: row[name] for name in GAP_COLUMNS})

@@ -14,13 +14,18 @@ from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, StoreUnavailable
 from schemas.topics import dead, partition_count
 from sinks.reading.shell.logs import TopicLogs
-from sinks.store import statements
 
 log = logging.getLogger(__name__)
 
 DRAIN_ROWS = 500
 DRAIN_WITHIN_S = 20.0  # below the server's limit for an idle transaction
 LOOK_EVERY_S = 1.0  # for rows another replica left behind
+
+
+DRAIN_OUTBOX = (
+    "SELECT id, topic, partition, key, value FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
+)
+DELETE_OUTBOX = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
 
 class Outbox:
@@ -56,7 +61,7 @@ class Outbox:
     async def drain(self) -> int:
         """Publish up to 500 rows and return how many. After an error some may be published again: that is harmless."""
         async with connection(self._pool, within_s=DRAIN_WITHIN_S) as borrowed, borrowed.transaction():
-            rows = await borrowed.fetch(statements.DRAIN_OUTBOX, DRAIN_ROWS)
+            rows = await borrowed.fetch(DRAIN_OUTBOX, DRAIN_ROWS)
             if not rows:
                 return 0
             outgoing = [
@@ -69,7 +74,7 @@ class Outbox:
                 for row in rows
             ]
             await self._publisher.publish(outgoing)
-            await borrowed.execute(statements.DELETE_OUTBOX, [row["id"] for row in rows])
+            await borrowed.execute(DELETE_OUTBOX, [row["id"] for row in rows])
         return len(rows)
 
 

@@ -53,7 +53,8 @@ def count(written: Written, *, took_s: float) -> None:
 def _lag(rows: Rows, now_us: int) -> None:
     """Show how long after it was known the newest row of each interval was committed."""
     known_from, names = rows.columns.integers("known_from"), rows.streams.names
-    labels = [_label(name[2]) if len(name) > 2 else rows.table.name for name in names]
+    table = rows.table
+    labels = [_label(table.interval(name)) if table.stream.by_interval else table.name for name in names]
     distinct = sorted(set(labels))
     of_stream = np.array([distinct.index(label) for label in labels])
     for number, label in enumerate(distinct):

@@ -11,9 +11,40 @@ from schemas.records import Gap
 from schemas.topics import CANONICAL_TOPICS
 from sinks.progress.positions import Log, Refused, Resume, Stored, start_position
 from sinks.progress.watermark import Partition
-from sinks.store import statements
 
 EVICTION_MS = 5_000
+
+
+# Taking over. $1 topics, $2 partitions.
+EVICT = """
+    SELECT pg_terminate_backend(a.pid, $3) FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid()
+    AND (a.pid, a.backend_start) IN (
+        SELECT o.owner_pid, o.backend_start FROM sink_offsets o
+        JOIN unnest($1::text[], $2::int[]) p(topic, partition) USING (topic, partition))
+"""  # $3: how long to wait for it to be gone, ms
+FIRST_SIGHT = """
+    INSERT INTO sink_offsets (topic, partition, topic_id, leader_epoch, next_offset, owner_epoch)
+    SELECT topic, partition, id, -1, log_start, 0
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[]) p(topic, partition, id, log_start)
+    ON CONFLICT DO NOTHING
+"""
+LOCK_OFFSETS = """
+    SELECT topic, partition, topic_id, next_offset FROM sink_offsets
+    JOIN unnest($1::text[], $2::int[]) p(topic, partition) USING (topic, partition)
+    ORDER BY topic, partition FOR UPDATE OF sink_offsets
+"""  # in one order, so that two sinks taking over at once never wait for each other in a circle
+TAKE_OVER = """
+    UPDATE sink_offsets o SET owner_epoch = o.owner_epoch + 1, owner_pid = pg_backend_pid(),
+        backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+        topic_id = p.topic_id, next_offset = p.next_offset
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[]) p(topic, partition, topic_id, next_offset)
+    WHERE o.topic = p.topic AND o.partition = p.partition
+    RETURNING o.topic, o.partition, o.owner_epoch
+"""
+LOAD_WATERMARKS = """
+    SELECT topic, partition, complete_before FROM watermarks
+    JOIN unnest($1::text[], $2::int[]) p(topic, partition) USING (topic, partition)
+"""
 
 
 @dataclass(slots=True)
@@ -40,13 +71,13 @@ async def take_over(connection: Connection, logs: Mapping[Partition, Log], *, no
     terminated first, where pid and start still match. `now_us` dates gaps of truncated logs.
     """
     topics, numbers = _columns(sorted(logs))
-    await connection.fetch(statements.EVICT, topics, numbers, EVICTION_MS)
+    await connection.fetch(EVICT, topics, numbers, EVICTION_MS)
     async with connection.transaction():
         first = [(topic, number, logs[topic, number]) for topic, number in sorted(logs)]
         ids, starts = [log.topic_id for *_, log in first], [log.start for *_, log in first]
-        await connection.execute(statements.FIRST_SIGHT, topics, numbers, ids, starts)
+        await connection.execute(FIRST_SIGHT, topics, numbers, ids, starts)
         result, resumed = TakeOver(), dict[Partition, Resume]()
-        for row in await connection.fetch(statements.LOCK_OFFSETS, topics, numbers):
+        for row in await connection.fetch(LOCK_OFFSETS, topics, numbers):
             partition = (row["topic"], row["partition"])
             stored = Stored(topic_id=row["topic_id"], next_offset=row["next_offset"])
             position = start_position(f"{partition[0]}/{partition[1]}", stored, logs[partition])
@@ -72,7 +103,7 @@ async def _own(
     ids = [logs[partition].topic_id for partition in resumed]
     # A truncated partition keeps its position here: it moves with the gap, in one transaction.
     offsets = [position.lost[0] if position.lost else position.offset for position in resumed.values()]
-    for row in await connection.fetch(statements.TAKE_OVER, topics, numbers, ids, offsets):
+    for row in await connection.fetch(TAKE_OVER, topics, numbers, ids, offsets):
         partition = (row["topic"], row["partition"])
         result.owned[partition] = Owned(epoch=row["owner_epoch"], next_offset=0)
     for partition, offset in zip(resumed, offsets, strict=True):
@@ -80,7 +111,7 @@ async def _own(
 
 
 async def _watermarks(connection: Connection, partitions: Mapping[Partition, Resume]) -> dict[Partition, int]:
-    rows = await connection.fetch(statements.LOAD_WATERMARKS, *_columns(list(partitions)))
+    rows = await connection.fetch(LOAD_WATERMARKS, *_columns(list(partitions)))
     return {(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
 

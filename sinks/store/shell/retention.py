@@ -10,7 +10,6 @@ from infra.runtime.postgres.errors import Pool
 from infra.runtime.postgres.pool import connection
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US
-from sinks.store import statements
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +18,14 @@ MAX_FORGOTTEN_ROWS = (
     5_000  # in one statement: a day of ten providers in six capabilities is a tenth of a run an hour
 )
 FORGET_WITHIN_S = 20.0
+
+
+# $1 what is older goes, $2 at most so many rows
+FORGET_HEALTH = """
+    DELETE FROM provider_health WHERE (capability, provider, observed_time) IN (
+        SELECT capability, provider, observed_time FROM provider_health WHERE observed_time < $1
+        ORDER BY observed_time LIMIT $2)
+"""
 
 
 class Retention:
@@ -44,5 +51,5 @@ class Retention:
         async with connection(
             self._pool, within_s=FORGET_WITHIN_S, or_else="nothing can be forgotten"
         ) as borrowed:
-            done: str = await borrowed.execute(statements.FORGET_HEALTH, before_us, MAX_FORGOTTEN_ROWS)
+            done: str = await borrowed.execute(FORGET_HEALTH, before_us, MAX_FORGOTTEN_ROWS)
         return int(done.rpartition(" ")[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -10,13 +11,13 @@ import numpy as np
 from infra.runtime.postgres.errors import DATA_ERRORS, Connection
 from infra.runtime.postgres.session import copy
 from schemas.errors import InvalidRecord
-from schemas.topics import BARS, QUOTES
+from schemas.fields import Versions
 from sinks.batch.batch import Refusal, Rows, refuse
 from sinks.columns.avro import Flags, Integers
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import REVISION
 from sinks.ledger.memory import newest_rows
-from sinks.store import statements
+from sinks.store.versions import KEEP_NEWEST, STORE_STAGED
 
 
 class Path(Enum):
@@ -57,25 +58,47 @@ async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: 
 
 
 async def _copy_new(connection: Connection, rows: Rows, fast: Flags) -> None:
-    table, everything = rows.table, bool(fast.all())
-    chosen = rows.streams.order[fast[rows.streams.order]]
-    data = rows.encoded if everything else encode_rows(table.columns, rows.columns, chosen)
+    table = rows.table
+    data = rows.encoded if fast.all() else encode_rows(table.columns, rows.columns, _by_series(rows, fast))
     await copy(connection, table.name, table.column_names, data)
-    if table.topic == BARS:
-        layout = (*table.columns, REVISION)
-        data = rows.encoded_newest if everything else encode_rows(layout, rows.columns, chosen)
-        await copy(connection, table.newest, [column.name for column in layout], data)
-    elif table.topic == QUOTES:
-        data = encode_rows(table.columns, rows.columns, newest_rows(rows, fast))
-        await copy(connection, "newest_quotes", table.column_names, data)
-        await connection.execute(statements.NEWEST_QUOTES)
+    await NEWEST[table.stream.versions](connection, rows, fast)
+
+
+def _by_series(rows: Rows, chosen: Flags) -> Integers:
+    return rows.streams.order[chosen[rows.streams.order]]
+
+
+async def _every_slot(connection: Connection, rows: Rows, fast: Flags) -> None:
+    """Store each new row as the newest of its slot: nobody has written that before."""
+    layout = (*rows.table.columns, REVISION)
+    data = rows.encoded_newest if fast.all() else encode_rows(layout, rows.columns, _by_series(rows, fast))
+    await copy(connection, rows.table.newest, [column.name for column in layout], data)
+
+
+async def _last_of_each(connection: Connection, rows: Rows, fast: Flags) -> None:
+    """Store the last new row of each series where it is newer than the one kept."""
+    table = rows.table
+    data = encode_rows(table.columns, rows.columns, newest_rows(rows, fast))
+    await copy(connection, f"newest_{table.name}", table.column_names, data)
+    await connection.execute(KEEP_NEWEST[table.topic])
+
+
+async def _none(_connection: Connection, _rows: Rows, _fast: Flags) -> None:
+    """Store nothing more: of occurrences none is the newest."""
+
+
+NEWEST: Mapping[Versions, Callable[[Connection, Rows, Flags], Awaitable[None]]] = {
+    "slots": _every_slot,
+    "latest": _last_of_each,
+    "occurrences": _none,
+}
 
 
 async def _compare(connection: Connection, rows: Rows, chosen: Integers) -> int:
     table = rows.table
     data = encode_rows(table.columns, rows.columns, chosen)
     await copy(connection, f"staged_{table.name}", table.column_names, data)
-    return int(await connection.fetchval(statements.STORE_STAGED[table.topic]))
+    return int(await connection.fetchval(STORE_STAGED[table.topic]))
 
 
 async def _halve(connection: Connection, chosen: Integers, stored: Stored) -> None:

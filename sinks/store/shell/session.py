@@ -7,17 +7,43 @@ from contextlib import asynccontextmanager
 
 from infra.runtime.postgres import session
 from infra.runtime.postgres.errors import Connection
-from sinks.store.statements import STAGING
+from schemas.errors import ConfigurationError
+from sinks.columns.tables import TABLES, missing_columns
+from sinks.store.versions import STAGING
 
 STAGED_WITHIN_S = 5.0
+STORED_COLUMNS = """
+    SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = current_schema()
+"""
 
 
 @asynccontextmanager
 async def open_connection(
     dsn: str, *, connection_class: type[Connection] | None = None
 ) -> AsyncIterator[Connection]:
-    """Open the connection; raise StoreUnavailable, or ConfigurationError where waiting cannot help."""
+    """Open the connection a sink writes with; raise StoreUnavailable, or ConfigurationError where waiting cannot help.
+
+    Times pass as µs since the Unix epoch both ways.
+    """
     async with session.open_connection(dsn, service="sinks", connection_class=connection_class) as connection:
         async with session.deadline(connection, within_s=STAGED_WITHIN_S):
+            await _check_tables(connection)
             await connection.execute(STAGING)
         yield connection
+
+
+async def _check_tables(connection: Connection) -> None:
+    stored: dict[str, set[str]] = {}
+    for row in await connection.fetch(STORED_COLUMNS):
+        stored.setdefault(row["table_name"], set()).add(row["column_name"])
+    lacking = [
+        f"stream {stream} has no {', no '.join(parts)}"
+        for stream, parts in missing_columns(TABLES.values(), stored).items()
+        if parts
+    ]
+    if lacking:
+        raise ConfigurationError(
+            f"the database does not hold every declared stream: {'; '.join(lacking)}",
+            remedy="run `mds migrate` on this database; a new stream needs a migration, "
+            "`python -m scripts.generate tables NAME` prints it",
+        )

@@ -1,5 +1,7 @@
 """One batch is one transaction: rows, newest values, gaps, cursors, watermarks, outbox, and the fenced position last."""
 
+# ruff: noqa: S608 - the only names put into these texts are those of declared tables and columns
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,12 +14,13 @@ from schemas.errors import ConfigurationError, Fenced, InvalidRecord
 from schemas.topics import GAPS, PROGRESS, dead
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, refuse
+from sinks.batch.journal import COLUMNS as HEALTH_COLUMNS
 from sinks.batch.journal import row_of
+from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, Refused
 from sinks.progress.watermark import Claims, Partition
-from sinks.store import statements
 from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
 from sinks.store.shell.outcome import Written, count
 from sinks.store.shell.ownership import Owned, TakeOver, take_over
@@ -25,6 +28,47 @@ from sinks.store.shell.rows import Path, store_rows
 from sinks.store.shell.session import open_connection
 
 TAKE_OVER_WITHIN_S = 15.0
+
+
+LOAD_CURSORS = (
+    "SELECT channel, provider, symbol, start_time, last_seen FROM cursors WHERE partition = ANY($1::int[])"
+)
+STORE_CURSORS = """
+    INSERT INTO cursors (channel, provider, symbol, partition, start_time, last_seen)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::timestamptz[])
+    ON CONFLICT (channel, provider, symbol) DO UPDATE
+    SET start_time = LEAST(cursors.start_time, excluded.start_time),
+        last_seen = GREATEST(cursors.last_seen, excluded.last_seen)
+"""
+STORE_WATERMARKS = """
+    INSERT INTO watermarks (topic, partition, complete_before)
+    SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[])
+    ON CONFLICT (topic, partition) DO UPDATE
+    SET complete_before = GREATEST(watermarks.complete_before, excluded.complete_before)
+"""
+STORE_OUTBOX = """
+    INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
+"""
+STORE_HEALTH = f"""
+    INSERT INTO provider_health ({", ".join(HEALTH_COLUMNS)})
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[],
+        $7::float8[], $8::float8[], $9::text[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[],
+        $15::timestamptz[], $16::text[], $17::text[])
+    ON CONFLICT DO NOTHING
+"""
+# $3 from, $4 to, $5 leader epoch, $6 owner epoch: a row not updated means that somebody newer owns the partition.
+MOVE_OFFSETS = """
+    UPDATE sink_offsets o SET next_offset = m.next_offset, leader_epoch = m.leader_epoch
+    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::int[], $6::bigint[])
+        m(topic, partition, previous, next_offset, leader_epoch, owner_epoch)
+    WHERE o.topic = m.topic AND o.partition = m.partition
+        AND o.owner_epoch = m.owner_epoch AND o.next_offset = m.previous
+    RETURNING 1
+"""
+TABLES_IN_USE = "SELECT " + " OR ".join(
+    f"EXISTS (SELECT FROM {name})"
+    for name in (*(table.name for table in TABLES.values()), "gaps", "cursors", "sink_offsets")
+)
 
 
 class Writer:
@@ -47,7 +91,7 @@ class Writer:
     async def load(self) -> None:
         """Load cursors and unresolved gaps of the owned partition numbers."""
         numbers = sorted({number for _, number in self._owned or {}})
-        rows = await self._connection.fetch(statements.LOAD_CURSORS, numbers)
+        rows = await self._connection.fetch(LOAD_CURSORS, numbers)
         self._book.load(
             {
                 (row["channel"], row["provider"], row["symbol"]): Cursor(
@@ -132,17 +176,17 @@ class Writer:
         moved = [(key, cursor) for key, cursor in changes.cursors.items() if known.get(key) != cursor]
         if moved:
             rows = [(*key, changes.partitions[key], cursor.start, cursor.last_seen) for key, cursor in moved]
-            await self._connection.execute(statements.STORE_CURSORS, *map(list, zip(*rows, strict=True)))
+            await self._connection.execute(STORE_CURSORS, *map(list, zip(*rows, strict=True)))
 
     async def _store_watermarks(self, complete: Mapping[Partition, int]) -> None:
         if complete:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
-            await self._connection.execute(statements.STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
+            await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
     async def _store_health(self, batch: Batch) -> None:
         if batch.health:
             rows = [row_of(record) for record in batch.health]
-            await self._connection.execute(statements.STORE_HEALTH, *map(list, zip(*rows, strict=True)))
+            await self._connection.execute(STORE_HEALTH, *map(list, zip(*rows, strict=True)))
 
     async def _store_outbox(self, written: Written) -> None:
         if self._owned is None:
@@ -156,7 +200,7 @@ class Writer:
                 (GAPS, partition, gap.gap_id.encode(), encode(GAPS, gap)) for gap in revision.announced
             )
         if rows:
-            await self._connection.execute(statements.STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
+            await self._connection.execute(STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
         written.outgoing = len(rows)
 
     async def _move(self, batch: Batch, claims: Claims) -> dict[Partition, int]:
@@ -175,7 +219,7 @@ class Writer:
                 rows.append((topic, number, owned.next_offset, target, leader_epoch, owned.epoch))
                 moves[partition] = target
         if rows:
-            done = await self._connection.fetch(statements.MOVE_OFFSETS, *map(list, zip(*rows, strict=True)))
+            done = await self._connection.fetch(MOVE_OFFSETS, *map(list, zip(*rows, strict=True)))
             if len(done) != len(rows):
                 raise Fenced("a newer owner holds a partition of this batch; everything was rolled back")
         return moves
@@ -212,7 +256,7 @@ class Store:
         """Write without positions and publish nothing, into an empty database; raises ConfigurationError otherwise."""
         async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
-                if await connection.fetchval(statements.TABLES_IN_USE):
+                if await connection.fetchval(TABLES_IN_USE):
                     raise ConfigurationError(
                         "the database is not empty", remedy="replay into a new database after `mds migrate`"
                     )

@@ -1,43 +1,8 @@
-"""Names of streams, gaps and revisions, and when two values are the same value."""
+"""Ids name what they stand for, and bind the rest."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from schemas.identity import bar_content, event_id, gap_id, quote_content, stream_name
-from tests.support.builders import a_bar_event, a_quote_event
-
-
-def test_clocks_and_origin_are_not_content() -> None:
-    """A re-poll of an unchanged bar is the same value."""
-    bar = a_bar_event()
-
-    assert bar_content(bar) == bar_content(
-        {**bar, "received_time": 1, "provider": "x", "raw_offset": 3, "index": 9}
-    )
-
-
-@given(
-    st.sampled_from(["open", "high", "low", "close", "volume", "vwap"]),
-    st.floats(allow_nan=False, allow_infinity=False),
-)
-def test_any_changed_number_is_another_value(name: str, value: float) -> None:
-    """The hash sees every field of the content."""
-    before = a_bar_event()
-    after = before | {name: value}
-
-    assert (bar_content(before) == bar_content(after)) == (before[name] == value)
-
-
-def test_a_missing_side_differs_from_a_zero_one() -> None:
-    """None and 0.0 say different things."""
-    assert quote_content(a_quote_event(bid=None)) != quote_content(a_quote_event(bid=0.0))
-
-
-def test_content_is_the_same_in_every_process() -> None:
-    """The value is pinned: state rebuilt elsewhere must agree with it."""
-    assert bar_content(a_bar_event()) == bar_content(dict(reversed(a_bar_event().items())))
+from schemas.identity import event_id, gap_id, stream_name
 
 
 def test_an_event_id_names_its_position_and_binds_the_rest() -> None:

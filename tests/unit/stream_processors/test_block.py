@@ -228,7 +228,7 @@ def test_raw_records_deleted_unprocessed_are_a_gap_of_each_stream_up_to_its_next
     state = state_of(RAW_TRADES)
     last, first = NINE_THIRTY + MINUTE_US, NINE_THIRTY + 9 * MINUTE_US
     run(state, a_block(a_trade_event(event_time=last)), a_block(a_trade_event(), provider="polygon"))
-    state.torn = set(state.streams)
+    state.torn = set(state.held)
 
     silent = run(
         state,
@@ -251,7 +251,7 @@ def test_a_truncated_log_of_bars_costs_the_bars_between_and_none_that_come() -> 
     """The bars of the block that is left are there; those before it are missing for a cause of their own."""
     state = state_of(RAW_BARS)
     run(state, a_block(*bars(0, 1)))
-    state.torn = set(state.streams)
+    state.torn = set(state.held)
 
     (output,) = run(state, a_block(*bars(4, 6)))
 

@@ -84,8 +84,7 @@ def test_a_rebuilt_state_decides_like_the_one_that_was_lost(
             rebuilt.restore_record({**event, **META, "index": index})
         for gap in outputs.gaps:
             rebuilt.restore_gap(asdict(gap))
-        if raw_topic == RAW_TRADES:
-            rebuilt.restore_frames(block)
+        rebuilt.restore_frames(block)
 
     for offset, block in enumerate(future, start=len(past)):
         expected = process(lived, offset, KNOWN, block)
@@ -102,19 +101,19 @@ def test_gaps_of_another_topic_are_not_this_ones() -> None:
 
     quotes.restore_gap(asdict(gaps[0]))
 
-    assert quotes.stream("yahoo", "SPY", "").seen_to is None
+    assert quotes.series("yahoo", "SPY", "").seen_to is None
 
 
 def test_the_stalest_half_is_forgotten_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded however many names arrive; what is forgotten is compared by the sink."""
-    monkeypatch.setattr(streams, "MAX_STREAMS", 4)
+    monkeypatch.setattr(streams, "MAX_SERIES", 4)
     state = empty(RAW_QUOTES)
     names = [name for name in (f"S{n}" for n in range(100)) if partition_of(name, 4) == state.partition][:5]
     for number, name in enumerate(names):
         event = a_quote_event(symbol=name, event_time=NINE_THIRTY + number)
         process(state, number, KNOWN, a_block(event))
 
-    assert [key[1] for key in state.streams] == [names[3], names[2], names[4]]
+    assert [key[1] for key in state.held] == [names[3], names[2], names[4]]
 
 
 def test_a_stream_is_not_opened_under_an_impossible_name() -> None:
@@ -123,5 +122,5 @@ def test_a_stream_is_not_opened_under_an_impossible_name() -> None:
 
     for symbol, interval in (("", "1m"), ("SPY", "9m")):
         with pytest.raises(InvalidRecord):
-            state.stream("yahoo", symbol, interval)
-    assert state.streams == {}
+            state.series("yahoo", symbol, interval)
+    assert state.held == {}

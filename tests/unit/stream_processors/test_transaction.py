@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
+from schemas.errors import ConfigurationError
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
-from schemas.records import Bar, DeadLetter, Gap, Progress
+from schemas.records import DeadLetter, Gap, Progress
+from schemas.streams import STREAMS, Bar
 from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead
 from schemas.wire.codec import MAX_RECORD_BYTES, decode, encode
 from stream_processors.block import PROCESSING_VERSION
 from stream_processors.memory import PartitionState
-from stream_processors.transaction import RawRecord, progress_of, transact
+from stream_processors.transaction import RawRecord, check_implemented, progress_of, transact
 from tests.support.builders import NINE_THIRTY, a_bar, a_bar_event, a_block
+from tests.support.toy_stream import a_toy_stream
 
 PARTITION = partition_of("SPY", 4)
 
@@ -117,3 +120,29 @@ def test_what_is_no_block_is_one_dead_letter_with_its_bytes(value: bytes | None,
     assert (letter.partition, letter.key, letter.payload) == (PARTITION, b"k", value or b"")
     assert (done.canonical, done.gaps) == ([], [])
     assert state.next_offset == 8
+
+
+def test_the_declared_streams_are_implemented() -> None:
+    """Each has a strategy that fits, a reader and a check."""
+    check_implemented()
+
+
+def test_a_stream_nobody_implemented_is_named_with_what_it_lacks() -> None:
+    """Before any partition is taken: its raw records would all become dead letters."""
+    with pytest.raises(ConfigurationError) as error:
+        check_implemented([*STREAMS, a_toy_stream()])
+
+    told = str(error.value)
+    assert "slices has no series by maturity" in told
+    assert "no reader of raw events (`make docs` writes it)" in told
+    assert "no check of its events" in told
+    assert "quotes" not in told.partition(":")[2].partition("(")[0]
+
+
+@pytest.mark.parametrize(
+    ("versions", "lacking"), [("slots", "field interval"), ("occurrences", "field frame_sequence")]
+)
+def test_a_strategy_says_which_fields_it_needs(versions: str, lacking: str) -> None:
+    """Slots are numbered by interval, occurrences told apart by frame."""
+    with pytest.raises(ConfigurationError, match=lacking):
+        check_implemented([a_toy_stream(versions=versions)])

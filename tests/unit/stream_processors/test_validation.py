@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from schemas.deriving import Field, own_fields, texts
 from schemas.errors import InvalidRecord
+from schemas.fields import AMOUNT
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.partitions import partition_of
+from schemas.streams import STREAMS, Stream
 from stream_processors.validation import (
+    CHECKS,
     MAX_SYMBOL_CHARS,
     MAX_TEXT_CHARS,
     check_bar,
@@ -18,9 +22,15 @@ from stream_processors.validation import (
     check_trade,
 )
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_quote_event, a_trade_event
+from tests.support.stream_values import an_event
 
 NOW = NINE_THIRTY + MINUTE_US
 NAN, INF = float("nan"), float("inf")
+
+
+def plain(stream: Stream, **changes: Any) -> dict[str, Any]:
+    """Return a possible event of a stream, changed as asked; of a bar also its interval must be one."""
+    return an_event(stream, **({"interval": "1m"} if stream.by_interval else {}) | changes)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +119,31 @@ def test_an_impossible_trade_is_refused(changes: dict[str, Any]) -> None:
 def test_a_trade_of_nothing_passes() -> None:
     """Odd lots of zero are printed by some venues."""
     check_trade(a_trade_event(size=0.0, trade_id="x"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("stream", "field"),
+    [(s, field) for s in STREAMS for field in own_fields(s) if AMOUNT in field.roles],
+    ids=lambda value: value.name,
+)
+def test_no_declared_amount_may_be_negative_infinite_or_no_number(stream: Stream, field: Field) -> None:
+    """An amount declared and not checked would become history."""
+    CHECKS[stream.name](plain(stream), NOW)
+    for impossible in (NAN, INF, -INF, -1.0) if field.kind == "double" else (-1,):
+        with pytest.raises(InvalidRecord):
+            CHECKS[stream.name](plain(stream, **{field.name: impossible}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("stream", "name"),
+    [(s, name) for s in STREAMS for name in texts(s)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_no_declared_text_may_be_long_or_hold_a_nul(stream: Stream, name: str) -> None:
+    """PostgreSQL takes no NUL, and nobody a novel."""
+    for impossible in ("x" * (MAX_TEXT_CHARS + 1), "a\0"):
+        with pytest.raises(InvalidRecord):
+            CHECKS[stream.name](plain(stream, **{name: impossible}), NOW)
 
 
 @pytest.mark.parametrize("symbol", ["", "A" * (MAX_SYMBOL_CHARS + 1), "A\0", "A\n"], ids=repr)

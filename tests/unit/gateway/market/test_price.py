@@ -21,7 +21,7 @@ from gateway.market.price import (
 )
 from schemas.calendar.sessions import load_calendar
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
-from schemas.records import Quote
+from schemas.streams import Quote
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
 
 XNYS = load_calendar("XNYS")

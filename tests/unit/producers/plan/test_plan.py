@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from producers.plan.plan import plan_of
+import pytest
+
+from producers.plan.plan import check_implemented, plan_of
 from producers.vendors.capabilities import Capabilities
 from schemas.configuration.model import parse_configuration
+from schemas.errors import ConfigurationError
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
+from schemas.streams import STREAMS
 from schemas.universe import Member
+from tests.support.toy_stream import a_toy_stream
 
 TEXT = """
 symbols: [SPY, IBM, {symbol: ^GSPC, streams: [bars]}]
@@ -113,3 +118,14 @@ def test_members_of_the_database_take_the_place_of_the_files() -> None:
 
     assert plan_of(configuration, usable=BOTH, members=members) == plan_of(same, usable=BOTH)
     assert plan_of(configuration, usable=BOTH, members=()).providers == []
+
+
+def test_the_declared_streams_can_be_collected() -> None:
+    """Each has its part of the configuration and its tasks."""
+    check_implemented()
+
+
+def test_a_stream_nobody_collects_is_named_with_what_it_lacks() -> None:
+    """The producer does not start as if it were not asked for anything."""
+    with pytest.raises(ConfigurationError, match=r"slices has no part of the configuration.*no tasks in"):
+        check_implemented([*STREAMS, a_toy_stream()])

@@ -19,7 +19,9 @@ from producers.polling.position import (
     next_window,
 )
 from producers.vendors.answers import PollWindow
+from schemas.deriving import Field, content, own_fields
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.streams import BAR_STREAM
 from tests.support.builders import NINE_THIRTY, a_bar_event
 
 OVERLAP = 5 * MINUTE_US
@@ -69,6 +71,36 @@ def test_an_unchanged_bar_is_not_news() -> None:
 
     assert changed(bars, bars_at(0, 1, 2)) == []
     assert changed(bars, [*bars_at(0), *corrected, *bars_at(3)]) == [*corrected, *bars_at(3)]
+
+
+def test_a_bar_whose_session_alone_changed_is_news() -> None:
+    """A vendor that moves a bar from the session to the hours after it corrects what is stored."""
+    now = NINE_THIRTY + 3 * MINUTE_US
+    bars = BarsPosition(position=NINE_THIRTY)
+    bars = move(bars, window_of(bars, now), bars_at(0, 1, session="regular"), now)
+
+    assert changed(bars, bars_at(0, session="regular") + bars_at(1, session="post")) == bars_at(
+        1, session="post"
+    )
+
+
+@pytest.mark.parametrize(
+    "field", [f for f in own_fields(BAR_STREAM) if f.name in content(BAR_STREAM)], ids=lambda f: f.name
+)
+def test_a_bar_that_differs_in_anything_it_says_is_news(field: Field) -> None:
+    """Whatever the processor would take for a new version must reach it."""
+    now = NINE_THIRTY + 3 * MINUTE_US
+    bars = BarsPosition(position=NINE_THIRTY)
+    (before,) = bars_at(0)
+    bars = move(bars, window_of(bars, now), [before], now)
+    other = {"double": 1.5, "long": 7, "boolean": False, "string": "EUR"}
+    value = (
+        other.get(field.kind)
+        if field.kind != "enum"
+        else next(s for s in field.symbols if s != before[field.name])
+    )
+
+    assert changed(bars, [before | {field.name: value}]) == [before | {field.name: value}]
 
 
 def test_a_forming_bar_that_becomes_final_is_news() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.configuration.streams import BAR_INTERVALS, TierCadence, Tiers, cadence_us, overlap_us
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, slot_us
-from schemas.records import TIERS
 from schemas.symbols.instruments import checked_symbol
+from schemas.universe import TIERS
 
 
 @pytest.mark.parametrize(

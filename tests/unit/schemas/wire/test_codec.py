@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InvalidRecord, MalformedPayload
-from schemas.records import Bar, DeadLetter, Discontinuity, Gap, Progress, Quote, Trade
+from schemas.records import DeadLetter, Discontinuity, Gap, Progress
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, RAW_BARS, RAW_TRADES, TRADES, dead
 from schemas.wire import codec
 from schemas.wire.codec import OversizedRecord, UnknownSchema

@@ -7,49 +7,18 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from schemas.errors import MalformedPayload
+from schemas.streams import Stream
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES, canonical_of, catalogue
 from schemas.wire.codec import decode_block, encode, encode_value
-from schemas.wire.event_reading import READERS, Unusual
+from schemas.wire.event_reading import Unusual
+from schemas.wire.generated_readers import READERS
 from schemas.wire.splicing import canonical_values, decode_block_events
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+from tests.support.stream_values import BLOCKS
 
 COMMON = {"provider": "finnhub", "route": "primary", "received_time": 5, "known_from": 6, "raw_offset": 7}
-DOUBLES = st.floats(width=64)
-MAYBE = st.none() | DOUBLES
-TEXTS = st.text(max_size=70)
-TIMES = st.integers(min_value=NINE_THIRTY, max_value=NINE_THIRTY * 2) | st.integers(-(2**63), 2**63 - 1)
-LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3)
-
-QUOTES_ = st.fixed_dictionaries(
-    {
-        "symbol": TEXTS, "event_time": TIMES, "bid": MAYBE, "ask": MAYBE, "bid_size": MAYBE, "ask_size": MAYBE,
-        "last": MAYBE, "last_size": MAYBE, "volume": MAYBE, "previous_close": MAYBE, "currency": TEXTS,
-        "market_state": TEXTS, "delay_s": st.integers(-5, 20_000), "simulated": st.booleans(),
-    }
-)  # fmt: skip
-BARS_ = st.fixed_dictionaries(
-    {
-        "symbol": TEXTS, "interval": st.sampled_from(["1m", "1d"]), "event_time": TIMES, "open": DOUBLES,
-        "high": DOUBLES, "low": DOUBLES, "close": DOUBLES, "volume": DOUBLES, "vwap": MAYBE,
-        "trade_count": st.none() | st.integers(-5, 2**40), "final": st.booleans(),
-        "session": st.sampled_from(["pre", "regular", "post", "closed"]),
-        "adjustment_state": st.sampled_from(["raw", "split", "all"]), "currency": TEXTS, "simulated": st.booleans(),
-    }
-)  # fmt: skip
-TRADES_ = st.fixed_dictionaries(
-    {
-        "symbol": TEXTS, "event_time": TIMES, "price": DOUBLES, "size": DOUBLES, "trade_id": st.none() | TEXTS,
-        "conditions": TEXTS, "venue": TEXTS, "simulated": st.booleans(), "frame_sequence": LONGS, "frame_hash": LONGS,
-    }
-)  # fmt: skip
-BLOCKS = st.one_of(
-    st.tuples(st.just(RAW_QUOTES), st.lists(QUOTES_, max_size=4)),
-    st.tuples(st.just(RAW_BARS), st.lists(BARS_, max_size=4)),
-    st.tuples(st.just(RAW_TRADES), st.lists(TRADES_, max_size=4)),
-)
 PLAIN: list[tuple[str, Callable[..., dict[str, Any]]]] = [
     (RAW_QUOTES, a_quote_event),
     (RAW_BARS, a_bar_event),
@@ -58,9 +27,10 @@ PLAIN: list[tuple[str, Callable[..., dict[str, Any]]]] = [
 
 
 @given(BLOCKS)
-def test_any_block_reads_as_the_general_reader_reads_it(drawn: tuple[str, list[dict[str, Any]]]) -> None:
+def test_any_block_reads_as_the_general_reader_reads_it(drawn: tuple[Stream, list[dict[str, Any]]]) -> None:
     """Events, and the canonical records spliced from their bytes."""
-    topic, events = drawn
+    stream, events = drawn
+    topic = stream.raw_topic
     data = encode(topic, a_block(*events))
     block, heads = decode_block_events(topic, data)
     canonical = canonical_of(topic)

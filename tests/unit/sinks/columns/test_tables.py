@@ -8,9 +8,10 @@ from dataclasses import fields
 import pytest
 
 from infra.runtime.postgres.migrate import DIRECTORY
-from schemas.records import Bar, Quote, Trade
+from schemas.streams import Bar, Quote, Trade
 from schemas.topics import BARS, QUOTES, TRADES
-from sinks.columns.tables import TABLES
+from sinks.columns.tables import TABLES, missing_columns, table_of
+from tests.support.toy_stream import a_toy_stream
 
 
 @pytest.mark.parametrize(("topic", "record"), [(BARS, Bar), (QUOTES, Quote), (TRADES, Trade)])
@@ -39,3 +40,38 @@ def test_the_migration_declares_these_columns(topic: str) -> None:
 
     for column in TABLES[topic].columns:
         assert re.search(rf"\b{column.name} {words.get(column.type, column.type)}\b", body[1]), column.name
+
+
+def columns_of_all() -> dict[str, set[str]]:
+    """Return the columns of a database that holds every declared stream."""
+    return {
+        name: set(table.column_names)
+        for table in TABLES.values()
+        for name in (table.name, table.newest)
+        if name
+    }
+
+
+def test_a_migrated_database_lacks_nothing() -> None:
+    """Each stream with its tables and all their columns."""
+    assert not any(missing_columns(TABLES.values(), columns_of_all()).values())
+
+
+def test_a_stream_without_a_migration_is_named_with_what_the_database_lacks() -> None:
+    """A table that is not there, or a column of one that is."""
+    stored = columns_of_all()
+    stored["bars_current"] -= {"vwap"}
+    toy = table_of(a_toy_stream())
+
+    missing = missing_columns([*TABLES.values(), toy], stored)
+
+    assert missing["slices"] == ["table slices", "table slices_latest"]
+    assert missing["bars"] == ["column bars_current.vwap"]
+    assert missing["quotes"] == []
+
+
+def test_a_series_is_named_by_the_key_and_has_its_interval() -> None:
+    """Of a stream without intervals it is empty."""
+    assert TABLES[BARS].interval(("SPY", "yahoo", "1m")) == "1m"
+    assert TABLES[TRADES].interval(("SPY", "finnhub")) == ""
+    assert [table.name for table in TABLES.values() if table.has_slots] == ["bars"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.intervals import MINUTE_US
-from schemas.records import Bar
+from schemas.streams import Bar
 from sinks.batch.batch import Rows, assemble
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes, newest_rows

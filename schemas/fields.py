@@ -1,0 +1,35 @@
+"""The vocabulary of a declared field: what part it plays in its record, which everything derived asks for.
+
+A field is declared as `name: Annotated[type, ROLE, ..., "what it means, with its unit"]`, the text last.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+US = ", microseconds since the Unix epoch, UTC"
+Versions = Literal["slots", "latest", "occurrences"]
+"""The way values follow one another: versions of a numbered slot, of the newest moment, or each for itself."""
+
+
+class Role(Enum):
+    """The part a field plays; a field may play several."""
+
+    KEY = "key"  # names the series the value belongs to
+    CLOCK = "clock"  # a moment: µs in a record, a time in a table
+    AMOUNT = "amount"  # a number a market made: finite, zero or more, and part of what the value says
+    VALUE = "value"  # part of what the value says, and no amount
+    FLAG = "flag"  # shown only where it is set
+
+
+KEY, CLOCK, AMOUNT, VALUE, FLAG = Role.KEY, Role.CLOCK, Role.AMOUNT, Role.VALUE, Role.FLAG
+
+
+class Width(Enum):
+    """The width of a whole number on the wire and in a table, where it is not 64 bits."""
+
+    INT32 = 32
+
+
+INT32 = Width.INT32

@@ -1,0 +1,65 @@
+"""Every generated file, and what writes it: `make docs`. A test fails where a file is not what this would write.
+
+A new page is one more line in FILES. A published Avro file is never written over: a changed declaration needs a new one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from schemas.configuration.reference import configuration_page, json_schema_text
+from schemas.deriving import create_tables, raw_schema, record_schema
+from schemas.streams import STREAMS, Stream
+from scripts.event_readers import readers_source
+from scripts.reference_pages import records_page, topics_page
+
+ROOT = Path(__file__).parent.parent
+FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {
+        "config/mds.schema.json": json_schema_text,
+        "docs/CONFIGURATION.md": configuration_page,
+        "docs/reference/records.md": records_page,
+        "docs/reference/topics.md": topics_page,
+        "schemas/wire/generated_readers.py": lambda: readers_source(STREAMS),
+    }
+)
+
+
+def avro_files(stream: Stream) -> dict[str, str]:
+    """Return the two Avro files of a stream, by path from the root of the checkout."""
+    schemas = {stream.raw_schema: raw_schema(stream), stream.schema: record_schema(stream)}
+    return {f"schemas/avro/{name}.avsc": json.dumps(s, indent=1) + "\n" for name, s in schemas.items()}
+
+
+def write_avro(root: Path, stream: Stream) -> None:
+    """Write the Avro files a new stream lacks; raise ValueError where one is there and says something else."""
+    for name, text in avro_files(stream).items():
+        path = root / name
+        if not path.exists():
+            path.write_text(text, "utf-8")
+        elif path.read_text("utf-8") != text:
+            raise ValueError(f"{name} is published and says something else; raise the stream's version")
+
+
+def main(arguments: list[str]) -> int:
+    """Write all files; with `tables NAME` print the SQL a migration needs for a stream instead."""
+    if arguments[:1] == ["tables"]:
+        for stream in STREAMS:
+            if stream.name in arguments[1:]:
+                sys.stdout.write(create_tables(stream))
+        return 0
+    for stream in STREAMS:
+        write_avro(ROOT, stream)
+    for name, text in FILES.items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

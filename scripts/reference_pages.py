@@ -1,0 +1,170 @@
+"""The reference of records and topics, from the declarations: docs/reference/records.md and topics.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from schemas.deriving import content, key, newest_table, record_fields
+from schemas.fields import US, Role
+from schemas.streams import STREAMS, Stream
+from schemas.topics import DAY_MS, Topic, catalogue
+from schemas.wire.codec import schema_text
+
+GENERATED = "*Generated from the declarations by `make docs`.*"
+MICROSECONDS = US.removeprefix(", ")
+UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes"}
+VERSIONS = {
+    "slots": "versions of a numbered slot: a value that differs from the current one of its key is a new version",
+    "latest": "versions of the newest moment: a value is new where it is later or differs",
+    "occurrences": "occurrences: each is kept, equal ones too; only a repeated frame of a connection is dropped",
+}
+RECORDS = """\
+# Records
+
+Fields of everything on the topics and in the tables, in the order of the wire. Times are microseconds since the Unix epoch,
+UTC. Every record is Avro in Confluent framing under the id given here; [topics.md](topics.md) says where it travels.
+
+{generated}
+
+A field of a market-data record may play a **part**: *key* names the series, *clock* is a moment, *amount* is a number that
+must be finite and zero or more, *value* is what else the record says, *flag* is shown only where it is set. Two versions are
+the same value where all amounts and values are equal.
+{records}"""
+TOPICS = """\
+# Topics
+
+{generated}
+
+Every topic that a symbol is partitioned in has {partitions} partitions; the partition of a key is `murmur2(key) mod n`. Each
+topic has a dead-letter twin, its name with `.dead`, kept for {dead_days} days, with `dead_letter.v1` as its schema. Times of
+records are the broker's append time. [records.md](records.md) lists the fields.
+
+| Topic | Kind | Key | Schema | Id | Partitions | Kept |
+|---|---|---|---|---|---|---|
+{topics}
+
+## Streams
+
+What producers publish raw becomes canonical once, in order, in the partition of the same number.
+
+| Stream | Raw | Canonical | Series | Channel | Tables |
+|---|---|---|---|---|---|
+{streams}
+
+{versions}
+"""
+
+
+def records_page() -> str:
+    """Return docs/reference/records.md."""
+    parts = [part for number in catalogue().schema_ids for part in _record(number)]
+    return RECORDS.format(generated=GENERATED, records="\n".join(parts) + "\n")
+
+
+def topics_page() -> str:
+    """Return docs/reference/topics.md."""
+    topics = [topic for topic in catalogue().topics.values() if topic.kind != "dead"]
+    twin = next(topic for topic in catalogue().topics.values() if topic.kind == "dead")
+    return TOPICS.format(
+        generated=GENERATED,
+        partitions=catalogue().partitions,
+        dead_days=(twin.retention_ms or 0) // DAY_MS,
+        topics=_rows(map(_topic, topics)),
+        streams=_rows(map(_stream, STREAMS)),
+        versions="\n".join(
+            f"- **{stream.name}** are {VERSIONS[stream.versions]}{_compared(stream)}." for stream in STREAMS
+        ),
+    )
+
+
+def _record(number: int) -> list[str]:
+    name = catalogue().schema_ids[number]
+    schema: dict[str, Any] = json.loads(schema_text(name))
+    stream = next((each for each in STREAMS if each.schema == name), None)
+    roles = {} if stream is None else {field.name: field.roles for field in record_fields(stream)}
+    nested = list(_nested(schema["fields"]))
+    parts = [
+        f"\n## {schema['name']} (`{name}`, id {number})\n",
+        schema["doc"],
+        "",
+        _table(schema["fields"], roles),
+    ]
+    for inner in nested:
+        parts += [f"\n### {inner['name']}, in it\n", _table(inner["fields"], {})]
+    return parts
+
+
+def _nested(fields: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    for field in fields:
+        kind = field["type"]
+        if isinstance(kind, dict) and kind["type"] == "array" and isinstance(kind["items"], dict):
+            yield kind["items"]
+
+
+def _table(fields: Sequence[Mapping[str, Any]], roles: Mapping[str, frozenset[Role]]) -> str:
+    heading = ["Field", "Type", "Unit", *(["Part"] if roles else []), "Default", "Meaning"]
+    rows = []
+    for field in fields:
+        meaning = field["doc"].replace(US, "").replace("|", "\\|")
+        default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
+        part = [" ".join(role.value for role in Role if role in roles[field["name"]])] if roles else []
+        rows.append([f"`{field['name']}`", _type(field["type"]), _unit(field), *part, default, meaning])
+    return "\n".join([_row(heading), _row(["---"] * len(heading)), *map(_row, rows)])
+
+
+def _unit(field: Mapping[str, Any]) -> str:
+    if US in field["doc"] or MICROSECONDS in field["doc"]:
+        return "µs"
+    return next((unit for ending, unit in UNITS.items() if field["name"].endswith(ending)), "")
+
+
+def _type(declared: Any) -> str:
+    if isinstance(declared, list):
+        return " or ".join(_type(each) for each in declared)
+    if isinstance(declared, str):
+        return declared
+    if declared["type"] == "enum":
+        return ", ".join(f"`{symbol}`" for symbol in declared["symbols"])
+    if declared["type"] == "array":
+        items = declared["items"]
+        return f"list of {items['name'] if isinstance(items, dict) else items}"
+    return f"map of {declared['values']}"
+
+
+def _topic(topic: Topic) -> list[str]:
+    days = 0 if topic.retention_ms is None else topic.retention_ms // DAY_MS
+    kept = f"{days} day{'s' if days > 1 else ''}" if days else ""
+    compacted = "newest of each key" if topic.compacted else ""
+    kept = " for ".join(filter(None, (compacted, kept)))
+    partitions = str(topic.partitions)
+    return [
+        f"`{topic.name}`",
+        topic.kind,
+        topic.key,
+        f"`{topic.schema}`",
+        str(topic.schema_id),
+        partitions,
+        kept,
+    ]
+
+
+def _stream(stream: Stream) -> list[str]:
+    tables = " ".join(f"`{table}`" for table in (stream.name, newest_table(stream)) if table)
+    channel = f"`{stream.channel('<interval>')}`"
+    series = ", ".join(f"`{name}`" for name in key(stream))
+    return [stream.name, f"`{stream.raw_topic}`", f"`{stream.topic}`", series, channel, tables]
+
+
+def _compared(stream: Stream) -> str:
+    names = content(stream)
+    return f"; compared are {', '.join(f'`{name}`' for name in names)}" if names else ""
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(map(_row, rows))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

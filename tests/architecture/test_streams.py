@@ -1,0 +1,46 @@
+"""A stream is asked what it declares, never which one it is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from schemas import topics
+from schemas.streams import STREAMS
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
+OF_STREAMS = {topic for stream in STREAMS for topic in (stream.topic, stream.raw_topic)}
+CONSTANTS = {name for name, value in vars(topics).items() if isinstance(value, str) and value in OF_STREAMS}
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def switches(text: str) -> list[int]:
+    """Return the lines that compare something with the topic of one stream."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Compare)
+        and any(_names_a_topic(side) for side in (node.left, *node.comparators))
+    ]
+
+
+def _names_a_topic(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return node.value in OF_STREAMS
+    return isinstance(node, ast.Name) and node.id in CONSTANTS
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_switches_over_the_topics_of_streams(module: Path) -> None:
+    """A fourth stream would fall into somebody's `else`; ask `versions` or `by_interval` of its declaration."""
+    assert switches(module.read_text("utf-8")) == []
+
+
+def test_a_switch_is_seen() -> None:
+    """By name and by value."""
+    assert switches("if topic == RAW_BARS:\n    pass") == [1]
+    assert switches("x = 1 if 'quotes.v1' == topic else 2") == [1]
+    assert switches("if topic == GAPS:\n    pass") == []

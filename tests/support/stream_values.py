@@ -1,0 +1,54 @@
+"""Values of any declared stream: a plain event, and hypothesis strategies of events and of whole blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from schemas.deriving import Field, event_fields
+from schemas.fields import CLOCK
+from schemas.streams import STREAMS, Stream
+
+NINE_THIRTY = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
+PLAIN = {"string": "SPY", "long": 0, "int": 0, "double": 167.4, "boolean": False}
+TEXTS = st.text(max_size=70)
+TIMES = st.integers(min_value=NINE_THIRTY, max_value=NINE_THIRTY * 2) | st.integers(-(2**63), 2**63 - 1)
+LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.integers(-5, 2**40)
+
+
+def an_event(stream: Stream, **given: Any) -> dict[str, Any]:
+    """Return a parsed event as a producer puts it into a raw block: as given, else by default, else plain."""
+    return {field.name: given.get(field.name, _plain(field)) for field in event_fields(stream)} | given
+
+
+def _plain(field: Field) -> Any:
+    if not field.required:
+        return field.default
+    if CLOCK in field.roles:
+        return NINE_THIRTY
+    return field.symbols[0] if field.symbols else PLAIN[field.kind]
+
+
+def _values(field: Field) -> st.SearchStrategy[Any]:
+    by_kind: Mapping[str, st.SearchStrategy[Any]] = {
+        "string": TEXTS,
+        "long": TIMES if CLOCK in field.roles else LONGS,
+        "int": st.integers(-5, 20_000) | st.integers(-(2**31), 2**31 - 1),
+        "double": st.floats(width=64),
+        "boolean": st.booleans(),
+        "enum": st.sampled_from(field.symbols) if field.symbols else st.nothing(),
+    }
+    return st.none() | by_kind[field.kind] if field.nullable else by_kind[field.kind]
+
+
+def events_of(stream: Stream) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw events of a stream: whatever its schema can spell, possible or not."""
+    return st.fixed_dictionaries({field.name: _values(field) for field in event_fields(stream)})
+
+
+BLOCKS = st.one_of(
+    *(st.tuples(st.just(stream), st.lists(events_of(stream), max_size=4)) for stream in STREAMS)
+)
+"""Draw (stream, events of one block)."""

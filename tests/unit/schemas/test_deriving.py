@@ -1,0 +1,145 @@
+"""Everything derived from a declaration, shown on a toy stream; tests/contract compares the real ones with what is published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import fastavro
+import pytest
+
+from schemas.deriving import (
+    amounts,
+    clocks,
+    columns,
+    content,
+    create_tables,
+    event_fields,
+    key,
+    newest_table,
+    raw_schema,
+    record_fields,
+    record_schema,
+    shown,
+    shown_where_set,
+    texts,
+    written_out,
+)
+from schemas.streams import BAR_STREAM, STREAMS, TRADE_STREAM
+from tests.support.toy_stream import a_toy_stream
+
+TOY = a_toy_stream()
+
+
+def test_a_record_is_its_event_then_what_is_known_of_it() -> None:
+    """The processor appends the rest to the event's own bytes."""
+    own = [field.name for field in event_fields(TOY)]
+
+    assert own == ["symbol", "maturity", "event_time", "rate", "spread", "rank", "currency", "simulated"]
+    assert [field.name for field in record_fields(TOY)] == [
+        *own,
+        *("provider", "route", "received_time", "known_from", "raw_offset", "index"),
+    ]
+
+
+def test_a_frame_is_of_the_event_alone() -> None:
+    """No canonical record keeps it."""
+    held = {field.name for field in record_fields(TRADE_STREAM)}
+
+    assert [f.name for f in event_fields(TRADE_STREAM)][-2:] == ["frame_sequence", "frame_hash"]
+    assert not held & {"frame_sequence", "frame_hash"}
+
+
+def test_the_schemas_are_avro_and_carry_types_defaults_and_texts() -> None:
+    """A stock reader takes both; an optional amount may be null, a short number is an int."""
+    record, block = record_schema(TOY), raw_schema(TOY)
+    fastavro.parse_schema(json.loads(json.dumps(record)))
+    fastavro.parse_schema(json.loads(json.dumps(block)))
+    by_name = {field["name"]: field for field in record["fields"]}
+
+    assert (record["name"], record["doc"], block["name"]) == (
+        "Slice",
+        "One version of a toy.",
+        "RawSlicesBlock",
+    )
+    assert by_name["rate"] == {"name": "rate", "type": "double", "doc": "rate, per cent a year"}
+    assert (by_name["spread"]["type"], by_name["spread"]["default"]) == (["null", "double"], None)
+    assert (by_name["rank"]["type"], by_name["rank"]["default"]) == ("int", 0)
+    assert block["fields"][-1]["type"]["items"]["fields"] == record["fields"][:8]
+
+
+def test_roles_say_what_is_compared_checked_shown_and_keyed() -> None:
+    """Each list that used to be written by hand."""
+    assert key(TOY) == ("symbol", "provider", "maturity")
+    assert content(TOY) == ("rate", "spread", "rank", "currency")
+    assert amounts(TOY) == ("rate", "spread")
+    assert texts(TOY) == ("currency",)
+    assert clocks(TOY) == ("event_time", "received_time", "known_from")
+    assert shown(TOY) == (
+        *("event_time", "received_time", "known_from", "provider"),
+        *("rate", "spread", "rank", "currency"),
+    )
+    assert shown_where_set(TOY) == ("simulated",)
+
+
+def test_occurrences_are_compared_by_nothing() -> None:
+    """Two equal trades are two trades; the same fields as versions of a moment are compared."""
+    assert content(TRADE_STREAM) == ()
+    assert content(replace(TRADE_STREAM, versions="latest")) == (
+        *("price", "size", "trade_id", "conditions", "venue"),
+    )
+
+
+def test_columns_are_typed_by_the_declaration() -> None:
+    """A moment is a time; `index` is a word of SQL."""
+    found = {column.name: (column.type, column.nullable) for column in columns(TOY)}
+
+    assert found["event_time"] == found["known_from"] == ("timestamptz", False)
+    assert (found["spread"], found["rank"], found["idx"]) == (
+        ("float8", True),
+        ("int4", False),
+        ("int4", False),
+    )
+    assert found["route"] == ("text", False)
+    assert "index" not in found
+
+
+@pytest.mark.parametrize(
+    ("versions", "newest", "key_of_newest"),
+    [
+        ("latest", "slices_latest", "(symbol, provider, maturity)"),
+        ("slots", "slices_current", "(symbol, provider, maturity, event_time)"),
+        ("occurrences", "", ""),
+    ],
+)
+def test_the_tables_of_a_migration_follow_the_strategy(
+    versions: str, newest: str, key_of_newest: str
+) -> None:
+    """Versions keep a table of newest values beside them, occurrences none."""
+    stream = a_toy_stream(versions=versions)
+    text = create_tables(stream)
+
+    assert newest_table(stream) == newest
+    assert text.startswith('CREATE TABLE slices (\n    symbol text COLLATE "C" NOT NULL,')
+    assert f"CREATE TABLE {newest}" in text if newest else text.count("CREATE TABLE") == 1
+    assert f"PRIMARY KEY {key_of_newest}" in text
+    assert ("revision integer" in text) == (versions == "slots")
+
+
+def test_an_expression_of_declared_names_is_a_function() -> None:
+    """It sees its arguments and what it is told, nothing else."""
+    sums = written_out(
+        "row", " + ".join(f"twice(row[{place}])" for place in range(3)), {"twice": lambda v: 2 * v}
+    )
+
+    assert sums([1, 2, 3]) == 12
+    with pytest.raises(NameError):
+        written_out("", "TOY", {})()
+
+
+def test_the_declared_streams_keep_their_tables() -> None:
+    """The names PostgreSQL knows."""
+    newest = {stream.name: newest_table(stream) for stream in STREAMS}
+
+    assert newest | {"quotes": "quotes_latest", "trades": "", "bars": "bars_current"} == newest
+    assert key(BAR_STREAM) == ("symbol", "provider", "interval")

@@ -1,0 +1,63 @@
+"""The statements that store staged rows, by strategy; tests/integration runs them, tests/model/guard.py is their rule."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from schemas.streams import STREAMS
+from sinks.columns.tables import Table, table_of
+from sinks.store.versions import KEEP_NEWEST, STORE_STAGED, keep_newest, staging, store_staged
+from tests.support.toy_stream import a_toy_stream
+
+
+def table(versions: str) -> Table:
+    """Return the table of a toy stream with a strategy."""
+    return table_of(a_toy_stream(versions=versions))
+
+
+@pytest.mark.parametrize("versions", ["slots", "latest"])
+def test_versions_are_stored_where_their_content_differs(versions: str) -> None:
+    """Compared are the declared amounts and values, by the declared key and moment."""
+    text = store_staged(table(versions))
+
+    assert "ROW(s.rate, s.spread, s.rank, s.currency)" in text
+    assert "PARTITION BY s.symbol, s.provider, s.maturity, s.event_time" in text
+    assert "FROM staged_slices s" in text
+
+
+def test_slots_keep_the_newest_version_of_each() -> None:
+    """Counted, so that a revision has its ordinal."""
+    text = store_staged(table("slots"))
+
+    assert "INSERT INTO slices_current" in text
+    assert "ON CONFLICT (symbol, provider, maturity, event_time) DO UPDATE" in text
+    assert "revision = slices_current.revision + excluded.revision + 1" in text
+
+
+def test_the_latest_keep_one_row_a_series() -> None:
+    """The newest moment wins, at one moment the later place in the log."""
+    for text in (store_staged(table("latest")), keep_newest(table("latest"))):
+        assert "ON CONFLICT (symbol, provider, maturity) DO UPDATE" in text
+        assert "(slices_latest.event_time, slices_latest.raw_offset, slices_latest.idx) <" in text
+
+
+def test_occurrences_are_all_stored_and_compared_with_nothing() -> None:
+    """A row read twice has the place of the first, and is left out by its key."""
+    text = store_staged(table("occurrences"))
+
+    assert "IS DISTINCT FROM" not in text
+    assert re.search(r"INSERT INTO slices \(.*FROM staged_slices ON CONFLICT DO NOTHING", text)
+
+
+def test_rows_are_staged_in_tables_of_the_connection() -> None:
+    """Only the strategy with one newest value a series needs a second."""
+    assert staging(table("latest")).count("ON COMMIT DELETE ROWS") == 2
+    assert staging(table("slots")).count("ON COMMIT DELETE ROWS") == 1
+
+
+def test_every_declared_stream_has_its_statements() -> None:
+    """By topic."""
+    assert set(STORE_STAGED) == {stream.topic for stream in STREAMS}
+    assert set(KEEP_NEWEST) == {stream.topic for stream in STREAMS if stream.versions == "latest"}
