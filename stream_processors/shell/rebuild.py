@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
-from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.logs import LogReader, newest
 from infra.runtime.standstill import Worked
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
@@ -116,16 +116,11 @@ class PartitionLog:
 
     def _newest_progress(self) -> Progress | None:
         key = progress_key(self._raw_topic, self._partition)
-        window, found = FIRST_WINDOW, None
-        low, high = self._reader.bounds(self._prefix + PROGRESS, self._partition)
-        while True:
-            start = max(low, high - window)
-            for message in self._read(PROGRESS, start, high):
-                if message.key() == key:
-                    found = self._progress(message) or found
-            if found is not None or start == low:
-                return found
-            window *= 2
+
+        def ours(message: Message) -> Progress | None:
+            return self._progress(message) if message.key() == key else None
+
+        return newest(self._reader, self._prefix + PROGRESS, self._partition, ours, window=FIRST_WINDOW)[0]
 
     def _progress(self, message: Message) -> Progress | None:
         try:

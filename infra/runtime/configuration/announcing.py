@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
-from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.logs import LogReader, newest
 from infra.runtime.kafka.transactions import Contended, FencedWriter
 from schemas.configuration.generation import (
     KEY,
@@ -59,16 +59,7 @@ def newest_in(reader: LogReader, prefix: str) -> tuple[Stored | None, int]:
 
     Raises BrokerUnavailable. A record that is no generation is skipped and logged.
     """
-    topic = prefix + CONFIGURATION
-    low, high = reader.bounds(topic, PARTITION)
-    window = TAIL_RECORDS
-    while True:
-        start, found = max(low, high - window), None
-        for message in reader.read(topic, PARTITION, start, high):
-            found = stored_in(message) or found
-        if found is not None or start == low:
-            return found, high
-        window *= 2
+    return newest(reader, prefix + CONFIGURATION, PARTITION, stored_in, window=TAIL_RECORDS)
 
 
 def stored_in(message: Message) -> Stored | None:
@@ -109,11 +100,11 @@ def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, pref
     writer = FencedWriter(bootstrap, f"{prefix}configuration", timeout_ms=TRANSACTION_TIMEOUT_MS, linger_ms=0)
     writer.take_over(STEP_TIMEOUT_S)
     stored = newest_generation(bootstrap, prefix=prefix)
-    newest = None if stored is None else stored.generation
-    generation = following(newest, read(), origin)
+    before = None if stored is None else stored.generation
+    generation = following(before, read(), origin)
     if generation is None:
-        assert newest is not None  # noqa: S101 - only a newest text can be repeated
-        return Announced(generation=newest, is_new=False)
+        assert before is not None  # noqa: S101 - only a newest text can be repeated
+        return Announced(generation=before, is_new=False)
     value = encode_generation(generation)
     writer.begin()
     writer.write(prefix + CONFIGURATION, PARTITION, [(KEY, value)], within_s=STEP_TIMEOUT_S)

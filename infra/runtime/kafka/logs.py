@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
@@ -18,6 +18,8 @@ from confluent_kafka import TopicPartition as Place
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message, TopicPartition, consumer_config, unavailable
 from schemas.errors import BrokerUnavailable
+
+T = TypeVar("T")
 
 READ_TIMEOUT_S = 15.0
 TAIL_BATCH = 2_000
@@ -214,3 +216,22 @@ def records_between(
             raise BrokerUnavailable(
                 f"{topic}/{partition} gave nothing for {READ_TIMEOUT_S:.0f} s; is the broker up?"
             )
+
+
+def newest(
+    reader: LogReader, topic: str, partition: int, found: Callable[[Message], T | None], *, window: int
+) -> tuple[T | None, int]:
+    """Return what `found` makes of the last record it is not None for, and where the log ended before that was read.
+
+    Looks back `window` offsets, then twice as far, until there is one or the log begins: aborted and control records
+    count as offsets, too. Raises BrokerUnavailable.
+    """
+    low, high = reader.bounds(topic, partition)
+    while True:
+        start, last = max(low, high - window), None
+        for message in reader.read(topic, partition, start, high):
+            made = found(message)
+            last = last if made is None else made
+        if last is not None or start == low:
+            return last, high
+        window *= 2

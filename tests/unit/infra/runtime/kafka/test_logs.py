@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import pytest
 from confluent_kafka import KafkaError
 
 from infra.runtime.kafka.clients import Message
-from infra.runtime.kafka.logs import LOG_CHANGED, LogEvent, event_of, records_between
+from infra.runtime.kafka.logs import LOG_CHANGED, LogEvent, LogReader, event_of, newest, records_between
 from schemas.errors import BrokerUnavailable
 from tests.support.log_messages import CHANGED, record, said
 
@@ -106,3 +106,46 @@ def test_a_partition_that_gives_nothing_is_not_taken_for_its_end() -> None:
     """Silence is no end of partition."""
     with pytest.raises(BrokerUnavailable, match="gave nothing"):
         offsets_of(record(3))
+
+
+class Kept:
+    """A partition that holds these offsets of [10, 1000); which stretches were read is kept."""
+
+    def __init__(self, *offsets: int) -> None:
+        self._offsets, self.starts = offsets, list[int]()
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Where it starts and ends."""
+        del topic, partition
+        return 10, 1_000
+
+    def read(self, topic: str, partition: int, start: int, end: int | None = None) -> Iterator[Message]:
+        """Read a stretch."""
+        del topic, partition
+        self.starts.append(start)
+        return (record(offset) for offset in self._offsets if start <= offset < (end or 0))
+
+
+def even(message: Message) -> int | None:
+    """Return an even offset, None for an odd one."""
+    offset = message.offset() or 0
+    return None if offset % 2 else offset
+
+
+@pytest.mark.parametrize(
+    ("offsets", "found", "starts"),
+    [
+        pytest.param((994, 996, 997), 996, [992], id="near the end"),
+        pytest.param((400, 990, 995), 990, [992, 984], id="only farther back"),
+        pytest.param((11, 13), None, [992, 984, 968, 936, 872, 744, 488, 10], id="none: the log begins"),
+        pytest.param((), None, [992, 984, 968, 936, 872, 744, 488, 10], id="nothing but aborted records"),
+    ],
+)
+def test_the_newest_that_counts_is_looked_for_until_the_log_begins(
+    offsets: tuple[int, ...], found: int | None, starts: list[int]
+) -> None:
+    """No count of offsets says how many records they hold, so the stretch is doubled."""
+    log = Kept(*offsets)
+
+    assert newest(cast(LogReader, log), "t", 0, even, window=8) == (found, 1_000)
+    assert log.starts == starts
