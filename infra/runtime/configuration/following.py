@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from infra.runtime import metrics
+from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import Stored, newest_in, stored_in
 from infra.runtime.kafka.clients import consumer_config
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
 from schemas.configuration.difference import Difference, difference
 from schemas.configuration.generation import PARTITION, Generation
-from schemas.configuration.model import Configuration, parse_configuration
+from schemas.configuration.model import Configuration
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.topics import CONFIGURATION
 
@@ -113,7 +114,7 @@ class Follower:
         metrics.CONFIG_RELOADS.labels("applied").inc()
 
     def _parsed(self, text: str, source: str) -> tuple[Configuration, Difference]:
-        parsed = parse_configuration(text, source=source)
+        parsed = reading.parse(text, source=source)
         return parsed, difference(self._configuration, parsed)
 
     def _report(self) -> None:

@@ -9,32 +9,44 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from schemas.errors import ConfigurationError
 from schemas.intervals import SECOND_US
+from schemas.providers.built_in import BUILT_IN
+from schemas.remedies import problem_of, remedy_of
 
 MAX_RULES = 200
 MAX_HANG_S = 600.0
 MAX_REPEATS = 10
 MAX_REORDER_FRAMES = 1_000
 
-Vendor = Literal["yahoo", "finnhub", "alpaca", "polygon"]
-Endpoint = Literal[
-    "chart",
-    "quote",
-    "crumb",
-    "cookie",
-    "candle",
-    "symbol",
-    "socket",
-    "bars",
-    "snapshots",
-    "assets",
-    "aggs",
-    "snapshot",
-    "tickers",
-]
+SERVED = {name: facts for name, facts in BUILT_IN.items() if facts.on_simulator}
+ENDPOINTS = sorted({endpoint for facts in SERVED.values() for endpoint in facts.endpoints})
+
+
+def _vendor(name: str) -> str:
+    if name not in SERVED:
+        raise ValueError(f"no vendor here is called so; use one of {', '.join(SERVED)}")
+    return name
+
+
+def _endpoint(name: str) -> str:
+    if name not in ENDPOINTS:
+        raise ValueError(f"no vendor here has it; use one of {', '.join(ENDPOINTS)}")
+    return name
+
+
+Vendor = Annotated[str, AfterValidator(_vendor)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_HANG_S)]
 
 
@@ -58,6 +70,13 @@ def _moment(value: Any) -> Any:
 
 Moment = Annotated[int | float, BeforeValidator(_moment)]
 """An int is market time in µs, a float an offset in market seconds from the scenario's start."""
+
+
+def _time_of_day(text: str) -> None:
+    try:
+        datetime.strptime(text, "%H:%M")  # noqa: DTZ007 - a time of day only
+    except ValueError:
+        raise ValueError(f"{text[:20]} is no time of day; write one such as 09:30") from None
 
 
 class Match(_Part):
@@ -115,9 +134,9 @@ class NullBars(_Part):
     @model_validator(mode="after")
     def _says_which(self) -> Self:
         if not self.minutes and self.every is None:
-            raise ValueError("name `minutes` (HH:MM) or `every`")
+            raise ValueError("it is not said which bars; name `minutes` (HH:MM) or `every`")
         for minute in self.minutes:
-            datetime.strptime(minute, "%H:%M")  # noqa: DTZ007 - a time of day only
+            _time_of_day(minute)
         return self
 
 
@@ -138,7 +157,7 @@ class CorrectBars(_Part):
 
     @model_validator(mode="after")
     def _is_a_minute(self) -> Self:
-        datetime.strptime(self.minute, "%H:%M")  # noqa: DTZ007 - a time of day only
+        _time_of_day(self.minute)
         return self
 
 
@@ -247,7 +266,8 @@ def load_scenario(path: Path) -> Scenario:
         return parse_scenario(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read ({error})", remedy="fix MDS_SIMULATOR_SCENARIO"
+            f"{path} cannot be read ({error})",
+            remedy="set MDS_SIMULATOR_SCENARIO to a file this process may read",
         ) from error
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error.problem}", remedy=error.remedy) from error
@@ -258,7 +278,7 @@ def parse_scenario(text: str) -> Scenario:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"not YAML ({error})", remedy="correct the syntax") from error
+        raise ConfigurationError(f"not YAML ({error})", remedy="mend the syntax where it says") from error
     if content is None:
         return Scenario()
     rules = content.get("rules") if isinstance(content, dict) else content
@@ -273,7 +293,7 @@ def parse_scenario(text: str) -> Scenario:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{place}: {first['msg']}", remedy="correct that value") from error
+        raise ConfigurationError(f"{place}: {problem_of(first)}", remedy=remedy_of(first)) from error
 
 
 def _check_keys(rule: object, place: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from producers.plan.plan import plan_of
-from producers.vendors.capabilities import Capabilities
 from schemas.configuration.model import parse_configuration
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
+from schemas.providers.facts import Capabilities
 from schemas.universe import Member
 
 TEXT = """
