@@ -54,7 +54,7 @@ def remedy_of(error: Mapping[str, Any]) -> str:
     """
     kind = str(error["type"])
     if kind == "value_error":
-        return str(error["msg"]).partition("; ")[2] or "mend it as the message says"
+        return str(error["msg"]).partition("; ")[2] or "leave it out to have its default"
     if kind in NUMBERS:
         return f"set it to {NUMBERS[kind]}"
     return _allowed(error.get("ctx", {})) or FORMS.get(kind, "leave it out to have its default")
@@ -69,4 +69,4 @@ def _allowed(context: Mapping[str, Any]) -> str:
 
 
 def _plain(number: Any) -> str:
-    return f"{number:g}" if isinstance(number, (int, float)) and abs(number) < 1e6 else str(number)
+    return f"{number:g}" if isinstance(number, float) else str(number)
