@@ -7,7 +7,25 @@ from producers.vendors.alpaca.quotes import parse_snapshots
 from schemas.errors import NoData, ProviderBanned, ProviderRefused, ProviderUnentitled, UnknownSymbol
 from tests.support.vendors.sheet import EVERYBODY, Sheet, bars, recordings
 
+NAMES = {
+    "AAPL": "AAPL",
+    "BRK.B": "BRK.B",
+    "BF.A": "BF.A",
+    "VOD.L": None,
+    "VOLV-B.ST": None,
+    "^GSPC": None,
+    "^SPX": None,
+    "^VIX": None,
+    "EURUSD=X": None,
+    "USDJPY=X": None,
+    "BTC-USD": "BTC/USD",
+    "BTC-USDT": "BTC/USDT",
+    "ETH-BTC": "ETH/BTC",
+    "SIM001": "SIM001",
+}
+
 SHEET = Sheet(
+    names=NAMES,
     payloads=recordings("alpaca"),
     parsers=(
         lambda data: bars(parse_bars(data, symbol="AMZN"), "1h"),

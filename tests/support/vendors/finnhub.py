@@ -14,7 +14,25 @@ FRAME = b'{"data":[{"c":["1","12"],"p":7296.89,"s":"AAPL","t":1575526691134,"v":
 LISTED = b'[{"currency":"USD","description":"APPLE INC","displaySymbol":"AAPL","figi":"BBG000B9XRY4","mic":"XNAS","symbol":"AAPL","type":"Common Stock"}]'
 NO_ACCESS = b'{"error":"You don\'t have access to this resource."}'
 
+NAMES = {
+    "AAPL": "AAPL",
+    "BRK.B": "BRK.B",
+    "BF.A": "BF.A",
+    "VOD.L": "VOD.L",
+    "VOLV-B.ST": "VOLV-B.ST",
+    "^GSPC": "^GSPC",
+    "^SPX": "^SPX",
+    "^VIX": "^VIX",
+    "EURUSD=X": "OANDA:EUR_USD",
+    "USDJPY=X": "OANDA:USD_JPY",
+    "BTC-USD": "COINBASE:BTC-USD",
+    "BTC-USDT": "BINANCE:BTCUSDT",
+    "ETH-BTC": "BINANCE:ETHBTC",
+    "SIM001": "SIM001",
+}
+
 SHEET = Sheet(
+    names=NAMES,
     payloads=lambda _: [("quote", QUOTE), ("candle", CANDLE), ("frame", FRAME), ("symbol", LISTED)],
     parsers=(
         lambda data: parse_quote(data, symbol="AAPL", simulated=False),

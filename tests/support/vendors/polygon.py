@@ -10,7 +10,25 @@ from tests.support.vendors.sheet import EVERYBODY, Sheet, bars, recordings
 
 BASE = FACTS.base_url
 
+NAMES = {
+    "AAPL": "AAPL",
+    "BRK.B": "BRK.B",
+    "BF.A": "BF.A",
+    "VOD.L": None,
+    "VOLV-B.ST": None,
+    "^GSPC": "I:SPX",
+    "^SPX": None,
+    "^VIX": "I:VIX",
+    "EURUSD=X": "C:EURUSD",
+    "USDJPY=X": "C:USDJPY",
+    "BTC-USD": "X:BTCUSD",
+    "BTC-USDT": None,
+    "ETH-BTC": None,
+    "SIM001": "SIM001",
+}
+
 SHEET = Sheet(
+    names=NAMES,
     payloads=recordings("polygon"),
     parsers=(
         lambda data: bars(parse_aggregates(data, symbol="AAPL", base_url=BASE), "1d"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,9 +24,10 @@ Refuse = Callable[[int, bytes, str], MarketDataError]
 class Sheet:
     """One vendor's: `payloads` are examples by name, and `parsers` what reads them.
 
-    `useful` names those that hold events; `refusals` are (name, status, body, what it means).
+    `names` are symbols in its spelling, None where it has none. `useful` names those that hold events; `refusals` are (name, status, body, what it means).
     """
 
+    names: Mapping[str, str | None]
     payloads: Callable[[Path], Sequence[tuple[str, bytes]]]
     parsers: Sequence[Parse]
     useful: frozenset[str]

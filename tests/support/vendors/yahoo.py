@@ -20,7 +20,25 @@ def _bodies(market_data: Path) -> Sequence[tuple[str, bytes]]:
     return [(name, json.dumps(document.get("body", document)).encode()) for name, document in documents]
 
 
+NAMES = {
+    "AAPL": "AAPL",
+    "BRK.B": "BRK-B",
+    "BF.A": "BF-A",
+    "VOD.L": "VOD.L",
+    "VOLV-B.ST": "VOLV-B.ST",
+    "^GSPC": "^GSPC",
+    "^SPX": "^SPX",
+    "^VIX": "^VIX",
+    "EURUSD=X": "EURUSD=X",
+    "USDJPY=X": "USDJPY=X",
+    "BTC-USD": "BTC-USD",
+    "BTC-USDT": "BTC-USDT",
+    "ETH-BTC": "ETH-BTC",
+    "SIM001": "SIM001",
+}
+
 SHEET = Sheet(
+    names=NAMES,
     payloads=_bodies,
     parsers=(
         lambda data: parse_chart(data, asked=asked("AAPL", "1d")),

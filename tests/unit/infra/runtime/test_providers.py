@@ -34,7 +34,7 @@ def test_without_packages_ours_are_known() -> None:
         reading.parse(TRADES, source="f")
     (fault,) = faults_of(caught.value)
     assert (fault.line, fault.message) == (2, "is wrong: no provider is called acme")
-    assert fault.remedy == "known are alpaca, finnhub, polygon, yahoo"
+    assert fault.remedy == f"known are {', '.join(sorted(BUILT_IN))}"
 
 
 @pytest.mark.usefixtures("_acme")

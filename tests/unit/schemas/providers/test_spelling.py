@@ -12,26 +12,9 @@ from hypothesis import strategies as st
 from schemas.errors import InvalidRecord, UnknownSymbol
 from schemas.providers.built_in import BUILT_IN, classified, facts_of, meant_by
 from schemas.symbols.venues import COIN_QUOTES, FIAT, INDICES, VENUES_BY_SUFFIX
+from tests.support.vendors.sheet import sheets
 
 PROVIDERS = tuple(BUILT_IN)
-TABLE = {
-    #            yahoo        finnhub             alpaca      polygon
-    "AAPL":     ("AAPL",      "AAPL",             "AAPL",     "AAPL"),
-    "BRK.B":    ("BRK-B",     "BRK.B",            "BRK.B",    "BRK.B"),
-    "BF.A":     ("BF-A",      "BF.A",             "BF.A",     "BF.A"),
-    "VOD.L":    ("VOD.L",     "VOD.L",            None,       None),
-    "VOLV-B.ST": ("VOLV-B.ST", "VOLV-B.ST",       None,       None),
-    "^GSPC":    ("^GSPC",     "^GSPC",            None,       "I:SPX"),
-    "^SPX":     ("^SPX",      "^SPX",             None,       None),
-    "^VIX":     ("^VIX",      "^VIX",             None,       "I:VIX"),
-    "EURUSD=X": ("EURUSD=X",  "OANDA:EUR_USD",    None,       "C:EURUSD"),
-    "USDJPY=X": ("USDJPY=X",  "OANDA:USD_JPY",    None,       "C:USDJPY"),
-    "BTC-USD":  ("BTC-USD",   "COINBASE:BTC-USD", "BTC/USD",  "X:BTCUSD"),
-    "BTC-USDT": ("BTC-USDT",  "BINANCE:BTCUSDT",  "BTC/USDT", None),
-    "ETH-BTC":  ("ETH-BTC",   "BINANCE:ETHBTC",   "ETH/BTC",  None),
-    "SIM001":   ("SIM001",    "SIM001",           "SIM001",   "SIM001"),
-}  # fmt: skip
-
 tickers = st.text(string.ascii_uppercase, min_size=1, max_size=5)
 coins = st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=6)
 symbols = st.one_of(
@@ -55,12 +38,12 @@ def named(provider: str, symbol: str) -> str | None:
         return None
 
 
-@pytest.mark.parametrize("symbol", TABLE)
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_each_vendor_has_its_spelling(provider: str, symbol: str) -> None:
-    """The documented forms, in both directions; a dash in the table is said as UnknownSymbol."""
-    name = TABLE[symbol][PROVIDERS.index(provider)]
-
+@pytest.mark.parametrize(
+    ("provider", "symbol", "name"),
+    [(vendor, *pair) for vendor, sheet in sheets().items() for pair in sheet.names.items()],
+)
+def test_each_vendor_has_its_spelling(provider: str, symbol: str, name: str | None) -> None:
+    """The documented forms, in both directions; None is said as UnknownSymbol."""
     assert named(provider, symbol) == name
     if name is not None:
         assert facts_of(provider).symbol_of(name) == symbol
