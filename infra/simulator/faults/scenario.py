@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
+from infra.simulator.faults.values import Endpoint, Moment, TimeOfDay, Vendor
 from schemas.errors import ConfigurationError
-from schemas.intervals import SECOND_US
-from schemas.providers.built_in import BUILT_IN
 from schemas.remedies import problem_of, remedy_of
 
 MAX_RULES = 200
@@ -29,54 +25,11 @@ MAX_HANG_S = 600.0
 MAX_REPEATS = 10
 MAX_REORDER_FRAMES = 1_000
 
-SERVED = {name: facts for name, facts in BUILT_IN.items() if facts.on_simulator}
-ENDPOINTS = sorted({endpoint for facts in SERVED.values() for endpoint in facts.endpoints})
-
-
-def _vendor(name: str) -> str:
-    if name not in SERVED:
-        raise ValueError(f"no vendor here is called so; use one of {', '.join(SERVED)}")
-    return name
-
-
-def _endpoint(name: str) -> str:
-    if name not in ENDPOINTS:
-        raise ValueError(f"no vendor here has it; use one of {', '.join(ENDPOINTS)}")
-    return name
-
-
-Vendor = Annotated[str, AfterValidator(_vendor)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_HANG_S)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-def _moment(value: Any) -> Any:
-    """Return µs since the epoch as int for a date-time, or an offset in seconds as float for `+90s`, `90`."""
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no zone; write it with Z or an offset")
-        return int(value.timestamp() * SECOND_US)
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith("+"):
-            return float(text[1:].removesuffix("s"))
-        return _moment(datetime.fromisoformat(text))
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Moment = Annotated[int | float, BeforeValidator(_moment)]
-"""An int is market time in µs, a float an offset in market seconds from the scenario's start."""
-
-
-def _time_of_day(text: str) -> None:
-    try:
-        datetime.strptime(text, "%H:%M")  # noqa: DTZ007 - a time of day only
-    except ValueError:
-        raise ValueError(f"{text[:20]} is no time of day; write one such as 09:30") from None
 
 
 class Match(_Part):
@@ -128,15 +81,13 @@ class NullBars(_Part):
     """
 
     type: Literal["null_bars"]
-    minutes: tuple[str, ...] = ()  # HH:MM in the exchange's zone
+    minutes: tuple[TimeOfDay, ...] = ()
     every: int | None = Field(default=None, ge=1, le=60)
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:
         if not self.minutes and self.every is None:
             raise ValueError("it is not said which bars; name `minutes` (HH:MM) or `every`")
-        for minute in self.minutes:
-            _time_of_day(minute)
         return self
 
 
@@ -151,14 +102,9 @@ class CorrectBars(_Part):
     """Change the close of one `minute` by `close_delta` from `after_s` seconds after it is over."""
 
     type: Literal["correct_bars"]
-    minute: str  # HH:MM in the exchange's zone
+    minute: TimeOfDay
     close_delta: float
     after_s: float = Field(default=0.0, ge=0.0)
-
-    @model_validator(mode="after")
-    def _is_a_minute(self) -> Self:
-        _time_of_day(self.minute)
-        return self
 
 
 class DuplicateFrames(_Part):
