@@ -174,6 +174,30 @@ async def test_events_are_checked_too(events: list[dict[str, object]], words: st
     assert any(words in fault for fault in await broken_promises(acme, [response]))
 
 
+async def test_the_examples_trades_are_checked_as_its_bars_are(acme: Provider) -> None:
+    """What its parser makes of a good frame fits the topic; a line that is no trade costs itself."""
+    parse = importlib.import_module("acme_provider").parse_frame
+    asked = {"SPY": "SPY", "BRK/B": "BRK.B"}
+    frame = parse(
+        b"SPY 1381152600123 167.41 200\nIBM 1381152600124 1 1\nBRK/B 1381152600125 1 -1\nBRK/B 1381152600126 113.5 10",
+        sequence=1,
+        asked=asked,
+        simulated=(),
+    )
+    good = Response(endpoint="socket", received_time=1, answer=frame.answer)
+
+    assert [(event["symbol"], event["price"]) for event in frame.answer.events] == [
+        ("SPY", 167.41),
+        ("BRK.B", 113.5),
+    ]
+    assert len(frame.answer.rejected) == 2
+    assert parse(b"#", sequence=2, asked=asked, simulated=()).kind == "ping"
+    assert await broken_promises(acme, [good]) == []
+    spoilt = Answer(events=[dict(frame.answer.events[0]) | {"price": "high"}])
+    bad = Response(endpoint="socket", received_time=1, answer=spoilt)
+    assert any("does not fit raw.trades" in fault for fault in await broken_promises(acme, [bad]))
+
+
 @pytest.mark.parametrize(
     ("provider", "words"),
     [

@@ -33,7 +33,7 @@ from schemas.errors import (
 )
 from schemas.intervals import HOUR_US
 from schemas.records import Event, RawBlock
-from schemas.topics import RAW_BARS, RAW_QUOTES
+from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 
 CANARY = "canary-4711-"
 START = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
@@ -79,7 +79,7 @@ MISDEEDS = (
 async def broken_promises(provider: object, good: Collection[Response] = ()) -> list[str]:
     """Return every promise the provider breaks, in words; none where it may be used.
 
-    `good` are responses it gave for good answers of its vendor: their events are checked too.
+    `good` are responses it gave for good answers of its vendor, a frame's answer among them: their events are checked.
     """
     if not isinstance(provider, Provider):
         return [f"declaration: it is a {type(provider).__name__}, not a producers.sdk.Provider"]
@@ -255,7 +255,7 @@ def _bad_events(response: Response) -> list[str]:
     events = list(response.answer.events)
     if not events:
         return ["it holds no events, so nothing is proven by it"]
-    topic = RAW_BARS if "interval" in events[0] else RAW_QUOTES
+    topic = RAW_BARS if "interval" in events[0] else RAW_TRADES if "frame_hash" in events[0] else RAW_QUOTES
     block = RawBlock(
         provider="contract",
         endpoint=response.endpoint,
