@@ -23,7 +23,7 @@ from producers.plan.plan import BarsTask, QuotesTask
 from producers.polling.schedule import Schedule, next_due, offset_us
 from producers.polling.shell.polls import BarsPoll, Coverage, QuotesPoll
 from producers.raw.shell.topics import RawTopics
-from producers.vendors.answers import PollWindow
+from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.shell.provider import Opening, VendorApi
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -134,7 +134,7 @@ def _api(vendor: str, http: _Recorded, session: aiohttp.ClientSession, url: str)
             session=session,
             base_url=f"{url}/{vendor}",
             socket_url="",
-            credentials={name: SecretStr("simulator") for name in provider.credentials},
+            credentials={name: SecretStr("simulator") for name in provider.facts.credentials},
             simulated=frozenset(),
         )
     )
@@ -142,16 +142,17 @@ def _api(vendor: str, http: _Recorded, session: aiohttp.ClientSession, url: str)
 
 async def _rows_of(vendor: str, api: VendorApi, http: _Recorded, now: int) -> list[Row]:
     """Return answer to events, and the whole poll, of quotes and of bars; requests were made once before."""
-    capabilities = known_providers()[vendor].capabilities
+    capabilities = known_providers()[vendor].facts.capabilities
     size = min(BATCH, capabilities.quotes_per_request)
     names = [f"SIM{number:03d}" for number in range(1, size + 1)]
     window = PollWindow(start=now - now % MINUTE_US - BARS * MINUTE_US, end=now - now % MINUTE_US)
+    asked = BarsRequest(symbol="SIM001", interval="1m", window=window, now=now, calendar=CALENDAR)
 
     async def quotes() -> int:
         return len((await api.quotes(names)).answer.events)
 
     async def bars() -> int:
-        return len((await api.bars("SIM001", "1m", window, now, CALENDAR)).answer.events)
+        return len((await api.bars(asked)).answer.events)
 
     rows = []
     if await quotes():

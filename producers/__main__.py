@@ -7,6 +7,7 @@ from contextlib import closing
 from socket import gethostname
 
 from infra.runtime import lifecycle
+from infra.runtime.configuration import reading
 from infra.runtime.configuration.following import Follower
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.map_folder import load_symbology
@@ -23,7 +24,6 @@ from producers.raw.shell.topics import RawTopics
 from producers.reloading import ConfigurationFile, Reloading
 from producers.service import COLLECTION, Resources, produce
 from producers.settings import ProducersSettings
-from schemas.configuration.model import load_configuration
 
 LINGER_MS = 2.0
 NEVER_GIVE_UP_MS = (
@@ -97,7 +97,7 @@ async def symbols(arguments: list[str]) -> None:
             session,
             settings=settings,
             policy=policy,
-            given=None if on_simulator and shared.config is None else load_configuration(shared.config),
+            given=None if on_simulator and shared.config is None else reading.load(shared.config),
             simulator_url=simulator_url,
         ):
             print(line)

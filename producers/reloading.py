@@ -18,11 +18,12 @@ from watchfiles import Change, awatch
 
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s
+from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import Stored, announce, newest_generation
 from infra.runtime.configuration.following import Apply, Follower
 from infra.runtime.threads import in_daemon_thread
 from schemas.configuration.generation import Generation, Origin, sha256_of
-from schemas.configuration.model import Configuration, parse_configuration, read_text
+from schemas.configuration.model import Configuration, read_text
 from schemas.errors import BrokerUnavailable, ConfigurationError
 
 LOOK_EVERY_MS = 5_000  # where no event comes
@@ -49,7 +50,7 @@ class ConfigurationFile:
     def read(self) -> str:
         """Return its validated text; raise ConfigurationError with all that is wrong in it."""
         text = read_text(self.path)
-        parse_configuration(text, source=str(self.path))
+        reading.parse(text, source=str(self.path))
         return text
 
     def signature(self) -> Signature | None:
@@ -97,7 +98,7 @@ def _older(file: ConfigurationFile, newest: Stored) -> dict[str, object]:
 
 
 def _parsed(generation: Generation) -> tuple[Generation, Configuration]:
-    return generation, parse_configuration(generation.text, source=f"generation {generation.generation}")
+    return generation, reading.parse(generation.text, source=f"generation {generation.generation}")
 
 
 class Reloading:

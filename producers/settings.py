@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr
 
 from infra.runtime.settings import Port, Settings
 from schemas.errors import ConfigurationError
+from schemas.providers.built_in import BUILT_IN
 
 MAX_SECRET_BYTES = 65_536
 FILE_SUFFIX = "_FILE"
@@ -25,35 +26,42 @@ class ProducersSettings(Settings):
     prefix: ClassVar[str] = "PRODUCERS_"
 
     ops_port: Port = Field(default=8101, ge=1, le=65535)
-    finnhub_token: SecretStr = SecretStr("")  # empty = the provider is off (on the simulator any key does)
-    finnhub_token_file: Path | None = None
-    alpaca_key_id: SecretStr = SecretStr("")
-    alpaca_key_id_file: Path | None = None
-    alpaca_secret_key: SecretStr = SecretStr("")
-    alpaca_secret_key_file: Path | None = None
-    polygon_key: SecretStr = SecretStr("")
-    polygon_key_file: Path | None = None
+    # Of the vendors we ship, by variable; an empty one turns its provider off (on the simulator any key does).
+    credentials: Mapping[str, SecretStr] = {}
     concurrency: int = Field(default=8, ge=1, le=64)  # requests in flight per provider
     request_deadline_s: float = Field(default=10.0, gt=0.0, le=120.0)
     cursor_wait_s: float = Field(default=15.0, ge=0.0, le=600.0)  # for the database, before going on without
     allow_insecure_vendors: bool = False  # development: vendors on plain http and private addresses
 
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Return the settings in force, credentials by the variables that facts name; raises as `Settings`."""
+        env = os.environ if env is None else env
+        variables = {name for facts in BUILT_IN.values() for name in facts.credentials}
+        variables |= {name + FILE_SUFFIX for name in variables}
+        settings = super().from_env({name: value for name, value in env.items() if name not in variables})
+        given = {name: SecretStr(env[name]) for name in variables & env.keys() if env[name]}
+        return settings.model_copy(update={"credentials": given})
+
     def secret(self, variable: str, env: Mapping[str, str] | None = None) -> SecretStr:
         """Return the credential a variable names, from it or from its file; empty where neither is set.
 
-        A third party's variable is not one of these settings and is looked up in `env`. Raises ConfigurationError
-        naming the variable of a file that cannot be used.
+        A third party's variable is looked up in `env`. Raises ConfigurationError naming the variable of a file that
+        cannot be used.
         """
         env = os.environ if env is None else env
-        field = variable.removeprefix(self.prefix).lower()
-        if field in type(self).model_fields and variable.startswith(self.prefix):
-            given, path = getattr(self, field), getattr(self, f"{field}_file", None)
-        else:
-            named = env.get(variable + FILE_SUFFIX)
-            given, path = SecretStr(env.get(variable, "")), Path(named) if named else None
-        if not isinstance(given, SecretStr):
+        if (
+            variable.startswith(self.prefix)
+            and variable.removeprefix(self.prefix).lower() in type(self).model_fields
+        ):
             raise ConfigurationError(f"{variable} is no secret", remedy="name another variable")
-        return given if given.get_secret_value() or path is None else _read(variable + FILE_SUFFIX, path)
+        given, path = (
+            self.credentials.get(name) or SecretStr(env.get(name, ""))
+            for name in (variable, variable + FILE_SUFFIX)
+        )
+        if given.get_secret_value() or not path.get_secret_value():
+            return given
+        return _read(variable + FILE_SUFFIX, Path(path.get_secret_value()))
 
 
 def _read(variable: str, path: Path) -> SecretStr:
@@ -63,7 +71,8 @@ def _read(variable: str, path: Path) -> SecretStr:
         text = content.decode("ascii").strip() if len(content) <= MAX_SECRET_BYTES else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"the file of {variable} cannot be read ({type(error).__name__})", remedy=f"correct {variable}"
+            f"the file of {variable} cannot be read ({type(error).__name__})",
+            remedy=f"set {variable} to the path of a file that this process may read and that holds ASCII text",
         ) from None
     if not text or not text.isprintable():
         raise ConfigurationError(f"the file of {variable} holds no key", remedy="put the key into it, alone")

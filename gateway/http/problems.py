@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.providers.spelling import meant_by
+from schemas.providers.built_in import meant_by
 
 TITLES: Mapping[int, str] = {
     400: "Bad request",

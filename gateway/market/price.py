@@ -122,7 +122,6 @@ def _state(value: Value, quote: Quote | None, age_us: int, session: Session, spe
         kind=_KIND[type(value)],
         age_us=age_us,
         delay_s=0 if quote is None else quote.delay_s,
-        market_state="" if quote is None else quote.market_state,
         session=session,
         speed=speed,
     )
@@ -149,7 +148,7 @@ def _currency(value: Value, quote: Quote | None) -> str | None:
     return own or ("" if quote is None else quote.currency) or None
 
 
-State = Literal["live", "delayed", "stale", "halted", "closed"]
+State = Literal["live", "delayed", "stale", "closed"]
 Kind = Literal["trade", "quote", "bar"]
 
 CADENCE_US = {
@@ -159,15 +158,10 @@ CADENCE_US = {
 }  # how often a new value is normal
 MISSED_CADENCES = 3
 TRANSPORT_US = 15 * SECOND_US  # vendor, poll and pipeline, wall time
-HALTED = frozenset({"HALTED", "HALT", "SUSPENDED", "PAUSED"})
 
 
-def state_of(
-    *, kind: Kind, age_us: int, delay_s: int, market_state: str, session: Session, speed: float
-) -> State:
+def state_of(*, kind: Kind, age_us: int, delay_s: int, session: Session, speed: float) -> State:
     """Return the state of a value that is `age_us` old; `session` is the part of the trading day it is now."""
-    if market_state.upper() in HALTED:
-        return "halted"
     if session == "closed":
         return "closed"
     fresh = age_us <= stale_after_us(kind, delay_s, speed)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from infra.runtime.providers import known_facts
 from schemas.errors import UnknownSymbol
-from schemas.providers.spelling import RULES, to_vendor
+from schemas.providers.built_in import facts_of
+from schemas.providers.facts import ProviderFacts
 from schemas.symbology.naming import Symbology
 from schemas.symbols.instruments import Instrument, classify
 
@@ -21,7 +23,8 @@ def resolved(symbology: Symbology, symbol: str, at: date, provider: str | None) 
         instrument = symbology.resolve_vendor(provider, symbol, at)
     else:
         instrument = symbology.resolve(symbol, at)
-    providers = RULES if provider is None else (provider,)
+    known = known_facts()
+    chosen = known if provider is None else {provider: known.get(provider) or facts_of(provider)}
     return {
         "symbol": instrument.symbol,
         "instrument_id": instrument.instrument_id,
@@ -35,7 +38,7 @@ def resolved(symbology: Symbology, symbol: str, at: date, provider: str | None) 
             {"symbol": period.symbol, "from": _text(period.start), "to": _text(period.end)}
             for period in symbology.history(instrument.instrument_id)
         ],
-        "vendors": {name: _name_at(name, instrument) for name in providers},
+        "vendors": {name: _name_at(facts, instrument) for name, facts in chosen.items()},
     }
 
 
@@ -51,13 +54,11 @@ def rows(document: dict[str, Any]) -> list[list[str]]:
     return [*plain, *names, *vendors]
 
 
-def _name_at(provider: str, instrument: Instrument) -> str | None:
-    if provider in RULES:
-        try:
-            return to_vendor(provider, instrument.symbol)
-        except UnknownSymbol:
-            return None
-    return to_vendor(provider, instrument.symbol)  # says which providers there are
+def _name_at(facts: ProviderFacts, instrument: Instrument) -> str | None:
+    try:
+        return facts.vendor_name(instrument)
+    except UnknownSymbol:
+        return None
 
 
 def _text(day: date | None) -> str | None:

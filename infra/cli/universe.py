@@ -16,12 +16,13 @@ import typer
 
 from infra.cli.output import as_json, fail, say, table, warn
 from infra.runtime.clock import rfc3339, wall_us
+from infra.runtime.configuration import reading
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.universe import Edit, Past, UniverseStore
 from infra.runtime.settings import MdsSettings
-from schemas.configuration.model import FROM_DATABASE, load_configuration
+from schemas.configuration.model import FROM_DATABASE
 from schemas.errors import ConfigurationError, UnknownSymbol
 from schemas.intervals import micros
 from schemas.symbology.naming import naming_day
@@ -225,7 +226,7 @@ def _warn_where_not_collected() -> None:
     """Warn where the configuration seen from here does not ask for the universe: nothing may come of the change."""
     path = MdsSettings.from_env().configuration_path
     try:
-        asked = path is not None and load_configuration(path).universe == FROM_DATABASE
+        asked = path is not None and reading.load(path).universe == FROM_DATABASE
     except ConfigurationError as error:
         warn(f"whether it is collected cannot be told: {error}")
         return

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
+from schemas.remedies import problem_of, remedy_of
 
 SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
 KUBERNETES_SERVICE_LINK = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
@@ -59,7 +60,7 @@ class Settings(BaseSettings):
             first = error.errors(include_input=False, include_url=False)[0]
             name = cls.prefix + ".".join(str(part) for part in first["loc"]).upper()
             raise ConfigurationError(
-                f"{name}: {first['msg']}", remedy=f"set {name} to a valid value"
+                f"{name}: {problem_of(first)}", remedy=f"in {name}, {remedy_of(first)}"
             ) from error
 
 

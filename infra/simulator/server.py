@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 from aiohttp import web
@@ -13,17 +14,14 @@ from infra.runtime.clock import monotonic_s
 from infra.simulator.faults.control import add_control
 from infra.simulator.faults.exchange import SIMULATION, Simulation
 from infra.simulator.faults.injection import FaultPlan
+from infra.simulator.faults.refusals import MANNERS
 from infra.simulator.faults.scenario import Scenario, load_scenario
+from infra.simulator.faults.values import SERVED
 from infra.simulator.market.clock import SimulatedClock, parse_speed
 from infra.simulator.market.dataset import RealMarket
 from infra.simulator.market.model import Market
 from infra.simulator.market.synthetic import SimulatedMarket
 from infra.simulator.market.view import MarketView
-from infra.simulator.vendors.alpaca import add_alpaca
-from infra.simulator.vendors.finnhub import add_finnhub
-from infra.simulator.vendors.finnhub_socket import add_finnhub_socket
-from infra.simulator.vendors.polygon import add_polygon
-from infra.simulator.vendors.yahoo import add_yahoo
 from schemas.errors import ConfigurationError
 from schemas.intervals import SECOND_US
 
@@ -79,14 +77,13 @@ def parse_start(text: str) -> int | None:
 
 
 def build_app(simulation: Simulation) -> web.Application:
-    """Return the application with all vendors' routes and our own."""
+    """Return the application with our routes and those of every vendor that is served, found by its name."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[SIMULATION] = simulation
-    add_yahoo(app)
-    add_finnhub(app)
-    add_finnhub_socket(app)
-    add_alpaca(app)
-    add_polygon(app)
+    faces = {name: import_module(f"infra.simulator.vendors.{name}") for name in SERVED}
+    app[MANNERS] = {name: face.MANNERS for name, face in faces.items()}
+    for face in faces.values():
+        face.add_routes(app)
     add_control(app)
     return app
 

@@ -5,31 +5,15 @@ Times are integer microseconds of one clock that never steps; nothing here reads
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 from producers.budget.shares import WHOLE_SHARE, Share, Shares
 from producers.budget.windows import DayCount, Purpose, SlidingWindow, Window
 from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.providers.facts import Limits
 
 DECREASE = 0.7  # of the limit, after a 429 that came although our windows had room
 FLOOR_SHARE = 0.2  # a learned limit is never lower than this part of the known one
 INCREASE = 0.05  # of the limit, for every INCREASE_EVERY_US without such a 429
 INCREASE_EVERY_US = MINUTE_US
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Requests that may start in any second, minute and day, and be under way at once; None: the vendor sets none."""
-
-    per_second: int | None = None
-    per_minute: int | None = None
-    per_day: int | None = None
-    concurrency: int | None = None
-
-    @property
-    def unlimited(self) -> bool:
-        """Whether nothing is limited."""
-        return all(getattr(self, each.name) is None for each in fields(self))
 
 
 class Budget:

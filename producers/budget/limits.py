@@ -1,4 +1,4 @@
-"""How much each vendor may be asked: its published limits, ours where it publishes none, and what was configured.
+"""Limits in force of a vendor: what was configured, else what its facts say.
 
 An operator with a better plan sets `providers.<name>.limits`. On the simulator only what is configured holds.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from producers.budget.budget import Limits
 from schemas.configuration.model import ProviderLimits, RequestLimits
+from schemas.providers.facts import Limits, ProviderFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,40 +21,26 @@ class VendorLimits:
     separate: frozenset[str] = frozenset()
 
 
-VENDOR_LIMITS: Mapping[str, VendorLimits] = {
-    # Free plan 60 a minute; 30 a second whatever the plan (both from Finnhub's documentation and issue tracker).
-    "finnhub": VendorLimits(whole=Limits(per_second=30, per_minute=60, concurrency=8)),
-    # Nothing is published, blocks are by address and roll. 2,000 an hour is our choice, no promise of Yahoo's: raise
-    # or lower it as your address fares. A crumb lives about a day; asking for many is what was seen throttled first.
-    "yahoo": VendorLimits(
-        whole=Limits(per_second=4, per_minute=33, concurrency=4), endpoints={"crumb": Limits(per_minute=4)}
-    ),
-    # Basic plan 200 a minute, Plus 10,000 (Alpaca's documentation).
-    "alpaca": VendorLimits(whole=Limits(per_minute=200, concurrency=8)),
-    # Free plan 5 a minute, paid plans unlimited (Polygon's client and documentation).
-    "polygon": VendorLimits(whole=Limits(per_minute=5, concurrency=2)),
-}
-
-
-def limits_of(provider: str, given: ProviderLimits, *, simulated: bool) -> VendorLimits:
-    """Return what holds for `provider`: each limit as configured, else the vendor's, none of these when `simulated`."""
-    known = VendorLimits() if simulated else VENDOR_LIMITS.get(provider, VendorLimits())
+def limits_of(facts: ProviderFacts, given: ProviderLimits, *, simulated: bool) -> VendorLimits:
+    """Return what holds for a provider: each limit as configured, else by its facts, none of these when `simulated`."""
+    known = VendorLimits() if simulated else VendorLimits(whole=facts.limits, endpoints=facts.endpoint_limits)
     names = {*known.endpoints, *given.endpoints}
     return VendorLimits(
-        whole=_merged(given, known.whole),
+        whole=_configured(given).over(known.whole),
         endpoints={
-            name: _merged(given.endpoints.get(name), known.endpoints.get(name, Limits())) for name in names
+            name: _configured(given.endpoints.get(name)).over(known.endpoints.get(name, Limits()))
+            for name in names
         },
         separate=known.separate | {name for name, each in given.endpoints.items() if each.separate},
     )
 
 
-def _merged(given: RequestLimits | None, known: Limits) -> Limits:
+def _configured(given: RequestLimits | None) -> Limits:
     if given is None:
-        return known
+        return Limits()
     return Limits(
-        per_second=known.per_second if given.per_second is None else given.per_second,
-        per_minute=known.per_minute if given.per_minute is None else given.per_minute,
-        per_day=known.per_day if given.per_day is None else given.per_day,
-        concurrency=known.concurrency if given.concurrency is None else given.concurrency,
+        per_second=given.per_second,
+        per_minute=given.per_minute,
+        per_day=given.per_day,
+        concurrency=given.concurrency,
     )

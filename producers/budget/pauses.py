@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.providers.facts import ANY_VENDOR, RefusalWords
 
 THROTTLED_STATUS = 429
-BANNED_STATUS = 999  # what Yahoo's edge answers to a blocked address
 FORBIDDEN_STATUS = 403
 FIRST_PAUSE_US = 2 * SECOND_US  # after a 429 that does not say how long; doubled while it goes on
 LONGEST_PAUSE_US = 5 * MINUTE_US
@@ -24,13 +24,6 @@ FIRST_BAN_US = 30 * SECOND_US
 LONGEST_BAN_US = 60 * MINUTE_US
 LONGEST_TOLD_US = DAY_US  # nobody makes us wait longer
 MAX_TEXT_BYTES = 1_024  # a refusal is short; data that happens to hold such words is not
-THROTTLED_TEXTS = (
-    b"too many requests",  # Yahoo, also as `Edge: Too Many Requests`; Alpaca; FRED
-    b"api limit reached",  # Finnhub
-    b"exceeded the maximum requests per minute",  # Polygon
-    b"exceeded rate limit",
-)
-NO_KEY_TEXT = b"please sign up for a free account"  # Finnhub's 429 to a request without a token
 
 Kind = Literal["throttled", "banned", "exhausted", "no_key"]
 
@@ -44,14 +37,17 @@ class Signal:
     reason: str
 
 
-def read_signal(status: int, headers: Mapping[str, str], body: bytes, now: int) -> Signal | None:
+def read_signal(
+    status: int, headers: Mapping[str, str], body: bytes, now: int, words: RefusalWords = ANY_VENDOR
+) -> Signal | None:
     """Return what the answer says about our rate, None for nothing; `now` is wall time, `headers` ignore case."""
     wait_us = _told(headers, now)
     text = body[:MAX_TEXT_BYTES].lower() if len(body) <= MAX_TEXT_BYTES or status >= 400 else b""
-    throttled = any(known in text for known in THROTTLED_TEXTS)
-    if status == BANNED_STATUS or (status == FORBIDDEN_STATUS and throttled):
+    throttled = any(known.encode() in text for known in words.throttled)
+    if status in words.banned_statuses or (status == FORBIDDEN_STATUS and throttled):
         return Signal(kind="banned", wait_us=wait_us, reason=f"status {status}, a ban")
-    if status in (THROTTLED_STATUS, FORBIDDEN_STATUS, 401) and NO_KEY_TEXT in text:
+    no_key = any(known.encode() in text for known in words.no_key)
+    if no_key and status in (THROTTLED_STATUS, FORBIDDEN_STATUS, 401):
         return Signal(kind="no_key", wait_us=None, reason=f"status {status}, no key")
     if status == THROTTLED_STATUS or throttled:
         return Signal(kind="throttled", wait_us=wait_us, reason=f"status {status}, too many requests")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from producers.raw.missed import StreamKey, bars_key, quotes_key, trades_key
-from producers.vendors.capabilities import Capabilities
 from schemas.configuration.model import Configuration
 from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
+from schemas.providers.facts import Capabilities
 from schemas.streams import STREAMS, Stream, StreamName, refuse_unimplemented
 from schemas.universe import TIERS, Member, Tier
 

@@ -8,7 +8,7 @@ store that company's prices under the old one's name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -16,7 +16,7 @@ from producers.plan.plan import PollPlan
 from schemas.configuration.model import Provider
 from schemas.errors import UnknownSymbol
 from schemas.partitions import partition_of
-from schemas.providers.spelling import RULES, to_vendor
+from schemas.providers.facts import ProviderFacts
 from schemas.symbology.naming import Symbology
 
 
@@ -30,12 +30,14 @@ class LeftOut:
     why: str
 
 
-def nameable(plan: PollPlan, symbology: Symbology, day: date) -> tuple[PollPlan, list[LeftOut]]:
-    """Return the plan without what its providers have no name for on `day`, and what was left out."""
+def nameable(
+    plan: PollPlan, symbology: Symbology, day: date, facts: Mapping[str, ProviderFacts]
+) -> tuple[PollPlan, list[LeftOut]]:
+    """Return the plan without what its providers (`facts` by name) cannot name on `day`, and what was left out."""
     left_out: set[LeftOut] = set()
 
     def kept(provider: Provider, symbols: Collection[str]) -> tuple[str, ...]:
-        found = {symbol: _fault(provider, symbol, symbology, day) for symbol in symbols}
+        found = {symbol: _fault(facts[provider], symbol, symbology, day) for symbol in symbols}
         left_out.update(fault for fault in found.values() if fault is not None)
         return tuple(symbol for symbol, fault in found.items() if fault is None)
 
@@ -50,13 +52,12 @@ def nameable(plan: PollPlan, symbology: Symbology, day: date) -> tuple[PollPlan,
     return smaller, sorted(left_out)
 
 
-def _fault(provider: str, symbol: str, symbology: Symbology, day: date) -> LeftOut | None:
+def _fault(facts: ProviderFacts, symbol: str, symbology: Symbology, day: date) -> LeftOut | None:
     try:
         symbology.resolve(symbol, day)
-        if provider in RULES:  # another provider's adapter knows its own spelling
-            to_vendor(provider, symbol)
+        facts.vendor_symbol(symbol)
     except UnknownSymbol as error:
-        return LeftOut(symbol, provider, error.reason, str(error))
+        return LeftOut(symbol, facts.name, error.reason, str(error))
     return None
 
 

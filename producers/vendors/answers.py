@@ -1,4 +1,4 @@
-"""What a vendor is asked for, and what its response turned out to hold, before it is put into raw blocks."""
+"""Requests to a vendor, and what its responses turned out to hold, before they are put into raw blocks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from producers.budget.windows import Purpose
+from schemas.calendar.sessions import Calendar
 from schemas.records import Event
 
 
@@ -46,6 +48,21 @@ class PollWindow:
 
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsRequest:
+    """Bars of `symbol` that start in `window`; one that was not over by `now` (market time, µs) is not final.
+
+    `purpose` is what the budget is asked for: backfill leaves room for what is live.
+    """
+
+    symbol: str
+    interval: str
+    window: PollWindow
+    now: int
+    calendar: Calendar
+    purpose: Purpose = "live"
 
 
 NOTHING = Answer()

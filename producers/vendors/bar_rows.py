@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from producers.vendors.answers import Answer, PollWindow, Rejected
+from producers.vendors.answers import Answer, BarsRequest, PollWindow, Rejected
 from schemas.calendar.sessions import Calendar
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US
@@ -52,6 +52,26 @@ class BarOrigin:
     adjustment_state: AdjustmentState
     currency: str = ""
     simulated: bool = False
+
+
+def bar_origin(
+    asked: BarsRequest,
+    *,
+    adjustment_state: AdjustmentState = "raw",
+    currency: str = "",
+    simulated: bool = False,
+) -> BarOrigin:
+    """Return what all bars of the answer to a request share."""
+    return BarOrigin(
+        symbol=asked.symbol,
+        interval=asked.interval,
+        window=asked.window,
+        now=asked.now,
+        calendar=asked.calendar,
+        adjustment_state=adjustment_state,
+        currency=currency,
+        simulated=simulated,
+    )
 
 
 def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:

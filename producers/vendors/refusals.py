@@ -1,4 +1,4 @@
-"""What a 4xx answer, or an error inside a 200, means: one table of statuses and words for all vendors."""
+"""Meaning of a 4xx answer, or of an error inside a 200: by its status and by the phrases of the vendor's facts."""
 
 from __future__ import annotations
 
@@ -13,42 +13,32 @@ from schemas.errors import (
     ProviderUnentitled,
     UnknownSymbol,
 )
+from schemas.providers.facts import ProviderFacts
 
-BAN_S = 900.0  # Yahoo's blocks last from minutes to more than a quarter of an hour
 MAX_WORDS_CHARACTERS = 160
-THROTTLED = ("too many requests", "limit reached", "exceeded the maximum requests")
-BANNED = ("edge: ", "has been banned", "has been blocked")
-UNENTITLED = (
-    "not entitled",
-    "not_authorized",
-    "upgrade your plan",
-    "plan doesn't include",
-    "subscription does not permit",
-    "don't have access to this resource",
-)
-UNKNOWN_SYMBOL = ("invalid symbol", "symbol not found", "asset not found", "unknown symbol")
 KEY_STATUSES = (401, 403)
 
 
-def meaning(
-    provider: str, status: int, words: Sequence[str | None], *, about: str, key: str
-) -> MarketDataError:
-    """Return what the vendor means by refusing `about`; `key` names the variables its key is set by.
+def meaning(facts: ProviderFacts, status: int, words: Sequence[str | None], *, about: str) -> MarketDataError:
+    """Return what the vendor means by refusing `about`.
 
     The vendor's words are repeated only where it does not speak of our key, which they might hold.
     """
+    provider, known = facts.name, facts.words
     said = " ".join(word for word in words if word)
     lower = said.lower()
-    if status == 429 or any(phrase in lower for phrase in (*THROTTLED, *BANNED)):
-        banned = any(phrase in lower for phrase in BANNED)
-        return ProviderBanned(provider, BAN_S) if banned else ProviderThrottled(provider)
-    if status == 402 or any(phrase in lower for phrase in UNENTITLED):
+    if status == 429 or any(phrase in lower for phrase in (*known.throttled, *known.banned)):
+        banned = any(phrase in lower for phrase in known.banned)
+        return ProviderBanned(provider, known.ban_s) if banned else ProviderThrottled(provider)
+    if status == 402 or any(phrase in lower for phrase in known.unentitled):
         return ProviderUnentitled(
             f"{provider}'s plan does not include {about}; upgrade it or take another provider for it"
         )
     if status in KEY_STATUSES:
-        return ProviderRefused(f"{provider} refused our key with {status}; set {key} to a valid one")
-    if any(phrase in lower for phrase in UNKNOWN_SYMBOL):
+        return ProviderRefused(
+            f"{provider} refused our key with {status}; set {facts.keys or 'its key'} to a valid one"
+        )
+    if any(phrase in lower for phrase in known.unknown_symbol):
         return UnknownSymbol(f"{provider} does not know {about}; check its spelling in the configuration")
     if status == 404:
         return NoData(f"{provider} has nothing about {about}")

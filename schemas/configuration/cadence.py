@@ -14,10 +14,9 @@ from schemas.configuration.streams import (
     T2_QUOTES_EVERY_S,
 )
 from schemas.located_yaml import Fault, Located, Path
+from schemas.providers.facts import ProviderFacts
 from schemas.universe import TIERS
 
-# Vendors that answer one quote a request, and how many requests they take on their dearest plan.
-QUOTE_REQUESTS_PER_S: Mapping[str, float] = {"finnhub": 30.0}
 DEFAULT_EVERY_S: Mapping[str, float] = {"bars": 60.0, "quotes": 5.0}  # of T1, as the model says
 DEFAULTS_S: Mapping[tuple[str, str], float] = {
     ("T0", "bars"): T0_BARS_EVERY_S,
@@ -27,7 +26,9 @@ DEFAULTS_S: Mapping[tuple[str, str], float] = {
 }
 
 
-def tier_faults(located: Located, document: Mapping[str, Any]) -> Iterator[Fault]:
+def tier_faults(
+    located: Located, document: Mapping[str, Any], known: Mapping[str, ProviderFacts]
+) -> Iterator[Fault]:
     """Yield tiers that are out of order, and paces of quotes that a provider cannot keep.
 
     Works on the plain value of the file: what is no number, the model says.
@@ -37,7 +38,8 @@ def tier_faults(located: Located, document: Mapping[str, Any]) -> Iterator[Fault
     quotes = _within(document, "streams", "quotes")
     given = [quotes.get("provider"), *_listed(quotes.get("providers"))]
     for provider in dict.fromkeys(name for name in given if isinstance(name, str)):
-        yield from _pace(located, document, provider)
+        if provider in known:
+            yield from _pace(located, document, known[provider])
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -73,9 +75,9 @@ def _every_s(document: Mapping[str, Any], tier: str, stream: str) -> float | Non
     return every_s if is_number(every_s) and every_s > 0 else None
 
 
-def _pace(located: Located, document: Mapping[str, Any], provider: str) -> Iterator[Fault]:
+def _pace(located: Located, document: Mapping[str, Any], facts: ProviderFacts) -> Iterator[Fault]:
     """Yield a fault at the tier that asks most, where all tiers together ask more than the provider answers."""
-    most = QUOTE_REQUESTS_PER_S.get(provider)
+    most = facts.quotes_per_s
     asked = Counter(tier for entry in _listed(document.get("symbols")) if (tier := _tier_of_quotes(entry)))
     cadences: dict[str, float | None] = {
         tier: _every_s(document, tier, "quotes") for tier in TIERS if asked[tier]
@@ -87,7 +89,7 @@ def _pace(located: Located, document: Mapping[str, Any], provider: str) -> Itera
         return
     worst = max(paces, key=lambda tier: paces[tier])
     left = most - (sum(paces.values()) - paces[worst])
-    told = f"{provider} answers one quote a request, at most {most:g} a second; "
+    told = f"{facts.name} answers {_many(facts.capabilities.quotes_per_request)}, at most {most:g} a second; "
     told += " and ".join(
         f"{asked[tier]} symbols" + (f" of {tier}" if len(paces) > 1 else "") for tier in paces
     )
@@ -95,6 +97,10 @@ def _pace(located: Located, document: Mapping[str, Any], provider: str) -> Itera
     if left > 0:
         remedy = f"set it to {ceil(asked[worst] / left * 10) / 10:g} or more"
     yield located.fault(_place(worst, "quotes"), f"is too short: {told}", remedy)
+
+
+def _many(quotes: int) -> str:
+    return "one quote a request" if quotes == 1 else f"{quotes} quotes a request"
 
 
 def _is_chosen(document: Mapping[str, Any], cadences: Mapping[str, float | None]) -> bool:

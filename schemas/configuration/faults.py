@@ -13,20 +13,15 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.configuration.cadence import is_number, tier_faults
+from schemas.configuration.cadence import tier_faults
+from schemas.configuration.serving import provider_faults
 from schemas.located_yaml import Fault, Located, Path, dotted
+from schemas.providers.facts import ProviderFacts
+from schemas.remedies import problem_of, remedy_of
 
 EXAMPLE = "config/mds.yaml is an example"
 SHORTEST_BAR_S = 60.0
 SHOWN_CHARS = 40
-# What each vendor we ship can give; one that is not here (a plug-in) is judged where it is loaded.
-CAPABILITIES: Mapping[str, frozenset[str]] = {
-    "yahoo": frozenset({"bars", "quotes"}),
-    "finnhub": frozenset({"bars", "quotes", "trades"}),
-    "alpaca": frozenset({"bars", "quotes"}),
-    "polygon": frozenset({"bars", "quotes"}),
-}
-
 _SECRET_KEY = re.compile(
     r"(?i)(secret|token|passw|pwd|api[-_]?key|key[-_]?id|private[-_]?key|access[-_]?key|credential|bearer|dsn|^key$|^auth)"
 )
@@ -38,27 +33,22 @@ _WORDS = {
     "too_short": "it takes at least one",
     "string_type": "it takes text; put quotes around it",
 }
-_SECRET_VARIABLES = {
-    "finnhub": "PRODUCERS_FINNHUB_TOKEN",
-    "alpaca": "PRODUCERS_ALPACA_KEY_ID and PRODUCERS_ALPACA_SECRET_KEY",
-    "polygon": "PRODUCERS_POLYGON_KEY",
-}
 
 
-def faults_between(located: Located) -> Iterator[Fault]:
-    """Yield what no single key shows: secrets, symbols listed twice, streams their provider cannot serve."""
+def faults_between(located: Located, known: Mapping[str, ProviderFacts]) -> Iterator[Fault]:
+    """Yield what no single key shows: secrets, symbols listed twice, what the `known` providers cannot give."""
     document = located.value
-    yield from _secrets(located, document, ())
+    yield from _secrets(located, document, (), known)
     if isinstance(document, dict):
         yield from _source(located, document)
         yield from _twice(located, document.get("symbols"))
-        yield from _streams(located, document)
-        yield from tier_faults(located, document)
+        yield from provider_faults(located, document, known)
+        yield from tier_faults(located, document, known)
 
 
 def explained(error: ValidationError, located: Located, model: type[BaseModel]) -> Iterator[Fault]:
     """Yield the model's complaints as faults; a misspelt key explains the one that is therefore missing."""
-    errors = error.errors(include_url=False, include_context=False)
+    errors = error.errors(include_url=False)
     unknown = [tuple(fault["loc"]) for fault in errors if fault["type"] == "extra_forbidden"]
     meant = {place for path in unknown if (place := _meant(path, model)) is not None}
     faulty = {tuple(fault["loc"][:end]) for fault in errors for end in range(len(fault["loc"]))}
@@ -74,11 +64,11 @@ def explained(error: ValidationError, located: Located, model: type[BaseModel]) 
             yield located.fault(path, "is missing", f"add it; {EXAMPLE}")
         elif path or len(errors) == 1:
             problem = f"is wrong: {_problem(fault)}"
-            yield located.fault(path, problem, "set it to a valid value", is_of_value=True)
+            yield located.fault(path, problem, remedy_of(fault), is_of_value=True)
 
 
 def _problem(fault: Mapping[str, Any]) -> str:
-    problem = _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
+    problem = _WORDS.get(fault["type"]) or problem_of(fault)
     given = fault["input"]
     if isinstance(given, (dict, list, tuple)):
         return problem
@@ -131,21 +121,21 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((model for model in found if model is not None), None)
 
 
-def _secrets(located: Located, value: Any, path: Path) -> Iterator[Fault]:
+def _secrets(located: Located, value: Any, path: Path, known: Mapping[str, ProviderFacts]) -> Iterator[Fault]:
     """Yield every key that looks like a secret's, and every address that carries one; neither value is shown."""
     if isinstance(value, dict):
         for key, inner in value.items():
             place = (*path, key)
             if _SECRET_KEY.search(key):
-                remedy = f"remove it from the file and set {_variable(place)} in the environment"
+                remedy = f"remove it from the file and set {_variable(place, known)} in the environment"
                 yield located.fault(place, "looks like a secret, which this file never holds", remedy)
             else:
-                yield from _secrets(located, inner, place)
+                yield from _secrets(located, inner, place, known)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _secrets(located, inner, (*path, number))
+            yield from _secrets(located, inner, (*path, number), known)
     elif isinstance(value, str) and "://" in value and _has_credentials(value):
-        remedy = f"write the address alone and set {_variable(path)} in the environment"
+        remedy = f"write the address alone and set {_variable(path, known)} in the environment"
         yield located.fault(path, "is an address with a name, password or key in it", remedy)
 
 
@@ -157,15 +147,17 @@ def _has_credentials(url: str) -> bool:
     return "@" in parts.netloc or bool(parts.query)
 
 
-def _variable(path: Path) -> str:
-    """Return the environment variable for a secret at a path: the provider's, else the nearest thing there is."""
+def _variable(path: Path, known: Mapping[str, ProviderFacts]) -> str:
+    """Return the environment variable for a secret at a path: the provider's, else one to take after."""
     names = [str(part) for part in path]
     if any(re.search(r"(?i)dsn|postgres|database", name) for name in names):
         return "MDS_POSTGRES_DSN"
     if len(names) > 1 and names[0] == "providers":
         provider = re.sub(r"[^A-Za-z0-9]", "_", names[1])[:SHOWN_CHARS]
-        return _SECRET_VARIABLES.get(names[1], f"PRODUCERS_{provider.upper()}_TOKEN")
-    return _SECRET_VARIABLES["finnhub"]
+        facts = known.get(names[1])
+        return (facts.keys if facts is not None else "") or f"PRODUCERS_{provider.upper()}_TOKEN"
+    alone = (facts.keys for facts in known.values() if len(facts.credentials) == 1)
+    return next(alone, "the provider's variable")
 
 
 def _source(located: Located, document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -200,41 +192,3 @@ def _streams_of_symbol(located: Located, path: Path, streams: list[Any]) -> Iter
     for number, name in enumerate(streams):
         if isinstance(name, str) and name in streams[:number]:
             yield located.fault((*path, number), "is listed twice", "remove one of them")
-
-
-def _streams(located: Located, document: Mapping[str, Any]) -> Iterator[Fault]:
-    streams, providers = document.get("streams"), document.get("providers")
-    for name, stream in streams.items() if isinstance(streams, dict) else ():
-        if not isinstance(stream, dict):
-            continue
-        for path, provider in _providers_of(stream, ("streams", name)):
-            settings = providers.get(provider) if isinstance(providers, dict) else None
-            if isinstance(settings, dict) and settings.get("enabled") in (False, "no", "off", "false", 0):
-                line = located.line_of(("providers", provider, "enabled"))
-                remedy = f"set providers.{provider}.enabled (line {line}) to true, or choose another provider"
-                yield located.fault(path, f"is {provider}, which is not enabled", remedy)
-            able = CAPABILITIES.get(provider)
-            if able is not None and name not in able:
-                others = " or ".join(sorted(who for who in CAPABILITIES if name in CAPABILITIES[who]))
-                remedy = f"use {others}" if others else "remove the stream"
-                yield located.fault(path, f"is {provider}, which has no {name}", remedy)
-    if isinstance(streams, dict) and isinstance(streams.get("bars"), dict):
-        yield from _overlap(located, streams["bars"])
-
-
-def _providers_of(stream: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(given := stream.get("provider"), str):
-        yield (*path, "provider"), given
-    several = stream.get("providers")
-    for number, provider in enumerate(several if isinstance(several, list) else []):
-        if isinstance(provider, str):
-            yield (*path, "providers", number), provider
-
-
-def _overlap(located: Located, bars: Mapping[str, Any]) -> Iterator[Fault]:
-    overlap_s = bars.get("overlap_s")
-    if is_number(overlap_s) and 0 <= overlap_s < SHORTEST_BAR_S:
-        message = f"is shorter than one bar ({SHORTEST_BAR_S:g} s): a bar that was still forming would never be corrected"
-        yield located.fault(
-            ("streams", "bars", "overlap_s"), message, f"set it to {SHORTEST_BAR_S:g} or more"
-        )

@@ -32,6 +32,8 @@ from schemas.configuration.streams import (
 )
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, InvalidConfiguration, Located, read_located, sorted_faults
+from schemas.providers.built_in import BUILT_IN
+from schemas.providers.facts import ProviderFacts
 from schemas.streams import STREAM_NAMES, StreamName
 from schemas.universe import MAX_SYMBOLS, Member, Tier
 
@@ -67,7 +69,7 @@ def _checked_date(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError("a day is a date that exists, such as 2025-01-09") from None
+        raise ValueError("a day is a date that exists; write one such as 2025-01-09") from None
 
 
 IsoDate = Annotated[str, AfterValidator(_checked_date)]
@@ -168,19 +170,26 @@ class Configuration(Part):
         seen: set[str] = set()
         for entry in self.symbols:
             if entry.symbol in seen:
-                raise ValueError(f"symbol {entry.symbol} is listed twice")
+                raise ValueError(f"symbol {entry.symbol} is listed twice; remove one of them")
             seen.add(entry.symbol)
         return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if bool(self.symbols) == (self.universe == FROM_DATABASE):
-            raise ValueError("symbols are listed in the file or kept in the database, one of both")
+            raise ValueError("symbols are listed in the file or kept in the database; choose one of both")
         return self
 
     def provider(self, name: str) -> ProviderEntry:
         """Return what the file says of a provider; one it does not mention is enabled, at its own address."""
         return self.providers.get(name, ProviderEntry())
+
+    def named_providers(self) -> frozenset[str]:
+        """Return the providers that stand under `providers`, or that some stream names."""
+        bars, quotes, trades = self.streams.bars, self.streams.quotes, self.streams.trades
+        polled = [name for stream in (bars, quotes) if stream is not None for name in stream.providers]
+        pushed = [] if trades is None else [trades.provider]
+        return frozenset({*self.providers, *polled, *pushed})
 
     def members(self) -> tuple[Member, ...]:
         """Return the file's symbols as members of a universe, in the order of the file; none with the database's."""
@@ -193,10 +202,10 @@ class Configuration(Part):
         return tuple(entry.symbol for entry in self.symbols if stream in entry.streams)
 
 
-def load_configuration(path: Path | None) -> Configuration:
-    """Return the configuration in the file, by default config/mds.yaml; raise ConfigurationError saying where and what."""
+def load_configuration(path: Path | None, *, known: Mapping[str, ProviderFacts] = BUILT_IN) -> Configuration:
+    """Return the configuration in the file, by default config/mds.yaml; raises as `parse_configuration`."""
     path = DEFAULT_PATH if path is None else path
-    return parse_configuration(read_text(path), source=str(path))
+    return parse_configuration(read_text(path), source=str(path), known=known)
 
 
 def read_text(path: Path) -> str:
@@ -223,8 +232,14 @@ def text_of(data: bytes, *, source: str) -> str:
         raise ConfigurationError(f"{source} is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
-def parse_configuration(text: str, *, source: str) -> Configuration:
-    """Return the configuration in YAML (or JSON) text; raise InvalidConfiguration with all that is wrong in it."""
+def parse_configuration(
+    text: str, *, source: str, known: Mapping[str, ProviderFacts] = BUILT_IN
+) -> Configuration:
+    """Return the configuration in YAML (or JSON) text, for whoever has the `known` providers.
+
+    Raises InvalidConfiguration with all that is wrong in it. Processes call it by way of
+    `infra.runtime.configuration.reading`, which knows the installed plug-ins.
+    """
     if len(text) > MAX_FILE_BYTES:
         raise ConfigurationError(
             f"{source} is larger than {MAX_FILE_BYTES} bytes", remedy="list fewer symbols"
@@ -233,7 +248,7 @@ def parse_configuration(text: str, *, source: str) -> Configuration:
     faults = list(located.faults)
     configuration = None
     if isinstance(located.value, dict):
-        faults += faults_between(located)
+        faults += faults_between(located, known)
         configuration = _modelled(located, faults)
     elif not faults:
         faults.append(located.fault((), "holds no mapping", "start from config/mds.yaml"))

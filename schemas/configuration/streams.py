@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
+from schemas.providers.facts import NAME
 from schemas.symbols.instruments import checked_symbol
 from schemas.universe import Tier
 
@@ -22,8 +23,8 @@ BarInterval = Literal["1m", "5m", "1h", "1d"]
 BAR_INTERVALS: tuple[BarInterval, ...] = ("1m", "5m", "1h", "1d")
 
 
-Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
-"""A provider's name; which ones there are is known where they are loaded (entry points), not here."""
+Provider = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+"""A provider's name; whether there is one of that name is judged by the facts that a file is read with."""
 
 Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(checked_symbol)]
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.errors import AmbiguousSymbol, UnknownSymbol
 from schemas.intervals import SECOND_US
-from schemas.providers.spelling import classified, from_vendor
+from schemas.providers.built_in import classified, facts_of
 from schemas.symbology.map_files import NameHistory, NamePeriod
 from schemas.symbols.instruments import Instrument
 
@@ -66,7 +66,7 @@ class Symbology:
 
     def resolve_vendor(self, provider: str, name: str, at: date) -> Instrument:
         """Return the instrument that `provider` calls `name` on the day `at`; raises also InvalidRecord."""
-        return self.resolve(from_vendor(provider, name), at)
+        return self.resolve(facts_of(provider).symbol_of(name), at)
 
     def names_at(self, instrument_id: str, at: date) -> tuple[str, ...]:
         """Return what an instrument is called on a day: nothing before its listing and after its delisting."""

@@ -122,5 +122,5 @@ def _instrument(
 def checked_symbol(symbol: str) -> str:
     """Return a symbol that could be one; raise ValueError saying what a symbol looks like."""
     if not symbol.isascii() or not symbol.isprintable() or " " in symbol:
-        raise ValueError("a symbol is printable ASCII without spaces, such as BRK.B or ^GSPC")
+        raise ValueError("a symbol is printable ASCII without spaces; write one such as BRK.B or ^GSPC")
     return symbol

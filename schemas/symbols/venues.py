@@ -60,21 +60,19 @@ COIN_QUOTES = frozenset({"USDT", "USDC", "BTC", "ETH", "BNB"})  # coins that oth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """A benchmark index: Polygon's own name for it ("" where there is none), its calendar and its currency."""
+    """A benchmark index: its calendar and its currency."""
 
-    polygon: str = ""
     calendar: str = US_EQUITIES
     currency: str = US_CURRENCY
 
 
-# Polygon's names follow the index publisher's, so they come from a table alone: a rule would make ^SPX and ^GSPC one.
 INDICES: Mapping[str, Index] = {
-    "^GSPC": Index(polygon="I:SPX"),
-    "^DJI": Index(polygon="I:DJI"),
-    "^IXIC": Index(polygon="I:COMP"),
-    "^NDX": Index(polygon="I:NDX"),
-    "^RUT": Index(polygon="I:RUT"),
-    "^VIX": Index(polygon="I:VIX"),
+    "^GSPC": Index(),
+    "^DJI": Index(),
+    "^IXIC": Index(),
+    "^NDX": Index(),
+    "^RUT": Index(),
+    "^VIX": Index(),
     "^FTSE": Index(calendar="XLON", currency="GBP"),
     "^GDAXI": Index(calendar="XETR", currency="EUR"),
     "^FCHI": Index(calendar="XPAR", currency="EUR"),

@@ -366,6 +366,13 @@ async def test_validate_tells_all_faults_and_the_difference_and_changes_nothing(
         status, _, found = await gateway.ask("POST", "/ops/validate", data="symbols: [A, A]\nstrems: {}")
         assert [(e["path"], e["line"]) for e in found["errors"]] == [("symbols.1", 1), ("strems", 2)]
         assert found["errors"][1]["remedy"] == "did you mean streams?"
+        wrong = "symbols: [A]\nstreams: {bars: {provider: yahooo}, trades: {provider: alpaca}}\n"
+        wrong += "providers: {alpaca: {socket_url: 'wss://a.example'}}"
+        status, _, found = await gateway.ask("POST", "/ops/validate", data=wrong)
+        assert [(e["path"], e["line"]) for e in found["errors"]] == [
+            ("streams.bars.provider", 2), ("streams.trades.provider", 2), ("providers.alpaca.socket_url", 3),
+        ]  # fmt: skip
+        assert found["errors"][0]["remedy"].startswith("did you mean yahoo?")
         status, _, found = await gateway.ask("POST", "/ops/validate")
         assert (found["valid"], found["diff"]["changes"]) == (True, [])
         status, _, problem = await gateway.ask("POST", "/ops/validate", data=BytesIO(b"#" * 4_194_305))

@@ -14,13 +14,13 @@ from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import PROVIDER_ERRORS
-from producers.budget.budget import Limits
 from producers.budget.limits import VendorLimits
 from producers.budget.shell.gate import Gate
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
-from producers.vendors.finnhub.shell.socket import HANDSHAKE, FinnhubSocket
+from producers.vendors.finnhub.shell.socket import FinnhubSocket
+from producers.vendors.shell.socket import HANDSHAKE
 from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.errors import (
     BudgetExhausted,
@@ -29,6 +29,7 @@ from schemas.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
+from schemas.providers.facts import Limits
 from tests.conftest import free_port
 
 SECRET = "canary-0815"

@@ -30,8 +30,8 @@ from producers.http.shell.addresses import AddressPolicy, checked_connector
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import VendorHttp, vendor_session
 from producers.settings import ProducersSettings
-from producers.vendors.finnhub.shell import socket as finnhub_socket
 from producers.vendors.finnhub.shell.socket import FinnhubSocket
+from producers.vendors.shell import socket as vendor_socket
 from schemas.configuration.model import parse_configuration
 from schemas.errors import ConfigurationError, MarketDataError, ProviderRefused, ProviderUnavailable
 from tests.conftest import free_port
@@ -254,7 +254,7 @@ async def test_a_key_is_told_to_nobody_but_its_vendor(
     handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not in logs (aiohttp's and asyncio's at debug too), errors, metrics, statistics, answers or what dead letters keep."""
-    monkeypatch.setattr(finnhub_socket, "HANDSHAKE_DEADLINE_S", 0.3)
+    monkeypatch.setattr(vendor_socket, "HANDSHAKE_DEADLINE_S", 0.3)
     said, keys = io.StringIO(), []
     listener = logging.StreamHandler(said)
     listener.setFormatter(JsonFormatter("producers"))
@@ -275,7 +275,7 @@ async def test_a_key_is_told_to_nobody_but_its_vendor(
             )
             vendors = open_vendors(
                 configuration, session, simulator_url=None, simulated=(),
-                settings=ProducersSettings(finnhub_token=SecretStr(CANARY), request_deadline_s=0.3), budgets=budgets, policy=ANYWHERE,
+                settings=ProducersSettings(credentials={"PRODUCERS_FINNHUB_TOKEN": SecretStr(CANARY)}, request_deadline_s=0.3), budgets=budgets, policy=ANYWHERE,
             )  # fmt: skip
             said.write(await _everything_said(vendors))
     finally:

@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from producers.vendors.answers import PollWindow
-from schemas.calendar.sessions import calendar_of
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -21,10 +20,11 @@ from schemas.errors import (
     ProviderUnentitled,
 )
 from schemas.intervals import HOUR_US
+from schemas.providers.built_in import BUILT_IN
 from tests.support.producer_processes import ROOT, break_vendors, simulator
-from tests.support.vendor_apis import VENDORS, vendors
+from tests.support.vendor_apis import VENDORS, asked, vendors
 
-KEYED = ("alpaca", "finnhub", "polygon")
+KEYED = tuple(name for name in VENDORS if BUILT_IN[name].credentials)
 
 
 async def fails(name: str, fault: str, *, quotes: bool = False) -> MarketDataError:
@@ -38,7 +38,7 @@ async def fails(name: str, fault: str, *, quotes: bool = False) -> MarketDataErr
             if quotes:
                 await api.quotes(["SIM001"])
             else:
-                await api.bars("SIM001", "1m", window, now, calendar_of("SIM001"))
+                await api.bars(asked("SIM001", "1m", window, now))
         assert "simulator" not in "".join(traceback.format_exception_only(caught.value))
         return caught.value
 
@@ -98,7 +98,7 @@ async def test_a_plan_without_the_consolidated_feed_goes_on_with_the_free_one() 
         window = PollWindow(start=now - HOUR_US, end=now)
         api = opened.apis["alpaca"]
 
-        response = await api.bars("SIM001", "1m", window, now, calendar_of("SIM001"))
+        response = await api.bars(asked("SIM001", "1m", window, now))
 
         assert len(response.answer.events) == 59  # whole minutes of an hour that begins within one
         assert api._feed == "iex"
@@ -113,7 +113,7 @@ async def test_a_banned_vendor_is_left_alone() -> None:
         window = PollWindow(start=now - HOUR_US, end=now)
         for _ in range(3):
             with pytest.raises(ProviderThrottled):
-                await opened.apis["yahoo"].bars("SIM001", "1m", window, now, calendar_of("SIM001"))
+                await opened.apis["yahoo"].bars(asked("SIM001", "1m", window, now))
 
         assert simulation.statistics.requests["yahoo.chart"] == 1
 

@@ -1,4 +1,4 @@
-"""The same real market through four vendors' formats: the same canonical values, to the digit."""
+"""The same real market through every vendor's format: the same canonical values, to the digit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from producers.vendors.answers import PollWindow
-from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.providers.built_in import BUILT_IN
 from tests.support.producer_processes import PRICE_SCALE, day_bounds, file_rows, file_time, values
-from tests.support.vendor_apis import VENDORS, vendors
+from tests.support.vendor_apis import VENDORS, asked, vendors
 
 DAY = "20131007"
 OPEN = file_time(DAY, "34200000")  # 09:30 in New York
@@ -19,12 +19,11 @@ LATER = "2013-10-12T12:00:00Z"
 
 async def fetched(data: Path, interval: str, window: PollWindow, symbol: str = "SPY") -> dict[str, list]:
     """Return each vendor's events of the window."""
-    calendar = calendar_of(symbol)
     found = {}
     async with vendors(data=data, start=LATER) as (opened, simulation, _):
         now = simulation.view.now(symbol)
         for name in VENDORS:
-            response = await opened.apis[name].bars(symbol, interval, window, now, calendar)
+            response = await opened.apis[name].bars(asked(symbol, interval, window, now))
             assert not response.answer.rejected
             found[name] = list(response.answer.events)
     return found
@@ -48,8 +47,7 @@ async def test_four_formats_give_one_truth(interval: str, length: int, count: in
     for name in VENDORS:
         assert shown[name] == shown["yahoo"], name
     adjustment = {name: {event["adjustment_state"] for event in events} for name, events in found.items()}
-    assert adjustment["alpaca"] == adjustment["polygon"] == {"raw"}
-    assert adjustment["finnhub"] == ({"split"} if interval == "1d" else {"raw"})
+    assert adjustment == {name: {BUILT_IN[name].adjustments.of(interval)} for name in VENDORS}
 
 
 async def test_an_hour_is_the_sessions_and_holds_its_minutes(market_data: Path) -> None:
@@ -110,16 +108,16 @@ async def test_a_split_is_adjusted_by_those_who_say_so(market_data: Path) -> Non
 async def test_pages_make_one_response(market_data: Path) -> None:
     """A day in pages of a hundred is the day in one."""
     begin, end = day_bounds(DAY)
-    window, calendar = PollWindow(start=begin, end=end), calendar_of("SPY")
+    window = PollWindow(start=begin, end=end)
     async with vendors(data=market_data, start=LATER) as (opened, simulation, _):
         now = simulation.view.now("SPY")
         for name, endpoint in (("alpaca", "bars"), ("polygon", "aggs")):
             api = opened.apis[name]
             for interval in ("1m", "5m"):
-                whole = await api.bars("SPY", interval, window, now, calendar)
+                whole = await api.bars(asked("SPY", interval, window, now))
                 before = simulation.statistics.requests[f"{name}.{endpoint}"]
                 api._page_bars = 100
-                paged = await api.bars("SPY", interval, window, now, calendar)
+                paged = await api.bars(asked("SPY", interval, window, now))
                 api._page_bars = 10_000
 
                 assert paged.answer == whole.answer
@@ -134,7 +132,7 @@ async def test_quotes_agree_on_what_they_share(market_data: Path) -> None:
     async with vendors(data=market_data, start="2013-10-07T14:00:30Z", speed="0.001") as (opened, _, _):
         found = {}
         for name in VENDORS:
-            symbols = ["SPY"] if name == "finnhub" else ["SPY", "NOPE"]
+            symbols = ["SPY", "NOPE"][: BUILT_IN[name].capabilities.quotes_per_request]
             answer = (await opened.apis[name].quotes(symbols)).answer
             assert not answer.rejected
             assert list(answer.missing) == symbols[1:], name
@@ -150,10 +148,10 @@ async def test_quotes_agree_on_what_they_share(market_data: Path) -> None:
 
 
 async def test_lists_name_the_same_symbols(market_data: Path) -> None:
-    """Finnhub, Alpaca and Polygon list what there is, with venue and currency."""
+    """Those who list symbols list what there is, with venue and currency."""
     async with vendors(data=market_data, start=LATER) as (opened, simulation, _):
         wanted = sorted(listing.symbol for listing in simulation.view.market.listings())
-        for name in ("finnhub", "alpaca", "polygon"):
+        for name in (name for name in VENDORS if BUILT_IN[name].capabilities.symbols):
             listed = await opened.apis[name].symbols()
             assert sorted(listing.symbol for listing in listed) == wanted
             assert all(listing.venue and listing.currency == "USD" for listing in listed), name
@@ -166,9 +164,7 @@ async def test_simulated_bars_carry_volume_weighted_prices_and_counts() -> None:
         window = PollWindow(start=now - 2 * HOUR_US, end=now)
         for name in ("alpaca", "polygon"):
             for interval in ("1m", "1h"):
-                answer = (
-                    await opened.apis[name].bars("SIM001", interval, window, now, calendar_of("SIM001"))
-                ).answer
+                answer = (await opened.apis[name].bars(asked("SIM001", interval, window, now))).answer
                 assert answer.events
                 for event in answer.events:
                     assert event["low"] <= event["vwap"] <= event["high"]

@@ -1,4 +1,4 @@
-"""The four vendors' adapters against a simulator in the test's own loop, opened as the producer opens them."""
+"""Every vendor's adapter against a simulator in the test's own loop, opened as the producer opens them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from producers.catalogue.shell.opening import Vendors, open_vendors
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import vendor_session
 from producers.settings import ProducersSettings
+from producers.vendors.answers import BarsRequest, PollWindow
+from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import parse_configuration
+from schemas.providers.built_in import BUILT_IN
 from tests.support.producer_processes import simulator
 
-VENDORS = ("alpaca", "finnhub", "polygon", "yahoo")
-ALL_FOUR = "symbols: [SPY]\nstreams: {}\nproviders: {alpaca: {}, finnhub: {}, polygon: {}, yahoo: {}}"
+VENDORS = tuple(sorted(BUILT_IN))
+ALL = f"symbols: [SPY]\nstreams: {{}}\nproviders: {{{', '.join(f'{name}: {{}}' for name in VENDORS)}}}"
+
+
+def asked(symbol: str, interval: str, window: PollWindow, now: int) -> BarsRequest:
+    """Return a request for bars as a poll makes it."""
+    return BarsRequest(symbol=symbol, interval=interval, window=window, now=now, calendar=calendar_of(symbol))
 
 
 @asynccontextmanager
@@ -30,7 +38,7 @@ async def vendors(
     ):
         synthetic = {listing.symbol for listing in simulation.view.market.listings() if listing.synthetic}
         opened = open_vendors(
-            parse_configuration(ALL_FOUR, source="test"),
+            parse_configuration(ALL, source="test"),
             session,
             simulator_url=url,
             settings=ProducersSettings(request_deadline_s=5.0),

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.http.parameters import Parameters
 from gateway.http.problems import Problem
 from gateway.http.shell.answers import REQUEST_ID, Endpoint, document
+from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import Announced, announce
 from infra.runtime.configuration.following import Follower
 from infra.runtime.settings import MdsSettings
@@ -23,8 +24,6 @@ from schemas.configuration.difference import difference
 from schemas.configuration.model import (
     MAX_FILE_BYTES,
     Configuration,
-    load_configuration,
-    parse_configuration,
     read_text,
     text_of,
 )
@@ -66,7 +65,7 @@ def configured_at_start(shared: MdsSettings) -> Configured:
     if path is None:
         return configured
     try:
-        configured.know(load_configuration(path))
+        configured.know(reading.load(path))
     except ConfigurationError as error:
         log.warning("configuration_refused", extra={"error": str(error), "instead": "the newest generation"})
     return configured
@@ -133,9 +132,9 @@ class ConfigurationRoutes:
     def _verdict(self, body: bytes) -> dict[str, Any]:
         try:
             if body:
-                candidate = parse_configuration(text_of(body, source=CANDIDATE), source=CANDIDATE)
+                candidate = reading.parse(text_of(body, source=CANDIDATE), source=CANDIDATE)
             else:
-                candidate = load_configuration(self._configured.path)
+                candidate = reading.load(self._configured.path)
         except ConfigurationError as error:
             errors = [fault.document() for fault in faults_of(error)]
             return {"valid": False, "errors": errors, "diff": None}
@@ -156,13 +155,13 @@ class ConfigurationRoutes:
 
 def _validated(path: Path) -> str:
     text = read_text(path)
-    parse_configuration(text, source=str(path))
+    reading.parse(text, source=str(path))
     return text
 
 
 def _announced(announced: Announced, before: Configuration | None) -> dict[str, Any]:
     generation = announced.generation
-    candidate = parse_configuration(generation.text, source=f"generation {generation.generation}")
+    candidate = reading.parse(generation.text, source=f"generation {generation.generation}")
     return {
         "generation": generation.generation,
         "sha256": generation.sha256,

@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable
 
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
+from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import TAIL_RECORDS, Stored, newest_in, stored_in
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
 from schemas.configuration.difference import Difference, difference
 from schemas.configuration.generation import PARTITION, Generation
-from schemas.configuration.model import Configuration, parse_configuration
+from schemas.configuration.model import Configuration
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.topics import CONFIGURATION
 
@@ -111,7 +112,7 @@ class Follower:
         metrics.CONFIG_RELOADS.labels("applied").inc()
 
     def _parsed(self, text: str, source: str) -> tuple[Configuration, Difference]:
-        parsed = parse_configuration(text, source=source)
+        parsed = reading.parse(text, source=source)
         return parsed, difference(self._configuration, parsed)
 
     def _report(self) -> None:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from infra.simulator.faults.injection import FaultPlan
 from infra.simulator.faults.refusals import refused
-from infra.simulator.faults.scenario import Endpoint, Fault, Hang, Truncate, Vendor
+from infra.simulator.faults.scenario import Fault, Hang, Truncate
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import Reply
 
@@ -69,8 +69,8 @@ SIMULATION = web.AppKey("simulation", Simulation)
 
 async def answer(
     request: web.Request,
-    vendor: Vendor,
-    endpoint: Endpoint,
+    vendor: str,
+    endpoint: str,
     symbols: Collection[str],
     build: Callable[[tuple[Fault, ...]], Reply],
     *,
@@ -91,7 +91,7 @@ async def answer(
 
 
 async def strike(
-    simulation: Simulation, vendor: Vendor, endpoint: Endpoint, symbols: Collection[str]
+    simulation: Simulation, vendor: str, endpoint: str, symbols: Collection[str]
 ) -> tuple[Fault, ...]:
     """Count a request, decide its faults and sit out the hanging ones."""
     simulation.statistics.requests[f"{vendor}.{endpoint}"] += 1

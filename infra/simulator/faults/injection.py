@@ -12,14 +12,12 @@ from infra.simulator.faults.scenario import (
     BarFault,
     ConnectionFault,
     CorrectBars,
-    Endpoint,
     Fault,
     FrameFault,
     LateBars,
     NullBars,
     Rule,
     Scenario,
-    Vendor,
     When,
 )
 from infra.simulator.market.model import Bar
@@ -43,7 +41,7 @@ class FaultPlan:
         self._struck = [0] * len(scenario.rules)
 
     def request_faults(
-        self, vendor: Vendor, endpoint: Endpoint, symbols: Collection[str], now: int
+        self, vendor: str, endpoint: str, symbols: Collection[str], now: int
     ) -> tuple[Fault, ...]:
         """Return the faults that strike this request (for a socket: its handshake); counts it."""
         return tuple(
@@ -55,23 +53,25 @@ class FaultPlan:
             and self._strikes(number, rule.when)
         )
 
-    def connection_faults(self) -> tuple[tuple[ConnectionFault, When], ...]:
+    def connection_faults(self, vendor: str, endpoint: str) -> tuple[tuple[ConnectionFault, When], ...]:
         """Return the faults this socket is under, each while `is_active` says so; counts the socket."""
         return tuple(
             (rule.fault, rule.when)
             for number, rule in enumerate(self.scenario.rules)
             if isinstance(rule.fault, ConnectionFault)
-            and _matches(rule, "finnhub", "socket", ())
+            and _matches(rule, vendor, endpoint, ())
             and self._strikes(number, rule.when)
         )
 
-    def frame_faults(self, symbols: Collection[str], now: int) -> tuple[FrameFault, ...]:
+    def frame_faults(
+        self, vendor: str, endpoint: str, symbols: Collection[str], now: int
+    ) -> tuple[FrameFault, ...]:
         """Return the faults that strike this socket frame; counts it."""
         return tuple(
             rule.fault
             for number, rule in enumerate(self.scenario.rules)
             if isinstance(rule.fault, FrameFault)
-            and _matches(rule, "finnhub", "socket", symbols)
+            and _matches(rule, vendor, endpoint, symbols)
             and self._in_window(rule.when, now)
             and self._strikes(number, rule.when)
         )
@@ -110,7 +110,7 @@ class FaultPlan:
         return moment if isinstance(moment, int) else self._begun + int(moment * SECOND_US)
 
 
-def _matches(rule: Rule, vendor: Vendor, endpoint: Endpoint, symbols: Collection[str]) -> bool:
+def _matches(rule: Rule, vendor: str, endpoint: str, symbols: Collection[str]) -> bool:
     wanted = rule.match
     return (
         wanted.vendor in (None, vendor)

@@ -4,60 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from infra.simulator.faults.values import Endpoint, Moment, TimeOfDay, Vendor
 from schemas.errors import ConfigurationError
-from schemas.intervals import SECOND_US
+from schemas.remedies import problem_of, remedy_of
 
 MAX_RULES = 200
 MAX_HANG_S = 600.0
 MAX_REPEATS = 10
 MAX_REORDER_FRAMES = 1_000
 
-Vendor = Literal["yahoo", "finnhub", "alpaca", "polygon"]
-Endpoint = Literal[
-    "chart",
-    "quote",
-    "crumb",
-    "cookie",
-    "candle",
-    "symbol",
-    "socket",
-    "bars",
-    "snapshots",
-    "assets",
-    "aggs",
-    "snapshot",
-    "tickers",
-]
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_HANG_S)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-def _moment(value: Any) -> Any:
-    """Return µs since the epoch as int for a date-time, or an offset in seconds as float for `+90s`, `90`."""
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no zone; write it with Z or an offset")
-        return int(value.timestamp() * SECOND_US)
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith("+"):
-            return float(text[1:].removesuffix("s"))
-        return _moment(datetime.fromisoformat(text))
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Moment = Annotated[int | float, BeforeValidator(_moment)]
-"""An int is market time in µs, a float an offset in market seconds from the scenario's start."""
 
 
 class Match(_Part):
@@ -109,15 +81,13 @@ class NullBars(_Part):
     """
 
     type: Literal["null_bars"]
-    minutes: tuple[str, ...] = ()  # HH:MM in the exchange's zone
+    minutes: tuple[TimeOfDay, ...] = ()
     every: int | None = Field(default=None, ge=1, le=60)
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:
         if not self.minutes and self.every is None:
-            raise ValueError("name `minutes` (HH:MM) or `every`")
-        for minute in self.minutes:
-            datetime.strptime(minute, "%H:%M")  # noqa: DTZ007 - a time of day only
+            raise ValueError("it is not said which bars; name `minutes` (HH:MM) or `every`")
         return self
 
 
@@ -132,14 +102,9 @@ class CorrectBars(_Part):
     """Change the close of one `minute` by `close_delta` from `after_s` seconds after it is over."""
 
     type: Literal["correct_bars"]
-    minute: str  # HH:MM in the exchange's zone
+    minute: TimeOfDay
     close_delta: float
     after_s: float = Field(default=0.0, ge=0.0)
-
-    @model_validator(mode="after")
-    def _is_a_minute(self) -> Self:
-        datetime.strptime(self.minute, "%H:%M")  # noqa: DTZ007 - a time of day only
-        return self
 
 
 class DuplicateFrames(_Part):
@@ -247,7 +212,8 @@ def load_scenario(path: Path) -> Scenario:
         return parse_scenario(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read ({error})", remedy="fix MDS_SIMULATOR_SCENARIO"
+            f"{path} cannot be read ({error})",
+            remedy="set MDS_SIMULATOR_SCENARIO to a file this process may read",
         ) from error
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error.problem}", remedy=error.remedy) from error
@@ -258,7 +224,7 @@ def parse_scenario(text: str) -> Scenario:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"not YAML ({error})", remedy="correct the syntax") from error
+        raise ConfigurationError(f"not YAML ({error})", remedy="mend the syntax where it says") from error
     if content is None:
         return Scenario()
     rules = content.get("rules") if isinstance(content, dict) else content
@@ -273,7 +239,7 @@ def parse_scenario(text: str) -> Scenario:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{place}: {first['msg']}", remedy="correct that value") from error
+        raise ConfigurationError(f"{place}: {problem_of(first)}", remedy=remedy_of(first)) from error
 
 
 def _check_keys(rule: object, place: str) -> None:

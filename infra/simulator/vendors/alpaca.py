@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from aiohttp import web
 
 from infra.simulator.faults.exchange import SIMULATION, answer
+from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.market.model import Bar, Listing
 from infra.simulator.market.view import MarketView
@@ -35,6 +36,23 @@ DEFAULT_LIMIT, MAX_LIMIT = 1_000, 10_000
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:\.[A-Z]{1,2})?")
 EXCHANGES = {"NMS": "NASDAQ", "NYQ": "NYSE", "PCX": "ARCA"}
 LAST_US = 10**16  # the year 2286
+WORDS = {
+    401: "unauthorized",
+    403: "subscription does not permit querying recent SIP data",
+    422: "invalid query parameter",
+    429: "too many requests.",
+}
+
+
+def _keys(request: web.Request) -> tuple[str, ...]:
+    return request.headers.get("APCA-API-KEY-ID", ""), request.headers.get("APCA-API-SECRET-KEY", "")
+
+
+def _words(status: int) -> Reply:
+    return json_reply({"message": WORDS.get(status, "internal server error")}, status)
+
+
+MANNERS = Manners(words=_words, keys=_keys, without_key=json_reply({"message": "forbidden."}, 403))
 
 
 class _Refused(Exception):
@@ -45,7 +63,7 @@ class _Refused(Exception):
         self.reply = json_reply({"message": message}, status)
 
 
-def add_alpaca(app: web.Application) -> None:
+def add_routes(app: web.Application) -> None:
     """Add the Alpaca routes to `app`."""
     app.router.add_get("/alpaca/v2/stocks/bars", _bars)
     app.router.add_get("/alpaca/v2/stocks/snapshots", _snapshots)

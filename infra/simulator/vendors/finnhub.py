@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from infra.simulator.faults.exchange import SIMULATION, answer
-from infra.simulator.faults.refusals import ZERO_QUOTE
+from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.market.model import Bar
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import Reply, json_reply
 from infra.simulator.vendors.bar_rows import MICS, day_rows, forming_minute, minute_rows
+from infra.simulator.vendors.finnhub_socket import add_socket
 from infra.simulator.vendors.yahoo_chart import join_rows, period_start
 from schemas.intervals import MINUTE_US, SECOND_US
 
@@ -26,10 +27,33 @@ LAST_EPOCH_S = 10**11
 PERCENT_DECIMALS = 4
 PRICE_DECIMALS = 4
 NO_DATA = {"s": "no_data"}
+ZERO_QUOTE = {"c": 0, "d": None, "dp": None, "h": 0, "l": 0, "o": 0, "pc": 0, "t": 0}
+WORDS = {
+    401: "Invalid API key.",
+    403: "You don't have access to this resource.",
+    429: "API limit reached. Please try again later. Remaining Limit: 0",
+}
 
 
-def add_finnhub(app: web.Application) -> None:
-    """Add the Finnhub REST routes to `app`."""
+def _keys(request: web.Request) -> tuple[str, ...]:
+    return (request.query.get("token", "") or request.headers.get("X-Finnhub-Token", ""),)
+
+
+def _words(status: int) -> Reply:
+    return json_reply({"error": WORDS.get(status, "Internal server error")}, status)
+
+
+MANNERS = Manners(
+    words=_words,
+    keys=_keys,
+    without_key=json_reply({"error": "Please use an API key."}, 401),
+    zero_quote=json_reply(ZERO_QUOTE),
+)
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the Finnhub routes to `app`, those of its socket too."""
+    add_socket(app)
     app.router.add_get("/finnhub/api/v1/quote", _quote)
     app.router.add_get("/finnhub/api/v1/stock/candle", _candle)
     app.router.add_get("/finnhub/api/v1/stock/symbol", _symbols)

@@ -20,6 +20,7 @@ from infra.simulator.faults.refusals import refused
 from infra.simulator.faults.scenario import DropSocket, DuplicateFrames, MuteSocket
 from infra.simulator.market.tape import Frame, Tape
 
+ROUTE = ("finnhub", "socket")
 PING_INTERVAL_S = 10.0
 PING = b'{"type":"ping"}'
 MAX_COMMAND_BYTES = 64 * 1024
@@ -33,16 +34,16 @@ YIELD_CHUNKS = 16  # a minute of one synthetic symbol takes 0.3 ms to make
 YIELD_FRAMES = 8  # a client that reads as fast as we write must not keep the loop from others
 
 
-def add_finnhub_socket(app: web.Application) -> None:
+def add_socket(app: web.Application) -> None:
     """Add the trade stream to `app`."""
     app.router.add_get("/finnhub/ws", _connect)
 
 
 async def _connect(request: web.Request) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    reply = refused(request, "finnhub", await strike(simulation, "finnhub", "socket", ()))
+    reply = refused(request, ROUTE[0], await strike(simulation, *ROUTE, ()))
     if reply is not None:
-        simulation.statistics.responses[f"finnhub.socket {reply.status}"] += 1
+        simulation.statistics.responses[f"{'.'.join(ROUTE)} {reply.status}"] += 1
         return as_response(reply)
     socket = web.WebSocketResponse(max_msg_size=MAX_COMMAND_BYTES, compress=False)
     await socket.prepare(request)
@@ -73,7 +74,7 @@ class Connection:
         self._errors: deque[bytes] = deque(maxlen=MAX_PENDING_ERRORS)
         self._held: list[Frame] = []  # by reorder_frames
         self._plan = simulation.plan
-        self._faults = simulation.plan.connection_faults()
+        self._faults = simulation.plan.connection_faults(*ROUTE)
         self._frames = 0
         self._last_ping_s = monotonic_s()
         self._last_subscribe_s = 0.0
@@ -151,7 +152,7 @@ class Connection:
         plan, repeats = self._simulation.plan, 1
         if plan.has_frame_faults:
             symbols = [symbol for symbol, _ in frame.trades]
-            for fault in plan.frame_faults(symbols, frame.last_time):
+            for fault in plan.frame_faults(*ROUTE, symbols, frame.last_time):
                 self._simulation.statistics.faults[fault.type] += 1
                 if isinstance(fault, DuplicateFrames):
                     repeats = max(repeats, fault.times)
@@ -188,7 +189,7 @@ class Connection:
         """Send errors and the ping that is due, and follow a scenario that was swapped meanwhile."""
         if self._plan is not self._simulation.plan:
             self._plan, self._frames = self._simulation.plan, 0
-            self._faults = self._plan.connection_faults()
+            self._faults = self._plan.connection_faults(*ROUTE)
         self._cut_if_due()
         now_s = monotonic_s()
         if self._is_muted():

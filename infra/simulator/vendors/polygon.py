@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from infra.simulator.faults.exchange import SIMULATION, answer
-from infra.simulator.faults.refusals import REQUEST_ID
+from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.market.model import MS_US, Bar, Listing
 from infra.simulator.market.view import MarketView
@@ -27,7 +27,30 @@ DEFAULT_BARS, MAX_BARS = 5_000, 50_000
 DEFAULT_TICKERS, MAX_TICKERS = 100, 1_000
 LAST_MS = 10**13  # the year 2286
 NS_US = 1_000
+REQUEST_ID = "6a7e466379af0a71039d60cc78e72282"
+WORDS = {
+    401: "Unknown API Key",
+    403: "You are not entitled to this data. Please upgrade your plan at https://polygon.io/pricing",
+    429: "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue.",
+}
 SNAPSHOTS = "/polygon/v2/snapshot/locale/us/markets/stocks/tickers"
+
+
+def _keys(request: web.Request) -> tuple[str, ...]:
+    bearer = request.headers.get("Authorization", "")
+    return (request.query.get("apiKey", "") or bearer.removeprefix("Bearer ").strip(),)
+
+
+def _words(status: int) -> Reply:
+    words = WORDS.get(status, "Internal server error")
+    said = {"status": "ERROR", "request_id": REQUEST_ID, "error": words}
+    if status == 403:
+        said = {"status": "NOT_AUTHORIZED", "request_id": REQUEST_ID, "message": words}
+    return json_reply(said, status)
+
+
+WITHOUT_KEY = {"status": "ERROR", "request_id": REQUEST_ID, "error": "API Key was not provided"}
+MANNERS = Manners(words=_words, keys=_keys, without_key=json_reply(WITHOUT_KEY, 401))
 
 
 class _Refused(Exception):
@@ -38,7 +61,7 @@ class _Refused(Exception):
         self.reply = json_reply({"status": "ERROR", "request_id": REQUEST_ID, "error": error}, status)
 
 
-def add_polygon(app: web.Application) -> None:
+def add_routes(app: web.Application) -> None:
     """Add the Polygon routes to `app`."""
     aggregates = "/polygon/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}"
     app.router.add_get(aggregates, _aggregates)

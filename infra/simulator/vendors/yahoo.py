@@ -8,6 +8,7 @@ from hashlib import blake2b
 from aiohttp import web
 
 from infra.simulator.faults.exchange import SIMULATION, answer
+from infra.simulator.faults.refusals import THROTTLED_TEXT, Manners
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.reply import TEXT, Reply, json_reply
 from infra.simulator.vendors.yahoo_chart import chart
@@ -18,13 +19,21 @@ COOKIE_MAX_AGE_S = 31_557_600
 CRUMB_CHARACTERS = 11
 
 
-def add_yahoo(app: web.Application) -> None:
+def add_routes(app: web.Application) -> None:
     """Add the Yahoo routes to `app`."""
     app.router.add_get("/yahoo/v8/finance/chart/{symbol}", _chart)
     app.router.add_get("/yahoo/v7/finance/quote", _quote)
     app.router.add_get("/yahoo/v1/test/getcrumb", _crumb)
     app.router.add_get("/yahoo/cookie", _cookie)
     app.router.add_get("/yahoo/", _cookie)
+
+
+def _words(status: int) -> Reply:
+    text = THROTTLED_TEXT if status == 429 else "Will be right back"
+    return Reply(body=text.encode(), status=status, content_type=TEXT)
+
+
+MANNERS = Manners(words=_words)
 
 
 def crumb_of(seed: int, cookie: str) -> str:

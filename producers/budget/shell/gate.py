@@ -11,13 +11,14 @@ from typing import Any
 
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from producers.budget.allowance import Scope
-from producers.budget.budget import Budget, Limits
+from producers.budget.budget import Budget
 from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shares import WHOLE_SHARE, Share
 from producers.budget.windows import Purpose
 from schemas.errors import BudgetExhausted, ProviderThrottled
 from schemas.intervals import SECOND_US
+from schemas.providers.facts import Limits
 
 MAX_WAITING = 1_024  # requests of one provider; the next is refused at once
 ASK_AGAIN_US = SECOND_US  # told to a request that waits for another to end, which nobody can foresee

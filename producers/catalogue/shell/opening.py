@@ -16,9 +16,9 @@ from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.breaker import Breaker
 from producers.http.shell.client import VendorHttp
 from producers.settings import ProducersSettings
-from producers.vendors.capabilities import Capabilities, check_providers, providers_of_streams
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.configuration.model import Configuration, ProviderEntry
+from schemas.providers.facts import ProviderFacts
 
 SIMULATOR_TOKEN = "simulator"  # noqa: S105 - the simulator takes any token; this one says who is asking
 
@@ -43,7 +43,7 @@ class Vendors:
     https: Mapping[str, VendorHttp]
     apis: Mapping[str, VendorApi]
     sockets: Mapping[str, TradeSocket]
-    capabilities: Mapping[str, Capabilities]
+    facts: Mapping[str, ProviderFacts]
     places: Mapping[str, Place]
 
     def breaker(self, provider: str) -> Callable[[], str]:
@@ -67,15 +67,15 @@ class Opener:
         """Return the usable ones of the vendors that the configuration names, and why others that are on are not.
 
         Nothing is changed by it. An address in the configuration goes before the simulator's and the vendor's own.
-        Raises ConfigurationError for a provider nobody knows, a stream of one that cannot give it, or an address that
-        the policy forbids.
+        Raises ConfigurationError for an address that the policy forbids: the rest was judged when the file was read.
         """
         known = known_providers()
-        check_providers(configuration, {name: provider.capabilities for name, provider in known.items()})
         places, lacking = dict[str, Place](), dict[str, str]()
-        for name in sorted({*configuration.providers, *providers_of_streams(configuration)}):
+        for name in sorted(configuration.named_providers()):
             entry = configuration.provider(name)
-            if entry.enabled:
+            if entry.enabled and name not in known:
+                lacking[name] = "no provider of that name is installed here"
+            elif entry.enabled:
                 place = self._place(known[name], entry)
                 if isinstance(place, Place):
                     places[name] = place
@@ -85,13 +85,14 @@ class Opener:
 
     def _place(self, provider: Provider, entry: ProviderEntry) -> Place | str:
         """Return where a provider is asked, or why it cannot be."""
-        base_url, socket_url = provider.base_url, provider.socket_url
-        if self.simulator_url is not None and provider.on_simulator:
+        facts = provider.facts
+        base_url, socket_url = facts.base_url, facts.socket_url
+        if self.simulator_url is not None and facts.on_simulator:
             base_url = f"{self.simulator_url}/{provider.name}"
             socket_url = f"{base_url.replace('http', 'ws', 1)}/ws"
         elif self.simulator_url is not None and entry.base_url is None:
             return "the simulator does not speak its format: set its base_url to collect from it"
-        credentials = {variable: self.settings.secret(variable) for variable in provider.credentials}
+        credentials = {variable: self.settings.secret(variable) for variable in facts.credentials}
         if self.simulator_url is not None:
             fallback = SecretStr(SIMULATOR_TOKEN)
             credentials = {name: secret or fallback for name, secret in credentials.items()}
@@ -130,20 +131,22 @@ class Opener:
             https=https,
             apis=apis,
             sockets=sockets,
-            capabilities=capabilities_of(places),
+            facts=facts_of(places),
             places=places,
         )
 
     def _opening(self, place: Place) -> Opening:
-        name, limits, secrets = place.provider.name, place.entry.limits, place.credentials.values()
+        facts, limits, secrets = place.provider.facts, place.entry.limits, place.credentials.values()
+        name = facts.name
         simulated = self.policy.is_simulator(place.base_url)
         http = VendorHttp(
             name,
             self.session,
             deadline_s=self.settings.request_deadline_s,
             breaker=Breaker(name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
-            gate=self.budgets.gate(name, limits_of(name, limits, simulated=simulated)),
+            gate=self.budgets.gate(name, limits_of(facts, limits, simulated=simulated)),
             secrets=tuple(secret for secret in secrets if secret),
+            words=facts.words,
         )
         return Opening(
             http=http,
@@ -185,9 +188,9 @@ def log_disabled(lacking: Mapping[str, str]) -> None:
         log.warning("provider_disabled", extra={"provider": name, "reason": why})
 
 
-def capabilities_of(places: Mapping[str, Place]) -> Mapping[str, Capabilities]:
-    """Return what each of the providers can do."""
-    return {name: place.provider.capabilities for name, place in places.items()}
+def facts_of(places: Mapping[str, Place]) -> Mapping[str, ProviderFacts]:
+    """Return the facts of each of the providers."""
+    return {name: place.provider.facts for name, place in places.items()}
 
 
 def _given(url: object | None, otherwise: str) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import aiohttp
 import orjson
 
+from infra.runtime.providers import known_facts
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import open_vendors
 from producers.http.shell.addresses import AddressPolicy
 from producers.settings import ProducersSettings
 from schemas.configuration.model import Configuration, ProviderEntry, Streams, SymbolEntry
 from schemas.errors import ConfigurationError
+from schemas.providers.facts import not_known
 
 SYMBOLS = "symbols"
 NOTHING_ELSE = (SymbolEntry(symbol="NONE", streams=()),)
@@ -41,6 +44,11 @@ async def symbol_lines(
 
     Raises ConfigurationError for a provider unknown or without its key, and what the provider's `symbols` raises.
     """
+    known = known_facts()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        problem, remedy = not_known(name, known, near[0] if near else None)
+        raise ConfigurationError(problem, remedy=remedy)
     entry = given.provider(name) if given is not None else ProviderEntry()
     alone = Configuration(symbols=NOTHING_ELSE, streams=Streams(), providers={name: entry})
     vendors = open_vendors(

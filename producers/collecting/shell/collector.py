@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from infra.runtime.clock import Market, wall_us
 from infra.runtime.lifecycle import Health
-from producers.catalogue.shell.opening import Opener, Vendors, capabilities_of, log_disabled
+from producers.catalogue.shell.opening import Opener, Vendors, facts_of, log_disabled
 from producers.collecting.shell.starting import known_cursors
 from producers.collecting.shell.tasks import Collectors
 from producers.plan.plan import PollPlan, plan_of
@@ -34,6 +34,7 @@ from producers.settings import ProducersSettings
 from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
+from schemas.providers.facts import ProviderFacts
 from schemas.streams import BAR_STREAM, QUOTE_STREAM
 from schemas.symbology.naming import Symbology, naming_day
 from schemas.topics import partition_count
@@ -165,7 +166,9 @@ class Collection:
         places, lacking = self._around.opener.places(configuration)
         waits = None if self._configuration is None else self._around.settings.cursor_wait_s
         members = await self._membership.members(configuration, within_s=waits)
-        plan = self._nameable(plan_of(configuration, usable=capabilities_of(places), members=members))
+        facts = facts_of(places)
+        usable = {name: each.capabilities for name, each in facts.items()}
+        plan = self._nameable(plan_of(configuration, usable=usable, members=members), facts)
         known = frozenset(member.symbol for member in members)
         if members and not plan.providers:
             raise ConfigurationError(
@@ -219,10 +222,10 @@ class Collection:
         within_s = self._around.settings.cursor_wait_s
         return await known_cursors(self._around.dsn, streams, within_s=within_s, health=self._around.health)
 
-    def _nameable(self, plan: PollPlan) -> PollPlan:
+    def _nameable(self, plan: PollPlan, facts: Mapping[str, ProviderFacts]) -> PollPlan:
         """Return the plan without the symbols that cannot be asked for today; each is said once, with the reason."""
         self._named = naming_day(self._market.horizon_us())
-        smaller, left_out = nameable(plan, self._around.symbology, self._named)
+        smaller, left_out = nameable(plan, self._around.symbology, self._named, facts)
         for entry in sorted(set(left_out) - self._left_out):
             log.warning(
                 "symbol_not_collected",

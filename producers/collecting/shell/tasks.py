@@ -96,6 +96,7 @@ class Collectors:
                 wanted[provider],
                 sockets[provider],
                 self._attempts.raw,
+                spelt=assignment.vendors.facts[provider].vendor_symbol,
                 market=self._market,
                 status=self._attempts.status,
                 cursors=assignment.cursors,

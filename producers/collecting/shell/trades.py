@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s, wall_us
@@ -25,7 +25,6 @@ from schemas.errors import (
     ProviderThrottled,
     TransientError,
 )
-from schemas.providers.spelling import to_vendor
 from schemas.topics import RAW_TRADES, partition_count
 
 MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
@@ -49,6 +48,7 @@ class TradeStream:
         socket: TradeSocket,
         raw: RawTopics,
         *,
+        spelt: Callable[[str], str],
         market: Market,
         status: Status,
         cursors: Mapping[StreamKey, int],
@@ -56,7 +56,7 @@ class TradeStream:
     ) -> None:
         """Stream what `task` asks for; `cursors` say how far each stream had come before we started.
 
-        Raises UnknownSymbol for a symbol the vendor has no name for.
+        `spelt` returns what the vendor calls a symbol. Raises UnknownSymbol for a symbol the vendor has no name for.
         """
         self._task = task
         self._socket = socket
@@ -65,7 +65,8 @@ class TradeStream:
         self._status = status
         self._cursors = dict(cursors)
         self._simulated = simulated
-        self._wanted = _named(task)
+        self._spelt = spelt
+        self._wanted = self._named(task)
         self._asked: dict[
             str, str
         ] = {}  # over this connection, also what is wanted no more: some is on its way
@@ -87,7 +88,7 @@ class TradeStream:
 
         Raises UnknownSymbol for a symbol the vendor has no name for.
         """
-        wanted = _named(task)
+        wanted = self._named(task)
         self._task, self._wanted = task, wanted
         self._cursors.update(cursors)
         self._told &= set(task.symbols)  # one that comes again later was missed meanwhile
@@ -253,6 +254,5 @@ class TradeStream:
         self._room.set()
         await self._raw.publish(RAW_TRADES, placed)
 
-
-def _named(task: TradesTask) -> dict[str, str]:
-    return {to_vendor(task.provider, symbol): symbol for symbol in task.symbols}
+    def _named(self, task: TradesTask) -> dict[str, str]:
+        return {self._spelt(symbol): symbol for symbol in task.symbols}

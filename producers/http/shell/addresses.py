@@ -42,7 +42,7 @@ class AddressPolicy:
         if not self.permits(parsed) or self._is_private_literal(parsed):
             raise ConfigurationError(
                 f"{setting} must be {' or '.join(SECURE_SCHEMES)} and not a private address",
-                remedy=f"mend it, or set {SWITCH}=true while developing",
+                remedy=f"write https://<public host>, or set {SWITCH}=true while developing",
             )
         return url
 

@@ -30,6 +30,7 @@ from schemas.errors import (
     TransientError,
 )
 from schemas.intervals import SECOND_US
+from schemas.providers.facts import ANY_VENDOR, RefusalWords
 
 __all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vendor_session"]
 
@@ -90,15 +91,18 @@ class VendorHttp:
         breaker: Breaker | None = None,
         gate: Gate | None = None,
         secrets: Sequence[SecretStr] = (),
+        words: RefusalWords = ANY_VENDOR,
     ) -> None:
         """Ask `provider` over `session`, waiting and attempts together within `deadline_s`.
 
-        Without a `gate` only the vendor's own word limits requests; `secrets` are struck out of what it answers.
+        Without a `gate` only the vendor's own word limits requests; `secrets` are struck out of what it answers;
+        `words` are those by which it refuses.
         """
         self.provider = provider
         self.breaker = Breaker(provider) if breaker is None else breaker
         self.gate = Gate(provider) if gate is None else gate
         self._session = session
+        self._words = words
         self._deadline_s = deadline_s
         self._secrets = tuple(secret.get_secret_value().encode() for secret in secrets)
 
@@ -209,7 +213,7 @@ class VendorHttp:
                 body = await read_body(response, self.provider, endpoint, self._secrets)
                 self._heed(
                     admission,
-                    read_signal(response.status, response.headers, body, wall_us()),
+                    read_signal(response.status, response.headers, body, wall_us(), self._words),
                     response.status,
                 )
                 return HttpAnswer(

@@ -17,7 +17,7 @@ from producers.raw.blocks import blank_block, place
 from producers.raw.shell.topics import RawTopics
 from producers.routing.choice import resume_position
 from producers.routing.evidence import Evidence, bars_evidence, quotes_evidence
-from producers.vendors.answers import PollWindow, Response
+from producers.vendors.answers import BarsRequest, PollWindow, Response
 from schemas.calendar.sessions import Calendar
 from schemas.intervals import slot_us
 from schemas.records import Event
@@ -46,17 +46,8 @@ class Coverage:
 class BarsSource(Protocol):
     """A vendor's bars."""
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Calendar,
-        *,
-        purpose: Purpose = "live",
-    ) -> Response:
-        """Return the bars of a window."""
+    async def bars(self, asked: BarsRequest) -> Response:
+        """Return the bars of a window, oldest first."""
 
 
 class QuotesSource(Protocol):
@@ -186,7 +177,14 @@ class BarsPoll:
     ) -> tuple[Response, Evidence]:
         task, begun_s = self._task, monotonic_s()
         response = await self._source.bars(
-            task.symbol, task.interval, window, now, self._calendar, purpose=purpose
+            BarsRequest(
+                symbol=task.symbol,
+                interval=task.interval,
+                window=window,
+                now=now,
+                calendar=self._calendar,
+                purpose=purpose,
+            )
         )
         return response, bars_evidence(
             response.answer.events,

@@ -14,19 +14,8 @@ from producers.vendors.bar_rows import BarPage, BarRow
 from producers.vendors.payloads import VendorModel, checked_us, first_fault
 from producers.vendors.refusals import meaning
 from schemas.errors import MalformedPayload, MarketDataError
-from schemas.providers.spelling import to_vendor
+from schemas.providers.polygon import FACTS
 
-PROVIDER = "polygon"
-KEYS = ("PRODUCERS_POLYGON_KEY",)
-# An hour of Polygon's is the clock's; ours is the session's, so half hours are asked for and joined.
-SPANS = {
-    "1m": "1/minute",
-    "5m": "5/minute",
-    "15m": "15/minute",
-    "30m": "30/minute",
-    "1h": "30/minute",
-    "1d": "1/day",
-}
 SAID_NO = ("ERROR", "NOT_AUTHORIZED", "NOT_FOUND")
 PAIR_PREFIXES, INDEX_PREFIX = ("X:", "C:"), "I:"
 HTTP_PORTS = {"http": 80, "https": 443}
@@ -71,11 +60,6 @@ class _Tickers(Said):
     next_url: str | None = Field(default=None, alias="next_url")
 
 
-def vendor_symbol(symbol: str) -> str:
-    """Return what Polygon calls `symbol`, as in X:BTCUSD, C:EURUSD and I:SPX; raise UnknownSymbol where it has no name."""
-    return to_vendor(PROVIDER, symbol)
-
-
 def currency_of(ticker: str) -> str:
     """Return the currency a ticker is priced in: the second of a pair, none for an index, else US dollars."""
     if ticker.startswith(PAIR_PREFIXES):
@@ -93,7 +77,7 @@ def parse_aggregates(payload: bytes, *, symbol: str, base_url: str) -> BarPage:
     except ValidationError as error:
         raise MalformedPayload(f"polygon aggs: {first_fault(error)}") from error
     raise_refusal(page, symbol)
-    asked = vendor_symbol(symbol)
+    asked = FACTS.vendor_symbol(symbol)
     if page.ticker not in (None, asked):
         raise MalformedPayload(f"polygon aggs: ticker is {page.ticker[:32]!r}, {asked} was asked for")
     rows = [
@@ -160,13 +144,11 @@ def refusal(status: int, payload: bytes, about: str) -> MarketDataError:
         words = (said.status, said.error, said.message)
     except ValidationError:
         words = (payload[:200].decode("utf-8", "replace"), None, None)
-    return meaning(PROVIDER, status, words, about=about, key=" and ".join(KEYS))
+    return meaning(FACTS, status, words, about=about)
 
 
 def raise_refusal(said: Said, about: str) -> None:
     """Raise what a 200 means that says no after all; return where it does not."""
     if said.status in SAID_NO:
         status = 404 if said.status == "NOT_FOUND" else 200
-        raise meaning(
-            PROVIDER, status, (said.status, said.error, said.message), about=about, key=" and ".join(KEYS)
-        )
+        raise meaning(FACTS, status, (said.status, said.error, said.message), about=about)

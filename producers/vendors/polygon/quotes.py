@@ -13,10 +13,10 @@ from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, checked_us, first_fault
 from producers.vendors.polygon.bars import Said, currency_of, raise_refusal
 from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
+from schemas.providers.polygon import FACTS
 from schemas.records import Event
 
 DELAYED = "DELAYED"  # the status of plans that are fifteen minutes behind
-DELAY_S = 900
 
 
 class _LastQuote(VendorModel):
@@ -78,7 +78,7 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
             rejected.append(_rejected(symbol, error, entry))
         else:
             if event is not None and symbol:
-                delay_s = DELAY_S if page.status == DELAYED else 0
+                delay_s = FACTS.delay_s if page.status == DELAYED else 0
                 events[symbol] = event | {"simulated": symbol in simulated, "delay_s": delay_s}
     answered = {*events, *(entry.symbol for entry in rejected)}
     missing = [symbol for symbol in asked.values() if symbol not in answered]

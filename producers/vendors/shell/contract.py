@@ -1,7 +1,7 @@
 """The suite a provider must pass, ours and third parties' alike: run `broken_promises` in your own tests.
 
 It serves a misbehaving vendor on the loopback address, opens the provider on it with a canary for every credential,
-and asks. What it holds a provider to is written in `producers.vendors.shell.provider`.
+and asks for the sample symbols of its facts. What it holds a provider to is written in `producers.vendors.shell.provider`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
@@ -21,8 +21,8 @@ from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import HttpAnswer, VendorHttp, vendor_session
 from producers.raw.blocks import encoded
-from producers.vendors.answers import PollWindow, Response
-from producers.vendors.shell.provider import Opening, Provider, VendorApi, faults_of
+from producers.vendors.answers import BarsRequest, PollWindow, Response
+from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
 from schemas.deriving import event_fields
 from schemas.errors import (
@@ -37,7 +37,6 @@ from schemas.records import Event, RawBlock
 from schemas.streams import BAR_STREAM, STREAMS
 
 CANARY = "canary-4711-"
-SYMBOL = "SPY"
 START = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
 WINDOW = PollWindow(start=START, end=START + HOUR_US)
 DEADLINE_S = 0.5
@@ -81,13 +80,16 @@ MISDEEDS = (
 async def broken_promises(provider: object, good: Collection[Response] = ()) -> list[str]:
     """Return every promise the provider breaks, in words; none where it may be used.
 
-    `good` are responses it gave for good answers of its vendor: their events are checked too.
+    `good` are responses it gave for good answers of its vendor, a frame's answer among them: their events are checked.
     """
-    broken = [f"declaration: {fault}" for fault in faults_of(provider)]
-    if broken or not isinstance(provider, Provider):
+    if not isinstance(provider, Provider):
+        return [f"declaration: it is a {type(provider).__name__}, not a producers.sdk.Provider"]
+    broken = [f"declaration: {fault}" for fault in provider.faults()]
+    if broken:
         return broken
     for misdeed in MISDEEDS:
         broken += [f"{misdeed.what}: {fault}" for fault in await _under(provider, misdeed)]
+    broken += [f"socket: {fault}" for fault in await _broken_by_socket(provider)]
     for response in good:
         broken += [f"response of {response.endpoint}: {fault}" for fault in _bad_events(response)]
     return broken
@@ -120,19 +122,26 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
     return broken
 
 
-def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitable[Response]]]:
+def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitable[object]]]:
     """Return how to ask for what the provider says it gives."""
-    capabilities, calendar = provider.capabilities, calendar_of(SYMBOL)
-    calls: dict[str, Callable[[], Awaitable[Response]]] = {}
+    capabilities, symbol = provider.facts.capabilities, provider.facts.samples[0]
+    calls: dict[str, Callable[[], Awaitable[object]]] = {}
     if capabilities.intervals:
-        interval = capabilities.intervals[0]
-        calls["bars"] = lambda: api.bars(SYMBOL, interval, WINDOW, WINDOW.end, calendar, purpose="backfill")
+        asked = BarsRequest(
+            symbol=symbol,
+            interval=capabilities.intervals[0],
+            window=WINDOW,
+            now=WINDOW.end,
+            calendar=calendar_of(symbol),
+            purpose="backfill",
+        )
+        calls["bars"] = lambda: api.bars(asked)
     if capabilities.quotes_per_request:
-        calls["quotes"] = lambda: api.quotes([SYMBOL])
+        calls["quotes"] = lambda: api.quotes([symbol])
     return calls
 
 
-async def _judged(call: Callable[[], Awaitable[Response]], misdeed: Misdeed) -> list[str]:
+async def _judged(call: Callable[[], Awaitable[object]], misdeed: Misdeed) -> list[str]:
     try:
         await call()
     except MarketDataError as error:
@@ -151,11 +160,59 @@ async def _judged(call: Callable[[], Awaitable[Response]], misdeed: Misdeed) -> 
     return [f"raised nothing, expected {misdeed.expected.__name__}"]
 
 
+async def _broken_by_socket(provider: Provider) -> list[str]:
+    """Return the promises that the provider's trade socket breaks; none where it has none."""
+    if provider.open_socket is None:
+        return []
+    broken = []
+    names = [provider.facts.vendor_symbol(symbol) for symbol in provider.facts.samples]
+    for misdeed in MISDEEDS:
+        if misdeed.status < 400:
+            continue
+        async with _opening_on(provider, partial(_refusing, misdeed)) as opening:
+            socket = provider.open_socket(opening)
+            told = await _judged(partial(_connect, socket, names), misdeed)
+            broken += [*(f"{misdeed.what}: {fault}" for fault in told), *_misread(socket)]
+    return sorted(set(broken))
+
+
+async def _refusing(misdeed: Misdeed, _: web.Request) -> web.Response:
+    return web.Response(status=misdeed.status, headers=misdeed.headers)
+
+
+async def _connect(socket: TradeSocket, names: list[str]) -> None:
+    async with socket.connected(names):
+        pass
+
+
+def _misread(socket: TradeSocket) -> list[str]:
+    """Return what the socket makes of bytes that are no frame, other than refusing them."""
+    for payload in (b"\xff\xfe\x00\x01", b'{"half": [', b""):
+        try:
+            socket.parse(payload, sequence=1, asked={}, simulated=())
+        except MalformedPayload:
+            continue
+        except Exception as error:  # noqa: BLE001 - that is what is being looked for
+            return [f"parse raised {type(error).__name__} for bytes that are no frame"]
+        return ["parse takes bytes that are no frame for one"]
+    return []
+
+
 @asynccontextmanager
 async def _opened(
     provider: Provider, answer: Callable[[web.Request], Awaitable[web.Response]]
 ) -> AsyncIterator[tuple[VendorApi, set[Purpose]]]:
-    """Serve `answer` at every path and open the provider on it; the set fills with what it asks its budget for."""
+    """Open the provider on a vendor that answers so; the set fills with what it asks its budget for."""
+    async with _opening_on(provider, answer) as opening:
+        noting = cast("_NotingPurposes", opening.http)
+        yield provider.open(opening), noting.purposes
+
+
+@asynccontextmanager
+async def _opening_on(
+    provider: Provider, answer: Callable[[web.Request], Awaitable[web.Response]]
+) -> AsyncIterator[Opening]:
+    """Serve `answer` at every path and yield what a provider is opened on it with."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=DEADLINE_S)
@@ -164,8 +221,9 @@ async def _opened(
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with vendor_session(AddressPolicy(allow_insecure=True)) as session:
-            http = _NotingPurposes(provider.name, session, deadline_s=DEADLINE_S)
-            yield provider.open(_opening(provider, http, session, url)), http.purposes
+            words = provider.facts.words
+            http = _NotingPurposes(provider.name, session, deadline_s=DEADLINE_S, words=words)
+            yield _opening(provider, http, session, url)
     finally:
         await runner.cleanup()
 
@@ -187,8 +245,8 @@ def _opening(provider: Provider, http: VendorHttp, session: aiohttp.ClientSessio
         http=http,
         session=session,
         base_url=url,
-        socket_url="",
-        credentials={name: SecretStr(CANARY + name) for name in provider.credentials},
+        socket_url=f"{url.replace('http', 'ws', 1)}/socket",
+        credentials={name: SecretStr(CANARY + name) for name in provider.facts.credentials},
         simulated=frozenset(),
     )
 

@@ -1,16 +1,13 @@
-"""What a provider is: one object that says what it can do and opens connections to its vendor.
+"""Providers: one object each that holds a vendor's facts and opens connections to it.
 
-Third parties add one through the entry-point group `mds.providers`: a `Provider` under its own name. It talks through
+Ours and third parties' are the same; theirs come through the entry-point group `mds.providers`. A provider talks through
 the `VendorHttp` it is given, which brings deadline, size cap, retries, pause and breaker, and turns what the vendor
 says into `Response`s of events. It raises only errors of `schemas.errors`, and none that holds a key.
 `producers.vendors.shell.contract` is the suite that tells whether it does.
 """
 
-# ruff: noqa: ARG002 - the methods of VendorApi are the interface: what they are given is for those who override them
-
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,16 +16,10 @@ from typing import Protocol
 import aiohttp
 from pydantic import SecretStr
 
-from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import Frame, PollWindow, Response, VendorListing
-from producers.vendors.capabilities import MAX_QUOTES_PER_REQUEST, Capabilities
-from schemas.calendar.sessions import Calendar
+from producers.vendors.answers import BarsRequest, Frame, Response, VendorListing
 from schemas.errors import ProviderUnentitled
-from schemas.intervals import INTERVALS
-
-NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+from schemas.providers.facts import ProviderFacts
 
 
 class Frames(Protocol):
@@ -89,23 +80,13 @@ class VendorApi:
 
     provider: str
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Calendar,
-        *,
-        purpose: Purpose = "live",
-    ) -> Response:
-        """Return the bars that start in `window`, oldest first, none where the vendor has none.
+    async def bars(self, asked: BarsRequest) -> Response:
+        """Return the bars that start in the window asked for, oldest first, none where the vendor has none.
 
-        `now` is market time when asked: a bar that was not over by then is not final. Pages make one response, and
-        each of them is a request for `purpose`: backfill leaves room for what is live.
+        Pages make one response, and each of them is a request for the purpose asked for.
         """
         raise ProviderUnentitled(
-            f"{self.provider} has no {interval} bars; take another provider for {symbol}"
+            f"{self.provider} has no {asked.interval} bars; take another provider for {asked.symbol}"
         )
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
@@ -119,42 +100,23 @@ class VendorApi:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One who sells data. `open` must not talk to the vendor yet; it is called once, before anything is asked."""
+    """One who sells data: its facts, and how to open it.
 
-    name: str
-    capabilities: Capabilities
-    base_url: str
+    `open` must not talk to the vendor yet; it is called once, before anything is asked. So must `open_socket` not.
+    """
+
+    facts: ProviderFacts
     open: Callable[[Opening], VendorApi]
-    credentials: tuple[
-        str, ...
-    ] = ()  # environment variables; each may also be a file named by <variable>_FILE
-    socket_url: str = ""
     open_socket: Callable[[Opening], TradeSocket] | None = None
-    on_simulator: bool = False  # the simulator speaks its format, under its name
 
+    @property
+    def name(self) -> str:
+        """Its name in configurations and records."""
+        return self.facts.name
 
-def faults_of(provider: object) -> list[str]:
-    """Return why an object cannot be used as a provider; nothing where it can."""
-    if not isinstance(provider, Provider):
-        return [f"it is a {type(provider).__name__}, not a producers.vendors.shell.provider.Provider"]
-    faults = []
-    capabilities = provider.capabilities
-    if NAME.fullmatch(provider.name) is None:
-        faults.append("its name is not two to 32 lower-case letters, digits and underscores")
-    unknown = [interval for interval in capabilities.intervals if interval not in INTERVALS]
-    if unknown:
-        faults.append(f"interval {unknown[0]!r} is unknown; use some of {' '.join(INTERVALS)}")
-    if not 0 <= capabilities.quotes_per_request <= MAX_QUOTES_PER_REQUEST:
-        faults.append(f"quotes_per_request is not between 0 and {MAX_QUOTES_PER_REQUEST}")
-    if not (capabilities.intervals or capabilities.quotes_per_request or capabilities.trades):
-        faults.append("it gives neither bars nor quotes nor trades")
-    if capabilities.trades != (provider.open_socket is not None and provider.socket_url != ""):
-        faults.append("trades need open_socket and socket_url, and only they do")
-    if not provider.base_url.startswith(("https://", "http://")):
-        faults.append("its base_url is no http address")
-    faults += [
-        f"credential {name!r} is no variable's name"
-        for name in provider.credentials
-        if VARIABLE.fullmatch(name) is None
-    ]
-    return faults
+    def faults(self) -> list[str]:
+        """Return why it cannot be used; nothing where it can."""
+        faults = self.facts.faults()
+        if self.facts.capabilities.trades != (self.open_socket is not None):
+            faults.append("trades need open_socket, and only they do")
+        return faults

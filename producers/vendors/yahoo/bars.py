@@ -11,11 +11,9 @@ from itertools import repeat
 
 from pydantic import ValidationError
 
-from producers.vendors.answers import Answer, PollWindow
-from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events
+from producers.vendors.answers import Answer, BarsRequest
+from producers.vendors.bar_rows import BarRow, bar_events, bar_origin
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
-from producers.vendors.refusals import BAN_S
-from schemas.calendar.sessions import Calendar
 from schemas.errors import (
     InvalidRecord,
     MalformedPayload,
@@ -26,10 +24,8 @@ from schemas.errors import (
     UnknownSymbol,
 )
 from schemas.intervals import SECOND_US
-from schemas.providers.spelling import from_vendor, to_vendor
+from schemas.providers.yahoo import FACTS
 
-PROVIDER = "yahoo"
-INTERVALS = ("1m", "5m", "15m", "1h", "1d")  # 30m may come as 60m: left out
 SAME_GRANULARITY = {"60m": "1h"}
 SIMULATED_EXCHANGE = "SIM"
 MAX_PRICE_HINT = 8
@@ -77,11 +73,6 @@ class _ChartDocument(VendorModel):
     chart: _Chart | None
 
 
-def vendor_symbol(symbol: str) -> str:
-    """Return what Yahoo calls `symbol`; raise UnknownSymbol where it has no name for it."""
-    return to_vendor(PROVIDER, symbol)
-
-
 def asked_symbol(name: str, asked: Mapping[str, str]) -> str:
     """Return which of the `asked` symbols (by Yahoo's name) an answer is about, empty for none of them.
 
@@ -90,21 +81,20 @@ def asked_symbol(name: str, asked: Mapping[str, str]) -> str:
     if name in asked:
         return asked[name]
     try:
-        symbol = from_vendor(PROVIDER, name.upper())
+        symbol = FACTS.symbol_of(name.upper())
     except InvalidRecord:
         return ""
     return symbol if symbol in asked.values() else ""
 
 
-def parse_chart(
-    payload: bytes, *, symbol: str, interval: str, window: PollWindow, now: int, calendar: Calendar
-) -> Answer:
-    """Return the bars of `window` that a chart response holds; `now` is market time (µs) when it was asked for.
+def parse_chart(payload: bytes, *, asked: BarsRequest) -> Answer:
+    """Return the bars asked for that a chart response holds.
 
     Raises NoData for a closed window, UnknownSymbol, and MalformedPayload naming the field that is wrong.
     """
+    symbol, interval = asked.symbol, asked.interval
     result = _chart_result(payload, symbol)
-    if asked_symbol(result.meta.symbol, {vendor_symbol(symbol): symbol}) != symbol:
+    if asked_symbol(result.meta.symbol, {FACTS.vendor_symbol(symbol): symbol}) != symbol:
         raise MalformedPayload(
             f"yahoo chart: meta.symbol is {result.meta.symbol[:32]!r}, {symbol} was asked for"
         )
@@ -115,13 +105,9 @@ def parse_chart(
         )
     if not result.timestamp:
         raise NoData(f"yahoo has no {interval} bars of {symbol} in the window")
-    origin = BarOrigin(
-        symbol=symbol,
-        interval=interval,
-        window=window,
-        now=now,
-        calendar=calendar,
-        adjustment_state="split",
+    origin = bar_origin(
+        asked,
+        adjustment_state=FACTS.adjustments.of(interval),
         currency=result.meta.currency or "",
         simulated=result.meta.exchange_name == SIMULATED_EXCHANGE,
     )
@@ -175,7 +161,7 @@ def narrowed(price: float | None, price_hint: int | None) -> float | None:
 def refusal(status: int, payload: bytes, symbol: str) -> MarketDataError:
     """Return what a 4xx answer means; a keyless vendor that forbids has shut our address out."""
     if status == 403:
-        return ProviderBanned(PROVIDER, BAN_S)
+        return ProviderBanned(FACTS.name, FACTS.words.ban_s)
     try:
         chart = _ChartDocument.model_validate_json(payload).chart
     except ValidationError:

@@ -11,23 +11,21 @@ from typing import TypeVar
 from infra.runtime.clock import rfc3339
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.alpaca import parsing as alpaca
-from producers.vendors.answers import Answer, ListingPage, PollWindow, Response, VendorListing
-from producers.vendors.bar_rows import BarOrigin, BarPage, widened
-from producers.vendors.capabilities import Capabilities
+from producers.vendors.alpaca import bars as alpaca
+from producers.vendors.alpaca import quotes as alpaca_quotes
+from producers.vendors.answers import Answer, BarsRequest, ListingPage, Response, VendorListing
+from producers.vendors.bar_rows import BarPage, bar_origin, widened
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
-from schemas.calendar.sessions import Calendar
 from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
+from schemas.providers.alpaca import FACTS, TIMEFRAMES
 
-BASE_URL = "https://data.alpaca.markets"
 TRADING_URL = "https://api.alpaca.markets"  # the assets live beside the accounts, not beside the data
 PAPER_URL = "https://paper-api.alpaca.markets"
 PAPER_KEYS = "PK"  # how the key ids of paper accounts begin
 BARS, SNAPSHOTS, ASSETS = "bars", "snapshots", "assets"
 PAGE_BARS = 10_000  # the vendor's own limit
-QUOTES_PER_REQUEST = 100
-CONSOLIDATED, FREE_FEED = "sip", "iex"
+CONSOLIDATED, FREE_FEED = FACTS.feeds
 
 T = TypeVar("T")
 
@@ -37,14 +35,14 @@ log = logging.getLogger(__name__)
 class AlpacaApi(VendorApi):
     """Bars, quotes and symbols of US stocks at Alpaca."""
 
-    provider = alpaca.PROVIDER
+    provider = FACTS.name
 
     def __init__(
         self,
         http: VendorHttp,
         headers: Mapping[str, str],
         *,
-        base_url: str = BASE_URL,
+        base_url: str = FACTS.base_url,
         trading_url: str = TRADING_URL,
         simulated: Collection[str] = (),
         page_bars: int = PAGE_BARS,
@@ -58,23 +56,14 @@ class AlpacaApi(VendorApi):
         self._page_bars = page_bars
         self._feed = CONSOLIDATED
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Calendar,
-        *,
-        purpose: Purpose = "live",
-    ) -> Response:
-        """Return the bars of `window`, unadjusted; raises as VendorApi says."""
-        asked = widened(window, interval)
+    async def bars(self, asked: BarsRequest) -> Response:
+        """Return the bars asked for, unadjusted; raises as VendorApi says."""
+        window = widened(asked.window, asked.interval)
         params = {
-            "symbols": alpaca.vendor_symbol(symbol),
-            "timeframe": alpaca.TIMEFRAMES[interval],
-            "start": rfc3339(asked.start),
-            "end": rfc3339(asked.end - 1),  # the vendor takes both ends in
+            "symbols": alpaca.vendor_symbol(asked.symbol),
+            "timeframe": TIMEFRAMES[asked.interval],
+            "start": rfc3339(window.start),
+            "end": rfc3339(window.end - 1),  # the vendor takes both ends in
             "adjustment": "raw",
             "limit": str(self._page_bars),
             "sort": "asc",
@@ -82,18 +71,14 @@ class AlpacaApi(VendorApi):
 
         async def page(token: str) -> Asked[BarPage]:
             given = {**params, "feed": self._feed} | ({"page_token": token} if token else {})
-            request = self._request(BARS, "/v2/stocks/bars", given, symbol, purpose=purpose)
-            return await ask(self._http, request, partial(alpaca.parse_bars, symbol=symbol))
+            request = self._request(BARS, "/v2/stocks/bars", given, asked.symbol, purpose=asked.purpose)
+            return await ask(self._http, request, partial(alpaca.parse_bars, symbol=asked.symbol))
 
-        origin = BarOrigin(
-            symbol=symbol,
-            interval=interval,
-            window=window,
-            now=now,
-            calendar=calendar,
-            adjustment_state="raw",
+        origin = bar_origin(
+            asked,
+            adjustment_state=FACTS.adjustments.of(asked.interval),
             currency=alpaca.CURRENCY,
-            simulated=symbol in self._simulated,
+            simulated=asked.symbol in self._simulated,
         )
         return await bars_answered(
             BARS, self._on_a_feed(lambda: all_pages(self.provider, BARS, page)), origin
@@ -110,7 +95,7 @@ class AlpacaApi(VendorApi):
             return ask(
                 self._http,
                 request,
-                partial(alpaca.parse_snapshots, asked=asked, simulated=self._simulated),
+                partial(alpaca_quotes.parse_snapshots, asked=asked, simulated=self._simulated),
             )
 
         if not asked:
@@ -182,24 +167,15 @@ def _spelt(symbols: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _open(opening: Opening) -> AlpacaApi:
-    key_id, secret = (opening.secret(name) for name in alpaca.KEYS)
+    key_id, secret = (opening.secret(name) for name in FACTS.credentials)
     trading = PAPER_URL if key_id.startswith(PAPER_KEYS) else TRADING_URL
     return AlpacaApi(
         opening.http,
         {"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret},
         base_url=opening.base_url,
-        trading_url=trading if opening.base_url == BASE_URL else opening.base_url,
+        trading_url=trading if opening.base_url == FACTS.base_url else opening.base_url,
         simulated=opening.simulated,
     )
 
 
-ALPACA = Provider(
-    name=alpaca.PROVIDER,
-    capabilities=Capabilities(
-        intervals=tuple(alpaca.TIMEFRAMES), quotes_per_request=QUOTES_PER_REQUEST, symbols=True
-    ),
-    base_url=BASE_URL,
-    open=_open,
-    credentials=alpaca.KEYS,
-    on_simulator=True,
-)
+PROVIDER = Provider(facts=FACTS, open=_open)

@@ -7,18 +7,16 @@ from functools import partial
 
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import PollWindow, Response, VendorListing
+from producers.vendors.answers import BarsRequest, Response, VendorListing
 from producers.vendors.bar_rows import widened
-from producers.vendors.capabilities import Capabilities
-from producers.vendors.finnhub import parsing as finnhub
-from producers.vendors.finnhub.shell.socket import SOCKET_URL, FinnhubSocket
+from producers.vendors.finnhub.bars import parse_candles, parse_symbols, refusal
+from producers.vendors.finnhub.quotes import parse_quote
+from producers.vendors.finnhub.shell.socket import FinnhubSocket
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Request, answered, ask
-from schemas.calendar.sessions import Calendar
 from schemas.intervals import SECOND_US
-from schemas.providers.spelling import to_vendor
+from schemas.providers.finnhub import FACTS, RESOLUTIONS
 
-BASE_URL = "https://finnhub.io"
 QUOTE = "quote"
 CANDLE = "candle"
 SYMBOL = "symbol"
@@ -28,10 +26,10 @@ US_EXCHANGES = "US"
 class FinnhubApi(VendorApi):
     """Bars, quotes and symbols of Finnhub; its trades come over the socket."""
 
-    provider = finnhub.PROVIDER
+    provider = FACTS.name
 
     def __init__(
-        self, http: VendorHttp, token: str, *, base_url: str = BASE_URL, simulated: Collection[str] = ()
+        self, http: VendorHttp, token: str, *, base_url: str = FACTS.base_url, simulated: Collection[str] = ()
     ) -> None:
         """Ask the vendor at `base_url` with `token`; `simulated` symbols are marked, the vendor's format cannot."""
         self._http = http
@@ -39,49 +37,33 @@ class FinnhubApi(VendorApi):
         self._base_url = f"{base_url.rstrip('/')}/api/v1"
         self._simulated = frozenset(simulated)
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Calendar,
-        *,
-        purpose: Purpose = "live",
-    ) -> Response:
-        """Return the bars of `window`: days adjusted for splits, the rest raw; raises as VendorApi says."""
-        asked = widened(window, interval)
+    async def bars(self, asked: BarsRequest) -> Response:
+        """Return the bars asked for: days adjusted for splits, the rest raw; raises as VendorApi says."""
+        window = widened(asked.window, asked.interval)
         params = {
-            "symbol": to_vendor(finnhub.PROVIDER, symbol),
-            "resolution": finnhub.RESOLUTIONS[interval],
-            "from": str(asked.start // SECOND_US),
-            "to": str(asked.end // SECOND_US),
+            "symbol": FACTS.vendor_symbol(asked.symbol),
+            "resolution": RESOLUTIONS[asked.interval],
+            "from": str(window.start // SECOND_US),
+            "to": str(window.end // SECOND_US),
         }
-        parse = partial(
-            finnhub.parse_candles,
-            symbol=symbol,
-            interval=interval,
-            window=window,
-            now=now,
-            calendar=calendar,
-            simulated=symbol in self._simulated,
-        )
-        request = self._request(CANDLE, "/stock/candle", params, f"candles of {symbol}", purpose)
+        parse = partial(parse_candles, asked=asked, simulated=asked.symbol in self._simulated)
+        about = f"candles of {asked.symbol}"
+        request = self._request(CANDLE, "/stock/candle", params, about, asked.purpose)
         return await answered(CANDLE, ask(self._http, request, parse), ())
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the quote of the one symbol given: Finnhub has no batch form. Raises as VendorApi says."""
         (symbol,) = symbols
-        parse = partial(finnhub.parse_quote, symbol=symbol, simulated=symbol in self._simulated)
+        parse = partial(parse_quote, symbol=symbol, simulated=symbol in self._simulated)
         request = self._request(
-            QUOTE, "/quote", {"symbol": to_vendor(finnhub.PROVIDER, symbol)}, f"the quote of {symbol}"
+            QUOTE, "/quote", {"symbol": FACTS.vendor_symbol(symbol)}, f"the quote of {symbol}"
         )
         return await answered(QUOTE, ask(self._http, request, parse), (symbol,))
 
     async def symbols(self) -> list[VendorListing]:
         """Return the instruments of the US exchanges; raises as VendorApi says."""
         request = self._request(SYMBOL, "/stock/symbol", {"exchange": US_EXCHANGES}, "the list of symbols")
-        return list((await ask(self._http, request, finnhub.parse_symbols)).value.listings)
+        return list((await ask(self._http, request, parse_symbols)).value.listings)
 
     def _request(
         self, endpoint: str, path: str, params: Mapping[str, str], about: str, purpose: Purpose = "live"
@@ -91,31 +73,20 @@ class FinnhubApi(VendorApi):
             url=f"{self._base_url}{path}",
             params=params,
             headers=self._headers,
-            refused=lambda status, body: finnhub.refusal(status, body, about),
+            refused=lambda status, body: refusal(status, body, about),
             purpose=purpose,
         )
 
 
 def _open(opening: Opening) -> FinnhubApi:
-    token = opening.secret(finnhub.KEY)
+    token = opening.secret(FACTS.credentials[0])
     return FinnhubApi(opening.http, token, base_url=opening.base_url, simulated=opening.simulated)
 
 
 def _open_socket(opening: Opening) -> FinnhubSocket:
     return FinnhubSocket(
-        opening.session, opening.secret(finnhub.KEY), gate=opening.http.gate, url=opening.socket_url
+        opening.session, opening.secret(FACTS.credentials[0]), gate=opening.http.gate, url=opening.socket_url
     )
 
 
-FINNHUB = Provider(
-    name=finnhub.PROVIDER,
-    capabilities=Capabilities(
-        intervals=tuple(finnhub.RESOLUTIONS), quotes_per_request=1, trades=True, symbols=True
-    ),
-    base_url=BASE_URL,
-    open=_open,
-    credentials=(finnhub.KEY,),
-    socket_url=SOCKET_URL,
-    open_socket=_open_socket,
-    on_simulator=True,
-)
+PROVIDER = Provider(facts=FACTS, open=_open, open_socket=_open_socket)

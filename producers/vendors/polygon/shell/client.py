@@ -8,34 +8,31 @@ from urllib.parse import quote
 
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import ListingPage, PollWindow, Response, VendorListing
-from producers.vendors.bar_rows import BarOrigin, BarPage, widened
-from producers.vendors.capabilities import Capabilities
+from producers.vendors.answers import BarsRequest, ListingPage, Response, VendorListing
+from producers.vendors.bar_rows import BarPage, bar_origin, widened
 from producers.vendors.polygon import bars as polygon
 from producers.vendors.polygon import quotes as polygon_quotes
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
-from schemas.calendar.sessions import Calendar
+from schemas.providers.polygon import FACTS, SPANS
 
-BASE_URL = "https://api.massive.com"  # api.polygon.io until the end of 2025, and still served
 AGGREGATES, SNAPSHOT, TICKERS = "aggs", "snapshot", "tickers"
 PAGE_BARS = 50_000  # the vendor's own limit, in minutes scanned
 PAGE_TICKERS = 1_000
-QUOTES_PER_REQUEST = 100
 MS_US = 1_000
 
 
 class PolygonApi(VendorApi):
     """Bars, quotes and symbols of Polygon."""
 
-    provider = polygon.PROVIDER
+    provider = FACTS.name
 
     def __init__(
         self,
         http: VendorHttp,
         key: str,
         *,
-        base_url: str = BASE_URL,
+        base_url: str = FACTS.base_url,
         simulated: Collection[str] = (),
         page_bars: int = PAGE_BARS,
         page_tickers: int = PAGE_TICKERS,
@@ -48,42 +45,29 @@ class PolygonApi(VendorApi):
         self._page_bars = page_bars
         self._page_tickers = page_tickers
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Calendar,
-        *,
-        purpose: Purpose = "live",
-    ) -> Response:
-        """Return the bars of `window`, unadjusted; raises as VendorApi says."""
-        asked, ticker = widened(window, interval), polygon.vendor_symbol(symbol)
-        span = f"{asked.start // MS_US}/{(asked.end - 1) // MS_US}"  # the vendor takes both ends in
-        path = f"/v2/aggs/ticker/{quote(ticker, safe=':')}/range/{polygon.SPANS[interval]}/{span}"
+    async def bars(self, asked: BarsRequest) -> Response:
+        """Return the bars asked for, unadjusted; raises as VendorApi says."""
+        window, ticker = widened(asked.window, asked.interval), FACTS.vendor_symbol(asked.symbol)
+        span = f"{window.start // MS_US}/{(window.end - 1) // MS_US}"  # the vendor takes both ends in
+        path = f"/v2/aggs/ticker/{quote(ticker, safe=':')}/range/{SPANS[asked.interval]}/{span}"
         params = {"adjusted": "false", "sort": "asc", "limit": str(self._page_bars)}
 
         async def page(following: str) -> Asked[BarPage]:
-            request = self._request(AGGREGATES, path, params, symbol, following, purpose)
-            parse = partial(polygon.parse_aggregates, symbol=symbol, base_url=self._base_url)
+            request = self._request(AGGREGATES, path, params, asked.symbol, following, asked.purpose)
+            parse = partial(polygon.parse_aggregates, symbol=asked.symbol, base_url=self._base_url)
             return await ask(self._http, request, parse)
 
-        origin = BarOrigin(
-            symbol=symbol,
-            interval=interval,
-            window=window,
-            now=now,
-            calendar=calendar,
-            adjustment_state="raw",
+        origin = bar_origin(
+            asked,
+            adjustment_state=FACTS.adjustments.of(asked.interval),
             currency=polygon.currency_of(ticker),
-            simulated=symbol in self._simulated,
+            simulated=asked.symbol in self._simulated,
         )
         return await bars_answered(AGGREGATES, all_pages(self.provider, AGGREGATES, page), origin)
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the quotes of `symbols`, stocks alone; raises as VendorApi says."""
-        asked = {polygon.vendor_symbol(symbol): symbol for symbol in symbols}
+        asked = {FACTS.vendor_symbol(symbol): symbol for symbol in symbols}
         request = self._request(
             SNAPSHOT,
             "/v2/snapshot/locale/us/markets/stocks/tickers",
@@ -129,19 +113,10 @@ class PolygonApi(VendorApi):
 def _open(opening: Opening) -> PolygonApi:
     return PolygonApi(
         opening.http,
-        opening.secret(polygon.KEYS[0]),
+        opening.secret(FACTS.credentials[0]),
         base_url=opening.base_url,
         simulated=opening.simulated,
     )
 
 
-POLYGON = Provider(
-    name=polygon.PROVIDER,
-    capabilities=Capabilities(
-        intervals=tuple(polygon.SPANS), quotes_per_request=QUOTES_PER_REQUEST, symbols=True
-    ),
-    base_url=BASE_URL,
-    open=_open,
-    credentials=polygon.KEYS,
-    on_simulator=True,
-)
+PROVIDER = Provider(facts=FACTS, open=_open)

@@ -8,34 +8,31 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
-from producers.budget.windows import Purpose
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
-from producers.vendors.answers import PollWindow, Response
-from producers.vendors.capabilities import Capabilities
-from producers.vendors.refusals import BAN_S
+from producers.vendors.answers import BarsRequest, Response
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Request, answered, ask
 from producers.vendors.yahoo import bars as yahoo
 from producers.vendors.yahoo import quotes as yahoo_quotes
-from schemas.calendar.sessions import Calendar
 from schemas.errors import MalformedPayload, ProviderBanned, ProviderRefused, ProviderUnavailable
 from schemas.intervals import SECOND_US
+from schemas.providers.yahoo import FACTS
 
-BASE_URL = "https://query2.finance.yahoo.com"
 COOKIE_URL = "https://fc.yahoo.com/"
 CHART = "chart"
 QUOTE = "quote"
 CRUMB = re.compile(r"[A-Za-z0-9./\\_-]{6,32}")  # "Too Many Requests" has spaces, a web page has angles
-QUOTES_PER_REQUEST = 200
 
 
 class YahooApi(VendorApi):
     """Bars and quotes of Yahoo."""
 
-    provider = yahoo.PROVIDER
+    provider = FACTS.name
 
-    def __init__(self, http: VendorHttp, *, base_url: str = BASE_URL, cookie_url: str = COOKIE_URL) -> None:
+    def __init__(
+        self, http: VendorHttp, *, base_url: str = FACTS.base_url, cookie_url: str = COOKIE_URL
+    ) -> None:
         """Ask the vendor at `base_url`; `cookie_url` hands out the cookie a crumb belongs to."""
         self._http = http
         self._base_url = base_url.rstrip("/")
@@ -43,38 +40,27 @@ class YahooApi(VendorApi):
         self._crumb = ""
         self._crumb_lock = asyncio.Lock()
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Calendar,
-        *,
-        purpose: Purpose = "live",
-    ) -> Response:
-        """Return the bars of `window`, adjusted for splits; raises as VendorApi says."""
+    async def bars(self, asked: BarsRequest) -> Response:
+        """Return the bars asked for, adjusted for splits; raises as VendorApi says."""
         request = Request(
             endpoint=CHART,
-            url=f"{self._base_url}/v8/finance/chart/{quote(yahoo.vendor_symbol(symbol), safe='')}",
+            url=f"{self._base_url}/v8/finance/chart/{quote(FACTS.vendor_symbol(asked.symbol), safe='')}",
             params={
-                "interval": interval,
-                "period1": str(window.start // SECOND_US),
-                "period2": str(window.end // SECOND_US),
+                "interval": asked.interval,
+                "period1": str(asked.window.start // SECOND_US),
+                "period2": str(asked.window.end // SECOND_US),
                 "includePrePost": "true",
             },
             headers={},
-            refused=lambda status, body: yahoo.refusal(status, body, symbol),
-            purpose=purpose,
+            refused=lambda status, body: yahoo.refusal(status, body, asked.symbol),
+            purpose=asked.purpose,
         )
-        parse = partial(
-            yahoo.parse_chart, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar
-        )
+        parse = partial(yahoo.parse_chart, asked=asked)
         return await answered(CHART, ask(self._http, request, parse), ())
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the quotes of `symbols`; raises as VendorApi says."""
-        asked = {yahoo.vendor_symbol(symbol): symbol for symbol in symbols}
+        asked = {FACTS.vendor_symbol(symbol): symbol for symbol in symbols}
         answer = await self._quotes(asked)
         try:
             parsed = yahoo_quotes.parse_quotes(answer.body, asked=asked)
@@ -106,8 +92,8 @@ class YahooApi(VendorApi):
 
     def _leave_alone_if_banned(self, answer: HttpAnswer) -> None:
         if answer.status == 403:
-            self._http.pause(BAN_S)
-            raise ProviderBanned(self.provider, BAN_S)
+            self._http.pause(FACTS.words.ban_s)
+            raise ProviderBanned(self.provider, FACTS.words.ban_s)
 
     async def _fetch_crumb(self) -> str:
         """Return a crumb that fits the session's cookie; raise ProviderUnavailable where none is handed out."""
@@ -133,14 +119,8 @@ def _malformed(endpoint: str, error: MalformedPayload, answer: HttpAnswer) -> Ma
 
 
 def _open(opening: Opening) -> YahooApi:
-    cookie = COOKIE_URL if opening.base_url == BASE_URL else f"{opening.base_url}/cookie"
+    cookie = COOKIE_URL if opening.base_url == FACTS.base_url else f"{opening.base_url}/cookie"
     return YahooApi(opening.http, base_url=opening.base_url, cookie_url=cookie)
 
 
-YAHOO = Provider(
-    name=yahoo.PROVIDER,
-    capabilities=Capabilities(intervals=yahoo.INTERVALS, quotes_per_request=QUOTES_PER_REQUEST),
-    base_url=BASE_URL,
-    open=_open,
-    on_simulator=True,
-)
+PROVIDER = Provider(facts=FACTS, open=_open)

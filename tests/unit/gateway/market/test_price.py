@@ -118,7 +118,7 @@ def test_each_record_has_its_topic() -> None:
 
 def state(**changes: Any) -> str:
     given: dict[str, Any] = {
-        "kind": "quote", "age_us": SECOND_US, "delay_s": 0, "market_state": "", "session": "regular", "speed": 1.0,
+        "kind": "quote", "age_us": SECOND_US, "delay_s": 0, "session": "regular", "speed": 1.0,
     }  # fmt: skip
     return state_of(**(given | changes))
 
@@ -134,7 +134,6 @@ def state(**changes: Any) -> str:
         pytest.param({"age_us": HOUR_US, "session": "post"}, "closed", id="the close is not a dead feed"),
         pytest.param({"delay_s": 900, "age_us": 900 * SECOND_US}, "delayed", id="the vendor delays"),
         pytest.param({"delay_s": 900, "age_us": HOUR_US}, "stale", id="delayed and dead"),
-        pytest.param({"market_state": "halted", "age_us": HOUR_US}, "halted", id="halted"),
         pytest.param(
             {"speed": 600.0, "age_us": 1_000 * SECOND_US}, "live", id="fast market, same wall latency"
         ),

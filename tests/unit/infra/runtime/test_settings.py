@@ -45,6 +45,23 @@ def test_a_wrong_value_is_named_with_its_variable() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("MDS_KAFKA_PORT", "soon", "in MDS_KAFKA_PORT, set it to a whole number"),
+        ("MDS_KAFKA_PORT", "0", "in MDS_KAFKA_PORT, set it to 1 or more"),
+        ("MDS_KAFKA_PORT", "70000", "in MDS_KAFKA_PORT, set it to 65535 or less"),
+        ("MDS_LOG_LEVEL", "loud", "in MDS_LOG_LEVEL, use one of debug, info, warning, error"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_is_valid(variable: str, value: str, remedy: str) -> None:
+    """Words, bounds, types: what to write instead."""
+    with pytest.raises(ConfigurationError) as caught:
+        MdsSettings.from_env({variable: value})
+
+    assert caught.value.remedy == remedy
+
+
 def test_a_password_is_not_shown() -> None:
     """A DSN does not leak through repr."""
     settings = MdsSettings.from_env({"MDS_POSTGRES_DSN": "postgresql://u:canary@h/d"})

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from producers.budget.allowance import WITHOUT_STORE_SHARE, Scope
-from producers.budget.budget import Budget, Limits
+from producers.budget.budget import Budget
 from producers.budget.pauses import Signal
 from schemas.intervals import SECOND_US
+from schemas.providers.facts import Limits
 
 NOW = 1_790_000_000_000_000
 REFUSED = Signal(kind="throttled", wait_us=5 * SECOND_US, reason="status 429, too many requests")

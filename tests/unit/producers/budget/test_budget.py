@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.budget.budget import FLOOR_SHARE, Budget, Limits
+from producers.budget.budget import FLOOR_SHARE, Budget
 from producers.budget.windows import GUARD_SHARE, SLOT_US, Purpose
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.providers.facts import Limits
 
 NOW = 1_790_000_000_000_000
 PURPOSES = st.sampled_from(["live", "backfill"])

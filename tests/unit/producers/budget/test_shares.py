@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.budget.budget import Budget, Limits
+from producers.budget.budget import Budget
 from producers.budget.shares import MAX_REMEMBERED, Share, Shares
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.providers.facts import Limits
 
 PARTITIONS, REPLICAS = 4, 3
 LIMITS = Limits(per_second=5, per_minute=24, per_day=60, concurrency=6)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask, TradesTask
 from producers.plan.trimming import nameable, owned_part
 from schemas.partitions import partition_of
+from schemas.providers.built_in import BUILT_IN
+from schemas.providers.spelling import AS_WE_DO, Spelling
 from schemas.symbology.map_files import parse_map_file
 from schemas.symbology.naming import Symbology
 
@@ -29,7 +32,7 @@ def test_each_symbol_is_left_out_alone_and_once() -> None:
         ],
         trades=[TradesTask(provider="finnhub", symbols=("BTC-EUR", "BTC-JPY"))],
     )
-    smaller, left_out = nameable(plan, RENAMED, DAY)
+    smaller, left_out = nameable(plan, RENAMED, DAY, BUILT_IN)
 
     assert [task.symbol for task in smaller.bars] == ["SPY"]
     assert [task.symbols for task in smaller.quotes] == [("SPY", "META")]
@@ -41,11 +44,25 @@ def test_each_symbol_is_left_out_alone_and_once() -> None:
     assert "use META" in left_out[-1].why
 
 
+ACME = replace(BUILT_IN["yahoo"], name="acme", spelling=AS_WE_DO)
+
+
+def test_a_plug_in_that_has_no_name_for_a_symbol_is_not_asked_for_it() -> None:
+    """By its own rules, as those we ship by theirs."""
+    mute = replace(ACME, spelling=Spelling(lambda _: None, lambda name: name))
+    plan = PollPlan(bars=[bars("SIM001", "acme")])
+
+    smaller, (left_out,) = nameable(plan, RENAMED, DAY, {"acme": mute})
+
+    assert not smaller.bars
+    assert (left_out.symbol, left_out.provider, left_out.code) == ("SIM001", "acme", "unknown_symbol")
+
+
 def test_a_plan_of_names_alone_stays() -> None:
-    """On the day it was still called FB nothing is left out, and another vendor's spelling is its adapter's affair."""
+    """On the day it was still called FB nothing is left out, and a plug-in's spelling is its own."""
     plan = PollPlan(bars=[bars("FB"), bars("SIM001", "acme")])
 
-    same, left_out = nameable(plan, RENAMED, date(2022, 6, 8))
+    same, left_out = nameable(plan, RENAMED, date(2022, 6, 8), {**BUILT_IN, "acme": ACME})
 
     assert (same.bars, left_out) == (plan.bars, [])
 

@@ -9,11 +9,12 @@ import pytest
 from schemas.configuration.cadence import DEFAULT_EVERY_S, is_number, tier_faults
 from schemas.configuration.streams import BarsStream, QuotesStream
 from schemas.located_yaml import Located
+from schemas.providers.built_in import BUILT_IN
 
 
 def paths(document: dict[str, Any]) -> list[str]:
     """Return where the rules find faults."""
-    return [fault.path for fault in tier_faults(Located(value=document), document)]
+    return [fault.path for fault in tier_faults(Located(value=document), document, BUILT_IN)]
 
 
 def test_the_defaults_are_the_models() -> None:

@@ -14,6 +14,7 @@ from schemas.located_yaml import (
     read_located,
     sorted_faults,
 )
+from schemas.providers.built_in import BUILT_IN
 
 
 class _Inner(BaseModel):
@@ -41,7 +42,7 @@ def told(text: str) -> list[tuple[str, int | None, str, str]]:
 def between(text: str) -> list[str]:
     """Return the faults between keys as `path message; remedy`; without `symbols` in the text there are some."""
     text = text if "symbols" in text else f"symbols: [SPY]\n{text}"
-    return [str(fault) for fault in faults_between(read_located(text))]
+    return [str(fault) for fault in faults_between(read_located(text), BUILT_IN)]
 
 
 def test_the_models_complaints_come_all_with_line_and_remedy() -> None:

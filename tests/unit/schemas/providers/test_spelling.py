@@ -10,28 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InvalidRecord, UnknownSymbol
-from schemas.providers.spelling import RULES, from_vendor, meant_by, to_vendor
+from schemas.providers.built_in import BUILT_IN, classified, facts_of, meant_by
 from schemas.symbols.venues import COIN_QUOTES, FIAT, INDICES, VENUES_BY_SUFFIX
+from tests.support.vendors.sheet import sheets
 
-PROVIDERS = tuple(RULES)
-TABLE = {
-    #            yahoo        finnhub             alpaca      polygon
-    "AAPL":     ("AAPL",      "AAPL",             "AAPL",     "AAPL"),
-    "BRK.B":    ("BRK-B",     "BRK.B",            "BRK.B",    "BRK.B"),
-    "BF.A":     ("BF-A",      "BF.A",             "BF.A",     "BF.A"),
-    "VOD.L":    ("VOD.L",     "VOD.L",            None,       None),
-    "VOLV-B.ST": ("VOLV-B.ST", "VOLV-B.ST",       None,       None),
-    "^GSPC":    ("^GSPC",     "^GSPC",            None,       "I:SPX"),
-    "^SPX":     ("^SPX",      "^SPX",             None,       None),
-    "^VIX":     ("^VIX",      "^VIX",             None,       "I:VIX"),
-    "EURUSD=X": ("EURUSD=X",  "OANDA:EUR_USD",    None,       "C:EURUSD"),
-    "USDJPY=X": ("USDJPY=X",  "OANDA:USD_JPY",    None,       "C:USDJPY"),
-    "BTC-USD":  ("BTC-USD",   "COINBASE:BTC-USD", "BTC/USD",  "X:BTCUSD"),
-    "BTC-USDT": ("BTC-USDT",  "BINANCE:BTCUSDT",  "BTC/USDT", None),
-    "ETH-BTC":  ("ETH-BTC",   "BINANCE:ETHBTC",   "ETH/BTC",  None),
-    "SIM001":   ("SIM001",    "SIM001",           "SIM001",   "SIM001"),
-}  # fmt: skip
-
+PROVIDERS = tuple(BUILT_IN)
 tickers = st.text(string.ascii_uppercase, min_size=1, max_size=5)
 coins = st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=6)
 symbols = st.one_of(
@@ -50,20 +33,20 @@ symbols = st.one_of(
 def named(provider: str, symbol: str) -> str | None:
     """Return the vendor's name, None where it has none."""
     try:
-        return to_vendor(provider, symbol)
+        return facts_of(provider).vendor_symbol(symbol)
     except UnknownSymbol:
         return None
 
 
-@pytest.mark.parametrize("symbol", TABLE)
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_each_vendor_has_its_spelling(provider: str, symbol: str) -> None:
-    """The documented forms, in both directions; a dash in the table is said as UnknownSymbol."""
-    name = TABLE[symbol][PROVIDERS.index(provider)]
-
+@pytest.mark.parametrize(
+    ("provider", "symbol", "name"),
+    [(vendor, *pair) for vendor, sheet in sheets().items() for pair in sheet.names.items()],
+)
+def test_each_vendor_has_its_spelling(provider: str, symbol: str, name: str | None) -> None:
+    """The documented forms, in both directions; None is said as UnknownSymbol."""
     assert named(provider, symbol) == name
     if name is not None:
-        assert from_vendor(provider, name) == symbol
+        assert facts_of(provider).symbol_of(name) == symbol
 
 
 @settings(max_examples=500, deadline=None)
@@ -72,7 +55,7 @@ def test_there_and_back_is_the_same_symbol(symbol: str, provider: str) -> None:
     """Whatever a vendor can name is read back as what was asked."""
     name = named(provider, symbol)
 
-    assert name is None or from_vendor(provider, name) == symbol
+    assert name is None or facts_of(provider).symbol_of(name) == symbol
 
 
 @settings(max_examples=100, deadline=None)
@@ -101,11 +84,11 @@ def test_two_symbols_never_share_a_vendor_name(found: set[str], provider: str) -
 def test_whatever_a_vendor_says_the_errors_are_ours(text: str, provider: str) -> None:
     """A name is a canonical symbol whose own name leads back to it, or InvalidRecord."""
     try:
-        symbol = from_vendor(provider, text)
+        symbol = facts_of(provider).symbol_of(text)
     except InvalidRecord:
         return
 
-    assert from_vendor(provider, to_vendor(provider, symbol)) == symbol
+    assert facts_of(provider).symbol_of(facts_of(provider).vendor_symbol(symbol)) == symbol
 
 
 @pytest.mark.parametrize(
@@ -116,7 +99,7 @@ def test_whatever_a_vendor_says_the_errors_are_ours(text: str, provider: str) ->
 def test_names_a_vendor_never_says_are_invalid(provider: str, text: str) -> None:
     """Another vendor's spelling in an answer is a fault, not a symbol."""
     with pytest.raises(InvalidRecord, match=provider):
-        from_vendor(provider, text)
+        facts_of(provider).symbol_of(text)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +110,7 @@ def test_names_a_vendor_never_says_are_invalid(provider: str, text: str) -> None
 def test_a_symbol_in_another_spelling_names_what_was_meant(text: str, candidates: tuple[str, ...]) -> None:
     """The error carries the candidates, and says them."""
     with pytest.raises(UnknownSymbol) as caught:
-        to_vendor("yahoo", text)
+        classified(text)
 
     assert caught.value.candidates == meant_by(text) == candidates
     assert all(candidate in str(caught.value) for candidate in candidates)
@@ -136,4 +119,4 @@ def test_a_symbol_in_another_spelling_names_what_was_meant(text: str, candidates
 def test_a_vendor_without_rules_is_named() -> None:
     """The error says which vendors there are."""
     with pytest.raises(UnknownSymbol, match=r"'acme'.*yahoo finnhub alpaca polygon"):
-        to_vendor("acme", "SPY")
+        facts_of("acme")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import AmbiguousSymbol, UnknownSymbol
-from schemas.providers.spelling import RULES, to_vendor
+from schemas.providers.built_in import BUILT_IN
 from schemas.symbology.map_files import parse_map_file
 from schemas.symbology.naming import Symbology, naming_day
 
@@ -133,7 +133,7 @@ histories = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
-@given(histories, st.dates(date(1999, 12, 1), date(2012, 2, 1)), st.sampled_from(tuple(RULES)))
+@given(histories, st.dates(date(1999, 12, 1), date(2012, 2, 1)), st.sampled_from(tuple(BUILT_IN)))
 def test_on_any_day_a_vendor_name_and_an_instrument_are_one_to_one(
     texts: list[str], at: date, provider: str
 ) -> None:
@@ -146,7 +146,7 @@ def test_on_any_day_a_vendor_name_and_an_instrument_are_one_to_one(
         except UnknownSymbol as error:
             assert symbol not in error.candidates or isinstance(error, AmbiguousSymbol)
             continue
-        name = to_vendor(provider, found.symbol)
+        name = BUILT_IN[provider].vendor_symbol(found.symbol)
         assert known.resolve_vendor(provider, name, at) == found
         assert bearers.setdefault(found.instrument_id, name) == name
     assert len(set(bearers.values())) == len(bearers)

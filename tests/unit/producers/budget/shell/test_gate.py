@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from producers.budget.budget import Limits
-from producers.budget.limits import VENDOR_LIMITS, VendorLimits
+from producers.budget.limits import VendorLimits, limits_of
 from producers.budget.pauses import Signal
 from producers.budget.shell.gate import MAX_WAITING, Gate
 from producers.budget.windows import Purpose
+from schemas.configuration.model import ProviderLimits
 from schemas.errors import BudgetExhausted, ProviderThrottled
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.providers.built_in import BUILT_IN
+from schemas.providers.facts import Limits
 from tests.support.virtual_time import now_us, run
 
 HOUR_S = 3_600.0
@@ -269,7 +271,7 @@ class StrictVendor:
 @pytest.mark.parametrize("provider", ["finnhub", "yahoo", "polygon"])
 def test_a_day_at_the_vendors_limits_goes_over_none_and_uses_95_percent(provider: str) -> None:
     """Workers that always want more, requests that take 20 to 600 ms: no window over, no ban, nearly all used."""
-    limits = VENDOR_LIMITS[provider]
+    limits = limits_of(BUILT_IN[provider], ProviderLimits(), simulated=False)
     vendor = StrictVendor(limits.whole)
 
     async def worker(gate: Gate, number: int) -> None:

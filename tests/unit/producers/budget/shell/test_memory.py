@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from producers.budget.budget import Limits
 from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shell.gate import Gate
@@ -20,6 +19,7 @@ from producers.budget.shell.memory import RESERVED, WRITE_EVERY_S, Budgets
 from producers.budget.shell.store import Addition, Remembered
 from schemas.errors import ProviderThrottled, StoreUnavailable
 from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.providers.facts import Limits
 from tests.support.virtual_time import now_us, run
 
 DAILY = VendorLimits(whole=Limits(per_day=2_000))

@@ -12,6 +12,7 @@ from producers.http.shell.addresses import AddressPolicy
 from producers.settings import ProducersSettings
 from schemas.configuration.model import parse_configuration
 from schemas.errors import ConfigurationError
+from schemas.providers.built_in import BUILT_IN
 
 SIMULATOR = "http://127.0.0.1:18080"
 ALL = "providers: {alpaca: {}, finnhub: {}, polygon: {}, yahoo: {}}"
@@ -74,7 +75,7 @@ def test_only_those_who_are_named_are_opened(caplog: pytest.LogCaptureFixture) -
 
 def test_an_unknown_provider_stops_the_start() -> None:
     """The message suggests, and lists who there is."""
-    with pytest.raises(ConfigurationError, match=r"did you mean alpaca.*alpaca, finnhub, polygon, yahoo"):
+    with pytest.raises(ConfigurationError, match=f"did you mean alpaca.*{', '.join(sorted(BUILT_IN))}"):
         opened("providers: {alpaka: {}}")
 
 

@@ -17,8 +17,9 @@ from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStre
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, Placed
 from producers.raw.missed import trades_key
-from producers.vendors.finnhub.parsing import parse_frame
+from producers.vendors.finnhub.trades import parse_frame
 from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable
+from schemas.providers.finnhub import FACTS
 from tests.support.eventually import eventually
 from tests.support.producer_fakes import FixedClock, RecordingTopics, a_status
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_frame
@@ -102,7 +103,7 @@ def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
 def a_stream(socket: _Socket, raw: RecordingTopics, **changes: Any) -> TradeStream:
     return TradeStream(
         TradesTask(provider="finnhub", symbols=("SPY", "IBM")), cast(Any, socket), cast(Any, raw),
-        market=Market(clock=FixedClock(NOW)), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
+        spelt=FACTS.vendor_symbol, market=Market(clock=FixedClock(NOW)), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
         simulated=frozenset(),
     )  # fmt: skip
 

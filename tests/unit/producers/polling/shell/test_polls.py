@@ -11,7 +11,7 @@ import pytest
 from infra.runtime.clock import Market
 from producers.plan.plan import BarsTask, QuotesTask
 from producers.polling.shell.polls import BarsPoll, Coverage, QuotesPoll
-from producers.vendors.answers import Answer, PollWindow, Rejected, Response
+from producers.vendors.answers import Answer, BarsRequest, PollWindow, Rejected, Response
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import BrokerUnavailable, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
@@ -30,17 +30,8 @@ class _Vendor:
         self.answers = list(answers)
         self.windows: list[PollWindow] = []
 
-    async def bars(
-        self,
-        symbol: str,
-        interval: str,
-        window: PollWindow,
-        now: int,
-        calendar: Any,
-        *,
-        purpose: str = "live",
-    ) -> Response:
-        self.windows.append(window)
+    async def bars(self, asked: BarsRequest) -> Response:
+        self.windows.append(asked.window)
         return self._next("chart")
 
     async def quotes(self, symbols: Any) -> Response:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from producers.vendors.polygon.bars import currency_of, parse_aggregates, parse_tickers, vendor_symbol
+from producers.vendors.polygon.bars import currency_of, parse_aggregates, parse_tickers
 from schemas.errors import MalformedPayload, NoData, ProviderRefused, ProviderThrottled, ProviderUnentitled
+from schemas.providers.polygon import FACTS
 
 BASE = "https://api.massive.com"
 AGGREGATE = {"v": 642646396.0, "vw": 1.469, "o": 1.5032, "c": 1.4604, "h": 1.5064, "l": 1.4489, "t": 1112331600000, "n": 82132}  # fmt: skip
@@ -154,4 +155,4 @@ def test_recorded_tickers_parse_and_lead_on(market_data: Path) -> None:
 )
 def test_other_assets_have_prefixes(symbol: str, ticker: str, currency: str) -> None:
     """And their currency follows from the pair."""
-    assert (vendor_symbol(symbol), currency_of(ticker)) == (ticker, currency)
+    assert (FACTS.vendor_symbol(symbol), currency_of(ticker)) == (ticker, currency)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.vendors.answers import PollWindow
-from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal, vendor_symbol
+from producers.vendors.answers import BarsRequest, PollWindow
+from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
 from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.providers.yahoo import FACTS
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_chart, recorded
 
 START = NINE_THIRTY_S * SECOND_US
@@ -30,9 +31,10 @@ RECORDINGS = {
 
 
 def parse(payload, *, window=HOUR, now=START + 60 * MINUTE_US, symbol="SPY", interval="1m"):
-    return parse_chart(
-        payload, symbol=symbol, interval=interval, window=window, now=now, calendar=calendar_of(symbol)
+    asked = BarsRequest(
+        symbol=symbol, interval=interval, window=window, now=now, calendar=calendar_of(symbol)
     )
+    return parse_chart(payload, asked=asked)
 
 
 @pytest.mark.parametrize(("name", "expected"), RECORDINGS.items())
@@ -221,7 +223,7 @@ def test_an_empty_answer_is_no_data(body: bytes) -> None:
 def test_an_answer_may_come_under_another_of_the_vendors_names() -> None:
     """Yahoo answers JPY=X to USDJPY=X, and writes BRK-B; the answer about another symbol is not taken in."""
     assert asked_symbol("JPY=X", {"USDJPY=X": "USDJPY=X"}) == "USDJPY=X"
-    assert asked_symbol("brk-b", {vendor_symbol("BRK.B"): "BRK.B"}) == "BRK.B"
+    assert asked_symbol("brk-b", {FACTS.vendor_symbol("BRK.B"): "BRK.B"}) == "BRK.B"
     for name in ("BRK.B", "BRK-A", "", "<html>"):
         assert asked_symbol(name, {"BRK-B": "BRK.B"}) == ""
 

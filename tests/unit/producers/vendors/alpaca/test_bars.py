@@ -1,4 +1,4 @@
-"""Alpaca's recorded answers become events; what is wrong is named."""
+"""Alpaca's recorded bars and assets; what is wrong is named."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from producers.vendors.alpaca.parsing import (
-    needs_another_feed,
-    parse_assets,
-    parse_bars,
-    parse_snapshots,
-    vendor_symbol,
-)
+from producers.vendors.alpaca.bars import needs_another_feed, parse_assets, parse_bars, vendor_symbol
 from producers.vendors.bar_rows import BarRow
 from schemas.errors import MalformedPayload, UnknownSymbol
 
 BAR = {"t": "2022-01-03T14:30:00Z", "o": 178.26, "h": 178.34, "l": 177.76, "c": 178.3, "v": 60937, "n": 1727, "vw": 178.040511}  # fmt: skip
-QUOTE = {"t": "2021-05-03T14:48:07.257820915Z", "ap": 133.43, "as": 7, "bp": 133.42, "bs": 15}
 
 
 def recorded(market_data: Path, name: str) -> bytes:
@@ -27,10 +20,6 @@ def recorded(market_data: Path, name: str) -> bytes:
 
 def page(**changes: object) -> bytes:
     return json.dumps({"bars": {"AAPL": [BAR]}, "next_page_token": None} | changes).encode()
-
-
-def snapshot(entry: object) -> bytes:
-    return json.dumps({"AAPL": entry}).encode()
 
 
 def test_recorded_bars_parse(market_data: Path) -> None:
@@ -44,23 +33,6 @@ def test_recorded_bars_parse(market_data: Path) -> None:
         vwap=3379.041755,
         trade_count=5435,
     )
-
-
-def test_recorded_snapshots_parse(market_data: Path) -> None:
-    """Quote, last trade, volume of the day and previous close, stamped with the newest of trade and quote."""
-    answer = parse_snapshots(
-        recorded(market_data, "snapshots_multi.json"),
-        asked={"AAPL": "AAPL", "MSFT": "MSFT", "INVALID": "INVALID", "NONE": "NONE"},
-        simulated=(),
-    )
-
-    assert list(answer.missing) == ["INVALID", "NONE"]
-    assert not answer.rejected
-    assert answer.events[0] == {
-        "symbol": "AAPL", "event_time": 1_620_053_287_257_820, "bid": 133.42, "ask": 133.43, "bid_size": 15.0,
-        "ask_size": 7.0, "last": 133.4201, "last_size": 145.0, "volume": 25_846_800.0, "previous_close": 131.46,
-        "currency": "USD", "market_state": "", "delay_s": 0, "simulated": False,
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -97,56 +69,6 @@ def test_malformed_bars_name_the_field(payload: bytes, words: str) -> None:
     """What cannot be used as a whole says which field is wrong."""
     with pytest.raises(MalformedPayload, match=words):
         parse_bars(payload, symbol="AAPL")
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        pytest.param({"latestQuote": QUOTE | {"ap": 0, "bp": 0}, "latestTrade": {"t": QUOTE["t"], "p": 0}}, id="zeros"),
-        pytest.param({}, id="empty"),
-        pytest.param(None, id="null"),
-    ],
-)  # fmt: skip
-def test_a_quote_of_zeros_is_no_quote(entry: object) -> None:
-    """Neither a price of 0 nor nothing at all is published."""
-    answer = parse_snapshots(snapshot(entry), asked={"AAPL": "AAPL"}, simulated=())
-
-    assert (list(answer.events), list(answer.missing)) == ([], ["AAPL"])
-
-
-def test_a_missing_side_is_null() -> None:
-    """0 is the vendor's word for nobody there."""
-    answer = parse_snapshots(
-        snapshot({"latestQuote": QUOTE | {"ap": 0, "as": 0}}), asked={"AAPL": "AAPL"}, simulated={"AAPL"}
-    )
-
-    (event,) = answer.events
-    assert (event["bid"], event["ask"], event["ask_size"], event["last"]) == (133.42, None, None, None)
-    assert event["simulated"]
-
-
-def test_before_the_days_first_trade_the_daily_bar_is_yesterdays() -> None:
-    """Its close is the previous close, and its volume not today's."""
-    entry = {
-        "latestQuote": QUOTE,
-        "dailyBar": BAR | {"t": "2021-04-30T04:00:00Z", "c": 131.46},
-        "prevDailyBar": BAR,
-    }
-
-    (event,) = parse_snapshots(snapshot(entry), asked={"AAPL": "AAPL"}, simulated=()).events
-
-    assert (event["volume"], event["previous_close"]) == (None, 131.46)
-
-
-@pytest.mark.parametrize("entry", [{"latestQuote": QUOTE | {"bp": -1}}, {"latestQuote": {"t": 5}}, "text"])
-def test_one_bad_quote_costs_one_quote(entry: object) -> None:
-    """It is rejected with its bytes, the others are kept."""
-    payload = json.dumps({"BAD": entry, "AAPL": {"latestQuote": QUOTE}}).encode()
-
-    answer = parse_snapshots(payload, asked={"BAD": "BAD", "AAPL": "AAPL"}, simulated=())
-
-    assert [event["symbol"] for event in answer.events] == ["AAPL"]
-    assert json.loads(answer.rejected[0].payload) == entry
 
 
 def test_assets_are_listed() -> None:

@@ -1,4 +1,4 @@
-"""Alpaca's answers → events: bars, snapshots as quotes, assets; pure. Times are RFC 3339 with nanoseconds."""
+"""Alpaca's snapshots → quote events, pure: many symbols a response, null for what it does not know."""
 
 from __future__ import annotations
 
@@ -8,38 +8,15 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from producers.vendors.answers import Answer, ListingPage, Rejected, VendorListing
-from producers.vendors.bar_rows import BarPage, BarRow, refused
+from producers.vendors.alpaca.bars import CURRENCY, Bar
+from producers.vendors.answers import Answer, Rejected
+from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
-from producers.vendors.refusals import meaning
-from schemas.errors import InvalidRecord, MalformedPayload, MarketDataError, PermanentError, UnknownSymbol
+from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
 from schemas.intervals import DAY_US
-from schemas.providers.spelling import to_vendor
 from schemas.records import Event
 
-PROVIDER = "alpaca"
-KEYS = ("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY")
-# An hour of Alpaca's is the clock's; ours is the session's, so half hours are asked for and joined.
-TIMEFRAMES = {"1m": "1Min", "5m": "5Min", "15m": "15Min", "30m": "30Min", "1h": "30Min", "1d": "1Day"}
-CURRENCY = "USD"
-RECENT_SIP = "recent sip"  # a free plan asked for the newest consolidated data
 EVERYTHING = TypeAdapter(dict[str, Any])
-
-
-class _Bar(VendorModel):
-    t: str
-    o: float | None
-    h: float | None
-    l: float | None  # noqa: E741 - the vendor's name
-    c: float | None
-    v: float | None
-    vw: float | None = None
-    n: int | None = None
-
-
-class _Bars(VendorModel):
-    bars: dict[str, list[_Bar] | None] | None
-    next_page_token: str | None = Field(default=None, alias="next_page_token")
 
 
 class _Trade(VendorModel):
@@ -59,55 +36,8 @@ class _Quote(VendorModel):
 class _Snapshot(VendorModel):
     latest_trade: _Trade | None = None
     latest_quote: _Quote | None = None
-    daily_bar: _Bar | None = None
-    prev_daily_bar: _Bar | None = None
-
-
-class _Asset(VendorModel):
-    symbol: str
-    name: str | None = None
-    kind: str | None = Field(default=None, alias="class")
-    exchange: str | None = None
-
-
-class _Refusal(VendorModel):
-    message: str | None = None
-
-
-ASSETS = TypeAdapter(list[_Asset])
-
-
-def vendor_symbol(symbol: str) -> str:
-    """Return what Alpaca's stock endpoints call `symbol`; raise UnknownSymbol for what is no US stock.
-
-    One malformed symbol makes it refuse a whole batch, so that none is ever sent.
-    """
-    name = to_vendor(PROVIDER, symbol)
-    if "/" in name:
-        raise UnknownSymbol(f"alpaca's stock endpoints do not know {symbol}; take another provider for it")
-    return name
-
-
-def parse_bars(payload: bytes, *, symbol: str) -> BarPage:
-    """Return the bars of one page, none where the vendor has none; raise MalformedPayload naming the field."""
-    try:
-        page = _Bars.model_validate_json(payload)
-    except ValidationError as error:
-        raise MalformedPayload(f"alpaca bars: {first_fault(error)}") from error
-    asked, given = vendor_symbol(symbol), page.bars or {}
-    others = [name for name in given if name != asked]
-    if others:
-        raise MalformedPayload(f"alpaca bars: bars holds {others[0][:32]!r}, {asked} was asked for")
-    rows = [
-        BarRow(
-            time=rfc3339_us(bar.t, "alpaca bars: t"),
-            values=(bar.o, bar.h, bar.l, bar.c, bar.v),
-            vwap=bar.vw,
-            trade_count=bar.n,
-        )
-        for bar in given.get(asked) or ()
-    ]
-    return BarPage(rows=rows, following=page.next_page_token or "")
+    daily_bar: Bar | None = None
+    prev_daily_bar: Bar | None = None
 
 
 def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Collection[str]) -> Answer:
@@ -174,43 +104,6 @@ def _day(snapshot: _Snapshot, moment: int) -> tuple[float | None, float | None]:
     if moment - rfc3339_us(daily.t, "alpaca snapshots: dailyBar.t") >= DAY_US:
         return None, daily.c
     return daily.v, previous.c if previous is not None else None
-
-
-def parse_assets(payload: bytes) -> ListingPage:
-    """Return the assets a response lists; raise MalformedPayload naming the field."""
-    try:
-        assets = ASSETS.validate_json(payload)
-    except ValidationError as error:
-        raise MalformedPayload(f"alpaca assets: {first_fault(error)}") from error
-    return ListingPage(
-        listings=tuple(
-            VendorListing(
-                symbol=asset.symbol,
-                name=asset.name or "",
-                kind=asset.kind or "",
-                venue=asset.exchange or "",
-                currency=CURRENCY,
-            )
-            for asset in assets
-        )
-    )
-
-
-def needs_another_feed(payload: bytes) -> bool:
-    """Whether a 403 says that the plan lacks the newest consolidated data, which another feed has."""
-    return RECENT_SIP in (_words(payload) or "").lower()
-
-
-def refusal(status: int, payload: bytes, about: str) -> MarketDataError:
-    """Return what a 4xx answer about `about` means."""
-    return meaning(PROVIDER, status, (_words(payload),), about=about, key=" and ".join(KEYS))
-
-
-def _words(payload: bytes) -> str | None:
-    try:
-        return _Refusal.model_validate_json(payload).message
-    except ValidationError:
-        return payload[:200].decode("utf-8", "replace")  # the vendor's edge speaks plain text
 
 
 def _rejected(symbol: str, fault: PermanentError, entry: object) -> Rejected:

@@ -1,18 +1,15 @@
-"""Finnhub's quotes, candles and socket frames."""
+"""Finnhub's socket frames become trades, in the vendor's order."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from producers.vendors.answers import PollWindow
-from producers.vendors.finnhub.parsing import frame_hash, parse_candles, parse_frame, parse_quote
-from schemas.calendar.sessions import calendar_of
-from schemas.errors import MalformedPayload, MarketDataError, NoData
-from schemas.intervals import MINUTE_US, SECOND_US
+from producers.vendors.finnhub.trades import parse_frame
+from producers.vendors.trade_rows import frame_hash
+from schemas.errors import MalformedPayload
+from schemas.intervals import SECOND_US
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_frame
 
 ASKED = {"SPY": "SPY", "IBM": "IBM", "SIM001": "SIM001", "BINANCE:BTCUSDT": "BTC-USDT"}
@@ -29,72 +26,6 @@ QUOTE = {
     "t": 1_582_641_000,
 }
 CANDLES = {"c": [1.5, 2], "h": [2, 3], "l": [1, 2], "o": [1, 2], "s": "ok", "t": [NINE_THIRTY_S, NINE_THIRTY_S + 60], "v": [10, 20]}  # fmt: skip
-
-
-def candles(document, *, interval="1m"):
-    return parse_candles(
-        json.dumps(document).encode(), symbol="SPY", interval=interval,
-        window=PollWindow(start=START - 10 * MINUTE_US, end=START + 10 * MINUTE_US), now=START + 10 * MINUTE_US,
-        calendar=calendar_of("SPY"), simulated=False,
-    )  # fmt: skip
-
-
-def test_a_quote_is_stamped_by_the_vendor() -> None:
-    """The documented example gives last, previous close and the vendor's time."""
-    (event,) = parse_quote(json.dumps(QUOTE).encode(), symbol="AAPL", simulated=False).events
-
-    assert (event["last"], event["previous_close"], event["event_time"]) == (
-        261.74,
-        259.45,
-        1_582_641_000_000_000,
-    )
-    assert event["bid"] is None
-
-
-@pytest.mark.parametrize("nothing", [0, None])
-def test_the_all_zero_quote_is_no_data(nothing: int | None) -> None:
-    """An unknown symbol answers 200 with zeros, and must never become a price."""
-    zeros = {"c": 0, "d": nothing, "dp": nothing, "h": 0, "l": 0, "o": 0, "pc": 0, "t": 0}
-
-    with pytest.raises(NoData):
-        parse_quote(json.dumps(zeros).encode(), symbol="NOPE", simulated=False)
-
-
-def test_a_negative_quote_is_rejected_with_its_bytes() -> None:
-    """A price nobody can have paid is a dead letter, not an event."""
-    payload = json.dumps(QUOTE | {"c": -1}).encode()
-
-    answer = parse_quote(payload, symbol="AAPL", simulated=False)
-
-    assert not answer.events
-    assert answer.rejected[0].payload == payload
-
-
-def test_candles_are_raw_by_the_minute_and_split_adjusted_by_the_day() -> None:
-    """Finnhub adjusts daily candles for splits and nothing else."""
-    assert {event["adjustment_state"] for event in candles(CANDLES).events} == {"raw"}
-    assert {event["adjustment_state"] for event in candles(CANDLES, interval="1d").events} == {"split"}
-
-
-def test_no_data_is_not_an_error() -> None:
-    """A closed window answers 200 with `no_data` and no columns."""
-    with pytest.raises(NoData):
-        candles({"s": "no_data"})
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"o": [1]}, id="columns-differ"),
-        pytest.param({"s": "what"}, id="unknown-status"),
-        pytest.param({"t": ["x", "y"]}, id="stamps-are-text"),
-        pytest.param({"t": [-1, 5]}, id="stamp-before-1970"),
-    ],
-)
-def test_malformed_candles_say_so(changes: dict[str, object]) -> None:
-    """What cannot be used as a whole is malformed."""
-    with pytest.raises(MalformedPayload, match="finnhub candle"):
-        candles(CANDLES | changes)
 
 
 def test_a_frame_keeps_the_vendor_order_and_equal_trades() -> None:
@@ -180,37 +111,3 @@ def test_a_malformed_frame_says_so(payload: bytes) -> None:
     """A frame that cannot be used as a whole is malformed."""
     with pytest.raises(MalformedPayload, match="finnhub frame"):
         parse_frame(payload, sequence=1, asked=ASKED, simulated=())
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_whatever_is_done_to_a_payload_the_errors_are_ours(data: st.DataObject) -> None:
-    """Mutated frames, quotes and candles parse or raise one of our errors, never anything else."""
-    original, parse = data.draw(
-        st.sampled_from(
-            [
-                (a_frame(TRADE, TRADE), lambda payload: parse_frame(payload, sequence=1, asked=ASKED, simulated=())),
-                (json.dumps(QUOTE).encode(), lambda payload: parse_quote(payload, symbol="SPY", simulated=False)),
-                (
-                    json.dumps(CANDLES).encode(),
-                    lambda payload: parse_candles(
-                        payload, symbol="SPY", interval="1m", window=PollWindow(start=0, end=2**60), now=2**60,
-                        calendar=calendar_of("SPY"), simulated=False,
-                    ),
-                ),
-            ]
-        )
-    )  # fmt: skip
-    payload = bytearray(original)
-    at = data.draw(st.integers(0, len(payload) - 1))
-    cut = data.draw(st.integers(0, 8))
-    payload[at : at + cut] = data.draw(
-        st.one_of(
-            st.binary(max_size=6), st.sampled_from([b"null", b"NaN", b"1e999", b"-1", b'"x"', b"[]", b"{}"])
-        )
-    )
-
-    try:
-        parse(bytes(payload))
-    except MarketDataError:
-        pass

@@ -1,0 +1,21 @@
+"""The configuration as every process reads it: judged by what the providers installed beside it can give.
+
+One validator for all: the gateway refuses what producers would refuse, where the same packages are installed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.runtime.providers import known_facts
+from schemas.configuration.model import Configuration, load_configuration, parse_configuration
+
+
+def load(path: Path | None) -> Configuration:
+    """Return the configuration in the file, by default config/mds.yaml; raises as `parse`."""
+    return load_configuration(path, known=known_facts())
+
+
+def parse(text: str, *, source: str) -> Configuration:
+    """Return the configuration in a text; raise ConfigurationError with all that is wrong in it."""
+    return parse_configuration(text, source=source, known=known_facts())

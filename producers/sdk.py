@@ -1,0 +1,129 @@
+"""The one module a third party's provider imports: what it declares, what it is given, and what proves it.
+
+A provider is a `Provider`: its `ProviderFacts`, a function that opens a `VendorApi`, and for trades one that opens a
+`VendorSocket`. It is named in the entry-point group `mds.providers`; `broken_promises` is the suite to run in its tests.
+"""
+
+from __future__ import annotations
+
+from producers.budget.windows import Purpose
+from producers.http.shell.body import MalformedResponse
+from producers.http.shell.client import HttpAnswer, VendorHttp
+from producers.vendors.answers import (
+    Answer,
+    BarsRequest,
+    Frame,
+    ListingPage,
+    PollWindow,
+    Rejected,
+    Response,
+    VendorListing,
+)
+from producers.vendors.bar_rows import (
+    BarOrigin,
+    BarPage,
+    BarRow,
+    bar_events,
+    bar_origin,
+    session_hours,
+    widened,
+)
+from producers.vendors.payloads import VendorModel, checked_us, first_fault, rfc3339_us
+from producers.vendors.refusals import meaning
+from producers.vendors.shell.contract import broken_promises
+from producers.vendors.shell.provider import Frames, Opening, Provider, TradeSocket, VendorApi
+from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
+from producers.vendors.shell.socket import SubscriptionKind, VendorSocket
+from producers.vendors.trade_rows import frame_hash, trade_event
+from schemas.errors import (
+    InvalidRecord,
+    MalformedPayload,
+    MarketDataError,
+    NoData,
+    PermanentError,
+    ProviderBanned,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
+    ProviderUnentitled,
+    TransientError,
+    UnknownSymbol,
+)
+from schemas.providers.facts import (
+    Adjustments,
+    Capabilities,
+    Limits,
+    Notes,
+    Plan,
+    ProviderFacts,
+    RefusalWords,
+)
+from schemas.providers.spelling import AS_WE_DO, Spelling
+from schemas.records import Event
+from schemas.symbols.instruments import Instrument
+
+__all__ = [
+    "AS_WE_DO",
+    "Adjustments",
+    "Answer",
+    "Asked",
+    "BarOrigin",
+    "BarPage",
+    "BarRow",
+    "BarsRequest",
+    "Capabilities",
+    "Event",
+    "Frame",
+    "Frames",
+    "HttpAnswer",
+    "Instrument",
+    "InvalidRecord",
+    "Limits",
+    "ListingPage",
+    "MalformedPayload",
+    "MalformedResponse",
+    "MarketDataError",
+    "NoData",
+    "Notes",
+    "Opening",
+    "PermanentError",
+    "Plan",
+    "PollWindow",
+    "Provider",
+    "ProviderBanned",
+    "ProviderFacts",
+    "ProviderRefused",
+    "ProviderThrottled",
+    "ProviderUnavailable",
+    "ProviderUnentitled",
+    "Purpose",
+    "RefusalWords",
+    "Rejected",
+    "Request",
+    "Response",
+    "Spelling",
+    "SubscriptionKind",
+    "TradeSocket",
+    "TransientError",
+    "UnknownSymbol",
+    "VendorApi",
+    "VendorHttp",
+    "VendorListing",
+    "VendorModel",
+    "VendorSocket",
+    "all_pages",
+    "answered",
+    "ask",
+    "bar_events",
+    "bar_origin",
+    "bars_answered",
+    "broken_promises",
+    "checked_us",
+    "first_fault",
+    "frame_hash",
+    "meaning",
+    "rfc3339_us",
+    "session_hours",
+    "trade_event",
+    "widened",
+]

@@ -1,0 +1,94 @@
+"""Finnhub's socket frames → trade events, pure.
+
+A busy socket brings hundreds of trades a frame, so frames are checked by hand instead of by pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import orjson
+
+from producers.vendors.answers import Answer, Frame, Rejected
+from producers.vendors.payloads import LAST_EPOCH_S
+from producers.vendors.trade_rows import frame_hash, trade_event
+from schemas.errors import InvalidRecord, MalformedPayload
+from schemas.records import Event
+
+MS_US = 1_000
+LAST_EPOCH_MS = LAST_EPOCH_S * 1_000
+MAX_SYMBOL_CHARACTERS = 64
+
+
+def parse_frame(
+    payload: bytes, *, sequence: int, asked: Mapping[str, str], simulated: Collection[str]
+) -> Frame:
+    """Return what one socket frame holds, its trades in the vendor's order; `asked` maps the vendor's symbol to ours.
+
+    Every trade carries `sequence` (the frame's ordinal on its connection) and a hash of the frame's bytes: who
+    reads the raw topic can tell a repeated frame from equal trades. A trade that cannot be used is rejected alone;
+    MalformedPayload says why a frame as a whole cannot.
+    """
+    try:
+        frame = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise MalformedPayload(f"finnhub frame: not JSON: {str(error)[:120]}") from error
+    kind = frame.get("type") if isinstance(frame, dict) else None
+    if kind == "trade":
+        rows = frame.get("data")
+        if not isinstance(rows, list):
+            raise MalformedPayload("finnhub frame: data is not a list")
+        return Frame(kind="trade", answer=_trades(rows, sequence, frame_hash(payload), asked, simulated))
+    if kind == "ping":
+        return Frame(kind="ping")
+    if kind == "error":
+        return Frame(kind="error", words=str(frame.get("msg"))[:160])
+    if not isinstance(kind, str):
+        raise MalformedPayload("finnhub frame: type is missing")
+    return Frame(kind="other", words=kind[:40])
+
+
+def _trades(
+    rows: list[Any], sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
+) -> Answer:
+    events: list[Event] = []
+    rejected: list[Rejected] = []
+    for row in rows:
+        try:
+            events.append(_trade(row, sequence, digest, asked, simulated))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            name = row.get("s") if isinstance(row, dict) else None
+            symbol = asked.get(name, name[:MAX_SYMBOL_CHARACTERS]) if isinstance(name, str) else ""
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            rejected.append(_rejected(symbol, f"finnhub trade: {why}", json.dumps(row).encode()))
+    return Answer(events=events, rejected=rejected)
+
+
+def _trade(
+    row: Any, sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
+) -> Event:
+    """Return the event of one trade; raise KeyError, TypeError or ValueError naming the field."""
+    name, price, size, time_ms, codes = row["s"], row["p"], row["v"], row["t"], row.get("c")
+    if type(name) is not str or (symbol := asked.get(name)) is None:
+        raise ValueError(f"s is {name!r:.{MAX_SYMBOL_CHARACTERS}}, which was not subscribed")
+    if type(time_ms) is not int or not 0 < time_ms < LAST_EPOCH_MS:
+        raise ValueError(f"t is {time_ms!r:.40}, which is no unix millisecond")
+    if codes is not None and type(codes) is not list:
+        raise ValueError("c is not a list")
+    conditions = ",".join(codes) if codes else ""
+    return trade_event(
+        symbol,
+        time_ms * MS_US,
+        price,
+        size,
+        conditions=conditions,
+        simulated=symbol in simulated,
+        sequence=sequence,
+        digest=digest,
+    )
+
+
+def _rejected(symbol: str, message: str, payload: bytes) -> Rejected:
+    return Rejected(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)

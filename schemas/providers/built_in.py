@@ -1,0 +1,42 @@
+"""Vendors we ship, by name, and what a text means in the spelling of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.errors import UnknownSymbol
+from schemas.providers import alpaca, finnhub, polygon, spelling, yahoo
+from schemas.providers.facts import ProviderFacts
+from schemas.providers.spelling import MAX_SHOWN_CHARACTERS, shown
+from schemas.symbols.instruments import Instrument, classify
+
+# Everything else finds a vendor by its name: its client below `producers.vendors`, its face below the simulator's.
+BUILT_IN: Mapping[str, ProviderFacts] = {
+    module.FACTS.name: module.FACTS for module in (yahoo, finnhub, alpaca, polygon)
+}
+
+
+def facts_of(provider: str) -> ProviderFacts:
+    """Return the facts of a vendor we ship; raise UnknownSymbol for another, whose spelling nothing is known of."""
+    facts = BUILT_IN.get(provider)
+    if facts is None:
+        raise UnknownSymbol(
+            f"nothing is known of how {shown(provider)} spells symbols; use one of {' '.join(BUILT_IN)}"
+        )
+    return facts
+
+
+def classified(symbol: str) -> Instrument:
+    """Return what a canonical symbol names by its spelling; raise UnknownSymbol naming what it may have meant."""
+    return spelling.classified(symbol, meant_by)
+
+
+def meant_by(text: str) -> tuple[str, ...]:
+    """Return the canonical symbols that `text` may stand for: itself in capitals, or as some vendor's name."""
+    name = text[:MAX_SHOWN_CHARACTERS].strip().upper()
+    found = {name} if classify(name) is not None else set[str]()
+    for facts in BUILT_IN.values():
+        symbol = facts.spelling.symbol(name)
+        if symbol is not None and classify(symbol) is not None:
+            found.add(symbol)
+    return tuple(sorted(found))

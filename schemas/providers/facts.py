@@ -1,0 +1,250 @@
+"""Facts of a vendor: one pure object that validation, producers, gateway, simulator and documents read.
+
+A vendor we ship has its object in a module of its own beside this one; a plug-in brings its own in its `Provider`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+
+from schemas.errors import InvalidRecord, UnknownSymbol
+from schemas.intervals import INTERVALS
+from schemas.providers.spelling import AS_WE_DO, Spelling, classified, shown
+from schemas.streams import AdjustmentState
+from schemas.symbols.instruments import Instrument, classify
+
+MAX_QUOTES_PER_REQUEST = 1_000
+BAN_S = 900.0  # blocks last from minutes to more than a quarter of an hour
+NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+HTTP_SCHEMES, SOCKET_SCHEMES = ("https://", "http://"), ("wss://", "ws://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """Data that a provider answers with; what is left out it does not."""
+
+    intervals: tuple[str, ...] = ()  # of bars
+    quotes_per_request: int = 0  # symbols in one request; 0 = no quotes
+    trades: bool = False  # pushed over a socket
+    symbols: bool = False  # a list of all it knows
+
+    def lacking(self, stream: str) -> str:
+        """Return what is missing to serve a stream (bars, quotes, trades) at all, empty where nothing is."""
+        able = {"bars": bool(self.intervals), "quotes": self.quotes_per_request > 0, "trades": self.trades}
+        return "" if able.get(stream, False) else stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Requests that may start in any second, minute and day, and be under way at once; None: the vendor sets none."""
+
+    per_second: int | None = None
+    per_minute: int | None = None
+    per_day: int | None = None
+    concurrency: int | None = None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether nothing is limited."""
+        return all(getattr(self, each.name) is None for each in fields(self))
+
+    def over(self, other: Limits) -> Limits:
+        """Return these limits, and where one of them is not set, the other's."""
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Limits(**{n: getattr(other, n) if value is None else value for n, value in own.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Limits that a vendor publishes for one of its plans, where they stand and the day (ISO) they were read there."""
+
+    name: str
+    limits: Limits
+    source: str
+    read: str
+    says: str = ""  # in words, where the numbers do not say all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalWords:
+    """Phrases by which a vendor says no, in lower case, by what they mean; each stands in a status text or a body."""
+
+    throttled: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    unentitled: tuple[str, ...] = ()
+    unknown_symbol: tuple[str, ...] = ()
+    no_key: tuple[str, ...] = ()  # an answer to a request without a key, whatever its status says
+    banned_statuses: tuple[int, ...] = ()
+    ban_s: float = BAN_S  # how long a ban in words lasts
+
+    def __add__(self, more: RefusalWords) -> RefusalWords:
+        """Return the phrases of both; the ban of the second."""
+        names = ("throttled", "banned", "unentitled", "unknown_symbol", "no_key", "banned_statuses")
+        both = {name: (*getattr(self, name), *getattr(more, name)) for name in names}
+        return RefusalWords(**both, ban_s=more.ban_s)
+
+
+# Whoever answers, a server's edge included: each vendor's own phrases come on top of these.
+ANY_VENDOR = RefusalWords(
+    throttled=("too many requests", "exceeded rate limit"),
+    banned=("edge: ", "has been banned", "has been blocked"),
+    unentitled=("not entitled", "upgrade your plan"),
+    unknown_symbol=("invalid symbol", "symbol not found", "unknown symbol"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustments:
+    """Corporate actions that a vendor has worked into the prices of its bars."""
+
+    intraday: AdjustmentState = "raw"
+    daily: AdjustmentState = "raw"
+
+    def of(self, interval: str) -> AdjustmentState:
+        """Return the adjustment of bars of an interval."""
+        return self.daily if interval == "1d" else self.intraday
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """Sentences for the documents: what a vendor's values mean, and what to know before asking it."""
+
+    bars: str = ""  # beside the intervals
+    quotes: str = ""
+    symbols: str = "yes"  # which instruments its list holds
+    vwap: str = ""
+    bid_and_ask: str = ""
+    sizes: str = ""
+    quiet_minute: str = "absent"  # a minute without a trade
+    terms: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFacts:
+    """Everything that is known of a vendor without asking it."""
+
+    name: str  # in the configuration, in records and in metrics
+    title: str  # in documents
+    capabilities: Capabilities
+    base_url: str
+    socket_url: str = ""
+    credentials: tuple[str, ...] = ()  # environment variables; each may also be a file: <variable>_FILE
+    endpoints: tuple[str, ...] = ()  # our names for them, in limits and metrics
+    plans: tuple[Plan, ...] = ()  # the first is taken to be yours until limits are configured
+    every_plan: Limits = Limits()  # what holds on each of them
+    ours: Limits = Limits()  # our own restraint, where the vendor publishes nothing
+    endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
+    feeds: tuple[str, ...] = ()  # the first is asked for, the next where the plan lacks it
+    delay_s: int = 0  # of an answer that says it is delayed, without saying by how much
+    adjustments: Adjustments = Adjustments()
+    spelling: Spelling = AS_WE_DO
+    refusals: RefusalWords = RefusalWords()
+    samples: tuple[str, ...] = ("SPY",)  # symbols it has, for the contract suite
+    on_simulator: bool = False  # the simulator speaks its format, under its name
+    notes: Notes = Notes()
+
+    @property
+    def limits(self) -> Limits:
+        """Limits in force until others are configured: every plan's, the first plan's, ours."""
+        plan = self.plans[0].limits if self.plans else Limits()
+        return self.every_plan.over(plan).over(self.ours)
+
+    @property
+    def words(self) -> RefusalWords:
+        """All phrases by which it may refuse."""
+        return ANY_VENDOR + self.refusals
+
+    @property
+    def keys(self) -> str:
+        """Variables of its credentials for a message, empty where it needs none."""
+        return " and ".join(self.credentials)
+
+    @property
+    def quotes_per_s(self) -> float | None:
+        """Quotes it answers a second at most, on whatever plan; None where no such limit is known."""
+        per_s = self.every_plan.per_second
+        return None if per_s is None else float(per_s * self.capabilities.quotes_per_request)
+
+    def vendor_symbol(self, symbol: str) -> str:
+        """Return what the vendor calls a canonical symbol.
+
+        Raises UnknownSymbol for what is no canonical symbol, and for what the vendor does not carry.
+        """
+        return self.vendor_name(classified(symbol))
+
+    def vendor_name(self, instrument: Instrument) -> str:
+        """Return what the vendor calls an instrument; raise UnknownSymbol for what it does not carry."""
+        name = self.spelling.name(instrument)
+        if name is None:
+            told = f"{self.name} has no name for {instrument.symbol} ({instrument.asset_class})"
+            raise UnknownSymbol(f"{told}; collect it from another provider")
+        return name
+
+    def symbol_of(self, name: str) -> str:
+        """Return the canonical symbol of a vendor's name; raise InvalidRecord for what it never says."""
+        symbol = self.spelling.symbol(name)
+        if symbol is None or classify(symbol) is None:
+            told = f"{shown(name)} is no symbol of {self.name}"
+            raise InvalidRecord(f"{told}; spell it as in its documentation")
+        return symbol
+
+    def faults(self) -> list[str]:
+        """Return why the facts cannot be used; nothing where they can."""
+        return [
+            *self._name_faults(),
+            *self._capability_faults(),
+            *self._limit_faults(),
+            *self._spelling_faults(),
+        ]
+
+    def _name_faults(self) -> Iterator[str]:
+        if NAME.fullmatch(self.name) is None:
+            yield "its name is not two to 32 lower-case letters, digits and underscores"
+        if not self.base_url.startswith(HTTP_SCHEMES):
+            yield "its base_url is no http address"
+        for variable in self.credentials:
+            if VARIABLE.fullmatch(variable) is None:
+                yield f"credential {variable!r} is no variable's name"
+
+    def _capability_faults(self) -> Iterator[str]:
+        capabilities = self.capabilities
+        for interval in capabilities.intervals:
+            if interval not in INTERVALS:
+                yield f"interval {interval!r} is unknown; use some of {' '.join(INTERVALS)}"
+        if not 0 <= capabilities.quotes_per_request <= MAX_QUOTES_PER_REQUEST:
+            yield f"quotes_per_request is not between 0 and {MAX_QUOTES_PER_REQUEST}"
+        if not (capabilities.intervals or capabilities.quotes_per_request or capabilities.trades):
+            yield "it gives neither bars nor quotes nor trades"
+        if capabilities.trades != self.socket_url.startswith(SOCKET_SCHEMES):
+            yield "trades need a socket_url that is a WebSocket's address, and only they do"
+
+    def _limit_faults(self) -> Iterator[str]:
+        for endpoint in self.endpoint_limits:
+            if endpoint not in self.endpoints:
+                yield f"limits are given of {endpoint!r}, which is none of its endpoints"
+        for plan in self.plans:
+            if not plan.source or ISO_DATE.fullmatch(plan.read) is None:
+                yield f"plan {plan.name!r} lacks its source, or the day it was read there"
+
+    def _spelling_faults(self) -> Iterator[str]:
+        if not self.samples:
+            yield "it names no sample symbols, so that nothing can be proven of it"
+        for symbol in self.samples:
+            try:
+                back = self.symbol_of(self.vendor_symbol(symbol))
+            except (UnknownSymbol, InvalidRecord) as error:
+                yield f"sample {symbol!r}: {error}"
+            else:
+                if back != symbol:
+                    yield f"sample {symbol!r} is spelt back as {back!r}"
+
+
+def not_known(name: str, known: Mapping[str, ProviderFacts], near: str | None) -> tuple[str, str]:
+    """Return the problem and the remedy where a provider of a name is not installed; `near` is what may be meant."""
+    hint = f"did you mean {near}? " if near else ""
+    return f"no provider is called {shown(name)[1:-1]}", f"{hint}known are {', '.join(sorted(known))}"

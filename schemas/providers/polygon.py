@@ -1,0 +1,100 @@
+"""Polygon (Massive since the end of 2025): aggregates, snapshots and tickers over HTTP with one key."""
+
+from __future__ import annotations
+
+import re
+
+from schemas.providers.facts import (
+    Capabilities,
+    Limits,
+    Notes,
+    Plan,
+    ProviderFacts,
+    RefusalWords,
+)
+from schemas.providers.spelling import Spelling, is_stock, stock, unglued
+from schemas.symbols.instruments import Instrument
+from schemas.symbols.venues import FIAT
+
+# An hour of Polygon's is the clock's; ours is the session's, so half hours are asked for and joined.
+SPANS = {
+    "1m": "1/minute",
+    "5m": "5/minute",
+    "15m": "15/minute",
+    "30m": "30/minute",
+    "1h": "30/minute",
+    "1d": "1/day",
+}
+# Its names follow the index publisher's, so they come from a table alone: a rule would make ^SPX and ^GSPC one.
+INDEX_NAMES = {
+    "^GSPC": "I:SPX",
+    "^DJI": "I:DJI",
+    "^IXIC": "I:COMP",
+    "^NDX": "I:NDX",
+    "^RUT": "I:RUT",
+    "^VIX": "I:VIX",
+}
+INDEX_SYMBOLS = {name: symbol for symbol, name in INDEX_NAMES.items()}
+
+_FX = re.compile(r"C:([A-Z]{6})")
+
+
+def _name(instrument: Instrument) -> str | None:
+    pair = f"{instrument.base}{instrument.currency}"
+    if instrument.asset_class == "index":
+        return INDEX_NAMES.get(instrument.symbol)
+    if instrument.asset_class == "fx":
+        return f"C:{pair}"
+    if instrument.asset_class == "crypto":
+        return f"X:{pair}" if instrument.currency in FIAT else None
+    return instrument.symbol if is_stock(instrument) else None
+
+
+def _symbol(name: str) -> str | None:
+    if name.startswith("I:"):
+        return INDEX_SYMBOLS.get(name)
+    if (match := _FX.fullmatch(name)) is not None:
+        return f"{match[1]}=X"
+    if name.startswith("X:"):
+        return unglued(name.removeprefix("X:"), FIAT)
+    return stock(name)
+
+
+FACTS = ProviderFacts(
+    name="polygon",
+    title="Polygon",
+    capabilities=Capabilities(intervals=tuple(SPANS), quotes_per_request=100, symbols=True),
+    base_url="https://api.massive.com",  # api.polygon.io until the end of 2025, and still served
+    credentials=("PRODUCERS_POLYGON_KEY",),
+    endpoints=("aggs", "snapshot", "tickers"),
+    plans=(
+        Plan(
+            name="free",
+            limits=Limits(per_minute=5),
+            source="polygon.io/pricing",
+            read="2026-11-22",
+            says="end-of-day data",
+        ),
+        Plan(name="paid", limits=Limits(), source="polygon.io/pricing", read="2026-11-22"),
+    ),
+    ours=Limits(concurrency=2),
+    delay_s=900,
+    spelling=Spelling(_name, _symbol),
+    refusals=RefusalWords(
+        throttled=("exceeded the maximum requests",),
+        unentitled=("not_authorized", "plan doesn't include"),
+    ),
+    on_simulator=True,
+    notes=Notes(
+        quotes="paid plans",
+        symbols="US stocks",
+        vwap="where the vendor has them",
+        bid_and_ask="yes",
+        sizes="as the vendor counts",
+        terms="polygon.io/legal (massive.com/legal)",
+        remarks=(
+            "Quotes of a delayed plan carry `delay_s` 900.",
+            "Next pages are followed at the same origin only.",
+        ),
+    ),
+)

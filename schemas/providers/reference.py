@@ -1,0 +1,200 @@
+"""Page of the documents about providers: its tables come from the facts of those we ship."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from schemas.providers.built_in import BUILT_IN
+from schemas.providers.facts import ANY_VENDOR, Limits, ProviderFacts
+
+PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
+NOTHING = "none"
+MISSING = "\N{EN DASH}"
+
+PAGE = """# Providers
+
+Who can be asked, for what, with which key, and what to know before doing so. The tables come from `schemas/providers`, one module a vendor;
+addresses, limits and prices are the vendors' and change without notice. Read the vendor's terms before you collect: all of them forbid
+redistribution on their ordinary plans, and what you may store or display is between you and them.
+
+{capabilities}
+
+Every key may also stand in a file, named by the same variable with `_FILE` (`PRODUCERS_POLYGON_KEY_FILE=/run/secrets/polygon`); the variable
+goes first. A provider without its key is off, with one line in the log that names the variable. Keys travel in headers.
+
+```yaml
+streams:
+  bars: {{providers: [alpaca, yahoo]}}   # the preferred one first
+providers:
+  alpaca: {{enabled: true}}
+  polygon: {{base_url: "https://api.massive.com"}}
+```
+
+A provider is opened when a stream names it or when it stands under `providers`. `base_url` and `socket_url` replace the vendor's addresses.
+A provider nobody knows, a stream that its provider cannot serve and a `socket_url` of one without a socket are refused when the file is read,
+by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addresses are judged by the producers alone, whose setting
+`PRODUCERS_ALLOW_INSECURE_VENDORS` says which are allowed.
+
+## What the values mean
+
+{meanings}
+
+- **Hours** are counted from the beginning of each part of the session: 09:30 to 10:30 in New York. Vendors that count theirs by the clock mix
+  pre-market with the regular session in one; they are asked for half hours, which are joined. vwap is joined by volume.
+- **Days** start at their regular open, however the vendor stamps them.
+- **Trading halts** are told by none of the endpoints that are asked: a halted market is one whose quotes stand still.
+{remarks}
+
+## Limits
+
+{limits}
+
+What is in force until `providers.<name>.limits` says otherwise is the first plan of each, within what holds on every plan, and our own
+restraint where a vendor publishes nothing. On the simulator only what is configured holds.
+
+{in_force}
+
+## When a vendor says no
+
+| Error | Means | What follows |
+|---|---|---|
+| `ProviderThrottled` | 429, or its words inside another answer | nothing is asked until `Retry-After` or `X-Ratelimit-Reset` |
+| `ProviderBanned` | Yahoo's 403, an edge's block | nothing is asked for a quarter of an hour |
+| `ProviderUnentitled` | 402, or 403 in the words below: the plan lacks this | upgrade, or take another provider for it |
+| `ProviderRefused` | the key is missing or wrong, or the request is not taken | the message names the variable to set |
+| `UnknownSymbol` | the vendor does not know the symbol | asked again after a quarter of an hour |
+| `NoData` | an empty answer, a zero quote | nothing is published; the bars stay missing and become a gap |
+| `MalformedPayload` | bytes that are not what they claim | a dead letter with the bytes |
+| `ProviderUnavailable` | 5xx, a redirect, a web page, a broken connection | retried, then the breaker opens |
+
+The phrases that decide, whatever the capitals:
+
+{phrases}
+
+## How well the cadence is kept
+
+`GET /stats/cadence?window=1h&capability=&provider=&tier=` (scope `read`; window 5m, 15m, 1h, 6h, 1d or 7d) answers, by capability, provider
+and tier, in sum and by replica: the planned and the achieved mean interval, polls due, begun, succeeded, failed, skipped and missed (slots
+that went by), how late polls began (p50, p99 and most, ms of wall time; quantiles within 5 %), and how many symbols are overdue by more
+than a cadence, with the longest. Producers write a row a group every ten seconds into the table `cadence`, kept for a week; the metric is
+`mds_cadence_error_seconds{{capability,tier}}`.
+
+A stream's place in the cadence comes from a hash of its name: the same in every process, untouched by symbols that come and go. Few
+streams are asked within seconds of the minute's end; the stretch they are spread over grows with their number, 100 ms each, by doubling.
+
+## Terms of use
+
+{terms}
+
+## Symbols
+
+`python -m producers symbols alpaca` prints what a vendor lists, one JSON line an instrument.
+
+## Add your own
+
+`examples/acme_provider` is a whole provider in one module: pure parsers of bars and trades, a class that knows addresses and headers, a socket,
+and one `Provider` object that the entry-point group `mds.providers` names. It imports `producers.sdk` and nothing else of ours:
+
+- `ProviderFacts` says what it can do, with which credentials, at which published limits and where those were read, how it spells symbols, by which
+  phrases it refuses, and which symbols prove it (`samples`);
+- `VendorApi` is overridden for bars, quotes and the list of symbols; `VendorSocket` for trades;
+- `await broken_promises(provider)` is the suite to run in its own tests: nothing in the list means that it may be used.
+
+Install the package beside the producers *and* beside the gateway: each process knows the entry points of its own environment. Where it is
+installed at the producers alone, they collect by a file that names it, and `POST /ops/validate` and `/ops/reload` refuse that file as naming an
+unknown provider. A package that cannot be loaded, or whose declaration is wrong, is named in one error line and left out.
+"""
+
+
+def page() -> str:
+    """Return docs/PROVIDERS.md."""
+    vendors = list(BUILT_IN.values())
+    return PAGE.format(
+        capabilities=_table(
+            ("Provider", "Bars", "Quotes", "Trades", "Symbol list", "Key"),
+            [_capabilities(facts) for facts in vendors],
+        ),
+        meanings=_table(
+            ("", *(f"`{facts.name}`" for facts in vendors)),
+            [(row, *(said(facts) or MISSING for facts in vendors)) for row, said in MEANINGS.items()],
+        ),
+        remarks="\n".join(
+            f"- **{facts.title}.** {' '.join(facts.notes.remarks)}"
+            for facts in vendors
+            if facts.notes.remarks
+        ),
+        limits=_table(
+            ("Provider", "Plan", "Published limit", "Source", "Read"),
+            [row for facts in vendors for row in _published(facts)],
+        ),
+        in_force=_table(
+            ("Provider", "In force"), [(f"`{facts.name}`", _in_force(facts)) for facts in vendors]
+        ),
+        phrases=_table(
+            ("Said by", "Throttled", "Banned", "Not in the plan", "Unknown symbol", "No key"),
+            [("anybody", *_phrases(None)), *((f"`{facts.name}`", *_phrases(facts)) for facts in vendors)],
+        ),
+        terms=" ".join(f"{facts.title}: {facts.notes.terms}." for facts in vendors),
+    )
+
+
+MEANINGS: dict[str, Callable[[ProviderFacts], str]] = {
+    "Adjustment of intraday bars": lambda facts: facts.adjustments.intraday,
+    "Adjustment of daily bars": lambda facts: facts.adjustments.daily,
+    "vwap, trade count": lambda facts: facts.notes.vwap,
+    "Bid and ask": lambda facts: facts.notes.bid_and_ask,
+    "Sizes": lambda facts: facts.notes.sizes,
+    "Feeds, the preferred one first": lambda facts: ", ".join(facts.feeds),
+    "A minute without a trade": lambda facts: facts.notes.quiet_minute,
+    "Evidence of completeness": lambda _: "none: gaps are `inferred`",
+}
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def _capabilities(facts: ProviderFacts) -> tuple[str, ...]:
+    able, notes = facts.capabilities, facts.notes
+    quotes = f"{able.quotes_per_request} a request" if able.quotes_per_request else ""
+    return (
+        f"`{facts.name}`",
+        _with(" ".join(able.intervals), notes.bars),
+        _with(quotes, notes.quotes),
+        "WebSocket" if able.trades else MISSING,
+        notes.symbols if able.symbols else MISSING,
+        ", ".join(f"`{variable}`" for variable in facts.credentials) or NOTHING,
+    )
+
+
+def _with(what: str, note: str) -> str:
+    return f"{what} ({note})" if what and note else what or MISSING
+
+
+def _published(facts: ProviderFacts) -> Iterable[tuple[str, ...]]:
+    for plan in facts.plans:
+        told = ", ".join(filter(None, (_said(plan.limits), plan.says)))
+        yield f"`{facts.name}`", plan.name, told or "unlimited", plan.source, plan.read
+    if not facts.every_plan.unlimited:
+        last = facts.plans[-1]
+        yield f"`{facts.name}`", "every", _said(facts.every_plan), last.source, last.read
+
+
+def _in_force(facts: ProviderFacts) -> str:
+    endpoints = (f"`{name}`: {_said(limits)}" for name, limits in facts.endpoint_limits.items())
+    return "; ".join((_said(facts.limits), *endpoints))
+
+
+def _said(limits: Limits) -> str:
+    given = ((getattr(limits, name), words) for name, words in PER.items())
+    return ", ".join(f"{number:,} {words}" for number, words in given if number is not None)
+
+
+def _phrases(facts: ProviderFacts | None) -> tuple[str, ...]:
+    words = ANY_VENDOR if facts is None else facts.refusals
+    kinds = (words.throttled, words.banned, words.unentitled, words.unknown_symbol, words.no_key)
+    statuses = [f"status {status}" for status in words.banned_statuses]
+    cells = [[f"`{phrase.strip()}`" for phrase in kind] for kind in kinds]
+    cells[1] += statuses
+    return tuple(", ".join(cell) or MISSING for cell in cells)

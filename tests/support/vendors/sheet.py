@@ -1,0 +1,69 @@
+"""What the tests that walk all vendors need of one: its parsers with something to parse, and its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from producers.vendors.answers import Answer, BarsRequest, PollWindow
+from producers.vendors.bar_rows import HOURLY, BarPage, bar_events, bar_origin, session_hours
+from schemas.calendar.sessions import calendar_of
+from schemas.errors import MarketDataError
+from schemas.providers.built_in import BUILT_IN
+
+EVERYTHING = PollWindow(start=0, end=2**60)
+EVERYBODY = {name: name for name in ("AAPL", "MSFT", "F", "TSLA", "GE", "NIO")}
+
+Parse = Callable[[bytes], object]
+Refuse = Callable[[int, bytes, str], MarketDataError]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """One vendor's: `payloads` are examples by name, and `parsers` what reads them.
+
+    `names` are symbols in its spelling, None where it has none. `useful` names those that hold events; `refusals` are (name, status, body, what it means).
+    """
+
+    names: Mapping[str, str | None]
+    payloads: Callable[[Path], Sequence[tuple[str, bytes]]]
+    parsers: Sequence[Parse]
+    useful: frozenset[str]
+    refuse: Refuse
+    refusals: Sequence[tuple[str, int, bytes, type[MarketDataError]]]
+
+
+def sheet_of(vendor: str) -> Sheet:
+    """Return the sheet of a vendor: `SHEET` of the module of its name beside this one."""
+    sheet = import_module(f"tests.support.vendors.{vendor}").SHEET
+    assert isinstance(sheet, Sheet)
+    return sheet
+
+
+def sheets() -> dict[str, Sheet]:
+    """Return the sheets of all vendors we ship; one without any fails."""
+    return {vendor: sheet_of(vendor) for vendor in BUILT_IN}
+
+
+def asked(symbol: str, interval: str) -> BarsRequest:
+    """Return a request for all bars there ever were."""
+    return BarsRequest(
+        symbol=symbol, interval=interval, window=EVERYTHING, now=2**60, calendar=calendar_of(symbol)
+    )
+
+
+def bars(page: BarPage, interval: str, symbol: str = "AAPL") -> Answer:
+    """Return the events of a page."""
+    request = asked(symbol, interval)
+    rows = session_hours(page.rows, request.calendar) if interval == HOURLY else page.rows
+    return bar_events(rows, bar_origin(request))
+
+
+def recordings(vendor: str) -> Callable[[Path], Sequence[tuple[str, bytes]]]:
+    """Return what reads the vendor's recorded answers."""
+    return lambda market_data: [
+        (path.name, path.read_bytes())
+        for path in sorted((market_data / "vendor_fixtures" / vendor).glob("*.json"))
+    ]

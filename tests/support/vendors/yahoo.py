@@ -1,0 +1,55 @@
+"""Yahoo: recorded charts and quotes, whose bodies lie inside a record of the whole exchange."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from producers.vendors.yahoo.bars import parse_chart, refusal
+from producers.vendors.yahoo.quotes import parse_quotes
+from schemas.errors import NoData, ProviderBanned, ProviderRefused, UnknownSymbol
+from tests.support.vendors.sheet import EVERYBODY, Sheet, asked, recordings
+
+DELISTED = b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data found, symbol may be delisted"}}}'
+TOO_OLD = b'{"chart":{"result":null,"error":{"code":"Unprocessable Entity","description":"The requested range must be within the last 60 days."}}}'
+
+
+def _bodies(market_data: Path) -> Sequence[tuple[str, bytes]]:
+    documents = [(name, json.loads(data)) for name, data in recordings("yahoo")(market_data)]
+    return [(name, json.dumps(document.get("body", document)).encode()) for name, document in documents]
+
+
+NAMES = {
+    "AAPL": "AAPL",
+    "BRK.B": "BRK-B",
+    "BF.A": "BF-A",
+    "VOD.L": "VOD.L",
+    "VOLV-B.ST": "VOLV-B.ST",
+    "^GSPC": "^GSPC",
+    "^SPX": "^SPX",
+    "^VIX": "^VIX",
+    "EURUSD=X": "EURUSD=X",
+    "USDJPY=X": "USDJPY=X",
+    "BTC-USD": "BTC-USD",
+    "BTC-USDT": "BTC-USDT",
+    "ETH-BTC": "ETH-BTC",
+    "SIM001": "SIM001",
+}
+
+SHEET = Sheet(
+    names=NAMES,
+    payloads=_bodies,
+    parsers=(
+        lambda data: parse_chart(data, asked=asked("AAPL", "1d")),
+        lambda data: parse_quotes(data, asked=EVERYBODY),
+    ),
+    useful=frozenset({"quote-AAPL.json", "chart-AAPL-2020-08-31-to-2020-11-07.json"}),
+    refuse=refusal,
+    refusals=(
+        ("403", 403, b"<html>", ProviderBanned),
+        ("delisted", 404, DELISTED, UnknownSymbol),
+        ("too-old", 422, TOO_OLD, NoData),
+        ("request", 400, b"{}", ProviderRefused),
+    ),
+)  # fmt: skip

@@ -1,0 +1,38 @@
+"""Every vendor that the simulator speaks for is served under its name, in its own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.simulator.faults.refusals import MANNERS
+from infra.simulator.faults.scenario import parse_scenario
+from infra.simulator.server import build_app, build_simulation
+from schemas.errors import ConfigurationError
+from schemas.providers.built_in import BUILT_IN
+from schemas.providers.facts import ProviderFacts
+
+SPOKEN_FOR = [facts for facts in BUILT_IN.values() if facts.on_simulator]
+
+
+@pytest.mark.parametrize("facts", SPOKEN_FOR, ids=lambda facts: facts.name)
+def test_a_vendor_is_found_by_its_name(facts: ProviderFacts) -> None:
+    """Its routes, its keys, and a 429 whose words its facts know."""
+    simulation = build_simulation(data=None, start="", speed="1", seed=1, scenario=None, wall_time=10**15)
+    app = build_app(simulation)
+    manners = app[MANNERS][facts.name]
+
+    assert any(route.canonical.startswith(f"/{facts.name}/") for route in app.router.resources())
+    throttled = manners.words(429).body.lower()
+    assert any(phrase.encode() in throttled for phrase in facts.words.throttled)
+    assert (manners.without_key is not None) == bool(facts.credentials)
+
+
+@pytest.mark.parametrize("facts", SPOKEN_FOR, ids=lambda facts: facts.name)
+def test_a_scenario_knows_every_endpoint(facts: ProviderFacts) -> None:
+    """By the names of the facts, and no others."""
+    for endpoint in facts.endpoints:
+        assert parse_scenario(
+            f"- {{match: {{vendor: {facts.name}, endpoint: {endpoint}}}, fault: {{type: html}}}}"
+        ).rules
+    with pytest.raises(ConfigurationError, match="use one of"):
+        parse_scenario(f"- {{match: {{vendor: {facts.name}, endpoint: nothing}}, fault: {{type: html}}}}")

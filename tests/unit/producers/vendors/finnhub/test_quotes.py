@@ -1,0 +1,58 @@
+"""Finnhub's quotes, and the zeros that are none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from producers.vendors.finnhub.quotes import parse_quote
+from schemas.errors import NoData
+from schemas.intervals import SECOND_US
+from tests.support.vendor_payloads import NINE_THIRTY_S
+
+ASKED = {"SPY": "SPY", "IBM": "IBM", "SIM001": "SIM001", "BINANCE:BTCUSDT": "BTC-USDT"}
+START = NINE_THIRTY_S * SECOND_US
+TRADE = {"c": ["1", "12"], "p": 167.4, "s": "SPY", "t": NINE_THIRTY_S * 1000 + 7, "v": 100}
+QUOTE = {
+    "c": 261.74,
+    "d": 2.29,
+    "dp": 0.88,
+    "h": 263.31,
+    "l": 260.68,
+    "o": 261.07,
+    "pc": 259.45,
+    "t": 1_582_641_000,
+}
+CANDLES = {"c": [1.5, 2], "h": [2, 3], "l": [1, 2], "o": [1, 2], "s": "ok", "t": [NINE_THIRTY_S, NINE_THIRTY_S + 60], "v": [10, 20]}  # fmt: skip
+
+
+def test_a_quote_is_stamped_by_the_vendor() -> None:
+    """The documented example gives last, previous close and the vendor's time."""
+    (event,) = parse_quote(json.dumps(QUOTE).encode(), symbol="AAPL", simulated=False).events
+
+    assert (event["last"], event["previous_close"], event["event_time"]) == (
+        261.74,
+        259.45,
+        1_582_641_000_000_000,
+    )
+    assert event["bid"] is None
+
+
+@pytest.mark.parametrize("nothing", [0, None])
+def test_the_all_zero_quote_is_no_data(nothing: int | None) -> None:
+    """An unknown symbol answers 200 with zeros, and must never become a price."""
+    zeros = {"c": 0, "d": nothing, "dp": nothing, "h": 0, "l": 0, "o": 0, "pc": 0, "t": 0}
+
+    with pytest.raises(NoData):
+        parse_quote(json.dumps(zeros).encode(), symbol="NOPE", simulated=False)
+
+
+def test_a_negative_quote_is_rejected_with_its_bytes() -> None:
+    """A price nobody can have paid is a dead letter, not an event."""
+    payload = json.dumps(QUOTE | {"c": -1}).encode()
+
+    answer = parse_quote(payload, symbol="AAPL", simulated=False)
+
+    assert not answer.events
+    assert answer.rejected[0].payload == payload

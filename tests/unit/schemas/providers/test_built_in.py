@@ -1,0 +1,47 @@
+"""Vendors we ship: each declared under its own name, without a fault, with everything its documents need."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.errors import UnknownSymbol
+from schemas.providers.built_in import BUILT_IN, classified, facts_of, meant_by
+from schemas.providers.facts import ProviderFacts
+
+FACTS = pytest.mark.parametrize("facts", BUILT_IN.values(), ids=lambda facts: facts.name)
+
+
+@FACTS
+def test_a_vendor_is_declared_whole(facts: ProviderFacts) -> None:
+    """Name, endpoints, sources of its limits and terms; variables that begin as ours do."""
+    assert BUILT_IN[facts.name] is facts
+    assert facts.faults() == []
+    assert facts.endpoints
+    assert facts.plans
+    assert facts.notes.terms
+    assert all(variable.startswith(f"PRODUCERS_{facts.name.upper()}_") for variable in facts.credentials)
+
+
+@FACTS
+def test_phrases_are_lower_case_and_mean_one_thing(facts: ProviderFacts) -> None:
+    """Answers are compared in lower case; a phrase under two meanings would be read as the first."""
+    words = facts.words
+    kinds = (words.throttled, words.banned, words.unentitled, words.unknown_symbol, words.no_key)
+    phrases = [phrase for kind in kinds for phrase in kind]
+
+    assert phrases == [phrase.lower() for phrase in phrases]
+    assert len(phrases) == len(set(phrases))
+
+
+def test_another_vendors_facts_are_not_made_up() -> None:
+    """The error says which there are."""
+    with pytest.raises(UnknownSymbol, match=r"'acme'.*yahoo finnhub alpaca polygon"):
+        facts_of("acme")
+
+
+def test_a_text_means_what_any_vendor_calls_so() -> None:
+    """A symbol asked for in a vendor's spelling is suggested in ours."""
+    assert meant_by("brk-b") == ("BRK.B",)
+    assert classified("SPY").symbol == "SPY"
+    with pytest.raises(UnknownSymbol, match=r"did you mean \^GSPC\?"):
+        classified("I:SPX")
