@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gateway.http.moments import BadMoment, parse_moment
 from gateway.http.problems import FieldError, Problem, invalid
+from schemas.symbols.names import is_provider_name, is_symbol
 
-SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-=^:_/]{0,31}\Z")
 SYMBOL_RULE = "use 1 to 32 capitals, digits and . - = ^ : _ / such as BRK.B, ^GSPC, BTC-USD or EURUSD=X, percent-encoded"
-PROVIDER = re.compile(r"[a-z][a-z0-9_\-]{0,31}\Z")
 MAX_SHOWN_CHARS = 60
 
 
@@ -106,7 +105,7 @@ class Parameters:
     def provider(self, name: str = "provider") -> str | None:
         """Return a provider's name; None for `best`, which is the default."""
         value = self._values.get(name, "best")
-        if not PROVIDER.match(value):
+        if not is_provider_name(value):
             self.wrong(
                 name,
                 "not_a_provider",
@@ -117,8 +116,8 @@ class Parameters:
 
 def checked_symbol(symbol: str) -> str:
     """Return a symbol taken from a path; raise the problem of one that cannot be."""
-    if not SYMBOL.match(symbol):
-        hint = f"did you mean {symbol.upper()}?" if SYMBOL.match(symbol.upper()) else SYMBOL_RULE
+    if not is_symbol(symbol):
+        hint = f"did you mean {symbol.upper()}?" if is_symbol(symbol.upper()) else SYMBOL_RULE
         detail = f"{shown(symbol)} is not a symbol; {hint}"
         raise invalid(FieldError(param="symbol", code="not_a_symbol", detail=detail))
     return symbol

@@ -6,7 +6,6 @@ Scope `best` is every record but those of shadow providers, in the order of the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import orjson
 from schemas.errors import PermanentError
 from schemas.identity import bars_channel, event_id, stream_name
 from schemas.intervals import INTERVALS
+from schemas.symbols.names import is_provider_name, is_symbol
 from schemas.topics import BARS, GAPS, PROVIDER_HEALTH, QUOTES, TRADES
 
 BEST = "best"
@@ -28,8 +28,6 @@ CHANNEL_TOPICS: Mapping[str, str] = {
     **{bars_channel(interval): BARS for interval in INTERVALS},
 }
 CONFLATED_CHANNELS = frozenset({"quotes"})  # only a quote is worthless once a newer one exists
-_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=:/_-]{0,31}\Z")
-_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 
 # `symbol` and `interval` are said by the stream; `raw_offset` and `index` by the event_id.
 _CLOCKS = ("event_time", "received_time", "known_from", "provider")
@@ -99,9 +97,9 @@ def parse_stream(text: str) -> Stream:
         raise InvalidStream(
             "unknown_channel", f"channel {channel[:40]!r} is unknown; use {' '.join(CHANNEL_TOPICS)}"
         )
-    if not _PROVIDER.match(scope):
+    if not is_provider_name(scope):
         raise InvalidStream("bad_message", f"scope {scope[:40]!r} is no provider; write channel:best:SYMBOL")
-    if not _SYMBOL.match(symbol):
+    if not is_symbol(symbol):
         raise InvalidStream(
             "unknown_symbol", f"symbol {symbol[:40]!r} is not one; use capitals as in AAPL or BRK.B"
         )

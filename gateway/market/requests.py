@@ -18,7 +18,7 @@ from gateway.http.moments import (
     parse_moment,
     period_start,
 )
-from gateway.http.parameters import SYMBOL, SYMBOL_RULE, Parameters, checked_symbol, closest, shown
+from gateway.http.parameters import SYMBOL_RULE, Parameters, checked_symbol, closest, shown
 from gateway.http.problems import FieldError, Problem, invalid, invalid_field
 from gateway.market.bars import SESSIONS
 from gateway.market.price import PRICE_FIELDS
@@ -288,8 +288,3 @@ def _field_errors(fields: Any) -> list[FieldError]:
         for place, name in enumerate(fields)
         if name not in PRICE_FIELDS
     ]
-
-
-def is_symbol(text: str) -> bool:
-    """Whether a batch's symbol could be one at all."""
-    return bool(SYMBOL.match(text))

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
 from schemas.records import Tier
 from schemas.symbols.instruments import checked_symbol
+from schemas.symbols.names import PROVIDER_NAME
 
 MAX_PROVIDERS = 8  # of one stream
 PARTS_OF_A_BAR = 5  # a bar is polled at most so often while it forms: more shows little that is new
@@ -22,7 +23,7 @@ BarInterval = Literal["1m", "5m", "1h", "1d"]
 BAR_INTERVALS: tuple[BarInterval, ...] = ("1m", "5m", "1h", "1d")
 
 
-Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+Provider = Annotated[str, Field(pattern=f"^{PROVIDER_NAME.pattern}$")]
 """A provider's name; which ones there are is known where they are loaded (entry points), not here."""
 
 Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(checked_symbol)]

@@ -8,7 +8,7 @@ from gateway.database.shell.snapshot import Store
 from gateway.database.versions import GapFilter
 from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
-from gateway.http.parameters import PROVIDER, Parameters, checked_symbol, closest, shown
+from gateway.http.parameters import Parameters, checked_symbol, closest, shown
 from gateway.http.problems import FieldError, Problem, invalid, unknown_symbol
 from gateway.http.shell.answers import Endpoint, answer
 from gateway.market.gaps import gap_row, last_contiguous
@@ -17,6 +17,7 @@ from infra.runtime.clock import wall_us
 from schemas.calendar.sessions import calendar_of
 from schemas.identity import bars_channel
 from schemas.intervals import INTERVALS
+from schemas.symbols.names import is_provider_name
 
 CHANNELS = ("quotes", "trades")  # beside the intervals of bars
 
@@ -106,7 +107,7 @@ def _check_cursor(_: str, interval: str, source: str) -> None:
         hint = f"did you mean {near}? " if near else ""
         detail = f"interval {shown(interval)} is unknown; {hint}use one of: {' '.join(choices)}"
         errors.append(FieldError(param="interval", code="not_a_choice", detail=detail))
-    if not PROVIDER.match(source):
+    if not is_provider_name(source):
         detail = f"source {shown(source)} is no provider's name; use one like yahoo"
         errors.append(FieldError(param="source", code="not_a_provider", detail=detail))
     if errors:

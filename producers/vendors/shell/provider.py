@@ -26,8 +26,8 @@ from producers.vendors.capabilities import MAX_QUOTES_PER_REQUEST, Capabilities
 from schemas.calendar.sessions import Calendar
 from schemas.errors import ProviderUnentitled
 from schemas.intervals import INTERVALS
+from schemas.symbols.names import is_provider_name
 
-NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 
@@ -139,7 +139,7 @@ def faults_of(provider: object) -> list[str]:
         return [f"it is a {type(provider).__name__}, not a producers.vendors.shell.provider.Provider"]
     faults = []
     capabilities = provider.capabilities
-    if NAME.fullmatch(provider.name) is None:
+    if not is_provider_name(provider.name):
         faults.append("its name is not two to 32 lower-case letters, digits and underscores")
     unknown = [interval for interval in capabilities.intervals if interval not in INTERVALS]
     if unknown:

@@ -18,7 +18,6 @@ from gateway.market.requests import (
     gaps_request,
     history_request,
     intraday_request,
-    is_symbol,
     price_request,
 )
 from schemas.calendar.sessions import calendar_of, load_calendar
@@ -150,7 +149,6 @@ def test_each_wrong_member_of_a_batch_is_named(body: bytes, error: tuple[str, st
 def test_a_batch_names_each_symbol_once() -> None:
     """Asked twice, answered once, in order."""
     assert batch_request(b'{"symbols": ["B", "A", "B"]}').symbols == ["B", "A"]
-    assert not is_symbol("a b")
 
 
 @given(st.binary(max_size=200) | st.just(b"[" * 70_000))
