@@ -6,14 +6,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.database.versions import BarVersion
+from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, rows, words_of
 from gateway.http.moments import rfc3339
 
 MIXED = "mixed"
+ADJUSTMENTS = ("raw", "split", "all")
 SESSIONS: Mapping[str, frozenset[str] | None] = {
     "regular": frozenset({"regular"}),
     "extended": frozenset({"pre", "post"}),  # what lies outside the regular session
     "all": None,
 }
+
+BAR_COLUMNS = (
+    Column("event_time", TIME, "Start of the bar.", "UTC"),
+    Column("open", NUMBER, "First price.", "currency"),
+    Column("high", NUMBER, "Highest price.", "currency"),
+    Column("low", NUMBER, "Lowest price.", "currency"),
+    Column("close", NUMBER, "Last price.", "currency"),
+    Column("volume", NUMBER, "Traded.", "shares, coins or contracts"),
+    Column("final", FLAG, "No more trades will come into it; it may still be corrected."),
+    Column("revision", WHOLE, "Versions that came before this one."),
+    Column("provider", TEXT, "Who gave it; mixed where a derived bar has several."),
+    Column("known_from", TIME, "When this version was first known here.", "UTC"),
+    Column(
+        "session", TEXT, "Part of the trading day it lies in: pre, regular, post, closed; as asked for days."
+    ),
+    Column("vwap", NUMBER, "Price weighted by volume.", "currency", always=False),
+    Column("trade_count", WHOLE, "Trades in it.", always=False),
+    Column("derived", FLAG, "Made here of 1-minute bars.", always=False),
+    Column(
+        "providers", rows(TEXT), "Who gave the minutes of a derived bar, where several did.", always=False
+    ),
+    Column("simulated", FLAG, "Of the simulator, not of a market.", always=False),
+    Column(
+        "route",
+        words_of(("shadow", "backfill")),
+        "How it came, where not by polling the primary.",
+        always=False,
+    ),
+    Column("adjustment", TEXT, "raw, split or all; only where the rows differ.", always=False),
+)
+_NOT_IN_A_TABLE = frozenset({"providers", "route", "adjustment"})
+TABLE_COLUMNS = tuple(column.name for column in BAR_COLUMNS if column.name not in _NOT_IN_A_TABLE)
 
 
 def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class Store:
     async def _slot(self) -> AsyncIterator[None]:
         if self._waiting >= MAX_WAITING:
             detail = f"{MAX_WAITING} requests already wait for the database; come again"
-            raise Problem(status=503, code="overloaded", detail=detail, retry_after_s=OVERLOAD_RETRY_S)
+            raise Problem(code="overloaded", detail=detail, retry_after_s=OVERLOAD_RETRY_S)
         self._waiting += 1
         try:
             await self._slots.acquire()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -12,13 +12,14 @@ from gateway.database.knowledge import check_not_future, complete_through, lates
 from gateway.database.shell.snapshot import MINUTE, Snapshot, Span, Store
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import BarVersion, GapFilter, View
+from gateway.http.endpoints import Endpoint
 from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.problems import invalid_field, unknown_symbol
-from gateway.http.shell.answers import Endpoint, answer, cacheable, table
-from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
+from gateway.http.shell.answers import Serves, answer, cacheable, table
+from gateway.market.bars import MIXED, SESSIONS, TABLE_COLUMNS, adjustments, one_or_mixed, row
+from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
 from gateway.market.gaps import gap_row
-from gateway.market.requests import HistoryRequest, history_request, intraday_request
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
@@ -68,26 +69,19 @@ class History:
         self._wall_market = isinstance(clock, WallMarketClock)
         self._page_key = page_key
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [
-            Endpoint(method="GET", path="/stocks/{symbol}/history", scope="read", handler=self.history),
-            Endpoint(method="GET", path="/stocks/{symbol}/intraday", scope="read", handler=self.intraday),
-        ]
-
     async def history(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/history."""
-        symbol = request.match_info["symbol"]
-        ask = history_request(symbol, request.query.items(), calendar_of(symbol), self._clock.now_us())
-        return await self._answer(ask, request)
+        return await self._answer(HISTORY, request)
 
     async def intraday(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/intraday."""
-        symbol = request.match_info["symbol"]
-        ask = intraday_request(symbol, request.query.items(), calendar_of(symbol), self._clock.now_us())
-        return await self._answer(ask, request)
+        return await self._answer(INTRADAY, request)
 
-    async def _answer(self, ask: HistoryRequest, request: web.Request) -> web.StreamResponse:
+    serves: ClassVar[Serves] = ((HISTORY, history), (INTRADAY, intraday))
+
+    async def _answer(self, endpoint: Endpoint[Any], request: web.Request) -> web.StreamResponse:
+        symbol, now_us = request.match_info["symbol"], self._clock.now_us()
+        ask = bars_request(endpoint, symbol, request.query.items(), calendar_of(symbol), now_us)
         named = self._naming.one(ask.symbol, ask.as_of)
         query, now = query_hash(request.path, ask.given), wall_us()
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
@@ -223,7 +217,7 @@ def _response(
     if not rows and reading.floor is not None and reading.floor > (reading.as_of or 0):
         meta["as_of_floor"] = rfc3339(reading.floor)
     if ask.format == "csv":
-        return table(rows, meta, token)
+        return table(TABLE_COLUMNS, rows, meta, token)
     if not (ask.fixed_range and ask.as_of is not None):
         return answer(rows, meta, request, next_page_token=token)
     # The token carries its own expiry, so only a last page is the same for ever; a gap may still be healed.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
 from gateway.database.shell.snapshot import Store
 from gateway.http.moments import aware, micros, rfc3339
-from gateway.http.shell.answers import Endpoint, answer
-from gateway.operations.cadence import cadence_request, cadence_stats
+from gateway.http.shell.answers import Serves, answer
+from gateway.operations.cadence import cadence_stats
+from gateway.operations.statistics_request import CADENCE, WINDOWS_US, step_us
 from infra.runtime.clock import wall_us
 
 TIMES = frozenset({"ended_time", "time"})
@@ -51,22 +52,20 @@ class CadenceStats:
         """Read through `store`."""
         self._store = store
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [Endpoint(method="GET", path="/stats/cadence", scope="read", handler=self.cadence)]
-
     async def cadence(self, request: web.Request) -> web.StreamResponse:
         """GET /stats/cadence: by capability, provider and tier; history has at most 61 points a group."""
-        ask, now = cadence_request(request.query.items()), wall_us()
-        start = now - ask.window
+        ask, now = CADENCE.parse(request.query.items()), wall_us()
+        start = now - WINDOWS_US[ask.window]
         which = (ask.capability, ask.provider, ask.tier, aware(start))
         async with self._store.snapshot() as snapshot:
             totals = await snapshot.rows(TOTALS, *which)
             errors = await snapshot.rows(ERRORS, *which)
-            history = await snapshot.rows(HISTORY, *which, ask.step / 1e6)
+            history = await snapshot.rows(HISTORY, *which, step_us(ask.window) / 1e6)
         data = cadence_stats(_plain(totals), _plain(errors), _plain(history), now)
-        meta = {"window": ask.window_name, "start": rfc3339(start), "end": rfc3339(now)}
+        meta = {"window": ask.window, "start": rfc3339(start), "end": rfc3339(now)}
         return answer(data, meta, request)
+
+    serves: ClassVar[Serves] = ((CADENCE, cadence),)
 
 
 def _plain(rows: list[Any]) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.http.parameters import Parameters
+from gateway.http.problems import Problem
 from gateway.live.streams import InvalidStream, parse_stream
+from gateway.market.price_request import PRICE
 from schemas.configuration.streams import Provider
 from schemas.symbols.names import is_provider_name, is_symbol
 
@@ -15,8 +16,10 @@ CONFIGURED: TypeAdapter[str] = TypeAdapter(Provider)
 
 def accepted(name: str) -> list[bool]:
     """Return who takes a provider's name: the vocabulary, the configuration, REST, the WebSocket."""
-    query = Parameters([("provider", name)], ("provider",))
-    query.provider()
+    try:
+        asked = PRICE.parse([("provider", name)]).provider == name
+    except Problem:
+        asked = False
     try:
         configured = CONFIGURED.validate_python(name) == name
     except ValidationError:
@@ -25,7 +28,7 @@ def accepted(name: str) -> list[bool]:
         stream = parse_stream(f"quotes:{name}:SPY").scope == name
     except InvalidStream:
         stream = False
-    return [is_provider_name(name), configured, not query.errors, stream]
+    return [is_provider_name(name), configured, asked, stream]
 
 
 @pytest.mark.parametrize("name", ["yahoo", "my_vendor", "v2", "a" * 32])
