@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from schemas.records import Bar, Quote, Trade
 
+MINUTE = "1m"  # the interval that all longer bars can be made of
+
+Span = tuple[int, int]
+"""A range of event_time, [start, end) in µs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:

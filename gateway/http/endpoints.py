@@ -67,8 +67,17 @@ class Query:
 Q = TypeVar("Q", bound=Query)
 
 
+_DECLARED: dict[type[Query], Mapping[str, Parameter]] = {}
+
+
 def parameters_of(query: type[Query]) -> Mapping[str, Parameter]:
     """Return the parameters of a query by name, in the order they are listed."""
+    if query not in _DECLARED:
+        _DECLARED[query] = _declared(query)
+    return _DECLARED[query]
+
+
+def _declared(query: type[Query]) -> Mapping[str, Parameter]:
     return {each.name: each.metadata[Parameter] for each in fields(query) if Parameter in each.metadata}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gateway.market.gaps import GAP_COLUMNS
 from schemas.errors import PermanentError
 from schemas.identity import bars_channel, event_id, stream_name
 from schemas.intervals import INTERVALS
@@ -37,8 +38,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     TRADES: (*_CLOCKS, "price", "size", "trade_id", "conditions", "venue"),
     BARS: (*_CLOCKS, "open", "high", "low", "close", "volume", "vwap", "trade_count", "final", "session",
            "adjustment_state", "currency"),
-    GAPS: ("gap_id", "stream", "provider", "interval", "from_time", "to_time", "cause", "confidence", "state",
-           "generation", "expected", "detector", "known_from"),
+    GAPS: tuple(column.name for column in GAP_COLUMNS if column.name != "symbol"),
 }  # fmt: skip
 _WHERE_TRUE: Mapping[str, tuple[str, ...]] = {
     QUOTES: ("simulated", "delay_s"),

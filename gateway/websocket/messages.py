@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from gateway.http.columns import FLAG, TEXT, WHOLE, by_name, rows, words_of
+from gateway.http.columns import FLAG, TEXT, TIME, WHOLE, by_name, rows, words_of
+from gateway.market.gaps import GAP_COLUMNS
 from gateway.websocket.codes import CLOSES
 from gateway.websocket.conflation import Chosen
 from gateway.websocket.encoding import Message, member, names_of
@@ -31,6 +32,15 @@ ROUTE_CODES: Mapping[str, str] = {
 GAP_CLOSING_STATES = frozenset({"filled", "empty", "unrecoverable"})
 US = "µs"
 _SUB = "Number of the subscription."
+_GAP = {column.name: column for column in GAP_COLUMNS}
+
+
+def of_gap(column: str, *, name: str = "", always: bool = True) -> Any:
+    """Return the member that is a column of the gap ledger; its times are numbers here."""
+    declared = _GAP[column]
+    if declared.schema is TIME:
+        return member(WHOLE, declared.words, unit=US, name=name, always=always)
+    return member(declared.schema, declared.words, unit=declared.unit, name=name, always=always)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +141,15 @@ class Gap(Message):
 
     t = "gap"
     sub: int = member(WHOLE, _SUB)
-    gap_id: str = member(TEXT, "Id of the gap; its end may still move.")
-    stream: str = member(TEXT, "What is missing: channel:provider:symbol.")
-    begin: int = member(WHOLE, "Begin of the hole, inclusive.", unit=US, name="from")
-    to: int = member(WHOLE, "End of the hole, exclusive.", unit=US)
-    expected: int | None = member(WHOLE, "Records that should lie in it.", always=False)
-    cause: str = member(TEXT, "What brought it about.")
-    confidence: str = member(words_of(("proven", "inferred")), "Whether something is certainly missing.")
-    status: str = member(TEXT, "What became of it.")
-    generation: int = member(WHOLE, "How often it was found anew.")
+    gap_id: str = of_gap("gap_id")
+    stream: str = of_gap("stream")
+    begin: int = of_gap("from_time", name="from")
+    to: int = of_gap("to_time")
+    expected: int | None = of_gap("expected", always=False)
+    cause: str = of_gap("cause")
+    confidence: str = of_gap("confidence")
+    status: str = of_gap("state")
+    generation: int = of_gap("generation")
 
 
 @dataclass(frozen=True, kw_only=True)

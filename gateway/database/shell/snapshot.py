@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from gateway.database import statements
-from gateway.database.versions import BarVersion, GapFilter, Value, View
+from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, Value, View
 from gateway.http.moments import EARLIEST_US, LATEST_US, aware, micros
 from gateway.http.problems import Problem
 from infra.runtime.postgres.pool import connection
@@ -23,10 +24,8 @@ MAX_WAITING = 128  # requests queued for a connection; one more is told to come 
 OVERLOAD_RETRY_S = 1
 YIELD_EVERY_ROWS = 500
 
-MINUTE = "1m"
 
 Row = asyncpg.Record
-Span = tuple[int, int]
 
 
 class Snapshot:
@@ -151,9 +150,13 @@ class Snapshot:
             "partition": row["partition"]
         }
 
-    async def rows(self, statement: str, *values: Any) -> list[Row]:
-        """Return the rows of one of the constants of `statements`; times are datetimes both ways."""
-        return list(await self._connection.fetch(statement, *values))
+    async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Return the rows of a statement; a time is an aware datetime among the values and µs in a row."""
+        found = await self._connection.fetch(statement, *values)
+        return [
+            {name: micros(value) if isinstance(value, datetime) else value for name, value in row.items()}
+            for row in found
+        ]
 
     async def cursors_of(self, symbol: str) -> list[str]:
         """Return the cursors a symbol has, as `interval or channel/provider`."""

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from aiohttp import web
 
 from gateway.database.knowledge import check_not_future, latest_event
-from gateway.database.shell.snapshot import MINUTE, Snapshot, Store
+from gateway.database.shell.snapshot import Snapshot, Store
 from gateway.database.shell.watermarks import Watermarks
-from gateway.database.versions import Value
+from gateway.database.versions import MINUTE, Value
 from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import Problem, unknown_symbol

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aiohttp import web
 
 from gateway.database.shell.snapshot import Store
-from gateway.http.moments import aware, micros, rfc3339
+from gateway.http.moments import aware, rfc3339
 from gateway.http.shell.answers import Serves, answer
 from gateway.operations.cadence import cadence_stats
 from gateway.operations.statistics_request import CADENCE, WINDOWS_US, step_us
 from infra.runtime.clock import wall_us
 
-TIMES = frozenset({"ended_time", "time"})
 _CHOSEN = """
     ended_time >= $4 AND ($1::text IS NULL OR capability = $1) AND ($2::text IS NULL OR provider = $2)
     AND ($3::text IS NULL OR tier = $3)"""
@@ -61,12 +60,8 @@ class CadenceStats:
             totals = await snapshot.rows(TOTALS, *which)
             errors = await snapshot.rows(ERRORS, *which)
             history = await snapshot.rows(HISTORY, *which, step_us(ask.window) / 1e6)
-        data = cadence_stats(_plain(totals), _plain(errors), _plain(history), now)
+        data = cadence_stats(totals, errors, history, now)
         meta = {"window": ask.window, "start": rfc3339(start), "end": rfc3339(now)}
         return answer(data, meta, request)
 
     serves: ClassVar[Serves] = ((CADENCE, cadence),)
-
-
-def _plain(rows: list[Any]) -> list[dict[str, Any]]:
-    return [{name: micros(value) if name in TIMES else value for name, value in row.items()} for row in rows]

@@ -23,11 +23,12 @@ from gateway.http.columns import (
     words_of,
 )
 from gateway.http.endpoints import Answer, Endpoint, Query
+from gateway.http.moments import rfc3339
 from gateway.http.shell.answers import Serves, document
 from gateway.operations.services import Verdict, merged, overall, service_status
 from gateway.operations.shell.ops_ports import OpsPorts
 from infra.runtime import metrics
-from infra.runtime.clock import MarketClock, rfc3339, wall_us
+from infra.runtime.clock import MarketClock, wall_us
 from infra.runtime.lifecycle import VERSION, Process
 
 _SERVICE = record(

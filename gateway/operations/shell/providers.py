@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aiohttp import web
 
 from gateway.database import statements
 from gateway.database.shell.snapshot import Store
-from gateway.http.moments import aware, micros, rfc3339
+from gateway.http.moments import aware, rfc3339
 from gateway.http.shell.answers import Serves, answer
 from gateway.operations.providers import provider_stats
 from gateway.operations.statistics_request import PROVIDERS, WINDOWS_US, step_us
 from infra.runtime.clock import wall_us
-
-TIMES = frozenset({"observed_time", "chosen_since", "time"})
 
 
 class ProviderStats:
@@ -35,12 +33,8 @@ class ProviderStats:
                 statements.PROVIDERS_HISTORY, *which, aware(start), step_us(ask.window) / 1e6
             )
             switches = await snapshot.rows(statements.PROVIDERS_SWITCHES, *which, aware(start), ask.limit)
-        data = provider_stats(_plain(newest), _plain(history), _plain(switches), now)
+        data = provider_stats(newest, history, switches, now)
         meta = {"window": ask.window, "start": rfc3339(start), "end": rfc3339(now)}
         return answer(data, meta, request)
 
     serves: ClassVar[Serves] = ((PROVIDERS, providers),)
-
-
-def _plain(rows: list[Any]) -> list[dict[str, Any]]:
-    return [{name: micros(value) if name in TIMES else value for name, value in row.items()} for row in rows]
