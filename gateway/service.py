@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -13,7 +14,11 @@ from aiohttp import web
 from gateway.database.shell.snapshot import Store
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
+from gateway.http.endpoints import Endpoint
+from gateway.http.openapi import openapi
+from gateway.http.shell.answers import Feature
 from gateway.http.shell.app import application, listening
+from gateway.http.shell.documents import Documents
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import History
@@ -27,11 +32,12 @@ from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.providers import ProviderStats
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.settings import GatewaySettings
-from gateway.websocket.shell.routes import routes
+from gateway.websocket.asyncapi import asyncapi
+from gateway.websocket.shell.routes import WebSockets
 from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
 from infra.runtime.configuration.following import Follower
-from infra.runtime.lifecycle import Health, Process, until_stopped
+from infra.runtime.lifecycle import VERSION, Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.errors import ProviderUnavailable
@@ -65,22 +71,30 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     """Serve until the process is told to stop; then stop accepting, send the clients away, and end."""
     process.health.expect(HTTP_PART)
     process.health.expect(LIVE_PART)
-    await asyncio.to_thread(
-        load_calendar, US_EQUITIES
-    )  # a second of work nobody's first request shall wait for
+    # A second of work nobody's first request shall wait for.
+    await asyncio.to_thread(load_calendar, US_EQUITIES)
     await started(resources.clock, resources.session)
     watermarks = Watermarks(resources.store)
     follower = Follower(
         shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
     )
     configured = configured_at_start(shared)
-    app = assemble(process, settings, shared, resources, watermarks, follower, configured)
+    parts = Parts(
+        process=process,
+        settings=settings,
+        shared=shared,
+        resources=resources,
+        watermarks=watermarks,
+        follower=follower,
+        configured=configured,
+        naming=Naming(resources.symbology, resources.clock),
+    )
     works = [watermarks.follow(process.health), _report(process.health, resources.live)]
     if isinstance(resources.clock, SimulatorMarketClock):
         works.append(resources.clock.follow(resources.session))
     if configured.path is not None:
         works.append(follower.run(configured.apply))
-    async with listening(app, settings.host, settings.port, resources.live.drain) as port:
+    async with listening(assemble(parts), settings.host, settings.port, resources.live.drain) as port:
         process.health.report(HTTP_PART, ready=True, port=port)
         log.info(
             "listening",
@@ -89,46 +103,101 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
         await until_stopped(process, *works)
 
 
-def assemble(
-    process: Process,
-    settings: GatewaySettings,
-    shared: MdsSettings,
-    resources: Resources,
-    watermarks: Watermarks,
-    follower: Follower,
-    configured: Configured,
-) -> web.Application:
-    """Return the application with every route of the gateway."""
-    store, live, clock = resources.store, resources.live, resources.clock
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the features are made of."""
 
-    async def known_symbol(symbol: str) -> bool:
-        if symbol in configured.symbols or live.knows(symbol):
+    process: Process
+    settings: GatewaySettings
+    shared: MdsSettings
+    resources: Resources
+    watermarks: Watermarks
+    follower: Follower
+    configured: Configured
+    naming: Naming
+
+    async def known_symbol(self, symbol: str) -> bool:
+        """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
+        if symbol in self.configured.symbols or self.resources.live.knows(symbol):
             return True
-        async with store.snapshot() as snapshot:  # an outage means "cannot say now", never "unknown"
+        async with (
+            self.resources.store.snapshot() as snapshot
+        ):  # an outage: "cannot say now", never "unknown"
             return await snapshot.knows(symbol)
 
-    naming = Naming(resources.symbology, clock)
-    ports = OpsPorts(resources.session, resources.ops_urls)
-    synthetic = shared.market_clock == "simulator" and shared.simulator_data is None
-    endpoints = [
-        *Console(
-            kafka=shared.bootstrap_servers,
-            topic=shared.topic_prefix + BARS,
-            symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
-        ).endpoints(),
-        *Status(process, ports, watermarks, live, clock).endpoints(),
-        *Prices(store, watermarks, live, clock, naming).endpoints(),
-        *History(store, watermarks, clock, resources.page_key, naming=naming, seen=live.knows).endpoints(),
-        *Ledger(store, resources.page_key).endpoints(),
-        *CadenceStats(store).endpoints(),
-        *ProviderStats(store).endpoints(),
-        *ConfigurationRoutes(configured, follower, shared.bootstrap_servers, shared.topic_prefix).endpoints(),
-        *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
-    ]
-    websockets = routes(
-        live, settings, resources.access, known_symbol=known_symbol, ambiguity=naming.ambiguity
+
+def _console(parts: Parts) -> Console:
+    synthetic = parts.shared.market_clock == "simulator" and parts.shared.simulator_data is None
+    return Console(
+        kafka=parts.shared.bootstrap_servers,
+        topic=parts.shared.topic_prefix + BARS,
+        symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
     )
-    return application(endpoints, websockets, resources.access)
+
+
+def _status(parts: Parts) -> Status:
+    resources = parts.resources
+    ports = OpsPorts(resources.session, resources.ops_urls)
+    return Status(parts.process, ports, parts.watermarks, resources.live, resources.clock)
+
+
+def _prices(parts: Parts) -> Prices:
+    resources = parts.resources
+    return Prices(resources.store, parts.watermarks, resources.live, resources.clock, parts.naming)
+
+
+def _history(parts: Parts) -> History:
+    resources = parts.resources
+    return History(
+        resources.store,
+        parts.watermarks,
+        resources.clock,
+        resources.page_key,
+        naming=parts.naming,
+        seen=resources.live.knows,
+    )
+
+
+def _configuration(parts: Parts) -> ConfigurationRoutes:
+    shared = parts.shared
+    return ConfigurationRoutes(
+        parts.configured, parts.follower, shared.bootstrap_servers, shared.topic_prefix
+    )
+
+
+def _websockets(parts: Parts) -> WebSockets:
+    return WebSockets(
+        parts.resources.live,
+        parts.resources.access,
+        parts.known_symbol,
+        ambiguity=parts.naming.ambiguity,
+        max_connections=parts.settings.max_connections,
+    )
+
+
+FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
+    Console: _console,
+    Status: _status,
+    Prices: _prices,
+    History: _history,
+    Ledger: lambda parts: Ledger(parts.resources.store, parts.resources.page_key),
+    CadenceStats: lambda parts: CadenceStats(parts.resources.store),
+    ProviderStats: lambda parts: ProviderStats(parts.resources.store),
+    ConfigurationRoutes: _configuration,
+    SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
+    WebSockets: _websockets,
+    Documents: lambda _: Documents(openapi=openapi(ENDPOINTS, VERSION), asyncapi=asyncapi(VERSION)),
+}
+"""Everything that is served, and how it is made; a new feature is one line here."""
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = tuple(
+    endpoint for feature in FEATURES for endpoint, _ in feature.serves
+)
+
+
+def assemble(parts: Parts) -> web.Application:
+    """Return the application with every endpoint of the gateway."""
+    return application([make(parts) for make in FEATURES.values()], parts.resources.access)
 
 
 async def started(clock: MarketClock, session: aiohttp.ClientSession) -> None:

@@ -11,8 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.http.reference import rest_page
+from gateway.service import ENDPOINTS
+from gateway.websocket.reference import errors_page, websocket_page
 from schemas.configuration.reference import configuration_page, json_schema_text
 from schemas.deriving import create_tables, raw_schema, record_schema
+from schemas.providers import reference as providers
 from schemas.streams import STREAMS, Stream
 from scripts.event_readers import readers_source
 from scripts.reference_pages import records_page, topics_page
@@ -22,8 +26,12 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config/mds.schema.json": json_schema_text,
         "docs/CONFIGURATION.md": configuration_page,
+        "docs/PROVIDERS.md": providers.page,
+        "docs/reference/errors.md": errors_page,
         "docs/reference/records.md": records_page,
+        "docs/reference/rest.md": lambda: rest_page(ENDPOINTS),
         "docs/reference/topics.md": topics_page,
+        "docs/reference/websocket.md": websocket_page,
         "schemas/wire/generated_readers.py": lambda: readers_source(STREAMS),
     }
 )

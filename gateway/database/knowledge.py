@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.http.moments import LATEST_US, rfc3339
-from gateway.http.problems import FieldError, Problem, invalid_field
+from gateway.http.problems import Problem, about, invalid_field
 
 AS_OF_WAIT_S = 2.0  # a tick moves an idle partition's watermark within about 1.3 s
 RETRY_AFTER_S = 2
@@ -48,13 +48,10 @@ def not_yet_complete(as_of: int, through: int | None) -> Problem:
         detail = "nothing is committed yet for what this asks; come again"
     else:
         detail = f"as_of {rfc3339(as_of)} is not complete yet, {rfc3339(through)} is; come again, or use that"
-    error = FieldError(param="as_of", code="not_yet_complete", detail=detail)
-    return Problem(
-        status=503, code="not_yet_complete", detail=detail, errors=(error,), retry_after_s=RETRY_AFTER_S
-    )
+    return about("as_of", "not_yet_complete", detail, retry_after_s=RETRY_AFTER_S)
 
 
 def no_watermark() -> Problem:
     """Return the problem of a store that has rows but no statement yet of how complete they are."""
     detail = "the store has not committed a watermark yet; come again, or look at /health"
-    return Problem(status=503, code="not_ready", detail=detail, retry_after_s=RETRY_AFTER_S)
+    return Problem(code="not_ready", detail=detail, retry_after_s=RETRY_AFTER_S)

@@ -10,6 +10,11 @@ from gateway.http.moments import EARLIEST_US, LATEST_US
 from schemas.deriving import columns
 from schemas.streams import BAR_STREAM, BY_RECORD, Bar, Quote, Trade
 
+MINUTE = "1m"  # the interval that all longer bars can be made of
+
+Span = tuple[int, int]
+"""A range of event_time, [start, end) in µs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:

@@ -15,18 +15,20 @@ from ipaddress import ip_address
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from gateway.http.problems import PROBLEMS
+
 Scope = Literal["public", "read", "stream", "backfill", "dlq", "admin"]
 SCOPES: frozenset[str] = frozenset(get_args(Scope)) - {"public"}
 MIN_TOKEN_CHARS = 22  # 128 bits in base64
 
 
 class AccessDenied(Exception):
-    """The request may not go on; `status` is 401 (who are you?) or 403 (not you), `code` a stable word."""
+    """The request may not go on; `code` is one of PROBLEMS, its `status` 401 (who are you?) or 403 (not you)."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.status = status
         self.code = code
+        self.status = PROBLEMS[code].status
         self.detail = detail
 
 
@@ -92,7 +94,7 @@ class Access:
         if scope != "public" and scope not in grant.scopes:
             held = " ".join(sorted(grant.scopes)) or "none"
             raise AccessDenied(
-                403, "forbidden", f"this needs the scope {scope}, the key has: {held}; use another key"
+                "forbidden", f"this needs the scope {scope}, the key has: {held}; use another key"
             )
         return grant
 
@@ -102,27 +104,25 @@ class Access:
         if token is None:
             if scope == "public":
                 return Grant(key_id="", scopes=frozenset()), None
-            raise AccessDenied(401, "unauthenticated", "send the header `Authorization: Bearer <key>`")
+            raise AccessDenied("unauthenticated", "send the header `Authorization: Bearer <key>`")
         found, digest = None, token_sha256(token)
         for key in self._keys:  # every key is compared, so time does not tell which one came near
             if hmac.compare_digest(key.sha256, digest):
                 found = key
         if found is None:
-            raise AccessDenied(401, "auth_failed", "the key is not known here; check it or ask for a new one")
+            raise AccessDenied("auth_failed", "the key is not known here; check it or ask for a new one")
         return Grant(key_id=found.id, scopes=found.scopes), found
 
     def _check_origin(self, key: Key | None, origin: str | None, host: str | None) -> None:
         name = _host_name(host)
         if not self.required and not is_loopback(name):
-            raise AccessDenied(
-                403, "host_not_allowed", f"the Host {name!r} is not a loopback name; use 127.0.0.1"
-            )
+            raise AccessDenied("host_not_allowed", f"the Host {name!r} is not a loopback name; use 127.0.0.1")
         if origin is None or origin.lower() in self._origins or (key and origin.lower() in key.origins):
             return
         if urlsplit(origin).netloc.lower() == (host or "").lower():
             return
         raise AccessDenied(
-            403, "origin_not_allowed", f"the Origin {origin!r} may not ask; add it to GATEWAY_ORIGINS"
+            "origin_not_allowed", f"the Origin {origin!r} may not ask; add it to GATEWAY_ORIGINS"
         )
 
 

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.http.parameters import mismatch
-from gateway.http.problems import FieldError, Problem
+from gateway.http.problems import about
 
 LIFETIME_US = 3_600_000_000  # one hour from its page
 SIGNATURE_BYTES = 16
@@ -51,13 +50,10 @@ def open_token(token: str, query: str, key: bytes, now: int) -> Page:
     """Return the page of a token; raise the Problem of a foreign (400), mismatched (400) or expired (410) one."""
     fields = _fields(token, key)
     if fields[0] != query:
-        raise mismatch(
-            f"this page_token belongs to another query; keep every parameter as it was, or {START_AGAIN}"
-        )
+        detail = f"this page_token belongs to another query; keep every parameter as it was, or {START_AGAIN}"
+        raise about("page_token", "token_mismatch", detail)
     if fields[1] <= now:
-        detail = f"this page_token has expired; {START_AGAIN}"
-        error = FieldError(param="page_token", code="token_expired", detail=detail)
-        raise Problem(status=410, code="token_expired", detail=detail, errors=(error,))
+        raise about("page_token", "token_expired", f"this page_token has expired; {START_AGAIN}")
     return Page(as_of=fields[2], start=fields[3], end=fields[4], after=tuple(fields[5]))
 
 
@@ -69,8 +65,7 @@ def _fields(token: str, key: bytes) -> list[Any]:
     except (ValueError, binascii.Error):
         pass  # answered below: to the caller a torn token and a forged one are the same
     detail = f"this page_token was not made here; copy next_page_token unchanged, or {START_AGAIN}"
-    error = FieldError(param="page_token", code="token_invalid", detail=detail)
-    raise Problem(status=400, code="token_invalid", detail=detail, errors=(error,))
+    raise about("page_token", "token_invalid", detail)
 
 
 def _signature(body: bytes, key: bytes) -> bytes:

@@ -1,18 +1,181 @@
-"""Query parameters and JSON bodies parsed once, at the border; every wrong one is named, all of them at once."""
+"""How one parameter of a request is read: a kind takes the text and gives the value, or says what would be right.
+
+Each kind knows its JSON schema as well, so what is documented is what is read.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from gateway.http.moments import BadMoment, parse_moment
-from gateway.http.problems import FieldError, Problem, invalid
+from gateway.http.moments import EXAMPLE, BadMoment, midnight, parse_date, parse_moment
+from gateway.http.problems import FieldError, invalid
+from schemas.symbols.names import PROVIDER_NAME, SYMBOL, is_provider_name, is_symbol
 
-SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-=^:_/]{0,31}\Z")
+BEST = "best"  # no provider in particular
 SYMBOL_RULE = "use 1 to 32 capitals, digits and . - = ^ : _ / such as BRK.B, ^GSPC, BTC-USD or EURUSD=X, percent-encoded"
-PROVIDER = re.compile(r"[a-z][a-z0-9_\-]{0,31}\Z")
 MAX_SHOWN_CHARS = 60
+
+Schema = dict[str, Any]
+"""A JSON schema."""
+
+
+class Complaint(ValueError):
+    """A value that cannot be read; `code` is a word of FIELD_ERRORS, the message says what would be right."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Kind(Protocol):
+    """How the text of a parameter becomes a value."""
+
+    def read(self, name: str, text: str, timezone: str) -> Any:
+        """Return the value of parameter `name`; a bare date is of `timezone`. Raises Complaint."""
+
+    def schema(self) -> Schema:
+        """Return what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    choices: Sequence[str]
+
+    def read(self, name: str, text: str, _: str) -> str:
+        """Return the word."""
+        if text not in self.choices:
+            raise Complaint("not_a_choice", f"{name} {shown(text)} is unknown; {one_of(text, self.choices)}")
+        return text
+
+    def schema(self) -> Schema:
+        """Return the choices."""
+        return {"type": "string", "enum": list(self.choices)}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number of [low, high]."""
+
+    low: int
+    high: int
+
+    def read(self, name: str, text: str, _: str) -> int:
+        """Return the number."""
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not self.low <= int(text) <= self.high:
+            detail = f"{name} {shown(text)} is wrong; use a whole number of {self.low} to {self.high}"
+            raise Complaint("out_of_range", detail)
+        return int(text)
+
+    def schema(self) -> Schema:
+        """Return the range."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A date-time with zone; with `dates` a bare date too, which is midnight at the venue. The value is µs."""
+
+    dates: bool = False
+
+    def read(self, name: str, text: str, timezone: str) -> int:
+        """Return microseconds since the epoch."""
+        try:
+            return parse_moment(text, timezone if self.dates else None)
+        except BadMoment as error:
+            raise Complaint(error.code, f"{name}: {error}") from error
+
+    def schema(self) -> Schema:
+        """Return the format."""
+        moment = {"type": "string", "format": "date-time", "examples": [EXAMPLE]}
+        return {"anyOf": [moment, {"type": "string", "format": "date"}]} if self.dates else moment
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A date of the venue, as its midnight in µs."""
+
+    def read(self, name: str, text: str, timezone: str) -> int:
+        """Return microseconds since the epoch."""
+        try:
+            return midnight(parse_date(text), timezone)
+        except BadMoment as error:
+            raise Complaint(error.code, f"{name}: {error}") from error
+
+    def schema(self) -> Schema:
+        """Return the format."""
+        return {"type": "string", "format": "date"}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider's name; `best` is none in particular, unless one is `needed`."""
+
+    needed: bool = False
+
+    def read(self, name: str, text: str, _: str) -> str | None:
+        """Return the name; None for best."""
+        if not is_provider_name(text):
+            hint = "use one like yahoo" if self.needed else "use best or one like yahoo"
+            raise Complaint("not_a_provider", f"{name} {shown(text)} is no provider's name; {hint}")
+        return None if text == BEST and not self.needed else text
+
+    def schema(self) -> Schema:
+        """Return the shape of a name."""
+        return {"type": "string", "pattern": f"^{PROVIDER_NAME.pattern}$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of some shape; what is none is refused with `code` and the hint."""
+
+    pattern: str
+    code: str
+    hint: str
+
+    def read(self, name: str, text: str, _: str) -> str:
+        """Return the word."""
+        if re.fullmatch(self.pattern, text) is None:
+            raise Complaint(self.code, f"{name} {shown(text)} is none; {self.hint}")
+        return text
+
+    def schema(self) -> Schema:
+        """Return the shape."""
+        return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A symbol as we write it."""
+
+    def read(self, _: str, text: str, __: str) -> str:
+        """Return the symbol."""
+        if not is_symbol(text):
+            hint = f"did you mean {text.upper()}?" if is_symbol(text.upper()) else SYMBOL_RULE
+            raise Complaint("not_a_symbol", f"{shown(text)} is not a symbol; {hint}")
+        return text
+
+    def schema(self) -> Schema:
+        """Return the shape."""
+        return {"type": "string", "pattern": f"^{SYMBOL.pattern}$", "examples": ["SPY"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text."""
+
+    def read(self, _: str, text: str, __: str) -> str:
+        """Return it."""
+        return text
+
+    def schema(self) -> Schema:
+        """Return that it is text."""
+        return {"type": "string"}
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -20,111 +183,27 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
 
 
+def one_of(text: str, choices: Sequence[str]) -> str:
+    """Return the end of a complaint: the choice nearest to `text`, if one is near, and all of them."""
+    near = closest(text, choices)
+    return f"{f'did you mean {near}? ' if near else ''}use one of: {' '.join(choices)}"
+
+
+def unknown(name: str, known: Sequence[str], what: str = "unknown") -> str:
+    """Return what is said of a name that is none of `known`."""
+    near = closest(name, known)
+    hint = f"did you mean {near}?" if near else f"known are: {' '.join(known) or 'none'}"
+    return f"{shown(name)} is {what}; {hint}"
+
+
 def shown(text: str) -> str:
     """Return a caller's text quoted and shortened for a message."""
     return repr(text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "…")
 
 
-class Parameters:
-    """The query of one request; collects every error, `check` raises them together as one 422."""
-
-    def __init__(self, pairs: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
-        """Take the decoded (name, value) pairs; unknown and repeated names are errors."""
-        self._values: dict[str, str] = {}
-        self.errors: list[FieldError] = []
-        for name, value in pairs:
-            if name not in known:
-                near = closest(name, known)
-                hint = f"did you mean {near}?" if near else f"known are: {' '.join(known) or 'none'}"
-                self.wrong(name, "unknown_parameter", f"{shown(name)} is not a parameter here; {hint}")
-            elif name in self._values:
-                self.wrong(name, "repeated_parameter", f"{name} is given twice; give it once")
-            else:
-                self._values[name] = value
-
-    def wrong(self, param: str, code: str, detail: str) -> None:
-        """Note an error."""
-        self.errors.append(FieldError(param=param, code=code, detail=detail))
-
-    def check(self) -> None:
-        """Raise the problem of all errors noted, if any."""
-        if self.errors:
-            raise invalid(*self.errors)
-
-    def has(self, name: str) -> bool:
-        """Whether the caller gave the parameter."""
-        return name in self._values
-
-    def text(self, name: str) -> str | None:
-        """Return the text given, or None."""
-        return self._values.get(name)
-
-    def given(self) -> dict[str, str]:
-        """Return every parameter the caller gave, by name."""
-        return dict(sorted(self._values.items()))
-
-    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
-        """Return one of `choices`."""
-        value = self._values.get(name, default)
-        if value not in choices:
-            near = closest(value, choices)
-            hint = f"did you mean {near}? " if near else ""
-            self.wrong(
-                name,
-                "not_a_choice",
-                f"{name} {shown(value)} is unknown; {hint}use one of: {' '.join(choices)}",
-            )
-            return default
-        return value
-
-    def integer(self, name: str, low: int, high: int, default: int) -> int:
-        """Return a whole number of [low, high]."""
-        value = self._values.get(name)
-        if value is None:
-            return default
-        if not re.fullmatch(r"[0-9]{1,18}", value) or not low <= int(value) <= high:
-            self.wrong(
-                name, "out_of_range", f"{name} {shown(value)} is wrong; use a whole number of {low} to {high}"
-            )
-            return default
-        return int(value)
-
-    def moment(self, name: str, timezone: str | None) -> int | None:
-        """Return a moment in µs; a bare date is midnight of `timezone` (None: only a date-time will do)."""
-        return self._parsed(name, lambda text: parse_moment(text, timezone))
-
-    def _parsed(self, name: str, parse: Callable[[str], int]) -> int | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        try:
-            return parse(value)
-        except BadMoment as error:
-            self.wrong(name, error.code, f"{name}: {error}")
-            return None
-
-    def provider(self, name: str = "provider") -> str | None:
-        """Return a provider's name; None for `best`, which is the default."""
-        value = self._values.get(name, "best")
-        if not PROVIDER.match(value):
-            self.wrong(
-                name,
-                "not_a_provider",
-                f"{name} {shown(value)} is no provider's name; use best or one like yahoo",
-            )
-        return None if value == "best" else value
-
-
 def checked_symbol(symbol: str) -> str:
-    """Return a symbol taken from a path; raise the problem of one that cannot be."""
-    if not SYMBOL.match(symbol):
-        hint = f"did you mean {symbol.upper()}?" if SYMBOL.match(symbol.upper()) else SYMBOL_RULE
-        detail = f"{shown(symbol)} is not a symbol; {hint}"
-        raise invalid(FieldError(param="symbol", code="not_a_symbol", detail=detail))
-    return symbol
-
-
-def mismatch(detail: str) -> Problem:
-    """Return the problem of a page token that belongs to another query."""
-    error = FieldError(param="page_token", code="token_mismatch", detail=detail)
-    return Problem(status=400, code="token_mismatch", detail=detail, errors=(error,))
+    """Return a symbol; raise the problem of a text that cannot be one, whatever else is wrong with the request."""
+    try:
+        return Symbol().read("symbol", symbol, "UTC")
+    except Complaint as complaint:
+        raise invalid(FieldError(param="symbol", code=complaint.code, detail=str(complaint))) from None

@@ -1,4 +1,7 @@
-"""What goes wrong with a request, as RFC 9457 problem documents: which parameter, what is wrong, what would be right."""
+"""What goes wrong with a request, as RFC 9457 problem documents: which parameter, what is wrong, what would be right.
+
+`PROBLEMS` is the one table of codes, `FIELD_ERRORS` the one of the words in a problem's `errors`; both are published.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,109 @@ TITLES: Mapping[int, str] = {
     500: "Internal error",
     503: "Not available now",
 }
+ANY_STATUS = 0  # of a code that stands for several statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One code of the table: its HTTP status (ANY_STATUS: several), what brings it about, and what to do."""
+
+    status: int
+    cause: str
+    remedy: str
+
+    @property
+    def title(self) -> str:
+        """Return the `title` of its documents."""
+        return TITLES.get(self.status, "Error")
+
+
+PROBLEMS: Mapping[str, Cause] = {
+    "bad_request": Cause(400, "The request is not HTTP as it should be.", "Correct what `detail` names."),
+    "not_json": Cause(400, "The body is not JSON.", "Send a JSON object."),
+    "token_invalid": Cause(
+        400, "The page token was not made here.", "Copy `next_page_token` unchanged, or begin without one."
+    ),
+    "token_mismatch": Cause(
+        400,
+        "The page token belongs to another query.",
+        "Keep every other parameter as it was, or begin without one.",
+    ),
+    "unauthenticated": Cause(
+        401, "A key is asked for and none was sent.", "Send `Authorization: Bearer <key>`."
+    ),
+    "auth_failed": Cause(401, "The key is not known here.", "Check it, or ask its issuer for a new one."),
+    "forbidden": Cause(403, "The key lacks the scope of the endpoint.", "Use a key that has it."),
+    "host_not_allowed": Cause(
+        403, "Without keys only a loopback name may be asked.", "Use 127.0.0.1, or set up keys."
+    ),
+    "origin_not_allowed": Cause(
+        403, "A web page of that Origin may not ask.", "Add it to GATEWAY_ORIGINS or to the key's origins."
+    ),
+    "unknown_path": Cause(404, "There is no such path.", "Take the one suggested; GET / lists what there is."),
+    "unknown_symbol": Cause(
+        404, "Nothing was ever stored or seen of the symbol.", "Correct it, or add it to the configuration."
+    ),
+    "unknown_cursor": Cause(
+        404, "The symbol has no such stream.", "Take one of those `detail` lists, or wait for its first record."
+    ),
+    "method_not_allowed": Cause(405, "The path has other methods.", "Use one of the header `Allow`."),
+    "request_timeout": Cause(408, "The body did not come in time.", "Send it whole."),
+    "no_configuration_file": Cause(
+        409, "No file is in force: the simulator's symbols are collected.", "Set MDS_CONFIG and restart."
+    ),
+    "token_expired": Cause(410, "The page token is older than an hour.", "Begin without one."),
+    "body_too_large": Cause(413, "The body is larger than the endpoint takes.", "Split it."),
+    "invalid_parameter": Cause(
+        422, "One or more parameters are wrong; `errors` names all of them.", "Correct each as its `detail` says."
+    ),
+    "body_not_allowed": Cause(422, "The endpoint takes no body.", "Send none; POST /ops/validate tries one."),
+    "invalid_configuration": Cause(
+        422, "The configuration file has faults; the last good one stays in force.", "Correct each of `errors`."
+    ),
+    "upgrade_required": Cause(426, "The path is a WebSocket.", "Connect with ws:// or wss://."),
+    "internal": Cause(500, "A fault of the service.", "Report it with the `request_id`."),
+    "broker_unavailable": Cause(503, "Kafka does not answer now.", "Come again after `Retry-After`."),
+    "busy": Cause(503, "Too many configurations are being read.", "Come again after `Retry-After`."),
+    "not_ready": Cause(
+        503, "The store has not said yet how complete it is.", "Come again, or look at GET /health."
+    ),
+    "not_yet_complete": Cause(
+        503, "The store has not reached the `as_of` asked for.", "Come again, or ask for the one `detail` names."
+    ),
+    "overloaded": Cause(503, "All connections to the database are in use.", "Come again after `Retry-After`."),
+    "stale_value": Cause(
+        503, "The newest value is older than `max_age_ms`.", "Allow more, or come again after `Retry-After`."
+    ),
+    "store_unavailable": Cause(503, "The database does not answer now.", "Come again after `Retry-After`."),
+    "http_error": Cause(ANY_STATUS, "Something else of HTTP is not right.", "Correct what `detail` names."),
+}  # fmt: skip
+
+FIELD_ERRORS: Mapping[str, str] = {
+    "ambiguous_symbol": "The symbol names several instruments; use one of the candidates.",
+    "conflict": "Two parameters say the same thing differently; use one of them.",
+    "in_future": "Nobody knows yet what will be known then; use an earlier as_of or none.",
+    "inverted_range": "`end` is not after `start`; `end` is exclusive.",
+    "no_zone": "The time names no zone; add Z or an offset.",
+    "not_a_capability": "It is no capability; use one like quotes or bars:1m.",
+    "not_a_choice": "It is none of the choices; use one of those listed.",
+    "not_a_date": "It is no date of the calendar; write it like 2026-03-02.",
+    "not_a_list": "A list is wanted.",
+    "not_a_provider": "It cannot be a provider's name; use best or one like yahoo.",
+    "not_a_symbol": "It cannot be a symbol; use capitals, percent-encoded in a path.",
+    "not_a_tier": "It is no tier; use one like T0.",
+    "not_a_time": "It is not RFC 3339; write it like 2026-03-02T14:30:00Z.",
+    "not_an_object": "A JSON object is wanted.",
+    "not_stored": "Bars of that adjustment are not stored here; ask for one that is, or for none.",
+    "not_with_revisions": "All revisions come in order of time; use sort=asc.",
+    "out_of_range": "The number, time or length is outside the range named.",
+    "repeated_parameter": "A parameter is given twice; give it once.",
+    "too_precise": "The time is finer than a microsecond; use at most six digits.",
+    "unknown_field": "There is no such member; use one of those listed.",
+    "unknown_parameter": "There is no such parameter; use the one suggested or one of those listed.",
+    "unknown_provider": "The provider gave no bars of the symbol; use best or one of those listed.",
+}
+"""Words of `errors[].code` beside the codes of PROBLEMS, with cause and remedy in one sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +145,21 @@ class FieldError:
 
 @dataclass(eq=False, kw_only=True)
 class Problem(Exception):
-    """A request that cannot be answered; `code` is stable, `retry_after_s` says when to come again."""
+    """A request that cannot be answered; `code` is one of PROBLEMS, `retry_after_s` says when to come again.
 
-    status: int
+    `status` is the table's, and has to be given only for a code that has none there.
+    """
+
     code: str
     detail: str
     errors: Sequence[FieldError] = ()
     retry_after_s: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    status: int = ANY_STATUS
+
+    def __post_init__(self) -> None:
+        self.status = self.status or PROBLEMS[self.code].status
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"
@@ -67,9 +179,15 @@ class Problem(Exception):
         }
 
 
+def about(param: str, code: str, detail: str, *, retry_after_s: int | None = None, **extra: Any) -> Problem:
+    """Return the problem that is itself the error of one parameter."""
+    error = FieldError(param=param, code=code, detail=detail)
+    return Problem(code=code, detail=detail, errors=(error,), retry_after_s=retry_after_s, extra=extra)
+
+
 def invalid(*errors: FieldError) -> Problem:
     """Return the problem of one or more wrong parameters."""
-    return Problem(status=422, code="invalid_parameter", detail=errors[0].detail, errors=errors)
+    return Problem(code="invalid_parameter", detail=errors[0].detail, errors=errors)
 
 
 def invalid_field(param: str, code: str, detail: str) -> Problem:
@@ -81,6 +199,4 @@ def unknown_symbol(symbol: str, *, suggestion: str | None = None) -> Problem:
     """Return the problem of a symbol nobody ever sent us anything about."""
     meant = suggestion or " or ".join(other for other in meant_by(symbol) if other != symbol)
     hint = f"did you mean {meant}?" if meant else "add it to the configuration, or correct it"
-    detail = f"nothing is known of the symbol {symbol!r}; {hint}"
-    error = FieldError(param="symbol", code="unknown_symbol", detail=detail)
-    return Problem(status=404, code="unknown_symbol", detail=detail, errors=(error,))
+    return about("symbol", "unknown_symbol", f"nothing is known of the symbol {symbol!r}; {hint}")

@@ -6,18 +6,19 @@ Scope `best` is every record but those of shadow providers, in the order of the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from gateway.market.gaps import GAP_COLUMNS
 from schemas.deriving import shown, shown_where_set
 from schemas.errors import PermanentError
 from schemas.identity import event_id, stream_name
 from schemas.intervals import INTERVALS
 from schemas.streams import BY_TOPIC, STREAMS
+from schemas.symbols.names import is_provider_name, is_symbol
 from schemas.topics import CANONICAL_TOPICS, GAPS, PROVIDER_HEALTH
 
 BEST = "best"
@@ -32,14 +33,11 @@ CHANNEL_TOPICS: Mapping[str, str] = {
 }
 # Only the latest of its kind is worthless once a newer one exists.
 CONFLATED_CHANNELS = frozenset(stream.name for stream in STREAMS if stream.versions == "latest")
-_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=:/_-]{0,31}\Z")
-_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 
 # `symbol` and `interval` are said by the stream; `raw_offset` and `index` by the event_id.
 _VALUES: Mapping[str, tuple[str, ...]] = {
     **{stream.topic: shown(stream) for stream in STREAMS},
-    GAPS: ("gap_id", "stream", "provider", "interval", "from_time", "to_time", "cause", "confidence", "state",
-           "generation", "expected", "detector", "known_from"),
+    GAPS: tuple(column.name for column in GAP_COLUMNS if column.name != "symbol"),
 }  # fmt: skip
 _WHERE_SET: Mapping[str, tuple[str, ...]] = {
     **{stream.topic: shown_where_set(stream) for stream in STREAMS},
@@ -96,9 +94,9 @@ def parse_stream(text: str) -> Stream:
         raise InvalidStream(
             "unknown_channel", f"channel {channel[:40]!r} is unknown; use {' '.join(CHANNEL_TOPICS)}"
         )
-    if not _PROVIDER.match(scope):
+    if not is_provider_name(scope):
         raise InvalidStream("bad_message", f"scope {scope[:40]!r} is no provider; write channel:best:SYMBOL")
-    if not _SYMBOL.match(symbol):
+    if not is_symbol(symbol):
         raise InvalidStream(
             "unknown_symbol", f"symbol {symbol[:40]!r} is not one; use capitals as in AAPL or BRK.B"
         )

@@ -101,11 +101,6 @@ def minutes_in(interval: str) -> int:
     return {"1wk": 7 * DAY_US, "1mo": 31 * DAY_US}.get(interval, slot_us(interval)) // MINUTE_US
 
 
-def reach(minute: BarVersion) -> int:
-    """Return the moment up to which a 1-minute bar proves that market time has come."""
-    return minute.event_time + (MINUTE_US if minute.final else 0)
-
-
 def _intraday(moment: int, step: int, calendar: Calendar) -> Bucket:
     day = calendar.session_at(moment)
     if day is None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
 
 from gateway.database.versions import BarVersion
+from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, rows, words_of
 from gateway.http.moments import rfc3339
-from schemas.deriving import own_fields, shown_where_set, written_out
+from gateway.http.parameters import Schema
+from schemas.deriving import Field, own_fields, shown_where_set, written_out
 from schemas.fields import AMOUNT, VALUE
-from schemas.streams import BAR_STREAM
+from schemas.streams import BAR_STREAM, AdjustmentState
 
 MIXED = "mixed"
+ADJUSTMENTS = get_args(AdjustmentState)
 SESSIONS: Mapping[str, frozenset[str] | None] = {
     "regular": frozenset({"regular"}),
     "extended": frozenset({"pre", "post"}),  # what lies outside the regular session
     "all": None,
 }
 
-
-_SAID = tuple(field for field in own_fields(BAR_STREAM) if field.roles & {AMOUNT, VALUE})
+_SCHEMAS: Mapping[str, Schema] = {
+    "double": NUMBER, "long": WHOLE, "int": WHOLE, "boolean": FLAG, "string": TEXT, "enum": TEXT,
+}  # fmt: skip
+_DECLARED = own_fields(BAR_STREAM)
+_SAID = tuple(field for field in _DECLARED if field.roles & {AMOUNT, VALUE})
 _GIVEN = tuple(field.name for field in _SAID if field.required)
 _OPTIONAL = tuple(field.name for field in _SAID if field.nullable)
 _SAID_ONCE = ("adjustment_state", "currency")  # by the answer's `meta`
@@ -45,9 +51,37 @@ _always: Callable[[BarVersion], dict[str, Any]] = written_out(
     "bar", "{" + _members(("event_time", *_GIVEN, *_ALWAYS)) + "}", {"rfc3339": rfc3339}
 )
 _where_said: Callable[[BarVersion], tuple[Any, ...]] = attrgetter(*_WHERE_SAID)
-CSV_COLUMNS = (
-    "event_time", *_GIVEN, *_ALWAYS, *_OPTIONAL, "derived", *_FLAGS,
-)  # fmt: skip
+
+
+def _column(field: Field) -> Column:
+    words = f"{field.doc[:1].upper()}{field.doc[1:]}."
+    unit = "currency" if "price" in field.doc else ""
+    return Column(field.name, _SCHEMAS[field.kind], words, unit, always=field.name not in _WHERE_SAID)
+
+
+_OWN = {field.name: _column(field) for field in _DECLARED}
+_BESIDE = {  # what is no field of a stored bar, or says more in an answer
+    column.name: column
+    for column in (
+        Column("event_time", TIME, "Start of the bar.", "UTC"),
+        Column("revision", WHOLE, "Versions that came before this one."),
+        Column("provider", TEXT, "Seller of it; mixed where a derived bar has several."),
+        Column("known_from", TIME, "Moment this version was first known here.", "UTC"),
+        Column("derived", FLAG, "Made here of 1-minute bars.", always=False),
+    )
+}
+TABLE_COLUMNS = ("event_time", *_GIVEN, *_ALWAYS, *_OPTIONAL, "derived", *_FLAGS)
+BAR_COLUMNS = (
+    *(_BESIDE.get(name) or _OWN[name] for name in TABLE_COLUMNS),
+    Column("providers", rows(TEXT), "Sellers of a derived bar's minutes, where several.", always=False),
+    Column(
+        "route",
+        words_of(("shadow", "backfill")),
+        "Reason it was fetched, where it was not by polling the primary.",
+        always=False,
+    ),
+    Column("adjustment", TEXT, "One of raw, split, all; only where the rows differ.", always=False),
+)
 
 
 def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:

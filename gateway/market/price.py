@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gateway.database.versions import Value
+from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
 from gateway.http.moments import rfc3339
-from gateway.http.problems import FieldError, Problem
+from gateway.http.problems import about
 from schemas.calendar.sessions import Calendar
 from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
 from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
 
-PRICE_FIELDS = (
-    "symbol", "price", "price_type", "bid", "ask", "bid_size", "ask_size", "previous_close", "change",
-    "change_percent", "volume", "currency", "provider", "state", "provisional", "age_ms", "event_time",
-    "received_time", "known_from", "event_id",
-)  # fmt: skip
+State = Literal["live", "delayed", "stale", "closed"]
+Kind = Literal["trade", "quote", "bar"]
+
+PRICE_COLUMNS = (
+    Column("symbol", TEXT, "The symbol."),
+    Column("price", NUMBER, "The newest price.", "currency"),
+    Column(
+        "price_type",
+        words_of(("last", "mid", "close")),
+        "A trade's, the middle of bid and ask, or a bar's close.",
+    ),
+    Column("bid", or_null(NUMBER), "Best bid.", "currency"),
+    Column("ask", or_null(NUMBER), "Best ask.", "currency"),
+    Column("bid_size", or_null(NUMBER), "Size at the bid.", "shares, coins or contracts"),
+    Column("ask_size", or_null(NUMBER), "Size at the ask.", "shares, coins or contracts"),
+    Column("previous_close", or_null(NUMBER), "Last regular close before this trading day.", "currency"),
+    Column("change", or_null(NUMBER), "Price less previous close.", "currency"),
+    Column("change_percent", or_null(NUMBER), "The same of the previous close.", "%"),
+    Column("volume", or_null(NUMBER), "Traded this day.", "shares, coins or contracts"),
+    Column("currency", or_null(TEXT), "Of every price here; null where unknown.", "ISO 4217"),
+    Column("provider", TEXT, "Who gave all of it."),
+    Column("state", words_of(get_args(State)), "How much the value is worth now."),
+    Column("provisional", FLAG, "Not yet known to be complete: see meta.as_of."),
+    Column("age_ms", WHOLE, "Market time since the price was true.", "ms"),
+    Column("event_time", TIME, "The venue's time of the value.", "UTC"),
+    Column("received_time", TIME, "When it reached us.", "UTC"),
+    Column("known_from", TIME, "When it was first known here.", "UTC"),
+    Column("event_id", TEXT, "Id of this version of the record."),
+    Column("simulated", FLAG, "Of the simulator, not of a market.", always=False),
+)
+PRICE_FIELDS = tuple(column.name for column in PRICE_COLUMNS if column.always)
 CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
 _RANK: Mapping[type, int] = {Trade: 2, Quote: 1, Bar: 0}
 _KIND: Mapping[type, Kind] = {Trade: "trade", Quote: "quote", Bar: "bar"}
@@ -98,9 +125,8 @@ def check_age(document: Mapping[str, Any], max_age_ms: int | None) -> None:
         f"the newest value of {document['symbol']} is {document['age_ms']} ms old ({document['state']}), "
         f"max_age_ms is {max_age_ms}; allow more, or come again"
     )
-    error = FieldError(param="max_age_ms", code="stale_value", detail=detail)
     kept = {name: document[name] for name in ("age_ms", "state", "event_time")}
-    raise Problem(status=503, code="stale_value", detail=detail, errors=(error,), retry_after_s=1, extra=kept)
+    raise about("max_age_ms", "stale_value", detail, retry_after_s=1, **kept)
 
 
 def chosen(document: Mapping[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
@@ -147,9 +173,6 @@ def _currency(value: Value, quote: Quote | None) -> str | None:
     own = "" if isinstance(value, Trade) else value.currency
     return own or ("" if quote is None else quote.currency) or None
 
-
-State = Literal["live", "delayed", "stale", "closed"]
-Kind = Literal["trade", "quote", "bar"]
 
 CADENCE_US = {
     "trade": 20 * SECOND_US,

@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any
 
 from gateway.http.problems import FieldError, Problem, invalid
-from gateway.market.requests import is_symbol
 from schemas.errors import AmbiguousSymbol, UnknownSymbol
 from schemas.symbology.naming import Symbology
+from schemas.symbols.names import is_symbol
 
 NOT_A_SYMBOL = "not_a_symbol"
 NO_VALUE, NO_VALUE_THEN = "no_value", "no_value_then"

@@ -1,73 +1,19 @@
-"""How well polling keeps to its cadence, as `GET /stats/cadence` asks for it and shows it; times inside are µs."""
+"""How well polling keeps to its cadence, as `GET /stats/cadence` shows it; times inside are µs."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.http.moments import rfc3339
-from gateway.http.parameters import Parameters, shown
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.intervals import SECOND_US
 from schemas.log_buckets import quantile_us
 
-WINDOWS: Mapping[str, int] = {
-    "5m": 5 * MINUTE_US,
-    "15m": 15 * MINUTE_US,
-    "1h": HOUR_US,
-    "6h": 6 * HOUR_US,
-    "1d": DAY_US,
-    "7d": 7 * DAY_US,
-}
-POINTS = 60  # of a group's history, whatever the window
 CURRENT_US = 35 * SECOND_US  # a producer that wrote no row for three windows is not counted on any more
-PARAMETERS = ("window", "capability", "provider", "tier")
 POLLS = ("due", "begun", "succeeded", "failed", "skipped", "missed")
-_CAPABILITY = re.compile(r"[a-z][a-z0-9:]{0,31}\Z")
-_TIER = re.compile(r"[A-Z0-9]{1,8}\Z")
 
 Row = Mapping[str, Any]
 Group = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CadenceRequest:
-    """What is asked: `window` µs up to now; None means all."""
-
-    capability: str | None
-    provider: str | None
-    tier: str | None
-    window_name: str
-
-    @property
-    def window(self) -> int:
-        """Return how far back is counted, µs."""
-        return WINDOWS[self.window_name]
-
-    @property
-    def step(self) -> int:
-        """Return how much time one point of history stands for, µs."""
-        return self.window // POINTS
-
-
-def cadence_request(pairs: Iterable[tuple[str, str]]) -> CadenceRequest:
-    """Return what `GET /stats/cadence` asks. Raises Problem."""
-    query = Parameters(pairs, PARAMETERS)
-    capability, tier = query.text("capability"), query.text("tier")
-    if capability is not None and not _CAPABILITY.match(capability):
-        detail = f"capability {shown(capability)} is none; use one like quotes or bars:1m"
-        query.wrong("capability", "not_a_capability", detail)
-    if tier is not None and not _TIER.match(tier):
-        query.wrong("tier", "not_a_tier", f"tier {shown(tier)} is none; use one like T0")
-    request = CadenceRequest(
-        capability=capability,
-        provider=query.provider(),
-        tier=tier,
-        window_name=query.choice("window", tuple(WINDOWS), "1h"),
-    )
-    query.check()
-    return request
 
 
 def cadence_stats(

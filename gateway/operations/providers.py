@@ -1,70 +1,16 @@
-"""How well providers serve, as `GET /stats/providers` asks for it and shows it; times inside are µs."""
+"""How well providers serve, as `GET /stats/providers` shows it; times inside are µs."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.http.moments import rfc3339
-from gateway.http.parameters import Parameters, shown
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 
-WINDOWS: Mapping[str, int] = {
-    "15m": 15 * MINUTE_US,
-    "1h": HOUR_US,
-    "6h": 6 * HOUR_US,
-    "1d": DAY_US,
-    "7d": 7 * DAY_US,
-    "30d": 30 * DAY_US,
-}
-POINTS = 60  # of a provider's history, whatever the window
-DEFAULT_SWITCHES = 20
-MAX_SWITCHES = 500
-PARAMETERS = ("capability", "provider", "window", "limit")
 PARTS = ("success", "latency", "freshness", "validity")
-_CAPABILITY = re.compile(r"[a-z][a-z0-9:]{0,31}\Z")
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvidersRequest:
-    """What is asked: `window` µs of history up to now, at most `limit` changes of the choice; None means all."""
-
-    capability: str | None
-    provider: str | None
-    window_name: str
-    limit: int
-
-    @property
-    def window(self) -> int:
-        """Return how far back history goes, µs."""
-        return WINDOWS[self.window_name]
-
-    @property
-    def step(self) -> int:
-        """Return how much time one point of history stands for, µs."""
-        return self.window // POINTS
-
-
-def providers_request(pairs: Iterable[tuple[str, str]]) -> ProvidersRequest:
-    """Return what `GET /stats/providers` asks. Raises Problem."""
-    query = Parameters(pairs, PARAMETERS)
-    capability = query.text("capability")
-    if capability is not None and not _CAPABILITY.match(capability):
-        detail = f"capability {shown(capability)} is none; use one like quotes or bars:1m"
-        query.wrong("capability", "not_a_capability", detail)
-    request = ProvidersRequest(
-        capability=capability,
-        provider=query.provider(),
-        window_name=query.choice("window", tuple(WINDOWS), "1h"),
-        limit=query.integer("limit", 1, MAX_SWITCHES, DEFAULT_SWITCHES),
-    )
-    query.check()
-    return request
 
 
 def provider_stats(

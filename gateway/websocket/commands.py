@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from gateway.http.columns import ANYTHING, FLAG, TEXT, WHOLE, Column, record, rows, words_of
 from gateway.live.streams import BEST, InvalidStream, Stream, parse_stream
-from gateway.websocket import messages
+from gateway.websocket import answers
 from gateway.websocket.subscription import Position
 
 MAX_ITEMS = 500  # of one subscribe command
@@ -111,23 +112,26 @@ def interpret(command: Any, streams: Streams, *, authorised: bool) -> Event:
     if not _is_id(request):
         return bad(None, f"id is a string of at most {MAX_ID_CHARS} characters or an integer")
     if not authorised and kind not in ("auth", "ping"):
-        return Reply(
-            messages.error("unauthenticated", 'send {"t":"auth","token":"…"} first', request=request)
-        )
-    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
-    if handler is None:
-        return bad(request, f"t is one of {' '.join(_HANDLERS)}")
-    return handler(request, command, streams)
+        return _error(request, "unauthenticated", 'send {"t":"auth","token":"…"} first')
+    known = COMMANDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        return bad(request, f"t is one of {' '.join(COMMANDS)}")
+    return known.read(request, command, streams)
 
 
 def bad(request: Any, text: str) -> Reply:
     """Return the answer to a command that is not one."""
-    return Reply(messages.error("bad_message", text, request=request))
+    return _error(request, "bad_message", text)
+
+
+def _error(request: Any, slug: str, text: str) -> Reply:
+    return Reply(answers.error(slug, text, request=request).encode())
 
 
 def _ping(request: Any, command: Mapping[str, Any], _: Streams) -> Event:
     stamp = command.get("ts")
-    return Reply(messages.message("pong", id=request, ts=stamp if isinstance(stamp, (int, float)) else None))
+    ts = stamp if isinstance(stamp, (int, float)) else None
+    return Reply(answers.Pong(id=request, ts=ts).encode())
 
 
 def _auth(request: Any, command: Mapping[str, Any], _: Streams) -> Event:
@@ -162,13 +166,11 @@ def _unsubscribe(request: Any, command: Mapping[str, Any], streams: Streams) -> 
 def _update(request: Any, command: Mapping[str, Any], streams: Streams) -> Event:
     number = command.get("sub")
     if not isinstance(number, int) or number not in streams:
-        return Reply(
-            messages.error("unknown_subscription", "sub is no subscription of yours", request=request)
-        )
+        return _error(request, "unknown_subscription", "sub is no subscription of yours")
     try:
         conflate = _parse_conflate(command.get("conflate"), streams[number])
     except InvalidStream as problem:
-        return Reply(messages.error(problem.slug, str(problem), request=request))
+        return _error(request, problem.slug, str(problem))
     return Update(request, number, conflate)
 
 
@@ -176,13 +178,61 @@ def _list(request: Any, _: Mapping[str, Any], __: Streams) -> Event:
     return ListAll(request)
 
 
-_HANDLERS: Mapping[str, Callable[[Any, Mapping[str, Any], Streams], Event]] = {
-    "ping": _ping,
-    "auth": _auth,
-    "subscribe": _subscribe,
-    "unsubscribe": _unsubscribe,
-    "update": _update,
-    "list": _list,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: what it does, the members it takes beside `t` and `id`, and its parser."""
+
+    words: str
+    members: tuple[Column, ...]
+    read: Callable[[Any, Mapping[str, Any], Streams], Event]
+
+
+_SUB = Column("sub", WHOLE, "Number of the subscription.")
+_CONFLATE = Column(
+    "conflate",
+    record(Column("mode", words_of(("latest", "none")), "Send only the newest of what waits, or all of it.")),
+    "Whether records may give way to newer ones; only quotes may.",
+    always=False,
+)
+_ITEM = record(
+    Column("stream", TEXT, "channel:provider:symbol, such as quotes:best:AAPL.", always=False),
+    Column("channel", TEXT, "Instead of stream, with symbols.", always=False),
+    Column("symbols", rows(TEXT), "Symbols of the channel.", always=False),
+    Column("provider", TEXT, "Of the channel; best without it.", always=False),
+    Column(
+        "from", ANYTHING, "snapshot, live, {epoch, offset} or {start: µs}; snapshot without it.", always=False
+    ),
+    _CONFLATE,
+)
+COMMANDS: Mapping[str, Command] = {
+    "ping": Command(
+        words="Ask for a pong.",
+        members=(Column("ts", {"type": "number"}, "Comes back with it.", always=False),),
+        read=_ping,
+    ),
+    "auth": Command(
+        words="Say who you are, where the header Authorization could not.",
+        members=(Column("token", TEXT | {"maxLength": MAX_TOKEN_CHARS}, "The key."),),
+        read=_auth,
+    ),
+    "subscribe": Command(
+        words="Begin streams; each item is answered for itself.",
+        members=(Column("items", rows(_ITEM) | {"maxItems": MAX_ITEMS}, "What is wanted."),),
+        read=_subscribe,
+    ),
+    "unsubscribe": Command(
+        words="End streams.",
+        members=(
+            Column("subs", rows(WHOLE), "By number.", always=False),
+            Column("streams", rows(TEXT), "By name.", always=False),
+            Column("all", FLAG, "Every one.", always=False),
+        ),
+        read=_unsubscribe,
+    ),
+    "update": Command(
+        words="Change how a subscription is served, without a seam.", members=(_SUB, _CONFLATE), read=_update
+    ),
+    "list": Command(words="Ask for all subscriptions.", members=(), read=_list),
 }
 
 
@@ -195,13 +245,13 @@ def _is_id(value: Any) -> bool:
 def _parse_item(item: Any) -> list[Wanted | Rejected]:
     if not isinstance(item, dict):
         text = 'an item is an object such as {"stream": "quotes:best:AAPL"}'
-        return [Rejected(messages.refused(str(item)[:MAX_ID_CHARS], "bad_message", text))]
+        return [Rejected(answers.refused(str(item)[:MAX_ID_CHARS], "bad_message", text))]
     if "stream" in item:
         return [_parse_wanted(item["stream"], item)]
     symbols = item.get("symbols")
     if not isinstance(symbols, list):
         text = "an item names a stream, or a channel and symbols"
-        return [Rejected(messages.refused("", "bad_message", text))]
+        return [Rejected(answers.refused("", "bad_message", text))]
     scope = item.get("provider", BEST)
     return [
         _parse_wanted(f"{item.get('channel')}:{scope}:{symbol}", item) for symbol in symbols[: MAX_ITEMS + 1]
@@ -215,7 +265,7 @@ def _parse_wanted(name: Any, item: Mapping[str, Any]) -> Wanted | Rejected:
         conflate = _parse_conflate(item.get("conflate"), stream)
         return Wanted(stream=stream, start=_parse_start(item.get("from")), conflate=conflate)
     except InvalidStream as problem:
-        return Rejected(messages.refused(text, problem.slug, str(problem)))
+        return Rejected(answers.refused(text, problem.slug, str(problem)))
 
 
 def _parse_conflate(value: Any, stream: Stream) -> bool:

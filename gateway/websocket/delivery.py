@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.live.feeds import Feed, Feeds
 from gateway.live.streams import Stream
-from gateway.websocket import messages
+from gateway.websocket import encoding, messages
 from gateway.websocket.subscription import BEHIND_CLEAR_PERCENT, BEHIND_WARN_PERCENT, Subscription
 
 QUEUE_BYTES = 1_048_576  # answers and notices waiting for one client
@@ -45,7 +45,7 @@ class Frame:
 
     def encode(self) -> bytes:
         """Return the bytes to send."""
-        return messages.frame(self.parts)
+        return encoding.frame(self.parts)
 
 
 class Outbox:
@@ -130,7 +130,7 @@ class Outbox:
         for number, place in self.places.items():
             if place.subscription.settle(place.feed.ring, self._feeds.applied(place.feed)):
                 moved.append([number, place.subscription.covered])
-        self.push(messages.message("hb", now=now, subs=moved))
+        self.push(messages.Heartbeat(now=now, subs=moved).encode())
 
     def positions(self) -> Iterator[tuple[Stream, int]]:
         """Yield where the client may resume each stream, once it has read everything sent so far."""
@@ -174,7 +174,15 @@ class Outbox:
         applied, epoch = self._feeds.applied(feed), self._feeds.epochs[feed.topic]
         records = feed.snapshot(subscription.stream.scope)
         subscription.snapshot_sent(applied)
-        return messages.snapshot(subscription.number, epoch, applied, feed.ring.begun_after, reason, records)
+        return messages.Snapshot(
+            sub=subscription.number,
+            epoch=epoch,
+            offset=applied,
+            floor_offset=feed.ring.begun_after,
+            reason=reason,
+            last=True,
+            data=records,
+        ).encode()
 
     def _watch_lag(self, place: Place, *, live: bool) -> None:
         subscription = place.subscription
@@ -192,12 +200,11 @@ class Outbox:
         ring, covered = place.feed.ring, place.subscription.covered
         queued = ring.count_after(covered)
         self.push(
-            messages.message(
-                "slow",
+            messages.Slow(
                 sub=place.subscription.number,
                 queued=queued,
                 limit=ring.capacity,
                 pct=queued * 100 // ring.capacity,
                 action=action,
-            )
+            ).encode()
         )

@@ -1,48 +1,26 @@
-"""Every message the WebSocket server sends, as the bytes it sends, and the codes clients act on.
+"""What the WebSocket server sends of itself: a frozen dataclass each, with one encoder; `answers` has the rest.
 
-A frame is a JSON array of messages; `t` says which one. Codes are published: numbers and words never change.
+A frame is a JSON array of messages; `t` says which one. Members that are None are left out; times are integer
+microseconds since the Unix epoch. Member names and their order are published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from gateway.http.columns import FLAG, TEXT, TIME, WHOLE, by_name, rows, words_of
+from gateway.market.gaps import GAP_COLUMNS
+from gateway.websocket.codes import CLOSES
 from gateway.websocket.conflation import Chosen
+from gateway.websocket.encoding import Message, member, names_of
 
 SUBPROTOCOL = "mds.v1.json"
 HEARTBEAT_EVERY_MS = 5_000
 SILENCE_TIMEOUT_MS = 12_500  # a client that heard nothing for so long should reconnect
-
-ERROR_CODES: Mapping[str, int] = {
-    "bad_message": 100,
-    "unauthenticated": 101,
-    "auth_failed": 102,
-    "unknown_channel": 110,
-    "unknown_symbol": 111,
-    "not_entitled": 112,
-    "symbol_limit": 113,
-    "already_subscribed": 114,
-    "ambiguous_symbol": 115,
-    "unknown_subscription": 116,
-    "start_out_of_range": 121,
-    "rate_limited": 130,
-    "overloaded": 131,
-    "internal": 150,
-}
-TEMPORARY_ERRORS = frozenset({"rate_limited", "overloaded", "internal"})
-
-CLOSE_NORMAL = 1000
-CLOSE_RESTART = 1012
-CLOSE_SLOW = 4008
-CLOSE_LOST_POSITION = 4010
-CLOSE_OVERLOAD = 4013
-CLOSE_RATE = 4029
-CLOSE_UNAUTHORISED = 4401
-CLOSE_FORBIDDEN = 4403
-RECONNECT_CODES = frozenset({CLOSE_RESTART, CLOSE_SLOW, CLOSE_LOST_POSITION, CLOSE_OVERLOAD, CLOSE_RATE})
 
 ROUTE_CODES: Mapping[str, str] = {
     "initial": "provider_chosen",  # a producer began
@@ -52,68 +30,207 @@ ROUTE_CODES: Mapping[str, str] = {
     "restored": "provider_up",
 }
 GAP_CLOSING_STATES = frozenset({"filled", "empty", "unrecoverable"})
+US = "µs"
+_SUB = "Number of the subscription."
+_GAP = {column.name: column for column in GAP_COLUMNS}
 
 
-def message(kind: str, **fields: Any) -> bytes:
-    """Return one message; fields that are None are left out."""
-    return orjson.dumps({"t": kind, **{name: value for name, value in fields.items() if value is not None}})
+def of_gap(column: str, *, name: str = "", always: bool = True) -> Any:
+    """Return the member that is a column of the gap ledger; its times are numbers here."""
+    declared = _GAP[column]
+    if declared.schema is TIME:
+        return member(WHOLE, declared.words, unit=US, name=name, always=always)
+    return member(declared.schema, declared.words, unit=declared.unit, name=name, always=always)
 
 
-def frame(messages: Iterable[bytes]) -> bytes:
-    """Return the frame that carries `messages`."""
-    return b"[" + b",".join(messages) + b"]"
+@dataclass(frozen=True, kw_only=True)
+class Welcome(Message):
+    """The first message of a connection: what the server speaks and allows."""
+
+    t = "welcome"
+    version: int = member(WHOLE, "Of the protocol.")
+    protocol: str = member(TEXT, "Subprotocol.")
+    now: int = member(WHOLE, "Wall time.", unit=US)
+    time_unit: str = member(TEXT, "Unit of every time.")
+    auth_required: bool = member(FLAG, "Whether a key is needed.")
+    heartbeat: Mapping[str, int] = member(
+        by_name(WHOLE), "How often hb comes, and after what silence to leave.", unit="ms"
+    )
+    limits: Mapping[str, float] = member(by_name({"type": "number"}), "What is allowed.")
+    features: Sequence[str] = member(rows(TEXT), "What the server can.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disconnect(Message):
+    """The last message before the close frame, which has the same code."""
+
+    t = "disconnect"
+    code: int = member({"type": "integer", "enum": list(CLOSES)}, "Close code.")
+    reason: str = member(TEXT, "Why.")
+    reconnect: bool = member(FLAG, "Whether to come back.")
+    retry_after_ms: int | None = member(WHOLE, "When.", unit="ms", always=False)
+    resume: Sequence[Sequence[str | int]] = member(
+        rows({"type": "array"}), "[stream, epoch, offset] of each stream: give it as from."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(Message):
+    """Records of one stream, in the order of the log."""
+
+    t = "d"
+    sub: int = member(WHOLE, _SUB)
+    prev: int = member(WHOLE, "Offset a client must have covered already to have missed nothing.")
+    conf: tuple[int, int] | None = member(
+        by_name(WHOLE), "n records, spanning span µs, gave way to the newest.", always=False
+    )
+    m: Sequence[bytes] = member(rows({"type": "array"}), "[offset, record] of each.")
+
+    def encode(self) -> bytes:
+        """Return the bytes: records were encoded once, for every client of the stream."""
+        return self.encoded(self.sub, self.prev, self.conf, self.m)
+
+    @staticmethod
+    def encoded(sub: int, prev: int, conf: tuple[int, int] | None, m: Sequence[bytes]) -> bytes:
+        """Return the bytes without making a message: more of these are sent than of all others together."""
+        conflated = b"" if conf is None else b',"conf":{"n":%d,"span":%d}' % conf
+        return b'{"t":"d","sub":%d,"prev":%d%b,"m":[%b]}' % (sub, prev, conflated, b",".join(m))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(Message):
+    """The latest values of a stream, valid at `offset`; an empty one says that nothing came after `floor_offset`."""
+
+    t = "snapshot"
+    sub: int = member(WHOLE, _SUB)
+    epoch: str = member(TEXT, "Incarnation of the log that offsets belong to.")
+    offset: int = member(WHOLE, "What it is valid at.")
+    floor_offset: int = member(WHOLE, "The server's memory begins after it.")
+    reason: str = member(TEXT, "subscribe, recovery or failover.")
+    last: bool = member(FLAG, "Nothing of it follows.")
+    data: Sequence[bytes] = member(rows({"type": "array"}), "[offset, record] of each value.")
+
+    def encode(self) -> bytes:
+        """Return the bytes: records were encoded once, for every client of the stream."""
+        head = {
+            name: getattr(self, attribute) for attribute, name in names_of(type(self)) if attribute != "data"
+        }
+        return orjson.dumps({"t": self.t, **head})[:-1] + b',"data":[' + b",".join(self.data) + b"]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered(Message):
+    """A position was resumed whole, or could not be: then a snapshot follows."""
+
+    t = "recovered"
+    sub: int = member(WHOLE, _SUB)
+    ok: bool = member(FLAG, "Whether nothing was missed.")
+    after: int | None = member(WHOLE, "Offset resumed from.", name="from", always=False)
+    to: int | None = member(WHOLE, "Offset up to which the stream is whole.", always=False)
+    count: int | None = member(WHOLE, "Records replayed.", always=False)
+    source: str | None = member(words_of(("memory", "kafka")), "Where they came from.", always=False)
+    reason: str | None = member(
+        TEXT, "Why not: epoch_changed, expired, too_many or unavailable.", always=False
+    )
+    floor_offset: int | None = member(WHOLE, "The server's memory begins after it.", always=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap(Message):
+    """A stream has a hole."""
+
+    t = "gap"
+    sub: int = member(WHOLE, _SUB)
+    gap_id: str = of_gap("gap_id")
+    stream: str = of_gap("stream")
+    begin: int = of_gap("from_time", name="from")
+    to: int = of_gap("to_time")
+    expected: int | None = of_gap("expected", always=False)
+    cause: str = of_gap("cause")
+    confidence: str = of_gap("confidence")
+    status: str = of_gap("state")
+    generation: int = of_gap("generation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapFill(Gap):
+    """What became of a hole: filled, empty or unrecoverable."""
+
+    t = "gap_fill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State(Message):
+    """What the values of streams are worth: of `subs`, or of all where it names none."""
+
+    t = "state"
+    subs: Sequence[int] | None = member(rows(WHOLE), "Subscriptions concerned.", always=False)
+    stream: str = member(words_of(("open", "recovering")), "Whether records come.")
+    data: str = member(words_of(("ok", "suspect")), "Whether values may be trusted.")
+    code: str = member(words_of((*ROUTE_CODES.values(), "log_reachable", "log_unreachable")), "Why.")
+    capability: str | None = member(TEXT, "What is served.", always=False)
+    provider: str | None = member(TEXT, "Who serves since.", always=False)
+    previous: str | None = member(TEXT, "Who served before.", always=False)
+    reason: str | None = member(TEXT, "Why in words.", always=False)
+    since: int | None = member(WHOLE, "Since when.", unit=US, always=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Message):
+    """The client falls behind, or has caught up."""
+
+    t = "slow"
+    sub: int = member(WHOLE, _SUB)
+    queued: int = member(WHOLE, "Records that wait.")
+    limit: int = member(WHOLE, "Records the server's memory holds.")
+    pct: int = member(WHOLE, "The first of the second.", unit="%")
+    action: str = member(words_of(("warn", "catching_up", "cleared")), "What the server does.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lagged(Message):
+    """The client fell behind what the log retains: the connection ends, and the stream begins anew."""
+
+    t = "lagged"
+    stream: str = member(TEXT, "The stream.")
+    after: Mapping[str, int] = member(
+        by_name(WHOLE), "Offset up to which the client has it whole.", name="from"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat(Message):
+    """The server is alive, and quiet streams are whole up to these offsets."""
+
+    t = "hb"
+    now: int = member(WHOLE, "Wall time.", unit=US)
+    subs: Sequence[Sequence[int]] = member(rows({"type": "array"}), "[sub, offset] of each quiet stream.")
 
 
 def data(sub: int, chosen: Chosen) -> bytes:
-    """Return a data message: `prev` is the offset a client must have covered to have missed nothing."""
-    conflated = b""
-    if chosen.conflated:
-        conflated = b',"conf":{"n":%d,"span":%d}' % (chosen.conflated, chosen.span_us)
-    records = b",".join([entry.body for entry in chosen.entries])
-    return b'{"t":"d","sub":%d,"prev":%d%b,"m":[%b]}' % (sub, chosen.previous, conflated, records)
-
-
-def snapshot(sub: int, epoch: str, offset: int, floor: int, reason: str, records: Sequence[bytes]) -> bytes:
-    """Return the latest values of a stream, valid at `offset`; an empty one says nothing came after `floor`."""
-    head = message(
-        "snapshot", sub=sub, epoch=epoch, offset=offset, floor_offset=floor, reason=reason, last=True
-    )
-    return head[:-1] + b',"data":[' + b",".join(records) + b"]}"
-
-
-def error(slug: str, text: str, *, request: Any = None, retry_after_ms: int | None = None) -> bytes:
-    """Return an error that answers one command, or the connection as a whole."""
-    return message("error", id=request, **_problem(slug, text), retry_after_ms=retry_after_ms)
-
-
-def refused(stream: str, slug: str, text: str, **fields: Any) -> dict[str, Any]:
-    """Return the result of one subscription that was refused; the others stand."""
-    return {"stream": stream, "ok": False, "error": _problem(slug, text), **fields}
+    """Return the bytes of the message of the records chosen."""
+    conflated = (chosen.conflated, chosen.span_us) if chosen.conflated else None
+    return Data.encoded(sub, chosen.previous, conflated, [entry.body for entry in chosen.entries])
 
 
 def disconnect(
     code: int, reason: str, *, retry_after_ms: int | None = None, resume: Sequence[tuple[str, str, int]] = ()
-) -> bytes:
-    """Return the last message before the close frame: why, whether to come back, and from where to resume."""
-    return message(
-        "disconnect",
-        code=code,
-        reason=reason,
-        reconnect=code in RECONNECT_CODES,
-        retry_after_ms=retry_after_ms,
-        resume=[list(position) for position in resume],
+) -> Disconnect:
+    """Return the farewell with a code of CLOSES; `resume` says where each stream may go on."""
+    reconnect = CLOSES[code].reconnect
+    return Disconnect(
+        code=code, reason=reason, reconnect=reconnect, retry_after_ms=retry_after_ms, resume=resume
     )
 
 
-def gap(sub: int, fields: Mapping[str, Any]) -> bytes:
-    """Return the notice that a stream has a hole, or, as `gap_fill`, what became of it."""
-    kind = "gap_fill" if fields["state"] in GAP_CLOSING_STATES else "gap"
-    return message(
-        kind,
+def gap(sub: int, fields: Mapping[str, Any]) -> Gap:
+    """Return the notice of a gap record: that a stream has a hole, or what became of it."""
+    kind = GapFill if fields["state"] in GAP_CLOSING_STATES else Gap
+    return kind(
         sub=sub,
         gap_id=fields["gap_id"],
         stream=fields["stream"],
-        **{"from": fields["from_time"]},
+        begin=fields["from_time"],
         to=fields["to_time"],
         expected=fields["expected"] or None,
         cause=fields["cause"],
@@ -123,10 +240,9 @@ def gap(sub: int, fields: Mapping[str, Any]) -> bytes:
     )
 
 
-def route(subs: Sequence[int], fields: Mapping[str, Any]) -> bytes:
+def route(subs: Sequence[int], fields: Mapping[str, Any]) -> State:
     """Return the notice that another provider serves these streams, or that none can and that one can again."""
-    return message(
-        "state",
+    return State(
         subs=list(subs),
         stream="open",
         data="suspect" if fields["changed"] == "exhausted" else "ok",
@@ -139,5 +255,8 @@ def route(subs: Sequence[int], fields: Mapping[str, Any]) -> bytes:
     )
 
 
-def _problem(slug: str, text: str) -> dict[str, Any]:
-    return {"code": ERROR_CODES[slug], "slug": slug, "message": text, "temporary": slug in TEMPORARY_ERRORS}
+def log_state(*, reachable: bool, since: int | None) -> State:
+    """Return the notice that the log cannot be read, or can again, `since` µs."""
+    if reachable:
+        return State(stream="open", data="ok", code="log_reachable", since=since)
+    return State(stream="recovering", data="suspect", code="log_unreachable", since=since)

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from gateway.live.streams import Stream
-from gateway.websocket import messages
+from gateway.websocket import answers
+from gateway.websocket.codes import CLOSE_RATE
 from gateway.websocket.commands import Close, Event, Reply, bad, interpret
 
 MAX_COMMAND_BYTES = 65_536
@@ -41,12 +42,10 @@ class Session:
         if not self._admit(now_s):
             self._refusals += 1
             if self._refusals > MAX_REFUSALS:
-                return Close(
-                    messages.CLOSE_RATE, f"more than {COMMANDS_PER_S:.0f} commands a second; slow down"
-                )
+                return Close(CLOSE_RATE, f"more than {COMMANDS_PER_S:.0f} commands a second; slow down")
             wait_ms = int(1_000 / COMMANDS_PER_S)
             text = f"at most {COMMANDS_PER_S:.0f} commands a second; this one was not carried out"
-            return Reply(messages.error("rate_limited", text, retry_after_ms=wait_ms))
+            return Reply(answers.error("rate_limited", text, retry_after_ms=wait_ms).encode())
         try:
             command = orjson.loads(data)
         except orjson.JSONDecodeError as problem:
@@ -64,10 +63,10 @@ class Session:
         for number, held in self.streams.items():
             if held == stream:
                 text = f"already subscribed as {number}; use update, or unsubscribe first"
-                return messages.refused(str(stream), "already_subscribed", text, sub=number)
+                return answers.refused(str(stream), "already_subscribed", text, sub=number)
         if len(self.streams) >= self._max_streams:
             text = f"at most {self._max_streams} streams a connection; open another connection"
-            return messages.refused(str(stream), "symbol_limit", text)
+            return answers.refused(str(stream), "symbol_limit", text)
         return None
 
     def _admit(self, now_s: float) -> bool:

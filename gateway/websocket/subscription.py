@@ -191,13 +191,12 @@ class Subscription:
         if replay.source is None:
             return Delivery(message=b"", more=True)
         self.covered = self.whole
-        text = messages.message(
-            "recovered",
+        recovered = messages.Recovered(
             sub=self.number,
             ok=True,
-            **{"from": replay.after},
+            after=replay.after,
             to=self.covered,
             count=len(replay.entries),
             source=replay.source,
         )
-        return Delivery(message=text, more=True)
+        return Delivery(message=recovered.encode(), more=True)

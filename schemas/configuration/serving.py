@@ -9,7 +9,8 @@ from typing import Any
 from schemas.configuration.cadence import is_number
 from schemas.configuration.streams import BAR_INTERVALS, BarsStream
 from schemas.located_yaml import Fault, Located, Path
-from schemas.providers.facts import NAME, ProviderFacts, not_known
+from schemas.providers.facts import ProviderFacts, not_known
+from schemas.symbols.names import is_provider_name
 
 SHORTEST_BAR_S = 60.0
 OFF = (False, "no", "off", "false", 0)
@@ -51,7 +52,7 @@ def _entry(located: Located, name: Any, entry: Any, known: Mapping[str, Provider
 
 
 def _unknown(located: Located, path: Path, name: str, known: Mapping[str, ProviderFacts]) -> Iterator[Fault]:
-    if name in known or NAME.fullmatch(name) is None:  # the model says what a name may look like
+    if name in known or not is_provider_name(name):  # the model says what a name may look like
         return
     near = difflib.get_close_matches(name, known, n=1)
     problem, remedy = not_known(name, known, near[0] if near else None)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
-from schemas.providers.facts import NAME
 from schemas.symbols.instruments import checked_symbol
+from schemas.symbols.names import PROVIDER_NAME
 from schemas.universe import Tier
 
 MAX_PROVIDERS = 8  # of one stream
@@ -23,8 +23,8 @@ BarInterval = Literal["1m", "5m", "1h", "1d"]
 BAR_INTERVALS: tuple[BarInterval, ...] = ("1m", "5m", "1h", "1d")
 
 
-Provider = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-"""A provider's name; whether there is one of that name is judged by the facts that a file is read with."""
+Provider = Annotated[str, Field(pattern=f"^{PROVIDER_NAME.pattern}$")]
+"""A provider's name; which ones there are is known where they are loaded (entry points), not here."""
 
 Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(checked_symbol)]
 

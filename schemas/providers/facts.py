@@ -14,10 +14,10 @@ from schemas.intervals import INTERVALS
 from schemas.providers.spelling import AS_WE_DO, Spelling, classified, shown
 from schemas.streams import AdjustmentState
 from schemas.symbols.instruments import Instrument, classify
+from schemas.symbols.names import is_provider_name
 
 MAX_QUOTES_PER_REQUEST = 1_000
 BAN_S = 900.0  # blocks last from minutes to more than a quarter of an hour
-NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 HTTP_SCHEMES, SOCKET_SCHEMES = ("https://", "http://"), ("wss://", "ws://")
@@ -203,7 +203,7 @@ class ProviderFacts:
         ]
 
     def _name_faults(self) -> Iterator[str]:
-        if NAME.fullmatch(self.name) is None:
+        if not is_provider_name(self.name):
             yield "its name is not two to 32 lower-case letters, digits and underscores"
         if not self.base_url.startswith(HTTP_SCHEMES):
             yield "its base_url is no http address"

@@ -143,8 +143,18 @@ async def test_every_route_declares_one_known_scope(database: str) -> None:
     assert routes == set(declared)
     assert set(declared.values()) <= KNOWN_SCOPES | {"public"}
     assert [path for (method, path), scope in declared.items() if scope == "public" and method == "GET"] == [
-        "/"
-    ]
+        "/", "/openapi.json", "/asyncapi.json",
+    ]  # fmt: skip
+
+
+async def test_every_route_is_in_the_openapi_document_and_the_other_way_round(database: str) -> None:
+    """HEAD comes with GET; nobody needs a key to read it."""
+    app = await _application(database)
+    async with rest(database) as gateway:
+        document = await gateway.get("/openapi.json")
+    described = {(method.upper(), path) for path, of in document["paths"].items() for method in of}
+    routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    assert {(method, path) for method, path in routes if method != "HEAD"} == described
 
 
 async def _application(database: str) -> web.Application:

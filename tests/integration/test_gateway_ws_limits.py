@@ -7,7 +7,6 @@ import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -223,8 +222,7 @@ async def test_more_clients_than_agreed_are_told_to_come_later(
     kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     """4013 with a spread delay; who is in stays in."""
-    settings = SimpleNamespace(max_connections=1)
-    async with serving(kafka_bootstrap, topic_prefix, settings=settings) as (_, port):
+    async with serving(kafka_bootstrap, topic_prefix, max_connections=1) as (_, port):
         url = f"ws://127.0.0.1:{port}/ws"
         async with connect(url) as first, connect(url) as second:
             messages, code = await read_to_end(second)

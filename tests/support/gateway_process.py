@@ -10,21 +10,34 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 from aiohttp import web
 
 from gateway.http.access import Access
+from gateway.http.shell.answers import Serves
 from gateway.http.shell.app import application, listening
 from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.live import LiveStreams
-from gateway.websocket.shell.routes import routes
-from infra.runtime import metrics
+from gateway.operations.shell.health import METRICS
+from gateway.websocket.shell.routes import MAX_CONNECTIONS, WebSockets
 from infra.runtime.lifecycle import configure_logging
+from infra.runtime.metrics import render
 from tests.support.eventually import eventually
 
 READY_WITHIN_S = 30.0
 UNKNOWN = "NOSUCH"  # every other symbol is configured
 OPEN_TO_ALL = Access([], required=False)
+
+
+class Exposition:
+    """The metrics of this process alone."""
+
+    async def metrics(self, _: web.Request) -> web.StreamResponse:
+        """GET /metrics."""
+        return web.Response(body=render()[0])
+
+    serves: ClassVar[Serves] = ((METRICS, metrics),)
 
 
 @asynccontextmanager
@@ -34,19 +47,16 @@ async def serving(
     *,
     ring_messages: int = RING_MESSAGES,
     access: Access = OPEN_TO_ALL,
-    settings: object = None,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> AsyncIterator[tuple[LiveStreams, int]]:
     """Serve inside, warm, and yield the live streams and the port."""
 
     async def known_symbol(symbol: str) -> bool:
         return not symbol.startswith(UNKNOWN)
 
-    async def exposition(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=metrics.render()[0])
-
     async with LiveStreams.open(bootstrap, prefix=prefix, ring_messages=ring_messages) as live:
-        sockets = routes(live, settings, access, known_symbol=known_symbol)
-        app = application([], [*sockets, web.get("/metrics", exposition)], access)
+        sockets = WebSockets(live, access, known_symbol, max_connections=max_connections)
+        app = application([sockets, Exposition()], access)
         async with listening(app, "127.0.0.1", 0, live.drain) as port:
             await eventually(lambda: live.ready, within_s=READY_WITHIN_S)
             yield live, port

@@ -18,6 +18,7 @@ from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
 from gateway.http.moments import aware
 from gateway.live.shell.live import LiveStreams
+from gateway.market.shell.naming import Naming
 from gateway.operations.shell.configuration import configured_at_start
 from gateway.settings import GatewaySettings
 from infra.runtime.configuration.following import Follower
@@ -29,6 +30,7 @@ from schemas.streams import Bar, Quote, Trade
 from schemas.symbology.naming import Symbology
 from schemas.topics import CANONICAL_TOPICS, partition_count
 from tests.support.builders import NINE_THIRTY
+from tests.support.declared import check_declared
 from tests.support.eventually import eventually
 
 PAGE_KEY = b"0" * 32
@@ -117,12 +119,13 @@ class Rest:
         return dict(body)
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], Any]:
-        """Return (status, headers, JSON or text)."""
+        """Return (status, headers, JSON or text); the answer is one that is declared."""
         async with self.session.request(method, self.url + path, **options) as response:
             text = await response.text()
             body = (
                 await response.json(content_type=None) if "json" in response.content_type and text else text
             )
+            check_declared(method, response.url.path, response.status, response.content_type, body)
             return response.status, response.headers, body
 
     async def store(self, *records: Quote | Trade | Bar | Gap) -> None:
@@ -203,7 +206,18 @@ async def rest(
             shared.bootstrap_servers, prefix=shared.topic_prefix, service="gateway", health=process.health
         )
         configured = configured_at_start(shared)
-        app = service.assemble(process, settings, shared, resources, watermarks, follower, configured)
+        app = service.assemble(
+            service.Parts(
+                process=process,
+                settings=settings,
+                shared=shared,
+                resources=resources,
+                watermarks=watermarks,
+                follower=follower,
+                configured=configured,
+                naming=Naming(resources.symbology, clock),
+            )
+        )
         connection = await asyncpg.connect(database)
         async with TestServer(app) as server, asyncio.TaskGroup() as tasks:
             works = [tasks.create_task(watermarks.follow(process.health))]

@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from gateway.database import statements
-from gateway.database.versions import BAR_COLUMNS, VALUE_STREAMS, BarVersion, GapFilter, Value, View
+from gateway.database.versions import (
+    BAR_COLUMNS,
+    MINUTE,
+    VALUE_STREAMS,
+    BarVersion,
+    GapFilter,
+    Span,
+    Value,
+    View,
+)
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
@@ -21,20 +30,6 @@ READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
 OVERLOAD_RETRY_S = 1
 YIELD_EVERY_ROWS = 500
-
-MINUTE = "1m"
-ORIGIN = (
-    "symbol",
-    "provider",
-    "route",
-    "simulated",
-    "raw_offset",
-    "event_time",
-    "received_time",
-    "known_from",
-)
-
-Span = tuple[int, int]
 
 
 class Snapshot:
@@ -190,7 +185,7 @@ class Store:
     async def _slot(self) -> AsyncIterator[None]:
         if self._waiting >= MAX_WAITING:
             detail = f"{MAX_WAITING} requests already wait for the database; come again"
-            raise Problem(status=503, code="overloaded", detail=detail, retry_after_s=OVERLOAD_RETRY_S)
+            raise Problem(code="overloaded", detail=detail, retry_after_s=OVERLOAD_RETRY_S)
         self._waiting += 1
         try:
             await self._slots.acquire()

@@ -5,34 +5,29 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import orjson
 from aiohttp import web
 
-from gateway.http.access import Scope
-from gateway.http.problems import Problem
+from gateway.http.endpoints import JSON, PROBLEM_JSON, Endpoint
+from gateway.http.problems import Problem, about
 
 BODY_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 65_536
 REQUEST_ID = web.RequestKey("request_id", str)
-JSON = "application/json"
-PROBLEM_JSON = "application/problem+json"
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
+Handler = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
+"""A method of a feature that answers one endpoint."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serves = Sequence[tuple[Endpoint[Any], Handler]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """One route and the scope it needs; there is no route without one."""
+class Feature(Protocol):
+    """What the application mounts: declared endpoints, each with the method that answers it."""
 
-    method: str
-    path: str
-    scope: Scope
-    handler: Handler
+    serves: ClassVar[Serves]
 
 
 def answer(data: Any, meta: Mapping[str, Any], request: web.Request, **members: Any) -> web.Response:
@@ -73,12 +68,12 @@ def cacheable(
 
 
 def table(
-    rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
     meta: Mapping[str, Any],
     next_page_token: str | None,
 ) -> web.Response:
-    """Return `columns` of rows as CSV; what the envelope says besides them is in headers."""
+    """Return rows as CSV; what the envelope says besides them is in headers."""
     lines = [",".join(columns)]
     lines += [",".join(_cell(row.get(name)) for name in columns) for row in rows]
     response = web.Response(text="\r\n".join([*lines, ""]), content_type="text/csv")
@@ -94,13 +89,27 @@ def _cell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-async def body_of(request: web.Request) -> bytes:
-    """Return the whole body; raise the Problem of one that comes too slowly or is too large."""
+def too_large() -> Problem:
+    """Return the problem of a body larger than endpoints take that do not say otherwise."""
+    return about("body", "body_too_large", f"the body is larger than {MAX_BODY_BYTES} bytes; split it")
+
+
+async def body_of(
+    request: web.Request,
+    *,
+    most_bytes: int = MAX_BODY_BYTES,
+    within_s: float | None = None,
+    refusal: Callable[[], Problem] = too_large,
+) -> bytes:
+    """Return the whole body; raise the Problem of one that comes too slowly, or `refusal` of one too large."""
+    data, within_s = bytearray(), BODY_TIMEOUT_S if within_s is None else within_s
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await request.read()
+        async with asyncio.timeout(within_s):
+            async for chunk in request.content.iter_any():
+                data += chunk
+                if len(data) > most_bytes:
+                    raise refusal()
     except TimeoutError:
-        detail = f"the body did not come within {BODY_TIMEOUT_S:.0f} s; send it whole"
-        raise Problem(
-            status=408, code="request_timeout", detail=detail, headers={"Connection": "close"}
-        ) from None
+        detail = f"the body did not come within {within_s:.0f} s; send it whole"
+        raise Problem(code="request_timeout", detail=detail, headers={"Connection": "close"}) from None
+    return bytes(data)

@@ -6,16 +6,17 @@ import difflib
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from types import MethodType
 
 from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Access, AccessDenied, Scope, bearer_token
-from gateway.http.problems import FieldError, Problem
-from gateway.http.shell.answers import MAX_BODY_BYTES, REQUEST_ID, Endpoint, problem
+from gateway.http.problems import PROBLEMS, FieldError, Problem
+from gateway.http.shell.answers import REQUEST_ID, Feature, problem
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
 from schemas.errors import ConfigurationError, StoreUnavailable
@@ -26,30 +27,23 @@ STORE_RETRY_S = 2
 SERVER = "mds"
 WEBSOCKET_SCOPE: Scope = "stream"  # those routes check it themselves: the key may come in the first message
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
-_CODES = {
-    400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "unknown_path", 405: "method_not_allowed",
-    413: "body_too_large", 426: "upgrade_required",
-}  # fmt: skip
+_CODES = ("bad_request", "unknown_path", "method_not_allowed", "body_too_large", "upgrade_required")
+_CODES_BY_STATUS = {PROBLEMS[code].status: code for code in _CODES}  # of what aiohttp itself refuses
 
 log = logging.getLogger(__name__)
 SCOPES = web.AppKey("scopes", dict[tuple[str, str], Scope])
 
 
-def application(
-    endpoints: Sequence[Endpoint], websockets: Sequence[web.RouteDef], access: Access
-) -> web.Application:
-    """Return the application; every route has a scope, and one that has none cannot be added."""
-    app = web.Application(middlewares=[_observed, _guarded(access)], client_max_size=MAX_BODY_BYTES)
+def application(features: Iterable[Feature], access: Access) -> web.Application:
+    """Return the application of all endpoints; every one has a scope, and one that has none cannot be declared."""
+    app = web.Application(middlewares=[_observed, _guarded(access)])
     scopes: dict[tuple[str, str], Scope] = {}
-    for endpoint in endpoints:
-        route = app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
-        scopes[endpoint.method, _pattern(route.resource)] = endpoint.scope
-        if endpoint.method == "GET":
-            app.router.add_route("HEAD", endpoint.path, endpoint.handler)
-            scopes["HEAD", endpoint.path] = endpoint.scope
-    for definition in websockets:
-        scopes[definition.method, definition.path] = WEBSOCKET_SCOPE
-        app.router.add_route(definition.method, definition.path, definition.handler)
+    for feature in features:
+        for endpoint, answer in feature.serves:
+            also = ("HEAD",) if endpoint.method == "GET" and endpoint.scope != WEBSOCKET_SCOPE else ()
+            for method in (endpoint.method, *also):
+                app.router.add_route(method, endpoint.path, MethodType(answer, feature))
+                scopes[method, endpoint.path] = endpoint.scope
     app[SCOPES] = scopes
     app.on_response_prepare.append(_harden)
     return app
@@ -85,7 +79,7 @@ def _guarded(access: Access) -> Middleware:
             return await handler(request)  # unknown path or wrong method: there is nothing to guard
         scope = request.app[SCOPES].get((request.method, resource.canonical))
         if scope is None:
-            raise AccessDenied(403, "forbidden", "this route has no scope; report it")
+            raise AccessDenied("forbidden", "this route has no scope; report it")
         if scope != WEBSOCKET_SCOPE:
             token = bearer_token(request.headers.get("Authorization"))
             origin, host = request.headers.get("Origin"), request.headers.get("Host")
@@ -113,21 +107,21 @@ def _as_problem(error: Exception, request: web.Request) -> Problem:
         return error
     if isinstance(error, AccessDenied):
         challenge = {"WWW-Authenticate": 'Bearer realm="mds"'} if error.status == 401 else {}
-        return Problem(status=error.status, code=error.code, detail=error.detail, headers=challenge)
+        return Problem(code=error.code, detail=error.detail, headers=challenge)
     if isinstance(error, StoreUnavailable):
         detail = "the database does not answer now; come again"
-        return Problem(status=503, code="store_unavailable", detail=detail, retry_after_s=STORE_RETRY_S)
+        return Problem(code="store_unavailable", detail=detail, retry_after_s=STORE_RETRY_S)
     if isinstance(error, web.HTTPException):
         return _http_problem(error, request)
     log.error(
         "request_failed", exc_info=error, extra={"request_id": request[REQUEST_ID], "path": request.path}
     )
     detail = "this is our fault; report it with the request_id"
-    return Problem(status=500, code="internal", detail=detail)
+    return Problem(code="internal", detail=detail)
 
 
 def _http_problem(error: web.HTTPException, request: web.Request) -> Problem:
-    code = _CODES.get(error.status, "http_error")
+    code = _CODES_BY_STATUS.get(error.status, "http_error")
     detail, param = error.text or error.reason, ""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
@@ -136,11 +130,9 @@ def _http_problem(error: web.HTTPException, request: web.Request) -> Problem:
         near = nearest_path(request.path, [resource.canonical for resource in request.app.router.resources()])
         hint = f"did you mean {near}?" if near else "GET / lists what there is"
         detail, param = f"{request.path[:200]} is unknown; {hint}", "path"
-    elif isinstance(error, web.HTTPRequestEntityTooLarge):
-        detail, param = f"the body is larger than {MAX_BODY_BYTES} bytes; split it", "body"
     errors = (FieldError(param=param, code=code, detail=detail),) if param else ()
     kept = {name: value for name, value in error.headers.items() if name in ("Allow", "Upgrade")}
-    return Problem(status=error.status, code=code, detail=detail, errors=errors, headers=kept)
+    return Problem(code=code, status=error.status, detail=detail, errors=errors, headers=kept)
 
 
 def nearest_path(path: str, patterns: Sequence[str]) -> str | None:

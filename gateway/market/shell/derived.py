@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.database.shell.snapshot import MINUTE, Snapshot, Span
-from gateway.database.versions import BarVersion, View
+from gateway.database.shell.snapshot import Snapshot
+from gateway.database.versions import MINUTE, BarVersion, Span, View
 from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
-from gateway.market.requests import HistoryRequest
+from gateway.market.bars_request import HistoryRequest
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import INTRADAY_US
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from aiohttp import web
 
 from gateway.database.shell.snapshot import Store
 from gateway.database.versions import GapFilter
 from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
-from gateway.http.parameters import PROVIDER, Parameters, checked_symbol, closest, shown
-from gateway.http.problems import FieldError, Problem, invalid, unknown_symbol
-from gateway.http.shell.answers import Endpoint, answer
+from gateway.http.problems import about, unknown_symbol
+from gateway.http.shell.answers import Serves, answer
 from gateway.market.gaps import gap_row, last_contiguous
-from gateway.market.requests import gaps_request
+from gateway.market.gaps_request import CURSOR, GAPS, check_cursor, gaps_request
 from infra.runtime.clock import wall_us
-from schemas.calendar.sessions import calendar_of
 from schemas.intervals import INTERVALS
-from schemas.streams import BAR_STREAM, STREAMS
-
-CHANNELS = tuple(stream.name for stream in STREAMS if not stream.by_interval)  # beside the intervals of bars
+from schemas.streams import BAR_STREAM
 
 
 class Ledger:
@@ -29,21 +27,9 @@ class Ledger:
         self._store = store
         self._page_key = page_key
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [
-            Endpoint(method="GET", path="/gaps", scope="read", handler=self.gaps),
-            Endpoint(
-                method="GET",
-                path="/ops/cursor/{symbol}/{interval}/{source}",
-                scope="read",
-                handler=self.cursor,
-            ),
-        ]
-
     async def gaps(self, request: web.Request) -> web.StreamResponse:
         """GET /gaps: by (from_time, gap_id)."""
-        ask = gaps_request(request.query.items(), calendar_of)
+        ask = gaps_request(request.query.items())
         query, now = query_hash(request.path, ask.given), wall_us()
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         which = GapFilter(
@@ -56,7 +42,9 @@ class Ledger:
         )
         after = None if page is None else page.after
         async with self._store.snapshot() as snapshot:
-            found = await snapshot.gaps(which, limit=ask.limit + 1, after=after, descending=ask.descending)
+            found = await snapshot.gaps(
+                which, limit=ask.limit + 1, after=after, descending=ask.sort == "desc"
+            )
             known = bool(found) or ask.symbol is None or await snapshot.knows(ask.symbol)
         if not known:
             raise unknown_symbol(ask.symbol or "")
@@ -72,9 +60,9 @@ class Ledger:
 
     async def cursor(self, request: web.Request) -> web.StreamResponse:
         """GET /ops/cursor/{symbol}/{interval}/{source}."""
-        Parameters(request.query.items(), ()).check()
+        CURSOR.parse(request.query.items())
         symbol, interval, source = (request.match_info[name] for name in ("symbol", "interval", "source"))
-        _check_cursor(checked_symbol(symbol), interval, source)
+        check_cursor(symbol, interval, source)
         channel = BAR_STREAM.channel(interval) if interval in INTERVALS else interval
         async with self._store.snapshot() as snapshot:
             cursor = await snapshot.cursor(channel, source, symbol)
@@ -85,8 +73,7 @@ class Ledger:
         if cursor is None:
             hint = f"there are: {' '.join(others)}" if others else "there is none yet"
             detail = f"{symbol} has no cursor {interval}/{source}; {hint}"
-            error = FieldError(param="source", code="unknown_cursor", detail=detail)
-            raise Problem(status=404, code="unknown_cursor", detail=detail, errors=(error,))
+            raise about("source", "unknown_cursor", detail)
         data = {
             "symbol": symbol,
             "interval": interval,
@@ -97,17 +84,4 @@ class Ledger:
         }
         return answer(data, {}, request)
 
-
-def _check_cursor(_: str, interval: str, source: str) -> None:
-    errors = []
-    choices = (*INTERVALS, *CHANNELS)
-    if interval not in choices:
-        near = closest(interval, choices)
-        hint = f"did you mean {near}? " if near else ""
-        detail = f"interval {shown(interval)} is unknown; {hint}use one of: {' '.join(choices)}"
-        errors.append(FieldError(param="interval", code="not_a_choice", detail=detail))
-    if not PROVIDER.match(source):
-        detail = f"source {shown(source)} is no provider's name; use one like yahoo"
-        errors.append(FieldError(param="source", code="not_a_provider", detail=detail))
-    if errors:
-        raise invalid(*errors)
+    serves: ClassVar[Serves] = ((GAPS, gaps), (CURSOR, cursor))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from aiohttp import web
 
 from gateway.database.knowledge import check_not_future, latest_event
-from gateway.database.shell.snapshot import MINUTE, Snapshot, Store
+from gateway.database.shell.snapshot import Snapshot, Store
 from gateway.database.shell.watermarks import Watermarks
-from gateway.database.versions import Value
+from gateway.database.versions import MINUTE, Value
 from gateway.http.moments import LATEST_US, rfc3339
+from gateway.http.parameters import checked_symbol
 from gateway.http.problems import Problem, unknown_symbol
-from gateway.http.shell.answers import Endpoint, answer, body_of
+from gateway.http.shell.answers import Serves, answer, body_of
 from gateway.market.price import check_age, chosen, newest, price_document, topic_of
-from gateway.market.requests import batch_request, price_request
+from gateway.market.price_request import BATCH, PRICE, batch_request
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
@@ -83,25 +84,19 @@ class Prices:
         self._naming = naming
         self._wall_market = isinstance(clock, WallMarketClock)
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [
-            Endpoint(method="GET", path="/stocks/{symbol}/price", scope="read", handler=self.price),
-            Endpoint(method="POST", path="/stocks/batch", scope="read", handler=self.batch),
-        ]
-
     async def price(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/price."""
-        ask = price_request(request.match_info["symbol"], request.query.items())
-        named = self._naming.one(ask.symbol, ask.as_of)
+        symbol = checked_symbol(request.match_info["symbol"])
+        ask = PRICE.parse(request.query.items())
+        named = self._naming.one(symbol, ask.as_of)
         findings = await self._find(named.symbols, ask.provider, ask.as_of)
-        meta = self._meta([ask.symbol], ask.as_of)
-        if ask.symbol not in findings.found:
-            if ask.symbol not in findings.known:
-                raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
-            entry = named.unresolved(ask.symbol, known=True, then=ask.as_of is not None)
+        meta = self._meta([symbol], ask.as_of)
+        if symbol not in findings.found:
+            if symbol not in findings.known:
+                raise unknown_symbol(symbol, suggestion=" or ".join(named.candidates(symbol)))
+            entry = named.unresolved(symbol, known=True, then=ask.as_of is not None)
             return answer(None, meta | {"unresolved": [entry]}, request)
-        document = self._document(ask.symbol, findings, ask.as_of)
+        document = self._document(symbol, findings, ask.as_of)
         check_age(document, ask.max_age_ms)
         return answer(document, meta, request)
 
@@ -122,6 +117,8 @@ class Prices:
             if symbol not in findings.found
         ]
         return answer(data, self._meta(symbols, ask.as_of), request, unresolved=unresolved)
+
+    serves: ClassVar[Serves] = ((PRICE, price), (BATCH, batch))
 
     async def _find(self, symbols: Sequence[str], provider: str | None, as_of: int | None) -> Findings:
         if as_of is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from aiohttp import web
 
 from gateway.database.shell.snapshot import Store
 from gateway.http.moments import rfc3339
-from gateway.http.shell.answers import Endpoint, answer
-from gateway.operations.cadence import cadence_request, cadence_stats
+from gateway.http.shell.answers import Serves, answer
+from gateway.operations.cadence import cadence_stats
+from gateway.operations.statistics_request import CADENCE, WINDOWS_US, step_us
 from infra.runtime.clock import wall_us
 
 _CHOSEN = """
@@ -48,19 +51,17 @@ class CadenceStats:
         """Read through `store`."""
         self._store = store
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [Endpoint(method="GET", path="/stats/cadence", scope="read", handler=self.cadence)]
-
     async def cadence(self, request: web.Request) -> web.StreamResponse:
         """GET /stats/cadence: by capability, provider and tier; history has at most 61 points a group."""
-        ask, now = cadence_request(request.query.items()), wall_us()
-        start = now - ask.window
+        ask, now = CADENCE.parse(request.query.items()), wall_us()
+        start = now - WINDOWS_US[ask.window]
         which = (ask.capability, ask.provider, ask.tier, start)
         async with self._store.snapshot() as snapshot:
             totals = await snapshot.rows(TOTALS, *which)
             errors = await snapshot.rows(ERRORS, *which)
-            history = await snapshot.rows(HISTORY, *which, ask.step / 1e6)
+            history = await snapshot.rows(HISTORY, *which, step_us(ask.window) / 1e6)
         data = cadence_stats(totals, errors, history, now)
-        meta = {"window": ask.window_name, "start": rfc3339(start), "end": rfc3339(now)}
+        meta = {"window": ask.window, "start": rfc3339(start), "end": rfc3339(now)}
         return answer(data, meta, request)
+
+    serves: ClassVar[Serves] = ((CADENCE, cadence),)

@@ -8,13 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
-from gateway.http.parameters import Parameters
+from gateway.http.columns import (
+    ANYTHING,
+    FLAG,
+    TEXT,
+    WHOLE,
+    Column,
+    by_name,
+    or_null,
+    record,
+    rows,
+    words_of,
+)
+from gateway.http.endpoints import Answer, Body, Endpoint, Query
 from gateway.http.problems import Problem
-from gateway.http.shell.answers import REQUEST_ID, Endpoint, document
+from gateway.http.shell.answers import REQUEST_ID, Serves, body_of, document
 from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import Announced, announce
 from infra.runtime.configuration.following import Follower
@@ -37,6 +49,84 @@ BROKER_RETRY_S = 5
 CANDIDATE = "candidate"
 
 log = logging.getLogger(__name__)
+
+_FAULT = (
+    Column("path", TEXT, "Dotted path in the file."),
+    Column("line", or_null(WHOLE), "Line from 1; null: nowhere in particular."),
+    Column("message", TEXT, "What is wrong."),
+    Column("remedy", TEXT, "What would be right."),
+)
+_CHANGE = (
+    Column("change", words_of(("added", "removed", "changed")), "What becomes of it."),
+    Column("path", TEXT, "Where in the file."),
+    Column("before", ANYTHING, "As in force.", always=False),
+    Column("after", ANYTHING, "As in the candidate.", always=False),
+)
+_DIFF = record(
+    Column("changes", rows(record(*_CHANGE)), "The first of them."),
+    Column("not_shown", WHOLE, "How many more there are."),
+    Column("counts", by_name(by_name(WHOLE)), "By area and kind of change."),
+    Column("takes_effect", TEXT, "When."),
+    Column("needs_restart", rows(TEXT), "Processes that must be restarted."),
+    Column("not_in_the_file", ANYTHING, "What is set elsewhere and needs a restart."),
+)
+_UNAVAILABLE = ("request_timeout", "body_too_large", "busy")
+VALIDATE = Endpoint(
+    method="POST",
+    path="/ops/validate",
+    scope="admin",
+    topic="Operations",
+    summary="Whether a configuration could be loaded, and what it would change; changes nothing.",
+    query=Query,
+    body=Body(
+        words="The candidate; the file in force where empty.",
+        schema=TEXT,
+        media="application/yaml",
+        required=False,
+    ),
+    answers={
+        200: (
+            Answer(
+                words="The verdict, good or bad.",
+                schema=record(
+                    Column("valid", FLAG, "It could be loaded."),
+                    Column("errors", rows(record(*_FAULT)), "All faults."),
+                    Column("diff", or_null(_DIFF), "Against what is in force; null where it is not valid."),
+                ),
+            ),
+        )
+    },
+    problems=_UNAVAILABLE,
+)
+RELOAD = Endpoint(
+    method="POST",
+    path="/ops/reload",
+    scope="admin",
+    topic="Operations",
+    summary="Announce the file's text as the next generation to every process.",
+    query=Query,
+    answers={
+        202: (
+            Answer(
+                words="Announced, or unchanged.",
+                schema=record(
+                    Column("generation", WHOLE, "Its number."),
+                    Column("sha256", TEXT, "Of the text."),
+                    Column("status", words_of(("announced", "unchanged")), "Whether it is new."),
+                    Column("diff", _DIFF, "Against what was in force."),
+                    Column("request_id", TEXT, "Id of the request, for reports."),
+                ),
+            ),
+        )
+    },
+    problems=(
+        *_UNAVAILABLE,
+        "body_not_allowed",
+        "no_configuration_file",
+        "invalid_configuration",
+        "broker_unavailable",
+    ),
+)
 
 
 class Configured:
@@ -80,27 +170,22 @@ class ConfigurationRoutes:
         self._bootstrap, self._prefix = bootstrap, prefix
         self._at_work = 0
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [
-            Endpoint(method="POST", path="/ops/validate", scope="admin", handler=self.validate),
-            Endpoint(method="POST", path="/ops/reload", scope="admin", handler=self.reload),
-        ]
-
     async def validate(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/validate: the body, or the file where it is empty, against what is in force; changes nothing."""
-        Parameters(request.query.items(), ()).check()
+        VALIDATE.parse(request.query.items())
         with self._one_of_few():
-            body = await _body(request)
+            body = await body_of(
+                request, most_bytes=MAX_FILE_BYTES, within_s=BODY_WITHIN_S, refusal=_too_large
+            )
             return document(await asyncio.to_thread(self._verdict, body))
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/reload: the file's text as the next generation, for every process; 202, or 422 with all faults."""
-        Parameters(request.query.items(), ()).check()
+        RELOAD.parse(request.query.items())
         with self._one_of_few():
-            if await _body(request):
+            if await body_of(request, most_bytes=MAX_FILE_BYTES, within_s=BODY_WITHIN_S, refusal=_too_large):
                 detail = "reload takes no body: it loads the file; try a candidate with POST /ops/validate"
-                raise Problem(status=422, code="body_not_allowed", detail=detail)
+                raise Problem(code="body_not_allowed", detail=detail)
             path = self._file()
             before = self._follower.configuration
             try:
@@ -114,7 +199,7 @@ class ConfigurationRoutes:
                 raise _invalid(error) from error
             except BrokerUnavailable as error:
                 raise Problem(
-                    status=503, code="broker_unavailable", detail=str(error), retry_after_s=BROKER_RETRY_S
+                    code="broker_unavailable", detail=str(error), retry_after_s=BROKER_RETRY_S
                 ) from error
             body = await asyncio.to_thread(_announced, announced, before)
         if not announced.is_new:
@@ -126,7 +211,7 @@ class ConfigurationRoutes:
             detail = (
                 "no file is in force: the simulator's own symbols are collected; set MDS_CONFIG and restart"
             )
-            raise Problem(status=409, code="no_configuration_file", detail=detail)
+            raise Problem(code="no_configuration_file", detail=detail)
         return self._configured.path
 
     def _verdict(self, body: bytes) -> dict[str, Any]:
@@ -141,11 +226,13 @@ class ConfigurationRoutes:
         changes = difference(self._follower.configuration, candidate)
         return {"valid": True, "errors": [], "diff": changes.document()}
 
+    serves: ClassVar[Serves] = ((VALIDATE, validate), (RELOAD, reload))
+
     @contextmanager
     def _one_of_few(self) -> Iterator[None]:
         if self._at_work >= MAX_AT_ONCE:
             detail = f"{MAX_AT_ONCE} configurations are being read already; come again"
-            raise Problem(status=503, code="busy", detail=detail, retry_after_s=BUSY_RETRY_S)
+            raise Problem(code="busy", detail=detail, retry_after_s=BUSY_RETRY_S)
         self._at_work += 1
         try:
             yield
@@ -178,23 +265,9 @@ def _invalid(error: ConfigurationError) -> Problem:
         for fault in faults
     ]
     detail = f"the file has {len(faults)} faults and is not loaded; the last good one stays in force"
-    return Problem(status=422, code="invalid_configuration", detail=detail, extra={"errors": errors})
+    return Problem(code="invalid_configuration", detail=detail, extra={"errors": errors})
 
 
-async def _body(request: web.Request) -> bytes:
-    """Return the whole body, which may be larger here than elsewhere; raise the Problem of one too large or too slow."""
-    data = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            async for chunk in request.content.iter_any():
-                data += chunk
-                if len(data) > MAX_FILE_BYTES:
-                    detail = f"the body is larger than {MAX_FILE_BYTES} bytes; list fewer symbols"
-                    headers = {"Connection": "close"}
-                    raise Problem(status=413, code="body_too_large", detail=detail, headers=headers)
-    except TimeoutError:
-        detail = f"the body did not come within {BODY_WITHIN_S:.0f} s; send it whole"
-        raise Problem(
-            status=408, code="request_timeout", detail=detail, headers={"Connection": "close"}
-        ) from None
-    return bytes(data)
+def _too_large() -> Problem:
+    detail = f"the body is larger than {MAX_FILE_BYTES} bytes; list fewer symbols"
+    return Problem(code="body_too_large", detail=detail, headers={"Connection": "close"})

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from html import escape
+from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.http.shell.answers import Endpoint
+from gateway.http.columns import TEXT
+from gateway.http.endpoints import Answer, Endpoint, Query
+from gateway.http.shell.answers import Serves
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 STYLE = (
@@ -29,6 +32,16 @@ PAGE = """<!doctype html>
 <h2>Consume</h2><pre>kcat -b {kafka} -t {topic} -r {http} -s value=avro -C -o end</pre>
 </body></html>
 """
+PAGE_ENDPOINT = Endpoint(
+    method="GET",
+    path="/",
+    scope="public",
+    topic="Operations",
+    summary="A page that says what is here, with commands to try.",
+    query=Query,
+    lenient=True,
+    answers={200: (Answer(words="The page.", media="text/html", schema=TEXT),)},
+)
 
 
 def style_hash() -> str:
@@ -44,10 +57,6 @@ class Console:
         self._kafka, self._topic, self._symbol = kafka, topic, symbol
         self._policy = CONTENT_SECURITY_POLICY.format(style=style_hash())
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the route."""
-        return [Endpoint(method="GET", path="/", scope="public", handler=self.page)]
-
     async def page(self, request: web.Request) -> web.StreamResponse:
         """GET /."""
         host = escape(request.host)
@@ -61,3 +70,5 @@ class Console:
         )
         headers = {"Content-Security-Policy": self._policy, "X-Frame-Options": "DENY"}
         return web.Response(text=text, content_type="text/html", headers=headers)
+
+    serves: ClassVar[Serves] = ((PAGE_ENDPOINT, page),)

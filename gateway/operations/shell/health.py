@@ -3,18 +3,85 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, get_args
 
 from aiohttp import web
 
 from gateway.database.shell.watermarks import Watermarks
-from gateway.http.parameters import Parameters
-from gateway.http.shell.answers import Endpoint, document
-from gateway.operations.services import merged, overall, service_status
+from gateway.http.columns import (
+    ANYTHING,
+    FLAG,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    Column,
+    by_name,
+    or_null,
+    record,
+    rows,
+    words_of,
+)
+from gateway.http.endpoints import Answer, Endpoint, Query
+from gateway.http.moments import rfc3339
+from gateway.http.shell.answers import Serves, document
+from gateway.operations.services import Verdict, merged, overall, service_status
 from gateway.operations.shell.ops_ports import OpsPorts
 from infra.runtime import metrics
-from infra.runtime.clock import MarketClock, rfc3339, wall_us
+from infra.runtime.clock import MarketClock, wall_us
 from infra.runtime.lifecycle import VERSION, Process
+
+_SERVICE = record(
+    Column("status", words_of(get_args(Verdict)), "ok, degraded or down."),
+    Column("detail", TEXT, "Why it is down.", always=False),
+    Column("parts", by_name({"type": "object"}), "What each part of it says of itself."),
+)
+_MARK = record(
+    Column("topic", TEXT, "Canonical topic."),
+    Column("partition", WHOLE, "Its partition."),
+    Column("complete_before", TIME, "Everything known before it is stored.", "UTC"),
+    Column("age_s", NUMBER, "Its age.", "s"),
+)
+_STATE = record(
+    Column("status", words_of(get_args(Verdict)), "Of the whole: one stage that is down brings it down."),
+    Column("version", TEXT, "Of the gateway."),
+    Column("now", TIME, "Wall time.", "UTC"),
+    Column("market_time", TIME, "Time of the market.", "UTC"),
+    Column("stopping", FLAG, "The gateway is about to end."),
+    Column("services", by_name(_SERVICE), "By name."),
+    Column(
+        "watermarks",
+        record(
+            Column("seconds_since_read", or_null(NUMBER), "Age of the reading; null: none yet.", "s"),
+            Column("marks", rows(_MARK), "One a partition."),
+        ),
+        "How complete the store is.",
+    ),
+    Column("live", by_name(ANYTHING), "What the live topics' reader says of itself."),
+)
+HEALTH = Endpoint(
+    method="GET",
+    path="/health",
+    scope="read",
+    topic="Operations",
+    summary="The state of every service, with watermarks.",
+    query=Query,
+    answers={
+        200: (Answer(words="The gateway can serve.", schema=_STATE),),
+        503: (Answer(words="It cannot.", schema=_STATE),),
+    },
+)
+METRICS = Endpoint(
+    method="GET",
+    path="/metrics",
+    scope="read",
+    topic="Operations",
+    summary="Metrics of every service in one exposition.",
+    query=Query,
+    answers={
+        200: (Answer(words="Prometheus text; each sample has its service.", media="text/plain", schema=TEXT),)
+    },
+)
 
 
 class LiveState(Protocol):
@@ -37,16 +104,9 @@ class Status:
         self._live = live
         self._clock = clock
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        return [
-            Endpoint(method="GET", path="/health", scope="read", handler=self.health),
-            Endpoint(method="GET", path="/metrics", scope="read", handler=self.metrics),
-        ]
-
     async def health(self, request: web.Request) -> web.StreamResponse:
         """GET /health: 503 only where this process itself cannot serve."""
-        Parameters(request.query.items(), ()).check()
+        HEALTH.parse(request.query.items())
         readiness = await self._ports.readiness()
         services = {name: service_status(answer) for name, answer in readiness.items()}
         own, health = self._process.health.document(), self._process.health
@@ -70,9 +130,11 @@ class Status:
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """GET /metrics: the union of all services, each sample with its service."""
-        Parameters(request.query.items(), ()).check()
+        METRICS.parse(request.query.items())
         texts = await self._ports.metrics()
         own, content_type = metrics.render()
         texts["gateway"] = own.decode()
         text = await asyncio.to_thread(merged, texts)
         return web.Response(body=text.encode(), headers={"Content-Type": content_type})
+
+    serves: ClassVar[Serves] = ((HEALTH, health), (METRICS, metrics))

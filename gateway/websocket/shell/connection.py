@@ -1,4 +1,4 @@
-"""One WebSocket client: a reader of its commands and one writer of its frames, each within deadlines.
+"""One WebSocket client: its commands read and answered while one writer sends its frames, each within deadlines.
 
 A client that does not read for ten seconds is closed with 4008; one that reads slowly is served from Kafka.
 """
@@ -6,7 +6,6 @@ A client that does not read for ten seconds is closed with 4008; one that reads 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +13,8 @@ from aiohttp import WSMsgType, web
 
 from gateway.http.access import Access, AccessDenied
 from gateway.live.shell.live import LiveStreams
-from gateway.websocket import messages
+from gateway.websocket import answers, messages
+from gateway.websocket.codes import CLOSE_FORBIDDEN, CLOSE_LOST_POSITION, CLOSE_UNAUTHORISED
 from gateway.websocket.commands import (
     Authenticate,
     Close,
@@ -27,37 +27,15 @@ from gateway.websocket.commands import (
     Update,
     Wanted,
 )
-from gateway.websocket.delivery import Frame, Outbox
+from gateway.websocket.delivery import Outbox
+from gateway.websocket.encoding import Message
 from gateway.websocket.session import AUTH_WITHIN_S, Session
-from gateway.websocket.shell.sockets import abort, drained
+from gateway.websocket.shell.farewell import GONE, Goodbye, say, too_slow
 from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, LostLog, Subscriber
-from infra.runtime import metrics
-from infra.runtime.clock import monotonic_s, wall_us
+from gateway.websocket.shell.writer import Writer
+from infra.runtime.clock import monotonic_s
 
-TICK_S = 0.01  # what comes within one tick goes out as one frame
-SEND_WITHIN_S = 10.0
-CLOSE_GRACE_S = 3.0  # for a client that stopped reading to read why it is closed
-HEARTBEAT_S = messages.HEARTBEAT_EVERY_MS / 1_000
-RETRY_SLOW_MS = 1_000
-
-log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Exception)
-
-
-class Goodbye(Exception):
-    """The connection ends with this code; `code` 0 means that the client is already gone."""
-
-    def __init__(
-        self, code: int, reason: str, *, retry_after_ms: int | None = None, notices: Sequence[bytes] = ()
-    ) -> None:
-        super().__init__(reason)
-        self.notices = notices
-        self.code = code
-        self.reason = reason
-        self.retry_after_ms = retry_after_ms
-
-
-GONE = 0
 
 
 class Connection:
@@ -79,7 +57,7 @@ class Connection:
         self._session = Session(authorised=authorised, now_s=monotonic_s())
         self._outbox = Outbox(live.feeds)
         self._known_symbol, self._ambiguity = known_symbol, ambiguity
-        self._something = asyncio.Event()
+        self._writer = Writer(ws, self._outbox)
         self._ending: asyncio.Future[Goodbye] = asyncio.get_running_loop().create_future()
 
     async def run(self, welcome: bytes, preset: Sequence[Wanted | Rejected]) -> None:
@@ -98,14 +76,14 @@ class Connection:
                     spawn=tasks.create_task,
                 )
                 self._live.join(self)
-                tasks.create_task(self._write(subscriber), name="ws-writer")
+                tasks.create_task(self._writer.run(subscriber.catch_up), name="ws-writer")
                 tasks.create_task(self._until_ended(), name="ws-ending")
                 await self._read(subscriber, preset)
         except* Goodbye as reasons:
             goodbye = _first(reasons)
         except* LostLog as losses:
             lost = _first(losses)
-            goodbye = _slow(str(lost), notices=(lost.notice,))
+            goodbye = too_slow(str(lost), notices=(lost.notice,))
         except* ConnectionError:
             pass  # the client is gone
         finally:
@@ -114,7 +92,7 @@ class Connection:
             ]:
                 self._live.unwatch(stream, self, number)
             self._live.leave(self)
-        await self._say_goodbye(goodbye)
+        await say(goodbye, self._request, self._ws, self._outbox, self._live.feeds.epochs)
 
     def end(self, goodbye: Goodbye) -> None:
         """Send the client away; the first reason given counts."""
@@ -124,7 +102,7 @@ class Connection:
     def wake(self, number: int) -> None:
         """See `live.Watcher`."""
         self._outbox.wake(number)
-        self._something.set()
+        self._writer.note()
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """See `live.Watcher`."""
@@ -138,31 +116,22 @@ class Connection:
 
     def log_state(self) -> None:
         """See `live.Watcher`."""
-        reachable = self._live.reachable
-        self._push(
-            messages.message(
-                "state",
-                stream="open" if reachable else "recovering",
-                data="ok" if reachable else "suspect",
-                code="log_reachable" if reachable else "log_unreachable",
-                since=self._live.reachable_since,
-            )
-        )
+        self._push(messages.log_state(reachable=self._live.reachable, since=self._live.reachable_since))
 
     def lost_position(self) -> None:
         """See `live.Watcher`."""
         for number in tuple(self._outbox.places):
             self._outbox.drop(number)
-        self.end(Goodbye(messages.CLOSE_LOST_POSITION, "the log was replaced; subscribe anew"))
+        self.end(Goodbye(CLOSE_LOST_POSITION, "the log was replaced; subscribe anew"))
 
-    def _push(self, message: bytes) -> None:
-        self._outbox.push(message)
+    def _push(self, message: Message) -> None:
+        self._outbox.push(message.encode())
         self._note()
 
     def _note(self) -> None:
-        self._something.set()
+        self._writer.note()
         if self._outbox.overflowing:
-            self.end(_slow("answers and notices were left unread"))
+            self.end(too_slow("answers and notices were left unread"))
 
     async def _until_ended(self) -> None:
         raise await self._ending
@@ -173,9 +142,7 @@ class Connection:
                 while not self._session.authorised:
                     await self._serve(await self._receive(), subscriber)
         except TimeoutError:
-            raise Goodbye(
-                messages.CLOSE_UNAUTHORISED, f"no valid auth within {AUTH_WITHIN_S:.0f} s"
-            ) from None
+            raise Goodbye(CLOSE_UNAUTHORISED, f"no valid auth within {AUTH_WITHIN_S:.0f} s") from None
         if preset:
             await self._serve(Subscribe(None, tuple(preset)), subscriber)
         while True:
@@ -191,7 +158,7 @@ class Connection:
     async def _serve(self, event: Event, subscriber: Subscriber) -> None:
         match event:
             case Reply(message):
-                self._push(message)
+                self._outbox.push(message)
             case Authenticate(request, token):
                 self._authenticate(request, token)
             case Subscribe():
@@ -199,13 +166,13 @@ class Connection:
             case Unsubscribe(request, numbers):
                 ended = [number for number in numbers if subscriber.close(number)]
                 total = len(self._session.streams)
-                self._push(messages.message("unsubscribed", id=request, subs=ended, total=total))
+                self._push(answers.Unsubscribed(id=request, subs=ended, total=total))
             case Update(request, number, conflate):
                 self._outbox.places[number].subscription.conflate = conflate
                 mode = {"conflate": "latest" if conflate else "none"}
-                self._push(messages.message("updated", id=request, sub=number, effective=mode))
+                self._push(answers.Updated(id=request, sub=number, effective=mode))
             case ListAll(request):
-                self._push(messages.message("subscriptions", id=request, items=self._list()))
+                self._push(answers.Subscriptions(id=request, items=self._list()))
             case Close(code, reason):
                 raise Goodbye(code, reason)
         self._note()
@@ -217,10 +184,10 @@ class Connection:
                 "stream", token=token, origin=headers.get("Origin"), host=headers.get("Host")
             )
         except AccessDenied as denied:
-            code = messages.CLOSE_UNAUTHORISED if denied.status == 401 else messages.CLOSE_FORBIDDEN
+            code = CLOSE_UNAUTHORISED if denied.status == 401 else CLOSE_FORBIDDEN
             raise Goodbye(code, denied.detail) from denied
         self._session.authorised = True
-        self._push(messages.message("auth_ok", id=request, subject=grant.key_id))
+        self._push(answers.AuthOk(id=request, subject=grant.key_id))
 
     def _list(self) -> list[dict[str, Any]]:
         return [
@@ -233,79 +200,6 @@ class Connection:
             }
             for number, place in self._outbox.places.items()
         ]
-
-    async def _write(self, subscriber: Subscriber) -> None:
-        heartbeat_at_s = monotonic_s() + HEARTBEAT_S
-        while True:
-            now_s = monotonic_s()
-            if now_s >= heartbeat_at_s:
-                self._outbox.heartbeat(wall_us())
-                heartbeat_at_s = now_s + HEARTBEAT_S
-            frame = self._outbox.frame()
-            for place in self._outbox.fallen():
-                subscriber.catch_up(place)
-            if frame is not None:
-                await self._send(frame)
-                # A backlog goes out at full speed, yet every other client has its turn in between.
-                await asyncio.sleep(0 if self._outbox.waiting else max(0.0, now_s + TICK_S - monotonic_s()))
-            else:
-                await self._rest(heartbeat_at_s - now_s)
-
-    async def _rest(self, at_most_s: float) -> None:
-        if not self._outbox.waiting:
-            self._something.clear()
-        try:
-            async with asyncio.timeout(at_most_s):
-                await self._something.wait()
-        except TimeoutError:
-            pass  # time for a heartbeat
-
-    async def _send(self, frame: Frame) -> None:
-        try:
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await self._ws.send_frame(frame.encode(), WSMsgType.TEXT)
-        except TimeoutError:
-            raise _slow(f"nothing was read for {SEND_WITHIN_S:.0f} s") from None
-        metrics.WS_SENT_MESSAGES.inc(frame.records)
-        if frame.conflated:
-            metrics.WS_DROPPED_MESSAGES.inc(frame.conflated)
-        now = wall_us()
-        for append_time in frame.append_times:
-            metrics.WS_PUBLISH_LATENCY_MS.observe((now - append_time) / 1_000)
-
-    async def _say_goodbye(self, goodbye: Goodbye) -> None:
-        transport = self._request.transport
-        if goodbye.code != GONE and transport is not None:
-            if goodbye.code == messages.CLOSE_SLOW:
-                metrics.WS_SLOW_CLOSES.inc()
-                metrics.WS_DROPPED_MESSAGES.inc(self._outbox.unsent())
-            log.info("ws_client_sent_away", extra={"code": goodbye.code, "reason": goodbye.reason})
-            try:
-                async with asyncio.timeout(CLOSE_GRACE_S):
-                    await drained(transport)
-                    last = messages.disconnect(
-                        goodbye.code,
-                        goodbye.reason,
-                        retry_after_ms=goodbye.retry_after_ms,
-                        resume=self._resume_tokens(),
-                    )
-                    await self._ws.send_frame(messages.frame([*goodbye.notices, last]), WSMsgType.TEXT)
-                    await self._ws.close(code=goodbye.code, message=goodbye.reason.encode()[:120])
-            except (TimeoutError, ConnectionError, RuntimeError):
-                pass  # it does not read, or it is gone
-        if transport is not None and (goodbye.code == messages.CLOSE_SLOW or not self._ws.closed):
-            abort(transport)
-
-    def _resume_tokens(self) -> list[tuple[str, str, int]]:
-        return [
-            (str(stream), self._live.feeds.epochs[stream.topic], covered)
-            for stream, covered in self._outbox.positions()
-        ]
-
-
-def _slow(reason: str, notices: Sequence[bytes] = ()) -> Goodbye:
-    text = f"too slow: {reason}"
-    return Goodbye(messages.CLOSE_SLOW, text, retry_after_ms=RETRY_SLOW_MS, notices=notices)
 
 
 def _first(group: BaseExceptionGroup[E]) -> E:

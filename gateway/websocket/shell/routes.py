@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import ClassVar
 
 from aiohttp import web
 
 from gateway.http.access import Access, bearer_token
+from gateway.http.endpoints import Answer, Endpoint, Parameter, Query
+from gateway.http.parameters import Symbol
+from gateway.http.shell.answers import Serves
 from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
-from gateway.websocket import messages
+from gateway.websocket import answers, messages
+from gateway.websocket.codes import CLOSE_OVERLOAD, CLOSE_RESTART, CLOSE_UNSUPPORTED
 from gateway.websocket.commands import MAX_ITEMS, Rejected, Wanted
 from gateway.websocket.delivery import FRAME_BYTES, QUEUE_BYTES
 from gateway.websocket.session import COMMANDS_PER_S, MAX_COMMAND_BYTES, MAX_STREAMS
-from gateway.websocket.shell.connection import Connection, Goodbye
+from gateway.websocket.shell.connection import Connection
+from gateway.websocket.shell.farewell import Goodbye
 from gateway.websocket.shell.sockets import harden
 from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, certain
 from gateway.websocket.subscription import RESUME_MAX_RECORDS
@@ -30,7 +36,34 @@ CLOSE_WITHIN_S = 2.0
 SPREAD_S = 2.0
 FEATURES = ("resume", "conflation", "gaps", "catch_up")
 VERSION = 1
-CLOSE_UNSUPPORTED = 4404
+
+_UPGRADED = {
+    101: (Answer(words="The connection is a WebSocket: see GET /asyncapi.json.", media=""),),
+}
+_PROBLEMS = ("upgrade_required", "unauthenticated", "auth_failed", "forbidden")
+WS = Endpoint(
+    method="GET",
+    path="/ws",
+    scope="stream",
+    topic="Streams",
+    summary="A WebSocket of any streams, subscribed by commands.",
+    query=Query,
+    lenient=True,
+    answers=_UPGRADED,
+    problems=_PROBLEMS,
+)
+WS_OF_SYMBOL = Endpoint(
+    method="GET",
+    path="/ws/{symbol}",
+    scope="stream",
+    topic="Streams",
+    summary="A WebSocket that begins with the streams of one symbol, with no command sent.",
+    query=Query,
+    lenient=True,
+    path_parameters={"symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded.")},
+    answers=_UPGRADED,
+    problems=_PROBLEMS,
+)
 
 
 class WebSockets:
@@ -45,7 +78,10 @@ class WebSockets:
         ambiguity: Ambiguity = certain,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """Serve `live`; a symbol it never saw is asked of `known_symbol`, what names too much of `ambiguity`."""
+        """Serve `live`; a symbol it never saw is asked of `known_symbol`, what names too much of `ambiguity`.
+
+        `known_symbol` may raise TransientError for "cannot say now".
+        """
         self._live, self._access, self._known_symbol = live, access, known_symbol
         self._ambiguity = ambiguity
         self._max_connections = max_connections
@@ -53,10 +89,6 @@ class WebSockets:
         self._draining = False
         self._nobody = asyncio.Event()
         live.on_drain(self.drain)
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes to mount."""
-        return [web.get("/ws", self.multiplexed), web.get("/ws/{symbol}", self.of_symbol)]
 
     async def multiplexed(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ws`: nothing comes before the client subscribes."""
@@ -67,13 +99,15 @@ class WebSockets:
         symbol = request.match_info["symbol"]
         return await self._serve(request, [_preset(channel, symbol) for channel in DEFAULT_CHANNELS])
 
+    serves: ClassVar[Serves] = ((WS, multiplexed), (WS_OF_SYMBOL, of_symbol))
+
     async def drain(self, within_s: float) -> None:
         """Send everybody away with 1012, spread so that they do not reconnect in one burst."""
         self._draining = True
         leaving = list(self._connections)
         pause_s = min(SPREAD_S, within_s / 2) / max(len(leaving), 1)
         for connection in leaving:
-            connection.end(Goodbye(messages.CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms()))
+            connection.end(Goodbye(CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms()))
             await asyncio.sleep(pause_s)
         if self._connections:
             self._nobody.clear()
@@ -133,19 +167,18 @@ class WebSockets:
 
     def _refusal(self, request: web.Request) -> Goodbye | None:
         if self._draining:
-            return Goodbye(messages.CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms())
+            return Goodbye(CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms())
         if not self._live.ready:
-            return Goodbye(messages.CLOSE_OVERLOAD, "not warm yet", retry_after_ms=_retry_after_ms())
+            return Goodbye(CLOSE_OVERLOAD, "not warm yet", retry_after_ms=_retry_after_ms())
         if len(self._connections) >= self._max_connections:
-            return Goodbye(messages.CLOSE_OVERLOAD, "too many connections", retry_after_ms=_retry_after_ms())
+            return Goodbye(CLOSE_OVERLOAD, "too many connections", retry_after_ms=_retry_after_ms())
         offered = request.headers.get("Sec-WebSocket-Protocol", messages.SUBPROTOCOL)
         if messages.SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
             return Goodbye(CLOSE_UNSUPPORTED, f"this server speaks {messages.SUBPROTOCOL}")
         return None
 
     def _welcome(self) -> bytes:
-        return messages.message(
-            "welcome",
+        return messages.Welcome(
             version=VERSION,
             protocol=messages.SUBPROTOCOL,
             now=wall_us(),
@@ -162,32 +195,7 @@ class WebSockets:
                 "resume_records": RESUME_MAX_RECORDS,
             },
             features=FEATURES,
-        )
-
-
-def routes(
-    live: LiveStreams,
-    settings: object,
-    authorize: Access,
-    *,
-    known_symbol: KnownSymbol | None = None,
-    ambiguity: Ambiguity = certain,
-) -> list[web.RouteDef]:
-    """Return the WebSocket routes; `live.drain` sends their clients away.
-
-    An upgrade that is refused raises AccessDenied, which the application answers. A symbol the live topics have not
-    carried is asked of `known_symbol`, which may raise TransientError for "cannot say now". One that
-    names several instruments, says `ambiguity`, is refused.
-    """
-
-    async def seen_live(symbol: str) -> bool:
-        return live.knows(symbol)
-
-    limit = getattr(settings, "max_connections", MAX_CONNECTIONS)
-    sockets = WebSockets(
-        live, authorize, known_symbol or seen_live, ambiguity=ambiguity, max_connections=limit
-    )
-    return sockets.routes()
+        ).encode()
 
 
 def _preset(channel: str, symbol: str) -> Wanted | Rejected:
@@ -195,7 +203,7 @@ def _preset(channel: str, symbol: str) -> Wanted | Rejected:
     try:
         stream = parse_stream(name)
     except InvalidStream as problem:
-        return Rejected(messages.refused(name, problem.slug, str(problem)))
+        return Rejected(answers.refused(name, problem.slug, str(problem)))
     return Wanted(stream=stream, start=None, conflate=stream.may_conflate)
 
 

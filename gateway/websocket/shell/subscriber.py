@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.live.shell.live import LiveStreams, Watcher
 from gateway.live.streams import Stream
-from gateway.websocket import messages
+from gateway.websocket import answers, messages
 from gateway.websocket.commands import Rejected, Since, Subscribe, Wanted
 from gateway.websocket.delivery import Outbox, Place
 from gateway.websocket.session import Session
@@ -46,11 +46,11 @@ class LostLog(Exception):
 
     def __init__(self, stream: Stream, covered: int) -> None:
         super().__init__(f"{stream} fell behind what the log retains; subscribe anew")
-        self.notice = messages.message("lagged", stream=str(stream), **{"from": {"offset": covered}})
+        self.notice = messages.Lagged(stream=str(stream), after={"offset": covered}).encode()
 
 
 class Subscriber:
-    """Begins and restores the subscriptions of one client. `changed` is called when there is something to send."""
+    """Begins and restores the subscriptions of one client."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Subscriber:
             results.append(self._accept(place, start))
             begin.append((place, start))
         total = len(self._session.streams)
-        self._outbox.push(messages.message("subscribed", id=request.request, results=results, total=total))
+        self._outbox.push(answers.Subscribed(id=request.request, results=results, total=total).encode())
         for place, start in begin:
             self._begin(place, start)
 
@@ -206,7 +206,7 @@ class Subscriber:
         metrics.WS_RESUMES.labels(reason).inc()
         number, floor = place.subscription.number, place.feed.ring.floor(place.subscription.stream.scope)
         self._outbox.push(
-            messages.message("recovered", sub=number, ok=False, reason=reason, floor_offset=floor)
+            messages.Recovered(sub=number, ok=False, reason=reason, floor_offset=floor).encode()
         )
         place.subscription.restart("recovery")
 
@@ -254,7 +254,7 @@ class Subscriber:
 def _unclear(stream: Stream, fault: AmbiguousSymbol | None) -> dict[str, Any] | None:
     if fault is None:
         return None
-    return messages.refused(str(stream), fault.reason, str(fault), candidates=list(fault.candidates))
+    return answers.refused(str(stream), fault.reason, str(fault), candidates=list(fault.candidates))
 
 
 def _unknown(stream: Stream, *, known: bool | None) -> dict[str, Any] | None:
@@ -262,6 +262,6 @@ def _unknown(stream: Stream, *, known: bool | None) -> dict[str, Any] | None:
         return None
     if known is None:
         text = "whether the symbol exists cannot be told now; ask again"
-        return messages.refused(str(stream), "overloaded", text)
+        return answers.refused(str(stream), "overloaded", text)
     text = f"{stream.symbol} is neither configured nor stored here; see GET /stocks/{stream.symbol}/price"
-    return messages.refused(str(stream), "unknown_symbol", text)
+    return answers.refused(str(stream), "unknown_symbol", text)

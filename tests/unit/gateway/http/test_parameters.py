@@ -1,51 +1,77 @@
-"""Query parameters, parsed once."""
+"""One parameter, read or complained of."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from gateway.http.parameters import Parameters, checked_symbol, closest
-from gateway.http.problems import Problem
+from gateway.http.parameters import (
+    Choice,
+    Complaint,
+    Day,
+    Kind,
+    Moment,
+    Provider,
+    Symbol,
+    Text,
+    Whole,
+    Word,
+    checked_symbol,
+    closest,
+    unknown,
+)
+from gateway.http.problems import FIELD_ERRORS, Problem
+
+KINDS: list[Kind] = [
+    Choice(("asc", "desc")), Whole(0, 10), Moment(), Moment(dates=True), Day(), Provider(), Provider(needed=True),
+    Word("[a-z]{1,4}", "not_a_tier", "use one like a"), Symbol(), Text(),
+]  # fmt: skip
+TEXTS = st.text(max_size=40) | st.sampled_from(
+    ["asc", "7", "2013-10-07", "2013-10-07T09:30:00Z", "yahoo", "best", "abc", "SPY", "BRK.B"]
+)
 
 
-def test_every_error_is_collected_before_any_is_raised() -> None:
-    """A caller fixes them all at once."""
-    query = Parameters([("limit", "0"), ("sort", "up"), ("nope", "1"), ("limit", "2")], ("limit", "sort"))
-    query.integer("limit", 1, 10, 5)
-    query.choice("sort", ("asc", "desc"), "asc")
-    with pytest.raises(Problem) as problem:
-        query.check()
-    assert sorted((e.param, e.code) for e in problem.value.errors) == [
-        ("limit", "out_of_range"), ("limit", "repeated_parameter"), ("nope", "unknown_parameter"),
-        ("sort", "not_a_choice"),
-    ]  # fmt: skip
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
+@given(text=TEXTS)
+def test_any_text_is_read_or_complained_of_in_a_published_word(kind: Kind, text: str) -> None:
+    """Nothing else is raised."""
+    try:
+        kind.read("name", text, "UTC")
+    except Complaint as complaint:
+        assert complaint.code in FIELD_ERRORS
+        assert str(complaint)
 
 
-def test_an_unknown_parameter_names_the_closest() -> None:
-    """A typo is an error, never a default."""
-    query = Parameters([("intervall", "1d")], ("interval", "limit"))
-    assert "did you mean interval?" in query.errors[0].detail
-
-
-def test_absent_parameters_are_their_defaults() -> None:
-    """And no error."""
-    query = Parameters([], ("limit", "provider"))
-    assert (query.integer("limit", 1, 10, 5), query.provider(), query.given()) == (5, None, {})
-    query.check()
+@pytest.mark.parametrize(
+    "kind", [Choice(("asc", "desc")), Provider(), Symbol(), Text(), Word("[a-z]{1,4}", "not_a_tier", "")]
+)
+@given(text=TEXTS)
+def test_a_schema_takes_what_the_kind_reads(kind: Kind, text: str) -> None:
+    """What is documented is what is done, for everything that is text in both."""
+    try:
+        kind.read("name", text, "UTC")
+        read = True
+    except Complaint:
+        read = False
+    if "\n" not in text:  # JSON Schema's $ is the end of a line in Python
+        assert Draft202012Validator(kind.schema()).is_valid(text) == read
 
 
 def test_best_is_no_provider_in_particular() -> None:
-    """A name is itself."""
-    assert Parameters([("provider", "best")], ("provider",)).provider() is None
-    assert Parameters([("provider", "yahoo")], ("provider",)).provider() == "yahoo"
+    """A name is itself, and where one is needed best is one."""
+    assert Provider().read("provider", "best", "UTC") is None
+    assert Provider().read("provider", "yahoo", "UTC") == "yahoo"
+    assert Provider(needed=True).read("source", "best", "UTC") == "best"
 
 
-@pytest.mark.parametrize("symbol", ["SPY", "BRK.B", "^GSPC", "BTC-USD", "EURUSD=X", "ES=F"])
-def test_symbols_of_every_market_are_accepted(symbol: str) -> None:
-    """As vendors write them."""
-    assert checked_symbol(symbol) == symbol
+def test_a_bare_date_is_midnight_of_the_venue() -> None:
+    """Where dates are taken at all."""
+    assert Moment(dates=True).read("start", "2013-10-07", "America/New_York") == 1_381_118_400_000_000
+    assert Day().read("date", "2013-10-07", "America/New_York") == 1_381_118_400_000_000
+    with pytest.raises(Complaint, match=r"as_of: .* RFC 3339"):
+        Moment().read("as_of", "2013-10-07", "UTC")
 
 
 @pytest.mark.parametrize("symbol", ["", "spy", "A B", "-A", "A" * 33, "A;DROP", "А"])  # noqa: RUF001
@@ -62,17 +88,8 @@ def test_a_lower_case_symbol_is_corrected_by_the_message() -> None:
         checked_symbol("spy")
 
 
-@given(st.lists(st.tuples(st.text(), st.text())))
-def test_any_query_is_parsed_or_refused(pairs: list[tuple[str, str]]) -> None:
-    """Nothing else is raised."""
-    query = Parameters([*pairs, ("start", "x")], ("limit", "start", "provider"))
-    query.integer("limit", 1, 10, 5)
-    query.moment("start", "UTC")
-    query.provider()
-    with pytest.raises(Problem):
-        query.check()
-
-
-def test_nothing_is_near_to_nonsense() -> None:
-    """A suggestion is near or absent."""
+def test_a_suggestion_is_near_or_absent() -> None:
+    """Then all names are listed."""
     assert closest("qqqq", ("interval",)) is None
+    assert unknown("intervall", ("interval",)) == "'intervall' is unknown; did you mean interval?"
+    assert unknown("qqqq", ()) == "'qqqq' is unknown; known are: none"

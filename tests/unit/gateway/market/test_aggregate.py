@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.moments import aware, micros
-from gateway.market.aggregate import aggregate, bucket_at, minutes_in, reach, unit_bounds, units_without
+from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
 from schemas.calendar.sessions import ALWAYS_OPEN, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.bar_versions import a_version
@@ -80,14 +80,13 @@ def test_no_bucket_straddles_an_open_or_a_close() -> None:
 def test_a_bar_is_final_only_once_a_later_bar_is_known() -> None:
     """Market time is proven by data, so an earlier as_of says the same for ever."""
     minutes = [a_version(m) for m in range(4)]
-    assert not aggregate(minutes, "5m", "regular", XNYS, known_through=reach(minutes[-1]))[0].final
+    assert not aggregate(minutes, "5m", "regular", XNYS, known_through=NINE_THIRTY + 4 * MINUTE_US)[0].final
     assert aggregate(minutes, "5m", "regular", XNYS, known_through=NINE_THIRTY + 5 * MINUTE_US)[0].final
 
 
 def test_a_forming_part_keeps_the_bar_open() -> None:
     """A later bar does not finish it."""
     forming = a_version(1, final=False)
-    assert reach(forming) == forming.event_time
     assert not aggregate([a_version(0), forming], "5m", "regular", XNYS, known_through=LATER)[0].final
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http.problems import Problem
-from gateway.operations.cadence import CURRENT_US, cadence_request, cadence_stats
+from gateway.operations.cadence import CURRENT_US, cadence_stats
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.log_buckets import bucket_of
 from tests.support.builders import NINE_THIRTY
@@ -26,18 +25,6 @@ def a_total(replica: str, **changes: Any) -> dict[str, Any]:
 def an_error(replica: str, milliseconds: int, count: int) -> dict[str, Any]:
     group = {"capability": "bars:1m", "provider": "yahoo", "tier": "", "replica": replica}
     return group | {"bucket": bucket_of(milliseconds * 1_000), "count": count}
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("window", "2y"), ("capability", "Bars!"), ("provider", "A B"), ("tier", "t zero"), ("symbol", "SPY")],
-)
-def test_a_wrong_parameter_is_named(name: str, value: str) -> None:
-    """Nothing is guessed: the answer says which one and what would be right."""
-    with pytest.raises(Problem) as caught:
-        cadence_request([(name, value)])
-
-    assert [error.param for error in caught.value.errors] == [name]
 
 
 def test_lateness_of_all_replicas_is_merged_before_its_quantiles() -> None:

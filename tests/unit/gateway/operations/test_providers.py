@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import pytest
-
-from gateway.http.problems import Problem
-from gateway.operations.providers import POINTS, WINDOWS, provider_stats, providers_request
-from schemas.intervals import HOUR_US, MINUTE_US
+from gateway.operations.providers import provider_stats
+from schemas.intervals import HOUR_US
 from tests.support.builders import NINE_THIRTY, a_health
 
 NOW = NINE_THIRTY + HOUR_US
@@ -19,35 +16,6 @@ FINNHUB = asdict(
         provider="finnhub", previous="yahoo", reason="the breaker of yahoo is open", budgets='{"minute": 60}'
     )
 )
-
-
-def test_what_is_asked_has_bounds_and_a_point_of_history_its_width() -> None:
-    """An hour by default, never more than sixty points of a provider."""
-    ask = providers_request([("capability", "bars:1m")])
-
-    assert (ask.capability, ask.provider, ask.window, ask.limit) == ("bars:1m", None, HOUR_US, 20)
-    assert ask.step == MINUTE_US
-    assert all(window // POINTS * POINTS == window for window in WINDOWS.values())
-
-
-@pytest.mark.parametrize(
-    "pairs",
-    [
-        pytest.param([("window", "2h")], id="window"),
-        pytest.param([("limit", "0")], id="limit"),
-        pytest.param([("limit", "501")], id="limit-too-large"),
-        pytest.param([("capability", "Quotes!")], id="capability"),
-        pytest.param([("provider", "YAHOO")], id="provider"),
-        pytest.param([("windw", "1h")], id="unknown"),
-    ],
-)
-def test_a_wrong_parameter_is_named(pairs: list[tuple[str, str]]) -> None:
-    """All of them are 422 with the field that is wrong."""
-    with pytest.raises(Problem) as refused:
-        providers_request(pairs)
-
-    assert refused.value.status == 422
-    assert [error.param for error in refused.value.errors] == [pairs[0][0]]
 
 
 def test_the_choice_comes_with_its_reason_and_the_others_with_theirs() -> None:

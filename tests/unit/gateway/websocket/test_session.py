@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live.streams import parse_stream
+from gateway.websocket.codes import CLOSE_RATE
 from gateway.websocket.commands import Close, Event, Reply, Subscribe
-from gateway.websocket.messages import CLOSE_RATE
 from gateway.websocket.session import COMMANDS_BURST, MAX_REFUSALS, Session
 
 JSON = st.recursive(

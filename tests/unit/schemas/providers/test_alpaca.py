@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.providers.alpaca import FACTS, QUOTES, TIMEFRAMES
+from schemas.providers.alpaca import FACTS, PAIR_CURRENCIES, TIMEFRAMES
 from schemas.symbols.venues import COIN_QUOTES, FIAT
 
 
@@ -21,4 +21,4 @@ def test_hours_are_asked_for_as_half_hours() -> None:
 
 def test_pairs_are_priced_in_what_we_can_spell() -> None:
     """Every quote of its pairs is a currency or a coin of ours."""
-    assert QUOTES <= FIAT | COIN_QUOTES
+    assert PAIR_CURRENCIES <= FIAT | COIN_QUOTES

@@ -5,12 +5,14 @@ from __future__ import annotations
 from aiohttp.test_utils import make_mocked_request
 
 from gateway.http.shell.answers import IMMUTABLE, REQUEST_ID, REVALIDATE, cacheable, table
-from gateway.market.bars import CSV_COLUMNS
+from gateway.market.bars import TABLE_COLUMNS
 
 
 def test_a_table_has_fixed_columns_and_empty_cells() -> None:
     """What a row does not say is empty, not None."""
-    response = table([{"event_time": "t", "open": 0.1, "final": False}], CSV_COLUMNS, {"as_of": "now"}, None)
+    response = table(
+        TABLE_COLUMNS, [{"event_time": "t", "open": 0.1, "final": False}], {"as_of": "now"}, None
+    )
     assert response.text is not None
     assert response.text.split("\r\n")[1] == "t,0.1,,,,,false,,,,,,,,"
     assert response.headers["X-As-Of"] == "now"

@@ -1,35 +1,27 @@
-"""What a caller asks."""
+"""What a caller of history and intraday asks."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.moments import EARLIEST_US, LATEST_US, parse_moment
+from gateway.http.endpoints import parameters_of
+from gateway.http.moments import LATEST_US, parse_moment
 from gateway.http.problems import Problem
-from gateway.market.requests import (
-    HISTORY_PARAMETERS,
-    MAX_BATCH_SYMBOLS,
-    batch_request,
-    gaps_request,
-    history_request,
-    intraday_request,
-    is_symbol,
-    price_request,
-)
-from schemas.calendar.sessions import calendar_of, load_calendar
+from gateway.market.bars_request import HISTORY, INTRADAY, HistoryQuery, bars_request
+from schemas.calendar.sessions import load_calendar
 from schemas.intervals import DAY_US
 
+NAMES = tuple(parameters_of(HistoryQuery))
 XNYS = load_calendar("XNYS")
 NOW = parse_moment("2013-10-07T16:00:00Z", None)
 
 
 def history(**given_: str) -> Any:
-    return history_request("SPY", given_.items(), XNYS, NOW)
+    return bars_request(HISTORY, "SPY", given_.items(), XNYS, NOW)
 
 
 def wrong(call: Any) -> set[tuple[str, str]]:
@@ -51,14 +43,14 @@ def test_history_without_parameters_is_a_year_of_days() -> None:
 
 def test_intraday_without_parameters_is_the_newest_trading_day_of_minutes() -> None:
     """All sessions."""
-    ask = intraday_request("SPY", (), XNYS, NOW)
+    ask = bars_request(INTRADAY, "SPY", (), XNYS, NOW)
     assert (ask.interval, ask.session) == ("1m", "all")
     assert ask.start == parse_moment("2013-10-07T08:00:00Z", None)
 
 
 def test_a_date_is_the_venues_whole_day() -> None:
     """Midnight to midnight in New York, 25 hours when the clocks go back."""
-    ask = intraday_request("SPY", [("date", "2013-11-03")], XNYS, NOW)
+    ask = bars_request(INTRADAY, "SPY", [("date", "2013-11-03")], XNYS, NOW)
     assert ask.end - ask.start == DAY_US * 25 // 24
     assert ask.fixed_range
 
@@ -112,63 +104,16 @@ def test_each_wrong_parameter_is_named(given_: dict[str, str], error: tuple[str,
 )
 def test_intraday_has_errors_of_its_own(given_: dict[str, str], error: tuple[str, str]) -> None:
     """A day is not intraday, and a date is one range."""
-    assert wrong(lambda: intraday_request("SPY", given_.items(), XNYS, NOW)) == {error}
+    assert wrong(lambda: bars_request(INTRADAY, "SPY", given_.items(), XNYS, NOW)) == {error}
 
 
-def test_price_and_gaps_check_theirs() -> None:
-    """The same words for the same errors."""
-    assert price_request("SPY", [("max_age_ms", "500")]).max_age_ms == 500
-    assert wrong(lambda: price_request("SPY", [("max_age_ms", "-5")])) == {("max_age_ms", "out_of_range")}
-    assert wrong(lambda: price_request("S Y", [])) == {("symbol", "not_a_symbol")}
-    assert wrong(lambda: gaps_request([("state", "lost")], calendar_of)) == {("state", "not_a_choice")}
-    ask = gaps_request([("symbol", "SPY"), ("start", "2013-10-07")], calendar_of)
-    assert (ask.start, ask.end) == (parse_moment("2013-10-07", XNYS.timezone), LATEST_US)
-    assert gaps_request([], calendar_of).start == EARLIEST_US
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        (b"{", ("body", "not_json")),
-        (b"[]", ("body", "not_an_object")),
-        (b"{}", ("symbols", "out_of_range")),
-        (b'{"symbols": []}', ("symbols", "out_of_range")),
-        (json.dumps({"symbols": ["A"] * (MAX_BATCH_SYMBOLS + 1)}).encode(), ("symbols", "out_of_range")),
-        (b'{"symbols": ["SPY", 7]}', ("symbols[1]", "not_a_symbol")),
-        (b'{"symbols": ["SPY"], "field": []}', ("field", "unknown_field")),
-        (b'{"symbols": ["SPY"], "fields": []}', ("fields", "not_a_list")),
-        (b'{"symbols": ["SPY"], "fields": ["price", "prise"]}', ("fields[1]", "unknown_field")),
-        (b'{"symbols": ["SPY"], "as_of": "2013-10-07"}', ("as_of", "not_a_time")),
-        (b'{"symbols": ["SPY"], "as_of": 7}', ("as_of", "not_a_time")),
-    ],
-)
-def test_each_wrong_member_of_a_batch_is_named(body: bytes, error: tuple[str, str]) -> None:
-    """By its place."""
-    assert wrong(lambda: batch_request(body)) == {error}
-
-
-def test_a_batch_names_each_symbol_once() -> None:
-    """Asked twice, answered once, in order."""
-    assert batch_request(b'{"symbols": ["B", "A", "B"]}').symbols == ["B", "A"]
-    assert not is_symbol("a b")
-
-
-@given(st.binary(max_size=200) | st.just(b"[" * 70_000))
-def test_any_body_is_a_batch_or_a_problem(body: bytes) -> None:
-    """Nothing else is raised."""
-    try:
-        batch_request(body)
-    except Problem as problem:
-        assert problem.status in (400, 422)
-
-
-@given(st.dictionaries(st.sampled_from(HISTORY_PARAMETERS), st.text(max_size=30)))
+@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30)))
 def test_any_query_is_history_or_a_problem(query: dict[str, str]) -> None:
     """Nothing else is raised, and a request is a real range."""
     try:
-        ask = history_request("SPY", query.items(), XNYS, NOW)
+        ask = bars_request(HISTORY, "SPY", query.items(), XNYS, NOW)
     except Problem as problem:
         assert problem.status == 422
-        assert all(error.param in HISTORY_PARAMETERS for error in problem.errors)
+        assert all(error.param in NAMES for error in problem.errors)
     else:
         assert ask.start < ask.end

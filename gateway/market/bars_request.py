@@ -1,0 +1,257 @@
+"""`history` and `intraday`: what may be asked, what is answered, and the request a query makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar
+
+from gateway.http.columns import (
+    AS_OF,
+    FLAG,
+    NEXT_PAGE,
+    TEXT,
+    TIME,
+    UNRESOLVED,
+    WHOLE,
+    Column,
+    envelope,
+    or_null,
+    record,
+    rows,
+    words_of,
+)
+from gateway.http.endpoints import Answer, Endpoint, Pairs, Parameter, Query, parameter
+from gateway.http.moments import LATEST_US, PERIODS, local_date, midnight, period_start
+from gateway.http.parameters import Choice, Day, Moment, Provider, Symbol, Text, Whole, checked_symbol
+from gateway.http.problems import FieldError
+from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
+from gateway.market.gaps import GAP_COLUMNS
+from schemas.calendar.sessions import Calendar
+from schemas.intervals import INTERVALS, INTRADAY_US
+
+MAX_LIMIT_ROWS = 10_000
+DEFAULT_LIMIT_ROWS = 1_000
+DEFAULT_PERIODS = {
+    "1m": "1d",
+    "5m": "5d",
+    "15m": "5d",
+    "30m": "1mo",
+    "1h": "1mo",
+    "1d": "1y",
+    "1wk": "5y",
+    "1mo": "10y",
+}
+SORT = Choice(("asc", "desc"))
+LIMIT = Whole(1, MAX_LIMIT_ROWS)
+PATH_SYMBOL: Mapping[str, Parameter] = {
+    "symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded: BRK.B, %5EGSPC, BTC-USD.")
+}
+_PERIODS_BY_INTERVAL = ", ".join(f"{period} for {interval}" for interval, period in DEFAULT_PERIODS.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryQuery(Query):
+    """Query of `GET /stocks/{symbol}/history`."""
+
+    reads_first: ClassVar[tuple[str, ...]] = ("interval", "date", "start", "end", "period", "provider")
+
+    interval: str = parameter(Choice(INTERVALS), "Length of the bars.", default="1d")
+    start: int | None = parameter(
+        Moment(dates=True),
+        "First event_time, inclusive; a bare date is midnight at the venue.",
+        unit="RFC 3339",
+    )
+    end: int | None = parameter(
+        Moment(dates=True),
+        "End of the range, exclusive; without it what comes is in it.",
+        unit="RFC 3339",
+        after="start",
+    )
+    period: str | None = parameter(
+        Choice(PERIODS),
+        f"The range as a length counted back from end or now; without a start: {_PERIODS_BY_INTERVAL}.",
+        not_with=("start",),
+    )
+    adjustment: str | None = parameter(
+        Choice(ADJUSTMENTS), "Refuse bars of any other adjustment; without it meta says which is stored."
+    )
+    session: str = parameter(
+        Choice(tuple(SESSIONS)),
+        "Part of the trading day; extended is what lies outside the regular one.",
+        default="regular",
+    )
+    as_of: int | None = parameter(
+        Moment(), "Answer with what was known then; without it with all that is complete.", unit="RFC 3339"
+    )
+    revisions: str = parameter(
+        Choice(("latest", "all")), "The newest version of each bar, or every version.", default="latest"
+    )
+    sort: str = parameter(SORT, "Order of event_time.", default="asc")
+    limit: int = parameter(LIMIT, "Most rows on a page.", unit="rows", default=DEFAULT_LIMIT_ROWS)
+    page_token: str | None = parameter(
+        Text(), "next_page_token of the page before; every other parameter as it was."
+    )
+    provider: str | None = parameter(Provider(), "Only bars of this provider; best of all without it.")
+    format: str = parameter(Choice(("json", "csv")), "Form of the answer.", default="json")
+
+    def complaints(self) -> Iterable[FieldError]:
+        """Refuse all revisions backwards."""
+        if self.revisions == "all" and self.sort == "desc":
+            detail = "revisions=all is in order of time and knowledge; use sort=asc"
+            yield FieldError(param="sort", code="not_with_revisions", detail=detail)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntradayQuery(HistoryQuery):
+    """Query of `GET /stocks/{symbol}/intraday`: one trading day by default, all sessions."""
+
+    interval: str = parameter(Choice(tuple(INTRADAY_US)), "Length of the bars.", default="1m")
+    period: str | None = parameter(
+        Choice(PERIODS),
+        "The range as a length counted back from end or now; without a start 1d.",
+        not_with=("start",),
+    )
+    session: str = parameter(
+        Choice(tuple(SESSIONS)),
+        "Part of the trading day; extended is what lies outside the regular one.",
+        default="all",
+    )
+    date: int | None = parameter(
+        Day(),
+        "The venue's whole day, midnight to midnight.",
+        unit="YYYY-MM-DD",
+        not_with=("period", "start", "end"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRequest:
+    """Bars of one symbol with event_time in [start, end), all µs."""
+
+    symbol: str
+    interval: str
+    start: int
+    end: int
+    provider: str | None  # None: best of all
+    adjustment: str | None  # None: whatever is stored, said in meta
+    session: str
+    as_of: int | None
+    revisions: str
+    descending: bool
+    limit: int
+    format: str
+    page_token: str | None
+    fixed_range: bool  # both ends given: with an as_of the answer can never change
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+def bars_request(
+    endpoint: Endpoint[HistoryQuery] | Endpoint[IntradayQuery],
+    symbol: str,
+    pairs: Pairs,
+    calendar: Calendar,
+    now: int,
+) -> HistoryRequest:
+    """Return what a query of HISTORY or INTRADAY asks; `now` is market time in µs. Raises Problem."""
+    checked_symbol(symbol)
+    query = endpoint.parse(pairs, calendar.timezone)
+    start, end = _range(query, calendar, now)
+    return HistoryRequest(
+        symbol=symbol,
+        interval=query.interval,
+        start=start,
+        end=end,
+        provider=query.provider,
+        adjustment=query.adjustment,
+        session=query.session,
+        as_of=query.as_of,
+        revisions=query.revisions,
+        descending=query.sort == "desc",
+        limit=query.limit,
+        format=query.format,
+        page_token=query.page_token,
+        fixed_range="date" in query.given or {"start", "end"} <= set(query.given),
+        given=query.given,
+    )
+
+
+def _range(query: HistoryQuery, calendar: Calendar, now: int) -> tuple[int, int]:
+    """Return [start, end) in µs from date, period or start and end."""
+    default_period = DEFAULT_PERIODS[query.interval]
+    if isinstance(query, IntradayQuery):
+        default_period = "1d"
+        if query.date is not None:
+            after = local_date(query.date, calendar.timezone) + timedelta(days=1)
+            return query.date, midnight(after, calendar.timezone)
+    until = LATEST_US if query.end is None else query.end
+    if query.start is not None:
+        return query.start, until
+    return period_start(query.period or default_period, min(now, until), calendar), until
+
+
+_META = (
+    AS_OF,
+    Column("symbol", TEXT, "As asked."),
+    Column("interval", words_of(INTERVALS), "As asked."),
+    Column("session", words_of(tuple(SESSIONS)), "As asked."),
+    Column("start", or_null(TIME), "First event_time asked for; null: from the beginning.", "UTC"),
+    Column("end", or_null(TIME), "End of the range asked for; null: none.", "UTC"),
+    Column("provider", TEXT, "As asked, or best."),
+    Column("adjustment", or_null(words_of((*ADJUSTMENTS, MIXED))), "Of the rows; null where there is none."),
+    Column("currency", or_null(TEXT), "Of the rows; null where unknown."),
+    Column("revisions", words_of(("latest", "all")), "As asked."),
+    Column("sort", words_of(SORT.choices), "As asked."),
+    Column("row_count", WHOLE, "Rows on this page.", "rows"),
+    Column("gaps", rows(record(*GAP_COLUMNS)), "What is or was missing in the range of this page."),
+    UNRESOLVED,
+    Column("gaps_truncated", FLAG, "There are more gaps than listed: see GET /gaps.", always=False),
+    Column("as_of_floor", TIME, "The first moment anything of this was known.", "UTC", always=False),
+)
+_ANSWERS = {
+    200: (
+        Answer(
+            words="A page of bars, from one snapshot and pinned to one as_of.",
+            schema=envelope(rows(record(*BAR_COLUMNS)), *_META, members=(NEXT_PAGE,)),
+            headers={
+                "ETag": "Of the content, where both ends and as_of are given.",
+                "Cache-Control": "immutable where the answer can never change.",
+            },
+        ),
+        Answer(
+            words="The rows as a table; empty cells are absent values.",
+            media="text/csv",
+            schema=TEXT,
+            headers={"X-As-Of": "meta.as_of.", "X-Next-Page-Token": "next_page_token, where there is one."},
+        ),
+    ),
+    304: (Answer(words="If-None-Match names the content as it is.", media=""),),
+}
+_PROBLEMS = (
+    "token_invalid", "token_mismatch", "unknown_symbol", "token_expired", "not_ready", "not_yet_complete", "overloaded",
+    "store_unavailable",
+)  # fmt: skip
+
+HISTORY = Endpoint(
+    method="GET",
+    path="/stocks/{symbol}/history",
+    scope="read",
+    topic="Market data",
+    summary="Bars of a symbol, a year of days by default, as known now or at any moment since.",
+    query=HistoryQuery,
+    path_parameters=PATH_SYMBOL,
+    answers=_ANSWERS,
+    problems=_PROBLEMS,
+)
+INTRADAY = Endpoint(
+    method="GET",
+    path="/stocks/{symbol}/intraday",
+    scope="read",
+    topic="Market data",
+    summary="Bars shorter than a day, the newest trading day of minutes by default.",
+    query=IntradayQuery,
+    path_parameters=PATH_SYMBOL,
+    answers=_ANSWERS,
+    problems=_PROBLEMS,
+)

@@ -1,0 +1,129 @@
+"""`/gaps` and `/ops/cursor`: what may be asked, and what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gateway.http.columns import NEXT_PAGE, TEXT, TIME, WHOLE, Column, envelope, record, rows
+from gateway.http.endpoints import Answer, Endpoint, Pairs, Parameter, Query, parameter
+from gateway.http.moments import EARLIEST_US, LATEST_US
+from gateway.http.parameters import Choice, Complaint, Moment, Provider, Symbol, Text, checked_symbol
+from gateway.http.problems import FieldError, invalid
+from gateway.market.bars_request import DEFAULT_LIMIT_ROWS, LIMIT, SORT
+from gateway.market.gaps import GAP_COLUMNS
+from schemas.calendar.sessions import calendar_of
+from schemas.intervals import INTERVALS
+from schemas.records import GAP_STATE_RANK
+
+CHANNELS = ("quotes", "trades")  # beside the intervals of bars
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapsQuery(Query):
+    """Query of `GET /gaps`: gaps that overlap [start, end), µs."""
+
+    reads_first: ClassVar[tuple[str, ...]] = ("symbol", "start", "end")
+
+    symbol: str | None = parameter(Symbol(), "Gaps of this symbol; of all without it.")
+    interval: str | None = parameter(Choice(INTERVALS), "Gaps of bars of this interval.")
+    provider: str | None = parameter(Provider(), "Gaps of this provider; of all without it.")
+    state: str | None = parameter(Choice(tuple(GAP_STATE_RANK)), "Gaps in this state.")
+    start: int = parameter(
+        Moment(dates=True),
+        "Gaps that end after it; a bare date is midnight at the symbol's venue, or UTC.",
+        unit="RFC 3339",
+        default=EARLIEST_US,
+    )
+    end: int = parameter(
+        Moment(dates=True), "Gaps that begin before it.", unit="RFC 3339", default=LATEST_US, after="start"
+    )
+    sort: str = parameter(SORT, "Order of from_time.", default="asc")
+    limit: int = parameter(LIMIT, "Most gaps on a page.", unit="rows", default=DEFAULT_LIMIT_ROWS)
+    page_token: str | None = parameter(
+        Text(), "next_page_token of the page before; every other parameter as it was."
+    )
+
+
+def gaps_request(pairs: Pairs) -> GapsQuery:
+    """Return what a query of GAPS asks; a bare date is of the symbol's venue. Raises Problem."""
+    given = list(pairs)
+    symbol = next((value for name, value in given if name == "symbol"), None)
+    timezone = "UTC" if symbol is None else calendar_of(checked_symbol(symbol)).timezone
+    return GAPS.parse(given, timezone)
+
+
+def check_cursor(symbol: str, interval: str, source: str) -> None:
+    """Raise the Problem of a path of CURSOR that names nothing."""
+    checked_symbol(symbol)
+    errors = []
+    for name, text in (("interval", interval), ("source", source)):
+        try:
+            CURSOR.path_parameters[name].kind.read(name, text, "UTC")
+        except Complaint as complaint:
+            errors.append(FieldError(param=name, code=complaint.code, detail=str(complaint)))
+    if errors:
+        raise invalid(*errors)
+
+
+GAPS = Endpoint(
+    method="GET",
+    path="/gaps",
+    scope="read",
+    topic="Market data",
+    summary="What is or was missing, and what became of it.",
+    query=GapsQuery,
+    answers={
+        200: (
+            Answer(
+                words="A page of the gap ledger as it is now.",
+                schema=envelope(
+                    rows(record(*GAP_COLUMNS)),
+                    Column("row_count", WHOLE, "Gaps on this page.", "rows"),
+                    members=(NEXT_PAGE,),
+                ),
+            ),
+        )
+    },
+    problems=(
+        "token_invalid",
+        "token_mismatch",
+        "unknown_symbol",
+        "token_expired",
+        "overloaded",
+        "store_unavailable",
+    ),
+)
+CURSOR = Endpoint(
+    method="GET",
+    path="/ops/cursor/{symbol}/{interval}/{source}",
+    scope="read",
+    topic="Operations",
+    summary="How far one stream has come, and how far it is whole.",
+    query=Query,
+    path_parameters={
+        "symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded."),
+        "interval": Parameter(
+            kind=Choice((*INTERVALS, *CHANNELS)), words="Length of the bars, or a channel."
+        ),
+        "source": Parameter(kind=Provider(needed=True), words="The provider."),
+    },
+    answers={
+        200: (
+            Answer(
+                words="The cursor.",
+                schema=envelope(
+                    record(
+                        Column("symbol", TEXT, "As asked."),
+                        Column("interval", TEXT, "As asked."),
+                        Column("source", TEXT, "As asked."),
+                        Column("start_time", TIME, "First event seen.", "UTC"),
+                        Column("last_seen", TIME, "Newest event seen.", "UTC"),
+                        Column("last_contiguous", TIME, "The stream is whole up to here.", "UTC"),
+                    )
+                ),
+            ),
+        )
+    },
+    problems=("unknown_symbol", "unknown_cursor", "overloaded", "store_unavailable"),
+)

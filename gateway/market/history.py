@@ -1,0 +1,150 @@
+"""A page of history: what is to be read for it, whether it can be given, and what it says; all but the reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.database.knowledge import latest_event, no_watermark
+from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, View
+from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
+from gateway.http.pages import Page
+from gateway.http.problems import invalid_field
+from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
+from gateway.market.bars_request import HistoryRequest
+from gateway.market.gaps import gap_row
+from schemas.records import GAP_STATE_RANK
+
+MAX_META_GAPS = 1_000
+SETTLED = 2  # rank of a gap that is filled, empty or unrecoverable
+
+After = tuple[int, ...] | None
+"""The key of the last row of a page with another behind it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one page reads: bars of `span` through the eyes of `view`, after the key `after` of all revisions."""
+
+    ask: HistoryRequest
+    as_of: int
+    bounds: Span  # the whole range asked for, as meta says it
+    span: Span
+    view: View
+    after: tuple[int | str, ...] | None
+    is_first: bool
+
+    def gaps(self, bars: Sequence[BarVersion], after: After) -> GapFilter:
+        """Return which gaps belong to the page: those of what it covers, of minutes too where it is made of them."""
+        ask, (start, end) = self.ask, self.span
+        if after is not None:
+            start, end = (after[0], end) if ask.descending else (start, after[0] + 1)
+        intervals = [ask.interval, MINUTE] if any(bar.derived for bar in bars) else [ask.interval]
+        return GapFilter(
+            symbol=ask.symbol,
+            intervals=intervals,
+            provider=ask.provider,
+            start=start,
+            end=end,
+            as_of=self.as_of,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What one snapshot said; `plan` None: nothing is known in full yet."""
+
+    plan: Plan | None = None
+    bars: Sequence[BarVersion] = ()
+    after: After = None
+    gaps: Sequence[dict[str, Any]] = ()
+    floor: int | None = None
+    known: bool = True
+    providers: Sequence[str] = ()
+
+
+def plan(ask: HistoryRequest, page: Page | None, as_of: int, *, wall_market: bool) -> Plan:
+    """Return what the page `page` of a request reads at `as_of` (µs); None: the first page."""
+    bounds = (ask.start, ask.end) if page is None else (page.start, page.end)
+    start, end = bounds
+    if page is not None:
+        if ask.revisions == "all":
+            start = int(page.after[0])
+        elif ask.descending:
+            end = int(page.after[0])
+        else:
+            start = int(page.after[0]) + 1
+    # Nothing later can have been known.
+    latest = latest_event(as_of, wall_market=wall_market)
+    return Plan(
+        ask=ask,
+        as_of=as_of,
+        bounds=bounds,
+        span=(start, max(start, min(end, latest + 1))),
+        view=View(as_of=as_of, provider=ask.provider, sessions=SESSIONS[ask.session]),
+        after=None if page is None else page.after,
+        is_first=page is None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a page says; `following` is where the next one begins, `settled` whether this one can never change."""
+
+    rows: list[dict[str, Any]]
+    meta: dict[str, Any]
+    following: Page | None
+    settled: bool
+
+
+def answered(ask: HistoryRequest, reading: Reading) -> Answered:
+    """Return what the page says; raise the Problem of an answer that cannot be given."""
+    plan = _checked(ask, reading)
+    start, end = plan.bounds
+    following = None
+    if reading.after is not None:
+        following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after)
+    rows, meta = _content(plan, reading)
+    # The token carries its own expiry, so only a last page is the same for ever; a gap may still be healed.
+    healed = all(GAP_STATE_RANK[gap["state"]] == SETTLED for gap in reading.gaps)
+    return Answered(rows=rows, meta=meta, following=following, settled=following is None and healed)
+
+
+def _checked(ask: HistoryRequest, reading: Reading) -> Plan:
+    """Return the plan of a reading; raise the Problem of an answer that cannot be given."""
+    if reading.plan is None:
+        raise no_watermark()
+    if ask.provider is not None and reading.providers and ask.provider not in reading.providers:
+        detail = f"provider {ask.provider} gave no bars of {ask.symbol}; use best, or one of: {' '.join(reading.providers)}"
+        raise invalid_field("provider", "unknown_provider", detail)
+    found = adjustments(reading.bars)
+    if ask.adjustment is not None and set(found) - {ask.adjustment}:
+        stored = ", ".join(f"{state} ({' '.join(providers)})" for state, providers in found.items())
+        detail = (
+            f"adjustment={ask.adjustment} is not what is stored here: {stored}; ask for that, or leave it out"
+        )
+        raise invalid_field("adjustment", "not_stored", detail)
+    return reading.plan
+
+
+def _content(plan: Plan, reading: Reading) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return (rows, meta) of a page."""
+    ask, (start, end) = plan.ask, plan.bounds
+    adjustment = one_or_mixed(bar.adjustment_state for bar in reading.bars)
+    rows = [row(bar, with_adjustment=adjustment == MIXED) for bar in reading.bars]
+    meta: dict[str, Any] = {
+        "as_of": rfc3339(plan.as_of),
+        "symbol": ask.symbol, "interval": ask.interval, "session": ask.session,
+        "start": None if start <= EARLIEST_US else rfc3339(start),
+        "end": None if end >= LATEST_US else rfc3339(end),
+        "provider": ask.provider or "best", "adjustment": adjustment,
+        "currency": one_or_mixed(bar.currency for bar in reading.bars) or None,
+        "revisions": ask.revisions, "sort": "desc" if ask.descending else "asc", "row_count": len(rows),
+        "gaps": [gap_row(gap) for gap in reading.gaps], "unresolved": [],
+    }  # fmt: skip
+    if len(reading.gaps) == MAX_META_GAPS:
+        meta["gaps_truncated"] = True
+    if not rows and reading.floor is not None and reading.floor > plan.as_of:
+        meta["as_of_floor"] = rfc3339(reading.floor)
+    return rows, meta

@@ -1,0 +1,131 @@
+"""A page of history: what is read for it, and what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.database.knowledge import MAX_SKEW_US
+from gateway.http.moments import parse_moment
+from gateway.http.pages import Page
+from gateway.http.problems import Problem
+from gateway.market.bars_request import HISTORY, HistoryRequest, bars_request
+from gateway.market.history import MAX_META_GAPS, Reading, answered, plan
+from schemas.calendar.sessions import load_calendar
+from schemas.intervals import DAY_US, MINUTE_US
+from tests.support.bar_versions import a_version
+from tests.support.builders import NINE_THIRTY
+
+XNYS = load_calendar("XNYS")
+AS_OF = NINE_THIRTY + 10 * DAY_US
+GAP = {"state": "open", "gap_id": "g", "from_time": 1, "to_time": 2, "known_from": 3}
+
+
+def ask(**given: str) -> HistoryRequest:
+    """Return a request for two days of minutes; the range has both ends."""
+    query = {"interval": "1m", "start": "2013-10-07", "end": "2013-10-09"} | given
+    return bars_request(HISTORY, "SPY", query.items(), XNYS, NINE_THIRTY)
+
+
+def page(after: tuple[int, ...], request: HistoryRequest) -> Page:
+    """Return a page of a request behind a key."""
+    return Page(as_of=AS_OF, start=request.start, end=request.end, after=after)
+
+
+def said(request: HistoryRequest, **reading: Any) -> Any:
+    """Return what is said of a reading of the first page."""
+    return answered(request, Reading(plan=plan(request, None, AS_OF, wall_market=True), **reading))
+
+
+def test_the_first_page_reads_the_whole_range() -> None:
+    """Up to what can have been known by then, where the market is the wall clock's."""
+    request = ask()
+    assert plan(request, None, AS_OF, wall_market=True).span == (request.start, request.end)
+    early = plan(request, None, NINE_THIRTY, wall_market=True)
+    assert early.span == (request.start, NINE_THIRTY + MAX_SKEW_US + 1)
+    assert early.bounds == (request.start, request.end)
+    assert plan(request, None, NINE_THIRTY, wall_market=False).span == (request.start, request.end)
+    assert plan(request, None, 0, wall_market=True).span == (request.start, request.start)
+
+
+@pytest.mark.parametrize(
+    ("given", "begin", "end"),
+    [({}, 1, None), ({"sort": "desc"}, None, 0), ({"revisions": "all"}, 0, None)],
+    ids=["up", "down", "revisions"],
+)
+def test_the_next_page_begins_behind_the_last_row(
+    given: dict[str, str], begin: int | None, end: int | None
+) -> None:
+    """Of all revisions at the same bar, which may have more; of one direction or the other."""
+    request = ask(**given)
+    found = plan(request, page((NINE_THIRTY, 7, 0), request), AS_OF, wall_market=True)
+    assert found.span == (
+        request.start if begin is None else NINE_THIRTY + begin, request.end if end is None else NINE_THIRTY + end,
+    )  # fmt: skip
+    assert (found.after, found.is_first) == ((NINE_THIRTY, 7, 0), False)
+
+
+def test_gaps_of_a_page_are_those_of_what_it_covers() -> None:
+    """To its last row where another page follows; of minutes too where bars are made of them."""
+    request = ask(interval="5m")
+    planned = plan(request, None, AS_OF, wall_market=True)
+    assert planned.gaps([a_version()], None).intervals == ["5m"]
+    derived = planned.gaps([a_version(derived=True)], (NINE_THIRTY,))
+    assert (derived.intervals, derived.start, derived.end) == (["5m", "1m"], request.start, NINE_THIRTY + 1)
+    down = plan(ask(sort="desc"), None, AS_OF, wall_market=True).gaps([], (NINE_THIRTY,))
+    assert (down.start, down.end, down.as_of) == (NINE_THIRTY, request.end, AS_OF)
+
+
+def test_a_page_says_where_the_next_one_begins() -> None:
+    """Within the same bounds and knowledge."""
+    request = ask()
+    following = said(request, bars=[a_version()], after=(NINE_THIRTY,)).following
+    assert following == page((NINE_THIRTY,), request)
+    assert said(request, bars=[a_version()]).following is None
+
+
+def test_only_a_last_page_whose_gaps_are_closed_is_settled() -> None:
+    """Any other can change."""
+    request = ask()
+    assert said(request, bars=[a_version()], gaps=[GAP | {"state": "filled"}]).settled
+    assert not said(request, bars=[a_version()], gaps=[GAP]).settled
+    assert not said(request, bars=[a_version()], after=(NINE_THIRTY,)).settled
+
+
+def test_rows_name_their_adjustment_only_where_it_differs() -> None:
+    """Else meta does, once."""
+    alike = said(ask(), bars=[a_version(), a_version(1)])
+    mixed = said(ask(), bars=[a_version(), a_version(1, adjustment_state="split")])
+    assert (alike.meta["adjustment"], "adjustment" in alike.rows[0]) == ("raw", False)
+    assert (mixed.meta["adjustment"], mixed.rows[1]["adjustment"]) == ("mixed", "split")
+
+
+def test_meta_tells_what_is_not_shown() -> None:
+    """More gaps than are listed, and the moment before which nothing was known."""
+    assert said(ask(), gaps=[GAP] * MAX_META_GAPS).meta["gaps_truncated"]
+    assert "as_of_floor" not in said(ask(), floor=AS_OF).meta
+    assert said(ask(), floor=AS_OF + MINUTE_US).meta["as_of_floor"] == "2013-10-17T13:31:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("given", "reading", "error"),
+    [
+        ({"provider": "reuters"}, {"providers": ["yahoo"]}, "unknown_provider"),
+        ({"adjustment": "split"}, {"bars": [a_version()]}, "not_stored"),
+    ],
+)
+def test_what_is_not_stored_so_is_refused(given: dict[str, str], reading: dict[str, Any], error: str) -> None:
+    """Naming what there is."""
+    with pytest.raises(Problem) as problem:
+        said(ask(**given), **reading)
+    assert problem.value.errors[0].code == error
+    assert "yahoo" in problem.value.detail
+
+
+def test_without_a_watermark_there_is_no_answer() -> None:
+    """Nobody knows yet how complete it would be."""
+    with pytest.raises(Problem) as problem:
+        answered(ask(), Reading())
+    assert problem.value.code == "not_ready"
+    assert parse_moment("2013-10-17T13:30:00Z", None) == AS_OF
