@@ -5,9 +5,10 @@ A new page is one more line in FILES. A published Avro file is never written ove
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,12 +54,15 @@ def write_avro(root: Path, stream: Stream) -> None:
             raise ValueError(f"{name} is published and says something else; raise the stream's version")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Write all files; with `tables NAME` print the SQL a migration needs for a stream instead."""
-    if arguments[:1] == ["tables"]:
-        for stream in STREAMS:
-            if stream.name in arguments[1:]:
-                sys.stdout.write(create_tables(stream))
+    parser = argparse.ArgumentParser(prog="python -m scripts.generate", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("files", "tables"), default="files")
+    parser.add_argument("stream", nargs="?", choices=[stream.name for stream in STREAMS])
+    options = parser.parse_args(arguments)
+    if options.what == "tables":
+        chosen = [stream for stream in STREAMS if options.stream in (None, stream.name)]
+        sys.stdout.write("\n".join(create_tables(stream) for stream in chosen))
         return 0
     for stream in STREAMS:
         write_avro(ROOT, stream)
