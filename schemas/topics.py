@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-Kind = Literal["raw", "canonical", "ledger", "progress", "health", "configuration", "jobs", "dead"]
+Kind = Literal["raw", "canonical", "ledger", "progress", "journal", "configuration", "jobs", "dead"]
 DAY_MS = 86_400_000
 
 RAW_QUOTES = "raw.quotes.v1"
@@ -22,6 +22,7 @@ BARS = "bars.v1"
 GAPS = "gaps.v1"
 PROGRESS = "progress.v1"
 PROVIDER_HEALTH = "provider-health.v1"
+CADENCE = "cadence.v1"
 CONFIGURATION = "configuration.v1"
 JOBS = "jobs.v1"
 JOB_RESULTS = "job-results.v1"
@@ -129,8 +130,3 @@ def partition_count() -> int:
 def progress_key(raw_topic: str, partition: int) -> bytes:
     """Return the record key of a raw partition's progress: compaction keeps the newest of each."""
     return f"{raw_topic}:{partition}".encode()
-
-
-def health_key(capability: str, provider: str) -> str:
-    """Return the record key of a provider's health in one capability; its hash is the partition, as of a symbol."""
-    return f"{capability}|{provider}"

@@ -14,7 +14,8 @@ from infra.runtime.kafka.clients import Publisher
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
-from schemas.topics import BARS, GAPS, PROGRESS, PROVIDER_HEALTH, QUOTES, TRADES
+from schemas.journals import JOURNALS
+from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES
 from sinks.reading.shell.feed import feed_config, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
@@ -25,7 +26,7 @@ from sinks.store.shell.retention import Retention
 from sinks.store.shell.session import Connection
 from sinks.store.shell.writer import Store
 
-TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS, PROVIDER_HEALTH)
+TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS, *JOURNALS)
 OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
 REPLAY_WRITE_WITHIN_S = 300.0
 
@@ -51,7 +52,7 @@ async def main(connection_class: type[Connection] = asyncpg.Connection) -> None:
                 shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class
             )
             sink = Sink(feed, store, logs, outbox, process.health)
-            retention = Retention(pool, days=settings.provider_health_days)
+            retention = Retention(pool, days=settings.journal_days())
             collect_rarely()
             await lifecycle.until_stopped(
                 process,

@@ -1,14 +1,14 @@
 """Every SQL statement of the sink, beside what its parameters mean. All times pass as µs since the Unix epoch."""
 
-# ruff: noqa: S608 - the only names put into these texts are the column lists of sinks/columns/tables.py
+# ruff: noqa: S608 - the only names put into these texts are those of sinks/columns/tables.py and schemas/journals.py
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from schemas.journals import Journal
 from schemas.topics import BARS, QUOTES, TRADES
-from sinks.batch.journal import COLUMNS as HEALTH_COLUMNS
 from sinks.columns.tables import TABLES, Table
 
 STAGING = """
@@ -132,19 +132,21 @@ STORE_OUTBOX = """
     INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
 """
 
-STORE_HEALTH = f"""
-    INSERT INTO provider_health ({_list(HEALTH_COLUMNS)})
-    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[],
-        $7::float8[], $8::float8[], $9::text[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[],
-        $15::timestamptz[], $16::text[], $17::text[])
-    ON CONFLICT DO NOTHING
-"""
-# $1 what is older goes, $2 at most so many rows
-FORGET_HEALTH = """
-    DELETE FROM provider_health WHERE (capability, provider, observed_time) IN (
-        SELECT capability, provider, observed_time FROM provider_health WHERE observed_time < $1
-        ORDER BY observed_time LIMIT $2)
-"""
+
+def append_entry(journal: Journal) -> str:
+    """Return what appends a record to a journal; parameters in the order of its fields. The first of a key stays."""
+    places = ", ".join(f"${number}" for number, _ in enumerate(journal.fields, start=1))
+    return f"""
+        INSERT INTO {journal.table} ({_list(tuple(journal.fields))}) VALUES ({places}) ON CONFLICT DO NOTHING"""
+
+
+def forget_entries(journal: Journal) -> str:
+    """Return what forgets the oldest records of a journal: those before $1, at most $2 of them."""
+    key = _list(journal.key)
+    return f"""
+        DELETE FROM {journal.table} WHERE ({key}) IN (
+            SELECT {key} FROM {journal.table} WHERE {journal.time} < $1 ORDER BY {journal.time} LIMIT $2)"""
+
 
 GAP_COLUMNS = (
     "gap_id", "stream", "symbol", "provider", "interval", "from_time", "to_time", "cause", "confidence", "state",

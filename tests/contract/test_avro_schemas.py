@@ -13,6 +13,7 @@ import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
 from schemas.configuration.generation import Generation
+from schemas.journals import CadenceSample, ProviderHealth
 from schemas.records import (
     Bar,
     DeadLetter,
@@ -20,7 +21,6 @@ from schemas.records import (
     Job,
     JobResult,
     Progress,
-    ProviderHealth,
     Quote,
     RawBlock,
     Trade,
@@ -31,7 +31,7 @@ from schemas.wire.codec import parsed_schema, schema_text
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
     "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v2": Progress,
-    "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
+    "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "cadence.v1": CadenceSample, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
     "configuration.v1": Generation, "job.v1": Job, "job_result.v1": JobResult,
 }  # fmt: skip
 

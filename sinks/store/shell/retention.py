@@ -1,9 +1,10 @@
-"""Forgets the history of provider health that is older than it must be kept, a bounded piece at a time."""
+"""Forgets what is older than its journal is to be kept, a bounded piece at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -12,6 +13,7 @@ from infra.runtime.clock import wall_us
 from infra.runtime.postgres.pool import connection
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US
+from schemas.journals import Journal
 from sinks.store import statements
 
 log = logging.getLogger(__name__)
@@ -25,9 +27,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Retention:
-    """Deletes what is older than `days` days of wall time."""
+    """Deletes the rows of each journal that are older than so many days of wall time."""
 
-    def __init__(self, pool: asyncpg.Pool, *, days: float) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, days: Mapping[Journal, float]) -> None:
         """Borrow from `pool`."""
         self._pool = pool
         self._days = days
@@ -36,14 +38,15 @@ class Retention:
         """Forget for ever, every minute; an outage of PostgreSQL is waited out."""
         while True:
             try:
-                await self.forget(wall_us())
+                for journal in self._days:
+                    await self.forget(journal, wall_us())
             except (StoreUnavailable, TimeoutError, asyncpg.UndefinedTableError) as error:
                 log.warning("retention_waiting", extra={"error": str(error)})
             await asyncio.sleep(FORGET_EVERY_S)
 
-    async def forget(self, now_us: int) -> int:
-        """Delete at most 5,000 rows, the oldest first, and return how many; raises StoreUnavailable."""
-        before = EPOCH + timedelta(microseconds=now_us - int(self._days * DAY_US))
+    async def forget(self, journal: Journal, now_us: int) -> int:
+        """Delete at most 5,000 rows of a journal, the oldest first, and return how many; raises StoreUnavailable."""
+        before = EPOCH + timedelta(microseconds=now_us - int(self._days[journal] * DAY_US))
         async with connection(self._pool, within_s=FORGET_WITHIN_S) as borrowed:
-            done: str = await borrowed.execute(statements.FORGET_HEALTH, before, MAX_FORGOTTEN_ROWS)
+            done: str = await borrowed.execute(statements.forget_entries(journal), before, MAX_FORGOTTEN_ROWS)
         return int(done.rpartition(" ")[2])

@@ -12,13 +12,13 @@ from schemas.errors import ConfigurationError, Fenced, InvalidRecord
 from schemas.topics import GAPS, PROGRESS, dead
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, refuse
-from sinks.batch.journal import row_of
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, Refused
 from sinks.progress.watermark import Claims, Partition
 from sinks.store import statements
 from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
+from sinks.store.shell.journals import append, append_one_by_one
 from sinks.store.shell.outcome import Written, count
 from sinks.store.shell.ownership import Owned, TakeOver, take_over
 from sinks.store.shell.rows import Path, store_rows
@@ -90,7 +90,7 @@ class Writer:
                 await self._settle_gaps(batch, changes, written)
                 await self._store_cursors(changes)
                 await self._store_watermarks(complete)
-                await self._store_health(batch)
+                await self._append(batch, written)
                 await self._store_outbox(written)
                 moves = await self._move(batch, claims)
         self._book.apply(changes)
@@ -139,10 +139,11 @@ class Writer:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(statements.STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
-    async def _store_health(self, batch: Batch) -> None:
-        if batch.health:
-            rows = [row_of(record) for record in batch.health]
-            await self._connection.execute(statements.STORE_HEALTH, *map(list, zip(*rows, strict=True)))
+    async def _append(self, batch: Batch, written: Written) -> None:
+        if written.path is Path.CAREFUL:
+            written.refusals.extend(await append_one_by_one(self._connection, batch.entries))
+        else:
+            await append(self._connection, batch.entries)
 
     async def _store_outbox(self, written: Written) -> None:
         if self._owned is None:

@@ -1,0 +1,34 @@
+"""Appending to the journals inside the transaction of a batch: what is there already stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.errors import InvalidRecord
+from schemas.journals import Journal
+from sinks.batch.batch import Refusal, refuse
+from sinks.batch.journal import Entry
+from sinks.store import statements
+from sinks.store.shell.session import DATA_ERRORS, Connection
+
+
+async def append(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Append entries; raise what PostgreSQL raises."""
+    rows: dict[Journal, list[tuple[object, ...]]] = {}
+    for entry in entries:
+        rows.setdefault(entry.journal, []).append(entry.row)
+    for journal, of_journal in rows.items():
+        await connection.executemany(statements.append_entry(journal), of_journal)
+
+
+async def append_one_by_one(connection: Connection, entries: Sequence[Entry]) -> list[Refusal]:
+    """Append each entry on its own and return the refusals of those PostgreSQL does not take."""
+    refusals = []
+    for entry in entries:
+        try:
+            async with connection.transaction():
+                await append(connection, [entry])
+        except DATA_ERRORS as error:
+            reason = InvalidRecord(f"PostgreSQL refuses the record: {error}; correct it at its source")
+            refusals.append(refuse(entry.journal.topic, entry.partition, entry.origin, reason))
+    return refusals
