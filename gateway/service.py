@@ -19,13 +19,12 @@ from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import History
 from gateway.market.shell.naming import Naming
 from gateway.market.shell.prices import Prices
-from gateway.operations.shell.cadence import CadenceStats
 from gateway.operations.shell.configuration import ConfigurationRoutes, Configured, configured_at_start
 from gateway.operations.shell.console import Console
 from gateway.operations.shell.health import Status
 from gateway.operations.shell.ops_ports import OpsPorts
-from gateway.operations.shell.providers import ProviderStats
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
+from gateway.operations.shell.statistics import Statistics
 from gateway.settings import GatewaySettings
 from gateway.websocket.shell.routes import routes
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
@@ -120,8 +119,7 @@ def assemble(
         *Prices(store, watermarks, live, clock, naming).endpoints(),
         *History(store, watermarks, clock, resources.page_key, naming=naming, seen=live.knows).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
-        *CadenceStats(store).endpoints(),
-        *ProviderStats(store).endpoints(),
+        *Statistics(store).endpoints(),
         *ConfigurationRoutes(configured, follower, shared.bootstrap_servers, shared.topic_prefix).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
     ]

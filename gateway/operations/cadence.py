@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, ClassVar
 
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Parameters, shown
+from gateway.operations.statistics import Reading, Row, Series, Span, View, by_series, merged, newest_value
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.journals import CADENCE_JOURNAL
 from schemas.log_buckets import quantile_us
 
 WINDOWS: Mapping[str, int] = {
@@ -20,35 +23,24 @@ WINDOWS: Mapping[str, int] = {
     "1d": DAY_US,
     "7d": 7 * DAY_US,
 }
-POINTS = 60  # of a group's history, whatever the window
-CURRENT_US = 35 * SECOND_US  # a producer that wrote no row for three windows is not counted on any more
+CURRENT_US = 35 * SECOND_US  # a producer that told nothing for three windows is not counted on any more
 PARAMETERS = ("window", "capability", "provider", "tier")
 POLLS = ("due", "begun", "succeeded", "failed", "skipped", "missed")
 _CAPABILITY = re.compile(r"[a-z][a-z0-9:]{0,31}\Z")
 _TIER = re.compile(r"[A-Z0-9]{1,8}\Z")
-
-Row = Mapping[str, Any]
-Group = tuple[str, str, str]
+GROUP = ("capability", "provider", "tier")
+OF_REPLICA = (*GROUP, "replica")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CadenceRequest:
-    """What is asked: `window` µs up to now; None means all."""
+class CadenceRequest(Span):
+    """What is asked: a window; None means all."""
+
+    windows: ClassVar[Mapping[str, int]] = WINDOWS
 
     capability: str | None
     provider: str | None
     tier: str | None
-    window_name: str
-
-    @property
-    def window(self) -> int:
-        """Return how far back is counted, µs."""
-        return WINDOWS[self.window_name]
-
-    @property
-    def step(self) -> int:
-        """Return how much time one point of history stands for, µs."""
-        return self.window // POINTS
 
 
 def cadence_request(pairs: Iterable[tuple[str, str]]) -> CadenceRequest:
@@ -77,39 +69,29 @@ def cadence_stats(
 
     `totals` and `errors` are by replica; symbols and staleness count only replicas that still write.
     """
-    buckets: dict[tuple[Group, str], dict[int, int]] = {}
-    for row in errors:
-        buckets.setdefault((_group(row), row["replica"]), {})[row["bucket"]] = int(row["count"])
-    by_group: dict[Group, list[Row]] = {}
-    for row in totals:
-        by_group.setdefault(_group(row), []).append(row)
-    points: dict[Group, list[dict[str, Any]]] = {}
-    for row in history:
-        points.setdefault(_group(row), []).append(_point(row))
+    lateness = by_series(errors, OF_REPLICA)
+    points = by_series(history, GROUP)
     return [
         {
             "capability": group[0],
             "provider": group[1],
             "tier": group[2] or None,
-            **_summary(rows, [buckets.get((group, row["replica"]), {}) for row in rows], now),
+            **_summary(rows, lateness, now),
             "replicas": [
-                {"replica": row["replica"], "current": _is_current(row, now)}
-                | _summary([row], [buckets.get((group, row["replica"]), {})], now)
+                {"replica": row["replica"], "current": _is_current(row, now)} | _summary([row], lateness, now)
                 for row in sorted(rows, key=lambda row: str(row["replica"]))
             ],
-            "history": points.get(group, []),
+            "history": [_point(row) for row in points.get(group, ())],
         }
-        for group, rows in sorted(by_group.items())
+        for group, rows in sorted(by_series(totals, GROUP).items())
     ]
 
 
-def _summary(rows: Sequence[Row], errors: Sequence[Mapping[int, int]], now: int) -> dict[str, Any]:
+def _summary(rows: Sequence[Row], lateness: Mapping[Series, Sequence[Row]], now: int) -> dict[str, Any]:
     newest = max(rows, key=lambda row: int(row["ended_time"]))
     current = [row for row in rows if _is_current(row, now)]
-    merged: dict[int, int] = {}
-    for each in errors:
-        for bucket, count in each.items():
-            merged[bucket] = merged.get(bucket, 0) + count
+    of_rows = (lateness.get(tuple(row[name] for name in OF_REPLICA), ()) for row in rows)
+    errors = merged(chain.from_iterable(of_rows))
     polls = sum(int(row["symbol_polls"]) for row in rows)
     return {
         "planned_every_s": newest["every_s"],
@@ -117,9 +99,9 @@ def _summary(rows: Sequence[Row], errors: Sequence[Mapping[int, int]], now: int)
         "symbols": sum(int(row["symbols"]) for row in current),
         "polls": {name: sum(int(row[name]) for row in rows) for name in POLLS},
         "error_ms": {
-            "p50": _milliseconds(quantile_us(merged, 0.5)),
-            "p99": _milliseconds(quantile_us(merged, 0.99)),
-            "max": _rounded(max(row["error_max_ms"] for row in rows)) if merged else None,
+            "p50": _milliseconds(quantile_us(errors, 0.5)),
+            "p99": _milliseconds(quantile_us(errors, 0.99)),
+            "max": _rounded(max(row["error_max_ms"] for row in rows)) if errors else None,
         },
         "stale": {
             "symbols": sum(int(row["stale_symbols"]) for row in current),
@@ -144,10 +126,6 @@ def _point(row: Row) -> dict[str, Any]:
     }
 
 
-def _group(row: Row) -> Group:
-    return row["capability"], row["provider"], row["tier"]
-
-
 def _is_current(row: Row, now: int) -> bool:
     return now - int(row["ended_time"]) < CURRENT_US
 
@@ -158,3 +136,32 @@ def _milliseconds(micros: float | None) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+_READ = Reading(journal=CADENCE_JOURNAL, fixed=GROUP)
+_SYMBOL_S = "sum(market_s * symbols)"
+VIEW = View(
+    path="/stats/cadence",
+    ask=cadence_request,
+    statements=(
+        _READ.totals(
+            OF_REPLICA,
+            {"ended_time": "max(ended_time)"}
+            | {name: f"sum({name})" for name in (*POLLS, "symbol_polls")}
+            | {"symbol_s": _SYMBOL_S, "error_max_ms": "max(error_max_ms)"}
+            | {
+                name: newest_value(CADENCE_JOURNAL, name)
+                for name in ("every_s", "symbols", "stale_s", "stale_symbols")
+            },
+        ),
+        _READ.histogram(OF_REPLICA),
+        _READ.points(
+            GROUP,
+            {name: f"sum({name})" for name in ("due", "missed", "failed", "symbol_polls")}
+            | {"symbol_s": _SYMBOL_S}
+            | {name: f"max({name})" for name in ("error_p99_ms", "error_max_ms", "stale_s")},
+        ),
+    ),
+    show=cadence_stats,
+)
+"""How well each group of streams keeps to its cadence, by replica, in sum and over time."""

@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Parameters, shown
+from gateway.operations.statistics import Reading, Row, Span, View, by_series
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.journals import HEALTH_JOURNAL
 
 WINDOWS: Mapping[str, int] = {
     "15m": 15 * MINUTE_US,
@@ -20,34 +22,23 @@ WINDOWS: Mapping[str, int] = {
     "7d": 7 * DAY_US,
     "30d": 30 * DAY_US,
 }
-POINTS = 60  # of a provider's history, whatever the window
 DEFAULT_SWITCHES = 20
 MAX_SWITCHES = 500
 PARAMETERS = ("capability", "provider", "window", "limit")
+SERIES = ("capability", "provider")
 PARTS = ("success", "latency", "freshness", "validity")
 _CAPABILITY = re.compile(r"[a-z][a-z0-9:]{0,31}\Z")
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvidersRequest:
-    """What is asked: `window` µs of history up to now, at most `limit` changes of the choice; None means all."""
+class ProvidersRequest(Span):
+    """What is asked: a window of history, at most `limit` changes of the choice; None means all."""
+
+    windows: ClassVar[Mapping[str, int]] = WINDOWS
 
     capability: str | None
     provider: str | None
-    window_name: str
     limit: int
-
-    @property
-    def window(self) -> int:
-        """Return how far back history goes, µs."""
-        return WINDOWS[self.window_name]
-
-    @property
-    def step(self) -> int:
-        """Return how much time one point of history stands for, µs."""
-        return self.window // POINTS
 
 
 def providers_request(pairs: Iterable[tuple[str, str]]) -> ProvidersRequest:
@@ -71,28 +62,18 @@ def provider_stats(
     newest: Sequence[Row], history: Sequence[Row], switches: Sequence[Row], now: int
 ) -> list[dict[str, Any]]:
     """Return one entry per capability: the choice and why, every provider with its history, and the last switches."""
-    points: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in history:
-        point = {
-            "time": rfc3339(row["time"]),
-            "score": round(row["score"], 4),
-            "lowest": round(row["lowest"], 4),
-        }
-        points.setdefault((row["capability"], row["provider"]), []).append(point)
-    by_capability: dict[str, list[Row]] = {}
-    for row in newest:
-        by_capability.setdefault(row["capability"], []).append(row)
+    points = by_series(history, SERIES)
     return [
         {
             "capability": capability,
             **_choice(rows),
             "providers": [
-                _provider(row, points.get((capability, row["provider"]), []), now)
+                _provider(row, points.get((capability, row["provider"]), ()), now)
                 for row in sorted(rows, key=lambda row: (not row["chosen"], -row["score"]))
             ],
             "switches": [_switch(row) for row in switches if row["capability"] == capability],
         }
-        for capability, rows in sorted(by_capability.items())
+        for (capability,), rows in sorted(by_series(newest, ("capability",)).items())
     ]
 
 
@@ -109,7 +90,7 @@ def _choice(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _provider(row: Row, history: list[dict[str, Any]], now: int) -> dict[str, Any]:
+def _provider(row: Row, history: Sequence[Row], now: int) -> dict[str, Any]:
     return {
         "provider": row["provider"],
         "score": round(row["score"], 4),
@@ -121,7 +102,14 @@ def _provider(row: Row, history: list[dict[str, Any]], now: int) -> dict[str, An
         "budgets": json.loads(row["budgets"]),
         "observed_time": rfc3339(row["observed_time"]),
         "age_ms": max(0, now - row["observed_time"]) // 1_000,
-        "history": history,
+        "history": [
+            {
+                "time": rfc3339(point["time"]),
+                "score": round(point["score"], 4),
+                "lowest": round(point["lowest"], 4),
+            }
+            for point in history
+        ],
     }
 
 
@@ -133,3 +121,21 @@ def _switch(row: Row) -> dict[str, Any]:
         "previous": row["previous"] or None,
         "reason": row["reason"],
     }
+
+
+_READ = Reading(journal=HEALTH_JOURNAL, fixed=SERIES)
+# Who took over from the provider asked for is of as much interest as when it took over itself.
+_CHANGED = "changed <> 'no' AND ($1::text IS NULL OR capability = $1) AND ($2::text IS NULL OR $2 IN (provider, previous))"
+VIEW = View(
+    path="/stats/providers",
+    ask=providers_request,
+    statements=(
+        _READ.newest(),
+        _READ.points(SERIES, {"score": "avg(score)", "lowest": "min(score)"}),
+        _READ.records(
+            (*SERIES, "observed_time", "changed", "previous", "reason"), _CHANGED, of_each="capability"
+        ),
+    ),
+    show=provider_stats,
+)
+"""Who serves what and why, how well everybody does, and what changed."""

@@ -152,7 +152,7 @@ class Snapshot:
         }
 
     async def rows(self, statement: str, *values: Any) -> list[Row]:
-        """Return the rows of one of the constants of `statements`; times are datetimes both ways."""
+        """Return the rows of a statement that holds nothing of a request; times are datetimes both ways."""
         return list(await self._connection.fetch(statement, *values))
 
     async def cursors_of(self, symbol: str) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.http.problems import Problem
-from gateway.operations.providers import POINTS, WINDOWS, provider_stats, providers_request
+from gateway.operations.providers import WINDOWS, provider_stats, providers_request
+from gateway.operations.statistics import POINTS
 from schemas.intervals import HOUR_US, MINUTE_US
 from tests.support.builders import NINE_THIRTY, a_health
 
