@@ -24,7 +24,7 @@ from gateway.operations.shell.console import Console
 from gateway.operations.shell.health import Status
 from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
-from gateway.operations.shell.statistics import Statistics
+from gateway.operations.shell.statistics import JournalStatistics
 from gateway.settings import GatewaySettings
 from gateway.websocket.shell.routes import routes
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
@@ -119,7 +119,7 @@ def assemble(
         *Prices(store, watermarks, live, clock, naming).endpoints(),
         *History(store, watermarks, clock, resources.page_key, naming=naming, seen=live.knows).endpoints(),
         *Ledger(store, resources.page_key).endpoints(),
-        *Statistics(store).endpoints(),
+        *JournalStatistics(store).endpoints(),
         *ConfigurationRoutes(configured, follower, shared.bootstrap_servers, shared.topic_prefix).endpoints(),
         *SchemaRegistry(packaged_registry(shared.topic_prefix)).endpoints(),
     ]

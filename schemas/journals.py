@@ -27,7 +27,7 @@ HealthChange = Literal["no", "initial", "failover", "failback", "exhausted", "re
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class FieldKind:
     """What a field holds: the type of its column, whether a value is sound, and what to send where it is not."""
 
     column: str
@@ -58,47 +58,49 @@ def _are_counts(values: Sequence[int]) -> bool:
     return len(values) <= LAST_BUCKET + 1 and all(map(_is_count, values))
 
 
-NAME = Kind(
+NAME = FieldKind(
     column="text",
     is_sound=lambda value: bool(value) and _is_text(value, MAX_NAME_CHARACTERS),
     remedy=f"send 1 to {MAX_NAME_CHARACTERS} characters without NUL",
 )
-NAME_OR_NOTHING = Kind(
+NAME_OR_NOTHING = FieldKind(
     column="text",
     is_sound=lambda value: _is_text(value, MAX_NAME_CHARACTERS),
     remedy=f"send at most {MAX_NAME_CHARACTERS} characters without NUL",
 )
-TEXT = Kind(
+TEXT = FieldKind(
     column="text",
     is_sound=lambda value: _is_text(value, MAX_TEXT_CHARACTERS),
     remedy=f"send at most {MAX_TEXT_CHARACTERS} characters without NUL",
 )
-JSON_OBJECT = Kind(
+JSON_OBJECT = FieldKind(
     column="text",
     is_sound=_is_object,
     remedy=f"send a JSON object of at most {MAX_TEXT_CHARACTERS} characters",
 )
-TIME = Kind(
+TIME = FieldKind(
     column="timestamp with time zone",
     is_sound=lambda value: 0 <= value < MAX_TIME_US,
     remedy="times are µs since 1970",
 )
-SHARE = Kind(
+SHARE = FieldKind(
     column="double precision", is_sound=lambda value: 0.0 <= value <= 1.0, remedy="send a number of 0 to 1"
 )
-AMOUNT = Kind(column="double precision", is_sound=_is_amount, remedy="send a finite number, not below 0")
-AMOUNT_OR_NOTHING = Kind(
+AMOUNT = FieldKind(column="double precision", is_sound=_is_amount, remedy="send a finite number, not below 0")
+AMOUNT_OR_NOTHING = FieldKind(
     column="double precision",
     is_sound=lambda value: value is None or _is_amount(value),
     remedy="send a finite number, not below 0, or null",
 )
-COUNT = Kind(column="integer", is_sound=_is_count, remedy=f"send a whole number of 0 to {MAX_COUNT}")
-COUNTS = Kind(
+COUNT = FieldKind(column="integer", is_sound=_is_count, remedy=f"send a whole number of 0 to {MAX_COUNT}")
+COUNTS = FieldKind(
     column="integer[]",
     is_sound=_are_counts,
     remedy=f"send at most {LAST_BUCKET + 1} whole numbers of 0 to {MAX_COUNT}",
 )
-FLAG = Kind(column="boolean", is_sound=lambda value: isinstance(value, bool), remedy="send true or false")
+FLAG = FieldKind(
+    column="boolean", is_sound=lambda value: isinstance(value, bool), remedy="send true or false"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ class Journal:
     histogram: tuple[str, str] | None = None
 
     @cached_property
-    def fields(self) -> Mapping[str, Kind]:
+    def fields(self) -> Mapping[str, FieldKind]:
         """What each field holds, in the order of the record; a field's name is its column's."""
         hints = get_type_hints(self.record, include_extras=True)
         return MappingProxyType({name: hint.__metadata__[0] for name, hint in hints.items()})

@@ -10,7 +10,16 @@ from typing import Any, ClassVar
 
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Parameters, shown
-from gateway.operations.statistics import Reading, Row, Series, Span, View, by_series, merged, newest_value
+from gateway.operations.statistics import (
+    JournalQuery,
+    Row,
+    Series,
+    StatisticsRequest,
+    StatisticsView,
+    by_series,
+    merged,
+    newest_value,
+)
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.journals import CADENCE_JOURNAL
 from schemas.log_buckets import quantile_us
@@ -33,7 +42,7 @@ OF_REPLICA = (*GROUP, "replica")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CadenceRequest(Span):
+class CadenceRequest(StatisticsRequest):
     """What is asked: a window; None means all."""
 
     windows: ClassVar[Mapping[str, int]] = WINDOWS
@@ -138,9 +147,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-_READ = Reading(journal=CADENCE_JOURNAL, fixed=GROUP)
+_READ = JournalQuery(journal=CADENCE_JOURNAL, fixed=GROUP)
 _SYMBOL_S = "sum(market_s * symbols)"
-VIEW = View(
+VIEW = StatisticsView(
     path="/stats/cadence",
     ask=cadence_request,
     statements=(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Parameters, shown
-from gateway.operations.statistics import Reading, Row, Span, View, by_series
+from gateway.operations.statistics import JournalQuery, Row, StatisticsRequest, StatisticsView, by_series
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.journals import HEALTH_JOURNAL
 
@@ -31,7 +31,7 @@ _CAPABILITY = re.compile(r"[a-z][a-z0-9:]{0,31}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvidersRequest(Span):
+class ProvidersRequest(StatisticsRequest):
     """What is asked: a window of history, at most `limit` changes of the choice; None means all."""
 
     windows: ClassVar[Mapping[str, int]] = WINDOWS
@@ -123,10 +123,10 @@ def _switch(row: Row) -> dict[str, Any]:
     }
 
 
-_READ = Reading(journal=HEALTH_JOURNAL, fixed=SERIES)
+_READ = JournalQuery(journal=HEALTH_JOURNAL, fixed=SERIES)
 # Who took over from the provider asked for is of as much interest as when it took over itself.
 _CHANGED = "changed <> 'no' AND ($1::text IS NULL OR capability = $1) AND ($2::text IS NULL OR $2 IN (provider, previous))"
-VIEW = View(
+VIEW = StatisticsView(
     path="/stats/providers",
     ask=providers_request,
     statements=(

@@ -21,7 +21,7 @@ Series = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class StatisticsRequest:
     """The window asked for, by one of the names in `windows` (name → µs up to now)."""
 
     windows: ClassVar[Mapping[str, int]]
@@ -46,24 +46,24 @@ class Statement:
     text: str
     parameters: tuple[str, ...]
 
-    def values(self, ask: Span, start: Any) -> list[Any]:
+    def values(self, ask: StatisticsRequest, start: Any) -> list[Any]:
         """Return the parameters for a request whose window begins at `start`, as the database's driver takes it."""
         given = {"start": start, "step_s": ask.step / SECOND_US}
         return [given[name] if name in given else getattr(ask, name) for name in self.parameters]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class StatisticsView:
     """A journal as one endpoint shows it: `show` takes the rows of each statement in order, and now (µs)."""
 
     path: str
-    ask: Callable[[Iterable[tuple[str, str]]], Span]  # raises Problem
+    ask: Callable[[Iterable[tuple[str, str]]], StatisticsRequest]  # raises Problem
     statements: tuple[Statement, ...]
     show: Callable[..., list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class JournalQuery:
     """What is read of a journal, and which of its columns a caller may fix."""
 
     journal: Journal

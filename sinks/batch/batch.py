@@ -18,7 +18,7 @@ from schemas.records import DeadLetter, Gap, Progress
 from schemas.topics import BARS, CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import Streams, group_streams
-from sinks.batch.journal import Entry, entry_of
+from sinks.batch.journal import JournalEntry, entry_of
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import REVISION, TABLES, Table
@@ -102,7 +102,7 @@ class Batch:
         default_factory=list
     )  # gaps of the sink's own, nobody has heard of them
     claims: list[Claim] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     records: int = 0

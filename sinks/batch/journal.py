@@ -12,7 +12,7 @@ MAX_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """A record of a journal as the row of its table: a value a field, in their order, times in µs.
 
     `origin` is the record as Kafka gave it, from `partition`.
@@ -36,11 +36,11 @@ def check(journal: Journal, record: object) -> None:
             raise InvalidRecord(f"{buckets} and {counts} differ in length; send one count a bucket")
 
 
-def entry_of(journal: Journal, record: object, *, partition: int, origin: Any) -> Entry:
+def entry_of(journal: Journal, record: object, *, partition: int, origin: Any) -> JournalEntry:
     """Return the entry a record becomes; raise InvalidRecord like `check`."""
     check(journal, record)
     row = tuple(getattr(record, name) for name in journal.fields)
-    return Entry(journal=journal, row=row, partition=partition, origin=origin)
+    return JournalEntry(journal=journal, row=row, partition=partition, origin=origin)
 
 
 def _shown(value: object) -> str:

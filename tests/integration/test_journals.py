@@ -11,7 +11,7 @@ from infra.runtime.postgres import pool as postgres
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.journals import Journal
 from schemas.log_buckets import bucket_of
-from sinks.batch.journal import Entry, entry_of
+from sinks.batch.journal import JournalEntry, entry_of
 from sinks.store.shell.journals import append, append_one_by_one
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.session import open_connection
@@ -26,7 +26,7 @@ def table_of(journal: Journal) -> str:
     return f"CREATE TABLE {journal.table} ({columns}, PRIMARY KEY ({', '.join(journal.key)}))"
 
 
-def an_entry(sample: Sample, at: int = 0) -> Entry:
+def an_entry(sample: Sample, at: int = 0) -> JournalEntry:
     return entry_of(JOURNAL, sample, partition=1, origin=Message(b"", at))
 
 

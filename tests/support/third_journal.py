@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from gateway.http.parameters import Parameters
-from gateway.operations.statistics import POINTS, Reading, Row, Span, View, by_series, merged
+from gateway.operations.statistics import (
+    POINTS,
+    JournalQuery,
+    Row,
+    StatisticsRequest,
+    StatisticsView,
+    by_series,
+    merged,
+)
 from schemas.intervals import HOUR_US
 from schemas.journals import AMOUNT, COUNTS, NAME, TIME, Journal
 from schemas.log_buckets import quantile_us
@@ -36,7 +44,7 @@ JOURNAL = Journal(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked(Span):
+class Asked(StatisticsRequest):
     """One objective, or all."""
 
     windows: ClassVar[Mapping[str, int]] = {"1h": HOUR_US}
@@ -64,8 +72,8 @@ def show(lateness: Sequence[Row], history: Sequence[Row], now: int) -> list[dict
     ]
 
 
-READ = Reading(journal=JOURNAL, fixed=("objective",))
-VIEW = View(
+READ = JournalQuery(journal=JOURNAL, fixed=("objective",))
+VIEW = StatisticsView(
     path="/stats/objectives",
     ask=ask,
     statements=(READ.histogram(("objective",)), READ.points(("objective",), {"worst_ms": "max(worst_ms)"})),

@@ -13,16 +13,16 @@ from gateway.database.shell.snapshot import Store
 from gateway.http.moments import aware, micros, rfc3339
 from gateway.http.shell.answers import Endpoint, answer
 from gateway.operations import cadence, providers
-from gateway.operations.statistics import View
+from gateway.operations.statistics import StatisticsView
 from infra.runtime.clock import wall_us
 
 VIEWS = (providers.VIEW, cadence.VIEW)
 
 
-class Statistics:
+class JournalStatistics:
     """Answers from the stored journals."""
 
-    def __init__(self, store: Store, views: Sequence[View] = VIEWS) -> None:
+    def __init__(self, store: Store, views: Sequence[StatisticsView] = VIEWS) -> None:
         """Read through `store`."""
         self._store = store
         self._views = views
@@ -34,7 +34,7 @@ class Statistics:
             for view in self._views
         ]
 
-    async def _answer(self, view: View, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, view: StatisticsView, request: web.Request) -> web.StreamResponse:
         ask, now = view.ask(request.query.items()), wall_us()
         start = now - ask.window
         async with self._store.snapshot() as snapshot:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from schemas.errors import InvalidRecord
 from schemas.journals import Journal
 from sinks.batch.batch import Refusal, refuse
-from sinks.batch.journal import Entry
+from sinks.batch.journal import JournalEntry
 from sinks.store import statements
 from sinks.store.shell.session import DATA_ERRORS, Connection
 
 
-async def append(connection: Connection, entries: Sequence[Entry]) -> None:
+async def append(connection: Connection, entries: Sequence[JournalEntry]) -> None:
     """Append entries; raise what PostgreSQL raises."""
     rows: dict[Journal, list[tuple[object, ...]]] = {}
     for entry in entries:
@@ -21,7 +21,7 @@ async def append(connection: Connection, entries: Sequence[Entry]) -> None:
         await connection.executemany(statements.append_entry(journal), of_journal)
 
 
-async def append_one_by_one(connection: Connection, entries: Sequence[Entry]) -> list[Refusal]:
+async def append_one_by_one(connection: Connection, entries: Sequence[JournalEntry]) -> list[Refusal]:
     """Append each entry on its own and return the refusals of those PostgreSQL does not take."""
     refusals = []
     for entry in entries:

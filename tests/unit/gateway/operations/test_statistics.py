@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.operations import cadence, providers
-from gateway.operations.statistics import POINTS, Statement, View, by_series, merged, newest_value
+from gateway.operations.statistics import POINTS, Statement, StatisticsView, by_series, merged, newest_value
 from schemas.journals import CADENCE_JOURNAL
 from schemas.log_buckets import bucket_of, quantile_us
 
@@ -19,7 +19,7 @@ STATEMENTS = [statement for view in VIEWS for statement in view.statements]
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.path)
-def test_a_window_is_cut_into_whole_points(view: View) -> None:
+def test_a_window_is_cut_into_whole_points(view: StatisticsView) -> None:
     """No window leaves a rest, so a series has sixty points and one more that has just begun."""
     for name in view.ask([]).windows:
         ask = view.ask([("window", name)])
