@@ -1,24 +1,29 @@
 """10,000 symbols on one producer process: how well it keeps to its cadence, and what it weighs.
 
 A real producer polls a real simulator (its own process) into a real broker: minute bars of every symbol each minute,
-quotes of every symbol each minute in batches. Lateness is the producer's own record of it (table `cadence`),
+quotes of every symbol each minute in batches. Lateness is the producer's own record of it (topic `cadence.v1`),
 memory and processor time are the kernel's word (/proc), after everything was polled once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import aiohttp
-import asyncpg
 import psutil
 import yaml
+from confluent_kafka import Consumer
 
 from benchmarks.measure import Row, Servers, row, servers, topics
-from infra.runtime.clock import monotonic_s
+from infra.runtime.clock import monotonic_s, wall_us
+from infra.runtime.kafka.clients import consumer_config, read_range
+from schemas.intervals import SECOND_US
+from schemas.journals import CadenceSample
 from schemas.log_buckets import quantile_us
+from schemas.topics import CADENCE, partition_count
+from schemas.wire.codec import decode
 from tests.support.system import System, system
 
 SYMBOLS = 10_000
@@ -34,12 +39,6 @@ STREAMS = {
     "bars": {"provider": "yahoo", "every_s": 60},
     "quotes": {"provider": "yahoo", "every_s": 60},  # tier T2's
 }
-# Every group over the windows that ended since $1.
-WINDOWS = """
-    SELECT capability, every_s, symbols, ended_time, due, failed, missed, symbol_polls, market_s, stale_s,
-           error_max_ms, buckets, counts
-    FROM cadence WHERE begun_time >= $1 ORDER BY ended_time
-"""
 
 
 @dataclass
@@ -71,7 +70,7 @@ async def _run(base: Servers, count: int, warm_s: float, measure_s: float) -> li
             await running.ready(name)
         await asyncio.sleep(warm_s)
         usages = await _observe(running, base, measure_s)
-        windows = await _windows(base.dsn, measure_s)
+        windows = await asyncio.to_thread(_windows, base.bootstrap, prefix, measure_s)
         reload = await _reload_rows(running, base, configuration)
     return [*_cadence_rows(windows), *_usage_rows(usages, count), *reload]
 
@@ -119,13 +118,20 @@ async def _observe(running: System, base: Servers, measure_s: float) -> list[Usa
     return usages
 
 
-async def _windows(dsn: str, measure_s: float) -> list[Any]:
-    connection = await asyncpg.connect(dsn)
+def _windows(bootstrap: str, prefix: str, measure_s: float) -> list[dict[str, Any]]:
+    """Return what the producer told of every group over the windows begun within the last `measure_s`, oldest first."""
+    since = wall_us() - int(measure_s * SECOND_US)
+    consumer = Consumer(consumer_config(bootstrap, "benchmark-reader"))
     try:
-        since = await connection.fetchval("SELECT now() - make_interval(secs => $1)", measure_s)
-        return list(await connection.fetch(WINDOWS, since))
+        windows = [
+            asdict(decode(CADENCE, message.value(), CadenceSample))
+            for partition in range(partition_count())
+            for message in read_range(consumer, prefix + CADENCE, partition, 0)
+        ]
     finally:
-        await connection.close()
+        consumer.close()
+    recent = (window for window in windows if window["begun_time"] >= since)
+    return sorted(recent, key=lambda window: int(window["ended_time"]))
 
 
 def _cadence_rows(windows: list[Any]) -> list[Row]:

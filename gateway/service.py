@@ -24,13 +24,12 @@ from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import History
 from gateway.market.shell.naming import Naming
 from gateway.market.shell.prices import Prices
-from gateway.operations.shell.cadence import CadenceStats
 from gateway.operations.shell.configuration import ConfigurationRoutes, Configured, configured_at_start
 from gateway.operations.shell.console import Console
 from gateway.operations.shell.health import Status
 from gateway.operations.shell.ops_ports import OpsPorts
-from gateway.operations.shell.providers import ProviderStats
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
+from gateway.operations.shell.statistics import JournalStatistics
 from gateway.settings import GatewaySettings
 from gateway.websocket.asyncapi import asyncapi
 from gateway.websocket.shell.routes import WebSockets
@@ -181,8 +180,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     Prices: _prices,
     History: _history,
     Ledger: lambda parts: Ledger(parts.resources.store, parts.resources.page_key),
-    CadenceStats: lambda parts: CadenceStats(parts.resources.store),
-    ProviderStats: lambda parts: ProviderStats(parts.resources.store),
+    JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
     ConfigurationRoutes: _configuration,
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
     WebSockets: _websockets,

@@ -11,7 +11,6 @@ from infra.runtime.configuration import reading
 from infra.runtime.configuration.following import Follower
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.map_folder import load_symbology
-from infra.runtime.postgres.pool import pool
 from infra.runtime.settings import MdsSettings
 from infra.runtime.standstill import Standstill
 from producers.budget.shell.memory import open_budgets
@@ -45,7 +44,6 @@ async def main() -> None:
         ) as process,
         vendor_session(policy) as session,
         open_budgets(shared.dsn) as budgets,
-        pool(shared.dsn, service="producers", size=1) as opened,
     ):
         publisher = Publisher(
             shared.bootstrap_servers,
@@ -64,7 +62,6 @@ async def main() -> None:
                 bootstrap_servers=shared.bootstrap_servers,
                 topic_prefix=shared.topic_prefix,
                 dsn=shared.dsn,
-                pool=opened,
                 replica=f"{gethostname()}-{settings.ops_port}",
                 simulator_url=simulator_url,
                 symbology=symbology,

@@ -113,6 +113,11 @@ class Reloading:
         self._seen: Signature | None = None
         self._offered = ""  # hash of the text last read from the file, good or bad
 
+    @property
+    def generation(self) -> int:
+        """The number of the generation in force, 0 before the first."""
+        return self._follower.generation
+
     async def begin(self, topics_ready: Callable[[], Awaitable[None]]) -> Configuration:
         """Return the configuration to start with, once the broker answers; from now on SIGHUP means reload.
 

@@ -11,7 +11,6 @@ import aiohttp
 from infra.runtime.clock import Market, SimulatorMarketClock, WallMarketClock
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
-from infra.runtime.postgres.errors import Pool
 from infra.runtime.standstill import Standstill
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import Opener
@@ -43,7 +42,6 @@ class Resources:
     bootstrap_servers: str
     topic_prefix: str
     dsn: str
-    pool: Pool
     replica: str
     simulator_url: str | None
     symbology: Symbology
@@ -74,7 +72,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         raise ConfigurationError(
             "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
         )
-    surroundings = _surroundings(resources, clock, offer)
+    surroundings = _surroundings(resources, clock, offer, reloading)
     feed = JobFeed(
         resources.bootstrap_servers,
         prefix=resources.topic_prefix,
@@ -101,7 +99,10 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
 
 
 def _surroundings(
-    resources: Resources, clock: SimulatorMarketClock | WallMarketClock, offer: SimulatedVendors | None
+    resources: Resources,
+    clock: SimulatorMarketClock | WallMarketClock,
+    offer: SimulatedVendors | None,
+    reloading: Reloading | None,
 ) -> Surroundings:
     opener = Opener(
         session=resources.session,
@@ -120,6 +121,10 @@ def _surroundings(
         symbology=resources.symbology,
         opener=opener,
         market=market,
-        cadence=CadenceRecorder(resources.pool, market=market, replica=resources.replica),
+        cadence=CadenceRecorder(
+            market=market,
+            replica=resources.replica,
+            generation=lambda: 0 if reloading is None else reloading.generation,
+        ),
         start=None if offer is None else offer.start,
     )

@@ -18,7 +18,6 @@ GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
 
 JobType = Literal["poll", "backfill", "lease"]
 JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
-HealthChange = Literal["no", "initial", "failover", "failback", "exhausted", "restored"]
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
 
@@ -120,33 +119,6 @@ class Progress:
     canonical_end_offset: int
     processing_version: int
     complete_before: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderHealth:
-    """How well a provider serves a capability, and whether it is the one that does; `observed_time` is wall time.
-
-    `score` and its parts are in [0, 1]. `changed` says what happened just then: `failover` and `failback` are told by
-    the record of the new choice, `exhausted` (nobody is usable) and `restored` by that of the present one.
-    """
-
-    capability: str  # quotes | bars:1m ...
-    provider: str
-    score: float
-    success: float
-    latency: float
-    freshness: float
-    validity: float
-    breaker: str  # closed | half_open | open
-    usable: bool
-    chosen: bool
-    reason: str  # of the present choice, in words
-    changed: HealthChange = "no"
-    previous: str = ""  # who served before the provider was chosen
-    chosen_since: int
-    last_error: str = ""
-    budgets: str = "{}"  # a JSON object
-    observed_time: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

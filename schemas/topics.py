@@ -12,7 +12,7 @@ import yaml
 
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
 
-Kind = Literal["raw", "canonical", "ledger", "progress", "health", "configuration", "jobs", "dead"]
+Kind = Literal["raw", "canonical", "ledger", "progress", "journal", "configuration", "jobs", "dead"]
 DAY_MS = 86_400_000
 
 RAW_QUOTES, QUOTES = QUOTE_STREAM.raw_topic, QUOTE_STREAM.topic
@@ -21,6 +21,7 @@ RAW_BARS, BARS = BAR_STREAM.raw_topic, BAR_STREAM.topic
 GAPS = "gaps.v1"
 PROGRESS = "progress.v1"
 PROVIDER_HEALTH = "provider-health.v1"
+CADENCE = "cadence.v1"
 CONFIGURATION = "configuration.v1"
 JOBS = "jobs.v1"
 JOB_RESULTS = "job-results.v1"
@@ -162,8 +163,3 @@ def partition_count() -> int:
 def progress_key(raw_topic: str, partition: int) -> bytes:
     """Return the record key of a raw partition's progress: compaction keeps the newest of each."""
     return f"{raw_topic}:{partition}".encode()
-
-
-def health_key(capability: str, provider: str) -> str:
-    """Return the record key of a provider's health in one capability; its hash is the partition, as of a symbol."""
-    return f"{capability}|{provider}"

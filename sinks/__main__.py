@@ -13,7 +13,8 @@ from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
-from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH
+from schemas.journals import JOURNALS
+from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS
 from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
@@ -23,7 +24,7 @@ from sinks.store.shell.outbox import Outbox, watch_dead_letters
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
-TOPICS = (*CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH)
+TOPICS = (*CANONICAL_TOPICS, GAPS, PROGRESS, *JOURNALS)
 OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
 REPLAY_WRITE_WITHIN_S = 300.0
 
@@ -49,7 +50,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
                 shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class
             )
             sink = Sink(feed, store, logs, outbox, process.health)
-            retention = Retention(pool, days=settings.provider_health_days)
+            retention = Retention(pool, days=settings.journal_days())
             collect_rarely()
             await lifecycle.until_stopped(
                 process,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
 from infra.runtime.settings import Port, Settings
+from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, JOURNALS, Journal
 
 
 class SinkSettings(Settings):
@@ -23,9 +25,17 @@ class SinkSettings(Settings):
         default=20.0, ge=0.0, le=250.0
     )  # how long the first record of a batch waits for others
     provider_health_days: float = Field(
-        default=30.0, gt=0.0, le=3_650.0
+        default=HEALTH_JOURNAL.retention_days, gt=0.0, le=3_650.0
     )  # for which the history of provider health is kept
+    cadence_days: float = Field(
+        default=CADENCE_JOURNAL.retention_days, gt=0.0, le=3_650.0
+    )  # for which the history of cadence is kept
     write_timeout_s: float = Field(
         default=20.0, ge=1.0, le=300.0
     )  # of one transaction; then its connection is cut
     replay_dsn: SecretStr = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument
+
+    def journal_days(self) -> Mapping[Journal, float]:
+        """Return for how many days of wall time each journal is kept; its declaration says so where no setting does."""
+        set_here = {HEALTH_JOURNAL: self.provider_health_days, CADENCE_JOURNAL: self.cadence_days}
+        return {journal: set_here.get(journal, journal.retention_days) for journal in JOURNALS.values()}

@@ -1,4 +1,6 @@
-"""The gateway's SQL, every part of it a constant of this module. The point-in-time condition is always `known_from <= $as_of`; every statement reads one snapshot.
+"""The SQL of market data, every part of it a constant of this module; that of statistics is in gateway/operations.
+
+The point-in-time condition is always `known_from <= $as_of`; every statement reads one snapshot.
 
 `sources` walks the providers of a symbol by index probes: the primary keys begin (symbol, provider, ...), and a
 condition on event_time alone would read all of a symbol's rows.
@@ -195,36 +197,3 @@ PREVIOUS_CLOSES = """
           AND b.event_time < wanted.opens AND b.event_time >= wanted.opens - interval '10 days'
           AND b.session = 'regular' AND b.known_from <= $4
         ORDER BY b.event_time DESC, b.known_from DESC, b.raw_offset DESC, b.idx DESC LIMIT 1) bar"""
-
-# $1 capability or null, $2 provider or null; the newest record of each pair, found by index probes.
-PROVIDERS_NEWEST = """
-    WITH RECURSIVE pairs AS (
-        (SELECT capability, provider FROM provider_health ORDER BY capability, provider LIMIT 1)
-        UNION ALL
-        SELECT following.* FROM pairs CROSS JOIN LATERAL (
-            SELECT h.capability, h.provider FROM provider_health h
-            WHERE (h.capability, h.provider) > (pairs.capability, pairs.provider)
-            ORDER BY h.capability, h.provider LIMIT 1) following
-    )
-    SELECT newest.* FROM pairs CROSS JOIN LATERAL (
-        SELECT h.* FROM provider_health h WHERE h.capability = pairs.capability AND h.provider = pairs.provider
-        ORDER BY h.observed_time DESC LIMIT 1) newest
-    WHERE ($1::text IS NULL OR newest.capability = $1) AND ($2::text IS NULL OR newest.provider = $2)"""
-
-# ... $3 not before, $4 seconds a point stands for
-PROVIDERS_HISTORY = """
-    SELECT capability, provider, date_bin(make_interval(secs => $4::float8), observed_time, $3) AS time,
-           avg(score) AS score, min(score) AS lowest
-    FROM provider_health
-    WHERE observed_time >= $3 AND ($1::text IS NULL OR capability = $1) AND ($2::text IS NULL OR provider = $2)
-    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
-
-# ... $4 at most so many of each capability
-PROVIDERS_SWITCHES = """
-    SELECT * FROM (
-        SELECT capability, provider, observed_time, changed, previous, reason,
-               row_number() OVER (PARTITION BY capability ORDER BY observed_time DESC) AS place
-        FROM provider_health
-        WHERE changed <> 'no' AND observed_time >= $3 AND ($1::text IS NULL OR capability = $1)
-          AND ($2::text IS NULL OR $2 IN (provider, previous))) numbered
-    WHERE place <= $4 ORDER BY observed_time DESC"""

@@ -1,19 +1,30 @@
-"""How well polling keeps to its cadence, as `GET /stats/cadence` shows it; times inside are µs."""
+"""How well polling keeps to its cadence, as `GET /stats/cadence` asks for it and shows it; times inside are µs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from gateway.http.moments import rfc3339
+from gateway.operations.statistics import (
+    JournalQuery,
+    Row,
+    Series,
+    StatisticsView,
+    by_series,
+    merged,
+    newest_value,
+)
+from gateway.operations.statistics_request import CADENCE
 from schemas.intervals import SECOND_US
+from schemas.journals import CADENCE_JOURNAL
 from schemas.log_buckets import quantile_us
 
-CURRENT_US = 35 * SECOND_US  # a producer that wrote no row for three windows is not counted on any more
+CURRENT_US = 35 * SECOND_US  # a producer that told nothing for three windows is not counted on any more
 POLLS = ("due", "begun", "succeeded", "failed", "skipped", "missed")
-
-Row = Mapping[str, Any]
-Group = tuple[str, str, str]
+GROUP = ("capability", "provider", "tier")
+OF_REPLICA = (*GROUP, "replica")
 
 
 def cadence_stats(
@@ -23,39 +34,29 @@ def cadence_stats(
 
     `totals` and `errors` are by replica; symbols and staleness count only replicas that still write.
     """
-    buckets: dict[tuple[Group, str], dict[int, int]] = {}
-    for row in errors:
-        buckets.setdefault((_group(row), row["replica"]), {})[row["bucket"]] = int(row["count"])
-    by_group: dict[Group, list[Row]] = {}
-    for row in totals:
-        by_group.setdefault(_group(row), []).append(row)
-    points: dict[Group, list[dict[str, Any]]] = {}
-    for row in history:
-        points.setdefault(_group(row), []).append(_point(row))
+    lateness = by_series(errors, OF_REPLICA)
+    points = by_series(history, GROUP)
     return [
         {
             "capability": group[0],
             "provider": group[1],
             "tier": group[2] or None,
-            **_summary(rows, [buckets.get((group, row["replica"]), {}) for row in rows], now),
+            **_summary(rows, lateness, now),
             "replicas": [
-                {"replica": row["replica"], "current": _is_current(row, now)}
-                | _summary([row], [buckets.get((group, row["replica"]), {})], now)
+                {"replica": row["replica"], "current": _is_current(row, now)} | _summary([row], lateness, now)
                 for row in sorted(rows, key=lambda row: str(row["replica"]))
             ],
-            "history": points.get(group, []),
+            "history": [_point(row) for row in points.get(group, ())],
         }
-        for group, rows in sorted(by_group.items())
+        for group, rows in sorted(by_series(totals, GROUP).items())
     ]
 
 
-def _summary(rows: Sequence[Row], errors: Sequence[Mapping[int, int]], now: int) -> dict[str, Any]:
+def _summary(rows: Sequence[Row], lateness: Mapping[Series, Sequence[Row]], now: int) -> dict[str, Any]:
     newest = max(rows, key=lambda row: int(row["ended_time"]))
     current = [row for row in rows if _is_current(row, now)]
-    merged: dict[int, int] = {}
-    for each in errors:
-        for bucket, count in each.items():
-            merged[bucket] = merged.get(bucket, 0) + count
+    of_rows = (lateness.get(tuple(row[name] for name in OF_REPLICA), ()) for row in rows)
+    errors = merged(chain.from_iterable(of_rows))
     polls = sum(int(row["symbol_polls"]) for row in rows)
     return {
         "planned_every_s": newest["every_s"],
@@ -63,9 +64,9 @@ def _summary(rows: Sequence[Row], errors: Sequence[Mapping[int, int]], now: int)
         "symbols": sum(int(row["symbols"]) for row in current),
         "polls": {name: sum(int(row[name]) for row in rows) for name in POLLS},
         "error_ms": {
-            "p50": _milliseconds(quantile_us(merged, 0.5)),
-            "p99": _milliseconds(quantile_us(merged, 0.99)),
-            "max": _rounded(max(row["error_max_ms"] for row in rows)) if merged else None,
+            "p50": _milliseconds(quantile_us(errors, 0.5)),
+            "p99": _milliseconds(quantile_us(errors, 0.99)),
+            "max": _rounded(max(row["error_max_ms"] for row in rows)) if errors else None,
         },
         "stale": {
             "symbols": sum(int(row["stale_symbols"]) for row in current),
@@ -90,10 +91,6 @@ def _point(row: Row) -> dict[str, Any]:
     }
 
 
-def _group(row: Row) -> Group:
-    return row["capability"], row["provider"], row["tier"]
-
-
 def _is_current(row: Row, now: int) -> bool:
     return now - int(row["ended_time"]) < CURRENT_US
 
@@ -104,3 +101,31 @@ def _milliseconds(micros: float | None) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+_READ = JournalQuery(journal=CADENCE_JOURNAL, fixed=GROUP)
+_SYMBOL_S = "sum(market_s * symbols)"
+VIEW = StatisticsView(
+    endpoint=CADENCE,
+    statements=(
+        _READ.totals(
+            OF_REPLICA,
+            {"ended_time": "max(ended_time)"}
+            | {name: f"sum({name})" for name in (*POLLS, "symbol_polls")}
+            | {"symbol_s": _SYMBOL_S, "error_max_ms": "max(error_max_ms)"}
+            | {
+                name: newest_value(CADENCE_JOURNAL, name)
+                for name in ("every_s", "symbols", "stale_s", "stale_symbols")
+            },
+        ),
+        _READ.histogram(OF_REPLICA),
+        _READ.points(
+            GROUP,
+            {name: f"sum({name})" for name in ("due", "missed", "failed", "symbol_polls")}
+            | {"symbol_s": _SYMBOL_S}
+            | {name: f"max({name})" for name in ("error_p99_ms", "error_max_ms", "stale_s")},
+        ),
+    ),
+    show=cadence_stats,
+)
+"""How well each group of streams keeps to its cadence, by replica, in sum and over time."""

@@ -1,44 +1,36 @@
-"""How well providers serve, as `GET /stats/providers` shows it; times inside are µs."""
+"""How well providers serve, as `GET /stats/providers` asks for it and shows it; times inside are µs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.http.moments import rfc3339
+from gateway.operations.statistics import JournalQuery, Row, StatisticsView, by_series
+from gateway.operations.statistics_request import PROVIDERS
+from schemas.journals import HEALTH_JOURNAL
 
+SERIES = ("capability", "provider")
 PARTS = ("success", "latency", "freshness", "validity")
-
-Row = Mapping[str, Any]
 
 
 def provider_stats(
     newest: Sequence[Row], history: Sequence[Row], switches: Sequence[Row], now: int
 ) -> list[dict[str, Any]]:
     """Return one entry per capability: the choice and why, every provider with its history, and the last switches."""
-    points: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in history:
-        point = {
-            "time": rfc3339(row["time"]),
-            "score": round(row["score"], 4),
-            "lowest": round(row["lowest"], 4),
-        }
-        points.setdefault((row["capability"], row["provider"]), []).append(point)
-    by_capability: dict[str, list[Row]] = {}
-    for row in newest:
-        by_capability.setdefault(row["capability"], []).append(row)
+    points = by_series(history, SERIES)
     return [
         {
             "capability": capability,
             **_choice(rows),
             "providers": [
-                _provider(row, points.get((capability, row["provider"]), []), now)
+                _provider(row, points.get((capability, row["provider"]), ()), now)
                 for row in sorted(rows, key=lambda row: (not row["chosen"], -row["score"]))
             ],
             "switches": [_switch(row) for row in switches if row["capability"] == capability],
         }
-        for capability, rows in sorted(by_capability.items())
+        for (capability,), rows in sorted(by_series(newest, ("capability",)).items())
     ]
 
 
@@ -55,7 +47,7 @@ def _choice(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _provider(row: Row, history: list[dict[str, Any]], now: int) -> dict[str, Any]:
+def _provider(row: Row, history: Sequence[Row], now: int) -> dict[str, Any]:
     return {
         "provider": row["provider"],
         "score": round(row["score"], 4),
@@ -67,7 +59,14 @@ def _provider(row: Row, history: list[dict[str, Any]], now: int) -> dict[str, An
         "budgets": json.loads(row["budgets"]),
         "observed_time": rfc3339(row["observed_time"]),
         "age_ms": max(0, now - row["observed_time"]) // 1_000,
-        "history": history,
+        "history": [
+            {
+                "time": rfc3339(point["time"]),
+                "score": round(point["score"], 4),
+                "lowest": round(point["lowest"], 4),
+            }
+            for point in history
+        ],
     }
 
 
@@ -79,3 +78,20 @@ def _switch(row: Row) -> dict[str, Any]:
         "previous": row["previous"] or None,
         "reason": row["reason"],
     }
+
+
+_READ = JournalQuery(journal=HEALTH_JOURNAL, fixed=SERIES)
+# Who took over from the provider asked for is of as much interest as when it took over itself.
+_CHANGED = "changed <> 'no' AND ($1::text IS NULL OR capability = $1) AND ($2::text IS NULL OR $2 IN (provider, previous))"
+VIEW = StatisticsView(
+    endpoint=PROVIDERS,
+    statements=(
+        _READ.newest(),
+        _READ.points(SERIES, {"score": "avg(score)", "lowest": "min(score)"}),
+        _READ.records(
+            (*SERIES, "observed_time", "changed", "previous", "reason"), _CHANGED, of_each="capability"
+        ),
+    ),
+    show=provider_stats,
+)
+"""Who serves what and why, how well everybody does, and what changed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,27 +21,12 @@ from gateway.http.columns import (
 )
 from gateway.http.endpoints import Answer, Endpoint, Query, parameter
 from gateway.http.parameters import Choice, Provider, Whole, Word
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from gateway.operations.statistics import POINTS
 
-WINDOWS_US: Mapping[str, int] = {
-    "5m": 5 * MINUTE_US,
-    "15m": 15 * MINUTE_US,
-    "1h": HOUR_US,
-    "6h": 6 * HOUR_US,
-    "1d": DAY_US,
-    "7d": 7 * DAY_US,
-    "30d": 30 * DAY_US,
-}
-POINTS = 60  # of a history, whatever the window
 DEFAULT_SWITCHES = 20
 MAX_SWITCHES = 500
 CAPABILITY = Word("[a-z][a-z0-9:]{0,31}", "not_a_capability", "use one like quotes or bars:1m")
 TIER = Word("[A-Z0-9]{1,8}", "not_a_tier", "use one like T0")
-
-
-def step_us(window: str) -> int:
-    """Return how much wall time one point of a window's history stands for."""
-    return WINDOWS_US[window] // POINTS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ CADENCE_ERROR_SECONDS = Histogram(
 )
 CADENCE_WINDOWS_DROPPED = Counter(
     "mds_cadence_windows_dropped_total",
-    "Windows of cadence given up because the database was away for long.",
+    "Windows of cadence given up because the broker was away for long.",
     registry=REGISTRY,
 )
 BLOCKS_PROCESSED = Counter(

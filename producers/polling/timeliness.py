@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.intervals import SECOND_US
+from schemas.journals import CadenceSample
 from schemas.log_buckets import bucket_of, quantile_us
+
+MILLISECOND_US = 1_000
 
 
 class CadenceGroup(NamedTuple):
@@ -188,3 +191,35 @@ class CadenceStatistics:
                 kept.waiting_since[symbol] = due_us
                 count += 1
         return count
+
+
+def sample_of(window: CadenceWindow, *, replica: str, generation: int) -> CadenceSample:
+    """Return what the journal says of a window: whose it is, and under which generation of the configuration."""
+    p50_us, p99_us = window.error_us(0.5), window.error_us(0.99)
+    buckets = sorted(window.errors)
+    return CadenceSample(
+        replica=replica,
+        generation=generation,
+        capability=window.group.capability,
+        provider=window.group.provider,
+        tier=window.group.tier,
+        begun_time=window.begun_time,
+        ended_time=window.ended_time,
+        market_s=window.market_us / SECOND_US,
+        every_s=window.every_us / SECOND_US,
+        symbols=window.symbols,
+        due=window.due,
+        begun=window.begun,
+        succeeded=window.succeeded,
+        failed=window.failed,
+        skipped=window.skipped,
+        missed=window.missed,
+        symbol_polls=window.symbol_polls,
+        stale_s=window.stale_us / SECOND_US,
+        stale_symbols=window.stale_symbols,
+        error_p50_ms=None if p50_us is None else p50_us / MILLISECOND_US,
+        error_p99_ms=None if p99_us is None else p99_us / MILLISECOND_US,
+        error_max_ms=window.error_max_us / MILLISECOND_US,
+        buckets=buckets,
+        counts=[window.errors[bucket] for bucket in buckets],
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from schemas.records import HealthChange
+from schemas.journals import HealthChange
 
 NEVER = float("-inf")
 CONTINUED_US = (

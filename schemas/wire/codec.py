@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from io import BytesIO
 from struct import pack, unpack_from
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import fastavro
 from fastavro.types import Schema
 
 from schemas.errors import InvalidRecord, MalformedPayload
-from schemas.records import DeadLetter, Discontinuity, Gap, Job, JobResult, Progress, ProviderHealth, RawBlock
-from schemas.streams import Bar, Quote, Trade
+from schemas.records import Discontinuity, RawBlock
 from schemas.topics import catalogue
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAGIC = 0
 HEADER_BYTES = 5
 MAX_RECORD_BYTES = 1_048_576  # checked before decoding: an Avro length can claim anything
 
-Record = Quote | Trade | Bar | Gap | Progress | ProviderHealth | Job | JobResult | DeadLetter
-R = TypeVar("R", Quote, Trade, Bar, Gap, Progress, ProviderHealth, DeadLetter)
+R = TypeVar("R")
 
 
 class UnknownSchema(MalformedPayload):
@@ -78,7 +79,7 @@ def encode_value(topic: str, value: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def encode(topic: str, record: Record | RawBlock) -> bytes:
+def encode(topic: str, record: DataclassInstance) -> bytes:
     """Return the framed bytes of a record meant for `topic`."""
     return encode_value(topic, asdict(record))
 
@@ -139,7 +140,7 @@ def _limit(topic: str) -> int:
     return declared.max_message_bytes if declared.kind == "dead" else MAX_RECORD_BYTES
 
 
-def decode(topic: str, data: bytes | None, record: type[R]) -> R:
+def decode(topic: str, data: bytes | None, record: Callable[..., R]) -> R:
     """Return the framed record as `record`; raises like `decode_value`."""
     return record(**decode_value(topic, data))
 

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from schemas.errors import InvalidRecord, PermanentError
+from schemas.journals import JOURNALS
 from schemas.partitions import partition_of
-from schemas.records import DeadLetter, Gap, Progress, ProviderHealth
-from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, PROVIDER_HEALTH, partition_count
+from schemas.records import DeadLetter, Gap, Progress
+from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import Streams, group_streams
-from sinks.batch.journal import check_health
+from sinks.batch.journal import JournalEntry, entry_of
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import REVISION, TABLES, Table
@@ -101,7 +102,7 @@ class Batch:
         default_factory=list
     )  # gaps of the sink's own, nobody has heard of them
     claims: list[Claim] = field(default_factory=list)
-    health: list[ProviderHealth] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     records: int = 0
@@ -149,10 +150,9 @@ def _add_singles(batch: Batch, part: Part) -> None:
                 batch.gaps.append(HeardGap(partition=part.partition, gap=gap, record=record))
             elif part.topic == PROGRESS:
                 batch.claims.append(claim_of(decode(PROGRESS, record.value(), Progress), record.offset()))
-            elif part.topic == PROVIDER_HEALTH:
-                health = decode(PROVIDER_HEALTH, record.value(), ProviderHealth)
-                check_health(health)
-                batch.health.append(health)
+            elif (journal := JOURNALS.get(part.topic)) is not None:
+                noted = decode(journal.topic, record.value(), journal.record)
+                batch.entries.append(entry_of(journal, noted, partition=part.partition, origin=record))
         except PermanentError as error:
             batch.refusals.append(refuse(part.topic, part.partition, record, error))
 

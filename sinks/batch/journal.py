@@ -1,51 +1,48 @@
-"""Which records of provider health can be stored: every one that PostgreSQL will take, and no other."""
+"""Which records of a journal can be stored: every one that PostgreSQL will take, and no other."""
 
 from __future__ import annotations
 
-import json
-from math import isfinite
+from dataclasses import dataclass
+from typing import Any
 
 from schemas.errors import InvalidRecord
-from schemas.records import ProviderHealth
+from schemas.journals import Journal
 
-MAX_NAME_CHARACTERS = 64  # names are index keys
-MAX_TEXT_CHARACTERS = 4_000
-MAX_TIME_US = 1 << 55
-
-COLUMNS = (
-    "capability", "provider", "observed_time", "score", "success", "latency", "freshness", "validity", "breaker",
-    "usable", "chosen", "reason", "changed", "previous", "chosen_since", "last_error", "budgets",
-)  # fmt: skip
+MAX_SHOWN_CHARACTERS = 60
 
 
-def check_health(record: ProviderHealth) -> None:
-    """Raise InvalidRecord naming what cannot be stored."""
-    for name in ("capability", "provider", "breaker", "previous"):
-        _check_text(name, getattr(record, name), MAX_NAME_CHARACTERS)
-    for name in ("reason", "last_error", "budgets"):
-        _check_text(name, getattr(record, name), MAX_TEXT_CHARACTERS)
-    if not record.capability or not record.provider:
-        raise InvalidRecord("capability or provider is empty; name both")
-    for name in ("score", "success", "latency", "freshness", "validity"):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """A record of a journal as the row of its table: a value a field, in their order, times in µs.
+
+    `origin` is the record as Kafka gave it, from `partition`.
+    """
+
+    journal: Journal
+    row: tuple[Any, ...]
+    partition: int
+    origin: Any
+
+
+def check(journal: Journal, record: object) -> None:
+    """Raise InvalidRecord naming the first field that cannot be stored, and what to send instead."""
+    for name, kind in journal.fields.items():
         value = getattr(record, name)
-        if not isfinite(value) or not 0.0 <= value <= 1.0:
-            raise InvalidRecord(f"{name} is {value}; send a number of 0 to 1")
-    for name in ("chosen_since", "observed_time"):
-        if not 0 <= getattr(record, name) < MAX_TIME_US:
-            raise InvalidRecord(f"{name} is out of range; times are µs since 1970")
-    try:
-        budgets = json.loads(record.budgets)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRecord("budgets is not JSON; send an object") from error
-    if not isinstance(budgets, dict):
-        raise InvalidRecord("budgets is no JSON object; send one")
+        if not kind.is_sound(value):
+            raise InvalidRecord(f"{name} is {_shown(value)}; {kind.remedy}")
+    if journal.histogram is not None:
+        buckets, counts = journal.histogram
+        if len(getattr(record, buckets)) != len(getattr(record, counts)):
+            raise InvalidRecord(f"{buckets} and {counts} differ in length; send one count a bucket")
 
 
-def row_of(record: ProviderHealth) -> tuple[object, ...]:
-    """Return the values of COLUMNS; times stay µs."""
-    return tuple(getattr(record, name) for name in COLUMNS)
+def entry_of(journal: Journal, record: object, *, partition: int, origin: Any) -> JournalEntry:
+    """Return the entry a record becomes; raise InvalidRecord like `check`."""
+    check(journal, record)
+    row = tuple(getattr(record, name) for name in journal.fields)
+    return JournalEntry(journal=journal, row=row, partition=partition, origin=origin)
 
 
-def _check_text(name: str, text: str, most: int) -> None:
-    if len(text) > most or "\0" in text:
-        raise InvalidRecord(f"{name} is longer than {most} characters or holds a NUL; shorten it")
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "…"

@@ -1,24 +1,45 @@
-"""A real producer's cadence over a thousand symbols: recorded window by window, and served."""
+"""A real producer's cadence over a thousand symbols: told window by window, stored by the sinks, and served."""
 
 from __future__ import annotations
 
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import psutil
 import pytest
+from confluent_kafka import Consumer
+from sinks.store.statements import append_entry
 
-from infra.runtime.clock import Market, WallMarketClock
+from gateway.http.moments import aware, micros
+from infra.runtime.clock import wall_us
+from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
 from infra.runtime.postgres import pool as postgres
-from producers.polling.shell.timeliness import CadenceRecorder
-from producers.polling.timeliness import CadenceGroup, PlannedCadence
-from schemas.intervals import SECOND_US
+from infra.runtime.postgres.migrate import migrate
+from producers.raw.shell.topics import RawTopics
+from schemas.intervals import DAY_US, SECOND_US
+from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, CadenceSample
 from schemas.log_buckets import quantile_us
-from tests.conftest import free_port
+from schemas.topics import CADENCE, partition_count
+from schemas.wire.codec import encode
+from schemas.wire.framing import StreamedRecord, read_records, write_record
+from sinks.settings import SinkSettings
+from sinks.store.shell.retention import Retention
+from tests.conftest import free_port, with_database
+from tests.support.builders import NINE_THIRTY, a_cadence_sample
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
-from tests.support.producer_processes import configuration, producer, simulator
+from tests.support.producer_processes import configuration, dead_letters, producer, simulator
+from tests.support.sink_records import ROOT, publish, query, sink_process
 
 SYMBOLS = 1_000
 STREAMS = "bars: {provider: yahoo, every_s: 20}, quotes: {provider: yahoo, every_s: 2}"
@@ -30,7 +51,8 @@ async def rows(database: str) -> list[dict[str, Any]]:
     """Return the windows recorded so far, oldest first."""
     connection = await asyncpg.connect(database)
     try:
-        return [dict(row) for row in await connection.fetch("SELECT * FROM cadence ORDER BY ended_time")]
+        statement = "SELECT * FROM cadence ORDER BY ended_time, capability, tier, replica"
+        return [dict(row) for row in await connection.fetch(statement)]
     finally:
         await connection.close()
 
@@ -53,22 +75,30 @@ async def test_a_thousand_symbols_are_polled_and_how_late_is_recorded_and_served
     """
     names = "[" + ", ".join(f"SIM{number:04d}" for number in range(SYMBOLS)) + "]"
     config = configuration(tmp_path, symbols=names, streams=STREAMS)
-    env = config | {"MDS_POSTGRES_DSN": database}
     async with simulator(start="2026-11-20T00:20:00Z") as (_, url):
-        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
+        with sink_process(kafka_bootstrap, topic_prefix, database, free_port()):
+            with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **config) as running:
 
-            async def covered() -> bool:
-                found = await rows(database)
-                names = {row["capability"] for row in found}
-                polled = [
-                    sum(lateness([row for row in found if row["capability"] == name]).values())
-                    for name in names
-                ]
-                return len(polled) == 2 and min(polled) > 5
+                async def covered() -> bool:
+                    found = await rows(database)
+                    names = {row["capability"] for row in found}
+                    polled = [
+                        sum(lateness([row for row in found if row["capability"] == name]).values())
+                        for name in names
+                    ]
+                    return len(polled) == 2 and min(polled) > 5
 
-            await eventually(covered, within_s=WITHIN_S, what="windows of both capabilities with polls")
-            memory_mb = psutil.Process(running.process.pid).memory_info().rss / 1e6
-        recorded = await rows(database)  # the last, shorter window was written when the producer stopped
+                await eventually(covered, within_s=WITHIN_S, what="windows of both capabilities with polls")
+                memory_mb = psutil.Process(running.process.pid).memory_info().rss / 1e6
+            told = len(list(read_records(io.BytesIO(await _streamed(kafka_bootstrap, topic_prefix)))))
+
+            async def stored() -> bool:
+                return len(await rows(database)) == told
+
+            await eventually(
+                stored, within_s=WITHIN_S, what="all windows, the last and shorter ones among them"
+            )
+            recorded = await rows(database)
     async with rest(database) as served:
         answer = await served.get("/stats/cadence", window="15m")
         part = await served.get("/stats/cadence", window="1h", capability="quotes", provider="yahoo")
@@ -87,39 +117,122 @@ async def test_a_thousand_symbols_are_polled_and_how_late_is_recorded_and_served
         assert group["symbols"] == ours[-1]["symbols"] == SYMBOLS
         assert group["planned_every_s"] == ours[-1]["every_s"]
         assert sum(point["due"] for point in group["history"]) == sum(row["due"] for row in ours)
+        assert {row["generation"] for row in ours} == {1}
     assert [group["capability"] for group in part["data"]] == ["quotes"]
     assert wrong[0] == 422
     assert {error["param"] for error in wrong[2]["errors"]} == {"window", "tier"}
 
 
-async def test_windows_survive_an_outage_and_are_trimmed_after_a_week(database: str) -> None:
-    """What was counted while the database was away is written when it is back; what is old goes."""
-    market, group = Market(clock=WallMarketClock()), CadenceGroup("quotes", "yahoo", "T1")
-    away = f"postgresql://mds:mds@127.0.0.1:{free_port()}/absent"
-    async with (
-        postgres.pool(away, service="test") as absent,
-        postgres.pool(database, service="test") as present,
-    ):
-        recorder = CadenceRecorder(absent, market=market, replica="a")
-        recorder.plan({group: PlannedCadence(every_us=SECOND_US, symbols=("SPY",))})
-        for _ in range(3):
-            recorder.begun(group, due_us=market.now_us() - SECOND_US)
-            recorder.ended(group, ("SPY",), next_due_us=market.now_us() + SECOND_US, ok=True)
-            await recorder.flush()
-        recorder._pool = present
-        await recorder.flush()
-        written = await rows(database)
-        connection = await asyncpg.connect(database)
-        await connection.execute("UPDATE cadence SET ended_time = ended_time - interval '8 days'")
-        await connection.close()
-        fresh = CadenceRecorder(present, market=market, replica="b")
-        fresh.plan({group: PlannedCadence(every_us=SECOND_US, symbols=("SPY",))})
-        await fresh.flush()
-        left = await rows(database)
+async def test_a_second_database_and_an_emptied_one_get_the_same_rows(
+    kafka_bootstrap: str, topic_prefix: str, database: str, postgres_admin: str
+) -> None:
+    """The log alone makes the rows: by a sink, by a sink on another database later, and by a replay."""
+    samples = [
+        a_cadence_sample(
+            replica=replica, tier=tier, ended_time=NINE_THIRTY + number * SECOND_US, begun=number,
+            error_p50_ms=None if number % 2 else 5.0, buckets=[number, number + 1], counts=[1, number],
+        )
+        for number in range(1, 60) for replica in ("a", "b") for tier in ("", "T0")
+    ]  # fmt: skip
+    publisher = Publisher(kafka_bootstrap, "test-producers")
+    try:
+        topics = RawTopics(publisher, prefix=topic_prefix)
+        await topics.note(CADENCE_JOURNAL, samples)
+        await topics.note(CADENCE_JOURNAL, samples[-9:])  # an answer that was lost
+    finally:
+        publisher.close()
+    bad = Outgoing(
+        topic=topic_prefix + CADENCE,
+        partition=1,
+        key=b"k",
+        value=encode(CADENCE, a_cadence_sample(counts=[])),
+    )
+    await publish(kafka_bootstrap, [bad])
+    async with new_database(postgres_admin) as other, new_database(postgres_admin) as empty:
+        for dsn in (database, other):
+            with sink_process(kafka_bootstrap, topic_prefix, dsn, free_port()):
 
-    assert [(row["begun"], row["succeeded"], sum(row["counts"])) for row in written] == [
-        *[(1, 1, 1)] * 3,
-        (0, 0, 0),
-    ]
-    assert written[0]["error_p50_ms"] == pytest.approx(1_000, rel=0.05)
-    assert [row["replica"] for row in left] == ["b"]
+                async def stored(dsn: str = dsn) -> bool:
+                    ends = "SELECT sum(next_offset) FROM sink_offsets WHERE topic = $1"
+                    waiting = await query(dsn, "SELECT 1 FROM outbox")
+                    return (await query(dsn, ends, CADENCE))[0][0] == len(samples) + 10 and not waiting
+
+                await eventually(stored, within_s=WITHIN_S, every_s=0.3)
+        _replay(await _streamed(kafka_bootstrap, topic_prefix), empty)
+        first, second, replayed = [await rows(dsn) for dsn in (database, other, empty)]
+
+    assert sorted(map(_as_sample, first)) == sorted(map(_as_tuple, samples))
+    assert first == second == replayed
+    (letter, *_) = await dead_letters(kafka_bootstrap, topic_prefix, CADENCE)
+    assert (letter.stage, letter.reason, letter.topic) == ("sink", "invalid", CADENCE)
+
+
+async def test_rows_are_forgotten_after_a_week_unless_the_settings_say_otherwise(database: str) -> None:
+    """The sinks trim them, as they trim every journal."""
+    now = wall_us()
+    samples = [a_cadence_sample(ended_time=now - int(days * DAY_US)) for days in (0.5, 6.9, 7.1, 8.0, 400.0)]
+    connection = await asyncpg.connect(database)
+    for sample in samples:
+        await connection.execute(append_entry(CADENCE_JOURNAL), *_as_tuple(sample))
+    await connection.close()
+    days = SinkSettings.from_env({}).journal_days()
+    async with postgres.pool(database, service="test", size=1) as pool:
+        forgotten = await Retention(pool, days=days).forget(CADENCE_JOURNAL, now)
+        kept = {CADENCE_JOURNAL: SinkSettings.from_env({"SINKS_CADENCE_DAYS": "1"}).cadence_days}
+        again = await Retention(pool, days=kept).forget(CADENCE_JOURNAL, now)
+    left = await rows(database)
+
+    assert (days[CADENCE_JOURNAL], days[HEALTH_JOURNAL]) == (7.0, 30.0)
+    assert (forgotten, again) == (3, 1)
+    assert [micros(row["ended_time"]) for row in left] == [samples[0].ended_time]
+
+
+def _as_tuple(sample: CadenceSample) -> tuple[Any, ...]:
+    """Return a sample as PostgreSQL's driver takes and gives it."""
+    return tuple(
+        aware(value) if name in ("begun_time", "ended_time") else value
+        for name, value in asdict(sample).items()
+    )
+
+
+def _as_sample(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in CADENCE_JOURNAL.fields)
+
+
+@asynccontextmanager
+async def new_database(admin: str) -> AsyncIterator[str]:
+    """Make an empty, migrated database; it is dropped on leaving."""
+    name = f"c_{uuid.uuid4().hex[:12]}"
+    await query(admin, f"CREATE DATABASE {name}")
+    try:
+        dsn = with_database(admin, name)
+        await migrate(dsn)
+        yield dsn
+    finally:
+        await query(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _streamed(kafka: str, prefix: str) -> bytes:
+    """Return the topic as a record stream."""
+
+    def read() -> bytes:
+        stream, consumer = io.BytesIO(), Consumer(consumer_config(kafka, "test-reader"))
+        try:
+            for partition in range(partition_count()):
+                for message in read_range(consumer, prefix + CADENCE, partition, 0):
+                    record = StreamedRecord(
+                        topic=CADENCE, partition=partition, offset=message.offset() or 0,
+                        append_time=message.timestamp()[1] * 1_000, key=bytes(message.key() or b""),
+                        value=message.value() or b"",
+                    )  # fmt: skip
+                    write_record(stream, record)
+        finally:
+            consumer.close()
+        return stream.getvalue()
+
+    return await asyncio.to_thread(read)
+
+
+def _replay(stream: bytes, database: str) -> None:
+    command, env = [sys.executable, "-m", "sinks", "replay"], os.environ | {"SINKS_REPLAY_DSN": database}
+    subprocess.run(command, input=stream, cwd=ROOT, env=env, capture_output=True, check=True)

@@ -15,8 +15,8 @@ from infra.runtime.clock import wall_us
 from infra.runtime.kafka.logs import LogReader
 from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US
+from schemas.journals import ProviderHealth
 from schemas.partitions import partition_of
-from schemas.records import ProviderHealth
 from schemas.topics import BARS, PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, partition_count
 from schemas.wire.codec import decode
 from tests.conftest import free_port

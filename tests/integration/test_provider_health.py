@@ -14,10 +14,9 @@ from infra.runtime.clock import wall_us
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.postgres import pool as postgres
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
-from schemas.records import ProviderHealth
+from schemas.journals import HEALTH_JOURNAL, ProviderHealth
 from schemas.topics import PROVIDER_HEALTH
 from schemas.wire.codec import encode
-from sinks.batch.journal import COLUMNS
 from sinks.store.shell.retention import Retention
 from tests.conftest import free_port
 from tests.integration.test_producers_failover import DEAD, ROUTING, WELL, both_known
@@ -38,11 +37,13 @@ async def store(database: str, *records: ProviderHealth) -> None:
         rows = [
             tuple(
                 aware(value) if name in ("observed_time", "chosen_since") else value
-                for name, value in ((name, asdict(record)[name]) for name in COLUMNS)
+                for name, value in asdict(record).items()
             )
             for record in records
         ]
-        await connection.copy_records_to_table("provider_health", records=rows, columns=COLUMNS)
+        await connection.copy_records_to_table(
+            "provider_health", records=rows, columns=list(HEALTH_JOURNAL.fields)
+        )
     finally:
         await connection.close()
 
@@ -175,8 +176,8 @@ async def test_what_is_too_old_is_forgotten_a_piece_at_a_time(database: str, day
     young = [a_health(observed_time=now - int(days * DAY_US) + n * MINUTE_US) for n in range(1, 11)]
     await store(database, *old, *young)
     async with postgres.pool(database, service="test", size=1) as pool:
-        retention = Retention(pool, days=days)
-        forgotten = [await retention.forget(now) for _ in range(3)]
+        retention = Retention(pool, days={HEALTH_JOURNAL: days})
+        forgotten = [await retention.forget(HEALTH_JOURNAL, now) for _ in range(3)]
 
     assert forgotten == [5_000, 2_000, 0]
     assert await count(database, "provider_health") == len(young)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.deriving import event_fields, record_fields
-from schemas.intervals import MINUTE_US
-from schemas.records import Gap, ProviderHealth, RawBlock
+from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.journals import CadenceSample, ProviderHealth
+from schemas.records import Gap, RawBlock
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Stream, Trade
 from tests.support.stream_values import NINE_THIRTY, an_event
 
@@ -89,3 +90,15 @@ def a_health(**changes: Any) -> ProviderHealth:
         "observed_time": NINE_THIRTY + MINUTE_US,
     }  # fmt: skip
     return ProviderHealth(**(fields | changes))
+
+
+def a_cadence_sample(**changes: Any) -> CadenceSample:
+    """Return ten seconds of a producer that polled bars every minute: ten polls, nine of them up to 10 ms late."""
+    fields: dict[str, Any] = {
+        "replica": "a", "generation": 3, "capability": "bars:1m", "provider": "yahoo", "tier": "T0",
+        "begun_time": NINE_THIRTY, "ended_time": NINE_THIRTY + 10 * SECOND_US, "market_s": 10.0, "every_s": 60.0,
+        "symbols": 60, "due": 10, "begun": 10, "succeeded": 10, "failed": 0, "skipped": 0, "missed": 0,
+        "symbol_polls": 10, "stale_s": 0.0, "stale_symbols": 0, "error_p50_ms": 5.0, "error_p99_ms": 40.0,
+        "error_max_ms": 40.0, "buckets": [0, 17, 39], "counts": [4, 5, 1],
+    }  # fmt: skip
+    return CadenceSample(**(fields | changes))

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from infra.runtime.clock import Market, wall_us
 from infra.runtime.lifecycle import Health
@@ -34,6 +35,7 @@ from producers.settings import ProducersSettings
 from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
+from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL
 from schemas.providers.facts import ProviderFacts
 from schemas.streams import BAR_STREAM, QUOTE_STREAM
 from schemas.symbology.naming import Symbology, naming_day
@@ -101,7 +103,7 @@ class Collection:
     async def run(self, configuration: Configuration) -> None:
         """Collect what the configuration asks for, and what is applied later, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            around = self._around
+            around, raw = self._around, self._around.raw
             self._membership.begin(tasks)
             self._collectors = Collectors(
                 tasks,
@@ -114,9 +116,9 @@ class Collection:
             )
             await self.apply(configuration)
             self.begun.set()
-            tasks.create_task(self.registry.run(self._around.raw.health), name="provider-health")
+            tasks.create_task(self.registry.run(partial(raw.note, HEALTH_JOURNAL)), name="provider-health")
             tasks.create_task(self._report_health(), name="health")
-            tasks.create_task(self._around.cadence.run(), name="cadence")
+            tasks.create_task(around.cadence.run(partial(raw.note, CADENCE_JOURNAL)), name="cadence")
             await self._follow_names()
 
     async def apply(self, configuration: Configuration) -> None:

@@ -1,17 +1,19 @@
-"""Raw blocks, dead letters and the health of providers → Kafka; returns when the broker has confirmed them, and knows since when it has not."""
+"""Raw blocks, dead letters and journals → Kafka; returns when the broker has confirmed them, and knows since when it has not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
 from producers.raw.blocks import Placed, encoded
+from schemas.journals import Journal, key_of
 from schemas.partitions import partition_of
-from schemas.records import DeadLetter, ProviderHealth
-from schemas.topics import PROVIDER_HEALTH, dead, health_key, partition_count
+from schemas.records import DeadLetter
+from schemas.topics import dead, partition_count
 from schemas.wire.codec import encode
 
 STAGE = "producer"
@@ -86,16 +88,16 @@ class RawTopics:
             await self._publisher.publish([record])
         DEAD_LETTERS.labels(STAGE, reason).inc()
 
-    async def health(self, records: Sequence[ProviderHealth]) -> None:
-        """Publish how well providers serve; raise BrokerUnavailable where the publisher is dead."""
+    async def note(self, journal: Journal, records: Sequence[Any]) -> None:
+        """Publish records of a journal in order; raise BrokerUnavailable where the publisher is dead."""
         outgoing = []
         for record in records:
-            key = health_key(record.capability, record.provider)
+            key = key_of(journal, record)
             outgoing.append(
                 Outgoing(
-                    topic=self._prefix + PROVIDER_HEALTH,
+                    topic=self._prefix + journal.topic,
                     partition=partition_of(key, partition_count()),
-                    value=encode(PROVIDER_HEALTH, record),
+                    value=encode(journal.topic, record),
                     key=key.encode(),
                 )
             )

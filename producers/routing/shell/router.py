@@ -25,7 +25,7 @@ from producers.routing.score import Health, Sample, freshness_sample, latency_sa
 from schemas.calendar.sessions import Calendar
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, MarketDataError, UnknownSymbol
-from schemas.records import HealthChange, ProviderHealth
+from schemas.journals import HealthChange, ProviderHealth
 
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5  # at breakers: they open and close between polls

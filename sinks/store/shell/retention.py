@@ -1,15 +1,17 @@
-"""Forgets the history of provider health that is older than it must be kept, a bounded piece at a time."""
+"""Forgets what is older than its journal is to be kept, a bounded piece at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from infra.runtime.clock import wall_us
 from infra.runtime.postgres.errors import Pool
 from infra.runtime.postgres.pool import connection
 from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US
+from schemas.journals import Journal
 
 log = logging.getLogger(__name__)
 
@@ -20,18 +22,19 @@ MAX_FORGOTTEN_ROWS = (
 FORGET_WITHIN_S = 20.0
 
 
-# $1 what is older goes, $2 at most so many rows
-FORGET_HEALTH = """
-    DELETE FROM provider_health WHERE (capability, provider, observed_time) IN (
-        SELECT capability, provider, observed_time FROM provider_health WHERE observed_time < $1
-        ORDER BY observed_time LIMIT $2)
-"""
+def forget_entries(journal: Journal) -> str:
+    """Return what forgets the oldest records of a journal: those before $1, at most $2 of them."""
+    key = ", ".join(journal.key)
+    # ruff: noqa: S608 - names of a declaration alone
+    return f"""
+        DELETE FROM {journal.table} WHERE ({key}) IN (
+            SELECT {key} FROM {journal.table} WHERE {journal.time} < $1 ORDER BY {journal.time} LIMIT $2)"""
 
 
 class Retention:
-    """Deletes what is older than `days` days of wall time."""
+    """Deletes the rows of each journal that are older than so many days of wall time."""
 
-    def __init__(self, pool: Pool, *, days: float) -> None:
+    def __init__(self, pool: Pool, *, days: Mapping[Journal, float]) -> None:
         """Borrow from `pool`."""
         self._pool = pool
         self._days = days
@@ -40,16 +43,17 @@ class Retention:
         """Forget for ever, every minute; an outage of PostgreSQL is waited out."""
         while True:
             try:
-                await self.forget(wall_us())
+                for journal in self._days:
+                    await self.forget(journal, wall_us())
             except (StoreUnavailable, TimeoutError) as error:
                 log.warning("retention_waiting", extra={"error": str(error)})
             await asyncio.sleep(FORGET_EVERY_S)
 
-    async def forget(self, now_us: int) -> int:
-        """Delete at most 5,000 rows, the oldest first, and return how many; raises StoreUnavailable."""
-        before_us = now_us - int(self._days * DAY_US)
+    async def forget(self, journal: Journal, now_us: int) -> int:
+        """Delete at most 5,000 rows of a journal, the oldest first, and return how many; raises StoreUnavailable."""
+        before_us = now_us - int(self._days[journal] * DAY_US)
         async with connection(
             self._pool, within_s=FORGET_WITHIN_S, or_else="nothing can be forgotten"
         ) as borrowed:
-            done: str = await borrowed.execute(FORGET_HEALTH, before_us, MAX_FORGOTTEN_ROWS)
+            done: str = await borrowed.execute(forget_entries(journal), before_us, MAX_FORGOTTEN_ROWS)
         return int(done.rpartition(" ")[2])

@@ -14,14 +14,13 @@ from schemas.errors import ConfigurationError, Fenced, InvalidRecord
 from schemas.topics import GAPS, PROGRESS, dead
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, refuse
-from sinks.batch.journal import COLUMNS as HEALTH_COLUMNS
-from sinks.batch.journal import row_of
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, Refused
 from sinks.progress.watermark import Claims, Partition
 from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
+from sinks.store.shell.journals import append, append_one_by_one
 from sinks.store.shell.outcome import Written, count
 from sinks.store.shell.ownership import Owned, TakeOver, take_over
 from sinks.store.shell.rows import Path, store_rows
@@ -48,13 +47,6 @@ STORE_WATERMARKS = """
 """
 STORE_OUTBOX = """
     INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
-"""
-STORE_HEALTH = f"""
-    INSERT INTO provider_health ({", ".join(HEALTH_COLUMNS)})
-    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[],
-        $7::float8[], $8::float8[], $9::text[], $10::bool[], $11::bool[], $12::text[], $13::text[], $14::text[],
-        $15::timestamptz[], $16::text[], $17::text[])
-    ON CONFLICT DO NOTHING
 """
 # $3 from, $4 to, $5 leader epoch, $6 owner epoch: a row not updated means that somebody newer owns the partition.
 MOVE_OFFSETS = """
@@ -134,7 +126,7 @@ class Writer:
                 await self._settle_gaps(batch, changes, written)
                 await self._store_cursors(changes)
                 await self._store_watermarks(complete)
-                await self._store_health(batch)
+                await self._append(batch, written)
                 await self._store_outbox(written)
                 moves = await self._move(batch, claims)
         self._book.apply(changes)
@@ -183,10 +175,11 @@ class Writer:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
-    async def _store_health(self, batch: Batch) -> None:
-        if batch.health:
-            rows = [row_of(record) for record in batch.health]
-            await self._connection.execute(STORE_HEALTH, *map(list, zip(*rows, strict=True)))
+    async def _append(self, batch: Batch, written: Written) -> None:
+        if written.path is Path.CAREFUL:
+            written.refusals.extend(await append_one_by_one(self._connection, batch.entries))
+        else:
+            await append(self._connection, batch.entries)
 
     async def _store_outbox(self, written: Written) -> None:
         if self._owned is None:

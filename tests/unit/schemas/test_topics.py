@@ -9,7 +9,6 @@ from schemas.topics import (
     canonical_of,
     catalogue,
     dead,
-    health_key,
     raw_of,
 )
 
@@ -56,4 +55,3 @@ def test_provider_health_keeps_the_newest_of_each_and_forgets_the_rest_in_time()
 
     assert topic.config["cleanup.policy"] == "compact,delete"
     assert topic.config["retention.ms"] == str(30 * DAY_MS)
-    assert health_key("bars:1m", "yahoo") == "bars:1m|yahoo"

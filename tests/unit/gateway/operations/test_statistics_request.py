@@ -6,7 +6,8 @@ import pytest
 
 from gateway.http.endpoints import Endpoint
 from gateway.http.problems import Problem
-from gateway.operations.statistics_request import CADENCE, POINTS, PROVIDERS, WINDOWS_US, step_us
+from gateway.operations.statistics import POINTS, WINDOWS_US, step_us
+from gateway.operations.statistics_request import CADENCE, PROVIDERS
 
 
 def test_without_parameters_an_hour_of_all_is_asked_for() -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.polling.timeliness import CadenceGroup, CadenceStatistics, CadenceWindow, PlannedCadence
+from producers.polling.timeliness import (
+    CadenceGroup,
+    CadenceStatistics,
+    CadenceWindow,
+    PlannedCadence,
+    sample_of,
+)
 from schemas.intervals import SECOND_US
 
 BARS = CadenceGroup("bars:1m", "yahoo", "T1")
@@ -109,3 +115,26 @@ def test_the_achieved_interval_is_time_by_polls(gaps: list[int]) -> None:
 
     assert window.achieved_us == sum(gaps) * SECOND_US / len(gaps)
     assert closed(counted, now + 1).achieved_us is None
+
+
+def test_a_sample_says_in_seconds_and_milliseconds_what_its_window_counted() -> None:
+    """Whose it is, and under which configuration, stands beside it."""
+    counted = statistics("SPY", "QQQ")
+    counted.begun(BARS, due_us=EVERY, now_us=EVERY + 2 * SECOND_US, speed=1.0)
+    counted.begun(BARS, due_us=0, now_us=EVERY, speed=1.0)
+    counted.ended(BARS, ["SPY"], now_us=EVERY + 3 * SECOND_US, next_due_us=9 * EVERY, ok=True)
+    sample = sample_of(closed(counted, 2 * EVERY), replica="host-1", generation=7)
+
+    assert (sample.replica, sample.generation, sample.capability, sample.tier) == ("host-1", 7, *BARS[::2])
+    assert (sample.market_s, sample.every_s, sample.stale_s) == (120.0, 60.0, 60.0)
+    assert (sample.begun_time, sample.ended_time) == (0, 2 * EVERY)
+    assert (sample.due, sample.begun, sample.succeeded, sample.symbol_polls) == (1, 2, 1, 1)
+    assert sample.error_max_ms == 2_000.0
+    assert (len(sample.buckets), list(sample.counts)) == (1, [1])
+
+
+def test_a_sample_without_polls_claims_no_lateness() -> None:
+    """Null, rather than zero."""
+    sample = sample_of(closed(statistics("SPY"), SECOND_US), replica="a", generation=0)
+
+    assert (sample.error_p50_ms, sample.error_p99_ms, sample.error_max_ms) == (None, None, 0.0)

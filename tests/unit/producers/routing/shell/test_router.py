@@ -13,7 +13,7 @@ from producers.routing.shell.router import TELL_EVERY_S, Registry, Turn
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
 from schemas.intervals import HOUR_US, MINUTE_US
-from schemas.records import ProviderHealth
+from schemas.journals import ProviderHealth
 from tests.support.builders import NINE_THIRTY
 from tests.support.eventually import eventually
 from tests.support.producer_fakes import FixedClock, a_registry

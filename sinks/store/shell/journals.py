@@ -1,0 +1,42 @@
+"""Appending to the journals inside the transaction of a batch: what is there already stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.runtime.postgres.errors import DATA_ERRORS, Connection
+from schemas.errors import InvalidRecord
+from schemas.journals import Journal
+from sinks.batch.batch import Refusal, refuse
+from sinks.batch.journal import JournalEntry
+
+
+def append_entry(journal: Journal) -> str:
+    """Return what appends a record to a journal; parameters in the order of its fields. The first of a key stays."""
+    names = ", ".join(journal.fields)
+    places = ", ".join(f"${number}" for number, _ in enumerate(journal.fields, start=1))
+    # ruff: noqa: S608 - names of a declaration alone
+    return f"""
+        INSERT INTO {journal.table} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING"""
+
+
+async def append(connection: Connection, entries: Sequence[JournalEntry]) -> None:
+    """Append entries; raise what PostgreSQL raises."""
+    rows: dict[Journal, list[tuple[object, ...]]] = {}
+    for entry in entries:
+        rows.setdefault(entry.journal, []).append(entry.row)
+    for journal, of_journal in rows.items():
+        await connection.executemany(append_entry(journal), of_journal)
+
+
+async def append_one_by_one(connection: Connection, entries: Sequence[JournalEntry]) -> list[Refusal]:
+    """Append each entry on its own and return the refusals of those PostgreSQL does not take."""
+    refusals = []
+    for entry in entries:
+        try:
+            async with connection.transaction():
+                await append(connection, [entry])
+        except DATA_ERRORS as error:
+            reason = InvalidRecord(f"PostgreSQL refuses the record: {error}; correct it at its source")
+            refusals.append(refuse(entry.journal.topic, entry.partition, entry.origin, reason))
+    return refusals
