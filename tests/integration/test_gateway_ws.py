@@ -19,6 +19,7 @@ from schemas.partitions import partition_of
 from schemas.streams import Bar, Quote, Trade
 from schemas.topics import TRADES, partition_count
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
+from tests.support.declared_messages import messages_of
 from tests.support.eventually import eventually
 from tests.support.gateway_harness import Heard, gateway, listening, outgoing, publish, trades
 
@@ -214,7 +215,7 @@ async def test_a_bare_client_of_one_symbol_sees_data_without_a_command(
     ):
         messages: list[dict[str, Any]] = []
         while sum(message["t"] == "snapshot" for message in messages) < 4:
-            messages += json.loads(await socket.recv())
+            messages += messages_of(await socket.recv())
         fresh: list[Trade | Quote | Bar] = [
             a_trade(symbol="BRK.B"),
             a_quote(symbol="BRK.B", bid=1.0),
@@ -222,7 +223,7 @@ async def test_a_bare_client_of_one_symbol_sees_data_without_a_command(
         ]
         await publish(publisher, topic_prefix, [*fresh, a_gap(symbol="BRK.B")])
         while sum(message["t"] == "d" for message in messages) < 4:
-            messages += json.loads(await socket.recv())
+            messages += messages_of(await socket.recv())
     assert messages[0]["t"] == "welcome"
     results = next(message for message in messages if message["t"] == "subscribed")["results"]
     names = {result["sub"]: result["stream"] for result in results if result["ok"]}
@@ -251,7 +252,7 @@ async def test_one_bad_item_of_a_subscription_fails_alone(
         await socket.send(json.dumps({"t": "list", "id": "b"}))
         messages: list[dict[str, Any]] = []
         while not any(message["t"] == "subscriptions" for message in messages):
-            messages += json.loads(await socket.recv())
+            messages += messages_of(await socket.recv())
     answer = next(message for message in messages if message["t"] == "subscribed")
     problems = [result.get("error", {}).get("slug") for result in answer["results"]]
     assert (answer["id"], problems) == (
@@ -338,7 +339,7 @@ async def test_sigterm_sends_clients_away_with_1012_and_their_positions(
             messages: list[dict[str, Any]] = []
             with pytest.raises(ConnectionClosed) as closed:
                 while True:
-                    messages += json.loads(await socket.recv())
+                    messages += messages_of(await socket.recv())
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1012
             last = messages[-1]

@@ -23,6 +23,7 @@ from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import TRADES
 from tests.conftest import free_port
 from tests.support.builders import a_trade
+from tests.support.declared_messages import messages_of
 from tests.support.eventually import eventually
 from tests.support.gateway_harness import gateway, listening, publish, trades
 from tests.support.gateway_process import serving
@@ -60,7 +61,7 @@ async def read_to_end(client: ClientConnection) -> tuple[list[dict[str, Any]], i
     messages: list[dict[str, Any]] = []
     with pytest.raises(ConnectionClosed) as closed:
         while True:
-            messages += json.loads(await client.recv())
+            messages += messages_of(await client.recv())
     return messages, closed.value.rcvd.code if closed.value.rcvd else 1006
 
 
@@ -124,7 +125,7 @@ async def test_a_slow_client_that_reads_is_never_closed(
         offsets = await publish(publisher, topic_prefix, trades("SPY", 0, 12_000))
         seen: list[int] = []
         while len(seen) < len(offsets):
-            for message in json.loads(await slow.recv()):
+            for message in messages_of(await slow.recv()):
                 seen += [offset for offset, _ in message.get("m", [])]
             await asyncio.sleep(0.25)
         assert await running.metric("mds_ws_catch_ups_total") >= 1
@@ -140,7 +141,7 @@ async def test_hostile_frames_cost_only_their_sender(kafka_bootstrap: str, topic
                 await client.send(garbage)
             slugs: list[str] = []
             while len(slugs) < 6:
-                slugs += [m["slug"] for m in json.loads(await client.recv()) if m["t"] == "error"]
+                slugs += [m["slug"] for m in messages_of(await client.recv()) if m["t"] == "error"]
             assert set(slugs) == {"bad_message"}
             await client.send("x" * 70_000)
             assert (await read_to_end(client))[1] == 1009
@@ -149,7 +150,7 @@ async def test_hostile_frames_cost_only_their_sender(kafka_bootstrap: str, topic
                 await client.send('{"t":"ping"}')
             assert (await read_to_end(client))[1] == 4029
         async with connect(url, compression=None) as client:
-            assert json.loads(await client.recv())[0]["t"] == "welcome"
+            assert messages_of(await client.recv())[0]["t"] == "welcome"
 
 
 async def test_a_key_is_asked_for_where_it_is_required(kafka_bootstrap: str, topic_prefix: str) -> None:
@@ -189,7 +190,7 @@ async def kinds_until(client: ClientConnection, last: str) -> list[str]:
     """Return the kinds of the messages up to the first of kind `last`."""
     kinds: list[str] = []
     while last not in kinds:
-        kinds += [message["t"] for message in json.loads(await client.recv())]
+        kinds += [message["t"] for message in messages_of(await client.recv())]
     return kinds
 
 
@@ -285,7 +286,7 @@ async def test_a_broker_outage_is_told_and_survived(tmp_path_factory: pytest.Tem
             states: list[str] = []
             async with asyncio.timeout(60):
                 while len(seen) < 4 or states[-1:] != ["open"]:
-                    for message in json.loads(await client.recv()):
+                    for message in messages_of(await client.recv()):
                         seen += [offset for offset, _ in message.get("m", [])]
                         states += [message["stream"]] if message["t"] == "state" else []
         publisher.close()

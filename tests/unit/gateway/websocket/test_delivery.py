@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
+from gateway.websocket.answers import Subscribed
 from gateway.websocket.delivery import FRAME_BYTES, QUEUE_MESSAGES, Frame, Outbox, Place
 from gateway.websocket.subscription import Subscription
+from tests.support.declared_messages import messages_of
 from tests.support.live_feeds import apply_quote, apply_trade, empty_feeds
 
 
@@ -23,8 +23,7 @@ def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> P
 def parsed(frame: Frame | None) -> list[dict[str, Any]]:
     """Return the messages of a frame."""
     assert frame is not None
-    messages: list[dict[str, Any]] = orjson.loads(frame.encode())
-    return messages
+    return messages_of(frame.encode())
 
 
 def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
@@ -36,7 +35,7 @@ def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
     outbox.open(place)
     place.subscription.restart("subscribe")
     outbox.wake(1)
-    outbox.push(b'{"t":"subscribed"}')
+    outbox.push(Subscribed(results=[], total=1).encode())
     apply_trade(feeds, 1)
     assert [message["t"] for message in parsed(outbox.frame())] == ["subscribed", "snapshot"]
     apply_trade(feeds, 2)

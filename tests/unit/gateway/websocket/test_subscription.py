@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from gateway.websocket.subscription import (
     Subscription,
     plan_resume,
 )
+from tests.support.declared_messages import messages_of
 from tests.support.live_feeds import an_entry
 
 TRADES = parse_stream("trades:best:SPY")
@@ -59,7 +59,7 @@ def test_a_replay_comes_whole_before_the_live_records() -> None:
     subscription.replay(Replay(entries=[an_entry(2, 1), an_entry(4, 2)], after=1, to=5, source="kafka"))
     parsed = []
     while (delivery := subscription.take(ring, 1_000)) is not None:
-        parsed.append(orjson.loads(delivery.message))
+        parsed.append(messages_of(b"[" + delivery.message + b"]")[0])
     assert [message["t"] for message in parsed] == ["d", "recovered", "d"]
     assert parsed[1] == {
         "t": "recovered",
@@ -92,7 +92,7 @@ def test_a_conflated_stream_never_falls_behind() -> None:
     assert not subscription.fell_behind(ring)
     delivery = subscription.take(ring, 1_000)
     assert delivery is not None
-    message = orjson.loads(delivery.message)
+    message = messages_of(b"[" + delivery.message + b"]")[0]
     assert (message["prev"], message["m"]) == (4, [[9, {}]])
     assert message["conf"]["n"] >= 3
 

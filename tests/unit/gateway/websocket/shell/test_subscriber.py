@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any
@@ -24,6 +23,7 @@ from gateway.websocket.subscription import Position
 from schemas.errors import AmbiguousSymbol, StoreUnavailable
 from schemas.topics import TRADES
 from tests.support.builders import a_trade
+from tests.support.declared_messages import messages_of
 from tests.support.live_feeds import PLACE, empty_feeds
 
 STREAM = parse_stream("trades:best:SPY")
@@ -140,7 +140,7 @@ class Client:
                 except LostLog:
                     self.lost = True  # the connection ends with 4008
             if frame is not None:
-                heard += json.loads(frame.encode())
+                heard += messages_of(frame.encode())
         return heard
 
     def leave(self) -> None:
