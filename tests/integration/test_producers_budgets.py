@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -44,10 +43,6 @@ class Arrivals(FaultPlan):
         self.times.append(monotonic_s())
         return super().request_faults(vendor, endpoint, symbols, now)
 
-    def most_in(self, seconds: float) -> int:
-        """Return the most requests of any window of that length."""
-        return max(bisect_left(self.times, begin + seconds) - at for at, begin in enumerate(self.times))
-
 
 def limited(folder: Path, limits: str) -> dict[str, str]:
     return configuration(
@@ -56,10 +51,13 @@ def limited(folder: Path, limits: str) -> dict[str, str]:
     )  # fmt: skip
 
 
-async def test_a_configured_budget_is_kept_and_used(
+async def test_a_configured_budget_is_kept(
     kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
 ) -> None:
-    """Eight symbols a second want more than four a second: the vendor sees four, no more and hardly fewer."""
+    """Eight symbols a second want more than four a second: forty requests take the time that four a second take.
+
+    That no window holds more, and how much of a budget is usable, is decided in virtual time: `test_gate.py`.
+    """
     env = limited(tmp_path, "{per_second: 4, per_minute: 40}") | {"MDS_POSTGRES_DSN": database}
     async with simulator(speed="60") as (simulation, url):
         arrivals = simulation.plan = Arrivals(simulation, "rules: []")
@@ -68,9 +66,7 @@ async def test_a_configured_budget_is_kept_and_used(
             took_s = arrivals.times[39] - arrivals.times[0]
             ratio = await running.metric('mds_provider_budget_used_ratio{provider="yahoo",window="minute"}')
 
-    assert arrivals.most_in(1.0 - JITTER_S) <= 4
-    assert len(arrivals.times) == 40
-    assert took_s <= 9 / 0.6  # how much of a budget is usable is shown on a virtual clock: test_gate.py
+    assert took_s >= (40 - 4) / 4 - JITTER_S
     assert ratio > 0.5
 
 
@@ -91,7 +87,6 @@ async def test_a_storm_of_429_is_waited_out_and_the_budget_kept(
 
     assert refused == 5
     assert sum(pause >= 1.9 for pause in pauses[:6]) >= 3
-    assert arrivals.most_in(1.0 - JITTER_S) <= 8
     assert bans == 0
 
 
