@@ -19,7 +19,6 @@ from infra.runtime.clock import rfc3339
 from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
 from infra.runtime.standstill import EXIT_FROZEN
 from infra.simulator.faults.exchange import Simulation
-from producers.jobs.outcome import Cadence, jobs_between
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.jobs import by_partition, read_result
 from schemas.partitions import partition_of
@@ -28,6 +27,7 @@ from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, RAW_TRADES, partition_co
 from schemas.wire.codec import encode
 from tests.support.eventually import eventually
 from tests.support.job_harness import a_lease, now_us
+from tests.support.outside_feed import Cadence, jobs_between
 from tests.support.producer_processes import ROOT, Producer, configuration, producer, raw_blocks, simulator
 
 SPEED = 60  # a minute of the market a second

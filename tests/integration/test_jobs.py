@@ -16,7 +16,6 @@ from typing import TypeVar
 import pytest
 
 from infra.runtime.lifecycle import Health
-from producers.jobs.outcome import Cadence, jobs_between
 from producers.jobs.queue import JobQueue
 from producers.jobs.shell import feed as job_feed
 from producers.polling.slots import Outcome
@@ -37,6 +36,7 @@ from tests.support.job_harness import (
     running,
     send,
 )
+from tests.support.outside_feed import Cadence, jobs_between
 
 SPY = partition_of("SPY", partition_count())
 JOINED_S = 30.0
