@@ -65,9 +65,8 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     """Serve until the process is told to stop; then stop accepting, send the clients away, and end."""
     process.health.expect(HTTP_PART)
     process.health.expect(LIVE_PART)
-    await asyncio.to_thread(
-        load_calendar, US_EQUITIES
-    )  # a second of work nobody's first request shall wait for
+    # a second of work nobody's first request shall wait for
+    await asyncio.to_thread(load_calendar, US_EQUITIES)
     await started(resources.clock, resources.session)
     watermarks = Watermarks(resources.store)
     follower = Follower(

@@ -21,9 +21,8 @@ from stream_processors.versions import (
     quote_content,
 )
 
-MAX_STREAMS = (
-    16_384  # per partition; with 12 kB a bar stream 200 MB at most. Beyond it the stalest half is forgotten
-)
+# per partition; with 12 kB a bar stream 200 MB at most. Beyond it the stalest half is forgotten
+MAX_STREAMS = 16_384
 
 StreamKey = tuple[str, str, str]  # provider, symbol, interval ("" for quotes and trades)
 

@@ -33,9 +33,8 @@ READY_WITHIN_S = 180.0
 TEMPLATE = "mds_template"
 FIRST_PORT, LAST_PORT, LANES = 20_000, 32_000, 4
 _LANE_PORTS = (LAST_PORT - FIRST_PORT) // LANES
-_steps = itertools.count(
-    random.SystemRandom().randrange(_LANE_PORTS // 2)
-)  # sessions beside this one start elsewhere
+# sessions beside this one start elsewhere
+_steps = itertools.count(random.SystemRandom().randrange(_LANE_PORTS // 2))
 
 
 def free_port() -> int:

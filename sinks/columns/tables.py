@@ -55,9 +55,8 @@ def _columns(topic: str) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-REVISION = Column(
-    name="revision", source="", type="int4", constant=0
-)  # the first version of a bar is revision 0
+# the first version of a bar is revision 0
+REVISION = Column(name="revision", source="", type="int4", constant=0)
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         QUOTES: Table(

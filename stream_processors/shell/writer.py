@@ -27,9 +27,8 @@ DECIDED_WITHIN_S = 45.0  # the broker aborts a dead neighbour's transaction afte
 QUEUE_POLL_S = 0.05
 QUEUE_MAX_MESSAGES = 20_000  # of one partition's producer
 QUEUE_MAX_KBYTES = 32_768
-FETCH_WAIT_MS = (
-    20  # the end of a partition is only told after this: four of them stand between a takeover and work
-)
+# the end of a partition is only told after this: four of them stand between a takeover and work
+FETCH_WAIT_MS = 20
 _QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001 - librdkafka's own error codes are spelt so
 _FENCED = KafkaError._FENCED  # noqa: SLF001
 _FATAL = KafkaError._FATAL  # noqa: SLF001
@@ -184,9 +183,8 @@ class PartitionWriter:
     def _meaning(self, error: KafkaException, doing: str) -> Fenced | BrokerUnavailable:
         cause = error.args[0]
         if cause.code() == _FATAL and self._producer is not None:
-            self._producer.poll(
-                0
-            )  # a call that fails after the fact only says "fatal": why, the callback knows
+            # a call that fails after the fact only says "fatal": why, the callback knows
+            self._producer.poll(0)
             cause = self._fatal or cause
         if cause.code() in (_FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             return Fenced(

@@ -229,9 +229,8 @@ async def test_records_between_offsets_are_told_from_holes(
     producer.begin_transaction()
     producer.produce(topic_prefix + RAW_BARS, encode(RAW_BARS, block_of(1)), partition=SPY)
     producer.commit_transaction(10)
-    await eventually(
-        lambda: log.ends()[RAW_BARS, SPY] == 2, within_s=10
-    )  # the broker writes the marker later
+    # the broker writes the marker later
+    await eventually(lambda: log.ends()[RAW_BARS, SPY] == 2, within_s=10)
     raw.block(RAW_BARS, block_of(2))
     writer = writer_of(kafka_bootstrap, topic_prefix)
 

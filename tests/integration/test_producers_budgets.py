@@ -13,7 +13,8 @@ from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.postgres.pool import pool
 from infra.simulator.faults.exchange import Simulation
 from infra.simulator.faults.injection import FaultPlan
-from infra.simulator.faults.scenario import Fault, parse_scenario
+from infra.simulator.faults.parsing import parse_scenario
+from infra.simulator.faults.scenario import Fault
 from producers.budget.shell.store import Addition, BudgetStore
 from producers.budget.windows import SLOT_US
 from schemas.errors import StoreUnavailable

@@ -86,9 +86,8 @@ async def test_a_failover_is_told_stored_and_explained(
                 refreshed = [
                     s for s in heard.of(Snapshot) if isinstance(s, Snapshot) and s.reason == "failover"
                 ]
-    assert failover.streams == [
-        "quotes:best:SIM001"
-    ]  # bars have no second provider here, nor did theirs change
+    # bars have no second provider here, nor did theirs change
+    assert failover.streams == ["quotes:best:SIM001"]
     assert (failover.fields["provider"], failover.fields["previous"]) == ("finnhub", "yahoo")
     assert failover.fields["reason"] == during["reason"]
     assert [snapshot.stream for snapshot in refreshed] == ["quotes:best:SIM001"] * 2

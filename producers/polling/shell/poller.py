@@ -177,9 +177,8 @@ class Poller:
         return result.due_us, FLOOR_S if self._market.paced or result.due_us else UNPACED_BACKLOG_S
 
     def _asked(self, poll: Poll, slot: int) -> Sequence[str]:
-        if (
-            not self._market.paced or poll.is_behind
-        ):  # time stands, or there is more to fetch than this slot's
+        # time stands, or there is more to fetch than this slot's
+        if not self._market.paced or poll.is_behind:
             return [symbol for symbol in poll.symbols if self._duty.sweeps(symbol)]
         return self._duty.asked(poll.capability, poll.symbols, slot)
 

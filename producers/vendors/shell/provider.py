@@ -125,9 +125,8 @@ class Provider:
     capabilities: Capabilities
     base_url: str
     open: Callable[[Opening], VendorApi]
-    credentials: tuple[
-        str, ...
-    ] = ()  # environment variables; each may also be a file named by <variable>_FILE
+    # environment variables; each may also be a file named by <variable>_FILE
+    credentials: tuple[str, ...] = ()
     socket_url: str = ""
     open_socket: Callable[[Opening], TradeSocket] | None = None
     on_simulator: bool = False  # the simulator speaks its format, under its name
