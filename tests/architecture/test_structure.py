@@ -9,27 +9,24 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra")
-MAX_MODULE_LINES = 400
-MAX_FUNCTION_LINES = 60
+from tests.support.source_code import PACKAGES, ROOT, modules, relative, tree
+
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 40
+TOO_LONG = {"gateway/websocket/shell/connection.py": 313}  # lines it may have; the list only shrinks
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 REGISTRY_HOST = re.compile(r"https?://[a-z0-9.-]*(?:pypi|pythonhosted|maven|npmjs|golang|crates|debian)\.")
 
 
-def modules(*folders: str) -> list[Path]:
-    """Return every module of ours below the folders, package markers aside."""
-    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py") if p.name != "__init__.py")
-
-
-@pytest.mark.parametrize("module", modules(*PACKAGES), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("module", modules(*PACKAGES), ids=relative)
 def test_a_module_is_one_idea_of_readable_size(module: Path) -> None:
     """Raising a limit is a decision, not an accident."""
-    text = module.read_text("utf-8")
-    tree = ast.parse(text)
-    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    lines = len(module.read_text("utf-8").splitlines())
+    functions = [
+        node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
-    assert len(text.splitlines()) <= MAX_MODULE_LINES
+    assert lines <= TOO_LONG.get(relative(module), MAX_MODULE_LINES)
     assert module.stem not in FORBIDDEN_NAMES
     for function in functions:
         assert (function.end_lineno or 0) - function.lineno < MAX_FUNCTION_LINES, function.name
@@ -44,14 +41,14 @@ PURE = [
 ]
 
 
-@pytest.mark.parametrize("module", PURE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("module", PURE, ids=relative)
 def test_a_pure_module_has_its_own_test(module: Path) -> None:
     """What decides is tested where its name says; records and errors hold no decisions."""
-    if str(module.relative_to(ROOT)) in NO_DECISIONS:
+    if relative(module) in NO_DECISIONS:
         return
     place = ROOT / "tests" / "unit" / module.relative_to(ROOT).parent / f"test_{module.stem}.py"
 
-    assert place.exists(), f"write {place.relative_to(ROOT)}"
+    assert place.exists(), f"write {relative(place)}"
 
 
 def test_nothing_of_this_machine_is_committed() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import infra.simulator
-from infra.simulator.faults.scenario import Status, load_scenario, parse_scenario
+from infra.simulator.faults.parsing import load_scenario, parse_scenario
+from infra.simulator.faults.scenario import Status
 from schemas.errors import ConfigurationError
 
 EXAMPLES = sorted((Path(infra.simulator.__file__).parent / "scenarios").glob("*.yaml"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from infra.cli.jobs import parsed_lines
+from infra.cli.job_lines import parsed_lines
 from schemas.errors import ConfigurationError
 from schemas.jobs import poll_job_id
 from schemas.partitions import partition_of
