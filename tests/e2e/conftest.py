@@ -12,7 +12,7 @@ import pytest
 
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
-from tests.conftest import _execute, with_database
+from tests.support.databases import execute, with_database
 from tests.support.eventually import eventually
 from tests.support.market_files import minute_bars
 from tests.support.system import System, subset, system
@@ -65,8 +65,8 @@ def loaded(
 
 
 async def _database(admin: str) -> str:
-    await _execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-    await _execute(admin, f"CREATE DATABASE {DATABASE}")
+    await execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    await execute(admin, f"CREATE DATABASE {DATABASE}")
     dsn = with_database(admin, DATABASE)
     await migrate(dsn)
     return dsn

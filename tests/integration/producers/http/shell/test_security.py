@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import gzip
 import io
 import json
@@ -13,7 +12,6 @@ import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -35,26 +33,11 @@ from producers.vendors.finnhub.shell.socket import FinnhubSocket
 from schemas.configuration.model import parse_configuration
 from schemas.errors import ConfigurationError, MarketDataError, ProviderRefused, ProviderUnavailable
 from tests.conftest import free_port
+from tests.support.secret_spellings import spellings
 
 CANARY = "canary-5b1f0c77/k+ey="  # looks different in a URL and in base64
 ANYWHERE = AddressPolicy(allow_insecure=True)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def spellings(secret: str) -> set[str]:
-    """Return how a secret may be written: as it is, for a URL, for JSON, in hex, and inside base64 at any offset."""
-    raw = secret.encode()
-    inner = {base64.b64encode(b"." * pad + raw)[4:-4].decode() for pad in range(3)}
-    return {
-        secret,
-        quote(secret, safe=""),
-        quote(secret),
-        json.dumps(secret).strip('"'),
-        secret.replace("/", "\\/"),
-        raw.hex(),
-        *inner,
-        *(text.translate(str.maketrans("+/", "-_")) for text in inner),
-    }
 
 
 @asynccontextmanager

@@ -14,11 +14,11 @@ from aiohttp import web
 
 from schemas.topics import PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, catalogue
 from tests.conftest import free_port
-from tests.integration.test_producers_security import spellings
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
 from tests.support.processor_workers import Log
 from tests.support.producer_processes import Producer, configuration, producer, simulator
+from tests.support.secret_spellings import spellings
 from tests.support.sink_records import sink_process
 
 KEYS = {

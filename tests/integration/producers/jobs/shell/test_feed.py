@@ -23,6 +23,7 @@ from schemas.partitions import partition_of
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
 from schemas.wire.codec import encode
+from tests.conftest import ROOT
 from tests.support.eventually import eventually
 from tests.support.job_harness import (
     CAPABILITY,
@@ -41,7 +42,6 @@ from tests.support.outside_feed import Cadence, jobs_between
 SPY = partition_of("SPY", partition_count())
 JOINED_S = 30.0
 ROOM = 1_000  # jobs
-ROOT = Path(__file__).parent.parent.parent
 SECOND = 1_000_000
 T = TypeVar("T")
 

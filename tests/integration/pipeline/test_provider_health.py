@@ -20,9 +20,9 @@ from schemas.wire.codec import encode
 from sinks.batch.journal import COLUMNS
 from sinks.store.shell.retention import Retention
 from tests.conftest import free_port
-from tests.integration.test_producers_failover import DEAD, ROUTING, WELL, both_known
 from tests.support.builders import a_health
 from tests.support.eventually import eventually
+from tests.support.failing_over import DEAD, ROUTING, WELL, both_known
 from tests.support.gateway_harness import gateway, listening
 from tests.support.gateway_rest import Rest, rest
 from tests.support.producer_processes import break_vendors, configuration, dead_letters, producer, simulator

@@ -19,10 +19,9 @@ import pytest
 from gateway.database.shell.snapshot import Store
 from gateway.http.problems import Problem
 from infra.runtime.postgres import pool as postgres
-from tests.conftest import free_port
+from tests.conftest import ROOT, free_port
 from tests.support.eventually import eventually
 
-ROOT = Path(__file__).parent.parent.parent
 STARTS_WITHIN_S = 30
 STOPS_WITHIN_S = 8
 

@@ -25,6 +25,7 @@ import pytest
 from infra.simulator.market.synthetic import DEFAULT_SYMBOLS
 from infra.simulator.server import build_simulation, serving
 from schemas.errors import ConfigurationError
+from tests.conftest import ROOT
 from tests.support.eventually import eventually
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -603,7 +604,7 @@ def simulator_process(**settings: str) -> subprocess.Popen[str]:
         env={**kept, **settings},
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
 
 

@@ -20,7 +20,7 @@ from infra.runtime.postgres.migrate import migrate
 from schemas.calendar.expected_bars import expected_slots, slot_of
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
-from tests.conftest import _execute, with_database
+from tests.support.databases import execute, with_database
 from tests.support.eventually import eventually
 from tests.support.market_files import at, minute_bars
 from tests.support.oracle import micros
@@ -116,8 +116,8 @@ def real(
     """Two real days of SPY, a weekend between them, and its daily file from before summer time, all taken in."""
     folder, prefix, name = tmp_path_factory.mktemp("intervals"), "intervals.", "bar_intervals"
     ensure_topics(kafka_bootstrap, prefix=prefix)
-    asyncio.run(_execute(postgres_admin, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-    asyncio.run(_execute(postgres_admin, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(postgres_admin, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name}"))
     dsn = with_database(postgres_admin, name)
     asyncio.run(migrate(dsn))
     data = subset(

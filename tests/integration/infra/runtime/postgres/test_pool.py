@@ -14,7 +14,7 @@ import pytest
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from schemas.errors import ConfigurationError, StoreUnavailable
-from tests.conftest import _execute, with_database
+from tests.support.databases import execute, with_database
 
 
 async def test_a_statement_that_does_not_end_is_cut_at_the_deadline(database: str) -> None:
@@ -49,8 +49,8 @@ async def test_a_database_that_is_down_is_an_outage_at_once() -> None:
 async def test_migrations_run_once_and_psql_runs_the_same_files(postgres_admin: str, database: str) -> None:
     """The runner finds nothing left to do after plain psql ran the files."""
     assert await migrate(database) == []
-    await _execute(postgres_admin, "DROP DATABASE IF EXISTS by_psql")
-    await _execute(postgres_admin, "CREATE DATABASE by_psql")
+    await execute(postgres_admin, "DROP DATABASE IF EXISTS by_psql")
+    await execute(postgres_admin, "CREATE DATABASE by_psql")
     dsn = with_database(postgres_admin, "by_psql")
     psql = shutil.which("psql") or _wheel_psql()
     for file in sorted(DIRECTORY.glob("[0-9]*.sql")):
@@ -62,7 +62,7 @@ async def test_migrations_run_once_and_psql_runs_the_same_files(postgres_admin: 
         )
 
     assert await migrate(dsn) == []
-    await _execute(postgres_admin, "DROP DATABASE by_psql WITH (FORCE)")
+    await execute(postgres_admin, "DROP DATABASE by_psql WITH (FORCE)")
 
 
 async def test_an_edited_migration_is_refused(database: str, tmp_path: Path) -> None:

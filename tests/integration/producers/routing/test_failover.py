@@ -23,11 +23,11 @@ from schemas.wire.codec import decode
 from tests.conftest import free_port
 from tests.support.builders import NINE_THIRTY
 from tests.support.eventually import eventually
+from tests.support.failing_over import DEAD, ROUTING, WELL, both_known
 from tests.support.processor_workers import Log, worker
 from tests.support.producer_processes import (
     PRICE_SCALE,
     SYMBOL,
-    Producer,
     as_json,
     break_vendors,
     configuration,
@@ -41,13 +41,10 @@ from tests.support.producer_processes import (
     values,
 )
 
-ROUTING = "routing: {dwell_s: 2, proof_s: 4, probe_every_s: 0.5, half_life_s: 2}"
 DWELL_S, PROOF_S = 2.0, 4.0
 FLAPS = 4
-DEAD = "rules: [{match: {vendor: %s}, fault: {type: status, status: 503}}]"
 ALL_DEAD = "rules: [{fault: {type: status, status: 503}}]"
 HANGING = "rules: [{match: {vendor: %s}, fault: {type: hang, s: 60}}]"
-WELL = "rules: []"
 # What is proven here is who serves, not how long a breaker stays open: short ones make short tests.
 SHORT_BREAKERS = (
     "providers: {yahoo: {limits: {breaker: {open_s: 2}}}, finnhub: {limits: {breaker: {open_s: 2}}}}\n"
@@ -96,23 +93,6 @@ async def struck(simulation: Simulation, scenario: str, fault: str) -> int:
     before = as_json(simulation)["faults"].get(fault, 0)
     await eventually(lambda: as_json(simulation)["faults"].get(fault, 0) > before, within_s=30.0)
     return wall_us()
-
-
-async def both_known(running: Producer, capability: str) -> None:
-    """Wait until both providers have been asked."""
-
-    async def known() -> bool:
-        scores = [
-            await running.metric(f'provider_latency_ms_count{{endpoint="{endpoint}",provider="{provider}"}}')
-            for provider, endpoint in (
-                (("yahoo", "chart"), ("finnhub", "candle"))
-                if capability == "bars:1m"
-                else (("yahoo", "quote"), ("finnhub", "quote"))
-            )
-        ]
-        return all(count >= 1 for count in scores)
-
-    await eventually(known, within_s=60.0, every_s=0.1)
 
 
 def market_bars(simulation: Simulation, begin: int, end: int) -> dict[int, tuple[float, ...]]:
