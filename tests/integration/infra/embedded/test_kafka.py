@@ -72,7 +72,7 @@ def read_all(broker: EmbeddedKafka) -> list[int]:
             message = consumer.poll(15)
             assert message is not None, "the broker went silent"
             error = message.error()
-            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's name for it
                 return found
             assert error is None, error
             found.append(int(message.value() or b""))

@@ -95,16 +95,19 @@ def test_what_a_predecessor_left_open_is_aborted(
 ) -> None:
     """A takeover does not wait for the transaction's time-out, and its commit comes too late."""
     fill(raw, 3)
-    frozen, successor = writer_of(kafka_bootstrap, topic_prefix), writer_of(kafka_bootstrap, topic_prefix)
-    frozen.take_over()
-    frozen._live().begin_transaction()
-    frozen._live().produce(topic_prefix + BARS, b"never", b"SPY", partition=SPY)
-    frozen._live().flush(5)
+    successor = writer_of(kafka_bootstrap, topic_prefix)
+    frozen = Producer(
+        {**producer_config(kafka_bootstrap, "frozen"), "transactional.id": successor.transactional_id}
+    )
+    frozen.init_transactions(10)
+    frozen.begin_transaction()
+    frozen.produce(topic_prefix + BARS, b"never", b"SPY", partition=SPY)
+    frozen.flush(5)
 
     successor.commit([transaction(successor.take_over(), block_of(1))])
 
     with pytest.raises(KafkaException):
-        frozen._live().commit_transaction(5)
+        frozen.commit_transaction(5)
     assert [value["raw_offset"] for value in log.values(BARS, SPY)] == [0]
 
 

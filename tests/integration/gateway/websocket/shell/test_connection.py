@@ -20,6 +20,7 @@ from schemas.topics import TRADES, partition_count
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
 from tests.support.eventually import eventually
 from tests.support.gateway_harness import Heard, gateway, listening, outgoing, publish, trades
+from tests.support.relay import relay
 
 SPY = "trades:best:SPY"
 WITHIN_S = 30.0
@@ -110,16 +111,14 @@ async def test_a_client_comes_back_by_itself_when_the_gateway_was_replaced(
     kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
 ) -> None:
     """A drop in mid-stream costs nothing: the next connection resumes where the loop had got to."""
-    async with gateway(kafka_bootstrap, topic_prefix) as running:
-        market = MarketData(running.url)
+    async with gateway(kafka_bootstrap, topic_prefix) as running, relay(running.port) as (port, cut):
+        market = MarketData(running.url.replace(f":{running.port}", f":{port}"))
         await market.subscribe(SPY)
         async with listening(market) as heard:
             await subscribed(heard)
             offsets = await publish(publisher, topic_prefix, trades("SPY", 0, 3_000))
             await eventually(lambda: len(heard.records) >= 1_000, within_s=WITHIN_S)
-            socket = market._socket
-            assert socket is not None
-            socket.transport.abort()
+            cut()
             offsets += await publish(publisher, topic_prefix, trades("SPY", 3_000, 3_000))
             await eventually(lambda: len(heard.records) >= 6_000, within_s=WITHIN_S)
     assert heard.offsets(SPY) == offsets

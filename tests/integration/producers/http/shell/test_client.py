@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.metrics import PROVIDER_ERRORS
+from infra.runtime.metrics import REGISTRY
 from producers.budget.budget import Limits
 from producers.budget.limits import VendorLimits
 from producers.budget.shell.gate import Gate
@@ -123,15 +123,19 @@ async def test_a_hanging_vendor_is_left_at_the_deadline() -> None:
 
 async def test_our_own_budget_is_not_counted_as_the_vendors_failure() -> None:
     """With the budget used up nothing is sent, the breaker stays closed, and the metric says whose limit it was."""
-    counted = PROVIDER_ERRORS.labels("acme", "quote", "budget")
-    before = counted._value.get()
+
+    def counted() -> float:
+        labels = {"provider": "acme", "endpoint": "quote", "code": "budget"}
+        return REGISTRY.get_sample_value("provider_errors_total", labels) or 0.0
+
+    before = counted()
     async with vendor(answering(body=b"{}", content_type="application/json")) as (http, url):
         http.gate.limit(VendorLimits(whole=Limits(per_minute=1)))
         await http.get("quote", url)
         with pytest.raises(BudgetExhausted, match=r"raise providers\.acme\.limits\.per_minute"):
             await http.get("quote", url)
 
-    assert counted._value.get() == before + 1
+    assert counted() == before + 1
     assert http.breaker.state == "closed"
 
 

@@ -115,11 +115,11 @@ async def test_a_name_that_moves_inside_is_noticed_at_the_next_connection() -> N
     """DNS names the server first and the inside later: what was allowed once is checked again."""
     resolver, port = Resolving("127.0.0.2", "127.0.0.1"), free_port()
     connector = checked_connector(OnceAllowed(), limit=1, resolver=resolver)
-    connector._use_dns_cache = False
     server = await asyncio.start_server(_ok, "127.0.0.2", port)
     async with server, aiohttp.ClientSession(connector=connector) as session:
         http = VendorHttp("acme", session)
         first = await http.get("quote", f"http://vendor.example:{port}/")
+        connector.clear_dns_cache()
         with pytest.raises(ProviderRefused, match="not a public address"):
             await http.get("quote", f"http://vendor.example:{port}/")
 
