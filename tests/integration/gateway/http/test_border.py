@@ -18,14 +18,22 @@ from gateway.http.shell.app import SCOPES
 from infra.runtime.clock import wall_us
 from schemas.intervals import HOUR_US
 from tests.support.builders import a_bar
-from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
 
 HISTORY = "/stocks/SPY/history"
+
+
 INTRADAY = "/stocks/SPY/intraday"
+
+
 PRICE = "/stocks/SPY/price"
+
+
 TOMORROW = rfc3339(wall_us() + 24 * HOUR_US)
+
+
 TOKEN = "mds_a-token-of-more-than-128-bits"
+
 
 BAD_QUERIES = [
     (HISTORY, {"intervall": "1d"}, 422, "intervall"),
@@ -65,6 +73,7 @@ BAD_QUERIES = [
     ("/health", {"verbose": "1"}, 422, "verbose"),
     ("/stocks/SPY/histroy", {}, 404, "path"),
 ]  # fmt: skip
+
 
 BAD_BODIES = [
     (b"{", 400, "body"),
@@ -198,52 +207,6 @@ async def test_a_web_page_elsewhere_may_not_ask(database: str) -> None:
         assert "Access-Control-Allow-Origin" not in headers
         status, _, problem = await gateway.ask("GET", "/health", headers={"Host": "evil.example"})
         assert (status, problem["code"]) == (403, "host_not_allowed")
-
-
-async def test_the_page_at_the_root_is_static_and_strict(database: str) -> None:
-    """It shows the three commands; nothing in it could run or load."""
-    async with rest(database) as gateway:
-        status, headers, text = await gateway.ask("GET", "/")
-        assert status == 200
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert "<script" not in text
-        assert f"curl '{gateway.url}/stocks/SPY/intraday" in text
-        assert "/ws/SPY" in text
-        assert "kcat" in text
-
-
-async def test_health_is_the_sum_of_the_services_and_metrics_their_union(database: str) -> None:
-    """A service that does not answer is down there and 0 here."""
-
-    async def readyz(_: web.Request) -> web.Response:
-        return web.json_response({"ok": False, "parts": {"database": {"ready": False}}}, status=503)
-
-    async def exposition(_: web.Request) -> web.Response:
-        return web.Response(text="# TYPE mds_rows_written_total counter\nmds_rows_written_total 7\n")
-
-    ops = web.Application()
-    ops.add_routes([web.get("/readyz", readyz), web.get("/metrics", exposition)])
-    async with TestServer(ops) as sinks:
-        url = f"http://127.0.0.1:{sinks.port}"
-        async with rest(database, ops_urls={"sinks": url}) as gateway:
-            await _database_seen(gateway)
-            health = await gateway.get("/health")
-            assert (health["status"], health["services"]["sinks"]["status"]) == ("degraded", "degraded")
-            assert health["services"]["gateway"]["status"] == "ok"
-            assert len(health["watermarks"]["marks"]) == 12
-        async with rest(database, ops_urls={"sinks": url, "producers": "http://127.0.0.1:9"}) as gateway:
-            await _database_seen(gateway)
-            assert (await gateway.get("/health"))["status"] == "down"
-            _, _, text = await gateway.ask("GET", "/metrics")
-            assert 'mds_rows_written_total{service="sinks"} 7' in text
-            assert 'mds_scrape_up{service="sinks"} 1' in text
-            assert 'mds_scrape_up{service="producers"} 0' in text
-            assert 'mds_http_requests_total{service="gateway",route="/health",status="200"}' in text
-
-
-async def _database_seen(gateway: Any) -> None:
-    await eventually(lambda: gateway.process.health.ready() and gateway.process.health.parts, within_s=5)
 
 
 async def test_a_stopping_gateway_says_503(database: str) -> None:

@@ -6,38 +6,34 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 
-import orjson
 import pytest
-from confluent_kafka import Consumer
 
-from gateway.http.access import Access, Key, token_sha256
 from infra.runtime.configuration.announcing import announce, newest_generation
 from infra.runtime.configuration.following import PART, Follower
-from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
+from infra.runtime.kafka.clients import Outgoing, Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
 from producers.reloading import ConfigurationFile, Reloading, first_generation
-from schemas.configuration.generation import PARTITION, Generation, decode_generation, sha256_of
+from schemas.configuration.generation import sha256_of
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
-from schemas.topics import CONFIGURATION, PROGRESS, RAW_BARS
+from schemas.topics import CONFIGURATION, RAW_BARS
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
+from tests.support.generations import GOOD, WITHIN_S, generations, text_of
 from tests.support.producer_processes import producer, simulator
 
-WITHIN_S = 20.0
 ROUNDS = 20
+
+
 LOAD_RECORDS = 200
-TOKEN = "hot-reload-token-of-this-test"
-GOOD = "symbols: [SIM001]\nstreams: {bars: {provider: yahoo}}\n"
+
+
 BROKEN = (
     "symbols: [SIM001\n",
     "symbols: [SIM001, SIM001]\n",
@@ -45,21 +41,6 @@ BROKEN = (
     "",
     "symbols: [SIM001]\nproviders: {finnhub: {token: canary-0123456789abcdef}}\n",
 )
-
-
-def text_of(number: int) -> str:
-    """Return a good configuration unlike those of other numbers."""
-    return f"symbols: [SIM001, SIM{number:03d}X]\nstreams: {{bars: {{provider: yahoo}}}}\n"
-
-
-def generations(kafka: str, prefix: str) -> list[Generation]:
-    """Return every generation in the log."""
-    consumer = Consumer(consumer_config(kafka, "test-reader"))
-    try:
-        messages = read_range(consumer, prefix + CONFIGURATION, PARTITION, 0)
-        return [decode_generation(message.value()) for message in messages]
-    finally:
-        consumer.close()
 
 
 @dataclass
@@ -149,28 +130,6 @@ async def load(kafka: str, prefix: str) -> AsyncIterator[list[int]]:
 def reloads(status: str) -> float:
     """Return the reloads of this process with a status."""
     return REGISTRY.get_sample_value("config_reload_total", {"status": status}) or 0.0
-
-
-def test_racing_announcers_number_without_gap_and_never_repeat_a_text(
-    kafka_bootstrap: str, topic_prefix: str
-) -> None:
-    """Eight threads, four texts: numbers are 1, 2, 3 ... and no two neighbours hold the same text."""
-    texts = [text_of(number % 4) for number in range(8)]
-
-    with ThreadPoolExecutor(len(texts)) as threads:
-        outcomes = list(
-            threads.map(
-                lambda text: announce(kafka_bootstrap, lambda: text, "api", prefix=topic_prefix), texts
-            )
-        )
-    log = generations(kafka_bootstrap, topic_prefix)
-
-    assert [entry.generation for entry in log] == list(range(1, len(log) + 1))
-    assert all(one.text != other.text for one, other in pairwise(log))
-    assert len(log) == sum(outcome.is_new for outcome in outcomes)
-    assert {outcome.generation.text for outcome in outcomes} == set(texts)
-    again = announce(kafka_bootstrap, lambda: log[-1].text, "signal", prefix=topic_prefix)
-    assert (again.is_new, again.generation) == (False, log[-1])
 
 
 async def test_twenty_broken_reloads_under_load_keep_the_last_good_one(
@@ -346,60 +305,6 @@ async def test_a_start_takes_the_newer_of_file_and_generation(
     assert configuration.symbols_of("bars") == ("SIM001",)
 
 
-async def test_validate_tells_all_faults_and_the_difference_and_changes_nothing(
-    database: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
-    """A candidate of a megabyte is taken; an empty body is the file; reload of a broken one is 422 with every fault."""
-    path = tmp_path / "mds.yaml"
-    path.write_text(GOOD)
-    env = {"MDS_CONFIG": str(path), "MDS_KAFKA": kafka_bootstrap, "MDS_TOPIC_PREFIX": topic_prefix}
-    async with rest(database, env=env) as gateway:
-        status, _, first = await gateway.ask("POST", "/ops/reload")
-        assert (status, first["generation"], first["status"]) == (202, 1, "announced")
-        part = gateway.process.health.document
-        await eventually(lambda: part()[PART]["generation"] == 1, within_s=WITHIN_S)
-        symbols = [f"S{number:05d}" for number in range(20_000)]
-        big = {"symbols": [{"symbol": symbol, "streams": ["bars", "quotes"]} for symbol in symbols]}
-        status, _, found = await gateway.ask("POST", "/ops/validate", data=BytesIO(orjson.dumps(big)))
-        assert (status, found["valid"], found["errors"]) == (200, True, [])
-        assert found["diff"]["counts"]["symbols"] == {"added": 20_000, "removed": 1, "changed": 0}
-        status, _, found = await gateway.ask("POST", "/ops/validate", data="symbols: [A, A]\nstrems: {}")
-        assert [(e["path"], e["line"]) for e in found["errors"]] == [("symbols.1", 1), ("strems", 2)]
-        assert found["errors"][1]["remedy"] == "did you mean streams?"
-        status, _, found = await gateway.ask("POST", "/ops/validate")
-        assert (found["valid"], found["diff"]["changes"]) == (True, [])
-        status, _, problem = await gateway.ask("POST", "/ops/validate", data=BytesIO(b"#" * 4_194_305))
-        assert (status, problem["code"]) == (413, "body_too_large")
-        path.write_text("symbols: [A, A]\nstrems: {}")
-        status, headers, problem = await gateway.ask("POST", "/ops/reload")
-        assert (status, headers["Content-Type"]) == (422, "application/problem+json")
-        assert [(e["path"], e["line"]) for e in problem["errors"]] == [("symbols.1", 1), ("strems", 2)]
-        status, _, problem = await gateway.ask("POST", "/ops/reload", data=b"symbols: [A]")
-        assert (status, problem["code"]) == (422, "body_not_allowed")
-        _, _, health = await gateway.ask("GET", "/health")
-        shown = health["services"]["gateway"]["parts"][PART]
-        assert shown["generation"] == 1
-        assert "did you mean streams?" in shown["last_error"]
-    assert len(generations(kafka_bootstrap, topic_prefix)) == 1
-
-
-async def test_reloading_needs_the_admin_scope(database: str) -> None:
-    """A key that may read and backfill may neither try nor load a configuration."""
-    key = Key(id="reader", sha256=token_sha256(TOKEN), scopes=frozenset({"read", "backfill", "dlq"}))
-    async with rest(database, access=Access([key], required=True)) as gateway:
-        for path in ("/ops/validate", "/ops/reload"):
-            headers = {"Authorization": f"Bearer {TOKEN}"}
-            assert (await gateway.ask("POST", path, headers=headers))[0] == 403
-            assert (await gateway.ask("POST", path))[0] == 401
-
-
-async def test_the_simulators_own_offer_has_no_file_to_load(database: str) -> None:
-    """Without MDS_CONFIG on the simulator a reload says so instead of loading what nobody collects."""
-    async with rest(database, env={"MDS_MARKET_CLOCK": "simulator"}) as gateway:
-        status, _, problem = await gateway.ask("POST", "/ops/reload")
-    assert (status, problem["code"]) == (409, "no_configuration_file")
-
-
 async def test_a_producer_shows_its_generation_and_survives_a_broken_file(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -430,12 +335,3 @@ async def _is(reading: object, expected: float) -> bool:
 
 async def _shows(reading: object, words: str) -> bool:
     return words in (await reading).get("last_error", "")  # type: ignore[misc]
-
-
-def test_the_topic_is_one_compacted_partition() -> None:
-    """The newest generation is never deleted by age, and one partition orders them all."""
-    from schemas.topics import catalogue
-
-    topic = catalogue().topics[CONFIGURATION]
-    assert (topic.partitions, topic.config["cleanup.policy"]) == (1, "compact")
-    assert catalogue().topics[PROGRESS].partitions == 4

@@ -10,16 +10,14 @@ from confluent_kafka import Consumer, Producer
 from infra.runtime.kafka.clients import (
     Outgoing,
     Publisher,
-    check_partitions,
     consumer_config,
     offsets,
     producer_config,
     read_range,
 )
-from infra.runtime.kafka.topics import ensure_topics
-from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.errors import BrokerUnavailable
 from schemas.partitions import partition_of
-from schemas.topics import BARS, GAPS, RAW_BARS, partition_count
+from schemas.topics import BARS, RAW_BARS, partition_count
 
 
 async def test_offsets_come_back_in_order_and_only_after_confirmation(
@@ -122,16 +120,3 @@ async def test_our_partition_is_the_one_kafkas_own_partitioner_chooses(
     producer.flush()
 
     assert placed == {symbol: partition_of(symbol, partition_count()) for symbol in placed}
-
-
-def test_topics_are_created_once_with_their_configuration(kafka_bootstrap: str, topic_prefix: str) -> None:
-    """A second run creates nothing; counts are checked at start."""
-    consumer = Consumer(consumer_config(kafka_bootstrap, "test"))
-
-    assert ensure_topics(kafka_bootstrap, prefix=topic_prefix) == []
-    check_partitions(consumer, topic_prefix + GAPS, partition_count())
-    with pytest.raises(ConfigurationError, match="never changes in place"):
-        check_partitions(consumer, topic_prefix + RAW_BARS, partition_count() + 1)
-    with pytest.raises(ConfigurationError, match="mds topics apply"):
-        check_partitions(consumer, topic_prefix + "nosuch", partition_count())
-    consumer.close()
