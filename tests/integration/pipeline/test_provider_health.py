@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from pathlib import Path
 
-import asyncpg
-import pytest
 from mds_client import MarketData, Snapshot, State
 
-from gateway.http.moments import aware
-from infra.runtime.clock import wall_us
 from infra.runtime.kafka.clients import Outgoing
-from infra.runtime.postgres import pool as postgres
-from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.records import ProviderHealth
 from schemas.topics import PROVIDER_HEALTH
 from schemas.wire.codec import encode
-from sinks.batch.journal import COLUMNS
-from sinks.store.shell.retention import Retention
 from tests.conftest import free_port
 from tests.support.builders import a_health
 from tests.support.eventually import eventually
@@ -29,22 +20,6 @@ from tests.support.producer_processes import break_vendors, configuration, dead_
 from tests.support.sink_records import count, publish, query, sink_process
 
 WITHIN_S = 60.0
-
-
-async def store(database: str, *records: ProviderHealth) -> None:
-    """Store records as a sink would."""
-    connection = await asyncpg.connect(database)
-    try:
-        rows = [
-            tuple(
-                aware(value) if name in ("observed_time", "chosen_since") else value
-                for name, value in ((name, asdict(record)[name]) for name in COLUMNS)
-            )
-            for record in records
-        ]
-        await connection.copy_records_to_table("provider_health", records=rows, columns=COLUMNS)
-    finally:
-        await connection.close()
 
 
 def health(prefix: str, record: ProviderHealth, partition: int = 0) -> Outgoing:
@@ -108,34 +83,6 @@ async def _chosen(served: Rest, provider: str) -> dict[str, object] | None:
     return entry if entry is not None and entry["chosen"] == provider else None
 
 
-async def test_history_is_bounded_and_filtered(database: str) -> None:
-    """Six hours of records every 10 s are sixty points; another provider's are not among them."""
-    now = wall_us()
-    records = [
-        a_health(provider=name, observed_time=now - 10 * step * SECOND_US, chosen=name == "yahoo")
-        for name in ("yahoo", "finnhub")
-        for step in range(2_000)
-    ]
-    switches = [
-        replace(records[0], changed="failback", previous="finnhub", observed_time=now - step * MINUTE_US - 1)
-        for step in range(30)
-    ]
-    await store(database, *records, *switches)
-    async with rest(database) as served:
-        whole = await served.get("/stats/providers", window="6h")
-        part = await served.get("/stats/providers", window="1h", provider="finnhub", limit="5")
-        wrong = await served.ask("GET", "/stats/providers", params={"window": "2y"})
-    (entry,), (other,) = whole["data"], part["data"]
-
-    assert [len(each["history"]) for each in entry["providers"]] == [56, 56]
-    assert len(entry["switches"]) == 20
-    assert [each["provider"] for each in other["providers"]] == ["finnhub"]
-    assert len(other["providers"][0]["history"]) <= 61
-    assert len(other["switches"]) == 5
-    assert part["meta"]["window"] == "1h"
-    assert (wrong[0], wrong[2]["errors"][0]["param"]) == (422, "window")
-
-
 async def test_hostile_health_records_are_dead_lettered_and_the_rest_stored(
     kafka_bootstrap: str, topic_prefix: str, database: str
 ) -> None:
@@ -164,18 +111,3 @@ async def test_hostile_health_records_are_dead_lettered_and_the_rest_stored(
         *[("sink", "invalid")] * 3,
         ("sink", "unknown_schema"),
     ]
-
-
-@pytest.mark.parametrize("days", [1.0, 30.0])
-async def test_what_is_too_old_is_forgotten_a_piece_at_a_time(database: str, days: float) -> None:
-    """At most 5,000 rows go in one run, the oldest first, and nothing younger than the setting."""
-    now = wall_us()
-    old = [a_health(observed_time=now - int(days * DAY_US) - n * SECOND_US) for n in range(1, 7_001)]
-    young = [a_health(observed_time=now - int(days * DAY_US) + n * MINUTE_US) for n in range(1, 11)]
-    await store(database, *old, *young)
-    async with postgres.pool(database, service="test", size=1) as pool:
-        retention = Retention(pool, days=days)
-        forgotten = [await retention.forget(now) for _ in range(3)]
-
-    assert forgotten == [5_000, 2_000, 0]
-    assert await count(database, "provider_health") == len(young)

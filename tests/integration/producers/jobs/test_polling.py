@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +13,6 @@ from typing import Any
 
 from confluent_kafka import Consumer
 
-from infra.runtime.clock import rfc3339
 from infra.runtime.kafka.clients import Outgoing, Publisher, consumer_config, read_range
 from infra.runtime.standstill import EXIT_FROZEN
 from infra.simulator.faults.exchange import Simulation
@@ -28,26 +25,22 @@ from schemas.wire.codec import encode
 from tests.support.eventually import eventually
 from tests.support.job_harness import a_lease, now_us
 from tests.support.outside_feed import Cadence, jobs_between
-from tests.support.producer_processes import ROOT, Producer, configuration, producer, raw_blocks, simulator
+from tests.support.polled_jobs import BARS, SYMBOLS, WITHIN_S, bars_and_quotes, collected
+from tests.support.producer_processes import Producer, producer, raw_blocks, simulator
 
 SPEED = 60  # a minute of the market a second
-WITHIN_S = 40.0
-SYMBOLS = ("SIM001", "SIM002", "SIM003", "SIM004")
-BARS = "bars:1m"
+
+
 TRADES = "trades: {provider: finnhub}"
+
+
 TRADES_METRIC = 'mds_raw_events_total{provider="finnhub",topic="raw.trades.v1"}'
+
+
 LEASE_S = 1.0
+
+
 TURNS = 5  # to the feed and back
-
-
-def bars_and_quotes(every: int) -> str:
-    """Return the streams of bars and quotes, each asked for every so many seconds."""
-    return f"bars: {{provider: yahoo, every_s: {every}}}, quotes: {{provider: finnhub, every_s: {every}}}"
-
-
-def collected(folder: Path, streams: str) -> dict[str, str]:
-    """Write the configuration of these tests."""
-    return configuration(folder, symbols=f"[{', '.join(SYMBOLS)}]", streams=streams)
 
 
 async def results(kafka: str, prefix: str) -> list[JobResult]:
@@ -94,102 +87,6 @@ async def feeding(kafka: str, prefix: str) -> AsyncIterator[Callable[..., Awaita
         yield send
     finally:
         publisher.close()
-
-
-async def _jobs_ready(running: Producer) -> bool:
-    return bool((await running.part("jobs")).get("ready"))
-
-
-async def test_the_command_has_a_running_producer_poll_and_backfill(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
-    """What is collected is polled and fetched, in the job's name; what is not is refused with the reason."""
-    env = collected(tmp_path, bars_and_quotes(every=3600))
-    async with simulator(speed="1") as (simulation, url):
-        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
-            await eventually(lambda: _jobs_ready(running), within_s=WITHIN_S)
-            command = {
-                "MDS_KAFKA": kafka_bootstrap, "MDS_TOPIC_PREFIX": topic_prefix,
-                "MDS_HOME": str(tmp_path / "home"), "MDS_MARKET_CLOCK": "simulator", "MDS_SIMULATOR_URL": url,
-            }  # fmt: skip
-
-            async def mds(*arguments: str) -> subprocess.CompletedProcess[str]:
-                return await asyncio.to_thread(
-                    subprocess.run,
-                    [sys.executable, "-m", "infra.cli", "jobs", *arguments],
-                    cwd=ROOT,
-                    env=command,
-                    capture_output=True,
-                    text=True,
-                    timeout=60,
-                    check=False,
-                )
-
-            begin = simulation.view.clock.now() // MINUTE_US * MINUTE_US - 600 * MINUTE_US
-            polled = await mds("submit", "SIM001", "--capability", BARS, "--wait")
-            refused = await mds("submit", "SIM999", "--capability", BARS, "--wait")
-            filled = await mds(
-                "backfill", "SIM001", "--interval", "1m", "--from", rfc3339(begin), "--to",
-                rfc3339(begin + 30 * MINUTE_US), "--wait",
-            )  # fmt: skip
-            for seconds, holder in (("60", "feed"), ("0", "sweeper")):
-                told = await mds("lease", "--seconds", seconds)
-                assert told.returncode == 0, told.stderr
-                await eventually(lambda holder=holder: _decides(running, holder), within_s=WITHIN_S)
-            follower = _following(command)
-            followed = asyncio.create_task(asyncio.to_thread(_read_until, follower, "followed"))
-            later = {
-                "type": "poll",
-                "capability": BARS,
-                "symbols": ["SIM002"],
-                "job_id": "followed",
-                "slot": begin,
-            }
-            (tmp_path / "later.jsonl").write_text(json.dumps(later) + "\n", "utf-8")
-            assert (await mds("submit", "--file", str(tmp_path / "later.jsonl"))).returncode == 0
-            try:
-                async with asyncio.timeout(WITHIN_S):
-                    last = await followed
-                follower.send_signal(signal.SIGINT)
-                ended = await asyncio.to_thread(follower.wait, WITHIN_S)
-            finally:
-                follower.kill()
-
-    assert json.loads(last)["outcomes"][0]["symbol"] == "SIM002"
-    assert ended == 0
-    assert polled.returncode == 0, polled.stderr + polled.stdout
-    assert filled.returncode == 0, filled.stderr + filled.stdout
-    assert refused.returncode != 0
-    assert "collected" in refused.stdout + refused.stderr
-    blocks = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, "SIM001")
-    fetched = [
-        event["event_time"]
-        for stored in blocks
-        if stored.block.route == "backfill" and stored.block.job_id
-        for event in stored.block.events
-    ]
-    assert fetched == list(range(begin, begin + 30 * MINUTE_US, MINUTE_US))
-
-
-async def _decides(running: Producer, holder: str) -> bool:
-    lease = (await running.part("jobs")).get("lease", {})
-    return set(lease.values()) == {holder}
-
-
-def _following(env: dict[str, str]) -> subprocess.Popen[str]:
-    # A shell gives what it runs in the background no SIGINT, and Python keeps that; a user's terminal does not.
-    command = (
-        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "sys.argv = ['mds', 'jobs', 'results', '--follow']; runpy.run_module('infra.cli', run_name='__main__')"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", command], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
-    )
-
-
-def _read_until(process: subprocess.Popen[str], job_id: str) -> str:
-    assert process.stdout is not None
-    return next(line for line in process.stdout if json.loads(line)["job_id"] == job_id)
 
 
 async def test_feed_and_sweeper_hand_real_polls_over_ten_times(

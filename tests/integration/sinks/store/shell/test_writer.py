@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -15,91 +13,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.errors import Fenced, StoreUnavailable
-from schemas.intervals import MINUTE_US
-from schemas.records import Bar, DeadLetter, Gap, Progress, Quote, Trade
+from schemas.records import DeadLetter, Progress
 from schemas.topics import (
     BARS,
-    CANONICAL_TOPICS,
-    GAPS,
     PROGRESS,
     QUOTES,
     RAW_BARS,
     TRADES,
     dead,
-    partition_count,
 )
 from schemas.wire.codec import decode, encode
-from sinks.batch.batch import Batch, Part, assemble
+from sinks.batch.batch import Part, assemble
 from sinks.columns.avro import read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import TABLES
-from sinks.progress.positions import Log
-from sinks.store.shell.outcome import Written
 from sinks.store.shell.rows import Path
 from sinks.store.shell.session import copy, open_connection
-from sinks.store.shell.writer import Store, Writer
+from sinks.store.shell.writer import Store
 from tests.model.guard import new_versions
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
-from tests.support.received import Message, a_part, home
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.received import home
 from tests.support.sink_records import count, query
-
-ALL = [
-    (topic, number) for topic in (*CANONICAL_TOPICS, GAPS, PROGRESS) for number in range(partition_count())
-]
-NOW = NINE_THIRTY + 10**12
-WITHIN_S = 60.0
-
-
-def logs(**changes: Any) -> dict[tuple[str, int], Log]:
-    """Return logs wide enough for any test."""
-    return {partition: Log(**({"topic_id": "one", "start": 0, "end": 10**9} | changes)) for partition in ALL}
-
-
-@asynccontextmanager
-async def a_writer(dsn: str) -> AsyncIterator[Writer]:
-    """Own everything."""
-    async with Store(dsn, write_within_s=WITHIN_S).take_over(logs(), now_us=NOW) as writer:
-        yield writer
-
-
-def a_batch(writer: Writer, *records: Bar | Quote | Trade | Gap | Progress) -> Batch:
-    """Return the batch of records read next, wherever the writer stands."""
-    by_place: dict[tuple[type, int], list[Any]] = {}
-    for record in records:
-        number = record.partition if isinstance(record, Progress) else home(record.symbol)
-        by_place.setdefault((type(record), number), []).append(record)
-    parts = []
-    for (_, number), group in by_place.items():
-        part = a_part(group, partition=number)
-        start = writer.positions.get((part.topic, number), 0)
-        part.records = [Message(message.value(), start + at) for at, message in enumerate(part.records)]
-        part.end = start + len(group)
-        parts.append(part)
-    return assemble(parts)[0]
-
-
-async def store(dsn: str, *batches: Sequence[Any]) -> list[Written]:
-    """Store batches one after another through one writer."""
-    async with a_writer(dsn) as writer:
-        return [await writer.write(a_batch(writer, *records)) for records in batches]
-
-
-def a_minute(number: int, **changes: Any) -> Bar:
-    """Return the bar of a minute of the session."""
-    return a_bar(**({"event_time": NINE_THIRTY + number * MINUTE_US, "raw_offset": number} | changes))
-
-
-async def ledger(dsn: str) -> list[tuple[int, int, str]]:
-    """Return (first minute, end minute, state) of the gaps."""
-    rows = await query(
-        dsn,
-        "SELECT extract(epoch FROM from_time)::bigint f, extract(epoch FROM to_time)::bigint t, state FROM gaps ORDER BY 1",
-    )
-    return [
-        ((r["f"] - NINE_THIRTY // 10**6) // 60, (r["t"] - NINE_THIRTY // 10**6) // 60, r["state"])
-        for r in rows
-    ]
+from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, store
 
 
 @pytest.mark.parametrize(
@@ -258,68 +193,6 @@ async def test_a_key_too_long_for_its_index_is_dead_lettered(database: str) -> N
     assert (await count(database, "trades"), await count(database, "outbox")) == (1, 1)
 
 
-async def test_a_late_bar_is_a_version_of_its_own_time(database: str) -> None:
-    """It is stored, and the cursor stays where it was."""
-    await store(database, [a_minute(0), a_minute(5)], [a_minute(3, raw_offset=9)])
-
-    (cursor,) = await query(database, "SELECT start_time, last_seen FROM cursors")
-    assert (cursor["last_seen"] - cursor["start_time"]).seconds == 300
-    assert await count(database, "bars") == 3
-
-
-async def test_a_hole_is_found_split_and_closed(database: str) -> None:
-    """The cursor moves over bars: a gap. Bars arrive: it is trimmed, split, and at last filled; each change is published."""
-    async with a_writer(database) as writer:
-        await writer.write(a_batch(writer, a_minute(0), a_minute(7)))
-        assert await ledger(database) == [(1, 7, "open")]
-        await writer.write(a_batch(writer, a_minute(3, raw_offset=20)))
-        assert await ledger(database) == [(1, 3, "open"), (3, 4, "filled"), (4, 7, "open")]
-        await writer.write(a_batch(writer, a_minute(1, raw_offset=21), a_minute(2, raw_offset=21, index=1)))
-        assert await ledger(database) == [(1, 4, "filled"), (4, 7, "open")]
-        await writer.write(a_batch(writer, *(a_minute(n, raw_offset=22, index=n) for n in (4, 5, 6))))
-        assert await ledger(database) == [(1, 7, "filled")]
-
-    published = [
-        decode(GAPS, r["value"], Gap) for r in await query(database, "SELECT * FROM outbox ORDER BY id")
-    ]
-    last = {gap.gap_id: gap.state for gap in published}
-    assert len(last) > 1 and set(last.values()) == {"filled"}
-
-
-@pytest.mark.parametrize("gap_first", [True, False])
-async def test_the_processors_gap_and_the_sinks_hole_are_one(database: str, gap_first: bool) -> None:
-    """Whichever is read first, one row remains, with the processor's evidence; reading it back changes nothing."""
-    signal = a_gap(
-        gap_id="x",
-        from_time=NINE_THIRTY + MINUTE_US,
-        to_time=NINE_THIRTY + 3 * MINUTE_US,
-        expected=2,
-        raw_offset=3,
-    )
-    bars = [a_minute(0), a_minute(3)]
-    log = [[signal], bars] if gap_first else [bars, [signal]]
-
-    await store(database, *log)
-    await store(database, [signal])
-
-    (row,) = await query(database, "SELECT detector, raw_offset, expected, state FROM gaps")
-    assert tuple(row) == ("processor", 3, 2, "open")
-
-
-async def test_what_the_sink_published_changes_nothing_when_read_back(database: str) -> None:
-    """Its own gap records come back through the topic and are no news."""
-    await store(database, [a_minute(0), a_minute(7)], [a_minute(3, raw_offset=20)])
-    published = [
-        decode(GAPS, r["value"], Gap) for r in await query(database, "SELECT value FROM outbox ORDER BY id")
-    ]
-    before = await query(database, "SELECT * FROM gaps ORDER BY gap_id")
-
-    (again,) = await store(database, published)
-
-    assert await query(database, "SELECT * FROM gaps ORDER BY gap_id") == before
-    assert again.outgoing == 0
-
-
 async def test_the_watermark_waits_for_its_offset_and_never_goes_back(database: str) -> None:
     """It is claimed by progress; what is not reached yet is read again after a restart."""
     number = home("SPY")
@@ -363,66 +236,6 @@ async def test_the_end_of_the_log_counts_as_passed(database: str) -> None:
         await writer.write(assemble([Part(topic=BARS, partition=number, end=2, at_end=True)])[0])
 
         assert await count(database, "watermarks") == 1
-
-
-async def test_a_predecessor_is_cut_off(database: str) -> None:
-    """Its connection is terminated when somebody takes over, and nothing it still writes is kept."""
-    async with a_writer(database) as first:
-        await first.write(a_batch(first, a_minute(0)))
-        async with a_writer(database) as second:
-            with pytest.raises(StoreUnavailable):
-                await first.write(a_batch(first, a_minute(1)))
-            await second.write(a_batch(second, a_minute(1, raw_offset=77)))
-
-    assert [r[0] for r in await query(database, "SELECT raw_offset FROM bars ORDER BY 1")] == [0, 77]
-
-
-async def test_an_older_epoch_is_fenced(database: str) -> None:
-    """Where the connection outlives the taking over, the position refuses it and its rows are rolled back."""
-    async with a_writer(database) as writer:
-        await writer.write(a_batch(writer, a_minute(0)))
-        await query(database, "UPDATE sink_offsets SET owner_epoch = owner_epoch + 1")
-
-        with pytest.raises(Fenced):
-            await writer.write(a_batch(writer, a_minute(1)))
-
-    assert await count(database, "bars") == 1
-
-
-async def test_a_position_that_moved_meanwhile_is_fenced(database: str) -> None:
-    """The position must be where this writer left it."""
-    async with a_writer(database) as writer:
-        await query(database, "UPDATE sink_offsets SET next_offset = 5 WHERE topic = 'bars.v1'")
-
-        with pytest.raises(Fenced):
-            await writer.write(a_batch(writer, a_minute(0)))
-
-    assert await count(database, "bars") == 0
-
-
-async def test_a_truncated_log_is_a_gap_and_the_sink_goes_on_at_its_start(database: str) -> None:
-    """What is lost is named per partition of a channel, once, and published."""
-    await store(database, [a_minute(n) for n in range(3)])
-    number = home("SPY")
-    cut = logs() | {(BARS, number): Log(topic_id="one", start=50, end=100)}
-    for _ in range(2):
-        async with Store(database, write_within_s=WITHIN_S).take_over(cut, now_us=NOW) as writer:
-            assert writer.positions[BARS, number] == 50
-
-    (gap,) = await query(database, "SELECT stream, cause, confidence, state, partition FROM gaps")
-    assert tuple(gap) == (f"bars.v1/{number}", "log_truncated", "proven", "open", number)
-    assert await count(database, "outbox") == 1
-
-
-async def test_another_topic_is_refused_and_the_others_go_on(database: str) -> None:
-    """Only the partition that does not fit is left out."""
-    await store(database, [a_minute(0)])
-    wrong = (BARS, home("SPY"))
-    other = logs() | {wrong: Log(topic_id="another", start=0, end=100)}
-
-    async with Store(database, write_within_s=WITHIN_S).take_over(other, now_us=NOW) as writer:
-        assert set(writer.refused) == {wrong}
-        assert set(writer.positions) == set(ALL) - {wrong}
 
 
 async def test_a_replay_writes_what_live_wrote(database: str, postgres_admin: str) -> None:

@@ -1,0 +1,27 @@
+"""Provider health in a database of a test."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import asyncpg
+
+from gateway.http.moments import aware
+from schemas.records import ProviderHealth
+from sinks.batch.journal import COLUMNS
+
+
+async def store(database: str, *records: ProviderHealth) -> None:
+    """Store records as a sink would."""
+    connection = await asyncpg.connect(database)
+    try:
+        rows = [
+            tuple(
+                aware(value) if name in ("observed_time", "chosen_since") else value
+                for name, value in ((name, asdict(record)[name]) for name in COLUMNS)
+            )
+            for record in records
+        ]
+        await connection.copy_records_to_table("provider_health", records=rows, columns=COLUMNS)
+    finally:
+        await connection.close()
