@@ -33,22 +33,113 @@ def test_a_module_is_one_idea_of_readable_size(module: Path) -> None:
 
 
 NO_DECISIONS = {"schemas/records.py", "schemas/errors.py", "gateway/database/versions.py"}
-PURE = [
-    module
-    for module in modules("schemas", "producers", "stream_processors", "sinks", "gateway")
-    if "shell" not in module.parts
-    and module.stem not in {"__main__", "service", "settings", "replay", "reloading", "statements"}
-]
+WIRING = {"__main__", "service", "settings", "replay", "reloading", "statements"}
+TOUCHES_THE_WORLD = {
+    "aiohttp", "asyncio", "asyncpg", "confluent_kafka", "http", "multiprocessing", "os", "psutil", "signal", "socket",
+    "subprocess", "threading", "urllib", "watchfiles", "zipfile",
+}  # fmt: skip
+# Modules with a shell that only tests of others reach; the list only shrinks.
+REACHED_BY_OTHERS = frozenset(
+    {
+        "gateway/database/shell/snapshot.py",
+        "gateway/live/shell/live.py",
+        "gateway/live/shell/log.py",
+        "gateway/live/shell/pump.py",
+        "gateway/market/shell/derived.py",
+        "gateway/market/shell/gaps.py",
+        "gateway/operations/shell/cadence.py",
+        "infra/cli/__main__.py",
+        "infra/cli/tail.py",
+        "infra/simulator/faults/refusals.py",
+        "producers/catalogue/shell/installed.py",
+        "producers/catalogue/shell/simulated.py",
+        "producers/collecting/shell/tasks.py",
+        "producers/jobs/shell/reader.py",
+        "producers/jobs/shell/tails.py",
+        "producers/polling/shell/assignment.py",
+        "producers/vendors/alpaca/shell/client.py",
+        "producers/vendors/finnhub/shell/client.py",
+        "producers/vendors/finnhub/shell/socket.py",
+        "producers/vendors/polygon/shell/client.py",
+        "producers/vendors/shell/contract.py",
+        "producers/vendors/shell/provider.py",
+        "producers/vendors/shell/requests.py",
+        "producers/vendors/yahoo/shell/client.py",
+        "sinks/reading/shell/feed.py",
+        "sinks/reading/shell/logs.py",
+        "sinks/store/shell/outcome.py",
+        "sinks/store/shell/rows.py",
+    }
+)
 
 
-@pytest.mark.parametrize("module", PURE, ids=relative)
+def places_of_test(module: Path, *kinds: str) -> list[Path]:
+    """Return where the test of a module may stand."""
+    place = module.relative_to(ROOT).parent / f"test_{module.stem.strip('_')}.py"
+    return [ROOT / "tests" / kind / place for kind in kinds]
+
+
+def is_pure(module: Path) -> bool:
+    """Whether a module of a service lies outside of a shell and wires nothing."""
+    parts = module.relative_to(ROOT).parts
+    return parts[0] != "infra" and "shell" not in parts and module.stem not in WIRING
+
+
+def has_shell(module: Path) -> bool:
+    """Whether a module lies in a shell or, in infra, touches the world by what it imports."""
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        )
+    }
+    parts = module.relative_to(ROOT).parts
+    return "shell" in parts or (parts[0] == "infra" and bool(imported & TOUCHES_THE_WORLD))
+
+
+@pytest.mark.parametrize("module", list(filter(is_pure, modules(*PACKAGES))), ids=relative)
 def test_a_pure_module_has_its_own_test(module: Path) -> None:
     """What decides is tested where its name says; records and errors hold no decisions."""
     if relative(module) in NO_DECISIONS:
         return
-    place = ROOT / "tests" / "unit" / module.relative_to(ROOT).parent / f"test_{module.stem}.py"
+    (place,) = places_of_test(module, "unit")
 
     assert place.exists(), f"write {relative(place)}"
+
+
+@pytest.mark.parametrize("module", list(filter(has_shell, modules(*PACKAGES))), ids=relative)
+def test_a_module_with_a_shell_has_its_own_test(module: Path) -> None:
+    """Within the process where it can be, on a real server, broker or database where it must."""
+    places = places_of_test(module, "unit", "integration")
+    is_tested = any(place.exists() for place in places)
+
+    assert is_tested or relative(module) in REACHED_BY_OTHERS, (
+        f"write {relative(places[0])}, or in integration"
+    )
+    assert not is_tested or relative(module) not in REACHED_BY_OTHERS, "take it off the list"
+
+
+def test_no_harness_is_named_like_a_service() -> None:
+    """What tests share lies in tests/support under names of its own; a test file imports no other."""
+    services = {"producers", "processors", "stream_processors", "sinks", "gateway"}
+    importing = [
+        f"{relative(path)}: {node.module}"
+        for path in modules("tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom)
+        and re.match(r"tests\.(?:unit|integration|e2e|contract)\b", node.module or "")
+    ]
+    strays = [
+        relative(path)
+        for path in modules("tests/unit", "tests/integration", "tests/e2e", "tests/contract")
+        if not path.stem.startswith("test_") and path.stem != "conftest"
+    ]
+
+    assert importing == []
+    assert strays == []
+    assert services.isdisjoint(path.stem for path in modules("tests/support"))
 
 
 def test_nothing_of_this_machine_is_committed() -> None:

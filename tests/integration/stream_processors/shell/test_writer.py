@@ -38,7 +38,12 @@ def test_what_a_predecessor_left_open_is_aborted(
     fill(raw, 3)
     successor = writer_of(kafka_bootstrap, topic_prefix)
     frozen = Producer(
-        {**producer_config(kafka_bootstrap, "frozen"), "transactional.id": successor.transactional_id}
+        {
+            **producer_config(kafka_bootstrap, "frozen"),
+            "transactional.id": successor.transactional_id,
+            "transaction.timeout.ms": 60_000,
+            "delivery.timeout.ms": 60_000,
+        }
     )
     frozen.init_transactions(10)
     frozen.begin_transaction()
