@@ -48,15 +48,11 @@ REACHED_BY_OTHERS = frozenset(
         "gateway/market/shell/derived.py",
         "gateway/market/shell/gaps.py",
         "gateway/operations/shell/cadence.py",
-        "infra/cli/__main__.py",
-        "infra/cli/tail.py",
         "infra/simulator/faults/refusals.py",
         "producers/catalogue/shell/installed.py",
         "producers/catalogue/shell/simulated.py",
         "producers/collecting/shell/tasks.py",
         "producers/jobs/shell/reader.py",
-        "producers/jobs/shell/tails.py",
-        "producers/polling/shell/assignment.py",
         "producers/vendors/alpaca/shell/client.py",
         "producers/vendors/finnhub/shell/client.py",
         "producers/vendors/finnhub/shell/socket.py",
@@ -67,7 +63,6 @@ REACHED_BY_OTHERS = frozenset(
         "producers/vendors/yahoo/shell/client.py",
         "sinks/reading/shell/feed.py",
         "sinks/reading/shell/logs.py",
-        "sinks/store/shell/outcome.py",
         "sinks/store/shell/rows.py",
     }
 )

@@ -33,23 +33,6 @@ def test_a_taken_port_is_one_sentence_before_anything_starts(mds: Cli, setting: 
     assert "\n" not in said
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        pytest.param(("tail", "SPY"), 3, "start it with `mds up kafka`", id="no-broker"),
-        pytest.param(("topics", "check"), 3, "start it with `mds up kafka`", id="no-broker-topics"),
-        pytest.param(("migrate",), 3, "mds up", id="no-database"),
-        pytest.param(("simulator", "clock"), 3, "mds simulator serve", id="no-simulator"),
-        pytest.param(("run", "--for", "x"), 2, "Invalid value for '--for'", id="usage"),
-    ],
-)
-def test_what_cannot_be_done_says_what_to_do(
-    mds: Cli, arguments: tuple[str, ...], code: int, says: str
-) -> None:
-    """One sentence with the remedy, an exit code, no traceback."""
-    assert says in mds(*arguments, expect=code)
-
-
 def test_a_mistyped_setting_is_refused_with_a_suggestion(mds: Cli) -> None:
     """A typo is never a default."""
     assert "did you mean MDS_KAFKA_PORT?" in mds("env", expect=2, MDS_KAFKA_PRT="1")
