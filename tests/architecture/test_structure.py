@@ -45,8 +45,6 @@ REACHED_BY_OTHERS = frozenset(
         "gateway/live/shell/live.py",
         "gateway/live/shell/log.py",
         "gateway/live/shell/pump.py",
-        "gateway/market/shell/derived.py",
-        "gateway/market/shell/gaps.py",
         "gateway/operations/shell/cadence.py",
         "infra/simulator/faults/refusals.py",
         "producers/catalogue/shell/installed.py",
