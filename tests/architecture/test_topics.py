@@ -30,11 +30,6 @@ APART = frozenset(
 )
 
 
-def topic(module: str) -> str:
-    """Return the topic of a module within its package: the folder below it, or the module itself."""
-    return module.split(".")[1]
-
-
 def circles(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
     """Return the strongly connected components of more than one node, by Tarjan's algorithm."""
     order: dict[str, int] = {}
@@ -64,22 +59,31 @@ def circles(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
     return sorted(found)
 
 
+def packages() -> list[str]:
+    """Return every package of ours, however deep."""
+    return sorted({dotted(path).rpartition(".")[0] for path in modules(*PACKAGES)} | set(PACKAGES))
+
+
 def topics_of(package: str, graph: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
-    """Return for each topic of a package those it imports."""
+    """Return for each part of a package (a folder below it or a module in it) the other parts it imports."""
+
+    def topic(module: str) -> str:
+        return module.removeprefix(f"{package}.").partition(".")[0]
+
     edges: dict[str, set[str]] = defaultdict(set)
     for importer, imported in graph.items():
-        if importer.split(".")[0] == package:
-            names = {topic(name) for name in imported if name.split(".")[0] == package}
+        if importer.startswith(f"{package}."):
+            names = {topic(name) for name in imported if name.startswith(f"{package}.")}
             edges[topic(importer)] |= names - {topic(importer)}
     return edges
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", packages())
 def test_topics_form_no_circle(package: str) -> None:
     """A topic can be read, tested or given away without those above it."""
     edges = topics_of(package, imports())
 
-    assert len(edges) > 1
+    assert edges
     assert circles(edges) == []
 
 

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from infra.embedded import launcher
 
@@ -13,10 +15,17 @@ ECHO_PID = [sys.executable, "-c", "import os; print(os.getpid())"]
 SLEEP = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
 
 
-def launched(*options: str, command: list[str], **more: object) -> subprocess.Popen[str]:
-    """Start a command through the launcher, as `spawn` does."""
+@contextmanager
+def launched(
+    *options: str, command: list[str], passed: tuple[int, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a command through the launcher, as `spawn` does; it is killed on leaving where it still lives."""
     argv = [sys.executable, "-I", "-S", launcher.__file__, *options, "--", *command]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, **more)  # type: ignore[call-overload,no-any-return]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, pass_fds=passed) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def test_the_process_becomes_the_command() -> None:
@@ -41,7 +50,7 @@ def test_a_pipe_that_closes_ends_it_where_the_kernel_cannot() -> None:
     ours, theirs = os.pipe()
     os.set_inheritable(ours, True)
     options = ("--signal", str(int(signal.SIGTERM)), "--starter", str(os.getpid()), "--pipe", str(ours))
-    with launched(*options, command=SLEEP, pass_fds=(ours,)) as child:
+    with launched(*options, command=SLEEP, passed=(ours,)) as child:
         os.close(ours)
         assert child.stdout is not None
         up = child.stdout.readline()

@@ -35,6 +35,7 @@ class _Poll:
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
         self.polled.append(symbols)
+        await asyncio.sleep(0)
         return self._polled()
 
     async def probe(self) -> Polled:
@@ -104,19 +105,17 @@ async def test_bytes_nobody_understands_are_kept() -> None:
 async def test_who_waits_for_the_turn_asks_for_what_is_still_open_then() -> None:
     """A job and the schedule may come at once: the second finds nothing to do."""
     world, poll = _World(), _Poll()
-    open_symbols = ["SPY", "IBM"]
 
     def asked() -> Sequence[str]:
-        left, open_symbols[:] = list(open_symbols), []
-        return left
+        return world.duty.asked("quotes", poll.symbols, SLOT)
 
     first, second = await asyncio.gather(
         world.attempts.serve(poll, asked, SLOT), world.attempts.serve(poll, asked, SLOT)
     )
 
-    assert poll.polled == [["SPY", "IBM"]]
-    assert first[0] == ["SPY", "IBM"]
-    assert second == ([], None)
+    assert [list(symbols) for symbols in poll.polled] == [["SPY", "IBM"]]
+    assert list(first[0]) == ["SPY", "IBM"]
+    assert (list(second[0]), second[1]) == ([], None)
 
 
 async def test_a_probe_marks_nothing_as_done() -> None:
