@@ -1,6 +1,6 @@
 """Replay: raw records in, the transactions' content out, by the very functions that run live; Kafka is never written.
 
-Output is a record stream (schemas.record_stream) on stdout for a sink's replay to read: canonical records, gaps and
+Output is a record stream (schemas.wire.framing) on stdout for a sink's replay to read: canonical records, gaps and
 progress of each block, in order. Offsets are the replay's own, counted from 0. Dead letters are not written again.
 """
 
