@@ -21,7 +21,8 @@ from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.client import HttpAnswer
 from producers.plan.plan import BarsTask, QuotesTask
 from producers.polling.schedule import Schedule, next_due, offset_us
-from producers.polling.shell.polls import BarsPoll, Coverage, QuotesPoll
+from producers.polling.shell.bars_poll import BarsPoll, Coverage
+from producers.polling.shell.quotes_poll import QuotesPoll
 from producers.raw.shell.topics import RawTopics
 from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.shell.provider import Opening, VendorApi

@@ -119,9 +119,8 @@ class Parts:
         """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
         if symbol in self.configured.symbols or self.resources.live.knows(symbol):
             return True
-        async with (
-            self.resources.store.snapshot() as snapshot
-        ):  # an outage: "cannot say now", never "unknown"
+        # an outage: "cannot say now", never "unknown"
+        async with self.resources.store.snapshot() as snapshot:
             return await snapshot.knows(symbol)
 
 

@@ -25,18 +25,16 @@ from producers.service import COLLECTION, Resources, produce
 from producers.settings import ProducersSettings
 
 LINGER_MS = 2.0
-NEVER_GIVE_UP_MS = (
-    0  # a broker that is away delays records; it never makes us send them twice or out of order
-)
+# a broker that is away delays records; it never makes us send them twice or out of order
+NEVER_GIVE_UP_MS = 0
 
 
 async def main() -> None:
     """Read the settings and run until stopped; raise ConfigurationError naming what to change."""
     check_implemented()
     settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
-    on_simulator = shared.market_clock == "simulator"
     symbology = load_symbology(shared.map_files)
-    simulator_url = shared.simulator_base_url if on_simulator else None
+    simulator_url = shared.simulator_base_url if shared.market_clock == "simulator" else None
     policy = AddressPolicy(simulator_url=simulator_url, allow_insecure=settings.allow_insecure_vendors)
     async with (
         lifecycle.running(

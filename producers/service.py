@@ -73,16 +73,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
             "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
         )
     surroundings = _surroundings(resources, clock, offer, reloading)
-    feed = JobFeed(
-        resources.bootstrap_servers,
-        prefix=resources.topic_prefix,
-        instance=resources.replica,
-        publisher=resources.publisher,
-        health=resources.health,
-        symbols_known=lambda symbol: collection.knows(symbol),  # noqa: PLW0108 - each needs the other
-        market_now=surroundings.market.now_us,
-    )
-    collection = Collection(surroundings, feed.swept)
+    collection, feed = _collection_and_feed(resources, surroundings)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(resources.standstill.watch(), name="standstill")
         if isinstance(clock, SimulatorMarketClock):
@@ -96,6 +87,20 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")
         await collecting
+
+
+def _collection_and_feed(resources: Resources, surroundings: Surroundings) -> tuple[Collection, JobFeed]:
+    feed = JobFeed(
+        resources.bootstrap_servers,
+        prefix=resources.topic_prefix,
+        instance=resources.replica,
+        publisher=resources.publisher,
+        health=resources.health,
+        symbols_known=lambda symbol: collection.knows(symbol),  # noqa: PLW0108 - each needs the other
+        market_now=surroundings.market.now_us,
+    )
+    collection = Collection(surroundings, feed.swept)
+    return collection, feed
 
 
 def _surroundings(

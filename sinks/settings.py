@@ -17,22 +17,17 @@ class SinkSettings(Settings):
     prefix: ClassVar[str] = "SINKS_"
 
     ops_port: Port = Field(default=8103, ge=1, le=65535)
-    session_timeout_s: float = Field(
-        default=10.0, ge=6.0, le=300.0
-    )  # a silent sink loses its partitions after this
+    # a silent sink loses its partitions after this
+    session_timeout_s: float = Field(default=10.0, ge=6.0, le=300.0)
     batch_records: int = Field(default=20_000, ge=1, le=200_000)  # of one transaction, at most
-    linger_ms: float = Field(
-        default=20.0, ge=0.0, le=250.0
-    )  # how long the first record of a batch waits for others
-    provider_health_days: float = Field(
-        default=HEALTH_JOURNAL.retention_days, gt=0.0, le=3_650.0
-    )  # for which the history of provider health is kept
-    cadence_days: float = Field(
-        default=CADENCE_JOURNAL.retention_days, gt=0.0, le=3_650.0
-    )  # for which the history of cadence is kept
-    write_timeout_s: float = Field(
-        default=20.0, ge=1.0, le=300.0
-    )  # of one transaction; then its connection is cut
+    # how long the first record of a batch waits for others
+    linger_ms: float = Field(default=20.0, ge=0.0, le=250.0)
+    # for which the history of provider health is kept
+    provider_health_days: float = Field(default=HEALTH_JOURNAL.retention_days, gt=0.0, le=3_650.0)
+    # for which the history of cadence is kept
+    cadence_days: float = Field(default=CADENCE_JOURNAL.retention_days, gt=0.0, le=3_650.0)
+    # of one transaction; then its connection is cut
+    write_timeout_s: float = Field(default=20.0, ge=1.0, le=300.0)
     replay_dsn: SecretStr = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument
 
     def journal_days(self) -> Mapping[Journal, float]:

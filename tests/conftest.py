@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from confluent_kafka.admin import AdminClient
 from hypothesis import settings
@@ -23,6 +22,7 @@ from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
 from schemas.topics import catalogue
+from tests.support.databases import execute, with_database
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.
 settings.register_profile("unhurried", deadline=None)
@@ -33,9 +33,8 @@ READY_WITHIN_S = 180.0
 TEMPLATE = "mds_template"
 FIRST_PORT, LAST_PORT, LANES = 20_000, 32_000, 4
 _LANE_PORTS = (LAST_PORT - FIRST_PORT) // LANES
-_steps = itertools.count(
-    random.SystemRandom().randrange(_LANE_PORTS // 2)
-)  # sessions beside this one start elsewhere
+# sessions beside this one start elsewhere
+_steps = itertools.count(random.SystemRandom().randrange(_LANE_PORTS // 2))
 
 
 def free_port() -> int:
@@ -134,26 +133,13 @@ def postgres_admin(server_home: Path) -> Iterator[str]:
 def database(postgres_admin: str) -> Iterator[str]:
     """DSN of a fresh, migrated database of this test alone, cloned from the template."""
     name = f"t_{uuid.uuid4().hex[:12]}"
-    asyncio.run(_execute(postgres_admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
+    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
     yield with_database(postgres_admin, name)
-    asyncio.run(_execute(postgres_admin, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-def with_database(dsn: str, name: str) -> str:
-    """Return the DSN with another database name."""
-    return f"{dsn.rpartition('/')[0]}/{name}"
+    asyncio.run(execute(postgres_admin, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def _make_template(dsn: str) -> None:
     name = f"{TEMPLATE}_{os.getpid()}"
-    await _execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    await _execute(dsn, f"CREATE DATABASE {name}")
+    await execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await execute(dsn, f"CREATE DATABASE {name}")
     await migrate(with_database(dsn, name))
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

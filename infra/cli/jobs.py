@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,32 +14,26 @@ import orjson
 import typer
 
 from infra.cli.inspection import simulator_clock
+from infra.cli.job_lines import MAX_JOBS, SOURCE, parsed_lines, read_lines
 from infra.cli.output import as_json_line, fail, say
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.publisher import Outgoing, Publisher
-from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord
+from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.intervals import SECOND_US, micros
 from schemas.jobs import (
-    MAX_JOB_BYTES,
     MAX_LEASE_S,
     VERSION,
-    backfill_job_id,
     by_partition,
-    job_of,
-    poll_job_id,
     read_result,
 )
 from schemas.records import Job, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
 from schemas.wire.codec import encode
 
-SOURCE = "cli"
 DEADLINE_S = 60.0
-MAX_JOBS = 10_000  # of one file
-MAX_FAULTS = 50
 POLL_S = 0.2
 RESULT_GRACE_S = 15.0  # after the deadline, for the result to be written
 GOOD = ("done", "duplicate")
@@ -74,7 +67,7 @@ def submit(
     if (file is None) == (not symbols):
         raise ConfigurationError("nothing, or two things, to submit", remedy="give symbols, or --file")
     if file is not None:
-        found = parsed_lines(_lines(file), now=wall_us(), deadline_s=deadline_s)
+        found = parsed_lines(read_lines(file), now=wall_us(), deadline_s=deadline_s)
     else:
         given = {
             "type": "poll", "capability": capability, "symbols": symbols, "priority": priority, "provider": provider,
@@ -136,32 +129,6 @@ def results(
             return  # the usual way to end it
 
 
-def parsed_lines(lines: Sequence[bytes], *, now: int, deadline_s: float) -> list[Job]:
-    """Return the jobs of JSON lines, one for each partition of a line's symbols; `now` is wall time, µs.
-
-    What a line leaves out is filled in: version, source, times and the id all makers give to the same work. Raises
-    ConfigurationError naming all wrong lines and fields.
-    """
-    found, faults = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            found += list(_parsed(line, now=now, deadline_s=deadline_s))
-        except InvalidRecord as error:
-            faults.append(f"line {number}: {error}")
-    if len(found) > MAX_JOBS:
-        faults.append(f"{len(found)} jobs, at most {MAX_JOBS} at once")
-    if faults:
-        more = f"\nand {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
-        raise ConfigurationError(
-            "\n".join(faults[:MAX_FAULTS]) + more, remedy="nothing was written: correct it and submit again"
-        )
-    if not found:
-        raise ConfigurationError("no job was given", remedy="write one JSON object a line")
-    return found
-
-
 def market_us(system: System) -> int:
     """Return the market's time, µs: the simulator's where that is the market."""
     if system.settings.market_clock == "simulator":
@@ -173,49 +140,6 @@ def simulator_clock_us(system: System) -> int:
     """Return the simulator's time, µs; raise ProviderUnavailable where it does not answer."""
     text = str(simulator_clock(system)["market_time"])
     return int(datetime.fromisoformat(text).timestamp() * SECOND_US)
-
-
-def _parsed(line: bytes, *, now: int, deadline_s: float) -> Iterator[Job]:
-    if len(line) > MAX_JOB_BYTES:
-        raise InvalidRecord(f"{len(line)} bytes, at most {MAX_JOB_BYTES}; split the job")
-    try:
-        given = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRecord(f"no JSON: {error}; write one object a line") from error
-    if not isinstance(given, dict):
-        raise InvalidRecord('no JSON object; write {"type": "poll", ...}')
-    named = "job_id" in given
-    filled = {
-        "version": VERSION, "source": SOURCE, "created_time": now, "job_id": "unnamed",
-        **({} if given.get("type") == "lease" else {"deadline": now + int(deadline_s * SECOND_US)}), **given,
-    }  # fmt: skip
-    job = job_of(filled)
-    if job.type == "lease":
-        raise InvalidRecord("type: a lease is for every partition; use `mds jobs lease`")
-    for symbols in by_partition(job.symbols, partition_count()).values():
-        part = replace(job, symbols=tuple(symbols))
-        yield part if named and len(symbols) == len(job.symbols) else replace(part, job_id=_id(part))
-
-
-def _id(job: Job) -> str:
-    if job.type == "poll":
-        return poll_job_id(job.capability, job.symbols, job.slot)
-    return backfill_job_id(job.capability, job.symbols[0], job.start, job.end)
-
-
-def _lines(file: Path) -> list[bytes]:
-    limit = MAX_JOBS * 1_024
-    try:
-        if str(file) == "-":
-            text = sys.stdin.buffer.read(limit + 1)
-        else:
-            with file.open("rb") as opened:
-                text = opened.read(limit + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}", remedy="name another") from error
-    if len(text) > limit:
-        raise ConfigurationError(f"{file} is larger than {limit} bytes", remedy="submit it in parts")
-    return text.splitlines()
 
 
 def _micros(moment: datetime) -> int:

@@ -31,9 +31,8 @@ def urls(system: System, *, live: bool) -> list[str]:
     """Return one line per address."""
     settings = system.settings
     database = _without_password(settings.dsn)
-    if (
-        not settings.postgres_dsn.get_secret_value()
-    ):  # our own: its password is no secret, only this machine gets in
+    # our own: its password is no secret, only this machine gets in
+    if not settings.postgres_dsn.get_secret_value():
         database += f" (password {ROLE})"
     rows = [
         ("REST", f"{system.gateway_url}/health"),

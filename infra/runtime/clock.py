@@ -82,9 +82,9 @@ class SimulatorMarketClock:
                 self._url, timeout=aiohttp.ClientTimeout(total=CLOCK_REQUEST_TIMEOUT_S)
             ) as answer:
                 document = await answer.json()
-            self._market_us = int(document["market_time"])
-            self.speed = float("inf") if document["speed"] == "max" else float(document["speed"])
-            self._read_at_s = monotonic_s()
+            market_us, speed = int(document["market_time"]), document["speed"]
+            self.speed = float("inf") if speed == "max" else float(speed)
+            self._market_us, self._read_at_s = market_us, monotonic_s()
         except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
             raise ProviderUnavailable(f"no market clock at {self._url}; is the simulator running?") from error
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import gc
 
-NET_ALLOCATIONS = (
-    100_000  # of tracked objects, between two collections of the youngest generation; the default is 700
-)
+# of tracked objects, between two collections of the youngest generation; the default is 700
+NET_ALLOCATIONS = 100_000
 
 
 def collect_rarely() -> None:

@@ -14,8 +14,9 @@ from infra.runtime.clock import monotonic_s
 from infra.simulator.faults.control import add_control
 from infra.simulator.faults.exchange import SIMULATION, Simulation
 from infra.simulator.faults.injection import FaultPlan
+from infra.simulator.faults.parsing import load_scenario
 from infra.simulator.faults.refusals import MANNERS
-from infra.simulator.faults.scenario import Scenario, load_scenario
+from infra.simulator.faults.scenario import Scenario
 from infra.simulator.faults.values import SERVED
 from infra.simulator.market.clock import SimulatedClock, parse_speed
 from infra.simulator.market.dataset import RealMarket

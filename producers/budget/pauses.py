@@ -17,9 +17,8 @@ THROTTLED_STATUS = 429
 FORBIDDEN_STATUS = 403
 FIRST_PAUSE_US = 2 * SECOND_US  # after a 429 that does not say how long; doubled while it goes on
 LONGEST_PAUSE_US = 5 * MINUTE_US
-HONEST_PAUSE_US = (
-    MINUTE_US  # the longest window vendors count requests in; a 429 after that is no mistake of ours
-)
+# the longest window vendors count requests in; a 429 after that is no mistake of ours
+HONEST_PAUSE_US = MINUTE_US
 FIRST_BAN_US = 30 * SECOND_US
 LONGEST_BAN_US = 60 * MINUTE_US
 LONGEST_TOLD_US = DAY_US  # nobody makes us wait longer

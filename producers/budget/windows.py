@@ -130,9 +130,8 @@ class DayCount:
             used -= self._slots[slot]
             if used < limit:
                 return _expiry(slot)
-        return (
-            now + SLOT_US
-        )  # backfill with nothing left to it: asked again when live may have taken its part
+        # backfill with nothing left to it: asked again when live may have taken its part
+        return now + SLOT_US
 
     def add(self, now: int, purpose: Purpose) -> None:
         """Note a start."""

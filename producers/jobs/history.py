@@ -40,9 +40,8 @@ class JobHistory:
 
     def note(self, result: JobResult) -> None:
         """Remember what a result says was done."""
-        if (
-            result.status == "done" and result.source != SWEEPER
-        ):  # of the sweeper's polls the slots say enough
+        # of the sweeper's polls the slots say enough
+        if result.status == "done" and result.source != SWEEPER:
             self._seen.pop(result.job_id, None)
             self._seen[result.job_id] = None
             if len(self._seen) > self._max_seen:

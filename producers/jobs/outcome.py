@@ -1,13 +1,12 @@
-"""What a job means: what is left to do of it, what its outcomes add up to, when it is tried again, what a cadence asks for."""
+"""What a job means: what is left to do of it, what its outcomes add up to, and when it is tried again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from producers.polling.slots import Outcome
 from schemas.intervals import MINUTE_US
-from schemas.jobs import SWEEPER, VERSION, by_partition, poll_job_id
+from schemas.jobs import SWEEPER, VERSION, poll_job_id
 from schemas.records import Job, JobResult, JobStatus, SymbolOutcome
 
 MAX_AHEAD_US = MINUTE_US  # clocks differ; a slot beyond would silence its streams until then
@@ -15,15 +14,6 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 # What a job of several symbols came to is the worst of theirs.
 WORST_FIRST: tuple[JobStatus, ...] = ("failed", "expired", "refused", "done", "duplicate")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
-    """Symbols that are polled in one request, every `every_us` of market time."""
-
-    capability: str
-    symbols: Sequence[str]
-    every_us: int
 
 
 def refusal(job: Job, market_us: int) -> str:
@@ -112,38 +102,3 @@ def result_of(
         instance=instance,
         finished_time=finished_time,
     )
-
-
-def jobs_between(
-    cadences: Sequence[Cadence],
-    start: int,
-    end: int,
-    *,
-    source: str,
-    created_time: int,
-    lifetime_us: int,
-    partitions: int,
-) -> Iterator[Job]:
-    """Yield the polls the cadences ask for in slots of [start, end), market time µs, in order of slots.
-
-    One job for each partition; the ids are those the local sweeper gives to the same polls. They live for
-    `lifetime_us` from `created_time`, wall µs.
-    """
-    due = [
-        (slot, cadence)
-        for cadence in cadences
-        for slot in range(-(-start // cadence.every_us) * cadence.every_us, end, cadence.every_us)
-    ]
-    for slot, cadence in sorted(due, key=lambda each: each[0]):
-        for symbols in by_partition(cadence.symbols, partitions).values():
-            yield Job(
-                version=VERSION,
-                job_id=poll_job_id(cadence.capability, symbols, slot),
-                type="poll",
-                source=source,
-                created_time=created_time,
-                deadline=created_time + lifetime_us,
-                capability=cadence.capability,
-                symbols=tuple(symbols),
-                slot=slot,
-            )

@@ -15,9 +15,8 @@ SPREAD_PER_STREAM_US = 100_000  # at most ten polls a second are begun by the cl
 CLOSED_EVERY_US = 15 * MINUTE_US
 CLOSING_US = 20 * MINUTE_US  # the usual cadence goes on after the close: feeds may be 15 minutes late
 LONGEST_CLOSURE_US = 11 * DAY_US
-STALE_KEPT = (
-    64  # entries of a heap that no longer count, before it is cleaned; beyond it, as many as do count
-)
+# entries of a heap that no longer count, before it is cleaned; beyond it, as many as do count
+STALE_KEPT = 64
 
 K = TypeVar("K", bound=Hashable)
 

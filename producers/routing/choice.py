@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from schemas.journals import HealthChange
 
 NEVER = float("-inf")
-CONTINUED_US = (
-    86_400_000_000  # a provider that pauses for longer does not go back over what the others served
-)
+# a provider that pauses for longer does not go back over what the others served
+CONTINUED_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

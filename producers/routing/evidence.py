@@ -13,9 +13,8 @@ from schemas.calendar.sessions import Calendar
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.records import Event
 
-FUTURE_US = (
-    5 * MINUTE_US
-)  # a stamp so far ahead of the market is wrong: clocks of vendors and ours differ by less
+# a stamp so far ahead of the market is wrong: clocks of vendors and ours differ by less
+FUTURE_US = 5 * MINUTE_US
 QUOTE_TOLERANCE_US = MINUTE_US  # age of a provider's newest quote that is normal in an open market
 TOLERATED_POLLS = 4  # or so many polls, where they are rarer
 TOLERATED_BARS = 3  # bars that may not be there yet

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 LATENCY_WEIGHT = 0.3  # of the score, at most, is lost by answering at the deadline
-FRESHNESS_WEIGHT = (
-    0.65  # of the score, at most, is lost by old values: old is worse than late, better than none
-)
+# of the score, at most, is lost by old values: old is worse than late, better than none
+FRESHNESS_WEIGHT = 0.65
 BREAKER_CAPS = {"closed": 1.0, "half_open": 0.5, "open": 0.0}
 SOUND = 0.5  # of validity or freshness in one sample: below it the answer counts as a fault
 

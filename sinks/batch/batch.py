@@ -98,9 +98,8 @@ class Batch:
 
     rows: list[Rows] = field(default_factory=list)
     gaps: list[HeardGap] = field(default_factory=list)
-    findings: list[tuple[int, Gap]] = field(
-        default_factory=list
-    )  # gaps of the sink's own, nobody has heard of them
+    # gaps of the sink's own, nobody has heard of them
+    findings: list[tuple[int, Gap]] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     entries: list[JournalEntry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)

@@ -20,9 +20,8 @@ class Column:
     constant: int | None = None
 
 
-REVISION = Column(
-    name="revision", source="", type="int4", constant=0
-)  # the first version of a slot is revision 0
+# the first version of a slot is revision 0
+REVISION = Column(name="revision", source="", type="int4", constant=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,9 +35,8 @@ class Changes:
     partitions: dict[CursorKey, int] = field(default_factory=dict)
     frontiers: dict[CursorKey, int] = field(default_factory=dict)
     holes: list[tuple[int, Gap]] = field(default_factory=list)
-    arrivals: dict[str, tuple[int, int]] = field(
-        default_factory=dict
-    )  # series of slots → earliest and newest final bar
+    # series of slots → earliest and newest final bar
+    arrivals: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +36,6 @@ class Stored:
 
     topic_id: str
     next_offset: int
-
-
-@dataclass(slots=True)
-class Ownership:
-    """The partitions of one taking over: where each goes on, and which are refused."""
-
-    resumed: dict[tuple[str, int], Resume] = field(default_factory=dict)
-    refused: dict[tuple[str, int], Refused] = field(default_factory=dict)
 
 
 def start_position(name: str, stored: Stored, log: Log) -> Resume | Refused:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from schemas.records import Progress
 
-MAX_PENDING = (
-    4_096  # claims of one partition; beyond it every second one is dropped, which only coarsens the steps
-)
+# claims of one partition; beyond it every second one is dropped, which only coarsens the steps
+MAX_PENDING = 4_096
 
 Partition = tuple[str, int]
 
@@ -21,9 +20,8 @@ class Claim:
     partition: Partition
     end_offset: int
     complete_before: int
-    progress_offset: (
-        int  # where progress.v1 says so: not passed before the claim holds, or a restart would forget it
-    )
+    # where progress.v1 says so: not passed before the claim holds, or a restart would forget it
+    progress_offset: int
 
 
 def claim_of(progress: Progress, progress_offset: int) -> Claim:

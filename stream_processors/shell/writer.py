@@ -22,10 +22,8 @@ INIT_TIMEOUT_S = 30.0
 TRANSACTION_TIMEOUT_MS = 30_000  # the broker aborts what a dead writer left open; readers wait for that
 COMMIT_TIMEOUT_S = 25.0  # below the former, so that we learn of a failure before the broker acts
 DECIDED_WITHIN_S = 45.0  # the broker aborts a dead neighbour's transaction after 30 s and looks every 10 s
-TUNING = {
-    "queue.buffering.max.messages": 20_000,
-    "queue.buffering.max.kbytes": 32_768,
-}  # of one partition's producer
+# of one partition's producer
+TUNING = {"queue.buffering.max.messages": 20_000, "queue.buffering.max.kbytes": 32_768}
 # The end of a partition is only told after this: four of them stand between a takeover and work.
 READER_TUNING = {"fetch.wait.max.ms": 20}
 

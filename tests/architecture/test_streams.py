@@ -9,12 +9,10 @@ import pytest
 
 from schemas import topics
 from schemas.streams import STREAMS
+from tests.support.source_code import PACKAGES, modules, relative
 
-ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
 OF_STREAMS = {topic for stream in STREAMS for topic in (stream.topic, stream.raw_topic)}
 CONSTANTS = {name for name, value in vars(topics).items() if isinstance(value, str) and value in OF_STREAMS}
-MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
 def switches(text: str) -> list[int]:
@@ -33,7 +31,7 @@ def _names_a_topic(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in CONSTANTS
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("module", modules(*PACKAGES), ids=relative)
 def test_nothing_switches_over_the_topics_of_streams(module: Path) -> None:
     """A fourth stream would fall into somebody's `else`; ask `versions` or `by_interval` of its declaration."""
     assert switches(module.read_text("utf-8")) == []

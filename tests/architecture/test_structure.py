@@ -9,27 +9,23 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
-MAX_MODULE_LINES = 400
-MAX_FUNCTION_LINES = 60
+from tests.support.source_code import PACKAGES, ROOT, modules, relative, tree
+
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 40
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 REGISTRY_HOST = re.compile(r"https?://[a-z0-9.-]*(?:pypi|pythonhosted|maven|npmjs|golang|crates|debian)\.")
 
 
-def modules(*folders: str) -> list[Path]:
-    """Return every module of ours below the folders, package markers aside."""
-    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py") if p.name != "__init__.py")
-
-
-@pytest.mark.parametrize("module", modules(*PACKAGES), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("module", modules(*PACKAGES), ids=relative)
 def test_a_module_is_one_idea_of_readable_size(module: Path) -> None:
     """Raising a limit is a decision, not an accident."""
-    text = module.read_text("utf-8")
-    tree = ast.parse(text)
-    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    lines = len(module.read_text("utf-8").splitlines())
+    functions = [
+        node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
-    assert len(text.splitlines()) <= MAX_MODULE_LINES
+    assert lines <= MAX_MODULE_LINES
     assert module.stem not in FORBIDDEN_NAMES
     for function in functions:
         assert (function.end_lineno or 0) - function.lineno < MAX_FUNCTION_LINES, function.name
@@ -41,23 +37,114 @@ NO_DECISIONS = {
     "schemas/errors.py",
     "gateway/database/versions.py",
 }
-PURE = [
-    module
-    for module in modules("schemas", "producers", "stream_processors", "sinks", "gateway")
-    if "shell" not in module.parts
-    and module.stem not in {"__main__", "service", "settings", "replay", "reloading", "statements"}
-    and not module.stem.startswith("generated_")  # compared with what writes it
-]
+WIRING = {"__main__", "service", "settings", "replay", "reloading", "statements"}
+TOUCHES_THE_WORLD = {
+    "aiohttp", "asyncio", "asyncpg", "confluent_kafka", "http", "multiprocessing", "os", "psutil", "signal", "socket",
+    "subprocess", "threading", "urllib", "watchfiles", "zipfile",
+}  # fmt: skip
+# Modules with a shell that only tests of others reach; the list only shrinks.
+REACHED_BY_OTHERS = frozenset(
+    {
+        "gateway/database/shell/snapshot.py",
+        "gateway/live/shell/live.py",
+        "gateway/live/shell/pump.py",
+        "gateway/websocket/shell/farewell.py",
+        "gateway/websocket/shell/writer.py",
+        "infra/runtime/kafka/transactions.py",
+        "infra/simulator/faults/refusals.py",
+        "producers/catalogue/shell/installed.py",
+        "producers/catalogue/shell/simulated.py",
+        "producers/collecting/shell/tasks.py",
+        "producers/jobs/shell/reader.py",
+        "producers/vendors/alpaca/shell/client.py",
+        "producers/vendors/finnhub/shell/client.py",
+        "producers/vendors/finnhub/shell/socket.py",
+        "producers/vendors/polygon/shell/client.py",
+        "producers/vendors/shell/contract.py",
+        "producers/vendors/shell/provider.py",
+        "producers/vendors/shell/requests.py",
+        "producers/vendors/shell/socket.py",
+        "producers/vendors/yahoo/shell/client.py",
+        "sinks/reading/shell/feed.py",
+        "sinks/reading/shell/logs.py",
+        "sinks/store/shell/rows.py",
+    }
+)
 
 
-@pytest.mark.parametrize("module", PURE, ids=lambda path: str(path.relative_to(ROOT)))
+def places_of_test(module: Path, *kinds: str) -> list[Path]:
+    """Return where the test of a module may stand."""
+    place = module.relative_to(ROOT).parent / f"test_{module.stem.strip('_')}.py"
+    return [ROOT / "tests" / kind / place for kind in kinds]
+
+
+def is_pure(module: Path) -> bool:
+    """Whether a module of a service lies outside of a shell and wires nothing; what is generated has a test of its writer."""
+    parts = module.relative_to(ROOT).parts
+    is_written = module.stem not in WIRING and not module.stem.startswith("generated_")
+    return parts[0] not in {"infra", "scripts"} and "shell" not in parts and is_written
+
+
+def has_shell(module: Path) -> bool:
+    """Whether a module lies in a shell or, in infra, touches the world by what it imports."""
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        )
+    }
+    parts = module.relative_to(ROOT).parts
+    return "shell" in parts or (parts[0] == "infra" and bool(imported & TOUCHES_THE_WORLD))
+
+
+@pytest.mark.parametrize("module", list(filter(is_pure, modules(*PACKAGES))), ids=relative)
 def test_a_pure_module_has_its_own_test(module: Path) -> None:
     """What decides is tested where its name says; records and errors hold no decisions."""
-    if str(module.relative_to(ROOT)) in NO_DECISIONS:
+    if relative(module) in NO_DECISIONS:
         return
-    place = ROOT / "tests" / "unit" / module.relative_to(ROOT).parent / f"test_{module.stem}.py"
+    (place,) = places_of_test(module, "unit")
 
-    assert place.exists(), f"write {place.relative_to(ROOT)}"
+    assert place.exists(), f"write {relative(place)}"
+
+
+@pytest.mark.parametrize("module", list(filter(has_shell, modules(*PACKAGES))), ids=relative)
+def test_a_module_with_a_shell_has_its_own_test(module: Path) -> None:
+    """Within the process where it can be, on a real server, broker or database where it must."""
+    places = places_of_test(module, "unit", "integration")
+    is_tested = any(place.exists() for place in places)
+
+    assert is_tested or relative(module) in REACHED_BY_OTHERS, (
+        f"write {relative(places[0])}, or in integration"
+    )
+    assert not is_tested or relative(module) not in REACHED_BY_OTHERS, "take it off the list"
+
+
+def test_what_needs_no_test_of_its_own_exists() -> None:
+    """Of a module that went the lists say nothing."""
+    assert [name for name in (*NO_DECISIONS, *REACHED_BY_OTHERS) if not (ROOT / name).is_file()] == []
+
+
+def test_no_harness_is_named_like_a_service() -> None:
+    """What tests share lies in tests/support under names of its own; a test file imports no other."""
+    services = {"producers", "processors", "stream_processors", "sinks", "gateway"}
+    importing = [
+        f"{relative(path)}: {node.module}"
+        for path in modules("tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom)
+        and re.match(r"tests\.(?:unit|integration|e2e|contract)\b", node.module or "")
+    ]
+    strays = [
+        relative(path)
+        for path in modules("tests/unit", "tests/integration", "tests/e2e", "tests/contract")
+        if not path.stem.startswith("test_") and path.stem != "conftest"
+    ]
+
+    assert importing == []
+    assert strays == []
+    assert services.isdisjoint(path.stem for path in modules("tests/support"))
 
 
 def test_nothing_of_this_machine_is_committed() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -12,30 +11,16 @@ import pytest
 
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
-from tests.conftest import _execute, with_database
+from tests.support.databases import execute, with_database
 from tests.support.eventually import eventually
+from tests.support.loaded_system import DAYS, SPY_TRADES, SYMBOLS, Loaded
 from tests.support.market_files import minute_bars
 from tests.support.system import System, subset, system
 from tests.support.watcher import Watcher, watching
 
-DAYS = [("SPY", "20131007"), ("GOOG", "20151224"), ("GOOG", "20151228"), ("TWX", "20140606")]
-SYMBOLS = ["SPY", "GOOG", "TWX"]
-SPY_TRADES = 250_601
 INGESTED_WITHIN_S = 240.0
 PREFIX = "real."
 DATABASE = "real_data"
-
-
-@dataclass
-class Loaded:
-    """A system that has taken in all of its data, and the client that watched."""
-
-    system: System
-    watcher: Watcher
-    data: Path
-    bootstrap: str
-    prefix: str
-    dsn: str
 
 
 @pytest.fixture(scope="session")
@@ -65,8 +50,8 @@ def loaded(
 
 
 async def _database(admin: str) -> str:
-    await _execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-    await _execute(admin, f"CREATE DATABASE {DATABASE}")
+    await execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    await execute(admin, f"CREATE DATABASE {DATABASE}")
     dsn = with_database(admin, DATABASE)
     await migrate(dsn)
     return dsn

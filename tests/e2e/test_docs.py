@@ -40,12 +40,12 @@ def demo(
 ) -> Iterator[System]:
     """What `make run` runs: the synthetic market through all four services."""
     from infra.runtime.postgres.migrate import migrate
-    from tests.conftest import _execute, with_database
+    from tests.support.databases import execute, with_database
 
     folder, prefix = tmp_path_factory.mktemp("demo"), f"demo{free_port()}."
     ensure_topics(kafka_bootstrap, prefix=prefix)
     name = prefix.strip(".")
-    asyncio.run(_execute(postgres_admin, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name}"))
     dsn = with_database(postgres_admin, name)
     asyncio.run(migrate(dsn))
     with system(bootstrap=kafka_bootstrap, dsn=dsn, prefix=prefix, folder=folder, symbols=SYMBOLS) as running:

@@ -14,7 +14,7 @@ from confluent_kafka.serialization import StringDeserializer
 from schemas.partitions import partition_of
 from schemas.topics import partition_count
 from schemas.wire.codec import HEADER_BYTES
-from tests.e2e.conftest import SPY_TRADES, Loaded
+from tests.support.loaded_system import SPY_TRADES, Loaded
 from tests.support.market_files import minute_bars, ticks
 
 pytestmark = pytest.mark.slow

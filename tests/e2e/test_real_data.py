@@ -14,8 +14,8 @@ import pytest
 from infra.runtime.clock import rfc3339
 from schemas.partitions import partition_of
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES, partition_count
-from tests.e2e.conftest import DAYS, SPY_TRADES, Loaded
 from tests.support import oracle
+from tests.support.loaded_system import DAYS, SPY_TRADES, Loaded
 from tests.support.market_files import at, minute_bars, ticks
 from tests.support.system import ROOT, System
 

@@ -51,9 +51,8 @@ class Broker:
     """One partition of every topic: a transaction's records are visible once it is committed, and behind none open."""
 
     def __init__(self) -> None:
-        self.logs: dict[str, list[Entry | None]] = defaultdict(
-            list
-        )  # None: aborted, compacted or a control record
+        # None: aborted, compacted or a control record
+        self.logs: dict[str, list[Entry | None]] = defaultdict(list)
         self._epochs: Counter[str] = Counter()
         self._open: dict[str, OpenTransaction] = {}
 

@@ -66,15 +66,13 @@ class Database:
     keys: dict[str, dict[Key, dict[Place, Version]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )
-    gaps: dict[str, dict[str, Gap]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )  # stream → gap id → gap
+    # stream → gap id → gap
+    gaps: dict[str, dict[str, Gap]] = field(default_factory=lambda: defaultdict(dict))
     cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
-    published: list[tuple[str, int, frozenset[Place]]] = field(
-        default_factory=list
-    )  # with what was known before it
+    # with what was known before it
+    published: list[tuple[str, int, frozenset[Place]]] = field(default_factory=list)
     outbox: list[Gap] = field(default_factory=list)
     epoch: int = 0
 

@@ -19,9 +19,8 @@ from tests.support.stream_values import an_event
 PARTITION = 0
 SYMBOLS = tuple(s for s in ("SIM002", "SIM014") if partition_of(s, partition_count()) == PARTITION)
 PROVIDERS = ("yahoo", "finnhub")
-FIRST_EVENT = (
-    1_700_000_040_000_000 // MINUTE_US * MINUTE_US
-)  # µs; a Tuesday, though simulated symbols never close
+# µs; a Tuesday, though simulated symbols never close
+FIRST_EVENT = 1_700_000_040_000_000 // MINUTE_US * MINUTE_US
 FIRST_APPEND = FIRST_EVENT + 600 * MINUTE_US
 MILLISECOND = 1_000
 FIRST_MINUTE = 20  # room for bars later than the first one seen
@@ -55,9 +54,8 @@ class Market:
         # Few streams, so that each has a history worth the name even in a short schedule.
         self._symbols = SYMBOLS[: random.randint(1, 2)]
         self._providers = PROVIDERS[: random.randint(1, 2)]
-        self._newest: dict[
-            tuple[str, str], int
-        ] = {}  # by provider and symbol: minute of a bar, tick of an event
+        # by provider and symbol: minute of a bar, tick of an event
+        self._newest: dict[tuple[str, str], int] = {}
         self._skipped: dict[tuple[str, str], list[int]] = {}
         self._final: set[tuple[str, str, int]] = set()
         self._frames: dict[str, list[tuple[int, list[dict[str, Any]]]]] = {name: [] for name in PROVIDERS}

@@ -51,16 +51,14 @@ class Oracle:
     gaps: list[FoundGap] = field(default_factory=list)
     dead: list[Place] = field(default_factory=list)  # index -1: the whole record
     known_from: int = 0
-    stored: set[tuple[str, str, int]] = field(
-        default_factory=set
-    )  # by provider and symbol: minutes with a final bar
+    # by provider and symbol: minutes with a final bar
+    stored: set[tuple[str, str, int]] = field(default_factory=set)
     _current: dict[Key, Hashable] = field(default_factory=dict)
     _seen_to: dict[tuple[str, str], int] = field(default_factory=dict)  # minute; of bars the newest judged
     _frames: dict[tuple[str, int], int] = field(default_factory=dict)
     _newest: dict[tuple[str, str], int] = field(default_factory=dict)  # of those
-    _passed: set[tuple[str, str, int]] = field(
-        default_factory=set
-    )  # minutes without one that newer bars left behind
+    # minutes without one that newer bars left behind
+    _passed: set[tuple[str, str, int]] = field(default_factory=set)
 
     @property
     def labels(self) -> dict[tuple[str, str, int], Label]:

@@ -160,9 +160,8 @@ class Sink:
             stretches[gap.stream] = (min(low, gap.from_time), max(high, gap.to_time))
         for stream, (low, high) in stretches.items():
             ledger = self._database.gaps[stream].values()
-            before = [
-                gap for gap in ledger if gap.from_time <= high and gap.to_time >= low
-            ]  # touching ones, too
+            # touching ones, too
+            before = [gap for gap in ledger if gap.from_time <= high and gap.to_time >= low]
             after = sorted(before, key=lambda gap: gap.from_time)
             for gap in news:
                 after = admit(after, gap) if gap.stream == stream else after

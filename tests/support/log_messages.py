@@ -10,12 +10,16 @@ from confluent_kafka import KafkaError
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogEvent
 
+# librdkafka's own error codes are spelt so
+END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
+TRANSPORT = KafkaError._TRANSPORT  # noqa: SLF001
+FATAL = KafkaError._FATAL  # noqa: SLF001
 CHANGED = [
-    (KafkaError._AUTO_OFFSET_RESET, LogEvent.POSITION_LOST),
-    (KafkaError._LOG_TRUNCATION, LogEvent.POSITION_LOST),
+    (KafkaError._AUTO_OFFSET_RESET, LogEvent.POSITION_LOST),  # noqa: SLF001
+    (KafkaError._LOG_TRUNCATION, LogEvent.POSITION_LOST),  # noqa: SLF001
     (KafkaError.OFFSET_OUT_OF_RANGE, LogEvent.POSITION_LOST),
-    (KafkaError._UNKNOWN_TOPIC, LogEvent.TOPIC_UNKNOWN),
-    (KafkaError._UNKNOWN_PARTITION, LogEvent.TOPIC_UNKNOWN),
+    (KafkaError._UNKNOWN_TOPIC, LogEvent.TOPIC_UNKNOWN),  # noqa: SLF001
+    (KafkaError._UNKNOWN_PARTITION, LogEvent.TOPIC_UNKNOWN),  # noqa: SLF001
     (KafkaError.UNKNOWN_TOPIC_OR_PART, LogEvent.TOPIC_UNKNOWN),
     (KafkaError.UNKNOWN_TOPIC_ID, LogEvent.TOPIC_UNKNOWN),
     (KafkaError.INCONSISTENT_TOPIC_ID, LogEvent.TOPIC_UNKNOWN),

@@ -23,7 +23,7 @@ from confluent_kafka import Message
 from infra.runtime.kafka.logs import LogReader
 from infra.simulator.faults.exchange import Simulation
 from infra.simulator.faults.injection import FaultPlan
-from infra.simulator.faults.scenario import parse_scenario
+from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.server import build_simulation, serving
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, RawBlock

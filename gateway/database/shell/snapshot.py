@@ -197,9 +197,8 @@ class Store:
             self._slots.release()
 
 
-_BAR_FIELDS = ", ".join(
-    f"{column.source}=row[{place}]" for place, column in enumerate(BAR_COLUMNS)
-)  # as every query of bars gives them, then the revision
+# as every query of bars gives them, then the revision
+_BAR_FIELDS = ", ".join(f"{column.source}=row[{place}]" for place, column in enumerate(BAR_COLUMNS))
 _bar: Callable[[Record, str, str], BarVersion] = written_out(
     "row, symbol, interval",
     f"BarVersion(symbol=symbol, interval=interval, revision=row[{len(BAR_COLUMNS)}], {_BAR_FIELDS})",

@@ -192,9 +192,8 @@ class Pump:
         except ConfigurationError as problem:
             if not self._probed:
                 raise
-            raise BrokerUnavailable(
-                str(problem)
-            ) from problem  # a broker that just started may not know it yet
+            # a broker that just started may not know it yet
+            raise BrokerUnavailable(str(problem)) from problem
         if self._feeds.epochs and found != self._feeds.epochs:
             raise LogReplaced(f"epochs were {dict(self._feeds.epochs)}, are {found}")
         self._feeds.epochs, self._probed = found, True

@@ -51,8 +51,6 @@ TOPIC_UNKNOWN = frozenset(
         KafkaError.INCONSISTENT_TOPIC_ID,
     }
 )
-LOG_CHANGED = POSITION_LOST | TOPIC_UNKNOWN
-"""Every code that means: this log is not what it was, look at positions and topic ids again."""
 PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response
 from infra.simulator.faults.injection import FaultPlan
-from infra.simulator.faults.scenario import parse_scenario
+from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.market.clock import UNPACED, parse_speed
 from infra.simulator.reply import Reply, json_reply
 from schemas.errors import ConfigurationError

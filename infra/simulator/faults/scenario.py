@@ -1,24 +1,13 @@
-"""The fault scenario: which requests and frames go wrong, and how. Parsed whole or refused with a suggestion."""
+"""The fault scenario: which requests and frames go wrong, and how."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.simulator.faults.values import Endpoint, Moment, TimeOfDay, Vendor
-from schemas.errors import ConfigurationError
-from schemas.remedies import problem_of, remedy_of
 
 MAX_RULES = 200
 MAX_HANG_S = 600.0
@@ -28,11 +17,13 @@ MAX_REORDER_FRAMES = 1_000
 Seconds = Annotated[float, Field(ge=0.0, le=MAX_HANG_S)]
 
 
-class _Part(BaseModel):
+class ScenarioPart(BaseModel):
+    """A part of a scenario: nothing in it is unknown, and nothing changes."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Match(_Part):
+class Match(ScenarioPart):
     """Which requests a rule looks at; what is left out matches all."""
 
     vendor: Vendor | None = None
@@ -40,7 +31,7 @@ class Match(_Part):
     symbol: str | None = None
 
 
-class When(_Part):
+class When(ScenarioPart):
     """Which of the matching requests (or frames, or connections) go wrong; all conditions hold together."""
 
     after_requests: int = Field(default=0, ge=0)  # the first so many pass
@@ -51,7 +42,7 @@ class When(_Part):
     to: Moment | None = None  # exclusive
 
 
-class Status(_Part):
+class Status(ScenarioPart):
     """Answer with an HTTP status; without `body`, the vendor's own words for it."""
 
     type: Literal["status"]
@@ -60,21 +51,21 @@ class Status(_Part):
     body: str | None = None
 
 
-class Hang(_Part):
+class Hang(ScenarioPart):
     """Answer only after `s` seconds."""
 
     type: Literal["hang"]
     s: Seconds
 
 
-class Truncate(_Part):
+class Truncate(ScenarioPart):
     """Send only the first `bytes` of the body, as a complete response of that length."""
 
     type: Literal["truncate"]
     bytes: int = Field(ge=0)
 
 
-class NullBars(_Part):
+class NullBars(ScenarioPart):
     """Make rows null in all five columns: the `minutes` named, or each `every`-th minute of the hour.
 
     A named minute that has no row gets a null one, as Yahoo does for minutes without a trade.
@@ -91,14 +82,14 @@ class NullBars(_Part):
         return self
 
 
-class LateBars(_Part):
+class LateBars(ScenarioPart):
     """Show a minute only `by_s` seconds of market time after it is over."""
 
     type: Literal["late_bars"]
     by_s: float = Field(gt=0.0)
 
 
-class CorrectBars(_Part):
+class CorrectBars(ScenarioPart):
     """Change the close of one `minute` by `close_delta` from `after_s` seconds after it is over."""
 
     type: Literal["correct_bars"]
@@ -107,52 +98,52 @@ class CorrectBars(_Part):
     after_s: float = Field(default=0.0, ge=0.0)
 
 
-class DuplicateFrames(_Part):
+class DuplicateFrames(ScenarioPart):
     """Send a socket frame `times` times in all."""
 
     type: Literal["duplicate_frames"]
     times: int = Field(default=2, ge=2, le=MAX_REPEATS)
 
 
-class ReorderFrames(_Part):
+class ReorderFrames(ScenarioPart):
     """Hold `window` socket frames and send them shuffled by the seed."""
 
     type: Literal["reorder_frames"]
     window: int = Field(ge=2, le=MAX_REORDER_FRAMES)
 
 
-class DropSocket(_Part):
+class DropSocket(ScenarioPart):
     """Cut the TCP connection, without a close frame, after `after_frames` trade frames."""
 
     type: Literal["drop_socket"]
     after_frames: int = Field(ge=0)
 
 
-class MuteSocket(_Part):
+class MuteSocket(ScenarioPart):
     """Keep the socket open and send nothing, not even pings."""
 
     type: Literal["mute_socket"]
 
 
-class ZeroQuote(_Part):
+class ZeroQuote(ScenarioPart):
     """A 200 whose quotes are all zeros, as Finnhub's for a symbol it does not know."""
 
     type: Literal["zero_quote"]
 
 
-class Crumb429(_Part):
+class Crumb429(ScenarioPart):
     """Yahoo's rate-limited crumb: plain text that must not be taken for a crumb."""
 
     type: Literal["crumb_429"]
 
 
-class Html(_Part):
+class Html(ScenarioPart):
     """A 200 with a web page instead of JSON."""
 
     type: Literal["html"]
 
 
-class BanToken(_Part):
+class BanToken(ScenarioPart):
     """Refuse one key, whichever vendor's: 401 or 403 on requests, 401 on the socket's handshake."""
 
     type: Literal["ban_token"]
@@ -174,7 +165,7 @@ Fault = (
     | Html
     | BanToken
 )
-FAULTS: Mapping[str, type[_Part]] = {
+FAULTS: Mapping[str, type[ScenarioPart]] = {
     "status": Status,
     "hang": Hang,
     "truncate": Truncate,
@@ -192,7 +183,7 @@ FAULTS: Mapping[str, type[_Part]] = {
 }
 
 
-class Rule(_Part):
+class Rule(ScenarioPart):
     """One fault and when it strikes."""
 
     match: Match = Match()
@@ -200,72 +191,7 @@ class Rule(_Part):
     fault: Annotated[Fault, Field(discriminator="type")]
 
 
-class Scenario(_Part):
+class Scenario(ScenarioPart):
     """An ordered list of rules; an empty one is a vendor without faults."""
 
     rules: tuple[Rule, ...] = Field(default=(), max_length=MAX_RULES)
-
-
-def load_scenario(path: Path) -> Scenario:
-    """Return the scenario in a YAML file; raise ConfigurationError naming the file and what is wrong in it."""
-    try:
-        return parse_scenario(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error})",
-            remedy="set MDS_SIMULATOR_SCENARIO to a file this process may read",
-        ) from error
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error.problem}", remedy=error.remedy) from error
-
-
-def parse_scenario(text: str) -> Scenario:
-    """Return the scenario a YAML or JSON text describes; raise ConfigurationError, with a suggestion for a typo."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"not YAML ({error})", remedy="mend the syntax where it says") from error
-    if content is None:
-        return Scenario()
-    rules = content.get("rules") if isinstance(content, dict) else content
-    if isinstance(content, dict):
-        _refuse_unknown(content, ("rules",), "scenario")
-    if not isinstance(rules, list):
-        raise ConfigurationError("a scenario is a list of rules", remedy="write `- fault: {type: ...}` items")
-    for number, rule in enumerate(rules):
-        _check_keys(rule, f"rule {number + 1}")
-    try:
-        return Scenario.model_validate({"rules": rules})
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{place}: {problem_of(first)}", remedy=remedy_of(first)) from error
-
-
-def _check_keys(rule: object, place: str) -> None:
-    """Refuse unknown keys with a suggestion before pydantic refuses them without one."""
-    if not isinstance(rule, dict):
-        raise ConfigurationError(f"{place} is not a mapping", remedy="give it match, when and fault")
-    _refuse_unknown(rule, ("match", "when", "fault"), place)
-    parts: tuple[tuple[str, type[_Part]], ...] = (("match", Match), ("when", When))
-    for name, model in parts:
-        if isinstance(rule.get(name), dict):
-            _refuse_unknown(rule[name], _keys(model), f"{place} {name}")
-    fault = rule.get("fault")
-    if not isinstance(fault, dict) or "type" not in fault:
-        raise ConfigurationError(f"{place} has no fault type", remedy=f"use one of {', '.join(FAULTS)}")
-    if fault["type"] not in FAULTS:
-        _refuse_unknown({str(fault["type"]): None}, tuple(FAULTS), f"{place} fault type")
-    _refuse_unknown(fault, _keys(FAULTS[fault["type"]]), f"{place} fault {fault['type']}")
-
-
-def _keys(model: type[_Part]) -> tuple[str, ...]:
-    return tuple(info.alias or name for name, info in model.model_fields.items())
-
-
-def _refuse_unknown(given: Mapping[str, Any], known: Sequence[str], place: str) -> None:
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
-            raise ConfigurationError(f"{place}: {key!r} is unknown", remedy=hint)

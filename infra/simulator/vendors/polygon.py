@@ -135,13 +135,8 @@ def aggregates(view: MarketView, given: Mapping[str, str], faults: Sequence[Faul
     scanned: list[tuple[int, Bar]] = []
     if listing is not None and "bars" in listing.streams:
         scanned = _scanned(view, listing, step, start, end, faults, adjusted=adjusted)
-    cut = None
-    if len(scanned) > limit:
-        # A bar is never cut in two: the page ends where the one that no longer fits begins.
-        cut = max(scanned[limit][0] - scanned[limit][0] % step, scanned[0][0] - scanned[0][0] % step + step)
-        if step == DAY_US:
-            cut = scanned[limit][0]
-        scanned = [row for row in scanned if row[0] < cut]
+    cut = _cut(scanned, limit, step)
+    scanned = [row for row in scanned if cut is None or row[0] < cut]
     joined = scanned if step == DAY_US else join_rows(scanned, lambda time: time - time % step)
     rows = [
         {**bar_fields(view, bar), "v": float(bar.volume), "t": time // MS_US}
@@ -162,6 +157,14 @@ def aggregates(view: MarketView, given: Mapping[str, str], faults: Sequence[Faul
         query = f"cursor={_encoded(str(cut))}&adjusted={str(adjusted).lower()}&limit={limit}"
         content["next_url"] = f"{address}?{query}"
     return json_reply(content)
+
+
+def _cut(scanned: Sequence[tuple[int, Bar]], limit: int, step: int) -> int | None:
+    """Return where the page ends (µs): a bar is never cut in two, so where the one that no longer fits begins."""
+    if len(scanned) <= limit:
+        return None
+    first, beyond = scanned[0][0], scanned[limit][0]
+    return beyond if step == DAY_US else max(beyond - beyond % step, first - first % step + step)
 
 
 def _asked(view: MarketView, given: Mapping[str, str]) -> tuple[int, int, int]:

@@ -84,9 +84,8 @@ def parse_query(view: MarketView, listing: Listing, given: Mapping[str, str], no
     else:
         query = _ranged(view, listing, given.get("range", "1d"), interval, now, extended=extended)
     _check_depth(query, listing, now)
-    return replace(
-        query, end=min(query.end, now + DAY_US)
-    )  # nothing is known of the future; its days are not listed
+    # nothing is known of the future; its days are not listed
+    return replace(query, end=min(query.end, now + DAY_US))
 
 
 def _epoch(given: Mapping[str, str], name: str, default: int) -> int:

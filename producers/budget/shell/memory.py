@@ -26,13 +26,11 @@ WRITE_EVERY_S = 1.0  # at most
 LAST_WRITE_WITHIN_S = 3.0
 RECALL_AGAIN_S = 0.5
 RESERVED = 50  # requests the store holds ahead of those made: what a killed process may have made uncounted
-RESERVED_DAY_PARTS = (
-    20  # of a day's limit at most this part: a killed process leaves its block counted as used
-)
+# of a day's limit at most this part: a killed process leaves its block counted as used
+RESERVED_DAY_PARTS = 20
 LASTS_WRITES = 4  # writes a block should last for
-WRITE_LAG_US = (
-    3 * SECOND_US
-)  # the last write of a killed process is at most so much older than its last request
+# the last write of a killed process is at most so much older than its last request
+WRITE_LAG_US = 3 * SECOND_US
 
 log = logging.getLogger(__name__)
 

@@ -12,22 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from infra.runtime.clock import Market, wall_us
+from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
 from producers.catalogue.shell.opening import Opener, Vendors, facts_of, log_disabled
-from producers.collecting.shell.starting import known_cursors
+from producers.collecting.shell.readiness import Readiness
+from producers.collecting.shell.starting import known_cursors, tell_missed
 from producers.collecting.shell.tasks import Collectors
 from producers.plan.plan import PollPlan, plan_of
 from producers.plan.shell.universe import Membership
 from producers.plan.trimming import LeftOut, nameable, owned_part
-from producers.polling.schedule import is_polling_time
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
 from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.polling.slots import Duty, Outcome
-from producers.raw.blocks import blank_block, place
-from producers.raw.missed import StreamKey, since_stop
+from producers.raw.missed import StreamKey
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Registry
 from producers.routing.shell.status import Status
@@ -37,14 +36,11 @@ from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL
 from schemas.providers.facts import ProviderFacts
-from schemas.streams import BAR_STREAM, QUOTE_STREAM
 from schemas.symbology.naming import Symbology, naming_day
 from schemas.topics import partition_count
 
-START = "start"  # endpoint of the blocks that only say what was missed
 LOOK_AT_DAY_S = 5.0
 HEALTH_EVERY_S = 1.0
-BROKER_PATIENCE_S = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +82,15 @@ class Collection:
         )
         self.attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry, duty=self._duty)
         self.polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
+        self._readiness = Readiness(
+            around.health, raw=around.raw, status=self._status, registry=self.registry, market=around.market
+        )
         self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
         self._configuration: Configuration | None = None
         self._vendors: Vendors | None = None
         self._plan = PollPlan()
         self._lacking: Mapping[str, str] = {}
         self._known = frozenset[str]()
-        self._reported = set[str]()
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
         self._named = naming_day(0)
@@ -137,9 +135,8 @@ class Collection:
 
         Returns when no poll of any other symbol is under way.
         """
-        self._owned = (
-            partitions  # at once: an exchange under way sees it, also when nobody waits for this one
-        )
+        # at once: an exchange under way sees it, also when nobody waits for this one
+        self._owned = partitions
         async with self._exchanging:
             self._duty.restore(slots)
             if partitions:  # while nothing is owned nothing is asked: what was ours of the limits stays ours
@@ -163,6 +160,9 @@ class Collection:
             self._report()
             await asyncio.sleep(HEALTH_EVERY_S)
 
+    def _report(self) -> None:
+        self._readiness.report(self._plan, self._calendars, self._running().streams)
+
     async def _exchange(self, configuration: Configuration) -> None:
         owned = self._owned
         places, lacking = self._around.opener.places(configuration)
@@ -171,15 +171,14 @@ class Collection:
         facts = facts_of(places)
         usable = {name: each.capabilities for name, each in facts.items()}
         plan = self._nameable(plan_of(configuration, usable=usable, members=members), facts)
-        known = frozenset(member.symbol for member in members)
         if members and not plan.providers:
             raise ConfigurationError(
                 "no enabled provider has a stream to collect",
                 remedy="enable one under `providers` and `streams`",
             )
         plan = owned_part(plan, owned, partition_count())
-        before, streams = _streams_of(self._plan), _streams_of(plan)
-        new = streams - before
+        streams = _streams_of(plan)
+        new = streams - _streams_of(self._plan)
         calendars = _calendars(configuration, {stream.symbol for stream in streams})
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self._vendors)
@@ -187,36 +186,43 @@ class Collection:
         self._lacking = lacking
         # From here on nothing can be refused, and nothing waits but for the broker.
         self._route(plan, configuration, calendars, vendors)
-        await self._tell_missed(plan, new, cursors)
+        now = self._market.now_us()
+        await tell_missed(plan, new, cursors, raw=self._around.raw, registry=self.registry, now=now)
         self._configuration, self._vendors = configuration, vendors
-        self._plan, self._calendars, self._known = plan, calendars, known
-        assignment = Assignment(
-            plan=plan,
-            vendors=vendors,
-            market=self._market,
-            calendars=calendars,
-            cursors=cursors,
-            start=self._around.start,
-            simulated=self._around.opener.simulated,
-        )
-        self.polls.exchange(assignment)
-        self._around.cadence.plan(cadences_of(plan))
-        self._duty.keep({stream for task in plan.polls() for stream in task.streams})
+        self._plan, self._calendars = plan, calendars
+        self._known = frozenset(member.symbol for member in members)
         log.info(
             "collecting",
             extra={
-                "streams": len(streams),
-                "new": len(new),
-                "known": len(cursors),
-                "providers": plan.providers,
+                "streams": len(streams), "new": len(new), "known": len(cursors), "providers": plan.providers,
             },
-        )
-        self._running().poll(self.polls.by_provider)
-        await self._running().stream(assignment)
+        )  # fmt: skip
+        await self._collect(self._assignment(vendors, cursors))
         await self._membership.follow(configuration)
         self._report()
         if self._owned != owned:
             await self._exchange(configuration)
+
+    def _assignment(self, vendors: Vendors, cursors: Mapping[StreamKey, int]) -> Assignment:
+        around = self._around
+        return Assignment(
+            plan=self._plan,
+            vendors=vendors,
+            market=self._market,
+            calendars=self._calendars,
+            cursors=cursors,
+            start=around.start,
+            simulated=around.opener.simulated,
+        )
+
+    async def _collect(self, assignment: Assignment) -> None:
+        """Exchange polls and sockets; returns when those that are no more are closed."""
+        plan = assignment.plan
+        self.polls.exchange(assignment)
+        self._around.cadence.plan(cadences_of(plan))
+        self._duty.keep({stream for task in plan.polls() for stream in task.streams})
+        self._running().poll(self.polls.by_provider)
+        await self._running().stream(assignment)
 
     async def _cursors(self, streams: frozenset[StreamKey]) -> Mapping[StreamKey, int]:
         if not streams:
@@ -258,28 +264,6 @@ class Collection:
         markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
         self.registry.route(plan.routes, markets, configuration.streams.routing, breakers)
 
-    async def _tell_missed(
-        self, plan: PollPlan, new: frozenset[StreamKey], cursors: Mapping[StreamKey, int]
-    ) -> None:
-        """Publish, before anything else, what new polled streams missed until now; a socket tells when it is open.
-
-        Only of the providers that serve: what another one did not collect while it did not serve is not missing.
-        """
-        now = self._market.now_us()
-        for polled, tasks in ((BAR_STREAM, plan.bars), (QUOTE_STREAM, plan.quotes)):
-            serving = {self.registry.chosen(task.capability) for task in tasks}
-            for provider in sorted(serving):
-                streams = [
-                    stream
-                    for stream in plan.polled_streams()
-                    if stream.provider == provider
-                    and stream.channel == polled.channel(stream.interval)
-                    and stream in new
-                ]
-                holes = since_stop(streams, cursors, now)
-                blank = blank_block(provider, START, wall_us())
-                await self._around.raw.publish(polled.raw_topic, place(blank, [], partition_count(), holes))
-
     def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: int, polled: Polled) -> None:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}
         self._swept(poll.capability, outcomes, slot, poll.provider)
@@ -295,31 +279,6 @@ class Collection:
             async with self._exchanging:
                 if self._configuration is not None and self._named != naming_day(self._market.horizon_us()):
                     await self._exchange(self._configuration)
-
-    def _report(self) -> None:
-        raw, plan, now = self._around.raw, self._plan, self._market.horizon_us()
-        calendars = {id(each): each for each in self._calendars.values()}.values()
-        is_open = any(is_polling_time(now, calendar) for calendar in calendars)
-        self._around.health.report(
-            "publishing",
-            ready=(raw.delivered_blocks > 0 or not is_open) and raw.waiting_s < BROKER_PATIENCE_S,
-            delivered_blocks=raw.delivered_blocks,
-            waiting_for_broker_s=round(raw.waiting_s, 1),
-            market_open=is_open,
-        )
-        for provider in self._reported - set(plan.providers):
-            self._around.health.forget(provider)
-        self._reported = set(plan.providers)
-        for provider in plan.providers:
-            serving = self.registry.serves(provider)
-            # One that is only held ready may be down: that is what it is held ready for.
-            needed = serving or self._running().streams(provider)
-            self._around.health.report(
-                provider,
-                ready=self._status.ready(provider) or not needed,
-                serving=serving,
-                **self._status.document(provider),
-            )
 
 
 def _streams_of(plan: PollPlan) -> frozenset[StreamKey]:

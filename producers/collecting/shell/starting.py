@@ -1,4 +1,4 @@
-"""What a starting producer waits for: the simulator where it is the market, the topics, the cursors it reads."""
+"""What a starting producer waits for (the simulator where it is the market, topics, cursors) and tells of before it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from functools import partial
 import aiohttp
 
 from infra.runtime.backoff import STARTING_RETRY_S
-from infra.runtime.clock import SimulatorMarketClock, monotonic_s
+from infra.runtime.clock import SimulatorMarketClock, monotonic_s, wall_us
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres.pool import connection, pool
 from infra.runtime.threads import in_daemon_thread
 from producers.catalogue.shell.simulated import SimulatedVendors, ask_simulator
-from producers.raw.missed import StreamKey
+from producers.plan.plan import PollPlan
+from producers.raw.blocks import blank_block, place
+from producers.raw.missed import StreamKey, since_stop
+from producers.raw.shell.topics import RawTopics
+from producers.routing.shell.router import Registry
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
+from schemas.streams import BAR_STREAM, QUOTE_STREAM
+from schemas.topics import partition_count
+
+START = "start"  # endpoint of the blocks that only say what was missed
 
 log = logging.getLogger(__name__)
 
@@ -92,3 +100,31 @@ async def read_cursors(dsn: str, streams: Collection[StreamKey]) -> Mapping[Stre
         rows = await reader.fetch(LAST_SEEN, channels, providers)
     found = ((wanted.get((row["channel"], row["provider"], row["symbol"])), row["last_seen"]) for row in rows)
     return {stream: seen for stream, seen in found if stream is not None}
+
+
+async def tell_missed(
+    plan: PollPlan,
+    new: frozenset[StreamKey],
+    cursors: Mapping[StreamKey, int],
+    *,
+    raw: RawTopics,
+    registry: Registry,
+    now: int,
+) -> None:
+    """Publish, before anything else, what new polled streams missed until `now` (µs); a socket tells when it is open.
+
+    Only of the providers that serve: what another one did not collect while it did not serve is not missing.
+    """
+    for polled, tasks in ((BAR_STREAM, plan.bars), (QUOTE_STREAM, plan.quotes)):
+        serving = {registry.chosen(task.capability) for task in tasks}
+        for provider in sorted(serving):
+            streams = [
+                stream
+                for stream in plan.polled_streams()
+                if stream.provider == provider
+                and stream.channel == polled.channel(stream.interval)
+                and stream in new
+            ]
+            holes = since_stop(streams, cursors, now)
+            blank = blank_block(provider, START, wall_us())
+            await raw.publish(polled.raw_topic, place(blank, [], partition_count(), holes))

@@ -67,9 +67,8 @@ class TradeStream:
         self._simulated = simulated
         self._spelt = spelt
         self._wanted = self._named(task)
-        self._asked: dict[
-            str, str
-        ] = {}  # over this connection, also what is wanted no more: some is on its way
+        # over this connection, also what is wanted no more: some is on its way
+        self._asked: dict[str, str] = {}
         self._subscribed: set[str] = set()
         self._told: set[str] = set()  # symbols whose missed time was told by this process
         self._last_trade: dict[str, int] = {}

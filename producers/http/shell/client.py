@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import stamina
@@ -37,9 +38,8 @@ __all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vend
 REQUEST_DEADLINE_S = 10.0
 CONNECT_DEADLINE_S = 5.0
 ATTEMPTS = 3
-ATTEMPT_SHARE = (
-    0.5  # of the deadline must be left for an attempt: less would take our impatience for an outage
-)
+# of the deadline must be left for an attempt: less would take our impatience for an outage
+ATTEMPT_SHARE = 0.5
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 2.0
 CONNECTIONS = 32
@@ -129,12 +129,9 @@ class VendorHttp:
             self.breaker.check()
             spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
             async with self.gate.admitted(endpoint, purpose, within_s=spare_s) as admission:
+                asked = partial(self._attempt, admission, url, params or {}, headers or {}, text=text)
                 try:
-                    return await self.breaker.call(
-                        lambda: self._attempt(
-                            admission, url, params or {}, headers or {}, text=text, end_s=end_s
-                        )
-                    )
+                    return await self.breaker.call(partial(asked, end_s=end_s))
                 except CircuitOpen:
                     self.gate.give_back(admission)
                     raise
@@ -148,9 +145,12 @@ class VendorHttp:
         except BudgetExhausted:
             PROVIDER_ERRORS.labels(self.provider, endpoint, "budget").inc()
             raise
+        raise self._refused(endpoint, status)
+
+    def _refused(self, endpoint: str, status: int) -> ProviderRefused:
         PROVIDER_ERRORS.labels(self.provider, endpoint, str(status)).inc()
         advice = "check the key and its entitlements" if status in AUTHENTICATION else "check the request"
-        raise ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")
+        return ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")
 
     async def _retried(self, attempt: Callable[[], Awaitable[HttpAnswer]], end_s: float) -> HttpAnswer:
         def worth(error: Exception) -> bool:
@@ -211,11 +211,8 @@ class VendorHttp:
                 auto_decompress=False,
             ) as response:
                 body = await read_body(response, self.provider, endpoint, self._secrets)
-                self._heed(
-                    admission,
-                    read_signal(response.status, response.headers, body, wall_us(), self._words),
-                    response.status,
-                )
+                signal = read_signal(response.status, response.headers, body, wall_us(), self._words)
+                self._heed(admission, signal, response.status)
                 return HttpAnswer(
                     status=response.status,
                     content_type=response.content_type,

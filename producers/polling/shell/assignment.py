@@ -12,7 +12,8 @@ from producers.catalogue.shell.opening import Vendors
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask
 from producers.polling.schedule import first_position, offset_us
 from producers.polling.shell.attempts import Poll
-from producers.polling.shell.polls import BarsPoll, Coverage, QuotesPoll
+from producers.polling.shell.bars_poll import BarsPoll, Coverage
+from producers.polling.shell.quotes_poll import QuotesPoll
 from producers.polling.slots import Duty
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
 from producers.raw.missed import StreamKey, bars_key
@@ -51,9 +52,8 @@ class Polls:
     duty: Duty
     by_provider: dict[str, dict[Hashable, Poll]] = field(default_factory=dict)
     _coverage: dict[tuple[str, str], Coverage] = field(default_factory=dict)
-    _newest: dict[str, dict[str, Event]] = field(
-        default_factory=dict
-    )  # quotes delivered, by provider and symbol
+    # quotes delivered, by provider and symbol
+    _newest: dict[str, dict[str, Event]] = field(default_factory=dict)
 
     def exchange(self, assignment: Assignment) -> None:
         """Make the polls of another plan; those of the same streams go on from where they are."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from producers.http.shell.body import MalformedResponse
-from producers.polling.shell.polls import BarsPoll, Polled
+from producers.polling.shell.bars_poll import BarsPoll
+from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Registry

@@ -118,39 +118,8 @@ class Poller:
         finally:
             self._health.forget(self._part)
 
-    async def _dispatch(self) -> None:
-        while True:
-            now_us, now_s = self._market.now_us(), monotonic_s()
-            while not self._queue.full() and (due := self._schedule.take(now_us, now_s)) is not None:
-                self._taken.add(due.key)
-                self._queue.put_nowait(due)
-            self._health.report(self._part, ready=True, tasks=len(self._polls), queued=self._queue.qsize())
-            await asyncio.sleep(TICK_S)
-
-    async def _work(self) -> None:
-        while True:
-            due = await self._queue.get()
-            key = due.key
-            poll = self._polls.get(key)
-            if poll is not None:
-                self._busy[key] = poll
-                try:
-                    due_us, pause_s = await self._turn(due, poll)
-                finally:
-                    del self._busy[key]
-                    self._ended.set()
-                if not self._market.paced and due_us:
-                    due_us, pause_s = 0, max(pause_s, UNPACED_EVERY_S)
-            self._taken.discard(key)
-            if key not in self._polls:
-                self._failures.pop(key, None)
-            elif poll is None or self._polls[key] is not poll:
-                self._schedule.add(key, due_us=0, not_before_s=monotonic_s())
-            else:
-                self._schedule.add(key, due_us=due_us, not_before_s=monotonic_s() + pause_s)
-
-    async def _turn(self, due: Due[Hashable], poll: Poll) -> tuple[int, float]:
-        """Poll once; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
+    async def turn(self, due: Due[Hashable], poll: Poll) -> tuple[int, float]:
+        """Poll once what is due; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
         key, group = due.key, CadenceGroup(poll.capability, self._provider, poll.tier)
         turn = self._attempts.registry.turn(poll.capability, self._provider, may_probe=key in self._probing)
         slot = slot_of(self._market.now_us() - poll.offset, poll.every_us)
@@ -177,10 +146,40 @@ class Poller:
         self._failures.pop(key, None)
         return result.due_us, FLOOR_S if self._market.paced or result.due_us else UNPACED_BACKLOG_S
 
+    async def _dispatch(self) -> None:
+        while True:
+            now_us, now_s = self._market.now_us(), monotonic_s()
+            while not self._queue.full() and (due := self._schedule.take(now_us, now_s)) is not None:
+                self._taken.add(due.key)
+                self._queue.put_nowait(due)
+            self._health.report(self._part, ready=True, tasks=len(self._polls), queued=self._queue.qsize())
+            await asyncio.sleep(TICK_S)
+
+    async def _work(self) -> None:
+        while True:
+            due = await self._queue.get()
+            key = due.key
+            poll = self._polls.get(key)
+            if poll is not None:
+                self._busy[key] = poll
+                try:
+                    due_us, pause_s = await self.turn(due, poll)
+                finally:
+                    del self._busy[key]
+                    self._ended.set()
+                if not self._market.paced and due_us:
+                    due_us, pause_s = 0, max(pause_s, UNPACED_EVERY_S)
+            self._taken.discard(key)
+            if key not in self._polls:
+                self._failures.pop(key, None)
+            elif poll is None or self._polls[key] is not poll:
+                self._schedule.add(key, due_us=0, not_before_s=monotonic_s())
+            else:
+                self._schedule.add(key, due_us=due_us, not_before_s=monotonic_s() + pause_s)
+
     def _asked(self, poll: Poll, slot: int) -> Sequence[str]:
-        if (
-            not self._market.paced or poll.is_behind
-        ):  # time stands, or there is more to fetch than this slot's
+        # time stands, or there is more to fetch than this slot's
+        if not self._market.paced or poll.is_behind:
             return [symbol for symbol in poll.symbols if self._duty.sweeps(symbol)]
         return self._duty.asked(poll.capability, poll.symbols, slot)
 

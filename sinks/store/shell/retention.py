@@ -16,9 +16,8 @@ from schemas.journals import Journal
 log = logging.getLogger(__name__)
 
 FORGET_EVERY_S = 60.0
-MAX_FORGOTTEN_ROWS = (
-    5_000  # in one statement: a day of ten providers in six capabilities is a tenth of a run an hour
-)
+# in one statement: a day of ten providers in six capabilities is a tenth of a run an hour
+MAX_FORGOTTEN_ROWS = 5_000
 FORGET_WITHIN_S = 20.0
 
 

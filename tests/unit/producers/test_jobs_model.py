@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from producers.jobs.history import JobHistory
 from producers.jobs.lease import Lease, after, holder
-from producers.jobs.outcome import Cadence, jobs_between, result_of, unfinished
+from producers.jobs.outcome import result_of, unfinished
 from producers.polling.slots import Outcome
 from schemas.jobs import SWEEPER, poll_job_id
 from schemas.records import Job, JobResult
+from tests.support.outside_feed import Cadence, jobs_between
 
 STREAM = ("bars:1m", "SPY")
 LEASE_S = 3.0

@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.moments import (
-    EARLIEST_US,
-    LATEST_US,
-    BadMoment,
-    aware,
-    micros,
-    parse_moment,
-    period_start,
-    rfc3339,
-)
+from gateway.http.moments import EARLIEST_US, LATEST_US, BadMoment, aware, parse_moment, period_start, rfc3339
 from schemas.calendar.sessions import load_calendar
-from schemas.intervals import DAY_US, HOUR_US
+from schemas.intervals import DAY_US, HOUR_US, micros
 
 NEW_YORK = "America/New_York"
 MONDAY_NOON = micros(datetime(2013, 10, 7, 16, tzinfo=UTC))  # 12:00 in New York

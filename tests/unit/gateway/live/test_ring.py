@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.live.ring import Ring
 from gateway.live.streams import BEST
 from tests.support.live_feeds import an_entry
+from tests.support.memory import held_bytes
 
 PROVIDERS = ("finnhub", "yahoo")
 RECORDS = st.lists(st.tuples(st.integers(1, 5), st.sampled_from(PROVIDERS), st.booleans()), max_size=60)
@@ -51,8 +52,12 @@ def test_evicting_one_providers_record_leaves_the_others_whole() -> None:
 
 def test_memory_of_evicted_entries_is_returned() -> None:
     """The list behind the ring does not grow with the log."""
-    ring = Ring(-1, 100)
-    for offset in range(50_000):
-        ring.append(an_entry(offset))
-    assert len(ring._entries) < 2_500
-    assert ring.count_after(49_989) == 10
+
+    def after(records: int) -> Ring:
+        ring = Ring(-1, 100)
+        for offset in range(records):
+            ring.append(an_entry(offset))
+        return ring
+
+    assert held_bytes(lambda: after(20_000)) < 2 * held_bytes(lambda: after(5_000))
+    assert after(50_000).count_after(49_989) == 10

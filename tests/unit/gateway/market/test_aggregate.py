@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.moments import aware, micros
+from gateway.http.moments import aware
 from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
 from schemas.calendar.sessions import ALWAYS_OPEN, load_calendar
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros
 from tests.support.bar_versions import a_version
 from tests.support.builders import NINE_THIRTY
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.runtime.clock import SimulatorMarketClock, WallMarketClock, rfc3339, wall_us
+from infra.runtime.clock import WallMarketClock, rfc3339, wall_us
 
 
 @given(st.integers(0, 4_102_444_800_000_000))
@@ -25,13 +25,3 @@ def test_rfc3339_is_exact_to_the_microsecond(moment: int) -> None:
 def test_the_wall_clock_of_the_market_is_the_wall_clock() -> None:
     """Without a simulator there is one time."""
     assert abs(WallMarketClock().now_us() - wall_us()) < 60_000_000
-
-
-def test_market_time_never_goes_back() -> None:
-    """A later reading that says less does not rewind the market."""
-    clock = SimulatorMarketClock("http://127.0.0.1:1")
-    clock._market_us = 1_000_000
-    first = clock.now_us()
-    clock._market_us = 0
-
-    assert clock.now_us() >= first

@@ -10,7 +10,7 @@ import pytest
 
 from infra.runtime.exit_codes import exit_code
 from infra.runtime.lifecycle import Health, JsonFormatter, Process, until_stopped
-from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.errors import BrokerUnavailable
 
 
 def test_readiness_waits_for_every_declared_part() -> None:
@@ -60,23 +60,6 @@ def test_a_log_line_is_one_json_object_with_its_fields() -> None:
         "sinks",
         "SPY",
     )
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (ConfigurationError("x", remedy="y"), 2),
-        (BrokerUnavailable("x"), 70),
-        (ValueError("x"), 70),
-        (asyncio.CancelledError(), 0),
-        (KeyboardInterrupt(), 0),
-        (SystemExit(3), 3),
-        (ExceptionGroup("g", [ConfigurationError("x", remedy="y")]), 2),
-    ],
-)
-def test_exit_codes(error: BaseException, code: int) -> None:
-    """0 asked to stop, 2 an operator must change something, 70 anything else."""
-    assert exit_code(error) == code
 
 
 async def test_works_end_when_the_process_is_told_to_stop() -> None:

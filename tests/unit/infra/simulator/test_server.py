@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.faults.refusals import MANNERS
-from infra.simulator.faults.scenario import parse_scenario
 from infra.simulator.server import build_app, build_simulation
 from schemas.errors import ConfigurationError
 from schemas.providers.built_in import BUILT_IN

@@ -10,6 +10,7 @@ from producers.budget.budget import Budget
 from producers.budget.shares import MAX_REMEMBERED, Share, Shares
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import Limits
+from tests.support.memory import held_bytes
 
 PARTITIONS, REPLICAS = 4, 3
 LIMITS = Limits(per_second=5, per_minute=24, per_day=60, concurrency=6)
@@ -119,13 +120,18 @@ def test_a_loss_holds_at_once_a_gain_after_the_window_and_use_stays_counted() ->
 
 def test_many_changes_are_remembered_in_bounded_room_and_never_forgotten_downwards() -> None:
     """A storm of assignments costs no memory, and the smallest part among them still binds."""
-    shares = Shares()
-    shares.change(Share(owned=0, of=4), START)
-    for step in range(10 * MAX_REMEMBERED):
-        shares.change(Share(owned=1 + step % 4, of=4), START + step + 1)
 
-    assert shares.least(START + 1_000, MINUTE_US).owned == 0
-    assert len(shares._ended) <= MAX_REMEMBERED
+    def after(changes: int) -> Shares:
+        shares = Shares()
+        shares.change(Share(owned=0, of=4), START)
+        for step in range(changes):
+            shares.change(Share(owned=1 + step % 4, of=4), START + step + 1)
+        return shares
+
+    few, many = held_bytes(lambda: after(2 * MAX_REMEMBERED)), held_bytes(lambda: after(50 * MAX_REMEMBERED))
+
+    assert after(10 * MAX_REMEMBERED).least(START + 1_000, MINUTE_US).owned == 0
+    assert many < 2 * few
 
 
 @pytest.mark.parametrize(("mine", "of"), [(-1, 4), (5, 4), (0, 0)])

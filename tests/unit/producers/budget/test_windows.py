@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from producers.budget.windows import SLOT_US, SLOTS_PER_DAY, DayCount, SlidingWindow
 from schemas.intervals import DAY_US, MINUTE_US
+from tests.support.memory import held_bytes
 
 NOW = 1_790_000_000_000_000
 
@@ -54,11 +55,14 @@ def test_a_start_counts_for_its_length_and_a_little_longer(pauses: list[int], li
 
 def test_a_day_is_kept_in_few_slots_whatever_its_requests() -> None:
     """A week at a request a second costs no more memory than a day of slots."""
-    day = DayCount()
-    for second in range(0, 7 * 24 * 3_600, 60):
-        day.add(NOW + second * 1_000_000, "live")
-        day.used(NOW + second * 1_000_000)
 
-    assert len(day._slots) <= SLOTS_PER_DAY + 2
-    assert day.used(NOW + 9 * DAY_US) == 0
+    def after(days: int) -> DayCount:
+        day = DayCount()
+        for second in range(0, days * 24 * 3_600, 60):
+            day.add(NOW + second * 1_000_000, "live")
+            day.used(NOW + second * 1_000_000)
+        return day
+
+    assert held_bytes(lambda: after(4)) < 1.5 * held_bytes(lambda: after(2))
+    assert after(2).used(NOW + 9 * DAY_US) == 0
     assert SLOT_US * SLOTS_PER_DAY == DAY_US

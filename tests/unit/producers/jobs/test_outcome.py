@@ -10,9 +10,7 @@ from producers.jobs.outcome import (
     FIRST_BACKOFF_S,
     LONGEST_BACKOFF_S,
     MAX_AHEAD_US,
-    Cadence,
     backoff_s,
-    jobs_between,
     overall,
     refusal,
     result_of,
@@ -22,6 +20,7 @@ from producers.polling.slots import Outcome
 from schemas.jobs import job_of, poll_job_id
 from schemas.partitions import partition_of
 from schemas.records import Job
+from tests.support.outside_feed import Cadence, jobs_between
 
 DONE, FAILED = Outcome(status="done", events=2), Outcome(status="failed", reason="vendor down")
 

@@ -8,16 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.batch.frontier import NEVER, above_frontier
-from sinks.batch.groups import Streams
-
-
-def streams_of(index: list[int]) -> Streams:
-    """Return the grouping of rows whose stream numbers are given."""
-    numbers = np.array(index, np.int64)
-    order = np.argsort(numbers, kind="stable")
-    count = int(numbers.max(initial=-1)) + 1
-    firsts = np.searchsorted(numbers[order], np.arange(count))
-    return Streams(names=[(str(n),) for n in range(count)], index=numbers, order=order, firsts=firsts)
+from tests.support.row_groups import streams_of
 
 
 @pytest.mark.parametrize("scale", [1, 1 << 45], ids=["near", "decades apart"])

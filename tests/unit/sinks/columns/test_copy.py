@@ -15,7 +15,7 @@ from sinks.columns.avro import read_columns
 from sinks.columns.copy import HEADER, POSTGRES_EPOCH_US, TRAILER, encode_rows
 from sinks.columns.tables import REVISION, TABLES, Column
 from tests.support.builders import a_bar, a_trade
-from tests.unit.sinks.columns.test_avro import RECORDS
+from tests.support.record_strategies import RECORDS
 
 READ = {"int8": ">q", "int4": ">i", "float8": ">d", "bool": ">?", "timestamptz": ">q"}
 

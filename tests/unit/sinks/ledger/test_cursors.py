@@ -24,7 +24,7 @@ from sinks.ledger.cursors import (
     moved,
 )
 from tests.support.builders import NINE_THIRTY
-from tests.unit.sinks.batch.test_frontier import streams_of
+from tests.support.row_groups import streams_of
 
 XNYS = load_calendar(US_EQUITIES)
 CLOSE = NINE_THIRTY + 390 * MINUTE_US

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from confluent_kafka import KafkaError
 
 from gateway.live.shell.log import LogDoubtful, LogReplaced, collect, ends_partition
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogEvent
 from schemas.errors import BrokerUnavailable
-from tests.support.log_messages import CHANGED, record, said
+from tests.support.log_messages import CHANGED, END_OF_PARTITION, FATAL, TRANSPORT, record, said
 
 WITHIN_S = 60.0
 
@@ -27,13 +26,13 @@ def test_each_code_ends_the_session_that_met_it(code: int, event: LogEvent) -> N
 def test_a_dead_consumer_ends_the_session_too() -> None:
     """It would give nothing for ever."""
     with pytest.raises(BrokerUnavailable, match="dead"):
-        ends_partition(said(KafkaError._FATAL))
+        ends_partition(said(FATAL))
 
 
 def test_the_end_of_a_partition_is_told_from_what_passes_by_itself() -> None:
     """Only the end says how far a partition was read."""
-    assert ends_partition(said(KafkaError._PARTITION_EOF))
-    assert not ends_partition(said(KafkaError._TRANSPORT))
+    assert ends_partition(said(END_OF_PARTITION))
+    assert not ends_partition(said(TRANSPORT))
 
 
 class Fetched:

@@ -15,7 +15,8 @@ def test_a_client_tells_each_kind_of_error_once_in_a_while(caplog: pytest.LogCap
     config = common_config("127.0.0.1:9", "reader")
     caplog.set_level(logging.WARNING)
 
-    for code in (KafkaError._TRANSPORT, KafkaError._TRANSPORT, KafkaError._AUTHENTICATION):
+    transport, authentication = KafkaError._TRANSPORT, KafkaError._AUTHENTICATION  # noqa: SLF001 - the library's names
+    for code in (transport, transport, authentication):
         config["error_cb"](KafkaError(code))
 
     assert [record.message for record in caplog.records] == ["kafka_client_error"] * 2

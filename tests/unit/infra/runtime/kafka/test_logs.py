@@ -9,9 +9,17 @@ import pytest
 from confluent_kafka import KafkaError
 
 from infra.runtime.kafka.clients import Message
-from infra.runtime.kafka.logs import LOG_CHANGED, LogEvent, LogReader, event_of, newest, records_between
+from infra.runtime.kafka.logs import (
+    POSITION_LOST,
+    TOPIC_UNKNOWN,
+    LogEvent,
+    LogReader,
+    event_of,
+    newest,
+    records_between,
+)
 from schemas.errors import BrokerUnavailable
-from tests.support.log_messages import CHANGED, record, said
+from tests.support.log_messages import CHANGED, END_OF_PARTITION, TRANSPORT, record, said
 
 
 @pytest.mark.parametrize(("code", "event"), CHANGED)
@@ -23,18 +31,18 @@ def test_every_code_of_a_changed_log_says_what_must_be_looked_at(code: int, even
 
 def test_no_code_of_a_changed_log_is_left_out() -> None:
     """The table of the tests is the set of the code."""
-    assert {code for code, _ in CHANGED} == LOG_CHANGED
+    assert {code for code, _ in CHANGED} == POSITION_LOST | TOPIC_UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("error", "event"),
     [
-        (KafkaError(KafkaError._PARTITION_EOF), LogEvent.END),
-        (KafkaError(KafkaError._TRANSPORT), LogEvent.PASSING),
+        (KafkaError(END_OF_PARTITION), LogEvent.END),
+        (KafkaError(TRANSPORT), LogEvent.PASSING),
         (KafkaError(KafkaError.REQUEST_TIMED_OUT, "slow", False, True), LogEvent.PASSING),
         (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), LogEvent.FAULT),
         (KafkaError(KafkaError.FENCED_INSTANCE_ID), LogEvent.DEAD),
-        (KafkaError(KafkaError._TRANSPORT, "gone", True), LogEvent.DEAD),
+        (KafkaError(TRANSPORT, "gone", True), LogEvent.DEAD),
     ],
 )
 def test_no_other_error_says_that_the_log_changed(error: KafkaError, event: LogEvent) -> None:
@@ -90,12 +98,12 @@ def offsets_of(*messages: Message) -> list[int]:
 
 def test_reading_goes_on_over_what_passes_and_ends_where_the_partition_does() -> None:
     """A connection that broke is made again by the client; what comes after the end is not asked for."""
-    end = said(KafkaError._PARTITION_EOF)
+    end = said(END_OF_PARTITION)
 
-    assert offsets_of(record(3), said(KafkaError._TRANSPORT), record(4), end, record(5)) == [3, 4]
+    assert offsets_of(record(3), said(TRANSPORT), record(4), end, record(5)) == [3, 4]
 
 
-@pytest.mark.parametrize("code", [*LOG_CHANGED, KafkaError.TOPIC_AUTHORIZATION_FAILED])
+@pytest.mark.parametrize("code", [*POSITION_LOST, *TOPIC_UNKNOWN, KafkaError.TOPIC_AUTHORIZATION_FAILED])
 def test_a_log_that_changed_cannot_be_read_to_its_end(code: int) -> None:
     """To go on would be to leave records out."""
     with pytest.raises(BrokerUnavailable, match="t/0 cannot be read"):

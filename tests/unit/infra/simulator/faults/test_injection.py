@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from infra.simulator.faults.injection import FaultPlan, Row, apply_bar_faults, null_minutes
-from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars, parse_scenario
+from infra.simulator.faults.parsing import parse_scenario
+from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars
 from infra.simulator.market.model import Bar
 from schemas.intervals import MINUTE_US, SECOND_US
 

@@ -34,9 +34,9 @@ def test_streams_are_those_with_files(market: RealMarket) -> None:
     }
 
 
-def test_the_market_begins_with_its_first_event(market: RealMarket) -> None:
+def test_the_market_begins_with_its_first_event(market: RealMarket, market_data: Path) -> None:
     """The first SPY bar of 2013-10-04 is the earliest row of all."""
-    assert market.start_time // SECOND_US == file_bars(market._root, "SPY", "2013-10-04")[0][0]
+    assert market.start_time // SECOND_US == file_bars(market_data, "SPY", "2013-10-04")[0][0]
 
 
 @pytest.mark.parametrize(

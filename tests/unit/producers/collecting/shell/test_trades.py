@@ -250,9 +250,8 @@ async def test_a_malformed_frame_costs_itself() -> None:
 
 async def test_what_was_read_is_published_once_when_we_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop drains: nothing that left the socket is thrown away or sent twice."""
-    monkeypatch.setattr(
-        "producers.collecting.shell.trades.PACE_S", 0
-    )  # one frame under way, the others waiting
+    # one frame under way, the others waiting
+    monkeypatch.setattr("producers.collecting.shell.trades.PACE_S", 0)
     socket, raw = _Socket([trades(0, 400), trades(400, 400), trades(800, 400)]), _QueueingTopics()
     task = asyncio.ensure_future(a_stream(socket, raw).run())
     await eventually(lambda: socket.read == 3, within_s=5.0)

@@ -95,9 +95,9 @@ def a_poller(
     return poller
 
 
-async def a_turn(poller: Poller, due_us: int = 0) -> tuple[int, float]:
-    """Let the first task have its turn, which was due at a market time (0: at once)."""
-    return await poller._turn(Due(0, due_us), poller._polls[0])
+async def a_turn(poller: Poller, task: _Task, due_us: int = 0) -> tuple[int, float]:
+    """Let the task have its turn, which was due at a market time (0: at once)."""
+    return await poller.turn(Due(0, due_us), task)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,9 @@ async def a_turn(poller: Poller, due_us: int = 0) -> tuple[int, float]:
 )
 async def test_a_failure_is_followed_by_its_pause(error: Exception, least_s: float, most_s: float) -> None:
     """The same is asked for again, after a pause that fits what went wrong."""
-    due_us, pause_s = await a_turn(a_poller(_Task(error)))
+    task = _Task(error)
+
+    due_us, pause_s = await a_turn(a_poller(task), task)
 
     assert due_us == 0
     assert least_s <= pause_s <= most_s
@@ -119,7 +121,9 @@ async def test_a_failure_is_followed_by_its_pause(error: Exception, least_s: flo
 
 async def test_a_success_is_followed_by_its_cadence_and_at_least_the_floor() -> None:
     """However fast market time runs, a task is not polled more than five times a second."""
-    assert await a_turn(a_poller(_Task(777))) == (777, FLOOR_S)
+    task = _Task(777)
+
+    assert await a_turn(a_poller(task), task) == (777, FLOOR_S)
 
 
 async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> None:
@@ -127,7 +131,9 @@ async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> No
     raw = RecordingTopics()
     error = MalformedResponse("yahoo chart: cut", endpoint="chart", received_time=7, payload=b'{"cha')
 
-    due_us, _ = await a_turn(a_poller(_Task(error), raw=raw))
+    task = _Task(error)
+
+    due_us, _ = await a_turn(a_poller(task, raw=raw), task)
 
     assert due_us == 0
     assert [(letter["topic"], letter["payload"], letter["reason"]) for letter in raw.dead] == [
@@ -137,8 +143,10 @@ async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> No
 
 async def test_a_dead_publisher_ends_the_poller() -> None:
     """What Kafka will never take is not retried: a fresh process continues from the cursors."""
+    task = _Task(BrokerUnavailable("dead"))
+
     with pytest.raises(BrokerUnavailable):
-        await a_turn(a_poller(_Task(BrokerUnavailable("dead"))))
+        await a_turn(a_poller(task), task)
 
 
 async def test_one_failing_task_does_not_hold_up_the_others() -> None:
@@ -177,9 +185,9 @@ async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_lef
     task = _Task(0)
     poller = a_poller(task, registry=a_registry("finnhub", "yahoo", now_s=lambda: moments[0]))
 
-    turns = [await a_turn(poller) for _ in range(3)]
+    turns = [await a_turn(poller, task) for _ in range(3)]
     moments[0] = 30.0
-    await a_turn(poller)
+    await a_turn(poller, task)
 
     assert turns == [(LATER_US, FLOOR_S)] * 3
     assert (task.polls, task.probes) == (0, 2)
@@ -191,8 +199,8 @@ async def test_a_slot_that_is_done_is_not_polled_again() -> None:
     behind.is_behind = True
     duty.done("bars:1m", ["SPY"], 1_000)
 
-    assert await a_turn(a_poller(task, duty=duty)) == (LATER_US, FLOOR_S)
-    await a_turn(a_poller(behind, duty=duty))
+    assert await a_turn(a_poller(task, duty=duty), task) == (LATER_US, FLOOR_S)
+    await a_turn(a_poller(behind, duty=duty), behind)
 
     assert (task.polls, behind.polls) == (0, 1)
 
@@ -202,9 +210,9 @@ async def test_a_failed_poll_leaves_its_slot_open() -> None:
     duty, task = Duty(4), _Task(ProviderUnavailable("down"), LATER_US)
     poller = a_poller(task, duty=duty)
 
-    await a_turn(poller)
+    await a_turn(poller, task)
     assert duty.is_open("bars:1m", "SPY", 1_000)
-    await a_turn(poller)
+    await a_turn(poller, task)
 
     assert task.polls == 2
     assert not duty.is_open("bars:1m", "SPY", 1_000)
@@ -215,7 +223,7 @@ async def test_partitions_that_are_not_ours_to_sweep_are_left_alone() -> None:
     duty, task = Duty(4), _Task(0)
     duty.sweep(frozenset())
 
-    await a_turn(a_poller(task, duty=duty))
+    await a_turn(a_poller(task, duty=duty), task)
 
     assert task.polls == 0
 
@@ -285,9 +293,9 @@ async def test_the_cadence_is_told_of_every_poll() -> None:
     cadence = RecordingCadence()
     task = _Task(ProviderUnavailable("down"), 777)
     poller = a_poller(task, cadence=cadence)
-    await a_turn(poller, 500)
-    await a_turn(poller)
-    await a_turn(poller, 600)
+    await a_turn(poller, task, 500)
+    await a_turn(poller, task)
+    await a_turn(poller, task, 600)
 
     assert cadence.told == [
         ("begun", 500),
@@ -304,8 +312,8 @@ async def test_every_answered_poll_of_the_schedule_is_told_with_its_slot() -> No
     task = _Task(ProviderUnavailable("down"), LATER_US)
     poller = a_poller(task, swept=told)
 
-    await a_turn(poller)
-    await a_turn(poller)
+    await a_turn(poller, task)
+    await a_turn(poller, task)
 
     assert [(poll.capability, list(symbols), slot) for poll, symbols, slot, _ in told] == [
         ("bars:1m", ["SPY"], 1_000)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from infra.runtime.metrics import PROVIDER_SELECTED
+from infra.runtime.metrics import REGISTRY
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing.evidence import Evidence
 from producers.routing.shell.router import TELL_EVERY_S, Registry, Turn
@@ -122,10 +122,16 @@ def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
     assert after.last_error == "check the key"
 
 
+def chosen_finnhub() -> float:
+    """Return how many times Finnhub was chosen for quotes, as the metric says."""
+    labels = {"capability": QUOTES, "provider": "finnhub"}
+    return REGISTRY.get_sample_value("provider_selected_total", labels) or 0.0
+
+
 async def test_every_change_is_told_at_once_and_the_rest_regularly() -> None:
     """A reader learns of the switch with its reason, and of all scores every ten seconds."""
     world, told = _World(), list[ProviderHealth]()
-    selected = PROVIDER_SELECTED.labels(QUOTES, "finnhub")._value.get()
+    selected = chosen_finnhub()
 
     async def publish(records: Sequence[ProviderHealth]) -> None:
         told.extend(records)
@@ -149,4 +155,4 @@ async def test_every_change_is_told_at_once_and_the_rest_regularly() -> None:
     assert [r.last_error for r in told_at_switch if (r.capability, r.provider) == (QUOTES, "yahoo")] == [
         "yahoo quote: status 500"
     ]
-    assert PROVIDER_SELECTED.labels(QUOTES, "finnhub")._value.get() == selected + 1
+    assert chosen_finnhub() == selected + 1

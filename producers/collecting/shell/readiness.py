@@ -1,0 +1,58 @@
+"""Readiness of collecting: whether blocks reach the broker, and whether the providers that are needed answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from infra.runtime.clock import Market
+from infra.runtime.lifecycle import Health
+from producers.plan.plan import PollPlan
+from producers.polling.schedule import is_polling_time
+from producers.raw.shell.topics import RawTopics
+from producers.routing.shell.router import Registry
+from producers.routing.shell.status import Status
+from schemas.calendar.sessions import Calendar
+
+BROKER_PATIENCE_S = 15.0
+
+
+class Readiness:
+    """Tells health of publishing and of each provider in the plan; one that left the plan is forgotten."""
+
+    def __init__(
+        self, health: Health, *, raw: RawTopics, status: Status, registry: Registry, market: Market
+    ) -> None:
+        """Tell nothing until `report`."""
+        self._health, self._raw, self._status = health, raw, status
+        self._registry, self._market = registry, market
+        self._reported = frozenset[str]()
+
+    def report(
+        self, plan: PollPlan, calendars: Mapping[str, Calendar], streams: Callable[[str], bool]
+    ) -> None:
+        """Tell how it stands now; `streams` says whether a provider has a socket open, or about to be."""
+        raw, now = self._raw, self._market.horizon_us()
+        is_open = any(
+            is_polling_time(now, calendar)
+            for calendar in {id(each): each for each in calendars.values()}.values()
+        )
+        self._health.report(
+            "publishing",
+            ready=(raw.delivered_blocks > 0 or not is_open) and raw.waiting_s < BROKER_PATIENCE_S,
+            delivered_blocks=raw.delivered_blocks,
+            waiting_for_broker_s=round(raw.waiting_s, 1),
+            market_open=is_open,
+        )
+        for provider in self._reported - set(plan.providers):
+            self._health.forget(provider)
+        self._reported = frozenset(plan.providers)
+        for provider in plan.providers:
+            serving = self._registry.serves(provider)
+            # One that is only held ready may be down: that is what it is held ready for.
+            needed = serving or streams(provider)
+            self._health.report(
+                provider,
+                ready=self._status.ready(provider) or not needed,
+                serving=serving,
+                **self._status.document(provider),
+            )

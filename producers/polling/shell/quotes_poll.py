@@ -1,0 +1,99 @@
+"""One poll of some symbols' quotes: vendor → raw topic. What is remembered moves only after Kafka has confirmed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from infra.runtime.clock import Market, monotonic_s
+from producers.plan.plan import QuotesTask
+from producers.polling.schedule import next_due
+from producers.polling.shell.polls import Polled, TaskPoll
+from producers.raw.blocks import blank_block, place
+from producers.raw.shell.topics import RawTopics
+from producers.routing.evidence import Evidence, quotes_evidence
+from producers.vendors.answers import Response
+from schemas.calendar.sessions import Calendar
+from schemas.records import Event
+from schemas.topics import RAW_QUOTES, partition_count
+
+log = logging.getLogger(__name__)
+
+
+class QuotesSource(Protocol):
+    """A vendor's quotes."""
+
+    async def quotes(self, symbols: Sequence[str]) -> Response:
+        """Return the quotes of some symbols."""
+
+
+class QuotesPoll(TaskPoll[QuotesTask]):
+    """Quotes of some symbols, asked for in one request."""
+
+    topic = RAW_QUOTES
+    is_behind = False  # the present is all there is
+
+    def __init__(
+        self,
+        task: QuotesTask,
+        source: QuotesSource,
+        raw: RawTopics,
+        *,
+        market: Market,
+        calendars: Sequence[Calendar],
+        offset: int,
+        newest: dict[str, Event] | None = None,
+    ) -> None:
+        """Poll while one of `calendars` is open; `offset` (µs) is this task's place within the cadence.
+
+        `newest` holds what was last delivered of each symbol of this provider; its polls share it.
+        """
+        super().__init__(task, task.symbols, raw, market)
+        self._delivered = {} if newest is None else newest
+        self._missing: frozenset[str] = frozenset()
+        self.exchange(task, source, calendars, offset)
+
+    def exchange(
+        self, task: QuotesTask, source: QuotesSource, calendars: Sequence[Calendar], offset: int
+    ) -> None:
+        """Go on by another cadence, source or calendars for the same symbols."""
+        self._task, self._source, self._calendars, self.offset = task, source, calendars, offset
+
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
+        """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
+        response, evidence = await self._ask(symbols)
+        await self._rejections.publish(response)
+        news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
+        blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
+        await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
+        self._delivered.update((event["symbol"], event) for event in news)
+        self._tell_missing(frozenset(response.answer.missing))
+        events = dict.fromkeys((event["symbol"] for event in news), 1)
+        return Polled(due_us=self.next_due(), evidence=evidence, events=events)
+
+    async def probe(self) -> Polled:
+        """Ask only to see how the answer is; nothing is published."""
+        _, evidence = await self._ask(self.symbols)
+        return Polled(due_us=self.next_due(), evidence=evidence)
+
+    def next_due(self) -> int:
+        """Return the market time (µs) of the next poll."""
+        now, every_us = self._market.now_us(), self._task.every_us
+        return min(next_due(now, each, every_us=every_us, offset=self.offset) for each in self._calendars)
+
+    async def _ask(self, symbols: Sequence[str]) -> tuple[Response, Evidence]:
+        begun_s = monotonic_s()
+        response = await self._source.quotes(symbols)
+        return response, quotes_evidence(
+            symbols,
+            response.answer.events,
+            self._market.horizon_us(),
+            latency_s=monotonic_s() - begun_s,
+            every_us=self._task.every_us,
+        )
+
+    def _tell_missing(self, missing: frozenset[str]) -> None:
+        for symbol in sorted(missing - self._missing):
+            log.warning("symbol_without_quote", extra={"provider": self.provider, "symbol": symbol})
+        self._missing = missing

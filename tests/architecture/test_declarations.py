@@ -1,0 +1,190 @@
+"""Every declaration is named by something that runs, and a name means one thing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support.source_code import PACKAGES, modules, relative, tree
+
+CALLERS = (*PACKAGES, "clients", "examples", "benchmarks")
+REGISTERING = re.compile(r"(?:\w+\.)*(?:command|callback|field_validator|model_validator)\(")
+# characters of a string that may name something: an annotation, an attribute, a command
+LONGEST_EXPRESSION = 200
+# Named by no code of ours: a library calls it, or it is for others to call.
+CALLED_BY_OTHERS = frozenset(
+    {
+        "stream_processors/shell/faust_app.py seek_to_committed",  # Faust
+        "stream_processors/shell/faust_app.py _create_directories",  # Faust
+        "infra/runtime/settings.py settings_customise_sources",  # pydantic
+    }
+)
+# Dead, or named by tests alone; the list only shrinks.
+DEAD = frozenset(
+    {
+        "gateway/http/access.py MIN_TOKEN_CHARS",
+        "producers/polling/timeliness.py achieved_us",
+        "schemas/calendar/sessions.py next_open",
+        "schemas/configuration/model.py symbols_of",
+        "schemas/records.py is_tick",
+        "schemas/topics.py raw_of",
+        "schemas/wire/codec.py check_finite",
+    }
+)
+# Class names that mean something else in another service; the list only shrinks.
+AMBIGUOUS = frozenset(
+    {
+        "Answer",
+        "Bar",
+        "Choice",
+        "Column",
+        "Connection",
+        "Feed",
+        "Field",
+        "Frame",
+        "Gap",
+        "Health",
+        "Hole",
+        "Known",
+        "Latest",
+        "Limits",
+        "Listener",
+        "Outbox",
+        "Page",
+        "Part",
+        "Place",
+        "Plan",
+        "Position",
+        "Progress",
+        "Provider",
+        "Received",
+        "Refused",
+        "Registry",
+        "Rejected",
+        "Reply",
+        "Resources",
+        "Span",
+        "Status",
+        "Store",
+        "Stored",
+        "Stream",
+        "Streams",
+        "Text",
+        "Writer",
+    }
+)
+
+Declared = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A function, class, constant, method or field, and where it stands."""
+
+    place: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return it as the lists above name it."""
+        return f"{self.place} {self.name}"
+
+
+def declared(path: Path, code: ast.Module) -> Iterator[Declaration]:
+    """Yield what a module declares; what a decorator registers is named by that."""
+    for node in code.body:
+        for each in (node, *(node.body if isinstance(node, ast.ClassDef) else ())):
+            for name in () if _is_registered(each) else _names(each):
+                if not (name.startswith("__") or name == "model_config"):
+                    yield Declaration(relative(path), name)
+
+
+def _names(node: ast.stmt) -> list[str]:
+    if isinstance(node, Declared):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AnnAssign):
+        targets = [node.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _is_registered(node: ast.stmt) -> bool:
+    """Whether a library is given the declaration where it stands: a command, a validator."""
+    calls = node.decorator_list if isinstance(node, Declared) else []
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        calls = [node.value.func]
+    return any(REGISTERING.match(ast.unparse(call)) for call in calls)
+
+
+def named(code: ast.Module) -> Counter[str]:
+    """Count what a module names: loads, attributes, keywords, and words of short strings that are no docstrings."""
+    found: Counter[str] = Counter()
+    prose = {id(node.value) for node in ast.walk(code) if isinstance(node, ast.Expr)}
+    for node in ast.walk(code):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found[node.id] += 1
+        elif isinstance(node, ast.Attribute):
+            found[node.attr] += 1
+        elif isinstance(node, ast.keyword) and node.arg:
+            found[node.arg] += 1
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            found.update(re.findall(r"\w+", node.value) if len(node.value) <= LONGEST_EXPRESSION else ())
+    return found
+
+
+@cache
+def named_by_callers() -> frozenset[str]:
+    """Return all that anything but a test names."""
+    return frozenset(name for path in modules(*CALLERS) for name in named(tree(path)))
+
+
+def test_every_declaration_is_named_by_something_that_runs() -> None:
+    """What only tests name is theirs: it belongs to `tests/support`, or nowhere."""
+    dead = {
+        str(each)
+        for path in modules(*PACKAGES)
+        for each in declared(path, tree(path))
+        if each.name not in named_by_callers()
+    }
+
+    assert dead - CALLED_BY_OTHERS - DEAD == set(), "delete it"
+    assert (CALLED_BY_OTHERS | DEAD) - dead == set(), "take it off the list"
+
+
+@pytest.mark.parametrize(
+    ("text", "dead"),
+    [
+        pytest.param("def f(): pass\n", {"f"}, id="a-function"),
+        pytest.param("def f(): pass\nf()\n", set(), id="a-function-called"),
+        pytest.param("X = 1\n", {"X"}, id="a-constant"),
+        pytest.param("class A:\n    def m(self): pass\nA()\n", {"m"}, id="a-method"),
+        pytest.param("class A:\n    y: int\nA(y=1)\n", set(), id="a-field-given"),
+        pytest.param('def f(): "says f"\n', {"f"}, id="named-in-prose"),
+        pytest.param("@app.command('x')\ndef f(): pass\n", set(), id="registered"),
+    ],
+)
+def test_a_dead_declaration_would_be_seen(text: str, dead: set[str]) -> None:
+    """The search itself."""
+    code = ast.parse(text)
+    path = modules(*PACKAGES)[0]
+
+    assert {each.name for each in declared(path, code)} - set(named(code)) == dead
+
+
+def test_a_class_name_means_one_thing_in_all_services() -> None:
+    """Whoever reads two services need not unlearn a word of the first."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for path in modules(*PACKAGES):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].add(relative(path).partition("/")[0])
+    twice = {name for name, found in places.items() if len(found) > 1}
+
+    assert twice - AMBIGUOUS == set(), "find the word that the field has for it"
+    assert AMBIGUOUS - twice == set(), "take it off the list"

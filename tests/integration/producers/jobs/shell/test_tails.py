@@ -1,0 +1,99 @@
+"""What the logs of a real broker say of partitions that are taken over."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Producer
+
+from infra.runtime.clock import monotonic_s, wall_us
+from infra.runtime.kafka.clients import producer_config
+from producers.jobs.lease import holder
+from producers.jobs.shell.tails import RESULTS_US, JobTails, Known
+from schemas.errors import BrokerUnavailable
+from schemas.intervals import MINUTE_US
+from schemas.jobs import VERSION
+from schemas.partitions import partition_of
+from schemas.records import Job, JobResult, SymbolOutcome
+from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.wire.codec import encode
+from tests.conftest import free_port
+
+SPY = partition_of("SPY", partition_count())
+SLOT = 1_381_152_600_000_000
+
+
+class Log:
+    """Appends to both topics of jobs."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self.producer, self.prefix = Producer(producer_config(bootstrap, "test-tails")), prefix
+
+    def append(self, topic: str, value: bytes, *, age_us: int = 0) -> None:
+        """Append a record as if so long ago."""
+        at_ms = (wall_us() - age_us) // 1_000
+        self.producer.produce(self.prefix + topic, value, partition=SPY, timestamp=at_ms)
+        assert self.producer.flush(30) == 0
+
+
+@pytest.fixture
+def log(kafka_bootstrap: str, topic_prefix: str) -> Log:
+    """Give a way to append."""
+    return Log(kafka_bootstrap, topic_prefix)
+
+
+def a_result(job_id: str, slot: int) -> bytes:
+    """Return a poll of SPY that a feed's job had done."""
+    return encode(
+        JOB_RESULTS,
+        JobResult(
+            version=VERSION, job_id=job_id, type="poll", source="feed", status="done", reason="", provider="yahoo",
+            capability="quotes", slot=slot, outcomes=(SymbolOutcome(symbol="SPY", status="done"),), attempts=1,
+            instance="gone", finished_time=wall_us(),
+        ),
+    )  # fmt: skip
+
+
+def a_lease(lease_s: float) -> bytes:
+    return encode(
+        JOBS,
+        Job(
+            version=VERSION, job_id="l", type="lease", source="feed", created_time=wall_us(), lease_s=lease_s
+        ),
+    )
+
+
+def known(bootstrap: str, prefix: str) -> Known:
+    return JobTails(bootstrap, prefix=prefix).read([SPY])[SPY]
+
+
+def test_what_was_done_within_the_hour_is_known_and_foreign_records_are_passed_over(
+    kafka_bootstrap: str, topic_prefix: str, log: Log
+) -> None:
+    """What is older is asked for again: nobody sends it any more."""
+    log.append(JOB_RESULTS, a_result("old", SLOT), age_us=RESULTS_US + MINUTE_US)
+    log.append(JOB_RESULTS, b"not a result")
+    log.append(JOB_RESULTS, a_result("new", SLOT + MINUTE_US))
+
+    found = known(kafka_bootstrap, topic_prefix)
+
+    assert found.history.slots == {("quotes", "SPY"): SLOT + MINUTE_US}
+
+
+def test_a_lease_in_force_is_known_and_one_that_ran_out_is_not(
+    kafka_bootstrap: str, topic_prefix: str, log: Log
+) -> None:
+    """It runs from when the broker took it; where reading jobs goes on is after it."""
+    log.append(JOBS, a_lease(60.0), age_us=2 * MINUTE_US)
+    over = known(kafka_bootstrap, topic_prefix)
+    log.append(JOBS, b"not a job")
+    log.append(JOBS, a_lease(60.0))
+    held = known(kafka_bootstrap, topic_prefix)
+
+    assert (holder(over.lease, monotonic_s()), over.end) == ("sweeper", 1)
+    assert (holder(held.lease, monotonic_s()), held.end) == ("feed", 3)
+
+
+def test_a_broker_that_is_away_is_an_outage() -> None:
+    """Taking over waits; nothing is taken for empty."""
+    with pytest.raises(BrokerUnavailable):
+        JobTails(f"127.0.0.1:{free_port()}", prefix="").read([SPY])

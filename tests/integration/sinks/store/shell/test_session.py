@@ -1,0 +1,88 @@
+"""The connection a sink writes with: its deadline, its errors, and times as integers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from infra.runtime.postgres.session import copy, deadline
+from schemas.errors import ConfigurationError, StoreUnavailable
+from sinks.store.shell.session import open_connection
+from tests.conftest import free_port
+from tests.support.databases import with_database
+
+LATE_US = 4_102_444_800_123_456  # 2100, with microseconds
+
+
+@pytest.mark.parametrize("moment", [LATE_US, 0, -1, 1_381_152_600_000_001])
+async def test_times_pass_to_the_microsecond_both_ways(database: str, moment: int) -> None:
+    """As µs since the Unix epoch, also before it."""
+    async with open_connection(database) as connection:
+        back = await connection.fetchval("SELECT $1::timestamptz", moment)
+        text = await connection.fetchval(
+            "SELECT (extract(epoch FROM $1::timestamptz) * 1000000)::bigint", moment
+        )
+
+    assert (back, text) == (moment, moment)
+
+
+async def test_what_takes_too_long_is_cut_off_and_is_an_outage(database: str) -> None:
+    """The connection is of no more use: a frozen server would never answer a cancel request."""
+    async with open_connection(database) as connection:
+        with pytest.raises(StoreUnavailable):
+            async with deadline(connection, within_s=0.3):
+                await connection.execute("SELECT pg_sleep(60)")
+        assert connection.is_closed()
+
+
+async def test_an_error_about_the_data_passes_and_leaves_the_connection(database: str) -> None:
+    """The row it is about is looked for with the same connection."""
+    async with open_connection(database) as connection:
+        with pytest.raises(asyncpg.DataError):
+            async with deadline(connection, within_s=10):
+                await connection.fetchval("SELECT 'x'::text::integer")
+
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_what_an_operator_must_change_is_told_as_such(database: str) -> None:
+    """A database or a table that is not there does not come by waiting."""
+    with pytest.raises(ConfigurationError, match="MDS_POSTGRES_DSN"):
+        async with open_connection(with_database(database, "nosuch")):
+            pass
+    async with open_connection(database) as connection:
+        with pytest.raises(ConfigurationError, match="mds migrate"):
+            async with deadline(connection, within_s=10):
+                await connection.execute("SELECT * FROM nosuch")
+
+
+async def test_nobody_there_is_an_outage() -> None:
+    """It is asked whether it is up."""
+    with pytest.raises(StoreUnavailable, match="is it up"):
+        async with open_connection(f"postgresql://mds:mds@127.0.0.1:{free_port()}/mds"):
+            pass
+
+
+async def test_a_copy_that_is_no_copy_is_refused_whole(database: str) -> None:
+    """The input is complete before COPY begins; what is broken stores nothing."""
+    async with open_connection(database) as connection:
+        with pytest.raises(asyncpg.DataError):
+            await copy(connection, "trades", ["symbol"], b"PGCOPY but not quite")
+
+        assert await connection.fetchval("SELECT count(*) FROM trades") == 0
+
+
+async def test_the_staging_tables_are_this_connections_own(database: str) -> None:
+    """Two sinks stage beside each other; rows live as long as their transaction."""
+    async with open_connection(database) as first, open_connection(database) as second:
+        async with first.transaction():
+            await first.execute(
+                "INSERT INTO staged_trades SELECT * FROM trades LIMIT 0; SELECT count(*) FROM staged_trades"
+            )
+        counts = await asyncio.gather(
+            *(each.fetchval("SELECT count(*) FROM staged_trades") for each in (first, second))
+        )
+
+    assert counts == [0, 0]

@@ -1,0 +1,258 @@
+"""What one batch stores in the real database, how it is fenced, and what it refuses."""
+
+# ruff: noqa: S608 - table names of this file only
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.runtime.postgres.session import copy
+from schemas.records import DeadLetter, Progress
+from schemas.topics import (
+    BARS,
+    PROGRESS,
+    QUOTES,
+    RAW_BARS,
+    TRADES,
+    dead,
+)
+from schemas.wire.codec import decode, encode
+from sinks.batch.batch import Part, assemble
+from sinks.columns.avro import read_columns
+from sinks.columns.copy import encode_rows
+from sinks.columns.tables import TABLES
+from sinks.store.shell.rows import Path
+from sinks.store.shell.session import open_connection
+from sinks.store.shell.writer import Store
+from tests.model.guard import new_versions
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.received import home
+from tests.support.sink_records import count, query
+from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, store
+
+
+@pytest.mark.parametrize(
+    ("topic", "records"),
+    [
+        (BARS, [a_bar(), a_bar(symbol="BRK.B", vwap=1.5, trade_count=7, final=False, index=1)]),
+        (QUOTES, [a_quote(), a_quote(symbol="^GSPC", bid=None, delay_s=900, index=1)]),
+        (TRADES, [a_trade(), a_trade(symbol="naïve€", trade_id="t1", venue="Q", index=1, event_time=-5)]),
+    ],
+)
+async def test_our_copy_input_stores_what_asyncpgs_own_does(
+    database: str, topic: str, records: list[Any]
+) -> None:
+    """Rows encoded here and rows encoded by asyncpg are equal in the database."""
+    table = TABLES[topic]
+    columns, _ = read_columns(topic, [encode(topic, record) for record in records])
+    tuples = [tuple(getattr(record, column.source) for column in table.columns) for record in records]
+    async with open_connection(database) as connection:
+        await copy(
+            connection, table.name, table.column_names, encode_rows(table.columns, columns, np.arange(2))
+        )
+        await connection.execute(f"CREATE TABLE theirs (LIKE {table.name})")
+        await connection.copy_records_to_table("theirs", records=tuples, columns=list(table.column_names))
+
+        assert await connection.fetchval(f"SELECT count(*) FROM {table.name}") == 2
+        assert not await connection.fetch(
+            f"(TABLE {table.name} EXCEPT TABLE theirs) UNION ALL (TABLE theirs EXCEPT TABLE {table.name})"
+        )
+
+
+@pytest.mark.parametrize("cuts", [(4,), (1, 1, 1, 1), (2, 2)], ids=["one batch", "one by one", "two by two"])
+async def test_a_flip_back_is_stored_and_a_repeat_is_not(database: str, cuts: tuple[int, ...]) -> None:
+    """A(10) A(11) B(12) A(13) of one bar are the versions 10, 12, 13, and the current one is the third."""
+    bars = [
+        a_bar(raw_offset=n, close=c, known_from=NINE_THIRTY + n)
+        for n, c in ((10, 167.3), (11, 167.3), (12, 167.4), (13, 167.3))
+    ]
+    batches = [bars[sum(cuts[:n]) : sum(cuts[: n + 1])] for n in range(len(cuts))]
+
+    await store(database, *batches)
+
+    assert [r[0] for r in await query(database, "SELECT raw_offset FROM bars ORDER BY 1")] == [10, 12, 13]
+    (current,) = await query(database, "SELECT raw_offset, revision, close FROM bars_current")
+    assert tuple(current) == (13, 2, 167.3)
+
+
+CONTENTS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([1.0, 2.0, -0.0, 0.0])), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(log=CONTENTS, quotes=st.booleans(), cuts=st.sets(st.integers(1, 11), max_size=3))
+async def test_sql_and_the_pure_rule_store_the_same_versions(
+    database: str, log: list[tuple[int, float]], quotes: bool, cuts: set[int]
+) -> None:
+    """For any log and any cutting, lag() and the lookup agree with the guard, and the newest tables with the history."""
+    table = "quotes" if quotes else "bars"
+    await query(database, "TRUNCATE quotes, quotes_latest, bars, bars_current, cursors, sink_offsets, gaps")
+    records = [
+        a_quote(event_time=NINE_THIRTY + key, last=value, raw_offset=n, known_from=n)
+        if quotes
+        else a_minute(key, close=value, raw_offset=n, known_from=n)
+        for n, (key, value) in enumerate(log)
+    ]
+    edges = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
+
+    await store(database, *(records[low:high] for low, high in itertools.pairwise(edges)))
+
+    expected = {
+        place[0]
+        for key in {key for key, _ in log}
+        for place in new_versions({}, [((n, 0), value) for n, (k, value) in enumerate(log) if k == key])
+    }
+    assert {r[0] for r in await query(database, f"SELECT raw_offset FROM {table}")} == expected
+    if quotes:
+        best = "SELECT DISTINCT ON (symbol, provider) * FROM quotes ORDER BY symbol, provider, event_time DESC, raw_offset DESC"
+        assert await query(database, "TABLE quotes_latest") == await query(database, best)
+    else:
+        best = """SELECT DISTINCT ON (event_time) *, (count(*) OVER (PARTITION BY event_time) - 1)::int AS revision
+            FROM bars ORDER BY event_time, raw_offset DESC"""
+        current = "SELECT * FROM bars_current ORDER BY event_time"
+        assert await query(database, current) == await query(database, best)
+
+
+async def test_new_rows_go_straight_and_only_others_are_compared(database: str) -> None:
+    """The quick path is taken where it may be."""
+    first, second = await store(
+        database,
+        [a_minute(0), a_minute(1)],
+        [a_minute(1, close=1.0, raw_offset=9), a_minute(2, raw_offset=9, index=1)],
+    )
+
+    assert (first.tables[0].fast, first.tables[0].compared) == (2, 0)
+    assert (second.tables[0].fast, second.tables[0].compared, second.tables[0].versions) == (1, 1, 1)
+    assert second.path is Path.FAST
+
+
+async def test_rows_read_again_are_stored_once(database: str) -> None:
+    """After positions are lost, reading the log again adds nothing: the keys are found and the batch is compared."""
+    log = [*(a_minute(n) for n in range(5)), a_quote(), a_trade(), a_trade(index=1)]
+    await store(database, log)
+    before = [
+        await query(database, f"TABLE {table}") for table in ("bars", "bars_current", "quotes", "trades")
+    ]
+    await query(database, "TRUNCATE sink_offsets, cursors, watermarks")
+
+    (again,) = await store(database, log)
+
+    assert again.path is Path.STAGED
+    assert [
+        await query(database, f"TABLE {t}") for t in ("bars", "bars_current", "quotes", "trades")
+    ] == before
+
+
+async def test_two_equal_trades_are_two(database: str) -> None:
+    """Trades are occurrences."""
+    await store(database, [a_trade(index=0), a_trade(index=1)])
+
+    assert await count(database, "trades") == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "topic"),
+    [
+        pytest.param([a_trade(conditions="a\0b", index=3)], TRADES, id="NUL in a trade"),
+        pytest.param([a_bar(currency="\0", raw_offset=400)], BARS, id="NUL in a bar"),
+        pytest.param([a_quote(market_state="\0"), a_quote(currency="\0", index=2)], QUOTES, id="two quotes"),
+        pytest.param([a_trade(provider="y\0", index=3)], TRADES, id="NUL in a key"),
+    ],
+)
+async def test_a_row_postgresql_refuses_is_dead_lettered_alone(
+    database: str, bad: list[Any], topic: str
+) -> None:
+    """The batch is halved down to the bad rows; all others of all tables are stored, and the letters are in the outbox."""
+    good: list[Any] = [*(a_minute(n) for n in range(40)), *(a_trade(index=10 + n) for n in range(40))]
+    good += [a_quote(event_time=NINE_THIRTY + 1 + n, raw_offset=8 + n) for n in range(40)]
+    (written,) = await store(database, [*good[:60], *bad, *good[60:]])
+
+    assert [await count(database, table) for table in ("bars", "trades", "quotes")] == [40, 40, 40]
+    letters = await query(database, "SELECT * FROM outbox ORDER BY id")
+    assert [letter["topic"] for letter in letters] == [dead(topic)] * len(
+        bad
+    ) and written.path is Path.CAREFUL
+    for letter, record in zip(letters, bad, strict=True):
+        found = decode(dead(topic), letter["value"], DeadLetter)
+        assert (found.payload, found.stage, found.reason) == (encode(topic, record), "sink", "invalid")
+
+
+async def test_a_key_too_long_for_its_index_is_dead_lettered(database: str) -> None:
+    """Not every refusal is a data error by its code."""
+    noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9_000))
+
+    await store(database, [a_trade(), a_trade(provider=noise, index=1)])
+
+    assert (await count(database, "trades"), await count(database, "outbox")) == (1, 1)
+
+
+async def test_the_watermark_waits_for_its_offset_and_never_goes_back(database: str) -> None:
+    """It is claimed by progress; what is not reached yet is read again after a restart."""
+    number = home("SPY")
+
+    def claim(end: int, moment: int) -> Progress:
+        return Progress(
+            raw_topic=RAW_BARS, partition=number, raw_offset=0, known_from=moment, canonical_topic=BARS,
+            canonical_end_offset=end, processing_version=1,
+        )  # fmt: skip
+
+    async def watermark() -> list[int]:
+        rows = await query(
+            database, "SELECT (extract(epoch FROM complete_before) * 1000000)::bigint FROM watermarks"
+        )
+        return [r[0] for r in rows]
+
+    async with a_writer(database) as writer:
+        await writer.write(a_batch(writer, claim(0, 500), claim(2, 700), a_minute(0)))
+        assert await watermark() == [500]
+        assert writer.positions[PROGRESS, number] == 1
+    async with a_writer(database) as writer:
+        await writer.write(a_batch(writer, claim(2, 700)))
+        assert (await watermark(), writer.positions[PROGRESS, number]) == ([500], 1)
+        await writer.write(a_batch(writer, a_minute(1)))
+        assert await watermark() == [700]
+        await writer.write(a_batch(writer, claim(1, 600)))
+        assert await watermark() == [700]
+
+
+async def test_the_end_of_the_log_counts_as_passed(database: str) -> None:
+    """Control records end a log without a record of ours: the position after them is what a claim may name."""
+    number = home("SPY")
+    progress = Progress(
+        raw_topic=RAW_BARS, partition=number, raw_offset=0, known_from=700, canonical_topic=BARS,
+        canonical_end_offset=2, processing_version=1,
+    )  # fmt: skip
+    async with a_writer(database) as writer:
+        await writer.write(a_batch(writer, a_minute(0), progress))
+        assert await count(database, "watermarks") == 0
+
+        await writer.write(assemble([Part(topic=BARS, partition=number, end=2, at_end=True)])[0])
+
+        assert await count(database, "watermarks") == 1
+
+
+async def test_a_replay_writes_what_live_wrote(database: str, postgres_admin: str) -> None:
+    """One by one, in one batch, or replayed without positions: equal tables, equal ledger, equal cursors."""
+    tables = ("bars", "bars_current", "quotes", "quotes_latest", "trades", "gaps", "cursors")
+    log: list[Any] = []
+    for n in (0, 1, 4, 3, 4, 9, 2, 6, 6):
+        log.append(a_minute(n, raw_offset=len(log), known_from=len(log), close=float(len(log) // 2)))
+        log.append(a_quote(event_time=NINE_THIRTY + n, raw_offset=len(log), last=float(n // 2)))
+        log.append(a_trade(raw_offset=len(log)))
+    await store(database, *([record] for record in log))
+    live = {table: sorted(map(repr, await query(database, f"TABLE {table}"))) for table in tables}
+    await query(database, f"TRUNCATE {', '.join(tables)}, sink_offsets, outbox, watermarks")
+
+    async with Store(database, write_within_s=WITHIN_S).replaying() as writer:
+        await writer.write(a_batch(writer, *log))
+
+    assert {table: sorted(map(repr, await query(database, f"TABLE {table}"))) for table in tables} == live
+    assert (await count(database, "outbox"), await count(database, "sink_offsets")) == (0, 0)

@@ -1,0 +1,123 @@
+"""What the client makes of messages; its life on a network is tested against a real gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mds_client import Event, Gap, Hole, Record, Recovered, Refusal, Snapshot, State
+from mds_client.conversation import Conversation, Position
+
+SPY = "trades:best:SPY"
+OK = {"stream": SPY, "ok": True, "sub": 3, "epoch": "e", "offset": 9}
+
+
+def heard(
+    *messages: dict[str, Any],
+    resume: dict[str, Position] | None = None,
+    on_gap: Callable[[Gap], None] | None = None,
+) -> tuple[Conversation, list[Event]]:
+    """Return a conversation that has heard `messages`, and what it told."""
+    market = Conversation(resume, on_gap)
+    market.want(SPY)
+    return market, [event for message in messages for event in market.take(message)]
+
+
+def results(*entries: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer to subscribe."""
+    return {"t": "subscribed", "results": list(entries)}
+
+
+def test_records_come_once_and_move_the_position() -> None:
+    """A repeat is dropped, the conflated count is passed on."""
+    data = {"t": "d", "sub": 3, "prev": 9, "m": [[10, {"price": 1.0}], [12, {"price": 2.0}]]}
+    market, events = heard(results(OK), data, data, {**data, "prev": 12, "m": [[15, {}]], "conf": {"n": 2}})
+    assert [(event.offset, event.conflated) for event in events if isinstance(event, Record)] == [
+        (10, 0),
+        (12, 0),
+        (15, 2),
+    ]
+    assert market.positions() == {SPY: ("e", 15)}
+
+
+def test_the_position_moves_only_once_the_record_was_dealt_with() -> None:
+    """A loop that dies inside a record gets it again."""
+    market, _ = heard(results(OK))
+    records = market.take({"t": "d", "sub": 3, "prev": 9, "m": [[10, {}], [11, {}]]})
+    next(records)
+    assert market.positions()[SPY] == ("e", 9)
+    next(records)
+    assert market.positions()[SPY] == ("e", 10)
+
+
+def test_a_hole_ends_the_connection() -> None:
+    """Coming back with the position is what heals it."""
+    market, _ = heard(results(OK))
+    with pytest.raises(Hole):
+        list(market.take({"t": "d", "sub": 3, "prev": 10, "m": [[11, {}]]}))
+    assert market.item(SPY)["from"] == {"epoch": "e", "offset": 9}
+
+
+def test_a_kept_position_is_what_is_asked_for() -> None:
+    """Positions of an earlier run win over the start given."""
+    market, events = heard(
+        results({**OK, "offset": 40}),
+        {"t": "recovered", "sub": 3, "ok": True, "from": 5, "to": 60, "count": 0, "source": "memory"},
+        {"t": "hb", "now": 1, "subs": [[3, 70]]},
+        resume={SPY: ("e", 5)},
+    )
+    assert events == [Recovered(stream=SPY, ok=True, count=0, source="memory")]
+    assert market.positions() == {SPY: ("e", 70)}
+
+
+def test_a_refused_resume_begins_anew_at_the_snapshot() -> None:
+    """Another epoch: the old offsets are void even where they are larger."""
+    market, events = heard(
+        results({**OK, "epoch": "new"}),
+        {"t": "recovered", "sub": 3, "ok": False, "reason": "epoch_changed", "floor_offset": 1},
+        {
+            "t": "snapshot",
+            "sub": 3,
+            "epoch": "new",
+            "offset": 4,
+            "reason": "recovery",
+            "data": [[4, {"price": 1.0}]],
+        },
+        resume={SPY: ("old", 900)},
+    )
+    assert events == [
+        Recovered(stream=SPY, ok=False, reason="epoch_changed"),
+        Snapshot(stream=SPY, offset=4, records=[{"price": 1.0}], reason="recovery"),
+    ]
+    assert market.positions() == {SPY: ("new", 4)}
+
+
+def test_gaps_and_refusals_are_told() -> None:
+    """A temporary refusal is asked for again; a gap reaches the callback."""
+    noted: list[Gap] = []
+    error = {"code": 131, "slug": "overloaded", "message": "later", "temporary": True}
+    market, events = heard(
+        results(OK, {"stream": "quotes:best:SPY", "ok": False, "error": error}),
+        {"t": "gap", "sub": 3, "gap_id": "g"},
+        on_gap=noted.append,
+    )
+    assert events[0] == Refusal(stream="quotes:best:SPY", code=131, message="later", temporary=True)
+    assert noted == events[1:]
+    assert market.refused == {"quotes:best:SPY"}
+
+
+def test_an_unknown_message_is_ignored() -> None:
+    """A newer server still serves an older client."""
+    _, events = heard({"t": "fashion"}, {"t": "d", "sub": 99, "prev": 0, "m": [[1, {}]]})
+    assert events == []
+
+
+def test_a_failover_names_the_streams_it_concerns() -> None:
+    """What is not about a subscription concerns none by name."""
+    failover = {"t": "state", "subs": [3, 99], "code": "failover", "data": "ok", "provider": "finnhub"}
+    _, events = heard(results(OK), failover, {"t": "state", "code": "log_unreachable", "data": "suspect"})
+
+    first, second = [event for event in events if isinstance(event, State)]
+    assert (first.streams, first.code, first.fields["provider"]) == ([SPY], "failover", "finnhub")
+    assert (second.streams, second.data) == ([], "suspect")

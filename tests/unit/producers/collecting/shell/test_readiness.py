@@ -1,0 +1,80 @@
+"""What readiness says of publishing and of providers."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from infra.runtime.clock import Market
+from infra.runtime.lifecycle import Health
+from producers.collecting.shell.readiness import BROKER_PATIENCE_S, Readiness
+from producers.plan.plan import PollPlan, QuotesTask
+from schemas.calendar.sessions import calendar_of
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from tests.support.builders import NINE_THIRTY
+from tests.support.producer_fakes import FixedClock, a_registry, a_status
+
+OPEN, CLOSED = NINE_THIRTY + HOUR_US, NINE_THIRTY - DAY_US
+
+
+class _Raw:
+    """How publishing stands."""
+
+    def __init__(self, delivered_blocks: int, waiting_s: float) -> None:
+        self.delivered_blocks, self.waiting_s = delivered_blocks, waiting_s
+
+
+def a_plan(*providers: str) -> PollPlan:
+    return PollPlan(
+        quotes=[QuotesTask(provider=name, symbols=("SPY",), every_us=MINUTE_US) for name in providers]
+    )
+
+
+def told(raw: _Raw, now: int, *plans: PollPlan, streaming: str = "") -> dict[str, Any]:
+    """Return the parts of health after a report of each plan."""
+    health = Health()
+    providers = ("yahoo", "finnhub")
+    readiness = Readiness(
+        health,
+        raw=cast(Any, raw),
+        status=a_status(*providers),
+        registry=a_registry(*providers),
+        market=Market(clock=FixedClock(now)),
+    )
+    for plan in plans:
+        readiness.report(plan, {"SPY": calendar_of("SPY")}, lambda provider: provider == streaming)
+    return health.document()
+
+
+@pytest.mark.parametrize(
+    ("delivered", "waiting_s", "now", "ready"),
+    [
+        pytest.param(1, 0.0, OPEN, True, id="delivering"),
+        pytest.param(0, 0.0, OPEN, False, id="nothing-delivered-in-an-open-market"),
+        pytest.param(0, 0.0, CLOSED, True, id="nothing-to-deliver-at-night"),
+        pytest.param(1, BROKER_PATIENCE_S, OPEN, False, id="the-broker-takes-nothing"),
+    ],
+)
+def test_publishing_is_ready_when_blocks_arrive_or_none_are_due(
+    delivered: int, waiting_s: float, now: int, ready: bool
+) -> None:
+    """What was published says so; where the market is closed there need be nothing."""
+    assert told(_Raw(delivered, waiting_s), now, a_plan("yahoo"))["publishing"]["ready"] is ready
+
+
+def test_a_provider_that_is_only_held_ready_may_be_silent() -> None:
+    """Who serves, or has a socket, must answer."""
+    parts = told(_Raw(1, 0.0), OPEN, a_plan("yahoo", "finnhub"))
+    streamed = told(_Raw(1, 0.0), OPEN, a_plan("yahoo", "finnhub"), streaming="finnhub")
+
+    assert (parts["yahoo"]["serving"], parts["yahoo"]["ready"]) == (True, False)
+    assert (parts["finnhub"]["serving"], parts["finnhub"]["ready"]) == (False, True)
+    assert streamed["finnhub"]["ready"] is False
+
+
+def test_a_provider_that_left_the_plan_is_forgotten() -> None:
+    """Nothing is asked of it any more, so nothing can be wrong with it."""
+    parts = told(_Raw(1, 0.0), OPEN, a_plan("yahoo", "finnhub"), a_plan("yahoo"))
+
+    assert set(parts) == {"publishing", "yahoo"}

@@ -1,0 +1,55 @@
+"""What polled streams missed is told before anything else is."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from producers.collecting.shell.starting import tell_missed
+from producers.plan.plan import BarsTask, PollPlan, QuotesTask
+from schemas.intervals import MINUTE_US
+from tests.support.builders import NINE_THIRTY
+from tests.support.producer_fakes import RecordingTopics, a_registry
+
+NOW = NINE_THIRTY + 60 * MINUTE_US
+
+
+def a_plan() -> PollPlan:
+    """Return a plan of SPY's bars and quotes, of Yahoo and, held ready, of Finnhub."""
+    names = ("yahoo", "finnhub")
+    return PollPlan(
+        bars=[
+            BarsTask(provider=name, symbol="SPY", interval="1m", every_us=MINUTE_US, overlap_us=MINUTE_US)
+            for name in names
+        ],
+        quotes=[QuotesTask(provider=name, symbols=("SPY",), every_us=MINUTE_US) for name in names],
+    )
+
+
+async def told(**changes: Any) -> list[tuple[str, str, str, int | None, int]]:
+    """Return the holes told: provider, symbol, interval, from and to."""
+    raw, plan = RecordingTopics(), a_plan()
+    given = {"new": frozenset(plan.polled_streams()), "cursors": {}} | changes
+    registry = a_registry("yahoo", "finnhub")
+    await tell_missed(plan, raw=cast(Any, raw), registry=registry, now=NOW, **given)
+    return [
+        (entry.block.provider, hole.symbol, hole.interval, hole.from_time, hole.to_time)
+        for entry in raw.placed
+        for hole in entry.block.discontinuities
+    ]
+
+
+async def test_every_new_stream_of_who_serves_has_a_hole_since_its_cursor() -> None:
+    """Since nobody knows when where there is no cursor; whoever is held ready has missed nothing."""
+    (bars,) = [
+        stream for stream in a_plan().polled_streams() if stream.interval and stream.provider == "yahoo"
+    ]
+
+    assert await told(cursors={bars: NINE_THIRTY}) == [
+        ("yahoo", "SPY", "1m", NINE_THIRTY, NOW),
+        ("yahoo", "SPY", "", None, NOW),
+    ]
+
+
+async def test_a_stream_that_goes_on_has_missed_nothing() -> None:
+    """Only what is new in a plan is told of."""
+    assert await told(new=frozenset()) == []

@@ -1,0 +1,155 @@
+"""One poll of bars: what is remembered moves only when Kafka has confirmed."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from infra.runtime.clock import Market
+from producers.plan.plan import BarsTask
+from producers.polling.shell.bars_poll import BarsPoll, Coverage
+from producers.vendors.answers import Answer, BarsRequest, PollWindow, Rejected, Response
+from schemas.calendar.sessions import calendar_of
+from schemas.errors import BrokerUnavailable, ProviderUnavailable
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from tests.support.builders import NINE_THIRTY, a_bar_event
+from tests.support.producer_fakes import FixedClock, RecordingTopics
+
+SPY = calendar_of("SPY")
+NOW = NINE_THIRTY + 3 * MINUTE_US
+BARS = [a_bar_event(event_time=NINE_THIRTY + minute * MINUTE_US) for minute in range(3)]
+
+
+class _Vendor:
+    """Answers what it was given, or raises it."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.windows: list[PollWindow] = []
+
+    async def bars(self, asked: BarsRequest) -> Response:
+        self.windows.append(asked.window)
+        return self._next("chart")
+
+    def _next(self, endpoint: str) -> Response:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Response(endpoint=endpoint, received_time=7, answer=answer)
+
+
+def bars_poll(vendor: _Vendor, raw: RecordingTopics, *, now: int = NOW, **changes: Any) -> BarsPoll:
+    task = BarsTask(
+        provider="yahoo", symbol="SPY", interval="1m", every_us=MINUTE_US, overlap_us=5 * MINUTE_US
+    )
+    market = Market(clock=FixedClock(now, changes.pop("speed", 1.0)), end=changes.pop("end", None))
+    position = changes.pop("position", NINE_THIRTY)
+    coverage = changes.pop("coverage", Coverage("yahoo", NINE_THIRTY))
+    return BarsPoll(
+        task, vendor, cast(Any, raw), market=market, calendar=SPY, position=position, coverage=coverage,
+        offset=2 * SECOND_US,
+    )  # fmt: skip
+
+
+async def test_unchanged_bars_are_not_published_again() -> None:
+    """The second poll asks for the overlap again and publishes only the news."""
+    raw, corrected = RecordingTopics(), a_bar_event(close=167.31)
+    poll = bars_poll(_Vendor(Answer(events=BARS), Answer(events=[corrected, *BARS[1:]])), raw)
+
+    polled = await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
+
+    assert raw.events == [*BARS, corrected]
+    assert polled.due_us == NOW + 2 * SECOND_US
+
+
+async def test_the_position_stays_where_kafka_did_not_confirm() -> None:
+    """After a failed publication the same window is asked for, and everything is published."""
+    raw, vendor = RecordingTopics(), _Vendor(Answer(events=BARS), Answer(events=BARS))
+    raw.failing = [BrokerUnavailable("away")]
+    poll = bars_poll(vendor, raw)
+
+    with pytest.raises(BrokerUnavailable):
+        await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
+
+    assert vendor.windows[0] == vendor.windows[1]
+    assert raw.events == BARS
+
+
+async def test_the_position_stays_where_the_vendor_did_not_answer() -> None:
+    """After an outage the same window is asked for."""
+    vendor = _Vendor(ProviderUnavailable("down"), Answer(events=BARS))
+    poll = bars_poll(vendor, RecordingTopics())
+
+    with pytest.raises(ProviderUnavailable):
+        await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
+
+    assert vendor.windows[0] == vendor.windows[1]
+
+
+async def test_a_backlog_is_asked_for_at_once() -> None:
+    """A window that ends before now is followed by the next without waiting for the cadence."""
+    poll = bars_poll(_Vendor(Answer()), RecordingTopics(), now=NOW + 20 * DAY_US)
+
+    assert (await poll.poll(poll.symbols)).due_us == 0
+
+
+async def test_without_a_pace_all_of_the_data_is_now() -> None:
+    """At the simulator's speed `max` the window runs to the end of the recorded data."""
+    vendor = _Vendor(Answer())
+    poll = bars_poll(vendor, RecordingTopics(), speed=float("inf"), end=NOW + 60 * MINUTE_US)
+
+    await poll.poll(poll.symbols)
+
+    assert vendor.windows[0].end == NOW + 61 * MINUTE_US
+
+
+async def test_a_rejected_value_is_dead_lettered_once() -> None:
+    """The overlap brings the same bad row again; it does not become a second dead letter."""
+    rejected = Rejected(symbol="SPY", reason="invalid", message="open is -1.0", payload=b"{}")
+    raw = RecordingTopics()
+    poll = bars_poll(_Vendor(*[Answer(rejected=[rejected])] * 3), raw)
+
+    for _ in range(3):
+        await poll.poll(poll.symbols)
+
+    assert [(letter["topic"], letter["payload"]) for letter in raw.dead] == [("raw.bars.v1", b"{}")]
+
+
+async def test_a_provider_that_takes_over_goes_on_where_the_other_had_come() -> None:
+    """Its first window begins an overlap before the other's position; having none of its own, no earlier."""
+    vendor, served = _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY - 60 * MINUTE_US)
+    poll = bars_poll(vendor, RecordingTopics(), position=None, coverage=served)
+    served.position = NINE_THIRTY + MINUTE_US  # meanwhile
+
+    await poll.poll(poll.symbols)
+
+    assert vendor.windows[0].start == NINE_THIRTY - 4 * MINUTE_US
+    assert (served.provider, served.position) == ("yahoo", NINE_THIRTY + 3 * MINUTE_US)
+
+
+async def test_a_provider_that_comes_back_fills_its_own_stream() -> None:
+    """What it did not collect while another served is fetched: its stream gets no hole."""
+    vendor, served = _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY + 30 * MINUTE_US)
+    poll = bars_poll(
+        vendor, RecordingTopics(), now=NOW + 40 * MINUTE_US, position=NINE_THIRTY, coverage=served
+    )
+
+    await poll.poll(poll.symbols)
+
+    assert vendor.windows[0].start == NINE_THIRTY - 5 * MINUTE_US
+
+
+async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
+    """It asks for the newest bars alone, and what it saw is only evidence."""
+    raw, vendor, served = RecordingTopics(), _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY)
+    poll = bars_poll(vendor, raw, position=None, coverage=served)
+
+    polled = await poll.probe()
+
+    assert (raw.placed, served.provider) == ([], "finnhub")
+    assert vendor.windows[0].start == NOW - 5 * MINUTE_US
+    assert polled.evidence.newest == NINE_THIRTY + 3 * MINUTE_US
