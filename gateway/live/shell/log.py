@@ -30,6 +30,7 @@ TUNING: Mapping[str, Any] = {
     "queued.max.messages.kbytes": 32_768,  # the bound of what waits for us in the client
     "fetch.queue.backoff.ms": 10,  # the default of a second stalls a full queue for a second
     "fetch.wait.max.ms": 100,
+    "topic.metadata.propagation.max.ms": 1_000,  # for so long only does a topic that is gone pass for a new one
 }
 PAST_TUNING: Mapping[str, Any] = {"queued.min.messages": READ_BATCH, "queued.max.messages.kbytes": 4_096}
 
@@ -83,6 +84,19 @@ class Tail:
         self._topics = {prefix + topic: topic for topic in topics}
         self._reader = LogReader(bootstrap, client_id, within_s=REQUEST_TIMEOUT_S, tuning=TUNING)
         self._admin = Topics(bootstrap, f"{client_id}-admin", within_s=REQUEST_TIMEOUT_S)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a topic was not known to the broker since `trust`: only its epoch tells if it is another one."""
+        return self._reader.topic_doubted
+
+    def doubt(self) -> None:
+        """Note that a topic may be another one."""
+        self._reader.topic_doubted = True
+
+    def trust(self) -> None:
+        """Note that the epochs were looked at and are the same."""
+        self._reader.topic_doubted = False
 
     def epochs(self) -> dict[str, str]:
         """Return the epoch of every topic; raise BrokerUnavailable, or ConfigurationError where one is missing."""

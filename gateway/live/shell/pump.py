@@ -86,8 +86,6 @@ class Pump:
             except* BrokerUnavailable as problems:
                 self._set_reachable(now=False)
                 log.warning("live_log_unreachable", extra={"error": str(problems.exceptions[0])})
-            except* LogDoubtful as problems:  # the next session begins with a look at the epochs
-                log.warning("live_log_doubtful", extra={"error": str(problems.exceptions[0])})
             except* LogReplaced as problems:
                 log.error("live_log_replaced", extra={"error": str(problems.exceptions[0])})
                 self.ready = False
@@ -107,8 +105,13 @@ class Pump:
             await self._on_tail(tail.close)
 
     async def _pump(self, tail: Tail) -> None:
+        look_at_s = 0.0
         while True:
             batch = await self._on_tail(tail.fetch, FETCH_MESSAGES)
+            if tail.doubtful and (batch or monotonic_s() >= look_at_s):
+                # Before anything is applied that may be of another log.
+                look_at_s = monotonic_s() + RETRY_S
+                await self._probe_quietly(tail)
             for begin in range(0, len(batch), SLICE_MESSAGES):
                 self._apply(tail, batch[begin : begin + SLICE_MESSAGES])
                 await asyncio.sleep(0)  # accepts and writers get their turn
@@ -122,9 +125,7 @@ class Pump:
         for message in messages:
             topic, partition, offset = tail.topic_of(message), message.partition() or 0, message.offset() or 0
             if message.error() is not None:
-                if ends_partition(message):
-                    self._feeds.advance(topic, partition, offset)
-                    self._warming.pop((topic, partition), None)
+                self._hear(tail, message, (topic, partition), offset)
                 continue
             try:
                 fields = decode_value(topic, message.value())
@@ -149,6 +150,15 @@ class Pump:
             self._cool()
         self._moved_at_s = monotonic_s()
         self._listener.moved(touched, gaps)
+
+    def _hear(self, tail: Tail, event: Message, place: Place, offset: int) -> None:
+        try:
+            if ends_partition(event):
+                self._feeds.advance(*place, offset)
+                self._warming.pop(place, None)
+        except LogDoubtful as problem:
+            log.warning("live_log_doubtful", extra={"error": str(problem)})
+            tail.doubt()
 
     def _skip(self, topic: str, partition: int, offset: int, why: str) -> None:
         self._feeds.advance(topic, partition, offset + 1)
@@ -179,20 +189,27 @@ class Pump:
     async def _probe_regularly(self, tail: Tail) -> None:
         while True:
             await asyncio.sleep(PROBE_EVERY_S)
-            try:
-                await self._probe(tail)
-            except BrokerUnavailable as problem:
-                self._set_reachable(now=False)
-                log.warning("live_log_unreachable", extra={"error": str(problem)})
+            await self._probe_quietly(tail)
+
+    async def _probe_quietly(self, tail: Tail) -> None:
+        try:
+            await self._probe(tail)
+        except BrokerUnavailable as problem:
+            self._set_reachable(now=False)
+            log.warning("live_log_unreachable", extra={"error": str(problem)})
 
     async def _probe(self, tail: Tail) -> None:
-        loop = asyncio.get_running_loop()
+        tail.trust()  # first: a doubt that comes while we look is about what comes after
         try:
-            found = await loop.run_in_executor(self._probe_thread, tail.epochs)
+            found = await asyncio.get_running_loop().run_in_executor(self._probe_thread, tail.epochs)
+        except BrokerUnavailable:
+            tail.doubt()
+            raise
         except ConfigurationError as problem:
+            tail.doubt()
             if not self._probed:
                 raise
-            # a broker that just started may not know it yet
+            # A broker that just started may not know it yet.
             raise BrokerUnavailable(str(problem)) from problem
         if self._feeds.epochs and found != self._feeds.epochs:
             raise LogReplaced(f"epochs were {dict(self._feeds.epochs)}, are {found}")

@@ -50,7 +50,7 @@ class GroupMember:
         that move stop. `tuning` are settings of librdkafka that replace ours.
         """
         self._cooperative = cooperative
-        self._paused = False
+        self._paused: bool | None = False
         settings: dict[str, Any] = {
             **consumer_config(bootstrap, client_id, group=group),
             "session.timeout.ms": int(session_timeout_s * 1_000),
@@ -66,11 +66,10 @@ class GroupMember:
         """Ask for partitions of `topics`; `owner` is told what is given, held and not read, and what is taken."""
 
         def assigned(consumer: Consumer, places: list[Place]) -> None:
-            if self._cooperative:
-                self.pause(on=False)  # or what is owned already would stay paused, unheard of
-            else:
+            # What comes is not paused and what stays may be: the next word is for all of it.
+            self._paused = None
+            if not self._cooperative:
                 consumer.assign([])
-                self._paused = False
             owner.gained(self, _partitions(places))
 
         def revoked(consumer: Consumer, places: list[Place]) -> None:

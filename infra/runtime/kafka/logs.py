@@ -109,8 +109,10 @@ class LogReader:
         """
         isolation = "read_committed" if committed else "read_uncommitted"
         settings = {**consumer_config(bootstrap, client_id), "isolation.level": isolation, **(tuning or {})}
-        self._consumer = Consumer(settings)
+        self._tell = settings["error_cb"]
+        self._consumer = Consumer({**settings, "error_cb": self._on_error})
         self._within_s = within_s
+        self.topic_doubted = False  # until the caller says otherwise: what is read may be another log by now
 
     def __enter__(self) -> LogReader:
         """Return the reader itself, closed at the end of the block."""
@@ -169,6 +171,12 @@ class LogReader:
     def close(self) -> None:
         """Give up the connection."""
         self._consumer.close()
+
+    def _on_error(self, error: KafkaError) -> None:
+        # An assigned partition whose topic is gone is told here, never as a message (measured); where the topic is made
+        # again and is longer than our position, reading simply goes on in it.
+        self.topic_doubted = self.topic_doubted or error.code() in TOPIC_UNKNOWN
+        self._tell(error)
 
 
 class Source(Protocol):

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from mds_client import MarketData, Recovered, Snapshot
 from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.live.shell import log
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import TRADES
@@ -162,6 +163,30 @@ async def test_a_replaced_topic_voids_every_position(
             await heard.wait(55, within_s=WITHIN_S)
     assert heard.of(Recovered) == [Recovered(stream=SPY, ok=False, reason="epoch_changed")]
     assert heard.offsets(SPY) == [*range(50), *range(5)]
+
+
+async def test_a_topic_made_again_and_longer_than_our_position_is_not_taken_for_the_same(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would read on in it without a word; that the topic was gone for a moment is enough to look first."""
+    monkeypatch.setattr("gateway.live.shell.pump.PROBE_EVERY_S", 3_600.0)
+    monkeypatch.setattr(log, "TUNING", {**log.TUNING, "topic.metadata.propagation.max.ms": 0})
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    async with serving(kafka_bootstrap, topic_prefix) as (_, port):
+        market = MarketData(f"ws://127.0.0.1:{port}/ws")
+        await market.subscribe(SPY)
+        async with listening(market) as heard:
+            await eventually(lambda: heard.of(Snapshot), within_s=WITHIN_S)
+            await publish(publisher, topic_prefix, trades("SPY", 0, 5))
+            await heard.wait(5, within_s=WITHIN_S)
+            (deleted,) = admin.delete_topics([topic_prefix + TRADES]).values()
+            await asyncio.to_thread(deleted.result, WITHIN_S)
+            await eventually(lambda: ensure_topics(kafka_bootstrap, prefix=topic_prefix), within_s=WITHIN_S)
+            fresh = Publisher(kafka_bootstrap, "test-fresh")
+            await publish(fresh, topic_prefix, trades("SPY", 100, 50))
+            fresh.close()
+            await eventually(lambda: heard.of(Recovered), within_s=60)
+    assert heard.of(Recovered) == [Recovered(stream=SPY, ok=False, reason="epoch_changed")]
 
 
 async def test_a_broker_outage_is_told_and_survived(tmp_path_factory: pytest.TempPathFactory) -> None:

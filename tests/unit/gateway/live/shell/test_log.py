@@ -17,8 +17,8 @@ WITHIN_S = 60.0
 
 
 @pytest.mark.parametrize(("code", "event"), CHANGED)
-def test_each_code_ends_the_session_that_met_it(code: int, event: LogEvent) -> None:
-    """A lost position voids what clients know; an unknown topic makes the next session look at its epoch first."""
+def test_each_code_of_a_changed_log_is_raised(code: int, event: LogEvent) -> None:
+    """A lost position voids what clients know; of an unknown topic the epoch must be looked at before it is read on."""
     with pytest.raises(LogReplaced if event is LogEvent.POSITION_LOST else LogDoubtful, match="t/0"):
         ends_partition(said(code))
 
