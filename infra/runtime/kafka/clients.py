@@ -112,7 +112,7 @@ def consumer_config(bootstrap: str, client_id: str, *, group: str | None = None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One record to publish; the partition is explicit (DESIGN §3)."""
+    """One record to publish; the partition is explicit, because consumers and sinks rely on ours."""
 
     topic: str
     partition: int
