@@ -63,7 +63,7 @@ class RawBlock:
 
     @property
     def is_tick(self) -> bool:
-        """Whether the block only says that nothing was appended (DESIGN §4, watermark)."""
+        """Whether the block only says that nothing was appended, which lets an idle watermark move."""
         return not self.events and not self.discontinuities
 
 

@@ -32,7 +32,7 @@ StreamKey = tuple[str, str, str]  # provider, symbol, interval ("" for quotes an
 class Stream:
     """What is known of one stream; `seen_to` (µs) is its newest event, or the end of what it is known to have missed.
 
-    For bars `frontier` is the start of the newest bar judged (see bar_gaps).
+    For bars `frontier` is the start of the newest bar judged (see gaps).
     """
 
     key: StreamKey
@@ -100,7 +100,7 @@ class PartitionState:
             self.repeats(block, event)
 
     def repeats(self, block: RawBlock, event: Event) -> bool:
-        """Note the frame of a trade and return whether it repeats another (see occurrences)."""
+        """Note the frame of a trade and return whether it repeats another (see frames)."""
         return self.frames.repeats(block.connection_id, event["frame_sequence"], event["frame_hash"])
 
     def _channel(self, interval: str) -> str:

@@ -1,6 +1,6 @@
 """The configuration explained, from the model itself: config/mds.schema.json and docs/CONFIGURATION.md.
 
-`python -m schemas.configuration_reference` writes both; a test keeps them in step with the code.
+`python -m schemas.configuration.reference` writes both; a test keeps them in step with the code.
 """
 
 from __future__ import annotations
