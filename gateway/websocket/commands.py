@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from gateway.live.streams import BEST, InvalidStream, Stream, parse_stream
 from gateway.websocket import messages
-from gateway.websocket.subscription import Position
+from gateway.websocket.subscription import StreamPosition
 
 MAX_ITEMS = 500  # of one subscribe command
 MAX_ID_CHARS = 64
@@ -34,7 +34,7 @@ class Wanted:
     """One stream a client asks for. `start` None: a snapshot; "live": nothing but what comes."""
 
     stream: Stream
-    start: Position | Since | str | None
+    start: StreamPosition | Since | str | None
     conflate: bool
 
 
@@ -230,7 +230,7 @@ def _parse_conflate(value: Any, stream: Stream) -> bool:
     raise InvalidStream("bad_message", f'conflate is {{"mode": …}} with mode {modes}')
 
 
-def _parse_start(value: Any) -> Position | Since | str | None:
+def _parse_start(value: Any) -> StreamPosition | Since | str | None:
     if value is None or value == "snapshot":
         return None
     if value == "live":
@@ -238,7 +238,7 @@ def _parse_start(value: Any) -> Position | Since | str | None:
     if isinstance(value, dict):
         epoch, offset, start = value.get("epoch"), value.get("offset"), value.get("start")
         if isinstance(epoch, str) and _is_offset(offset, -1):
-            return Position(epoch=epoch, offset=offset)
+            return StreamPosition(epoch=epoch, offset=offset)
         if _is_offset(start, 0):
             return Since(start)
     raise InvalidStream(

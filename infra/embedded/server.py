@@ -28,7 +28,7 @@ class ServerFailed(MarketDataError):
     """A server ended, or did not become ready in time; the message holds its last line and its log."""
 
 
-class Part(Protocol):
+class SystemPart(Protocol):
     """One process of a running system, as the supervisor sees it."""
 
     @property

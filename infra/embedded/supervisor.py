@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded.process import ChildProcess, spawn
-from infra.embedded.server import Part, ServerFailed
+from infra.embedded.server import ServerFailed, SystemPart
 from schemas.errors import ConfigurationError
 
 POLL_S = 0.1
@@ -56,7 +56,7 @@ class Backoff:
 class _Kept:
     """A part, its current process and its history."""
 
-    part: Part
+    part: SystemPart
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failed: asyncio.Event = field(default_factory=asyncio.Event)
     failure: ServerFailed | ConfigurationError | None = None
@@ -92,7 +92,7 @@ class Supervisor:
         else:
             await self._tasks.__aexit__(None, None, None)  # the block's own error goes on unwrapped
 
-    async def start(self, *parts: Part) -> None:
+    async def start(self, *parts: SystemPart) -> None:
         """Start the parts together and return when all are ready.
 
         Raises ServerFailed or ConfigurationError when one cannot be started; the others go on

@@ -18,7 +18,7 @@ INCREASE_EVERY_US = MINUTE_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BudgetLimits:
     """Requests that may start in any second, minute and day, and be under way at once; None: the vendor sets none."""
 
     per_second: int | None = None
@@ -35,7 +35,7 @@ class Limits:
 class Budget:
     """All limits of one provider, or of one of its endpoints, at once."""
 
-    def __init__(self, limits: Limits, share: Share = WHOLE_SHARE) -> None:
+    def __init__(self, limits: BudgetLimits, share: Share = WHOLE_SHARE) -> None:
         """Begin with nothing used; `share` is the part of all limits that is ours."""
         self.limits = limits
         self._shares = Shares(share)

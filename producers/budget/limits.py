@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from producers.budget.budget import Limits
+from producers.budget.budget import BudgetLimits
 from schemas.configuration.model import ProviderLimits, RequestLimits
 
 
@@ -16,23 +16,24 @@ from schemas.configuration.model import ProviderLimits, RequestLimits
 class VendorLimits:
     """Limits of a provider as a whole, and of single endpoints beside them; `separate` ones do not share its windows."""
 
-    whole: Limits = field(default_factory=Limits)
-    endpoints: Mapping[str, Limits] = field(default_factory=dict)
+    whole: BudgetLimits = field(default_factory=BudgetLimits)
+    endpoints: Mapping[str, BudgetLimits] = field(default_factory=dict)
     separate: frozenset[str] = frozenset()
 
 
 VENDOR_LIMITS: Mapping[str, VendorLimits] = {
     # Free plan 60 a minute; 30 a second whatever the plan (both from Finnhub's documentation and issue tracker).
-    "finnhub": VendorLimits(whole=Limits(per_second=30, per_minute=60, concurrency=8)),
+    "finnhub": VendorLimits(whole=BudgetLimits(per_second=30, per_minute=60, concurrency=8)),
     # Nothing is published, blocks are by address and roll. 2,000 an hour is our choice, no promise of Yahoo's: raise
     # or lower it as your address fares. A crumb lives about a day; asking for many is what was seen throttled first.
     "yahoo": VendorLimits(
-        whole=Limits(per_second=4, per_minute=33, concurrency=4), endpoints={"crumb": Limits(per_minute=4)}
+        whole=BudgetLimits(per_second=4, per_minute=33, concurrency=4),
+        endpoints={"crumb": BudgetLimits(per_minute=4)},
     ),
     # Basic plan 200 a minute, Plus 10,000 (Alpaca's documentation).
-    "alpaca": VendorLimits(whole=Limits(per_minute=200, concurrency=8)),
+    "alpaca": VendorLimits(whole=BudgetLimits(per_minute=200, concurrency=8)),
     # Free plan 5 a minute, paid plans unlimited (Polygon's client and documentation).
-    "polygon": VendorLimits(whole=Limits(per_minute=5, concurrency=2)),
+    "polygon": VendorLimits(whole=BudgetLimits(per_minute=5, concurrency=2)),
 }
 
 
@@ -43,16 +44,17 @@ def limits_of(provider: str, given: ProviderLimits, *, simulated: bool) -> Vendo
     return VendorLimits(
         whole=_merged(given, known.whole),
         endpoints={
-            name: _merged(given.endpoints.get(name), known.endpoints.get(name, Limits())) for name in names
+            name: _merged(given.endpoints.get(name), known.endpoints.get(name, BudgetLimits()))
+            for name in names
         },
         separate=known.separate | {name for name, each in given.endpoints.items() if each.separate},
     )
 
 
-def _merged(given: RequestLimits | None, known: Limits) -> Limits:
+def _merged(given: RequestLimits | None, known: BudgetLimits) -> BudgetLimits:
     if given is None:
         return known
-    return Limits(
+    return BudgetLimits(
         per_second=known.per_second if given.per_second is None else given.per_second,
         per_minute=known.per_minute if given.per_minute is None else given.per_minute,
         per_day=known.per_day if given.per_day is None else given.per_day,

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import PROVIDER_ERRORS
-from producers.budget.budget import Limits
+from producers.budget.budget import BudgetLimits
 from producers.budget.limits import VendorLimits
 from producers.budget.shell.gate import Gate
 from producers.http.shell.addresses import AddressPolicy
@@ -126,7 +126,7 @@ async def test_our_own_budget_is_not_counted_as_the_vendors_failure() -> None:
     counted = PROVIDER_ERRORS.labels("acme", "quote", "budget")
     before = counted._value.get()
     async with vendor(answering(body=b"{}", content_type="application/json")) as (http, url):
-        http.gate.limit(VendorLimits(whole=Limits(per_minute=1)))
+        http.gate.limit(VendorLimits(whole=BudgetLimits(per_minute=1)))
         await http.get("quote", url)
         with pytest.raises(BudgetExhausted, match=r"raise providers\.acme\.limits\.per_minute"):
             await http.get("quote", url)
@@ -256,7 +256,7 @@ async def test_a_throttled_handshake_pauses_the_provider_and_is_not_repeated() -
 async def test_a_handshake_takes_a_request_of_the_budget() -> None:
     """With its own limit used up a connection is not even tried, and the reason is our setting."""
     async with vendor(answering(status=200)) as (http, url), aiohttp.ClientSession() as session:
-        http.gate.limit(VendorLimits(endpoints={HANDSHAKE: Limits(per_minute=1)}))
+        http.gate.limit(VendorLimits(endpoints={HANDSHAKE: BudgetLimits(per_minute=1)}))
         socket = FinnhubSocket(session, SECRET, gate=http.gate, url=url.replace("http", "ws"))
         for expected in (ProviderUnavailable, BudgetExhausted):
             with pytest.raises(expected):

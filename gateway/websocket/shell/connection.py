@@ -27,7 +27,7 @@ from gateway.websocket.commands import (
     Update,
     Wanted,
 )
-from gateway.websocket.delivery import Frame, Outbox
+from gateway.websocket.delivery import ClientQueue, Frame
 from gateway.websocket.session import AUTH_WITHIN_S, Session
 from gateway.websocket.shell.sockets import abort, drained
 from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, LostLog, Subscriber
@@ -77,21 +77,21 @@ class Connection:
         """Take over an upgraded connection."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
         self._session = Session(authorised=authorised, now_s=monotonic_s())
-        self._outbox = Outbox(live.feeds)
+        self._queue = ClientQueue(live.feeds)
         self._known_symbol, self._ambiguity = known_symbol, ambiguity
         self._something = asyncio.Event()
         self._ending: asyncio.Future[Goodbye] = asyncio.get_running_loop().create_future()
 
     async def run(self, welcome: bytes, preset: Sequence[Wanted | Rejected]) -> None:
         """Serve until the client leaves, is sent away, or breaks a rule."""
-        self._outbox.push(welcome)
+        self._queue.push(welcome)
         goodbye = Goodbye(GONE, "cancelled")
         try:
             async with asyncio.TaskGroup() as tasks:
                 subscriber = Subscriber(
                     self._live,
                     self._session,
-                    self._outbox,
+                    self._queue,
                     self,
                     known_symbol=self._known_symbol,
                     ambiguity=self._ambiguity,
@@ -109,9 +109,7 @@ class Connection:
         except* ConnectionError:
             pass  # the client is gone
         finally:
-            for stream, number in [
-                (place.subscription.stream, n) for n, place in self._outbox.places.items()
-            ]:
+            for stream, number in [(place.subscription.stream, n) for n, place in self._queue.places.items()]:
                 self._live.unwatch(stream, self, number)
             self._live.leave(self)
         await self._say_goodbye(goodbye)
@@ -123,7 +121,7 @@ class Connection:
 
     def wake(self, number: int) -> None:
         """See `live.Watcher`."""
-        self._outbox.wake(number)
+        self._queue.wake(number)
         self._something.set()
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
@@ -133,7 +131,7 @@ class Connection:
     def routed(self, numbers: Sequence[int], fields: Mapping[str, Any]) -> None:
         """See `live.Watcher`."""
         if fields["changed"] in ("failover", "failback"):
-            self._outbox.refresh(numbers, "failover")
+            self._queue.refresh(numbers, "failover")
         self._push(messages.route(numbers, fields))
 
     def log_state(self) -> None:
@@ -151,17 +149,17 @@ class Connection:
 
     def lost_position(self) -> None:
         """See `live.Watcher`."""
-        for number in tuple(self._outbox.places):
-            self._outbox.drop(number)
+        for number in tuple(self._queue.places):
+            self._queue.drop(number)
         self.end(Goodbye(messages.CLOSE_LOST_POSITION, "the log was replaced; subscribe anew"))
 
     def _push(self, message: bytes) -> None:
-        self._outbox.push(message)
+        self._queue.push(message)
         self._note()
 
     def _note(self) -> None:
         self._something.set()
-        if self._outbox.overflowing:
+        if self._queue.overflowing:
             self.end(_slow("answers and notices were left unread"))
 
     async def _until_ended(self) -> None:
@@ -201,7 +199,7 @@ class Connection:
                 total = len(self._session.streams)
                 self._push(messages.message("unsubscribed", id=request, subs=ended, total=total))
             case Update(request, number, conflate):
-                self._outbox.places[number].subscription.conflate = conflate
+                self._queue.places[number].subscription.conflate = conflate
                 mode = {"conflate": "latest" if conflate else "none"}
                 self._push(messages.message("updated", id=request, sub=number, effective=mode))
             case ListAll(request):
@@ -231,7 +229,7 @@ class Connection:
                 "offset": place.subscription.covered,
                 "effective": {"conflate": "latest" if place.subscription.conflate else "none"},
             }
-            for number, place in self._outbox.places.items()
+            for number, place in self._queue.places.items()
         ]
 
     async def _write(self, subscriber: Subscriber) -> None:
@@ -239,20 +237,20 @@ class Connection:
         while True:
             now_s = monotonic_s()
             if now_s >= heartbeat_at_s:
-                self._outbox.heartbeat(wall_us())
+                self._queue.heartbeat(wall_us())
                 heartbeat_at_s = now_s + HEARTBEAT_S
-            frame = self._outbox.frame()
-            for place in self._outbox.fallen():
+            frame = self._queue.frame()
+            for place in self._queue.fallen():
                 subscriber.catch_up(place)
             if frame is not None:
                 await self._send(frame)
                 # A backlog goes out at full speed, yet every other client has its turn in between.
-                await asyncio.sleep(0 if self._outbox.waiting else max(0.0, now_s + TICK_S - monotonic_s()))
+                await asyncio.sleep(0 if self._queue.waiting else max(0.0, now_s + TICK_S - monotonic_s()))
             else:
                 await self._rest(heartbeat_at_s - now_s)
 
     async def _rest(self, at_most_s: float) -> None:
-        if not self._outbox.waiting:
+        if not self._queue.waiting:
             self._something.clear()
         try:
             async with asyncio.timeout(at_most_s):
@@ -278,7 +276,7 @@ class Connection:
         if goodbye.code != GONE and transport is not None:
             if goodbye.code == messages.CLOSE_SLOW:
                 metrics.WS_SLOW_CLOSES.inc()
-                metrics.WS_DROPPED_MESSAGES.inc(self._outbox.unsent())
+                metrics.WS_DROPPED_MESSAGES.inc(self._queue.unsent())
             log.info("ws_client_sent_away", extra={"code": goodbye.code, "reason": goodbye.reason})
             try:
                 async with asyncio.timeout(CLOSE_GRACE_S):
@@ -299,7 +297,7 @@ class Connection:
     def _resume_tokens(self) -> list[tuple[str, str, int]]:
         return [
             (str(stream), self._live.feeds.epochs[stream.topic], covered)
-            for stream, covered in self._outbox.positions()
+            for stream, covered in self._queue.positions()
         ]
 
 

@@ -10,17 +10,17 @@ from gateway.live.shell.live import LiveStreams, Watcher
 from gateway.live.streams import Stream
 from gateway.websocket import messages
 from gateway.websocket.commands import Rejected, Since, Subscribe, Wanted
-from gateway.websocket.delivery import Outbox, Place
+from gateway.websocket.delivery import ClientQueue, OpenSubscription
 from gateway.websocket.session import Session
 from gateway.websocket.subscription import (
     RESUME_MAX_RECORDS,
     RESUME_WITHIN_S,
     FromLog,
     FromMemory,
-    Position,
-    Refused,
     RefusedReason,
     Replay,
+    ResumeRefused,
+    StreamPosition,
     Subscription,
     plan_resume,
 )
@@ -31,7 +31,7 @@ KNOWN_WITHIN_S = 2.0
 KNOWN_AT_ONCE = 8  # questions to the database at a time, for one command
 RETRY_S = 1.0
 
-Start = Position | Refused | Since | str | None
+Start = StreamPosition | ResumeRefused | Since | str | None
 KnownSymbol = Callable[[str], Awaitable[bool]]
 Ambiguity = Callable[[str], AmbiguousSymbol | None]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -56,15 +56,15 @@ class Subscriber:
         self,
         live: LiveStreams,
         session: Session,
-        outbox: Outbox,
+        queue: ClientQueue,
         watcher: Watcher,
         *,
         known_symbol: KnownSymbol,
         spawn: Spawn,
         ambiguity: Ambiguity = certain,
     ) -> None:
-        """Serve `outbox`; reads from Kafka run as tasks made by `spawn`."""
-        self._live, self._session, self._outbox = live, session, outbox
+        """Serve `queue`; reads from Kafka run as tasks made by `spawn`."""
+        self._live, self._session, self._queue = live, session, queue
         self._watcher, self._known_symbol, self._spawn = watcher, known_symbol, spawn
         self._ambiguity = ambiguity
 
@@ -76,7 +76,7 @@ class Subscriber:
         known = await self._ask_known(item.stream.symbol for item in wanted)
         starts = await self._resolve_all(item for item in wanted if known[item.stream.symbol])
         results: list[Any] = []
-        begin: list[tuple[Place, Start]] = []
+        begin: list[tuple[OpenSubscription, Start]] = []
         for item in request.items:
             if isinstance(item, Rejected):
                 results.append(item.result)
@@ -94,35 +94,37 @@ class Subscriber:
             results.append(self._accept(place, start))
             begin.append((place, start))
         total = len(self._session.streams)
-        self._outbox.push(messages.message("subscribed", id=request.request, results=results, total=total))
+        self._queue.push(messages.message("subscribed", id=request.request, results=results, total=total))
         for place, start in begin:
             self._begin(place, start)
 
     def close(self, number: int) -> bool:
         """End a subscription; whether there was one."""
-        stream = self._outbox.drop(number)
+        stream = self._queue.drop(number)
         self._session.streams.pop(number, None)
         if stream is not None:
             self._live.unwatch(stream, self._watcher, number)
         return stream is not None
 
-    def catch_up(self, place: Place) -> None:
+    def catch_up(self, place: OpenSubscription) -> None:
         """Serve a client that fell behind memory from Kafka, a chunk at a time."""
         metrics.WS_CATCH_UPS.inc()
         self._spawn(self._catch_up(place))
 
-    def _open(self, item: Wanted) -> Place:
+    def _open(self, item: Wanted) -> OpenSubscription:
         number = self._session.open(item.stream)
         feed = self._live.watch(item.stream, self._watcher, number)
         applied = self._live.feeds.applied(feed)
-        place = Place(Subscription(number, item.stream, conflate=item.conflate, covered=applied), feed)
-        self._outbox.open(place)
+        place = OpenSubscription(
+            Subscription(number, item.stream, conflate=item.conflate, covered=applied), feed
+        )
+        self._queue.open(place)
         return place
 
-    def _accept(self, place: Place, start: Start) -> dict[str, Any]:
+    def _accept(self, place: OpenSubscription, start: Start) -> dict[str, Any]:
         subscription, feed = place.subscription, place.feed
         epoch = self._live.feeds.epochs[feed.topic]
-        if isinstance(start, Position) and start.epoch == epoch:
+        if isinstance(start, StreamPosition) and start.epoch == epoch:
             subscription.covered = subscription.whole = start.offset
         return {
             "stream": str(subscription.stream),
@@ -138,24 +140,28 @@ class Subscriber:
             "state": "open" if self._live.reachable else "recovering",
         }
 
-    def _begin(self, place: Place, start: Start) -> None:
+    def _begin(self, place: OpenSubscription, start: Start) -> None:
         subscription, feed = place.subscription, place.feed
         applied = self._live.feeds.applied(feed)
-        if isinstance(start, Refused):
+        if isinstance(start, ResumeRefused):
             self._restart(place, start.reason)
-        elif isinstance(start, Position):
+        elif isinstance(start, StreamPosition):
             floor = feed.ring.floor(subscription.stream.scope)
             epoch = self._live.feeds.epochs[feed.topic]
             self._resume(place, start, plan_resume(start, epoch=epoch, floor=floor, applied=applied), applied)
         elif start is None:
             subscription.restart("subscribe")
-        self._outbox.wake(subscription.number)
+        self._queue.wake(subscription.number)
 
     def _resume(
-        self, place: Place, wanted: Position, plan: FromMemory | FromLog | Refused, applied: int
+        self,
+        place: OpenSubscription,
+        wanted: StreamPosition,
+        plan: FromMemory | FromLog | ResumeRefused,
+        applied: int,
     ) -> None:
         subscription = place.subscription
-        if isinstance(plan, Refused):
+        if isinstance(plan, ResumeRefused):
             self._restart(place, plan.reason)
         elif isinstance(plan, FromMemory):
             entries = tuple(place.feed.ring.after(wanted.offset, subscription.stream.scope))
@@ -165,7 +171,7 @@ class Subscriber:
             subscription.await_history()
             self._spawn(self._resume_from_log(place, plan))
 
-    async def _resume_from_log(self, place: Place, plan: FromLog) -> None:
+    async def _resume_from_log(self, place: OpenSubscription, plan: FromLog) -> None:
         subscription = place.subscription
         entries, _, outcome = await self._live.history(
             subscription.stream,
@@ -182,7 +188,7 @@ class Subscriber:
             self._restart(place, outcome)
         self._watcher.wake(subscription.number)
 
-    async def _catch_up(self, place: Place) -> None:
+    async def _catch_up(self, place: OpenSubscription) -> None:
         subscription = place.subscription
         while True:
             after = subscription.whole
@@ -202,10 +208,10 @@ class Subscriber:
                 return
             await asyncio.sleep(RETRY_S)
 
-    def _restart(self, place: Place, reason: RefusedReason) -> None:
+    def _restart(self, place: OpenSubscription, reason: RefusedReason) -> None:
         metrics.WS_RESUMES.labels(reason).inc()
         number, floor = place.subscription.number, place.feed.ring.floor(place.subscription.stream.scope)
-        self._outbox.push(
+        self._queue.push(
             messages.message("recovered", sub=number, ok=False, reason=reason, floor_offset=floor)
         )
         place.subscription.restart("recovery")
@@ -231,7 +237,7 @@ class Subscriber:
 
     async def _resolve_all(self, items: Iterable[Wanted]) -> dict[Stream, Start]:
         moments = [(item.stream, item.start.time_us) for item in items if isinstance(item.start, Since)]
-        starts: dict[Stream, Start] = {stream: Refused(reason="unavailable") for stream, _ in moments}
+        starts: dict[Stream, Start] = {stream: ResumeRefused(reason="unavailable") for stream, _ in moments}
         try:
             async with asyncio.timeout(RESUME_WITHIN_S):
                 for stream, time_us in moments:
@@ -240,15 +246,15 @@ class Subscriber:
             pass  # what could not be asked in time begins with a snapshot
         return starts
 
-    async def _resolve(self, stream: Stream, time_us: int) -> Position | Refused:
+    async def _resolve(self, stream: Stream, time_us: int) -> StreamPosition | ResumeRefused:
         feed = self._live.feeds.feed(*stream.feed)
         try:
             first = await self._live.offset_at(stream, feed, time_us)
         except BrokerUnavailable:
-            return Refused(reason="unavailable")
+            return ResumeRefused(reason="unavailable")
         if first is None:
-            return Refused(reason="expired")
-        return Position(epoch=self._live.feeds.epochs[feed.topic], offset=first - 1)
+            return ResumeRefused(reason="expired")
+        return StreamPosition(epoch=self._live.feeds.epochs[feed.topic], offset=first - 1)
 
 
 def _unclear(stream: Stream, fault: AmbiguousSymbol | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from producers.budget.allowance import Scope
-from producers.budget.budget import Budget, Limits
+from producers.budget.budget import Budget, BudgetLimits
 from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shares import WHOLE_SHARE, Share
@@ -65,7 +65,7 @@ class Gate:
         """Admit within `share` of `limits`; `now_us` never steps."""
         self.provider = provider
         self._share = share
-        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(Limits(), share))}
+        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(BudgetLimits(), share))}
         self._now_us = now_us
         self._waiting: dict[Purpose, deque[_Waiter]] = {"live": deque(), "backfill": deque()}
         self._timer: asyncio.TimerHandle | None = None
@@ -77,7 +77,7 @@ class Gate:
         self._limits = limits
         self.scopes[WHOLE].budget.limits = limits.whole
         for endpoint in self.scopes.keys() - {WHOLE} - limits.endpoints.keys():
-            self.scopes[endpoint].budget.limits = Limits()
+            self.scopes[endpoint].budget.limits = BudgetLimits()
         for endpoint, own in limits.endpoints.items():
             self.scopes.setdefault(endpoint, Scope(Budget(own, self._share))).budget.limits = own
         self.pump()

@@ -37,7 +37,7 @@ WRITE_LAG_US = (
 log = logging.getLogger(__name__)
 
 
-class Store(Protocol):
+class BudgetStorage(Protocol):
     """Where budgets are remembered."""
 
     async def read(self, now: int) -> list[Remembered]:
@@ -50,7 +50,7 @@ class Store(Protocol):
 class Budgets:
     """A gate per provider; made by `open_budgets` in the process, and without a store where nothing is remembered."""
 
-    def __init__(self, store: Store | None = None, *, now_us: Callable[[], int] = steady_us) -> None:
+    def __init__(self, store: BudgetStorage | None = None, *, now_us: Callable[[], int] = steady_us) -> None:
         """Remember in `store`; `now_us` never steps."""
         self._store = store
         self._now_us = now_us

@@ -21,7 +21,7 @@ from gateway.websocket.commands import (
     Wanted,
     interpret,
 )
-from gateway.websocket.subscription import Position
+from gateway.websocket.subscription import StreamPosition
 
 SPY, GOOG = parse_stream("quotes:best:SPY"), parse_stream("trades:best:GOOG")
 HELD = {1: SPY, 2: GOOG}
@@ -45,8 +45,8 @@ def subscribed(**item: Any) -> Any:
         (None, None),
         ("snapshot", None),
         ("live", "live"),
-        ({"epoch": "e", "offset": 7}, Position(epoch="e", offset=7)),
-        ({"epoch": "e", "offset": -1}, Position(epoch="e", offset=-1)),
+        ({"epoch": "e", "offset": 7}, StreamPosition(epoch="e", offset=7)),
+        ({"epoch": "e", "offset": -1}, StreamPosition(epoch="e", offset=-1)),
         ({"start": 5}, Since(5)),
     ],
 )

@@ -8,16 +8,16 @@ import orjson
 
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
-from gateway.websocket.delivery import FRAME_BYTES, QUEUE_MESSAGES, Frame, Outbox, Place
+from gateway.websocket.delivery import FRAME_BYTES, QUEUE_MESSAGES, ClientQueue, Frame, OpenSubscription
 from gateway.websocket.subscription import Subscription
 from tests.support.live_feeds import apply_quote, apply_trade, empty_feeds
 
 
-def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> Place:
+def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> OpenSubscription:
     """Return a subscription to a stream of SPY."""
     stream = parse_stream(name)
     subscription = Subscription(number, stream, conflate=stream.may_conflate, covered=covered)
-    return Place(subscription, feeds.feed(*stream.feed))
+    return OpenSubscription(subscription, feeds.feed(*stream.feed))
 
 
 def parsed(frame: Frame | None) -> list[dict[str, Any]]:
@@ -31,38 +31,38 @@ def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
     """A client knows the subscription before its first record."""
     feeds = empty_feeds()
     apply_trade(feeds, 0)
-    outbox = Outbox(feeds)
+    queue = ClientQueue(feeds)
     place = a_place(feeds, "trades:best:SPY")
-    outbox.open(place)
+    queue.open(place)
     place.subscription.restart("subscribe")
-    outbox.wake(1)
-    outbox.push(b'{"t":"subscribed"}')
+    queue.wake(1)
+    queue.push(b'{"t":"subscribed"}')
     apply_trade(feeds, 1)
-    assert [message["t"] for message in parsed(outbox.frame())] == ["subscribed", "snapshot"]
+    assert [message["t"] for message in parsed(queue.frame())] == ["subscribed", "snapshot"]
     apply_trade(feeds, 2)
-    outbox.wake(1)
-    (data,) = parsed(outbox.frame())
+    queue.wake(1)
+    (data,) = parsed(queue.frame())
     assert (data["prev"], data["m"][0][0]) == (1, 2)
-    assert outbox.frame() is None
+    assert queue.frame() is None
 
 
 def test_a_busy_stream_does_not_starve_a_quiet_one() -> None:
     """Frames are bounded, and streams take turns."""
     feeds = empty_feeds(ring_messages=5_000)
-    outbox = Outbox(feeds)
-    outbox.open(a_place(feeds, "trades:best:SPY", 1))
-    outbox.open(a_place(feeds, "quotes:best:SPY", 2))
+    queue = ClientQueue(feeds)
+    queue.open(a_place(feeds, "trades:best:SPY", 1))
+    queue.open(a_place(feeds, "quotes:best:SPY", 2))
     for offset in range(3_000):
         apply_trade(feeds, offset)
     apply_quote(feeds, 0)
-    outbox.wake(1)
-    outbox.wake(2)
-    first, second = outbox.frame(), outbox.frame()
+    queue.wake(1)
+    queue.wake(2)
+    first, second = queue.frame(), queue.frame()
     assert first is not None
     assert first.size_bytes < FRAME_BYTES + 1_000
     assert {message["sub"] for message in parsed(first) + parsed(second)} == {1, 2}
     records = first.records + (second.records if second else 0)
-    while (frame := outbox.frame()) is not None:
+    while (frame := queue.frame()) is not None:
         records += frame.records
     assert records == 3_001
 
@@ -70,30 +70,30 @@ def test_a_busy_stream_does_not_starve_a_quiet_one() -> None:
 def test_a_client_behind_memory_is_handed_to_kafka_once_and_told() -> None:
     """The subscription is given out for reading, and stays silent until then."""
     feeds = empty_feeds(ring_messages=10)
-    outbox = Outbox(feeds)
+    queue = ClientQueue(feeds)
     place = a_place(feeds, "trades:best:SPY")
-    outbox.open(place)
+    queue.open(place)
     for offset in range(30):
         apply_trade(feeds, offset)
-    outbox.wake(1)
-    (notice,) = parsed(outbox.frame())
+    queue.wake(1)
+    (notice,) = parsed(queue.frame())
     assert (notice["t"], notice["action"]) == ("slow", "catching_up")
-    assert outbox.fallen() == [place]
-    assert outbox.fallen() == []
-    outbox.wake(1)
-    assert outbox.frame() is None
+    assert queue.fallen() == [place]
+    assert queue.fallen() == []
+    queue.wake(1)
+    assert queue.frame() is None
 
 
 def test_a_lagging_client_is_warned_and_the_warning_is_cleared() -> None:
     """Warned at three quarters of memory, cleared below half."""
     feeds = empty_feeds(ring_messages=4_000)
-    outbox = Outbox(feeds)
-    outbox.open(a_place(feeds, "trades:best:SPY"))
+    queue = ClientQueue(feeds)
+    queue.open(a_place(feeds, "trades:best:SPY"))
     for offset in range(3_500):
         apply_trade(feeds, offset)
-    outbox.wake(1)
+    queue.wake(1)
     actions = []
-    while (frame := outbox.frame()) is not None:
+    while (frame := queue.frame()) is not None:
         actions += [message["action"] for message in parsed(frame) if message["t"] == "slow"]
     assert actions == ["warn", "cleared"]
 
@@ -101,27 +101,27 @@ def test_a_lagging_client_is_warned_and_the_warning_is_cleared() -> None:
 def test_a_heartbeat_moves_quiet_streams_and_only_those() -> None:
     """A stream with something waiting is left where it is."""
     feeds = empty_feeds()
-    outbox = Outbox(feeds)
-    outbox.open(a_place(feeds, "trades:best:SPY", 1))
-    outbox.open(a_place(feeds, "trades:yahoo:SPY", 2))
+    queue = ClientQueue(feeds)
+    queue.open(a_place(feeds, "trades:best:SPY", 1))
+    queue.open(a_place(feeds, "trades:yahoo:SPY", 2))
     apply_trade(feeds, 5)
-    outbox.wake(1)
-    outbox.heartbeat(77)
-    beat = parsed(outbox.frame())[0]
+    queue.wake(1)
+    queue.heartbeat(77)
+    beat = parsed(queue.frame())[0]
     assert (beat["now"], beat["subs"]) == (77, [[2, 5]])
-    outbox.heartbeat(78)
-    assert parsed(outbox.frame())[0]["subs"] == []
+    queue.heartbeat(78)
+    assert parsed(queue.frame())[0]["subs"] == []
 
 
 def test_unread_answers_overflow() -> None:
     """The bound is on messages and on bytes."""
-    outbox = Outbox(empty_feeds())
+    queue = ClientQueue(empty_feeds())
     for _ in range(QUEUE_MESSAGES):
-        outbox.push(b"{}")
-    assert not outbox.overflowing
-    outbox.push(b"{}")
-    assert outbox.overflowing
-    heavy = Outbox(empty_feeds())
+        queue.push(b"{}")
+    assert not queue.overflowing
+    queue.push(b"{}")
+    assert queue.overflowing
+    heavy = ClientQueue(empty_feeds())
     heavy.push(b"x" * 1_048_577)
     assert heavy.overflowing
 
@@ -129,30 +129,30 @@ def test_unread_answers_overflow() -> None:
 def test_a_dropped_subscription_is_silent_and_leaves_no_position() -> None:
     """A wake that comes late finds nothing."""
     feeds = empty_feeds()
-    outbox = Outbox(feeds)
-    outbox.open(a_place(feeds, "trades:best:SPY"))
-    assert [(str(stream), covered) for stream, covered in outbox.positions()] == [("trades:best:SPY", -1)]
+    queue = ClientQueue(feeds)
+    queue.open(a_place(feeds, "trades:best:SPY"))
+    assert [(str(stream), covered) for stream, covered in queue.positions()] == [("trades:best:SPY", -1)]
     apply_trade(feeds, 0)
-    assert outbox.unsent() == 1
-    assert outbox.drop(1) is not None
-    assert outbox.drop(1) is None
-    outbox.wake(1)
-    assert outbox.frame() is None
-    assert list(outbox.positions()) == []
+    assert queue.unsent() == 1
+    assert queue.drop(1) is not None
+    assert queue.drop(1) is None
+    queue.wake(1)
+    assert queue.frame() is None
+    assert list(queue.positions()) == []
 
 
 def test_a_refresh_is_a_flagged_snapshot_of_quotes_and_leaves_trades_alone() -> None:
     """The newest quote stands for those unsent; a trade unsent is never replaced."""
     feeds = empty_feeds()
-    outbox = Outbox(feeds)
-    outbox.open(a_place(feeds, "quotes:best:SPY", 1))
-    outbox.open(a_place(feeds, "trades:best:SPY", 2))
+    queue = ClientQueue(feeds)
+    queue.open(a_place(feeds, "quotes:best:SPY", 1))
+    queue.open(a_place(feeds, "trades:best:SPY", 2))
     apply_quote(feeds, 0)
     apply_trade(feeds, 0)
-    outbox.wake(2)
+    queue.wake(2)
 
-    outbox.refresh([1, 2, 99], "failover")
+    queue.refresh([1, 2, 99], "failover")
 
-    messages = {message["sub"]: message for message in parsed(outbox.frame())}
+    messages = {message["sub"]: message for message in parsed(queue.frame())}
     assert (messages[1]["t"], messages[1]["reason"], messages[1]["offset"]) == ("snapshot", "failover", 0)
     assert (messages[2]["t"], messages[2]["m"][0][0]) == ("d", 0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from producers.budget.allowance import WITHOUT_STORE_SHARE, Scope
-from producers.budget.budget import Budget, Limits
+from producers.budget.budget import Budget, BudgetLimits
 from producers.budget.pauses import Signal
 from schemas.intervals import SECOND_US
 
@@ -28,7 +28,7 @@ def started_today(scope: Scope) -> int:
 
 def test_a_pause_is_the_vendors_word_and_comes_before_the_budget() -> None:
     """Nothing starts before it ends, and it is no limit of ours that says so."""
-    scope = Scope(Budget(Limits(per_second=5)))
+    scope = Scope(Budget(BudgetLimits(per_second=5)))
     scope.pause.refused(REFUSED, started=NOW, now=NOW)
 
     assert scope.earliest(NOW, "live") == NOW + 5 * SECOND_US
@@ -38,7 +38,7 @@ def test_a_pause_is_the_vendors_word_and_comes_before_the_budget() -> None:
 
 def test_one_request_at_a_time_finds_out_whether_a_pause_is_over() -> None:
     """After the pause the second waits for the first to end, nobody knows when."""
-    scope = Scope(Budget(Limits()))
+    scope = Scope(Budget(BudgetLimits()))
     scope.pause.refused(REFUSED, started=NOW, now=NOW)
     later = scope.pause.until
 
@@ -53,7 +53,7 @@ def test_one_request_at_a_time_finds_out_whether_a_pause_is_over() -> None:
 
 def test_our_own_limit_is_named_with_what_it_allows() -> None:
     """A used-up second keeps a request waiting, and that is no word of the vendor's."""
-    scope = Scope(Budget(Limits(per_second=1)))
+    scope = Scope(Budget(BudgetLimits(per_second=1)))
     scope.budget.start(NOW, "live")
     scope.budget.finish()
 
@@ -65,16 +65,16 @@ def test_our_own_limit_is_named_with_what_it_allows() -> None:
 @pytest.mark.parametrize(("known", "share"), [(True, 1.0), (False, WITHOUT_STORE_SHARE)])
 def test_while_earlier_use_is_unknown_part_of_the_day_is_kept(*, known: bool, share: float) -> None:
     """What earlier processes used today may be as much as the rest."""
-    scope = Scope(Budget(Limits(per_day=PER_DAY)), known=known)
+    scope = Scope(Budget(BudgetLimits(per_day=PER_DAY)), known=known)
 
     assert started_today(scope) == PER_DAY * share
 
 
 def test_with_a_store_a_request_waits_for_its_reserved_block() -> None:
     """What is not written before it is used would be forgotten by a crash; without limits there is nothing to write."""
-    scope = Scope(Budget(Limits(per_day=PER_DAY)), saving=True)
+    scope = Scope(Budget(BudgetLimits(per_day=PER_DAY)), saving=True)
 
     assert scope.earliest(NOW, "live") is None
     scope.budget.day.stored(scope.budget.day.unstored(NOW, block=1))
     assert scope.earliest(NOW, "live") == NOW
-    assert replace(scope, budget=Budget(Limits())).earliest(NOW, "live") == NOW
+    assert replace(scope, budget=Budget(BudgetLimits())).earliest(NOW, "live") == NOW

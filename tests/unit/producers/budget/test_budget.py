@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.budget.budget import FLOOR_SHARE, Budget, Limits
+from producers.budget.budget import FLOOR_SHARE, Budget, BudgetLimits
 from producers.budget.windows import GUARD_SHARE, SLOT_US, Purpose
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 
@@ -24,7 +24,7 @@ def most_in_any(starts: list[int], length_us: int) -> int:
 class Caller:
     """Asks a budget and waits as told; waiting takes time, also where it is given up."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: BudgetLimits) -> None:
         self.budget = Budget(limits)
         self.now = NOW
 
@@ -44,7 +44,7 @@ class Caller:
 @settings(deadline=None, max_examples=200)
 @given(
     limits=st.builds(
-        Limits,
+        BudgetLimits,
         per_second=st.none() | st.integers(1, 5),
         per_minute=st.none() | st.integers(1, 20),
         per_day=st.none() | st.integers(1, 60),
@@ -59,7 +59,7 @@ class Caller:
     ),
 )  # fmt: skip
 def test_no_window_ever_holds_more_than_its_limit(
-    limits: Limits, schedule: list[tuple[int, Purpose, bool]]
+    limits: BudgetLimits, schedule: list[tuple[int, Purpose, bool]]
 ) -> None:
     """Bursts, trickles, both classes, lowered limits: however a window is laid, it holds no more than the limit."""
     caller, starts = Caller(limits), []
@@ -78,7 +78,7 @@ def test_no_window_ever_holds_more_than_its_limit(
 @given(st.integers(1, 30), st.integers(1, 10))
 def test_greedy_use_gets_at_least_95_percent_of_a_minute(per_minute: int, minutes: int) -> None:
     """Who takes every leave at once is held back by the limit and nearly nothing else."""
-    caller = Caller(Limits(per_minute=per_minute))
+    caller = Caller(BudgetLimits(per_minute=per_minute))
     for _ in range(per_minute * minutes):
         assert caller.starts("live", patience_us=10 * MINUTE_US)
 
@@ -87,7 +87,7 @@ def test_greedy_use_gets_at_least_95_percent_of_a_minute(per_minute: int, minute
 
 def test_a_start_taken_back_leaves_its_room() -> None:
     """A request that was not sent after all does not count in any window, nor as under way."""
-    budget = Budget(Limits(per_second=1, per_minute=1, per_day=1, concurrency=1))
+    budget = Budget(BudgetLimits(per_second=1, per_minute=1, per_day=1, concurrency=1))
     budget.start(NOW, "live")
     assert budget.earliest(NOW, "live") is None
     budget.take_back(NOW, "live")
@@ -98,7 +98,7 @@ def test_a_start_taken_back_leaves_its_room() -> None:
 
 def test_concurrency_is_given_by_those_who_end() -> None:
     """Nobody can say when: the answer is to ask when another has ended."""
-    budget = Budget(Limits(concurrency=2))
+    budget = Budget(BudgetLimits(concurrency=2))
     budget.start(NOW, "live")
     budget.start(NOW, "live")
     assert budget.earliest(NOW, "live") is None
@@ -109,7 +109,7 @@ def test_concurrency_is_given_by_those_who_end() -> None:
 
 def test_backfill_leaves_a_reserve_even_where_live_is_quiet() -> None:
     """Of twenty a minute one is kept: a live request never waits for backfill alone."""
-    caller = Caller(Limits(per_minute=20))
+    caller = Caller(BudgetLimits(per_minute=20))
 
     assert [caller.starts("backfill") for _ in range(20)] == [True] * 19 + [False]
     assert caller.starts("live")
@@ -118,7 +118,7 @@ def test_backfill_leaves_a_reserve_even_where_live_is_quiet() -> None:
 @pytest.mark.parametrize("live_per_minute", [3, 10, 20])
 def test_backfill_takes_only_what_live_does_not_need(live_per_minute: int) -> None:
     """Beside a backfill that takes all it gets, live bursts every minute start within the guard of a window."""
-    caller, backfilled, longest_wait = Caller(Limits(per_minute=20)), 0, 0
+    caller, backfilled, longest_wait = Caller(BudgetLimits(per_minute=20)), 0, 0
     for minute in range(1, 31):
         for second in range(60):
             asked = NOW + minute * MINUTE_US + second * SECOND_US
@@ -136,7 +136,7 @@ def test_backfill_takes_only_what_live_does_not_need(live_per_minute: int) -> No
 
 def test_a_learned_limit_recovers() -> None:
     """A 429 with room in our windows takes away part of the limit; minutes without one give it back."""
-    budget = Budget(Limits(per_minute=100))
+    budget = Budget(BudgetLimits(per_minute=100))
     for _ in range(20):
         budget.lower(NOW)
     lowest = budget.share(NOW)
@@ -148,7 +148,7 @@ def test_a_learned_limit_recovers() -> None:
 
 def test_a_past_counts_like_ones_own_starts() -> None:
     """What an earlier process sent shortly before takes room until it is a minute old."""
-    budget = Budget(Limits(per_minute=10))
+    budget = Budget(BudgetLimits(per_minute=10))
     budget.start(NOW, "live")
     budget.fill(NOW - 30 * SECOND_US, 9)
 
@@ -159,7 +159,7 @@ def test_a_past_counts_like_ones_own_starts() -> None:
 
 def test_a_remembered_day_counts_until_it_is_a_day_old() -> None:
     """A restart does not give the day back; a day and a slot later everything is free again."""
-    budget = Budget(Limits(per_day=100))
+    budget = Budget(BudgetLimits(per_day=100))
     budget.day.remember([(NOW // SLOT_US, 100)])
     at = budget.earliest(NOW, "live")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producers.budget.budget import Limits
+from producers.budget.budget import BudgetLimits
 from producers.budget.limits import VENDOR_LIMITS, VendorLimits, limits_of
 from schemas.configuration.model import ProviderLimits
 
@@ -19,15 +19,17 @@ def test_each_limit_is_overridden_alone() -> None:
     given = ProviderLimits.model_validate({"per_minute": 300, "endpoints": {"quote": {"per_day": 500, "separate": True}}})  # fmt: skip
     limits = limits_of("finnhub", given, simulated=False)
 
-    assert limits.whole == Limits(per_second=30, per_minute=300, concurrency=8)
-    assert limits.endpoints == {"quote": Limits(per_day=500)}
+    assert limits.whole == BudgetLimits(per_second=30, per_minute=300, concurrency=8)
+    assert limits.endpoints == {"quote": BudgetLimits(per_day=500)}
     assert limits.separate == {"quote"}
 
 
 def test_the_simulator_is_limited_by_configuration_only() -> None:
     """It may be asked as fast as it answers, unless a limit is to be tried out."""
     assert limits_of("yahoo", ProviderLimits(), simulated=True) == VendorLimits()
-    assert limits_of("yahoo", ProviderLimits(per_minute=5), simulated=True).whole == Limits(per_minute=5)
+    assert limits_of("yahoo", ProviderLimits(per_minute=5), simulated=True).whole == BudgetLimits(
+        per_minute=5
+    )
 
 
 def test_every_vendor_has_a_finite_rate_and_bounded_concurrency() -> None:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.budget.budget import Budget, Limits
+from producers.budget.budget import Budget, BudgetLimits
 from producers.budget.shares import MAX_REMEMBERED, Share, Shares
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 
 PARTITIONS, REPLICAS = 4, 3
-LIMITS = Limits(per_second=5, per_minute=24, per_day=60, concurrency=6)
+LIMITS = BudgetLimits(per_second=5, per_minute=24, per_day=60, concurrency=6)
 START = 1_000 * DAY_US
 Assignment = tuple[int, ...]  # which replica owns each partition
 
@@ -94,7 +94,7 @@ def test_half_of_the_partitions_is_half_of_every_limit() -> None:
 
 def test_who_owns_nothing_starts_nothing_even_without_limits() -> None:
     """An unlimited vendor is left alone as well: its symbols are another's to ask."""
-    budget = Budget(Limits(), Share(owned=0, of=4))
+    budget = Budget(BudgetLimits(), Share(owned=0, of=4))
     assert budget.earliest(START, "live") is None
     budget.own(Share(owned=1, of=4), START)
 
@@ -103,7 +103,7 @@ def test_who_owns_nothing_starts_nothing_even_without_limits() -> None:
 
 def test_a_loss_holds_at_once_a_gain_after_the_window_and_use_stays_counted() -> None:
     """The last owner may have used what we gain until just now."""
-    budget = Budget(Limits(per_minute=8))
+    budget = Budget(BudgetLimits(per_minute=8))
     for _ in range(4):
         budget.start(START, "live")
     budget.own(Share(owned=2, of=4), START)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from producers.budget.budget import Limits
+from producers.budget.budget import BudgetLimits
 from producers.budget.limits import VENDOR_LIMITS, VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shell.gate import MAX_WAITING, Gate
@@ -23,7 +23,7 @@ THROTTLED = Signal(kind="throttled", wait_us=None, reason="status 429, too many 
 
 
 def a_gate(**limits: int) -> Gate:
-    return Gate("test", VendorLimits(whole=Limits(**limits)), now_us=now_us)
+    return Gate("test", VendorLimits(whole=BudgetLimits(**limits)), now_us=now_us)
 
 
 async def ask(
@@ -88,7 +88,7 @@ async def test_who_cannot_start_in_time_is_told_at_once_how_long() -> None:
 @in_virtual_time
 async def test_an_endpoints_own_limit_is_named_with_its_setting() -> None:
     """What an operator is told to raise is the limit that holds the request up, not the provider's."""
-    limits = VendorLimits(whole=Limits(per_minute=9), endpoints={"crumb": Limits(per_minute=1)})
+    limits = VendorLimits(whole=BudgetLimits(per_minute=9), endpoints={"crumb": BudgetLimits(per_minute=1)})
     gate = Gate("test", limits, now_us=now_us)
     await ask(gate, endpoint="crumb")
     with pytest.raises(BudgetExhausted, match=r"raise providers\.test\.limits\.endpoints\.crumb\.per_minute"):
@@ -194,7 +194,7 @@ async def test_after_a_pause_one_request_finds_out() -> None:
 @in_virtual_time
 async def test_an_endpoint_the_vendor_counts_apart_is_paused_alone() -> None:
     """Its refusal leaves the others be, and theirs leaves it."""
-    limits = VendorLimits(endpoints={"tick": Limits(per_minute=10)}, separate=frozenset({"tick"}))
+    limits = VendorLimits(endpoints={"tick": BudgetLimits(per_minute=10)}, separate=frozenset({"tick"}))
     gate = Gate("test", limits, now_us=now_us)
     async with gate.admitted("tick", "live", within_s=1.0) as admission:
         gate.refused(admission, THROTTLED)
@@ -209,7 +209,7 @@ async def test_an_endpoint_the_vendor_counts_apart_is_paused_alone() -> None:
 @in_virtual_time
 async def test_an_endpoints_own_limit_holds_nobody_else_up() -> None:
     """Who waits for a crumb does not keep quotes waiting, though both use the provider's budget."""
-    gate = Gate("test", VendorLimits(whole=Limits(per_minute=50), endpoints={"crumb": Limits(per_minute=1)}), now_us=now_us)  # fmt: skip
+    gate = Gate("test", VendorLimits(whole=BudgetLimits(per_minute=50), endpoints={"crumb": BudgetLimits(per_minute=1)}), now_us=now_us)  # fmt: skip
     begun = now_us()
     async with asyncio.TaskGroup() as tasks:
         crumbs = [tasks.create_task(ask(gate, endpoint="crumb")) for _ in range(3)]
@@ -240,7 +240,7 @@ async def test_other_limits_come_into_force_without_forgetting() -> None:
         await ask(gate)
     waiter = asyncio.ensure_future(ask(gate))
     await asyncio.sleep(1.0)
-    gate.limit(VendorLimits(whole=Limits(per_minute=3)))
+    gate.limit(VendorLimits(whole=BudgetLimits(per_minute=3)))
 
     assert await waiter == pytest.approx(now_us(), abs=10)
     with pytest.raises(ProviderThrottled):
@@ -250,7 +250,7 @@ async def test_other_limits_come_into_force_without_forgetting() -> None:
 class StrictVendor:
     """A vendor that counts every window its own way and never forgives: refusals are what a test counts."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: BudgetLimits) -> None:
         self.limits = limits
         self.arrivals: list[int] = []
 

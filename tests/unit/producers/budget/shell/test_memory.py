@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from producers.budget.budget import Limits
+from producers.budget.budget import BudgetLimits
 from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shell.gate import Gate
@@ -22,8 +22,8 @@ from schemas.errors import ProviderThrottled, StoreUnavailable
 from schemas.intervals import MINUTE_US, SECOND_US
 from tests.support.virtual_time import now_us, run
 
-DAILY = VendorLimits(whole=Limits(per_day=2_000))
-MINUTELY = VendorLimits(whole=Limits(per_minute=10))
+DAILY = VendorLimits(whole=BudgetLimits(per_day=2_000))
+MINUTELY = VendorLimits(whole=BudgetLimits(per_minute=10))
 BANNED = Signal(kind="banned", wait_us=None, reason="status 999, a ban")
 
 
@@ -134,7 +134,7 @@ async def test_writes_are_at_most_one_a_second() -> None:
 async def test_a_day_that_is_used_up_stays_so_over_a_restart() -> None:
     """The successor refuses at once, and says how long."""
     store = MemoryStore()
-    limits = VendorLimits(whole=Limits(per_day=100))
+    limits = VendorLimits(whole=BudgetLimits(per_day=100))
     async with process(store, limits) as (_, gate):
         await ask(gate, 100)
     async with process(store, limits) as (_, gate):
@@ -183,7 +183,7 @@ async def test_without_a_database_requests_go_on_more_carefully() -> None:
     """An unknown past counts as a full minute and half of the day; nothing waits for what cannot be written."""
     store = MemoryStore()
     store.down = True
-    limits = VendorLimits(whole=Limits(per_minute=60, per_day=40))
+    limits = VendorLimits(whole=BudgetLimits(per_minute=60, per_day=40))
     begun = now_us()
     async with process(store, limits) as (budgets, gate):
         await ask(gate, within_s=120.0)
@@ -221,7 +221,7 @@ async def test_a_reload_keeps_what_was_used() -> None:
     gate = budgets.gate("test", MINUTELY)
     await ask(gate, 10)
 
-    assert budgets.gate("test", VendorLimits(whole=Limits(per_minute=11))) is gate
+    assert budgets.gate("test", VendorLimits(whole=BudgetLimits(per_minute=11))) is gate
     await ask(gate, within_s=0.1)
     with pytest.raises(ProviderThrottled):
         await ask(gate, within_s=0.1)
