@@ -93,6 +93,18 @@ def test_every_path_a_document_names_is_there() -> None:
     assert lost == []
 
 
+def test_the_architecture_names_every_topic() -> None:
+    """A package that nobody lists is one that nobody finds; shells belong to their topic, vendors to theirs."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    services = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra")
+    topics = [marker.parent for service in services for marker in (ROOT / service).glob("*/__init__.py")]
+    parts = [marker.parent for marker in (ROOT / "infra").glob("*/*/__init__.py")]
+    named = [f"{folder.relative_to(ROOT)}/" for folder in (*topics, *parts)]
+
+    assert len(named) > len(services)
+    assert [name for name in named if f"`{name}`" not in text] == []
+
+
 def test_decisions_are_numbered_without_a_hole() -> None:
     """Every `##` heading but the index is an entry of the one form, and numbers count from 1."""
     text = (ROOT / "DECISIONS.md").read_text("utf-8")
