@@ -39,8 +39,7 @@ def demo(
     kafka_bootstrap: str, postgres_admin: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     """What `make run` runs: the synthetic market through all four services."""
-    from infra.runtime.migrations import migrate
-
+    from infra.runtime.postgres.migrate import migrate
     from tests.conftest import _execute, with_database
 
     folder, prefix = tmp_path_factory.mktemp("demo"), f"demo{free_port()}."
