@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What the wiring opened for the service."""
+    """Resources that the wiring opened for the service."""
 
     store: Store
     live: LiveStreams

@@ -1,4 +1,4 @@
-"""When the configuration file changes, or SIGHUP comes, its text becomes a generation that every process loads.
+"""Reloading: the text of a changed file becomes a generation that every process loads, also upon SIGHUP.
 
 The directory is watched, not the file: editors rename a new file over the old one, and Kubernetes swaps a symbolic
 link beside it. What no event tells (a network file system, a link into elsewhere) a look every few seconds does.

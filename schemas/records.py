@@ -34,7 +34,7 @@ A mapping, not a class: the processor touches tens of thousands a second and cha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discontinuity:
-    """What a producer knows it could not see: [from_time, to_time) of one stream.
+    """A stretch [from_time, to_time) of one stream that a producer knows it could not see.
 
     `from_time` is None where the producer does not know when coverage ended; the processor's own
     last event then bounds it.
@@ -49,7 +49,7 @@ class Discontinuity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawBlock:
-    """What one vendor response, or at most 50 ms or 500 events of a stream, held for one partition."""
+    """Content of one vendor response, or of at most 50 ms or 500 events of a stream, for one partition."""
 
     provider: str
     endpoint: str
@@ -195,7 +195,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderHealth:
-    """How well a provider serves a capability, and whether it is the one that does; `observed_time` is wall time.
+    """Health of a provider in a capability, and whether it is the one that serves; `observed_time` is wall time.
 
     `score` and its parts are in [0, 1]. `changed` says what happened just then: `failover` and `failback` are told by
     the record of the new choice, `exhausted` (nobody is usable) and `restored` by that of the present one.
@@ -247,7 +247,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolOutcome:
-    """What became of one symbol of a job."""
+    """Outcome of one symbol of a job."""
 
     symbol: str
     status: JobStatus
@@ -257,7 +257,7 @@ class SymbolOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What became of a job, or of a poll nobody asked for (source `sweeper`); `finished_time` is wall time."""
+    """Outcome of a job, or of a poll nobody asked for (source `sweeper`); `finished_time` is wall time."""
 
     version: int
     job_id: str

@@ -44,7 +44,7 @@ class Universe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What a CSV text lists, and in which line (from 1) each symbol stands."""
+    """Content of a CSV text, and the line (from 1) in which each symbol stands."""
 
     members: tuple[Member, ...]
     lines: Mapping[str, int]
@@ -65,7 +65,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """What happens: added, removed, moved (to another tier) or changed (in streams or note)."""
+        """The kind of change: added, removed, moved (to another tier) or changed (in streams or note)."""
         if self.before is None:
             return "added"
         if self.after is None:
@@ -75,7 +75,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What changes between two universes, by symbol, and how many members stay as they are."""
+    """Changes between two universes, by symbol, and how many members stay as they are."""
 
     changes: tuple[Change, ...] = field(default=())
     unchanged: int = 0

@@ -31,11 +31,11 @@ READER, WRITER, DATABASE = "reader", "writer", "database"
 
 
 class Written(Protocol):
-    """What a transaction did, as far as the service cares."""
+    """Result of a transaction, as far as the service cares."""
 
     @property
     def outgoing(self) -> int:
-        """How many records it left to publish."""
+        """Number of records it left to publish."""
 
 
 class Writer(Protocol):
@@ -47,14 +47,14 @@ class Writer(Protocol):
 
     @property
     def positions(self) -> dict[Partition, int]:
-        """Where each owned partition goes on."""
+        """The offset at which each owned partition goes on."""
 
     def write(self, batch: Batch) -> Coroutine[Any, Any, Written]:
         """Store a batch in one transaction."""
 
 
 class Store(Protocol):
-    """Where batches go."""
+    """The destination of batches."""
 
     def take_over(self, logs: Mapping[Partition, Log], *, now_us: int) -> AbstractAsyncContextManager[Writer]:
         """Own partitions."""
@@ -65,7 +65,7 @@ class Era(Protocol):
 
     @property
     def partitions(self) -> frozenset[Partition]:
-        """What the group gave us."""
+        """Partitions the group gave us."""
 
     @property
     def over(self) -> bool:
@@ -73,7 +73,7 @@ class Era(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why it is over."""
+        """The reason why it is over."""
 
     def begin(self, positions: Mapping[Partition, int]) -> None:
         """Read from here on."""
@@ -92,15 +92,15 @@ class Era(Protocol):
 
 
 class Feed(Protocol):
-    """Where batches come from."""
+    """The source of batches."""
 
     @property
     def log_ends(self) -> Mapping[Partition, int]:
-        """Where the logs end."""
+        """The ends of the logs."""
 
     @property
     def polled_at_s(self) -> float:
-        """When Kafka was last polled, monotonic seconds."""
+        """Time of the last poll of Kafka, monotonic seconds."""
 
     def assignment(self) -> Coroutine[Any, Any, Era]:
         """Return the era in force."""
@@ -110,7 +110,7 @@ class Feed(Protocol):
 
 
 class Logs(Protocol):
-    """What the broker says of its logs."""
+    """Logs as the broker has them."""
 
     async def look(self, partitions: Collection[Partition]) -> dict[Partition, Log]:
         """Return the log of each partition."""

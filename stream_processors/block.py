@@ -24,7 +24,7 @@ PROCESSING_VERSION = 1  # raised with every change that makes equal raw records 
 
 @dataclass(slots=True)
 class Outputs:
-    """What one block became: (index in the block, event) of each canonical event, gaps in order, dead letters."""
+    """Outputs of one block: (index in the block, event) of each canonical event, gaps in order, dead letters."""
 
     events: list[tuple[int, Event]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Outputs:
 
 @dataclass(slots=True)
 class _Judgement:
-    """What a block says about the completeness of one bar stream."""
+    """Word of a block on the completeness of one bar stream."""
 
     stream: Stream
     arrivals: list[int] = field(default_factory=list)

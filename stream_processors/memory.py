@@ -1,4 +1,4 @@
-"""What a processor remembers of each stream of its partition, bounded, and rebuilt from the log after a take-over."""
+"""Memory of a processor about each stream of its partition, bounded, and rebuilt from the log after a take-over."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ StreamKey = tuple[str, str, str]  # provider, symbol, interval ("" for quotes an
 
 @dataclass(slots=True)
 class Stream:
-    """What is known of one stream; `seen_to` (µs) is its newest event, or the end of what it is known to have missed.
+    """Knowledge of one stream; `seen_to` (µs) is its newest event, or the end of what it is known to have missed.
 
     For bars `frontier` is the start of the newest bar judged (see gaps).
     """

@@ -1,4 +1,4 @@
-"""What a WebSocket stream is called, where it lives in the log, and what its records look like on the wire.
+"""Streams of the WebSocket protocol: their names, their place in the log, and their records on the wire.
 
 A stream is `channel:scope:symbol`: `quotes:best:AAPL`, `trades:finnhub:AAPL`, `bars.1m:best:AAPL`, `gaps:best:AAPL`.
 Scope `best` is every record but those of shadow providers, in the order of the log; any other scope is one provider.

@@ -1,4 +1,4 @@
-"""What a REST caller asks, parsed and checked: history, price, batch, gaps."""
+"""Requests of REST callers, parsed and checked: history, price, batch, gaps."""
 
 from __future__ import annotations
 

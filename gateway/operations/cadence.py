@@ -1,4 +1,4 @@
-"""How well polling keeps to its cadence, as `GET /stats/cadence` asks for it and shows it; times inside are µs."""
+"""Timeliness of polling, as `GET /stats/cadence` asks for it and shows it; times inside are µs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Group = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CadenceRequest:
-    """What is asked: `window` µs up to now; None means all."""
+    """A query: `window` µs up to now; None means all."""
 
     capability: str | None
     provider: str | None

@@ -1,4 +1,4 @@
-"""How well providers serve, as `GET /stats/providers` asks for it and shows it; times inside are µs."""
+"""Health of providers, as `GET /stats/providers` asks for it and shows it; times inside are µs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvidersRequest:
-    """What is asked: `window` µs of history up to now, at most `limit` changes of the choice; None means all."""
+    """A query: `window` µs of history up to now, at most `limit` changes of the choice; None means all."""
 
     capability: str | None
     provider: str | None

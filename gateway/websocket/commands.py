@@ -1,4 +1,4 @@
-"""What a WebSocket client can ask for, parsed: a JSON object in, a typed request or a typed refusal out.
+"""Commands of a WebSocket client, parsed: a JSON object in, a typed request or a typed refusal out.
 
 Nothing here raises on what a client sends, and fields it does not know are ignored.
 """

@@ -1,4 +1,4 @@
-"""What one client gets next: answers and notices first, then data, a frame at a time.
+"""Delivery to one client: answers and notices first, then data, a frame at a time.
 
 Answers and notices are queued within a bound. Data is not queued at all: it waits in the log, and each subscription
 is a cursor (see `subscription`). Subscriptions take turns, so a busy stream does not starve a quiet one.

@@ -1,4 +1,4 @@
-"""What broker and database have in common: prepare, start, wait until ready, stop, kill."""
+"""The life of an embedded server, broker or database: prepare, start, wait until ready, stop, kill."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SystemPart(Protocol):
 
     @property
     def ready_timeout_s(self) -> float:
-        """How long a start may take."""
+        """Longest time a start may take, seconds."""
 
     def prepare(self) -> Launch:
         """Do what must precede each start (may block for long) and return what to start."""

@@ -48,7 +48,7 @@ class HealthPart:
 
 
 class Health:
-    """What the parts of a process say of themselves; liveness is progress, readiness is being able to serve."""
+    """States of the parts of a process as they report them; liveness is progress, readiness is being able to serve."""
 
     def __init__(self) -> None:
         """Start with no parts: alive, and not ready before one can serve."""

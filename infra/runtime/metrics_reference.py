@@ -73,7 +73,7 @@ class Metric:
 
     @property
     def computed(self) -> str:
-        """When its value comes to be; raises KeyError for a gauge that does not say so."""
+        """The moment its value comes to be, in words; raises KeyError for a gauge that does not say so."""
         if self.type == "gauge":
             return GAUGES_COMPUTED[self.name]
         return "when it happens" if self.type == "counter" else "when what it measures ends"

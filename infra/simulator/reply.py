@@ -1,4 +1,4 @@
-"""What a vendor answers: status, body, headers."""
+"""An answer of a vendor: status, body, headers."""
 
 from __future__ import annotations
 

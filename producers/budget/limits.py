@@ -1,4 +1,4 @@
-"""How much each vendor may be asked: its published limits, ours where it publishes none, and what was configured.
+"""Limits of each vendor: those it publishes, ours where it publishes none, and what was configured.
 
 An operator with a better plan sets `providers.<name>.limits`. On the simulator only what is configured holds.
 """

@@ -1,4 +1,4 @@
-"""What a job means: what is left to do of it, what its outcomes add up to, when it is tried again, what a cadence asks for."""
+"""The course of a job: what is left to do of it, what its outcomes add up to, when it is tried again, what a cadence asks for."""
 
 from __future__ import annotations
 

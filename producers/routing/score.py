@@ -1,4 +1,4 @@
-"""How well a provider serves a capability, as one number in [0, 1]; pure, `now_s` is monotonic seconds.
+"""Score of a provider in a capability, one number in [0, 1]; pure, `now_s` is monotonic seconds.
 
 Four parts are remembered, each as an average whose memory halves every `half_life_s`: success of polls, latency,
 freshness and validity of what they brought. A sample stands for the time since the one before, so how often a provider
@@ -33,7 +33,7 @@ class Average:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one answer was like, each in [0, 1]; None where it cannot be judged."""
+    """Marks of one answer, each in [0, 1]; None where it cannot be judged."""
 
     latency: float
     freshness: float | None = None
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What is remembered of one provider in one capability; `sound_since_s` None means: nothing good yet."""
+    """Memory of one provider in one capability; `sound_since_s` None means: nothing good yet."""
 
     success: Average
     latency: Average

@@ -1,4 +1,4 @@
-"""What a vendor is asked for, and what its response turned out to hold, before it is put into raw blocks."""
+"""Questions to a vendor, and the contents of its response before they are put into raw blocks."""
 
 from __future__ import annotations
 

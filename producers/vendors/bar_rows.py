@@ -41,7 +41,7 @@ class BarPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarOrigin:
-    """What all bars of one response share; `now` is market time (µs) no later than the vendor's answer."""
+    """Origin that all bars of one response share; `now` is market time (µs) no later than the vendor's answer."""
 
     symbol: str
     interval: str

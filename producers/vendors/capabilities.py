@@ -1,4 +1,4 @@
-"""What each provider can do, and whether a configuration asks it for anything else."""
+"""Capabilities of providers, and the check that a configuration asks for nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_QUOTES_PER_REQUEST = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a provider answers; what is left out it does not."""
+    """Data that a provider answers with; what is left out it does not."""
 
     intervals: tuple[str, ...] = ()  # of bars
     quotes_per_request: int = 0  # symbols in one request; 0 = no quotes

@@ -1,4 +1,4 @@
-"""What a 4xx answer, or an error inside a 200, means: one table of statuses and words for all vendors."""
+"""Meanings of 4xx answers and of errors inside a 200: one table of statuses and words for all vendors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to collect, from whom and how often: the model of the one YAML file (`MDS_CONFIG`, config/mds.yaml)."""
+"""The model of the one YAML file (`MDS_CONFIG`, config/mds.yaml): what to collect, from whom and how often."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class BreakerLimits(Part):
 
 
 class ProviderLimits(RequestLimits):
-    """How much one provider is asked; on the simulator nothing is limited that is not set here."""
+    """Limits of one provider; on the simulator nothing is limited that is not set here."""
 
     endpoints: Mapping[str, EndpointLimits] = Field(
         default_factory=dict, max_length=32, description="Limits of single endpoints, by our name for them."

@@ -1,4 +1,4 @@
-"""What is collected and how often: streams, their providers, bar intervals, and the cadence of each tier."""
+"""Streams that are collected: their providers, bar intervals, and the cadence of each tier."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ IntervalList = Annotated[
 
 
 class Routing(Part):
-    """How a provider is chosen among several; seconds of wall time, scores in [0, 1]."""
+    """Rules of the choice among several providers; seconds of wall time, scores in [0, 1]."""
 
     margin: float = Field(
         default=0.2, ge=0.05, le=1.0, description="By which score another must be better to be chosen."
@@ -156,7 +156,7 @@ class TradesStream(Part):
 
 
 class Streams(Part):
-    """What is collected; a stream left out is not."""
+    """Streams that are collected; one left out is not."""
 
     bars: BarsStream | None = Field(default=None, description="Bars, polled.")
     quotes: QuotesStream | None = Field(default=None, description="Quotes, polled.")
@@ -172,7 +172,7 @@ EVERYTHING = Streams(
 
 
 class TierCadence(Part):
-    """How often the streams of one tier are polled; what is left out is the tier's default."""
+    """Cadence of the streams of one tier; what is left out is the tier's default."""
 
     bars_every_s: float | None = Field(
         default=None, ge=1.0, le=3600.0, description="Market time between two polls of bars."

@@ -1,4 +1,4 @@
-"""What was read from Kafka becomes one batch to store: rows by table, gaps, watermark claims, dead letters, positions.
+"""One batch to store, made of what was read from Kafka: rows by table, gaps, watermark claims, dead letters, positions.
 
 A batch never cuts a raw block of bars in two, so that holes are judged block by block however the log was read.
 """
@@ -93,7 +93,7 @@ class HeardGap:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """What one transaction stores; `ends` are the positions it moves the sink to, with the leader epoch of each."""
+    """Content of one transaction; `ends` are the positions it moves the sink to, with the leader epoch of each."""
 
     rows: list[Rows] = field(default_factory=list)
     gaps: list[HeardGap] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which rows may be stored without asking what is stored already: those that open a key nobody has written."""
+"""Rows that may be stored without asking what is stored already: those that open a key nobody has written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stream each row of a batch belongs to, and the rows of each stream together, in log order."""
+"""Rows of a batch by stream: the stream each belongs to, and the rows of each together, in log order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which records of provider health can be stored: every one that PostgreSQL will take, and no other."""
+"""Checks of records of provider health: every one that PostgreSQL will take passes, and no other."""
 
 from __future__ import annotations
 

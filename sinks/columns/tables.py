@@ -1,4 +1,4 @@
-"""Which table a canonical topic is stored in, and how each record field becomes a column."""
+"""Tables of the canonical topics, and the column of each record field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far each stream has come, and which expected bars it moved over without storing them."""
+"""Cursors: how far each stream has come, and which expected bars it moved over without storing them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CursorKey = tuple[str, str, str]  # channel, provider, symbol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """What is stored of a stream: earliest and newest event_time, µs; of bars only final ones count."""
+    """Extent of what is stored of a stream: earliest and newest event_time, µs; of bars only final ones count."""
 
     start: int
     last_seen: int

@@ -1,4 +1,4 @@
-"""Where a sink starts reading a partition, or why it must not: PostgreSQL's word against what Kafka's log holds."""
+"""Start position of a sink in a partition, or why it must not read: PostgreSQL's word against what Kafka's log holds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What PostgreSQL says of a partition; an empty topic_id is not known yet."""
+    """A partition as PostgreSQL has it; an empty topic_id is not known yet."""
 
     topic_id: str
     next_offset: int

@@ -34,7 +34,7 @@ EXIT_SOFTWARE = 70
 
 
 class PartitionOwner(Protocol):
-    """Who processes the records; told what is assigned and revoked."""
+    """The one who processes the records; told what is assigned and revoked."""
 
     async def own(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Take the partitions over and return the offsets to read from."""

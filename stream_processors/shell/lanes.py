@@ -36,7 +36,7 @@ LaneKey = tuple[str, int]  # raw topic, partition
 
 
 class TransactionWriter(Protocol):
-    """What a lane needs of the world; every method blocks."""
+    """The writer a lane needs; every method blocks."""
 
     def take_over(self) -> PartitionState:
         """Fence any predecessor and return the rebuilt state."""
@@ -53,7 +53,7 @@ class TransactionWriter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionLimits:
-    """How much one transaction may hold when a lane is behind; at low load it holds one block."""
+    """Most that one transaction may hold when a lane is behind; at low load it holds one block."""
 
     blocks: int
     events: int

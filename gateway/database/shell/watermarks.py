@@ -1,4 +1,4 @@
-"""How complete the store is, followed in memory: what an as_of waits for and what `provisional` compares with."""
+"""Watermarks of the store, followed in memory: an as_of waits for them and `provisional` compares with them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class LogReplaced(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """What a bounded read found: the records in (asked start, `to`], whole unless `outcome` says otherwise."""
+    """Result of a bounded read: the records in (asked start, `to`], whole unless `outcome` says otherwise."""
 
     messages: Sequence[Message]
     to: int

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
-    """Who is told what the pump did."""
+    """Receiver of what the pump did."""
 
     def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
         """Note that these feeds have new records, and that these gap records came."""

@@ -35,7 +35,7 @@ After = tuple[int, ...] | None
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What one snapshot said."""
+    """Everything read from one snapshot."""
 
     as_of: int | None = None
     bars: Sequence[BarVersion] = ()

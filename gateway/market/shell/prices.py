@@ -54,7 +54,7 @@ class Live(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there of one symbol: the value, its provider's quote, and the close before its day."""
+    """Values found of one symbol: the newest, its provider's quote, and the close before its day."""
 
     value: Value
     quote: Quote | None
@@ -62,7 +62,7 @@ class Found:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What is there of many symbols; `known` are those without a value of which something is stored."""
+    """Values found of many symbols; `known` are those without a value of which something is stored."""
 
     found: dict[str, Found] = field(default_factory=dict)
     closes: Mapping[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from infra.runtime.lifecycle import VERSION, Process
 
 
 class LiveState(Protocol):
-    """What the live side says of itself."""
+    """The live side as it describes itself."""
 
     def document(self) -> dict[str, Any]:
         """Return its state as JSON types."""

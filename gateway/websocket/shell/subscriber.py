@@ -1,4 +1,4 @@
-"""How a client's streams begin and come back: snapshot, live, resume from memory or Kafka, catch up after falling behind."""
+"""Begin and return of a client's streams: snapshot, live, resume from memory or Kafka, catch up after falling behind."""
 
 from __future__ import annotations
 

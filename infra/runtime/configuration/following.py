@@ -57,7 +57,7 @@ class Follower:
 
     @property
     def configuration(self) -> Configuration | None:
-        """What is in force."""
+        """The configuration in force."""
         return self._configuration
 
     def begin(self, generation: Generation, configuration: Configuration) -> None:

@@ -24,7 +24,7 @@ MAX_COUNTED_SYMBOLS = 20_000  # the trades of further symbols are counted under 
 
 @dataclass(slots=True)
 class Statistics:
-    """What was asked, answered, spoiled and streamed since the start, for tests to compare with."""
+    """Counts of what was asked, answered, spoiled and streamed since the start, for tests to compare with."""
 
     requests: Counter[str] = field(default_factory=Counter)  # by route
     responses: Counter[str] = field(default_factory=Counter)  # by "route status"

@@ -1,4 +1,4 @@
-"""How each vendor says no: its checks of keys, and its words for a status."""
+"""Refusals of each vendor: its checks of keys, and its words for a status."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ Moment = Annotated[int | float, BeforeValidator(_moment)]
 
 
 class Match(_Part):
-    """Which requests a rule looks at; what is left out matches all."""
+    """Requests a rule looks at; what is left out matches all."""
 
     vendor: Vendor | None = None
     endpoint: Endpoint | None = None
@@ -69,7 +69,7 @@ class Match(_Part):
 
 
 class When(_Part):
-    """Which of the matching requests (or frames, or connections) go wrong; all conditions hold together."""
+    """Those of the matching requests (or frames, or connections) that go wrong; all conditions hold together."""
 
     after_requests: int = Field(default=0, ge=0)  # the first so many pass
     every: int = Field(default=1, ge=1)  # then each so many-th

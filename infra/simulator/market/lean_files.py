@@ -144,7 +144,7 @@ def read_daily_rows(path: Path) -> tuple[DailyRow, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """What raw prices up to and including `last_day` are multiplied by to compare with today's."""
+    """Factors that raw prices up to and including `last_day` are multiplied by to compare with today's."""
 
     last_day: date
     price_factor: float

@@ -67,7 +67,7 @@ class TopOfBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Who a symbol is, in the words the vendors use."""
+    """Identity of a symbol in the words the vendors use."""
 
     symbol: str
     long_name: str
@@ -115,7 +115,7 @@ def span_of(bars: Sequence[Bar], *, last_time: int) -> Span | None:
 
 
 class Market(Protocol):
-    """What the vendor faces need; it knows the whole of time, the view decides what may be seen yet."""
+    """The market the vendor faces show; it knows the whole of time, the view decides what may be seen yet."""
 
     @property
     def synthetic(self) -> bool:

@@ -1,4 +1,4 @@
-"""How synthetic prices come about: layered noise by the hour, a bridge by the minute, trades that fit their bar.
+"""Synthetic prices: layered noise by the hour, a bridge by the minute, trades that fit their bar.
 
 Every function is pure in its arguments; caches are bounded and only save work.
 """
@@ -33,7 +33,7 @@ CACHED_NOISE = 65_536
 
 
 class MinuteShape(NamedTuple):
-    """What a minute must come to: prices in cents, shares and number of trades."""
+    """The sum of a minute: prices in cents, shares and number of trades."""
 
     open: int
     high: int

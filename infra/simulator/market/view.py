@@ -1,4 +1,4 @@
-"""What a vendor could know at this market time: the market cut off at the clock."""
+"""The market cut off at the clock: what a vendor could know at this market time."""
 
 from __future__ import annotations
 

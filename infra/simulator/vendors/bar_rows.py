@@ -78,7 +78,7 @@ def days_by_midnight(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a snapshot of one symbol is made of; a zeroed one says nothing but zeros."""
+    """Facts that a snapshot of one symbol is made of; a zeroed one says nothing but zeros."""
 
     last: Span
     book: TopOfBook
@@ -89,7 +89,7 @@ class Facts:
 
     @property
     def newest(self) -> int:
-        """When the newest of last trade and book was made (µs)."""
+        """Time of the newest of last trade and book (µs)."""
         return max(self.last.last_time, self.book.time)
 
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class BudgetStorage(Protocol):
-    """Where budgets are remembered."""
+    """The memory of budgets over restarts."""
 
     async def read(self, now: int) -> list[Remembered]:
         """Return what still counts; raise StoreUnavailable."""

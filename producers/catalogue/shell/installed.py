@@ -1,4 +1,4 @@
-"""Which providers there are: ours, and those of installed packages (entry-point group `mds.providers`)."""
+"""Known providers: ours, and those of installed packages (entry-point group `mds.providers`)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where and how one provider is asked: what makes two of them the same."""
+    """Address and terms of one provider: what makes two of them the same."""
 
     provider: Provider
     entry: ProviderEntry
@@ -54,7 +54,7 @@ class Vendors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opener:
-    """What every vendor is opened with; `simulator_url` None means the vendors themselves."""
+    """Opens vendors with what the process has; `simulator_url` None means the vendors themselves."""
 
     session: aiohttp.ClientSession
     simulator_url: str | None

@@ -1,4 +1,4 @@
-"""What this process collects, exchanged while it runs: polls and sockets that stay the same go on undisturbed.
+"""The collection of this process, exchanged while it runs: polls and sockets that stay the same go on undisturbed.
 
 An exchange is prepared first (validated, cursors read, missed time told) and then takes place between two turns of the
 event loop: nobody sees half of it, and what cannot be prepared changes nothing.
@@ -50,7 +50,7 @@ Swept = Callable[[str, Mapping[str, Outcome], int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the process gives the collection; `start` (µs) is where a simulator's data begins."""
+    """Resources the process gives the collection; `start` (µs) is where a simulator's data begins."""
 
     health: Health
     raw: RawTopics

@@ -1,4 +1,4 @@
-"""What a starting producer waits for: the simulator where it is the market, the topics, the cursors it reads."""
+"""The start of a producer: it waits for the simulator where that is the market, for topics, and for the cursors it reads."""
 
 from __future__ import annotations
 

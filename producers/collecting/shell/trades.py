@@ -80,7 +80,7 @@ class TradeStream:
 
     @property
     def symbols(self) -> Sequence[str]:
-        """What is streamed."""
+        """Symbols that are streamed."""
         return self._task.symbols
 
     def exchange(self, task: TradesTask, cursors: Mapping[StreamKey, int]) -> None:

@@ -53,7 +53,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How many more messages the loop can take, and what may be committed."""
+    """The loop's answer to the reader: how many more messages it can take, and what may be committed."""
 
     room: int
     commits: Mapping[int, int]

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What is collected, from whom, and where those streams stand that are new."""
+    """Tasks of what is collected, from whom, and where those streams stand that are new."""
 
     plan: PollPlan
     vendors: Vendors

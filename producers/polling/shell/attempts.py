@@ -40,7 +40,7 @@ class Poll(Protocol):
 
     @property
     def task(self) -> Hashable:
-        """What is polled."""
+        """The task that is polled."""
 
     @property
     def tier(self) -> str:

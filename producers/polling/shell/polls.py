@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """When to poll next (market time, µs; 0 for at once), and what the answer says of its provider."""
+    """Result of a poll: when to poll next (market time, µs; 0 for at once), and what the answer says of its provider."""
 
     due_us: int
     evidence: Evidence
@@ -37,7 +37,7 @@ class Polled:
 
 @dataclass(slots=True)
 class Coverage:
-    """How far bars of one symbol were served (µs), and by whom last; shared by the polls of all its providers."""
+    """Point up to which bars of one symbol were served (µs), and by whom last; shared by the polls of all its providers."""
 
     provider: str
     position: int
@@ -107,7 +107,7 @@ class BarsPoll:
 
     @property
     def task(self) -> BarsTask:
-        """What is polled."""
+        """The task that is polled."""
         return self._task
 
     @property
@@ -241,7 +241,7 @@ class QuotesPoll:
 
     @property
     def task(self) -> QuotesTask:
-        """What is polled."""
+        """The task that is polled."""
         return self._task
 
     @property

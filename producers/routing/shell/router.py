@@ -1,4 +1,4 @@
-"""Who serves which capability: keeps every provider's health, decides at poll time, and tells Kafka, metrics and logs.
+"""The router of polls to providers: keeps every provider's health, decides at poll time, and tells Kafka, metrics and logs.
 
 What a provider that does not serve answers to a probe is judged and dropped: a shadow row would move the provider's
 cursor, and every stretch between two probes would then be a hole of its stream.
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Turn(Enum):
-    """What a poll may do."""
+    """Permission of a poll."""
 
     SERVE = "serve"  # ask and publish
     PROBE = "probe"  # ask, be judged, publish nothing

@@ -1,4 +1,4 @@
-"""What each provider did last, for health: when it last answered, and why it last did not."""
+"""Last outcomes of each provider, for health: when it last answered, and why it last did not."""
 
 from __future__ import annotations
 

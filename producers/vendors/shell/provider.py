@@ -1,4 +1,4 @@
-"""What a provider is: one object that says what it can do and opens connections to its vendor.
+"""The interface of a provider: one object that says what it can do and opens connections to its vendor.
 
 Third parties add one through the entry-point group `mds.providers`: a `Provider` under its own name. It talks through
 the `VendorHttp` it is given, which brings deadline, size cap, retries, pause and breaker, and turns what the vendor
@@ -66,7 +66,7 @@ class TradeSocket(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a provider is opened with: addresses without trailing slash, and its credentials by variable name."""
+    """Things a provider is opened with: addresses without trailing slash, and its credentials by variable name."""
 
     http: VendorHttp
     session: aiohttp.ClientSession

@@ -33,7 +33,7 @@ class Page(Protocol):
 
     @property
     def following(self) -> str:
-        """What leads to the next part, empty on the last."""
+        """The token or address of the next part, empty on the last."""
 
 
 P = TypeVar("P", bound=Page)
@@ -41,7 +41,7 @@ P = TypeVar("P", bound=Page)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Generic[T]):
-    """What an answer said, and when its last byte was in (µs, wall time)."""
+    """Content of an answer, and when its last byte was in (µs, wall time)."""
 
     value: T
     received_time: int

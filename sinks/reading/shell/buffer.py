@@ -1,4 +1,4 @@
-"""What was read and not yet handed over: records by partition, and when they make a batch."""
+"""The buffer of records read and not yet handed over, by partition, and when they make a batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Buffer:
 
     @property
     def room(self) -> int:
-        """How many records more it takes."""
+        """Number of records it still takes."""
         return 0 if self._bytes >= MAX_BATCH_BYTES else max(0, self._max_records - self.records)
 
     @property

@@ -1,4 +1,4 @@
-"""What a committed transaction did, and the metrics that say so."""
+"""Outcome of a committed transaction, and the metrics that say so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MILLISECONDS = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Written:
-    """What one transaction stored; `outgoing` counts the records it left in the outbox."""
+    """Outcome of one transaction; `outgoing` counts the records it left in the outbox."""
 
     path: Path
     tables: list[Stored] = field(default_factory=list)

@@ -26,7 +26,7 @@ class Owned:
 
 @dataclass(slots=True)
 class TakeOver:
-    """What a taking over gave: partitions owned, those refused, and gaps for records the log no longer holds."""
+    """Result of taking over: partitions owned, those refused, and gaps for records the log no longer holds."""
 
     owned: dict[Partition, Owned] = field(default_factory=dict)
     refused: dict[Partition, Refused] = field(default_factory=dict)

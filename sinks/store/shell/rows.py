@@ -19,7 +19,7 @@ from sinks.store.shell.session import DATA_ERRORS, Connection, copy
 
 
 class Path(Enum):
-    """How a batch is written; each attempt after a failure takes the next one."""
+    """The way a batch is written; each attempt after a failure takes the next one."""
 
     FAST = "fast"  # new keys by COPY, the rest compared
     STAGED = "staged"  # all rows compared: some key was not new after all
@@ -28,7 +28,7 @@ class Path(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class Stored:
-    """What became of the rows of one table."""
+    """Outcome of the rows of one table."""
 
     rows: Rows
     kept: Flags  # not refused; whether new or known already

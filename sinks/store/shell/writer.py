@@ -41,7 +41,7 @@ class Writer:
 
     @property
     def positions(self) -> dict[Partition, int]:
-        """Where each owned partition goes on."""
+        """The offset at which each owned partition goes on."""
         return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
 
     async def load(self) -> None:
