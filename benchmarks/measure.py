@@ -1,4 +1,4 @@
-"""What every benchmark shares: rows of results, the median of several runs, and servers of its own."""
+"""Parts that all benchmarks share: rows of results, the median of several runs, and servers of their own."""
 
 from __future__ import annotations
 

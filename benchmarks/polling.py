@@ -1,4 +1,4 @@
-"""What one core can schedule and parse: no network, no broker; the vendors' bytes as the simulator serves them.
+"""Polls one core can schedule and parse: no network, no broker; the vendors' bytes as the simulator serves them.
 
 A quote batch is 200 symbols in one response (one by one where a vendor has no batches), a chart is 390 minute bars.
 The yardstick of parsing is orjson.loads of the same bytes: what no parser can do without.

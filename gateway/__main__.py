@@ -10,7 +10,7 @@ import aiohttp
 import yaml
 
 from gateway import service
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.http.access import SCOPES
 from gateway.http.shell.keys import access, new_key, page_token_key
 from gateway.live.shell.live import LiveStreams
@@ -40,7 +40,7 @@ async def main() -> None:
         LiveStreams.open(shared.bootstrap_servers, prefix=shared.topic_prefix) as live,
     ):
         resources = service.Resources(
-            store=Store(pool, concurrent=settings.database_connections),
+            store=Snapshots(pool, concurrent=settings.database_connections),
             live=live,
             session=session,
             clock=clock,

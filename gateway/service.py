@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
 from gateway.http.endpoints import Endpoint
@@ -26,7 +26,7 @@ from gateway.market.shell.naming import Naming
 from gateway.market.shell.prices import Prices
 from gateway.operations.shell.configuration import ConfigurationRoutes, Configured, configured_at_start
 from gateway.operations.shell.console import Console
-from gateway.operations.shell.health import Status
+from gateway.operations.shell.health import ServiceStatus
 from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.operations.shell.statistics import JournalStatistics
@@ -54,9 +54,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What the wiring opened for the service."""
+    """Resources that the wiring opened for the service."""
 
-    store: Store
+    store: Snapshots
     live: LiveStreams
     session: aiohttp.ClientSession
     clock: MarketClock
@@ -133,10 +133,10 @@ def _console(parts: Parts) -> Console:
     )
 
 
-def _status(parts: Parts) -> Status:
+def _status(parts: Parts) -> ServiceStatus:
     resources = parts.resources
     ports = OpsPorts(resources.session, resources.ops_urls)
-    return Status(parts.process, ports, parts.watermarks, resources.live, resources.clock)
+    return ServiceStatus(parts.process, ports, parts.watermarks, resources.live, resources.clock)
 
 
 def _prices(parts: Parts) -> Prices:
@@ -175,7 +175,7 @@ def _websockets(parts: Parts) -> WebSockets:
 
 FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     Console: _console,
-    Status: _status,
+    ServiceStatus: _status,
     Prices: _prices,
     History: _history,
     Ledger: lambda parts: Ledger(parts.resources.store, parts.resources.page_key),

@@ -13,7 +13,7 @@ MIN_PAGE_TOKEN_KEY_CHARS = 32
 
 
 class GatewaySettings(Settings):
-    """Where the gateway listens, who may ask, and how much it does at once."""
+    """Settings of the gateway: where it listens, who may ask, and how much it does at once."""
 
     prefix: ClassVar[str] = "GATEWAY_"
 

@@ -1,4 +1,4 @@
-"""When the configuration file changes, or SIGHUP comes, its text becomes a generation that every process loads.
+"""Reloading: the text of a changed file becomes a generation that every process loads, also upon SIGHUP.
 
 The directory is watched, not the file: editors rename a new file over the old one, and Kubernetes swaps a symbolic
 link beside it. What no event tells (a network file system, a link into elsewhere) a look every few seconds does.
@@ -19,7 +19,7 @@ from watchfiles import Change, awatch
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s
 from infra.runtime.configuration import reading
-from infra.runtime.configuration.announcing import Stored, announce, newest_generation
+from infra.runtime.configuration.announcing import StoredGeneration, announce, newest_generation
 from infra.runtime.configuration.following import Apply, Follower
 from infra.runtime.threads import in_daemon_thread
 from schemas.configuration.generation import Generation, Origin, sha256_of
@@ -92,7 +92,7 @@ def first_generation(file: ConfigurationFile) -> tuple[Generation, Configuration
     return _parsed(newest.generation)
 
 
-def _older(file: ConfigurationFile, newest: Stored) -> dict[str, object]:
+def _older(file: ConfigurationFile, newest: StoredGeneration) -> dict[str, object]:
     remedy = "touch the file, send SIGHUP or POST /ops/reload to make it the newest"
     return {"path": str(file.path), "generation": newest.generation.generation, "remedy": remedy}
 

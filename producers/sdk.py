@@ -15,7 +15,6 @@ from producers.vendors.answers import (
     Frame,
     ListingPage,
     PollWindow,
-    Rejected,
     Response,
     VendorListing,
 )
@@ -98,7 +97,7 @@ __all__ = [
     "ProviderUnentitled",
     "Purpose",
     "RefusalWords",
-    "Rejected",
+    "RejectedValue",
     "Request",
     "Response",
     "Spelling",

@@ -32,7 +32,7 @@ COLLECTION = "collection"  # the part of /readyz that says whether the vendors a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What the process gives the service; `simulator_url` None means live vendors."""
+    """Resources the process gives the service; `simulator_url` None means live vendors."""
 
     health: Health
     session: aiohttp.ClientSession

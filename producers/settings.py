@@ -1,4 +1,4 @@
-"""What tunes the producers (`PRODUCERS_*`)."""
+"""Settings of the producers (`PRODUCERS_*`)."""
 
 from __future__ import annotations
 

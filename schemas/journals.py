@@ -105,7 +105,7 @@ FLAG = FieldKind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderHealth:
-    """How well a provider serves a capability, and whether it is the one that does; `observed_time` is wall time.
+    """Health of a provider in a capability, and whether it is the one that serves; `observed_time` is wall time.
 
     `score` and its parts are in [0, 1]. `changed` says what happened just then: `failover` and `failback` are told by
     the record of the new choice, `exhausted` (nobody is usable) and `restored` by that of the present one.

@@ -1,4 +1,4 @@
-"""Which partition a symbol lives in: Kafka's murmur2, the same in Java, Faust and here."""
+"""The partition a symbol lives in: Kafka's murmur2, the same in Java, Faust and here."""
 
 from __future__ import annotations
 

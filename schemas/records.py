@@ -30,7 +30,7 @@ A mapping, not a class: the processor touches tens of thousands a second and cha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discontinuity:
-    """What a producer knows it could not see: [from_time, to_time) of one stream.
+    """A stretch [from_time, to_time) of one stream that a producer knows it could not see.
 
     `from_time` is None where the producer does not know when coverage ended; the processor's own
     last event then bounds it.
@@ -45,7 +45,7 @@ class Discontinuity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawBlock:
-    """What one vendor response, or at most 50 ms or 500 events of a stream, held for one partition.
+    """Content of one vendor response, or of at most 50 ms or 500 events of a stream, for one partition.
 
     The schema of a stream's block is these fields and then its events.
     """
@@ -64,7 +64,7 @@ class RawBlock:
 
     @property
     def is_tick(self) -> bool:
-        """Whether the block only says that nothing was appended (DESIGN §4, watermark)."""
+        """Whether the block only says that nothing was appended, which lets an idle watermark move."""
         return not self.events and not self.discontinuities
 
 
@@ -148,7 +148,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolOutcome:
-    """What became of one symbol of a job."""
+    """Outcome of one symbol of a job."""
 
     symbol: str
     status: JobStatus
@@ -158,7 +158,7 @@ class SymbolOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What became of a job, or of a poll nobody asked for (source `sweeper`); `finished_time` is wall time."""
+    """Outcome of a job, or of a poll nobody asked for (source `sweeper`); `finished_time` is wall time."""
 
     version: int
     job_id: str

@@ -49,7 +49,7 @@ class Topic:
         """Broker settings of the topic."""
         config = {
             "max.message.bytes": str(self.max_message_bytes),
-            # Append time is knowledge time (DESIGN §4), so the broker stamps, never the client.
+            # Append time is knowledge time (docs/concepts/knowledge-time.md), so the broker stamps, never the client.
             "message.timestamp.type": "LogAppendTime",
         }
         if self.compacted:

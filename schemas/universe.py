@@ -47,14 +47,14 @@ class Universe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What a CSV text lists, and in which line (from 1) each symbol stands."""
+    """Content of a CSV text, and the line (from 1) in which each symbol stands."""
 
     members: tuple[Member, ...]
     lines: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class MemberChange:
     """One member before (None: it was none) and after (None: it is none any more)."""
 
     before: Member | None
@@ -68,7 +68,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """What happens: added, removed, moved (to another tier) or changed (in streams or note)."""
+        """The kind of change: added, removed, moved (to another tier) or changed (in streams or note)."""
         if self.before is None:
             return "added"
         if self.after is None:
@@ -77,23 +77,23 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """What changes between two universes, by symbol, and how many members stay as they are."""
+class UniverseDifference:
+    """Changes between two universes, by symbol, and how many members stay as they are."""
 
-    changes: tuple[Change, ...] = field(default=())
+    changes: tuple[MemberChange, ...] = field(default=())
     unchanged: int = 0
 
 
-def difference(before: Iterable[Member], after: Iterable[Member]) -> Difference:
+def difference(before: Iterable[Member], after: Iterable[Member]) -> UniverseDifference:
     """Return what changes from the members `before` to those `after`; their order does not matter."""
     old = {member.symbol: member for member in before}
     new = {member.symbol: member for member in after}
     changes = tuple(
-        Change(before=old.get(symbol), after=new.get(symbol))
+        MemberChange(before=old.get(symbol), after=new.get(symbol))
         for symbol in sorted(old.keys() | new.keys())
         if old.get(symbol) != new.get(symbol)
     )
-    return Difference(
+    return UniverseDifference(
         changes=changes, unchanged=sum(new[symbol] == old[symbol] for symbol in old.keys() & new)
     )
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from gateway.http.reference import rest_page
 from gateway.service import ENDPOINTS
 from gateway.websocket.reference import errors_page, websocket_page
+from infra.runtime import metrics_reference
 from schemas.configuration.reference import configuration_page, json_schema_text
 from schemas.deriving import create_tables, raw_schema, record_schema
 from schemas.providers import reference as providers
@@ -29,6 +30,7 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/CONFIGURATION.md": configuration_page,
         "docs/PROVIDERS.md": providers.page,
         "docs/reference/errors.md": errors_page,
+        "docs/reference/metrics.md": metrics_reference.text,
         "docs/reference/records.md": records_page,
         "docs/reference/rest.md": lambda: rest_page(ENDPOINTS),
         "docs/reference/topics.md": topics_page,

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
 from schemas.wire.framing import StreamedRecord, read_records
-from sinks.batch.batch import Batch, Part, assemble
+from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.progress.watermark import Partition
 
 BATCH_RECORDS = 20_000
@@ -66,7 +66,7 @@ async def replay(target: Target, source: BinaryIO) -> None:
 
 def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_RECORDS) -> Iterator[Batch]:
     """Yield the batches of a record stream, in order; blocks of bars stay whole."""
-    waiting: list[Part] = []
+    waiting: list[PartitionRecords] = []
     while True:
         chunk = list(islice(records, chunk_records))
         batch, waiting = assemble(_parts(waiting, chunk, at_end=not chunk))
@@ -79,11 +79,15 @@ def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_REC
             return
 
 
-def _parts(waiting: Iterable[Part], chunk: Iterable[StreamedRecord], *, at_end: bool) -> list[Part]:
-    parts: dict[Partition, Part] = {(part.topic, part.partition): part for part in waiting}
+def _parts(
+    waiting: Iterable[PartitionRecords], chunk: Iterable[StreamedRecord], *, at_end: bool
+) -> list[PartitionRecords]:
+    parts: dict[Partition, PartitionRecords] = {(part.topic, part.partition): part for part in waiting}
     for record in chunk:
         place = (record.topic, record.partition)
-        part = parts.setdefault(place, Part(topic=record.topic, partition=record.partition, end=0))
+        part = parts.setdefault(
+            place, PartitionRecords(topic=record.topic, partition=record.partition, end=0)
+        )
         part.records.append(_Replayed(record))
         part.end = record.offset + 1
     for part in parts.values():

@@ -14,7 +14,7 @@ from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
 from sinks.batch.batch import Batch
-from sinks.progress.positions import Log, Refused
+from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Partition
 
 log = logging.getLogger(__name__)
@@ -30,30 +30,30 @@ READER, WRITER, DATABASE = "reader", "writer", "database"
 
 
 class Written(Protocol):
-    """What a transaction did, as far as the service cares."""
+    """Result of a transaction, as far as the service cares."""
 
     @property
     def outgoing(self) -> int:
-        """How many records it left to publish."""
+        """Number of records it left to publish."""
 
 
 class Writer(Protocol):
     """Writes for the partitions it owns."""
 
     @property
-    def refused(self) -> Mapping[Partition, Refused]:
+    def refused(self) -> Mapping[Partition, PartitionRefused]:
         """Partitions it must not read."""
 
     @property
     def positions(self) -> dict[Partition, int]:
-        """Where each owned partition goes on."""
+        """The offset at which each owned partition goes on."""
 
     def write(self, batch: Batch) -> Coroutine[Any, Any, Written]:
         """Store a batch in one transaction."""
 
 
 class Store(Protocol):
-    """Where batches go."""
+    """The destination of batches."""
 
     def take_over(self, logs: Mapping[Partition, Log], *, now_us: int) -> AbstractAsyncContextManager[Writer]:
         """Own partitions."""
@@ -64,7 +64,7 @@ class Era(Protocol):
 
     @property
     def partitions(self) -> frozenset[Partition]:
-        """What the group gave us."""
+        """Partitions the group gave us."""
 
     @property
     def over(self) -> bool:
@@ -72,7 +72,7 @@ class Era(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why it is over."""
+        """The reason why it is over."""
 
     def begin(self, positions: Mapping[Partition, int]) -> None:
         """Read from here on."""
@@ -90,16 +90,16 @@ class Era(Protocol):
         """Say that the writer has finished with the era."""
 
 
-class Feed(Protocol):
-    """Where batches come from."""
+class BatchSource(Protocol):
+    """The source of batches."""
 
     @property
     def log_ends(self) -> Mapping[Partition, int]:
-        """Where the logs end."""
+        """The ends of the logs."""
 
     @property
     def polled_at_s(self) -> float:
-        """When Kafka was last polled, monotonic seconds."""
+        """Time of the last poll of Kafka, monotonic seconds."""
 
     def assignment(self) -> Coroutine[Any, Any, Era]:
         """Return the era in force."""
@@ -109,7 +109,7 @@ class Feed(Protocol):
 
 
 class Logs(Protocol):
-    """What the broker says of its logs."""
+    """Logs as the broker has them."""
 
     async def look(self, partitions: Collection[Partition]) -> dict[Partition, Log]:
         """Return the log of each partition."""
@@ -125,7 +125,7 @@ class Outbox(Protocol):
 class Sink:
     """Stores what the feed brings, era by era."""
 
-    def __init__(self, feed: Feed, store: Store, logs: Logs, outbox: Outbox, health: Health) -> None:
+    def __init__(self, feed: BatchSource, store: Store, logs: Logs, outbox: Outbox, health: Health) -> None:
         """Wire the parts; `run` does the work."""
         self._feed, self._store, self._logs, self._outbox, self._health = feed, store, logs, outbox, health
         self._failures, self._shown_at_s = 0, 0.0
@@ -205,7 +205,7 @@ class Sink:
                 f"{topic}/{number}", ready=True, next_offset=offset, log_end=end, lag=max(0, end - offset)
             )
 
-    def _report_refused(self, refused: Mapping[Partition, Refused]) -> None:
+    def _report_refused(self, refused: Mapping[Partition, PartitionRefused]) -> None:
         for (topic, number), refusal in refused.items():
             self._health.report(
                 f"{topic}/{number}", ready=False, problem=refusal.problem, remedy=refusal.remedy

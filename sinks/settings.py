@@ -1,4 +1,4 @@
-"""What tunes the sinks (`SINKS_*`)."""
+"""Settings of the sinks (`SINKS_*`)."""
 
 from __future__ import annotations
 

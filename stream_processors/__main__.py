@@ -21,7 +21,7 @@ from schemas.topics import RAW_TOPICS, partition_count
 from stream_processors import replay
 from stream_processors.settings import ProcessorSettings
 from stream_processors.shell.faust_app import build_app, check_codecs, run_app
-from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, Limits
+from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, TransactionLimits
 from stream_processors.shell.rebuild import records_wait
 from stream_processors.shell.ticks import tick
 from stream_processors.shell.writer import PartitionWriter
@@ -47,7 +47,9 @@ async def main() -> None:
                 tasks=tasks,
                 threads=threads,
                 health=process.health,
-                limits=Limits(blocks=settings.transaction_max_blocks, events=settings.transaction_max_events),
+                limits=TransactionLimits(
+                    blocks=settings.transaction_max_blocks, events=settings.transaction_max_events
+                ),
                 leave=os._exit,
             )
             watchdog = Watchdog(

@@ -23,7 +23,7 @@ PROCESSING_VERSION = 1  # raised with every change that makes equal raw records 
 
 @dataclass(slots=True)
 class Outputs:
-    """What one block became: (index in the block, event) of each canonical event, gaps in order, dead letters."""
+    """Outputs of one block: (index in the block, event) of each canonical event, gaps in order, dead letters."""
 
     events: list[tuple[int, Event]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which bars are missing: final bars that arrived, compared with what the calendar expects.
+"""Missing bars: final bars that arrived, compared with what the calendar expects.
 
 A stream has a frontier, the start of the newest bar it was judged up to. It moves forward only, so each hole is found
 once, in order, and holes never overlap. A bar that arrives behind the frontier fills a hole; closing it is the sink's.

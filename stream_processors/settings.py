@@ -10,7 +10,7 @@ from infra.runtime.settings import Port, Settings
 
 
 class ProcessorSettings(Settings):
-    """What one stream-processor process may be told; everything has a default that works."""
+    """Settings of one stream-processor process; everything has a default that works."""
 
     prefix: ClassVar[str] = "PROCESSORS_"
 

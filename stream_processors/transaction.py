@@ -53,7 +53,7 @@ class RawRecord:
 
 @dataclass(slots=True, kw_only=True)
 class Transaction:
-    """What one raw record adds to the logs: (key, value) of every canonical record, gaps, dead letters.
+    """Additions of one raw record to the logs: (key, value) of every canonical record, gaps, dead letters.
 
     All go to the raw record's own partition number.
     """

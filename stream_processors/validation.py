@@ -1,4 +1,4 @@
-"""What no event may say: the rules of the vocabulary, checked before a value becomes history.
+"""Rules of the vocabulary that no event may break, checked before a value becomes history.
 
 Each check raises InvalidRecord naming the field and what would be right; the one event is dead-lettered, the rest of
 its block is unharmed. Types are the schema's business: everything here already decoded.

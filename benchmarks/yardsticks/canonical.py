@@ -1,4 +1,4 @@
-"""What every yardstick does with one block: decode it, and give each event its canonical fields. No state, no rules."""
+"""The work of every yardstick on one block: decode it, and give each event its canonical fields. No state, no rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store knows by when: the watermark, the default as_of, and when an as_of cannot be answered."""
+"""Knowledge time of the store: the watermark, the default as_of, and the problems of an as_of that cannot be answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database returns: versions of bars, newest values, and which of them are asked for."""
+"""Results of the database: versions of bars and newest values, and the filters by which they are asked for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BAR_COLUMNS = tuple(column for column in columns(BAR_STREAM) if column.source no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFilter:
-    """Which gaps: those overlapping [start, end) and known by `as_of`; None means any."""
+    """A filter of gaps: those overlapping [start, end) and known by `as_of`; None means any."""
 
     symbol: str | None = None
     intervals: Sequence[str] | None = None

@@ -1,4 +1,4 @@
-"""Who may do what: bearer keys with scopes, and which browser origins may speak for them.
+"""Access: bearer keys with scopes, and the browser origins that may speak for them.
 
 Keys are known by the SHA-256 of their token only. On a loopback address without keys everybody on the machine is
 trusted, but a web page is not: its Origin must be ours, and the Host it used must be a loopback name, or a page
@@ -44,7 +44,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a caller may do; `key_id` is "" where no key is asked for."""
+    """Permission of a caller; `key_id` is "" where no key is asked for."""
 
     key_id: str
     scopes: frozenset[str]

@@ -25,7 +25,7 @@ START_AGAIN = "ask again without page_token"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Where the next page begins: after the key `after`, in the range and knowledge the first page had (µs)."""
+    """Begin of the next page: after the key `after`, in the range and knowledge the first page had (µs)."""
 
     as_of: int
     start: int

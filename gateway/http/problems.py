@@ -1,4 +1,4 @@
-"""What goes wrong with a request, as RFC 9457 problem documents: which parameter, what is wrong, what would be right.
+"""Faults of a request as RFC 9457 problem documents: which parameter, what is wrong, what would be right.
 
 `PROBLEMS` is the one table of codes, `FIELD_ERRORS` the one of the words in a problem's `errors`; both are published.
 """

@@ -1,4 +1,4 @@
-"""What a gateway process knows of the live topics: positions, latest values and recent records, within a budget."""
+"""The live topics as a gateway process knows them: positions, latest values and recent records, within a budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a WebSocket stream is called, where it lives in the log, and what its records look like on the wire.
+"""Streams of the WebSocket protocol: their names, their place in the log, and their records on the wire.
 
 A stream is `channel:scope:symbol`: `quotes:best:AAPL`, `trades:finnhub:AAPL`, `bars.1m:best:AAPL`, `gaps:best:AAPL`.
 Scope `best` is every record but those of shadow providers, in the order of the log; any other scope is one provider.
@@ -54,7 +54,7 @@ class InvalidStream(PermanentError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class LiveStream:
     """One stream: a channel of a symbol as one scope sees it."""
 
     channel: str
@@ -86,7 +86,7 @@ class Stream:
         return not is_shadow(fields) if self.scope == BEST else fields["provider"] == self.scope
 
 
-def parse_stream(text: str) -> Stream:
+def parse_stream(text: str) -> LiveStream:
     """Return the stream that `text` names; raise InvalidStream saying which part is wrong and what would be right."""
     channel, _, rest = text.partition(":")
     scope, _, symbol = rest.partition(":")
@@ -100,7 +100,7 @@ def parse_stream(text: str) -> Stream:
         raise InvalidStream(
             "unknown_symbol", f"symbol {symbol[:40]!r} is not one; use capitals as in AAPL or BRK.B"
         )
-    return Stream(channel, scope, symbol)
+    return LiveStream(channel, scope, symbol)
 
 
 def channel_of(topic: str, fields: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which symbols of a request name one instrument, and what is said of each that does not; one spoils no other."""
+"""Symbols of a request sorted into those that name one instrument and, with the reason, those that do not; one spoils no other."""
 
 from __future__ import annotations
 

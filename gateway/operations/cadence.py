@@ -1,4 +1,4 @@
-"""How well polling keeps to its cadence, as `GET /stats/cadence` asks for it and shows it; times inside are µs."""
+"""Timeliness of polling, as `GET /stats/cadence` asks for it and shows it; times inside are µs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well providers serve, as `GET /stats/providers` asks for it and shows it; times inside are µs."""
+"""Health of providers, as `GET /stats/providers` asks for it and shows it; times inside are µs."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Registered:
         }
 
 
-class Registry:
+class SchemaSubjects:
     """Subjects `<topic>-value`; version n of a subject is file `<name>.v<n>` of the topic's schema."""
 
     def __init__(self, topics: Mapping[str, str], ids: Mapping[int, str], texts: Mapping[str, str]) -> None:

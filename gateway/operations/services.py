@@ -1,4 +1,4 @@
-"""What the services' own words and metrics add up to: ok, degraded or down, and one exposition for all."""
+"""Verdict over all services from their own words and metrics: ok, degraded or down, and one exposition for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a WebSocket client can ask for, parsed: a JSON object in, a typed request or a typed refusal out.
+"""Commands of a WebSocket client, parsed: a JSON object in, a typed request or a typed refusal out.
 
 Nothing here raises on what a client sends, and fields it does not know are ignored.
 """
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from gateway.http.columns import ANYTHING, FLAG, TEXT, WHOLE, Column, record, rows, words_of
-from gateway.live.streams import BEST, InvalidStream, Stream, parse_stream
+from gateway.live.streams import BEST, InvalidStream, LiveStream, parse_stream
 from gateway.websocket import answers
-from gateway.websocket.subscription import Position
+from gateway.websocket.subscription import StreamPosition
 
 MAX_ITEMS = 500  # of one subscribe command
 MAX_ID_CHARS = 64
 MAX_TOKEN_CHARS = 512
 MAX_OFFSET = 2**63 - 1
 
-Streams = Mapping[int, Stream]
+Streams = Mapping[int, LiveStream]
 """What the client is subscribed to, by subscription number."""
 
 
@@ -34,13 +34,13 @@ class Since:
 class Wanted:
     """One stream a client asks for. `start` None: a snapshot; "live": nothing but what comes."""
 
-    stream: Stream
-    start: Position | Since | str | None
+    stream: LiveStream
+    start: StreamPosition | Since | str | None
     conflate: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedItem:
     """One item that cannot be subscribed, as its result says."""
 
     result: Mapping[str, Any]
@@ -66,7 +66,7 @@ class Subscribe:
     """Begin these streams and answer with one result per item, in order."""
 
     request: Any
-    items: tuple[Wanted | Rejected, ...]
+    items: tuple[Wanted | RejectedItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,33 +242,33 @@ def _is_id(value: Any) -> bool:
     return value is None or isinstance(value, int)
 
 
-def _parse_item(item: Any) -> list[Wanted | Rejected]:
+def _parse_item(item: Any) -> list[Wanted | RejectedItem]:
     if not isinstance(item, dict):
         text = 'an item is an object such as {"stream": "quotes:best:AAPL"}'
-        return [Rejected(answers.refused(str(item)[:MAX_ID_CHARS], "bad_message", text))]
+        return [RejectedItem(answers.refused(str(item)[:MAX_ID_CHARS], "bad_message", text))]
     if "stream" in item:
         return [_parse_wanted(item["stream"], item)]
     symbols = item.get("symbols")
     if not isinstance(symbols, list):
         text = "an item names a stream, or a channel and symbols"
-        return [Rejected(answers.refused("", "bad_message", text))]
+        return [RejectedItem(answers.refused("", "bad_message", text))]
     scope = item.get("provider", BEST)
     return [
         _parse_wanted(f"{item.get('channel')}:{scope}:{symbol}", item) for symbol in symbols[: MAX_ITEMS + 1]
     ]
 
 
-def _parse_wanted(name: Any, item: Mapping[str, Any]) -> Wanted | Rejected:
+def _parse_wanted(name: Any, item: Mapping[str, Any]) -> Wanted | RejectedItem:
     text = str(name)[: 2 * MAX_ID_CHARS]
     try:
         stream = parse_stream(text)
         conflate = _parse_conflate(item.get("conflate"), stream)
         return Wanted(stream=stream, start=_parse_start(item.get("from")), conflate=conflate)
     except InvalidStream as problem:
-        return Rejected(answers.refused(text, problem.slug, str(problem)))
+        return RejectedItem(answers.refused(text, problem.slug, str(problem)))
 
 
-def _parse_conflate(value: Any, stream: Stream) -> bool:
+def _parse_conflate(value: Any, stream: LiveStream) -> bool:
     if value is None:
         return stream.may_conflate
     mode = value.get("mode") if isinstance(value, dict) else None
@@ -280,7 +280,7 @@ def _parse_conflate(value: Any, stream: Stream) -> bool:
     raise InvalidStream("bad_message", f'conflate is {{"mode": …}} with mode {modes}')
 
 
-def _parse_start(value: Any) -> Position | Since | str | None:
+def _parse_start(value: Any) -> StreamPosition | Since | str | None:
     if value is None or value == "snapshot":
         return None
     if value == "live":
@@ -288,7 +288,7 @@ def _parse_start(value: Any) -> Position | Since | str | None:
     if isinstance(value, dict):
         epoch, offset, start = value.get("epoch"), value.get("offset"), value.get("start")
         if isinstance(epoch, str) and _is_offset(offset, -1):
-            return Position(epoch=epoch, offset=offset)
+            return StreamPosition(epoch=epoch, offset=offset)
         if _is_offset(start, 0):
             return Since(start)
     raise InvalidStream(

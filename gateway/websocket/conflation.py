@@ -1,4 +1,4 @@
-"""Which of the waiting records a client gets: the newest of a conflated stream, every one of any other."""
+"""The choice among waiting records: the newest of a conflated stream, every one of any other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.live.ring import Entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What to send now: `entries` stand for themselves and for `conflated` older records spanning `span_us`.
+    """Records to send now: `entries` stand for themselves and for `conflated` older records spanning `span_us`.
 
     `previous` is the offset a client must already have covered: the link of the oldest record they stand for.
     `more` says that records are left for the next frame.

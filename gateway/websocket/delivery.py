@@ -1,7 +1,7 @@
-"""What one client gets next: answers and notices first, then data, a frame at a time.
+"""Delivery to one client: answers and notices first, then data, a frame at a time.
 
 Answers and notices are queued within a bound. Data is not queued at all: it waits in the log, and each subscription
-is a cursor (see `recovery`). Subscriptions take turns, so a busy stream does not starve a quiet one.
+is a cursor (see `subscription`). Subscriptions take turns, so a busy stream does not starve a quiet one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.live.feeds import Feed, Feeds
-from gateway.live.streams import Stream
+from gateway.live.streams import LiveStream
 from gateway.websocket import encoding, messages
 from gateway.websocket.subscription import BEHIND_CLEAR_PERCENT, BEHIND_WARN_PERCENT, Subscription
 
@@ -21,7 +21,7 @@ FRAME_BYTES = 65_536  # a frame is closed once it is this long
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OpenSubscription:
     """A subscription and the feed it reads."""
 
     subscription: Subscription
@@ -48,17 +48,17 @@ class Frame:
         return encoding.frame(self.parts)
 
 
-class Outbox:
+class ClientQueue:
     """Everything that waits for one client."""
 
     def __init__(self, feeds: Feeds) -> None:
         """Begin with nothing waiting; records come from `feeds`."""
         self._feeds = feeds
-        self.places: dict[int, Place] = {}
+        self.places: dict[int, OpenSubscription] = {}
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._due: dict[int, None] = {}  # insertion order is whose turn it is
-        self._fallen: list[Place] = []
+        self._fallen: list[OpenSubscription] = []
 
     @property
     def overflowing(self) -> bool:
@@ -75,11 +75,11 @@ class Outbox:
         self._queue.append(message)
         self._queued_bytes += len(message)
 
-    def open(self, place: Place) -> None:
+    def open(self, place: OpenSubscription) -> None:
         """Serve one more subscription."""
         self.places[place.subscription.number] = place
 
-    def drop(self, number: int) -> Stream | None:
+    def drop(self, number: int) -> LiveStream | None:
         """Stop serving a subscription and return its stream, None where there is no such one."""
         self._due.pop(number, None)
         place = self.places.pop(number, None)
@@ -119,7 +119,7 @@ class Outbox:
             frame.add(message)
         return frame if frame.parts else None
 
-    def fallen(self) -> list[Place]:
+    def fallen(self) -> list[OpenSubscription]:
         """Return, once, the subscriptions that memory cannot serve any more: read their past from Kafka."""
         fallen, self._fallen = self._fallen, []
         return fallen
@@ -132,7 +132,7 @@ class Outbox:
                 moved.append([number, place.subscription.covered])
         self.push(messages.Heartbeat(now=now, subs=moved).encode())
 
-    def positions(self) -> Iterator[tuple[Stream, int]]:
+    def positions(self) -> Iterator[tuple[LiveStream, int]]:
         """Yield where the client may resume each stream, once it has read everything sent so far."""
         for place in self.places.values():
             yield place.subscription.stream, place.subscription.covered
@@ -145,7 +145,7 @@ class Outbox:
             if not place.subscription.conflate
         )
 
-    def _take(self, place: Place, frame: Frame) -> None:
+    def _take(self, place: OpenSubscription, frame: Frame) -> None:
         subscription, ring = place.subscription, place.feed.ring
         if subscription.snapshot_due is not None:
             frame.add(self._snapshot(place, subscription.snapshot_due))
@@ -168,7 +168,7 @@ class Outbox:
             self._due[subscription.number] = None
         self._watch_lag(place, live=delivery.append_time is not None)
 
-    def _snapshot(self, place: Place, reason: str) -> bytes:
+    def _snapshot(self, place: OpenSubscription, reason: str) -> bytes:
         # Made when there is room for it, so a thousand of them take no memory while they wait.
         subscription, feed = place.subscription, place.feed
         applied, epoch = self._feeds.applied(feed), self._feeds.epochs[feed.topic]
@@ -184,7 +184,7 @@ class Outbox:
             data=records,
         ).encode()
 
-    def _watch_lag(self, place: Place, *, live: bool) -> None:
+    def _watch_lag(self, place: OpenSubscription, *, live: bool) -> None:
         subscription = place.subscription
         if subscription.conflate or not live:
             return
@@ -196,7 +196,7 @@ class Outbox:
             subscription.behind = False
             self._say_slow(place, "cleared")
 
-    def _say_slow(self, place: Place, action: str) -> None:
+    def _say_slow(self, place: OpenSubscription, action: str) -> None:
         ring, covered = place.feed.ring, place.subscription.covered
         queued = ring.count_after(covered)
         self.push(

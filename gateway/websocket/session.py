@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.live.streams import Stream
+from gateway.live.streams import LiveStream
 from gateway.websocket import answers
 from gateway.websocket.codes import CLOSE_RATE
 from gateway.websocket.commands import Close, Event, Reply, bad, interpret
@@ -30,7 +30,7 @@ class Session:
     def __init__(self, *, authorised: bool, now_s: float, max_streams: int = MAX_STREAMS) -> None:
         """Begin; `now_s` is any clock that never steps."""
         self.authorised = authorised
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, LiveStream] = {}
         self._max_streams = max_streams
         self._next_number = 1
         self._tokens = float(COMMANDS_BURST)
@@ -52,13 +52,13 @@ class Session:
             return bad(None, f"not JSON: {problem}; send one JSON object a frame")
         return interpret(command, self.streams, authorised=self.authorised)
 
-    def open(self, stream: Stream) -> int:
+    def open(self, stream: LiveStream) -> int:
         """Return the number of a new subscription."""
         number, self._next_number = self._next_number, self._next_number + 1
         self.streams[number] = stream
         return number
 
-    def problem(self, stream: Stream) -> Mapping[str, Any] | None:
+    def problem(self, stream: LiveStream) -> Mapping[str, Any] | None:
         """Return the refusal of one more subscription to `stream`, or None where it is welcome."""
         for number, held in self.streams.items():
             if held == stream:

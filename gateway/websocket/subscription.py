@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.live.ring import Entry, Ring
-from gateway.live.streams import Stream
+from gateway.live.streams import LiveStream
 from gateway.websocket import messages
 from gateway.websocket.conflation import Chosen, every, newest
 
@@ -28,7 +28,7 @@ RefusedReason = Literal["epoch_changed", "expired", "too_many", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class StreamPosition:
     """Up to where a client has a stream whole."""
 
     epoch: str
@@ -49,20 +49,22 @@ class FromLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class ResumeRefused:
     """The position cannot be resumed; the client starts again from a snapshot."""
 
     reason: RefusedReason
 
 
-def plan_resume(wanted: Position, *, epoch: str, floor: int, applied: int) -> FromMemory | FromLog | Refused:
+def plan_resume(
+    wanted: StreamPosition, *, epoch: str, floor: int, applied: int
+) -> FromMemory | FromLog | ResumeRefused:
     """Return where the records above `wanted` are.
 
     `floor` is the offset above which the ring is whole, `applied` the offset up to which this process has the
     partition. A client that is ahead of us (it comes from a faster process) is checked against the log itself.
     """
     if wanted.epoch != epoch:
-        return Refused(reason="epoch_changed")
+        return ResumeRefused(reason="epoch_changed")
     if wanted.offset > applied:
         return FromLog(after=wanted.offset, up_to=wanted.offset)
     return FromMemory() if wanted.offset >= floor else FromLog(after=wanted.offset, up_to=applied)
@@ -96,7 +98,7 @@ class Subscription:
     link sent presupposes no more. `whole` is the offset up to which that is known here, which may be ahead.
     """
 
-    def __init__(self, number: int, stream: Stream, *, conflate: bool, covered: int) -> None:
+    def __init__(self, number: int, stream: LiveStream, *, conflate: bool, covered: int) -> None:
         """Begin live at `covered`; `await_history` before the first `take` to begin otherwise."""
         self.number = number
         self.stream = stream

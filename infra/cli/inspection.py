@@ -1,4 +1,4 @@
-"""What is in force: `mds env`, `mds topics`, `mds simulator clock`."""
+"""Commands that show what is in force: `mds env`, `mds topics`, `mds simulator clock`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the CLI prints: aligned tables, one JSON document for `--json`, colour on a terminal only, errors as a sentence."""
+"""Output of the CLI: aligned tables, one JSON document for `--json`, colour on a terminal only, errors as a sentence."""
 
 from __future__ import annotations
 

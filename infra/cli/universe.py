@@ -28,9 +28,9 @@ from schemas.intervals import micros
 from schemas.symbology.naming import naming_day
 from schemas.universe import (
     MAX_FILE_BYTES,
-    Difference,
     Listed,
     Member,
+    UniverseDifference,
     from_csv,
     member,
     merged,
@@ -156,7 +156,7 @@ def list_command(json: Json = False) -> None:
     say(f"{len(rows)} members in version {universe.version}")
 
 
-def _apply(edit: Edit, *, dry_run: bool, json: bool) -> Difference:
+def _apply(edit: Edit, *, dry_run: bool, json: bool) -> UniverseDifference:
     version, found = _with_store(lambda store: store.change(edit, by=_who(), dry_run=dry_run))
     counts = dict.fromkeys(("added", "removed", "moved", "changed"), 0)
     for change in found.changes:

@@ -1,4 +1,4 @@
-"""What a user sees once everything runs: whose data it is, addresses, the first bar, three commands to copy."""
+"""The greeting once everything runs: whose data it is, addresses, the first bar, three commands to copy."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _fetch_all(missing: list[LockedJar], folder: Path, fetch: Download) -> None:
     total_bytes = sum(jar.size_bytes for jar in missing)
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as scratch,
-        Progress("fetching Apache Kafka", items=len(missing), total_bytes=total_bytes) as progress,
+        DownloadProgress("fetching Apache Kafka", items=len(missing), total_bytes=total_bytes) as progress,
         ThreadPoolExecutor(max_workers=PARALLEL_DOWNLOADS) as pool,
     ):
 
@@ -183,7 +183,7 @@ PLAIN_INTERVAL_S = 5.0  # a log file gets a new line this often
 BYTES_PER_MB = 1_000_000
 
 
-class Progress:
+class DownloadProgress:
     """Counts finished items and bytes of one piece of work; safe to feed from several threads."""
 
     def __init__(self, label: str, *, items: int, total_bytes: int, stream: TextIO | None = None) -> None:

@@ -118,7 +118,7 @@ class EmbeddedKafka(EmbeddedServer):
 
     @property
     def bootstrap_servers(self) -> str:
-        """Where clients connect."""
+        """The address clients connect to."""
         return f"{LOOPBACK}:{self.port}"
 
     def ports(self) -> tuple[PortNeed, ...]:

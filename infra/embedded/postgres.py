@@ -63,7 +63,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def dsn(self) -> str:
-        """Where clients connect; holds the password."""
+        """The address clients connect to; holds the password."""
         return f"postgresql://{ROLE}:{ROLE}@{LOOPBACK}:{self.port}/{ROLE}"
 
     def ports(self) -> tuple[PortNeed, ...]:

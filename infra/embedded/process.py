@@ -55,7 +55,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PidRecord:
-    """What a pid file says: the process, its owner unless it is detached, and the signal that stops it."""
+    """Content of a pid file: the process, its owner unless it is detached, and the signal that stops it."""
 
     process: ProcessIdentity
     owner: ProcessIdentity | None

@@ -1,4 +1,4 @@
-"""What the operating system knows about processes: which one a pid names now, and who listens on a port.
+"""Processes as the operating system knows them: which one a pid names now, and who listens on a port.
 
 The only module that imports psutil.
 """

@@ -1,4 +1,4 @@
-"""What broker and database have in common: prepare, start, wait until ready, stop, kill."""
+"""The life of an embedded server, broker or database: prepare, start, wait until ready, stop, kill."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ServerFailed(MarketDataError):
     """A server ended, or did not become ready in time; the message holds its last line and its log."""
 
 
-class Part(Protocol):
+class SystemPart(Protocol):
     """One process of a running system, as the supervisor sees it."""
 
     @property
@@ -37,7 +37,7 @@ class Part(Protocol):
 
     @property
     def ready_timeout_s(self) -> float:
-        """How long a start may take."""
+        """Longest time a start may take, seconds."""
 
     def prepare(self) -> Launch:
         """Do what must precede each start (may block for long) and return what to start."""

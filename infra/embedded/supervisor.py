@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.embedded.process import ChildProcess, spawn
-from infra.embedded.server import Part, ServerFailed
+from infra.embedded.server import ServerFailed, SystemPart
 from infra.runtime.backoff import Backoff
 from infra.runtime.exit_codes import ExitCode
 from schemas.errors import ConfigurationError
@@ -45,7 +45,7 @@ def deaths_in_a_row(before: int, *, healthy_for_s: float) -> int:
 class _Kept:
     """A part, its current process and its history."""
 
-    part: Part
+    part: SystemPart
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failed: asyncio.Event = field(default_factory=asyncio.Event)
     failure: ServerFailed | ConfigurationError | None = None
@@ -81,7 +81,7 @@ class Supervisor:
         else:
             await self._tasks.__aexit__(None, None, None)  # the block's own error goes on unwrapped
 
-    async def start(self, *parts: Part) -> None:
+    async def start(self, *parts: SystemPart) -> None:
         """Start the parts together and return when all are ready.
 
         Raises ServerFailed or ConfigurationError when one cannot be started; the others go on

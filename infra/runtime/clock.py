@@ -38,7 +38,7 @@ def rfc3339(moment_us: int) -> str:
 
 
 class MarketClock(Protocol):
-    """What time it is on the market we poll."""
+    """The clock of the market we poll."""
 
     def now_us(self) -> int:
         """Return market time, microseconds since the Unix epoch, UTC."""

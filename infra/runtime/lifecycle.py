@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Part:
+class HealthPart:
     """State of one part of a service; `stall_after_s` None means it is never judged by progress."""
 
     ready: bool = False
@@ -46,19 +46,19 @@ class Part:
 
 
 class Health:
-    """What the parts of a process say of themselves; liveness is progress, readiness is being able to serve."""
+    """States of the parts of a process as they report them; liveness is progress, readiness is being able to serve."""
 
     def __init__(self) -> None:
         """Start with no parts: alive, and not ready before one can serve."""
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, HealthPart] = {}
 
     def expect(self, name: str, *, stall_after_s: float | None = None) -> None:
         """Declare a part before it is ready, so that /readyz waits for it."""
-        self.parts[name] = Part(stall_after_s=stall_after_s, moved_at_s=monotonic_s())
+        self.parts[name] = HealthPart(stall_after_s=stall_after_s, moved_at_s=monotonic_s())
 
     def report(self, name: str, *, ready: bool, **detail: Any) -> None:
         """State whether a part can serve, with fields that explain it; counts as progress."""
-        part = self.parts.setdefault(name, Part())
+        part = self.parts.setdefault(name, HealthPart())
         part.ready, part.detail, part.moved_at_s = ready, detail, monotonic_s()
 
     def forget(self, name: str) -> None:

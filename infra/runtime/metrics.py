@@ -1,9 +1,12 @@
-"""Every Prometheus metric of the service in one table; names and labels are a published contract (DESIGN §10)."""
+"""Every Prometheus metric of the service in one table; names and labels are a published contract."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics import MetricWrapperBase
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 CADENCE_SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -172,3 +175,14 @@ WS_UNREADABLE_RECORDS = Counter(
 def render() -> tuple[bytes, str]:
     """Return the exposition and its content type."""
     return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+
+
+def declared() -> Iterator[tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
+    """Yield (name as scraped, type, labels, meaning, finite bucket edges) of every metric of this module."""
+    for metric in globals().values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = tuple(metric._labelnames)  # noqa: SLF001 - prometheus_client says it nowhere else
+            edges = metric._upper_bounds[:-1] if isinstance(metric, Histogram) else ()  # noqa: SLF001
+            yield name, family.type, labels, family.documentation, tuple(edges)

@@ -84,7 +84,7 @@ Port = int
 
 
 class MdsSettings(Settings):
-    """What all services and the CLI share (`MDS_*`)."""
+    """Settings that all services and the CLI share (`MDS_*`)."""
 
     prefix: ClassVar[str] = "MDS_"
 

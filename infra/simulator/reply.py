@@ -1,4 +1,4 @@
-"""What a vendor answers: status, body, headers."""
+"""An answer of a vendor: status, body, headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT = "text/plain;charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class SimulatedReply:
     """Status, body and headers of one response."""
 
     body: bytes
@@ -22,6 +22,6 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> SimulatedReply:
     """Return `content` as a JSON reply; floats print as the shortest decimal that reads back the same."""
-    return Reply(body=orjson.dumps(content), status=status, headers=headers or {})
+    return SimulatedReply(body=orjson.dumps(content), status=status, headers=headers or {})

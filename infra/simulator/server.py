@@ -20,7 +20,7 @@ from infra.simulator.faults.scenario import Scenario
 from infra.simulator.faults.values import SERVED
 from infra.simulator.market.clock import SimulatedClock, parse_speed
 from infra.simulator.market.dataset import RealMarket
-from infra.simulator.market.model import Market
+from infra.simulator.market.model import MarketModel
 from infra.simulator.market.synthetic import SimulatedMarket
 from infra.simulator.market.view import MarketView
 from schemas.errors import ConfigurationError
@@ -49,7 +49,7 @@ def build_simulation(
     factor = parse_speed(speed)
     begin = parse_start(start)
     faults = load_scenario(scenario) if scenario is not None else Scenario()
-    market: Market
+    market: MarketModel
     if data is None:
         market = SimulatedMarket(seed=seed, start_time=wall_time if begin is None else begin)
     else:

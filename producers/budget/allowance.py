@@ -1,4 +1,4 @@
-"""What a request must find room in: a budget, and the pause its vendor asked for; both of one provider or endpoint."""
+"""Allowance of one provider or endpoint: a budget, and the pause its vendor asked for; a request must find room in both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a vendor's answer says about its patience, and how long we leave it alone therefore.
+"""Pauses: the patience a vendor's answer speaks of, and the time we leave it alone therefore.
 
 Headers are read where they are understood and never required. Durations are microseconds.
 """
@@ -29,7 +29,7 @@ Kind = Literal["throttled", "banned", "exhausted", "no_key"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """What an answer says: `wait_us` None where it does not say how long; `reason` is for people and holds no body."""
+    """A vendor's word on our rate: `wait_us` None where it does not say how long; `reason` is for people and holds no body."""
 
     kind: Kind
     wait_us: int | None
@@ -90,7 +90,7 @@ def _remaining(headers: Mapping[str, str]) -> int | None:
 
 
 class Pause:
-    """How long a provider, or one of its endpoints, is left alone; grows while it goes on refusing."""
+    """The time a provider, or one of its endpoints, is left alone; grows while it goes on refusing."""
 
     def __init__(self) -> None:
         """Begin with no pause."""

@@ -1,4 +1,4 @@
-"""Which part of a vendor's limits is ours: replicas own partitions of the work exclusively, and budgets go with them.
+"""Our share of a vendor's limits: replicas own partitions of the work exclusively, and budgets go with them.
 
 What is lost is given up at once. What is gained is used once a window has passed in which its last owner may have used
 it: so the replicas together never start more in a window than the vendor allows. Times are µs; nothing here reads a clock.

@@ -1,4 +1,4 @@
-"""How many requests started within a length of time: sliding windows, exact, and what each class of use may take.
+"""Exact sliding windows: requests started within a length of time, and what each class of use may take.
 
 A window never holds more starts than its limit, wherever it is laid. Times are integer microseconds of one clock
 that never steps (see producers.budget.shell.gate); nothing here reads it.

@@ -1,4 +1,4 @@
-"""What was already done in one partition: ids of jobs, and the last slot of each stream. Both are bounded."""
+"""History of one partition: ids of jobs done, and the last slot of each stream. Both are bounded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLOT_DONE = Outcome(status="duplicate", reason="this slot, or a later one, was p
 
 
 class Ended(Protocol):
-    """What a symbol's part of a job came to."""
+    """Result of a symbol's part of a job."""
 
     @property
     def status(self) -> str:

@@ -1,4 +1,4 @@
-"""Who decides what a partition's symbols are polled for: a feed while it holds the lease, else the local sweeper.
+"""The lease: who decides what a partition's symbols are polled for, a feed while it holds it, else the local sweeper.
 
 The lease runs from the broker's append time: `age_s` is how long ago that was when the record is read, so a feed that
 died leaves nothing in force behind a long queue. It is measured on a monotonic clock (`now_s`).

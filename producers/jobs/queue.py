@@ -32,12 +32,12 @@ class Queued:
 
     @property
     def streams(self) -> list[Stream]:
-        """What it polls."""
+        """Streams that it polls."""
         return [(self.job.capability, symbol) for symbol in self.job.symbols]
 
 
 class JobQueue:
-    """What is to be done, in which order; `capacity` counts what is in hand too."""
+    """Jobs to be done, in their order; `capacity` counts what is in hand too."""
 
     def __init__(self, capacity: int = MAX_QUEUED_JOBS) -> None:
         """Begin empty."""
@@ -54,7 +54,7 @@ class JobQueue:
 
     @property
     def room(self) -> int:
-        """How many more jobs may be added."""
+        """Number of jobs that may still be added."""
         return max(0, self._capacity - self._count)
 
     def add(self, entry: Queued) -> None:

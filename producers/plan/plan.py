@@ -1,4 +1,4 @@
-"""What to poll: a value the pollers obey, whoever made it."""
+"""The plan of what to poll: a value the pollers obey, whoever made it."""
 
 from __future__ import annotations
 

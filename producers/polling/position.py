@@ -1,4 +1,4 @@
-"""Which window a poll asks for, which of its bars are news, and how far a delivered poll moves the position.
+"""Positions of bars: the window a poll asks for, which of its bars are news, and how far a delivered poll moves on.
 
 The position is the moment before which the vendor has shown, and Kafka has confirmed, all bars. It follows what
 the vendor shows, not the clock: a feed delayed by 15 minutes is not skipped over.
@@ -30,7 +30,7 @@ content_of: Callable[[Event], Content] = itemgetter(*content(BAR_STREAM))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarsPosition:
-    """How far bars of one symbol have come, and what was delivered of the part the next poll asks for again."""
+    """Position of bars of one symbol, and what was delivered of the part the next poll asks for again."""
 
     position: int
     delivered: Mapping[int, Content] = field(default_factory=dict)

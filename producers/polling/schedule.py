@@ -1,4 +1,4 @@
-"""When a stream is polled next: on the market clock, each at its own place in the cadence, slower while closed."""
+"""The schedule of polls: on the market clock, each stream at its own place in the cadence, slower while closed."""
 
 from __future__ import annotations
 

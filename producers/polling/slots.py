@@ -1,4 +1,4 @@
-"""What the local schedule still has to ask for: the part that is ours, without the slots that are done; pure.
+"""Slots: the part of the schedule that is ours to ask for, without what is done; pure.
 
 A slot is the multiple of its cadence that a poll belongs to. Whoever polls (the local schedule, or a job of the feed)
 marks the slot, so that neither repeats what the other has done.
@@ -22,7 +22,7 @@ def slot_of(moment: int, every_us: int) -> int:
 
 
 class Duty:
-    """Which partitions the local schedule serves, and the last slot done of each stream; one integer a stream."""
+    """Partitions the local schedule serves, and the last slot done of each stream; one integer a stream."""
 
     def __init__(self, partitions: int) -> None:
         """Serve all of `partitions`; nothing is done yet."""
@@ -71,7 +71,7 @@ class Duty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one symbol; `retry_after_s` is how long the vendor asked to be left alone."""
+    """Outcome of one symbol; `retry_after_s` is how long the vendor asked to be left alone."""
 
     status: Literal["done", "duplicate", "refused", "failed"]
     reason: str = ""

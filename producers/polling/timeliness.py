@@ -1,4 +1,4 @@
-"""How well polling keeps to its cadence: what was due, begun and done, how late, and who was left out longest.
+"""Timeliness of polling: polls due, begun and done, how late, and who was left out longest.
 
 Counted by (capability, provider, tier) over windows. Market times are µs; lateness is µs of wall time: market time
 divided by the clock's speed. Memory is bounded by the symbols planned.
@@ -18,7 +18,7 @@ MILLISECOND_US = 1_000
 
 
 class CadenceGroup(NamedTuple):
-    """What is counted together: streams with one planned cadence from one provider."""
+    """A group counted together: streams with one planned cadence from one provider."""
 
     capability: str
     provider: str

@@ -107,7 +107,7 @@ class _Open:
 
 
 class StreamBatches:
-    """What a stream brought and nobody has taken yet, cut into batches of at most 50 ms or 500 events.
+    """Events a stream brought and nobody has taken yet, cut into batches of at most 50 ms or 500 events.
 
     Bounded by `is_full`: whoever adds asks first. Time is an argument (monotonic seconds).
     """

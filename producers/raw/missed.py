@@ -1,4 +1,4 @@
-"""What the producer knows it could not see: time it was down, time a socket was broken."""
+"""Time a producer knows it could not see: while it was down, while a socket was broken."""
 
 from __future__ import annotations
 

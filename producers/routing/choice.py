@@ -1,4 +1,4 @@
-"""Who serves a capability: the preferred provider while it is well, another one where that is clearly better; pure.
+"""The choice of who serves a capability: the preferred provider while it is well, another one where that is clearly better; pure.
 
 A dead choice is left at once. Every other change needs a margin or a proof, and waits for the dwell, so that constant
 scores never make it swing. Whatever the scores do, switches are paid from an account that earns one per dwell and holds
@@ -19,7 +19,7 @@ CONTINUED_US = 86_400_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How to choose; seconds, and scores in [0, 1]."""
+    """Rules of the choice; seconds, and scores in [0, 1]."""
 
     margin: float
     floor: float
@@ -43,7 +43,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Who serves, since when (monotonic seconds) and why; `changed` says what the last decision did."""
+    """The provider that serves, since when (monotonic seconds) and why; `changed` says what the last decision did."""
 
     provider: str
     reason: str

@@ -1,4 +1,4 @@
-"""What an answer says about its provider: how old its newest value is, and whether its values can be true; pure.
+"""Evidence an answer gives about its provider: the age of its newest value, and whether its values can be true; pure.
 
 Times are market time, µs. A vendor that answers quickly with zeros, with the future, or with the same price while
 others move, is not well.

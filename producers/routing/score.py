@@ -1,4 +1,4 @@
-"""How well a provider serves a capability, as one number in [0, 1]; pure, `now_s` is monotonic seconds.
+"""Score of a provider in a capability, one number in [0, 1]; pure, `now_s` is monotonic seconds.
 
 Four parts are remembered, each as an average whose memory halves every `half_life_s`: success of polls, latency,
 freshness and validity of what they brought. A sample stands for the time since the one before, so how often a provider
@@ -32,7 +32,7 @@ class Average:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one answer was like, each in [0, 1]; None where it cannot be judged."""
+    """Marks of one answer, each in [0, 1]; None where it cannot be judged."""
 
     latency: float
     freshness: float | None = None
@@ -45,8 +45,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What is remembered of one provider in one capability; `sound_since_s` None means: nothing good yet."""
+class CapabilityHealth:
+    """Memory of one provider in one capability; `sound_since_s` None means: nothing good yet."""
 
     success: Average
     latency: Average
@@ -55,13 +55,13 @@ class Health:
     sound_since_s: float | None = None
 
 
-def unknown(now_s: float, half_life_s: float) -> Health:
+def unknown(now_s: float, half_life_s: float) -> CapabilityHealth:
     """Return the health of a provider nobody has asked: trusted, and the first sample counts for half."""
     start = Average(value=1.0, at_s=now_s - half_life_s)
-    return Health(success=start, latency=start, freshness=start, validity=start)
+    return CapabilityHealth(success=start, latency=start, freshness=start, validity=start)
 
 
-def answered(health: Health, sample: Sample, now_s: float, half_life_s: float) -> Health:
+def answered(health: CapabilityHealth, sample: Sample, now_s: float, half_life_s: float) -> CapabilityHealth:
     """Return the health after an answer."""
     judged = {
         name: getattr(health, name).after(value, now_s, half_life_s)
@@ -79,12 +79,12 @@ def answered(health: Health, sample: Sample, now_s: float, half_life_s: float) -
     return replace(health, **judged, sound_since_s=since)
 
 
-def failed(health: Health, now_s: float, half_life_s: float) -> Health:
+def failed(health: CapabilityHealth, now_s: float, half_life_s: float) -> CapabilityHealth:
     """Return the health after a poll that brought nothing."""
     return replace(health, success=health.success.after(0.0, now_s, half_life_s), sound_since_s=None)
 
 
-def score(health: Health, breaker: str) -> float:
+def score(health: CapabilityHealth, breaker: str) -> float:
     """Return the score in [0, 1]: never above what the state of the breaker allows, and rising with every part."""
     quick = 1.0 - LATENCY_WEIGHT + LATENCY_WEIGHT * health.latency.value
     fresh = 1.0 - FRESHNESS_WEIGHT + FRESHNESS_WEIGHT * health.freshness.value

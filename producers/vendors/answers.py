@@ -12,7 +12,7 @@ from schemas.records import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class RejectedValue:
     """One value of a response that breaks a rule; it is dead-lettered alone, the rest is kept."""
 
     symbol: str
@@ -29,7 +29,7 @@ class Answer:
     """
 
     events: Sequence[Event] = ()
-    rejected: Sequence[Rejected] = ()
+    rejected: Sequence[RejectedValue] = ()
     missing: Sequence[str] = ()
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from producers.vendors.answers import Answer, BarsRequest, PollWindow, Rejected
+from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue
 from schemas.calendar.sessions import Calendar
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US
@@ -42,7 +42,7 @@ class BarPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarOrigin:
-    """What all bars of one response share; `now` is market time (µs) no later than the vendor's answer."""
+    """Origin that all bars of one response share; `now` is market time (µs) no later than the vendor's answer."""
 
     symbol: str
     interval: str
@@ -81,7 +81,7 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     wins. A price that is not finite or is negative is rejected alone.
     """
     events: dict[int, Event] = {}
-    rejected: list[Rejected] = []
+    rejected: list[RejectedValue] = []
     for row in sorted(rows, key=lambda row: row.time):
         if None in row.values:
             continue
@@ -217,8 +217,8 @@ def _event(start: int, row: BarRow, values: dict[str, float], origin: BarOrigin)
     }
 
 
-def _rejected(symbol: str, message: str, row: dict[str, float]) -> Rejected:
-    return Rejected(
+def _rejected(symbol: str, message: str, row: dict[str, float]) -> RejectedValue:
+    return RejectedValue(
         symbol=symbol,
         reason=InvalidRecord.reason,
         message=f"{symbol}: {message}",

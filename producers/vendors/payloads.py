@@ -1,4 +1,4 @@
-"""How vendors' JSON is checked: one model base, one way to say what is wrong, one reading of their moments."""
+"""Checks of vendors' JSON: one model base, one way to say what is wrong, one reading of their moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bars a stretch of time should hold, by the calendar: counted where that is enough, listed where it is not.
+"""Bars a stretch of time should hold, by the calendar: counted where that is enough, listed where it is not.
 
 The one rule of what is missing: the processor's early signal and the sink's ledger both ask here. Counted by session,
 since a hostile stamp can span decades. Weeks and months have no expectation: their starts are the vendor's choice.

@@ -1,4 +1,4 @@
-"""When a market is open and which bars may exist: exchange_calendars plus an overlay for ad-hoc closures.
+"""Sessions of markets, and which bars may exist: exchange_calendars plus an overlay for ad-hoc closures.
 
 One instance holds plain sorted integers; the library (and pandas under it) is only touched while it is made.
 """

@@ -1,4 +1,4 @@
-"""What changes from one configuration to another: typed, short, without secrets, for people and for logs.
+"""Changes from one configuration to another: typed, short, without secrets, for people and for logs.
 
 Every process validates, shows and keeps a new configuration at once; what is collected follows within seconds: symbols,
 streams, intervals, tiers, and the providers' addresses and limits. What is in the environment is never in a diff.

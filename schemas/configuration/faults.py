@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, all of it at once: the model's complaints in our words, rules between keys, secrets.
+"""Faults of a configuration, all of them at once: the model's complaints in our words, rules between keys, secrets.
 
 Works on the plain value of the file, so that one wrong key hides no other; knows no model but the one it is given.
 """

@@ -1,4 +1,4 @@
-"""What to collect, from whom and how often: the model of the one YAML file (`MDS_CONFIG`, config/mds.yaml)."""
+"""The model of the one YAML file (`MDS_CONFIG`, config/mds.yaml): what to collect, from whom and how often."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from schemas.configuration.faults import explained, faults_between
 from schemas.configuration.streams import (
     EVERYTHING,
     BarsStream,
-    Part,
     Provider,
     QuotesStream,
     Routing,
+    Section,
     Streams,
     Symbol,
     Tiers,
@@ -75,7 +75,7 @@ def _checked_date(text: str) -> str:
 IsoDate = Annotated[str, AfterValidator(_checked_date)]
 
 
-class SymbolEntry(Part):
+class SymbolEntry(Section):
     """One symbol, how often it is polled, and which of the streams it takes part in."""
 
     symbol: Symbol = Field(description="The symbol as we name it: AAPL, BRK.B, ^GSPC, BTC-USD.")
@@ -87,7 +87,7 @@ class SymbolEntry(Part):
     )
 
 
-class RequestLimits(Part):
+class RequestLimits(Section):
     """Requests that may start in any second, minute and day, and be under way at once; left out: the vendor's own."""
 
     per_second: int | None = Field(default=None, ge=1, le=10_000, description="Requests begun in any second.")
@@ -106,7 +106,7 @@ class EndpointLimits(RequestLimits):
     )
 
 
-class BreakerLimits(Part):
+class BreakerLimits(Section):
     """After `failures` outages in a row the provider is left alone and probed once every `open_s` seconds."""
 
     failures: int = Field(default=5, ge=1, le=1000, description="Outages in a row that open the breaker.")
@@ -114,7 +114,7 @@ class BreakerLimits(Part):
 
 
 class ProviderLimits(RequestLimits):
-    """How much one provider is asked; on the simulator nothing is limited that is not set here."""
+    """Limits of one provider; on the simulator nothing is limited that is not set here."""
 
     endpoints: Mapping[str, EndpointLimits] = Field(
         default_factory=dict, max_length=32, description="Limits of single endpoints, by our name for them."
@@ -122,7 +122,7 @@ class ProviderLimits(RequestLimits):
     breaker: BreakerLimits = Field(default=BreakerLimits(), description="When the provider is left alone.")
 
 
-class ProviderEntry(Part):
+class ProviderEntry(Section):
     """One provider; URLs None are the vendor itself, or the simulator where that is the market."""
 
     enabled: bool = Field(default=True, description="Whether the vendor is asked at all.")
@@ -131,7 +131,7 @@ class ProviderEntry(Part):
     limits: ProviderLimits = Field(default=ProviderLimits(), description="How much it is asked.")
 
 
-class Configuration(Part):
+class Configuration(Section):
     """The whole file; frozen, so that a reload is a new value. Without `streams` everything is collected."""
 
     universe: Literal["file", "database"] = Field(

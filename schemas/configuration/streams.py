@@ -1,4 +1,4 @@
-"""What is collected and how often: streams, their providers, bar intervals, and the cadence of each tier."""
+"""Streams that are collected: their providers, bar intervals, and the cadence of each tier."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Provider = Annotated[str, Field(pattern=f"^{PROVIDER_NAME.pattern}$")]
 Symbol = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(checked_symbol)]
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """A part of the file: frozen, and without a key nobody knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,8 +77,8 @@ IntervalList = Annotated[
 ]
 
 
-class Routing(Part):
-    """How a provider is chosen among several; seconds of wall time, scores in [0, 1]."""
+class Routing(Section):
+    """Rules of the choice among several providers; seconds of wall time, scores in [0, 1]."""
 
     margin: float = Field(
         default=0.2, ge=0.05, le=1.0, description="By which score another must be better to be chosen."
@@ -106,7 +106,7 @@ class Routing(Part):
     )
 
 
-class BarsStream(Part):
+class BarsStream(Section):
     """Bars: polled `every_s` seconds of market time, from `overlap_s` seconds before what is known already."""
 
     providers: ProviderList = Field(
@@ -134,7 +134,7 @@ class BarsStream(Part):
     _single_interval = model_validator(mode="before")(_one_interval)
 
 
-class QuotesStream(Part):
+class QuotesStream(Section):
     """Quotes: polled `every_s` seconds of market time."""
 
     providers: ProviderList = Field(
@@ -150,14 +150,14 @@ class QuotesStream(Part):
     _single = model_validator(mode="before")(_one_provider)
 
 
-class TradesStream(Part):
+class TradesStream(Section):
     """Trades: pushed by the vendor over a WebSocket."""
 
     provider: Provider = Field(description="Who pushes trades.")
 
 
-class Streams(Part):
-    """What is collected; a stream left out is not."""
+class Streams(Section):
+    """Streams that are collected; one left out is not."""
 
     bars: BarsStream | None = Field(default=None, description="Bars, polled.")
     quotes: QuotesStream | None = Field(default=None, description="Quotes, polled.")
@@ -172,8 +172,8 @@ EVERYTHING = Streams(
 )
 
 
-class TierCadence(Part):
-    """How often the streams of one tier are polled; what is left out is the tier's default."""
+class TierCadence(Section):
+    """Cadence of the streams of one tier; what is left out is the tier's default."""
 
     bars_every_s: float | None = Field(
         default=None, ge=1.0, le=3600.0, description="Market time between two polls of bars."
@@ -183,7 +183,7 @@ class TierCadence(Part):
     )
 
 
-class Tiers(Part):
+class Tiers(Section):
     """Cadences of the tiers T0 (most often) and T2 (least often); T1 is the streams' own `every_s`."""
 
     T0: TierCadence = Field(

@@ -1,4 +1,4 @@
-"""Which instrument a symbol names on a day: its spelling, and the histories of renames where they are known."""
+"""The instrument a symbol names on a day: by its spelling, and by the histories of renames where they are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a canonical symbol says by its spelling: asset class, venue, currency and calendar, pure.
+"""Instruments by the spelling of their canonical symbols: asset class, venue, currency and calendar, pure.
 
 The grammar: US equities and funds `AAPL`, share classes `BRK.B`, listings elsewhere by exchange suffix `VOD.L`,
 indices `^GSPC`, crypto pairs `BTC-USD`, currency pairs `EURUSD=X`, simulated symbols `SIM001`.
@@ -42,7 +42,7 @@ _FX = re.compile(r"([A-Z]{3})([A-Z]{3})=X")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """What a symbol names on the days [valid_from, valid_to); None is without end on that side.
+    """The instrument a symbol names on the days [valid_from, valid_to); None is without end on that side.
 
     `instrument_id` stays when the symbol changes; where no history is known it is the symbol itself. `venue` is a
     MIC, empty where unknown. `base` is what is priced in `currency`, only for pairs.

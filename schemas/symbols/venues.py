@@ -1,4 +1,4 @@
-"""Where instruments trade and in what: venues by exchange suffix, currencies, benchmark indices, well-known listings.
+"""Venues and currencies: venues by exchange suffix, currencies, benchmark indices, well-known listings.
 
 Facts that no spelling rule can tell. MICs are ISO 10383; a calendar is a name of exchange_calendars.
 """

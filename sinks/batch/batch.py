@@ -1,4 +1,4 @@
-"""What was read from Kafka becomes one batch to store: rows by table, gaps, watermark claims, dead letters, positions.
+"""One batch to store, made of what was read from Kafka: rows by table, gaps, watermark claims, dead letters, positions.
 
 A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read.
 """
@@ -17,7 +17,7 @@ from schemas.partitions import partition_of
 from schemas.records import DeadLetter, Gap, Progress
 from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
-from sinks.batch.groups import Streams, group_streams
+from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
@@ -29,7 +29,7 @@ MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
 MAX_GAP_TEXT = 500  # characters; names are index keys
 
 
-class Received(Protocol):
+class KafkaRecord(Protocol):
     """A record as Kafka gave it."""
 
     def value(self) -> bytes | None:
@@ -46,7 +46,7 @@ class Received(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Part:
+class PartitionRecords:
     """Records read from one partition, in order; `end` is the position after them, `at_end` that nothing follows yet."""
 
     topic: str
@@ -54,7 +54,7 @@ class Part:
     end: int
     at_end: bool = False
     leader_epoch: int = -1
-    records: list[Received] = field(default_factory=list)
+    records: list[KafkaRecord] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,9 @@ class Rows:
 
     table: Table
     columns: Columns
-    streams: Streams
+    streams: StreamGroups
     partitions: Integers
-    records: Sequence[Received]
+    records: Sequence[KafkaRecord]
     encoded: bytes
     encoded_newest: bytes  # for a table of newest values that takes every new row; else empty
 
@@ -89,12 +89,12 @@ class HeardGap:
 
     partition: int
     gap: Gap
-    record: Received
+    record: KafkaRecord
 
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """What one transaction stores; `ends` are the positions it moves the sink to, with the leader epoch of each."""
+    """Content of one transaction; `ends` are the positions it moves the sink to, with the leader epoch of each."""
 
     rows: list[Rows] = field(default_factory=list)
     gaps: list[HeardGap] = field(default_factory=list)
@@ -107,10 +107,10 @@ class Batch:
     records: int = 0
 
 
-def assemble(parts: Iterable[Part]) -> tuple[Batch, list[Part]]:
+def assemble(parts: Iterable[PartitionRecords]) -> tuple[Batch, list[PartitionRecords]]:
     """Return the batch of `parts`, and what must wait for the rest of its block."""
     batch, waiting = Batch(), []
-    by_topic: dict[str, list[Part]] = {}
+    by_topic: dict[str, list[PartitionRecords]] = {}
     for part in parts:
         by_topic.setdefault(part.topic, []).append(part)
     for topic, of_topic in by_topic.items():
@@ -124,7 +124,7 @@ def assemble(parts: Iterable[Part]) -> tuple[Batch, list[Part]]:
     return batch, waiting
 
 
-def refuse(topic: str, partition: int, record: Received, error: PermanentError) -> Refusal:
+def refuse(topic: str, partition: int, record: KafkaRecord, error: PermanentError) -> Refusal:
     """Return the dead letter of a record this sink cannot store."""
     letter = DeadLetter(
         stage="sink",
@@ -140,7 +140,7 @@ def refuse(topic: str, partition: int, record: Received, error: PermanentError) 
     return Refusal(key=record.key(), letter=letter)
 
 
-def _add_singles(batch: Batch, part: Part) -> None:
+def _add_singles(batch: Batch, part: PartitionRecords) -> None:
     for record in part.records:
         try:
             if part.topic == GAPS:
@@ -170,7 +170,7 @@ def _check_gap(gap: Gap) -> None:
 class _Read:
     """Records of one topic, the bytes to decode, and which partition each came from."""
 
-    records: Sequence[Received]
+    records: Sequence[KafkaRecord]
     values: Sequence[bytes]
     partitions: Integers
 
@@ -184,7 +184,7 @@ class _Read:
         batch.refusals.append(refuse(topic, int(self.partitions[row]), self.records[row], error))
 
 
-def _add_rows(batch: Batch, table: Table, parts: list[Part]) -> list[Part]:
+def _add_rows(batch: Batch, table: Table, parts: list[PartitionRecords]) -> list[PartitionRecords]:
     """Add the rows of one topic and return the parts that wait."""
     for part in parts:
         batch.ends[table.topic, part.partition] = (part.end, part.leader_epoch)
@@ -247,14 +247,14 @@ def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> N
     )
 
 
-def _astray(streams: Streams, partitions: Integers) -> Flags:
+def _astray(streams: StreamGroups, partitions: Integers) -> Flags:
     home = np.array([partition_of(name[0], partition_count()) for name in streams.names], np.int64)
     astray: Flags = home[streams.index] != partitions
     return astray
 
 
 def _decode(
-    topic: str, records: list[Received], partitions: Integers
+    topic: str, records: list[KafkaRecord], partitions: Integers
 ) -> tuple[_Read, Columns, dict[int, PermanentError]]:
     """Return what was read, its columns, and by row the error of every record that is not a usable one."""
     values = [record.value() or b"" for record in records]
@@ -288,8 +288,8 @@ def _whole_blocks(raw_offsets: Integers, faults: dict[int, PermanentError], begi
     return int(others[-1]) + 1 if len(others) else 0
 
 
-def _rest(part: Part, taken: int) -> Part:
-    return Part(
+def _rest(part: PartitionRecords, taken: int) -> PartitionRecords:
+    return PartitionRecords(
         topic=part.topic,
         partition=part.partition,
         end=part.end,

@@ -1,17 +1,17 @@
-"""Which rows may be stored without asking what is stored already: those that open a key nobody has written."""
+"""Rows that may be stored without asking what is stored already: those that open a key nobody has written."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sinks.batch.groups import Streams
+from sinks.batch.groups import StreamGroups
 from sinks.columns.avro import Flags, Integers
 
 MAX_COMBINED = 1 << 62
 NEVER = -(1 << 62)  # frontier of a stream without rows, µs
 
 
-def above_frontier(streams: Streams, event_time: Integers, frontier: Integers) -> Flags:
+def above_frontier(streams: StreamGroups, event_time: Integers, frontier: Integers) -> Flags:
     """Return the rows strictly above their stream's frontier and above every earlier row of it in this batch.
 
     `frontier[stream]` is the newest stored event_time (µs), NEVER where nothing is stored. Each marked row opens a

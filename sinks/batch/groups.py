@@ -1,4 +1,4 @@
-"""Which stream each row of a batch belongs to, and the rows of each stream together, in log order."""
+"""Rows of a batch by stream: the stream each belongs to, and the rows of each together, in log order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ StreamKey = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Streams:
+class StreamGroups:
     """Rows by stream: `index[row]` is the stream's number, `order` lists rows stream by stream, each in log order."""
 
     names: Sequence[StreamKey]
@@ -32,7 +32,7 @@ class Streams:
         return np.append(self.firsts[1:], len(self.order)) - 1
 
 
-def group_streams(columns: Columns, key: Sequence[str]) -> Streams:
+def group_streams(columns: Columns, key: Sequence[str]) -> StreamGroups:
     """Return the rows of `columns` grouped by the text fields of `key`."""
     longest = max(int(columns.texts[name].lengths.max(initial=0)) for name in key)
     representatives, index = (
@@ -42,7 +42,7 @@ def group_streams(columns: Columns, key: Sequence[str]) -> Streams:
     small = np.uint16 if len(names) <= np.iinfo(np.uint16).max else np.int64
     order = np.argsort(index.astype(small), kind="stable")  # sixteen bits sort by radix
     firsts = np.searchsorted(index[order], np.arange(len(names)))
-    return Streams(names=names, index=index, order=order, firsts=firsts)
+    return StreamGroups(names=names, index=index, order=order, firsts=firsts)
 
 
 def _by_words(columns: Columns, key: Sequence[str]) -> tuple[Integers, Integers]:

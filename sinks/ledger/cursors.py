@@ -1,4 +1,4 @@
-"""How far each stream has come, and which expected bars it moved over without storing them."""
+"""Cursors: how far each stream has come, and which expected bars it moved over without storing them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.identity import gap_id, stream_name
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
 from sinks.batch.frontier import NEVER
-from sinks.batch.groups import Streams
+from sinks.batch.groups import StreamGroups
 from sinks.columns.avro import Flags, Integers
 from sinks.columns.tables import Table
 
@@ -22,7 +22,7 @@ CursorKey = tuple[str, str, str]  # channel, provider, symbol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """What is stored of a stream: earliest and newest event_time, µs; of bars only final ones count."""
+    """Extent of what is stored of a stream: earliest and newest event_time, µs; of bars only final ones count."""
 
     start: int
     last_seen: int
@@ -42,7 +42,7 @@ def cursor_key(table: Table, names: Sequence[str]) -> CursorKey:
     return table.stream.channel(table.interval(names)), names[1], names[0]
 
 
-def extents(streams: Streams, event_time: Integers, counted: Flags) -> Iterator[tuple[int, int, int]]:
+def extents(streams: StreamGroups, event_time: Integers, counted: Flags) -> Iterator[tuple[int, int, int]]:
     """Yield (stream, earliest, newest event_time in µs) of every stream with a counted row."""
     if not len(event_time):
         return
@@ -61,7 +61,7 @@ def moved(cursor: Cursor | None, earliest: int, newest: int) -> Cursor:
 
 
 def jumping_streams(
-    streams: Streams, event_time: Integers, final: Flags, last_seen: Integers, steps: Integers
+    streams: StreamGroups, event_time: Integers, final: Flags, last_seen: Integers, steps: Integers
 ) -> list[int]:
     """Return the streams whose final bars do not simply follow one another: only these can reveal a hole.
 

@@ -20,7 +20,7 @@ OWN_DETECTOR = "sink"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """How a stream's ledger changed: rows to delete and to write, what is news, and what subscribers must hear."""
+    """Change of a stream's ledger: rows to delete and to write, what is news, and what subscribers must hear."""
 
     deleted: tuple[Gap, ...]
     written: tuple[Gap, ...]

@@ -1,4 +1,4 @@
-"""What a sink knows in memory of the streams it owns: cursors and frontiers, moved only after the commit."""
+"""Memory of a sink about the streams it owns: cursors and frontiers, moved only after the commit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sinks.ledger.cursors import (
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch moves: cursors, frontiers (newest stored event_time, forming bars included), and what it reveals."""
+    """Changes a batch makes: cursors, frontiers (newest stored event_time, forming bars included), and what it reveals."""
 
     cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
     partitions: dict[CursorKey, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Where a sink starts reading a partition, or why it must not: PostgreSQL's word against what Kafka's log holds."""
+"""Start position of a sink in a partition, or why it must not read: PostgreSQL's word against what Kafka's log holds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class PartitionRefused:
     """Reading on would lose or mix records: an operator decides."""
 
     problem: str
@@ -31,23 +31,23 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """What PostgreSQL says of a partition; an empty topic_id is not known yet."""
+class StoredPosition:
+    """A partition as PostgreSQL has it; an empty topic_id is not known yet."""
 
     topic_id: str
     next_offset: int
 
 
-def start_position(name: str, stored: Stored, log: Log) -> Resume | Refused:
+def start_position(name: str, stored: StoredPosition, log: Log) -> Resume | PartitionRefused:
     """Return where to go on in the partition `name`; never silently "the end" or "the beginning"."""
     if stored.topic_id not in ("", log.topic_id):
-        return Refused(
+        return PartitionRefused(
             problem=f"{name} is another topic than the one stored so far: it was deleted and created again",
             remedy="restore the topic, or point MDS_POSTGRES_DSN at an empty, migrated database: positions of the two "
             "logs must not mix",
         )
     if stored.next_offset > log.end:
-        return Refused(
+        return PartitionRefused(
             problem=f"{name} ends at {log.end}, but records up to {stored.next_offset} were stored: the log lost its end",
             remedy="restore the broker's log, or set next_offset of its row in sink_offsets to its end",
         )

@@ -1,7 +1,7 @@
 """Everything Faust: the app, an agent per raw topic, and a consumer that starts where progress says.
 
 Faust brings group membership, partition assignment and fetching. It decides nothing else: its own commits are never
-read back, because progress, written with the outputs, is the only truth (DESIGN §5).
+read back, because progress, written with the outputs, is the only truth.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STOP_DEADLINE_S = 9.0
 
 
 class PartitionOwner(Protocol):
-    """Who processes the records; told what is assigned and revoked."""
+    """The one who processes the records; told what is assigned and revoked."""
 
     async def own(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Take the partitions over and return the offsets to read from."""

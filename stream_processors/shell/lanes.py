@@ -34,8 +34,8 @@ SETTLING_S = 0.01
 LaneKey = tuple[str, int]  # raw topic, partition
 
 
-class Writer(Protocol):
-    """What a lane needs of the world; every method blocks."""
+class TransactionWriter(Protocol):
+    """The writer a lane needs; every method blocks."""
 
     def take_over(self) -> PartitionState:
         """Fence any predecessor and return the rebuilt state."""
@@ -51,8 +51,8 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much one transaction may hold when a lane is behind; at low load it holds one block."""
+class TransactionLimits:
+    """Most that one transaction may hold when a lane is behind; at low load it holds one block."""
 
     blocks: int
     events: int
@@ -64,7 +64,7 @@ class Lane:
     `heard_at_s` is when a record was last accepted, `moved_at_s` when progress last moved (monotonic seconds).
     """
 
-    def __init__(self, key: LaneKey, state: PartitionState, writer: Writer) -> None:
+    def __init__(self, key: LaneKey, state: PartitionState, writer: TransactionWriter) -> None:
         self.key = key
         self.state = state
         self.writer = writer
@@ -83,11 +83,11 @@ class Lanes:
     def __init__(
         self,
         *,
-        open_writer: Callable[[str, int], Writer],
+        open_writer: Callable[[str, int], TransactionWriter],
         tasks: asyncio.TaskGroup,
         threads: Executor,
         health: Health,
-        limits: Limits,
+        limits: TransactionLimits,
         leave: Callable[[int], None],
     ) -> None:
         """Own no partition yet; `leave(code)` ends the process at once."""

@@ -1,4 +1,4 @@
-"""Where a partition's processing stands and what it remembers, read back from the logs after a take-over.
+"""Standing of a partition's processing and what it remembers, read back from the logs after a take-over.
 
 Every read goes to the end-of-partition event, or to what the end was: aborted and control records lie below the high
 watermark and are never delivered, so a read up to the watermark would wait for ever; neighbours go on writing to the same

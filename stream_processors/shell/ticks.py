@@ -20,7 +20,7 @@ RETRY_AFTER_S = 1.0
 GIVE_UP_AFTER_S = 60.0  # without ticks nothing says that the partition is idle
 
 
-class Listener(Protocol):
+class OwnedPartition(Protocol):
     """An owned raw partition: when a record was last heard, and the newest offset heard."""
 
     key: tuple[str, int]
@@ -29,7 +29,7 @@ class Listener(Protocol):
 
 
 async def tick(
-    publisher: Publisher, owned: Callable[[], Sequence[Listener]], *, prefix: str, silent_s: float
+    publisher: Publisher, owned: Callable[[], Sequence[OwnedPartition]], *, prefix: str, silent_s: float
 ) -> None:
     """For ever append an empty block to each owned raw partition that was silent for `silent_s` seconds.
 

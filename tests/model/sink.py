@@ -14,7 +14,7 @@ import numpy as np
 from schemas.records import Gap
 from schemas.topics import BARS, GAPS, PROGRESS
 from schemas.wire.codec import encode
-from sinks.batch.batch import Batch, Part, Rows, assemble
+from sinks.batch.batch import Batch, PartitionRecords, Rows, assemble
 from sinks.ledger.gaps import admit, revise, settle
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.watermark import Claims, Partition
@@ -33,7 +33,7 @@ class Sink:
         self._broker, self._database, self._random = broker, database, random
         self._topics = topics
         self._book, self._claims = Book(), Claims()
-        self._waiting: dict[str, Part] = {}
+        self._waiting: dict[str, PartitionRecords] = {}
         self._owned: dict[str, int] = {}
         self._reading: dict[str, int] = {}
         self._ends: dict[Partition, int] = {}
@@ -74,7 +74,7 @@ class Sink:
             yield "published"
             self._database.outbox = [gap for gap in self._database.outbox if gap not in sent]
 
-    def _fetch(self) -> list[Part]:
+    def _fetch(self) -> list[PartitionRecords]:
         parts = []
         for topic in self._topics:
             there = self._broker.read(topic, self._reading[topic])
@@ -91,7 +91,9 @@ class Sink:
                 continue
             self._reading[topic] = end
             records = [*(left.records if left is not None else ()), *there[:size]]
-            parts.append(Part(topic=topic, partition=PARTITION, end=end, at_end=at_end, records=records))
+            parts.append(
+                PartitionRecords(topic=topic, partition=PARTITION, end=end, at_end=at_end, records=records)
+            )
         return parts
 
     def _write(self, batch: Batch, epoch: int) -> Steps:

@@ -13,7 +13,7 @@ import asyncpg
 from aiohttp.test_utils import TestServer
 
 from gateway import service
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
 from gateway.http.moments import aware
@@ -189,7 +189,7 @@ async def rest(
     live, clock = FakeLive(), FixedClock()
     process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
     async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
-        store = Store(pool, concurrent=4)
+        store = Snapshots(pool, concurrent=4)
         watermarks = Watermarks(store)
         resources = service.Resources(
             store=store,

@@ -10,8 +10,8 @@ from typing import Any
 from infra.runtime.clock import Market
 from infra.runtime.kafka.publisher import Outgoing
 from producers.raw.blocks import Placed
-from producers.routing.shell.router import Registry
-from producers.routing.shell.status import Status
+from producers.routing.shell.router import Router
+from producers.routing.shell.status import ProviderStatus
 from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import Routing
 
@@ -94,10 +94,10 @@ def a_registry(
     clock: FixedClock | None = None,
     now_s: Callable[[], float] = lambda: 0.0,
     routing: Routing | None = None,
-) -> Registry:
+) -> Router:
     """Return a registry that routes quotes and bars of SPY among `providers`, the first one preferred."""
     names = ("quotes", "bars:1m")
-    registry = Registry(
+    registry = Router(
         budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
     )
     registry.route(
@@ -109,6 +109,6 @@ def a_registry(
     return registry
 
 
-def a_status(*providers: str) -> Status:
+def a_status(*providers: str) -> ProviderStatus:
     """Return a status with closed breakers."""
-    return Status({name: lambda: "closed" for name in providers})
+    return ProviderStatus({name: lambda: "closed" for name in providers})

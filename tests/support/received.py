@@ -10,7 +10,7 @@ from schemas.records import Gap, Progress
 from schemas.streams import STREAMS, Bar, Quote, Trade
 from schemas.topics import GAPS, PROGRESS, partition_count
 from schemas.wire.codec import encode
-from sinks.batch.batch import Part
+from sinks.batch.batch import PartitionRecords
 
 TOPIC_OF: dict[type, str] = {
     **{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS, Progress: PROGRESS,
@@ -49,11 +49,13 @@ def home(symbol: str) -> int:
 
 def a_part(
     records: Iterable[Bar | Quote | Trade | Gap], *, partition: int | None = None, at_end: bool = True
-) -> Part:
+) -> PartitionRecords:
     """Return what was read of one partition: `records` of one kind, from offset 0."""
     records = list(records)
     messages = [Message(encode(TOPIC_OF[type(record)], record), at) for at, record in enumerate(records)]
     number = home(records[0].symbol) if partition is None else partition
-    part = Part(topic=TOPIC_OF[type(records[0])], partition=number, end=len(messages), at_end=at_end)
+    part = PartitionRecords(
+        topic=TOPIC_OF[type(records[0])], partition=number, end=len(messages), at_end=at_end
+    )
     part.records.extend(messages)
     return part

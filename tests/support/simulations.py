@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from infra.simulator.market.view import MarketView
-from infra.simulator.reply import Reply
+from infra.simulator.reply import SimulatedReply
 from infra.simulator.server import build_simulation
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -28,7 +28,7 @@ def frozen_view(data: Path | None, now: str, *, speed: str = "1") -> MarketView:
     return simulation.view
 
 
-def body(reply: Reply) -> Any:
+def body(reply: SimulatedReply) -> Any:
     """Return the decoded JSON of a reply."""
     return orjson.loads(reply.body)
 

@@ -17,7 +17,7 @@ from schemas.records import Gap, Progress
 from schemas.topics import PROGRESS, RAW_BARS, RAW_QUOTES, RAW_TRADES
 from sinks.batch import batch as batches
 from sinks.batch.frontier import above_frontier
-from sinks.batch.groups import Streams
+from sinks.batch.groups import StreamGroups
 from sinks.columns.avro import Flags, Integers
 from sinks.ledger import memory as book
 from sinks.ledger.gaps import Revision, joined, revise
@@ -233,7 +233,7 @@ def test_the_model_catches_rows_that_are_copied_without_opening_a_key(
 ) -> None:
     """A row at the frontier belongs to a key that is stored: it must be compared."""
 
-    def at_or_above(of: Streams, event_time: Integers, frontier: Integers) -> Flags:
+    def at_or_above(of: StreamGroups, event_time: Integers, frontier: Integers) -> Flags:
         return above_frontier(of, event_time, frontier - 1)
 
     monkeypatch.setattr(book, "above_frontier", at_or_above)

@@ -1,4 +1,4 @@
-"""What a client is told."""
+"""Events a client is told."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class Snapshot:
         return [f"{row['channel'].removeprefix('bars.')}/{row['provider']}" for row in rows]
 
 
-class Store:
+class Snapshots:
     """Lends snapshots, so many at a time; beyond a bounded queue callers are told to come again."""
 
     def __init__(self, pool: Pool, *, concurrent: int) -> None:

@@ -1,4 +1,4 @@
-"""How complete the store is, followed in memory: what an as_of waits for and what `provisional` compares with."""
+"""Watermarks of the store, followed in memory: an as_of waits for them and `provisional` compares with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.database.knowledge import AS_OF_WAIT_S, complete_through, not_yet_complete
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.http.moments import rfc3339
 from gateway.http.problems import Problem
 from infra.runtime.backoff import RETRY_S
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class Watermarks:
     """The newest watermarks read; they only rise, so an old reading is merely cautious."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Snapshots) -> None:
         """Start with none; `follow` reads them."""
         self._store = store
         self._marks: dict[tuple[str, int], int] = {}

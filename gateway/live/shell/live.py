@@ -14,7 +14,7 @@ from gateway.live.shell.log import Outcome, PastReader
 from gateway.live.shell.pump import SLICE_MESSAGES, Pump
 from gateway.live.streams import (
     BEST,
-    Stream,
+    LiveStream,
     channel_of_capability,
     encode_entry,
     is_shadow,
@@ -69,7 +69,7 @@ class LiveStreams:
         self.feeds = Feeds(partition_count(), budget_bytes=budget_bytes, ring_messages=ring_messages)
         self._pump = Pump(bootstrap, prefix, self.feeds, self)
         self._reader = PastReader(bootstrap, CLIENT_ID, prefix)
-        self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], Stream]] = {}
+        self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], LiveStream]] = {}
         self._joined: set[Watcher] = set()
         self._drains: list[Callable[[float], Awaitable[None]]] = []
 
@@ -135,12 +135,12 @@ class LiveStreams:
         sizes = {"feeds": len(self.feeds), "ring_bytes": self.feeds.held_bytes, "clients": len(self._joined)}
         return {**self._pump.document(), **sizes}
 
-    def watch(self, stream: Stream, watcher: Watcher, number: int) -> Feed:
+    def watch(self, stream: LiveStream, watcher: Watcher, number: int) -> Feed:
         """Wake `watcher` whenever the stream's feed moves; return the feed."""
         self._watchers.setdefault(stream.feed, {})[watcher, number] = stream
         return self.feeds.feed(*stream.feed)
 
-    def unwatch(self, stream: Stream, watcher: Watcher, number: int) -> None:
+    def unwatch(self, stream: LiveStream, watcher: Watcher, number: int) -> None:
         """Undo `watch`."""
         watchers = self._watchers.get(stream.feed, {})
         watchers.pop((watcher, number), None)
@@ -164,7 +164,7 @@ class LiveStreams:
         for drain in self._drains:
             await drain(within_s)
 
-    async def offset_at(self, stream: Stream, feed: Feed, time_us: int) -> int | None:
+    async def offset_at(self, stream: LiveStream, feed: Feed, time_us: int) -> int | None:
         """Return the first offset appended at or after `time_us`; None where the log no longer reaches back.
 
         Raises BrokerUnavailable.
@@ -172,7 +172,7 @@ class LiveStreams:
         return await self._reader.offset_at((stream.topic, feed.partition), time_us)
 
     async def history(
-        self, stream: Stream, feed: Feed, *, after: int, up_to: int, max_records: int, within_s: float
+        self, stream: LiveStream, feed: Feed, *, after: int, up_to: int, max_records: int, within_s: float
     ) -> tuple[list[Entry], int, Outcome]:
         """Return (entries, whole up to, outcome) of a bounded read of the stream's past from Kafka."""
         found = await self._reader.read(
@@ -246,7 +246,7 @@ class LiveStreams:
         return LiveRecord(record=found, partition=known.partition, offset=known.offset, event_id=identity)
 
 
-def _past_entry(stream: Stream, partition: int, message: Message, previous: int) -> Entry | None:
+def _past_entry(stream: LiveStream, partition: int, message: Message, previous: int) -> Entry | None:
     try:
         fields = decode_value(stream.topic, message.value())
     except PermanentError:

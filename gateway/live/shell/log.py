@@ -68,7 +68,7 @@ def ends_partition(event: Message) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """What a bounded read found: the records in (asked start, `to`], whole unless `outcome` says otherwise."""
+    """Result of a bounded read: the records in (asked start, `to`], whole unless `outcome` says otherwise."""
 
     messages: Sequence[Message]
     to: int

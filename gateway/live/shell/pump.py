@@ -31,8 +31,8 @@ PROBE_EVERY_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class Listener(Protocol):
-    """Who is told what the pump did."""
+class LiveListener(Protocol):
+    """Receiver of what the pump did."""
 
     def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
         """Note that these feeds have new records, and that these gap records came."""
@@ -50,7 +50,7 @@ class Listener(Protocol):
 class Pump:
     """One reader of every partition of the stream topics."""
 
-    def __init__(self, bootstrap: str, prefix: str, feeds: Feeds, listener: Listener) -> None:
+    def __init__(self, bootstrap: str, prefix: str, feeds: Feeds, listener: LiveListener) -> None:
         """Use `run`; `close` must be called after it."""
         self._bootstrap, self._prefix = bootstrap, prefix
         self._feeds, self._listener = feeds, listener

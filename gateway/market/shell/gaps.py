@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.database.versions import GapFilter
 from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
@@ -22,7 +22,7 @@ from schemas.streams import BAR_STREAM
 class Ledger:
     """Answers from the gap ledger and the cursors, as they are now."""
 
-    def __init__(self, store: Store, page_key: bytes) -> None:
+    def __init__(self, store: Snapshots, page_key: bytes) -> None:
         """`page_key` signs page tokens."""
         self._store = store
         self._page_key = page_key

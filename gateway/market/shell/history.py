@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from gateway.database.knowledge import check_not_future, complete_through
-from gateway.database.shell.snapshot import Snapshot, Store
+from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import MINUTE, BarVersion
 from gateway.http.endpoints import Endpoint
@@ -31,7 +31,7 @@ class History:
 
     def __init__(
         self,
-        store: Store,
+        store: Snapshots,
         watermarks: Watermarks,
         clock: MarketClock,
         page_key: bytes,

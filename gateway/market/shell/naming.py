@@ -1,4 +1,4 @@
-"""What symbols name at the moment a request asks about, for every path alike."""
+"""Instruments that symbols name at the moment a request asks about, for every path alike."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from aiohttp import web
 
 from gateway.database.knowledge import check_not_future, latest_event
-from gateway.database.shell.snapshot import Snapshot, Store
+from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import MINUTE, Value
 from gateway.http.moments import LATEST_US, rfc3339
@@ -55,7 +55,7 @@ class Live(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there of one symbol: the value, its provider's quote, and the close before its day."""
+    """Values found of one symbol: the newest, its provider's quote, and the close before its day."""
 
     value: Value
     quote: Quote | None
@@ -63,7 +63,7 @@ class Found:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What is there of many symbols; `known` are those without a value of which something is stored."""
+    """Values found of many symbols; `known` are those without a value of which something is stored."""
 
     found: dict[str, Found] = field(default_factory=dict)
     closes: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Prices:
     """Answers the two paths from one lookup, so that both say the same of a symbol."""
 
     def __init__(
-        self, store: Store, watermarks: Watermarks, live: Live, clock: MarketClock, naming: Naming
+        self, store: Snapshots, watermarks: Watermarks, live: Live, clock: MarketClock, naming: Naming
     ) -> None:
         """Take the newest from `live`; `clock` says what market time it is, `naming` what a symbol names then."""
         self._store = store

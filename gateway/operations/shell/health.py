@@ -85,13 +85,13 @@ METRICS = Endpoint(
 
 
 class LiveState(Protocol):
-    """What the live side says of itself."""
+    """The live side as it describes itself."""
 
     def document(self) -> dict[str, Any]:
         """Return its state as JSON types."""
 
 
-class Status:
+class ServiceStatus:
     """Answers for the gateway itself and for the services behind it."""
 
     def __init__(

@@ -27,19 +27,19 @@ from gateway.operations.schema_endpoints import (
     VERSION_TEXT,
     VERSIONS,
 )
-from gateway.operations.schema_subjects import COMPATIBILITY, MODE, Registry, RegistryError
+from gateway.operations.schema_subjects import COMPATIBILITY, MODE, RegistryError, SchemaSubjects
 from schemas.topics import catalogue
 from schemas.wire.codec import schema_text
 
 READ_ONLY = 42205
 
 
-def packaged_registry(prefix: str) -> Registry:
+def packaged_registry(prefix: str) -> SchemaSubjects:
     """Return the registry of the packaged schemas; subjects carry the topic prefix in force."""
     declared = catalogue()
     topics = {prefix + name: topic.schema for name, topic in declared.topics.items()}
     texts = {name: schema_text(name) for name in declared.schema_ids.values()}
-    return Registry(topics, declared.schema_ids, texts)
+    return SchemaSubjects(topics, declared.schema_ids, texts)
 
 
 def _json(body: object) -> web.Response:
@@ -66,7 +66,7 @@ def _answering(handler: Handler) -> Handler:
 class SchemaRegistry:
     """Answers in Confluent's words, errors included."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: SchemaSubjects) -> None:
         """Serve `registry`."""
         self._registry = registry
 

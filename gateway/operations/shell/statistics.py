@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.http.moments import rfc3339
 from gateway.http.shell.answers import Handler, Serves, answer
 from gateway.operations import cadence, providers
@@ -38,6 +38,6 @@ class JournalStatistics:
 
     serves: ClassVar[Serves] = tuple((view.endpoint, answering(view)) for view in VIEWS)
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Snapshots) -> None:
         """Read through `store`."""
         self.store = store

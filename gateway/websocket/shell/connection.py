@@ -20,14 +20,14 @@ from gateway.websocket.commands import (
     Close,
     Event,
     ListAll,
-    Rejected,
+    RejectedItem,
     Reply,
     Subscribe,
     Unsubscribe,
     Update,
     Wanted,
 )
-from gateway.websocket.delivery import Outbox
+from gateway.websocket.delivery import ClientQueue
 from gateway.websocket.encoding import Message
 from gateway.websocket.session import AUTH_WITHIN_S, Session
 from gateway.websocket.shell.farewell import GONE, Goodbye, say, too_slow
@@ -38,7 +38,7 @@ from infra.runtime.clock import monotonic_s
 E = TypeVar("E", bound=Exception)
 
 
-class Connection:
+class ClientConnection:
     """Serves one client from `run`'s start to its end; matches `live.Watcher`."""
 
     def __init__(
@@ -55,12 +55,12 @@ class Connection:
         """Take over an upgraded connection."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
         self._session = Session(authorised=authorised, now_s=monotonic_s())
-        self._outbox = Outbox(live.feeds)
+        self._outbox = ClientQueue(live.feeds)
         self._known_symbol, self._ambiguity = known_symbol, ambiguity
         self._writer = Writer(ws, self._outbox)
         self._ending: asyncio.Future[Goodbye] = asyncio.get_running_loop().create_future()
 
-    async def run(self, welcome: bytes, preset: Sequence[Wanted | Rejected]) -> None:
+    async def run(self, welcome: bytes, preset: Sequence[Wanted | RejectedItem]) -> None:
         """Serve until the client leaves, is sent away, or breaks a rule."""
         self._outbox.push(welcome)
         goodbye = Goodbye(GONE, "cancelled")
@@ -136,7 +136,7 @@ class Connection:
     async def _until_ended(self) -> None:
         raise await self._ending
 
-    async def _read(self, subscriber: Subscriber, preset: Sequence[Wanted | Rejected]) -> None:
+    async def _read(self, subscriber: Subscriber, preset: Sequence[Wanted | RejectedItem]) -> None:
         try:
             async with asyncio.timeout(AUTH_WITHIN_S):
                 while not self._session.authorised:

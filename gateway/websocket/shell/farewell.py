@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from aiohttp import WSMsgType, web
 
 from gateway.websocket.codes import CLOSE_SLOW
-from gateway.websocket.delivery import Outbox
+from gateway.websocket.delivery import ClientQueue
 from gateway.websocket.encoding import frame
 from gateway.websocket.messages import disconnect
 from gateway.websocket.shell.sockets import abort, drained
@@ -44,7 +44,7 @@ async def say(
     goodbye: Goodbye,
     request: web.Request,
     ws: web.WebSocketResponse,
-    outbox: Outbox,
+    outbox: ClientQueue,
     epochs: Mapping[str, str],
 ) -> None:
     """Tell the client why and where to resume, then close; one that does not read is cut off.

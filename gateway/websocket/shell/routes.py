@@ -17,10 +17,10 @@ from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
 from gateway.websocket import answers, messages
 from gateway.websocket.codes import CLOSE_OVERLOAD, CLOSE_RESTART, CLOSE_UNSUPPORTED
-from gateway.websocket.commands import MAX_ITEMS, Rejected, Wanted
+from gateway.websocket.commands import MAX_ITEMS, RejectedItem, Wanted
 from gateway.websocket.delivery import FRAME_BYTES, QUEUE_BYTES
 from gateway.websocket.session import COMMANDS_PER_S, MAX_COMMAND_BYTES, MAX_STREAMS
-from gateway.websocket.shell.connection import Connection
+from gateway.websocket.shell.connection import ClientConnection
 from gateway.websocket.shell.farewell import Goodbye
 from gateway.websocket.shell.sockets import harden
 from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, certain
@@ -85,7 +85,7 @@ class WebSockets:
         self._live, self._access, self._known_symbol = live, access, known_symbol
         self._ambiguity = ambiguity
         self._max_connections = max_connections
-        self._connections: set[Connection] = set()
+        self._connections: set[ClientConnection] = set()
         self._draining = False
         self._nobody = asyncio.Event()
         live.on_drain(self.drain)
@@ -117,7 +117,9 @@ class WebSockets:
             except TimeoutError:
                 pass  # who does not read is cut off with the server
 
-    async def _serve(self, request: web.Request, preset: Sequence[Wanted | Rejected]) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, preset: Sequence[Wanted | RejectedItem]
+    ) -> web.StreamResponse:
         ws = web.WebSocketResponse(
             protocols=(messages.SUBPROTOCOL,),
             heartbeat=PING_EVERY_S,
@@ -133,7 +135,7 @@ class WebSockets:
         authorised = self._authorise(request)
         await ws.prepare(request)
         harden(request.transport)
-        connection = Connection(
+        connection = ClientConnection(
             request,
             ws,
             self._live,
@@ -198,12 +200,12 @@ class WebSockets:
         ).encode()
 
 
-def _preset(channel: str, symbol: str) -> Wanted | Rejected:
+def _preset(channel: str, symbol: str) -> Wanted | RejectedItem:
     name = stream_name(channel, BEST, symbol)
     try:
         stream = parse_stream(name)
     except InvalidStream as problem:
-        return Rejected(answers.refused(name, problem.slug, str(problem)))
+        return RejectedItem(answers.refused(name, problem.slug, str(problem)))
     return Wanted(stream=stream, start=None, conflate=stream.may_conflate)
 
 

@@ -1,4 +1,4 @@
-"""What the kernel must know about a client that stops reading: small buffers, a deadline, and no farewell."""
+"""Socket options for a client that stops reading: small buffers, a deadline, and no farewell."""
 
 from __future__ import annotations
 

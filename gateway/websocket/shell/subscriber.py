@@ -1,4 +1,4 @@
-"""How a client's streams begin and come back: snapshot, live, resume from memory or Kafka, catch up after falling behind."""
+"""Begin and return of a client's streams: snapshot, live, resume from memory or Kafka, catch up after falling behind."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from gateway.live.shell.live import LiveStreams, Watcher
-from gateway.live.streams import Stream
+from gateway.live.streams import LiveStream
 from gateway.websocket import answers, messages
-from gateway.websocket.commands import Rejected, Since, Subscribe, Wanted
-from gateway.websocket.delivery import Outbox, Place
+from gateway.websocket.commands import RejectedItem, Since, Subscribe, Wanted
+from gateway.websocket.delivery import ClientQueue, OpenSubscription
 from gateway.websocket.session import Session
 from gateway.websocket.subscription import (
     RESUME_MAX_RECORDS,
     RESUME_WITHIN_S,
     FromLog,
     FromMemory,
-    Position,
-    Refused,
     RefusedReason,
     Replay,
+    ResumeRefused,
+    StreamPosition,
     Subscription,
     plan_resume,
 )
@@ -31,7 +31,7 @@ from schemas.errors import AmbiguousSymbol, BrokerUnavailable, TransientError
 KNOWN_WITHIN_S = 2.0
 KNOWN_AT_ONCE = 8  # questions to the database at a time, for one command
 
-Start = Position | Refused | Since | str | None
+Start = StreamPosition | ResumeRefused | Since | str | None
 KnownSymbol = Callable[[str], Awaitable[bool]]
 Ambiguity = Callable[[str], AmbiguousSymbol | None]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -44,7 +44,7 @@ def certain(_: str) -> None:
 class LostLog(Exception):
     """The client fell behind what Kafka retains: nothing can make its stream whole again."""
 
-    def __init__(self, stream: Stream, covered: int) -> None:
+    def __init__(self, stream: LiveStream, covered: int) -> None:
         super().__init__(f"{stream} fell behind what the log retains; subscribe anew")
         self.notice = messages.Lagged(stream=str(stream), after={"offset": covered}).encode()
 
@@ -56,7 +56,7 @@ class Subscriber:
         self,
         live: LiveStreams,
         session: Session,
-        outbox: Outbox,
+        outbox: ClientQueue,
         watcher: Watcher,
         *,
         known_symbol: KnownSymbol,
@@ -76,9 +76,9 @@ class Subscriber:
         known = await self._ask_known(item.stream.symbol for item in wanted)
         starts = await self._resolve_all(item for item in wanted if known[item.stream.symbol])
         results: list[Any] = []
-        begin: list[tuple[Place, Start]] = []
+        begin: list[tuple[OpenSubscription, Start]] = []
         for item in request.items:
-            if isinstance(item, Rejected):
+            if isinstance(item, RejectedItem):
                 results.append(item.result)
                 continue
             refusal = (
@@ -106,23 +106,25 @@ class Subscriber:
             self._live.unwatch(stream, self._watcher, number)
         return stream is not None
 
-    def catch_up(self, place: Place) -> None:
+    def catch_up(self, place: OpenSubscription) -> None:
         """Serve a client that fell behind memory from Kafka, a chunk at a time."""
         metrics.WS_CATCH_UPS.inc()
         self._spawn(self._catch_up(place))
 
-    def _open(self, item: Wanted) -> Place:
+    def _open(self, item: Wanted) -> OpenSubscription:
         number = self._session.open(item.stream)
         feed = self._live.watch(item.stream, self._watcher, number)
         applied = self._live.feeds.applied(feed)
-        place = Place(Subscription(number, item.stream, conflate=item.conflate, covered=applied), feed)
+        place = OpenSubscription(
+            Subscription(number, item.stream, conflate=item.conflate, covered=applied), feed
+        )
         self._outbox.open(place)
         return place
 
-    def _accept(self, place: Place, start: Start) -> dict[str, Any]:
+    def _accept(self, place: OpenSubscription, start: Start) -> dict[str, Any]:
         subscription, feed = place.subscription, place.feed
         epoch = self._live.feeds.epochs[feed.topic]
-        if isinstance(start, Position) and start.epoch == epoch:
+        if isinstance(start, StreamPosition) and start.epoch == epoch:
             subscription.covered = subscription.whole = start.offset
         return {
             "stream": str(subscription.stream),
@@ -138,12 +140,12 @@ class Subscriber:
             "state": "open" if self._live.reachable else "recovering",
         }
 
-    def _begin(self, place: Place, start: Start) -> None:
+    def _begin(self, place: OpenSubscription, start: Start) -> None:
         subscription, feed = place.subscription, place.feed
         applied = self._live.feeds.applied(feed)
-        if isinstance(start, Refused):
+        if isinstance(start, ResumeRefused):
             self._restart(place, start.reason)
-        elif isinstance(start, Position):
+        elif isinstance(start, StreamPosition):
             floor = feed.ring.floor(subscription.stream.scope)
             epoch = self._live.feeds.epochs[feed.topic]
             self._resume(place, start, plan_resume(start, epoch=epoch, floor=floor, applied=applied), applied)
@@ -152,10 +154,14 @@ class Subscriber:
         self._outbox.wake(subscription.number)
 
     def _resume(
-        self, place: Place, wanted: Position, plan: FromMemory | FromLog | Refused, applied: int
+        self,
+        place: OpenSubscription,
+        wanted: StreamPosition,
+        plan: FromMemory | FromLog | ResumeRefused,
+        applied: int,
     ) -> None:
         subscription = place.subscription
-        if isinstance(plan, Refused):
+        if isinstance(plan, ResumeRefused):
             self._restart(place, plan.reason)
         elif isinstance(plan, FromMemory):
             entries = tuple(place.feed.ring.after(wanted.offset, subscription.stream.scope))
@@ -165,7 +171,7 @@ class Subscriber:
             subscription.await_history()
             self._spawn(self._resume_from_log(place, plan))
 
-    async def _resume_from_log(self, place: Place, plan: FromLog) -> None:
+    async def _resume_from_log(self, place: OpenSubscription, plan: FromLog) -> None:
         subscription = place.subscription
         entries, _, outcome = await self._live.history(
             subscription.stream,
@@ -182,7 +188,7 @@ class Subscriber:
             self._restart(place, outcome)
         self._watcher.wake(subscription.number)
 
-    async def _catch_up(self, place: Place) -> None:
+    async def _catch_up(self, place: OpenSubscription) -> None:
         subscription = place.subscription
         while True:
             after = subscription.whole
@@ -202,7 +208,7 @@ class Subscriber:
                 return
             await asyncio.sleep(RETRY_S)
 
-    def _restart(self, place: Place, reason: RefusedReason) -> None:
+    def _restart(self, place: OpenSubscription, reason: RefusedReason) -> None:
         metrics.WS_RESUMES.labels(reason).inc()
         number, floor = place.subscription.number, place.feed.ring.floor(place.subscription.stream.scope)
         self._outbox.push(
@@ -229,9 +235,11 @@ class Subscriber:
             pass
         return known
 
-    async def _resolve_all(self, items: Iterable[Wanted]) -> dict[Stream, Start]:
+    async def _resolve_all(self, items: Iterable[Wanted]) -> dict[LiveStream, Start]:
         moments = [(item.stream, item.start.time_us) for item in items if isinstance(item.start, Since)]
-        starts: dict[Stream, Start] = {stream: Refused(reason="unavailable") for stream, _ in moments}
+        starts: dict[LiveStream, Start] = {
+            stream: ResumeRefused(reason="unavailable") for stream, _ in moments
+        }
         try:
             async with asyncio.timeout(RESUME_WITHIN_S):
                 for stream, time_us in moments:
@@ -240,24 +248,24 @@ class Subscriber:
             pass  # what could not be asked in time begins with a snapshot
         return starts
 
-    async def _resolve(self, stream: Stream, time_us: int) -> Position | Refused:
+    async def _resolve(self, stream: LiveStream, time_us: int) -> StreamPosition | ResumeRefused:
         feed = self._live.feeds.feed(*stream.feed)
         try:
             first = await self._live.offset_at(stream, feed, time_us)
         except BrokerUnavailable:
-            return Refused(reason="unavailable")
+            return ResumeRefused(reason="unavailable")
         if first is None:
-            return Refused(reason="expired")
-        return Position(epoch=self._live.feeds.epochs[feed.topic], offset=first - 1)
+            return ResumeRefused(reason="expired")
+        return StreamPosition(epoch=self._live.feeds.epochs[feed.topic], offset=first - 1)
 
 
-def _unclear(stream: Stream, fault: AmbiguousSymbol | None) -> dict[str, Any] | None:
+def _unclear(stream: LiveStream, fault: AmbiguousSymbol | None) -> dict[str, Any] | None:
     if fault is None:
         return None
     return answers.refused(str(stream), fault.reason, str(fault), candidates=list(fault.candidates))
 
 
-def _unknown(stream: Stream, *, known: bool | None) -> dict[str, Any] | None:
+def _unknown(stream: LiveStream, *, known: bool | None) -> dict[str, Any] | None:
     if known:
         return None
     if known is None:

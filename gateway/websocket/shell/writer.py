@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
-from gateway.websocket.delivery import Frame, Outbox, Place
+from gateway.websocket.delivery import ClientQueue, Frame, OpenSubscription
 from gateway.websocket.messages import HEARTBEAT_EVERY_MS
 from gateway.websocket.shell.farewell import too_slow
 from infra.runtime import metrics
@@ -21,7 +21,7 @@ HEARTBEAT_S = HEARTBEAT_EVERY_MS / 1_000
 class Writer:
     """Sends what waits in an outbox; `note` says that something may."""
 
-    def __init__(self, ws: web.WebSocketResponse, outbox: Outbox) -> None:
+    def __init__(self, ws: web.WebSocketResponse, outbox: ClientQueue) -> None:
         """Write to `ws`."""
         self._ws, self._outbox = ws, outbox
         self._something = asyncio.Event()
@@ -30,7 +30,7 @@ class Writer:
         """Look at the outbox soon."""
         self._something.set()
 
-    async def run(self, catch_up: Callable[[Place], None]) -> None:
+    async def run(self, catch_up: Callable[[OpenSubscription], None]) -> None:
         """Write for ever; `catch_up` is told who fell behind. Raises Goodbye where the client does not read."""
         heartbeat_at_s = monotonic_s() + HEARTBEAT_S
         while True:

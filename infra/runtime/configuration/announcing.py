@@ -38,7 +38,7 @@ TAKE_TURNS_S = 0.2  # after another announcer fenced us, at most; random, so tha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredGeneration:
     """A generation in the log; `appended` is the broker's time, µs."""
 
     generation: Generation
@@ -54,7 +54,7 @@ class Announced:
     is_new: bool
 
 
-def newest_in(reader: LogReader, prefix: str) -> tuple[Stored | None, int]:
+def newest_in(reader: LogReader, prefix: str) -> tuple[StoredGeneration | None, int]:
     """Return the newest generation (None: there is none) and where reading goes on; blocking.
 
     Raises BrokerUnavailable. A record that is no generation is skipped and logged.
@@ -62,7 +62,7 @@ def newest_in(reader: LogReader, prefix: str) -> tuple[Stored | None, int]:
     return newest(reader, prefix + CONFIGURATION, PARTITION, stored_in, window=TAIL_RECORDS)
 
 
-def stored_in(message: Message) -> Stored | None:
+def stored_in(message: Message) -> StoredGeneration | None:
     """Return the generation in a message; None, logged, where it holds none."""
     try:
         generation = decode_generation(message.value())
@@ -70,10 +70,10 @@ def stored_in(message: Message) -> Stored | None:
         log.warning("foreign_record_skipped", extra={"offset": message.offset(), "error": str(error)})
         return None
     appended = message.timestamp()[1] * 1_000
-    return Stored(generation=generation, offset=message.offset() or 0, appended=appended)
+    return StoredGeneration(generation=generation, offset=message.offset() or 0, appended=appended)
 
 
-def newest_generation(bootstrap: str, *, prefix: str) -> Stored | None:
+def newest_generation(bootstrap: str, *, prefix: str) -> StoredGeneration | None:
     """Return the newest generation, None where there is none yet; blocking. Raises BrokerUnavailable."""
     with LogReader(bootstrap, f"{prefix}configuration-reader") as reader:
         return newest_in(reader, prefix)[0]

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.configuration import reading
-from infra.runtime.configuration.announcing import TAIL_RECORDS, Stored, newest_in, stored_in
+from infra.runtime.configuration.announcing import TAIL_RECORDS, StoredGeneration, newest_in, stored_in
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
@@ -56,7 +56,7 @@ class Follower:
 
     @property
     def configuration(self) -> Configuration | None:
-        """What is in force."""
+        """The configuration in force."""
         return self._configuration
 
     def begin(self, generation: Generation, configuration: Configuration) -> None:
@@ -149,7 +149,7 @@ class Follower:
                 loop.call_soon_threadsafe(self._deliver, newest)
             newest = self._next(reader)
 
-    def _next(self, reader: LogReader) -> Stored | None:
+    def _next(self, reader: LogReader) -> StoredGeneration | None:
         newest = None
         for message in reader.fetch(TAIL_RECORDS, within_s=POLL_S):
             if (error := message.error()) is None:
@@ -158,7 +158,7 @@ class Follower:
                 raise BrokerUnavailable(f"{CONFIGURATION}: {error.str()}; reading begins anew")
         return newest
 
-    def _deliver(self, stored: Stored) -> None:
+    def _deliver(self, stored: StoredGeneration) -> None:
         self._newest = stored.generation
         self._arrived.set()
 

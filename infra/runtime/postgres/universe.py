@@ -10,7 +10,7 @@ from infra.runtime.clock import rfc3339
 from infra.runtime.postgres.errors import Connection, Pool
 from infra.runtime.postgres.pool import connection
 from schemas.errors import ConfigurationError
-from schemas.universe import Change, Difference, Member, Tier, Universe, difference
+from schemas.universe import Member, MemberChange, Tier, Universe, UniverseDifference, difference
 
 ANSWER_WITHIN_S = 10.0
 CHANGE_WITHIN_S = 60.0  # 20,000 rows, and another importer before us
@@ -81,7 +81,7 @@ class UniverseStore:
                 return await _read_past(reader, at)
             return await _universe(reader, VERSION, MEMBERS)
 
-    async def change(self, edit: Edit, *, by: str, dry_run: bool = False) -> tuple[int, Difference]:
+    async def change(self, edit: Edit, *, by: str, dry_run: bool = False) -> tuple[int, UniverseDifference]:
         """Make the universe what `edit` makes of its members; return the version in force and what changed.
 
         All of it or nothing, in one transaction and one version; no change is no new version. What `edit` raises passes;
@@ -137,7 +137,7 @@ def _member(row: Mapping[str, Any]) -> Member:
     return Member(symbol=row["symbol"], tier=tier, streams=tuple(row["streams"]), note=row["note"])
 
 
-def _columns(changes: Sequence[Change]) -> tuple[list[str], list[str | None], list[str], list[str]]:
+def _columns(changes: Sequence[MemberChange]) -> tuple[list[str], list[str | None], list[str], list[str]]:
     after = [change.after for change in changes]
     return (
         [change.symbol for change in changes],

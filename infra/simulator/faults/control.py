@@ -11,7 +11,7 @@ from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response
 from infra.simulator.faults.injection import FaultPlan
 from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.market.clock import UNPACED, parse_speed
-from infra.simulator.reply import Reply, json_reply
+from infra.simulator.reply import SimulatedReply, json_reply
 from schemas.errors import ConfigurationError
 
 CLOCK_FIELDS = ("market_time", "speed", "step_us", "pause")
@@ -101,7 +101,7 @@ async def _symbols(request: web.Request) -> web.Response:
 async def _scenario(request: web.Request) -> web.Response:
     scenario = request.app[SIMULATION].plan.scenario
     body = scenario.model_dump_json(by_alias=True, exclude_unset=True)
-    return as_response(Reply(body=body.encode()))
+    return as_response(SimulatedReply(body=body.encode()))
 
 
 async def _swap_scenario(request: web.Request) -> web.Response:

@@ -17,14 +17,14 @@ from infra.simulator.faults.injection import FaultPlan
 from infra.simulator.faults.refusals import refused
 from infra.simulator.faults.scenario import Fault, Hang, Truncate
 from infra.simulator.market.view import MarketView
-from infra.simulator.reply import Reply
+from infra.simulator.reply import SimulatedReply
 
 MAX_COUNTED_SYMBOLS = 20_000  # the trades of further symbols are counted under "*"
 
 
 @dataclass(slots=True)
 class Statistics:
-    """What was asked, answered, spoiled and streamed since the start, for tests to compare with."""
+    """Counts of what was asked, answered, spoiled and streamed since the start, for tests to compare with."""
 
     requests: Counter[str] = field(default_factory=Counter)  # by route
     responses: Counter[str] = field(default_factory=Counter)  # by "route status"
@@ -72,7 +72,7 @@ async def answer(
     vendor: str,
     endpoint: str,
     symbols: Collection[str],
-    build: Callable[[tuple[Fault, ...]], Reply],
+    build: Callable[[tuple[Fault, ...]], SimulatedReply],
     *,
     in_thread: bool = False,
 ) -> web.Response:
@@ -103,17 +103,17 @@ async def strike(
     return faults
 
 
-def as_response(reply: Reply) -> web.Response:
+def as_response(reply: SimulatedReply) -> web.Response:
     """Return `reply` for aiohttp, its content type verbatim."""
     return web.Response(
         body=reply.body, status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
     )
 
 
-def _cut(reply: Reply, faults: Collection[Fault]) -> Reply:
+def _cut(reply: SimulatedReply, faults: Collection[Fault]) -> SimulatedReply:
     for fault in faults:
         if isinstance(fault, Truncate):
-            return Reply(
+            return SimulatedReply(
                 body=reply.body[: fault.bytes],
                 status=reply.status,
                 content_type=reply.content_type,

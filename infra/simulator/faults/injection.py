@@ -20,10 +20,10 @@ from infra.simulator.faults.scenario import (
     Scenario,
     When,
 )
-from infra.simulator.market.model import Bar
+from infra.simulator.market.model import Candle
 from schemas.intervals import MINUTE_US, SECOND_US
 
-Row = tuple[int, Bar | None]
+Row = tuple[int, Candle | None]
 """A minute's START in µs and its bar; None is a null row."""
 
 PRICE_DECIMALS = 4
@@ -153,7 +153,7 @@ def _corrected(row: Row, fault: CorrectBars, *, now: int, zone: str) -> Row:
     if bar is None or now < due or _clock_time(time, zone) != fault.minute:
         return row
     close = round(bar.close + fault.close_delta, PRICE_DECIMALS)
-    corrected = Bar(
+    corrected = Candle(
         time=bar.time,
         open=bar.open,
         high=max(bar.high, close),

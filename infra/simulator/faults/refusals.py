@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from infra.simulator.faults.scenario import BanToken, Crumb429, Fault, Html, Status, ZeroQuote
-from infra.simulator.reply import JSON, TEXT, Reply
+from infra.simulator.faults.scenario import BanToken, Crumb429, Fault, Html, StatusFault, ZeroQuote
+from infra.simulator.reply import JSON, TEXT, SimulatedReply
 
 THROTTLED_TEXT = "Too Many Requests"
 OUTAGE_PAGE = (
@@ -28,17 +28,17 @@ class Manners:
     `zero_quote` is a 200 that holds nothing but zeros; None where those stand inside a snapshot.
     """
 
-    words: Callable[[int], Reply]
+    words: Callable[[int], SimulatedReply]
     keys: Callable[[web.Request], tuple[str, ...]] = no_keys  # an empty one is missing
-    without_key: Reply | None = None
-    zero_quote: Reply | None = None
+    without_key: SimulatedReply | None = None
+    zero_quote: SimulatedReply | None = None
 
 
 MANNERS = web.AppKey("manners", dict[str, Manners])
 """Manners of every vendor that is served, by its name."""
 
 
-def refused(request: web.Request, vendor: str, faults: Collection[Fault]) -> Reply | None:
+def refused(request: web.Request, vendor: str, faults: Collection[Fault]) -> SimulatedReply | None:
     """Return what stands in for the real reply: a refused key or the first fault of that kind; None without one."""
     manners = request.app[MANNERS][vendor]
     keys = manners.keys(request)
@@ -53,26 +53,26 @@ def refused(request: web.Request, vendor: str, faults: Collection[Fault]) -> Rep
     return None
 
 
-def _instead(manners: Manners, fault: Fault) -> Reply | None:
+def _instead(manners: Manners, fault: Fault) -> SimulatedReply | None:
     match fault:
-        case Status():
+        case StatusFault():
             return _status_reply(manners, fault)
         case Crumb429():
-            return Reply(body=THROTTLED_TEXT.encode(), status=429, content_type=TEXT)
+            return SimulatedReply(body=THROTTLED_TEXT.encode(), status=429, content_type=TEXT)
         case Html():
-            return Reply(body=OUTAGE_PAGE.encode(), content_type="text/html;charset=utf-8")
+            return SimulatedReply(body=OUTAGE_PAGE.encode(), content_type="text/html;charset=utf-8")
         case ZeroQuote():
             return manners.zero_quote
         case _:
             return None
 
 
-def _status_reply(manners: Manners, fault: Status) -> Reply:
+def _status_reply(manners: Manners, fault: StatusFault) -> SimulatedReply:
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if fault.body is None:
         return replace(manners.words(fault.status), headers=headers)
     is_json = fault.body.lstrip().startswith(("{", "["))
-    return Reply(
+    return SimulatedReply(
         body=fault.body.encode(),
         status=fault.status,
         content_type=JSON if is_json else TEXT,

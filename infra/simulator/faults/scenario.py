@@ -24,7 +24,7 @@ class ScenarioPart(BaseModel):
 
 
 class Match(ScenarioPart):
-    """Which requests a rule looks at; what is left out matches all."""
+    """Requests a rule looks at; what is left out matches all."""
 
     vendor: Vendor | None = None
     endpoint: Endpoint | None = None
@@ -32,7 +32,7 @@ class Match(ScenarioPart):
 
 
 class When(ScenarioPart):
-    """Which of the matching requests (or frames, or connections) go wrong; all conditions hold together."""
+    """Those of the matching requests (or frames, or connections) that go wrong; all conditions hold together."""
 
     after_requests: int = Field(default=0, ge=0)  # the first so many pass
     every: int = Field(default=1, ge=1)  # then each so many-th
@@ -42,7 +42,7 @@ class When(ScenarioPart):
     to: Moment | None = None  # exclusive
 
 
-class Status(ScenarioPart):
+class StatusFault(ScenarioPart):
     """Answer with an HTTP status; without `body`, the vendor's own words for it."""
 
     type: Literal["status"]
@@ -154,7 +154,7 @@ BarFault = NullBars | LateBars | CorrectBars
 FrameFault = DuplicateFrames | ReorderFrames
 ConnectionFault = DropSocket | MuteSocket
 Fault = (
-    Status
+    StatusFault
     | Hang
     | Truncate
     | BarFault
@@ -166,7 +166,7 @@ Fault = (
     | BanToken
 )
 FAULTS: Mapping[str, type[ScenarioPart]] = {
-    "status": Status,
+    "status": StatusFault,
     "hang": Hang,
     "truncate": Truncate,
     "null_bars": NullBars,

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from infra.simulator.market.lean_files import NEW_YORK, DailyRow, Factors
-from infra.simulator.market.model import Bar, DailyBar, Split
+from infra.simulator.market.model import Candle, DailyBar, Split
 from schemas.calendar.sessions import Calendar, TradingSession
 from schemas.intervals import SECOND_US
 
@@ -86,7 +86,7 @@ class DailySeries:
         return self._factors[index] if index < len(self._factors) else None
 
 
-def regular_day(session: TradingSession, minutes: Sequence[Bar]) -> DailyBar | None:
+def regular_day(session: TradingSession, minutes: Sequence[Candle]) -> DailyBar | None:
     """Return the day made of the regular-session `minutes` of one session; None without any."""
     regular = [bar for bar in minutes if session.open <= bar.time < session.close]
     if not regular:

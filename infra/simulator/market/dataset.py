@@ -27,10 +27,10 @@ from infra.simulator.market.lean_files import (
 from infra.simulator.market.listings import real_listing
 from infra.simulator.market.model import (
     MS_US,
-    Bar,
+    Aggregate,
+    Candle,
     DailyBar,
     Listing,
-    Span,
     Split,
     TopOfBook,
     TradeChunk,
@@ -95,16 +95,16 @@ class RealMarket:
         """Return 20:01 New York of the last day with files of `symbol`."""
         return midnight_us(self._files[symbol].event_days()[-1]) + LAST_EVENT_US
 
-    def minutes(self, symbol: str, start: int, end: int) -> list[Bar]:
+    def minutes(self, symbol: str, start: int, end: int) -> list[Candle]:
         """Return the file rows that start in [start, end), untouched."""
-        found: list[Bar] = []
+        found: list[Candle] = []
         for day in _days_in(self._files[symbol].minute_trades, start, end):
             bars = self._bars(symbol, day)
             first = bisect_left(bars, start, key=_time)
             found.extend(bars[first : bisect_left(bars, end, key=_time)])
         return found
 
-    def forming(self, symbol: str, now: int) -> Bar | None:
+    def forming(self, symbol: str, now: int) -> Candle | None:
         """Return the running minute: an approximation, since the files hold whole minutes only."""
         minute = now - now % MINUTE_US
         rows = self.minutes(symbol, minute, minute + 1)
@@ -134,7 +134,7 @@ class RealMarket:
         series = self._daily[symbol]
         return series.splits(start, end) if series is not None else []
 
-    def span(self, symbol: str, start: int, end: int) -> Span | None:
+    def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of the minutes in [start, end), or of the ticks of a symbol without minute files."""
         if not self._files[symbol].minute_trades:
             return self._tick_span(symbol, start, end)
@@ -164,7 +164,7 @@ class RealMarket:
                 return await asyncio.to_thread(self._ticks, symbol, day)
         return None
 
-    def _tick_span(self, symbol: str, start: int, end: int) -> Span | None:
+    def _tick_span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Aggregate ticks: prices of eligible trades, the volume of all."""
         for day in _days_in(self._files[symbol].ticks, start, end):
             chunk = self._ticks(symbol, day)
@@ -174,7 +174,7 @@ class RealMarket:
             ]
             if eligible:
                 prices = [chunk.prices[i] for i in eligible]
-                return Span(
+                return Aggregate(
                     time=chunk.times_ms[eligible[0]] * MS_US,
                     open=prices[0],
                     high=max(prices),
@@ -185,7 +185,7 @@ class RealMarket:
                 )
         return None
 
-    def _read_bars(self, symbol: str, day: date) -> tuple[Bar, ...]:
+    def _read_bars(self, symbol: str, day: date) -> tuple[Candle, ...]:
         return read_minute_bars(self._files[symbol].minute_trades[day], midnight_us(day))
 
     def _read_quotes(self, symbol: str, day: date) -> tuple[TopOfBook, ...]:
@@ -222,7 +222,7 @@ class RealMarket:
         return midnight_us(day) + min(read_first_time_ms(path) for path in paths) * MS_US
 
 
-def partial_bar(whole: Bar, fraction: float) -> Bar:
+def partial_bar(whole: Candle, fraction: float) -> Candle:
     """Return `whole` as it may have looked after `fraction` of its minute.
 
     Assumes the price went from the open over the nearer extreme and the other one to the close, a
@@ -231,7 +231,7 @@ def partial_bar(whole: Bar, fraction: float) -> Bar:
     extremes = (whole.low, whole.high) if whole.close >= whole.open else (whole.high, whole.low)
     path = (whole.open, *extremes, whole.close)
     reached = path[: 1 + int(min(max(fraction, 0.0), 1.0) * (len(path) - 1))]
-    return Bar(
+    return Candle(
         time=whole.time,
         open=whole.open,
         high=max(reached),
@@ -273,5 +273,5 @@ def _days_in(files: Mapping[date, Path], start: int, end: int) -> Iterator[date]
             yield day
 
 
-_time: Callable[[Bar], int] = lambda bar: bar.time  # noqa: E731 - a sort key, not a function of its own
+_time: Callable[[Candle], int] = lambda bar: bar.time  # noqa: E731 - a sort key, not a function of its own
 _quote_time: Callable[[TopOfBook], int] = lambda quote: quote.time  # noqa: E731

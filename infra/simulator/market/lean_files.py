@@ -15,7 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from infra.simulator.market.model import MS_US, Bar, TopOfBook, TradeChunk
+from infra.simulator.market.model import MS_US, Candle, TopOfBook, TradeChunk
 from schemas.errors import MalformedPayload
 from schemas.intervals import DAY_US, SECOND_US
 
@@ -54,11 +54,11 @@ def read_first_time_ms(path: Path) -> int:
         raise MalformedPayload(f"{path} has no first row ({error}); fetch the data set again") from error
 
 
-def read_minute_bars(path: Path, midnight: int) -> tuple[Bar, ...]:
+def read_minute_bars(path: Path, midnight: int) -> tuple[Candle, ...]:
     """Return the rows of a minute trade file exactly as they are; a minute without a row has no bar."""
     try:
         return tuple(
-            Bar(
+            Candle(
                 time=midnight + int(ms) * MS_US,
                 open=int(o) / PRICE_SCALE,
                 high=int(h) / PRICE_SCALE,
@@ -144,7 +144,7 @@ def read_daily_rows(path: Path) -> tuple[DailyRow, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """What raw prices up to and including `last_day` are multiplied by to compare with today's."""
+    """Factors that raw prices up to and including `last_day` are multiplied by to compare with today's."""
 
     last_day: date
     price_factor: float

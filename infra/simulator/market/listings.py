@@ -1,4 +1,4 @@
-"""Who the symbols are: names and exchanges in the vendors' words."""
+"""Listings of symbols: names and exchanges in the vendors' words."""
 
 from __future__ import annotations
 

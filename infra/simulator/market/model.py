@@ -16,7 +16,7 @@ MS_US = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Candle:
     """Open, high, low, close and volume from `time` (the bar's START) on."""
 
     time: int
@@ -28,7 +28,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DailyBar(Bar):
+class DailyBar(Candle):
     """One regular session; `adjusted_close` has splits and dividends taken out, as known at some market time."""
 
     adjusted_close: float
@@ -36,7 +36,7 @@ class DailyBar(Bar):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span(Bar):
+class Aggregate(Candle):
     """The aggregate of a stretch of time; `time` is its first bar's or trade's, `last_time` its last trade's.
 
     Where only whole minutes are known, a finished minute's last trade counts as made at its end.
@@ -67,7 +67,7 @@ class TopOfBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Who a symbol is, in the words the vendors use."""
+    """Identity of a symbol in the words the vendors use."""
 
     symbol: str
     long_name: str
@@ -99,11 +99,11 @@ class TradeChunk:
         return len(self.times_ms)
 
 
-def span_of(bars: Sequence[Bar], *, last_time: int) -> Span | None:
+def span_of(bars: Sequence[Candle], *, last_time: int) -> Aggregate | None:
     """Return the aggregate of `bars` (oldest first); None when there are none."""
     if not bars:
         return None
-    return Span(
+    return Aggregate(
         time=bars[0].time,
         open=bars[0].open,
         high=max(bar.high for bar in bars),
@@ -114,8 +114,8 @@ def span_of(bars: Sequence[Bar], *, last_time: int) -> Span | None:
     )
 
 
-class Market(Protocol):
-    """What the vendor faces need; it knows the whole of time, the view decides what may be seen yet."""
+class MarketModel(Protocol):
+    """The market the vendor faces show; it knows the whole of time, the view decides what may be seen yet."""
 
     @property
     def synthetic(self) -> bool:
@@ -138,10 +138,10 @@ class Market(Protocol):
     def end_of(self, symbol: str) -> int | None:
         """Return the end of what is known of `symbol`; None when it never ends."""
 
-    def minutes(self, symbol: str, start: int, end: int) -> Sequence[Bar]:
+    def minutes(self, symbol: str, start: int, end: int) -> Sequence[Candle]:
         """Return the whole minute bars that start in [start, end), oldest first."""
 
-    def forming(self, symbol: str, now: int) -> Bar | None:
+    def forming(self, symbol: str, now: int) -> Candle | None:
         """Return the minute that holds `now` as far as it has happened; None without a trade yet."""
 
     def daily(self, symbol: str, start: int, end: int, now: int) -> Sequence[DailyBar]:
@@ -153,7 +153,7 @@ class Market(Protocol):
     def splits(self, symbol: str, start: int, end: int) -> Sequence[Split]:
         """Return the splits that took effect in [start, end)."""
 
-    def span(self, symbol: str, start: int, end: int) -> Span | None:
+    def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of all that had happened in [start, end) by `end`, the forming minute included."""
 
     def year_range(self, symbol: str, now: int) -> tuple[float, float] | None:

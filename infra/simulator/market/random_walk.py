@@ -1,4 +1,4 @@
-"""How synthetic prices come about: layered noise by the hour, a bridge by the minute, trades that fit their bar.
+"""Synthetic prices: layered noise by the hour, a bridge by the minute, trades that fit their bar.
 
 Every function is pure in its arguments; caches are bounded and only save work.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
-from infra.simulator.market.model import Bar, DailyBar, TradeChunk
+from infra.simulator.market.model import Candle, DailyBar, TradeChunk
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 
 CONDITION = "SIM"  # marks each synthetic trade
@@ -33,7 +33,7 @@ CACHED_NOISE = 65_536
 
 
 class MinuteShape(NamedTuple):
-    """What a minute must come to: prices in cents, shares and number of trades."""
+    """The sum of a minute: prices in cents, shares and number of trades."""
 
     open: int
     high: int
@@ -106,14 +106,14 @@ def _minute_shape(shapes: array[int], index: int) -> MinuteShape:
     return MinuteShape(*shapes[index * SHAPE_FIELDS : (index + 1) * SHAPE_FIELDS])
 
 
-def minute_bars(seed: int, symbol: str, hour: int, first: int, last: int) -> list[Bar]:
+def minute_bars(seed: int, symbol: str, hour: int, first: int, last: int) -> list[Candle]:
     """Return the minute bars [first, last) of one hour (hours since the epoch)."""
     shapes, begin = _hour_shapes(seed, symbol, hour), hour * HOUR_US
     bars = []
     for index in range(first, last):
         shape = _minute_shape(shapes, index)
         bars.append(
-            Bar(
+            Candle(
                 time=begin + index * MINUTE_US,
                 open=shape.open / 100,
                 high=shape.high / 100,
@@ -126,10 +126,10 @@ def minute_bars(seed: int, symbol: str, hour: int, first: int, last: int) -> lis
 
 
 @lru_cache(maxsize=CACHED_HOUR_BARS)
-def hour_bar(seed: int, symbol: str, hour: int) -> Bar:
+def hour_bar(seed: int, symbol: str, hour: int) -> Candle:
     """Return one hour as the aggregate of its minutes."""
     shapes = _hour_shapes(seed, symbol, hour)
-    return Bar(
+    return Candle(
         time=hour * HOUR_US,
         open=shapes[0] / 100,
         high=max(shapes[1::SHAPE_FIELDS]) / 100,
@@ -140,18 +140,18 @@ def hour_bar(seed: int, symbol: str, hour: int) -> Bar:
 
 
 @lru_cache(maxsize=CACHED_DAYS)
-def _so_far(seed: int, symbol: str, first: int) -> list[tuple[int, Bar]]:  # noqa: ARG001 - what it is kept for
+def _so_far(seed: int, symbol: str, first: int) -> list[tuple[int, Candle]]:  # noqa: ARG001 - what it is kept for
     """Return where the aggregate of the hours since `first` is kept; at most one, that of the newest hour asked for."""
     return []
 
 
-def hours_bar(seed: int, symbol: str, first: int, last: int) -> Bar:
+def hours_bar(seed: int, symbol: str, first: int, last: int) -> Candle:
     """Return the hours [first, last) as one bar; the day so far is added to, not made anew, when an hour has passed."""
     kept = _so_far(seed, symbol, first)
     hour, bar = kept[0] if kept and kept[0][0] <= last else (first + 1, hour_bar(seed, symbol, first))
     for following in range(hour, last):
         more = hour_bar(seed, symbol, following)
-        bar = Bar(
+        bar = Candle(
             time=bar.time,
             open=bar.open,
             high=max(bar.high, more.high),

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from infra.simulator.market.listings import simulated_listing
 from infra.simulator.market.model import (
     MS_US,
-    Bar,
+    Aggregate,
+    Candle,
     DailyBar,
     Listing,
-    Span,
     Split,
     TopOfBook,
     TradeChunk,
@@ -68,24 +68,24 @@ class SimulatedMarket:
     def end_of(self, symbol: str) -> None:
         """Return None: no symbol ever ends."""
 
-    def minutes(self, symbol: str, start: int, end: int) -> list[Bar]:
+    def minutes(self, symbol: str, start: int, end: int) -> list[Candle]:
         """Return a bar for every minute in [start, end) since the first trade."""
         first = max(start + -start % MINUTE_US, FIRST_TRADE_TIME)
-        found: list[Bar] = []
+        found: list[Candle] = []
         for hour in range(first // HOUR_US, -(-end // HOUR_US)):
             begin = max(0, (first - hour * HOUR_US) // MINUTE_US)
             finish = min(MINUTES_PER_HOUR, max(0, -(-(end - hour * HOUR_US) // MINUTE_US)))
             found.extend(minute_bars(self.seed, symbol, hour, begin, finish))
         return found
 
-    def forming(self, symbol: str, now: int) -> Bar | None:
+    def forming(self, symbol: str, now: int) -> Candle | None:
         """Return the aggregate of the trades of the running minute so far."""
         chunk = minute_trades(self.seed, symbol, now // MINUTE_US)
         count = bisect_right(chunk.times_ms, now // MS_US)
         if not count:
             return None
         prices = chunk.prices[:count]
-        return Bar(
+        return Candle(
             time=now - now % MINUTE_US,
             open=prices[0],
             high=max(prices),
@@ -109,7 +109,7 @@ class SimulatedMarket:
         """Return nothing: simulated shares never split."""
         return []
 
-    def span(self, symbol: str, start: int, end: int) -> Span | None:
+    def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of the trades in [start, end); `start` lies on a whole minute."""
         start = max(start, FIRST_TRADE_TIME)
         first_hour, last_hour = -(-start // HOUR_US), end // HOUR_US

@@ -27,7 +27,7 @@ class Frame:
 
 
 class _Cursor:
-    """Where one symbol's stream stands in its chunk."""
+    """Place of one symbol's stream in its chunk."""
 
     __slots__ = ("chunk", "from_time", "index", "order", "prefix", "symbol")
 

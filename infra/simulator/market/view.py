@@ -1,11 +1,11 @@
-"""What a vendor could know at this market time: the market cut off at the clock."""
+"""The market cut off at the clock: what a vendor could know at this market time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from infra.simulator.market.clock import SimulatedClock
-from infra.simulator.market.model import Bar, Listing, Market, Span
+from infra.simulator.market.model import Aggregate, Candle, Listing, MarketModel
 from schemas.calendar.sessions import Calendar, TradingSession, load_calendar
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 
@@ -17,14 +17,14 @@ class DaySummary:
     """The regular session a vendor's "regular market" fields speak of, as far as it has happened."""
 
     session: TradingSession
-    span: Span
+    span: Aggregate
     previous_close: float | None
 
 
 class MarketView:
     """A market seen through the clock; every method takes `now` so that one response has one time."""
 
-    def __init__(self, market: Market, clock: SimulatedClock) -> None:
+    def __init__(self, market: MarketModel, clock: SimulatedClock) -> None:
         self.market = market
         self.clock = clock
 
@@ -50,11 +50,11 @@ class MarketView:
         sessions = self.calendar(listing).sessions(now - LOOKBACK_US, now + 1)
         return [session for session in reversed(list(sessions)) if session.open <= now]
 
-    def minutes(self, symbol: str, start: int, end: int, now: int) -> list[Bar]:
+    def minutes(self, symbol: str, start: int, end: int, now: int) -> list[Candle]:
         """Return the minutes of [start, end) that were over at `now`."""
         return list(self.market.minutes(symbol, start, min(end, now - MINUTE_US + 1)))
 
-    def forming(self, symbol: str, start: int, end: int, now: int) -> Bar | None:
+    def forming(self, symbol: str, start: int, end: int, now: int) -> Candle | None:
         """Return the minute in progress at `now` when it lies in [start, end).
 
         Nothing in its first second, where a vendor's row (stamped at `now`) would look like a whole minute.
@@ -94,13 +94,13 @@ class MarketView:
             return None
         return summary if start <= summary.session.open < end else None
 
-    def _session_span(self, symbol: str, session: TradingSession, now: int) -> Span | None:
+    def _session_span(self, symbol: str, session: TradingSession, now: int) -> Aggregate | None:
         span = self.market.span(symbol, session.open, min(now, session.close))
         if span is not None:
             return span
         for day in self.market.daily(symbol, session.open, session.open + 1, now):
             if day.visible_from <= now:
-                return Span(
+                return Aggregate(
                     time=day.time,
                     open=day.open,
                     high=day.high,

@@ -15,9 +15,9 @@ from aiohttp import web
 from infra.simulator.faults.exchange import SIMULATION, answer
 from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.market.model import Bar, Listing
+from infra.simulator.market.model import Candle, Listing
 from infra.simulator.market.view import MarketView
-from infra.simulator.reply import Reply, json_reply
+from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors.bar_rows import (
     Facts,
     bar_fields,
@@ -48,7 +48,7 @@ def _keys(request: web.Request) -> tuple[str, ...]:
     return request.headers.get("APCA-API-KEY-ID", ""), request.headers.get("APCA-API-SECRET-KEY", "")
 
 
-def _words(status: int) -> Reply:
+def _words(status: int) -> SimulatedReply:
     return json_reply({"message": WORDS.get(status, "internal server error")}, status)
 
 
@@ -75,7 +75,7 @@ def add_routes(app: web.Application) -> None:
 async def _bars(request: web.Request) -> web.Response:
     view, names = request.app[SIMULATION].view, _symbols(request)
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         return bars(view, names, request.query, faults)
 
     return await answer(request, "alpaca", "bars", names, build, in_thread=True)
@@ -84,7 +84,7 @@ async def _bars(request: web.Request) -> web.Response:
 async def _bars_of_one(request: web.Request) -> web.Response:
     view, symbol = request.app[SIMULATION].view, request.match_info["symbol"].upper()
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         return bars(view, (symbol,), request.query, faults, alone=True)
 
     return await answer(request, "alpaca", "bars", (symbol,), build, in_thread=True)
@@ -93,7 +93,7 @@ async def _bars_of_one(request: web.Request) -> web.Response:
 async def _snapshots(request: web.Request) -> web.Response:
     view, names = request.app[SIMULATION].view, _symbols(request)
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         return snapshots(view, names, faults)
 
     return await answer(request, "alpaca", "snapshots", names, build)
@@ -102,7 +102,7 @@ async def _snapshots(request: web.Request) -> web.Response:
 async def _latest_quotes(request: web.Request) -> web.Response:
     view, names = request.app[SIMULATION].view, _symbols(request)
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         found = ((name, facts(view, name, faults)) for name in names)
         return json_reply({"quotes": {name: _quote(each) for name, each in found if each is not None}})
 
@@ -126,7 +126,7 @@ def bars(
     faults: Sequence[Fault],
     *,
     alone: bool = False,
-) -> Reply:
+) -> SimulatedReply:
     """Return a page of bars, sorted by symbol and then by time; symbols without any are absent.
 
     `start` and `end` are both inclusive. `alone` is the form for one symbol, whose `bars` are a list or null.
@@ -135,7 +135,7 @@ def bars(
         _check_symbols(symbols)
         limit = _limit(given)
         after = _token(given.get("page_token", ""))
-        rows: list[tuple[str, int, Bar]] = []
+        rows: list[tuple[str, int, Candle]] = []
         for symbol in sorted(symbols):
             rows += [(symbol, time, bar) for time, bar in _rows(view, symbol, given, faults)]
     except _Refused as error:
@@ -153,7 +153,7 @@ def bars(
 
 def _rows(
     view: MarketView, symbol: str, given: Mapping[str, str], faults: Sequence[Fault]
-) -> Iterator[tuple[int, Bar]]:
+) -> Iterator[tuple[int, Candle]]:
     listing = view.market.listing(symbol)
     match = TIMEFRAME.fullmatch(given.get("timeframe", ""))
     if match is None or not 1 <= int(match[1]) <= MAX_COUNTS[match[2]]:
@@ -176,7 +176,7 @@ def _rows(
             yield time, bar
 
 
-def snapshots(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault]) -> Reply:
+def snapshots(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault]) -> SimulatedReply:
     """Return a snapshot of each symbol, without a wrapper; those unknown or not traded yet are null."""
     try:
         _check_symbols(symbols)
@@ -207,7 +207,7 @@ def _snapshot(view: MarketView, listing: Listing, found: Facts) -> dict[str, Any
     }
 
 
-def _bar(view: MarketView, time: int, bar: Bar) -> dict[str, Any]:
+def _bar(view: MarketView, time: int, bar: Candle) -> dict[str, Any]:
     return {"t": _stamp(time), **bar_fields(view, bar)}
 
 
@@ -219,7 +219,7 @@ def _quote(found: Facts) -> dict[str, Any]:
     return {"t": _stamp(time), "ax": "V", "bx": "V", **sides, **zeros, "c": ["R"], "z": "C"}
 
 
-def assets(view: MarketView) -> Reply:
+def assets(view: MarketView) -> SimulatedReply:
     """Return every listing as an active US equity."""
     return json_reply(
         [
@@ -275,7 +275,7 @@ def _stamp(time: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
-def _token_of(row: tuple[str, int, Bar]) -> str:
+def _token_of(row: tuple[str, int, Candle]) -> str:
     return base64.b64encode(f"{row[0]}|M|{row[1]}".encode()).decode("ascii")
 
 

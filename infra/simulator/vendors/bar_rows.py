@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from infra.simulator.faults.injection import Row, apply_bar_faults
 from infra.simulator.faults.scenario import Fault, LateBars, ZeroQuote
-from infra.simulator.market.model import Bar, DailyBar, Listing, Span, TopOfBook
+from infra.simulator.market.model import Aggregate, Candle, DailyBar, Listing, TopOfBook
 from infra.simulator.market.view import LOOKBACK_US, DaySummary, MarketView
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
-BarRow = tuple[int, Bar]
+BarRow = tuple[int, Candle]
 MICS = {"NMS": "XNAS", "NYQ": "XNYS", "PCX": "ARCX"}
 SHARES_PER_TRADE = 100  # of simulated bars, whose trades nobody has counted
 NOBODY = TopOfBook(time=0, bid=0.0, bid_size=0, ask=0.0, ask_size=0)
@@ -78,18 +78,18 @@ def days_by_midnight(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a snapshot of one symbol is made of; a zeroed one says nothing but zeros."""
+    """Facts that a snapshot of one symbol is made of; a zeroed one says nothing but zeros."""
 
-    last: Span
+    last: Aggregate
     book: TopOfBook
     day: DaySummary
     previous: DailyBar | None
-    minute: Bar | None
+    minute: Candle | None
     zeroed: bool
 
     @property
     def newest(self) -> int:
-        """When the newest of last trade and book was made (µs)."""
+        """Time of the newest of last trade and book (µs)."""
         return max(self.last.last_time, self.book.time)
 
 
@@ -130,7 +130,7 @@ def _stamped(view: MarketView, book: TopOfBook | None) -> TopOfBook:
     )
 
 
-def bar_fields(view: MarketView, bar: Bar) -> dict[str, float]:
+def bar_fields(view: MarketView, bar: Candle) -> dict[str, float]:
     """Return o, h, l, c, v and, where the market is made up anyway, n and vw: files of bars do not know them."""
     fields: dict[str, float] = {
         "o": bar.open,

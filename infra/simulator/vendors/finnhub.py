@@ -11,9 +11,9 @@ from aiohttp import web
 from infra.simulator.faults.exchange import SIMULATION, answer
 from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.market.model import Bar
+from infra.simulator.market.model import Candle
 from infra.simulator.market.view import MarketView
-from infra.simulator.reply import Reply, json_reply
+from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors.bar_rows import MICS, day_rows, forming_minute, minute_rows
 from infra.simulator.vendors.finnhub_socket import add_socket
 from infra.simulator.vendors.yahoo_chart import join_rows, period_start
@@ -39,7 +39,7 @@ def _keys(request: web.Request) -> tuple[str, ...]:
     return (request.query.get("token", "") or request.headers.get("X-Finnhub-Token", ""),)
 
 
-def _words(status: int) -> Reply:
+def _words(status: int) -> SimulatedReply:
     return json_reply({"error": WORDS.get(status, "Internal server error")}, status)
 
 
@@ -69,7 +69,7 @@ async def _candle(request: web.Request) -> web.Response:
     symbol = request.query.get("symbol", "").upper()
     view = request.app[SIMULATION].view
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         return candles(view, symbol, request.query, faults)
 
     return await answer(request, "finnhub", "candle", (symbol,), build, in_thread=True)
@@ -80,7 +80,7 @@ async def _symbols(request: web.Request) -> web.Response:
     return await answer(request, "finnhub", "symbol", (), lambda _: symbols(view, request.query))
 
 
-def symbols(view: MarketView, given: Mapping[str, str]) -> Reply:
+def symbols(view: MarketView, given: Mapping[str, str]) -> SimulatedReply:
     """Return the symbols of an exchange; everything here is traded in the US."""
     if given.get("exchange") != "US":
         return json_reply([])
@@ -102,7 +102,7 @@ def symbols(view: MarketView, given: Mapping[str, str]) -> Reply:
     return json_reply(rows)
 
 
-def quote(view: MarketView, symbol: str) -> Reply:
+def quote(view: MarketView, symbol: str) -> SimulatedReply:
     """Return the quote of `symbol`; an unknown one, or one not traded yet, is a 200 of zeros."""
     listing = view.market.listing(symbol)
     summary = view.summary(listing, view.now(symbol)) if listing is not None else None
@@ -125,7 +125,9 @@ def quote(view: MarketView, symbol: str) -> Reply:
     )
 
 
-def candles(view: MarketView, symbol: str, given: Mapping[str, str], faults: Sequence[Fault]) -> Reply:
+def candles(
+    view: MarketView, symbol: str, given: Mapping[str, str], faults: Sequence[Fault]
+) -> SimulatedReply:
     """Return candles in columns; `from` and `to` are both inclusive seconds, the running candle is among them."""
     listing = view.market.listing(symbol)
     resolution = given.get("resolution", "")
@@ -154,7 +156,7 @@ def candles(view: MarketView, symbol: str, given: Mapping[str, str], faults: Seq
     return json_reply(_columns([(time, bar) for time, bar in bars if bar is not None]))
 
 
-def _columns(rows: Sequence[tuple[int, Bar]]) -> dict[str, Any]:
+def _columns(rows: Sequence[tuple[int, Candle]]) -> dict[str, Any]:
     if not rows:
         return NO_DATA
     return {

@@ -53,7 +53,7 @@ async def _connect(request: web.Request) -> web.StreamResponse:
     statistics.sockets_opened += 1
     statistics.sockets_open += 1
     try:
-        await Connection(simulation, socket, request).run()
+        await SimulatedConnection(simulation, socket, request).run()
     except* (ConnectionError, ClientConnectionError):
         pass  # the client is gone; there is nobody to tell
     finally:
@@ -61,7 +61,7 @@ async def _connect(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-class Connection:
+class SimulatedConnection:
     """One client of the trade stream."""
 
     def __init__(self, simulation: Simulation, socket: web.WebSocketResponse, request: web.Request) -> None:

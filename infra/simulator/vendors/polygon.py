@@ -14,9 +14,9 @@ from aiohttp import web
 from infra.simulator.faults.exchange import SIMULATION, answer
 from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.market.model import MS_US, Bar, Listing
+from infra.simulator.market.model import MS_US, Candle, Listing
 from infra.simulator.market.view import MarketView
-from infra.simulator.reply import Reply, json_reply
+from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors.bar_rows import MICS, Facts, bar_fields, days_by_midnight, facts, minute_rows
 from infra.simulator.vendors.yahoo_chart import join_rows
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -41,7 +41,7 @@ def _keys(request: web.Request) -> tuple[str, ...]:
     return (request.query.get("apiKey", "") or bearer.removeprefix("Bearer ").strip(),)
 
 
-def _words(status: int) -> Reply:
+def _words(status: int) -> SimulatedReply:
     words = WORDS.get(status, "Internal server error")
     said = {"status": "ERROR", "request_id": REQUEST_ID, "error": words}
     if status == 403:
@@ -74,7 +74,7 @@ async def _aggregates(request: web.Request) -> web.Response:
     view, ticker = request.app[SIMULATION].view, request.match_info["ticker"].upper()
     given = {**request.query, **request.match_info, "ticker": ticker}
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         return aggregates(view, given, faults, address=_address(request))
 
     return await answer(request, "polygon", "aggs", (ticker,), build, in_thread=True)
@@ -85,7 +85,7 @@ async def _snapshots(request: web.Request) -> web.Response:
     names = [name.strip().upper() for name in request.query.get("tickers", "").split(",") if name.strip()]
     names = names or [listing.symbol for listing in view.market.listings()]
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         found = ((name, facts(view, name, faults)) for name in names)
         rows = [_snapshot(view, name, each) for name, each in found if each is not None]
         return json_reply({"status": "OK", "request_id": REQUEST_ID, "count": len(rows), "tickers": rows})
@@ -96,7 +96,7 @@ async def _snapshots(request: web.Request) -> web.Response:
 async def _snapshot_of_one(request: web.Request) -> web.Response:
     view, ticker = request.app[SIMULATION].view, request.match_info["ticker"].upper()
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         found = facts(view, ticker, faults)
         if found is None:
             content = {"status": "NOT_FOUND", "request_id": REQUEST_ID, "message": "Ticker not found."}
@@ -110,7 +110,7 @@ async def _snapshot_of_one(request: web.Request) -> web.Response:
 async def _tickers(request: web.Request) -> web.Response:
     view = request.app[SIMULATION].view
 
-    def build(_: tuple[Fault, ...]) -> Reply:
+    def build(_: tuple[Fault, ...]) -> SimulatedReply:
         return tickers(view, request.query, address=_address(request))
 
     return await answer(request, "polygon", "tickers", (), build)
@@ -121,7 +121,9 @@ def _address(request: web.Request) -> str:
     return str(request.url.with_query(None))
 
 
-def aggregates(view: MarketView, given: Mapping[str, str], faults: Sequence[Fault], *, address: str) -> Reply:
+def aggregates(
+    view: MarketView, given: Mapping[str, str], faults: Sequence[Fault], *, address: str
+) -> SimulatedReply:
     """Return a page of bars; `from` and `to` are both inclusive, `limit` counts the minutes or days scanned."""
     ticker = given["ticker"]
     listing = view.market.listing(ticker)
@@ -132,7 +134,7 @@ def aggregates(view: MarketView, given: Mapping[str, str], faults: Sequence[Faul
         start = max(start, _cursor(given))
     except _Refused as error:
         return error.reply
-    scanned: list[tuple[int, Bar]] = []
+    scanned: list[tuple[int, Candle]] = []
     if listing is not None and "bars" in listing.streams:
         scanned = _scanned(view, listing, step, start, end, faults, adjusted=adjusted)
     cut = _cut(scanned, limit, step)
@@ -159,7 +161,7 @@ def aggregates(view: MarketView, given: Mapping[str, str], faults: Sequence[Faul
     return json_reply(content)
 
 
-def _cut(scanned: Sequence[tuple[int, Bar]], limit: int, step: int) -> int | None:
+def _cut(scanned: Sequence[tuple[int, Candle]], limit: int, step: int) -> int | None:
     """Return where the page ends (µs): a bar is never cut in two, so where the one that no longer fits begins."""
     if len(scanned) <= limit:
         return None
@@ -191,7 +193,7 @@ def _scanned(
     faults: Sequence[Fault],
     *,
     adjusted: bool,
-) -> list[tuple[int, Bar]]:
+) -> list[tuple[int, Candle]]:
     now = view.now(listing.symbol)
     if step == DAY_US:
         return days_by_midnight(view, listing, start, min(end, now + 1), now, adjusted=adjusted)
@@ -233,7 +235,7 @@ def _zeros(row: Any) -> Any:
     return 0 if isinstance(row, int | float) else row
 
 
-def tickers(view: MarketView, given: Mapping[str, str], *, address: str) -> Reply:
+def tickers(view: MarketView, given: Mapping[str, str], *, address: str) -> SimulatedReply:
     """Return a page of the listed tickers, in alphabetical order."""
     try:
         limit = _limit(given, DEFAULT_TICKERS, MAX_TICKERS)

@@ -10,7 +10,7 @@ from aiohttp import web
 from infra.simulator.faults.exchange import SIMULATION, answer
 from infra.simulator.faults.refusals import THROTTLED_TEXT, Manners
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.reply import TEXT, Reply, json_reply
+from infra.simulator.reply import TEXT, SimulatedReply, json_reply
 from infra.simulator.vendors.yahoo_chart import chart
 from infra.simulator.vendors.yahoo_quote import quotes
 
@@ -28,9 +28,9 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/yahoo/", _cookie)
 
 
-def _words(status: int) -> Reply:
+def _words(status: int) -> SimulatedReply:
     text = THROTTLED_TEXT if status == 429 else "Will be right back"
-    return Reply(body=text.encode(), status=status, content_type=TEXT)
+    return SimulatedReply(body=text.encode(), status=status, content_type=TEXT)
 
 
 MANNERS = Manners(words=_words)
@@ -46,7 +46,7 @@ async def _chart(request: web.Request) -> web.Response:
     symbol = request.match_info["symbol"].upper()
     view = request.app[SIMULATION].view
 
-    def build(faults: tuple[Fault, ...]) -> Reply:
+    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
         return chart(view, symbol, request.query, faults)
 
     # Only minute charts are short; years of days or weeks of joined minutes would hold up everybody else.
@@ -60,7 +60,7 @@ async def _quote(request: web.Request) -> web.Response:
         symbol.strip().upper() for symbol in request.query.get("symbols", "").split(",") if symbol.strip()
     ]
 
-    def build(_: tuple[Fault, ...]) -> Reply:
+    def build(_: tuple[Fault, ...]) -> SimulatedReply:
         cookie = request.cookies.get(COOKIE, "")
         if not cookie:
             return _unauthorized("Invalid Cookie")
@@ -74,11 +74,11 @@ async def _quote(request: web.Request) -> web.Response:
 async def _crumb(request: web.Request) -> web.Response:
     seed = request.app[SIMULATION].seed
 
-    def build(_: tuple[Fault, ...]) -> Reply:
+    def build(_: tuple[Fault, ...]) -> SimulatedReply:
         cookie = request.cookies.get(COOKIE, "")
         if not cookie:
             return _unauthorized("Invalid Cookie")
-        return Reply(body=crumb_of(seed, cookie).encode("ascii"), content_type=TEXT)
+        return SimulatedReply(body=crumb_of(seed, cookie).encode("ascii"), content_type=TEXT)
 
     return await answer(request, "yahoo", "crumb", (), build)
 
@@ -87,15 +87,15 @@ async def _cookie(request: web.Request) -> web.Response:
     """Answer 404 and set the cookie, as fc.yahoo.com does."""
     simulation = request.app[SIMULATION]
 
-    def build(_: tuple[Fault, ...]) -> Reply:
+    def build(_: tuple[Fault, ...]) -> SimulatedReply:
         number = simulation.statistics.requests["yahoo.cookie"]
         value = blake2b(f"{simulation.seed}/cookie/{number}".encode(), digest_size=12).hexdigest()
         cookie = f"{COOKIE}=d=AQABB{value}&S=AQAAA{value[::-1]}; Max-Age={COOKIE_MAX_AGE_S}; Path=/; HttpOnly"
-        return Reply(body=b"", status=404, content_type=TEXT, headers={"Set-Cookie": cookie})
+        return SimulatedReply(body=b"", status=404, content_type=TEXT, headers={"Set-Cookie": cookie})
 
     return await answer(request, "yahoo", "cookie", (), build)
 
 
-def _unauthorized(description: str) -> Reply:
+def _unauthorized(description: str) -> SimulatedReply:
     error = {"code": "Unauthorized", "description": description}
     return json_reply({"finance": {"result": None, "error": error}}, 401)

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from infra.simulator.faults.injection import Row, apply_bar_faults, changes_bars, null_minutes
 from infra.simulator.faults.scenario import Fault, LateBars
-from infra.simulator.market.model import Bar, DailyBar, Listing
+from infra.simulator.market.model import Candle, DailyBar, Listing
 from infra.simulator.market.view import MarketView
-from infra.simulator.reply import Reply, json_reply
+from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors.yahoo_meta import chart_meta, zone_of
 from infra.simulator.vendors.yahoo_query import MINUTES_OF, ChartError, ChartQuery, parse_query
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -22,7 +22,9 @@ from schemas.intervals import MINUTE_US, SECOND_US
 HEADERS = {"Cache-Control": "public, max-age=10, stale-while-revalidate=20", "Age": "0"}
 
 
-def chart(view: MarketView, symbol: str, parameters: Mapping[str, str], faults: Sequence[Fault]) -> Reply:
+def chart(
+    view: MarketView, symbol: str, parameters: Mapping[str, str], faults: Sequence[Fault]
+) -> SimulatedReply:
     """Return the chart of `symbol`, or the vendor's refusal."""
     listing = view.market.listing(symbol)
     if listing is None or "bars" not in listing.streams:
@@ -87,13 +89,13 @@ def _aggregated(view: MarketView, listing: Listing, query: ChartQuery, rows: lis
     return join_rows([(time, bar) for time, bar in rows if bar is not None], bucket)
 
 
-def join_rows(rows: Iterable[tuple[int, Bar]], bucket: Callable[[int], int]) -> list[Row]:
+def join_rows(rows: Iterable[tuple[int, Candle]], bucket: Callable[[int], int]) -> list[Row]:
     """Return one row per bucket, stamped with it; `rows` are oldest first."""
-    joined: dict[int, Bar] = {}
+    joined: dict[int, Candle] = {}
     for time, bar in rows:
         key = bucket(time)
         before = joined.get(key)
-        joined[key] = Bar(
+        joined[key] = Candle(
             time=key,
             open=before.open if before else bar.open,
             high=max(before.high, bar.high) if before else bar.high,

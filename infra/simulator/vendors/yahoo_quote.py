@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from infra.simulator.market.model import Listing
 from infra.simulator.market.view import DaySummary, MarketView
-from infra.simulator.reply import Reply, json_reply
+from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors.yahoo_meta import fifty_two_weeks, zone_at
 from schemas.intervals import SECOND_US
 
@@ -19,7 +19,7 @@ STATES = {"pre": "PRE", "regular": "REGULAR", "post": "POST", "closed": "CLOSED"
 HEADERS = {"Cache-Control": "public, max-age=1, stale-while-revalidate=9", "Age": "0"}
 
 
-def quotes(view: MarketView, symbols: Sequence[str]) -> Reply:
+def quotes(view: MarketView, symbols: Sequence[str]) -> SimulatedReply:
     """Return the quotes of `symbols`; those unknown or not traded yet are silently missing."""
     rows = []
     for symbol in dict.fromkeys(symbols[:MAX_SYMBOLS]):

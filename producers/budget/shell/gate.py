@@ -1,4 +1,4 @@
-"""Where requests to one provider wait their turn: in order within a class, live before backfill, never without bound."""
+"""The gate at which requests to one provider wait their turn: in order within a class, live before backfill, never without bound."""
 
 from __future__ import annotations
 

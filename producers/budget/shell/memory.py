@@ -35,8 +35,8 @@ WRITE_LAG_US = 3 * SECOND_US
 log = logging.getLogger(__name__)
 
 
-class Store(Protocol):
-    """Where budgets are remembered."""
+class BudgetStorage(Protocol):
+    """The memory of budgets over restarts."""
 
     async def read(self, now: int) -> list[Remembered]:
         """Return what still counts; raise StoreUnavailable."""
@@ -48,7 +48,7 @@ class Store(Protocol):
 class Budgets:
     """A gate per provider; made by `open_budgets` in the process, and without a store where nothing is remembered."""
 
-    def __init__(self, store: Store | None = None, *, now_us: Callable[[], int] = steady_us) -> None:
+    def __init__(self, store: BudgetStorage | None = None, *, now_us: Callable[[], int] = steady_us) -> None:
         """Remember in `store`; `now_us` never steps."""
         self._store = store
         self._now_us = now_us

@@ -1,4 +1,4 @@
-"""What producers remember of vendors' patience over restarts, in PostgreSQL."""
+"""Memory of vendors' patience over restarts, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORGET = "DELETE FROM provider_budgets WHERE day < $1"  # $1: the first day that
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What is stored of one scope of one provider; times in µs, `slots` counted from the epoch."""
+    """The stored state of one scope of one provider; times in µs, `slots` counted from the epoch."""
 
     provider: str
     endpoint: str
@@ -51,7 +51,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """What has come since the last write: requests by slot, bans; and the pause in force (0: none)."""
+    """Additions since the last write: requests by slot, bans; and the pause in force (0: none)."""
 
     provider: str
     endpoint: str

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where and how one provider is asked: what makes two of them the same."""
+class ProviderAddress:
+    """Address and terms of one provider: what makes two of them the same."""
 
     provider: Provider
     entry: ProviderEntry
@@ -44,7 +44,7 @@ class Vendors:
     apis: Mapping[str, VendorApi]
     sockets: Mapping[str, TradeSocket]
     facts: Mapping[str, ProviderFacts]
-    places: Mapping[str, Place]
+    places: Mapping[str, ProviderAddress]
 
     def breaker(self, provider: str) -> Callable[[], str]:
         """Return what tells the state of a provider's breaker."""
@@ -54,7 +54,7 @@ class Vendors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opener:
-    """What every vendor is opened with; `simulator_url` None means the vendors themselves."""
+    """Opens vendors with what the process has; `simulator_url` None means the vendors themselves."""
 
     session: aiohttp.ClientSession
     simulator_url: str | None
@@ -63,27 +63,27 @@ class Opener:
     budgets: Budgets
     policy: AddressPolicy
 
-    def places(self, configuration: Configuration) -> tuple[Mapping[str, Place], Mapping[str, str]]:
+    def places(self, configuration: Configuration) -> tuple[Mapping[str, ProviderAddress], Mapping[str, str]]:
         """Return the usable ones of the vendors that the configuration names, and why others that are on are not.
 
         Nothing is changed by it. An address in the configuration goes before the simulator's and the vendor's own.
         Raises ConfigurationError for an address that the policy forbids: the rest was judged when the file was read.
         """
         known = known_providers()
-        places, lacking = dict[str, Place](), dict[str, str]()
+        places, lacking = dict[str, ProviderAddress](), dict[str, str]()
         for name in sorted(configuration.named_providers()):
             entry = configuration.provider(name)
             if entry.enabled and name not in known:
                 lacking[name] = "no provider of that name is installed here"
             elif entry.enabled:
                 place = self._place(known[name], entry)
-                if isinstance(place, Place):
+                if isinstance(place, ProviderAddress):
                     places[name] = place
                 else:
                     lacking[name] = place
         return places, lacking
 
-    def _place(self, provider: Provider, entry: ProviderEntry) -> Place | str:
+    def _place(self, provider: Provider, entry: ProviderEntry) -> ProviderAddress | str:
         """Return where a provider is asked, or why it cannot be."""
         facts = provider.facts
         base_url, socket_url = facts.base_url, facts.socket_url
@@ -104,7 +104,7 @@ class Opener:
         self.policy.checked(f"providers.{provider.name}.base_url", base_url)
         if socket_url:
             self.policy.checked(f"providers.{provider.name}.socket_url", socket_url)
-        return Place(
+        return ProviderAddress(
             provider=provider,
             entry=entry,
             base_url=base_url,
@@ -112,7 +112,7 @@ class Opener:
             credentials=credentials,
         )
 
-    def open(self, places: Mapping[str, Place], before: Vendors | None = None) -> Vendors:
+    def open(self, places: Mapping[str, ProviderAddress], before: Vendors | None = None) -> Vendors:
         """Return the vendors at `places`; one of `before` that is still at its place stays as it is.
 
         It keeps its connection's cookies, its breaker and what its adapter has learned. The budgets of any stay.
@@ -135,7 +135,7 @@ class Opener:
             places=places,
         )
 
-    def _opening(self, place: Place) -> Opening:
+    def _opening(self, place: ProviderAddress) -> Opening:
         facts, limits, secrets = place.provider.facts, place.entry.limits, place.credentials.values()
         name = facts.name
         simulated = self.policy.is_simulator(place.base_url)
@@ -188,7 +188,7 @@ def log_disabled(lacking: Mapping[str, str]) -> None:
         log.warning("provider_disabled", extra={"provider": name, "reason": why})
 
 
-def facts_of(places: Mapping[str, Place]) -> Mapping[str, ProviderFacts]:
+def facts_of(places: Mapping[str, ProviderAddress]) -> Mapping[str, ProviderFacts]:
     """Return the facts of each of the providers."""
     return {name: place.provider.facts for name, place in places.items()}
 

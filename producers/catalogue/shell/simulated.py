@@ -1,4 +1,4 @@
-"""What the simulator says about the market it simulates: its symbols, and where its data begins and ends."""
+"""The simulator's word about the market it simulates: its symbols, and where its data begins and ends."""
 
 from __future__ import annotations
 

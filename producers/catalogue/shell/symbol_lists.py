@@ -1,4 +1,4 @@
-"""What a vendor lists: one JSON line an instrument, to choose the configuration's symbols from."""
+"""A vendor's list of instruments: one JSON line each, to choose the configuration's symbols from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this process collects, exchanged while it runs: polls and sockets that stay the same go on undisturbed.
+"""The collection of this process, exchanged while it runs: polls and sockets that stay the same go on undisturbed.
 
 An exchange is prepared first (validated, cursors read, missed time told) and then takes place between two turns of the
 event loop: nobody sees half of it, and what cannot be prepared changes nothing.
@@ -28,8 +28,8 @@ from producers.polling.shell.timeliness import CadenceRecorder
 from producers.polling.slots import Duty, Outcome
 from producers.raw.missed import StreamKey
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.router import Registry
-from producers.routing.shell.status import Status
+from producers.routing.shell.router import Router
+from producers.routing.shell.status import ProviderStatus
 from producers.settings import ProducersSettings
 from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
 from schemas.configuration.model import Configuration
@@ -50,7 +50,7 @@ Swept = Callable[[str, Mapping[str, Outcome], int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the process gives the collection; `start` (µs) is where a simulator's data begins."""
+    """Resources the process gives the collection; `start` (µs) is where a simulator's data begins."""
 
     health: Health
     raw: RawTopics
@@ -74,8 +74,8 @@ class Collection:
         self._market = around.market
         self._duty = Duty(partition_count())
         self._owned = frozenset[int]()  # until the group says which
-        self._status = Status({})
-        self.registry = Registry(
+        self._status = ProviderStatus({})
+        self.registry = Router(
             budgets=lambda provider: budgets.document().get(provider, {}),
             market=around.market,
             deadline_s=around.settings.request_deadline_s,

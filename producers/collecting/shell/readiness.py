@@ -9,8 +9,8 @@ from infra.runtime.lifecycle import Health
 from producers.plan.plan import PollPlan
 from producers.polling.schedule import is_polling_time
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.router import Registry
-from producers.routing.shell.status import Status
+from producers.routing.shell.router import Router
+from producers.routing.shell.status import ProviderStatus
 from schemas.calendar.sessions import Calendar
 
 BROKER_PATIENCE_S = 15.0
@@ -20,7 +20,7 @@ class Readiness:
     """Tells health of publishing and of each provider in the plan; one that left the plan is forgotten."""
 
     def __init__(
-        self, health: Health, *, raw: RawTopics, status: Status, registry: Registry, market: Market
+        self, health: Health, *, raw: RawTopics, status: ProviderStatus, registry: Router, market: Market
     ) -> None:
         """Tell nothing until `report`."""
         self._health, self._raw, self._status = health, raw, status

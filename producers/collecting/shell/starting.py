@@ -20,7 +20,7 @@ from producers.plan.plan import PollPlan
 from producers.raw.blocks import blank_block, place
 from producers.raw.missed import StreamKey, since_stop
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.router import Registry
+from producers.routing.shell.router import Router
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
 from schemas.streams import BAR_STREAM, QUOTE_STREAM
 from schemas.topics import partition_count
@@ -108,7 +108,7 @@ async def tell_missed(
     cursors: Mapping[StreamKey, int],
     *,
     raw: RawTopics,
-    registry: Registry,
+    registry: Router,
     now: int,
 ) -> None:
     """Publish, before anything else, what new polled streams missed until `now` (µs); a socket tells when it is open.

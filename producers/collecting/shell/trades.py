@@ -16,7 +16,7 @@ from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
 from producers.raw.missed import StreamKey, since_break, since_stop, trades_key
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.status import Status
+from producers.routing.shell.status import ProviderStatus
 from producers.vendors.shell.provider import Frames, TradeSocket
 from schemas.errors import (
     BrokerUnavailable,
@@ -50,7 +50,7 @@ class TradeStream:
         *,
         spelt: Callable[[str], str],
         market: Market,
-        status: Status,
+        status: ProviderStatus,
         cursors: Mapping[StreamKey, int],
         simulated: frozenset[str],
     ) -> None:
@@ -79,7 +79,7 @@ class TradeStream:
 
     @property
     def symbols(self) -> Sequence[str]:
-        """What is streamed."""
+        """Symbols that are streamed."""
         return self._task.symbols
 
     def exchange(self, task: TradesTask, cursors: Mapping[StreamKey, int]) -> None:

@@ -1,4 +1,4 @@
-"""Where vendors may be: https and public addresses, checked when configured, for every request and for every socket.
+"""Permitted addresses of vendors: https and public ones, checked when configured, for every request and for every socket.
 
 The simulator of this system is the one exception; a development switch lifts the rule for all.
 """
@@ -30,7 +30,7 @@ class ForbiddenAddress(OSError):
 
 @dataclass(frozen=True, kw_only=True)
 class AddressPolicy:
-    """Which URLs and addresses may be asked; `simulator_url` None where live vendors are the market."""
+    """Rules for URLs and addresses that may be asked; `simulator_url` None where live vendors are the market."""
 
     simulator_url: str | None = None
     allow_insecure: bool = False

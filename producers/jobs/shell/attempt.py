@@ -20,7 +20,7 @@ NOT_COLLECTED = "it is not collected here; add it to the configuration"
 
 
 class Collecting(Protocol):
-    """What polls; the service's collection."""
+    """The side that polls: the service's collection."""
 
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
         """Poll and stream the symbols of exactly these partitions from now on; return when no other is in flight.

@@ -18,7 +18,7 @@ from producers.jobs.history import JobHistory
 from producers.jobs.lease import Lease, after, holder
 from producers.jobs.queue import JobOffsets, JobQueue, Queued
 from producers.jobs.shell.attempt import Collecting, JobWork
-from producers.jobs.shell.reader import Answer, JobReader, Received
+from producers.jobs.shell.reader import Credit, JobReader, ReceivedJob
 from producers.jobs.shell.results import JobResults
 from producers.jobs.shell.tails import Known
 from producers.polling.slots import Outcome
@@ -159,7 +159,7 @@ class JobFeed:
         await self._disown(partitions)
         self._offsets.give_up(partitions)
 
-    async def arrived(self, batch: Sequence[Received]) -> Answer:
+    async def arrived(self, batch: Sequence[ReceivedJob]) -> Credit:
         """Take what was read: leases count at once, jobs wait for their turn, what is neither is refused."""
         for received in batch:
             if self._closing or self._tasks is None or received.partition not in self._known:
@@ -173,14 +173,14 @@ class JobFeed:
                 self._take(received, received.job)
         self._look_at_leases()
         self._wake.set()
-        return Answer(room=max(0, self._queue.room - len(self._letters)), commits=self._offsets.committable())
+        return Credit(room=max(0, self._queue.room - len(self._letters)), commits=self._offsets.committable())
 
     async def failed(self, error: Exception) -> None:
         """End `run` with the error."""
         if not self._failure.done():
             self._failure.set_exception(error)
 
-    def _take(self, received: Received, job: Job) -> None:
+    def _take(self, received: ReceivedJob, job: Job) -> None:
         partition = received.partition
         age_s = (wall_us() - received.appended_us) / SECOND_US
         self._leases[partition] = after(self._leases[partition], job, age_s=age_s, now_s=monotonic_s())
@@ -189,7 +189,7 @@ class JobFeed:
             return
         self._queue.add(Queued(job=job, partition=partition, offset=received.offset, ready_us=job.not_before))
 
-    async def _refuse(self, received: Received) -> None:
+    async def _refuse(self, received: ReceivedJob) -> None:
         await self._results.dead_letter(received)
         self._offsets.end(received.partition, received.offset)
 

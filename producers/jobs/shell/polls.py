@@ -1,4 +1,4 @@
-"""What a job asks for, done with the polls of this process: the positions, memory and health of the local schedule."""
+"""Jobs done with the polls of this process: the positions, memory and health of the local schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
 
 
 class Collector(Protocol):
-    """What collects in this process, and for whom; `own` and `sweep` are Collecting's."""
+    """The collection of this process, and for whom; `own` and `sweep` are Collecting's."""
 
     polls: Polls
     attempts: Attempts

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class ReceivedJob:
     """One message: a job, or why it is none; `appended_us` is the broker's time."""
 
     partition: int
@@ -49,14 +49,14 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """How many more messages the loop can take, and what may be committed."""
+class Credit:
+    """The loop's answer to the reader: how many more messages it can take, and what may be committed."""
 
     room: int
     commits: Mapping[int, int]
 
 
-class Listener(Protocol):
+class JobListener(Protocol):
     """The loop's side; all of it runs in the loop."""
 
     async def gained(self, positions: Mapping[int, int], known: Mapping[int, Known]) -> None:
@@ -68,7 +68,7 @@ class Listener(Protocol):
     async def lost(self, partitions: Collection[int]) -> None:
         """Own these no more: the session is over and somebody else may own them already."""
 
-    async def arrived(self, batch: Sequence[Received]) -> Answer:
+    async def arrived(self, batch: Sequence[ReceivedJob]) -> Credit:
         """Take what was read, which may be nothing."""
 
     async def failed(self, error: Exception) -> None:
@@ -99,7 +99,7 @@ class JobReader:
         *,
         prefix: str,
         instance: str,
-        listener: Listener,
+        listener: JobListener,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Prepare; `start` runs the thread."""
@@ -150,7 +150,7 @@ class JobReader:
 
     def _step(self, member: GroupMember) -> None:
         member.pause(on=self._room <= 0)
-        batch: list[Received] = []
+        batch: list[ReceivedJob] = []
         wait_s = POLL_S
         while len(batch) < max(1, min(self._room, BATCH)):
             message = member.poll(wait_s)
@@ -231,7 +231,7 @@ class JobReader:
             raise BrokerUnavailable(f"the loop did not answer within {CALL_S:.0f} s; joining anew") from error
 
 
-def _received(message: Message) -> Received:
+def _received(message: Message) -> ReceivedJob:
     _, appended_ms = message.timestamp()
     partition, value, key = message.partition() or 0, message.value(), message.key()
     place: dict[str, Any] = {
@@ -244,5 +244,5 @@ def _received(message: Message) -> Received:
     try:
         job = read_job(place["value"], partition=partition, partitions=partition_count())
     except PermanentError as error:
-        return Received(**place, reason=error.reason, fault=str(error))
-    return Received(**place, job=job)
+        return ReceivedJob(**place, reason=error.reason, fault=str(error))
+    return ReceivedJob(**place, job=job)

@@ -12,7 +12,7 @@ from infra.runtime.clock import wall_us
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCESSED
 from producers.jobs.outcome import swept_result
-from producers.jobs.shell.reader import Received
+from producers.jobs.shell.reader import ReceivedJob
 from producers.polling.slots import Outcome
 from schemas.errors import BrokerUnavailable
 from schemas.jobs import MAX_SYMBOLS
@@ -63,7 +63,7 @@ class JobResults:
         JOBS_PROCESSED.labels(result.type, result.provider or ROUTED).inc()
         await self._confirmed([self._record(result, partition)])
 
-    async def dead_letter(self, received: Received) -> None:
+    async def dead_letter(self, received: ReceivedJob) -> None:
         """Return when the broker has confirmed that a message is refused, with its bytes and the remedy."""
         letter = DeadLetter(
             stage=STAGE,

@@ -1,4 +1,4 @@
-"""What the logs say of partitions that are taken over: which polls were done in the last hour, and who holds the lease."""
+"""Tails of the logs of partitions that are taken over: polls done in the last hour, and who holds the lease."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known of one partition; `end` is the end of jobs.v1 before its tail was read."""
+    """Knowledge of one partition; `end` is the end of jobs.v1 before its tail was read."""
 
     end: int
     history: JobHistory = field(default_factory=JobHistory)

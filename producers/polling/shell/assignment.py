@@ -18,7 +18,7 @@ from producers.polling.slots import Duty
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
 from producers.raw.missed import StreamKey, bars_key
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.router import Registry
+from producers.routing.shell.router import Router
 from schemas.calendar.sessions import Calendar
 from schemas.records import Event
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What is collected, from whom, and where those streams stand that are new."""
+    """Tasks of what is collected, from whom, and where those streams stand that are new."""
 
     plan: PollPlan
     vendors: Vendors
@@ -48,7 +48,7 @@ class Polls:
     """All polls of this process by provider, with what they share and what outlives an exchange of plans."""
 
     raw: RawTopics
-    registry: Registry
+    registry: Router
     duty: Duty
     by_provider: dict[str, dict[Hashable, Poll]] = field(default_factory=dict)
     _coverage: dict[tuple[str, str], Coverage] = field(default_factory=dict)

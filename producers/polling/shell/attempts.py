@@ -13,8 +13,8 @@ from producers.polling.shell.bars_poll import BarsPoll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.router import Registry
-from producers.routing.shell.status import Status
+from producers.routing.shell.router import Router
+from producers.routing.shell.status import ProviderStatus
 from schemas.errors import (
     BrokerUnavailable,
     MarketDataError,
@@ -41,7 +41,7 @@ class Poll(Protocol):
 
     @property
     def task(self) -> Hashable:
-        """What is polled."""
+        """The task that is polled."""
 
     @property
     def tier(self) -> str:
@@ -66,8 +66,8 @@ class Attempts:
     """Polls once, and tells what became of it."""
 
     raw: RawTopics
-    status: Status
-    registry: Registry
+    status: ProviderStatus
+    registry: Router
     duty: Duty
 
     async def serve(

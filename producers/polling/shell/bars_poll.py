@@ -24,7 +24,7 @@ from schemas.topics import RAW_BARS, partition_count
 
 @dataclass(slots=True)
 class Coverage:
-    """How far bars of one symbol were served (µs), and by whom last; shared by the polls of all its providers."""
+    """Point up to which bars of one symbol were served (µs), and by whom last; shared by the polls of all its providers."""
 
     provider: str
     position: int

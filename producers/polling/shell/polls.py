@@ -18,7 +18,7 @@ Task = TypeVar("Task", BarsTask, QuotesTask)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """When to poll next (market time, µs; 0 for at once), and what the answer says of its provider."""
+    """Result of a poll: when to poll next (market time, µs; 0 for at once), and what the answer says of its provider."""
 
     due_us: int
     evidence: Evidence
@@ -43,7 +43,7 @@ class TaskPoll(Generic[Task]):
 
     @property
     def task(self) -> Task:
-        """What is polled."""
+        """The task that is polled."""
         return self._task
 
     @property

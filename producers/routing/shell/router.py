@@ -1,4 +1,4 @@
-"""Who serves which capability: keeps every provider's health, decides at poll time, and tells Kafka, metrics and logs.
+"""The router of polls to providers: keeps every provider's health, decides at poll time, and tells Kafka, metrics and logs.
 
 What a provider that does not serve answers to a probe is judged and dropped: a shadow row would move the provider's
 cursor, and every stretch between two probes would then be a hole of its stream.
@@ -21,7 +21,7 @@ from producers.http.shell.breaker import CircuitOpen
 from producers.routing import score as health_score
 from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
 from producers.routing.evidence import Evidence, Witness, is_judged
-from producers.routing.score import Health, Sample, freshness_sample, latency_sample
+from producers.routing.score import CapabilityHealth, Sample, freshness_sample, latency_sample
 from schemas.calendar.sessions import Calendar
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, MarketDataError, UnknownSymbol
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Turn(Enum):
-    """What a poll may do."""
+    """Permission of a poll."""
 
     SERVE = "serve"  # ask and publish
     PROBE = "probe"  # ask, be judged, publish nothing
@@ -47,7 +47,7 @@ class Turn(Enum):
 class _Entry:
     """One provider in one capability."""
 
-    health: Health
+    health: CapabilityHealth
     probed_s: float = NEVER
     newest: int | None = None
     last_error: str = ""
@@ -62,7 +62,7 @@ class _Capability:
     chosen_since: int = 0  # µs, wall time
 
 
-class Registry:
+class Router:
     """Routes polls to providers; used from one event loop."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What each provider did last, for health: when it last answered, and why it last did not."""
+"""Last outcomes of each provider, for health: when it last answered, and why it last did not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Provider:
     last_error: str = ""
 
 
-class Status:
+class ProviderStatus:
     """Outcomes per provider; `breakers` gives the state of each provider's breaker."""
 
     def __init__(self, breakers: Mapping[str, Callable[[], str]]) -> None:

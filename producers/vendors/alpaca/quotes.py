@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from producers.vendors.alpaca.bars import CURRENCY, Bar
-from producers.vendors.answers import Answer, Rejected
+from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
 from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
@@ -51,7 +51,7 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
     except ValidationError as error:
         raise MalformedPayload(f"alpaca snapshots: {first_fault(error)}") from error
     events: list[Event] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedValue] = []
     missing: list[str] = []
     for name, symbol in asked.items():
         try:
@@ -106,7 +106,7 @@ def _day(snapshot: _Snapshot, moment: int) -> tuple[float | None, float | None]:
     return daily.v, previous.c if previous is not None else None
 
 
-def _rejected(symbol: str, fault: PermanentError, entry: object) -> Rejected:
-    return Rejected(
+def _rejected(symbol: str, fault: PermanentError, entry: object) -> RejectedValue:
+    return RejectedValue(
         symbol=symbol, reason=fault.reason, message=str(fault), payload=json.dumps(entry).encode()
     )

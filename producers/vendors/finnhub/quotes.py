@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from producers.vendors.answers import Answer, Rejected
+from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
 from schemas.errors import InvalidRecord, MalformedPayload, NoData
@@ -45,5 +45,5 @@ def parse_quote(payload: bytes, *, symbol: str, simulated: bool) -> Answer:
     return Answer(events=[event])
 
 
-def _rejected(symbol: str, message: str, payload: bytes) -> Rejected:
-    return Rejected(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)
+def _rejected(symbol: str, message: str, payload: bytes) -> RejectedValue:
+    return RejectedValue(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)

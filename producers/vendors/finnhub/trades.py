@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from producers.vendors.answers import Answer, Frame, Rejected
+from producers.vendors.answers import Answer, Frame, RejectedValue
 from producers.vendors.payloads import LAST_EPOCH_S
 from producers.vendors.trade_rows import frame_hash, trade_event
 from schemas.errors import InvalidRecord, MalformedPayload
@@ -54,7 +54,7 @@ def _trades(
     rows: list[Any], sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
 ) -> Answer:
     events: list[Event] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedValue] = []
     for row in rows:
         try:
             events.append(_trade(row, sequence, digest, asked, simulated))
@@ -90,5 +90,5 @@ def _trade(
     )
 
 
-def _rejected(symbol: str, message: str, payload: bytes) -> Rejected:
-    return Rejected(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)
+def _rejected(symbol: str, message: str, payload: bytes) -> RejectedValue:
+    return RejectedValue(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)

@@ -22,7 +22,7 @@ HTTP_PORTS = {"http": 80, "https": 443}
 
 
 class Said(VendorModel):
-    """What every answer may say beside, or instead of, its results."""
+    """Words every answer may hold beside, or instead of, its results."""
 
     status: str | None = None
     error: str | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from producers.vendors.answers import Answer, Rejected
+from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, checked_us, first_fault
 from producers.vendors.polygon.bars import Said, currency_of, raise_refusal
@@ -65,7 +65,7 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
     raise_refusal(page, "the snapshots")
     entries = list(page.tickers or ()) if page.ticker is None else [page.ticker]
     events: dict[str, Event] = {}
-    rejected: list[Rejected] = []
+    rejected: list[RejectedValue] = []
     for entry in entries:
         name = entry.get("ticker") if isinstance(entry, dict) else None
         symbol = asked.get(name, "") if isinstance(name, str) else ""
@@ -110,7 +110,7 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
     return {"symbol": symbol, "event_time": moment, **values, **fixed}
 
 
-def _rejected(symbol: str, fault: PermanentError, entry: object) -> Rejected:
-    return Rejected(
+def _rejected(symbol: str, fault: PermanentError, entry: object) -> RejectedValue:
+    return RejectedValue(
         symbol=symbol, reason=fault.reason, message=str(fault), payload=json.dumps(entry).encode()
     )

@@ -57,7 +57,7 @@ class TradeSocket(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a provider is opened with: addresses without trailing slash, and its credentials by variable name."""
+    """Things a provider is opened with: addresses without trailing slash, and its credentials by variable name."""
 
     http: VendorHttp
     session: aiohttp.ClientSession

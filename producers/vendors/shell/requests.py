@@ -28,20 +28,20 @@ MAX_PAGES = 100  # of one answer: an unfinished list of symbols is no list
 T = TypeVar("T")
 
 
-class Page(Protocol):
+class VendorPage(Protocol):
     """Part of an answer."""
 
     @property
     def following(self) -> str:
-        """What leads to the next part, empty on the last."""
+        """The token or address of the next part, empty on the last."""
 
 
-P = TypeVar("P", bound=Page)
+P = TypeVar("P", bound=VendorPage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Generic[T]):
-    """What an answer said, and when its last byte was in (µs, wall time)."""
+    """Content of an answer, and when its last byte was in (µs, wall time)."""
 
     value: T
     received_time: int

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from producers.vendors.answers import Answer, Rejected
+from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
 from producers.vendors.yahoo.bars import SIMULATED_EXCHANGE, asked_symbol
@@ -77,7 +77,7 @@ def parse_quotes(payload: bytes, *, asked: Mapping[str, str]) -> Answer:
             f"yahoo refused the quotes: {response.error.code}: {response.error.description}"
         )
     events: dict[str, Event] = {}
-    rejected: list[Rejected] = []
+    rejected: list[RejectedValue] = []
     for entry in response.result or ():
         name = entry.get("symbol") if isinstance(entry, dict) else None
         symbol = asked_symbol(name, asked) if isinstance(name, str) else ""
@@ -139,7 +139,7 @@ def _quote_event(symbol: str, quote: _Quote) -> Event:
     }
 
 
-def _rejected(symbol: str, fault: PermanentError, entry: object) -> Rejected:
-    return Rejected(
+def _rejected(symbol: str, fault: PermanentError, entry: object) -> RejectedValue:
+    return RejectedValue(
         symbol=symbol, reason=fault.reason, message=str(fault), payload=json.dumps(entry).encode()
     )

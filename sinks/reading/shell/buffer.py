@@ -1,11 +1,11 @@
-"""What was read and not yet handed over: records by partition, and when they make a batch."""
+"""The buffer of records read and not yet handed over, by partition, and when they make a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from infra.runtime.kafka.clients import Message
-from sinks.batch.batch import Batch, Part, assemble
+from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.progress.watermark import Partition
 
 MAX_BATCH_BYTES = 33_554_432
@@ -18,7 +18,7 @@ class Buffer:
     def __init__(self, max_records: int) -> None:
         """Hold at most about `max_records` records."""
         self._max_records = max_records
-        self._parts: dict[Partition, Part] = {}
+        self._parts: dict[Partition, PartitionRecords] = {}
         self._bytes = 0
         self._fresh_at_s = 0.0
         self.records = 0
@@ -26,7 +26,7 @@ class Buffer:
 
     @property
     def room(self) -> int:
-        """How many records more it takes."""
+        """Number of records it still takes."""
         return 0 if self._bytes >= MAX_BATCH_BYTES else max(0, self._max_records - self.records)
 
     @property
@@ -37,7 +37,7 @@ class Buffer:
     def restart(self, positions: Mapping[Partition, int]) -> None:
         """Drop everything; read from `positions` on."""
         self._parts = {
-            (topic, number): Part(topic=topic, partition=number, end=offset)
+            (topic, number): PartitionRecords(topic=topic, partition=number, end=offset)
             for (topic, number), offset in positions.items()
         }
         self.records = self._bytes = 0

@@ -38,7 +38,7 @@ TUNING: Mapping[str, Any] = {
 }
 
 
-class Feed:
+class BatchSource:
     """Batches of the topics, era by era."""
 
     def __init__(
@@ -247,9 +247,9 @@ def feed_member(bootstrap: str, *, prefix: str, session_timeout_s: float) -> Gro
 @asynccontextmanager
 async def open_feed(
     member: GroupMember, topics: Sequence[str], *, prefix: str, batch_records: int, linger_s: float
-) -> AsyncIterator[Feed]:
+) -> AsyncIterator[BatchSource]:
     """Run a feed in a thread of its own; leaving waits for the thread to leave the group."""
-    feed = Feed(member, topics, prefix=prefix, batch_records=batch_records, linger_s=linger_s)
+    feed = BatchSource(member, topics, prefix=prefix, batch_records=batch_records, linger_s=linger_s)
     thread = threading.Thread(target=feed.run, name="sinks-reader", daemon=True)
     thread.start()
     try:

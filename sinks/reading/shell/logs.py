@@ -1,4 +1,4 @@
-"""What the broker says of its logs: which topic this is, where it starts, where it ends."""
+"""Logs as the broker has them: which topic this is, where it starts, where it ends."""
 
 from __future__ import annotations
 

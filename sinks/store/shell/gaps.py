@@ -53,7 +53,7 @@ STORED_SLOTS = {
 
 @dataclass(slots=True)
 class Unresolved:
-    """Where each stream has unresolved gaps, by gap id: which arriving bars the ledger must hear of."""
+    """Unresolved gaps of each stream, by gap id: which arriving bars the ledger must hear of."""
 
     stretches: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""What a committed transaction did, and the metrics that say so."""
+"""Outcome of a committed transaction, and the metrics that say so."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from schemas.intervals import INTERVALS, SECOND_US
 from sinks.batch.batch import Refusal, Rows
 from sinks.ledger.gaps import Revision
 from sinks.progress.watermark import Partition
-from sinks.store.shell.rows import Path, Stored
+from sinks.store.shell.rows import StoredRows, WritePath
 
 MILLISECONDS = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
 class Written:
-    """What one transaction stored; `outgoing` counts the records it left in the outbox."""
+    """Outcome of one transaction; `outgoing` counts the records it left in the outbox."""
 
-    path: Path
-    tables: list[Stored] = field(default_factory=list)
+    path: WritePath
+    tables: list[StoredRows] = field(default_factory=list)
     revisions: list[tuple[int, Revision]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     watermarks: dict[Partition, int] = field(default_factory=dict)

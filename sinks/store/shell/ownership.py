@@ -9,7 +9,7 @@ from infra.runtime.postgres.errors import Connection
 from schemas.identity import gap_id
 from schemas.records import Gap
 from schemas.topics import CANONICAL_TOPICS
-from sinks.progress.positions import Log, Refused, Resume, Stored, start_position
+from sinks.progress.positions import Log, PartitionRefused, Resume, StoredPosition, start_position
 from sinks.progress.watermark import Partition
 
 EVICTION_MS = 5_000
@@ -57,10 +57,10 @@ class Owned:
 
 @dataclass(slots=True)
 class TakeOver:
-    """What a taking over gave: partitions owned, those refused, and gaps for records the log no longer holds."""
+    """Result of taking over: partitions owned, those refused, and gaps for records the log no longer holds."""
 
     owned: dict[Partition, Owned] = field(default_factory=dict)
-    refused: dict[Partition, Refused] = field(default_factory=dict)
+    refused: dict[Partition, PartitionRefused] = field(default_factory=dict)
     lost: list[tuple[int, Gap]] = field(default_factory=list)
 
 
@@ -79,9 +79,9 @@ async def take_over(connection: Connection, logs: Mapping[Partition, Log], *, no
         result, resumed = TakeOver(), dict[Partition, Resume]()
         for row in await connection.fetch(LOCK_OFFSETS, topics, numbers):
             partition = (row["topic"], row["partition"])
-            stored = Stored(topic_id=row["topic_id"], next_offset=row["next_offset"])
+            stored = StoredPosition(topic_id=row["topic_id"], next_offset=row["next_offset"])
             position = start_position(f"{partition[0]}/{partition[1]}", stored, logs[partition])
-            if isinstance(position, Refused):
+            if isinstance(position, PartitionRefused):
                 result.refused[partition] = position
             else:
                 resumed[partition] = position

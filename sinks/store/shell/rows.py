@@ -20,8 +20,8 @@ from sinks.ledger.memory import newest_rows
 from sinks.store.versions import KEEP_NEWEST, STORE_STAGED
 
 
-class Path(Enum):
-    """How a batch is written; each attempt after a failure takes the next one."""
+class WritePath(Enum):
+    """The way a batch is written; each attempt after a failure takes the next one."""
 
     FAST = "fast"  # new keys by COPY, the rest compared
     STAGED = "staged"  # all rows compared: some key was not new after all
@@ -29,8 +29,8 @@ class Path(Enum):
 
 
 @dataclass(slots=True, kw_only=True)
-class Stored:
-    """What became of the rows of one table."""
+class StoredRows:
+    """Outcome of the rows of one table."""
 
     rows: Rows
     kept: Flags  # not refused; whether new or known already
@@ -40,13 +40,13 @@ class Stored:
     refusals: list[Refusal] = field(default_factory=list)
 
 
-async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: Path) -> Stored:
+async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: WritePath) -> StoredRows:
     """Store the rows inside the caller's transaction; raises what PostgreSQL raises unless the path is CAREFUL."""
-    stored = Stored(rows=rows, kept=np.ones(rows.columns.size, np.bool_))
-    if path is Path.CAREFUL:
+    stored = StoredRows(rows=rows, kept=np.ones(rows.columns.size, np.bool_))
+    if path is WritePath.CAREFUL:
         await _halve(connection, np.arange(rows.columns.size), stored)
         return stored
-    fast = new_keys if path is Path.FAST else np.zeros(rows.columns.size, np.bool_)
+    fast = new_keys if path is WritePath.FAST else np.zeros(rows.columns.size, np.bool_)
     if fast.any():
         await _copy_new(connection, rows, fast)
         stored.fast = int(fast.sum())
@@ -101,7 +101,7 @@ async def _compare(connection: Connection, rows: Rows, chosen: Integers) -> int:
     return int(await connection.fetchval(STORE_STAGED[table.topic]))
 
 
-async def _halve(connection: Connection, chosen: Integers, stored: Stored) -> None:
+async def _halve(connection: Connection, chosen: Integers, stored: StoredRows) -> None:
     """Store `chosen`; where PostgreSQL refuses, each half on its own, down to the row that is dead-lettered."""
     if not len(chosen):
         return
@@ -119,7 +119,7 @@ async def _halve(connection: Connection, chosen: Integers, stored: Stored) -> No
         await _halve(connection, chosen[middle:], stored)
 
 
-def _refuse(stored: Stored, row: int, error: Exception) -> None:
+def _refuse(stored: StoredRows, row: int, error: Exception) -> None:
     rows = stored.rows
     reason = InvalidRecord(f"PostgreSQL refuses the row: {error}; correct it at its source")
     stored.refusals.append(refuse(rows.table.topic, int(rows.partitions[row]), rows.records[row], reason))

@@ -17,13 +17,13 @@ from sinks.batch.batch import Batch, refuse
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes
-from sinks.progress.positions import Log, Refused
+from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims, Partition
 from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
 from sinks.store.shell.journals import append, append_one_by_one
 from sinks.store.shell.outcome import Written, count
 from sinks.store.shell.ownership import Owned, TakeOver, take_over
-from sinks.store.shell.rows import Path, store_rows
+from sinks.store.shell.rows import WritePath, store_rows
 from sinks.store.shell.session import open_connection
 
 TAKE_OVER_WITHIN_S = 15.0
@@ -73,11 +73,11 @@ class Writer:
         self._owned: dict[Partition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
         self._book, self._unresolved, self._claims = Book(), Unresolved(), Claims()
-        self.refused: Mapping[Partition, Refused] = {} if taken is None else taken.refused
+        self.refused: Mapping[Partition, PartitionRefused] = {} if taken is None else taken.refused
 
     @property
     def positions(self) -> dict[Partition, int]:
-        """Where each owned partition goes on."""
+        """The offset at which each owned partition goes on."""
         return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
 
     async def load(self) -> None:
@@ -102,21 +102,21 @@ class Writer:
         """
         began_s = monotonic_s()
         self._claims = self._claims.with_new(batch.claims)
-        path = Path.FAST
+        path = WritePath.FAST
         while True:
             try:
                 async with deadline(self._connection, within_s=self._within_s):
                     written = await self._attempt(batch, path)
                 break
             except DATA_ERRORS as error:
-                if path is Path.CAREFUL:
+                if path is WritePath.CAREFUL:
                     raise
-                taken = isinstance(error, DuplicateKey) and path is Path.FAST
-                path = Path.STAGED if taken else Path.CAREFUL
+                taken = isinstance(error, DuplicateKey) and path is WritePath.FAST
+                path = WritePath.STAGED if taken else WritePath.CAREFUL
         count(written, took_s=monotonic_s() - began_s)
         return written
 
-    async def _attempt(self, batch: Batch, path: Path) -> Written:
+    async def _attempt(self, batch: Batch, path: WritePath) -> Written:
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
         complete, claims = self._claims.settled(ends)
         written, changes, moves = Written(path=path, watermarks=complete), Changes(), dict[Partition, int]()
@@ -148,7 +148,7 @@ class Writer:
     async def _settle_gaps(self, batch: Batch, changes: Changes, written: Written) -> None:
         found = [*batch.findings, *changes.holes]
         arrivals = {name: at for name, at in changes.arrivals.items() if self._unresolved.touched(name, *at)}
-        if written.path is Path.CAREFUL:
+        if written.path is WritePath.CAREFUL:
             for heard in batch.gaps:
                 try:
                     async with self._connection.transaction():
@@ -176,7 +176,7 @@ class Writer:
             await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
     async def _append(self, batch: Batch, written: Written) -> None:
-        if written.path is Path.CAREFUL:
+        if written.path is WritePath.CAREFUL:
             written.refusals.extend(await append_one_by_one(self._connection, batch.entries))
         else:
             await append(self._connection, batch.entries)

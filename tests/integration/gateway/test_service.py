@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.http.problems import Problem
 from infra.runtime.postgres import pool as postgres
 from tests.conftest import ROOT, free_port
@@ -158,7 +158,7 @@ async def test_more_requests_than_may_wait_are_told_to_come_again(
     """The queue for the database is bounded."""
     monkeypatch.setattr("gateway.database.shell.snapshot.MAX_WAITING", 2)
     async with postgres.pool(database, service="test", size=1) as pool:
-        store = Store(pool, concurrent=1)
+        store = Snapshots(pool, concurrent=1)
         release = asyncio.Event()
 
         async def hold() -> None:

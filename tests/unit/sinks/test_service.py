@@ -12,7 +12,7 @@ import pytest
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, ConfigurationError, Fenced, StoreUnavailable
 from sinks.batch.batch import Batch
-from sinks.progress.positions import Log, Refused
+from sinks.progress.positions import Log, PartitionRefused
 from sinks.service import Sink, finished
 from tests.support.eventually import eventually
 
@@ -83,7 +83,7 @@ class FakeStore:
     def __init__(
         self,
         on_write: Callable[[Batch], int] = lambda _: 0,
-        refused: dict[tuple[str, int], Refused] | None = None,
+        refused: dict[tuple[str, int], PartitionRefused] | None = None,
     ) -> None:
         self.batches: list[Batch] = []
         self.taken, self.on_write, self.refused = 0, on_write, refused or {}
@@ -197,7 +197,9 @@ async def test_an_operators_error_ends_the_service() -> None:
 async def test_a_refused_partition_is_shown_with_its_remedy() -> None:
     """Readiness says what an operator must do."""
     era = FakeEra()
-    store = FakeStore(refused={("trades.v1", 1): Refused(problem="another topic", remedy="restore it")})
+    store = FakeStore(
+        refused={("trades.v1", 1): PartitionRefused(problem="another topic", remedy="restore it")}
+    )
     health = NotedHealth()
 
     await run(FakeFeed([era]), store, lambda: era.left == 1, health)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.live.streams import (
     InvalidStream,
-    Stream,
+    LiveStream,
     channel_of_capability,
     encode_entry,
     parse_stream,
@@ -81,7 +81,7 @@ def test_best_is_every_provider_but_shadows() -> None:
 
 def test_a_bar_belongs_to_the_channel_of_its_interval() -> None:
     """Bars of another interval or symbol are another stream's."""
-    stream = Stream("bars.1m", "best", "SPY")
+    stream = LiveStream("bars.1m", "best", "SPY")
     assert stream.holds(asdict(a_bar()))
     assert not stream.holds(asdict(a_bar(interval="5m")))
     assert not stream.holds(asdict(a_bar(symbol="GOOG")))

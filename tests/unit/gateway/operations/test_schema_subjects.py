@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.operations.schema_subjects import Registry, RegistryError
+from gateway.operations.schema_subjects import RegistryError, SchemaSubjects
 
 V1 = '{"type": "record", "name": "A", "fields": []}'
 V2 = '{"type": "record", "name": "A", "fields": [{"name": "x", "type": ["null", "int"], "default": null}]}'
 OTHER = '{"type": "record", "name": "B", "fields": []}'
-REGISTRY = Registry(
+REGISTRY = SchemaSubjects(
     {"as.v1": "a.v2", "as.v1.dead": "b.v1"},
     {7: "a.v1", 9: "a.v2", 8: "b.v1"},
     {"a.v1": V1, "a.v2": V2, "b.v1": OTHER},

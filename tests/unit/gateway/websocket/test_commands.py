@@ -12,7 +12,7 @@ from gateway.websocket.commands import (
     MAX_ITEMS,
     Authenticate,
     ListAll,
-    Rejected,
+    RejectedItem,
     Reply,
     Since,
     Subscribe,
@@ -21,7 +21,7 @@ from gateway.websocket.commands import (
     Wanted,
     interpret,
 )
-from gateway.websocket.subscription import Position
+from gateway.websocket.subscription import StreamPosition
 
 SPY, GOOG = parse_stream("quotes:best:SPY"), parse_stream("trades:best:GOOG")
 HELD = {1: SPY, 2: GOOG}
@@ -45,8 +45,8 @@ def subscribed(**item: Any) -> Any:
         (None, None),
         ("snapshot", None),
         ("live", "live"),
-        ({"epoch": "e", "offset": 7}, Position(epoch="e", offset=7)),
-        ({"epoch": "e", "offset": -1}, Position(epoch="e", offset=-1)),
+        ({"epoch": "e", "offset": 7}, StreamPosition(epoch="e", offset=7)),
+        ({"epoch": "e", "offset": -1}, StreamPosition(epoch="e", offset=-1)),
         ({"start": 5}, Since(5)),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_stream_begins_where_the_client_says(start: Any, expected: Any) -> Non
 def test_a_start_that_is_none_is_refused_for_its_item(start: Any) -> None:
     """The item is refused with the forms that would be right."""
     rejected = subscribed(stream="quotes:best:SPY", **{"from": start})
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, RejectedItem)
     assert rejected.result["error"]["slug"] == "bad_message"
 
 
@@ -77,7 +77,7 @@ def test_one_bad_item_spoils_no_other() -> None:
     ]
     event = ask({"t": "subscribe", "id": "x", "items": items})
     kinds = [type(item) for item in event.items]
-    assert kinds == [Wanted, Rejected, Rejected, Wanted, Wanted, Rejected]
+    assert kinds == [Wanted, RejectedItem, RejectedItem, Wanted, Wanted, RejectedItem]
     assert event.items[2].result["error"]["slug"] == "unknown_channel"
     assert str(event.items[4].stream) == "trades:best:B"
 

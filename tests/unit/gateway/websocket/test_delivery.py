@@ -7,17 +7,17 @@ from typing import Any
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
 from gateway.websocket.answers import Subscribed
-from gateway.websocket.delivery import FRAME_BYTES, QUEUE_MESSAGES, Frame, Outbox, Place
+from gateway.websocket.delivery import FRAME_BYTES, QUEUE_MESSAGES, ClientQueue, Frame, OpenSubscription
 from gateway.websocket.subscription import Subscription
 from tests.support.declared_messages import messages_of
 from tests.support.live_feeds import apply_quote, apply_trade, empty_feeds
 
 
-def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> Place:
+def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> OpenSubscription:
     """Return a subscription to a stream of SPY."""
     stream = parse_stream(name)
     subscription = Subscription(number, stream, conflate=stream.may_conflate, covered=covered)
-    return Place(subscription, feeds.feed(*stream.feed))
+    return OpenSubscription(subscription, feeds.feed(*stream.feed))
 
 
 def parsed(frame: Frame | None) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
     """A client knows the subscription before its first record."""
     feeds = empty_feeds()
     apply_trade(feeds, 0)
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     place = a_place(feeds, "trades:best:SPY")
     outbox.open(place)
     place.subscription.restart("subscribe")
@@ -48,7 +48,7 @@ def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
 def test_a_busy_stream_does_not_starve_a_quiet_one() -> None:
     """Frames are bounded, and streams take turns."""
     feeds = empty_feeds(ring_messages=5_000)
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     outbox.open(a_place(feeds, "trades:best:SPY", 1))
     outbox.open(a_place(feeds, "quotes:best:SPY", 2))
     for offset in range(3_000):
@@ -69,7 +69,7 @@ def test_a_busy_stream_does_not_starve_a_quiet_one() -> None:
 def test_a_client_behind_memory_is_handed_to_kafka_once_and_told() -> None:
     """The subscription is given out for reading, and stays silent until then."""
     feeds = empty_feeds(ring_messages=10)
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     place = a_place(feeds, "trades:best:SPY")
     outbox.open(place)
     for offset in range(30):
@@ -86,7 +86,7 @@ def test_a_client_behind_memory_is_handed_to_kafka_once_and_told() -> None:
 def test_a_lagging_client_is_warned_and_the_warning_is_cleared() -> None:
     """Warned at three quarters of memory, cleared below half."""
     feeds = empty_feeds(ring_messages=4_000)
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     outbox.open(a_place(feeds, "trades:best:SPY"))
     for offset in range(3_500):
         apply_trade(feeds, offset)
@@ -100,7 +100,7 @@ def test_a_lagging_client_is_warned_and_the_warning_is_cleared() -> None:
 def test_a_heartbeat_moves_quiet_streams_and_only_those() -> None:
     """A stream with something waiting is left where it is."""
     feeds = empty_feeds()
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     outbox.open(a_place(feeds, "trades:best:SPY", 1))
     outbox.open(a_place(feeds, "trades:yahoo:SPY", 2))
     apply_trade(feeds, 5)
@@ -114,13 +114,13 @@ def test_a_heartbeat_moves_quiet_streams_and_only_those() -> None:
 
 def test_unread_answers_overflow() -> None:
     """The bound is on messages and on bytes."""
-    outbox = Outbox(empty_feeds())
+    outbox = ClientQueue(empty_feeds())
     for _ in range(QUEUE_MESSAGES):
         outbox.push(b"{}")
     assert not outbox.overflowing
     outbox.push(b"{}")
     assert outbox.overflowing
-    heavy = Outbox(empty_feeds())
+    heavy = ClientQueue(empty_feeds())
     heavy.push(b"x" * 1_048_577)
     assert heavy.overflowing
 
@@ -128,7 +128,7 @@ def test_unread_answers_overflow() -> None:
 def test_a_dropped_subscription_is_silent_and_leaves_no_position() -> None:
     """A wake that comes late finds nothing."""
     feeds = empty_feeds()
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     outbox.open(a_place(feeds, "trades:best:SPY"))
     assert [(str(stream), covered) for stream, covered in outbox.positions()] == [("trades:best:SPY", -1)]
     apply_trade(feeds, 0)
@@ -143,7 +143,7 @@ def test_a_dropped_subscription_is_silent_and_leaves_no_position() -> None:
 def test_a_refresh_is_a_flagged_snapshot_of_quotes_and_leaves_trades_alone() -> None:
     """The newest quote stands for those unsent; a trade unsent is never replaced."""
     feeds = empty_feeds()
-    outbox = Outbox(feeds)
+    outbox = ClientQueue(feeds)
     outbox.open(a_place(feeds, "quotes:best:SPY", 1))
     outbox.open(a_place(feeds, "trades:best:SPY", 2))
     apply_quote(feeds, 0)

@@ -11,9 +11,9 @@ from gateway.live.streams import parse_stream
 from gateway.websocket.subscription import (
     FromLog,
     FromMemory,
-    Position,
-    Refused,
     Replay,
+    ResumeRefused,
+    StreamPosition,
     Subscription,
     plan_resume,
 )
@@ -27,7 +27,7 @@ QUOTES = parse_stream("quotes:best:SPY")
 @pytest.mark.parametrize(
     ("epoch", "offset", "expected"),
     [
-        pytest.param("other", 50, Refused(reason="epoch_changed"), id="another incarnation"),
+        pytest.param("other", 50, ResumeRefused(reason="epoch_changed"), id="another incarnation"),
         pytest.param("log", 50, FromMemory(), id="at the floor"),
         pytest.param("log", 99, FromMemory(), id="nothing missed"),
         pytest.param("log", 49, FromLog(after=49, up_to=99), id="below the floor"),
@@ -37,7 +37,7 @@ QUOTES = parse_stream("quotes:best:SPY")
 )
 def test_a_resume_is_planned_from_what_memory_holds(epoch: str, offset: int, expected: object) -> None:
     """Memory where it is whole, else the log; another incarnation is refused."""
-    plan = plan_resume(Position(epoch=epoch, offset=offset), epoch="log", floor=50, applied=99)
+    plan = plan_resume(StreamPosition(epoch=epoch, offset=offset), epoch="log", floor=50, applied=99)
     assert plan == expected
 
 

@@ -16,9 +16,9 @@ from infra.embedded.jars import (
     LOCK_FILE,
     PLAIN_INTERVAL_S,
     QUIET_S,
+    DownloadProgress,
     JarLock,
     LockedJar,
-    Progress,
     class_path,
 )
 from infra.embedded.maven import MavenCoordinate
@@ -129,7 +129,7 @@ def test_the_locked_kafka_keeps_what_it_confirmed() -> None:
 def test_quick_work_says_nothing() -> None:
     """Less than a second needs no line."""
     out = io.StringIO()
-    with Progress("fetching", items=2, total_bytes=2_000_000, stream=out) as progress:
+    with DownloadProgress("fetching", items=2, total_bytes=2_000_000, stream=out) as progress:
         progress.add_bytes(2_000_000)
         progress.finish_item()
     assert out.getvalue() == ""
@@ -140,7 +140,7 @@ def test_long_work_counts_files_and_megabytes(monkeypatch: pytest.MonkeyPatch) -
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     out = io.StringIO()
-    with Progress("fetching", items=2, total_bytes=2_000_000, stream=out) as progress:
+    with DownloadProgress("fetching", items=2, total_bytes=2_000_000, stream=out) as progress:
         now[0] += QUIET_S
         progress.add_bytes(1_000_000)
         progress.finish_item()  # within the interval: no second line

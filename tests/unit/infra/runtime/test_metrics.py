@@ -6,7 +6,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from infra.runtime import metrics
 
-# DESIGN §10; those of backfill and SLO come with them.
+# The published names; those of backfill and SLO come with them.
 AGREED = {
     "provider_selected_total": ("capability", "provider"),
     "provider_errors_total": ("provider", "endpoint", "code"),

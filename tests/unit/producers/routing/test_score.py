@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from producers.routing.score import (
     FRESHNESS_WEIGHT,
     Average,
-    Health,
+    CapabilityHealth,
     Sample,
     answered,
     failed,
@@ -30,12 +30,12 @@ HISTORIES = st.lists(st.tuples(st.floats(0.0, 100.0), st.none() | SAMPLES), max_
 PARTS = ("success", "latency", "freshness", "validity")
 
 
-def health(**parts: float) -> Health:
+def health(**parts: float) -> CapabilityHealth:
     given = dict.fromkeys(PARTS, 1.0) | parts
-    return Health(**{name: Average(value=value, at_s=0.0) for name, value in given.items()})
+    return CapabilityHealth(**{name: Average(value=value, at_s=0.0) for name, value in given.items()})
 
 
-def after(history: list[tuple[float, Sample | None]]) -> Health:
+def after(history: list[tuple[float, Sample | None]]) -> CapabilityHealth:
     now_s, known = 0.0, unknown(0.0, HALF_LIFE_S)
     for pause_s, sample in history:
         now_s += pause_s

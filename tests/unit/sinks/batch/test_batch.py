@@ -12,16 +12,18 @@ from schemas.intervals import MINUTE_US
 from schemas.records import Progress
 from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, TRADES
 from schemas.wire.codec import encode
-from sinks.batch.batch import Part, assemble
+from sinks.batch.batch import PartitionRecords, assemble
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
 from tests.support.received import APPENDED_MS, Message, a_part, home
 
 GOOD = encode(TRADES, a_trade())
 
 
-def a_trade_part(*values: bytes | None, partition: int | None = None) -> Part:
+def a_trade_part(*values: bytes | None, partition: int | None = None) -> PartitionRecords:
     """Return trades read from one partition, bytes as given."""
-    part = Part(topic=TRADES, partition=home("SPY") if partition is None else partition, end=len(values))
+    part = PartitionRecords(
+        topic=TRADES, partition=home("SPY") if partition is None else partition, end=len(values)
+    )
     part.records.extend(Message(value, at) for at, value in enumerate(values))
     return part
 
@@ -97,7 +99,7 @@ def test_progress_becomes_a_claim_at_its_own_offset() -> None:
         raw_topic=RAW_BARS, partition=2, raw_offset=5, known_from=99, canonical_topic=BARS, canonical_end_offset=42,
         processing_version=1,
     )  # fmt: skip
-    part = Part(topic=PROGRESS, partition=2, end=8)
+    part = PartitionRecords(topic=PROGRESS, partition=2, end=8)
     part.records.extend([Message(b"noise", 6), Message(encode(PROGRESS, progress), 7)])
 
     batch, _ = assemble([part])
@@ -121,11 +123,11 @@ def test_a_block_is_never_cut(sizes: list[int], cuts: set[int]) -> None:
     ]
     messages = a_part(bars).records
     edges = [0, *sorted(cut for cut in cuts if cut < len(messages)), len(messages)]
-    waiting: list[Part] = []
+    waiting: list[PartitionRecords] = []
     seen: list[list[tuple[int, int]]] = []
     position = 0
     for low, high in itertools.pairwise(edges):
-        part = waiting[0] if waiting else Part(topic=BARS, partition=home("SPY"), end=position)
+        part = waiting[0] if waiting else PartitionRecords(topic=BARS, partition=home("SPY"), end=position)
         part.records.extend(messages[low:high])
         part.end, part.at_end = high, high == len(messages)
         batch, waiting = assemble([part])

@@ -15,7 +15,7 @@ from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
-from stream_processors.shell.lanes import LANE_QUEUE_BLOCKS, Lanes, Limits
+from stream_processors.shell.lanes import LANE_QUEUE_BLOCKS, Lanes, TransactionLimits
 from stream_processors.transaction import RawRecord, Transaction
 from tests.support.builders import a_block
 from tests.support.eventually import eventually
@@ -69,7 +69,7 @@ class World:
             tasks=tasks,
             threads=threads,
             health=self.health,
-            limits=Limits(blocks=4, events=1_000),
+            limits=TransactionLimits(blocks=4, events=1_000),
             leave=self.codes.append,
         )
 

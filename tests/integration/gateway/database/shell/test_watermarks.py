@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from gateway.database.shell.snapshot import Store
+from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import PART, Watermarks
 from gateway.http.problems import Problem
 from infra.runtime.clock import wall_us
@@ -40,7 +40,7 @@ async def mark(dsn: str, partition: int, moment: int) -> None:
 @asynccontextmanager
 async def following(dsn: str) -> AsyncIterator[tuple[Watermarks, Health]]:
     async with pool(dsn, service="test", size=2) as opened:
-        marks, health = Watermarks(Store(opened, concurrent=2)), Health()
+        marks, health = Watermarks(Snapshots(opened, concurrent=2)), Health()
         running = asyncio.ensure_future(marks.follow(health))
         try:
             yield marks, health

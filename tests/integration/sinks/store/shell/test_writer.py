@@ -24,11 +24,11 @@ from schemas.topics import (
     dead,
 )
 from schemas.wire.codec import decode, encode
-from sinks.batch.batch import Part, assemble
+from sinks.batch.batch import PartitionRecords, assemble
 from sinks.columns.avro import read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import TABLES
-from sinks.store.shell.rows import Path
+from sinks.store.shell.rows import WritePath
 from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
 from tests.model.guard import new_versions
@@ -131,7 +131,7 @@ async def test_new_rows_go_straight_and_only_others_are_compared(database: str) 
 
     assert (first.tables[0].fast, first.tables[0].compared) == (2, 0)
     assert (second.tables[0].fast, second.tables[0].compared, second.tables[0].versions) == (1, 1, 1)
-    assert second.path is Path.FAST
+    assert second.path is WritePath.FAST
 
 
 async def test_rows_read_again_are_stored_once(database: str) -> None:
@@ -145,7 +145,7 @@ async def test_rows_read_again_are_stored_once(database: str) -> None:
 
     (again,) = await store(database, log)
 
-    assert again.path is Path.STAGED
+    assert again.path is WritePath.STAGED
     assert [
         await query(database, f"TABLE {t}") for t in ("bars", "bars_current", "quotes", "trades")
     ] == before
@@ -179,7 +179,7 @@ async def test_a_row_postgresql_refuses_is_dead_lettered_alone(
     letters = await query(database, "SELECT * FROM outbox ORDER BY id")
     assert [letter["topic"] for letter in letters] == [dead(topic)] * len(
         bad
-    ) and written.path is Path.CAREFUL
+    ) and written.path is WritePath.CAREFUL
     for letter, record in zip(letters, bad, strict=True):
         found = decode(dead(topic), letter["value"], DeadLetter)
         assert (found.payload, found.stage, found.reason) == (encode(topic, record), "sink", "invalid")
@@ -234,7 +234,7 @@ async def test_the_end_of_the_log_counts_as_passed(database: str) -> None:
         await writer.write(a_batch(writer, a_minute(0), progress))
         assert await count(database, "watermarks") == 0
 
-        await writer.write(assemble([Part(topic=BARS, partition=number, end=2, at_end=True)])[0])
+        await writer.write(assemble([PartitionRecords(topic=BARS, partition=number, end=2, at_end=True)])[0])
 
         assert await count(database, "watermarks") == 1
 

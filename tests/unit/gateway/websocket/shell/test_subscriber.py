@@ -14,12 +14,12 @@ from mds_client import Chain
 
 from gateway.live.feeds import Feed, Feeds
 from gateway.live.ring import Entry
-from gateway.live.streams import Stream, encode_entry, parse_stream
+from gateway.live.streams import LiveStream, encode_entry, parse_stream
 from gateway.websocket.commands import Subscribe, Wanted
-from gateway.websocket.delivery import Outbox
+from gateway.websocket.delivery import ClientQueue
 from gateway.websocket.session import Session
 from gateway.websocket.shell.subscriber import LostLog, Subscriber
-from gateway.websocket.subscription import Position
+from gateway.websocket.subscription import StreamPosition
 from schemas.errors import AmbiguousSymbol, StoreUnavailable
 from schemas.topics import TRADES
 from tests.support.builders import a_trade
@@ -66,7 +66,7 @@ class ModelLive:
         """Whether SPY was seen."""
         return self.known
 
-    def watch(self, stream: Stream, _: object, __: int) -> Feed:
+    def watch(self, stream: LiveStream, _: object, __: int) -> Feed:
         """Return the feed."""
         return self.feeds.feed(*stream.feed)
 
@@ -78,7 +78,7 @@ class ModelLive:
         return self.log.low
 
     async def history(
-        self, _: Stream, __: Feed, *, after: int, up_to: int, **___: float
+        self, _: LiveStream, __: Feed, *, after: int, up_to: int, **___: float
     ) -> tuple[list[Entry], int, str]:
         """Read the model log as Kafka would be read."""
         if after + 1 < self.log.low:
@@ -94,11 +94,11 @@ class ModelLive:
 
 
 class Client:
-    """A connection through the real Subscriber, Outbox and Session, read by the reference chain rule."""
+    """A connection through the real Subscriber, ClientQueue and Session, read by the reference chain rule."""
 
     def __init__(self, live: ModelLive) -> None:
         self.live = live
-        self.outbox, self.session = Outbox(live.feeds), Session(authorised=True, now_s=0.0)
+        self.queue, self.session = ClientQueue(live.feeds), Session(authorised=True, now_s=0.0)
         self.jobs: list[Coroutine[Any, Any, None]] = []
         self.known_symbol: Any = None
         self.ambiguity: AmbiguousSymbol | None = None
@@ -106,7 +106,7 @@ class Client:
         self.subscriber = Subscriber(
             live,  # type: ignore[arg-type]
             self.session,
-            self.outbox,
+            self.queue,
             self,  # type: ignore[arg-type]
             known_symbol=self.ask_known,
             spawn=self.jobs.append,
@@ -120,7 +120,7 @@ class Client:
 
     def wake(self, number: int) -> None:
         """See Watcher."""
-        self.outbox.wake(number)
+        self.queue.wake(number)
 
     async def subscribe(self, start: Any) -> None:
         """Ask for the trades of SPY."""
@@ -131,8 +131,8 @@ class Client:
         """Return the messages of the next frames; reads from Kafka finish in between."""
         heard: list[dict[str, Any]] = []
         for _ in range(most_frames):
-            frame = self.outbox.frame()
-            for place in self.outbox.fallen():
+            frame = self.queue.frame()
+            for place in self.queue.fallen():
                 self.subscriber.catch_up(place)
             while self.jobs:
                 try:
@@ -193,7 +193,7 @@ class World:
         for _ in range(count):
             self.log.append(hole=hole)
         self.live.advance()
-        self.client.outbox.wake(1)
+        self.client.queue.wake(1)
 
     async def read(self, frames: int, _: int = 0) -> None:
         """Deliver some frames."""
@@ -204,7 +204,7 @@ class World:
 
     async def beat(self, *_: int) -> None:
         """Queue a heartbeat."""
-        self.client.outbox.heartbeat(0)
+        self.client.queue.heartbeat(0)
 
     async def drop(self, _: int, frame_lost: int) -> None:
         """Break the connection, with or without a frame on its way."""
@@ -226,7 +226,7 @@ class World:
     async def settle(self) -> None:
         """Deliver everything; what the client still needs is retained from now on."""
         self.log.low = min(self.log.low, self.chain.covered + 1)
-        self.client.outbox.wake(1)
+        self.client.queue.wake(1)
         await self.read(200)
         await self.read(200)
 
@@ -234,7 +234,7 @@ class World:
         """Come back with the client's position."""
         self.client.leave()
         self.client = Client(self.live)
-        await self.client.subscribe(Position(epoch=self.chain.epoch, offset=self.chain.covered))
+        await self.client.subscribe(StreamPosition(epoch=self.chain.epoch, offset=self.chain.covered))
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message["t"] == "d":
@@ -287,14 +287,16 @@ async def test_live_begins_with_no_snapshot() -> None:
 @pytest.mark.parametrize(
     ("position", "shape", "reason"),
     [
-        pytest.param(Position(epoch="log.4", offset=0), {}, "memory", id="memory"),
-        pytest.param(Position(epoch="log.4", offset=0), {"ring": 1}, "kafka", id="kafka"),
-        pytest.param(Position(epoch="old.4", offset=0), {}, "epoch_changed", id="epoch"),
-        pytest.param(Position(epoch="log.4", offset=-1), {"ring": 1, "most": 1}, "too_many", id="too many"),
+        pytest.param(StreamPosition(epoch="log.4", offset=0), {}, "memory", id="memory"),
+        pytest.param(StreamPosition(epoch="log.4", offset=0), {"ring": 1}, "kafka", id="kafka"),
+        pytest.param(StreamPosition(epoch="old.4", offset=0), {}, "epoch_changed", id="epoch"),
+        pytest.param(
+            StreamPosition(epoch="log.4", offset=-1), {"ring": 1, "most": 1}, "too_many", id="too many"
+        ),
     ],
 )
 async def test_a_resume_says_where_it_came_from_or_why_not(
-    position: Position, shape: dict[str, int], reason: str
+    position: StreamPosition, shape: dict[str, int], reason: str
 ) -> None:
     """All of it, or `ok: false` with a snapshot."""
     answers = await _answers(a_client(**shape), position)

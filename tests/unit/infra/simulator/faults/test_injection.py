@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.simulator.faults.injection import FaultPlan, Row, apply_bar_faults, null_minutes
 from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars
-from infra.simulator.market.model import Bar
+from infra.simulator.market.model import Candle
 from schemas.intervals import MINUTE_US, SECOND_US
 
 BEGUN = 1_381_152_600_000_000  # 2013-10-07 09:30 New York
@@ -25,7 +25,7 @@ def strikes(plan: FaultPlan, count: int, *, now: int = BEGUN) -> list[bool]:
 def a_row(minute: int) -> Row:
     """Return the row of the n-th minute after the beginning."""
     time = BEGUN + minute * MINUTE_US
-    return time, Bar(time=time, open=10.0, high=11.0, low=9.0, close=10.5, volume=100)
+    return time, Candle(time=time, open=10.0, high=11.0, low=9.0, close=10.5, volume=100)
 
 
 def test_a_rule_waits_then_strikes_every_so_many_up_to_its_limit() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import infra.simulator
 from infra.simulator.faults.parsing import load_scenario, parse_scenario
-from infra.simulator.faults.scenario import Status
+from infra.simulator.faults.scenario import StatusFault
 from schemas.errors import ConfigurationError
 
 EXAMPLES = sorted((Path(infra.simulator.__file__).parent / "scenarios").glob("*.yaml"))
@@ -28,7 +28,7 @@ def test_a_rule_says_what_strikes_when() -> None:
       fault: {type: status, status: 429, retry_after: 5}
     """
     (rule,) = parse_scenario(text).rules
-    assert rule.fault == Status(type="status", status=429, retry_after=5)
+    assert rule.fault == StatusFault(type="status", status=429, retry_after=5)
     assert (rule.match.vendor, rule.match.endpoint, rule.match.symbol) == ("finnhub", "quote", "AAPL")
     assert (rule.when.after_requests, rule.when.every) == (2, 3)
     assert (rule.when.from_, rule.when.to) == (1_381_152_600_000_000, 90.0)

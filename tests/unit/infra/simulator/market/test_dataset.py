@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.simulator.market.dataset import RealMarket, partial_bar
-from infra.simulator.market.model import Bar
+from infra.simulator.market.model import Candle
 from schemas.errors import ConfigurationError, MalformedPayload
 from schemas.intervals import MINUTE_US, SECOND_US
 from tests.support.simulations import file_bars, file_rows, seconds
@@ -95,7 +95,7 @@ def test_a_partial_bar_grows_into_the_whole(
 ) -> None:
     """It never leaves the whole bar, keeps its open, and is the whole bar at the end."""
     low, opened, close, high = sorted((a, b, c, d))
-    whole = Bar(time=0, open=opened, high=high, low=low, close=close, volume=volume)
+    whole = Candle(time=0, open=opened, high=high, low=low, close=close, volume=volume)
     part = partial_bar(whole, fraction)
     assert part.open == whole.open
     assert whole.low <= part.low <= part.close <= part.high <= whole.high

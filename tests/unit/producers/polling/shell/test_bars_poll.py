@@ -9,7 +9,7 @@ import pytest
 from infra.runtime.clock import Market
 from producers.plan.plan import BarsTask
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
-from producers.vendors.answers import Answer, BarsRequest, PollWindow, Rejected, Response
+from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue, Response
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import BrokerUnavailable, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
@@ -109,7 +109,7 @@ async def test_without_a_pace_all_of_the_data_is_now() -> None:
 
 async def test_a_rejected_value_is_dead_lettered_once() -> None:
     """The overlap brings the same bad row again; it does not become a second dead letter."""
-    rejected = Rejected(symbol="SPY", reason="invalid", message="open is -1.0", payload=b"{}")
+    rejected = RejectedValue(symbol="SPY", reason="invalid", message="open is -1.0", payload=b"{}")
     raw = RecordingTopics()
     poll = bars_poll(_Vendor(*[Answer(rejected=[rejected])] * 3), raw)
 

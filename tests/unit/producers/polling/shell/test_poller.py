@@ -17,7 +17,7 @@ from producers.polling.shell.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S,
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import Evidence
-from producers.routing.shell.router import Registry
+from producers.routing.shell.router import Router
 from schemas.errors import (
     BrokerUnavailable,
     ProviderRefused,
@@ -75,7 +75,7 @@ def a_poller(
     *tasks: _Task,
     raw: RecordingTopics | None = None,
     clock: FixedClock | None = None,
-    registry: Registry | None = None,
+    registry: Router | None = None,
     duty: Duty | None = None,
     cadence: RecordingCadence | None = None,
     swept: list[Any] | None = None,

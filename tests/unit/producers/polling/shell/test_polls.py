@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 from producers.polling.shell.polls import Rejections
-from producers.vendors.answers import Answer, Rejected, Response
+from producers.vendors.answers import Answer, RejectedValue, Response
 from tests.support.producer_fakes import RecordingTopics
 
 
 def rejecting(*payloads: bytes) -> Response:
-    rejected = [Rejected(symbol="SPY", reason="invalid", message="open is -1.0", payload=p) for p in payloads]
+    rejected = [
+        RejectedValue(symbol="SPY", reason="invalid", message="open is -1.0", payload=p) for p in payloads
+    ]
     return Response(endpoint="chart", received_time=7, answer=Answer(rejected=rejected))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from infra.runtime.metrics import REGISTRY
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing.evidence import Evidence
-from producers.routing.shell.router import TELL_EVERY_S, Registry, Turn
+from producers.routing.shell.router import TELL_EVERY_S, Router, Turn
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
 from schemas.intervals import HOUR_US, MINUTE_US
@@ -29,7 +29,7 @@ class _World:
         self.s = 0.0
         self.breakers = {"yahoo": "closed", "finnhub": "closed"}
         self.market = FixedClock(NOW)
-        self.registry: Registry = a_registry(
+        self.registry: Router = a_registry(
             "yahoo",
             "finnhub",
             clock=self.market,

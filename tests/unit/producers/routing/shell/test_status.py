@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producers.routing.shell.status import Status
+from producers.routing.shell.status import ProviderStatus
 from schemas.errors import BudgetExhausted, ProviderUnavailable
 
 USED_UP = BudgetExhausted(
@@ -15,7 +15,7 @@ OUTAGE = ProviderUnavailable("acme answered 503")
 
 def test_an_answer_ends_a_failure() -> None:
     """Failing since the last failure, until the next answer; the reason stays for who asks later."""
-    status = Status({"acme": lambda: "closed"})
+    status = ProviderStatus({"acme": lambda: "closed"})
     status.failed("acme", OUTAGE)
     assert status.document("acme")["failing"]
     assert status.document("acme")["seconds_since_answer"] is None
@@ -30,7 +30,7 @@ def test_an_answer_ends_a_failure() -> None:
 @pytest.mark.parametrize("failing", [False, True])
 def test_our_own_budget_says_nothing_of_the_provider(*, failing: bool) -> None:
     """A request that was not sent neither makes a provider failing nor well; the setting to raise is told."""
-    status = Status({"acme": lambda: "closed"})
+    status = ProviderStatus({"acme": lambda: "closed"})
     status.succeeded("acme")
     if failing:
         status.failed("acme", OUTAGE)
@@ -44,7 +44,7 @@ def test_our_own_budget_says_nothing_of_the_provider(*, failing: bool) -> None:
 def test_a_provider_is_ready_once_it_has_answered_and_its_breaker_lets_it() -> None:
     """Readiness needs both; a provider known later keeps the others as they are."""
     state = "closed"
-    status = Status({"acme": lambda: state})
+    status = ProviderStatus({"acme": lambda: state})
     assert not status.ready("acme")
 
     status.succeeded("acme")

@@ -14,7 +14,7 @@ from schemas.topics import BARS
 from sinks.batch.batch import Batch, assemble
 from sinks.ledger.gaps import Revision
 from sinks.store.shell.outcome import Written, count
-from sinks.store.shell.rows import Path, Stored
+from sinks.store.shell.rows import StoredRows, WritePath
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_trade
 from tests.support.received import a_part
 
@@ -27,10 +27,10 @@ def batch_of(records: list[Bar] | list[Trade]) -> Batch:
     return assemble([a_part(records)])[0]
 
 
-def stored(batch: Batch, *, fast: int = 0, compared: int = 0, versions: int = 0) -> Stored:
+def stored(batch: Batch, *, fast: int = 0, compared: int = 0, versions: int = 0) -> StoredRows:
     (rows,) = batch.rows
     kept = np.ones(rows.columns.size, np.bool_)
-    return Stored(rows=rows, kept=kept, fast=fast, compared=compared, versions=versions)
+    return StoredRows(rows=rows, kept=kept, fast=fast, compared=compared, versions=versions)
 
 
 def test_rows_are_counted_by_the_way_they_went() -> None:
@@ -43,7 +43,7 @@ def test_rows_are_counted_by_the_way_they_went() -> None:
     ]
     batch = batch_of([a_trade(index=n) for n in range(6)])
 
-    count(Written(path=Path.FAST, tables=[stored(batch, fast=1, compared=5, versions=2)]), took_s=0.1)
+    count(Written(path=WritePath.FAST, tables=[stored(batch, fast=1, compared=5, versions=2)]), took_s=0.1)
 
     after = [
         shown(names[0], table="trades", path="fast"),
@@ -61,7 +61,7 @@ def test_the_lag_is_that_of_the_newest_row_of_each_interval() -> None:
         for n, age in enumerate((3 * HOUR_US, 2 * HOUR_US))
     ]
 
-    count(Written(path=Path.FAST, tables=[stored(batch_of(bars))]), took_s=0.1)
+    count(Written(path=WritePath.FAST, tables=[stored(batch_of(bars))]), took_s=0.1)
 
     assert shown("ingestion_lag_seconds", interval="1m") == pytest.approx(2 * 3_600, abs=60)
 
@@ -72,7 +72,7 @@ def test_gaps_letters_and_watermarks_are_shown() -> None:
     before = shown(gaps, interval="1m"), shown(gaps, interval="other")
     found: list[Gap] = [a_gap(), a_gap(gap_id="x", interval="")]
     written = Written(
-        path=Path.FAST,
+        path=WritePath.FAST,
         revisions=[(0, Revision(written=found, deleted=[], found=found, announced=[]))],
         watermarks={(BARS, 3): wall_us() - HOUR_US},
     )

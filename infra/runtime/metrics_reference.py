@@ -1,0 +1,105 @@
+"""The reference page of the metrics, `docs/reference/metrics.md`, written from their declarations.
+
+`reference(metrics.REGISTRY)` is a pure function of what is declared; a test keeps the committed page equal to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.runtime import metrics
+
+PATH = Path("docs/reference/metrics.md")
+UNITS: Mapping[str, str] = {"_seconds": "s", "_ms": "ms", "_ratio": "share of 1", "_score": "share of 1"}
+
+# A counter moves when what it counts happens, a histogram when what it measures ends. A gauge is a value kept by
+# somebody: what it shows is as old as its last computation, so each says when that is.
+GAUGES_COMPUTED: Mapping[str, str] = {
+    "circuit_state": "when a request ends and when the breaker changes its state",
+    "dlq_depth": "every 30 s by the sink; the last value stays while the broker is away",
+    "ingestion_lag_seconds": "when a batch with rows of the interval is committed",
+    "mds_build_info": "once, when the process starts",
+    "mds_config_generation": "every second",
+    "mds_job_lease": "when a lease begins or ends, and when partitions come or go",
+    "mds_provider_bans": "every second by the producer",
+    "mds_provider_budget_used_ratio": "every second by the producer",
+    "mds_provider_paused_seconds": "every second by the producer",
+    "mds_watermark_lag_seconds": "when a batch that moves the watermark is committed",
+    "provider_health_score": "every 10 s, and when the choice of its capability changes",
+    "ws_clients_gauge": "when a client comes or goes",
+}
+
+HEAD = """\
+# Metrics
+
+Every process serves its metrics at `/metrics` of its ops port. `GET /metrics` of the gateway is the union of all services on its machine,
+each sample labelled with its service. Names and labels are a
+published contract: a change of either is a breaking change. No label holds a symbol, a client or a connection. Names without the prefix
+`mds_` are the ones dashboards are built on; the others are beside them.
+
+*Generated from `infra/runtime/metrics.py`; a test compares this page with it.*
+
+| Name | Type | Labels | Unit | Meaning | Computed |
+|---|---|---|---|---|---|
+"""
+BUCKETS_HEAD = """
+## Buckets
+
+A histogram is scraped as `<name>_bucket{le=…}`, `<name>_sum` and `<name>_count`. Upper edges, in the metric's unit:
+
+| Name | Edges |
+|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric as it is scraped; `edges` are a histogram's upper bounds in its unit."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    meaning: str
+    edges: tuple[float, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The unit its name states."""
+        stem = self.name.removesuffix("_total")
+        plain = "count" if self.type == "counter" else "number"
+        return next((unit for suffix, unit in UNITS.items() if stem.endswith(suffix)), plain)
+
+    @property
+    def computed(self) -> str:
+        """The moment its value comes to be, in words; raises KeyError for a gauge that does not say so."""
+        if self.type == "gauge":
+            return GAUGES_COMPUTED[self.name]
+        return "when it happens" if self.type == "counter" else "when what it measures ends"
+
+
+def reference(declared: Iterable[Metric]) -> str:
+    """Return the page as Markdown, metrics in the order of their names."""
+    ordered = sorted(declared, key=lambda metric: metric.name)
+    lines = [_row(metric) for metric in ordered]
+    buckets = [f"| `{metric.name}` | {_edges(metric)} |" for metric in ordered if metric.edges]
+    return HEAD + "\n".join(lines) + "\n" + BUCKETS_HEAD + "\n".join(buckets) + "\n"
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+    cells = (f"`{metric.name}`", metric.type, labels, metric.unit, metric.meaning, metric.computed)
+    return "| " + " | ".join(cells) + " |"
+
+
+def _edges(metric: Metric) -> str:
+    return " ".join(f"{edge:g}" for edge in metric.edges)
+
+
+def text() -> str:
+    """Return the page of the metrics that `infra.runtime.metrics` declares."""
+    return reference(
+        Metric(name=name, type=kind, labels=labels, meaning=meaning, edges=edges)
+        for name, kind, labels, meaning, edges in metrics.declared()
+    )
