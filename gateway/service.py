@@ -104,7 +104,7 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the features are made of."""
+    """The parts that features are made of."""
 
     process: Process
     settings: GatewaySettings

@@ -15,6 +15,7 @@ from producers.vendors.answers import (
     Frame,
     ListingPage,
     PollWindow,
+    RejectedValue,
     Response,
     VendorListing,
 )
@@ -53,7 +54,7 @@ from schemas.providers.facts import (
     Capabilities,
     Limits,
     Notes,
-    Plan,
+    PricingPlan,
     ProviderFacts,
     RefusalWords,
 )
@@ -86,8 +87,8 @@ __all__ = [
     "Notes",
     "Opening",
     "PermanentError",
-    "Plan",
     "PollWindow",
+    "PricingPlan",
     "Provider",
     "ProviderBanned",
     "ProviderFacts",

@@ -48,7 +48,7 @@ class Field:
         return self.default is MISSING
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """One column of a table: `source` is the record's field."""
 
     name: str
@@ -215,10 +215,10 @@ def shown_where_set(stream: Stream) -> tuple[str, ...]:
 
 
 @cache
-def columns(stream: Stream) -> tuple[Column, ...]:
+def columns(stream: Stream) -> tuple[TableColumn, ...]:
     """Return the columns of the stream's table in the order of COPY, which is the record's."""
     return tuple(
-        Column(
+        TableColumn(
             name=COLUMN_NAMES.get(field.name, field.name),
             source=field.name,
             type="timestamptz" if CLOCK in field.roles else SQL_TYPES[field.kind],

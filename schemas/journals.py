@@ -28,7 +28,7 @@ HealthChange = Literal["no", "initial", "failover", "failback", "exhausted", "re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldKind:
-    """What a field holds: the type of its column, whether a value is sound, and what to send where it is not."""
+    """One kind of field: the type of its column, whether a value is sound, and what to send where it is not."""
 
     column: str
     is_sound: Callable[[Any], bool]
@@ -132,7 +132,7 @@ class ProviderHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CadenceSample:
-    """How well one producer kept to the cadence of a group of streams in [begun_time, ended_time) of wall time.
+    """Keeping of one producer to the cadence of a group of streams in [begun_time, ended_time) of wall time.
 
     `market_s`, `every_s` and `stale_s` are market time; lateness (`error_*_ms`, and by logarithmic bucket of
     schemas/log_buckets.py in `buckets` with `counts`) is wall time.
@@ -179,7 +179,7 @@ class Journal:
 
     @cached_property
     def fields(self) -> Mapping[str, FieldKind]:
-        """What each field holds, in the order of the record; a field's name is its column's."""
+        """The kind of each field, in the order of the record; a field's name is its column's."""
         hints = get_type_hints(self.record, include_extras=True)
         return MappingProxyType({name: hint.__metadata__[0] for name, hint in hints.items()})
 

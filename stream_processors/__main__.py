@@ -31,8 +31,7 @@ from stream_processors.transaction import check_implemented
 async def main() -> None:
     """Wire the process and run it until it is told to stop."""
     settings, shared = ProcessorSettings.from_env(), MdsSettings.from_env()
-    bootstrap, prefix = shared.bootstrap_servers, shared.topic_prefix
-    partitions = partition_count()
+    bootstrap, prefix, partitions = shared.bootstrap_servers, shared.topic_prefix, partition_count()
     async with lifecycle.running(
         "stream_processors", settings.ops_port, log_level=shared.log_level
     ) as process:
@@ -41,15 +40,16 @@ async def main() -> None:
         threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
         publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
         ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
+        limits = TransactionLimits(
+            blocks=settings.transaction_max_blocks, events=settings.transaction_max_events
+        )
         async with asyncio.TaskGroup() as tasks:
             lanes = Lanes(
                 open_writer=lambda topic, p: PartitionWriter(bootstrap, topic, p, partitions, prefix=prefix),
                 tasks=tasks,
                 threads=threads,
                 health=process.health,
-                limits=TransactionLimits(
-                    blocks=settings.transaction_max_blocks, events=settings.transaction_max_events
-                ),
+                limits=limits,
                 leave=os._exit,
             )
             watchdog = Watchdog(

@@ -36,7 +36,7 @@ from producers.sdk import (
     Plan,
     Provider,
     ProviderFacts,
-    Rejected,
+    RejectedValue,
     Request,
     Response,
     Spelling,
@@ -121,7 +121,7 @@ def parse_frame(
     if not lines or not all(len(line.split(" ")) == 4 for line in lines):
         raise MalformedPayload("acme trades: a line is not symbol, time, price, size")
     events: list[Event] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedValue] = []
     digest = frame_hash(payload)
     for line in lines:
         name, time_ms, price, size = line.split(" ")
@@ -143,7 +143,9 @@ def parse_frame(
         except (ValueError, MalformedPayload) as error:
             message = f"acme trades: {error}"
             reason = InvalidRecord.reason
-            rejected.append(Rejected(symbol=symbol, reason=reason, message=message, payload=line.encode()))
+            rejected.append(
+                RejectedValue(symbol=symbol, reason=reason, message=message, payload=line.encode())
+            )
     return Frame(kind="trade", answer=Answer(events=events, rejected=rejected))
 
 

@@ -1,4 +1,4 @@
-"""How one parameter of a request is read: a kind takes the text and gives the value, or says what would be right.
+"""Parameters of a request, one by one: a kind takes the text and gives the value, or says what would be right.
 
 Each kind knows its JSON schema as well, so what is documented is what is read.
 """
@@ -32,7 +32,7 @@ class Complaint(ValueError):
 
 
 class Kind(Protocol):
-    """How the text of a parameter becomes a value."""
+    """The reading of one parameter: its text becomes a value."""
 
     def read(self, name: str, text: str, timezone: str) -> Any:
         """Return the value of parameter `name`; a bare date is of `timezone`. Raises Complaint."""
@@ -42,7 +42,7 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OneOf:
     """One of some words."""
 
     choices: Sequence[str]
@@ -113,7 +113,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ProviderName:
     """A provider's name; `best` is none in particular, unless one is `needed`."""
 
     needed: bool = False
@@ -166,7 +166,7 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class AnyText:
     """Any text."""
 
     def read(self, _: str, text: str, __: str) -> str:

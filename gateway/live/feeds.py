@@ -16,7 +16,7 @@ MAX_OPEN_GAPS = 256  # per symbol, for a snapshot; the ledger of all of them is 
 OPEN_GAP_STATES = frozenset({"open", "filling"})
 
 
-class Latest(NamedTuple):
+class NewestRecord(NamedTuple):
     """The newest record of a scope by event time, then by place in the log."""
 
     fields: Mapping[str, Any]
@@ -35,12 +35,12 @@ class Feed:
         self.topic = CHANNEL_TOPICS[channel]
         self.partition = partition
         self.ring = ring
-        self.open_gaps: dict[str, Latest] = {}
+        self.open_gaps: dict[str, NewestRecord] = {}
         self.already_evicted = 0  # places in the budget's queue whose entry the ring has pushed out itself
-        self._latest: dict[str, Latest] = {}
-        self._latest_final: dict[str, Latest] = {}
+        self._latest: dict[str, NewestRecord] = {}
+        self._latest_final: dict[str, NewestRecord] = {}
 
-    def latest(self, scope: str) -> Latest | None:
+    def latest(self, scope: str) -> NewestRecord | None:
         """Return the newest record of a scope; of bars the forming one counts."""
         return self._latest.get(scope)
 
@@ -53,7 +53,7 @@ class Feed:
         kept = {known.offset: known.body for known in (final, newest) if known is not None}
         return list(kept.values())
 
-    def note(self, scopes: Iterable[str], known: Latest) -> None:
+    def note(self, scopes: Iterable[str], known: NewestRecord) -> None:
         """Keep `known` where it is the newest of a scope."""
         moment = known.fields.get("event_time", 0)
         for scope in scopes:
@@ -64,7 +64,7 @@ class Feed:
             ):
                 self._latest_final[scope] = known
 
-    def note_gap(self, known: Latest) -> None:
+    def note_gap(self, known: NewestRecord) -> None:
         """Keep a gap while it is open; the oldest known give way beyond the bound."""
         gap_id = known.fields["gap_id"]
         self.open_gaps.pop(gap_id, None)
@@ -153,7 +153,7 @@ class Feeds:
             body,
         )
         self._hold(feed, entry)
-        known = Latest(fields, partition, offset, body)
+        known = NewestRecord(fields, partition, offset, body)
         if topic == GAPS:
             feed.note_gap(known)
         else:

@@ -24,7 +24,7 @@ from gateway.http.columns import (
 )
 from gateway.http.endpoints import Answer, Endpoint, Pairs, Parameter, Query, parameter
 from gateway.http.moments import LATEST_US, PERIODS, local_date, midnight, period_start
-from gateway.http.parameters import Choice, Day, Moment, Provider, Symbol, Text, Whole, checked_symbol
+from gateway.http.parameters import AnyText, Day, Moment, OneOf, ProviderName, Symbol, Whole, checked_symbol
 from gateway.http.problems import FieldError
 from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
 from gateway.market.gaps import GAP_COLUMNS
@@ -43,7 +43,7 @@ DEFAULT_PERIODS = {
     "1wk": "5y",
     "1mo": "10y",
 }
-SORT = Choice(("asc", "desc"))
+SORT = OneOf(("asc", "desc"))
 LIMIT = Whole(1, MAX_LIMIT_ROWS)
 PATH_SYMBOL: Mapping[str, Parameter] = {
     "symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded: BRK.B, %5EGSPC, BTC-USD.")
@@ -57,7 +57,7 @@ class HistoryQuery(Query):
 
     reads_first: ClassVar[tuple[str, ...]] = ("interval", "date", "start", "end", "period", "provider")
 
-    interval: str = parameter(Choice(INTERVALS), "Length of the bars.", default="1d")
+    interval: str = parameter(OneOf(INTERVALS), "Length of the bars.", default="1d")
     start: int | None = parameter(
         Moment(dates=True),
         "First event_time, inclusive; a bare date is midnight at the venue.",
@@ -70,15 +70,15 @@ class HistoryQuery(Query):
         after="start",
     )
     period: str | None = parameter(
-        Choice(PERIODS),
+        OneOf(PERIODS),
         f"The range as a length counted back from end or now; without a start: {_PERIODS_BY_INTERVAL}.",
         not_with=("start",),
     )
     adjustment: str | None = parameter(
-        Choice(ADJUSTMENTS), "Refuse bars of any other adjustment; without it meta says which is stored."
+        OneOf(ADJUSTMENTS), "Refuse bars of any other adjustment; without it meta says which is stored."
     )
     session: str = parameter(
-        Choice(tuple(SESSIONS)),
+        OneOf(tuple(SESSIONS)),
         "Part of the trading day; extended is what lies outside the regular one.",
         default="regular",
     )
@@ -86,15 +86,15 @@ class HistoryQuery(Query):
         Moment(), "Answer with what was known then; without it with all that is complete.", unit="RFC 3339"
     )
     revisions: str = parameter(
-        Choice(("latest", "all")), "The newest version of each bar, or every version.", default="latest"
+        OneOf(("latest", "all")), "The newest version of each bar, or every version.", default="latest"
     )
     sort: str = parameter(SORT, "Order of event_time.", default="asc")
     limit: int = parameter(LIMIT, "Most rows on a page.", unit="rows", default=DEFAULT_LIMIT_ROWS)
     page_token: str | None = parameter(
-        Text(), "next_page_token of the page before; every other parameter as it was."
+        AnyText(), "next_page_token of the page before; every other parameter as it was."
     )
-    provider: str | None = parameter(Provider(), "Only bars of this provider; best of all without it.")
-    format: str = parameter(Choice(("json", "csv")), "Form of the answer.", default="json")
+    provider: str | None = parameter(ProviderName(), "Only bars of this provider; best of all without it.")
+    format: str = parameter(OneOf(("json", "csv")), "Form of the answer.", default="json")
 
     def complaints(self) -> Iterable[FieldError]:
         """Refuse all revisions backwards."""
@@ -107,14 +107,14 @@ class HistoryQuery(Query):
 class IntradayQuery(HistoryQuery):
     """Query of `GET /stocks/{symbol}/intraday`: one trading day by default, all sessions."""
 
-    interval: str = parameter(Choice(tuple(INTRADAY_US)), "Length of the bars.", default="1m")
+    interval: str = parameter(OneOf(tuple(INTRADAY_US)), "Length of the bars.", default="1m")
     period: str | None = parameter(
-        Choice(PERIODS),
+        OneOf(PERIODS),
         "The range as a length counted back from end or now; without a start 1d.",
         not_with=("start",),
     )
     session: str = parameter(
-        Choice(tuple(SESSIONS)),
+        OneOf(tuple(SESSIONS)),
         "Part of the trading day; extended is what lies outside the regular one.",
         default="all",
     )

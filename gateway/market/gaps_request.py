@@ -8,7 +8,7 @@ from typing import ClassVar
 from gateway.http.columns import NEXT_PAGE, TEXT, TIME, WHOLE, Column, envelope, record, rows
 from gateway.http.endpoints import Answer, Endpoint, Pairs, Parameter, Query, parameter
 from gateway.http.moments import EARLIEST_US, LATEST_US
-from gateway.http.parameters import Choice, Complaint, Moment, Provider, Symbol, Text, checked_symbol
+from gateway.http.parameters import AnyText, Complaint, Moment, OneOf, ProviderName, Symbol, checked_symbol
 from gateway.http.problems import FieldError, invalid
 from gateway.market.bars_request import DEFAULT_LIMIT_ROWS, LIMIT, SORT
 from gateway.market.gaps import GAP_COLUMNS
@@ -26,9 +26,9 @@ class GapsQuery(Query):
     reads_first: ClassVar[tuple[str, ...]] = ("symbol", "start", "end")
 
     symbol: str | None = parameter(Symbol(), "Gaps of this symbol; of all without it.")
-    interval: str | None = parameter(Choice(INTERVALS), "Gaps of bars of this interval.")
-    provider: str | None = parameter(Provider(), "Gaps of this provider; of all without it.")
-    state: str | None = parameter(Choice(tuple(GAP_STATE_RANK)), "Gaps in this state.")
+    interval: str | None = parameter(OneOf(INTERVALS), "Gaps of bars of this interval.")
+    provider: str | None = parameter(ProviderName(), "Gaps of this provider; of all without it.")
+    state: str | None = parameter(OneOf(tuple(GAP_STATE_RANK)), "Gaps in this state.")
     start: int = parameter(
         Moment(dates=True),
         "Gaps that end after it; a bare date is midnight at the symbol's venue, or UTC.",
@@ -41,7 +41,7 @@ class GapsQuery(Query):
     sort: str = parameter(SORT, "Order of from_time.", default="asc")
     limit: int = parameter(LIMIT, "Most gaps on a page.", unit="rows", default=DEFAULT_LIMIT_ROWS)
     page_token: str | None = parameter(
-        Text(), "next_page_token of the page before; every other parameter as it was."
+        AnyText(), "next_page_token of the page before; every other parameter as it was."
     )
 
 
@@ -103,10 +103,8 @@ CURSOR = Endpoint(
     query=Query,
     path_parameters={
         "symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded."),
-        "interval": Parameter(
-            kind=Choice((*INTERVALS, *CHANNELS)), words="Length of the bars, or a channel."
-        ),
-        "source": Parameter(kind=Provider(needed=True), words="The provider."),
+        "interval": Parameter(kind=OneOf((*INTERVALS, *CHANNELS)), words="Length of the bars, or a channel."),
+        "source": Parameter(kind=ProviderName(needed=True), words="The provider."),
     },
     answers={
         200: (

@@ -24,8 +24,8 @@ After = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one page reads: bars of `span` through the eyes of `view`, after the key `after` of all revisions."""
+class PagePlan:
+    """The reading of one page: bars of `span` through the eyes of `view`, after the key `after` of all revisions."""
 
     ask: HistoryRequest
     as_of: int
@@ -53,9 +53,9 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What one snapshot said; `plan` None: nothing is known in full yet."""
+    """The words of one snapshot; `plan` None: nothing is known in full yet."""
 
-    plan: Plan | None = None
+    plan: PagePlan | None = None
     bars: Sequence[BarVersion] = ()
     after: After = None
     gaps: Sequence[dict[str, Any]] = ()
@@ -64,7 +64,7 @@ class Reading:
     providers: Sequence[str] = ()
 
 
-def plan(ask: HistoryRequest, page: Page | None, as_of: int, *, wall_market: bool) -> Plan:
+def plan(ask: HistoryRequest, page: Page | None, as_of: int, *, wall_market: bool) -> PagePlan:
     """Return what the page `page` of a request reads at `as_of` (µs); None: the first page."""
     bounds = (ask.start, ask.end) if page is None else (page.start, page.end)
     start, end = bounds
@@ -77,7 +77,7 @@ def plan(ask: HistoryRequest, page: Page | None, as_of: int, *, wall_market: boo
             start = int(page.after[0]) + 1
     # Nothing later can have been known.
     latest = latest_event(as_of, wall_market=wall_market)
-    return Plan(
+    return PagePlan(
         ask=ask,
         as_of=as_of,
         bounds=bounds,
@@ -90,7 +90,7 @@ def plan(ask: HistoryRequest, page: Page | None, as_of: int, *, wall_market: boo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What a page says; `following` is where the next one begins, `settled` whether this one can never change."""
+    """The content of a page; `following` is where the next one begins, `settled` whether this one can never change."""
 
     rows: list[dict[str, Any]]
     meta: dict[str, Any]
@@ -111,7 +111,7 @@ def answered(ask: HistoryRequest, reading: Reading) -> Answered:
     return Answered(rows=rows, meta=meta, following=following, settled=following is None and healed)
 
 
-def _checked(ask: HistoryRequest, reading: Reading) -> Plan:
+def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
     """Return the plan of a reading; raise the Problem of an answer that cannot be given."""
     if reading.plan is None:
         raise no_watermark()
@@ -128,7 +128,7 @@ def _checked(ask: HistoryRequest, reading: Reading) -> Plan:
     return reading.plan
 
 
-def _content(plan: Plan, reading: Reading) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _content(plan: PagePlan, reading: Reading) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return (rows, meta) of a page."""
     ask, (start, end) = plan.ask, plan.bounds
     adjustment = one_or_mixed(bar.adjustment_state for bar in reading.bars)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.http.columns import AS_OF, UNRESOLVED, by_name, envelope, or_null, record
 from gateway.http.endpoints import Answer, Body, Endpoint, Query, parameter
-from gateway.http.parameters import SYMBOL_RULE, Complaint, Moment, Provider, Schema, Whole, unknown
+from gateway.http.parameters import SYMBOL_RULE, Complaint, Moment, ProviderName, Schema, Whole, unknown
 from gateway.http.problems import FieldError, about, invalid, invalid_field
 from gateway.market.bars_request import PATH_SYMBOL
 from gateway.market.price import PRICE_COLUMNS, PRICE_FIELDS
@@ -27,7 +27,7 @@ class PriceQuery(Query):
     """Query of `GET /stocks/{symbol}/price`."""
 
     provider: str | None = parameter(
-        Provider(), "Only values of this provider; the newest of all without it."
+        ProviderName(), "Only values of this provider; the newest of all without it."
     )
     as_of: int | None = parameter(Moment(), "Answer with what was known then.", unit="RFC 3339")
     max_age_ms: int | None = parameter(

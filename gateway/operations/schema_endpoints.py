@@ -8,7 +8,7 @@ from typing import Literal
 
 from gateway.http.columns import TEXT, WHOLE, Column, record, rows, words_of
 from gateway.http.endpoints import Answer, Body, Endpoint, Parameter, Query, parameter
-from gateway.http.parameters import Schema, Text
+from gateway.http.parameters import AnyText, Schema
 from gateway.operations.schema_subjects import COMPATIBILITY, MODE
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -24,9 +24,9 @@ VERSION_OF_SUBJECT = record(
     Column("schema", TEXT, "The Avro schema as text."),
 )
 _PATH: Mapping[str, Parameter] = {
-    "id": Parameter(kind=Text(), words="Id of a schema, as in the first bytes of a record."),
-    "subject": Parameter(kind=Text(), words="A topic and `-value`."),
-    "version": Parameter(kind=Text(), words="A number from 1, or latest."),
+    "id": Parameter(kind=AnyText(), words="Id of a schema, as in the first bytes of a record."),
+    "subject": Parameter(kind=AnyText(), words="A topic and `-value`."),
+    "version": Parameter(kind=AnyText(), words="A number from 1, or latest."),
 }
 _WORDS = {
     404: "Unknown.",
@@ -40,7 +40,7 @@ _WORDS = {
 class SubjectsQuery(Query):
     """Query of `GET /subjects`."""
 
-    subjectPrefix: str = parameter(Text(), "Subjects that begin so.", default="")  # noqa: N815 - Confluent's name
+    subjectPrefix: str = parameter(AnyText(), "Subjects that begin so.", default="")  # noqa: N815 - Confluent's name
 
 
 def _endpoint(

@@ -67,7 +67,7 @@ class StatisticsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalQuery:
-    """What is read of a journal, and which of its columns a caller may fix."""
+    """Reads of a journal, and the columns of it that a caller may fix."""
 
     journal: Journal
     fixed: tuple[str, ...]

@@ -20,7 +20,7 @@ from gateway.http.columns import (
     rows,
 )
 from gateway.http.endpoints import Answer, Endpoint, Query, parameter
-from gateway.http.parameters import Choice, Provider, Whole, Word
+from gateway.http.parameters import OneOf, ProviderName, Whole, Word
 from gateway.operations.statistics import POINTS
 
 DEFAULT_SWITCHES = 20
@@ -36,12 +36,12 @@ class CadenceQuery(Query):
     reads_first: ClassVar[tuple[str, ...]] = ("capability", "tier", "provider")
 
     window: str = parameter(
-        Choice(("5m", "15m", "1h", "6h", "1d", "7d")),
+        OneOf(("5m", "15m", "1h", "6h", "1d", "7d")),
         "Time up to now that is counted, wall time.",
         default="1h",
     )
     capability: str | None = parameter(CAPABILITY, "What is polled: quotes, bars:1m.")
-    provider: str | None = parameter(Provider(), "Polls of this provider.")
+    provider: str | None = parameter(ProviderName(), "Polls of this provider.")
     tier: str | None = parameter(TIER, "Polls of symbols of this tier.")
 
 
@@ -52,9 +52,9 @@ class ProvidersQuery(Query):
     reads_first: ClassVar[tuple[str, ...]] = ("capability", "provider", "window")
 
     capability: str | None = parameter(CAPABILITY, "What is served: quotes, bars:1m.")
-    provider: str | None = parameter(Provider(), "Health and switches of this provider.")
+    provider: str | None = parameter(ProviderName(), "Health and switches of this provider.")
     window: str = parameter(
-        Choice(("15m", "1h", "6h", "1d", "7d", "30d")),
+        OneOf(("15m", "1h", "6h", "1d", "7d", "30d")),
         "Time up to now of the history, wall time.",
         default="1h",
     )

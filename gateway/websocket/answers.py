@@ -1,4 +1,4 @@
-"""What answers a WebSocket command: a frozen dataclass each, with one encoder."""
+"""Answers to WebSocket commands: a frozen dataclass each, with one encoder."""
 
 from __future__ import annotations
 

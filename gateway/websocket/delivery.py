@@ -174,7 +174,7 @@ class ClientQueue:
         applied, epoch = self._feeds.applied(feed), self._feeds.epochs[feed.topic]
         records = feed.snapshot(subscription.stream.scope)
         subscription.snapshot_sent(applied)
-        return messages.Snapshot(
+        return messages.LatestValues(
             sub=subscription.number,
             epoch=epoch,
             offset=applied,

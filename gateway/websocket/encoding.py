@@ -1,4 +1,4 @@
-"""What every WebSocket message is: members declared with type, unit and words, and one encoder."""
+"""The making of every WebSocket message: members declared with type, unit and words, and one encoder."""
 
 from __future__ import annotations
 

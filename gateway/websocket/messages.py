@@ -1,4 +1,4 @@
-"""What the WebSocket server sends of itself: a frozen dataclass each, with one encoder; `answers` has the rest.
+"""Messages the WebSocket server sends of itself: a frozen dataclass each, with one encoder; `answers` has the rest.
 
 A frame is a JSON array of messages; `t` says which one. Members that are None are left out; times are integer
 microseconds since the Unix epoch. Member names and their order are published.
@@ -98,7 +98,7 @@ class Data(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot(Message):
+class LatestValues(Message):
     """The latest values of a stream, valid at `offset`; an empty one says that nothing came after `floor_offset`."""
 
     t = "snapshot"
@@ -136,7 +136,7 @@ class Recovered(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap(Message):
+class GapNotice(Message):
     """A stream has a hole."""
 
     t = "gap"
@@ -153,15 +153,15 @@ class Gap(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GapFill(Gap):
-    """What became of a hole: filled, empty or unrecoverable."""
+class GapFill(GapNotice):
+    """The end of a hole: filled, empty or unrecoverable."""
 
     t = "gap_fill"
 
 
 @dataclass(frozen=True, kw_only=True)
 class State(Message):
-    """What the values of streams are worth: of `subs`, or of all where it names none."""
+    """The worth of the values of streams: of `subs`, or of all where it names none."""
 
     t = "state"
     subs: Sequence[int] | None = member(rows(WHOLE), "Subscriptions concerned.", always=False)
@@ -223,9 +223,9 @@ def disconnect(
     )
 
 
-def gap(sub: int, fields: Mapping[str, Any]) -> Gap:
+def gap(sub: int, fields: Mapping[str, Any]) -> GapNotice:
     """Return the notice of a gap record: that a stream has a hole, or what became of it."""
-    kind = GapFill if fields["state"] in GAP_CLOSING_STATES else Gap
+    kind = GapFill if fields["state"] in GAP_CLOSING_STATES else GapNotice
     return kind(
         sub=sub,
         gap_id=fields["gap_id"],

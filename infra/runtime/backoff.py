@@ -1,4 +1,4 @@
-"""How long to wait before trying again: a fixed look at an outage, or pauses that double, with jitter where many wait."""
+"""Waits before the next try: a fixed look at an outage, or pauses that double, with jitter where many wait."""
 
 from __future__ import annotations
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from infra.runtime import metrics
 
-PATH = Path("docs/reference/metrics.md")
 UNITS: Mapping[str, str] = {"_seconds": "s", "_ms": "ms", "_ratio": "share of 1", "_score": "share of 1"}
 
 # A counter moves when what it counts happens, a histogram when what it measures ends. A gauge is a value kept by

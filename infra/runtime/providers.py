@@ -24,7 +24,7 @@ class Declared(Protocol):
 
     @property
     def facts(self) -> ProviderFacts:
-        """What is known of it."""
+        """The facts known of it."""
 
     def faults(self) -> list[str]:
         """Return why it cannot be used; nothing where it can."""

@@ -1,4 +1,4 @@
-"""What a job means: what is left to do of it, what its outcomes add up to, and when it is tried again."""
+"""The course of a job: what is left to do of it, what its outcomes add up to, and when it is tried again."""
 
 from __future__ import annotations
 

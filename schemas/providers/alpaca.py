@@ -6,7 +6,7 @@ from schemas.providers.facts import (
     Capabilities,
     Limits,
     Notes,
-    Plan,
+    PricingPlan,
     ProviderFacts,
     RefusalWords,
 )
@@ -39,8 +39,12 @@ FACTS = ProviderFacts(
     credentials=("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY"),
     endpoints=("bars", "snapshots", "assets"),
     plans=(
-        Plan(name="Basic", limits=Limits(per_minute=200), source="docs.alpaca.markets", read="2026-11-22"),
-        Plan(name="Plus", limits=Limits(per_minute=10_000), source="docs.alpaca.markets", read="2026-11-22"),
+        PricingPlan(
+            name="Basic", limits=Limits(per_minute=200), source="docs.alpaca.markets", read="2026-11-22"
+        ),
+        PricingPlan(
+            name="Plus", limits=Limits(per_minute=10_000), source="docs.alpaca.markets", read="2026-11-22"
+        ),
     ),
     ours=Limits(concurrency=8),
     feeds=("sip", "iex"),

@@ -59,7 +59,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PricingPlan:
     """Limits that a vendor publishes for one of its plans, where they stand and the day (ISO) they were read there."""
 
     name: str
@@ -135,7 +135,7 @@ class ProviderFacts:
     socket_url: str = ""
     credentials: tuple[str, ...] = ()  # environment variables; each may also be a file: <variable>_FILE
     endpoints: tuple[str, ...] = ()  # our names for them, in limits and metrics
-    plans: tuple[Plan, ...] = ()  # the first is taken to be yours until limits are configured
+    plans: tuple[PricingPlan, ...] = ()  # the first is taken to be yours until limits are configured
     every_plan: Limits = Limits()  # what holds on each of them
     ours: Limits = Limits()  # our own restraint, where the vendor publishes nothing
     endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from schemas.providers.facts import (
     Capabilities,
     Limits,
     Notes,
-    Plan,
+    PricingPlan,
     ProviderFacts,
     RefusalWords,
 )
@@ -56,7 +56,7 @@ FACTS = ProviderFacts(
     credentials=("PRODUCERS_FINNHUB_TOKEN",),
     endpoints=("candle", "quote", "symbol", "socket", "websocket"),
     plans=(
-        Plan(
+        PricingPlan(
             name="free",
             limits=Limits(per_minute=60),
             source="finnhub.io/docs/api/rate-limit",

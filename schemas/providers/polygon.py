@@ -8,7 +8,7 @@ from schemas.providers.facts import (
     Capabilities,
     Limits,
     Notes,
-    Plan,
+    PricingPlan,
     ProviderFacts,
     RefusalWords,
 )
@@ -68,14 +68,14 @@ FACTS = ProviderFacts(
     credentials=("PRODUCERS_POLYGON_KEY",),
     endpoints=("aggs", "snapshot", "tickers"),
     plans=(
-        Plan(
+        PricingPlan(
             name="free",
             limits=Limits(per_minute=5),
             source="polygon.io/pricing",
             read="2026-11-22",
             says="end-of-day data",
         ),
-        Plan(name="paid", limits=Limits(), source="polygon.io/pricing", read="2026-11-22"),
+        PricingPlan(name="paid", limits=Limits(), source="polygon.io/pricing", read="2026-11-22"),
     ),
     ours=Limits(concurrency=2),
     delay_s=900,

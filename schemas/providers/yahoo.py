@@ -9,7 +9,7 @@ from schemas.providers.facts import (
     Capabilities,
     Limits,
     Notes,
-    Plan,
+    PricingPlan,
     ProviderFacts,
     RefusalWords,
 )
@@ -43,7 +43,7 @@ FACTS = ProviderFacts(
     base_url="https://query2.finance.yahoo.com",
     endpoints=("chart", "quote", "crumb", "cookie"),
     plans=(
-        Plan(
+        PricingPlan(
             name="keyless",
             limits=Limits(),
             source="observed",

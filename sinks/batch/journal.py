@@ -1,4 +1,4 @@
-"""Which records of a journal can be stored: every one that PostgreSQL will take, and no other."""
+"""Records of a journal that can be stored: every one that PostgreSQL will take, and no other."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ COMPACTION = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class AvroField:
     """One field of a flat record schema."""
 
     name: str
@@ -82,21 +82,23 @@ class Columns:
 
 
 @cache
-def fields_of(schema_name: str) -> tuple[Field, ...]:
+def fields_of(schema_name: str) -> tuple[AvroField, ...]:
     """Return the fields of a flat record schema; a nested one is a programming error."""
     schema: Any = parsed_schema(schema_name)
     return tuple(_field(entry["name"], entry["type"]) for entry in schema["fields"])
 
 
-def _field(name: str, declared: Any) -> Field:
+def _field(name: str, declared: Any) -> AvroField:
     if isinstance(declared, list):
         _null, inner_type = declared  # ["null", type] is the only union a flat record has
         inner = _field(name, inner_type)
-        return Field(name=name, kind=inner.kind, nullable=True, symbols=inner.symbols)
+        return AvroField(name=name, kind=inner.kind, nullable=True, symbols=inner.symbols)
     if isinstance(declared, dict) and declared["type"] == "enum":
-        return Field(name=name, kind="enum", symbols=tuple(symbol.encode() for symbol in declared["symbols"]))
+        return AvroField(
+            name=name, kind="enum", symbols=tuple(symbol.encode() for symbol in declared["symbols"])
+        )
     kind: Kind = "text" if declared == "string" else declared
-    return Field(name=name, kind=kind)
+    return AvroField(name=name, kind=kind)
 
 
 def read_columns(topic: str, values: Sequence[bytes]) -> tuple[Columns, Flags]:
@@ -131,7 +133,7 @@ class _Reader:
         self._texts: dict[str, Text] = {}
         self._numbers: dict[str, Numbers] = {}
 
-    def read(self, field: Field) -> None:
+    def read(self, field: AvroField) -> None:
         """Read one field of every row and move on."""
         valid: Flags | None = None
         if field.nullable:
@@ -197,7 +199,7 @@ class _Reader:
         self._advance(lengths)
         return Text(starts=starts, lengths=lengths, valid=valid)
 
-    def _enum(self, field: Field, valid: Flags | None) -> Text:
+    def _enum(self, field: AvroField, valid: Flags | None) -> Text:
         index = self._varint()
         self._require((index >= 0) & (index < len(field.symbols)))
         index = np.where(self._fine, index, 0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinks.columns.avro import Columns, Integers
-from sinks.columns.tables import Column
+from sinks.columns.tables import CopyColumn
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the header extension
 TRAILER = b"\xff\xff"
@@ -26,7 +26,7 @@ CACHED_SHAPES = 4_096
 Shape = tuple[int, ...]  # bytes of each column, NULL for null
 
 
-def encode_rows(layout: tuple[Column, ...], columns: Columns, rows: Integers) -> bytes:
+def encode_rows(layout: tuple[CopyColumn, ...], columns: Columns, rows: Integers) -> bytes:
     """Return the COPY input that stores `rows` (indices into `columns`) in the columns of `layout`."""
     shapes = np.empty((len(layout), len(rows)), np.int64)
     for number, column in enumerate(layout):
@@ -35,7 +35,7 @@ def encode_rows(layout: tuple[Column, ...], columns: Columns, rows: Integers) ->
     return b"".join((HEADER, *parts, TRAILER))
 
 
-def _sizes(column: Column, columns: Columns, rows: Integers) -> Integers | int:
+def _sizes(column: CopyColumn, columns: Columns, rows: Integers) -> Integers | int:
     """Return the bytes a column takes in each row, NULL where it is null."""
     if column.type == "text":
         text = columns.texts[column.source]
@@ -68,7 +68,7 @@ def _groups(shapes: NDArray[np.int64]) -> Iterator[tuple[Shape, Integers]]:
 
 
 @lru_cache(maxsize=CACHED_SHAPES)
-def _template(layout: tuple[Column, ...], shape: Shape) -> tuple[np.dtype[np.void], bytes]:
+def _template(layout: tuple[CopyColumn, ...], shape: Shape) -> tuple[np.dtype[np.void], bytes]:
     """Return the byte layout of a row of this shape, and such a row with all that is constant filled in."""
     fields: list[tuple[str, str]] = [("count", ">i2")]
     for number, (column, size) in enumerate(zip(layout, shape, strict=True)):
@@ -85,7 +85,7 @@ def _template(layout: tuple[Column, ...], shape: Shape) -> tuple[np.dtype[np.voi
     return dtype, row.tobytes()
 
 
-def _encode_shape(layout: tuple[Column, ...], columns: Columns, rows: Integers, shape: Shape) -> bytes:
+def _encode_shape(layout: tuple[CopyColumn, ...], columns: Columns, rows: Integers, shape: Shape) -> bytes:
     dtype, template = _template(layout, shape)
     out = np.frombuffer(bytearray(template * len(rows)), dtype)
     for number, (column, size) in enumerate(zip(layout, shape, strict=True)):

@@ -11,7 +11,7 @@ from schemas.streams import STREAMS, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class CopyColumn:
     """One column: `source` is the record's field; a `constant` is the same in every row and has no source."""
 
     name: str
@@ -21,7 +21,7 @@ class Column:
 
 
 # the first version of a slot is revision 0
-REVISION = Column(name="revision", source="", type="int4", constant=0)
+REVISION = CopyColumn(name="revision", source="", type="int4", constant=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Table:
     key: tuple[str, ...]  # what a version is a version of, besides its event_time
     content: tuple[str, ...]  # what makes two versions the same value; empty: occurrences, never compared
     newest: str  # table of newest values; empty where there is none
-    columns: tuple[Column, ...]
+    columns: tuple[CopyColumn, ...]
 
     @property
     def topic(self) -> str:
@@ -63,7 +63,7 @@ def table_of(stream: Stream) -> Table:
         key=key(stream),
         content=content(stream),
         newest=newest_table(stream),
-        columns=tuple(Column(name=c.name, source=c.source, type=c.type) for c in columns(stream)),
+        columns=tuple(CopyColumn(name=c.name, source=c.source, type=c.type) for c in columns(stream)),
     )
 
 

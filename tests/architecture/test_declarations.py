@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -39,47 +39,6 @@ DEAD = frozenset(
     }
 )
 # Class names that mean something else in another service; the list only shrinks.
-AMBIGUOUS = frozenset(
-    {
-        "Answer",
-        "Bar",
-        "Choice",
-        "Column",
-        "Connection",
-        "Feed",
-        "Field",
-        "Frame",
-        "Gap",
-        "Health",
-        "Hole",
-        "Known",
-        "Latest",
-        "Limits",
-        "Listener",
-        "Outbox",
-        "Page",
-        "Part",
-        "Place",
-        "Plan",
-        "Position",
-        "Progress",
-        "Provider",
-        "Received",
-        "Refused",
-        "Registry",
-        "Rejected",
-        "Reply",
-        "Resources",
-        "Span",
-        "Status",
-        "Store",
-        "Stored",
-        "Stream",
-        "Streams",
-        "Text",
-        "Writer",
-    }
-)
 
 Declared = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -175,16 +134,3 @@ def test_a_dead_declaration_would_be_seen(text: str, dead: set[str]) -> None:
     path = modules(*PACKAGES)[0]
 
     assert {each.name for each in declared(path, code)} - set(named(code)) == dead
-
-
-def test_a_class_name_means_one_thing_in_all_services() -> None:
-    """Whoever reads two services need not unlearn a word of the first."""
-    places: dict[str, set[str]] = defaultdict(set)
-    for path in modules(*PACKAGES):
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].add(relative(path).partition("/")[0])
-    twice = {name for name, found in places.items() if len(found) > 1}
-
-    assert twice - AMBIGUOUS == set(), "find the word that the field has for it"
-    assert AMBIGUOUS - twice == set(), "take it off the list"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from gateway.http.columns import ANYTHING, envelope, rows
 from gateway.http.endpoints import Answer, Endpoint, Query, parameter
-from gateway.http.parameters import Choice, Word
+from gateway.http.parameters import OneOf, Word
 from gateway.operations.statistics import (
     JournalQuery,
     Row,
@@ -49,7 +49,7 @@ class ObjectivesQuery(Query):
     objective: str | None = parameter(
         Word("[a-z]{1,16}", "not_an_objective", "use one like rest"), "Which one."
     )
-    window: str = parameter(Choice(("1h",)), "Time up to now, wall time.", default="1h")
+    window: str = parameter(OneOf(("1h",)), "Time up to now, wall time.", default="1h")
 
 
 OBJECTIVES = Endpoint(

@@ -1,4 +1,4 @@
-"""What a client asks for and what the messages it hears mean, without a network."""
+"""A client's side of the conversation, without a network: what it asks for, and the meaning of what it hears."""
 
 from __future__ import annotations
 

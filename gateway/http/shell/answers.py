@@ -25,7 +25,7 @@ Serves = Sequence[tuple[Endpoint[Any], Handler]]
 
 
 class Feature(Protocol):
-    """What the application mounts: declared endpoints, each with the method that answers it."""
+    """A part the application mounts: declared endpoints, each with the method that answers it."""
 
     serves: ClassVar[Serves]
 

@@ -217,7 +217,7 @@ class PastReader:
 
 
 class Fetching(Protocol):
-    """What is read from, once it was assigned."""
+    """The consumer that reads, once it was assigned."""
 
     def fetch(self, most: int, *, within_s: float) -> Sequence[Message]:
         """Return what has arrived, waiting up to `within_s` for the first."""

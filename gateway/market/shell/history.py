@@ -17,7 +17,7 @@ from gateway.http.problems import unknown_symbol
 from gateway.http.shell.answers import Serves, answer, cacheable, table
 from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
-from gateway.market.history import MAX_META_GAPS, After, Plan, Reading, answered, plan
+from gateway.market.history import MAX_META_GAPS, After, PagePlan, Reading, answered, plan
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
@@ -90,7 +90,7 @@ class History:
             return await _read(snapshot, plan(ask, page, as_of, wall_market=self._wall_market))
 
 
-async def _read(snapshot: Snapshot, plan: Plan) -> Reading:
+async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:
     ask = plan.ask
     bars, after = await _bars(snapshot, plan)
     reading = Reading(plan=plan, bars=bars, after=after)
@@ -104,7 +104,7 @@ async def _read(snapshot: Snapshot, plan: Plan) -> Reading:
     return reading
 
 
-async def _bars(snapshot: Snapshot, plan: Plan) -> tuple[Sequence[BarVersion], After]:
+async def _bars(snapshot: Snapshot, plan: PagePlan) -> tuple[Sequence[BarVersion], After]:
     """Return the bars of the page, and the key after which the next one begins, if any."""
     ask, most = plan.ask, plan.ask.limit + 1
     if ask.revisions == "all":

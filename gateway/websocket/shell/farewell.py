@@ -1,4 +1,4 @@
-"""How a connection ends: why, what the client is told, and what is done with one that does not listen."""
+"""The end of a connection: why, what the client is told, and what is done with one that does not listen."""
 
 from __future__ import annotations
 

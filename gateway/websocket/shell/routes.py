@@ -66,6 +66,18 @@ WS_OF_SYMBOL = Endpoint(
 )
 
 
+def _response() -> web.WebSocketResponse:
+    return web.WebSocketResponse(
+        protocols=(messages.SUBPROTOCOL,),
+        heartbeat=PING_EVERY_S,
+        timeout=CLOSE_WITHIN_S,
+        max_msg_size=MAX_COMMAND_BYTES,
+        compress=False,
+        writer_limit=1,  # every frame waits for the socket to take it
+        decode_text=False,
+    )
+
+
 class WebSockets:
     """Every WebSocket client of the process."""
 
@@ -120,15 +132,7 @@ class WebSockets:
     async def _serve(
         self, request: web.Request, preset: Sequence[Wanted | RejectedItem]
     ) -> web.StreamResponse:
-        ws = web.WebSocketResponse(
-            protocols=(messages.SUBPROTOCOL,),
-            heartbeat=PING_EVERY_S,
-            timeout=CLOSE_WITHIN_S,
-            max_msg_size=MAX_COMMAND_BYTES,
-            compress=False,
-            writer_limit=1,  # every frame waits for the socket to take it
-            decode_text=False,
-        )
+        ws = _response()
         if not ws.can_prepare(request):
             text = "this is a WebSocket; connect with ws:// or wss://"
             raise web.HTTPUpgradeRequired(text=text, headers={"Upgrade": "websocket"})

@@ -15,7 +15,7 @@ COMMITTED_S = 10.0
 
 
 class Owner(Protocol):
-    """Who is told what the group gives and takes; called by the polling thread, inside `poll` and `consume`."""
+    """The one who is told what the group gives and takes; called by the polling thread, inside `poll` and `consume`."""
 
     def gained(self, member: GroupMember, partitions: frozenset[TopicPartition], /) -> None:
         """Own these: eagerly they are all there are, cooperatively they come on top; `read_from` reads them."""

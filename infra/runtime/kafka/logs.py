@@ -55,7 +55,7 @@ PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # no
 
 
 class LogEvent(Enum):
-    """What a message with an error says of its partition."""
+    """The meaning of a message with an error for its partition."""
 
     END = "end"  # nothing follows its offset yet; aborted and control records may lie before it
     POSITION_LOST = "position_lost"  # the log does not hold the position any more

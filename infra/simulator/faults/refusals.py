@@ -23,7 +23,7 @@ def no_keys(_: web.Request) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """How one vendor says no: where it looks for keys, and its words for a status.
+    """One vendor's way to say no: where it looks for keys, and its words for a status.
 
     `zero_quote` is a 200 that holds nothing but zeros; None where those stand inside a snapshot.
     """

@@ -1,4 +1,4 @@
-"""What a starting producer waits for (the simulator where it is the market, topics, cursors) and tells of before it."""
+"""The start of a producer: what it waits for (the simulator where it is the market, topics, cursors) and tells of before it."""
 
 from __future__ import annotations
 

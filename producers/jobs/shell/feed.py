@@ -20,7 +20,7 @@ from producers.jobs.queue import JobOffsets, JobQueue, Queued
 from producers.jobs.shell.attempt import Collecting, JobWork
 from producers.jobs.shell.reader import Credit, JobReader, ReceivedJob
 from producers.jobs.shell.results import JobResults
-from producers.jobs.shell.tails import Known
+from producers.jobs.shell.tails import KnownJobs
 from producers.polling.slots import Outcome
 from schemas.intervals import SECOND_US
 from schemas.jobs import by_partition
@@ -110,7 +110,7 @@ class JobFeed:
 
     # What the reading thread asks of the loop (Listener).
 
-    async def gained(self, positions: Mapping[int, int], known: Mapping[int, Known]) -> None:
+    async def gained(self, positions: Mapping[int, int], known: Mapping[int, KnownJobs]) -> None:
         """Own these partitions too from now on; of the others nothing is disturbed."""
         if self._closing or self._collecting is None:
             return

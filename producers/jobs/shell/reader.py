@@ -18,7 +18,7 @@ from infra.runtime.backoff import RETRY_S
 from infra.runtime.kafka.clients import Message, TopicPartition
 from infra.runtime.kafka.groups import HEARTBEAT_MS, GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
-from producers.jobs.shell.tails import JobTails, Known
+from producers.jobs.shell.tails import JobTails, KnownJobs
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
 from schemas.records import Job
@@ -59,7 +59,7 @@ class Credit:
 class JobListener(Protocol):
     """The loop's side; all of it runs in the loop."""
 
-    async def gained(self, positions: Mapping[int, int], known: Mapping[int, Known]) -> None:
+    async def gained(self, positions: Mapping[int, int], known: Mapping[int, KnownJobs]) -> None:
         """Own these partitions too from now on, each read from its position on; none for a member without work."""
 
     async def given_up(self, partitions: Collection[int]) -> Mapping[int, int]:

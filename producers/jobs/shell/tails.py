@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownJobs:
     """Knowledge of one partition; `end` is the end of jobs.v1 before its tail was read."""
 
     end: int
@@ -38,12 +38,12 @@ class JobTails:
         """Connect when `read`."""
         self._bootstrap, self._prefix = bootstrap, prefix
 
-    def read(self, partitions: Sequence[int]) -> dict[int, Known]:
+    def read(self, partitions: Sequence[int]) -> dict[int, KnownJobs]:
         """Return what is known of each partition; raise BrokerUnavailable."""
         with LogReader(self._bootstrap, "mds-jobs-tail") as reader:
             return {partition: self._known(reader, partition) for partition in partitions}
 
-    def _known(self, reader: LogReader, partition: int) -> Known:
+    def _known(self, reader: LogReader, partition: int) -> KnownJobs:
         _, end = reader.bounds(self._prefix + JOBS, partition)
         lease, history = Lease(), JobHistory()
         for message in self._since(reader, JOBS, partition, LEASES_US):
@@ -53,7 +53,7 @@ class JobTails:
                 history.note(read_result(message.value()))
             except PermanentError as error:
                 log.warning("foreign_record_skipped", extra={"topic": JOB_RESULTS, "error": str(error)})
-        return Known(end=end, history=history, lease=lease)
+        return KnownJobs(end=end, history=history, lease=lease)
 
     def _lease_after(self, lease: Lease, message: Message, partition: int) -> Lease:
         _, appended_ms = message.timestamp()

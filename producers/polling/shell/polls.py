@@ -1,4 +1,4 @@
-"""What the polls of all streams share: a task, one request at a time, and single values rejected once."""
+"""The part that polls of all streams share: a task, one request at a time, and single values rejected once."""
 
 from __future__ import annotations
 

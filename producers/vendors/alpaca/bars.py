@@ -15,7 +15,7 @@ CURRENCY = "USD"
 RECENT_SIP = "recent sip"  # a free plan asked for the newest consolidated data
 
 
-class Bar(VendorModel):
+class AlpacaBar(VendorModel):
     """One row of bars, also inside a snapshot."""
 
     t: str
@@ -29,7 +29,7 @@ class Bar(VendorModel):
 
 
 class _Bars(VendorModel):
-    bars: dict[str, list[Bar] | None] | None
+    bars: dict[str, list[AlpacaBar] | None] | None
     next_page_token: str | None = Field(default=None, alias="next_page_token")
 
 

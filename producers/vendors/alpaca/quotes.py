@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from producers.vendors.alpaca.bars import CURRENCY, Bar
+from producers.vendors.alpaca.bars import CURRENCY, AlpacaBar
 from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
@@ -36,8 +36,8 @@ class _Quote(VendorModel):
 class _Snapshot(VendorModel):
     latest_trade: _Trade | None = None
     latest_quote: _Quote | None = None
-    daily_bar: Bar | None = None
-    prev_daily_bar: Bar | None = None
+    daily_bar: AlpacaBar | None = None
+    prev_daily_bar: AlpacaBar | None = None
 
 
 def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Collection[str]) -> Answer:

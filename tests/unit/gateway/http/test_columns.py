@@ -19,7 +19,10 @@ from gateway.http.columns import (
     words_of,
 )
 
-ROW = record(Column("price", NUMBER, "The price.", "currency"), Column("venue", TEXT, "Where.", always=False))
+ROW = record(
+    Column("price", NUMBER, "The price.", "currency"),
+    Column("venue", TEXT, "Where.", always=False),
+)
 
 
 def valid(schema: object, value: object) -> bool:

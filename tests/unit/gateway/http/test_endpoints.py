@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from gateway.http.endpoints import Query, defaults_of, parameter, parameters_of, parse
-from gateway.http.parameters import Choice, Moment, Text, Whole
+from gateway.http.parameters import AnyText, Moment, OneOf, Whole
 from gateway.http.problems import FieldError, Problem
 from tests.support.queries import ENDPOINTS, SEEDS, digest, outcome
 
@@ -26,9 +26,9 @@ class ToyQuery(Query):
 
     start: int | None = parameter(Moment(), "Begin.")
     end: int | None = parameter(Moment(), "End.", after="start")
-    length: str | None = parameter(Choice(("1d", "1mo")), "Instead of a begin.", not_with=("start",))
+    length: str | None = parameter(OneOf(("1d", "1mo")), "Instead of a begin.", not_with=("start",))
     limit: int = parameter(Whole(1, 10), "Most rows.", unit="rows", default=5)
-    day: str | None = parameter(Text(), "Instead of all of them.", not_with=("length", "start", "end"))
+    day: str | None = parameter(AnyText(), "Instead of all of them.", not_with=("length", "start", "end"))
 
     def complaints(self) -> Iterable[FieldError]:
         """Refuse seven."""

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gateway.http.parameters import (
-    Choice,
+    AnyText,
     Complaint,
     Day,
     Kind,
     Moment,
-    Provider,
+    OneOf,
+    ProviderName,
     Symbol,
-    Text,
     Whole,
     Word,
     checked_symbol,
@@ -25,8 +25,8 @@ from gateway.http.parameters import (
 from gateway.http.problems import FIELD_ERRORS, Problem
 
 KINDS: list[Kind] = [
-    Choice(("asc", "desc")), Whole(0, 10), Moment(), Moment(dates=True), Day(), Provider(), Provider(needed=True),
-    Word("[a-z]{1,4}", "not_a_tier", "use one like a"), Symbol(), Text(),
+    OneOf(("asc", "desc")), Whole(0, 10), Moment(), Moment(dates=True), Day(), ProviderName(), ProviderName(needed=True),
+    Word("[a-z]{1,4}", "not_a_tier", "use one like a"), Symbol(), AnyText(),
 ]  # fmt: skip
 TEXTS = st.text(max_size=40) | st.sampled_from(
     ["asc", "7", "2013-10-07", "2013-10-07T09:30:00Z", "yahoo", "best", "abc", "SPY", "BRK.B"]
@@ -45,7 +45,8 @@ def test_any_text_is_read_or_complained_of_in_a_published_word(kind: Kind, text:
 
 
 @pytest.mark.parametrize(
-    "kind", [Choice(("asc", "desc")), Provider(), Symbol(), Text(), Word("[a-z]{1,4}", "not_a_tier", "")]
+    "kind",
+    [OneOf(("asc", "desc")), ProviderName(), Symbol(), AnyText(), Word("[a-z]{1,4}", "not_a_tier", "")],
 )
 @given(text=TEXTS)
 def test_a_schema_takes_what_the_kind_reads(kind: Kind, text: str) -> None:
@@ -61,9 +62,9 @@ def test_a_schema_takes_what_the_kind_reads(kind: Kind, text: str) -> None:
 
 def test_best_is_no_provider_in_particular() -> None:
     """A name is itself, and where one is needed best is one."""
-    assert Provider().read("provider", "best", "UTC") is None
-    assert Provider().read("provider", "yahoo", "UTC") == "yahoo"
-    assert Provider(needed=True).read("source", "best", "UTC") == "best"
+    assert ProviderName().read("provider", "best", "UTC") is None
+    assert ProviderName().read("provider", "yahoo", "UTC") == "yahoo"
+    assert ProviderName(needed=True).read("source", "best", "UTC") == "best"
 
 
 def test_a_bare_date_is_midnight_of_the_venue() -> None:

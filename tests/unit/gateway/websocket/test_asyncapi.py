@@ -41,7 +41,7 @@ SENT: list[Message] = [
     answers.error("rate_limited", "slow down", retry_after_ms=100),
     messages.Data(sub=1, prev=0, m=[b"[1,{}]"]),
     messages.Data(sub=1, prev=0, conf=(1, 2), m=[b"[1,{}]"]),
-    messages.Snapshot(sub=1, epoch="e", offset=1, floor_offset=0, reason="subscribe", last=True, data=[]),
+    messages.LatestValues(sub=1, epoch="e", offset=1, floor_offset=0, reason="subscribe", last=True, data=[]),
     messages.Recovered(sub=1, ok=True, after=3, to=9, count=2, source="memory"),
     messages.gap(1, GAP | {"state": "open"}),
     messages.gap(1, GAP | {"state": "filled", "expected": 3}),

@@ -30,7 +30,7 @@ def test_data_carries_its_link_and_its_records(conflated: int) -> None:
 def test_an_empty_snapshot_says_so() -> None:
     """No data yet is not data lost: the list is there, and empty."""
     parsed = orjson.loads(
-        messages.Snapshot(
+        messages.LatestValues(
             sub=1, epoch="e", offset=10, floor_offset=4, reason="subscribe", last=True, data=[]
         ).encode()
     )
@@ -84,7 +84,7 @@ CHOSEN = Chosen(entries=(an_entry(7), an_entry(9)), previous=5, conflated=2, spa
 PUBLISHED: list[tuple[bytes, bytes]] = [
     (messages.data(4, CHOSEN), b'{"t":"d","sub":4,"prev":5,"conf":{"n":2,"span":12},"m":[[7,{}],[9,{}]]}'),
     (
-        messages.Snapshot(
+        messages.LatestValues(
             sub=1, epoch="e", offset=10, floor_offset=4, reason="subscribe", last=True, data=[b"[7,{}]"]
         ).encode(),
         b'{"t":"snapshot","sub":1,"epoch":"e","offset":10,"floor_offset":4,"reason":"subscribe","last":true,"data":[[7,{}]]}',

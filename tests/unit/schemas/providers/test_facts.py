@@ -11,7 +11,7 @@ from schemas.providers.facts import (
     ANY_VENDOR,
     Capabilities,
     Limits,
-    Plan,
+    PricingPlan,
     ProviderFacts,
     RefusalWords,
     not_known,
@@ -28,7 +28,9 @@ ACME = ProviderFacts(
 
 def test_limits_in_force_are_every_plans_then_the_first_plans_then_ours() -> None:
     """A vendor's word goes before our restraint."""
-    plans = (Plan(name="free", limits=Limits(per_second=1, per_minute=9), source="x", read="2026-01-01"),)
+    plans = (
+        PricingPlan(name="free", limits=Limits(per_second=1, per_minute=9), source="x", read="2026-01-01"),
+    )
     facts = replace(
         ACME, plans=plans, every_plan=Limits(per_second=2), ours=Limits(per_minute=5, concurrency=3)
     )
@@ -72,8 +74,14 @@ def test_symbols_are_spelt_as_the_vendor_does() -> None:
         ({"base_url": "ftp://acme.example"}, "base_url"),
         ({"credentials": ("acme key",)}, "no variable's name"),
         ({"endpoint_limits": {"bars": Limits()}}, "none of its endpoints"),
-        ({"plans": (Plan(name="free", limits=Limits(), source="", read="2026-01-01"),)}, "lacks its source"),
-        ({"plans": (Plan(name="free", limits=Limits(), source="x", read="lately"),)}, "the day it was read"),
+        (
+            {"plans": (PricingPlan(name="free", limits=Limits(), source="", read="2026-01-01"),)},
+            "lacks its source",
+        ),
+        (
+            {"plans": (PricingPlan(name="free", limits=Limits(), source="x", read="lately"),)},
+            "the day it was read",
+        ),
         ({"samples": ()}, "no sample symbols"),
         ({"samples": ("A B",)}, "not a canonical symbol"),
         ({"spelling": Spelling(lambda _: "X", lambda _: "Y")}, "spelt back as 'Y'"),

@@ -13,14 +13,14 @@ from schemas.topics import BARS, QUOTES, TRADES
 from schemas.wire.codec import decode_value, encode
 from sinks.columns.avro import read_columns
 from sinks.columns.copy import HEADER, POSTGRES_EPOCH_US, TRAILER, encode_rows
-from sinks.columns.tables import REVISION, TABLES, Column
+from sinks.columns.tables import REVISION, TABLES, CopyColumn
 from tests.support.builders import a_bar, a_trade
 from tests.support.record_strategies import RECORDS
 
 READ = {"int8": ">q", "int4": ">i", "float8": ">d", "bool": ">?", "timestamptz": ">q"}
 
 
-def rows_of(data: bytes, layout: tuple[Column, ...]) -> list[dict[str, Any]]:
+def rows_of(data: bytes, layout: tuple[CopyColumn, ...]) -> list[dict[str, Any]]:
     """Return the rows of COPY input, read by the format's own description."""
     assert data.startswith(HEADER)
     at, rows = len(HEADER), []
@@ -36,7 +36,7 @@ def rows_of(data: bytes, layout: tuple[Column, ...]) -> list[dict[str, Any]]:
     return rows
 
 
-def _value(column: Column, field: bytes) -> Any:
+def _value(column: CopyColumn, field: bytes) -> Any:
     if column.type == "text":
         return field.decode()
     (value,) = struct.unpack(READ[column.type], field)

@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.clients import producer_config
 from producers.jobs.lease import holder
-from producers.jobs.shell.tails import RESULTS_US, JobTails, Known
+from producers.jobs.shell.tails import RESULTS_US, JobTails, KnownJobs
 from schemas.errors import BrokerUnavailable
 from schemas.intervals import MINUTE_US
 from schemas.jobs import VERSION
@@ -62,7 +62,7 @@ def a_lease(lease_s: float) -> bytes:
     )
 
 
-def known(bootstrap: str, prefix: str) -> Known:
+def known(bootstrap: str, prefix: str) -> KnownJobs:
     return JobTails(bootstrap, prefix=prefix).read([SPY])[SPY]
 
 
