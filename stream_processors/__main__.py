@@ -40,16 +40,13 @@ async def main() -> None:
         threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
         publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
         ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
-        limits = TransactionLimits(
-            blocks=settings.transaction_max_blocks, events=settings.transaction_max_events
-        )
         async with asyncio.TaskGroup() as tasks:
             lanes = Lanes(
                 open_writer=lambda topic, p: PartitionWriter(bootstrap, topic, p, partitions, prefix=prefix),
                 tasks=tasks,
                 threads=threads,
                 health=process.health,
-                limits=limits,
+                limits=_limits(settings),
                 leave=os._exit,
             )
             watchdog = Watchdog(
@@ -70,6 +67,10 @@ async def main() -> None:
             await lanes.release()
             watchdog.stop()
         publisher.close()
+
+
+def _limits(settings: ProcessorSettings) -> TransactionLimits:
+    return TransactionLimits(blocks=settings.transaction_max_blocks, events=settings.transaction_max_events)
 
 
 def _prepare(bootstrap: str, prefix: str) -> None:

@@ -33,7 +33,7 @@ from producers.sdk import (
     MalformedPayload,
     Notes,
     Opening,
-    Plan,
+    PricingPlan,
     Provider,
     ProviderFacts,
     RejectedValue,
@@ -76,7 +76,11 @@ FACTS = ProviderFacts(
     socket_url="wss://live.acme.example/trades",
     credentials=(KEY,),
     endpoints=("bars", "socket"),
-    plans=(Plan(name="only", limits=Limits(per_second=5), source="acme.example/limits", read="2026-11-22"),),
+    plans=(
+        PricingPlan(
+            name="only", limits=Limits(per_second=5), source="acme.example/limits", read="2026-11-22"
+        ),
+    ),
     spelling=Spelling(_name, _symbol),
     samples=("SPY", "BRK.B"),
     notes=Notes(terms="acme.example/terms"),
