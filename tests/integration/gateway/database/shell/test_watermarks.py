@@ -40,7 +40,7 @@ async def mark(dsn: str, partition: int, moment: int) -> None:
 @asynccontextmanager
 async def following(dsn: str) -> AsyncIterator[tuple[Watermarks, Health]]:
     async with pool(dsn, service="test", size=2) as opened:
-        marks, health = Watermarks(Store(opened)), Health()
+        marks, health = Watermarks(Store(opened, concurrent=2)), Health()
         running = asyncio.ensure_future(marks.follow(health))
         try:
             yield marks, health
