@@ -14,11 +14,10 @@ from typing import Any
 import aiohttp
 import psutil
 import yaml
-from confluent_kafka import Consumer
 
 from benchmarks.measure import Row, Servers, row, servers, topics
 from infra.runtime.clock import monotonic_s, wall_us
-from infra.runtime.kafka.clients import consumer_config, read_range
+from infra.runtime.kafka.logs import LogReader
 from schemas.intervals import SECOND_US
 from schemas.journals import CadenceSample
 from schemas.log_buckets import quantile_us
@@ -121,15 +120,12 @@ async def _observe(running: System, base: Servers, measure_s: float) -> list[Usa
 def _windows(bootstrap: str, prefix: str, measure_s: float) -> list[dict[str, Any]]:
     """Return what the producer told of every group over the windows begun within the last `measure_s`, oldest first."""
     since = wall_us() - int(measure_s * SECOND_US)
-    consumer = Consumer(consumer_config(bootstrap, "benchmark-reader"))
-    try:
+    with LogReader(bootstrap, "benchmark-reader") as reader:
         windows = [
             asdict(decode(CADENCE, message.value(), CadenceSample))
             for partition in range(partition_count())
-            for message in read_range(consumer, prefix + CADENCE, partition, 0)
+            for message in reader.read(prefix + CADENCE, partition, 0)
         ]
-    finally:
-        consumer.close()
     recent = (window for window in windows if window["begun_time"] >= since)
     return sorted(recent, key=lambda window: int(window["ended_time"]))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from confluent_kafka import Producer
 
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.clients import producer_config
 from producers.jobs.lease import holder
-from producers.jobs.shell.tails import RESULTS_US, JobTails, KnownJobs
+from producers.jobs.shell.tails import JobTails, KnownJobs
 from schemas.errors import BrokerUnavailable
 from schemas.intervals import MINUTE_US
 from schemas.jobs import VERSION
@@ -17,6 +19,7 @@ from schemas.records import Job, JobResult, SymbolOutcome
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
 from schemas.wire.codec import encode
 from tests.conftest import free_port
+from tests.support.eventually import eventually
 
 SPY = partition_of("SPY", partition_count())
 SLOT = 1_381_152_600_000_000
@@ -28,10 +31,9 @@ class Log:
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self.producer, self.prefix = Producer(producer_config(bootstrap, "test-tails")), prefix
 
-    def append(self, topic: str, value: bytes, *, age_us: int = 0) -> None:
-        """Append a record as if so long ago."""
-        at_ms = (wall_us() - age_us) // 1_000
-        self.producer.produce(self.prefix + topic, value, partition=SPY, timestamp=at_ms)
+    def append(self, topic: str, value: bytes) -> None:
+        """Append a record; the broker says when that was."""
+        self.producer.produce(self.prefix + topic, value, partition=SPY)
         assert self.producer.flush(30) == 0
 
 
@@ -66,31 +68,38 @@ def known(bootstrap: str, prefix: str) -> KnownJobs:
     return JobTails(bootstrap, prefix=prefix).read([SPY])[SPY]
 
 
-def test_what_was_done_within_the_hour_is_known_and_foreign_records_are_passed_over(
+def test_what_was_done_is_known_and_foreign_records_are_passed_over(
     kafka_bootstrap: str, topic_prefix: str, log: Log
 ) -> None:
-    """What is older is asked for again: nobody sends it any more."""
-    log.append(JOB_RESULTS, a_result("old", SLOT), age_us=RESULTS_US + MINUTE_US)
+    """The last slot of each stream; another partition's are another's."""
+    log.append(JOB_RESULTS, a_result("first", SLOT))
     log.append(JOB_RESULTS, b"not a result")
-    log.append(JOB_RESULTS, a_result("new", SLOT + MINUTE_US))
+    log.append(JOB_RESULTS, a_result("second", SLOT + MINUTE_US))
+    other = (SPY + 1) % partition_count()
 
-    found = known(kafka_bootstrap, topic_prefix)
+    found = JobTails(kafka_bootstrap, prefix=topic_prefix).read([SPY, other])
 
-    assert found.history.slots == {("quotes", "SPY"): SLOT + MINUTE_US}
+    assert found[SPY].history.slots == {("quotes", "SPY"): SLOT + MINUTE_US}
+    assert found[other].history.slots == {}
 
 
-def test_a_lease_in_force_is_known_and_one_that_ran_out_is_not(
+async def test_a_lease_in_force_is_known_and_one_that_ran_out_is_not(
     kafka_bootstrap: str, topic_prefix: str, log: Log
 ) -> None:
     """It runs from when the broker took it; where reading jobs goes on is after it."""
-    log.append(JOBS, a_lease(60.0), age_us=2 * MINUTE_US)
-    over = known(kafka_bootstrap, topic_prefix)
-    log.append(JOBS, b"not a job")
-    log.append(JOBS, a_lease(60.0))
-    held = known(kafka_bootstrap, topic_prefix)
 
-    assert (holder(over.lease, monotonic_s()), over.end) == ("sweeper", 1)
-    assert (holder(held.lease, monotonic_s()), held.end) == ("feed", 3)
+    async def decides(who: str) -> bool:
+        found = await asyncio.to_thread(known, kafka_bootstrap, topic_prefix)
+        return holder(found.lease, monotonic_s()) == who
+
+    log.append(JOBS, a_lease(600.0))
+    log.append(JOBS, b"not a job")
+    held = await decides("feed")
+    log.append(JOBS, a_lease(0.5))
+    await eventually(lambda: decides("sweeper"), within_s=30.0)
+
+    assert held
+    assert known(kafka_bootstrap, topic_prefix).end == 3
 
 
 def test_a_broker_that_is_away_is_an_outage() -> None:
