@@ -9,18 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from scripts.generate import FILES
+
 ROOT = Path(__file__).parent.parent.parent
 SELF = "tests/architecture/test_documents.py"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NAMED_DOCUMENT = re.compile(r"(?<![\w./:-])(?:[\w.-]+/)*[\w-]+\.md\b")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-EXAMPLE = re.compile(r"^```\w+ (?:file=|check).*?^```", re.MULTILINE | re.DOTALL)  # of what is not there yet
+EXAMPLE = re.compile(
+    r"^```\w+ (?:file=|check|also).*?^```", re.MULTILINE | re.DOTALL
+)  # of what is not there yet
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ENTRY = re.compile(r"^## (\d+)\. (.+)\n\n(\S+) · (.+)\n\n(?=\*\*)", re.MULTILINE)
 STATUS = re.compile(r"holds|(?:superseded|refined) by (\d+)")
 INDEXED = re.compile(r"^- \[(\d+)\. (.+)\]\(#(\S+)\)$", re.MULTILINE)
 CITED = re.compile(r"\bDECISIONS?,? (\d+)((?:(?:,| and|, and) \d+)*)")
-TOP = "benchmarks|clients|config|docs|examples|gateway|infra|producers|schemas|sinks|stream_processors|tests"
+TOP = "benchmarks|clients|config|docs|examples|gateway|infra|producers|schemas|scripts|sinks|stream_processors|tests"
 NAMED_PATH = re.compile(rf"(?<![\w./:-])(?:{TOP})/[\w./-]*[\w/]")
 MAX_TITLE_WORDS = 8
 
@@ -104,6 +108,14 @@ def test_the_architecture_names_every_topic() -> None:
 
     assert len(named) > len(services)
     assert [name for name in named if f"`{name}`" not in text] == []
+
+
+def test_the_reference_is_generated_whole() -> None:
+    """A page of it that nothing writes would fall behind; each of these is compared with what would be written."""
+    pages = {str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "reference").iterdir()}
+
+    assert pages
+    assert pages == {name for name in FILES if name.startswith("docs/reference/")}
 
 
 def test_decisions_are_numbered_without_a_hole() -> None:

@@ -12,6 +12,8 @@ from schemas.providers.built_in import BUILT_IN
 from tests.support.producer_processes import PRICE_SCALE, day_bounds, file_rows, file_time, values
 from tests.support.vendor_apis import VENDORS, asked, vendors
 
+GIVE_BARS = tuple(name for name in VENDORS if BUILT_IN[name].capabilities.intervals)
+GIVE_QUOTES = tuple(name for name in VENDORS if BUILT_IN[name].capabilities.quotes_per_request)
 DAY = "20131007"
 OPEN = file_time(DAY, "34200000")  # 09:30 in New York
 LATER = "2013-10-12T12:00:00Z"
@@ -22,7 +24,7 @@ async def fetched(data: Path, interval: str, window: PollWindow, symbol: str = "
     found = {}
     async with vendors(data=data, start=LATER) as (opened, simulation, _):
         now = simulation.view.now(symbol)
-        for name in VENDORS:
+        for name in GIVE_BARS:
             response = await opened.apis[name].bars(asked(symbol, interval, window, now))
             assert not response.answer.rejected
             found[name] = list(response.answer.events)
@@ -44,10 +46,10 @@ async def test_four_formats_give_one_truth(interval: str, length: int, count: in
     }
     assert len(shown["yahoo"]) == count
     assert all(final for *_, final in shown["yahoo"])
-    for name in VENDORS:
+    for name in GIVE_BARS:
         assert shown[name] == shown["yahoo"], name
     adjustment = {name: {event["adjustment_state"] for event in events} for name, events in found.items()}
-    assert adjustment == {name: {BUILT_IN[name].adjustments.of(interval)} for name in VENDORS}
+    assert adjustment == {name: {BUILT_IN[name].adjustments.of(interval)} for name in GIVE_BARS}
 
 
 async def test_an_hour_is_the_sessions_and_holds_its_minutes(market_data: Path) -> None:
@@ -67,7 +69,7 @@ async def test_an_hour_is_the_sessions_and_holds_its_minutes(market_data: Path) 
 
     found = await fetched(market_data, "1h", PollWindow(start=OPEN, end=OPEN + HOUR_US))
 
-    for name in VENDORS:
+    for name in GIVE_BARS:
         (event,) = found[name]
         assert (event["event_time"], values(event)) == (OPEN, expected), name
 
@@ -88,7 +90,7 @@ async def test_five_minutes_are_made_of_the_files_minutes(market_data: Path) -> 
 
     found = await fetched(market_data, "5m", PollWindow(start=begin, end=end))
 
-    for name in VENDORS:
+    for name in GIVE_BARS:
         assert {event["event_time"]: values(event) for event in found[name]} == expected, name
 
 
@@ -131,7 +133,7 @@ async def test_quotes_agree_on_what_they_share(market_data: Path) -> None:
     """At 10:00:30 New York all name the same last price; those with a book the same bid and ask."""
     async with vendors(data=market_data, start="2013-10-07T14:00:30Z", speed="0.001") as (opened, _, _):
         found = {}
-        for name in VENDORS:
+        for name in GIVE_QUOTES:
             symbols = ["SPY", "NOPE"][: BUILT_IN[name].capabilities.quotes_per_request]
             answer = (await opened.apis[name].quotes(symbols)).answer
             assert not answer.rejected

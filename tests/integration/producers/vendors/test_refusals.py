@@ -32,7 +32,7 @@ async def fails(name: str, fault: str, *, quotes: bool = False) -> MarketDataErr
         window = PollWindow(start=now - HOUR_US, end=now)
         api = opened.apis[name]
         with pytest.raises(MarketDataError) as caught:
-            if quotes:
+            if quotes or not BUILT_IN[name].capabilities.intervals:
                 await api.quotes(["SIM001"])
             else:
                 await api.bars(asked("SIM001", "1m", window, now))
