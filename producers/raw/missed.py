@@ -35,7 +35,11 @@ def _until(
 ) -> list[Discontinuity]:
     return [
         Discontinuity(
-            symbol=stream.symbol, interval=stream.interval, from_time=last, to_time=now, cause=cause
+            symbol=stream.symbol,
+            interval=stream.interval,
+            from_time=last,
+            to_time=EventTime(now),
+            cause=cause,
         )
         for stream, last in covered
         if last is None or last < now
