@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from struct import pack
 
-from schemas.streams import STREAMS
+from schemas.errors import InvalidRecord
+from schemas.streams import STREAMS, StreamId, StreamName
 
 NAME_BYTES = 8  # 64 bits
 LETTERS = {stream.topic: stream.letter for stream in STREAMS}
@@ -14,6 +16,33 @@ LETTERS = {stream.topic: stream.letter for stream in STREAMS}
 def stream_name(channel: str, provider: str, symbol: str) -> str:
     """Return `channel:provider:symbol`, the name of a stream in gaps, REST and WebSocket."""
     return f"{channel}:{provider}:{symbol}"
+
+
+def stream_text(stream: StreamId) -> str:
+    """Return `channel:provider:symbol`, what a series is called in gaps, REST and WebSocket."""
+    return f"{stream.channel}:{stream.provider}:{stream.symbol}"
+
+
+def stream_of(text: str) -> StreamId:
+    """Return the series that `channel:provider:symbol` calls; raise InvalidRecord where it is of none declared."""
+    channel, _, series = text.partition(":")
+    provider, _, symbol = series.partition(":")
+    declared = declared_in(channel)
+    if declared is not None and provider and symbol:
+        return StreamId(*declared, provider, symbol)
+    raise InvalidRecord(
+        f"{text!r} names no series: write channel:provider:symbol, such as bars.1m:yahoo:AAPL"
+    )
+
+
+@lru_cache(maxsize=256)
+def declared_in(channel: str) -> tuple[StreamName, str] | None:
+    """Return the stream and the interval of a channel such as `bars.1m`; None where no declared stream has it."""
+    name, dot, interval = channel.partition(".")
+    declared = next((stream for stream in STREAMS if stream.name == name), None)
+    if declared is None or declared.by_interval != bool(interval) or bool(dot) != bool(interval):
+        return None
+    return declared.name, interval
 
 
 def event_id(topic: str, symbol: str, event_time: int, partition: int, raw_offset: int, index: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from producers.polling.slots import Outcome
+from schemas.clocks import MarketTime, WallTime
 from schemas.intervals import MINUTE_US
 from schemas.jobs import SWEEPER, VERSION, poll_job_id
 from schemas.records import Job, JobResult, JobStatus, SymbolOutcome
@@ -16,9 +17,9 @@ LONGEST_BACKOFF_S = 30.0
 WORST_FIRST: tuple[JobStatus, ...] = ("failed", "expired", "refused", "done", "duplicate")
 
 
-def refusal(job: Job, market_us: int) -> str:
-    """Return why a job is not begun at market time `market_us`, empty where nothing speaks against it."""
-    if job.type == "poll" and job.slot > market_us + MAX_AHEAD_US:
+def refusal(job: Job, now: MarketTime) -> str:
+    """Return why a job is not begun at `now`, empty where nothing speaks against it."""
+    if job.type == "poll" and job.slot > now + MAX_AHEAD_US:
         return "its slot lies in the future of the market clock; send it later, or with not_before"
     return ""
 
@@ -46,11 +47,11 @@ def backoff_s(attempts: int, outcomes: Mapping[str, Outcome], jitter: float) -> 
 def swept_result(
     capability: str,
     outcomes: Mapping[str, Outcome],
-    slot: int,
+    slot: MarketTime,
     provider: str,
     *,
     instance: str,
-    finished_time: int,
+    finished_time: WallTime,
 ) -> JobResult:
     """Return what the sweeper polled of one partition, under the id a feed would have given to the same symbols."""
     symbols = tuple(outcomes)
@@ -73,7 +74,7 @@ def result_of(
     outcomes: Mapping[str, Outcome],
     *,
     instance: str,
-    finished_time: int,
+    finished_time: WallTime,
     attempts: int = 0,
     expired: bool = False,
 ) -> JobResult:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
+from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, Event, RawBlock
 from schemas.wire.codec import encode_value
@@ -164,7 +165,7 @@ class StreamBatches:
 
 
 def blank_block(
-    provider: str, endpoint: str, received_time: int, *, connection_id: str = "", job_id: str = ""
+    provider: str, endpoint: str, received_time: WallTime, *, connection_id: str = "", job_id: str = ""
 ) -> RawBlock:
     """Return a block that says where it came from and holds nothing yet."""
     return RawBlock(

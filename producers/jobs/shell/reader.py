@@ -15,12 +15,14 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from infra.runtime.backoff import RETRY_S
-from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.groups import HEARTBEAT_MS, GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
 from producers.jobs.shell.tails import JobTails, KnownJobs
+from schemas.clocks import KnowledgeTime
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
+from schemas.partitions import TopicPartition
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
 
@@ -40,7 +42,7 @@ class ReceivedJob:
 
     partition: int
     offset: int
-    appended_us: int
+    appended_us: KnowledgeTime
     key: bytes | None
     value: bytes | None
     job: Job | None = None
@@ -178,14 +180,16 @@ class JobReader:
             )
         if event is LogEvent.POSITION_LOST and partition is not None:
             log.warning("jobs_lost", extra={"partition": partition, "error": error.str()})
-            member.skip_to_end((self._topic, partition))
+            member.skip_to_end(TopicPartition(self._topic, partition))
         elif event not in (LogEvent.END, LogEvent.PASSING):
             log.warning("job_feed_error", extra={"error": error.str()})
         return False
 
     def _commit(self, member: GroupMember, positions: Mapping[int, int], *, wait: bool) -> None:
         try:
-            member.commit({(self._topic, number): at for number, at in positions.items()}, wait=wait)
+            member.commit(
+                {TopicPartition(self._topic, number): at for number, at in positions.items()}, wait=wait
+            )
         except BrokerUnavailable as error:
             # They are read again and found to be done.
             log.warning("job_offsets_not_committed", extra={"error": str(error)})
@@ -195,11 +199,15 @@ class JobReader:
         committed = member.committed(partitions)
         known = self._tails.read(sorted(number for _, number in partitions))
         # On the first start ever nothing is committed: what was asked before anybody listened is not done.
-        fresh = {number: each.end for number, each in known.items() if (self._topic, number) not in committed}
+        fresh = {
+            number: each.end_offset
+            for number, each in known.items()
+            if (self._topic, number) not in committed
+        }
         positions = {number: offset for (_, number), offset in committed.items()} | fresh
         self._commit(member, fresh, wait=True)
         self._call(self._listener.gained(positions, known))
-        member.read_from({(self._topic, number): at for number, at in positions.items()})
+        member.read_from({TopicPartition(self._topic, number): at for number, at in positions.items()})
 
     def given_up(self, member: GroupMember, partitions: frozenset[TopicPartition]) -> None:
         """Own the partitions no more once nothing of theirs is in flight; commit what that allows."""
@@ -237,7 +245,7 @@ def _received(message: Message) -> ReceivedJob:
     place: dict[str, Any] = {
         "partition": partition,
         "offset": message.offset() or 0,
-        "appended_us": appended_ms * 1_000,
+        "appended_us": KnowledgeTime(appended_ms * 1_000),
         "key": key if isinstance(key, bytes) else None,
         "value": value if isinstance(value, bytes) else None,
     }

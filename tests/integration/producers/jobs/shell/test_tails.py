@@ -99,7 +99,7 @@ async def test_a_lease_in_force_is_known_and_one_that_ran_out_is_not(
     await eventually(lambda: decides("sweeper"), within_s=30.0)
 
     assert held
-    assert known(kafka_bootstrap, topic_prefix).end == 3
+    assert known(kafka_bootstrap, topic_prefix).end_offset == 3
 
 
 def test_a_broker_that_is_away_is_an_outage() -> None:
