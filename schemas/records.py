@@ -62,11 +62,6 @@ class RawBlock:
     discontinuities: Annotated[Sequence[Discontinuity], "what the producer knows it could not see"] = ()
     events: Sequence[Event] = ()
 
-    @property
-    def is_tick(self) -> bool:
-        """Whether the block only says that nothing was appended, which lets an idle watermark move."""
-        return not self.events and not self.discontinuities
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:

@@ -150,11 +150,6 @@ def canonical_of(raw_topic: str) -> str:
     return canonical
 
 
-def raw_of(canonical_topic: str) -> str:
-    """Return the raw topic a canonical topic is processed from."""
-    return next(topic.name for topic in catalogue().topics.values() if topic.canonical == canonical_topic)
-
-
 def partition_count() -> int:
     """Return the number of partitions every partitioned topic has."""
     return catalogue().partitions

@@ -19,7 +19,6 @@ from gateway.http.problems import PROBLEMS
 
 Scope = Literal["public", "read", "stream", "backfill", "dlq", "admin"]
 SCOPES: frozenset[str] = frozenset(get_args(Scope)) - {"public"}
-MIN_TOKEN_CHARS = 22  # 128 bits in base64
 
 
 class AccessDenied(Exception):

@@ -60,11 +60,6 @@ class CadenceWindow:
     error_max_us: int
     errors: Mapping[int, int]
 
-    @property
-    def achieved_us(self) -> float | None:
-        """Return the mean market time between two successful polls of a symbol; None without one."""
-        return self.market_us * self.symbols / self.symbol_polls if self.symbol_polls else None
-
     def error_us(self, share: float) -> float | None:
         """Return the lateness (µs) that `share` of the polls do not exceed; None without polls."""
         return quantile_us(self.errors, share)

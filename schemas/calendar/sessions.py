@@ -5,7 +5,7 @@ One instance holds plain sorted integers; the library (and pandas under it) is o
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +41,6 @@ class Calendar:
         self.name = name
         self.timezone = timezone
         self._sessions = sorted(sessions, key=lambda session: session.open)
-        self._opens = [session.open for session in self._sessions]
         self._pre_opens = [session.pre_open for session in self._sessions]
 
     @property
@@ -88,12 +87,6 @@ class Calendar:
     def is_open(self, moment: int) -> bool:
         """Whether the regular session holds `moment`."""
         return self.session_of(moment) == "regular"
-
-    def next_open(self, moment: int) -> int:
-        """Return the next regular open at or after `moment`."""
-        if self.always_open:
-            return moment
-        return self._opens[min(bisect_left(self._opens, moment), len(self._opens) - 1)]
 
     def expected_starts(self, interval: str, start: int, end: int) -> list[int]:
         """Return the starts, in [start, end), of the intraday bars a traded instrument has in regular sessions.

@@ -197,10 +197,6 @@ class Configuration(Section):
             Member(symbol=entry.symbol, tier=entry.tier, streams=entry.streams) for entry in self.symbols
         )
 
-    def symbols_of(self, stream: StreamName) -> tuple[str, ...]:
-        """Return the symbols that take part in a stream, in the order of the file."""
-        return tuple(entry.symbol for entry in self.symbols if stream in entry.streams)
-
 
 def load_configuration(path: Path | None, *, known: Mapping[str, ProviderFacts] = BUILT_IN) -> Configuration:
     """Return the configuration in the file, by default config/mds.yaml; raises as `parse_configuration`."""

@@ -7,8 +7,7 @@ gateway serves the same ids to stock clients.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
@@ -150,13 +149,3 @@ def decode_block(topic: str, data: bytes | None) -> RawBlock:
     fields = decode_value(topic, data)
     fields["discontinuities"] = tuple(Discontinuity(**entry) for entry in fields["discontinuities"])
     return RawBlock(**fields)
-
-
-def check_finite(event: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raise InvalidRecord naming the first of `names` whose value is NaN or infinite: such never pass the border."""
-    for name in names:
-        value = event.get(name)
-        if value is not None and not math.isfinite(value):
-            raise InvalidRecord(
-                f"{name} is {value}, which is not a number anyone traded at; drop or correct it"
-            )

@@ -71,7 +71,7 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
             running = max(running, append_time)
             known[(partition, offset)] = running
             blocks += 1
-            ticks += block.is_tick
+            ticks += not (block.events or block.discontinuities)
             for index, event in enumerate(block.events):
                 if BY_RAW_TOPIC[raw_topic].versions == "occurrences":
                     seen = frames.setdefault(block.connection_id, {})

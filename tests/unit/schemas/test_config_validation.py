@@ -179,7 +179,7 @@ def test_all_faults_come_at_once() -> None:
 )  # fmt: skip
 def test_what_is_right_is_taken_as_written(text: str, symbols: tuple[str, ...]) -> None:
     """A symbol is never a boolean or a number."""
-    assert parse_configuration(text, source="f").symbols_of("bars") == symbols
+    assert tuple(member.symbol for member in parse_configuration(text, source="f").members()) == symbols
 
 
 def test_a_file_that_is_too_large_is_not_parsed(tmp_path: Path) -> None:

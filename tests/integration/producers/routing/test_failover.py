@@ -286,7 +286,7 @@ async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_the
     assert {moment: values(bar) for moment, bar in (await raw()).items()} == expected
     assert {moment: values(bar) for moment, bar in (await canonical()).items()} == expected
     log.close()
-    sold = {entry.block.provider for entry in stored if not entry.block.is_tick}
+    sold = {entry.block.provider for entry in stored if entry.block.events or entry.block.discontinuities}
 
     assert sold == {"yahoo", "finnhub"}
 

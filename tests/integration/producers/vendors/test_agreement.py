@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from producers.vendors.alpaca.shell.client import AlpacaApi
 from producers.vendors.answers import PollWindow
+from producers.vendors.polygon.shell.client import PolygonApi
+from producers.vendors.shell.provider import VendorApi
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.providers.built_in import BUILT_IN
 from tests.support.producer_processes import PRICE_SCALE, day_bounds, file_rows, file_time, values
@@ -113,20 +116,32 @@ async def test_pages_make_one_response(market_data: Path) -> None:
     window = PollWindow(start=begin, end=end)
     async with vendors(data=market_data, start=LATER) as (opened, simulation, _):
         now = simulation.view.now("SPY")
-        for name, endpoint in (("alpaca", "bars"), ("polygon", "aggs")):
-            api = opened.apis[name]
+        alpaca, polygon = opened.places["alpaca"], opened.places["polygon"]
+        keys = {"APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s"}
+        in_pages: dict[str, tuple[str, VendorApi]] = {
+            "alpaca": (
+                "bars",
+                AlpacaApi(opened.https["alpaca"], keys, base_url=alpaca.base_url, page_bars=100),
+            ),
+            "polygon": (
+                "aggs",
+                PolygonApi(
+                    opened.https["polygon"], "k", base_url=polygon.base_url, page_bars=100, page_tickers=2
+                ),
+            ),
+        }
+        for name, (endpoint, api) in in_pages.items():
             for interval in ("1m", "5m"):
-                whole = await api.bars(asked("SPY", interval, window, now))
+                whole = await opened.apis[name].bars(asked("SPY", interval, window, now))
                 before = simulation.statistics.requests[f"{name}.{endpoint}"]
-                api._page_bars = 100
                 paged = await api.bars(asked("SPY", interval, window, now))
-                api._page_bars = 10_000
 
                 assert paged.answer == whole.answer
                 assert simulation.statistics.requests[f"{name}.{endpoint}"] - before > 1
-        listed = [listing.symbol for listing in await opened.apis["polygon"].symbols()]
-        opened.apis["polygon"]._page_tickers = 2
-        assert [listing.symbol for listing in await opened.apis["polygon"].symbols()] == listed
+        before = simulation.statistics.requests["polygon.tickers"]
+        paged_list = await in_pages["polygon"][1].symbols()
+        assert simulation.statistics.requests["polygon.tickers"] - before > 1
+        assert paged_list == await opened.apis["polygon"].symbols()
 
 
 async def test_quotes_agree_on_what_they_share(market_data: Path) -> None:

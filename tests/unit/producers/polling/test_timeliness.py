@@ -105,16 +105,16 @@ def test_what_is_not_planned_is_not_counted() -> None:
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40))
-def test_the_achieved_interval_is_time_by_polls(gaps: list[int]) -> None:
-    """One symbol polled n times in a window was polled every n-th part of it."""
+def test_a_window_holds_the_market_time_and_the_polls_in_it(gaps: list[int]) -> None:
+    """The achieved interval is the one divided by the other; the next window begins with no polls."""
     counted, now = statistics("SPY"), 0
     for gap in gaps:
         now += gap * SECOND_US
         counted.ended(BARS, ["SPY"], now_us=now, next_due_us=now + EVERY, ok=True)
-    window = closed(counted, now)
+    window, following = closed(counted, now), closed(counted, now + 1)
 
-    assert window.achieved_us == sum(gaps) * SECOND_US / len(gaps)
-    assert closed(counted, now + 1).achieved_us is None
+    assert (window.market_us, window.symbols, window.symbol_polls) == (sum(gaps) * SECOND_US, 1, len(gaps))
+    assert (following.market_us, following.symbol_polls) == (1, 0)
 
 
 def test_a_sample_says_in_seconds_and_milliseconds_what_its_window_counted() -> None:

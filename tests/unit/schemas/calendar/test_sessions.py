@@ -74,7 +74,7 @@ def test_a_closure_of_the_overlay_removes_the_day() -> None:
     calendar = load_calendar(US_EQUITIES, frozenset({"2013-10-07"}))
 
     assert calendar.session_of(utc(2013, 10, 7, 15)) == "closed"
-    assert calendar.next_open(utc(2013, 10, 7)) == utc(2013, 10, 8, 13, 30)
+    assert calendar.expected_starts("1d", utc(2013, 10, 7), utc(2013, 10, 9)) == [utc(2013, 10, 8, 13, 30)]
 
 
 @given(st.integers(0, 10_000_000_000_000), st.integers(1, 3 * DAY_US))

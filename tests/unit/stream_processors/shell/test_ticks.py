@@ -64,7 +64,7 @@ async def test_silence_is_answered_by_one_empty_block() -> None:
     await asyncio.sleep(0.05)
     assert [(r.topic, r.partition) for r in log.records] == [(f"p.{RAW_BARS}", 2)]
     block = decode_block(RAW_BARS, log.records[0].value)
-    assert block.is_tick
+    assert (block.events, block.discontinuities) == ([], ())
     assert (block.provider, block.endpoint, block.route) == ("", "tick", "primary")
 
     lane.fed = 0

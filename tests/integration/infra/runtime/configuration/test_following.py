@@ -52,7 +52,7 @@ class Applied:
 
     async def __call__(self, configuration: Configuration) -> None:
         """Take the configuration, or refuse one with the symbol named."""
-        if self.refuse in configuration.symbols_of("bars"):
+        if self.refuse in {member.symbol for member in configuration.members()}:
             raise ConfigurationError(f"{self.refuse} cannot be collected here", remedy="remove it")
         self.configurations.append(configuration)
 
@@ -302,7 +302,7 @@ async def test_a_start_takes_the_newer_of_file_and_generation(
     generation, configuration = await start()
 
     assert (generation.generation, generation.origin, generation.sha256) == (3, "start", sha256_of(GOOD))
-    assert configuration.symbols_of("bars") == ("SIM001",)
+    assert [member.symbol for member in configuration.members()] == ["SIM001"]
 
 
 async def test_a_producer_shows_its_generation_and_survives_a_broken_file(

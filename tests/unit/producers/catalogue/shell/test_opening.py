@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import Vendors, open_vendors
 from producers.http.shell.addresses import AddressPolicy
 from producers.settings import ProducersSettings
+from producers.vendors.answers import PollWindow
 from schemas.configuration.model import parse_configuration
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, ProviderUnavailable
+from schemas.intervals import HOUR_US
 from schemas.providers.built_in import BUILT_IN
+from tests.support.builders import NINE_THIRTY
+from tests.support.vendor_apis import asked
 
 SIMULATOR = "http://127.0.0.1:18080"
+HOUR = PollWindow(start=NINE_THIRTY, end=NINE_THIRTY + HOUR_US)
 ALL = "providers: {alpaca: {}, finnhub: {}, polygon: {}, yahoo: {}}"
 
 
-def opened(more: str, *, simulator_url: str | None = None, streams: str = "", **env: str) -> Vendors:
+NOBODY: Any = None  # no session: nothing is asked
+
+
+def opened(
+    more: str,
+    *,
+    session: aiohttp.ClientSession = NOBODY,
+    simulator_url: str | None = None,
+    streams: str = "",
+    **env: str,
+) -> Vendors:
     text = f"symbols: [SPY]\nstreams: {{{streams}}}\n{more}"
-    session: Any = None  # nothing is asked
     return open_vendors(
         parse_configuration(text, source="test"),
         session,
@@ -30,6 +47,27 @@ def opened(more: str, *, simulator_url: str | None = None, streams: str = "", **
         budgets=Budgets(),
         policy=AddressPolicy(simulator_url=simulator_url),
     )
+
+
+@asynccontextmanager
+async def nothing_sent() -> AsyncIterator[tuple[aiohttp.ClientSession, list[str]]]:
+    """Yield a session whose requests end before they leave, and where they would have gone."""
+    addresses: list[str] = []
+
+    async def note(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
+        addresses.append(str(request.url.with_query(None)))
+        raise TimeoutError
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(note)
+    async with aiohttp.ClientSession(trace_configs=[tracing]) as session:
+        yield session, addresses
+
+
+async def in_vain(asking: Awaitable[object]) -> None:
+    """Ask where nobody answers."""
+    with pytest.raises(ProviderUnavailable):
+        await asking
 
 
 def test_without_keys_only_the_keyless_is_open(caplog: pytest.LogCaptureFixture) -> None:
@@ -48,22 +86,31 @@ def test_half_a_key_is_none(caplog: pytest.LogCaptureFixture) -> None:
     assert "set PRODUCERS_ALPACA_SECRET_KEY to" in caplog.records[0].reason  # type: ignore[attr-defined]
 
 
-def test_on_the_simulator_no_key_is_needed() -> None:
-    """All four are open, at the simulator's addresses."""
-    vendors = opened(ALL, simulator_url=SIMULATOR)
+async def test_on_the_simulator_no_key_is_needed() -> None:
+    """All four are open, and ask at the simulator's addresses."""
+    async with nothing_sent() as (session, addresses):
+        vendors = opened(ALL, session=session, simulator_url=SIMULATOR)
+        for api in vendors.apis.values():
+            await in_vain(api.bars(asked("SPY", "1m", HOUR, HOUR.end)))
+        async with AsyncExitStack() as stack:
+            await in_vain(stack.enter_async_context(vendors.sockets["finnhub"].connected(["SPY"])))
 
+    *bars, socket = addresses
     assert sorted(vendors.apis) == ["alpaca", "finnhub", "polygon", "yahoo"]
-    assert {api._base_url for api in vendors.apis.values()} == {  # type: ignore[attr-defined]
-        f"{SIMULATOR}/alpaca", f"{SIMULATOR}/finnhub/api/v1", f"{SIMULATOR}/polygon", f"{SIMULATOR}/yahoo",
-    }  # fmt: skip
-    assert vendors.sockets["finnhub"]._url == "ws://127.0.0.1:18080/finnhub/ws"  # type: ignore[attr-defined]
+    assert [
+        address.startswith(f"{SIMULATOR}/{name}/") for name, address in zip(vendors.apis, bars, strict=True)
+    ] == [True] * 4
+    assert socket == "ws://127.0.0.1:18080/finnhub/ws"
 
 
-def test_an_address_in_the_configuration_goes_first() -> None:
+async def test_an_address_in_the_configuration_goes_first() -> None:
     """Also before the simulator's."""
-    vendors = opened("providers: {yahoo: {base_url: 'https://proxy.example/y/'}}", simulator_url=SIMULATOR)
+    elsewhere = "providers: {yahoo: {base_url: 'https://proxy.example/y/'}}"
+    async with nothing_sent() as (session, addresses):
+        yahoo = opened(elsewhere, session=session, simulator_url=SIMULATOR).apis["yahoo"]
+        await in_vain(yahoo.bars(asked("SPY", "1m", HOUR, HOUR.end)))
 
-    assert vendors.apis["yahoo"]._base_url == "https://proxy.example/y"  # type: ignore[attr-defined]
+    assert addresses == ["https://proxy.example/y/v8/finance/chart/SPY"]
 
 
 def test_only_those_who_are_named_are_opened(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,10 +127,12 @@ def test_an_unknown_provider_stops_the_start() -> None:
 
 
 @pytest.mark.parametrize(("key_id", "trading"), [("PKTEST", "https://paper-api.alpaca.markets"), ("AKLIVE", "https://api.alpaca.markets")])  # fmt: skip
-def test_alpacas_assets_are_asked_where_the_key_belongs(key_id: str, trading: str) -> None:
-    """A paper account's key is unknown at the live one's address."""
-    api: Any = opened(
-        "providers: {alpaca: {}}", PRODUCERS_ALPACA_KEY_ID=key_id, PRODUCERS_ALPACA_SECRET_KEY="x"
-    ).apis["alpaca"]
+async def test_alpacas_assets_are_asked_where_the_key_belongs(key_id: str, trading: str) -> None:
+    """A paper account's key is unknown at the live one's address; the data has one address for both."""
+    keys = {"PRODUCERS_ALPACA_KEY_ID": key_id, "PRODUCERS_ALPACA_SECRET_KEY": "x"}
+    async with nothing_sent() as (session, addresses):
+        api = opened("providers: {alpaca: {}}", session=session, **keys).apis["alpaca"]
+        await in_vain(api.symbols())
+        await in_vain(api.bars(asked("SPY", "1m", HOUR, HOUR.end)))
 
-    assert (api._base_url, api._trading_url) == ("https://data.alpaca.markets", trading)
+    assert addresses == [f"{trading}/v2/assets", "https://data.alpaca.markets/v2/stocks/bars"]
