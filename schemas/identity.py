@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from struct import pack
 
-from schemas.streams import STREAMS
+from schemas.streams import STREAMS, StreamId
 
 NAME_BYTES = 8  # 64 bits
 LETTERS = {stream.topic: stream.letter for stream in STREAMS}
@@ -14,6 +14,24 @@ LETTERS = {stream.topic: stream.letter for stream in STREAMS}
 def stream_name(channel: str, provider: str, symbol: str) -> str:
     """Return `channel:provider:symbol`, the name of a stream in gaps, REST and WebSocket."""
     return f"{channel}:{provider}:{symbol}"
+
+
+def stream_text(stream: StreamId) -> str:
+    """Return `channel:provider:symbol`, what a series is called in gaps, REST and WebSocket."""
+    return f"{stream.channel}:{stream.provider}:{stream.symbol}"
+
+
+def stream_of(text: str) -> StreamId:
+    """Return the series that `channel:provider:symbol` calls; raise ValueError where no declared stream is meant."""
+    channel, _, series = text.partition(":")
+    provider, _, symbol = series.partition(":")
+    name, _, interval = channel.partition(".")
+    declared = next((stream for stream in STREAMS if stream.name == name), None)
+    if declared is not None and declared.by_interval == bool(interval) and provider and symbol:
+        found = StreamId(declared.name, interval, provider, symbol)
+        if stream_text(found) == text:
+            return found
+    raise ValueError(f"{text!r} names no series; write channel:provider:symbol, such as bars.1m:yahoo:AAPL")
 
 
 def event_id(topic: str, symbol: str, event_time: int, partition: int, raw_offset: int, index: int) -> str:

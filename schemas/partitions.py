@@ -1,12 +1,20 @@
-"""The partition a symbol lives in: Kafka's murmur2, the same in Java, Faust and here."""
+"""Partitions of topics, and the one a symbol lives in: Kafka's murmur2, the same in Java, Faust and here."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 SEED = 0x9747B28C
 MULTIPLIER = 0x5BD1E995
 MASK = 0xFFFFFFFF
+
+
+class TopicPartition(NamedTuple):
+    """One partition of a topic; equal to the plain pair."""
+
+    topic: str
+    partition: int
 
 
 def murmur2(data: bytes) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from schemas.errors import ConfigurationError
 from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, US, VALUE, Versions
@@ -112,6 +112,23 @@ class Frame:
 
 StreamName = Literal["bars", "quotes", "trades"]
 STREAM_NAMES: tuple[StreamName, ...] = get_args(StreamName)
+
+
+class StreamId(NamedTuple):
+    """One series of one provider: the stream it is of, its interval ("" where the stream has none), who gives it, of what.
+
+    Its text is `channel:provider:symbol` (`schemas.identity`).
+    """
+
+    name: StreamName
+    interval: str
+    provider: str
+    symbol: str
+
+    @property
+    def channel(self) -> str:
+        """The channel of the series, such as `bars.1m` or `quotes`."""
+        return f"{self.name}.{self.interval}" if self.interval else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

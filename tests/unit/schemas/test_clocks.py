@@ -25,7 +25,9 @@ def test_a_moment_of_one_clock_is_refused_where_another_is_asked_for(asked: str,
     """Each of the three others is an error of mypy, its own is none."""
     given = [clock for clock in CLOCKS if clock != asked]
     file = tmp_path / "mixed.py"
-    file.write_text(MIXED.format(asked=asked, given=asked) + "".join(f"until({clock}(1))\n" for clock in given))
+    file.write_text(
+        MIXED.format(asked=asked, given=asked) + "".join(f"until({clock}(1))\n" for clock in given)
+    )
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent", str(file)]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
