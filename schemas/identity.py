@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from struct import pack
 
-from schemas.streams import STREAMS, StreamId
+from schemas.errors import InvalidRecord
+from schemas.streams import STREAMS, StreamId, StreamName
 
 NAME_BYTES = 8  # 64 bits
 LETTERS = {stream.topic: stream.letter for stream in STREAMS}
@@ -22,16 +24,25 @@ def stream_text(stream: StreamId) -> str:
 
 
 def stream_of(text: str) -> StreamId:
-    """Return the series that `channel:provider:symbol` calls; raise ValueError where no declared stream is meant."""
+    """Return the series that `channel:provider:symbol` calls; raise InvalidRecord where it is of none declared."""
     channel, _, series = text.partition(":")
     provider, _, symbol = series.partition(":")
-    name, _, interval = channel.partition(".")
+    declared = declared_in(channel)
+    if declared is not None and provider and symbol:
+        return StreamId(*declared, provider, symbol)
+    raise InvalidRecord(
+        f"{text!r} names no series: write channel:provider:symbol, such as bars.1m:yahoo:AAPL"
+    )
+
+
+@lru_cache(maxsize=256)
+def declared_in(channel: str) -> tuple[StreamName, str] | None:
+    """Return the stream and the interval of a channel such as `bars.1m`; None where no declared stream has it."""
+    name, dot, interval = channel.partition(".")
     declared = next((stream for stream in STREAMS if stream.name == name), None)
-    if declared is not None and declared.by_interval == bool(interval) and provider and symbol:
-        found = StreamId(declared.name, interval, provider, symbol)
-        if stream_text(found) == text:
-            return found
-    raise ValueError(f"{text!r} names no series; write channel:provider:symbol, such as bars.1m:yahoo:AAPL")
+    if declared is None or declared.by_interval != bool(interval) or bool(dot) != bool(interval):
+        return None
+    return declared.name, interval
 
 
 def event_id(topic: str, symbol: str, event_time: int, partition: int, raw_offset: int, index: int) -> str:

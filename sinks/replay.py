@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
+from schemas.partitions import TopicPartition
 from schemas.wire.framing import StreamedRecord, read_records
 from sinks.batch.batch import Batch, PartitionRecords, assemble
-from sinks.progress.watermark import Partition
 
 BATCH_RECORDS = 20_000
 MILLISECOND_US = 1_000
@@ -82,9 +82,9 @@ def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_REC
 def _parts(
     waiting: Iterable[PartitionRecords], chunk: Iterable[StreamedRecord], *, at_end: bool
 ) -> list[PartitionRecords]:
-    parts: dict[Partition, PartitionRecords] = {(part.topic, part.partition): part for part in waiting}
+    parts: dict[TopicPartition, PartitionRecords] = {part.place: part for part in waiting}
     for record in chunk:
-        place = (record.topic, record.partition)
+        place = TopicPartition(record.topic, record.partition)
         part = parts.setdefault(
             place, PartitionRecords(topic=record.topic, partition=record.partition, end=0)
         )

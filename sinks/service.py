@@ -13,9 +13,9 @@ from infra.runtime.backoff import Backoff
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
+from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
 from sinks.progress.positions import Log, PartitionRefused
-from sinks.progress.watermark import Partition
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,11 +41,11 @@ class Writer(Protocol):
     """Writes for the partitions it owns."""
 
     @property
-    def refused(self) -> Mapping[Partition, PartitionRefused]:
+    def refused(self) -> Mapping[TopicPartition, PartitionRefused]:
         """Partitions it must not read."""
 
     @property
-    def positions(self) -> dict[Partition, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """The offset at which each owned partition goes on."""
 
     def write(self, batch: Batch) -> Coroutine[Any, Any, Written]:
@@ -55,7 +55,9 @@ class Writer(Protocol):
 class Store(Protocol):
     """The destination of batches."""
 
-    def take_over(self, logs: Mapping[Partition, Log], *, now_us: int) -> AbstractAsyncContextManager[Writer]:
+    def take_over(
+        self, logs: Mapping[TopicPartition, Log], *, now_us: int
+    ) -> AbstractAsyncContextManager[Writer]:
         """Own partitions."""
 
 
@@ -63,7 +65,7 @@ class Era(Protocol):
     """An assignment and its batches."""
 
     @property
-    def partitions(self) -> frozenset[Partition]:
+    def partitions(self) -> frozenset[TopicPartition]:
         """Partitions the group gave us."""
 
     @property
@@ -74,7 +76,7 @@ class Era(Protocol):
     def reason(self) -> str:
         """The reason why it is over."""
 
-    def begin(self, positions: Mapping[Partition, int]) -> None:
+    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read from here on."""
 
     def renew(self) -> None:
@@ -94,7 +96,7 @@ class BatchSource(Protocol):
     """The source of batches."""
 
     @property
-    def log_ends(self) -> Mapping[Partition, int]:
+    def log_ends(self) -> Mapping[TopicPartition, int]:
         """The ends of the logs."""
 
     @property
@@ -104,14 +106,14 @@ class BatchSource(Protocol):
     def assignment(self) -> Coroutine[Any, Any, Era]:
         """Return the era in force."""
 
-    def show(self, positions: Mapping[Partition, int]) -> None:
+    def show(self, positions: Mapping[TopicPartition, int]) -> None:
         """Display lag."""
 
 
 class Logs(Protocol):
     """Logs as the broker has them."""
 
-    async def look(self, partitions: Collection[Partition]) -> dict[Partition, Log]:
+    async def look(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
         """Return the log of each partition."""
 
 
@@ -184,7 +186,7 @@ class Sink:
                         return
         log.info("era_over", extra={"reason": era.reason})
 
-    async def _recreated(self, logs: Mapping[Partition, Log]) -> bool:
+    async def _recreated(self, logs: Mapping[TopicPartition, Log]) -> bool:
         """Whether any topic is another one than was taken over; an outage is no answer."""
         try:
             now = await self._logs.look(list(logs))
@@ -199,13 +201,17 @@ class Sink:
             return
         self._shown_at_s = now_s
         self._feed.show(writer.positions)
-        for (topic, number), offset in writer.positions.items():
-            end = self._feed.log_ends.get((topic, number), offset)
+        for place, offset in writer.positions.items():
+            end = self._feed.log_ends.get(place, offset)
             self._health.report(
-                f"{topic}/{number}", ready=True, next_offset=offset, log_end=end, lag=max(0, end - offset)
+                f"{place.topic}/{place.partition}",
+                ready=True,
+                next_offset=offset,
+                log_end=end,
+                lag=max(0, end - offset),
             )
 
-    def _report_refused(self, refused: Mapping[Partition, PartitionRefused]) -> None:
+    def _report_refused(self, refused: Mapping[TopicPartition, PartitionRefused]) -> None:
         for (topic, number), refusal in refused.items():
             self._health.report(
                 f"{topic}/{number}", ready=False, problem=refusal.problem, remedy=refusal.remedy

@@ -12,8 +12,9 @@ from schemas.errors import InvalidRecord
 from schemas.fields import Versions
 from schemas.identity import gap_id
 from schemas.records import Confidence, DeadLetter, Discontinuity, Event, Gap, RawBlock
+from schemas.streams import StreamId
 from stream_processors.gaps import Blindness, judge, unseen_ranges
-from stream_processors.memory import PartitionState, Series, SeriesKey, see
+from stream_processors.memory import PartitionState, Series, see
 from stream_processors.validation import CHECKS, check_time
 
 STAGE = "processor"
@@ -60,7 +61,7 @@ class _Run:
     def __init__(self, state: PartitionState, raw_offset: int, known_from: int, block: RawBlock) -> None:
         self.outputs = Outputs()
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
-        self._judgements: dict[SeriesKey, _Judgement] = {}
+        self._judgements: dict[StreamId, _Judgement] = {}
         confident = block.hints.get("guaranteed") == "1"
         self._confidence: Confidence = "proven" if confident else "inferred"
 
@@ -146,16 +147,18 @@ class _Run:
 
         Nobody knows whether it had any in between; a stream is told of when it goes on, because only that bounds the gap.
         """
-        state, first = self._state, dict[SeriesKey, int]()
+        state, first = self._state, dict[StreamId, int]()
         for event in self._block.events:
-            key = (self._block.provider, event["symbol"], event.get("interval", ""))
+            key = StreamId(
+                state.stream.name, event.get("interval", ""), self._block.provider, event["symbol"]
+            )
             moment = event["event_time"]
             if key in state.torn and moment > (state.held[key].seen_to or 0) and self._is_possible(moment):
                 first[key] = min(moment, first.get(key, moment))
         for key, moment in first.items():
             state.torn.discard(key)
             lost = Discontinuity(
-                symbol=key[1], interval=key[2], from_time=None, to_time=moment, cause=LOG_TRUNCATED
+                symbol=key.symbol, interval=key.interval, from_time=None, to_time=moment, cause=LOG_TRUNCATED
             )
             self._take_unseen(state.held[key], lost)
 
@@ -184,7 +187,11 @@ class _Run:
         for judgement in self._judgements.values():
             series = judgement.series
             series.frontier, holes = judge(
-                series.calendar, series.key[2], series.frontier, judgement.arrivals, judgement.blindnesses
+                series.calendar,
+                series.key.interval,
+                series.frontier,
+                judgement.arrivals,
+                judgement.blindnesses,
             )
             for hole in holes:
                 self._find(series, hole.from_time, hole.to_time, expected=hole.expected, cause=hole.cause)
@@ -206,13 +213,12 @@ class _Run:
         return ()
 
     def _find(self, series: Series, start: int, end: int, *, expected: int, cause: str) -> None:
-        provider, symbol, interval = series.key
         gap = Gap(
             gap_id=gap_id(series.name, start),
             stream=series.name,
-            symbol=symbol,
-            provider=provider,
-            interval=interval,
+            symbol=series.key.symbol,
+            provider=series.key.provider,
+            interval=series.key.interval,
             from_time=start,
             to_time=end,
             cause=cause,

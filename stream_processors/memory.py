@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.fields import Versions
-from schemas.identity import stream_name
+from schemas.identity import stream_of, stream_text
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
-from schemas.streams import BY_RAW_TOPIC, Stream
+from schemas.streams import BY_RAW_TOPIC, Stream, StreamId, StreamName
 from stream_processors.gaps import frontier_after
 from stream_processors.validation import check_symbol
 from stream_processors.versions import Latest, Occurrences, Slots, content_of
@@ -19,7 +19,6 @@ from stream_processors.versions import Latest, Occurrences, Slots, content_of
 # Per partition; with 12 kB a series of slots 200 MB at most. Beyond it the stalest half is forgotten.
 MAX_SERIES = 16_384
 
-SeriesKey = tuple[str, str, str]  # provider, symbol, interval ("" where the stream has none)
 REMEMBERING: Mapping[Versions, Callable[[str], Slots | Latest | None]] = {
     "slots": lambda interval: Slots(slot_us(interval)),
     "latest": lambda _: Latest(),
@@ -34,8 +33,7 @@ class Series:
     Where it has slots, `frontier` is the start of the newest one judged (see gaps).
     """
 
-    key: SeriesKey
-    channel: str
+    key: StreamId
     calendar: Calendar
     versions: Slots | Latest | None
     numbered: bool
@@ -45,7 +43,7 @@ class Series:
     @property
     def name(self) -> str:
         """The name of the series in gaps."""
-        return stream_name(self.channel, self.key[0], self.key[1])
+        return stream_text(self.key)
 
 
 @dataclass(slots=True)
@@ -61,22 +59,25 @@ class PartitionState:
     partitions: int
     next_offset: int = 0
     known_from: int = 0
-    held: dict[SeriesKey, Series] = field(default_factory=dict)
-    torn: set[SeriesKey] = field(default_factory=set)
+    held: dict[StreamId, Series] = field(default_factory=dict)
+    torn: set[StreamId] = field(default_factory=set)
     frames: Occurrences = field(default_factory=Occurrences)
     stream: Stream = field(init=False)
     content: Callable[[Event], object] = field(init=False)
+    # `held` by the plain tuple an id is equal to: making an id of every event would be the dearest part of the look-up
+    _found: Mapping[tuple[StreamName, str, str, str], Series] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Look up what the declaration says of the topic."""
         self.stream = BY_RAW_TOPIC[self.raw_topic]
         self.content = content_of(self.stream)
+        self._found = cast("Mapping[tuple[StreamName, str, str, str], Series]", self.held)
 
     def series(self, provider: str, symbol: str, interval: str) -> Series:
         """Return the series, made on first sight; raise InvalidRecord where its name cannot be one."""
-        key = (provider, symbol, interval)
-        found = self.held.get(key)
-        return found if found is not None else self._open(key)
+        name = self.stream.name
+        found = self._found.get((name, interval, provider, symbol))
+        return found if found is not None else self._open(StreamId(name, interval, provider, symbol))
 
     def restore_record(self, record: Mapping[str, Any]) -> None:
         """Take up one canonical record of the partition's own past, in log order."""
@@ -89,10 +90,11 @@ class PartitionState:
         see(series, event_time)
 
     def restore_gap(self, gap: Mapping[str, Any]) -> None:
-        """Take up one gap this processor once found: it will not be found again."""
-        if gap["stream"].partition(":")[0] != self.stream.channel(gap["interval"]):
+        """Take up one gap this processor once found: it will not be found again. Raises InvalidRecord."""
+        named = stream_of(gap["stream"])
+        if named.name != self.stream.name:
             return  # a neighbouring lane's
-        series = self.series(gap["provider"], gap["symbol"], gap["interval"])
+        series = self.series(named.provider, named.symbol, named.interval)
         see(series, gap["to_time"])
         if series.numbered:
             judged = frontier_after(gap["interval"], gap["to_time"])
@@ -107,14 +109,12 @@ class PartitionState:
         """Note the frame of an event and return whether it repeats another."""
         return self.frames.repeats(block.connection_id, event["frame_sequence"], event["frame_hash"])
 
-    def _open(self, key: SeriesKey) -> Series:
-        _, symbol, interval = key
-        check_symbol(symbol, self.partition, self.partitions)
+    def _open(self, key: StreamId) -> Series:
+        check_symbol(key.symbol, self.partition, self.partitions)
         series = Series(
             key=key,
-            channel=self.stream.channel(interval),
-            calendar=calendar_of(symbol),
-            versions=REMEMBERING[self.stream.versions](interval),
+            calendar=calendar_of(key.symbol),
+            versions=REMEMBERING[self.stream.versions](key.interval),
             numbered=self.stream.versions == "slots",
         )
         if len(self.held) >= MAX_SERIES:
@@ -124,7 +124,8 @@ class PartitionState:
 
     def _forget_stalest(self) -> None:
         newest_first = sorted(self.held.values(), key=lambda series: series.seen_to or 0, reverse=True)
-        self.held = {series.key: series for series in newest_first[: MAX_SERIES // 2]}
+        self.held.clear()
+        self.held.update({series.key: series for series in newest_first[: MAX_SERIES // 2]})
         self.torn &= self.held.keys()
 
 

@@ -16,6 +16,7 @@ from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogReader, append_time_us
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
+from schemas.partitions import TopicPartition
 from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
@@ -29,10 +30,10 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
 
     Records of one raw partition must come in offset order, from where the target is empty.
     """
-    states: dict[tuple[str, int], PartitionState] = {}
-    ends: Counter[tuple[str, int]] = Counter()
+    states: dict[TopicPartition, PartitionState] = {}
+    ends: Counter[TopicPartition] = Counter()
     for record in records:
-        place = (record.topic, record.partition)
+        place = TopicPartition(record.topic, record.partition)
         if place not in states:
             states[place] = PartitionState(
                 raw_topic=record.topic, partition=record.partition, partitions=partition_count()
@@ -40,14 +41,15 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
         yield from _streamed(transact(states[place], record), ends)
 
 
-def _streamed(block: Transaction, ends: Counter[tuple[str, int]]) -> Iterator[StreamedRecord]:
+def _streamed(block: Transaction, ends: Counter[TopicPartition]) -> Iterator[StreamedRecord]:
     canonical, partition = canonical_of(block.raw_topic), block.partition
-    progress = progress_of([block], ends[canonical, partition])
+    progress = progress_of([block], ends[TopicPartition(canonical, partition)])
     written = ((canonical, block.canonical), (GAPS, block.gap_records()), (PROGRESS, [progress]))
     for topic, pairs in written:
+        place = TopicPartition(topic, partition)
         for key, value in pairs:
-            offset = ends[topic, partition]
-            ends[topic, partition] += 1
+            offset = ends[place]
+            ends[place] += 1
             yield StreamedRecord(
                 topic=topic,
                 partition=partition,

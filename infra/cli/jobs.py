@@ -29,6 +29,7 @@ from schemas.jobs import (
     by_partition,
     read_result,
 )
+from schemas.partitions import TopicPartition
 from schemas.records import Job, JobResult
 from schemas.topics import JOB_RESULTS, JOBS, partition_count
 from schemas.wire.codec import encode
@@ -210,7 +211,7 @@ def _read(
     until_s: float = float("inf"),
 ) -> Iterator[JobResult]:
     topic, ended = system.settings.topic_prefix + JOB_RESULTS, set[int | None]()
-    reader.assign({(topic, number): at for number, at in starts.items()})
+    reader.assign({TopicPartition(topic, number): at for number, at in starts.items()})
     while monotonic_s() < until_s:
         for message in reader.fetch(MAX_JOBS, within_s=POLL_S):
             if (error := message.error()) is None:

@@ -9,7 +9,7 @@ from infra.cli.system import System
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable, MalformedPayload
-from schemas.partitions import partition_of
+from schemas.partitions import TopicPartition, partition_of
 from schemas.streams import STREAMS, StreamName
 from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
@@ -35,7 +35,7 @@ def records(system: System, symbol: str, *, stream: StreamName, from_start: bool
     Topics(bootstrap, "mds-tail-admin", within_s=CONNECT_TIMEOUT_S).describe([topic])
     with LogReader(bootstrap, "mds-tail") as reader:
         low, high = reader.bounds(topic, partition)
-        reader.assign({(topic, partition): low if from_start else high})
+        reader.assign({TopicPartition(topic, partition): low if from_start else high})
         while True:
             for message in reader.fetch(BATCH, within_s=POLL_S):
                 if (error := message.error()) is not None:

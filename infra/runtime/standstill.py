@@ -15,6 +15,7 @@ from typing import Protocol
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
+from schemas.partitions import TopicPartition
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Standstill:
 class Worked(Protocol):
     """An owned partition of a topic: when its progress last moved (monotonic seconds), and the newest offset in it."""
 
-    key: tuple[str, int]
+    key: TopicPartition
     moved_at_s: float
     done: int
 
@@ -94,6 +95,8 @@ class Watchdog:
             _leave_frozen(now_s - looked_at_s, self._frozen_after_s, self._leave)
             for part in self._owned():
                 if now_s - part.moved_at_s > self._stalled_after_s and self._behind(part):
-                    log.critical("progress_stalled", extra={"topic": part.key[0], "partition": part.key[1]})
+                    log.critical(
+                        "progress_stalled", extra={"topic": part.key.topic, "partition": part.key.partition}
+                    )
                     self._leave(ExitCode.STALLED)
             looked_at_s = now_s

@@ -6,14 +6,14 @@ A batch never cuts a raw block of slots in two, so that holes are judged block b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.journals import JOURNALS
-from schemas.partitions import partition_of
+from schemas.partitions import TopicPartition, partition_of
 from schemas.records import DeadLetter, Gap, Progress
 from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
@@ -22,7 +22,7 @@ from sinks.batch.journal import JournalEntry, entry_of
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import REVISION, TABLES, Table
-from sinks.progress.watermark import Claim, Partition, claim_of
+from sinks.progress.watermark import Claim, claim_of
 
 MILLISECOND_US = 1_000
 MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
@@ -55,6 +55,11 @@ class PartitionRecords:
     at_end: bool = False
     leader_epoch: int = -1
     records: list[KafkaRecord] = field(default_factory=list)
+
+    @property
+    def place(self) -> TopicPartition:
+        """The partition they were read from."""
+        return TopicPartition(self.topic, self.partition)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +108,7 @@ class Batch:
     claims: list[Claim] = field(default_factory=list)
     entries: list[JournalEntry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
+    ends: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     records: int = 0
 
 
@@ -119,7 +124,7 @@ def assemble(parts: Iterable[PartitionRecords]) -> tuple[Batch, list[PartitionRe
         else:
             for part in of_topic:
                 _add_singles(batch, part)
-                batch.ends[topic, part.partition] = (part.end, part.leader_epoch)
+                batch.ends[part.place] = (part.end, part.leader_epoch)
         batch.records += sum(len(part.records) for part in of_topic)
     return batch, waiting
 
@@ -187,7 +192,7 @@ class _Read:
 def _add_rows(batch: Batch, table: Table, parts: list[PartitionRecords]) -> list[PartitionRecords]:
     """Add the rows of one topic and return the parts that wait."""
     for part in parts:
-        batch.ends[table.topic, part.partition] = (part.end, part.leader_epoch)
+        batch.ends[part.place] = (part.end, part.leader_epoch)
     parts = [part for part in parts if part.records]
     if not parts:
         return []
@@ -202,9 +207,9 @@ def _add_rows(batch: Batch, table: Table, parts: list[PartitionRecords]) -> list
         if table.has_slots and not part.at_end:
             size = _whole_blocks(columns.integers("raw_offset")[begin : begin + size], faults, begin)
         if size < len(part.records):
-            waiting.append(_rest(part, size))
+            waiting.append(replace(part, records=part.records[size:]))
             keep[begin + size : begin + len(part.records)] = False
-            batch.ends[table.topic, part.partition] = (waiting[-1].records[0].offset(), part.leader_epoch)
+            batch.ends[part.place] = (waiting[-1].records[0].offset(), part.leader_epoch)
         part.records = part.records[:size]
     for row, error in sorted(faults.items()):
         if keep[row]:
@@ -219,7 +224,7 @@ def _add_rows(batch: Batch, table: Table, parts: list[PartitionRecords]) -> list
 
 
 def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> None:
-    streams = group_streams(columns, table.key)
+    streams = group_streams(columns, table.stream)
     astray = _astray(streams, read.partitions)
     if astray.any():
         for row in np.flatnonzero(astray).tolist():
@@ -231,7 +236,7 @@ def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> N
             return
         read = read.only(np.flatnonzero(~astray))
         columns = read_columns(table.topic, read.values)[0]
-        streams = group_streams(columns, table.key)
+        streams = group_streams(columns, table.stream)
     # Stream by stream: neighbours in the index arrive together, which spares the server a quarter of its work.
     newest = encode_rows((*table.columns, REVISION), columns, streams.order) if table.has_slots else b""
     batch.rows.append(
@@ -248,7 +253,7 @@ def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> N
 
 
 def _astray(streams: StreamGroups, partitions: Integers) -> Flags:
-    home = np.array([partition_of(name[0], partition_count()) for name in streams.names], np.int64)
+    home = np.array([partition_of(name.symbol, partition_count()) for name in streams.names], np.int64)
     astray: Flags = home[streams.index] != partitions
     return astray
 
@@ -286,14 +291,3 @@ def _whole_blocks(raw_offsets: Integers, faults: dict[int, PermanentError], begi
         return len(raw_offsets)
     others = rows[raw_offsets[rows] != raw_offsets[rows[-1]]]
     return int(others[-1]) + 1 if len(others) else 0
-
-
-def _rest(part: PartitionRecords, taken: int) -> PartitionRecords:
-    return PartitionRecords(
-        topic=part.topic,
-        partition=part.partition,
-        end=part.end,
-        at_end=part.at_end,
-        leader_epoch=part.leader_epoch,
-        records=part.records[taken:],
-    )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.deriving import key as key_of
+from schemas.streams import Stream, StreamId
 from sinks.columns.avro import Columns, Integers
 
 WORD_BYTES = 8
@@ -15,14 +17,12 @@ MAX_MIXED_BYTES = 256  # a longer key is compared as bytes, not as words
 MIX = np.uint64(0x9E37_79B9_7F4A_7C15)  # 2^64 / golden ratio: spreads what differs in few bits
 ALL_BITS = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
-StreamKey = tuple[str, ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamGroups:
     """Rows by stream: `index[row]` is the stream's number, `order` lists rows stream by stream, each in log order."""
 
-    names: Sequence[StreamKey]
+    names: Sequence[StreamId]
     index: Integers
     order: Integers
     firsts: Integers  # where each stream begins in `order`
@@ -32,13 +32,14 @@ class StreamGroups:
         return np.append(self.firsts[1:], len(self.order)) - 1
 
 
-def group_streams(columns: Columns, key: Sequence[str]) -> StreamGroups:
-    """Return the rows of `columns` grouped by the text fields of `key`."""
+def group_streams(columns: Columns, stream: Stream) -> StreamGroups:
+    """Return the rows of `columns`, records of `stream`, grouped by the fields of its key."""
+    key = key_of(stream)
     longest = max(int(columns.texts[name].lengths.max(initial=0)) for name in key)
     representatives, index = (
         _by_words(columns, key) if longest <= MAX_MIXED_BYTES else _by_bytes(columns, key)
     )
-    names = [tuple(_text(columns, name, row) for name in key) for row in representatives.tolist()]
+    names = [_name(columns, stream, row) for row in representatives.tolist()]
     small = np.uint16 if len(names) <= np.iinfo(np.uint16).max else np.int64
     order = np.argsort(index.astype(small), kind="stable")  # sixteen bits sort by radix
     firsts = np.searchsorted(index[order], np.arange(len(names)))
@@ -90,6 +91,15 @@ def _bytes(columns: Columns, name: str, row: int) -> bytes:
     text = columns.texts[name]
     start = int(text.starts[row])
     return columns.buffer[start : start + int(text.lengths[row])].tobytes()
+
+
+def _name(columns: Columns, stream: Stream, row: int) -> StreamId:
+    return StreamId(
+        name=stream.name,
+        interval=_text(columns, "interval", row) if stream.by_interval else "",
+        provider=_text(columns, "provider", row),
+        symbol=_text(columns, "symbol", row),
+    )
 
 
 def _text(columns: Columns, name: str, row: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -50,10 +50,6 @@ class Table:
         """Names in COPY order."""
         return tuple(column.name for column in self.columns)
 
-    def interval(self, names: Sequence[str]) -> str:
-        """Return the interval of a series named by the values of `key`; empty where the stream has none."""
-        return names[self.key.index("interval")] if self.stream.by_interval else ""
-
 
 def table_of(stream: Stream) -> Table:
     """Return the table of a declared stream."""
@@ -68,10 +64,12 @@ def table_of(stream: Stream) -> Table:
 
 
 def missing_columns(tables: Collection[Table], stored: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """Return, by stream, the tables and columns a database lacks that has the columns `stored`, by table."""
+    """Return, by stream, what keeps it from being stored: tables and columns a database with `stored` columns lacks."""
     missing: dict[str, list[str]] = {}
     for table in tables:
-        parts = missing[table.stream.name] = []
+        # a stream id has room for these alone
+        unknown = [name for name in table.key if name not in ("symbol", "provider", "interval")]
+        parts = missing[table.stream.name] = [f"series by {name}" for name in unknown]
         for name in filter(None, (table.name, table.newest)):
             if name not in stored:
                 parts.append(f"table {name}")

@@ -9,15 +9,13 @@ import numpy as np
 
 from schemas.calendar.expected_bars import expected_after
 from schemas.calendar.sessions import Calendar
-from schemas.identity import gap_id, stream_name
+from schemas.identity import gap_id, stream_text
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
+from schemas.streams import StreamId
 from sinks.batch.frontier import NEVER
 from sinks.batch.groups import StreamGroups
 from sinks.columns.avro import Flags, Integers
-from sinks.columns.tables import Table
-
-CursorKey = tuple[str, str, str]  # channel, provider, symbol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +33,6 @@ class Hole:
     from_time: int
     to_time: int
     expected: int
-
-
-def cursor_key(table: Table, names: Sequence[str]) -> CursorKey:
-    """Return the key of a series named by the values of the table's key: symbol, provider, then what else it has."""
-    return table.stream.channel(table.interval(names)), names[1], names[0]
 
 
 def extents(streams: StreamGroups, event_time: Integers, counted: Flags) -> Iterator[tuple[int, int, int]]:
@@ -96,18 +89,15 @@ def judge_block(
     return last_seen, holes
 
 
-def gap_of(
-    hole: Hole, key: CursorKey, interval: str, *, known_from: int, raw_offset: int, ordinal: int
-) -> Gap:
-    """Return the gap a hole is, under the id the processor gives the same hole."""
-    _, provider, symbol = key
-    stream = stream_name(*key)
+def gap_of(hole: Hole, series: StreamId, *, known_from: int, raw_offset: int, ordinal: int) -> Gap:
+    """Return the gap a hole of `series` is, under the id the processor gives the same hole."""
+    stream = stream_text(series)
     return Gap(
         gap_id=gap_id(stream, hole.from_time),
         stream=stream,
-        symbol=symbol,
-        provider=provider,
-        interval=interval,
+        symbol=series.symbol,
+        provider=series.provider,
+        interval=series.interval,
         from_time=hole.from_time,
         to_time=hole.to_time,
         cause="missing_bars",

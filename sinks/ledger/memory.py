@@ -9,16 +9,15 @@ import numpy as np
 
 from schemas.calendar.expected_bars import is_judged
 from schemas.calendar.sessions import calendar_of
-from schemas.identity import stream_name
+from schemas.identity import stream_text
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
+from schemas.streams import StreamId
 from sinks.batch.batch import Rows
 from sinks.batch.frontier import NEVER, above_frontier
 from sinks.columns.avro import Flags, Integers
 from sinks.ledger.cursors import (
     Cursor,
-    CursorKey,
-    cursor_key,
     extents,
     gap_of,
     holes_of_stream,
@@ -31,9 +30,9 @@ from sinks.ledger.cursors import (
 class Changes:
     """Changes a batch makes: cursors, frontiers (newest stored event_time, forming bars included), and what it reveals."""
 
-    cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
-    partitions: dict[CursorKey, int] = field(default_factory=dict)
-    frontiers: dict[CursorKey, int] = field(default_factory=dict)
+    cursors: dict[StreamId, Cursor] = field(default_factory=dict)
+    partitions: dict[StreamId, int] = field(default_factory=dict)
+    frontiers: dict[StreamId, int] = field(default_factory=dict)
     holes: list[tuple[int, Gap]] = field(default_factory=list)
     # series of slots → earliest and newest final bar
     arrivals: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -43,10 +42,10 @@ class Changes:
 class Book:
     """Cursors and frontiers by stream."""
 
-    cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
-    frontiers: dict[CursorKey, int] = field(default_factory=dict)
+    cursors: dict[StreamId, Cursor] = field(default_factory=dict)
+    frontiers: dict[StreamId, int] = field(default_factory=dict)
 
-    def load(self, cursors: Mapping[CursorKey, Cursor]) -> None:
+    def load(self, cursors: Mapping[StreamId, Cursor]) -> None:
         """Start from stored cursors. Forming bars above them are unknown here and found by their unique key."""
         self.cursors = dict(cursors)
         self.frontiers = {key: cursor.last_seen for key, cursor in cursors.items()}
@@ -55,12 +54,12 @@ class Book:
         """Return which rows open a key that is not stored yet: trades always do."""
         if not rows.table.content:
             return np.ones(rows.columns.size, np.bool_)
-        frontier = np.array([self.frontiers.get(key, NEVER) for key in _keys(rows)], np.int64)
+        frontier = np.array([self.frontiers.get(key, NEVER) for key in rows.streams.names], np.int64)
         return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier)
 
     def observe(self, rows: Rows, stored: Flags, changes: Changes) -> None:
         """Add to `changes` what storing the `stored` rows of a table moves and reveals."""
-        keys, event_time = _keys(rows), rows.columns.integers("event_time")
+        keys, event_time = rows.streams.names, rows.columns.integers("event_time")
         final = rows.final() & stored
         first_rows = rows.streams.order[rows.streams.firsts]
         for stream, _, newest in extents(rows.streams, event_time, stored):
@@ -70,21 +69,21 @@ class Book:
             changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
             changes.partitions[key] = int(rows.partitions[first_rows[stream]])
             if rows.table.has_slots:
-                changes.arrivals[stream_name(*key)] = (earliest, newest)
+                changes.arrivals[stream_text(key)] = (earliest, newest)
         if rows.table.has_slots:
-            self._reveal(rows, final, keys, changes)
+            self._reveal(rows, final, changes)
 
     def apply(self, changes: Changes) -> None:
         """Move on: the transaction is committed."""
         self.cursors.update(changes.cursors)
         self.frontiers.update(changes.frontiers)
 
-    def _reveal(self, rows: Rows, final: Flags, keys: list[CursorKey], changes: Changes) -> None:
+    def _reveal(self, rows: Rows, final: Flags, changes: Changes) -> None:
         names, event_time = rows.streams.names, rows.columns.integers("event_time")
         raw_offset, known_from = rows.columns.integers("raw_offset"), rows.columns.integers("known_from")
-        cursors = [self.cursors.get(key) for key in keys]
+        cursors = [self.cursors.get(key) for key in names]
         last_seen = np.array([NEVER if cursor is None else cursor.last_seen for cursor in cursors], np.int64)
-        intervals = [rows.table.interval(name) for name in names]
+        intervals = [name.interval for name in names]
         steps = np.array([SLOT_US[each] if is_judged(each) else 0 for each in intervals], np.int64)
         ends = rows.streams.lasts() + 1
         for stream in jumping_streams(rows.streams, event_time, final, last_seen, steps):
@@ -97,17 +96,13 @@ class Book:
                 blocks.setdefault(offset, []).append(start)
             known = dict(zip(raw_offset[of_stream].tolist(), known_from[of_stream].tolist(), strict=True))
             cursor, interval = cursors[stream], intervals[stream]
-            calendar = calendar_of(names[stream][0])
+            calendar = calendar_of(names[stream].symbol)
             holes = holes_of_stream(None if cursor is None else cursor.last_seen, blocks, interval, calendar)
             for offset, ordinal, hole in holes:
                 gap = gap_of(
-                    hole, keys[stream], interval, known_from=known[offset], raw_offset=offset, ordinal=ordinal
+                    hole, names[stream], known_from=known[offset], raw_offset=offset, ordinal=ordinal
                 )
                 changes.holes.append((int(rows.partitions[of_stream[0]]), gap))
-
-
-def _keys(rows: Rows) -> list[CursorKey]:
-    return [cursor_key(rows.table, name) for name in rows.streams.names]
 
 
 def newest_rows(rows: Rows, chosen: Flags) -> Integers:

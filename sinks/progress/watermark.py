@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from schemas.partitions import TopicPartition
 from schemas.records import Progress
 
 # claims of one partition; beyond it every second one is dropped, which only coarsens the steps
 MAX_PENDING = 4_096
-
-Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """All of a canonical partition known strictly before `complete_before` (µs) lies below `end_offset`."""
 
-    partition: Partition
+    partition: TopicPartition
     end_offset: int
     complete_before: int
     # where progress.v1 says so: not passed before the claim holds, or a restart would forget it
@@ -28,7 +27,7 @@ def claim_of(progress: Progress, progress_offset: int) -> Claim:
     """Return what a progress record claims."""
     before = progress.complete_before
     return Claim(
-        partition=(progress.canonical_topic, progress.partition),
+        partition=TopicPartition(progress.canonical_topic, progress.partition),
         end_offset=progress.canonical_end_offset,
         complete_before=progress.known_from if before is None else before,
         progress_offset=progress_offset,
@@ -39,7 +38,7 @@ def claim_of(progress: Progress, progress_offset: int) -> Claim:
 class Claims:
     """Claims that do not hold yet, by canonical partition, in log order."""
 
-    pending: Mapping[Partition, Sequence[Claim]] = field(default_factory=dict)
+    pending: Mapping[TopicPartition, Sequence[Claim]] = field(default_factory=dict)
 
     def with_new(self, claims: Iterable[Claim]) -> Claims:
         """Return these claims and new ones; of too many for one partition, every second is forgotten."""
@@ -52,10 +51,10 @@ class Claims:
                 del of_partition[-2::-2]
         return Claims(pending)
 
-    def settled(self, ends: Mapping[Partition, int]) -> tuple[dict[Partition, int], Claims]:
+    def settled(self, ends: Mapping[TopicPartition, int]) -> tuple[dict[TopicPartition, int], Claims]:
         """Return the greatest complete_before (µs) that holds at the positions `ends`, and the claims left."""
-        complete: dict[Partition, int] = {}
-        left: dict[Partition, list[Claim]] = {}
+        complete: dict[TopicPartition, int] = {}
+        left: dict[TopicPartition, list[Claim]] = {}
         for partition, claims in self.pending.items():
             here = ends.get(partition, -1)
             for claim in claims:

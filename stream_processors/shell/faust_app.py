@@ -18,6 +18,7 @@ from faust.types import TP
 
 from infra.runtime.exit_codes import ExitCode
 from schemas.errors import ConfigurationError
+from schemas.partitions import TopicPartition
 from schemas.topics import RAW_TOPICS
 from stream_processors.transaction import RawRecord
 
@@ -36,7 +37,7 @@ STOP_DEADLINE_S = 9.0
 class PartitionOwner(Protocol):
     """The one who processes the records; told what is assigned and revoked."""
 
-    async def own(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Take the partitions over and return the offsets to read from."""
 
     async def release(self) -> None:
@@ -133,7 +134,7 @@ class ProgressConsumer(FaustConsumer):  # type: ignore[misc]  # Faust is untyped
         if not self._assigned:  # Faust also seeks while a rebalance takes the partitions away
             return {}
         wanted = {
-            (tp.topic.removeprefix(self.prefix), tp.partition): tp
+            TopicPartition(tp.topic.removeprefix(self.prefix), tp.partition): tp
             for tp in self.assignment()
             if tp.topic.removeprefix(self.prefix) in RAW_TOPICS
         }

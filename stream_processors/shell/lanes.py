@@ -18,6 +18,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.lifecycle import Health
 from schemas.errors import ConfigurationError
+from schemas.partitions import TopicPartition
 from stream_processors.memory import PartitionState
 from stream_processors.transaction import RawRecord, Transaction, transact
 
@@ -30,8 +31,6 @@ RELEASE_DEADLINE_S = 8.0  # a transaction in flight may take this long when a pa
 # A transaction that begins while the broker still writes the markers of the one before it is refused, and librdkafka
 # asks again only after 20 ms: wait less, and gather blocks meanwhile.
 SETTLING_S = 0.01
-
-LaneKey = tuple[str, int]  # raw topic, partition
 
 
 class TransactionWriter(Protocol):
@@ -64,7 +63,7 @@ class Lane:
     `heard_at_s` is when a record was last accepted, `moved_at_s` when progress last moved (monotonic seconds).
     """
 
-    def __init__(self, key: LaneKey, state: PartitionState, writer: TransactionWriter) -> None:
+    def __init__(self, key: TopicPartition, state: PartitionState, writer: TransactionWriter) -> None:
         self.key = key
         self.state = state
         self.writer = writer
@@ -93,7 +92,7 @@ class Lanes:
         """Own no partition yet; `leave(code)` ends the process at once."""
         self._open_writer, self._tasks, self._threads = open_writer, tasks, threads
         self._health, self._limits, self._leave = health, limits, leave
-        self._lanes: dict[LaneKey, Lane] = {}
+        self._lanes: dict[TopicPartition, Lane] = {}
         self._changing = asyncio.Lock()
 
     @property
@@ -101,7 +100,7 @@ class Lanes:
         """The lanes at work; none while partitions change hands, when standing still is right."""
         return [] if self._changing.locked() else list(self._lanes.values())
 
-    async def own(self, keys: Iterable[LaneKey]) -> dict[LaneKey, int]:
+    async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Take over the partitions not yet owned and return, for all of them, the offset to read from."""
         async with self._changing:
             started_s, keys = monotonic_s(), list(keys)
@@ -129,7 +128,7 @@ class Lanes:
 
     async def feed(self, record: RawRecord) -> None:
         """Hand a record to its lane, waiting while that is full; one already accepted or of no lane is dropped."""
-        lane = self._lanes.get((record.topic, record.partition))
+        lane = self._lanes.get(TopicPartition(record.topic, record.partition))
         if lane is None or record.offset <= lane.fed:
             return
         if record.offset > lane.fed + 1:
@@ -138,7 +137,7 @@ class Lanes:
         lane.heard_at_s = monotonic_s()
         await lane.queue.put(record)
 
-    async def _take_over(self, key: LaneKey) -> None:
+    async def _take_over(self, key: TopicPartition) -> None:
         self._health.expect(_part(key), stall_after_s=REBUILD_GRACE_S)
         writer = self._open_writer(*key)
         try:
@@ -189,7 +188,7 @@ class Lanes:
         return blocks
 
     def _account(self, lane: Lane, blocks: list[Transaction]) -> None:
-        topic = lane.key[0]
+        topic = lane.key.topic
         lane.moved_at_s = lane.committed_at_s = monotonic_s()
         lane.done = blocks[-1].raw_offset
         self._report(lane)
@@ -214,14 +213,16 @@ class Lanes:
     def _report(self, lane: Lane) -> None:
         self._health.report(_part(lane.key), ready=True, processed=lane.done, accepted=lane.fed)
 
-    def _end(self, key: LaneKey, error: BaseException) -> None:
-        log.critical("processor_failed", extra={"topic": key[0], "partition": key[1], "error": repr(error)})
+    def _end(self, key: TopicPartition, error: BaseException) -> None:
+        log.critical(
+            "processor_failed", extra={"topic": key.topic, "partition": key.partition, "error": repr(error)}
+        )
         self._leave(ExitCode.CONFIGURATION if isinstance(error, ConfigurationError) else ExitCode.SOFTWARE)
 
 
-def _part(key: LaneKey) -> str:
-    return f"{key[0]}/{key[1]}"
+def _part(key: TopicPartition) -> str:
+    return f"{key.topic}/{key.partition}"
 
 
-def _names(keys: Iterable[LaneKey]) -> str:
+def _names(keys: Iterable[TopicPartition]) -> str:
     return " ".join(sorted(_part(key) for key in keys))

@@ -190,7 +190,7 @@ def _offset(message: Message) -> int:
 def records_wait(reader: LogReader, prefix: str, lane: Worked) -> bool:
     """Return whether a raw partition holds records after its progress; a broker that does not answer is not our stall."""
     try:
-        _, high = reader.bounds(prefix + lane.key[0], lane.key[1])
+        _, high = reader.bounds(prefix + lane.key.topic, lane.key.partition)
     except BrokerUnavailable:
         return False
     return high > lane.done + 1

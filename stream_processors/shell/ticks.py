@@ -10,6 +10,7 @@ from typing import Protocol
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.errors import BrokerUnavailable
+from schemas.partitions import TopicPartition
 from schemas.records import RawBlock
 from schemas.wire.codec import encode
 
@@ -23,7 +24,7 @@ GIVE_UP_AFTER_S = 60.0  # without ticks nothing says that the partition is idle
 class OwnedPartition(Protocol):
     """An owned raw partition: when a record was last heard, and the newest offset heard."""
 
-    key: tuple[str, int]
+    key: TopicPartition
     heard_at_s: float
     fed: int
 
@@ -36,7 +37,7 @@ async def tick(
     One tick at a time per partition: the next waits until the last was heard, so a stalled reader is not buried.
     Raises BrokerUnavailable when appending failed for a minute.
     """
-    sent: dict[tuple[str, int], int] = {}
+    sent: dict[TopicPartition, int] = {}
     worked_at_s = monotonic_s()
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
@@ -63,7 +64,7 @@ async def tick(
         sent.update({lane.key: offset for lane, offset in zip(silent, offsets, strict=True)})
 
 
-def _tick(key: tuple[str, int], prefix: str) -> Outgoing:
+def _tick(key: TopicPartition, prefix: str) -> Outgoing:
     topic, partition = key
     block = RawBlock(provider="", endpoint="tick", route="primary", received_time=wall_us())
     return Outgoing(topic=prefix + topic, partition=partition, value=encode(topic, block))

@@ -9,10 +9,11 @@ from functools import lru_cache
 from operator import itemgetter
 
 from schemas.errors import Fenced
+from schemas.partitions import TopicPartition
 from schemas.records import Gap
+from schemas.streams import StreamId
 from sinks.columns.tables import TABLES
-from sinks.ledger.cursors import Cursor, CursorKey
-from sinks.progress.watermark import Partition
+from sinks.ledger.cursors import Cursor
 from tests.model.broker import fields_of
 from tests.model.oracle import TRADE_CONTENT, Key, Place
 
@@ -52,8 +53,8 @@ class Pending:
     rows: dict[str, dict[Place, Version]] = field(default_factory=lambda: defaultdict(dict))  # by topic
     gone: list[Gap] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
-    watermarks: dict[Partition, int] = field(default_factory=dict)
+    cursors: dict[StreamId, Cursor] = field(default_factory=dict)
+    watermarks: dict[TopicPartition, int] = field(default_factory=dict)
     outbox: list[Gap] = field(default_factory=list)
     moves: dict[str, tuple[int, int]] = field(default_factory=dict)  # topic → from, to
 
@@ -68,7 +69,7 @@ class Database:
     )
     # stream → gap id → gap
     gaps: dict[str, dict[str, Gap]] = field(default_factory=lambda: defaultdict(dict))
-    cursors: dict[CursorKey, Cursor] = field(default_factory=dict)
+    cursors: dict[StreamId, Cursor] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
     # with what was known before it

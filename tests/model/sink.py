@@ -11,13 +11,14 @@ from random import Random
 
 import numpy as np
 
+from schemas.partitions import TopicPartition
 from schemas.records import Gap
 from schemas.topics import BARS, GAPS, PROGRESS
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, PartitionRecords, Rows, assemble
 from sinks.ledger.gaps import admit, revise, settle
 from sinks.ledger.memory import Book, Changes
-from sinks.progress.watermark import Claims, Partition
+from sinks.progress.watermark import Claims
 from tests.model import guard
 from tests.model.broker import Broker
 from tests.model.database import Database, KeyTaken, Pending, Version, version_of
@@ -36,7 +37,7 @@ class Sink:
         self._waiting: dict[str, PartitionRecords] = {}
         self._owned: dict[str, int] = {}
         self._reading: dict[str, int] = {}
-        self._ends: dict[Partition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self.everything = False  # read all there is, not a random part of it
 
     @property

@@ -23,6 +23,7 @@ from gateway.live.streams import (
 from infra.runtime.kafka.clients import Message
 from schemas.errors import PermanentError
 from schemas.identity import event_id
+from schemas.partitions import TopicPartition
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Trade
 from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
@@ -169,14 +170,14 @@ class LiveStreams:
 
         Raises BrokerUnavailable.
         """
-        return await self._reader.offset_at((stream.topic, feed.partition), time_us)
+        return await self._reader.offset_at(TopicPartition(stream.topic, feed.partition), time_us)
 
     async def history(
         self, stream: LiveStream, feed: Feed, *, after: int, up_to: int, max_records: int, within_s: float
     ) -> tuple[list[Entry], int, Outcome]:
         """Return (entries, whole up to, outcome) of a bounded read of the stream's past from Kafka."""
         found = await self._reader.read(
-            (feed.topic, feed.partition),
+            TopicPartition(feed.topic, feed.partition),
             stream.symbol,
             after=after,
             up_to=up_to,

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable
+from schemas.partitions import TopicPartition
 from schemas.topics import GAPS
 
 READERS = 4  # bounded reads at a time in this process
@@ -108,14 +109,16 @@ class Tail:
     def ends(self, partitions: int) -> dict[Place, tuple[int, int]]:
         """Return (log start, end) of every partition; raise BrokerUnavailable."""
         return {
-            (topic, number): self._reader.bounds(name, number)
+            TopicPartition(topic, number): self._reader.bounds(name, number)
             for name, topic in self._topics.items()
             for number in range(partitions)
         }
 
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Begin at these offsets."""
-        self._reader.assign({(self._prefix + topic, number): at for (topic, number), at in starts.items()})
+        self._reader.assign(
+            {TopicPartition(self._prefix + topic, number): at for (topic, number), at in starts.items()}
+        )
 
     def fetch(self, most: int) -> list[Message]:
         """Return what is there, waiting a moment where nothing is; the order of each partition is kept."""
@@ -207,7 +210,7 @@ class PastReader:
                 return Slice(messages=(), to=after, outcome="epoch_changed")
             if up_to <= after or after + 1 == high:
                 return Slice(messages=(), to=max(after, up_to), outcome="complete")
-            reader.assign({(name, place[1]): after + 1})
+            reader.assign({TopicPartition(name, place[1]): after + 1})
             try:
                 return collect(reader, wanted, after, up_to, max_records, deadline_s)
             finally:

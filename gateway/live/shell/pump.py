@@ -20,6 +20,7 @@ from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.clients import Message
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
+from schemas.partitions import TopicPartition
 from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
 from schemas.wire.codec import decode_value
 
@@ -125,7 +126,7 @@ class Pump:
         for message in messages:
             topic, partition, offset = tail.topic_of(message), message.partition() or 0, message.offset() or 0
             if message.error() is not None:
-                self._hear(tail, message, (topic, partition), offset)
+                self._hear(tail, message, TopicPartition(topic, partition), offset)
                 continue
             try:
                 fields = decode_value(topic, message.value())

@@ -22,6 +22,7 @@ from schemas.configuration.difference import Difference, difference
 from schemas.configuration.generation import PARTITION, Generation
 from schemas.configuration.model import Configuration
 from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.partitions import TopicPartition
 from schemas.topics import CONFIGURATION
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class Follower:
 
     def _read_on(self, reader: LogReader, loop: asyncio.AbstractEventLoop) -> None:
         newest, position = newest_in(reader, self._prefix)
-        reader.assign({(self._prefix + CONFIGURATION, PARTITION): position})
+        reader.assign({TopicPartition(self._prefix + CONFIGURATION, PARTITION): position})
         while not self._closed.is_set():
             if newest is not None:
                 loop.call_soon_threadsafe(self._deliver, newest)

@@ -1,4 +1,4 @@
-"""Settings of our Kafka clients, which agree with each other, and the two types a service sees of the library.
+"""Settings of our Kafka clients, which agree with each other, and the type a service sees of the library.
 
 librdkafka's own defaults are wrong for us in two places that fail silently: its partitioner differs from
 Java's and Faust's, and idempotence is off. Both are set here and nowhere else.
@@ -28,8 +28,6 @@ MAX_MESSAGE_BYTES = 4_194_304
 
 Message: TypeAlias = confluent_kafka.Message
 """A record as the client gave it, or, where `error()` is one, an event of its partition (`logs.event_of`)."""
-TopicPartition: TypeAlias = tuple[str, int]
-"""A topic by its full name, and the number of a partition of it."""
 
 
 def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_END, Consumer, KafkaException
 from confluent_kafka import TopicPartition as Place
 
-from infra.runtime.kafka.clients import Message, TopicPartition, consumer_config, unavailable
+from infra.runtime.kafka.clients import Message, consumer_config, unavailable
+from schemas.partitions import TopicPartition
 
 HEARTBEAT_MS = 1_000  # a woken zombie learns within this that it lost its partitions
 COMMITTED_S = 10.0
@@ -134,7 +135,9 @@ class GroupMember:
             found = self._consumer.committed([Place(*each) for each in partitions], timeout=COMMITTED_S)
         except KafkaException as error:
             raise unavailable("no committed offsets", error) from error
-        return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
+        return {
+            TopicPartition(place.topic, place.partition): place.offset for place in found if place.offset >= 0
+        }
 
     def known_end(self, partition: TopicPartition) -> int | None:
         """Return the high watermark as the last fetch told it, without asking; None where none did."""
@@ -160,4 +163,4 @@ def _places(positions: Mapping[TopicPartition, int]) -> list[Place]:
 
 
 def _partitions(places: Collection[Place]) -> frozenset[TopicPartition]:
-    return frozenset((place.topic, place.partition) for place in places)
+    return frozenset(TopicPartition(place.topic, place.partition) for place in places)

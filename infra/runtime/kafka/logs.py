@@ -16,8 +16,9 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from confluent_kafka import TopicPartition as Place
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Message, TopicPartition, consumer_config, unavailable
+from infra.runtime.kafka.clients import Message, consumer_config, unavailable
 from schemas.errors import BrokerUnavailable
+from schemas.partitions import TopicPartition
 
 T = TypeVar("T")
 
@@ -201,7 +202,7 @@ def records_between(
     limit = sys.maxsize if end is None else end
     if start >= limit:
         return
-    source.assign({(topic, partition): start})
+    source.assign({TopicPartition(topic, partition): start})
     heard_s = monotonic_s()
     while True:
         batch = source.fetch(TAIL_BATCH, within_s=READ_TIMEOUT_S)

@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import TopicPartition, common_config, unavailable
+from infra.runtime.kafka.clients import common_config, unavailable
 from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.partitions import TopicPartition
 from schemas.topics import Topic, catalogue
 
 ADMIN_TIMEOUT_S = 15.0
@@ -115,7 +116,7 @@ class Topics:
         with self._asking("the broker does not tell where its logs end"):
             answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
             return {
-                (place.topic, place.partition): future.result(self._within_s).offset
+                TopicPartition(place.topic, place.partition): future.result(self._within_s).offset
                 for place, future in answers.items()
             }
 

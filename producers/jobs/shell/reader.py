@@ -15,12 +15,13 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from infra.runtime.backoff import RETRY_S
-from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.groups import HEARTBEAT_MS, GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
 from producers.jobs.shell.tails import JobTails, KnownJobs
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
+from schemas.partitions import TopicPartition
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
 
@@ -178,14 +179,16 @@ class JobReader:
             )
         if event is LogEvent.POSITION_LOST and partition is not None:
             log.warning("jobs_lost", extra={"partition": partition, "error": error.str()})
-            member.skip_to_end((self._topic, partition))
+            member.skip_to_end(TopicPartition(self._topic, partition))
         elif event not in (LogEvent.END, LogEvent.PASSING):
             log.warning("job_feed_error", extra={"error": error.str()})
         return False
 
     def _commit(self, member: GroupMember, positions: Mapping[int, int], *, wait: bool) -> None:
         try:
-            member.commit({(self._topic, number): at for number, at in positions.items()}, wait=wait)
+            member.commit(
+                {TopicPartition(self._topic, number): at for number, at in positions.items()}, wait=wait
+            )
         except BrokerUnavailable as error:
             # They are read again and found to be done.
             log.warning("job_offsets_not_committed", extra={"error": str(error)})
@@ -199,7 +202,7 @@ class JobReader:
         positions = {number: offset for (_, number), offset in committed.items()} | fresh
         self._commit(member, fresh, wait=True)
         self._call(self._listener.gained(positions, known))
-        member.read_from({(self._topic, number): at for number, at in positions.items()})
+        member.read_from({TopicPartition(self._topic, number): at for number, at in positions.items()})
 
     def given_up(self, member: GroupMember, partitions: frozenset[TopicPartition]) -> None:
         """Own the partitions no more once nothing of theirs is in flight; commit what that allows."""

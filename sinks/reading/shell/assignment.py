@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from typing import Protocol
 
+from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
-from sinks.progress.watermark import Partition
 
 BATCHES_AHEAD = 2  # one being written, one ready
 
@@ -16,7 +16,7 @@ BATCHES_AHEAD = 2  # one being written, one ready
 class Reader(Protocol):
     """The reading thread, as far as an era speaks to it."""
 
-    def begin(self, era: Era, positions: Mapping[Partition, int]) -> None:
+    def begin(self, era: Era, positions: Mapping[TopicPartition, int]) -> None:
         """Read from `positions` on."""
 
     def renew(self, era: Era) -> None:
@@ -27,7 +27,7 @@ class Era:
     """An assignment of partitions, shared by the reading thread and the event loop that writes."""
 
     def __init__(
-        self, partitions: frozenset[Partition], loop: asyncio.AbstractEventLoop, reader: Reader
+        self, partitions: frozenset[TopicPartition], loop: asyncio.AbstractEventLoop, reader: Reader
     ) -> None:
         """Begin with no batch; `partitions` is what the group gave us."""
         self.partitions = partitions
@@ -39,7 +39,7 @@ class Era:
         self._loop, self._reader = loop, reader
         self._batches: asyncio.Queue[Batch | None] = asyncio.Queue()  # bounded by `room`
 
-    def begin(self, positions: Mapping[Partition, int]) -> None:
+    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read from `positions` on."""
         self._reader.begin(self, positions)
 

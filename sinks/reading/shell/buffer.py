@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from infra.runtime.kafka.clients import Message
+from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch, PartitionRecords, assemble
-from sinks.progress.watermark import Partition
 
 MAX_BATCH_BYTES = 33_554_432
 HOLD_S = 1.0  # a block's end is waited for; the log's end says it at once, this is for when that word is lost
@@ -18,7 +18,7 @@ class Buffer:
     def __init__(self, max_records: int) -> None:
         """Hold at most about `max_records` records."""
         self._max_records = max_records
-        self._parts: dict[Partition, PartitionRecords] = {}
+        self._parts: dict[TopicPartition, PartitionRecords] = {}
         self._bytes = 0
         self._fresh_at_s = 0.0
         self.records = 0
@@ -30,24 +30,20 @@ class Buffer:
         return 0 if self._bytes >= MAX_BATCH_BYTES else max(0, self._max_records - self.records)
 
     @property
-    def partitions(self) -> list[Partition]:
+    def partitions(self) -> list[TopicPartition]:
         """The partitions being read."""
         return list(self._parts)
 
-    def restart(self, positions: Mapping[Partition, int]) -> None:
+    def restart(self, positions: Mapping[TopicPartition, int]) -> None:
         """Drop everything; read from `positions` on."""
         self._parts = {
-            (topic, number): PartitionRecords(topic=topic, partition=number, end=offset)
-            for (topic, number), offset in positions.items()
+            place: PartitionRecords(topic=place.topic, partition=place.partition, end=offset)
+            for place, offset in positions.items()
         }
         self.records = self._bytes = 0
         self.fresh = False
 
-    def holds(self, partition: Partition) -> bool:
-        """Whether the partition is being read: what else arrives was read before a restart."""
-        return partition in self._parts
-
-    def take(self, partition: Partition, message: Message, offset: int) -> None:
+    def take(self, partition: TopicPartition, message: Message, offset: int) -> None:
         """Add a record."""
         part = self._parts[partition]
         part.records.append(message)
@@ -56,7 +52,7 @@ class Buffer:
         self._bytes += len(message)
         self.fresh = True
 
-    def end_of_log(self, partition: Partition, offset: int) -> None:
+    def end_of_log(self, partition: TopicPartition, offset: int) -> None:
         """Note that nothing follows the position `offset` yet; control records may lie before it."""
         part = self._parts[partition]
         part.end, part.at_end, self.fresh = max(part.end, offset), True, True
@@ -79,7 +75,7 @@ class Buffer:
         batch, waiting = assemble(part for part in self._parts.values() if part.records or part.at_end)
         self.restart({partition: part.end for partition, part in self._parts.items()})
         for part in waiting:
-            self._parts[part.topic, part.partition] = part
+            self._parts[part.place] = part
             self.records += len(part.records)
             self._bytes += sum(len(record.value() or b"") for record in part.records)
         return batch

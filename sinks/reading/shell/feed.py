@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Message, TopicPartition
+from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.groups import GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
 from schemas.errors import BrokerUnavailable
-from sinks.progress.watermark import Partition
+from schemas.partitions import TopicPartition
 from sinks.reading.shell.assignment import Era
 from sinks.reading.shell.buffer import Buffer
 
@@ -62,7 +62,9 @@ class BatchSource:
         self._era: Era | None = None
         self._room_at_s = self._lag_at_s = 0.0
         self.polled_at_s = monotonic_s()
-        self.log_ends: dict[Partition, int] = {}
+        self.log_ends: dict[TopicPartition, int] = {}
+        # By the names a message has: one look-up a record. What else arrives was read before a restart.
+        self._reading: dict[tuple[str | None, int | None], TopicPartition] = {}
 
     async def assignment(self) -> Era:
         """Return the era in force once there is one; raise BrokerUnavailable where the reading thread died."""
@@ -75,7 +77,7 @@ class BatchSource:
                 return self._era
             await self._changed.wait()
 
-    def begin(self, era: Era, positions: Mapping[Partition, int]) -> None:
+    def begin(self, era: Era, positions: Mapping[TopicPartition, int]) -> None:
         """Read from `positions` on."""
         self._commands.put(lambda: self._begin(era, dict(positions)))
 
@@ -83,7 +85,7 @@ class BatchSource:
         """Drop what was read and offer the same partitions again, if they are still ours after the next poll."""
         self._commands.put(lambda: self._renew(era))
 
-    def show(self, positions: Mapping[Partition, int]) -> None:
+    def show(self, positions: Mapping[TopicPartition, int]) -> None:
         """Commit positions to Kafka, where they only display lag."""
         self._commands.put(lambda: self._show(dict(positions)))
 
@@ -135,9 +137,9 @@ class BatchSource:
                 self._take(message)
 
     def _take(self, message: Message) -> None:
-        topic, number, offset, error = message.topic(), message.partition(), message.offset(), message.error()
-        place = None if topic is None or number is None else (topic[len(self._prefix) :], number)
-        if place is None or offset is None or not self._buffer.holds(place):
+        offset, error = message.offset(), message.error()
+        place = self._reading.get((message.topic(), message.partition()))
+        if place is None or offset is None:
             if error is not None:
                 log.warning(
                     "kafka_consumer_error", extra={"error": error.str(), "retriable": error.retriable()}
@@ -147,9 +149,9 @@ class BatchSource:
         elif (event := event_of(error)) is LogEvent.END:
             self._buffer.end_of_log(place, offset)
         elif event.log_changed:
-            self._stop(f"{place[0]}/{place[1]}: {error.str()}")
+            self._stop(f"{place.topic}/{place.partition}: {error.str()}")
         else:
-            log.warning("kafka_partition_error", extra={"topic": place[0], "error": error.str()})
+            log.warning("kafka_partition_error", extra={"topic": place.topic, "error": error.str()})
 
     def _hand_over(self) -> None:
         era, now_s = self._era, monotonic_s()
@@ -167,11 +169,12 @@ class BatchSource:
                 return
             command()
 
-    def _begin(self, era: Era, positions: dict[Partition, int]) -> None:
+    def _begin(self, era: Era, positions: dict[TopicPartition, int]) -> None:
         if era is not self._era or era.over:
             return
         self._forget()
         self._buffer.restart(positions)
+        self._reading = {self._full_name(place): place for place in positions}
         self._member.read_from(self._named(positions))
 
     def _renew(self, era: Era) -> None:
@@ -181,7 +184,7 @@ class BatchSource:
         self._member.read_from({})
         self._announce(era.partitions)
 
-    def _show(self, positions: dict[Partition, int]) -> None:
+    def _show(self, positions: dict[TopicPartition, int]) -> None:
         try:
             self._member.commit(self._named(positions), wait=False)
         except BrokerUnavailable:
@@ -189,16 +192,20 @@ class BatchSource:
 
     def _measure_lag(self) -> None:
         self._lag_at_s = monotonic_s()
-        for topic, number in self._buffer.partitions:
-            if (end := self._member.known_end((self._prefix + topic, number))) is not None:
-                self.log_ends[topic, number] = end
+        for place in self._buffer.partitions:
+            if (end := self._member.known_end(self._full_name(place))) is not None:
+                self.log_ends[place] = end
 
-    def _named(self, positions: Mapping[Partition, int]) -> dict[TopicPartition, int]:
-        return {(self._prefix + topic, number): offset for (topic, number), offset in positions.items()}
+    def _named(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        return {self._full_name(place): offset for place, offset in positions.items()}
+
+    def _full_name(self, place: TopicPartition) -> TopicPartition:
+        return TopicPartition(self._prefix + place.topic, place.partition)
 
     def _forget(self) -> None:
         self._member.pause(on=False)
         self._buffer.restart({})
+        self._reading = {}
         self._room_at_s = monotonic_s()
 
     def _stop(self, reason: str) -> None:
@@ -207,14 +214,15 @@ class BatchSource:
         self._forget()
         self._loop.call_soon_threadsafe(self._changed.set)
 
-    def _announce(self, partitions: frozenset[Partition]) -> None:
+    def _announce(self, partitions: frozenset[TopicPartition]) -> None:
         self._era = Era(partitions, self._loop, self)
         self._loop.call_soon_threadsafe(self._changed.set)
 
     def gained(self, _: GroupMember, partitions: frozenset[TopicPartition]) -> None:
         """Offer the partitions; held, not read: positions come from PostgreSQL, once the writer has taken over."""
         self._stop("assigned anew")
-        self._announce(frozenset((topic[len(self._prefix) :], number) for topic, number in partitions))
+        bare = len(self._prefix)
+        self._announce(frozenset(TopicPartition(topic[bare:], number) for topic, number in partitions))
 
     def given_up(self, _: GroupMember, __: frozenset[TopicPartition]) -> None:
         """End the era once the batch in flight is stored."""

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 
 from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.partitions import TopicPartition
 from sinks.progress.positions import Log
-from sinks.progress.watermark import Partition
 
 ANSWER_WITHIN_S = 10.0
 
@@ -21,7 +21,7 @@ class TopicLogs:
         self._topics = Topics(bootstrap, "mds-sinks-admin", within_s=ANSWER_WITHIN_S)
         self._prefix = prefix
 
-    async def look(self, partitions: Collection[Partition]) -> dict[Partition, Log]:
+    async def look(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
         """Return the log of each partition; raise BrokerUnavailable where the broker does not say."""
         if not partitions:
             return {}
@@ -32,17 +32,20 @@ class TopicLogs:
 
     async def depth(self, topics: Collection[str], partitions: int) -> Mapping[str, int]:
         """Return how many records each topic holds; raises like `look`."""
-        logs = await self.look([(topic, number) for topic in topics for number in range(partitions)])
+        logs = await self.look(
+            [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
+        )
         return {
             topic: sum(log.end - log.start for (name, _), log in logs.items() if name == topic)
             for topic in topics
         }
 
-    def _look(self, partitions: list[Partition]) -> dict[Partition, Log]:
+    def _look(self, partitions: list[TopicPartition]) -> dict[TopicPartition, Log]:
         described = self._topics.describe({self._prefix + topic for topic, _ in partitions})
-        bounds = self._topics.bounds([(self._prefix + topic, number) for topic, number in partitions])
+        bounds = self._topics.bounds(
+            [TopicPartition(self._prefix + topic, number) for topic, number in partitions]
+        )
         return {
-            (topic, number): Log(topic_id=described[self._prefix + topic].topic_id, start=start, end=end)
-            for topic, number in partitions
-            for start, end in (bounds[self._prefix + topic, number],)
+            place: Log(topic_id=described[self._prefix + place.topic].topic_id, start=start, end=end)
+            for place, (start, end) in zip(partitions, bounds.values(), strict=True)
         }

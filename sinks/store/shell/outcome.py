@@ -9,9 +9,9 @@ import numpy as np
 from infra.runtime import metrics
 from infra.runtime.clock import wall_us
 from schemas.intervals import INTERVALS, SECOND_US
+from schemas.partitions import TopicPartition
 from sinks.batch.batch import Refusal, Rows
 from sinks.ledger.gaps import Revision
-from sinks.progress.watermark import Partition
 from sinks.store.shell.rows import StoredRows, WritePath
 
 MILLISECONDS = 1_000
@@ -25,7 +25,7 @@ class Written:
     tables: list[StoredRows] = field(default_factory=list)
     revisions: list[tuple[int, Revision]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    watermarks: dict[Partition, int] = field(default_factory=dict)
+    watermarks: dict[TopicPartition, int] = field(default_factory=dict)
     outgoing: int = 0
 
 
@@ -54,7 +54,7 @@ def _lag(rows: Rows, now_us: int) -> None:
     """Show how long after it was known the newest row of each interval was committed."""
     known_from, names = rows.columns.integers("known_from"), rows.streams.names
     table = rows.table
-    labels = [_label(table.interval(name)) if table.stream.by_interval else table.name for name in names]
+    labels = [_label(name.interval) if table.stream.by_interval else table.name for name in names]
     distinct = sorted(set(labels))
     of_stream = np.array([distinct.index(label) for label in labels])
     for number, label in enumerate(distinct):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from infra.runtime.postgres.errors import Connection
 from schemas.identity import gap_id
+from schemas.partitions import TopicPartition
 from schemas.records import Gap
 from schemas.topics import CANONICAL_TOPICS
 from sinks.progress.positions import Log, PartitionRefused, Resume, StoredPosition, start_position
-from sinks.progress.watermark import Partition
 
 EVICTION_MS = 5_000
 
@@ -59,12 +59,12 @@ class Owned:
 class TakeOver:
     """Result of taking over: partitions owned, those refused, and gaps for records the log no longer holds."""
 
-    owned: dict[Partition, Owned] = field(default_factory=dict)
-    refused: dict[Partition, PartitionRefused] = field(default_factory=dict)
+    owned: dict[TopicPartition, Owned] = field(default_factory=dict)
+    refused: dict[TopicPartition, PartitionRefused] = field(default_factory=dict)
     lost: list[tuple[int, Gap]] = field(default_factory=list)
 
 
-async def take_over(connection: Connection, logs: Mapping[Partition, Log], *, now_us: int) -> TakeOver:
+async def take_over(connection: Connection, logs: Mapping[TopicPartition, Log], *, now_us: int) -> TakeOver:
     """Own every partition of `logs`, inside the caller's deadline; its predecessor can write no more when this returns.
 
     A predecessor frozen inside COPY would block us without bound and no timeout would fire, so its backend is
@@ -73,14 +73,14 @@ async def take_over(connection: Connection, logs: Mapping[Partition, Log], *, no
     topics, numbers = _columns(sorted(logs))
     await connection.fetch(EVICT, topics, numbers, EVICTION_MS)
     async with connection.transaction():
-        first = [(topic, number, logs[topic, number]) for topic, number in sorted(logs)]
-        ids, starts = [log.topic_id for *_, log in first], [log.start for *_, log in first]
+        first = [logs[partition] for partition in sorted(logs)]
+        ids, starts = [log.topic_id for log in first], [log.start for log in first]
         await connection.execute(FIRST_SIGHT, topics, numbers, ids, starts)
-        result, resumed = TakeOver(), dict[Partition, Resume]()
+        result, resumed = TakeOver(), dict[TopicPartition, Resume]()
         for row in await connection.fetch(LOCK_OFFSETS, topics, numbers):
-            partition = (row["topic"], row["partition"])
+            partition = TopicPartition(row["topic"], row["partition"])
             stored = StoredPosition(topic_id=row["topic_id"], next_offset=row["next_offset"])
-            position = start_position(f"{partition[0]}/{partition[1]}", stored, logs[partition])
+            position = start_position(f"{partition.topic}/{partition.partition}", stored, logs[partition])
             if isinstance(position, PartitionRefused):
                 result.refused[partition] = position
             else:
@@ -88,15 +88,15 @@ async def take_over(connection: Connection, logs: Mapping[Partition, Log], *, no
         await _own(connection, logs, resumed, result)
         watermarks = await _watermarks(connection, resumed)
     for partition, position in resumed.items():
-        if position.lost and partition[0] in CANONICAL_TOPICS:
-            result.lost.append((partition[1], _lost(partition, watermarks.get(partition, 0), now_us)))
+        if position.lost and partition.topic in CANONICAL_TOPICS:
+            result.lost.append((partition.partition, _lost(partition, watermarks.get(partition, 0), now_us)))
     return result
 
 
 async def _own(
     connection: Connection,
-    logs: Mapping[Partition, Log],
-    resumed: Mapping[Partition, Resume],
+    logs: Mapping[TopicPartition, Log],
+    resumed: Mapping[TopicPartition, Resume],
     result: TakeOver,
 ) -> None:
     topics, numbers = _columns(list(resumed))
@@ -104,20 +104,22 @@ async def _own(
     # A truncated partition keeps its position here: it moves with the gap, in one transaction.
     offsets = [position.lost[0] if position.lost else position.offset for position in resumed.values()]
     for row in await connection.fetch(TAKE_OVER, topics, numbers, ids, offsets):
-        partition = (row["topic"], row["partition"])
+        partition = TopicPartition(row["topic"], row["partition"])
         result.owned[partition] = Owned(epoch=row["owner_epoch"], next_offset=0)
     for partition, offset in zip(resumed, offsets, strict=True):
         result.owned[partition].next_offset = offset
 
 
-async def _watermarks(connection: Connection, partitions: Mapping[Partition, Resume]) -> dict[Partition, int]:
+async def _watermarks(
+    connection: Connection, partitions: Mapping[TopicPartition, Resume]
+) -> dict[TopicPartition, int]:
     rows = await connection.fetch(LOAD_WATERMARKS, *_columns(list(partitions)))
-    return {(row["topic"], row["partition"]): row["complete_before"] for row in rows}
+    return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
 
-def _lost(partition: Partition, since_us: int, now_us: int) -> Gap:
+def _lost(partition: TopicPartition, since_us: int, now_us: int) -> Gap:
     """Return the gap of records nobody can read any more; its times are knowledge times: all such a loss leaves."""
-    stream = f"{partition[0]}/{partition[1]}"
+    stream = f"{partition.topic}/{partition.partition}"
     return Gap(
         gap_id=gap_id(stream, since_us),
         stream=stream,
@@ -133,5 +135,5 @@ def _lost(partition: Partition, since_us: int, now_us: int) -> Gap:
     )
 
 
-def _columns(partitions: Sequence[Partition]) -> tuple[list[str], list[int]]:
+def _columns(partitions: Sequence[TopicPartition]) -> tuple[list[str], list[int]]:
     return [topic for topic, _ in partitions], [number for _, number in partitions]

@@ -11,6 +11,9 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.postgres.errors import DATA_ERRORS, Connection, DuplicateKey
 from infra.runtime.postgres.session import deadline
 from schemas.errors import ConfigurationError, Fenced, InvalidRecord
+from schemas.identity import declared_in
+from schemas.partitions import TopicPartition
+from schemas.streams import StreamId
 from schemas.topics import GAPS, PROGRESS, dead
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, refuse
@@ -18,7 +21,7 @@ from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, PartitionRefused
-from sinks.progress.watermark import Claims, Partition
+from sinks.progress.watermark import Claims
 from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
 from sinks.store.shell.journals import append, append_one_by_one
 from sinks.store.shell.outcome import Written, count
@@ -70,13 +73,13 @@ class Writer:
         """Write each batch within `within_s` seconds; `taken` None (a replay) keeps no positions and publishes nothing."""
         self._connection = connection
         self._within_s = within_s
-        self._owned: dict[Partition, Owned] | None = None if taken is None else taken.owned
+        self._owned: dict[TopicPartition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
         self._book, self._unresolved, self._claims = Book(), Unresolved(), Claims()
-        self.refused: Mapping[Partition, PartitionRefused] = {} if taken is None else taken.refused
+        self.refused: Mapping[TopicPartition, PartitionRefused] = {} if taken is None else taken.refused
 
     @property
-    def positions(self) -> dict[Partition, int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """The offset at which each owned partition goes on."""
         return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
 
@@ -84,12 +87,14 @@ class Writer:
         """Load cursors and unresolved gaps of the owned partition numbers."""
         numbers = sorted({number for _, number in self._owned or {}})
         rows = await self._connection.fetch(LOAD_CURSORS, numbers)
+        # what is no longer declared is kept and never moved
         self._book.load(
             {
-                (row["channel"], row["provider"], row["symbol"]): Cursor(
+                StreamId(*declared, row["provider"], row["symbol"]): Cursor(
                     start=row["start_time"], last_seen=row["last_seen"]
                 )
                 for row in rows
+                if (declared := declared_in(row["channel"])) is not None
             }
         )
         self._unresolved = await load_unresolved(self._connection, numbers)
@@ -119,7 +124,11 @@ class Writer:
     async def _attempt(self, batch: Batch, path: WritePath) -> Written:
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
         complete, claims = self._claims.settled(ends)
-        written, changes, moves = Written(path=path, watermarks=complete), Changes(), dict[Partition, int]()
+        written, changes, moves = (
+            Written(path=path, watermarks=complete),
+            Changes(),
+            dict[TopicPartition, int](),
+        )
         if batch.records or batch.findings or complete:
             async with self._connection.transaction():
                 await self._store_rows(batch, changes, written)
@@ -167,10 +176,20 @@ class Writer:
         known = self._book.cursors
         moved = [(key, cursor) for key, cursor in changes.cursors.items() if known.get(key) != cursor]
         if moved:
-            rows = [(*key, changes.partitions[key], cursor.start, cursor.last_seen) for key, cursor in moved]
+            rows = [
+                (
+                    key.channel,
+                    key.provider,
+                    key.symbol,
+                    changes.partitions[key],
+                    cursor.start,
+                    cursor.last_seen,
+                )
+                for key, cursor in moved
+            ]
             await self._connection.execute(STORE_CURSORS, *map(list, zip(*rows, strict=True)))
 
-    async def _store_watermarks(self, complete: Mapping[Partition, int]) -> None:
+    async def _store_watermarks(self, complete: Mapping[TopicPartition, int]) -> None:
         if complete:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
@@ -196,11 +215,11 @@ class Writer:
             await self._connection.execute(STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
         written.outgoing = len(rows)
 
-    async def _move(self, batch: Batch, claims: Claims) -> dict[Partition, int]:
+    async def _move(self, batch: Batch, claims: Claims) -> dict[TopicPartition, int]:
         """Move the positions, fenced, and return the new ones; raise Fenced where any of them is not ours any more."""
         if self._owned is None:
             return {}
-        rows, moves = [], dict[Partition, int]()
+        rows, moves = [], dict[TopicPartition, int]()
         for partition, (end, leader_epoch) in batch.ends.items():
             topic, number = partition
             owned = self._owned.get(partition)
@@ -230,7 +249,7 @@ class Store:
         self._connection_class = connection_class
 
     @asynccontextmanager
-    async def take_over(self, logs: Mapping[Partition, Log], *, now_us: int) -> AsyncIterator[Writer]:
+    async def take_over(self, logs: Mapping[TopicPartition, Log], *, now_us: int) -> AsyncIterator[Writer]:
         """Own the partitions of `logs` over a connection of their own; raises StoreUnavailable or ConfigurationError.
 
         Where a log no longer holds what was not stored, the loss is a gap, stored with the new position.
@@ -256,7 +275,7 @@ class Store:
             yield Writer(connection, None, within_s=self._within_s)
 
 
-def _loss(taken: TakeOver, logs: Mapping[Partition, Log]) -> Batch:
+def _loss(taken: TakeOver, logs: Mapping[TopicPartition, Log]) -> Batch:
     ends = {partition: (logs[partition].start, -1) for partition, owned in taken.owned.items()}
     return Batch(
         findings=taken.lost,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.errors import InvalidRecord
 from schemas.identity import event_id, gap_id, stream_name, stream_of, stream_text
 from schemas.streams import StreamId
 
@@ -54,5 +55,5 @@ def test_a_series_and_its_text_are_made_of_one_another(series: StreamId, text: s
 )
 def test_a_text_that_names_no_declared_series_is_refused(text: str) -> None:
     """An interval too many or too few, an unknown stream, a missing part."""
-    with pytest.raises(ValueError, match="names no series"):
+    with pytest.raises(InvalidRecord, match="names no series"):
         stream_of(text)

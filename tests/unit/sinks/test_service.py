@@ -11,12 +11,13 @@ import pytest
 
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, ConfigurationError, Fenced, StoreUnavailable
+from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
 from sinks.progress.positions import Log, PartitionRefused
 from sinks.service import Sink, finished
 from tests.support.eventually import eventually
 
-PARTITION = ("bars.v1", 0)
+PARTITION = TopicPartition("bars.v1", 0)
 
 
 class FakeEra:
@@ -25,10 +26,10 @@ class FakeEra:
     def __init__(self, *batches: Batch) -> None:
         self.batches, self.over, self.reason = list(batches), False, ""
         self.partitions = frozenset({PARTITION})
-        self.begun: list[Mapping[tuple[str, int], int]] = []
+        self.begun: list[Mapping[TopicPartition, int]] = []
         self.stored = self.left = self.renewed = 0
 
-    def begin(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
         """Note the positions."""
         self.begun.append(positions)
 
@@ -57,7 +58,7 @@ class FakeFeed:
     """Gives eras one after another, then none."""
 
     eras: list[FakeEra]
-    log_ends: dict[tuple[str, int], int] = field(default_factory=lambda: {PARTITION: 9})
+    log_ends: dict[TopicPartition, int] = field(default_factory=lambda: {PARTITION: 9})
     polled_at_s: float = 1.0
 
     async def assignment(self) -> FakeEra:
@@ -66,7 +67,7 @@ class FakeFeed:
             await asyncio.Event().wait()
         return self.eras.pop(0)
 
-    def show(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def show(self, positions: Mapping[TopicPartition, int]) -> None:
         """Display nothing."""
 
 
@@ -83,7 +84,7 @@ class FakeStore:
     def __init__(
         self,
         on_write: Callable[[Batch], int] = lambda _: 0,
-        refused: dict[tuple[str, int], PartitionRefused] | None = None,
+        refused: dict[TopicPartition, PartitionRefused] | None = None,
     ) -> None:
         self.batches: list[Batch] = []
         self.taken, self.on_write, self.refused = 0, on_write, refused or {}
@@ -92,7 +93,7 @@ class FakeStore:
     @asynccontextmanager
     async def take_over(
         self,
-        logs: Mapping[tuple[str, int], Log],  # noqa: ARG002
+        logs: Mapping[TopicPartition, Log],  # noqa: ARG002
         *,
         now_us: int,  # noqa: ARG002
     ) -> AsyncIterator[FakeStore]:
@@ -110,7 +111,7 @@ class FakeStore:
 class FakeLogs:
     """Says the same of every log."""
 
-    async def look(self, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], Log]:
+    async def look(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
         """Return the logs."""
         return {partition: Log(topic_id="one", start=0, end=9) for partition in partitions}
 
@@ -198,7 +199,9 @@ async def test_a_refused_partition_is_shown_with_its_remedy() -> None:
     """Readiness says what an operator must do."""
     era = FakeEra()
     store = FakeStore(
-        refused={("trades.v1", 1): PartitionRefused(problem="another topic", remedy="restore it")}
+        refused={
+            TopicPartition("trades.v1", 1): PartitionRefused(problem="another topic", remedy="restore it")
+        }
     )
     health = NotedHealth()
 

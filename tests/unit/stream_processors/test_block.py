@@ -244,7 +244,7 @@ def test_raw_records_deleted_unprocessed_are_a_gap_of_each_stream_up_to_its_next
 
     assert [output.gaps for output in silent] == [[], [], []]
     assert [(g.from_time, g.to_time, g.cause) for g in after.gaps] == [(last, first, "log_truncated")]
-    assert (later.gaps, [provider for provider, _, _ in state.torn]) == ([], ["polygon"])
+    assert (later.gaps, [series.provider for series in state.torn]) == ([], ["polygon"])
 
 
 def test_a_truncated_log_of_bars_costs_the_bars_between_and_none_that_come() -> None:

@@ -113,7 +113,7 @@ def test_the_stalest_half_is_forgotten_beyond_the_limit(monkeypatch: pytest.Monk
         event = a_quote_event(symbol=name, event_time=NINE_THIRTY + number)
         process(state, number, KNOWN, a_block(event))
 
-    assert [key[1] for key in state.held] == [names[3], names[2], names[4]]
+    assert [key.symbol for key in state.held] == [names[3], names[2], names[4]]
 
 
 def test_a_stream_is_not_opened_under_an_impossible_name() -> None:

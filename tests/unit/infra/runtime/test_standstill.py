@@ -13,6 +13,7 @@ from infra.runtime import standstill
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.standstill import Standstill, Watchdog
+from schemas.partitions import TopicPartition
 from tests.support.eventually import eventually
 
 
@@ -70,12 +71,12 @@ async def test_a_loop_that_turns_is_left_alone_and_a_blocked_one_is_not() -> Non
 class Partition:
     """An owned partition with a newest offset of 6."""
 
-    key: tuple[str, int]
+    key: TopicPartition
     moved_at_s: float
     done: int
 
 
-STALE = Partition(("raw", 2), 0.0, 5)
+STALE = Partition(TopicPartition("raw", 2), 0.0, 5)
 
 
 def behind(partition: Partition) -> bool:
@@ -111,7 +112,7 @@ async def test_records_that_wait_while_nothing_moves_end_the_process() -> None:
 
 async def test_a_process_that_lost_time_was_frozen() -> None:
     """Its Kafka session is over; a look that took longer than that is a freeze."""
-    moving = Partition(("raw", 2), monotonic_s() + 60, 5)
+    moving = Partition(TopicPartition("raw", 2), monotonic_s() + 60, 5)
 
     assert await codes_of(moving, expected=True, frozen_after_s=0.001) == {ExitCode.FROZEN}
 
@@ -119,8 +120,8 @@ async def test_a_process_that_lost_time_was_frozen() -> None:
 @pytest.mark.parametrize(
     "partition",
     [
-        pytest.param(Partition(("raw", 2), inf, 5), id="moving"),
-        pytest.param(Partition(("raw", 2), 0.0, 6), id="nothing waits"),
+        pytest.param(Partition(TopicPartition("raw", 2), inf, 5), id="moving"),
+        pytest.param(Partition(TopicPartition("raw", 2), 0.0, 6), id="nothing waits"),
     ],
 )
 async def test_nothing_else_does(partition: Partition) -> None:

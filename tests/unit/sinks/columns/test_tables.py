@@ -65,13 +65,11 @@ def test_a_stream_without_a_migration_is_named_with_what_the_database_lacks() ->
 
     missing = missing_columns([*TABLES.values(), toy], stored)
 
-    assert missing["slices"] == ["table slices", "table slices_latest"]
+    assert missing["slices"] == ["series by maturity", "table slices", "table slices_latest"]
     assert missing["bars"] == ["column bars_current.vwap"]
     assert missing["quotes"] == []
 
 
-def test_a_series_is_named_by_the_key_and_has_its_interval() -> None:
-    """Of a stream without intervals it is empty."""
-    assert TABLES[BARS].interval(("SPY", "yahoo", "1m")) == "1m"
-    assert TABLES[TRADES].interval(("SPY", "finnhub")) == ""
+def test_only_bars_fill_slots() -> None:
+    """Of quotes and trades none can be missing."""
     assert [table.name for table in TABLES.values() if table.has_slots] == ["bars"]

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
-from schemas.topics import BARS, TRADES
+from schemas.streams import StreamId
 from sinks.batch.frontier import NEVER
-from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import (
     Cursor,
-    cursor_key,
     extents,
     gap_of,
     holes_of_stream,
@@ -133,13 +131,7 @@ def test_a_hole_has_the_id_the_processor_gives_it() -> None:
     """Both name it by stream and beginning, so the two findings are one gap."""
     (hole,) = judge_block(minutes(1)[0], minutes(4), "1m", XNYS)[1]
 
-    gap = gap_of(hole, ("bars.1m", "yahoo", "SPY"), "1m", known_from=1, raw_offset=2, ordinal=3)
+    gap = gap_of(hole, StreamId("bars", "1m", "yahoo", "SPY"), known_from=1, raw_offset=2, ordinal=3)
 
     assert (gap.gap_id, gap.stream) == (gap_id("bars.1m:yahoo:SPY", minutes(2)[0]), "bars.1m:yahoo:SPY")
     assert (gap.from_time, gap.to_time, gap.expected, gap.detector) == (*minutes(2, 4), 2, "sink")
-
-
-def test_cursors_are_named_by_channel() -> None:
-    """Bars of each interval are a channel of their own."""
-    assert cursor_key(TABLES[TRADES], ("SPY", "finnhub")) == ("trades", "finnhub", "SPY")
-    assert cursor_key(TABLES[BARS], ("SPY", "yahoo", "1m")) == ("bars.1m", "yahoo", "SPY")

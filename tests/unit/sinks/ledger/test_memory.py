@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from schemas.intervals import MINUTE_US
-from schemas.streams import Bar
+from schemas.streams import Bar, StreamId
 from sinks.batch.batch import Rows, assemble
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes, newest_rows
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
 from tests.support.received import a_part, home
 
-KEY = ("bars.1m", "yahoo", "SPY")
+KEY = StreamId("bars", "1m", "yahoo", "SPY")
 
 
 def at(number: int) -> int:

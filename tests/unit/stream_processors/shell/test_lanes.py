@@ -12,6 +12,7 @@ import pytest
 
 from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.partitions import TopicPartition
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
@@ -20,7 +21,7 @@ from stream_processors.transaction import RawRecord, Transaction
 from tests.support.builders import a_block
 from tests.support.eventually import eventually
 
-KEY = (RAW_BARS, 3)
+KEY = TopicPartition(RAW_BARS, 3)
 TICK = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
 
 

@@ -12,6 +12,7 @@ import pytest
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing
 from schemas.errors import BrokerUnavailable
+from schemas.partitions import TopicPartition
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import decode_block
 from stream_processors.shell import ticks
@@ -22,7 +23,7 @@ from tests.support.eventually import eventually
 class Partition:
     """An owned raw partition."""
 
-    key: tuple[str, int]
+    key: TopicPartition
     heard_at_s: float
     fed: int
 
@@ -57,7 +58,7 @@ async def start(log: Any, *owned: Partition) -> asyncio.Task[None]:
 
 async def test_silence_is_answered_by_one_empty_block() -> None:
     """The next waits until that one was heard."""
-    log, lane = Log(), Partition((RAW_BARS, 2), 0.0, -1)
+    log, lane = Log(), Partition(TopicPartition(RAW_BARS, 2), 0.0, -1)
     task = await start(log, lane)
     await eventually(lambda: log.records, within_s=2)
     await asyncio.sleep(0.05)
@@ -73,7 +74,7 @@ async def test_silence_is_answered_by_one_empty_block() -> None:
 
 async def test_a_partition_that_speaks_needs_no_tick() -> None:
     """Traffic itself moves progress."""
-    log, lane = Log(), Partition((RAW_BARS, 2), monotonic_s() + 60, 5)
+    log, lane = Log(), Partition(TopicPartition(RAW_BARS, 2), monotonic_s() + 60, 5)
     task = await start(log, lane)
     await asyncio.sleep(0.05)
     task.cancel()
@@ -83,7 +84,7 @@ async def test_a_partition_that_speaks_needs_no_tick() -> None:
 
 async def test_an_outage_is_waited_out_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ticks nothing would say that the partition is idle."""
-    log, lane = Log(), Partition((RAW_BARS, 2), 0.0, -1)
+    log, lane = Log(), Partition(TopicPartition(RAW_BARS, 2), 0.0, -1)
     log.down = True
     task = await start(log, lane)
     await asyncio.sleep(0.03)

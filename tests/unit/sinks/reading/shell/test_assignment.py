@@ -8,8 +8,8 @@ import asyncio
 import threading
 from collections.abc import Mapping
 
+from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
-from sinks.progress.watermark import Partition
 from sinks.reading.shell.assignment import BATCHES_AHEAD, Era
 
 WITHIN_S = 10.0
@@ -21,7 +21,7 @@ class _Reader:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def begin(self, era: Era, positions: Mapping[Partition, int]) -> None:
+    def begin(self, era: Era, positions: Mapping[TopicPartition, int]) -> None:
         """Keep the positions."""
         self.told.append(dict(positions))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from schemas.intervals import MINUTE_US
+from schemas.partitions import TopicPartition
 from schemas.streams import Bar, Trade
 from schemas.topics import BARS, TRADES
 from schemas.wire.codec import encode
@@ -29,9 +30,9 @@ class _Read(Message):
 def read(topic: str, *values: bytes, start: int = 0) -> Buffer:
     """Return a buffer that has read values of SPY's partition."""
     buffer = Buffer(1_000)
-    buffer.restart({(topic, SPY): start})
+    buffer.restart({TopicPartition(topic, SPY): start})
     for offset, value in enumerate(values, start):
-        buffer.take((topic, SPY), cast(Any, _Read(value, offset)), offset)
+        buffer.take(TopicPartition(topic, SPY), cast(Any, _Read(value, offset)), offset)
     return buffer
 
 
@@ -50,7 +51,7 @@ def test_a_batch_ends_where_reading_goes_on() -> None:
 
     batch = buffer.batch()
 
-    assert (batch.records, batch.ends) == (3, {(TRADES, SPY): (43, 3)})
+    assert (batch.records, batch.ends) == (3, {TopicPartition(TRADES, SPY): (43, 3)})
     assert (buffer.records, buffer.batch().records) == (0, 0)
 
 
@@ -61,7 +62,7 @@ def test_the_beginning_of_a_block_of_bars_waits_for_its_end() -> None:
     assert buffer.batch().records == 2
     assert buffer.records == 1
     assert buffer.batch().records == 0
-    buffer.end_of_log((BARS, SPY), 3)
+    buffer.end_of_log(TopicPartition(BARS, SPY), 3)
     assert buffer.batch().records == 1
 
 
@@ -80,9 +81,9 @@ def test_a_block_that_gets_no_further_record_for_a_second_is_whole() -> None:
 def test_a_full_buffer_takes_no_more_by_number_or_by_bytes() -> None:
     """What is held is bounded by both."""
     counted = Buffer(2)
-    counted.restart({(TRADES, SPY): 0})
+    counted.restart({TopicPartition(TRADES, SPY): 0})
     for offset in range(2):
-        counted.take((TRADES, SPY), cast(Any, _Read(b"x", offset)), offset)
+        counted.take(TopicPartition(TRADES, SPY), cast(Any, _Read(b"x", offset)), offset)
     large = read(TRADES, bytes(MAX_BATCH_BYTES))
 
     assert (counted.room, large.room) == (0, 0)
@@ -93,8 +94,6 @@ def test_a_restart_forgets_and_reads_only_what_it_was_given() -> None:
     """What arrives of other partitions was read before it."""
     buffer = read(TRADES, b"x", b"y")
 
-    buffer.restart({(BARS, SPY): 5})
+    buffer.restart({TopicPartition(BARS, SPY): 5})
 
-    assert (buffer.records, buffer.partitions, buffer.fresh) == (0, [(BARS, SPY)], False)
-    assert buffer.holds((BARS, SPY))
-    assert not buffer.holds((TRADES, SPY))
+    assert (buffer.records, buffer.partitions, buffer.fresh) == (0, [TopicPartition(BARS, SPY)], False)
