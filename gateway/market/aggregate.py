@@ -16,6 +16,7 @@ from gateway.database.versions import BarVersion
 from gateway.http.moments import local_date, midnight
 from gateway.market.bars import MIXED
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US, slot_us
 
 
@@ -125,7 +126,7 @@ def _combined(bucket: Bucket, parts: Sequence[BarVersion], interval: str, known_
     return BarVersion(
         symbol=newest.symbol,
         interval=interval,
-        event_time=bucket.start,
+        event_time=EventTime(bucket.start),
         open=parts[0].open,
         high=max(part.high for part in parts),
         low=min(part.low for part in parts),

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import aiohttp
 
+from schemas.clocks import MarketTime, WallTime
 from schemas.errors import ProviderUnavailable
 
 CLOCK_REFRESH_S = 1.0
@@ -21,9 +22,9 @@ UNPACED = float("inf")  # the speed of a market whose empty time is skipped
 CLOCK_REQUEST_TIMEOUT_S = 5.0
 
 
-def wall_us() -> int:
+def wall_us() -> WallTime:
     """Return wall time, microseconds since the Unix epoch, UTC."""
-    return time.time_ns() // 1000
+    return WallTime(time.time_ns() // 1000)
 
 
 def monotonic_s() -> float:
@@ -40,7 +41,7 @@ def rfc3339(moment_us: int) -> str:
 class MarketClock(Protocol):
     """The clock of the market we poll."""
 
-    def now_us(self) -> int:
+    def now_us(self) -> MarketTime:
         """Return market time, microseconds since the Unix epoch, UTC."""
 
     @property
@@ -53,9 +54,9 @@ class WallMarketClock:
 
     speed = 1.0
 
-    def now_us(self) -> int:
+    def now_us(self) -> MarketTime:
         """Return wall time."""
-        return wall_us()
+        return MarketTime(wall_us())
 
 
 class SimulatorMarketClock:
@@ -69,11 +70,11 @@ class SimulatorMarketClock:
         self._latest_us = 0
         self.speed = 1.0
 
-    def now_us(self) -> int:
+    def now_us(self) -> MarketTime:
         """Return market time; between refreshes it advances at the announced speed, at `max` it stands."""
         ahead_s = 0.0 if self.speed == float("inf") else (monotonic_s() - self._read_at_s) * self.speed
         self._latest_us = max(self._latest_us, self._market_us + int(ahead_s * 1_000_000))
-        return self._latest_us
+        return MarketTime(self._latest_us)
 
     async def refresh(self, session: aiohttp.ClientSession) -> None:
         """Ask the simulator once; raise ProviderUnavailable where it does not answer."""
@@ -103,18 +104,18 @@ class Market:
     """A market clock; `end` (µs) is where recorded data ends, None for a market that goes on."""
 
     clock: MarketClock
-    end: int | None = None
+    end: MarketTime | None = None
 
     @property
     def paced(self) -> bool:
         """Whether market time passes by itself; at the simulator's speed `max` it does not."""
         return self.clock.speed != UNPACED
 
-    def now_us(self) -> int:
+    def now_us(self) -> MarketTime:
         """Return market time (µs)."""
         return self.clock.now_us()
 
-    def horizon_us(self) -> int:
+    def horizon_us(self) -> MarketTime:
         """Return up to when vendors tell: now, or all of the recorded data where time does not pass by itself."""
         now = self.clock.now_us()
         return now if self.paced or self.end is None else max(now, self.end)

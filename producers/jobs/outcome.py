@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from producers.polling.slots import Outcome
+from schemas.clocks import MarketTime, WallTime
 from schemas.intervals import MINUTE_US
 from schemas.jobs import SWEEPER, VERSION, poll_job_id
 from schemas.records import Job, JobResult, JobStatus, SymbolOutcome
@@ -59,11 +60,11 @@ def swept_result(
         job_id=poll_job_id(capability, symbols, slot),
         type="poll",
         source=SWEEPER,
-        created_time=finished_time,
+        created_time=WallTime(finished_time),
         provider=provider,
         capability=capability,
         symbols=symbols,
-        slot=slot,
+        slot=MarketTime(slot),
     )
     return result_of(job, outcomes, instance=instance, finished_time=finished_time, attempts=1)
 
@@ -100,5 +101,5 @@ def result_of(
         outcomes=of_symbols,
         attempts=attempts,
         instance=instance,
-        finished_time=finished_time,
+        finished_time=WallTime(finished_time),
     )

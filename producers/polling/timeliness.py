@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from schemas.clocks import WallTime
 from schemas.intervals import SECOND_US
 from schemas.journals import CadenceSample
 from schemas.log_buckets import bucket_of, quantile_us
@@ -203,8 +204,8 @@ def sample_of(window: CadenceWindow, *, replica: str, generation: int) -> Cadenc
         capability=window.group.capability,
         provider=window.group.provider,
         tier=window.group.tier,
-        begun_time=window.begun_time,
-        ended_time=window.ended_time,
+        begun_time=WallTime(window.begun_time),
+        ended_time=WallTime(window.ended_time),
         market_s=window.market_us / SECOND_US,
         every_s=window.every_us / SECOND_US,
         symbols=window.symbols,

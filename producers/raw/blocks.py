@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
+from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, Event, RawBlock
 from schemas.wire.codec import encode_value
@@ -171,7 +172,7 @@ def blank_block(
         provider=provider,
         endpoint=endpoint,
         route="primary",
-        received_time=received_time,
+        received_time=WallTime(received_time),
         connection_id=connection_id,
         job_id=job_id,
     )

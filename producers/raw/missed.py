@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from schemas.clocks import EventTime
 from schemas.records import Discontinuity
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM
 
@@ -58,7 +59,11 @@ def since_break(streams: Iterable[StreamKey], last_trade: Mapping[str, int], now
 def _until(now: int, covered: Iterable[tuple[StreamKey, int | None]], cause: str) -> list[Discontinuity]:
     return [
         Discontinuity(
-            symbol=stream.symbol, interval=stream.interval, from_time=last, to_time=now, cause=cause
+            symbol=stream.symbol,
+            interval=stream.interval,
+            from_time=None if last is None else EventTime(last),
+            to_time=EventTime(now),
+            cause=cause,
         )
         for stream, last in covered
         if last is None or last < now

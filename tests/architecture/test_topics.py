@@ -22,7 +22,6 @@ POINTS_OF_ENTRY = frozenset(
         "sinks.settings",
         "sinks.store.shell.retention",
         "stream_processors.settings",
-        "stream_processors.shell.ticks",
     }
 )
 # Small, read by one module, and apart because that one is at its limit or another idea; the list only shrinks.

@@ -21,6 +21,7 @@ from gateway.market.price_request import BATCH, PRICE, batch_request
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import MarketTime
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
 from schemas.streams import Bar, Quote, Trade
@@ -181,7 +182,7 @@ class Prices:
         partition = partition_of(symbol, partition_count())
         now = self._clock.now_us()
         if as_of is not None:  # a simulated market cannot say what time it was then
-            now = as_of if self._wall_market else found.value.event_time
+            now = MarketTime(as_of if self._wall_market else found.value.event_time)
         return price_document(
             found.value,
             found.quote,
@@ -214,7 +215,7 @@ def _best(values: Sequence[Value]) -> Found | None:
 
 def _without_close(findings: Findings) -> list[tuple[str, str, int]]:
     """Return (symbol, provider, open of its day) of the values whose quote does not tell the close before."""
-    wanted = []
+    wanted = list[tuple[str, str, int]]()
     for symbol, found in findings.found.items():
         if found.quote is None or found.quote.previous_close is None:
             day = calendar_of(symbol).session_at(found.value.event_time)

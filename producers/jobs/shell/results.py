@@ -14,6 +14,7 @@ from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCES
 from producers.jobs.outcome import swept_result
 from producers.jobs.shell.reader import ReceivedJob
 from producers.polling.slots import Outcome
+from schemas.clocks import KnowledgeTime
 from schemas.errors import BrokerUnavailable
 from schemas.jobs import MAX_SYMBOLS
 from schemas.records import DeadLetter, JobResult
@@ -72,7 +73,7 @@ class JobResults:
             topic=JOBS,
             partition=received.partition,
             offset=received.offset,
-            known_from=received.appended_us,
+            known_from=KnowledgeTime(received.appended_us),
             key=received.key,
             payload=received.value or b"",
         )

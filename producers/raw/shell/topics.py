@@ -10,6 +10,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
 from producers.raw.blocks import Placed, encoded
+from schemas.clocks import KnowledgeTime
 from schemas.journals import Journal, key_of
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter
@@ -73,7 +74,7 @@ class RawTopics:
             reason=reason,
             message=message,
             topic=topic,
-            known_from=received_time,
+            known_from=KnowledgeTime(received_time),
             provider=provider,
             symbol=symbol,
             payload=payload[:MAX_PAYLOAD_BYTES],

@@ -23,6 +23,7 @@ from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
 from producers.routing.evidence import Evidence, Witness, is_judged
 from producers.routing.score import CapabilityHealth, Sample, freshness_sample, latency_sample
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import WallTime
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, MarketDataError, UnknownSymbol
 from schemas.journals import HealthChange, ProviderHealth
@@ -261,7 +262,7 @@ class Router:
             reason=choice.reason,
             changed=changed,
             previous=choice.previous,
-            chosen_since=kept.chosen_since,
+            chosen_since=WallTime(kept.chosen_since),
             last_error=kept.entries[provider].last_error,
             budgets=json.dumps(self._budgets(provider)),
             observed_time=wall_us(),

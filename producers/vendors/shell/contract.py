@@ -24,6 +24,7 @@ from producers.raw.blocks import encoded
 from producers.vendors.answers import BarsRequest, PollWindow, Response
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import WallTime
 from schemas.deriving import event_fields
 from schemas.errors import (
     MalformedPayload,
@@ -265,7 +266,7 @@ def _bad_events(response: Response) -> list[str]:
         provider="contract",
         endpoint=response.endpoint,
         route="primary",
-        received_time=response.received_time,
+        received_time=WallTime(response.received_time),
         events=events,
     )
     try:
