@@ -76,6 +76,7 @@ def _field(name: str, hint: Any, default: Any) -> Field:
     nullable = type(None) in get_args(base)
     if nullable:
         base = next(each for each in get_args(base) if each is not type(None))
+    base = getattr(base, "__supertype__", base)  # a clock is an integer on the wire and in a table
     origin = get_origin(base)
     kind: Kind
     if origin is Literal:

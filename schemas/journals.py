@@ -15,6 +15,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_type_hints
 
+from schemas.clocks import WallTime
 from schemas.log_buckets import LAST_BUCKET
 from schemas.topics import CADENCE, PROVIDER_HEALTH
 
@@ -124,10 +125,10 @@ class ProviderHealth:
     reason: Annotated[str, TEXT]  # of the present choice, in words
     changed: Annotated[HealthChange, NAME] = "no"
     previous: Annotated[str, NAME_OR_NOTHING] = ""  # who served before the provider was chosen
-    chosen_since: Annotated[int, TIME]
+    chosen_since: Annotated[WallTime, TIME]
     last_error: Annotated[str, TEXT] = ""
     budgets: Annotated[str, JSON_OBJECT] = "{}"
-    observed_time: Annotated[int, TIME]
+    observed_time: Annotated[WallTime, TIME]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +144,8 @@ class CadenceSample:
     capability: Annotated[str, NAME]  # quotes | bars:1m ...
     provider: Annotated[str, NAME]
     tier: Annotated[str, NAME_OR_NOTHING] = ""  # T0 | T1 | T2; "" where none was given
-    begun_time: Annotated[int, TIME]
-    ended_time: Annotated[int, TIME]
+    begun_time: Annotated[WallTime, TIME]
+    ended_time: Annotated[WallTime, TIME]
     market_s: Annotated[float, AMOUNT]  # length of the window
     every_s: Annotated[float, AMOUNT]  # planned cadence
     symbols: Annotated[int, COUNT]  # planned

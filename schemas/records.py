@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from schemas.clocks import CanonicalOffset, EventTime, KnowledgeTime, MarketTime, RawOffset, WallTime
 from schemas.fields import US
 
 Route = Literal["primary", "shadow", "backfill"]
@@ -18,6 +19,8 @@ GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
 
 JobType = Literal["poll", "backfill", "lease"]
 JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
+
+NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime(0)
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
 
@@ -38,8 +41,8 @@ class Discontinuity:
 
     symbol: Annotated[str, "whose stream"]
     interval: Annotated[str, "bar interval; empty for quotes and trades"]
-    from_time: Annotated[int | None, "last moment covered, as far as the producer knows" + US] = None
-    to_time: Annotated[int, "covered again from here on" + US]
+    from_time: Annotated[EventTime | None, "last moment covered, as far as the producer knows" + US] = None
+    to_time: Annotated[EventTime, "covered again from here on" + US]
     cause: Annotated[str, "producer_down, disconnected, ..."]
 
 
@@ -54,7 +57,7 @@ class RawBlock:
     endpoint: Annotated[str, "which endpoint or socket"]
     route: Annotated[Route, "why it was fetched"]
     job_id: Annotated[str, "job that asked for it; empty for a standing poll"] = ""
-    received_time: Annotated[int, "our poller saw the response" + US]
+    received_time: Annotated[WallTime, "our poller saw the response" + US]
     connection_id: Annotated[str, "socket connection; empty for a request"] = ""
     hints: Annotated[Mapping[str, str], "processing hints; unknown ones are ignored"] = field(
         default_factory=dict
@@ -67,7 +70,7 @@ class RawBlock:
 class Position:
     """Place of a canonical record in our log: (raw_offset, index) in its raw partition."""
 
-    raw_offset: int
+    raw_offset: RawOffset
     index: int
 
 
@@ -84,16 +87,16 @@ class Gap:
     symbol: str
     provider: str
     interval: str  # "" for quotes and trades
-    from_time: int
-    to_time: int
+    from_time: EventTime
+    to_time: EventTime
     cause: str  # missing_bars | producer_down | disconnected | log_truncated | sequence
     confidence: Confidence = "inferred"
     state: GapState = "open"
     generation: int = 0
     expected: int = 0  # bars missing by the calendar; 0 where that cannot be counted
     detector: str  # processor | sink | producer | sweep
-    known_from: int
-    raw_offset: int = -1
+    known_from: KnowledgeTime
+    raw_offset: RawOffset = NO_OFFSET  # of what a sink or a sweep found none
     index: int = 0
 
 
@@ -108,12 +111,12 @@ class Progress:
 
     raw_topic: str
     partition: int
-    raw_offset: int
-    known_from: int
+    raw_offset: RawOffset
+    known_from: KnowledgeTime
     canonical_topic: str
-    canonical_end_offset: int
+    canonical_end_offset: CanonicalOffset
     processing_version: int
-    complete_before: int | None = None
+    complete_before: KnowledgeTime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +131,15 @@ class Job:
     type: JobType
     source: str
     priority: int = 5  # 0 first … 9 last
-    created_time: int
-    not_before: int = 0
-    deadline: int = 0
+    created_time: WallTime
+    not_before: WallTime = NO_WALL_TIME  # 0: at once
+    deadline: WallTime = NO_WALL_TIME  # 0: none
     provider: str = ""  # "" = whoever serves the capability
     capability: str = ""
     symbols: Sequence[str] = ()
-    slot: int = 0
-    start: int = 0
-    end: int = 0
+    slot: MarketTime = NO_MARKET_TIME
+    start: MarketTime = NO_MARKET_TIME
+    end: MarketTime = NO_MARKET_TIME
     gap_id: str = ""
     lease_s: float = 0.0
 
@@ -163,11 +166,11 @@ class JobResult:
     reason: str = ""
     provider: str = ""
     capability: str
-    slot: int = 0
+    slot: MarketTime = NO_MARKET_TIME
     outcomes: Sequence[SymbolOutcome] = ()
     attempts: int = 0
     instance: str
-    finished_time: int
+    finished_time: WallTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +184,7 @@ class DeadLetter:
     partition: int = -1
     offset: int = -1
     index: int = -1
-    known_from: int
+    known_from: KnowledgeTime
     provider: str = ""
     symbol: str = ""
     key: bytes | None = None

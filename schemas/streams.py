@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, NamedTuple, get_args
 
+from schemas.clocks import EventTime, KnowledgeTime, RawOffset, WallTime
 from schemas.errors import ConfigurationError
 from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, US, VALUE, Versions
 from schemas.records import Route
@@ -22,7 +23,7 @@ Session = Literal["pre", "regular", "post", "closed"]
 AdjustmentState = Literal["raw", "split", "all"]
 
 Symbol = Annotated[str, KEY, "canonical symbol; also the record key"]
-Stamp = Annotated[int, CLOCK, "the vendor's or venue's stamp" + US]
+Stamp = Annotated[EventTime, CLOCK, "the vendor's or venue's stamp" + US]
 Currency = Annotated[str, VALUE, "ISO 4217, empty where the vendor does not say"]
 Simulated = Annotated[bool, FLAG, "true only for values that no market made"]
 
@@ -33,13 +34,13 @@ class Known:
 
     provider: Annotated[str, KEY, "who sold us the value"]
     route: Annotated[Route, "why it was fetched"] = "primary"
-    received_time: Annotated[int, CLOCK, "our poller saw it" + US]
+    received_time: Annotated[WallTime, CLOCK, "our poller saw it" + US]
     known_from: Annotated[
-        int,
+        KnowledgeTime,
         CLOCK,
         f"running maximum of the broker's append time of the raw record{US}: from here on the value is known",
     ]
-    raw_offset: Annotated[int, "offset of the raw block it came in"]
+    raw_offset: Annotated[RawOffset, "offset of the raw block it came in"]
     index: Annotated[int, INT32, "place in that block"]
 
 
@@ -85,7 +86,7 @@ class Bar(Known):
 
     symbol: Symbol
     interval: Annotated[str, KEY, "1m 5m 15m 30m 1h 1d 1wk 1mo"]
-    event_time: Annotated[int, CLOCK, "START of the bar" + US]
+    event_time: Annotated[EventTime, CLOCK, "START of the bar" + US]
     open: Annotated[float, AMOUNT, "first price"]
     high: Annotated[float, AMOUNT, "highest price"]
     low: Annotated[float, AMOUNT, "lowest price"]

@@ -12,6 +12,7 @@ from infra.runtime import metrics
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
+from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
 from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
@@ -45,7 +46,7 @@ class Writer(Protocol):
         """Partitions it must not read."""
 
     @property
-    def positions(self) -> dict[TopicPartition, int]:
+    def positions(self) -> dict[TopicPartition, CanonicalOffset]:
         """The offset at which each owned partition goes on."""
 
     def write(self, batch: Batch) -> Coroutine[Any, Any, Written]:
@@ -56,7 +57,7 @@ class Store(Protocol):
     """The destination of batches."""
 
     def take_over(
-        self, logs: Mapping[TopicPartition, Log], *, now_us: int
+        self, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
     ) -> AbstractAsyncContextManager[Writer]:
         """Own partitions."""
 
@@ -76,7 +77,7 @@ class Era(Protocol):
     def reason(self) -> str:
         """The reason why it is over."""
 
-    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
+    def begin(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Read from here on."""
 
     def renew(self) -> None:
@@ -96,7 +97,7 @@ class BatchSource(Protocol):
     """The source of batches."""
 
     @property
-    def log_ends(self) -> Mapping[TopicPartition, int]:
+    def log_ends(self) -> Mapping[TopicPartition, CanonicalOffset]:
         """The ends of the logs."""
 
     @property
@@ -106,7 +107,7 @@ class BatchSource(Protocol):
     def assignment(self) -> Coroutine[Any, Any, Era]:
         """Return the era in force."""
 
-    def show(self, positions: Mapping[TopicPartition, int]) -> None:
+    def show(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Display lag."""
 
 

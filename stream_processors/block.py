@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
 from schemas.identity import gap_id
@@ -37,11 +38,13 @@ class _Judgement:
     """The evidence of a block on the completeness of one series of slots."""
 
     series: Series
-    arrivals: list[int] = field(default_factory=list)
+    arrivals: list[EventTime] = field(default_factory=list)
     blindnesses: list[Blindness] = field(default_factory=list)
 
 
-def process(state: PartitionState, raw_offset: int, known_from: int, block: RawBlock) -> Outputs:
+def process(
+    state: PartitionState, raw_offset: RawOffset, known_from: KnowledgeTime, block: RawBlock
+) -> Outputs:
     """Return what `block`, at `raw_offset` of the state's partition and known from `known_from` (µs), becomes.
 
     The state moves with it. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
@@ -58,7 +61,9 @@ def process(state: PartitionState, raw_offset: int, known_from: int, block: RawB
 class _Run:
     """One call of `process`."""
 
-    def __init__(self, state: PartitionState, raw_offset: int, known_from: int, block: RawBlock) -> None:
+    def __init__(
+        self, state: PartitionState, raw_offset: RawOffset, known_from: KnowledgeTime, block: RawBlock
+    ) -> None:
         self.outputs = Outputs()
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
         self._judgements: dict[StreamId, _Judgement] = {}
@@ -147,7 +152,7 @@ class _Run:
 
         Nobody knows whether it had any in between; a stream is told of when it goes on, because only that bounds the gap.
         """
-        state, first = self._state, dict[StreamId, int]()
+        state, first = self._state, dict[StreamId, EventTime]()
         for event in self._block.events:
             key = StreamId(
                 state.stream.name, event.get("interval", ""), self._block.provider, event["symbol"]
@@ -162,7 +167,7 @@ class _Run:
             )
             self._take_unseen(state.held[key], lost)
 
-    def _is_possible(self, moment: int) -> bool:
+    def _is_possible(self, moment: EventTime) -> bool:
         try:
             check_time(moment, self._known_from)
         except InvalidRecord:
@@ -212,7 +217,7 @@ class _Run:
             self._refuse(index, event, InvalidRecord("the block names no provider: only a tick may"))
         return ()
 
-    def _find(self, series: Series, start: int, end: int, *, expected: int, cause: str) -> None:
+    def _find(self, series: Series, start: EventTime, end: EventTime, *, expected: int, cause: str) -> None:
         gap = Gap(
             gap_id=gap_id(series.name, start),
             stream=series.name,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from schemas.calendar.expected_bars import Span, expected_after, expected_span, next_slot
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime
 from schemas.intervals import INTRADAY_US, SLOT_US
 from schemas.records import Discontinuity
 
@@ -21,8 +22,8 @@ MISSING_BARS = "missing_bars"
 class Hole:
     """Missing bars [from_time, to_time) in µs: how many the calendar expects there, and why they are missing."""
 
-    from_time: int
-    to_time: int
+    from_time: EventTime
+    to_time: EventTime
     expected: int
     cause: str
 
@@ -31,18 +32,18 @@ class Hole:
 class Blindness:
     """A producer's word that it saw nothing of a stream in [from_time, to_time); from_time None: since its last bar."""
 
-    from_time: int | None
-    to_time: int
+    from_time: EventTime | None
+    to_time: EventTime
     cause: str
 
 
 def judge(
     calendar: Calendar,
     interval: str,
-    frontier: int | None,
-    arrivals: Collection[int],
+    frontier: EventTime | None,
+    arrivals: Collection[EventTime],
     blindnesses: Iterable[Blindness] = (),
-) -> tuple[int | None, list[Hole]]:
+) -> tuple[EventTime | None, list[Hole]]:
     """Return the new frontier and the holes, in order, that a block's final bars and blindnesses reveal.
 
     `arrivals` are starts (µs) in any order. Nothing is missing before the first bar ever seen. A hole is a maximal run
@@ -64,14 +65,14 @@ def judge(
     return _walk(calendar, interval, frontier, newer, holes), holes
 
 
-def frontier_after(interval: str, to_time: int) -> int:
+def frontier_after(interval: str, to_time: EventTime) -> EventTime:
     """Return the frontier a hole that ends at `to_time` leaves behind: the start of its last bar."""
-    return to_time - SLOT_US[interval]
+    return EventTime(to_time - SLOT_US[interval])
 
 
 def _walk(
-    calendar: Calendar, interval: str, frontier: int | None, starts: list[int], holes: list[Hole]
-) -> int | None:
+    calendar: Calendar, interval: str, frontier: EventTime | None, starts: list[EventTime], holes: list[Hole]
+) -> EventTime | None:
     step = INTRADAY_US.get(interval, 0)
     for start in starts:
         if frontier is not None and start - frontier != step:
@@ -83,18 +84,24 @@ def _walk(
 def _note(holes: list[Hole], interval: str, span: Span | None, cause: str) -> None:
     if span is None:
         return
-    start, end = span.first, span.last + SLOT_US[interval]
+    start, end = span.first, EventTime(span.last + SLOT_US[interval])
     holes.append(Hole(from_time=start, to_time=end, expected=span.count, cause=cause))
 
 
-def _blind_span(calendar: Calendar, interval: str, frontier: int | None, blind: Blindness) -> Span | None:
-    start = blind.from_time if frontier is None else max(next_slot(interval, frontier), blind.from_time or 0)
+def _blind_span(
+    calendar: Calendar, interval: str, frontier: EventTime | None, blind: Blindness
+) -> Span | None:
+    start = (
+        blind.from_time
+        if frontier is None
+        else max(next_slot(interval, frontier), blind.from_time or EventTime(0))
+    )
     return None if start is None else expected_span(calendar, interval, start, blind.to_time)
 
 
 def unseen_ranges(
-    calendar: Calendar, seen_to: int | None, discontinuity: Discontinuity
-) -> list[tuple[int, int]]:
+    calendar: Calendar, seen_to: EventTime | None, discontinuity: Discontinuity
+) -> list[tuple[EventTime, EventTime]]:
     """Return the ranges [from, to) of a stream nobody watched while trades could happen; none where nothing is left.
 
     `seen_to` is the stream's last event, or the end of the last such range; the later of it and the producer's word

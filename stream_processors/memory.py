@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from schemas.calendar.sessions import Calendar, calendar_of
+from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.fields import Versions
 from schemas.identity import stream_of, stream_text
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
-from schemas.streams import BY_RAW_TOPIC, Stream, StreamId, StreamName
+from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
 from stream_processors.gaps import frontier_after
 from stream_processors.validation import check_symbol
 from stream_processors.versions import Latest, Occurrences, Slots, content_of
 
 # Per partition; with 12 kB a series of slots 200 MB at most. Beyond it the stalest half is forgotten.
 MAX_SERIES = 16_384
+LOG_BEGINNING, NOTHING_KNOWN = RawOffset(0), KnowledgeTime(0)
 
 REMEMBERING: Mapping[Versions, Callable[[str], Slots | Latest | None]] = {
     "slots": lambda interval: Slots(slot_us(interval)),
@@ -37,8 +39,8 @@ class Series:
     calendar: Calendar
     versions: Slots | Latest | None
     numbered: bool
-    seen_to: int | None = None
-    frontier: int | None = None
+    seen_to: EventTime | None = None
+    frontier: EventTime | None = None
 
     @property
     def name(self) -> str:
@@ -50,34 +52,34 @@ class Series:
 class PartitionState:
     """Everything one raw partition's processing depends on besides its input; owned by one writer at a time.
 
-    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far (µs). `torn`: series
+    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far. `torn`: series
     of which raw records may have been deleted before they were processed, until their next event tells to when.
     """
 
     raw_topic: str
     partition: int
     partitions: int
-    next_offset: int = 0
-    known_from: int = 0
+    next_offset: RawOffset = LOG_BEGINNING
+    known_from: KnowledgeTime = NOTHING_KNOWN
     held: dict[StreamId, Series] = field(default_factory=dict)
     torn: set[StreamId] = field(default_factory=set)
     frames: Occurrences = field(default_factory=Occurrences)
     stream: Stream = field(init=False)
     content: Callable[[Event], object] = field(init=False)
-    # `held` by the plain tuple an id is equal to: making an id of every event would be the dearest part of the look-up
-    _found: Mapping[tuple[StreamName, str, str, str], Series] = field(init=False, repr=False, compare=False)
+    # `held` by provider, symbol and interval: making an id of every event would be the dearest part of the look-up
+    _found: dict[tuple[str, str, str], Series] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Look up what the declaration says of the topic."""
         self.stream = BY_RAW_TOPIC[self.raw_topic]
         self.content = content_of(self.stream)
-        self._found = cast("Mapping[tuple[StreamName, str, str, str], Series]", self.held)
 
     def series(self, provider: str, symbol: str, interval: str) -> Series:
         """Return the series, made on first sight; raise InvalidRecord where its name cannot be one."""
-        name = self.stream.name
-        found = self._found.get((name, interval, provider, symbol))
-        return found if found is not None else self._open(StreamId(name, interval, provider, symbol))
+        found = self._found.get((provider, symbol, interval))
+        return found if found is not None else self._open(provider, symbol, interval)
 
     def restore_record(self, record: Mapping[str, Any]) -> None:
         """Take up one canonical record of the partition's own past, in log order."""
@@ -109,27 +111,27 @@ class PartitionState:
         """Note the frame of an event and return whether it repeats another."""
         return self.frames.repeats(block.connection_id, event["frame_sequence"], event["frame_hash"])
 
-    def _open(self, key: StreamId) -> Series:
-        check_symbol(key.symbol, self.partition, self.partitions)
+    def _open(self, provider: str, symbol: str, interval: str) -> Series:
+        check_symbol(symbol, self.partition, self.partitions)
         series = Series(
-            key=key,
-            calendar=calendar_of(key.symbol),
-            versions=REMEMBERING[self.stream.versions](key.interval),
+            key=StreamId(self.stream.name, interval, provider, symbol),
+            calendar=calendar_of(symbol),
+            versions=REMEMBERING[self.stream.versions](interval),
             numbered=self.stream.versions == "slots",
         )
         if len(self.held) >= MAX_SERIES:
             self._forget_stalest()
-        self.held[key] = series
+        self.held[series.key] = self._found[provider, symbol, interval] = series
         return series
 
     def _forget_stalest(self) -> None:
         newest_first = sorted(self.held.values(), key=lambda series: series.seen_to or 0, reverse=True)
-        self.held.clear()
-        self.held.update({series.key: series for series in newest_first[: MAX_SERIES // 2]})
+        self.held = {series.key: series for series in newest_first[: MAX_SERIES // 2]}
+        self._found = {(key.provider, key.symbol, key.interval): each for key, each in self.held.items()}
         self.torn &= self.held.keys()
 
 
-def see(series: Series, moment: int) -> None:
+def see(series: Series, moment: EventTime) -> None:
     """Note that the series is known up to `moment`."""
     if series.seen_to is None or moment > series.seen_to:
         series.seen_to = moment

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogReader, append_time_us
+from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.partitions import TopicPartition
 from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
@@ -43,7 +44,7 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
 
 def _streamed(block: Transaction, ends: Counter[TopicPartition]) -> Iterator[StreamedRecord]:
     canonical, partition = canonical_of(block.raw_topic), block.partition
-    progress = progress_of([block], ends[TopicPartition(canonical, partition)])
+    progress = progress_of([block], CanonicalOffset(ends[TopicPartition(canonical, partition)]))
     written = ((canonical, block.canonical), (GAPS, block.gap_records()), (PROGRESS, [progress]))
     for topic, pairs in written:
         place = TopicPartition(topic, partition)
@@ -68,8 +69,8 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
         yield RawRecord(
             topic=record.topic,
             partition=record.partition,
-            offset=record.offset,
-            append_time=record.append_time,
+            offset=RawOffset(record.offset),
+            append_time=KnowledgeTime(record.append_time),
             key=record.key,
             value=record.value,
         )
@@ -97,8 +98,8 @@ def _raw_record(message: Message, topic: str, partition: int) -> RawRecord:
     return RawRecord(
         topic=topic,
         partition=partition,
-        offset=offset,
-        append_time=appended_us,
+        offset=RawOffset(offset),
+        append_time=KnowledgeTime(appended_us),
         key=key.encode() if isinstance(key, str) else key,
         value=value.encode() if isinstance(value, str) else value,
     )

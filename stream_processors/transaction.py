@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.deriving import event_fields, key
 from schemas.errors import MalformedPayload
 from schemas.records import DeadLetter, Gap, Progress
@@ -41,12 +42,12 @@ def _missing(stream: Stream) -> list[str]:
 
 @dataclass(slots=True, kw_only=True)
 class RawRecord:
-    """One record of a raw topic, named without prefix; `append_time` in µs is the broker's."""
+    """One record of a raw topic, named without prefix; `append_time` is the broker's."""
 
     topic: str
     partition: int
-    offset: int
-    append_time: int
+    offset: RawOffset
+    append_time: KnowledgeTime
     key: bytes | None
     value: bytes | None
 
@@ -60,8 +61,8 @@ class Transaction:
 
     raw_topic: str
     partition: int
-    raw_offset: int
-    known_from: int
+    raw_offset: RawOffset
+    known_from: KnowledgeTime
     canonical: Sequence[tuple[bytes, bytes]]
     gaps: Sequence[Gap]
     dead: Sequence[DeadLetter]
@@ -78,7 +79,7 @@ class Transaction:
         return [(letter.symbol.encode(), encode(topic, letter)) for letter in self.dead]
 
 
-def progress_of(blocks: Sequence[Transaction], canonical_end_offset: int) -> tuple[bytes, bytes]:
+def progress_of(blocks: Sequence[Transaction], canonical_end_offset: CanonicalOffset) -> tuple[bytes, bytes]:
     """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
 
     The end offset is the canonical partition's before them. What they themselves hold the next transaction claims:
@@ -104,7 +105,7 @@ def transact(state: PartitionState, record: RawRecord) -> Transaction:
     The record's knowledge time is the running maximum of append times. Bytes that are no block become one dead letter.
     """
     state.known_from = max(state.known_from, record.append_time)
-    state.next_offset = record.offset + 1
+    state.next_offset = RawOffset(record.offset + 1)
     try:
         block, heads = decode_block_events(record.topic, record.value)
     except MalformedPayload as error:
@@ -145,7 +146,7 @@ def _transaction(
     )
 
 
-def _dead_record(record: RawRecord, known_from: int, error: MalformedPayload) -> DeadLetter:
+def _dead_record(record: RawRecord, known_from: KnowledgeTime, error: MalformedPayload) -> DeadLetter:
     return DeadLetter(
         stage=STAGE,
         reason=error.reason,

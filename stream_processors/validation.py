@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from operator import itemgetter
 
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import amounts
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
@@ -37,7 +38,7 @@ def check_symbol(symbol: str, partition: int, partitions: int) -> None:
         )
 
 
-def check_time(event_time: int, known_from: int) -> None:
+def check_time(event_time: EventTime, known_from: KnowledgeTime) -> None:
     """Raise unless `event_time` lies after 1970 and at most a day after it became known (µs)."""
     if event_time <= 0:
         raise InvalidRecord(
@@ -49,7 +50,7 @@ def check_time(event_time: int, known_from: int) -> None:
         )
 
 
-def check_bar(event: Event, known_from: int) -> None:
+def check_bar(event: Event, known_from: KnowledgeTime) -> None:
     """Raise unless a bar's start, prices and volume are possible; its interval is known to be valid."""
     event_time = event["event_time"]
     if not 0 < event_time <= known_from + MAX_AHEAD_US:
@@ -71,7 +72,7 @@ def check_bar(event: Event, known_from: int) -> None:
     _check_text(event["currency"])
 
 
-def check_quote(event: Event, known_from: int) -> None:
+def check_quote(event: Event, known_from: KnowledgeTime) -> None:
     """Raise unless a quote's stamp, prices and sizes are possible; a crossed market is."""
     if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
         check_time(event["event_time"], known_from)
@@ -83,7 +84,7 @@ def check_quote(event: Event, known_from: int) -> None:
     _check_text(event["currency"] + event["market_state"])
 
 
-def check_trade(event: Event, known_from: int) -> None:
+def check_trade(event: Event, known_from: KnowledgeTime) -> None:
     """Raise unless a trade's stamp, price and size are possible."""
     if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
         check_time(event["event_time"], known_from)
@@ -93,7 +94,7 @@ def check_trade(event: Event, known_from: int) -> None:
     _check_text(event["conditions"] + event["venue"] + (event["trade_id"] or ""))
 
 
-CHECKS: Mapping[str, Callable[[Event, int], None]] = {
+CHECKS: Mapping[str, Callable[[Event, KnowledgeTime], None]] = {
     BAR_STREAM.name: check_bar,
     QUOTE_STREAM.name: check_quote,
     TRADE_STREAM.name: check_trade,

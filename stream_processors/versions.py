@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from operator import itemgetter
 
+from schemas.clocks import EventTime
 from schemas.deriving import content
 from schemas.records import Event
 from schemas.streams import Stream
@@ -46,7 +47,7 @@ class Slots:
         self._hashes = array("q", bytes(8 * SLOTS))
         self._newest = -1
 
-    def changes(self, event_time: int, content: object) -> bool:
+    def changes(self, event_time: EventTime, content: object) -> bool:
         """Note a value and return whether it differs from the current version of its key.
 
         One older than what is remembered counts as changed: the sink compares it with what is stored.
@@ -84,7 +85,7 @@ class Latest:
         self._newest = -1
         self._content: object = ()
 
-    def changes(self, event_time: int, content: object) -> bool:
+    def changes(self, event_time: EventTime, content: object) -> bool:
         """Note a value and return whether it differs from the current version of its key."""
         if event_time < self._newest:
             return True

@@ -36,9 +36,9 @@ RESTARTS = Backoff(first_s=0.5, longest_s=30.0)
 HEALTHY_RESET_S = 60.0  # a part that served this long has recovered: its next death is a first one
 
 
-def deaths_in_a_row(before: int, *, healthy_for_s: float) -> int:
-    """Return the count after one more death; `healthy_for_s` counts from when the part was ready."""
-    return 1 if healthy_for_s >= HEALTHY_RESET_S else before + 1
+def deaths_in_a_row(deaths: int, *, healthy_for_s: float) -> int:
+    """Return `deaths`, the count so far, after one more; `healthy_for_s` counts from when the part was ready."""
+    return 1 if healthy_for_s >= HEALTHY_RESET_S else deaths + 1
 
 
 @dataclass(slots=True, kw_only=True)

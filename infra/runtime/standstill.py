@@ -15,6 +15,7 @@ from typing import Protocol
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
+from schemas.clocks import RawOffset
 from schemas.partitions import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Worked(Protocol):
 
     key: TopicPartition
     moved_at_s: float
-    done: int
+    done: RawOffset
 
 
 class Watchdog:

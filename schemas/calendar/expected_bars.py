@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
 
 DAILY = "1d"
@@ -21,8 +22,8 @@ MAX_LISTED_BARS = 100_000  # a year of minutes; a longer stretch comes from a wr
 class Span:
     """First and last expected bar of a stretch (µs, starts), and how many there are."""
 
-    first: int
-    last: int
+    first: EventTime
+    last: EventTime
     count: int
 
 
@@ -31,34 +32,34 @@ def is_judged(interval: str) -> bool:
     return interval in INTRADAY_US or interval == DAILY
 
 
-def slot_of(interval: str, start: int) -> int:
+def slot_of(interval: str, start: EventTime) -> EventTime:
     """Return the slot (µs) of a bar that starts at `start`: daily bars are named by their UTC day."""
-    return start - start % DAY_US if interval == DAILY else start
+    return EventTime(start - start % DAY_US) if interval == DAILY else start
 
 
 @lru_cache(maxsize=CACHED_STRETCHES)
-def expected_span(calendar: Calendar, interval: str, start: int, end: int) -> Span | None:
+def expected_span(calendar: Calendar, interval: str, start: EventTime, end: EventTime) -> Span | None:
     """Return the slots of the bars expected to start in [start, end) (µs); None where there are none."""
     if not is_judged(interval):
         return None
     step, first, last, count = SLOT_US[interval], 0, 0, 0
     for session in calendar.sessions(start, end):
         if interval == DAILY:
-            low, bars = slot_of(interval, session.open), int(start <= session.open < end)
+            low, bars = session.open - session.open % DAY_US, int(start <= session.open < end)
         else:
             low = session.open + max(0, -(-(start - session.open) // step)) * step
             bars = max(0, -(-(min(session.close, end) - low) // step))
         if bars:
             first, last, count = (first if count else low), low + (bars - 1) * step, count + bars
-    return Span(first=first, last=last, count=count) if count else None
+    return Span(first=EventTime(first), last=EventTime(last), count=count) if count else None
 
 
-def next_slot(interval: str, last: int) -> int:
+def next_slot(interval: str, last: EventTime) -> EventTime:
     """Return the first moment (µs) at which a bar after the one that starts at `last` may start."""
-    return slot_of(interval, last) + DAY_US if interval == DAILY else last + 1
+    return EventTime(slot_of(interval, last) + DAY_US if interval == DAILY else last + 1)
 
 
-def expected_after(calendar: Calendar, interval: str, last: int, before: int) -> Span | None:
+def expected_after(calendar: Calendar, interval: str, last: EventTime, before: EventTime) -> Span | None:
     """Return the slots of the bars expected strictly between the bars that start at `last` and at `before` (µs).
 
     A daily bar is stamped anywhere in its UTC day: the days of both bars are there, whenever the session opened.
@@ -67,9 +68,13 @@ def expected_after(calendar: Calendar, interval: str, last: int, before: int) ->
 
 
 @lru_cache(maxsize=CACHED_STRETCHES)
-def expected_slots(calendar: Calendar, interval: str, start: int, end: int) -> tuple[int, ...]:
+def expected_slots(
+    calendar: Calendar, interval: str, start: EventTime, end: EventTime
+) -> tuple[EventTime, ...]:
     """Return the expected slots in [start, end) (µs); empty where there are none, or more than 100,000."""
     span = expected_span(calendar, interval, start, end)
     if span is None or span.count > MAX_LISTED_BARS:
         return ()
-    return tuple(slot_of(interval, moment) for moment in calendar.expected_starts(interval, start, end))
+    return tuple(
+        slot_of(interval, EventTime(moment)) for moment in calendar.expected_starts(interval, start, end)
+    )

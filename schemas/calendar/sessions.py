@@ -5,11 +5,13 @@ One instance holds plain sorted integers; the library (and pandas under it) is o
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
+from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, slot_us
 from schemas.streams import Session
 from schemas.symbols import venues
@@ -27,20 +29,24 @@ US_EQUITIES = venues.US_EQUITIES
 class TradingSession:
     """One trading day: half-open intervals in µs, pre [pre_open, open), regular [open, close), post [close, post_close)."""
 
-    pre_open: int
-    open: int
-    close: int
-    post_close: int
+    pre_open: MarketTime
+    open: MarketTime
+    close: MarketTime
+    post_close: MarketTime
 
 
 class Calendar:
-    """Sessions of one market as sorted integers; every answer is a pure function of its arguments."""
+    """Sessions of one market as sorted integers; every answer is a pure function of its arguments.
+
+    It is asked about what a market did (event time) as about now (market time): moments are plain integers, in µs.
+    """
 
     def __init__(self, name: str, timezone: str, sessions: Collection[TradingSession]) -> None:
         """Hold `sessions` in order; an empty collection means the market never closes."""
         self.name = name
         self.timezone = timezone
         self._sessions = sorted(sessions, key=lambda session: session.open)
+        self._opens = [session.open for session in self._sessions]
         self._pre_opens = [session.pre_open for session in self._sessions]
 
     @property
@@ -55,8 +61,8 @@ class Calendar:
         """
         if self.always_open:
             for midnight in range(start - start % DAY_US, end, DAY_US):
-                after = midnight + DAY_US
-                yield TradingSession(pre_open=midnight, open=midnight, close=after, post_close=after)
+                opens, closes = MarketTime(midnight), MarketTime(midnight + DAY_US)
+                yield TradingSession(pre_open=opens, open=opens, close=closes, post_close=closes)
             return
         first = max(bisect_right(self._pre_opens, start) - 1, 0)
         for index in range(first, len(self._sessions)):  # no slice: years of sessions would be copied
@@ -88,22 +94,28 @@ class Calendar:
         """Whether the regular session holds `moment`."""
         return self.session_of(moment) == "regular"
 
-    def expected_starts(self, interval: str, start: int, end: int) -> list[int]:
+    def next_open(self, moment: int) -> MarketTime:
+        """Return the next regular open at or after `moment`."""
+        if self.always_open:
+            return MarketTime(moment)
+        return self._opens[min(bisect_left(self._opens, moment), len(self._opens) - 1)]
+
+    def expected_starts(self, interval: str, start: int, end: int) -> list[EventTime]:
         """Return the starts, in [start, end), of the intraday bars a traded instrument has in regular sessions.
 
         Pre- and post-market minutes are never expected: most have no trade. Daily and longer bars are expected
         once a session, at its open.
         """
-        step, starts = slot_us(interval), []
+        step, starts = slot_us(interval), list[int]()
         for session in self.sessions(start, end):
             if step >= DAY_US:
                 starts.append(session.open)
             else:
                 first = session.open + max(0, -(-(start - session.open) // step)) * step
                 starts.extend(range(first, min(session.close, end), step))
-        return [moment for moment in starts if start <= moment < end]
+        return cast("list[EventTime]", [moment for moment in starts if start <= moment < end])
 
-    def open_ranges(self, start: int, end: int) -> list[tuple[int, int]]:
+    def open_ranges(self, start: int, end: int) -> list[tuple[EventTime, EventTime]]:
         """Return the parts of [start, end) in which trades may happen, pre- and post-market included."""
         clipped = ((max(s.pre_open, start), min(s.post_close, end)) for s in self.sessions(start, end))
         ranges: list[tuple[int, int]] = []
@@ -112,7 +124,7 @@ class Calendar:
                 ranges[-1] = (ranges[-1][0], right)
             elif left < right:
                 ranges.append((left, right))
-        return ranges
+        return cast("list[tuple[EventTime, EventTime]]", ranges)
 
 
 def calendar_name(symbol: str) -> str:

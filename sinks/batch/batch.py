@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.journals import JOURNALS
 from schemas.partitions import TopicPartition, partition_of
@@ -47,7 +48,10 @@ class KafkaRecord(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class PartitionRecords:
-    """Records read from one partition, in order; `end` is the position after them, `at_end` that nothing follows yet."""
+    """Records read from one partition, in order; `end` is the position after them, `at_end` that nothing follows yet.
+
+    `end` is a plain integer: it moves with every record.
+    """
 
     topic: str
     partition: int
@@ -108,7 +112,7 @@ class Batch:
     claims: list[Claim] = field(default_factory=list)
     entries: list[JournalEntry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    ends: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    ends: dict[TopicPartition, tuple[CanonicalOffset, int]] = field(default_factory=dict)
     records: int = 0
 
 
@@ -124,7 +128,7 @@ def assemble(parts: Iterable[PartitionRecords]) -> tuple[Batch, list[PartitionRe
         else:
             for part in of_topic:
                 _add_singles(batch, part)
-                batch.ends[part.place] = (part.end, part.leader_epoch)
+                batch.ends[part.place] = (CanonicalOffset(part.end), part.leader_epoch)
         batch.records += sum(len(part.records) for part in of_topic)
     return batch, waiting
 
@@ -138,7 +142,7 @@ def refuse(topic: str, partition: int, record: KafkaRecord, error: PermanentErro
         topic=topic,
         partition=partition,
         offset=record.offset(),
-        known_from=record.timestamp()[1] * MILLISECOND_US,
+        known_from=KnowledgeTime(record.timestamp()[1] * MILLISECOND_US),
         key=record.key(),
         payload=record.value() or b"",
     )
@@ -192,7 +196,7 @@ class _Read:
 def _add_rows(batch: Batch, table: Table, parts: list[PartitionRecords]) -> list[PartitionRecords]:
     """Add the rows of one topic and return the parts that wait."""
     for part in parts:
-        batch.ends[part.place] = (part.end, part.leader_epoch)
+        batch.ends[part.place] = (CanonicalOffset(part.end), part.leader_epoch)
     parts = [part for part in parts if part.records]
     if not parts:
         return []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas.clocks import EventTime
 from sinks.batch.groups import StreamGroups
 from sinks.columns.avro import Flags, Integers
 
 MAX_COMBINED = 1 << 62
-NEVER = -(1 << 62)  # frontier of a stream without rows, µs
+NEVER = EventTime(-(1 << 62))  # frontier of a stream without rows
 
 
 def above_frontier(streams: StreamGroups, event_time: Integers, frontier: Integers) -> Flags:

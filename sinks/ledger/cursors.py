@@ -9,6 +9,7 @@ import numpy as np
 
 from schemas.calendar.expected_bars import expected_after
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.identity import gap_id, stream_text
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
@@ -22,20 +23,22 @@ from sinks.columns.avro import Flags, Integers
 class Cursor:
     """Extent of what is stored of a stream: earliest and newest event_time, µs; of bars only final ones count."""
 
-    start: int
-    last_seen: int
+    start: EventTime
+    last_seen: EventTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
     """Expected bars a block moved over: [from_time, to_time), µs."""
 
-    from_time: int
-    to_time: int
+    from_time: EventTime
+    to_time: EventTime
     expected: int
 
 
-def extents(streams: StreamGroups, event_time: Integers, counted: Flags) -> Iterator[tuple[int, int, int]]:
+def extents(
+    streams: StreamGroups, event_time: Integers, counted: Flags
+) -> Iterator[tuple[int, EventTime, EventTime]]:
     """Yield (stream, earliest, newest event_time in µs) of every stream with a counted row."""
     if not len(event_time):
         return
@@ -43,10 +46,10 @@ def extents(streams: StreamGroups, event_time: Integers, counted: Flags) -> Iter
     lows = np.minimum.reduceat(np.where(counts, moment, -NEVER), streams.firsts)
     highs = np.maximum.reduceat(np.where(counts, moment, NEVER), streams.firsts)
     for stream in np.flatnonzero(highs != NEVER).tolist():
-        yield stream, int(lows[stream]), int(highs[stream])
+        yield stream, EventTime(int(lows[stream])), EventTime(int(highs[stream]))
 
 
-def moved(cursor: Cursor | None, earliest: int, newest: int) -> Cursor:
+def moved(cursor: Cursor | None, earliest: EventTime, newest: EventTime) -> Cursor:
     """Return the cursor after rows from `earliest` to `newest` (µs) were stored."""
     if cursor is None:
         return Cursor(start=earliest, last_seen=newest)
@@ -72,8 +75,8 @@ def jumping_streams(
 
 
 def judge_block(
-    last_seen: int | None, bars: Sequence[int], interval: str, calendar: Calendar
-) -> tuple[int | None, list[Hole]]:
+    last_seen: EventTime | None, bars: Sequence[EventTime], interval: str, calendar: Calendar
+) -> tuple[EventTime | None, list[Hole]]:
     """Return the new last_seen and the holes a block of final bars reveals; all times are bar starts in µs.
 
     A hole is a maximal run of expected bars that are absent, with no bar of the block inside. Nothing is missing
@@ -84,12 +87,16 @@ def judge_block(
         if last_seen is not None and start - last_seen != step:
             span = expected_after(calendar, interval, last_seen, start)
             if span is not None:
-                holes.append(Hole(from_time=span.first, to_time=span.last + step, expected=span.count))
+                holes.append(
+                    Hole(from_time=span.first, to_time=EventTime(span.last + step), expected=span.count)
+                )
         last_seen = start
     return last_seen, holes
 
 
-def gap_of(hole: Hole, series: StreamId, *, known_from: int, raw_offset: int, ordinal: int) -> Gap:
+def gap_of(
+    hole: Hole, series: StreamId, *, known_from: KnowledgeTime, raw_offset: RawOffset, ordinal: int
+) -> Gap:
     """Return the gap a hole of `series` is, under the id the processor gives the same hole."""
     stream = stream_text(series)
     return Gap(
@@ -110,10 +117,13 @@ def gap_of(hole: Hole, series: StreamId, *, known_from: int, raw_offset: int, or
 
 
 def holes_of_stream(
-    last_seen: int | None, blocks: Mapping[int, Sequence[int]], interval: str, calendar: Calendar
-) -> list[tuple[int, int, Hole]]:
+    last_seen: EventTime | None,
+    blocks: Mapping[RawOffset, Sequence[EventTime]],
+    interval: str,
+    calendar: Calendar,
+) -> list[tuple[RawOffset, int, Hole]]:
     """Return (raw_offset, ordinal in its block, hole) for the blocks of one stream, judged in log order."""
-    found: list[tuple[int, int, Hole]] = []
+    found: list[tuple[RawOffset, int, Hole]] = []
     for raw_offset, bars in blocks.items():
         last_seen, holes = judge_block(last_seen, bars, interval, calendar)
         found.extend((raw_offset, ordinal, hole) for ordinal, hole in enumerate(holes))

@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 
 from schemas.calendar.expected_bars import expected_slots, expected_span, slot_of
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime
 from schemas.identity import gap_id
 from schemas.records import GAP_STATE_RANK, Gap
 
 OPEN_STATES = frozenset({"open", "filling"})
 OWN_DETECTOR = "sink"
+
+Stretch = tuple[EventTime, EventTime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,12 @@ def _judge(row: Gap, incoming: Gap) -> Gap:
     return replace(_stretch(evidence, row.from_time, row.to_time), state=state)
 
 
-def _without(stretch: tuple[int, int], low: int, high: int) -> list[tuple[int, int]]:
+def _without(stretch: Stretch, low: EventTime, high: EventTime) -> list[Stretch]:
     pieces = [(stretch[0], min(stretch[1], low)), (max(stretch[0], high), stretch[1])]
     return [piece for piece in pieces if piece[0] < piece[1]]
 
 
-def settle(ledger: Iterable[Gap], stored: Collection[int]) -> list[Gap]:
+def settle(ledger: Iterable[Gap], stored: Collection[EventTime]) -> list[Gap]:
     """Return the ledger after comparing its unresolved bar gaps with the `stored` final bars (starts, µs).
 
     A stretch whose expected bars are all stored is filled; a partly stored one is split at every change. Gaps of
@@ -86,12 +89,12 @@ def settle(ledger: Iterable[Gap], stored: Collection[int]) -> list[Gap]:
     return joined(rows)
 
 
-def _settled(row: Gap, low: int, high: int, *, filled: bool) -> Gap:
+def _settled(row: Gap, low: EventTime, high: EventTime, *, filled: bool) -> Gap:
     stretch = _stretch(row, low, high)
     return replace(stretch, state="filled") if filled else stretch
 
 
-def _expected(row: Gap) -> tuple[int, ...]:
+def _expected(row: Gap) -> tuple[EventTime, ...]:
     return (
         expected_slots(calendar_of(row.symbol), row.interval, row.from_time, row.to_time)
         if row.interval
@@ -99,7 +102,7 @@ def _expected(row: Gap) -> tuple[int, ...]:
     )
 
 
-def _stretch(row: Gap, low: int, high: int) -> Gap:
+def _stretch(row: Gap, low: EventTime, high: EventTime) -> Gap:
     """Return the part [low, high) of a gap, under its own id."""
     if (low, high) == (row.from_time, row.to_time):
         return row

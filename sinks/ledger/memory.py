@@ -9,6 +9,7 @@ import numpy as np
 
 from schemas.calendar.expected_bars import is_judged
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime, RawOffset
 from schemas.identity import stream_text
 from schemas.intervals import SLOT_US
 from schemas.records import Gap
@@ -32,10 +33,10 @@ class Changes:
 
     cursors: dict[StreamId, Cursor] = field(default_factory=dict)
     partitions: dict[StreamId, int] = field(default_factory=dict)
-    frontiers: dict[StreamId, int] = field(default_factory=dict)
+    frontiers: dict[StreamId, EventTime] = field(default_factory=dict)
     holes: list[tuple[int, Gap]] = field(default_factory=list)
     # series of slots → earliest and newest final bar
-    arrivals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    arrivals: dict[str, tuple[EventTime, EventTime]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Book:
     """Cursors and frontiers by stream."""
 
     cursors: dict[StreamId, Cursor] = field(default_factory=dict)
-    frontiers: dict[StreamId, int] = field(default_factory=dict)
+    frontiers: dict[StreamId, EventTime] = field(default_factory=dict)
 
     def load(self, cursors: Mapping[StreamId, Cursor]) -> None:
         """Start from stored cursors. Forming bars above them are unknown here and found by their unique key."""
@@ -89,7 +90,7 @@ class Book:
         for stream in jumping_streams(rows.streams, event_time, final, last_seen, steps):
             of_stream = rows.streams.order[rows.streams.firsts[stream] : ends[stream]]
             of_stream = of_stream[final[of_stream]]
-            blocks: dict[int, list[int]] = {}
+            blocks: dict[RawOffset, list[EventTime]] = {}
             for offset, start in zip(
                 raw_offset[of_stream].tolist(), event_time[of_stream].tolist(), strict=True
             ):

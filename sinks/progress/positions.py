@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.clocks import CanonicalOffset
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """A partition as the broker has it: offsets [start, end)."""
 
     topic_id: str
-    start: int
-    end: int
+    start: CanonicalOffset
+    end: CanonicalOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
     """Read on from `offset`; `lost` are the offsets [from, to) that no longer exist and were never stored."""
 
-    offset: int
-    lost: tuple[int, int] | None = None
+    offset: CanonicalOffset
+    lost: tuple[CanonicalOffset, CanonicalOffset] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class StoredPosition:
     """A partition as PostgreSQL has it; an empty topic_id is not known yet."""
 
     topic_id: str
-    next_offset: int
+    next_offset: CanonicalOffset
 
 
 def start_position(name: str, stored: StoredPosition, log: Log) -> Resume | PartitionRefused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.partitions import TopicPartition
 from schemas.records import Progress
 
@@ -14,16 +15,16 @@ MAX_PENDING = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """All of a canonical partition known strictly before `complete_before` (µs) lies below `end_offset`."""
+    """All of a canonical partition known strictly before `complete_before` lies below `end_offset`."""
 
     partition: TopicPartition
-    end_offset: int
-    complete_before: int
+    end_offset: CanonicalOffset
+    complete_before: KnowledgeTime
     # where progress.v1 says so: not passed before the claim holds, or a restart would forget it
-    progress_offset: int
+    progress_offset: CanonicalOffset
 
 
-def claim_of(progress: Progress, progress_offset: int) -> Claim:
+def claim_of(progress: Progress, progress_offset: CanonicalOffset) -> Claim:
     """Return what a progress record claims."""
     before = progress.complete_before
     return Claim(
@@ -51,9 +52,11 @@ class Claims:
                 del of_partition[-2::-2]
         return Claims(pending)
 
-    def settled(self, ends: Mapping[TopicPartition, int]) -> tuple[dict[TopicPartition, int], Claims]:
+    def settled(
+        self, ends: Mapping[TopicPartition, CanonicalOffset]
+    ) -> tuple[dict[TopicPartition, KnowledgeTime], Claims]:
         """Return the greatest complete_before (µs) that holds at the positions `ends`, and the claims left."""
-        complete: dict[TopicPartition, int] = {}
+        complete: dict[TopicPartition, KnowledgeTime] = {}
         left: dict[TopicPartition, list[Claim]] = {}
         for partition, claims in self.pending.items():
             here = ends.get(partition, -1)
@@ -66,7 +69,7 @@ class Claims:
                     left.setdefault(partition, []).append(claim)
         return complete, Claims(left)
 
-    def first_offset(self, partition_number: int) -> int | None:
+    def first_offset(self, partition_number: int) -> CanonicalOffset | None:
         """Return where progress.v1 holds the earliest of these claims, for one partition number."""
         offsets = (
             claim.progress_offset

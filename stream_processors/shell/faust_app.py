@@ -17,6 +17,7 @@ from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.types import TP
 
 from infra.runtime.exit_codes import ExitCode
+from schemas.clocks import KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.topics import RAW_TOPICS
@@ -37,7 +38,7 @@ STOP_DEADLINE_S = 9.0
 class PartitionOwner(Protocol):
     """The one who processes the records; told what is assigned and revoked."""
 
-    async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, RawOffset]:
         """Take the partitions over and return the offsets to read from."""
 
     async def release(self) -> None:
@@ -197,9 +198,9 @@ def raw_record(message: Any, prefix: str) -> RawRecord:
     return RawRecord(
         topic=message.topic.removeprefix(prefix),
         partition=message.partition,
-        offset=message.offset,
-        append_time=round(message.timestamp * 1_000)
-        * 1_000,  # Faust gives float seconds of whole milliseconds
+        offset=RawOffset(message.offset),
+        # Faust gives float seconds of whole milliseconds
+        append_time=KnowledgeTime(round(message.timestamp * 1_000) * 1_000),
         key=message.key,
         value=message.value,
     )

@@ -17,6 +17,7 @@ from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.lifecycle import Health
+from schemas.clocks import RawOffset
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
 from stream_processors.memory import PartitionState
@@ -39,7 +40,7 @@ class TransactionWriter(Protocol):
     def take_over(self) -> PartitionState:
         """Fence any predecessor and return the rebuilt state."""
 
-    def skipped_records(self, start: int, offset: int) -> bool:
+    def skipped_records(self, start: RawOffset, offset: RawOffset) -> bool:
         """Return whether the raw partition holds a record in [start, offset)."""
 
     def commit(self, blocks: Sequence[Transaction]) -> None:
@@ -68,7 +69,7 @@ class Lane:
         self.state = state
         self.writer = writer
         self.queue: asyncio.Queue[RawRecord] = asyncio.Queue(LANE_QUEUE_BLOCKS)
-        self.fed = self.done = state.next_offset - 1
+        self.fed = self.done = RawOffset(state.next_offset - 1)
         self.moved_at_s = self.heard_at_s = monotonic_s()
         self.committed_at_s = -SETTLING_S
         self.task: asyncio.Task[None] | None = None
@@ -100,7 +101,7 @@ class Lanes:
         """The lanes at work; none while partitions change hands, when standing still is right."""
         return [] if self._changing.locked() else list(self._lanes.values())
 
-    async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, RawOffset]:
         """Take over the partitions not yet owned and return, for all of them, the offset to read from."""
         async with self._changing:
             started_s, keys = monotonic_s(), list(keys)
@@ -116,7 +117,7 @@ class Lanes:
                     "partitions_taken_over",
                     extra={"partitions": _names(missing), "took_s": round(monotonic_s() - started_s, 2)},
                 )
-            return {key: self._lanes[key].fed + 1 for key in keys}
+            return {key: RawOffset(self._lanes[key].fed + 1) for key in keys}
 
     async def release(self) -> None:
         """Give up every partition once the transactions in flight are through; queued blocks are the successor's."""
@@ -203,7 +204,7 @@ class Lanes:
 
     async def _explain_hole(self, lane: Lane, record: RawRecord) -> None:
         """Go on over offsets without records (a transactional producer leaves them); never over a record."""
-        start = lane.fed + 1
+        start = RawOffset(lane.fed + 1)
         skipped = await asyncio.get_running_loop().run_in_executor(
             self._threads, lane.writer.skipped_records, start, record.offset
         )

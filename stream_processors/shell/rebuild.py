@@ -16,6 +16,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogReader, newest
 from infra.runtime.standstill import Worked
+from schemas.clocks import CanonicalOffset, RawOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
 from schemas.topics import GAPS, PROGRESS, canonical_of, progress_key
@@ -37,7 +38,7 @@ class Standing:
     """A rebuilt partition: its state, and the end of its canonical partition (the last record's offset + 1)."""
 
     state: PartitionState
-    canonical_end: int
+    canonical_end: CanonicalOffset
 
 
 class PartitionLog:
@@ -58,7 +59,7 @@ class PartitionLog:
         progress = self._newest_progress()
         low, high = self._reader.bounds(self._prefix + self._raw_topic, self._partition)
         if progress is None:
-            state.next_offset = low
+            state.next_offset = RawOffset(low)
         else:
             state.known_from = progress.known_from
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
@@ -89,13 +90,13 @@ class PartitionLog:
                     )
                 time.sleep(DECIDED_POLL_S)
 
-    def first_offset_from(self, start: int) -> int | None:
+    def first_offset_from(self, start: RawOffset) -> RawOffset | None:
         """Return the offset of the first raw record at or after `start`; None where there is none yet."""
         for message in self._reader.read(self._prefix + self._raw_topic, self._partition, start):
-            return _offset(message)
+            return RawOffset(_offset(message))
         return None
 
-    def _continue_at(self, next_offset: int, low: int, high: int) -> int:
+    def _continue_at(self, next_offset: int, low: int, high: int) -> RawOffset:
         where = f"{self._raw_topic}/{self._partition}"
         if next_offset > high:
             raise ConfigurationError(
@@ -112,7 +113,7 @@ class PartitionLog:
                     "to": low,
                 },
             )
-        return max(next_offset, low)
+        return RawOffset(max(next_offset, low))
 
     def _newest_progress(self) -> Progress | None:
         key = progress_key(self._raw_topic, self._partition)
@@ -129,7 +130,7 @@ class PartitionLog:
             self._skip(PROGRESS, message, error)
             return None
 
-    def _restore_canonical(self, state: PartitionState) -> int:
+    def _restore_canonical(self, state: PartitionState) -> CanonicalOffset:
         topic = canonical_of(self._raw_topic)
         window = TAIL_RECORDS
         low, high = self._reader.bounds(self._prefix + topic, self._partition)
@@ -142,7 +143,7 @@ class PartitionLog:
                 except (MalformedPayload, InvalidRecord) as error:
                     self._skip(topic, message, error)
             if end is not None or start == low:
-                return low if end is None else end
+                return CanonicalOffset(low if end is None else end)
             window *= 2  # nothing but aborted records so far
 
     def _restore_gaps(self, state: PartitionState) -> None:

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.publisher import Outgoing, Publisher
+from schemas.clocks import RawOffset
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
-from schemas.records import RawBlock
+from schemas.records import NO_OFFSET, RawBlock
 from schemas.wire.codec import encode
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class OwnedPartition(Protocol):
 
     key: TopicPartition
     heard_at_s: float
-    fed: int
+    fed: RawOffset
 
 
 async def tick(
@@ -37,7 +38,7 @@ async def tick(
     One tick at a time per partition: the next waits until the last was heard, so a stalled reader is not buried.
     Raises BrokerUnavailable when appending failed for a minute.
     """
-    sent: dict[TopicPartition, int] = {}
+    sent: dict[TopicPartition, RawOffset] = {}
     worked_at_s = monotonic_s()
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
@@ -47,7 +48,7 @@ async def tick(
         silent = [
             lane
             for lane in lanes
-            if now_s - lane.heard_at_s >= silent_s and lane.fed >= sent.get(lane.key, -1)
+            if now_s - lane.heard_at_s >= silent_s and lane.fed >= sent.get(lane.key, NO_OFFSET)
         ]
         if not silent:
             worked_at_s = now_s
@@ -61,7 +62,7 @@ async def tick(
             await asyncio.sleep(RETRY_AFTER_S)
             continue
         worked_at_s = monotonic_s()
-        sent.update({lane.key: offset for lane, offset in zip(silent, offsets, strict=True)})
+        sent.update({lane.key: RawOffset(offset) for lane, offset in zip(silent, offsets, strict=True)})
 
 
 def _tick(key: TopicPartition, prefix: str) -> Outgoing:

@@ -12,6 +12,7 @@ from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.transactions import FencedWriter
+from schemas.clocks import CanonicalOffset, RawOffset
 from schemas.errors import Fenced
 from schemas.topics import GAPS, PROGRESS, canonical_of, dead
 from stream_processors.memory import PartitionState
@@ -39,7 +40,7 @@ class PartitionWriter:
         self._raw_topic, self._partition, self._partitions = raw_topic, partition, partitions
         self._canonical = prefix + canonical_of(raw_topic)
         self._writer: FencedWriter | None = None
-        self._canonical_end = 0  # last canonical offset + 1, as confirmed
+        self._canonical_end = CanonicalOffset(0)  # last canonical offset + 1, as confirmed
 
     @property
     def transactional_id(self) -> str:
@@ -62,7 +63,7 @@ class PartitionWriter:
         self._canonical_end = standing.canonical_end
         return standing.state
 
-    def skipped_records(self, start: int, offset: int) -> bool:
+    def skipped_records(self, start: RawOffset, offset: RawOffset) -> bool:
         """Return whether the raw partition holds a record in [start, offset): control records leave holes, too."""
         with self._reader() as reader:
             first = self._log(reader).first_offset_from(start)
@@ -86,7 +87,7 @@ class PartitionWriter:
             writer.write(self._prefix + topic, self._partition, records, within_s=COMMIT_TIMEOUT_S)
         writer.commit(COMMIT_TIMEOUT_S)
         if canonical:
-            self._canonical_end = writer.delivered_end()
+            self._canonical_end = CanonicalOffset(writer.delivered_end())
         metrics.TRANSACTION_MS.observe((monotonic_s() - started_s) * 1_000)
 
     def close(self) -> None:

@@ -140,7 +140,7 @@ class GroupMember:
         }
 
     def known_end(self, partition: TopicPartition) -> int | None:
-        """Return the high watermark as the last fetch told it, without asking; None where none did."""
+        """Return the high watermark, an offset, as the last fetch told it, without asking; None where none did."""
         try:
             _, high = self._consumer.get_watermark_offsets(Place(*partition), cached=True)
         except KafkaException:

@@ -166,7 +166,7 @@ class LogReader:
             raise unavailable("reading", error) from error
 
     def read(self, topic: str, partition: int, start: int, end: int | None = None) -> Iterator[Message]:
-        """Yield the records of a partition as `records_between` does."""
+        """Yield the records of a partition from the offset `start` on, as `records_between` does."""
         return records_between(self, topic, partition, start, end)
 
     def close(self) -> None:

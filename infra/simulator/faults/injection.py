@@ -43,7 +43,7 @@ class FaultPlan:
     def request_faults(
         self, vendor: str, endpoint: str, symbols: Collection[str], now: int
     ) -> tuple[Fault, ...]:
-        """Return the faults that strike this request (for a socket: its handshake); counts it."""
+        """Return the faults that strike this request (for a socket: its handshake) at market time `now`; counts it."""
         return tuple(
             rule.fault
             for number, rule in enumerate(self.scenario.rules)
@@ -66,7 +66,7 @@ class FaultPlan:
     def frame_faults(
         self, vendor: str, endpoint: str, symbols: Collection[str], now: int
     ) -> tuple[FrameFault, ...]:
-        """Return the faults that strike this socket frame; counts it."""
+        """Return the faults that strike this socket frame at market time `now`; counts it."""
         return tuple(
             rule.fault
             for number, rule in enumerate(self.scenario.rules)

@@ -21,7 +21,7 @@ EXCHANGE_LETTERS = {"Q": NASDAQ, "N": NYSE, "P": ARCA}
 
 
 def real_listing(root: Path, symbol: str, *, streams: tuple[str, ...], first_trade_time: int) -> Listing:
-    """Return the listing of a US equity; its map file names the exchange of a symbol we do not know."""
+    """Return the listing of a US equity first traded at `first_trade_time` (µs); its map file names the exchange of a symbol we do not know."""
     code, name = KNOWN_EXCHANGES.get(symbol) or EXCHANGE_LETTERS.get(_map_letter(root, symbol), NASDAQ)
     return Listing(
         symbol=symbol,
@@ -37,7 +37,7 @@ def real_listing(root: Path, symbol: str, *, streams: tuple[str, ...], first_tra
 
 
 def simulated_listing(symbol: str, *, first_trade_time: int) -> Listing:
-    """Return the listing of a synthetic symbol, marked as simulated in every field that can say so."""
+    """Return the listing of a synthetic symbol, marked as simulated wherever that can be said; first traded at µs `first_trade_time`."""
     return Listing(
         symbol=symbol,
         long_name=f"Simulated {symbol}",

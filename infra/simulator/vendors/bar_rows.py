@@ -70,7 +70,7 @@ def local_midnight(view: MarketView, listing: Listing, time: int) -> int:
 def days_by_midnight(
     view: MarketView, listing: Listing, start: int, end: int, now: int, *, adjusted: bool
 ) -> list[BarRow]:
-    """Return the sessions whose local midnight lies in [start, end), by that midnight."""
+    """Return the sessions whose local midnight lies in [start, end), as known at `now` (all µs), by that midnight."""
     rows = day_rows(view, listing, start, end + DAY_US, now, adjusted=adjusted)
     stamped = [(local_midnight(view, listing, time), bar) for time, bar in rows]
     return [(time, bar) for time, bar in stamped if start <= time < end]

@@ -16,7 +16,7 @@ from schemas.intervals import SECOND_US
 def chart_meta(
     view: MarketView, listing: Listing, query: ChartQuery, summary: DaySummary | None, now: int
 ) -> dict[str, Any]:
-    """Return the meta block; price fields are left out before the symbol's first trade, as Yahoo leaves out keys."""
+    """Return the meta block at market time `now`; price fields are left out before the symbol's first trade, as Yahoo leaves out keys."""
     calendar, zone = view.calendar(listing), zone_of(view, listing)
     offset_s, name = zone_at(zone, now)
     return {

@@ -60,7 +60,7 @@ class ChartError(Exception):
 
 
 def parse_query(view: MarketView, listing: Listing, given: Mapping[str, str], now: int) -> ChartQuery:
-    """Return what the parameters ask for; raise ChartError with Yahoo's words where it would refuse."""
+    """Return what the parameters ask for at market time `now`; raise ChartError with Yahoo's words where it would refuse."""
     interval = given.get("interval", "1m")
     if interval not in INTERVALS:
         names = ", ".join(INTERVALS)

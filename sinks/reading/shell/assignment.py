@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import Protocol
 
+from schemas.clocks import CanonicalOffset
 from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
 
@@ -16,7 +17,7 @@ BATCHES_AHEAD = 2  # one being written, one ready
 class Reader(Protocol):
     """The reading thread, as far as an era speaks to it."""
 
-    def begin(self, era: Era, positions: Mapping[TopicPartition, int]) -> None:
+    def begin(self, era: Era, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Read from `positions` on."""
 
     def renew(self, era: Era) -> None:
@@ -39,7 +40,7 @@ class Era:
         self._loop, self._reader = loop, reader
         self._batches: asyncio.Queue[Batch | None] = asyncio.Queue()  # bounded by `room`
 
-    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
+    def begin(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Read from `positions` on."""
         self._reader.begin(self, positions)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from infra.runtime.kafka.clients import Message
+from schemas.clocks import CanonicalOffset
 from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 
@@ -34,7 +35,7 @@ class Buffer:
         """The partitions being read."""
         return list(self._parts)
 
-    def restart(self, positions: Mapping[TopicPartition, int]) -> None:
+    def restart(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Drop everything; read from `positions` on."""
         self._parts = {
             place: PartitionRecords(topic=place.topic, partition=place.partition, end=offset)
@@ -73,7 +74,7 @@ class Buffer:
                 epoch = part.records[-1].leader_epoch()  # type: ignore[attr-defined]
                 part.leader_epoch = -1 if epoch is None else epoch
         batch, waiting = assemble(part for part in self._parts.values() if part.records or part.at_end)
-        self.restart({partition: part.end for partition, part in self._parts.items()})
+        self.restart({partition: CanonicalOffset(part.end) for partition, part in self._parts.items()})
         for part in waiting:
             self._parts[part.place] = part
             self.records += len(part.records)

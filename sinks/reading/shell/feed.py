@@ -17,6 +17,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.groups import GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
+from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
 from sinks.reading.shell.assignment import Era
@@ -62,7 +63,7 @@ class BatchSource:
         self._era: Era | None = None
         self._room_at_s = self._lag_at_s = 0.0
         self.polled_at_s = monotonic_s()
-        self.log_ends: dict[TopicPartition, int] = {}
+        self.log_ends: dict[TopicPartition, CanonicalOffset] = {}
         # By the names a message has: one look-up a record. What else arrives was read before a restart.
         self._reading: dict[tuple[str | None, int | None], TopicPartition] = {}
 
@@ -77,7 +78,7 @@ class BatchSource:
                 return self._era
             await self._changed.wait()
 
-    def begin(self, era: Era, positions: Mapping[TopicPartition, int]) -> None:
+    def begin(self, era: Era, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Read from `positions` on."""
         self._commands.put(lambda: self._begin(era, dict(positions)))
 
@@ -85,7 +86,7 @@ class BatchSource:
         """Drop what was read and offer the same partitions again, if they are still ours after the next poll."""
         self._commands.put(lambda: self._renew(era))
 
-    def show(self, positions: Mapping[TopicPartition, int]) -> None:
+    def show(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Commit positions to Kafka, where they only display lag."""
         self._commands.put(lambda: self._show(dict(positions)))
 
@@ -169,7 +170,7 @@ class BatchSource:
                 return
             command()
 
-    def _begin(self, era: Era, positions: dict[TopicPartition, int]) -> None:
+    def _begin(self, era: Era, positions: dict[TopicPartition, CanonicalOffset]) -> None:
         if era is not self._era or era.over:
             return
         self._forget()
@@ -184,7 +185,7 @@ class BatchSource:
         self._member.read_from({})
         self._announce(era.partitions)
 
-    def _show(self, positions: dict[TopicPartition, int]) -> None:
+    def _show(self, positions: dict[TopicPartition, CanonicalOffset]) -> None:
         try:
             self._member.commit(self._named(positions), wait=False)
         except BrokerUnavailable:
@@ -194,9 +195,11 @@ class BatchSource:
         self._lag_at_s = monotonic_s()
         for place in self._buffer.partitions:
             if (end := self._member.known_end(self._full_name(place))) is not None:
-                self.log_ends[place] = end
+                self.log_ends[place] = CanonicalOffset(end)
 
-    def _named(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    def _named(
+        self, positions: Mapping[TopicPartition, CanonicalOffset]
+    ) -> dict[TopicPartition, CanonicalOffset]:
         return {self._full_name(place): offset for place, offset in positions.items()}
 
     def _full_name(self, place: TopicPartition) -> TopicPartition:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 
 from infra.runtime.kafka.topics import Topics
+from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from sinks.progress.positions import Log
@@ -46,6 +47,10 @@ class TopicLogs:
             [TopicPartition(self._prefix + topic, number) for topic, number in partitions]
         )
         return {
-            place: Log(topic_id=described[self._prefix + place.topic].topic_id, start=start, end=end)
+            place: Log(
+                topic_id=described[self._prefix + place.topic].topic_id,
+                start=CanonicalOffset(start),
+                end=CanonicalOffset(end),
+            )
             for place, (start, end) in zip(partitions, bounds.values(), strict=True)
         }

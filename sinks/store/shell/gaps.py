@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from infra.runtime.postgres.errors import Connection
+from schemas.clocks import EventTime
 from schemas.deriving import COLUMN_NAMES
 from schemas.records import Gap
 from sinks.columns.tables import TABLES
-from sinks.ledger.gaps import OPEN_STATES, Revision, admit, revise, settle
+from sinks.ledger.gaps import OPEN_STATES, Revision, Stretch, admit, revise, settle
 
 LOAD_UNRESOLVED = """
     SELECT gap_id, stream, from_time, to_time FROM gaps WHERE partition = ANY($1::int[]) AND state IN ('open', 'filling')
@@ -55,9 +56,9 @@ STORED_SLOTS = {
 class Unresolved:
     """Unresolved gaps of each stream, by gap id: which arriving bars the ledger must hear of."""
 
-    stretches: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    stretches: dict[str, dict[str, Stretch]] = field(default_factory=dict)
 
-    def touched(self, stream: str, earliest: int, newest: int) -> bool:
+    def touched(self, stream: str, earliest: EventTime, newest: EventTime) -> bool:
         """Whether bars from `earliest` to `newest` (µs) may lie in an unresolved gap of the stream."""
         gaps = self.stretches.get(stream)
         return gaps is not None and any(low <= newest and earliest < high for low, high in gaps.values())
@@ -86,7 +87,7 @@ async def settle_gaps(
     connection: Connection,
     incoming: Sequence[tuple[int, Gap]],
     holes: Sequence[tuple[int, Gap]],
-    arrivals: Mapping[str, tuple[int, int]],
+    arrivals: Mapping[str, Stretch],
 ) -> list[tuple[int, Revision]]:
     """Apply gaps read from the topic, holes found here, and arrived bars; return the changes by partition.
 
@@ -116,15 +117,15 @@ async def settle_gaps(
     return revisions
 
 
-async def _touched(connection: Connection, stretches: Mapping[str, tuple[int, int]]) -> list[tuple[int, Gap]]:
+async def _touched(connection: Connection, stretches: Mapping[str, Stretch]) -> list[tuple[int, Gap]]:
     lows, highs = zip(*stretches.values(), strict=True)
     rows = await connection.fetch(LOAD_TOUCHED, list(stretches), lows, highs)
     return [(row["partition"], _gap(row)) for row in rows]
 
 
-async def _stored_slots(connection: Connection, gaps: Sequence[Gap]) -> dict[str, set[int]]:
+async def _stored_slots(connection: Connection, gaps: Sequence[Gap]) -> dict[str, set[EventTime]]:
     unresolved = [gap for gap in gaps if gap.interval and gap.state in OPEN_STATES]
-    stored: dict[str, set[int]] = {}
+    stored: dict[str, set[EventTime]] = {}
     for name, statement in STORED_SLOTS.items():
         asked = [gap for gap in unresolved if gap.stream.startswith(f"{name}.")]
         if not asked:

@@ -8,6 +8,7 @@ import numpy as np
 
 from infra.runtime import metrics
 from infra.runtime.clock import wall_us
+from schemas.clocks import KnowledgeTime
 from schemas.intervals import INTERVALS, SECOND_US
 from schemas.partitions import TopicPartition
 from sinks.batch.batch import Refusal, Rows
@@ -25,7 +26,7 @@ class Written:
     tables: list[StoredRows] = field(default_factory=list)
     revisions: list[tuple[int, Revision]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    watermarks: dict[TopicPartition, int] = field(default_factory=dict)
+    watermarks: dict[TopicPartition, KnowledgeTime] = field(default_factory=dict)
     outgoing: int = 0
 
 

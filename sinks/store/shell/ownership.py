@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from infra.runtime.postgres.errors import Connection
+from schemas.clocks import CanonicalOffset, EventTime, KnowledgeTime, WallTime
 from schemas.identity import gap_id
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
@@ -52,7 +53,7 @@ class Owned:
     """A partition this connection owns: the epoch that fences others, and the position stored."""
 
     epoch: int
-    next_offset: int
+    next_offset: CanonicalOffset
 
 
 @dataclass(slots=True)
@@ -64,7 +65,9 @@ class TakeOver:
     lost: list[tuple[int, Gap]] = field(default_factory=list)
 
 
-async def take_over(connection: Connection, logs: Mapping[TopicPartition, Log], *, now_us: int) -> TakeOver:
+async def take_over(
+    connection: Connection, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
+) -> TakeOver:
     """Own every partition of `logs`, inside the caller's deadline; its predecessor can write no more when this returns.
 
     A predecessor frozen inside COPY would block us without bound and no timeout would fire, so its backend is
@@ -89,7 +92,9 @@ async def take_over(connection: Connection, logs: Mapping[TopicPartition, Log], 
         watermarks = await _watermarks(connection, resumed)
     for partition, position in resumed.items():
         if position.lost and partition.topic in CANONICAL_TOPICS:
-            result.lost.append((partition.partition, _lost(partition, watermarks.get(partition, 0), now_us)))
+            result.lost.append(
+                (partition.partition, _lost(partition, watermarks.get(partition, KnowledgeTime(0)), now_us))
+            )
     return result
 
 
@@ -105,33 +110,33 @@ async def _own(
     offsets = [position.lost[0] if position.lost else position.offset for position in resumed.values()]
     for row in await connection.fetch(TAKE_OVER, topics, numbers, ids, offsets):
         partition = TopicPartition(row["topic"], row["partition"])
-        result.owned[partition] = Owned(epoch=row["owner_epoch"], next_offset=0)
+        result.owned[partition] = Owned(epoch=row["owner_epoch"], next_offset=CanonicalOffset(0))
     for partition, offset in zip(resumed, offsets, strict=True):
         result.owned[partition].next_offset = offset
 
 
 async def _watermarks(
     connection: Connection, partitions: Mapping[TopicPartition, Resume]
-) -> dict[TopicPartition, int]:
+) -> dict[TopicPartition, KnowledgeTime]:
     rows = await connection.fetch(LOAD_WATERMARKS, *_columns(list(partitions)))
     return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
 
-def _lost(partition: TopicPartition, since_us: int, now_us: int) -> Gap:
+def _lost(partition: TopicPartition, since: KnowledgeTime, now_us: WallTime) -> Gap:
     """Return the gap of records nobody can read any more; its times are knowledge times: all such a loss leaves."""
     stream = f"{partition.topic}/{partition.partition}"
     return Gap(
-        gap_id=gap_id(stream, since_us),
+        gap_id=gap_id(stream, since),
         stream=stream,
         symbol="",
         provider="",
         interval="",
-        from_time=since_us,
-        to_time=max(now_us, since_us + 1),
+        from_time=EventTime(since),
+        to_time=EventTime(max(now_us, since + 1)),
         cause="log_truncated",
         confidence="proven",
         detector="sink",
-        known_from=now_us,
+        known_from=KnowledgeTime(now_us),
     )
 
 

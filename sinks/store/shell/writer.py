@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from infra.runtime.clock import monotonic_s
 from infra.runtime.postgres.errors import DATA_ERRORS, Connection, DuplicateKey
 from infra.runtime.postgres.session import deadline
+from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
 from schemas.errors import ConfigurationError, Fenced, InvalidRecord
 from schemas.identity import declared_in
 from schemas.partitions import TopicPartition
@@ -79,7 +80,7 @@ class Writer:
         self.refused: Mapping[TopicPartition, PartitionRefused] = {} if taken is None else taken.refused
 
     @property
-    def positions(self) -> dict[TopicPartition, int]:
+    def positions(self) -> dict[TopicPartition, CanonicalOffset]:
         """The offset at which each owned partition goes on."""
         return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
 
@@ -127,7 +128,7 @@ class Writer:
         written, changes, moves = (
             Written(path=path, watermarks=complete),
             Changes(),
-            dict[TopicPartition, int](),
+            dict[TopicPartition, CanonicalOffset](),
         )
         if batch.records or batch.findings or complete:
             async with self._connection.transaction():
@@ -189,7 +190,7 @@ class Writer:
             ]
             await self._connection.execute(STORE_CURSORS, *map(list, zip(*rows, strict=True)))
 
-    async def _store_watermarks(self, complete: Mapping[TopicPartition, int]) -> None:
+    async def _store_watermarks(self, complete: Mapping[TopicPartition, KnowledgeTime]) -> None:
         if complete:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
@@ -215,11 +216,11 @@ class Writer:
             await self._connection.execute(STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
         written.outgoing = len(rows)
 
-    async def _move(self, batch: Batch, claims: Claims) -> dict[TopicPartition, int]:
+    async def _move(self, batch: Batch, claims: Claims) -> dict[TopicPartition, CanonicalOffset]:
         """Move the positions, fenced, and return the new ones; raise Fenced where any of them is not ours any more."""
         if self._owned is None:
             return {}
-        rows, moves = [], dict[TopicPartition, int]()
+        rows, moves = [], dict[TopicPartition, CanonicalOffset]()
         for partition, (end, leader_epoch) in batch.ends.items():
             topic, number = partition
             owned = self._owned.get(partition)
@@ -249,7 +250,9 @@ class Store:
         self._connection_class = connection_class
 
     @asynccontextmanager
-    async def take_over(self, logs: Mapping[TopicPartition, Log], *, now_us: int) -> AsyncIterator[Writer]:
+    async def take_over(
+        self, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
+    ) -> AsyncIterator[Writer]:
         """Own the partitions of `logs` over a connection of their own; raises StoreUnavailable or ConfigurationError.
 
         Where a log no longer holds what was not stored, the loss is a gap, stored with the new position.
