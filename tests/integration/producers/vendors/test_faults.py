@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.runtime.clock import rfc3339
 from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
@@ -119,26 +120,39 @@ async def test_null_minutes_stay_missing_and_cost_nothing_else(
 async def test_late_and_corrected_bars_are_published_as_the_vendor_shows_them(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """A correction within the overlap is another version of its bar; a late bar is not skipped over."""
-    simulation, bars = await collect(
-        rules(
-            "{match: {vendor: yahoo, endpoint: chart}, fault: {type: late_bars, by_s: 400}}",
-            '{match: {vendor: yahoo, endpoint: chart}, fault: {type: correct_bars, minute: "15:05", close_delta: 0.5, after_s: 500}}',
-        ),
-        tmp_path, kafka_bootstrap, topic_prefix,
-    )  # fmt: skip
+    """A correction within the overlap is another version of its bar; a late bar is not skipped over.
+
+    The vendor corrects a minute once its first version is known to be on the topic, whenever that was.
+    """
+    late = "{match: {vendor: yahoo, endpoint: chart}, fault: {type: late_bars, by_s: 400}}"
+    env = configuration(tmp_path, streams="bars: {provider: yahoo, overlap_s: 86400}")
+    async with simulator(speed="300", scenario=rules(late)) as (simulation, url):
+        begin = simulation.view.clock.start - simulation.view.clock.start % MINUTE_US
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env):
+
+            async def collected() -> list[dict[str, Any]]:
+                found = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS)
+                return [event for event in found if event["event_time"] >= begin]
+
+            corrected = (await eventually(collected, within_s=60.0, every_s=0.3))[0]["event_time"]
+            minute = rfc3339(corrected)[11:16]  # the market of simulated symbols keeps UTC
+            correction = f'{{type: correct_bars, minute: "{minute}", close_delta: 0.5}}'
+            break_vendors(
+                simulation, rules(late, f"{{match: {{vendor: yahoo, endpoint: chart}}, fault: {correction}}}")
+            )
+
+            async def enough() -> bool:
+                moments = [event["event_time"] for event in await collected()]
+                return moments.count(corrected) == 2 and max(moments) >= begin + MINUTES * MINUTE_US
+
+            await eventually(enough, within_s=60.0, every_s=0.3)
+            bars = await collected()
 
     expected = market_bars(simulation)
-    corrected = next(moment for moment in expected if moment // MINUTE_US % 60 == 5)
-    versions = [
-        event
-        for event in await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS)
-        if event["event_time"] == corrected
-    ]
-    assert {moment: values(bar) for moment, bar in bars.items() if moment != corrected} == {
-        moment: bar for moment, bar in expected.items() if moment != corrected
-    }
-    assert [round(version["close"] - expected[corrected][3], 4) for version in versions] == [0.0, 0.5]
+    close = expected.pop(corrected)[3]
+    versions = [bar["close"] for bar in bars if bar["event_time"] == corrected]
+    assert [round(version - close, 4) for version in versions] == [0.0, 0.5]
+    assert {moment: values(bar) for moment, bar in latest(bars).items() if moment in expected} == expected
 
 
 async def test_a_text_that_is_no_crumb_is_never_used_as_one(

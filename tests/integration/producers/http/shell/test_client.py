@@ -5,23 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import REGISTRY
 from producers.budget.limits import VendorLimits
-from producers.budget.shell.gate import Gate
-from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
-from producers.vendors.finnhub.shell.socket import FinnhubSocket
-from producers.vendors.shell.socket import HANDSHAKE
-from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.errors import (
     BudgetExhausted,
     MarketDataError,
@@ -31,35 +23,7 @@ from schemas.errors import (
 )
 from schemas.providers.facts import Limits
 from tests.conftest import free_port
-
-SECRET = "canary-0815"
-ANYWHERE = AddressPolicy(allow_insecure=True)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def vendor(handler: Handler, *, deadline_s: float = 0.5) -> AsyncIterator[tuple[VendorHttp, str]]:
-    """Serve one handler on every path; yields a client with a short deadline, and the URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        async with vendor_session(ANYWHERE) as session:
-            yield VendorHttp("acme", session, deadline_s=deadline_s), f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
-
-
-def answering(**response: object) -> Handler:
-    """Return a handler that always answers the same."""
-
-    async def handle(_: web.Request) -> web.Response:
-        return web.Response(**response)  # type: ignore[arg-type]
-
-    return handle
+from tests.support.answering_vendor import ANYWHERE, SECRET, answering, vendor
 
 
 @pytest.mark.parametrize(
@@ -190,103 +154,3 @@ async def test_an_outage_is_retried_and_the_answer_taken() -> None:
         answer = await http.get("chart", url)
 
     assert (answer.status, answer.body) == (200, b"{}")
-
-
-@pytest.mark.parametrize(
-    ("crumb", "expected"),
-    [
-        (b"Too Many Requests", ProviderThrottled),
-        (b"Edge: Too Many Requests", ProviderThrottled),
-        (b"<html></html>", ProviderUnavailable),
-        (b"", ProviderUnavailable),
-        (b"x" * 100, ProviderUnavailable),
-        (b"\xff\xfe\xff\xfe\xff\xfe\xff", ProviderUnavailable),
-    ],
-)
-async def test_only_a_crumb_is_a_crumb(crumb: bytes, expected: type[MarketDataError]) -> None:
-    """Whatever else the crumb endpoint says with 200, no quote is asked for with it."""
-    asked = []
-
-    async def handle(request: web.Request) -> web.Response:
-        if request.path.endswith("getcrumb"):
-            return web.Response(body=crumb)
-        asked.append(request.path_qs)
-        return web.Response(status=404)
-
-    async with vendor(handle) as (http, url):
-        with pytest.raises(expected):
-            await YahooApi(http, base_url=url, cookie_url=f"{url}/cookie").quotes(["SPY"])
-
-    assert asked == ["/cookie"]
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"), [(401, ProviderRefused), (429, ProviderThrottled), (200, ProviderUnavailable), (524, ProviderUnavailable)]
-)  # fmt: skip
-async def test_a_refused_handshake_is_ours_and_holds_no_token(
-    status: int, expected: type[MarketDataError]
-) -> None:
-    """The socket's token travels in the URL, so no error may show the URL."""
-    async with vendor(answering(status=status)) as (_, url), aiohttp.ClientSession() as session:
-        socket = FinnhubSocket(session, SECRET, gate=Gate("finnhub"), url=url.replace("http", "ws"))
-        with pytest.raises(expected) as caught:
-            async with socket.connected(["SPY"]):
-                pass
-
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
-
-
-async def test_a_throttled_handshake_pauses_the_provider_and_is_not_repeated() -> None:
-    """Its Retry-After holds for requests and for the next handshake, which is then not sent at all."""
-    asked = []
-
-    async def throttle(request: web.Request) -> web.Response:
-        asked.append(request.path)
-        return web.Response(status=429, headers={"Retry-After": "30"})
-
-    async with vendor(throttle) as (http, url), aiohttp.ClientSession() as session:
-        socket = FinnhubSocket(session, SECRET, gate=http.gate, url=url.replace("http", "ws"))
-        for _ in range(3):
-            with pytest.raises(ProviderThrottled) as caught:
-                async with socket.connected(["SPY"]):
-                    pass
-            assert 29.0 < (caught.value.retry_after_s or 0.0) <= 30.0
-        with pytest.raises(ProviderThrottled):
-            await http.get("quote", url)
-
-    assert len(asked) == 1
-    assert http.gate.document()["used"]["day"] == 1
-
-
-async def test_a_handshake_takes_a_request_of_the_budget() -> None:
-    """With its own limit used up a connection is not even tried, and the reason is our setting."""
-    async with vendor(answering(status=200)) as (http, url), aiohttp.ClientSession() as session:
-        http.gate.limit(VendorLimits(endpoints={HANDSHAKE: Limits(per_minute=1)}))
-        socket = FinnhubSocket(session, SECRET, gate=http.gate, url=url.replace("http", "ws"))
-        for expected in (ProviderUnavailable, BudgetExhausted):
-            with pytest.raises(expected):
-                async with socket.connected(["SPY"]):
-                    pass
-
-    assert http.gate.document()["used"]["day"] == 1
-
-
-async def test_a_silent_socket_is_broken() -> None:
-    """Pings that just stop are noticed."""
-
-    async def silent(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        await socket.send_bytes(b'{"type":"ping"}')
-        async for _ in socket:
-            pass
-        return socket
-
-    async with vendor(silent) as (_, url), aiohttp.ClientSession() as session:
-        socket = FinnhubSocket(
-            session, SECRET, gate=Gate("finnhub"), url=url.replace("http", "ws"), silence_s=0.2
-        )
-        async with socket.connected(["SPY"]) as connection:
-            assert await connection.receive() == b'{"type":"ping"}'
-            with pytest.raises(ProviderUnavailable, match="silent"):
-                await connection.receive()

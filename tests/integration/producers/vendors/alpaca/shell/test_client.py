@@ -1,0 +1,125 @@
+"""Alpaca over the wire: what it is asked, with both keys in headers, and which feed is asked after a refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from producers.vendors.alpaca.shell.client import PROVIDER
+from producers.vendors.answers import PollWindow
+from schemas.errors import ProviderRefused, ProviderUnentitled, UnknownSymbol
+from schemas.intervals import MINUTE_US
+from tests.support.answering_vendor import Script, opening_on, secret_of
+from tests.support.builders import NINE_THIRTY
+from tests.support.vendor_apis import asked
+
+WINDOW = PollWindow(start=NINE_THIRTY, end=NINE_THIRTY + 10 * MINUTE_US)
+OTHER_FEED = (403, b'{"message":"subscription does not permit querying recent SIP data"}')
+NO_BARS = b'{"bars":{},"next_page_token":null}'
+
+
+def a_page(*minutes: int, token: str | None = None) -> bytes:
+    """Return a page with SPY's bars of some minutes after 13:30 UTC."""
+    bars = [
+        {"t": f"2013-10-07T13:{30 + minute}:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": minute}
+        for minute in minutes
+    ]
+    return json.dumps({"bars": {"SPY": bars}, "next_page_token": token}).encode()
+
+
+async def test_bars_are_asked_for_with_both_ends_in_and_both_keys_in_headers() -> None:
+    """The last instant of a half-open window is the vendor's end; no key stands in the URL."""
+    script = Script(a_page(0))
+    async with opening_on(PROVIDER, script) as opening:
+        response = await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+
+    (request,) = script.asked
+    assert request.path == "/v2/stocks/bars"
+    assert script.queries == [
+        {
+            "symbols": "SPY", "timeframe": "1Min", "start": "2013-10-07T13:30:00.000000Z",
+            "end": "2013-10-07T13:39:59.999999Z", "adjustment": "raw", "limit": "10000", "sort": "asc", "feed": "sip",
+        }
+    ]  # fmt: skip
+    assert [request.headers[name] for name in ("APCA-API-KEY-ID", "APCA-API-SECRET-KEY")] == [
+        secret_of(PROVIDER, 0),
+        secret_of(PROVIDER, 1),
+    ]
+    assert [event["event_time"] for event in response.answer.events] == [NINE_THIRTY]
+
+
+async def test_pages_are_followed_by_their_token_and_make_one_response() -> None:
+    """The query stays the same but for the token."""
+    script = Script(a_page(0, 1, token="more"), a_page(2, token="last"), a_page(3))
+    async with opening_on(PROVIDER, script) as opening:
+        response = await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+
+    first, *others = script.queries
+    assert others == [first | {"page_token": "more"}, first | {"page_token": "last"}]
+    assert [event["volume"] for event in response.answer.events] == [0.0, 1.0, 2.0, 3.0]
+
+
+async def test_a_plan_without_the_consolidated_feed_is_asked_by_the_free_one_from_then_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One refusal is enough, for bars and quotes alike, and one line tells."""
+    script = Script(OTHER_FEED, NO_BARS, NO_BARS, b"{}")
+    async with opening_on(PROVIDER, script) as opening:
+        api = PROVIDER.open(opening)
+        for _ in range(2):
+            await api.bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+        await api.quotes(["SPY"])
+
+    assert [query["feed"] for query in script.queries] == ["sip", "iex", "iex", "iex"]
+    assert [record.getMessage() for record in caplog.records].count("feed_changed") == 1
+
+
+async def test_a_plan_that_refuses_the_free_feed_too_is_not_asked_for_ever() -> None:
+    """Two questions, then the vendor's word stands."""
+    script = Script(OTHER_FEED)
+    async with opening_on(PROVIDER, script) as opening:
+        with pytest.raises(ProviderUnentitled):
+            await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+
+    assert [query["feed"] for query in script.queries] == ["sip", "iex"]
+
+
+async def test_what_is_no_us_stock_is_missing_and_spoils_no_batch() -> None:
+    """The vendor would refuse all for one; alone it is not asked at all."""
+    script = Script(b"{}")
+    async with opening_on(PROVIDER, script) as opening:
+        api = PROVIDER.open(opening)
+        response = await api.quotes(["SPY", "BTC-USD", "AAPL"])
+        with pytest.raises(UnknownSymbol, match="BTC-USD"):
+            await api.quotes(["BTC-USD"])
+
+    assert [query["symbols"] for query in script.queries] == ["SPY,AAPL"]
+    assert sorted(response.answer.missing) == ["AAPL", "BTC-USD", "SPY"]
+
+
+async def test_the_list_is_of_active_us_equities() -> None:
+    """With the vendor's own names of venues."""
+    assets: list[dict[str, Any]] = [
+        {"symbol": "SPY", "name": "SPDR", "class": "us_equity", "exchange": "ARCA"}
+    ]
+    script = Script(json.dumps(assets).encode())
+    async with opening_on(PROVIDER, script) as opening:
+        (listing,) = await PROVIDER.open(opening).symbols()
+
+    assert (script.paths, script.queries) == (
+        ["/v2/assets"],
+        [{"status": "active", "asset_class": "us_equity"}],
+    )
+    assert (listing.symbol, listing.venue) == ("SPY", "ARCA")
+
+
+async def test_a_refused_key_is_no_other_feed() -> None:
+    """403 has two meanings, told apart by the words."""
+    script = Script((403, b'{"message":"forbidden."}'))
+    async with opening_on(PROVIDER, script) as opening:
+        with pytest.raises(ProviderRefused, match="PRODUCERS_ALPACA_KEY_ID"):
+            await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+
+    assert len(script.asked) == 1

@@ -1,0 +1,158 @@
+"""The suite third parties can run finds out whoever breaks a promise, and names each that is broken."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from producers.catalogue.shell.installed import known_providers
+from producers.sdk import (
+    Answer,
+    BarsRequest,
+    Capabilities,
+    Frame,
+    MalformedPayload,
+    Opening,
+    Provider,
+    ProviderFacts,
+    ProviderRefused,
+    Response,
+    VendorApi,
+    VendorSocket,
+    broken_promises,
+)
+from producers.vendors.shell.contract import CANARY
+from tests.support.builders import a_bar_event
+from tests.support.plugin_packages import ACME, install
+
+
+@pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    """The example package, installed."""
+    monkeypatch.syspath_prepend(str(install(ACME, tmp_path / "site")))
+    importlib.invalidate_caches()
+    yield known_providers()["acme"]
+    sys.modules.pop("acme_provider", None)
+
+
+class _Careless(VendorApi):
+    """Puts its key into the URL and its errors, and lets others' errors out."""
+
+    provider = "careless"
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+
+    async def bars(self, asked: BarsRequest) -> Response:
+        key = self._opening.secret("CARELESS_KEY")
+        answer = await self._opening.http.get(
+            "bars", f"{self._opening.base_url}/{asked.symbol}?key={key}", refusals=(401,)
+        )
+        if answer.status == 401:
+            raise ProviderRefused(f"refused {key}")
+        return Response(endpoint="bars", received_time=1, answer=Answer(events=[{}["missing"]]))
+
+
+class _CarelessSocket(VendorSocket):
+    """Takes whatever comes for a trade of no value."""
+
+    def parse(self, payload: bytes, **_: Any) -> Frame:
+        if not payload:
+            raise MalformedPayload("careless frame: nothing")
+        return Frame(kind="other")
+
+
+def _open_socket(opening: Opening) -> _CarelessSocket:
+    return _CarelessSocket(CARELESS.facts, opening.session, gate=opening.http.gate, url=opening.socket_url)
+
+
+CARELESS = Provider(
+    facts=ProviderFacts(
+        name="careless",
+        title="Careless",
+        capabilities=Capabilities(intervals=("1m",), trades=True),
+        base_url="https://careless.example",
+        socket_url="wss://careless.example",
+        credentials=("CARELESS_KEY",),
+    ),
+    open=_Careless,
+    open_socket=_open_socket,
+)
+
+
+async def test_a_careless_provider_is_found_out() -> None:
+    """Every carelessness is named, and no key is in the report."""
+    broken = await broken_promises(CARELESS)
+
+    assert any("a credential travels in a URL" in fault for fault in broken)
+    assert any("shows a credential" in fault for fault in broken)
+    assert any("asked for as if they were live" in fault for fault in broken)
+    assert any("raised KeyError, which is none of schemas.errors" in fault for fault in broken)
+    assert "socket: parse takes bytes that are no frame for one" in broken
+    assert CANARY not in "".join(broken)
+
+
+async def test_samples_are_what_is_asked_for() -> None:
+    """A provider without stocks is judged by what it has."""
+    asked: list[str] = []
+
+    class _Noting(VendorApi):
+        provider = "coins"
+
+        def __init__(self, opening: Opening) -> None:
+            self._opening = opening
+
+        async def bars(self, asked_for: BarsRequest) -> Response:
+            asked.append(asked_for.symbol)
+            raise ProviderRefused("no")
+
+    facts = ProviderFacts(
+        name="coins",
+        title="Coins",
+        capabilities=Capabilities(intervals=("1h",)),
+        base_url="https://coins.example",
+        samples=("BTC-USD",),
+    )
+    await broken_promises(Provider(facts=facts, open=_Noting))
+
+    assert set(asked) == {"BTC-USD"}
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        pytest.param([], "no events", id="nothing"),
+        pytest.param([a_bar_event(), a_bar_event()], "each once", id="twice"),
+        pytest.param([a_bar_event(close=1_000.0)], "outside its bar", id="close"),
+        pytest.param([a_bar_event(volume="many")], "does not fit", id="type"),
+    ],
+)
+async def test_events_are_checked_too(events: list[dict[str, object]], words: str, acme: Provider) -> None:
+    """Fields, order and number of what a good answer gave."""
+    response = Response(endpoint="bars", received_time=1, answer=Answer(events=events))
+
+    assert any(words in fault for fault in await broken_promises(acme, [response]))
+
+
+@pytest.mark.parametrize(
+    ("provider", "words"),
+    [
+        pytest.param(replace(CARELESS, open_socket=None), "open_socket", id="no-socket"),
+        pytest.param(
+            replace(CARELESS, facts=replace(CARELESS.facts, name="Careless")), "lower-case", id="facts"
+        ),
+    ],
+)
+async def test_a_wrong_declaration_is_named(provider: Provider, words: str) -> None:
+    """Before anything is opened."""
+    (fault,) = await broken_promises(provider)
+
+    assert fault.startswith("declaration: ")
+    assert words in fault
+    assert await broken_promises(object()) == ["declaration: it is a object, not a producers.sdk.Provider"]
