@@ -5,7 +5,7 @@ One instance holds plain sorted integers; the library (and pandas under it) is o
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,12 +93,6 @@ class Calendar:
     def is_open(self, moment: int) -> bool:
         """Whether the regular session holds `moment`."""
         return self.session_of(moment) == "regular"
-
-    def next_open(self, moment: int) -> MarketTime:
-        """Return the next regular open at or after `moment`."""
-        if self.always_open:
-            return MarketTime(moment)
-        return self._opens[min(bisect_left(self._opens, moment), len(self._opens) - 1)]
 
     def expected_starts(self, interval: str, start: int, end: int) -> list[EventTime]:
         """Return the starts, in [start, end), of the intraday bars a traded instrument has in regular sessions.
