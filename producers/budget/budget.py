@@ -30,77 +30,78 @@ class Budget:
         self._share = 1.0
         self._lowered_at = 0
 
-    def earliest(self, now: int, purpose: Purpose, *, day_share: float = 1.0) -> int | None:
-        """Return when a request may start, `now` for at once; None: when another has ended.
+    def earliest(self, now_us: int, purpose: Purpose, *, day_share: float = 1.0) -> int | None:
+        """Return when a request may start, `now_us` for at once; None: when another has ended.
 
         `day_share` is the part of a day's limit that may be used. For a time in the future ask again then.
         """
         if (at_once := self._at_once) is not None and self.in_flight >= at_once:
             return None
         moments = [
-            window.earliest(now, limit, purpose) for window, limit in self._windows(now, day_share=day_share)
+            window.earliest(now_us, limit, purpose)
+            for window, limit in self._windows(now_us, day_share=day_share)
         ]
-        return max(moments, default=now)
+        return max(moments, default=now_us)
 
-    def binding(self, now: int, purpose: Purpose, *, day_share: float = 1.0) -> tuple[str, int] | None:
+    def binding(self, now_us: int, purpose: Purpose, *, day_share: float = 1.0) -> tuple[str, int] | None:
         """Return the limit that keeps a request waiting longest, as (name in `Limits`, what it allows now); None: none."""
         if (at_once := self._at_once) is not None and self.in_flight >= at_once:
             return "concurrency", at_once
         waits = [
-            (window.earliest(now, limit, purpose), f"per_{window.name}", limit)
-            for window, limit in self._windows(now, day_share=day_share)
+            (window.earliest(now_us, limit, purpose), f"per_{window.name}", limit)
+            for window, limit in self._windows(now_us, day_share=day_share)
         ]
-        at, name, limit = max(waits, default=(now, "", 0))
-        return (name, limit) if at > now else None
+        at, name, limit = max(waits, default=(now_us, "", 0))
+        return (name, limit) if at > now_us else None
 
-    def start(self, now: int, purpose: Purpose) -> None:
+    def start(self, now_us: int, purpose: Purpose) -> None:
         """Note a request that starts; only when `earliest` said now."""
         self.in_flight += 1
-        self.day.add(now, purpose)
+        self.day.add(now_us, purpose)
         for window in self._logs():
-            window.add(now, purpose)
+            window.add(now_us, purpose)
 
     def finish(self) -> None:
         """Note that a request has ended, however."""
         self.in_flight -= 1
 
-    def take_back(self, started: int, purpose: Purpose) -> None:
+    def take_back(self, started_us: int, purpose: Purpose) -> None:
         """Forget a request that was not sent after all."""
         self.in_flight -= 1
         windows: list[Window] = [self.day, *self._logs()]
         for window in windows:
-            window.take_back(started, purpose)
+            window.take_back(started_us, purpose)
 
-    def own(self, share: Share, now: int) -> None:
+    def own(self, share: Share, now_us: int) -> None:
         """Use another part of all limits from now on: less at once, more when a window has passed; what is used stays."""
-        self._shares.change(share, now)
+        self._shares.change(share, now_us)
 
-    def lower(self, now: int) -> None:
+    def lower(self, now_us: int) -> None:
         """Learn that the vendor allows less than we thought."""
-        self._share = max(FLOOR_SHARE, self.share(now) * DECREASE)
-        self._lowered_at = now
+        self._share = max(FLOOR_SHARE, self.share(now_us) * DECREASE)
+        self._lowered_at = now_us
 
-    def share(self, now: int) -> float:
+    def share(self, now_us: int) -> float:
         """Return the part of the known limits that is used now: 1.0, or less after `lower`."""
-        rises = max(0, now - self._lowered_at) // INCREASE_EVERY_US
+        rises = max(0, now_us - self._lowered_at) // INCREASE_EVERY_US
         return min(1.0, self._share + rises * INCREASE)
 
-    def fill(self, moment: int, count: int | None = None) -> None:
-        """Take `count` starts (None: as many as allowed) for made by an earlier process, at `moment` at the latest."""
+    def fill(self, moment_us: int, count: int | None = None) -> None:
+        """Take `count` starts (None: as many as allowed) for made by an earlier process, at `moment_us` at the latest."""
         for window, limit in ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute)):
             if limit is not None:
-                window.fill(limit if count is None else min(count, limit), moment)
+                window.fill(limit if count is None else min(count, limit), moment_us)
 
-    def used(self, now: int) -> dict[str, int]:
+    def used(self, now_us: int) -> dict[str, int]:
         """Return what counts now, by window that has a limit, with the day and what is under way."""
-        used = {window.name: window.used(now) for window in self._logs()}
-        return used | {"day": self.day.used(now), "in_flight": self.in_flight}
+        used = {window.name: window.used(now_us) for window in self._logs()}
+        return used | {"day": self.day.used(now_us), "in_flight": self.in_flight}
 
-    def used_ratio(self, now: int) -> dict[str, float]:
+    def used_ratio(self, now_us: int) -> dict[str, float]:
         """Return how much of each limit in force is used."""
         return {
-            window.name: window.used(now) / limit if limit else 1.0
-            for window, limit in self._windows(now, day_share=1.0)
+            window.name: window.used(now_us) / limit if limit else 1.0
+            for window, limit in self._windows(now_us, day_share=1.0)
         }
 
     @property
@@ -116,11 +117,11 @@ class Budget:
         pairs = ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute))
         return [window for window, limit in pairs if limit is not None]
 
-    def _windows(self, now: int, *, day_share: float) -> list[tuple[Window, int]]:
-        learned, limits, least = self.share(now), self.limits, self._shares.least
+    def _windows(self, now_us: int, *, day_share: float) -> list[tuple[Window, int]]:
+        learned, limits, least = self.share(now_us), self.limits, self._shares.least
         limited: list[tuple[Window, int | None, Share, float]] = [
-            (self._second, limits.per_second, least(now, self._second.length_us), learned),
-            (self._minute, limits.per_minute, least(now, self._minute.length_us), learned),
+            (self._second, limits.per_second, least(now_us, self._second.length_us), learned),
+            (self._minute, limits.per_minute, least(now_us, self._minute.length_us), learned),
             # A day is too long to wait for: what others used of it is known from the store, when a process starts.
             (self.day, limits.per_day, self._shares.now, day_share),
         ]

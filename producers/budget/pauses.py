@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.clocks import WallTime
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import ANY_VENDOR, RefusalWords
 
@@ -37,7 +38,7 @@ class Signal:
 
 
 def read_signal(
-    status: int, headers: Mapping[str, str], body: bytes, now: int, words: RefusalWords = ANY_VENDOR
+    status: int, headers: Mapping[str, str], body: bytes, now: WallTime, words: RefusalWords = ANY_VENDOR
 ) -> Signal | None:
     """Return what the answer says about our rate, None for nothing; `now` is wall time, `headers` ignore case."""
     wait_us = _told(headers, now)
@@ -55,8 +56,8 @@ def read_signal(
     return None
 
 
-def parse_retry_after(value: str | None, now: int) -> int | None:
-    """Return how long a Retry-After header asks for (seconds or an HTTP date), at most a day; None where unreadable."""
+def parse_retry_after(value: str | None, now: WallTime) -> int | None:
+    """Return how long a Retry-After header asks for (seconds or an HTTP date), at most a day, in µs; None where unreadable."""
     if value is None:
         return None
     text = value.strip()
@@ -70,12 +71,12 @@ def parse_retry_after(value: str | None, now: int) -> int | None:
     return min(max(left_us, 0), LONGEST_TOLD_US)
 
 
-def _told(headers: Mapping[str, str], now: int) -> int | None:
+def _told(headers: Mapping[str, str], now: WallTime) -> int | None:
     told = parse_retry_after(headers.get("Retry-After"), now)
     return _reset(headers, now) if told is None else told
 
 
-def _reset(headers: Mapping[str, str], now: int) -> int | None:
+def _reset(headers: Mapping[str, str], now: WallTime) -> int | None:
     """Return how long until X-Ratelimit-Reset (seconds of the epoch); None where it is absent, past or no such time."""
     text = headers.get("X-Ratelimit-Reset", "").strip()
     if not (text.isascii() and text.isdigit()):
@@ -94,7 +95,7 @@ class Pause:
 
     def __init__(self) -> None:
         """Begin with no pause."""
-        self.until = 0
+        self.until_us = 0
         self.bans = 0
         self.last: Signal | None = None
         self.testing = False  # after a pause: one request finds out whether it is over
@@ -103,20 +104,25 @@ class Pause:
         self._bans_in_a_row = 0
         self._honest = False
 
-    def refused(self, signal: Signal, *, started: int, now: int) -> bool:
-        """Take a refusal of a request that started at `started`; return whether it tells us something new.
+    def refused(self, signal: Signal, *, started_us: int, now_us: int) -> bool:
+        """Take a refusal of a request that started at `started_us`; return whether it tells us something new.
 
         Requests under way when the pause began say the same thing again: they may prolong it, they do not double it.
         """
         if signal.kind == "exhausted":
-            self.until = max(self.until, now + (signal.wait_us or 0))
+            self.until_us = max(self.until_us, now_us + (signal.wait_us or 0))
             self.last = signal
             return False
-        if self._refusals and started < self._set_at:
-            self.until = max(self.until, now + (signal.wait_us or 0))
+        if self._refusals and started_us < self._set_at:
+            self.until_us = max(self.until_us, now_us + (signal.wait_us or 0))
             return False
         wait_us = self._escalate(signal)
-        self.until, self._set_at, self.last, self.testing = max(self.until, now + wait_us), now, signal, True
+        self.until_us, self._set_at, self.last, self.testing = (
+            max(self.until_us, now_us + wait_us),
+            now_us,
+            signal,
+            True,
+        )
         return True
 
     def _escalate(self, signal: Signal) -> int:
@@ -132,17 +138,17 @@ class Pause:
         self._honest = signal.wait_us is not None or wait_us >= HONEST_PAUSE_US
         return wait_us
 
-    def answered(self, *, started: int) -> None:
+    def answered(self, *, started_us: int) -> None:
         """Take an answer that is no refusal; one from before the pause proves nothing."""
-        if started >= self._set_at:
+        if started_us >= self._set_at:
             self._refusals = self._bans_in_a_row = 0
             self.testing = False
 
-    def remember(self, *, until: int, bans: int, reason: str, now: int) -> None:
+    def remember(self, *, until_us: int, bans: int, reason: str, now_us: int) -> None:
         """Go on with what an earlier process had learned; a pause still running was the vendor's word."""
         self.bans += bans
-        if until > now:
-            self.until = max(self.until, until)
-            self.last = self.last or Signal(kind="throttled", wait_us=until - now, reason=reason)
-            self._refusals, self._honest, self.testing, self._set_at = 1, True, True, now
+        if until_us > now_us:
+            self.until_us = max(self.until_us, until_us)
+            self.last = self.last or Signal(kind="throttled", wait_us=until_us - now_us, reason=reason)
+            self._refusals, self._honest, self.testing, self._set_at = 1, True, True, now_us
             self._bans_in_a_row = min(bans, 20)

@@ -49,21 +49,23 @@ class Shares:
         self.now = share
         self._ended: deque[tuple[int, Share]] = deque()
 
-    def change(self, share: Share, now: int) -> None:
+    def change(self, share: Share, now_us: int) -> None:
         """Put another share in force."""
         if share == self.now:
             return
-        self._ended.append((now, self.now))
+        self._ended.append((now_us, self.now))
         self.now = share
         if len(self._ended) > MAX_REMEMBERED:
             (_, first), (ended, second) = self._ended.popleft(), self._ended.popleft()
             self._ended.appendleft((ended, min(first, second, key=_part)))
 
-    def least(self, now: int, length_us: int) -> Share:
+    def least(self, now_us: int, length_us: int) -> Share:
         """Return the smallest share that was in force within the last `length_us`."""
         if not self._ended:  # as good as always, and asked several times a request
             return self.now
-        return min([self.now, *(share for ended, share in self._ended if ended + length_us > now)], key=_part)
+        return min(
+            [self.now, *(share for ended, share in self._ended if ended + length_us > now_us)], key=_part
+        )
 
 
 def _part(share: Share) -> Fraction:

@@ -27,16 +27,16 @@ class Window(Protocol):
 
     name: str
 
-    def earliest(self, now: int, limit: int, purpose: Purpose) -> int:
+    def earliest(self, now_us: int, limit: int, purpose: Purpose) -> int:
         """Return the moment (µs) from which a start keeps to `limit`; a lower bound for backfill."""
 
-    def add(self, now: int, purpose: Purpose) -> None:
+    def add(self, now_us: int, purpose: Purpose) -> None:
         """Note a start."""
 
-    def take_back(self, started: int, purpose: Purpose) -> None:
+    def take_back(self, started_us: int, purpose: Purpose) -> None:
         """Forget a start that was not made after all."""
 
-    def used(self, now: int) -> int:
+    def used(self, now_us: int) -> int:
         """Return the starts that count now."""
 
 
@@ -52,57 +52,57 @@ class SlidingWindow:
         self._peaks = (0, 0)  # most live starts in a window: of the period before, and of this one
         self._period = 0
 
-    def earliest(self, now: int, limit: int, purpose: Purpose) -> int:
+    def earliest(self, now_us: int, limit: int, purpose: Purpose) -> int:
         """Return when there is room; backfill leaves what live has lately needed and not yet taken again."""
-        self._forget(now)
+        self._forget(now_us)
         if purpose == "backfill":
-            limit -= max(0, self._needed_by_live(now, limit) - self._live)
+            limit -= max(0, self._needed_by_live(now_us, limit) - self._live)
         count = len(self._starts)
         if count < limit:
-            return now
+            return now_us
         # With a limit just lowered several must go first; below one, whatever goes first may change the answer.
         index = count - limit if limit > 0 else 0
-        return now + self.length_us if count == 0 else self._starts[index][0] + self.length_us
+        return now_us + self.length_us if count == 0 else self._starts[index][0] + self.length_us
 
-    def add(self, now: int, purpose: Purpose) -> None:
+    def add(self, now_us: int, purpose: Purpose) -> None:
         """Note a start."""
-        self._starts.append((now, purpose))
+        self._starts.append((now_us, purpose))
         if purpose == "live":
             self._live += 1
-            self._turn_period(now)
+            self._turn_period(now_us)
             self._peaks = (self._peaks[0], max(self._peaks[1], self._live))
 
-    def take_back(self, started: int, purpose: Purpose) -> None:
+    def take_back(self, started_us: int, purpose: Purpose) -> None:
         """Forget a start; one that no longer counts is forgotten already."""
         for index in range(len(self._starts) - 1, -1, -1):
-            if self._starts[index] == (started, purpose):
+            if self._starts[index] == (started_us, purpose):
                 del self._starts[index]
                 self._live -= purpose == "live"
                 return
 
-    def fill(self, count: int, moment: int) -> None:
-        """Count `count` starts of an earlier process, made at `moment` at the latest."""
-        ours: list[tuple[int, Purpose]] = [*self._starts, *[(moment, "backfill")] * count]  # type: ignore[list-item]
+    def fill(self, count: int, moment_us: int) -> None:
+        """Count `count` starts of an earlier process, made at `moment_us` at the latest."""
+        ours: list[tuple[int, Purpose]] = [*self._starts, *[(moment_us, "backfill")] * count]  # type: ignore[list-item]
         self._starts = deque(sorted(ours, key=itemgetter(0)))
 
-    def used(self, now: int) -> int:
+    def used(self, now_us: int) -> int:
         """Return the starts of the last window."""
-        self._forget(now)
+        self._forget(now_us)
         return len(self._starts)
 
-    def _needed_by_live(self, now: int, limit: int) -> int:
-        self._turn_period(now)
+    def _needed_by_live(self, now_us: int, limit: int) -> int:
+        self._turn_period(now_us)
         # The reserve comes on top: a live request that had to wait is not seen in the peaks.
         return min(limit, max(self._peaks) + _reserve(limit, LIVE_RESERVE_SHARE))
 
-    def _turn_period(self, now: int) -> None:
-        period = now // self.length_us
+    def _turn_period(self, now_us: int) -> None:
+        period = now_us // self.length_us
         if period != self._period:
             self._peaks = (self._peaks[1] if period == self._period + 1 else 0, self._live)
             self._period = period
 
-    def _forget(self, now: int) -> None:
-        while self._starts and self._starts[0][0] + self.length_us <= now:
+    def _forget(self, now_us: int) -> None:
+        while self._starts and self._starts[0][0] + self.length_us <= now_us:
             self._live -= self._starts.popleft()[1] == "live"
 
 
@@ -118,41 +118,41 @@ class DayCount:
         self._stored: dict[int, int] = {}  # what the store already holds of ours
         self._ours: dict[int, int] = {}
 
-    def earliest(self, now: int, limit: int, purpose: Purpose) -> int:
+    def earliest(self, now_us: int, limit: int, purpose: Purpose) -> int:
         """Return when there is room: now, or when the oldest slot no longer counts."""
-        self._forget(now)
+        self._forget(now_us)
         if purpose == "backfill":
             limit -= max(0, _reserve(limit, LIVE_RESERVE_DAY_SHARE) - sum(self._live.values()))
         used = sum(self._slots.values())
         if used < limit:
-            return now
+            return now_us
         for slot in sorted(self._slots):
             used -= self._slots[slot]
             if used < limit:
                 return _expiry(slot)
         # backfill with nothing left to it: asked again when live may have taken its part
-        return now + SLOT_US
+        return now_us + SLOT_US
 
-    def add(self, now: int, purpose: Purpose) -> None:
+    def add(self, now_us: int, purpose: Purpose) -> None:
         """Note a start."""
-        slot = now // SLOT_US
+        slot = now_us // SLOT_US
         self._slots[slot] = self._slots.get(slot, 0) + 1
         self._ours[slot] = self._ours.get(slot, 0) + 1
         if purpose == "live":
             self._live[slot] = self._live.get(slot, 0) + 1
 
-    def take_back(self, started: int, purpose: Purpose) -> None:
+    def take_back(self, started_us: int, purpose: Purpose) -> None:
         """Forget a start; one that no longer counts is forgotten already."""
-        slot = started // SLOT_US
+        slot = started_us // SLOT_US
         for counts in (
             (self._slots, self._ours, self._live) if purpose == "live" else (self._slots, self._ours)
         ):
             if counts.get(slot, 0) > 0:
                 counts[slot] -= 1
 
-    def used(self, now: int) -> int:
+    def used(self, now_us: int) -> int:
         """Return the starts that count now."""
-        self._forget(now)
+        self._forget(now_us)
         return sum(self._slots.values())
 
     def remember(self, slots: Iterable[tuple[int, int]]) -> None:
@@ -160,16 +160,16 @@ class DayCount:
         for slot, count in slots:
             self._slots[slot] = self._slots.get(slot, 0) + count
 
-    def recent(self, now: int) -> int:
-        """Return how many starts may have been made in the minute before `now`, as far as slots tell."""
-        slots = {now // SLOT_US, (now - MINUTE_US) // SLOT_US}
+    def recent(self, now_us: int) -> int:
+        """Return how many starts may have been made in the minute before `now_us`, as far as slots tell."""
+        slots = {now_us // SLOT_US, (now_us - MINUTE_US) // SLOT_US}
         return sum(self._slots.get(slot, 0) for slot in slots)
 
-    def unstored(self, now: int, *, block: int) -> dict[int, int]:
+    def unstored(self, now_us: int, *, block: int) -> dict[int, int]:
         """Return what to add to the store, by slot, so that it holds all of ours and `block` that may follow."""
         target = dict(self._ours)
         if block:
-            target[now // SLOT_US] = target.get(now // SLOT_US, 0) + block
+            target[now_us // SLOT_US] = target.get(now_us // SLOT_US, 0) + block
         changes = {slot: target.get(slot, 0) - self._stored.get(slot, 0) for slot in {*target, *self._stored}}
         return {slot: change for slot, change in changes.items() if change}
 
@@ -184,8 +184,8 @@ class DayCount:
         """Starts that may still be made before the store holds fewer than were made."""
         return sum(self._stored.values()) - sum(self._ours.values())
 
-    def _forget(self, now: int) -> None:
-        old = [slot for slot in self._slots if _expiry(slot) <= now]
+    def _forget(self, now_us: int) -> None:
+        old = [slot for slot in self._slots if _expiry(slot) <= now_us]
         for slot in old:
             for counts in (self._slots, self._live, self._ours, self._stored):
                 counts.pop(slot, None)

@@ -35,11 +35,11 @@ def steady_us() -> int:
 
 @dataclass(slots=True, eq=False)
 class Admission:
-    """Leave to send one request, which `started` then."""
+    """Leave to send one request, which starts at `started_us` of the gate's clock."""
 
     endpoint: str
     purpose: Purpose
-    started: int
+    started_us: int
     scopes: tuple[Scope, ...]
     testing: tuple[Scope, ...]
     returned: bool = False
@@ -109,29 +109,29 @@ class Gate:
 
     def refused(self, admission: Admission, signal: Signal) -> float:
         """Take what a vendor's answer says about our rate; return the seconds it is left alone from now."""
-        now = self._now_us()
+        now_us = self._now_us()
         scope = self._pausing(admission.endpoint)
-        if scope.pause.refused(signal, started=admission.started, now=now):
-            scope.budget.lower(now)
-        self._last = (now, signal)
+        if scope.pause.refused(signal, started_us=admission.started_us, now_us=now_us):
+            scope.budget.lower(now_us)
+        self._last = (now_us, signal)
         self.pump()
-        return max(0.0, (scope.pause.until - now) / SECOND_US)
+        return max(0.0, (scope.pause.until_us - now_us) / SECOND_US)
 
     def told(self, signal: Signal) -> None:
         """Take what the vendor said of the whole of its rate in an answer that looked like any other."""
-        now, pause = self._now_us(), self.scopes[WHOLE].pause
-        pause.refused(signal, started=now, now=now)
-        self._last = (now, signal)
+        now_us, pause = self._now_us(), self.scopes[WHOLE].pause
+        pause.refused(signal, started_us=now_us, now_us=now_us)
+        self._last = (now_us, signal)
         self.pump()
 
     def answered(self, admission: Admission) -> None:
         """Take an answer that was no refusal."""
-        self._pausing(admission.endpoint).pause.answered(started=admission.started)
+        self._pausing(admission.endpoint).pause.answered(started_us=admission.started_us)
 
     @property
     def paused_s(self) -> float:
         """Seconds the provider, or the one of its endpoints that is so longest, is still left alone."""
-        latest = max(scope.pause.until for scope in self.scopes.values())
+        latest = max(scope.pause.until_us for scope in self.scopes.values())
         return max(0.0, (latest - self._now_us()) / SECOND_US)
 
     @property
@@ -141,9 +141,9 @@ class Gate:
 
     def document(self) -> dict[str, Any]:
         """Return limits, use, pauses and the last signal as JSON types."""
-        now = self._now_us()
+        now_us = self._now_us()
         last = self._last
-        shown = {name: _shown(scope, now) for name, scope in self.scopes.items()}
+        shown = {name: _shown(scope, now_us) for name, scope in self.scopes.items()}
         return shown.pop(WHOLE) | {
             "partitions": {"owned": self._share.owned, "of": self._share.of},
             "bans": self.bans,
@@ -153,13 +153,13 @@ class Gate:
         }  # fmt: skip
 
     async def _admit(self, endpoint: str, purpose: Purpose, within_s: float) -> Admission:
-        now = self._now_us()
-        at = self._earliest(now, endpoint, purpose)
+        now_us = self._now_us()
+        at = self._earliest(now_us, endpoint, purpose)
         clear = not self._waiting["live"] and (purpose == "live" or not self._waiting["backfill"])
-        if clear and at == now:
-            return self._start(now, endpoint, purpose)
+        if clear and at == now_us:
+            return self._start(now_us, endpoint, purpose)
         full = sum(map(len, self._waiting.values())) >= MAX_WAITING
-        if full or (at is not None and at - now > within_s * SECOND_US):
+        if full or (at is not None and at - now_us > within_s * SECOND_US):
             raise self._no_room(endpoint, purpose)
         waiter = _Waiter(endpoint, purpose, asyncio.get_running_loop().create_future())
         self._waiting[purpose].append(waiter)
@@ -179,38 +179,38 @@ class Gate:
             raise
 
     def _no_room(self, endpoint: str, purpose: Purpose) -> ProviderThrottled:
-        now = self._now_us()
-        at = self._earliest(now, endpoint, purpose)
-        wait_s = (ASK_AGAIN_US if at is None or at <= now else at - now) / SECOND_US
-        if any(scope.left_alone(now) for scope in self._scopes(endpoint)):
+        now_us = self._now_us()
+        at = self._earliest(now_us, endpoint, purpose)
+        wait_s = (ASK_AGAIN_US if at is None or at <= now_us else at - now_us) / SECOND_US
+        if any(scope.left_alone(now_us) for scope in self._scopes(endpoint)):
             return ProviderThrottled(self.provider, wait_s)
-        limit, setting = self._used_up(now, endpoint, purpose)
+        limit, setting = self._used_up(now_us, endpoint, purpose)
         return BudgetExhausted(self.provider, wait_s, limit=limit, setting=setting)
 
-    def _used_up(self, now: int, endpoint: str, purpose: Purpose) -> tuple[str, str]:
+    def _used_up(self, now_us: int, endpoint: str, purpose: Purpose) -> tuple[str, str]:
         """Return in words which of our limits leaves no room, and the setting that would."""
         limits = f"providers.{self.provider}.limits"
         for scope in self._scopes(endpoint):
-            if (bound := scope.binding(now, purpose)) is not None:
+            if (bound := scope.binding(now_us, purpose)) is not None:
                 name, allowed = bound
                 at = limits if scope is self.scopes[WHOLE] else f"{limits}.endpoints.{endpoint}"
                 return f"{allowed} requests {PER[name]}", f"{at}.{name}"
         waiting = sum(map(len, self._waiting.values()))
         return f"{waiting} requests wait before this one", f"{limits}.per_minute"
 
-    def _start(self, now: int, endpoint: str, purpose: Purpose) -> Admission:
+    def _start(self, now_us: int, endpoint: str, purpose: Purpose) -> Admission:
         scopes = self._scopes(endpoint)
         testing = tuple(scope for scope in scopes if scope.pause.testing)
         for scope in scopes:
-            scope.budget.start(now, purpose)
+            scope.budget.start(now_us, purpose)
         for scope in testing:
             scope.tests += 1
-        return Admission(endpoint, purpose, now, scopes, testing)
+        return Admission(endpoint, purpose, now_us, scopes, testing)
 
     def _leave(self, admission: Admission) -> None:
         for scope in admission.scopes:
             if admission.returned:
-                scope.budget.take_back(admission.started, admission.purpose)
+                scope.budget.take_back(admission.started_us, admission.purpose)
             else:
                 scope.budget.finish()
         for scope in admission.testing:
@@ -219,35 +219,35 @@ class Gate:
 
     def pump(self) -> None:
         """Admit all who may start now, and come back when the next may."""
-        now, next_at, closed = self._now_us(), None, False
+        now_us, next_at, closed = self._now_us(), None, False
         behind: set[str] = set()  # endpoints whose first waiter cannot start: those after it wait too
         for purpose, queue in self._waiting.items():  # live first
             for waiter in list(queue):
                 apart = waiter.endpoint in self._limits.separate
                 if waiter.ready.done() or waiter.endpoint in behind or (closed and not apart):
                     continue
-                at = self._earliest(now, waiter.endpoint, purpose)
-                if at == now:
+                at = self._earliest(now_us, waiter.endpoint, purpose)
+                if at == now_us:
                     queue.remove(waiter)
-                    waiter.ready.set_result(self._start(now, waiter.endpoint, purpose))
+                    waiter.ready.set_result(self._start(now_us, waiter.endpoint, purpose))
                     continue
                 behind.add(waiter.endpoint)
-                closed = closed or (not apart and self.scopes[WHOLE].earliest(now, purpose) != now)
+                closed = closed or (not apart and self.scopes[WHOLE].earliest(now_us, purpose) != now_us)
                 if at is not None:
                     next_at = at if next_at is None else min(next_at, at)
-        self._come_back(now, next_at)
+        self._come_back(now_us, next_at)
 
-    def _come_back(self, now: int, next_at: int | None) -> None:
+    def _come_back(self, now_us: int, next_at: int | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if next_at is not None:
-            delay_s = (next_at - now + 1) / SECOND_US
+            delay_s = (next_at - now_us + 1) / SECOND_US
             self._timer = asyncio.get_running_loop().call_later(delay_s, self.pump)
 
-    def _earliest(self, now: int, endpoint: str, purpose: Purpose) -> int | None:
-        moments = [scope.earliest(now, purpose) for scope in self._scopes(endpoint)]
-        return None if None in moments else max(moment for moment in moments if moment is not None)
+    def _earliest(self, now_us: int, endpoint: str, purpose: Purpose) -> int | None:
+        moments = [scope.earliest(now_us, purpose) for scope in self._scopes(endpoint)]
+        return None if None in moments else max(moment_us for moment_us in moments if moment_us is not None)
 
     def _scopes(self, endpoint: str) -> tuple[Scope, ...]:
         own = self.scopes.get(endpoint)
@@ -260,7 +260,7 @@ class Gate:
         return self.scopes[endpoint if endpoint in self._limits.separate else WHOLE]
 
 
-def _shown(scope: Scope, now: int) -> dict[str, Any]:
+def _shown(scope: Scope, now_us: int) -> dict[str, Any]:
     limits, budget = scope.budget.limits, scope.budget
     return {
         "limits": {
@@ -269,8 +269,8 @@ def _shown(scope: Scope, now: int) -> dict[str, Any]:
             "per_day": limits.per_day,
             "concurrency": limits.concurrency,
         },
-        "share_in_force": round(budget.share(now), 3),
-        "used": budget.used(now),
-        "paused_until": rfc3339(scope.pause.until) if scope.pause.until > now else None,
+        "share_in_force": round(budget.share(now_us), 3),
+        "used": budget.used(now_us),
+        "paused_until": rfc3339(scope.pause.until_us) if scope.pause.until_us > now_us else None,
         "remembered": scope.known,
     }

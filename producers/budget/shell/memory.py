@@ -38,10 +38,10 @@ log = logging.getLogger(__name__)
 class BudgetStorage(Protocol):
     """The memory of budgets over restarts."""
 
-    async def read(self, now: int) -> list[Remembered]:
+    async def read(self, now_us: int) -> list[Remembered]:
         """Return what still counts; raise StoreUnavailable."""
 
-    async def add(self, additions: Sequence[Addition], now: int) -> None:
+    async def add(self, additions: Sequence[Addition], now_us: int) -> None:
         """Add all or nothing; raise StoreUnavailable."""
 
 
@@ -139,18 +139,18 @@ class Budgets:
         gate.pump()
 
     def _remember(self, gate: Gate, endpoint: str, scope: Scope, past: Sequence[Remembered]) -> None:
-        now = self._now_us()
+        now_us = self._now_us()
         for row in past:
             if (row.provider, row.endpoint) != (gate.provider, endpoint):
                 continue
             scope.budget.day.remember(row.slots)
-            scope.pause.remember(until=row.paused_until, bans=row.bans, reason=row.reason, now=now)
-            last = min(now, row.updated_at + WRITE_LAG_US)
-            if now - last <= MINUTE_US:
+            scope.pause.remember(until_us=row.paused_until, bans=row.bans, reason=row.reason, now_us=now_us)
+            last = min(now_us, row.updated_at + WRITE_LAG_US)
+            if now_us - last <= MINUTE_US:
                 scope.budget.fill(last, scope.budget.day.recent(last))
         scope.known = True
         self._bans_stored[gate.provider, endpoint] = scope.pause.bans
-        self._pauses_stored[gate.provider, endpoint] = scope.pause.until
+        self._pauses_stored[gate.provider, endpoint] = scope.pause.until_us
 
     async def _save(self, *, reserve: bool) -> None:
         """Write what is new; raise nothing: what cannot be written now is written later, or counted as used."""
@@ -182,12 +182,12 @@ class Budgets:
 
     def _addition(self, gate: Gate, endpoint: str, scope: Scope, *, reserve: bool) -> Addition | None:
         """Return what the store lacks; None where it holds all, with enough in reserve."""
-        key, now = (gate.provider, endpoint), self._now_us()
+        key, now_us = (gate.provider, endpoint), self._now_us()
         day, pause = scope.budget.day, scope.pause
         bans = pause.bans - self._bans_stored.get(key, 0)
-        news = bans > 0 or pause.until > max(now, self._pauses_stored.get(key, 0))
+        news = bans > 0 or pause.until_us > max(now_us, self._pauses_stored.get(key, 0))
         block = self._blocks[key] = self._block(key, scope) if reserve else 0
-        slots = day.unstored(now, block=block)
+        slots = day.unstored(now_us, block=block)
         if not slots and not news:
             return None
         reason = pause.last.reason if news and pause.last is not None else ""
@@ -195,7 +195,7 @@ class Budgets:
             provider=gate.provider,
             endpoint=endpoint,
             slots=slots,
-            paused_until=pause.until if pause.until > now else 0,
+            paused_until=pause.until_us if pause.until_us > now_us else 0,
             bans=bans,
             reason=reason,
         )
@@ -215,11 +215,11 @@ class Budgets:
             gate.pump()
 
     def _show(self) -> None:
-        now = self._now_us()
+        now_us = self._now_us()
         for provider, gate in self._gates.items():
             PROVIDER_PAUSED_SECONDS.labels(provider).set(gate.paused_s)
             PROVIDER_BANS.labels(provider).set(gate.bans)
-            for window, ratio in gate.scopes[WHOLE].budget.used_ratio(now).items():
+            for window, ratio in gate.scopes[WHOLE].budget.used_ratio(now_us).items():
                 PROVIDER_BUDGET_USED_RATIO.labels(provider, window).set(ratio)
 
 

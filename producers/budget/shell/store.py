@@ -51,7 +51,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """Additions since the last write: requests by slot, bans; and the pause in force (0: none)."""
+    """Additions since the last write: requests by slot, bans; and until when (µs; 0: none) the pause in force lasts."""
 
     provider: str
     endpoint: str
@@ -68,20 +68,20 @@ class BudgetStore:
         """Use `pool`, which may be of a database that is down."""
         self._pool = pool
 
-    async def read(self, now: int) -> list[Remembered]:
-        """Return what still counts at `now`, and drop what is older than a month; raise StoreUnavailable."""
-        today = _day(now // DAY_US)
+    async def read(self, now_us: int) -> list[Remembered]:
+        """Return what still counts at `now_us`, and drop what is older than a month; raise StoreUnavailable."""
+        today = _day(now_us // DAY_US)
         async with connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=FORGOTTEN) as reader:
             await reader.execute(FORGET, today - timedelta(days=KEPT_DAYS))
             rows = await reader.fetch(READ, today - timedelta(days=1))
         return [_remembered(row) for row in rows]
 
-    async def add(self, additions: Sequence[Addition], now: int) -> None:
+    async def add(self, additions: Sequence[Addition], now_us: int) -> None:
         """Add to the rows, all or none of them; raise StoreUnavailable.
 
         Where it is unknown whether a write was made it is made again: counted twice is safe, not at all is not.
         """
-        rows = [row for addition in additions for row in _rows(addition, now)]
+        rows = [row for addition in additions for row in _rows(addition, now_us)]
         async with (
             connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=FORGOTTEN) as writer,
             writer.transaction(),
@@ -89,9 +89,9 @@ class BudgetStore:
             await writer.executemany(ADD, rows)
 
 
-def _rows(addition: Addition, now: int) -> list[tuple[object, ...]]:
+def _rows(addition: Addition, now_us: int) -> list[tuple[object, ...]]:
     """Return one row a day that is touched; pause and bans belong to today."""
-    today = now // DAY_US
+    today = now_us // DAY_US
     days = sorted({slot // SLOTS_PER_DAY for slot in addition.slots} | {today})
     return [
         (
@@ -102,7 +102,7 @@ def _rows(addition: Addition, now: int) -> list[tuple[object, ...]]:
             addition.paused_until if day == today and addition.paused_until else None,
             addition.bans if day == today else 0,
             addition.reason if day == today else "",
-            now,
+            now_us,
         )
         for day in days
     ]

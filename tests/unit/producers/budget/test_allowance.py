@@ -30,7 +30,7 @@ def started_today(scope: Scope) -> int:
 def test_a_pause_is_the_vendors_word_and_comes_before_the_budget() -> None:
     """Nothing starts before it ends, and it is no limit of ours that says so."""
     scope = Scope(Budget(Limits(per_second=5)))
-    scope.pause.refused(REFUSED, started=NOW, now=NOW)
+    scope.pause.refused(REFUSED, started_us=NOW, now_us=NOW)
 
     assert scope.earliest(NOW, "live") == NOW + 5 * SECOND_US
     assert scope.left_alone(NOW)
@@ -40,15 +40,15 @@ def test_a_pause_is_the_vendors_word_and_comes_before_the_budget() -> None:
 def test_one_request_at_a_time_finds_out_whether_a_pause_is_over() -> None:
     """After the pause the second waits for the first to end, nobody knows when."""
     scope = Scope(Budget(Limits()))
-    scope.pause.refused(REFUSED, started=NOW, now=NOW)
-    later = scope.pause.until
+    scope.pause.refused(REFUSED, started_us=NOW, now_us=NOW)
+    later = scope.pause.until_us
 
     assert scope.earliest(later, "live") == later
     assert not scope.left_alone(later)
     scope.tests = 1
     assert scope.earliest(later, "live") is None
     assert scope.left_alone(later)
-    scope.pause.answered(started=later)
+    scope.pause.answered(started_us=later)
     assert scope.earliest(later, "live") == later
 
 

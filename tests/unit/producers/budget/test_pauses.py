@@ -90,15 +90,15 @@ def test_each_vendors_words_are_understood(
 
 def refused_again(pause: Pause, signal: Signal) -> int:
     """Refuse the first request after the pause; return how long the next one is."""
-    begun = pause.until
-    pause.refused(signal, started=begun, now=begun)
-    return pause.until - begun
+    begun = pause.until_us
+    pause.refused(signal, started_us=begun, now_us=begun)
+    return pause.until_us - begun
 
 
 def test_an_unsaid_pause_doubles_and_a_minute_of_patience_makes_the_next_a_ban() -> None:
     """Two seconds, four, eight; once we waited a whole minute in vain it is no guess of ours that was too short."""
     pause = Pause()
-    pause.until = NOW
+    pause.until_us = NOW
     lengths = [refused_again(pause, UNSAID) // SECOND_US for _ in range(6)]
 
     assert lengths == [2, 4, 8, 16, 32, 64]
@@ -110,7 +110,7 @@ def test_an_unsaid_pause_doubles_and_a_minute_of_patience_makes_the_next_a_ban()
 def test_a_refusal_right_after_the_pause_the_vendor_set_is_a_ban() -> None:
     """The vendor said five seconds, we waited them, and it refuses again: longer, doubled, counted."""
     pause = Pause()
-    pause.until = NOW
+    pause.until_us = NOW
     lengths = [refused_again(pause, told(5)) for _ in range(4)]
 
     assert lengths == [5 * SECOND_US, FIRST_BAN_US, 2 * FIRST_BAN_US, 4 * FIRST_BAN_US]
@@ -120,20 +120,20 @@ def test_a_refusal_right_after_the_pause_the_vendor_set_is_a_ban() -> None:
 def test_requests_under_way_do_not_double_the_pause() -> None:
     """Thirty that were sent together and are refused together are one refusal."""
     pause = Pause()
-    news = [pause.refused(UNSAID, started=NOW, now=NOW + number) for number in range(1, 31)]
+    news = [pause.refused(UNSAID, started_us=NOW, now_us=NOW + number) for number in range(1, 31)]
 
     assert news == [True] + [False] * 29
-    assert pause.until <= NOW + 30 + FIRST_PAUSE_US
+    assert pause.until_us <= NOW + 30 + FIRST_PAUSE_US
     assert pause.bans == 0
 
 
 def test_an_answer_ends_the_doubling_but_not_one_from_before() -> None:
     """Only a request of after the pause began shows that the vendor has forgiven."""
     pause = Pause()
-    pause.refused(UNSAID, started=NOW, now=NOW + 1)
-    pause.answered(started=NOW)
+    pause.refused(UNSAID, started_us=NOW, now_us=NOW + 1)
+    pause.answered(started_us=NOW)
     assert pause.testing
-    pause.answered(started=pause.until)
+    pause.answered(started_us=pause.until_us)
     assert not pause.testing
     assert refused_again(pause, UNSAID) == FIRST_PAUSE_US
 
@@ -141,17 +141,19 @@ def test_an_answer_ends_the_doubling_but_not_one_from_before() -> None:
 def test_an_exhausted_window_is_a_pause_and_no_refusal() -> None:
     """Nothing went wrong: nothing doubles, nothing has to be tested."""
     pause = Pause()
-    pause.refused(Signal(kind="exhausted", wait_us=9 * SECOND_US, reason="none left"), started=NOW, now=NOW)
+    pause.refused(
+        Signal(kind="exhausted", wait_us=9 * SECOND_US, reason="none left"), started_us=NOW, now_us=NOW
+    )
 
-    assert (pause.until, pause.testing, pause.bans) == (NOW + 9 * SECOND_US, False, 0)
+    assert (pause.until_us, pause.testing, pause.bans) == (NOW + 9 * SECOND_US, False, 0)
 
 
 def test_a_remembered_pause_goes_on_and_the_next_refusal_is_a_ban() -> None:
     """A restart does not make the vendor forget."""
     pause = Pause()
-    pause.remember(until=NOW + MINUTE_US, bans=2, reason="status 429", now=NOW)
+    pause.remember(until_us=NOW + MINUTE_US, bans=2, reason="status 429", now_us=NOW)
 
-    assert pause.until == NOW + MINUTE_US
+    assert pause.until_us == NOW + MINUTE_US
     assert refused_again(pause, UNSAID) == 4 * FIRST_BAN_US
     assert pause.bans == 3
 
@@ -172,12 +174,12 @@ def test_a_pause_is_never_cut_short_and_never_longer_than_told_or_our_longest(
     """Whatever a vendor says in whatever order, the end of the pause only moves on, and within bounds."""
     pause, now = Pause(), NOW
     for kind, wait_us, later in events:
-        now, before = now + later, pause.until
+        now, before = now + later, pause.until_us
         if kind == "answered":
-            pause.answered(started=now)
+            pause.answered(started_us=now)
         else:
-            pause.refused(Signal(kind=kind, wait_us=wait_us, reason=""), started=now, now=now)  # type: ignore[arg-type]
-        assert pause.until >= before
-        assert pause.until <= max(before, now + max(wait_us or 0, LONGEST_BAN_US, LONGEST_PAUSE_US))
+            pause.refused(Signal(kind=kind, wait_us=wait_us, reason=""), started_us=now, now_us=now)  # type: ignore[arg-type]
+        assert pause.until_us >= before
+        assert pause.until_us <= max(before, now + max(wait_us or 0, LONGEST_BAN_US, LONGEST_PAUSE_US))
         if kind != "answered" and wait_us:
-            assert pause.until >= now + wait_us
+            assert pause.until_us >= now + wait_us

@@ -43,7 +43,7 @@ async def ask(
         if log is not None:
             log.append(name)
         await asyncio.sleep(takes_s)
-        return admission.started
+        return admission.started_us
 
 
 def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -180,7 +180,7 @@ async def test_after_a_pause_one_request_finds_out() -> None:
 
     async def request() -> None:
         async with gate.admitted("quote", "live", within_s=60.0) as one:
-            starts.append(one.started)
+            starts.append(one.started_us)
             await asyncio.sleep(0.5)
             gate.answered(one)
 

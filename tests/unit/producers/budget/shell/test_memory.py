@@ -152,14 +152,14 @@ async def test_a_pause_and_its_bans_outlive_a_kill() -> None:
     async with process(store, MINUTELY, killed=True) as (_, gate):
         async with gate.admitted("quote", "live", within_s=1.0) as admission:
             gate.refused(admission, BANNED)
-        until = gate.scopes[""].pause.until
+        until = gate.scopes[""].pause.until_us
         await asyncio.sleep(1.5)
     async with process(store, MINUTELY) as (budgets, gate):
         with pytest.raises(ProviderThrottled):
             await ask(gate)
         document = budgets.document()["test"]
 
-    assert gate.scopes[""].pause.until == until
+    assert gate.scopes[""].pause.until_us == until
     assert document["bans"] == 1
     assert document["paused_until"] is not None
 
