@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from producers.plan.plan import PollKey
 from producers.polling.slots import Outcome
+from schemas.clocks import MarketTime
 from schemas.jobs import SWEEPER
 from schemas.records import Job, JobResult
 
@@ -31,10 +33,10 @@ class JobHistory:
         """Begin knowing nothing."""
         self._max_seen, self._max_streams = max_seen, max_streams
         self._seen: dict[str, None] = {}
-        self._slots: dict[tuple[str, str], int] = {}
+        self._slots: dict[PollKey, MarketTime] = {}
 
     @property
-    def slots(self) -> Mapping[tuple[str, str], int]:
+    def slots(self) -> Mapping[PollKey, MarketTime]:
         """The last slot polled, by (capability, symbol)."""
         return self._slots
 
@@ -48,9 +50,9 @@ class JobHistory:
                 del self._seen[next(iter(self._seen))]
         if result.type != "poll":
             return
-        self.done(result.capability, {each.symbol: each for each in result.outcomes}, result.slot)
+        self.done(result.capability, {each.symbol: each for each in result.outcomes}, MarketTime(result.slot))
 
-    def done(self, capability: str, outcomes: Mapping[str, Ended], slot: int) -> None:
+    def done(self, capability: str, outcomes: Mapping[str, Ended], slot: MarketTime) -> None:
         """Remember the polls of a slot that were done."""
         for symbol, outcome in outcomes.items():
             if outcome.status == "done":
@@ -68,7 +70,7 @@ class JobHistory:
             if self._slots.get((job.capability, symbol), -1) >= job.slot
         }
 
-    def _move(self, stream: tuple[str, str], slot: int) -> None:
+    def _move(self, stream: PollKey, slot: MarketTime) -> None:
         slot = max(slot, self._slots.pop(stream, slot))
         self._slots[stream] = slot
         if len(self._slots) > self._max_streams:

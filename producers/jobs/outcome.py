@@ -17,9 +17,9 @@ LONGEST_BACKOFF_S = 30.0
 WORST_FIRST: tuple[JobStatus, ...] = ("failed", "expired", "refused", "done", "duplicate")
 
 
-def refusal(job: Job, market_us: int) -> str:
-    """Return why a job is not begun at market time `market_us`, empty where nothing speaks against it."""
-    if job.type == "poll" and job.slot > market_us + MAX_AHEAD_US:
+def refusal(job: Job, now: MarketTime) -> str:
+    """Return why a job is not begun at `now`, empty where nothing speaks against it."""
+    if job.type == "poll" and job.slot > now + MAX_AHEAD_US:
         return "its slot lies in the future of the market clock; send it later, or with not_before"
     return ""
 
@@ -47,11 +47,11 @@ def backoff_s(attempts: int, outcomes: Mapping[str, Outcome], jitter: float) -> 
 def swept_result(
     capability: str,
     outcomes: Mapping[str, Outcome],
-    slot: int,
+    slot: MarketTime,
     provider: str,
     *,
     instance: str,
-    finished_time: int,
+    finished_time: WallTime,
 ) -> JobResult:
     """Return what the sweeper polled of one partition, under the id a feed would have given to the same symbols."""
     symbols = tuple(outcomes)
@@ -60,11 +60,11 @@ def swept_result(
         job_id=poll_job_id(capability, symbols, slot),
         type="poll",
         source=SWEEPER,
-        created_time=WallTime(finished_time),
+        created_time=finished_time,
         provider=provider,
         capability=capability,
         symbols=symbols,
-        slot=MarketTime(slot),
+        slot=slot,
     )
     return result_of(job, outcomes, instance=instance, finished_time=finished_time, attempts=1)
 
@@ -74,7 +74,7 @@ def result_of(
     outcomes: Mapping[str, Outcome],
     *,
     instance: str,
-    finished_time: int,
+    finished_time: WallTime,
     attempts: int = 0,
     expired: bool = False,
 ) -> JobResult:
@@ -101,5 +101,5 @@ def result_of(
         outcomes=of_symbols,
         attempts=attempts,
         instance=instance,
-        finished_time=WallTime(finished_time),
+        finished_time=finished_time,
     )

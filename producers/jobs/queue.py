@@ -7,32 +7,31 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+from producers.plan.plan import PollKey
 from producers.polling.slots import Outcome
+from schemas.clocks import WallTime
 from schemas.records import Job
 
 MAX_QUEUED_JOBS = 10_000  # waiting and in hand; beyond it the partitions are paused, nothing is dropped
 
-Stream = tuple[str, str]
-"""(capability, symbol)."""
-
 Turn = tuple[int, int, int, "Queued"]
-"""(priority, deadline, arrival, job): a job that was parked keeps its place."""
+"""(priority, deadline as wall time, arrival, job): a job that was parked keeps its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """A job and its place in jobs.v1; `ready_us` is wall time, `outcomes` is what earlier attempts came to."""
+    """A job and its place in jobs.v1; `ready_us` is when it may begin, `outcomes` is what earlier attempts came to."""
 
     job: Job
     partition: int
     offset: int
-    ready_us: int
+    ready_us: WallTime
     attempts: int = 0
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property
-    def streams(self) -> list[Stream]:
-        """Streams that it polls."""
+    def poll_keys(self) -> list[PollKey]:
+        """Streams that it polls, whoever is asked."""
         return [(self.job.capability, symbol) for symbol in self.job.symbols]
 
 
@@ -43,10 +42,10 @@ class JobQueue:
         """Begin empty."""
         self._capacity = capacity
         self._arrivals = count()
-        self._early: list[tuple[int, int, Queued]] = []
+        self._early: list[tuple[WallTime, int, Queued]] = []
         self._ready: list[Turn] = []
-        self._parked: dict[Stream, list[Turn]] = {}
-        self._busy: set[Stream] = set()
+        self._parked: dict[PollKey, list[Turn]] = {}
+        self._busy: set[PollKey] = set()
         self._count = 0
 
     def __len__(self) -> int:
@@ -62,7 +61,7 @@ class JobQueue:
         self._count += 1
         heappush(self._early, (entry.ready_us, next(self._arrivals), entry))
 
-    def take(self, now_us: int) -> Queued | None:
+    def take(self, now_us: WallTime) -> Queued | None:
         """Return the next job that may begin now, None where there is none; `finish` must follow."""
         while self._early and self._early[0][0] <= now_us:
             _, arrival, entry = heappop(self._early)
@@ -70,9 +69,9 @@ class JobQueue:
         while self._ready:
             turn = heappop(self._ready)
             entry = turn[-1]
-            taken = next((stream for stream in entry.streams if stream in self._busy), None)
+            taken = next((stream for stream in entry.poll_keys if stream in self._busy), None)
             if taken is None:
-                self._busy.update(entry.streams)
+                self._busy.update(entry.poll_keys)
                 return entry
             self._parked.setdefault(taken, []).append(turn)
         return None
@@ -80,7 +79,7 @@ class JobQueue:
     def finish(self, entry: Queued) -> None:
         """Forget a job in hand."""
         self._count -= 1
-        for stream in entry.streams:
+        for stream in entry.poll_keys:
             self._busy.discard(stream)
             for turn in self._parked.pop(stream, ()):
                 heappush(self._ready, turn)

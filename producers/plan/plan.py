@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from producers.raw.missed import StreamKey, bars_key, quotes_key, trades_key
 from schemas.configuration.model import Configuration
 from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import Capabilities
-from schemas.streams import STREAMS, Stream, StreamName, refuse_unimplemented
+from schemas.streams import (
+    BAR_STREAM,
+    QUOTE_STREAM,
+    STREAMS,
+    TRADE_STREAM,
+    Stream,
+    StreamId,
+    StreamName,
+    refuse_unimplemented,
+)
 from schemas.universe import TIERS, Member, Tier
+
+PollKey = tuple[str, str]
+"""(capability, symbol): what is polled, whoever is asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +39,17 @@ class BarsTask:
     @property
     def capability(self) -> str:
         """Return what the task needs a provider for, as routing names it."""
-        return f"bars:{self.interval}"
+        return BAR_STREAM.capability(self.interval)
 
     @property
-    def streams(self) -> Sequence[tuple[str, str]]:
-        """Return (capability, symbol) of what is polled."""
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return what is polled, whoever is asked."""
         return ((self.capability, self.symbol),)
+
+    @property
+    def stream(self) -> StreamId:
+        """Return the series of the provider that is polled."""
+        return StreamId(BAR_STREAM.name, self.interval, self.provider, self.symbol)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +64,17 @@ class QuotesTask:
     @property
     def capability(self) -> str:
         """Return what the task needs a provider for, as routing names it."""
-        return "quotes"
+        return QUOTE_STREAM.name
 
     @property
-    def streams(self) -> Sequence[tuple[str, str]]:
-        """Return (capability, symbol) of all that is polled."""
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return all that is polled, whoever is asked."""
         return [(self.capability, symbol) for symbol in self.symbols]
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series of the provider that are polled."""
+        return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +83,11 @@ class TradesTask:
 
     provider: Provider
     symbols: Sequence[str]
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series that come over the socket."""
+        return [StreamId(TRADE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +121,16 @@ class PollPlan:
         yield from self.bars
         yield from self.quotes
 
-    def polled_streams(self) -> Iterator[StreamKey]:
-        """Yield the streams that are polled."""
-        for bars in self.bars:
-            yield bars_key(bars.provider, bars.symbol, bars.interval)
+    def polled_streams(self) -> Iterator[StreamId]:
+        """Yield the series that are polled."""
+        yield from (bars.stream for bars in self.bars)
         for quotes in self.quotes:
-            yield from (quotes_key(quotes.provider, symbol) for symbol in quotes.symbols)
+            yield from quotes.streams
 
-    def trade_streams(self) -> Iterator[StreamKey]:
-        """Yield the streams that come over sockets."""
+    def trade_streams(self) -> Iterator[StreamId]:
+        """Yield the series that come over sockets."""
         for trades in self.trades:
-            yield from (trades_key(trades.provider, symbol) for symbol in trades.symbols)
+            yield from trades.streams
 
 
 def check_implemented(streams: Sequence[Stream] = STREAMS) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from producers.vendors.answers import PollWindow
+from schemas.clocks import EventTime, MarketTime
 from schemas.deriving import content
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.records import Event
@@ -32,8 +33,8 @@ content_of: Callable[[Event], Content] = itemgetter(*content(BAR_STREAM))
 class BarsPosition:
     """Position of bars of one symbol, and what was delivered of the part the next poll asks for again."""
 
-    position: int
-    delivered: Mapping[int, Content] = field(default_factory=dict)
+    position: EventTime
+    delivered: Mapping[EventTime, Content] = field(default_factory=dict)
 
 
 def longest_span_us(step_us: int) -> int:
@@ -43,7 +44,7 @@ def longest_span_us(step_us: int) -> int:
     return MAX_INTRADAY_SPAN_US if step_us > MINUTE_US else MAX_SPAN_US
 
 
-def next_window(bars: BarsPosition, now: int, *, step_us: int, overlap_us: int) -> PollWindow:
+def next_window(bars: BarsPosition, now: MarketTime, *, step_us: int, overlap_us: int) -> PollWindow:
     """Return the window to ask for at market time `now`: from the overlap before the position, in whole bars.
 
     It ends with the bar in progress, or after the longest span of one request: a longer backlog is walked window by window.
@@ -52,10 +53,10 @@ def next_window(bars: BarsPosition, now: int, *, step_us: int, overlap_us: int) 
     start -= start % step_us
     end = now - now % step_us + step_us
     span_us = longest_span_us(step_us)
-    return PollWindow(start=start, end=min(end, start + span_us - span_us % step_us))
+    return PollWindow(start=EventTime(start), end=EventTime(min(end, start + span_us - span_us % step_us)))
 
 
-def is_caught_up(window: PollWindow, now: int) -> bool:
+def is_caught_up(window: PollWindow, now: MarketTime) -> bool:
     """Whether the window reached the present, so that only time brings more."""
     return window.end > now
 
@@ -69,16 +70,16 @@ def delivered(
     bars: BarsPosition,
     window: PollWindow,
     events: Sequence[Event],
-    now: int,
+    now: MarketTime,
     *,
     step_us: int,
     overlap_us: int,
 ) -> BarsPosition:
-    """Return the position after all of `events` (the whole answer) are confirmed by Kafka.
+    """Return the position, at market time `now`, after all of `events` (the whole answer) are confirmed by Kafka.
 
     Only call it then: this is the one place where the position moves, and it never moves back.
     """
-    position = bars.position
+    position: int = bars.position
     if window.end < now - SETTLED_US:
         position = max(position, window.end)
     newest = max((event["event_time"] for event in events if event["final"]), default=None)
@@ -88,4 +89,4 @@ def delivered(
     position = max(position, min(window.end, now) - longest_span_us(step_us) + overlap_us + step_us)
     known = {**bars.delivered, **{event["event_time"]: content_of(event) for event in events}}
     kept = {moment: said for moment, said in known.items() if moment >= position - overlap_us - step_us}
-    return replace(bars, position=position, delivered=kept)
+    return replace(bars, position=EventTime(position), delivered=kept)

@@ -8,6 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 
 SETTLING_US = 2 * SECOND_US  # after a minute's end, before its bar is asked for
@@ -18,11 +19,13 @@ LONGEST_CLOSURE_US = 11 * DAY_US
 # entries of a heap that no longer count, before it is cleaned; beyond it, as many as do count
 STALE_KEPT = 64
 
+AT_ONCE = MarketTime(0)  # in place of a market time: due without waiting for it
+
 K = TypeVar("K", bound=Hashable)
 
 
-def offset_us(name: str, count: int, every_us: int) -> int:
-    """Return how long after each multiple of `every_us` the stream `name`, one of about `count`, is polled.
+def phase_of(name: str, count: int, every_us: int) -> int:
+    """Return how long (µs) after each multiple of `every_us` the stream `name`, one of about `count`, is polled.
 
     The place comes from the name alone: it is the same in every process and after every restart, and a stream that is
     added moves none of the others. Only the stretch they are spread over grows with their number, by doubling, until
@@ -35,33 +38,33 @@ def offset_us(name: str, count: int, every_us: int) -> int:
     return settling + int.from_bytes(digest, "big") % min(every_us - settling, doubled)
 
 
-def next_due(now: int, calendar: Calendar, *, every_us: int, offset: int) -> int:
-    """Return the market time (µs), after `now`, of the next poll."""
+def next_due(now: MarketTime, calendar: Calendar, *, every_us: int, phase_us: int) -> MarketTime:
+    """Return when, after `now`, the next poll is due."""
     if is_polling_time(now, calendar):
-        return (now - offset) // every_us * every_us + every_us + offset
+        return MarketTime((now - phase_us) // every_us * every_us + every_us + phase_us)
     opens = next(
         (s.pre_open for s in calendar.sessions(now, now + LONGEST_CLOSURE_US) if s.pre_open > now), None
     )
     slow = now + max(every_us, CLOSED_EVERY_US)
-    return slow if opens is None else min(slow, opens + offset)
+    return MarketTime(slow if opens is None else min(slow, opens + phase_us))
 
 
-def is_polling_time(now: int, calendar: Calendar) -> bool:
+def is_polling_time(now: MarketTime, calendar: Calendar) -> bool:
     """Whether values may be arriving: pre-market to post-market, and a little longer for late feeds."""
     return calendar.session_at(now) is not None or calendar.session_at(now - CLOSING_US) is not None
 
 
-def first_position(now: int, calendar: Calendar) -> int:
+def first_position(now: MarketTime, calendar: Calendar) -> EventTime:
     """Return where a symbol never seen before begins: the pre-market open of the trading day at or before `now`."""
     begun = [session.pre_open for session in calendar.sessions(now - LONGEST_CLOSURE_US, now + 1)]
-    return max((opened for opened in begun if opened <= now), default=now)
+    return EventTime(max((opened for opened in begun if opened <= now), default=now))
 
 
 class Due(NamedTuple, Generic[K]):
-    """A stream whose time has come, and the market time (µs; 0 for at once) at which it was due."""
+    """A stream whose time has come, and the market time at which it was due (AT_ONCE: without waiting for one)."""
 
     key: K
-    due_us: int
+    due_us: MarketTime
 
 
 class Schedule(Generic[K]):
@@ -74,15 +77,15 @@ class Schedule(Generic[K]):
     def __init__(self) -> None:
         """Begin with nothing due."""
         self._waiting: list[tuple[float, int, K]] = []
-        self._by_market: list[tuple[int, int, K]] = []
-        self._current: dict[K, tuple[int, int]] = {}  # serial number and due time of what counts
+        self._by_market: list[tuple[MarketTime, int, K]] = []
+        self._current: dict[K, tuple[int, MarketTime]] = {}  # serial number and due time of what counts
         self._serial = 0  # also the order of what is due at the same moment: nothing is compared by key
 
     def __len__(self) -> int:
         """Return how many streams wait for their time."""
         return len(self._current)
 
-    def add(self, key: K, *, due_us: int, not_before_s: float) -> None:
+    def add(self, key: K, *, due_us: MarketTime, not_before_s: float) -> None:
         """Let stream `key` be due at market time `due_us`, but not before `not_before_s`; it replaces an earlier time."""
         self._serial += 1
         self._current[key] = self._serial, due_us
@@ -95,7 +98,7 @@ class Schedule(Generic[K]):
         self._clean()
         return known
 
-    def take(self, now_us: int, now_s: float) -> Due[K] | None:
+    def take(self, now_us: MarketTime, now_s: float) -> Due[K] | None:
         """Remove and return the stream that has been due longest on the market clock, None while none is due."""
         while self._waiting and self._waiting[0][0] <= now_s:
             _, serial, key = heappop(self._waiting)

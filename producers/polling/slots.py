@@ -10,15 +10,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from producers.plan.plan import PollKey
+from schemas.clocks import MarketTime
 from schemas.partitions import partition_of
 
-Stream = tuple[str, str]
-"""(capability, symbol)."""
 
-
-def slot_of(moment: int, every_us: int) -> int:
-    """Return the slot (µs) that a poll at market time `moment` belongs to, at a cadence of `every_us`."""
-    return moment - moment % every_us
+def slot_of(now: MarketTime, *, every_us: int, phase_us: int = 0) -> MarketTime:
+    """Return the slot that a poll at `now` belongs to, at a cadence of `every_us` that runs `phase_us` late."""
+    moment = now - phase_us
+    return MarketTime(moment - moment % every_us)
 
 
 class Duty:
@@ -28,7 +28,7 @@ class Duty:
         """Serve all of `partitions`; nothing is done yet."""
         self._count = partitions
         self._swept = frozenset(range(partitions))
-        self._done: dict[Stream, int] = {}
+        self._done: dict[PollKey, MarketTime] = {}
 
     def sweep(self, partitions: frozenset[int]) -> bool:
         """Serve only these partitions from now on, the others are the feed's; return whether any is new."""
@@ -39,13 +39,13 @@ class Duty:
         """Whether the local schedule serves a symbol now."""
         return len(self._swept) == self._count or partition_of(symbol, self._count) in self._swept
 
-    def asked(self, capability: str, symbols: Iterable[str], slot: int) -> tuple[str, ...]:
+    def asked(self, capability: str, symbols: Iterable[str], slot: MarketTime) -> tuple[str, ...]:
         """Return those of `symbols` the local schedule is to ask for in `slot`."""
         return tuple(
             symbol for symbol in symbols if self.is_open(capability, symbol, slot) and self.sweeps(symbol)
         )
 
-    def is_open(self, capability: str, symbol: str, slot: int) -> bool:
+    def is_open(self, capability: str, symbol: str, slot: MarketTime) -> bool:
         """Whether nobody has done this slot, or a later one."""
         return self._done.get((capability, symbol), -1) < slot
 
@@ -53,18 +53,18 @@ class Duty:
         """Whether any slot of a stream is known to be done."""
         return (capability, symbol) in self._done
 
-    def done(self, capability: str, symbols: Iterable[str], slot: int) -> None:
+    def done(self, capability: str, symbols: Iterable[str], slot: MarketTime) -> None:
         """Mark a slot as done; an earlier one than known changes nothing."""
         for symbol in symbols:
             if self.is_open(capability, symbol, slot):
                 self._done[capability, symbol] = slot
 
-    def restore(self, slots: Mapping[Stream, int]) -> None:
+    def restore(self, slots: Mapping[PollKey, MarketTime]) -> None:
         """Take over what others have done."""
         for (capability, symbol), slot in slots.items():
             self.done(capability, (symbol,), slot)
 
-    def keep(self, streams: Collection[Stream]) -> None:
+    def keep(self, streams: Collection[PollKey]) -> None:
         """Forget all streams but these."""
         self._done = {stream: slot for stream, slot in self._done.items() if stream in streams}
 

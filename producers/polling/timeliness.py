@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from schemas.clocks import WallTime
+from schemas.clocks import MarketTime, WallTime
 from schemas.intervals import SECOND_US
 from schemas.journals import CadenceSample
 from schemas.log_buckets import bucket_of, quantile_us
@@ -43,8 +43,8 @@ class CadenceWindow:
     """
 
     group: CadenceGroup
-    begun_time: int
-    ended_time: int
+    begun_time: WallTime
+    ended_time: WallTime
     market_us: int
     every_us: int
     symbols: int
@@ -86,29 +86,31 @@ class _Counts:
 @dataclass(slots=True)
 class _Kept:
     every_us: int
-    waiting_since: dict[str, int]  # market time at which each symbol is, or became, due
+    waiting_since: dict[str, MarketTime]  # at which each symbol is, or became, due
     counts: _Counts = field(default_factory=_Counts)
 
 
 class CadenceStatistics:
     """Counts polls of the planned groups; what is of no planned group is not counted."""
 
-    def __init__(self, *, now_us: int, wall_us: int) -> None:
+    def __init__(self, *, now_us: MarketTime, wall_us: WallTime) -> None:
         """Begin a window at market time `now_us` and wall time `wall_us`."""
         self._groups: dict[CadenceGroup, _Kept] = {}
         self._begun = (now_us, wall_us)
 
-    def plan(self, planned: Mapping[CadenceGroup, PlannedCadence], now_us: int) -> None:
+    def plan(self, planned: Mapping[CadenceGroup, PlannedCadence], now_us: MarketTime) -> None:
         """Take the whole of a plan; symbols that stay keep what is known of them, new ones are due one cadence on."""
         groups: dict[CadenceGroup, _Kept] = {}
         for group, cadence in planned.items():
             before = self._groups.get(group, _Kept(cadence.every_us, {}))
-            first = now_us + cadence.every_us
+            first = MarketTime(now_us + cadence.every_us)
             waiting = {symbol: before.waiting_since.get(symbol, first) for symbol in cadence.symbols}
             groups[group] = _Kept(cadence.every_us, waiting, before.counts)
         self._groups = groups
 
-    def begun(self, group: CadenceGroup, *, due_us: int, now_us: int, speed: float) -> int | None:
+    def begun(
+        self, group: CadenceGroup, *, due_us: MarketTime, now_us: MarketTime, speed: float
+    ) -> int | None:
         """Count a poll that starts at market time `now_us`; return how late it is (µs of wall time).
 
         None where it was due at once (0) and not by its cadence, as after a failure, or where no clock paces it.
@@ -128,7 +130,13 @@ class CadenceStatistics:
         return error_us
 
     def ended(
-        self, group: CadenceGroup, symbols: Sequence[str], *, now_us: int, next_due_us: int, ok: bool
+        self,
+        group: CadenceGroup,
+        symbols: Sequence[str],
+        *,
+        now_us: MarketTime,
+        next_due_us: MarketTime,
+        ok: bool,
     ) -> None:
         """Count the end of a poll; after a success its symbols wait for `next_due_us` (0: for a cadence from now)."""
         kept = self._groups.get(group)
@@ -144,16 +152,16 @@ class CadenceStatistics:
         missed = max(0, now_us - since) // kept.every_us
         counts.missed += missed
         counts.due += missed
-        counts.symbol_polls += self._wait(kept, symbols, next_due_us or now_us + kept.every_us)
+        counts.symbol_polls += self._wait(kept, symbols, next_due_us or MarketTime(now_us + kept.every_us))
 
-    def skipped(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: int) -> None:
+    def skipped(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: MarketTime) -> None:
         """Count a poll left out on purpose: another provider serves, or the slot was polled already."""
         kept = self._groups.get(group)
         if kept is not None:
             kept.counts.skipped += 1
             self._wait(kept, symbols, next_due_us)
 
-    def close(self, *, now_us: int, wall_us: int) -> list[CadenceWindow]:
+    def close(self, *, now_us: MarketTime, wall_us: WallTime) -> list[CadenceWindow]:
         """Return the window that ends now, of every group, and begin the next."""
         market_us, begun = max(0, now_us - self._begun[0]), self._begun[1]
         self._begun = (now_us, wall_us)
@@ -184,7 +192,7 @@ class CadenceStatistics:
             )
         return windows
 
-    def _wait(self, kept: _Kept, symbols: Sequence[str], due_us: int) -> int:
+    def _wait(self, kept: _Kept, symbols: Sequence[str], due_us: MarketTime) -> int:
         """Let the planned ones of `symbols` wait for `due_us`; return how many they are."""
         count = 0
         for symbol in symbols:
@@ -204,8 +212,8 @@ def sample_of(window: CadenceWindow, *, replica: str, generation: int) -> Cadenc
         capability=window.group.capability,
         provider=window.group.provider,
         tier=window.group.tier,
-        begun_time=WallTime(window.begun_time),
-        ended_time=WallTime(window.ended_time),
+        begun_time=window.begun_time,
+        ended_time=window.ended_time,
         market_s=window.market_us / SECOND_US,
         every_s=window.every_us / SECOND_US,
         symbols=window.symbols,

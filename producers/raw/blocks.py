@@ -165,14 +165,14 @@ class StreamBatches:
 
 
 def blank_block(
-    provider: str, endpoint: str, received_time: int, *, connection_id: str = "", job_id: str = ""
+    provider: str, endpoint: str, received_time: WallTime, *, connection_id: str = "", job_id: str = ""
 ) -> RawBlock:
     """Return a block that says where it came from and holds nothing yet."""
     return RawBlock(
         provider=provider,
         endpoint=endpoint,
         route="primary",
-        received_time=WallTime(received_time),
+        received_time=received_time,
         connection_id=connection_id,
         job_id=job_id,
     )

@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from schemas.clocks import EventTime
+from schemas.clocks import EventTime, MarketTime
 from schemas.records import Discontinuity
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM
+from schemas.streams import StreamId
 
 PRODUCER_DOWN = "producer_down"
 DISCONNECTED = "disconnected"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamKey:
-    """One stream as cursors name it; `interval` is empty for quotes and trades."""
-
-    channel: str
-    provider: str
-    symbol: str
-    interval: str = ""
-
-
-def bars_key(provider: str, symbol: str, interval: str) -> StreamKey:
-    """Return the key of a stream of bars."""
-    return StreamKey(
-        channel=BAR_STREAM.channel(interval), provider=provider, symbol=symbol, interval=interval
-    )
-
-
-def quotes_key(provider: str, symbol: str) -> StreamKey:
-    """Return the key of a stream of quotes."""
-    return StreamKey(channel=QUOTE_STREAM.name, provider=provider, symbol=symbol)
-
-
-def trades_key(provider: str, symbol: str) -> StreamKey:
-    """Return the key of a stream of trades."""
-    return StreamKey(channel=TRADE_STREAM.name, provider=provider, symbol=symbol)
-
-
 def since_stop(
-    streams: Iterable[StreamKey], cursors: Mapping[StreamKey, int], now: int
+    streams: Iterable[StreamId], cursors: Mapping[StreamId, EventTime], now: MarketTime
 ) -> list[Discontinuity]:
     """Return what a starting producer missed until market time `now`, stream by stream.
 
@@ -51,17 +23,21 @@ def since_stop(
     return _until(now, [(stream, cursors.get(stream)) for stream in streams], PRODUCER_DOWN)
 
 
-def since_break(streams: Iterable[StreamKey], last_trade: Mapping[str, int], now: int) -> list[Discontinuity]:
+def since_break(
+    streams: Iterable[StreamId], last_trade: Mapping[str, EventTime], now: MarketTime
+) -> list[Discontinuity]:
     """Return what a broken socket missed until market time `now`; `last_trade` is per symbol, if it had any."""
     return _until(now, [(stream, last_trade.get(stream.symbol)) for stream in streams], DISCONNECTED)
 
 
-def _until(now: int, covered: Iterable[tuple[StreamKey, int | None]], cause: str) -> list[Discontinuity]:
+def _until(
+    now: MarketTime, covered: Iterable[tuple[StreamId, EventTime | None]], cause: str
+) -> list[Discontinuity]:
     return [
         Discontinuity(
             symbol=stream.symbol,
             interval=stream.interval,
-            from_time=None if last is None else EventTime(last),
+            from_time=last,
             to_time=EventTime(now),
             cause=cause,
         )

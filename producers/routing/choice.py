@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from schemas.clocks import EventTime
 from schemas.journals import HealthChange
 
 NEVER = float("-inf")
@@ -79,8 +80,8 @@ def choose(choice: Choice | None, candidates: Sequence[Candidate], rules: Rules,
     return choice
 
 
-def resume_position(own: int | None, served: int) -> int:
-    """Return from where (µs) a provider goes on that takes over a stream of bars served up to `served`.
+def resume_position(own: EventTime | None, served: EventTime) -> EventTime:
+    """Return from where a provider goes on that takes over a stream of bars served up to `served`.
 
     Its own position where that is older, so that its stream has no hole, but not from further back than a day; and
     never later than `served`, so that no bar is skipped.

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.records import Event
 
@@ -30,7 +31,7 @@ class Evidence:
     """
 
     latency_s: float
-    newest: int | None
+    newest: EventTime | None
     tolerance_us: int
     prices: Mapping[str, float]
     absent: Collection[str] = ()
@@ -38,7 +39,7 @@ class Evidence:
 
 
 def quotes_evidence(
-    asked: Sequence[str], events: Sequence[Event], now: int, *, latency_s: float, every_us: int
+    asked: Sequence[str], events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int
 ) -> Evidence:
     """Return what an answer to a poll of quotes says; a declared delay of the feed is no fault."""
     sound = [event for event in events if event["event_time"] <= now + FUTURE_US and _price(event) > 0.0]
@@ -53,7 +54,7 @@ def quotes_evidence(
 
 
 def bars_evidence(
-    events: Sequence[Event], now: int, *, latency_s: float, every_us: int, step_us: int
+    events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int, step_us: int
 ) -> Evidence:
     """Return what an answer to a poll of bars says; minutes without a trade have no bar, so absence is no fault."""
     sound = [event for event in events if event["event_time"] <= now + FUTURE_US and event["close"] > 0.0]
@@ -67,7 +68,7 @@ def bars_evidence(
     )
 
 
-def is_judged(calendars: Iterable[Calendar], now: int, tolerance_us: int) -> bool:
+def is_judged(calendars: Iterable[Calendar], now: MarketTime, tolerance_us: int) -> bool:
     """Whether values must be arriving: one of the markets is open, and was a tolerance ago."""
     return any(calendar.is_open(now) and calendar.is_open(now - tolerance_us) for calendar in calendars)
 
@@ -75,7 +76,7 @@ def is_judged(calendars: Iterable[Calendar], now: int, tolerance_us: int) -> boo
 @dataclass(slots=True)
 class _Seen:
     price: float
-    moved: int
+    moved: MarketTime
     moves_of_others: int = 0
 
 
@@ -87,7 +88,7 @@ class Witness:
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._providers: set[str] = set()
 
-    def validity(self, provider: str, evidence: Evidence, now: int) -> float | None:
+    def validity(self, provider: str, evidence: Evidence, now: MarketTime) -> float | None:
         """Return the share of an answer that can be true; None where it holds nothing to judge.
 
         A price that stands while others move does not count. Nor does a symbol left out, unless the provider never
@@ -100,7 +101,7 @@ class Witness:
         judged = len(evidence.prices) + absent + evidence.lies
         return moving / judged if judged else None
 
-    def _moves(self, provider: str, symbol: str, price: float, now: int) -> bool:
+    def _moves(self, provider: str, symbol: str, price: float, now: MarketTime) -> bool:
         self._providers.add(provider)
         seen = self._seen.get((provider, symbol))
         if seen is None or seen.price != price:

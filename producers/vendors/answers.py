@@ -8,6 +8,7 @@ from typing import Literal
 
 from producers.budget.windows import Purpose
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, MarketTime, WallTime
 from schemas.records import Event
 
 
@@ -35,24 +36,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer with where it came from and when our poller saw it (µs, wall time)."""
+    """An answer with where it came from and when our poller saw it."""
 
     endpoint: str
-    received_time: int
+    received_time: WallTime
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollWindow:
-    """Half-open [start, end) in µs."""
+    """Half-open [start, end) of the starts of bars."""
 
-    start: int
-    end: int
+    start: EventTime
+    end: EventTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarsRequest:
-    """Bars of `symbol` that start in `window`; one that was not over by `now` (market time, µs) is not final.
+    """Bars of `symbol` that start in `window`; one that was not over by `now` is not final.
 
     `purpose` is what the budget is asked for: backfill leaves room for what is live.
     """
@@ -60,7 +61,7 @@ class BarsRequest:
     symbol: str
     interval: str
     window: PollWindow
-    now: int
+    now: MarketTime
     calendar: Calendar
     purpose: Purpose = "live"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US
 from schemas.records import Event
@@ -23,9 +24,9 @@ VALUES = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarRow:
-    """One row as the vendor gives it: its own stamp (µs) and its values in the order of VALUES."""
+    """One row as the vendor gives it: its own stamp and its values in the order of VALUES."""
 
-    time: int
+    time: EventTime
     values: Sequence[float | None]
     vwap: float | None = None
     trade_count: int | None = None
@@ -42,12 +43,12 @@ class BarPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarOrigin:
-    """Origin that all bars of one response share; `now` is market time (µs) no later than the vendor's answer."""
+    """Origin that all bars of one response share; `now` is no later than the vendor's answer."""
 
     symbol: str
     interval: str
     window: PollWindow
-    now: int
+    now: MarketTime
     calendar: Calendar
     adjustment_state: AdjustmentState
     currency: str = ""
@@ -80,7 +81,7 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     Rows with a null value are no bars; rows outside the window were not asked for; of two rows of one bar the later
     wins. A price that is not finite or is negative is rejected alone.
     """
-    events: dict[int, Event] = {}
+    events: dict[EventTime, Event] = {}
     rejected: list[RejectedValue] = []
     for row in sorted(rows, key=lambda row: row.time):
         if None in row.values:
@@ -97,8 +98,8 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     return Answer(events=[events[start] for start in sorted(events)], rejected=rejected)
 
 
-def bar_start(moment: int, interval: str, calendar: Calendar) -> int:
-    """Return the start (µs) of the bar that holds `moment`; raise InvalidRecord for an interval we do not poll.
+def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime:
+    """Return the start of the bar that holds `moment`; raise InvalidRecord for an interval we do not poll.
 
     Hours are counted from the beginning of each part of the session: 09:30, 10:30 in New York. A day starts at its
     regular open: vendors stamp it with its midnight, with its open, or, in progress, with its last trade.
@@ -107,7 +108,7 @@ def bar_start(moment: int, interval: str, calendar: Calendar) -> int:
         step = INTRADAY_US[interval]
         # Every part of a session begins on a half hour: shorter bars are the clock's.
         origin = _part_of_session(moment, calendar)[0] if step > HALF_HOUR_US else 0
-        return moment - (moment - origin) % step
+        return EventTime(moment - (moment - origin) % step)
     if interval != DAILY:
         raise InvalidRecord(
             f"bars of interval {interval!r} are not polled; use one of {' '.join(INTRADAY_US)} {DAILY}"
@@ -117,10 +118,10 @@ def bar_start(moment: int, interval: str, calendar: Calendar) -> int:
     if session is None:
         following = calendar.sessions(moment, moment + DAY_US)
         session = next((each for each in following if moment <= each.open < moment + DAY_US), None)
-    return session.open if session is not None else moment - moment % DAY_US
+    return EventTime(session.open if session is not None else moment - moment % DAY_US)
 
 
-def _part_of_session(moment: int, calendar: Calendar) -> tuple[int, int]:
+def _part_of_session(moment: EventTime, calendar: Calendar) -> tuple[int, int]:
     """Return [begin, end) of the pre-, regular or post-market that holds `moment`; the UTC day where none does."""
     session = calendar.session_at(moment)
     if session is None:
@@ -135,7 +136,7 @@ def session_hours(rows: Iterable[BarRow], calendar: Calendar) -> list[BarRow]:
 
     For vendors whose own hours are the clock's: 09:00 to 10:00 would hold pre-market and regular session in one.
     """
-    joined: dict[int, BarRow] = {}
+    joined: dict[EventTime, BarRow] = {}
     for row in sorted(rows, key=lambda row: row.time):
         if any(value is None for value in row.values):
             continue
@@ -168,9 +169,9 @@ def widened(window: PollWindow, interval: str) -> PollWindow:
     A day is stamped up to a day before its open; an hour of ours reaches into the next hour of the clock.
     """
     if interval == DAILY:
-        return PollWindow(start=max(window.start - DAY_US, 0), end=window.end)
+        return PollWindow(start=EventTime(max(window.start - DAY_US, 0)), end=window.end)
     if interval == HOURLY:
-        return PollWindow(start=window.start, end=window.end + HOUR_US)
+        return PollWindow(start=window.start, end=EventTime(window.end + HOUR_US))
     return window
 
 
@@ -190,7 +191,7 @@ def _row_refused(row: BarRow, values: dict[str, float]) -> str | None:
     return refused(values if row.vwap is None else {**values, "vwap": row.vwap})
 
 
-def _is_final(stamp: int, start: int, origin: BarOrigin) -> bool:
+def _is_final(stamp: EventTime, start: EventTime, origin: BarOrigin) -> bool:
     if origin.interval == DAILY:
         session = origin.calendar.session_at(start)
         return origin.now >= (session.close if session is not None else start + DAY_US)
@@ -201,7 +202,7 @@ def _is_final(stamp: int, start: int, origin: BarOrigin) -> bool:
     return stamp == start and end <= origin.now
 
 
-def _event(start: int, row: BarRow, values: dict[str, float], origin: BarOrigin) -> Event:
+def _event(start: EventTime, row: BarRow, values: dict[str, float], origin: BarOrigin) -> Event:
     return {
         "symbol": origin.symbol,
         "interval": origin.interval,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from schemas.clocks import EventTime
 from schemas.errors import MalformedPayload
 from schemas.intervals import SECOND_US
 
@@ -35,8 +36,8 @@ RFC_3339 = re.compile(
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": SECOND_US, "ns": 1_000_000_000}
 
 
-def rfc3339_us(text: str, place: str) -> int:
-    """Return an RFC 3339 time in µs; raise MalformedPayload naming the `place` it stood at."""
+def rfc3339_us(text: str, place: str) -> EventTime:
+    """Return an RFC 3339 time as µs; raise MalformedPayload naming the `place` it stood at."""
     match = RFC_3339.fullmatch(text)
     try:
         if match is None:
@@ -47,12 +48,12 @@ def rfc3339_us(text: str, place: str) -> int:
         whole_s = int(datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=zone).timestamp())
     except (ValueError, OverflowError):
         raise MalformedPayload(f"{place} is {text[:40]!r}, which is no RFC 3339 time") from None
-    return checked_us(whole_s, "s", place) + int((fraction or "").ljust(6, "0")[:6])
+    return EventTime(checked_us(whole_s, "s", place) + int((fraction or "").ljust(6, "0")[:6]))
 
 
-def checked_us(stamp: int, unit: str, place: str) -> int:
+def checked_us(stamp: int, unit: str, place: str) -> EventTime:
     """Return a stamp in `unit` (s, ms, us, ns) as µs; raise MalformedPayload where it is none between 1970 and 3000."""
     per_second = UNITS_PER_SECOND[unit]
     if not 0 < stamp < LAST_EPOCH_S * per_second:
         raise MalformedPayload(f"{place} is no unix time in {unit}")
-    return stamp * SECOND_US // per_second
+    return EventTime(stamp * SECOND_US // per_second)

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any
 
+from schemas.clocks import EventTime
 from schemas.records import Event
 
 HASH_BYTES = 8
@@ -19,7 +20,7 @@ def frame_hash(payload: bytes) -> int:
 
 def trade_event(
     symbol: str,
-    event_time: int,
+    event_time: EventTime,
     price: Any,
     size: Any,
     *,
@@ -28,7 +29,7 @@ def trade_event(
     conditions: str = "",
     simulated: bool = False,
 ) -> Event:
-    """Return the event of one trade at `event_time` (µs); raise ValueError naming what cannot be.
+    """Return the event of one trade; raise ValueError naming what cannot be.
 
     `sequence` is the ordinal of its frame on the connection, `digest` the hash of the frame's bytes: whoever reads
     the raw topic can tell a repeated frame from equal trades.

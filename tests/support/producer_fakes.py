@@ -88,25 +88,25 @@ class RecordingTopics:
         return [hole for entry in self.placed for hole in entry.block.discontinuities]
 
 
-def a_registry(
+def a_router(
     *providers: str,
     breakers: Mapping[str, Callable[[], str]] | None = None,
     clock: FixedClock | None = None,
     now_s: Callable[[], float] = lambda: 0.0,
     routing: Routing | None = None,
 ) -> Router:
-    """Return a registry that routes quotes and bars of SPY among `providers`, the first one preferred."""
+    """Return a router that routes quotes and bars of SPY among `providers`, the first one preferred."""
     names = ("quotes", "bars:1m")
-    registry = Router(
+    router = Router(
         budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
     )
-    registry.route(
+    router.route(
         dict.fromkeys(names, providers),
         {name: [calendar_of("SPY")] for name in names},
         routing or Routing(),
         breakers or {name: lambda: "closed" for name in providers},
     )
-    return registry
+    return router
 
 
 def a_status(*providers: str) -> ProviderStatus:

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from schemas.clocks import MarketTime
 from schemas.configuration.model import (
     BarsStream,
     Configuration,
@@ -37,18 +38,18 @@ class _Symbols(_Document):
 
 
 class _Clock(_Document):
-    start: int
-    end: int | None = None
+    start: MarketTime
+    end: MarketTime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedVendors:
-    """The simulator's offer; `start` and `end` (None: endless) are market times in µs."""
+    """The simulator's offer; its data is of [`start`, `end`), endless where that is None."""
 
     configuration: Configuration
     synthetic_symbols: frozenset[str]
-    start: int
-    end: int | None
+    start: MarketTime
+    end: MarketTime | None
 
 
 async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> SimulatedVendors:

@@ -18,7 +18,7 @@ from producers.catalogue.shell.opening import Opener, Vendors, facts_of, log_dis
 from producers.collecting.shell.readiness import Readiness
 from producers.collecting.shell.starting import known_cursors, tell_missed
 from producers.collecting.shell.tasks import Collectors
-from producers.plan.plan import PollPlan, plan_of
+from producers.plan.plan import PollKey, PollPlan, plan_of
 from producers.plan.shell.universe import Membership
 from producers.plan.trimming import LeftOut, nameable, owned_part
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
@@ -26,16 +26,17 @@ from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.polling.slots import Duty, Outcome
-from producers.raw.missed import StreamKey
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from producers.settings import ProducersSettings
 from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
+from schemas.clocks import EventTime, MarketTime
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL
 from schemas.providers.facts import ProviderFacts
+from schemas.streams import StreamId
 from schemas.symbology.naming import Symbology, naming_day
 from schemas.topics import partition_count
 
@@ -44,13 +45,13 @@ HEALTH_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)
 
-Swept = Callable[[str, Mapping[str, Outcome], int, str], None]
-"""Told of a poll: capability, outcome by symbol, slot (market µs), provider."""
+Swept = Callable[[str, Mapping[str, Outcome], MarketTime, str], None]
+"""Told of a poll: capability, outcome by symbol, slot, provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Resources the process gives the collection; `start` (µs) is where a simulator's data begins."""
+    """Resources the process gives the collection; `start` is where a simulator's data begins."""
 
     health: Health
     raw: RawTopics
@@ -60,7 +61,7 @@ class Surroundings:
     opener: Opener
     market: Market
     cadence: CadenceRecorder
-    start: int | None
+    start: MarketTime | None
 
 
 class Collection:
@@ -75,15 +76,15 @@ class Collection:
         self._duty = Duty(partition_count())
         self._owned = frozenset[int]()  # until the group says which
         self._status = ProviderStatus({})
-        self.registry = Router(
+        self.router = Router(
             budgets=lambda provider: budgets.document().get(provider, {}),
             market=around.market,
             deadline_s=around.settings.request_deadline_s,
         )
-        self.attempts = Attempts(raw=around.raw, status=self._status, registry=self.registry, duty=self._duty)
-        self.polls = Polls(raw=around.raw, registry=self.registry, duty=self._duty)
+        self.attempts = Attempts(raw=around.raw, status=self._status, router=self.router, duty=self._duty)
+        self.polls = Polls(raw=around.raw, router=self.router, duty=self._duty)
         self._readiness = Readiness(
-            around.health, raw=around.raw, status=self._status, registry=self.registry, market=around.market
+            around.health, raw=around.raw, status=self._status, router=self.router, market=around.market
         )
         self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
         self._configuration: Configuration | None = None
@@ -114,7 +115,7 @@ class Collection:
             )
             await self.apply(configuration)
             self.begun.set()
-            tasks.create_task(self.registry.run(partial(raw.note, HEALTH_JOURNAL)), name="provider-health")
+            tasks.create_task(self.router.run(partial(raw.note, HEALTH_JOURNAL)), name="provider-health")
             tasks.create_task(self._report_health(), name="health")
             tasks.create_task(around.cadence.run(partial(raw.note, CADENCE_JOURNAL)), name="cadence")
             await self._follow_names()
@@ -130,7 +131,7 @@ class Collection:
             if self._configuration is not None:
                 await self._exchange(self._configuration)
 
-    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+    async def own(self, partitions: frozenset[int], slots: Mapping[PollKey, MarketTime]) -> None:
         """Collect the symbols of these partitions alone from now on; `slots` says what others have polled of them.
 
         Returns when no poll of any other symbol is under way.
@@ -187,7 +188,7 @@ class Collection:
         # From here on nothing can be refused, and nothing waits but for the broker.
         self._route(plan, configuration, calendars, vendors)
         now = self._market.now_us()
-        await tell_missed(plan, new, cursors, raw=self._around.raw, registry=self.registry, now=now)
+        await tell_missed(plan, new, cursors, raw=self._around.raw, router=self.router, now=now)
         self._configuration, self._vendors = configuration, vendors
         self._plan, self._calendars = plan, calendars
         self._known = frozenset(member.symbol for member in members)
@@ -203,7 +204,7 @@ class Collection:
         if self._owned != owned:
             await self._exchange(configuration)
 
-    def _assignment(self, vendors: Vendors, cursors: Mapping[StreamKey, int]) -> Assignment:
+    def _assignment(self, vendors: Vendors, cursors: Mapping[StreamId, EventTime]) -> Assignment:
         around = self._around
         return Assignment(
             plan=self._plan,
@@ -220,11 +221,11 @@ class Collection:
         plan = assignment.plan
         self.polls.exchange(assignment)
         self._around.cadence.plan(cadences_of(plan))
-        self._duty.keep({stream for task in plan.polls() for stream in task.streams})
+        self._duty.keep({stream for task in plan.polls() for stream in task.poll_keys})
         self._running().poll(self.polls.by_provider)
         await self._running().stream(assignment)
 
-    async def _cursors(self, streams: frozenset[StreamKey]) -> Mapping[StreamKey, int]:
+    async def _cursors(self, streams: frozenset[StreamId]) -> Mapping[StreamId, EventTime]:
         if not streams:
             return {}
         within_s = self._around.settings.cursor_wait_s
@@ -254,17 +255,17 @@ class Collection:
         calendars: Mapping[str, Calendar],
         vendors: Vendors,
     ) -> None:
-        """Let the registry say who is asked for what: every polled capability with all of its providers."""
+        """Let the router say who is asked for what: every polled capability with all of its providers."""
         symbols: dict[str, set[str]] = {}
         for task in plan.polls():
-            for capability, symbol in task.streams:
+            for capability, symbol in task.poll_keys:
                 symbols.setdefault(capability, set()).add(symbol)
         breakers = {name: vendors.breaker(name) for name in plan.providers}
         self._status.know(breakers)
         markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
-        self.registry.route(plan.routes, markets, configuration.streams.routing, breakers)
+        self.router.route(plan.routes, markets, configuration.streams.routing, breakers)
 
-    def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: int, polled: Polled) -> None:
+    def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: MarketTime, polled: Polled) -> None:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}
         self._swept(poll.capability, outcomes, slot, poll.provider)
 
@@ -281,7 +282,7 @@ class Collection:
                     await self._exchange(self._configuration)
 
 
-def _streams_of(plan: PollPlan) -> frozenset[StreamKey]:
+def _streams_of(plan: PollPlan) -> frozenset[StreamId]:
     return frozenset({*plan.polled_streams(), *plan.trade_streams()})
 
 

@@ -20,11 +20,11 @@ class Readiness:
     """Tells health of publishing and of each provider in the plan; one that left the plan is forgotten."""
 
     def __init__(
-        self, health: Health, *, raw: RawTopics, status: ProviderStatus, registry: Router, market: Market
+        self, health: Health, *, raw: RawTopics, status: ProviderStatus, router: Router, market: Market
     ) -> None:
         """Tell nothing until `report`."""
         self._health, self._raw, self._status = health, raw, status
-        self._registry, self._market = registry, market
+        self._router, self._market = router, market
         self._reported = frozenset[str]()
 
     def report(
@@ -47,7 +47,7 @@ class Readiness:
             self._health.forget(provider)
         self._reported = frozenset(plan.providers)
         for provider in plan.providers:
-            serving = self._registry.serves(provider)
+            serving = self._router.serves(provider)
             # One that is only held ready may be down: that is what it is held ready for.
             needed = serving or streams(provider)
             self._health.report(

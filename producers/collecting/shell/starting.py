@@ -18,11 +18,12 @@ from infra.runtime.threads import in_daemon_thread
 from producers.catalogue.shell.simulated import SimulatedVendors, ask_simulator
 from producers.plan.plan import PollPlan
 from producers.raw.blocks import blank_block, place
-from producers.raw.missed import StreamKey, since_stop
+from producers.raw.missed import since_stop
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
-from schemas.streams import BAR_STREAM, QUOTE_STREAM
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, StreamId
 from schemas.topics import partition_count
 
 START = "start"  # endpoint of the blocks that only say what was missed
@@ -62,9 +63,9 @@ async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
 
 
 async def known_cursors(
-    dsn: str, streams: Collection[StreamKey], *, within_s: float, health: Health
-) -> Mapping[StreamKey, int]:
-    """Return how far each stream had come; nothing, said aloud, where the database does not tell in time."""
+    dsn: str, streams: Collection[StreamId], *, within_s: float, health: Health
+) -> Mapping[StreamId, EventTime]:
+    """Return the last event time stored of each stream; nothing, said aloud, where the database does not tell in time."""
     deadline_s = monotonic_s() + within_s
     while True:
         try:
@@ -88,8 +89,8 @@ LAST_SEEN = """
 """
 
 
-async def read_cursors(dsn: str, streams: Collection[StreamKey]) -> Mapping[StreamKey, int]:
-    """Return the last event time (µs) stored of each of `streams` that has one; raise StoreUnavailable."""
+async def read_cursors(dsn: str, streams: Collection[StreamId]) -> Mapping[StreamId, EventTime]:
+    """Return the last event time stored of each of `streams` that has one; raise StoreUnavailable."""
     wanted = {(stream.channel, stream.provider, stream.symbol): stream for stream in streams}
     channels = sorted({stream.channel for stream in streams})
     providers = sorted({stream.provider for stream in streams})
@@ -104,26 +105,24 @@ async def read_cursors(dsn: str, streams: Collection[StreamKey]) -> Mapping[Stre
 
 async def tell_missed(
     plan: PollPlan,
-    new: frozenset[StreamKey],
-    cursors: Mapping[StreamKey, int],
+    new: frozenset[StreamId],
+    cursors: Mapping[StreamId, EventTime],
     *,
     raw: RawTopics,
-    registry: Router,
-    now: int,
+    router: Router,
+    now: MarketTime,
 ) -> None:
-    """Publish, before anything else, what new polled streams missed until `now` (µs); a socket tells when it is open.
+    """Publish, before anything else, what new polled streams missed until market time `now`; a socket tells when it is open.
 
     Only of the providers that serve: what another one did not collect while it did not serve is not missing.
     """
     for polled, tasks in ((BAR_STREAM, plan.bars), (QUOTE_STREAM, plan.quotes)):
-        serving = {registry.chosen(task.capability) for task in tasks}
+        serving = {router.chosen(task.capability) for task in tasks}
         for provider in sorted(serving):
             streams = [
                 stream
                 for stream in plan.polled_streams()
-                if stream.provider == provider
-                and stream.channel == polled.channel(stream.interval)
-                and stream in new
+                if stream.provider == provider and stream.name == polled.name and stream in new
             ]
             holes = since_stop(streams, cursors, now)
             blank = blank_block(provider, START, wall_us())

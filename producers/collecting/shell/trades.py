@@ -14,10 +14,11 @@ from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s, wall_us
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
-from producers.raw.missed import StreamKey, since_break, since_stop, trades_key
+from producers.raw.missed import since_break, since_stop
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.status import ProviderStatus
 from producers.vendors.shell.provider import Frames, TradeSocket
+from schemas.clocks import EventTime, WallTime
 from schemas.errors import (
     BrokerUnavailable,
     MalformedPayload,
@@ -25,6 +26,7 @@ from schemas.errors import (
     ProviderThrottled,
     TransientError,
 )
+from schemas.streams import TRADE_STREAM, StreamId
 from schemas.topics import RAW_TRADES, partition_count
 
 MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
@@ -51,7 +53,7 @@ class TradeStream:
         spelt: Callable[[str], str],
         market: Market,
         status: ProviderStatus,
-        cursors: Mapping[StreamKey, int],
+        cursors: Mapping[StreamId, EventTime],
         simulated: frozenset[str],
     ) -> None:
         """Stream what `task` asks for; `cursors` say how far each stream had come before we started.
@@ -71,7 +73,7 @@ class TradeStream:
         self._asked: dict[str, str] = {}
         self._subscribed: set[str] = set()
         self._told: set[str] = set()  # symbols whose missed time was told by this process
-        self._last_trade: dict[str, int] = {}
+        self._last_trade: dict[str, EventTime] = {}
         self._batches = StreamBatches(max_events=MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS)
         self._exchanged = asyncio.Event()
         self._news = asyncio.Event()
@@ -82,7 +84,7 @@ class TradeStream:
         """Symbols that are streamed."""
         return self._task.symbols
 
-    def exchange(self, task: TradesTask, cursors: Mapping[StreamKey, int]) -> None:
+    def exchange(self, task: TradesTask, cursors: Mapping[StreamId, EventTime]) -> None:
         """Stream other symbols over the same connection; `cursors` say how far the new ones had come.
 
         Raises UnknownSymbol for a symbol the vendor has no name for.
@@ -142,8 +144,14 @@ class TradeStream:
     def _begin(self, connection: Frames, symbols: Collection[str]) -> None:
         """Say what was missed until now of what is received from now on: while we were not there, or the socket broken."""
         now, provider = self._market.now_us(), self._task.provider
-        begun = [trades_key(provider, symbol) for symbol in symbols if symbol not in self._told]
-        broken = [trades_key(provider, symbol) for symbol in symbols if symbol in self._told]
+        begun = [
+            StreamId(TRADE_STREAM.name, "", provider, symbol)
+            for symbol in symbols
+            if symbol not in self._told
+        ]
+        broken = [
+            StreamId(TRADE_STREAM.name, "", provider, symbol) for symbol in symbols if symbol in self._told
+        ]
         holes = [*since_stop(begun, self._cursors, now), *since_break(broken, self._last_trade, now)]
         self._told.update(stream.symbol for stream in begun)
         blank = blank_block(
@@ -223,7 +231,7 @@ class TradeStream:
         self._news.set()
 
     async def _dead_letter(
-        self, reason: str, message: str, symbol: str, received_time: int, payload: bytes
+        self, reason: str, message: str, symbol: str, received_time: WallTime, payload: bytes
     ) -> None:
         await self._raw.dead_letter(
             RAW_TRADES,

@@ -7,6 +7,7 @@ import zlib
 import aiohttp
 
 from infra.runtime.clock import wall_us
+from schemas.clocks import WallTime
 from schemas.errors import MalformedPayload
 
 MAX_BODY_BYTES = 8_388_608  # 8 MiB inflated: a week of minutes is half of one
@@ -114,7 +115,7 @@ def redacted(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
 class MalformedResponse(MalformedPayload):
     """A whole response that cannot be used; carries what a dead letter needs, `payload` cut to what fits."""
 
-    def __init__(self, message: str, *, endpoint: str, received_time: int, payload: bytes) -> None:
+    def __init__(self, message: str, *, endpoint: str, received_time: WallTime, payload: bytes) -> None:
         super().__init__(message)
         self.endpoint = endpoint
         self.received_time = received_time

@@ -22,6 +22,7 @@ from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
 from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
 from producers.http.shell.breaker import Breaker, CircuitOpen
+from schemas.clocks import WallTime
 from schemas.errors import (
     BudgetExhausted,
     MarketDataError,
@@ -54,11 +55,11 @@ USER_AGENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """A 2xx or 4xx answer with its body whole; `received_time` is wall time (µs) when the last byte was in."""
+    """A 2xx or 4xx answer with its body whole; `received_time` is when the last byte was in."""
 
     status: int
     content_type: str
-    received_time: int
+    received_time: WallTime
     body: bytes
 
 

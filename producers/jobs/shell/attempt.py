@@ -11,7 +11,9 @@ from infra.runtime.clock import wall_us
 from producers.jobs.history import JobHistory
 from producers.jobs.outcome import backoff_s, refusal, result_of, unfinished
 from producers.jobs.queue import Queued
+from producers.plan.plan import PollKey
 from producers.polling.slots import Outcome
+from schemas.clocks import MarketTime, WallTime
 from schemas.errors import BrokerUnavailable, MarketDataError
 from schemas.intervals import SECOND_US
 from schemas.records import Job, JobResult
@@ -22,7 +24,7 @@ NOT_COLLECTED = "it is not collected here; add it to the configuration"
 class Collecting(Protocol):
     """The side that polls: the service's collection."""
 
-    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+    async def own(self, partitions: frozenset[int], slots: Mapping[PollKey, MarketTime]) -> None:
         """Poll and stream the symbols of exactly these partitions from now on; return when no other is in flight.
 
         `slots` holds the last slot polled, by (capability, symbol), of partitions newly gained.
@@ -32,21 +34,21 @@ class Collecting(Protocol):
         """Follow the own schedule for exactly these of the owned partitions from now on."""
 
     async def poll(
-        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
+        self, capability: str, symbols: Sequence[str], slot: MarketTime, *, provider: str, job_id: str
     ) -> Mapping[str, Outcome]:
         """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
 
     async def backfill(
-        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
+        self, capability: str, symbol: str, start: MarketTime, end: MarketTime, *, provider: str, job_id: str
     ) -> Outcome:
-        """Fetch the bars in [start, end), market time µs, and return what became of it."""
+        """Fetch the bars in [start, end) and return what became of it."""
 
 
 class JobWork:
-    """Judges and tries jobs; `market_now` is in µs."""
+    """Judges and tries jobs."""
 
     def __init__(
-        self, *, instance: str, symbols_known: Callable[[str], bool], market_now: Callable[[], int]
+        self, *, instance: str, symbols_known: Callable[[str], bool], market_now: Callable[[], MarketTime]
     ) -> None:
         """Sign results as `instance`."""
         self._instance, self._symbols_known, self._market_now = instance, symbols_known, market_now
@@ -61,7 +63,7 @@ class JobWork:
             outcomes |= await _asked(collecting, job, left)
             left = unfinished(job, outcomes)
             wait_s = backoff_s(attempts, outcomes, random.random())  # noqa: S311 - jitter
-            ready_us = wall_us() + int(wait_s * SECOND_US)
+            ready_us = WallTime(wall_us() + int(wait_s * SECOND_US))
             if left and ready_us < job.deadline:
                 return replace(entry, ready_us=ready_us, attempts=attempts, outcomes=outcomes)
         return result_of(
@@ -86,11 +88,12 @@ async def _asked(collecting: Collecting, job: Job, symbols: Sequence[str]) -> Ma
     try:
         if job.type == "poll":
             return await collecting.poll(
-                job.capability, symbols, job.slot, provider=job.provider, job_id=job.job_id
+                job.capability, symbols, MarketTime(job.slot), provider=job.provider, job_id=job.job_id
             )
+        start, end = MarketTime(job.start), MarketTime(job.end)
         return {
             symbol: await collecting.backfill(
-                job.capability, symbol, job.start, job.end, provider=job.provider, job_id=job.job_id
+                job.capability, symbol, start, end, provider=job.provider, job_id=job.job_id
             )
             for symbol in symbols
         }

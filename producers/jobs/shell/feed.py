@@ -22,6 +22,7 @@ from producers.jobs.shell.reader import Credit, JobReader, ReceivedJob
 from producers.jobs.shell.results import JobResults
 from producers.jobs.shell.tails import KnownJobs
 from producers.polling.slots import Outcome
+from schemas.clocks import MarketTime, WallTime
 from schemas.intervals import SECOND_US
 from schemas.jobs import by_partition
 from schemas.records import Job
@@ -52,9 +53,9 @@ class JobFeed:
         publisher: Publisher,
         health: Health,
         symbols_known: Callable[[str], bool],
-        market_now: Callable[[], int],
+        market_now: Callable[[], MarketTime],
     ) -> None:
-        """Join when `run`. `instance` names this process over its restarts and no other; `market_now` is in µs."""
+        """Join when `run`. `instance` names this process over its restarts and no other."""
         self._bootstrap, self._prefix, self._instance = bootstrap, prefix, instance
         self._health = health
         self._work = JobWork(instance=instance, symbols_known=symbols_known, market_now=market_now)
@@ -72,7 +73,9 @@ class JobFeed:
         self._tasks: asyncio.TaskGroup | None = None
         health.expect(PART)
 
-    def swept(self, capability: str, outcomes: Mapping[str, Outcome], slot: int, provider: str) -> None:
+    def swept(
+        self, capability: str, outcomes: Mapping[str, Outcome], slot: MarketTime, provider: str
+    ) -> None:
         """Note a poll of the own schedule; it is published with others of its slot."""
         for partition, symbols in by_partition(list(outcomes), partition_count()).items():
             came_to = {symbol: outcomes[symbol] for symbol in symbols}
@@ -187,7 +190,8 @@ class JobFeed:
         if job.type == "lease":
             self._offsets.end(partition, received.offset)
             return
-        self._queue.add(Queued(job=job, partition=partition, offset=received.offset, ready_us=job.not_before))
+        ready_us = WallTime(job.not_before)
+        self._queue.add(Queued(job=job, partition=partition, offset=received.offset, ready_us=ready_us))
 
     async def _refuse(self, received: ReceivedJob) -> None:
         await self._results.dead_letter(received)

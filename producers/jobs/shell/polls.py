@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from producers.plan.plan import PollKey
 from producers.polling.shell.assignment import Polls
 from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Outcome
+from schemas.clocks import MarketTime
 from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
 from schemas.streams import QUOTE_STREAM
 
@@ -23,7 +25,7 @@ class Collector(Protocol):
     polls: Polls
     attempts: Attempts
 
-    async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
+    async def own(self, partitions: frozenset[int], slots: Mapping[PollKey, MarketTime]) -> None:
         """Poll and stream the symbols of exactly these partitions from now on."""
 
     def sweep(self, partitions: frozenset[int]) -> None:
@@ -39,9 +41,9 @@ class JobPolls:
         self.own, self.sweep = collector.own, collector.sweep
 
     async def poll(
-        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
+        self, capability: str, symbols: Sequence[str], slot: MarketTime, *, provider: str, job_id: str
     ) -> Mapping[str, Outcome]:
-        """Poll now and return what became of each symbol; a slot (market µs) not after a stream's last is a duplicate."""
+        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
         outcomes, groups = dict[str, Outcome](), dict[Poll, list[str]]()
         for symbol in symbols:
             poll = self._poll_of(capability, symbol, provider)
@@ -61,9 +63,9 @@ class JobPolls:
         return outcomes
 
     async def backfill(
-        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
+        self, capability: str, symbol: str, start: MarketTime, end: MarketTime, *, provider: str, job_id: str
     ) -> Outcome:
-        """Fetch the bars in [start, end), market µs, and return what became of it; no position moves."""
+        """Fetch the bars in [start, end) and return what became of it; no position moves."""
         chosen = provider or self._chosen(capability)
         poll = self._polls.bars(chosen, capability, symbol)
         if poll is None:
@@ -74,7 +76,7 @@ class JobPolls:
         )
 
     async def _serve(
-        self, poll: Poll, symbols: Sequence[str], slot: int, job_id: str
+        self, poll: Poll, symbols: Sequence[str], slot: MarketTime, job_id: str
     ) -> Mapping[str, Outcome]:
         """Poll, and go on until nothing lies behind; what another has polled before its turn came is a duplicate."""
         asked = partial(self._open, poll, symbols, slot)
@@ -92,7 +94,7 @@ class JobPolls:
             done = {symbol: Outcome(status="done", events=events[symbol]) for symbol in names}
         return dict.fromkeys(symbols, DUPLICATE) | done
 
-    def _open(self, poll: Poll, symbols: Sequence[str], slot: int) -> Sequence[str]:
+    def _open(self, poll: Poll, symbols: Sequence[str], slot: MarketTime) -> Sequence[str]:
         duty = self._attempts.duty
         return [symbol for symbol in symbols if duty.is_open(poll.capability, symbol, slot)]
 
@@ -106,8 +108,8 @@ class JobPolls:
         return _not_collected(capability, symbol, chosen) if poll is None else poll
 
     def _chosen(self, capability: str) -> str:
-        registry = self._attempts.registry
-        return registry.chosen(capability) if registry.routes(capability) else ""
+        router = self._attempts.router
+        return router.chosen(capability) if router.routes(capability) else ""
 
 
 def _not_collected(capability: str, symbol: str, provider: str) -> Outcome:

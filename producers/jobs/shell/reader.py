@@ -19,6 +19,7 @@ from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.groups import HEARTBEAT_MS, GroupMember
 from infra.runtime.kafka.logs import LogEvent, event_of
 from producers.jobs.shell.tails import JobTails, KnownJobs
+from schemas.clocks import KnowledgeTime
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
 from schemas.partitions import TopicPartition
@@ -41,7 +42,7 @@ class ReceivedJob:
 
     partition: int
     offset: int
-    appended_us: int
+    appended_us: KnowledgeTime
     key: bytes | None
     value: bytes | None
     job: Job | None = None
@@ -240,7 +241,7 @@ def _received(message: Message) -> ReceivedJob:
     place: dict[str, Any] = {
         "partition": partition,
         "offset": message.offset() or 0,
-        "appended_us": appended_ms * 1_000,
+        "appended_us": KnowledgeTime(appended_ms * 1_000),
         "key": key if isinstance(key, bytes) else None,
         "value": value if isinstance(value, bytes) else None,
     }

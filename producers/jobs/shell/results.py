@@ -14,7 +14,7 @@ from infra.runtime.metrics import DEAD_LETTERS, JOB_RESULTS_DROPPED, JOBS_PROCES
 from producers.jobs.outcome import swept_result
 from producers.jobs.shell.reader import ReceivedJob
 from producers.polling.slots import Outcome
-from schemas.clocks import KnowledgeTime
+from schemas.clocks import MarketTime
 from schemas.errors import BrokerUnavailable
 from schemas.jobs import MAX_SYMBOLS
 from schemas.records import DeadLetter, JobResult
@@ -26,8 +26,8 @@ MAX_BUFFERED = 100_000  # symbols the sweeper has polled; beyond it the oldest a
 STAGE = "producer"
 ROUTED = "routed"  # label of what no provider was named for
 
-Slot = tuple[int, str, int, str]
-"""Partition, capability, slot (market µs), provider: polls of one are told together."""
+Slot = tuple[int, str, MarketTime, str]
+"""Partition, capability, slot, provider: polls of one are told together."""
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,12 @@ class JobResults:
         self._flushing = asyncio.Lock()
 
     def swept(
-        self, partition: int, capability: str, outcomes: Mapping[str, Outcome], slot: int, provider: str
+        self,
+        partition: int,
+        capability: str,
+        outcomes: Mapping[str, Outcome],
+        slot: MarketTime,
+        provider: str,
     ) -> None:
         """Publish a poll of the sweeper with the next flush; never waits.
 
@@ -73,7 +78,7 @@ class JobResults:
             topic=JOBS,
             partition=received.partition,
             offset=received.offset,
-            known_from=KnowledgeTime(received.appended_us),
+            known_from=received.appended_us,
             key=received.key,
             payload=received.value or b"",
         )

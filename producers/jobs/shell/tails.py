@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownJobs:
-    """Knowledge of one partition; `end` is the end of jobs.v1 before its tail was read."""
+    """Knowledge of one partition; `end` is the offset at the end of jobs.v1 before its tail was read."""
 
     end: int
     history: JobHistory = field(default_factory=JobHistory)

@@ -10,17 +10,18 @@ from typing import cast
 from infra.runtime.clock import Market
 from producers.catalogue.shell.opening import Vendors
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask
-from producers.polling.schedule import first_position, offset_us
+from producers.polling.schedule import first_position, phase_of
 from producers.polling.shell.attempts import Poll
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.polling.shell.quotes_poll import QuotesPoll
 from producers.polling.slots import Duty
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
-from producers.raw.missed import StreamKey, bars_key
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, MarketTime
 from schemas.records import Event
+from schemas.streams import StreamId
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class Assignment:
     vendors: Vendors
     market: Market
     calendars: Mapping[str, Calendar]
-    cursors: Mapping[StreamKey, int]
-    start: int | None  # where the simulator's data begins; None on live vendors
+    cursors: Mapping[StreamId, EventTime]
+    start: MarketTime | None  # where the simulator's data begins; None on live vendors
     simulated: frozenset[str]  # symbols no market made
 
 
@@ -48,7 +49,7 @@ class Polls:
     """All polls of this process by provider, with what they share and what outlives an exchange of plans."""
 
     raw: RawTopics
-    registry: Router
+    router: Router
     duty: Duty
     by_provider: dict[str, dict[Hashable, Poll]] = field(default_factory=dict)
     _coverage: dict[tuple[str, str], Coverage] = field(default_factory=dict)
@@ -78,14 +79,14 @@ class Polls:
             quoted = sum(len(task.symbols) for task in quotes)
             for quotes_task in quotes:
                 name = f"{quotes_task.capability}/{quotes_task.symbols[0]}"
-                offset = offset_us(name, quoted, quotes_task.every_us)
+                phase_us = phase_of(name, quoted, quotes_task.every_us)
                 key: Hashable = (quotes_task.capability, tuple(quotes_task.symbols))
-                new[key] = self._quotes_poll(old.get(key), quotes_task, assignment, offset)
+                new[key] = self._quotes_poll(old.get(key), quotes_task, assignment, phase_us)
             for bars_task in bars:
                 name = f"{bars_task.capability}/{bars_task.symbol}"
-                offset = offset_us(name, len(bars), bars_task.every_us)
+                phase_us = phase_of(name, len(bars), bars_task.every_us)
                 key = (bars_task.capability, bars_task.symbol)
-                new[key] = self._bars_poll(old.get(key), bars_task, assignment, offset)
+                new[key] = self._bars_poll(old.get(key), bars_task, assignment, phase_us)
 
     def bars(self, provider: str, capability: str, symbol: str) -> BarsPoll | None:
         """Return the poll of one stream of bars."""
@@ -96,33 +97,32 @@ class Polls:
         polls = self.by_provider.get(provider, {}).values()
         return next((poll for poll in polls if isinstance(poll, QuotesPoll) and symbol in poll.symbols), None)
 
-    def _bars_poll(self, old: Poll | None, task: BarsTask, assignment: Assignment, offset: int) -> BarsPoll:
+    def _bars_poll(self, old: Poll | None, task: BarsTask, assignment: Assignment, phase_us: int) -> BarsPoll:
         source, calendar = assignment.vendors.apis[task.provider], assignment.calendars[task.symbol]
         if isinstance(old, BarsPoll):
-            old.exchange(task, source, calendar, offset)
+            old.exchange(task, source, calendar, phase_us)
             return old
-        stream = bars_key(task.provider, task.symbol, task.interval)
-        known = stream in assignment.cursors
+        known = task.stream in assignment.cursors
         poll = BarsPoll(
             task,
             source,
             self.raw,
             market=assignment.market,
             calendar=calendar,
-            position=_position(assignment, stream) if known else None,
+            position=_position(assignment, task.stream) if known else None,
             coverage=self._coverage[task.symbol, task.interval],
-            offset=offset,
+            phase_us=phase_us,
         )
         poll.is_behind = not self.duty.is_known(task.capability, task.symbol)
         return poll
 
     def _quotes_poll(
-        self, old: Poll | None, task: QuotesTask, assignment: Assignment, offset: int
+        self, old: Poll | None, task: QuotesTask, assignment: Assignment, phase_us: int
     ) -> QuotesPoll:
         source = assignment.vendors.apis[task.provider]
         calendars = markets_of(assignment.calendars, task.symbols)
         if isinstance(old, QuotesPoll):
-            old.exchange(task, source, calendars, offset)
+            old.exchange(task, source, calendars, phase_us)
             return old
         return QuotesPoll(
             task,
@@ -130,7 +130,7 @@ class Polls:
             self.raw,
             market=assignment.market,
             calendars=calendars,
-            offset=offset,
+            phase_us=phase_us,
             newest=self._newest[task.provider],
         )
 
@@ -144,9 +144,8 @@ class Polls:
             stream = task.symbol, task.interval
             if stream in self._coverage:
                 continue
-            if stream not in new or self.registry.chosen(task.capability) == task.provider:
-                position = _position(assignment, bars_key(task.provider, *stream))
-                new[stream] = Coverage(task.provider, position)
+            if stream not in new or self.router.chosen(task.capability) == task.provider:
+                new[stream] = Coverage(task.provider, _position(assignment, task.stream))
         self._coverage |= new
 
 
@@ -156,14 +155,14 @@ def cadences_of(plan: PollPlan) -> Mapping[CadenceGroup, PlannedCadence]:
     every_us: dict[CadenceGroup, int] = {}
     for task in plan.polls():
         group = CadenceGroup(task.capability, task.provider, task.tier)
-        symbols.setdefault(group, []).extend(symbol for _, symbol in task.streams)
+        symbols.setdefault(group, []).extend(symbol for _, symbol in task.poll_keys)
         every_us[group] = task.every_us
     return {
         group: PlannedCadence(every_us=every_us[group], symbols=names) for group, names in symbols.items()
     }
 
 
-def _position(assignment: Assignment, stream: StreamKey) -> int:
+def _position(assignment: Assignment, stream: StreamId) -> EventTime:
     """Return where a stream of bars begins: its cursor, else the start of the data or of the trading day."""
     now, cursor = assignment.market.horizon_us(), assignment.cursors.get(stream)
     if cursor is not None and cursor <= now:
@@ -173,5 +172,5 @@ def _position(assignment: Assignment, stream: StreamKey) -> int:
             "cursor_ahead_of_market", extra={"symbol": stream.symbol, "cursor": cursor, "market": now}
         )
     if assignment.start is not None:
-        return assignment.start
+        return EventTime(assignment.start)
     return first_position(now, assignment.calendars[stream.symbol])

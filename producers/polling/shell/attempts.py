@@ -1,4 +1,4 @@
-"""One poll of one provider and what it tells everybody: dead letters, the provider's status, the registry."""
+"""One poll of one provider and what it tells everybody: dead letters, the provider's status, the router."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from producers.polling.slots import Duty
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
+from schemas.clocks import MarketTime
 from schemas.errors import (
     BrokerUnavailable,
     MarketDataError,
@@ -36,7 +37,7 @@ class Poll(Protocol):
     topic: str
     symbols: Sequence[str]
     is_behind: bool  # there is more to fetch than the newest
-    offset: int  # µs, its place within the cadence
+    phase_us: int  # µs, its place within the cadence
     turn: asyncio.Lock  # held while it is served: a job and the local schedule may come at once
 
     @property
@@ -57,8 +58,8 @@ class Poll(Protocol):
     async def probe(self) -> Polled:
         """Ask once, only to see how the provider answers."""
 
-    def next_due(self) -> int:
-        """Return the market time (µs) of the next poll where this one is left out."""
+    def next_due(self) -> MarketTime:
+        """Return the market time of the next poll where this one is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +68,11 @@ class Attempts:
 
     raw: RawTopics
     status: ProviderStatus
-    registry: Router
+    router: Router
     duty: Duty
 
     async def serve(
-        self, poll: Poll, asked: Callable[[], Sequence[str]], slot: int, *, job_id: str = ""
+        self, poll: Poll, asked: Callable[[], Sequence[str]], slot: MarketTime, *, job_id: str = ""
     ) -> tuple[Sequence[str], Polled | MarketDataError | None]:
         """Ask for what is `asked` when its turn has come, publish, and mark the slot as done.
 
@@ -92,8 +93,10 @@ class Attempts:
             self.duty.done(poll.capability, symbols, slot)
             return symbols, self._succeeded(poll, polled)
 
-    async def backfill(self, poll: BarsPoll, start: int, end: int, job_id: str) -> int | MarketDataError:
-        """Fetch the bars of [start, end) (µs) and publish them; return how many, or the vendor's error; raises like `serve`."""
+    async def backfill(
+        self, poll: BarsPoll, start: MarketTime, end: MarketTime, job_id: str
+    ) -> int | MarketDataError:
+        """Fetch the bars of [start, end) and publish them; return how many, or the vendor's error; raises like `serve`."""
         try:
             return await poll.backfill(start, end, job_id=job_id)
         except BrokerUnavailable:
@@ -113,7 +116,7 @@ class Attempts:
 
     def _succeeded(self, poll: Poll, polled: Polled) -> Polled:
         self.status.succeeded(poll.provider)
-        self.registry.answered(poll.capability, poll.provider, polled.evidence)
+        self.router.answered(poll.capability, poll.provider, polled.evidence)
         return polled
 
     async def _failed(self, poll: Poll, error: MarketDataError) -> MarketDataError:
@@ -128,7 +131,7 @@ class Attempts:
                 payload=error.payload,
             )
         self.status.failed(poll.provider, error)
-        self.registry.failed(poll.capability, poll.provider, error)
+        self.router.failed(poll.capability, poll.provider, error)
         return error
 
 

@@ -10,7 +10,7 @@ from infra.runtime.clock import Market, monotonic_s
 from producers.budget.windows import Purpose
 from producers.plan.plan import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
-from producers.polling.schedule import next_due
+from producers.polling.schedule import AT_ONCE, next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import blank_block, place
 from producers.raw.shell.topics import RawTopics
@@ -18,16 +18,17 @@ from producers.routing.choice import resume_position
 from producers.routing.evidence import Evidence, bars_evidence
 from producers.vendors.answers import BarsRequest, PollWindow, Response
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import slot_us
 from schemas.topics import RAW_BARS, partition_count
 
 
 @dataclass(slots=True)
 class Coverage:
-    """Point up to which bars of one symbol were served (µs), and by whom last; shared by the polls of all its providers."""
+    """Point up to which bars of one symbol were served, and by whom last; shared by the polls of all its providers."""
 
     provider: str
-    position: int
+    position: EventTime
 
 
 class BarsSource(Protocol):
@@ -50,13 +51,13 @@ class BarsPoll(TaskPoll[BarsTask]):
         *,
         market: Market,
         calendar: Calendar,
-        position: int | None,
+        position: EventTime | None,
         coverage: Coverage,
-        offset: int,
+        phase_us: int,
     ) -> None:
-        """Begin at `position` (µs; None: nothing was ever served), or where `coverage` says that another had come.
+        """Begin at `position` (None: nothing was ever served), or where `coverage` says that another had come.
 
-        `offset` (µs) is this task's place within the cadence.
+        `phase_us` (µs) is this task's place within the cadence.
         """
         super().__init__(task, (task.symbol,), raw, market)
         self.is_behind = True  # for all this process knows
@@ -64,11 +65,11 @@ class BarsPoll(TaskPoll[BarsTask]):
         self._coverage = coverage
         self._served = position is not None
         self._bars = BarsPosition(position=coverage.position if position is None else position)
-        self.exchange(task, source, calendar, offset)
+        self.exchange(task, source, calendar, phase_us)
 
-    def exchange(self, task: BarsTask, source: BarsSource, calendar: Calendar, offset: int) -> None:
+    def exchange(self, task: BarsTask, source: BarsSource, calendar: Calendar, phase_us: int) -> None:
         """Go on by another cadence, overlap, source or calendar for the same bars; the position stays."""
-        self._task, self._source, self._calendar, self.offset = task, source, calendar, offset
+        self._task, self._source, self._calendar, self.phase_us = task, source, calendar, phase_us
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002 - there is only one
         """Fetch and publish what changed, in the name of a job where there is one; raises the vendor's errors."""
@@ -89,22 +90,21 @@ class BarsPoll(TaskPoll[BarsTask]):
         self._coverage.provider, self._coverage.position = self.provider, self._bars.position
         self.is_behind = not is_caught_up(window, now)
         return Polled(
-            due_us=0 if self.is_behind else self.next_due(),
+            due_us=AT_ONCE if self.is_behind else self.next_due(),
             evidence=evidence,
             events={task.symbol: len(news)},
         )
 
-    async def backfill(self, start: int, end: int, *, job_id: str) -> int:
-        """Fetch the bars of [start, end) (µs), publish them as a backfill, and return how many; no position moves.
+    async def backfill(self, start: MarketTime, end: MarketTime, *, job_id: str) -> int:
+        """Fetch the bars of [start, end), publish them as a backfill, and return how many; no position moves.
 
         Raises the vendor's errors; what came before one is published.
         """
-        position, count = start - start % self._step_us, 0
+        position, count = EventTime(start - start % self._step_us), 0
         while position < end:
             now = self._market.horizon_us()
-            window = next_window(
-                BarsPosition(position=position), min(now, end - 1), step_us=self._step_us, overlap_us=0
-            )
+            newest = MarketTime(min(now, end - 1))
+            window = next_window(BarsPosition(position=position), newest, step_us=self._step_us, overlap_us=0)
             if window.end <= position:
                 break  # the rest lies ahead of the market
             response, _ = await self._ask(window, now, "backfill")
@@ -120,19 +120,22 @@ class BarsPoll(TaskPoll[BarsTask]):
         """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
         now = self._market.horizon_us()
         window = next_window(
-            BarsPosition(position=now), now, step_us=self._step_us, overlap_us=self._task.overlap_us
+            BarsPosition(position=EventTime(now)),
+            now,
+            step_us=self._step_us,
+            overlap_us=self._task.overlap_us,
         )
         _, evidence = await self._ask(window, now)
         return Polled(due_us=self.next_due(), evidence=evidence)
 
-    def next_due(self) -> int:
-        """Return the market time (µs) of the next poll."""
+    def next_due(self) -> MarketTime:
+        """Return the market time of the next poll."""
         return next_due(
-            self._market.now_us(), self._calendar, every_us=self._task.every_us, offset=self.offset
+            self._market.now_us(), self._calendar, every_us=self._task.every_us, phase_us=self.phase_us
         )
 
     async def _ask(
-        self, window: PollWindow, now: int, purpose: Purpose = "live"
+        self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
     ) -> tuple[Response, Evidence]:
         task, begun_s = self._task, monotonic_s()
         response = await self._source.bars(

@@ -9,13 +9,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s
 from infra.runtime.lifecycle import Health
-from producers.polling.schedule import Due, Schedule
+from producers.polling.schedule import AT_ONCE, Due, Schedule
 from producers.polling.shell.attempts import Attempts, Poll, log_failure
 from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.polling.slots import slot_of
 from producers.polling.timeliness import CadenceGroup
 from producers.routing.shell.router import Turn
+from schemas.clocks import MarketTime
 from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
 
 TICK_S = 0.05
@@ -30,7 +31,7 @@ UNKNOWN_SYMBOL_S = 900.0
 STALL_S = 30.0
 PROBED_TASKS = 3  # of a capability: the same few, so that what providers say of them can be compared
 
-Swept = Callable[[Poll, Sequence[str], int, Polled], None]
+Swept = Callable[[Poll, Sequence[str], MarketTime, Polled], None]
 """Told of every poll of the schedule that was answered: the poll, what was asked for, the slot, and the answer."""
 
 
@@ -50,7 +51,7 @@ class Poller:
     ) -> None:
         """Poll what `assign` gives: every task once at once, spread by the number of workers, then by its cadence.
 
-        Before each poll the registry says whether this provider serves, is probed, or is left alone, and the duty which
+        Before each poll the router says whether this provider serves, is probed, or is left alone, and the duty which
         of its symbols are still to be asked for.
         """
         self._provider = provider
@@ -85,7 +86,7 @@ class Poller:
             if key in self._taken:
                 continue
             if before is None:
-                self._schedule.add(key, due_us=0, not_before_s=now_s + fresh * TICK_S / self._workers)
+                self._schedule.add(key, due_us=AT_ONCE, not_before_s=now_s + fresh * TICK_S / self._workers)
                 fresh += 1
             elif before != poll.task:
                 self._schedule.add(key, due_us=poll.next_due(), not_before_s=now_s)
@@ -96,9 +97,11 @@ class Poller:
         """Poll at once what is open of the present slots: whoever was to do it does it no more."""
         now_us, now_s, open_polls = self._market.now_us(), monotonic_s(), 0
         for key, poll in self._polls.items():
-            slot = slot_of(now_us - poll.offset, poll.every_us)
+            slot = slot_of(now_us, every_us=poll.every_us, phase_us=poll.phase_us)
             if key not in self._taken and self._asked(poll, slot):
-                self._schedule.add(key, due_us=0, not_before_s=now_s + open_polls * TICK_S / self._workers)
+                self._schedule.add(
+                    key, due_us=AT_ONCE, not_before_s=now_s + open_polls * TICK_S / self._workers
+                )
                 open_polls += 1
 
     async def settled(self) -> None:
@@ -118,11 +121,11 @@ class Poller:
         finally:
             self._health.forget(self._part)
 
-    async def turn(self, due: Due[Hashable], poll: Poll) -> tuple[int, float]:
-        """Poll once what is due; return when next: market time (µs) and seconds of wall time, both of which must have passed."""
+    async def turn(self, due: Due[Hashable], poll: Poll) -> tuple[MarketTime, float]:
+        """Poll once what is due; return when next: market time and seconds of wall time, both of which must have passed."""
         key, group = due.key, CadenceGroup(poll.capability, self._provider, poll.tier)
-        turn = self._attempts.registry.turn(poll.capability, self._provider, may_probe=key in self._probing)
-        slot = slot_of(self._market.now_us() - poll.offset, poll.every_us)
+        turn = self._attempts.router.turn(poll.capability, self._provider, may_probe=key in self._probing)
+        slot = slot_of(self._market.now_us(), every_us=poll.every_us, phase_us=poll.phase_us)
         symbols = self._asked(poll, slot) if turn is Turn.SERVE else poll.symbols
         if turn is Turn.SKIP or not symbols:
             next_due_us = poll.next_due()
@@ -138,7 +141,7 @@ class Poller:
             self._cadence.ended(group, poll.symbols, next_due_us=poll.next_due(), ok=True)
             return poll.next_due(), FLOOR_S
         if isinstance(result, MarketDataError):
-            self._cadence.ended(group, symbols, next_due_us=0, ok=False)
+            self._cadence.ended(group, symbols, next_due_us=AT_ONCE, ok=False)
             return self._failed(key, poll, result)
         if turn is Turn.SERVE and self._market.paced:
             self._swept(poll, symbols, slot, result)
@@ -168,34 +171,34 @@ class Poller:
                     del self._busy[key]
                     self._ended.set()
                 if not self._market.paced and due_us:
-                    due_us, pause_s = 0, max(pause_s, UNPACED_EVERY_S)
+                    due_us, pause_s = AT_ONCE, max(pause_s, UNPACED_EVERY_S)
             self._taken.discard(key)
             if key not in self._polls:
                 self._failures.pop(key, None)
             elif poll is None or self._polls[key] is not poll:
-                self._schedule.add(key, due_us=0, not_before_s=monotonic_s())
+                self._schedule.add(key, due_us=AT_ONCE, not_before_s=monotonic_s())
             else:
                 self._schedule.add(key, due_us=due_us, not_before_s=monotonic_s() + pause_s)
 
-    def _asked(self, poll: Poll, slot: int) -> Sequence[str]:
+    def _asked(self, poll: Poll, slot: MarketTime) -> Sequence[str]:
         # time stands, or there is more to fetch than this slot's
         if not self._market.paced or poll.is_behind:
             return [symbol for symbol in poll.symbols if self._duty.sweeps(symbol)]
         return self._duty.asked(poll.capability, poll.symbols, slot)
 
-    def _failed(self, key: Hashable, poll: Poll, error: MarketDataError) -> tuple[int, float]:
+    def _failed(self, key: Hashable, poll: Poll, error: MarketDataError) -> tuple[MarketTime, float]:
         """Note a failure; nothing moved, so the same is asked for again after the pause returned."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         if failures == 1:
             log_failure(poll, error)
         if isinstance(error, UnknownSymbol):
-            return 0, UNKNOWN_SYMBOL_S
+            return AT_ONCE, UNKNOWN_SYMBOL_S
         if isinstance(error, ProviderRefused):
-            return 0, REFUSED_S
+            return AT_ONCE, REFUSED_S
         if isinstance(error, ProviderThrottled):
             # At least as long as told, and not all tasks at the same moment.
-            return 0, (error.retry_after_s or 0.0) + random.uniform(0, APART_S)  # noqa: S311
-        return 0, max(FLOOR_S, BACKOFF.anywhere_s(failures))
+            return AT_ONCE, (error.retry_after_s or 0.0) + random.uniform(0, APART_S)  # noqa: S311
+        return AT_ONCE, max(FLOOR_S, BACKOFF.anywhere_s(failures))
 
 
 def _first_of_each(polls: Mapping[Hashable, Poll]) -> Iterable[Hashable]:

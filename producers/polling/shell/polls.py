@@ -12,15 +12,16 @@ from producers.plan.plan import BarsTask, QuotesTask
 from producers.raw.shell.topics import RawTopics
 from producers.routing.evidence import Evidence
 from producers.vendors.answers import Response
+from schemas.clocks import MarketTime
 
 Task = TypeVar("Task", BarsTask, QuotesTask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """Result of a poll: when to poll next (market time, µs; 0 for at once), and what the answer says of its provider."""
+    """Result of a poll: when to poll next (or AT_ONCE), and what the answer says of its provider."""
 
-    due_us: int
+    due_us: MarketTime
     evidence: Evidence
     events: Mapping[str, int] = field(default_factory=dict)  # published, by symbol
 

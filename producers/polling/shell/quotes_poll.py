@@ -15,6 +15,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.routing.evidence import Evidence, quotes_evidence
 from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import MarketTime
 from schemas.records import Event
 from schemas.topics import RAW_QUOTES, partition_count
 
@@ -42,23 +43,23 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         *,
         market: Market,
         calendars: Sequence[Calendar],
-        offset: int,
+        phase_us: int,
         newest: dict[str, Event] | None = None,
     ) -> None:
-        """Poll while one of `calendars` is open; `offset` (µs) is this task's place within the cadence.
+        """Poll while one of `calendars` is open; `phase_us` (µs) is this task's place within the cadence.
 
         `newest` holds what was last delivered of each symbol of this provider; its polls share it.
         """
         super().__init__(task, task.symbols, raw, market)
         self._delivered = {} if newest is None else newest
         self._missing: frozenset[str] = frozenset()
-        self.exchange(task, source, calendars, offset)
+        self.exchange(task, source, calendars, phase_us)
 
     def exchange(
-        self, task: QuotesTask, source: QuotesSource, calendars: Sequence[Calendar], offset: int
+        self, task: QuotesTask, source: QuotesSource, calendars: Sequence[Calendar], phase_us: int
     ) -> None:
         """Go on by another cadence, source or calendars for the same symbols."""
-        self._task, self._source, self._calendars, self.offset = task, source, calendars, offset
+        self._task, self._source, self._calendars, self.phase_us = task, source, calendars, phase_us
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
         """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
@@ -77,10 +78,10 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         _, evidence = await self._ask(self.symbols)
         return Polled(due_us=self.next_due(), evidence=evidence)
 
-    def next_due(self) -> int:
-        """Return the market time (µs) of the next poll."""
+    def next_due(self) -> MarketTime:
+        """Return the market time of the next poll."""
         now, every_us = self._market.now_us(), self._task.every_us
-        return min(next_due(now, each, every_us=every_us, offset=self.offset) for each in self._calendars)
+        return min(next_due(now, each, every_us=every_us, phase_us=self.phase_us) for each in self._calendars)
 
     async def _ask(self, symbols: Sequence[str]) -> tuple[Response, Evidence]:
         begun_s = monotonic_s()

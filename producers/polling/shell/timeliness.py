@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from infra.runtime.clock import Market, wall_us
 from infra.runtime.metrics import CADENCE_ERROR_SECONDS, CADENCE_WINDOWS_DROPPED
 from producers.polling.timeliness import CadenceGroup, CadenceStatistics, PlannedCadence, sample_of
+from schemas.clocks import MarketTime
 from schemas.errors import BrokerUnavailable
 from schemas.intervals import SECOND_US
 from schemas.journals import CadenceSample
@@ -43,7 +44,7 @@ class CadenceRecorder:
         """Take the whole of what is polled by this process from now on; call it again for every new plan."""
         self._statistics.plan(planned, self._market.now_us())
 
-    def begun(self, group: CadenceGroup, *, due_us: int) -> None:
+    def begun(self, group: CadenceGroup, *, due_us: MarketTime) -> None:
         """Note that a poll begins which was due at market time `due_us` (0: at once, so that it cannot be late)."""
         market = self._market
         error_us = self._statistics.begun(
@@ -52,11 +53,13 @@ class CadenceRecorder:
         if error_us is not None:
             CADENCE_ERROR_SECONDS.labels(group.capability, group.tier).observe(error_us / SECOND_US)
 
-    def ended(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: int, ok: bool) -> None:
+    def ended(
+        self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: MarketTime, ok: bool
+    ) -> None:
         """Note the end of a poll of `symbols`, whose next is due at market time `next_due_us` (0: at once)."""
         self._statistics.ended(group, symbols, now_us=self._market.now_us(), next_due_us=next_due_us, ok=ok)
 
-    def skipped(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: int) -> None:
+    def skipped(self, group: CadenceGroup, symbols: Sequence[str], *, next_due_us: MarketTime) -> None:
         """Note that a poll was left out on purpose."""
         self._statistics.skipped(group, symbols, next_due_us=next_due_us)
 

@@ -10,7 +10,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
 from producers.raw.blocks import Placed, encoded
-from schemas.clocks import KnowledgeTime
+from schemas.clocks import KnowledgeTime, WallTime
 from schemas.journals import Journal, key_of
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter
@@ -65,10 +65,10 @@ class RawTopics:
         message: str,
         provider: str,
         symbol: str,
-        received_time: int,
+        received_time: WallTime,
         payload: bytes,
     ) -> None:
-        """Publish what could not become part of `topic`, with the vendor's bytes; `received_time` in µs."""
+        """Publish what could not become part of `topic`, with the vendor's bytes; it is known from `received_time` on."""
         letter = DeadLetter(
             stage=STAGE,
             reason=reason,

@@ -23,7 +23,7 @@ from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
 from producers.routing.evidence import Evidence, Witness, is_judged
 from producers.routing.score import CapabilityHealth, Sample, freshness_sample, latency_sample
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import WallTime
+from schemas.clocks import EventTime, MarketTime, WallTime
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, MarketDataError, UnknownSymbol
 from schemas.journals import HealthChange, ProviderHealth
@@ -32,6 +32,8 @@ TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5  # at breakers: they open and close between polls
 MAX_UNTOLD = 1_000  # records of switches waiting for the broker; the oldest give way
 MAX_ERROR_CHARACTERS = 300
+
+NEVER_CHOSEN = WallTime(0)
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class _Entry:
 
     health: CapabilityHealth
     probed_s: float = NEVER
-    newest: int | None = None
+    newest: EventTime | None = None
     last_error: str = ""
 
 
@@ -60,7 +62,7 @@ class _Capability:
     entries: dict[str, _Entry]  # in order of preference
     witness: Witness = field(default_factory=Witness)
     choice: Choice | None = None
-    chosen_since: int = 0  # µs, wall time
+    chosen_since: WallTime = NEVER_CHOSEN
 
 
 class Router:
@@ -198,7 +200,9 @@ class Router:
         kept = self._capabilities.get(capability)
         return None if kept is None else kept.entries.get(provider)
 
-    def _freshness(self, kept: _Capability, entry: _Entry, evidence: Evidence, now: int) -> float | None:
+    def _freshness(
+        self, kept: _Capability, entry: _Entry, evidence: Evidence, now: MarketTime
+    ) -> float | None:
         # Without a pace all of the data is now: nothing is ever late.
         if not self._market.paced or not is_judged(kept.calendars, now, evidence.tolerance_us):
             return None
@@ -262,7 +266,7 @@ class Router:
             reason=choice.reason,
             changed=changed,
             previous=choice.previous,
-            chosen_since=WallTime(kept.chosen_since),
+            chosen_since=kept.chosen_since,
             last_error=kept.entries[provider].last_error,
             budgets=json.dumps(self._budgets(provider)),
             observed_time=wall_us(),

@@ -80,7 +80,7 @@ def _trade(
     conditions = ",".join(codes) if codes else ""
     return trade_event(
         symbol,
-        time_ms * MS_US,
+        row["t"] * MS_US,
         price,
         size,
         conditions=conditions,

@@ -24,7 +24,7 @@ from producers.raw.blocks import encoded
 from producers.vendors.answers import BarsRequest, PollWindow, Response
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import WallTime
+from schemas.clocks import EventTime, MarketTime
 from schemas.deriving import event_fields
 from schemas.errors import (
     MalformedPayload,
@@ -38,8 +38,8 @@ from schemas.records import Event, RawBlock
 from schemas.streams import BAR_STREAM, STREAMS
 
 CANARY = "canary-4711-"
-START = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
-WINDOW = PollWindow(start=START, end=START + HOUR_US)
+START = EventTime(1_381_152_600_000_000)  # 2013-10-07 09:30 in New York
+WINDOW = PollWindow(start=START, end=EventTime(START + HOUR_US))
 DEADLINE_S = 0.5
 RETRY_AFTER_S = 7
 
@@ -132,7 +132,7 @@ def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitab
             symbol=symbol,
             interval=capabilities.intervals[0],
             window=WINDOW,
-            now=WINDOW.end,
+            now=MarketTime(WINDOW.end),
             calendar=calendar_of(symbol),
             purpose="backfill",
         )
@@ -266,7 +266,7 @@ def _bad_events(response: Response) -> list[str]:
         provider="contract",
         endpoint=response.endpoint,
         route="primary",
-        received_time=WallTime(response.received_time),
+        received_time=response.received_time,
         events=events,
     )
     try:

@@ -13,6 +13,7 @@ from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import MAX_KEPT_BYTES, VendorHttp
 from producers.vendors.answers import Answer, Response
 from producers.vendors.bar_rows import HOURLY, BarOrigin, BarPage, bar_events, session_hours
+from schemas.clocks import WallTime
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -41,10 +42,10 @@ P = TypeVar("P", bound=VendorPage)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Generic[T]):
-    """Content of an answer, and when its last byte was in (µs, wall time)."""
+    """Content of an answer, and when its last byte was in."""
 
     value: T
-    received_time: int
+    received_time: WallTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.polling.schedule import CLOSED_EVERY_US, Due, Schedule, first_position, next_due, offset_us
+from producers.polling.schedule import CLOSED_EVERY_US, Due, Schedule, first_position, next_due, phase_of
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tests.support.builders import NINE_THIRTY
@@ -18,7 +18,7 @@ FRIDAY_POST_CLOSE = NINE_THIRTY - 3 * DAY_US + 10 * HOUR_US + 30 * MINUTE_US
 
 def test_a_minute_is_asked_for_shortly_after_its_end() -> None:
     """The poll of a one-minute cadence comes seconds after the minute is over, not somewhere within it."""
-    due = next_due(NINE_THIRTY + 30 * SECOND_US, SPY, every_us=EVERY, offset=offset_us("SPY", 1, EVERY))
+    due = next_due(NINE_THIRTY + 30 * SECOND_US, SPY, every_us=EVERY, phase_us=phase_of("SPY", 1, EVERY))
 
     assert 2 * SECOND_US <= due - NINE_THIRTY - MINUTE_US < 2 * SECOND_US + 100_000
 
@@ -30,24 +30,24 @@ def test_a_due_time_lies_after_now_and_at_most_one_cadence_away(
 ) -> None:
     """Whatever the place in the cadence, an open market is polled once per cadence."""
     every = every_s * SECOND_US
-    offset = offset_us(data.draw(st.text(max_size=12)), count, every)
+    phase_us = phase_of(data.draw(st.text(max_size=12)), count, every)
 
-    assert now < next_due(now, SIM, every_us=every, offset=offset) <= now + every
+    assert now < next_due(now, SIM, every_us=every, phase_us=phase_us) <= now + every
 
 
 def test_few_symbols_are_asked_for_soon_after_the_minutes_end() -> None:
     """Twenty symbols are spread over three seconds, not over the minute."""
-    offsets = [offset_us(f"SIM{number:03d}", 20, EVERY) for number in range(20)]
+    phases = [phase_of(f"SIM{number:03d}", 20, EVERY) for number in range(20)]
 
-    assert min(offsets) >= 2 * SECOND_US
-    assert max(offsets) < 2 * SECOND_US + 32 * 100_000
+    assert min(phases) >= 2 * SECOND_US
+    assert max(phases) < 2 * SECOND_US + 32 * 100_000
 
 
 def test_ten_thousand_symbols_make_an_even_load() -> None:
     """No second of the minute is given more than a third more than its share, and none is left idle."""
     load = [0] * 60
     for number in range(10_000):
-        load[offset_us(f"SIM{number:05d}", 10_000, EVERY) // SECOND_US] += 1
+        load[phase_of(f"SIM{number:05d}", 10_000, EVERY) // SECOND_US] += 1
 
     assert load[:2] == [0, 0]
     assert max(load[2:]) < 1.33 * 10_000 / 58
@@ -59,16 +59,16 @@ def test_ten_thousand_symbols_make_an_even_load() -> None:
 def test_a_symbol_that_is_added_moves_no_other(names: set[str], more: int) -> None:
     """Between two doublings of their number, and beyond 512 a minute, every place stays as it was."""
     count = 1_000 + more
-    before = {name: offset_us(name, count, EVERY) for name in names}
+    before = {name: phase_of(name, count, EVERY) for name in names}
 
-    assert before == {name: offset_us(name, count + 1, EVERY) for name in names}
-    assert offset_us("SPY", 33, EVERY) == offset_us("SPY", 64, EVERY)
+    assert before == {name: phase_of(name, count + 1, EVERY) for name in names}
+    assert phase_of("SPY", 33, EVERY) == phase_of("SPY", 64, EVERY)
 
 
 def test_half_of_the_places_stay_when_the_stretch_doubles() -> None:
     """Where the spread must grow, only those move that go into the new half of it."""
     names = [f"SIM{number:03d}" for number in range(128)]
-    moves = [(offset_us(name, 64, EVERY), offset_us(name, 65, EVERY)) for name in names]
+    moves = [(phase_of(name, 64, EVERY), phase_of(name, 65, EVERY)) for name in names]
 
     assert 32 < sum(before == after for before, after in moves) < 96
     assert all(after - before in (0, 64 * 100_000) for before, after in moves)
@@ -79,9 +79,10 @@ def test_a_closed_market_is_polled_slowly_and_the_opening_on_time() -> None:
     night = FRIDAY_POST_CLOSE + HOUR_US
     before_open = NINE_THIRTY - 5 * HOUR_US - 35 * MINUTE_US
 
-    assert next_due(night, SPY, every_us=EVERY, offset=0) == night + CLOSED_EVERY_US
+    assert next_due(night, SPY, every_us=EVERY, phase_us=0) == night + CLOSED_EVERY_US
     assert (
-        next_due(before_open, SPY, every_us=EVERY, offset=5) == NINE_THIRTY - 5 * HOUR_US - 30 * MINUTE_US + 5
+        next_due(before_open, SPY, every_us=EVERY, phase_us=5)
+        == NINE_THIRTY - 5 * HOUR_US - 30 * MINUTE_US + 5
     )
 
 
@@ -89,7 +90,7 @@ def test_the_last_minutes_are_still_asked_for_after_the_close() -> None:
     """Late feeds show the last bars some minutes after the post-market has ended."""
     now = FRIDAY_POST_CLOSE + 10 * MINUTE_US
 
-    assert next_due(now, SPY, every_us=EVERY, offset=0) - now <= EVERY
+    assert next_due(now, SPY, every_us=EVERY, phase_us=0) - now <= EVERY
 
 
 def test_a_new_symbol_begins_with_the_trading_day() -> None:

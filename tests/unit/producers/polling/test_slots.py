@@ -21,7 +21,7 @@ def test_no_slot_is_asked_for_twice_and_none_goes_back(
     """Over any order of polls, some of which fail: what is asked for is open, later than all that was done."""
     duty, done = Duty(4), dict[str, int]()
     for symbol, moment, succeeds in polls:
-        slot = slot_of(moment, every)
+        slot = slot_of(moment, every_us=every)
         asked = duty.asked("quotes", [symbol], slot)
         assert asked == ((symbol,) if slot > done.get(symbol, -1) else ())
         if asked and succeeds:

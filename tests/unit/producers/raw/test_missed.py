@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from producers.raw.missed import bars_key, quotes_key, since_break, since_stop, trades_key
+from producers.raw.missed import since_break, since_stop
 from schemas.records import Discontinuity
+from schemas.streams import StreamId
 
 BARS, QUOTES, TRADES = (
-    bars_key("yahoo", "SPY", "1m"),
-    quotes_key("yahoo", "SPY"),
-    trades_key("finnhub", "SPY"),
+    StreamId("bars", "1m", "yahoo", "SPY"),
+    StreamId("quotes", "", "yahoo", "SPY"),
+    StreamId("trades", "", "finnhub", "SPY"),
 )
 
 
@@ -30,7 +31,7 @@ def test_nothing_is_missed_before_it_happens() -> None:
 
 def test_a_broken_socket_tells_every_symbol_since_its_last_trade() -> None:
     """From the last trade received, or from nobody knows when."""
-    holes = since_break([TRADES, trades_key("finnhub", "IBM")], {"SPY": 70}, now=100)
+    holes = since_break([TRADES, StreamId("trades", "", "finnhub", "IBM")], {"SPY": 70}, now=100)
 
     assert [(hole.symbol, hole.from_time, hole.to_time, hole.cause) for hole in holes] == [
         ("SPY", 70, 100, "disconnected"),

@@ -13,7 +13,7 @@ from producers.plan.plan import PollPlan, QuotesTask
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.builders import NINE_THIRTY
-from tests.support.producer_fakes import FixedClock, a_registry, a_status
+from tests.support.producer_fakes import FixedClock, a_router, a_status
 
 OPEN, CLOSED = NINE_THIRTY + HOUR_US, NINE_THIRTY - DAY_US
 
@@ -39,7 +39,7 @@ def told(raw: _Raw, now: int, *plans: PollPlan, streaming: str = "") -> dict[str
         health,
         raw=cast(Any, raw),
         status=a_status(*providers),
-        registry=a_registry(*providers),
+        router=a_router(*providers),
         market=Market(clock=FixedClock(now)),
     )
     for plan in plans:

@@ -8,7 +8,7 @@ from producers.collecting.shell.starting import tell_missed
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask
 from schemas.intervals import MINUTE_US
 from tests.support.builders import NINE_THIRTY
-from tests.support.producer_fakes import RecordingTopics, a_registry
+from tests.support.producer_fakes import RecordingTopics, a_router
 
 NOW = NINE_THIRTY + 60 * MINUTE_US
 
@@ -29,8 +29,8 @@ async def told(**changes: Any) -> list[tuple[str, str, str, int | None, int]]:
     """Return the holes told: provider, symbol, interval, from and to."""
     raw, plan = RecordingTopics(), a_plan()
     given = {"new": frozenset(plan.polled_streams()), "cursors": {}} | changes
-    registry = a_registry("yahoo", "finnhub")
-    await tell_missed(plan, raw=cast(Any, raw), registry=registry, now=NOW, **given)
+    router = a_router("yahoo", "finnhub")
+    await tell_missed(plan, raw=cast(Any, raw), router=router, now=NOW, **given)
     return [
         (entry.block.provider, hole.symbol, hole.interval, hole.from_time, hole.to_time)
         for entry in raw.placed

@@ -16,10 +16,10 @@ from producers.collecting.shell import trades as trade_stream
 from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStream
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, Placed
-from producers.raw.missed import trades_key
 from producers.vendors.finnhub.trades import parse_frame
 from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable
 from schemas.providers.finnhub import FACTS
+from schemas.streams import StreamId
 from tests.support.eventually import eventually
 from tests.support.producer_fakes import FixedClock, RecordingTopics, a_status
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_frame
@@ -161,7 +161,8 @@ async def test_a_start_tells_what_the_cursors_say_was_missed() -> None:
     socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
 
     await running(
-        a_stream(socket, raw, cursors={trades_key("finnhub", "SPY"): 77}), lambda: len(raw.events) == 1
+        a_stream(socket, raw, cursors={StreamId("trades", "", "finnhub", "SPY"): 77}),
+        lambda: len(raw.events) == 1,
     )
 
     assert [(hole.symbol, hole.from_time, hole.to_time, hole.cause) for hole in sorted(raw.holes, key=lambda hole: hole.symbol)] == [
@@ -283,7 +284,8 @@ async def test_symbols_are_exchanged_over_the_open_connection() -> None:
     try:
         await eventually(lambda: len(raw.events) == 1 and len(raw.holes) == 2, within_s=10.0)
         stream.exchange(
-            TradesTask(provider="finnhub", symbols=("SPY", "GOOG")), {trades_key("finnhub", "GOOG"): 55}
+            TradesTask(provider="finnhub", symbols=("SPY", "GOOG")),
+            {StreamId("trades", "", "finnhub", "GOOG"): 55},
         )
         await eventually(lambda: len(socket.said) == 2 and len(raw.holes) == 3, within_s=10.0)
         stream.exchange(TradesTask(provider="finnhub", symbols=("SPY", "IBM")), {})

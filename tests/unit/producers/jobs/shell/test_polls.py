@@ -14,7 +14,7 @@ from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import Evidence
 from schemas.errors import ProviderThrottled, UnknownSymbol
-from tests.support.producer_fakes import RecordingTopics, a_registry, a_status
+from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
 SLOT = 60
@@ -24,7 +24,7 @@ class _Bars:
     """A stream of bars that lies some polls behind, or fails as told."""
 
     provider, capability, topic, tier = "yahoo", "bars:1m", "raw.bars.v1", "T1"
-    every_us, offset = 60, 0
+    every_us, phase_us = 60, 0
     task: Hashable = None
 
     def __init__(self, symbol: str, *, behind: int = 0, error: Exception | None = None) -> None:
@@ -51,9 +51,9 @@ class _Bars:
 
 
 def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
-    duty, raw, registry = Duty(4), cast(Any, RecordingTopics()), a_registry("yahoo", "finnhub")
-    attempts = Attempts(raw=raw, status=a_status("yahoo"), registry=registry, duty=duty)
-    polls = Polls(raw=raw, registry=registry, duty=duty)
+    duty, raw, router = Duty(4), cast(Any, RecordingTopics()), a_router("yahoo", "finnhub")
+    attempts = Attempts(raw=raw, status=a_status("yahoo"), router=router, duty=duty)
+    polls = Polls(raw=raw, router=router, duty=duty)
     polls.by_provider = {
         "yahoo": {(poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars},
         "finnhub": {},

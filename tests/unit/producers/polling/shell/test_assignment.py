@@ -10,12 +10,12 @@ from producers.polling.schedule import first_position
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
 from producers.polling.slots import Duty
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
-from producers.raw.missed import StreamKey, bars_key
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, Response
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import HOUR_US, MINUTE_US
+from schemas.streams import StreamId
 from tests.support.builders import NINE_THIRTY
-from tests.support.producer_fakes import FixedClock, RecordingTopics, a_registry
+from tests.support.producer_fakes import FixedClock, RecordingTopics, a_router
 
 NOW = NINE_THIRTY + 3 * HOUR_US
 SPY = calendar_of("SPY")
@@ -49,7 +49,7 @@ def assigned(
     plan: PollPlan,
     vendors: _Vendors | None = None,
     *,
-    cursors: dict[StreamKey, int] | None = None,
+    cursors: dict[StreamId, int] | None = None,
     start: int | None = None,
 ) -> Assignment:
     return Assignment(
@@ -64,8 +64,8 @@ def assigned(
 
 
 def some_polls(duty: Duty | None = None) -> Polls:
-    raw, registry = cast(Any, RecordingTopics()), a_registry("yahoo", "finnhub")
-    return Polls(raw=raw, registry=registry, duty=duty or Duty(4))
+    raw, router = cast(Any, RecordingTopics()), a_router("yahoo", "finnhub")
+    return Polls(raw=raw, router=router, duty=duty or Duty(4))
 
 
 async def begun(assignment: Assignment, vendors: _Vendors, provider: str = "yahoo") -> int:
@@ -80,7 +80,7 @@ async def begun(assignment: Assignment, vendors: _Vendors, provider: str = "yaho
 
 async def test_bars_begin_at_their_cursor_the_data_or_the_day() -> None:
     """A cursor that lies ahead of the market is none."""
-    vendors, plan, key = _Vendors(), PollPlan(bars=[bars("yahoo")]), bars_key("yahoo", "SPY", "1m")
+    vendors, plan, key = _Vendors(), PollPlan(bars=[bars("yahoo")]), StreamId("bars", "1m", "yahoo", "SPY")
     ahead = {key: NOW + HOUR_US}
 
     assert await begun(assigned(plan, vendors, cursors={key: NOW - HOUR_US}), vendors) == NOW - HOUR_US
@@ -95,7 +95,7 @@ async def test_bars_begin_at_their_cursor_the_data_or_the_day() -> None:
 async def test_a_provider_without_a_cursor_begins_where_the_one_that_serves_had_come() -> None:
     """What was served is not fetched again from the beginning of the day."""
     vendors = _Vendors()
-    cursors = {bars_key("yahoo", "SPY", "1m"): NOW - HOUR_US}
+    cursors = {StreamId("bars", "1m", "yahoo", "SPY"): NOW - HOUR_US}
     plan = PollPlan(bars=[bars("yahoo"), bars("finnhub")])
 
     assert await begun(assigned(plan, vendors, cursors=cursors), vendors, "finnhub") == NOW - HOUR_US

@@ -14,7 +14,7 @@ from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import Evidence
 from schemas.errors import BrokerUnavailable, ProviderUnavailable
-from tests.support.producer_fakes import RecordingTopics, a_registry, a_status
+from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SLOT = 60
 SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
@@ -24,7 +24,7 @@ class _Poll:
     """Quotes of two symbols that end as told."""
 
     provider, capability, topic, tier = "yahoo", "quotes", "raw.quotes.v1", "T1"
-    every_us, offset, is_behind = 60, 0, False
+    every_us, phase_us, is_behind = 60, 0, False
     task: Hashable = None
     symbols: Sequence[str] = ("SPY", "IBM")
 
@@ -55,9 +55,9 @@ class _World:
 
     def __init__(self) -> None:
         self.raw, self.duty = RecordingTopics(), Duty(4)
-        self.status, self.registry = a_status("yahoo"), a_registry("yahoo")
+        self.status, self.router = a_status("yahoo"), a_router("yahoo")
         self.attempts = Attempts(
-            raw=cast(Any, self.raw), status=self.status, registry=self.registry, duty=self.duty
+            raw=cast(Any, self.raw), status=self.status, router=self.router, duty=self.duty
         )
 
     async def serve(self, poll: _Poll, *symbols: str) -> Any:
@@ -65,7 +65,7 @@ class _World:
 
     @property
     def success(self) -> float:
-        return next(each for each in self.registry.records() if each.capability == "quotes").success
+        return next(each for each in self.router.records() if each.capability == "quotes").success
 
 
 async def test_what_was_polled_is_done_in_its_slot() -> None:

@@ -48,7 +48,7 @@ def bars_poll(vendor: _Vendor, raw: RecordingTopics, *, now: int = NOW, **change
     coverage = changes.pop("coverage", Coverage("yahoo", NINE_THIRTY))
     return BarsPoll(
         task, vendor, cast(Any, raw), market=market, calendar=SPY, position=position, coverage=coverage,
-        offset=2 * SECOND_US,
+        phase_us=2 * SECOND_US,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from tests.support.producer_fakes import (
     FixedClock,
     RecordingCadence,
     RecordingTopics,
-    a_registry,
+    a_router,
     a_status,
 )
 
@@ -47,7 +47,7 @@ class _Task:
     topic = "raw.bars.v1"
     symbols: Sequence[str] = ("SPY",)
     every_us = 1_000
-    offset = 0
+    phase_us = 0
     is_behind = False
     task: Hashable = "as it was"
 
@@ -75,7 +75,7 @@ def a_poller(
     *tasks: _Task,
     raw: RecordingTopics | None = None,
     clock: FixedClock | None = None,
-    registry: Router | None = None,
+    router: Router | None = None,
     duty: Duty | None = None,
     cadence: RecordingCadence | None = None,
     swept: list[Any] | None = None,
@@ -83,7 +83,7 @@ def a_poller(
     attempts = Attempts(
         raw=cast(Any, raw or RecordingTopics()),
         status=a_status("yahoo"),
-        registry=registry or a_registry("yahoo"),
+        router=router or a_router("yahoo"),
         duty=duty or Duty(4),
     )
     poller = Poller(
@@ -183,7 +183,7 @@ async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_lef
     """The first turn is a probe, the next ones ask nothing until a probe is due again."""
     moments = [0.0]
     task = _Task(0)
-    poller = a_poller(task, registry=a_registry("finnhub", "yahoo", now_s=lambda: moments[0]))
+    poller = a_poller(task, router=a_router("finnhub", "yahoo", now_s=lambda: moments[0]))
 
     turns = [await a_turn(poller, task) for _ in range(3)]
     moments[0] = 30.0

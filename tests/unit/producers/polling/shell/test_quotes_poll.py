@@ -43,7 +43,7 @@ def quotes_poll(vendor: _Vendor, raw: RecordingTopics, newest: dict[str, Event] 
         cast(Any, raw),
         market=Market(clock=FixedClock(NOW)),
         calendars=[calendar_of("SPY")],
-        offset=SECOND_US,
+        phase_us=SECOND_US,
         newest=newest,
     )
 

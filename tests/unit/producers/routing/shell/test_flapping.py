@@ -1,4 +1,4 @@
-"""Flapping providers in virtual time: the registry, real breakers and polls on a loop whose clock jumps."""
+"""Flapping providers in virtual time: the router, real breakers and polls on a loop whose clock jumps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schemas.errors import ProviderUnavailable
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
 from schemas.journals import ProviderHealth
 from tests.support.builders import NINE_THIRTY
-from tests.support.producer_fakes import FixedClock, a_registry
+from tests.support.producer_fakes import FixedClock, a_router
 from tests.support.virtual_time import run
 
 OPENED = NINE_THIRTY + HOUR_US
@@ -83,7 +83,7 @@ async def told(*vendors: Vendor, dice: random.Random, routing: Routing = ROUTING
     """Let the vendors flap, the first one preferred, and return the story."""
     loop, story, market = asyncio.get_running_loop(), Story(), FixedClock(OPENED)
     breakers = {v.name: Breaker(v.name, failures=3, open_s=2.0, now_s=loop.time) for v in vendors}
-    registry = a_registry(
+    router = a_router(
         *breakers,
         clock=market,
         now_s=loop.time,
@@ -94,15 +94,15 @@ async def told(*vendors: Vendor, dice: random.Random, routing: Routing = ROUTING
     async def poll(vendor: Vendor) -> None:
         await asyncio.sleep(dice.uniform(0.0, POLL_S))
         while True:
-            turn, began_s = registry.turn("quotes", vendor.name), loop.time()
+            turn, began_s = router.turn("quotes", vendor.name), loop.time()
             if turn is not Turn.SKIP:
                 try:
                     await breakers[vendor.name].call(vendor.answer)
                 except ProviderUnavailable as error:
-                    registry.failed("quotes", vendor.name, error)
+                    router.failed("quotes", vendor.name, error)
                 else:
                     market.now = OPENED + int(loop.time() * SECOND_US)
-                    registry.answered("quotes", vendor.name, evidence(market.now, loop.time() - began_s))
+                    router.answered("quotes", vendor.name, evidence(market.now, loop.time() - began_s))
                     if turn is Turn.SERVE:
                         story.published.append((loop.time(), vendor.name))
             await asyncio.sleep(POLL_S if turn is Turn.SERVE else routing.probe_every_s / 2)
@@ -114,7 +114,7 @@ async def told(*vendors: Vendor, dice: random.Random, routing: Routing = ROUTING
             if record.capability == "quotes" and record.changed in ("failover", "failback")
         ]
 
-    work = [registry.run(publish), *map(poll, vendors), *(vendor.flap() for vendor in vendors)]
+    work = [router.run(publish), *map(poll, vendors), *(vendor.flap() for vendor in vendors)]
     running = [asyncio.ensure_future(each) for each in work]
     await asyncio.sleep(LASTS_S)
     for task in running:

@@ -16,20 +16,20 @@ from schemas.intervals import HOUR_US, MINUTE_US
 from schemas.journals import ProviderHealth
 from tests.support.builders import NINE_THIRTY
 from tests.support.eventually import eventually
-from tests.support.producer_fakes import FixedClock, a_registry
+from tests.support.producer_fakes import FixedClock, a_router
 
 NOW = NINE_THIRTY + HOUR_US
 QUOTES = "quotes"
 
 
 class _World:
-    """Time, breakers and a registry of Yahoo before Finnhub."""
+    """Time, breakers and a router of Yahoo before Finnhub."""
 
     def __init__(self) -> None:
         self.s = 0.0
         self.breakers = {"yahoo": "closed", "finnhub": "closed"}
         self.market = FixedClock(NOW)
-        self.registry: Router = a_registry(
+        self.router: Router = a_router(
             "yahoo",
             "finnhub",
             clock=self.market,
@@ -47,7 +47,7 @@ class _World:
             prices={} if lies else prices,
             lies=lies,
         )
-        self.registry.answered(QUOTES, provider, evidence)
+        self.router.answered(QUOTES, provider, evidence)
 
     def pass_s(self, seconds: float) -> None:
         self.s += seconds
@@ -60,7 +60,7 @@ class _World:
             self.pass_s(5.0)
             self.answer("finnhub")
             self.answer("yahoo", **lie)
-            if self.registry.chosen(QUOTES) == "finnhub":
+            if self.router.chosen(QUOTES) == "finnhub":
                 return self.s
         raise AssertionError("never left")
 
@@ -69,13 +69,13 @@ def test_the_choice_serves_and_the_others_are_probed_at_their_rate() -> None:
     """One probe a provider and capability within the time set for it."""
     world = _World()
 
-    turns = [world.registry.turn(QUOTES, "finnhub") for _ in range(3)]
+    turns = [world.router.turn(QUOTES, "finnhub") for _ in range(3)]
     world.pass_s(30.0)
 
-    assert world.registry.turn(QUOTES, "yahoo") is Turn.SERVE
+    assert world.router.turn(QUOTES, "yahoo") is Turn.SERVE
     assert turns == [Turn.PROBE, Turn.SKIP, Turn.SKIP]
-    assert world.registry.turn(QUOTES, "finnhub") is Turn.PROBE
-    assert world.registry.turn("bars:1m", "finnhub") is Turn.PROBE
+    assert world.router.turn(QUOTES, "finnhub") is Turn.PROBE
+    assert world.router.turn("bars:1m", "finnhub") is Turn.PROBE
 
 
 def test_an_open_breaker_routes_the_next_poll_elsewhere() -> None:
@@ -83,8 +83,8 @@ def test_an_open_breaker_routes_the_next_poll_elsewhere() -> None:
     world = _World()
     world.breakers["yahoo"] = "open"
 
-    assert world.registry.turn(QUOTES, "finnhub") is Turn.SERVE
-    assert world.registry.chosen(QUOTES) == "finnhub"
+    assert world.router.turn(QUOTES, "finnhub") is Turn.SERVE
+    assert world.router.chosen(QUOTES) == "finnhub"
 
 
 def test_a_liar_is_left_like_one_that_fails() -> None:
@@ -103,7 +103,7 @@ def test_old_values_are_no_lie_while_the_market_is_closed() -> None:
         world.answer("finnhub")
         world.answer("yahoo", age_us=8 * HOUR_US)
 
-    assert world.registry.chosen(QUOTES) == "yahoo"
+    assert world.router.chosen(QUOTES) == "yahoo"
 
 
 def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
@@ -112,10 +112,10 @@ def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
     used_up = BudgetExhausted("yahoo", 3.0, limit="60 requests a minute", setting="per_minute")
     for error in (UnknownSymbol("who"), CircuitOpen("yahoo", 3.0), used_up):
         world.pass_s(60.0)
-        world.registry.failed(QUOTES, "yahoo", error)
-    before = world.registry.records()[0]
-    world.registry.failed(QUOTES, "yahoo", ProviderRefused("check the key"))
-    after = next(r for r in world.registry.records() if (r.capability, r.provider) == (QUOTES, "yahoo"))
+        world.router.failed(QUOTES, "yahoo", error)
+    before = world.router.records()[0]
+    world.router.failed(QUOTES, "yahoo", ProviderRefused("check the key"))
+    after = next(r for r in world.router.records() if (r.capability, r.provider) == (QUOTES, "yahoo"))
 
     assert (before.success, before.last_error) == (1.0, "")
     assert after.success < 0.1
@@ -136,11 +136,11 @@ async def test_every_change_is_told_at_once_and_the_rest_regularly() -> None:
     async def publish(records: Sequence[ProviderHealth]) -> None:
         told.extend(records)
 
-    running = asyncio.ensure_future(world.registry.run(publish))
+    running = asyncio.ensure_future(world.router.run(publish))
     try:
         await eventually(lambda: len(told) >= 4, within_s=2.0)
         first = len(told)
-        world.registry.failed(QUOTES, "yahoo", ProviderUnavailable("yahoo quote: status 500"))
+        world.router.failed(QUOTES, "yahoo", ProviderUnavailable("yahoo quote: status 500"))
         world.breakers["yahoo"] = "open"
         await eventually(lambda: len(told) > first, within_s=2.0)
         told_at_switch = told[first:]
