@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from gateway.live.ring import RING_MESSAGES, Entry, Ring
 from gateway.live.streams import BEST, CHANNEL_TOPICS, channel_of, encode_entry, is_shadow
-from schemas.partitions import partition_of
+from schemas.clocks import CanonicalOffset
+from schemas.partitions import TopicPartition, partition_of
 from schemas.topics import GAPS
 
 RING_BUDGET_BYTES = 268_435_456  # all rings of the process together
@@ -21,7 +22,7 @@ class NewestRecord(NamedTuple):
 
     fields: Mapping[str, Any]
     partition: int
-    offset: int
+    offset: CanonicalOffset
     body: bytes
 
 
@@ -34,6 +35,7 @@ class Feed:
         self.symbol = symbol
         self.topic = CHANNEL_TOPICS[channel]
         self.partition = partition
+        self.place = TopicPartition(self.topic, partition)
         self.ring = ring
         self.open_gaps: dict[str, NewestRecord] = {}
         self.already_evicted = 0  # places in the budget's queue whose entry the ring has pushed out itself
@@ -86,8 +88,8 @@ class Feeds:
         self._ring_messages = ring_messages
         self._feeds: dict[tuple[str, str], Feed] = {}
         self._symbols: set[str] = set()
-        self._begun_after: dict[tuple[str, int], int] = {}
-        self._applied: dict[tuple[str, int], int] = {}
+        self._begun_after: dict[TopicPartition, CanonicalOffset] = {}
+        self._applied: dict[TopicPartition, CanonicalOffset] = {}
         self._held: deque[Feed] = deque()
         self.held_bytes = 0
         self.epochs: Mapping[str, str] = {}  # per topic, the name of its present incarnation
@@ -96,17 +98,17 @@ class Feeds:
         return len(self._feeds)
 
     @property
-    def applied_everywhere(self) -> Mapping[tuple[str, int], int]:
-        """Return, per (topic, partition), the offset up to which its records are applied."""
+    def applied_everywhere(self) -> Mapping[TopicPartition, CanonicalOffset]:
+        """Return, per partition, the offset up to which its records are applied."""
         return self._applied
 
-    def begin(self, topic: str, partition: int, next_offset: int) -> None:
+    def begin(self, place: TopicPartition, next_offset: int) -> None:
         """Declare that the first record to be applied is at `next_offset` or above."""
-        self._begun_after[topic, partition] = self._applied[topic, partition] = next_offset - 1
+        self._begun_after[place] = self._applied[place] = CanonicalOffset(next_offset - 1)
 
-    def applied(self, feed: Feed) -> int:
+    def applied(self, feed: Feed) -> CanonicalOffset:
         """Return the offset up to which the feed's partition is applied."""
-        return self._applied[feed.topic, feed.partition]
+        return self._applied[feed.place]
 
     def knows(self, symbol: str) -> bool:
         """Whether any record of the symbol was seen."""
@@ -121,19 +123,20 @@ class Feeds:
         found = self._feeds.get((channel, symbol))
         if found is None:
             partition = partition_of(symbol, self._partitions)
-            begun_after = self._begun_after[CHANNEL_TOPICS[channel], partition]
+            begun_after = self._begun_after[TopicPartition(CHANNEL_TOPICS[channel], partition)]
             found = Feed(channel, symbol, partition, Ring(begun_after, self._ring_messages))
             self._feeds[channel, symbol] = found
         return found
 
     def apply(
-        self, topic: str, partition: int, offset: int, append_time: int, fields: Mapping[str, Any]
+        self, place: TopicPartition, offset: CanonicalOffset, append_time: int, fields: Mapping[str, Any]
     ) -> Feed | None:
-        """Take the next record of a partition and return its feed.
+        """Take the next record of a partition, appended by the broker at `append_time` (µs), and return its feed.
 
         Returns None for a record of no stream: one in a partition that is not its symbol's has no position there.
         """
-        self._applied[topic, partition] = offset
+        self._applied[place] = offset
+        topic, partition = place
         symbol, channel = fields["symbol"], channel_of(topic, fields)
         if channel not in CHANNEL_TOPICS or partition_of(symbol, self._partitions) != partition:
             return None
@@ -160,10 +163,9 @@ class Feeds:
             feed.note((provider,) if shadow else (BEST, provider), known)
         return feed
 
-    def advance(self, topic: str, partition: int, next_offset: int) -> None:
+    def advance(self, place: TopicPartition, next_offset: int) -> None:
         """Declare that nothing is left below `next_offset`: what was not delivered never will be."""
-        place = topic, partition
-        self._applied[place] = max(self._applied[place], next_offset - 1)
+        self._applied[place] = CanonicalOffset(max(self._applied[place], next_offset - 1))
 
     def forget(self) -> None:
         """Begin again: the log is another one, so nothing known here has a place in it."""

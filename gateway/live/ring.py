@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.live.streams import BEST
+from schemas.clocks import CanonicalOffset, EventTime
 
 RING_MESSAGES = 32_768  # per feed: 20 to 60 s of the busiest stock at its open
 ENTRY_OVERHEAD_BYTES = 220  # a tuple, its integers and its places in the ring, beside the body
@@ -18,17 +19,17 @@ COMPACT_AFTER = 1_024  # evicted entries kept as dead weight before the list is 
 
 
 class Entry(NamedTuple):
-    """One record, encoded: `body` is `[offset, record]`, times are µs, `previous` offsets are -1-based positions.
+    """One record, encoded: `body` is `[offset, record]`, `append_time` the broker's (µs), `previous` is -1 where there is none.
 
     `previous` is the offset of the record before it in scope `best`, `previous_of_provider` in its provider's scope.
     """
 
-    offset: int
-    previous: int
-    previous_of_provider: int
+    offset: CanonicalOffset
+    previous: CanonicalOffset
+    previous_of_provider: CanonicalOffset
     provider: str
     shadow: bool
-    event_time: int
+    event_time: EventTime
     append_time: int
     body: bytes
 
@@ -41,7 +42,7 @@ class Entry(NamedTuple):
         """Whether the entry belongs to `scope`."""
         return not self.shadow if scope == BEST else self.provider == scope
 
-    def previous_in(self, scope: str) -> int:
+    def previous_in(self, scope: str) -> CanonicalOffset:
         """Return the offset of the record before it in `scope`."""
         return self.previous if scope == BEST else self.previous_of_provider
 
@@ -49,24 +50,28 @@ class Entry(NamedTuple):
 class Ring:
     """The newest entries of a feed by offset; what is older lives in Kafka."""
 
-    def __init__(self, covered: int, capacity: int = RING_MESSAGES) -> None:
+    def __init__(self, covered: CanonicalOffset, capacity: int = RING_MESSAGES) -> None:
         """Begin with no entry: whatever the feed has at or below offset `covered` is not in here."""
         self.capacity = capacity
         self.begun_after = covered
-        self._offsets: list[int] = []
+        self._offsets: list[CanonicalOffset] = []
         self._entries: list[Entry] = []
         self._head = 0
-        self._newest: dict[str, int] = {}  # per scope, the offset of its newest record ever appended
-        self._evicted: dict[str, int] = {}  # per scope, the offset of its newest record no longer here
+        self._newest: dict[
+            str, CanonicalOffset
+        ] = {}  # per scope, the offset of its newest record ever appended
+        self._evicted: dict[
+            str, CanonicalOffset
+        ] = {}  # per scope, the offset of its newest record no longer here
 
     def __len__(self) -> int:
         return len(self._entries) - self._head
 
-    def newest(self, scope: str) -> int:
+    def newest(self, scope: str) -> CanonicalOffset:
         """Return the offset of the newest record of `scope`, or where this ring began."""
         return self._newest.get(scope, self.begun_after)
 
-    def floor(self, scope: str) -> int:
+    def floor(self, scope: str) -> CanonicalOffset:
         """Return the offset above which every record of `scope` is in the ring."""
         return self._evicted.get(scope, self.begun_after)
 
@@ -91,7 +96,7 @@ class Ring:
             self._head = 0
         return entry
 
-    def after(self, offset: int, scope: str) -> Iterator[Entry]:
+    def after(self, offset: CanonicalOffset, scope: str) -> Iterator[Entry]:
         """Yield the records of `scope` above `offset`, in order; whole only while `floor(scope) <= offset`."""
         start = max(bisect_right(self._offsets, offset, self._head), self._head)
         for index in range(start, len(self._entries)):
@@ -99,7 +104,7 @@ class Ring:
             if entry.is_in(scope):
                 yield entry
 
-    def count_after(self, offset: int) -> int:
+    def count_after(self, offset: CanonicalOffset) -> int:
         """Return how many records of the whole feed are above `offset`."""
         return len(self._entries) - max(bisect_right(self._offsets, offset, self._head), self._head)
 

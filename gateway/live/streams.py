@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from gateway.market.gaps import GAP_COLUMNS
+from schemas.clocks import CanonicalOffset
 from schemas.deriving import shown, shown_where_set
 from schemas.errors import PermanentError
 from schemas.identity import event_id, stream_name
@@ -31,6 +32,12 @@ CHANNEL_TOPICS: Mapping[str, str] = {
     "gaps": GAPS,
     **{s.channel(interval): s.topic for s in STREAMS if s.by_interval for interval in INTERVALS},
 }
+CAPABILITY_CHANNELS: Mapping[str, str] = {
+    stream.capability(interval): stream.channel(interval)
+    for stream in STREAMS
+    for interval in (INTERVALS if stream.by_interval else ("",))
+}
+"""The channel that each capability of providers fills."""
 # Only the latest of its kind is worthless once a newer one exists.
 CONFLATED_CHANNELS = frozenset(stream.name for stream in STREAMS if stream.versions == "latest")
 
@@ -109,11 +116,6 @@ def channel_of(topic: str, fields: Mapping[str, Any]) -> str:
     return topic.partition(".")[0] if stream is None else stream.channel(fields.get("interval", ""))
 
 
-def channel_of_capability(capability: str) -> str:
-    """Return the channel that a capability of providers fills: `bars.1m` for `bars:1m`."""
-    return capability.replace(":", ".")
-
-
 def is_shadow(fields: Mapping[str, Any]) -> bool:
     """Whether the record came from a provider that is watched and not served as best."""
     return fields.get("route") == "shadow"
@@ -139,6 +141,6 @@ def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[s
     return record
 
 
-def encode_entry(topic: str, partition: int, offset: int, fields: Mapping[str, Any]) -> bytes:
+def encode_entry(topic: str, partition: int, offset: CanonicalOffset, fields: Mapping[str, Any]) -> bytes:
     """Return `[offset, record]` as JSON: encoded once, shared by every client of the stream."""
     return b"[%d,%b]" % (offset, orjson.dumps(wire_record(topic, partition, fields)))

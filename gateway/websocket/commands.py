@@ -13,6 +13,7 @@ from gateway.http.columns import ANYTHING, FLAG, TEXT, WHOLE, Column, record, ro
 from gateway.live.streams import BEST, InvalidStream, LiveStream, parse_stream
 from gateway.websocket import answers
 from gateway.websocket.subscription import StreamPosition
+from schemas.clocks import CanonicalOffset
 
 MAX_ITEMS = 500  # of one subscribe command
 MAX_ID_CHARS = 64
@@ -25,7 +26,7 @@ Streams = Mapping[int, LiveStream]
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Begin with what the log took since a moment, µs since the Unix epoch."""
+    """Begin with what the broker appended since a moment, µs since the Unix epoch."""
 
     time_us: int
 
@@ -287,14 +288,13 @@ def _parse_start(value: Any) -> StreamPosition | Since | str | None:
         return "live"
     if isinstance(value, dict):
         epoch, offset, start = value.get("epoch"), value.get("offset"), value.get("start")
-        if isinstance(epoch, str) and _is_offset(offset, -1):
-            return StreamPosition(epoch=epoch, offset=offset)
-        if _is_offset(start, 0):
+        if isinstance(epoch, str) and _is_whole(offset, -1):
+            return StreamPosition(epoch=epoch, offset=CanonicalOffset(offset))
+        if _is_whole(start, 0):
             return Since(start)
-    raise InvalidStream(
-        "bad_message", 'from is "snapshot", "live", {"epoch": …, "offset": …} or {"start": microseconds}'
-    )
+    forms = '"snapshot", "live", {"epoch": …, "offset": …} or {"start": microseconds}'
+    raise InvalidStream("bad_message", f"from is {forms}")
 
 
-def _is_offset(value: Any, least: int) -> TypeGuard[int]:
+def _is_whole(value: Any, least: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_OFFSET

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.live.ring import Entry
+from schemas.clocks import CanonicalOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class Chosen:
     """
 
     entries: tuple[Entry, ...]
-    previous: int
+    previous: CanonicalOffset
     conflated: int = 0
     span_us: int = 0
     more: bool = False

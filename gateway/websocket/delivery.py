@@ -14,6 +14,7 @@ from gateway.live.feeds import Feed, Feeds
 from gateway.live.streams import LiveStream
 from gateway.websocket import encoding, messages
 from gateway.websocket.subscription import BEHIND_CLEAR_PERCENT, BEHIND_WARN_PERCENT, Subscription
+from schemas.clocks import CanonicalOffset, WallTime
 
 QUEUE_BYTES = 1_048_576  # answers and notices waiting for one client
 QUEUE_MESSAGES = 10_000
@@ -124,15 +125,15 @@ class ClientQueue:
         fallen, self._fallen = self._fallen, []
         return fallen
 
-    def heartbeat(self, now: int) -> None:
-        """Queue a heartbeat with the offsets up to which the quiet streams are whole; `now` in µs."""
+    def heartbeat(self, now: WallTime) -> None:
+        """Queue a heartbeat with the offsets up to which the quiet streams are whole."""
         moved = []
         for number, place in self.places.items():
             if place.subscription.settle(place.feed.ring, self._feeds.applied(place.feed)):
                 moved.append([number, place.subscription.covered])
         self.push(messages.Heartbeat(now=now, subs=moved).encode())
 
-    def positions(self) -> Iterator[tuple[LiveStream, int]]:
+    def positions(self) -> Iterator[tuple[LiveStream, CanonicalOffset]]:
         """Yield where the client may resume each stream, once it has read everything sent so far."""
         for place in self.places.values():
             yield place.subscription.stream, place.subscription.covered

@@ -17,6 +17,7 @@ from gateway.market.gaps import GAP_COLUMNS
 from gateway.websocket.codes import CLOSES
 from gateway.websocket.conflation import Chosen
 from gateway.websocket.encoding import Message, member, names_of
+from schemas.clocks import CanonicalOffset, EventTime, WallTime
 
 SUBPROTOCOL = "mds.v1.json"
 HEARTBEAT_EVERY_MS = 5_000
@@ -50,7 +51,7 @@ class Welcome(Message):
     t = "welcome"
     version: int = member(WHOLE, "Of the protocol.")
     protocol: str = member(TEXT, "Subprotocol.")
-    now: int = member(WHOLE, "Wall time.", unit=US)
+    now: WallTime = member(WHOLE, "Wall time.", unit=US)
     time_unit: str = member(TEXT, "Unit of every time.")
     auth_required: bool = member(FLAG, "Whether a key is needed.")
     heartbeat: Mapping[str, int] = member(
@@ -69,7 +70,7 @@ class Disconnect(Message):
     reason: str = member(TEXT, "Why.")
     reconnect: bool = member(FLAG, "Whether to come back.")
     retry_after_ms: int | None = member(WHOLE, "When.", unit="ms", always=False)
-    resume: Sequence[Sequence[str | int]] = member(
+    resume: Sequence[Sequence[str | CanonicalOffset]] = member(
         rows({"type": "array"}), "[stream, epoch, offset] of each stream: give it as from."
     )
 
@@ -80,7 +81,7 @@ class Data(Message):
 
     t = "d"
     sub: int = member(WHOLE, _SUB)
-    prev: int = member(WHOLE, "Offset a client must have covered already to have missed nothing.")
+    prev: CanonicalOffset = member(WHOLE, "Offset a client must have covered already to have missed nothing.")
     conf: tuple[int, int] | None = member(
         by_name(WHOLE), "n records, spanning span µs, gave way to the newest.", always=False
     )
@@ -91,7 +92,7 @@ class Data(Message):
         return self.encoded(self.sub, self.prev, self.conf, self.m)
 
     @staticmethod
-    def encoded(sub: int, prev: int, conf: tuple[int, int] | None, m: Sequence[bytes]) -> bytes:
+    def encoded(sub: int, prev: CanonicalOffset, conf: tuple[int, int] | None, m: Sequence[bytes]) -> bytes:
         """Return the bytes without making a message: more of these are sent than of all others together."""
         conflated = b"" if conf is None else b',"conf":{"n":%d,"span":%d}' % conf
         return b'{"t":"d","sub":%d,"prev":%d%b,"m":[%b]}' % (sub, prev, conflated, b",".join(m))
@@ -104,8 +105,8 @@ class LatestValues(Message):
     t = "snapshot"
     sub: int = member(WHOLE, _SUB)
     epoch: str = member(TEXT, "Incarnation of the log that offsets belong to.")
-    offset: int = member(WHOLE, "What it is valid at.")
-    floor_offset: int = member(WHOLE, "The server's memory begins after it.")
+    offset: CanonicalOffset = member(WHOLE, "What it is valid at.")
+    floor_offset: CanonicalOffset = member(WHOLE, "The server's memory begins after it.")
     reason: str = member(TEXT, "subscribe, recovery or failover.")
     last: bool = member(FLAG, "Nothing of it follows.")
     data: Sequence[bytes] = member(rows({"type": "array"}), "[offset, record] of each value.")
@@ -125,14 +126,14 @@ class Recovered(Message):
     t = "recovered"
     sub: int = member(WHOLE, _SUB)
     ok: bool = member(FLAG, "Whether nothing was missed.")
-    after: int | None = member(WHOLE, "Offset resumed from.", name="from", always=False)
-    to: int | None = member(WHOLE, "Offset up to which the stream is whole.", always=False)
+    after: CanonicalOffset | None = member(WHOLE, "Offset resumed from.", name="from", always=False)
+    to: CanonicalOffset | None = member(WHOLE, "Offset up to which the stream is whole.", always=False)
     count: int | None = member(WHOLE, "Records replayed.", always=False)
     source: str | None = member(words_of(("memory", "kafka")), "Where they came from.", always=False)
     reason: str | None = member(
         TEXT, "Why not: epoch_changed, expired, too_many or unavailable.", always=False
     )
-    floor_offset: int | None = member(WHOLE, "The server's memory begins after it.", always=False)
+    floor_offset: CanonicalOffset | None = member(WHOLE, "The server's memory begins after it.", always=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +144,8 @@ class GapNotice(Message):
     sub: int = member(WHOLE, _SUB)
     gap_id: str = of_gap("gap_id")
     stream: str = of_gap("stream")
-    begin: int = of_gap("from_time", name="from")
-    to: int = of_gap("to_time")
+    begin: EventTime = of_gap("from_time", name="from")
+    to: EventTime = of_gap("to_time")
     expected: int | None = of_gap("expected", always=False)
     cause: str = of_gap("cause")
     confidence: str = of_gap("confidence")
@@ -172,7 +173,7 @@ class State(Message):
     provider: str | None = member(TEXT, "Who serves since.", always=False)
     previous: str | None = member(TEXT, "Who served before.", always=False)
     reason: str | None = member(TEXT, "Why in words.", always=False)
-    since: int | None = member(WHOLE, "Since when.", unit=US, always=False)
+    since: WallTime | None = member(WHOLE, "Since when.", unit=US, always=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,7 @@ class Lagged(Message):
 
     t = "lagged"
     stream: str = member(TEXT, "The stream.")
-    after: Mapping[str, int] = member(
+    after: Mapping[str, CanonicalOffset] = member(
         by_name(WHOLE), "Offset up to which the client has it whole.", name="from"
     )
 
@@ -203,7 +204,7 @@ class Heartbeat(Message):
     """The server is alive, and quiet streams are whole up to these offsets."""
 
     t = "hb"
-    now: int = member(WHOLE, "Wall time.", unit=US)
+    now: WallTime = member(WHOLE, "Wall time.", unit=US)
     subs: Sequence[Sequence[int]] = member(rows({"type": "array"}), "[sub, offset] of each quiet stream.")
 
 
@@ -214,7 +215,11 @@ def data(sub: int, chosen: Chosen) -> bytes:
 
 
 def disconnect(
-    code: int, reason: str, *, retry_after_ms: int | None = None, resume: Sequence[tuple[str, str, int]] = ()
+    code: int,
+    reason: str,
+    *,
+    retry_after_ms: int | None = None,
+    resume: Sequence[tuple[str, str, CanonicalOffset]] = (),
 ) -> Disconnect:
     """Return the farewell with a code of CLOSES; `resume` says where each stream may go on."""
     reconnect = CLOSES[code].reconnect
@@ -255,8 +260,8 @@ def route(subs: Sequence[int], fields: Mapping[str, Any]) -> State:
     )
 
 
-def log_state(*, reachable: bool, since: int | None) -> State:
-    """Return the notice that the log cannot be read, or can again, `since` µs."""
+def log_state(*, reachable: bool, since: WallTime | None) -> State:
+    """Return the notice that the log cannot be read, or can again, `since` when."""
     if reachable:
         return State(stream="open", data="ok", code="log_reachable", since=since)
     return State(stream="recovering", data="suspect", code="log_unreachable", since=since)

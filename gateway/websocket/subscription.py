@@ -17,6 +17,7 @@ from gateway.live.ring import Entry, Ring
 from gateway.live.streams import LiveStream
 from gateway.websocket import messages
 from gateway.websocket.conflation import Chosen, every, newest
+from schemas.clocks import CanonicalOffset
 
 RESUME_MAX_RECORDS = 5_000  # of one stream, read from Kafka for one resume
 RESUME_WITHIN_S = 5.0
@@ -32,7 +33,7 @@ class StreamPosition:
     """Up to where a client has a stream whole."""
 
     epoch: str
-    offset: int
+    offset: CanonicalOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,8 @@ class FromMemory:
 class FromLog:
     """The records in (after, up_to] have to be read from Kafka; what follows is in the ring."""
 
-    after: int
-    up_to: int
+    after: CanonicalOffset
+    up_to: CanonicalOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class ResumeRefused:
 
 
 def plan_resume(
-    wanted: StreamPosition, *, epoch: str, floor: int, applied: int
+    wanted: StreamPosition, *, epoch: str, floor: CanonicalOffset, applied: CanonicalOffset
 ) -> FromMemory | FromLog | ResumeRefused:
     """Return where the records above `wanted` are.
 
@@ -75,14 +76,14 @@ class Replay:
     """Records to send before the live ones: all of the stream in (`after`, `to`]; `source` None: not announced."""
 
     entries: Sequence[Entry]
-    after: int
-    to: int
+    after: CanonicalOffset
+    to: CanonicalOffset
     source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One message for the client; `append_time` of its oldest live record, None for history."""
+    """One message for the client; `append_time` (µs) of its oldest live record, None for history."""
 
     message: bytes
     records: int = 0
@@ -98,7 +99,7 @@ class Subscription:
     link sent presupposes no more. `whole` is the offset up to which that is known here, which may be ahead.
     """
 
-    def __init__(self, number: int, stream: LiveStream, *, conflate: bool, covered: int) -> None:
+    def __init__(self, number: int, stream: LiveStream, *, conflate: bool, covered: CanonicalOffset) -> None:
         """Begin live at `covered`; `await_history` before the first `take` to begin otherwise."""
         self.number = number
         self.stream = stream
@@ -127,7 +128,7 @@ class Subscription:
         """Forget what was to come: a snapshot is next, then what follows it."""
         self.snapshot_due, self._replay, self._waiting = reason, None, False
 
-    def snapshot_sent(self, covered: int) -> None:
+    def snapshot_sent(self, covered: CanonicalOffset) -> None:
         """Go on live from `covered`, where the snapshot was valid."""
         self.snapshot_due = None
         self.covered = self.whole = covered
@@ -157,7 +158,7 @@ class Subscription:
             chosen = replace(chosen, previous=self.covered, conflated=chosen.conflated + 1)
         return self._deliver(chosen)
 
-    def settle(self, ring: Ring, applied: int) -> bool:
+    def settle(self, ring: Ring, applied: CanonicalOffset) -> bool:
         """Move over what is known to hold nothing for this client, up to `applied`; whether that moved the cursor."""
         if self.busy or ring.newest(self.stream.scope) > self.whole:
             return False

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from gateway.live.feeds import Feed, Feeds
 from gateway.live.ring import Entry
-from schemas.partitions import partition_of
+from schemas.partitions import TopicPartition, partition_of
 from schemas.topics import QUOTES, TRADES
 from tests.support.builders import a_quote, a_trade
 
@@ -24,7 +24,7 @@ def empty_feeds(start: int = 0, *, budget_bytes: int = 10_000_000, ring_messages
     feeds = Feeds(PARTITIONS, budget_bytes=budget_bytes, ring_messages=ring_messages)
     for topic in ("quotes.v1", "trades.v1", "bars.v1", "gaps.v1"):
         for partition in range(PARTITIONS):
-            feeds.begin(topic, partition, start)
+            feeds.begin(TopicPartition(topic, partition), start)
         feeds.epochs = {**feeds.epochs, topic: "log.4"}
     return feeds
 
@@ -32,13 +32,15 @@ def empty_feeds(start: int = 0, *, budget_bytes: int = 10_000_000, ring_messages
 def apply_trade(feeds: Feeds, offset: int, *, provider: str = "finnhub", route: str = "primary") -> Feed:
     """Apply one SPY trade at `offset`."""
     fields = asdict(a_trade(provider=provider, route=route, raw_offset=offset, event_time=offset))
-    feed = feeds.apply(TRADES, PLACE, offset, offset, fields)
+    feed = feeds.apply(TopicPartition(TRADES, PLACE), offset, offset, fields)
     assert feed is not None
     return feed
 
 
 def apply_quote(feeds: Feeds, offset: int) -> Feed:
     """Apply one SPY quote at `offset`."""
-    feed = feeds.apply(QUOTES, PLACE, offset, offset, asdict(a_quote(raw_offset=offset, event_time=offset)))
+    feed = feeds.apply(
+        TopicPartition(QUOTES, PLACE), offset, offset, asdict(a_quote(raw_offset=offset, event_time=offset))
+    )
     assert feed is not None
     return feed

@@ -14,16 +14,16 @@ from gateway.live.shell.log import Outcome, PastReader
 from gateway.live.shell.pump import SLICE_MESSAGES, Pump
 from gateway.live.streams import (
     BEST,
+    CAPABILITY_CHANNELS,
     LiveStream,
-    channel_of_capability,
     encode_entry,
     is_shadow,
     parse_stream,
 )
 from infra.runtime.kafka.clients import Message
+from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import PermanentError
 from schemas.identity import event_id
-from schemas.partitions import TopicPartition
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Trade
 from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
@@ -39,7 +39,7 @@ class LiveRecord(Generic[R]):
 
     record: R
     partition: int
-    offset: int
+    offset: CanonicalOffset
     event_id: str
 
 
@@ -111,8 +111,8 @@ class LiveStreams:
         return self._pump.reachable
 
     @property
-    def reachable_since(self) -> int:
-        """Return when `reachable` last changed, µs."""
+    def reachable_since(self) -> WallTime:
+        """Return when `reachable` last changed."""
         return self._pump.reachable_since
 
     def latest_quote(self, symbol: str, provider: str | None = None) -> LiveRecord[Quote] | None:
@@ -165,19 +165,26 @@ class LiveStreams:
         for drain in self._drains:
             await drain(within_s)
 
-    async def offset_at(self, stream: LiveStream, feed: Feed, time_us: int) -> int | None:
+    async def offset_at(self, feed: Feed, time_us: int) -> CanonicalOffset | None:
         """Return the first offset appended at or after `time_us`; None where the log no longer reaches back.
 
         Raises BrokerUnavailable.
         """
-        return await self._reader.offset_at(TopicPartition(stream.topic, feed.partition), time_us)
+        return await self._reader.offset_at(feed.place, time_us)
 
     async def history(
-        self, stream: LiveStream, feed: Feed, *, after: int, up_to: int, max_records: int, within_s: float
-    ) -> tuple[list[Entry], int, Outcome]:
+        self,
+        stream: LiveStream,
+        feed: Feed,
+        *,
+        after: CanonicalOffset,
+        up_to: CanonicalOffset,
+        max_records: int,
+        within_s: float,
+    ) -> tuple[list[Entry], CanonicalOffset, Outcome]:
         """Return (entries, whole up to, outcome) of a bounded read of the stream's past from Kafka."""
         found = await self._reader.read(
-            TopicPartition(feed.topic, feed.partition),
+            feed.place,
             stream.symbol,
             after=after,
             up_to=up_to,
@@ -203,7 +210,7 @@ class LiveStreams:
 
     def routed(self, fields: Mapping[str, Any]) -> None:
         """Tell every client, in one message, which of its streams another provider serves from now on."""
-        channel = channel_of_capability(fields["capability"])
+        channel = CAPABILITY_CHANNELS.get(fields["capability"])
         affected: dict[Watcher, list[int]] = {}
         for (of_channel, _), watchers in self._watchers.items():
             if of_channel == channel:
@@ -247,14 +254,16 @@ class LiveStreams:
         return LiveRecord(record=found, partition=known.partition, offset=known.offset, event_id=identity)
 
 
-def _past_entry(stream: LiveStream, partition: int, message: Message, previous: int) -> Entry | None:
+def _past_entry(
+    stream: LiveStream, partition: int, message: Message, previous: CanonicalOffset
+) -> Entry | None:
     try:
         fields = decode_value(stream.topic, message.value())
     except PermanentError:
         return None  # skipped live as well
     if not stream.holds(fields):
         return None
-    offset = message.offset() or 0
+    offset: Any = message.offset() or 0  # not wrapped, as in `Tail.address_of`
     return Entry(
         offset,
         previous,

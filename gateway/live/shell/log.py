@@ -16,6 +16,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
+from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
 from schemas.topics import GAPS
@@ -36,8 +37,6 @@ TUNING: Mapping[str, Any] = {
 PAST_TUNING: Mapping[str, Any] = {"queued.min.messages": READ_BATCH, "queued.max.messages.kbytes": 4_096}
 
 Outcome = Literal["complete", "too_many", "expired", "epoch_changed", "unavailable"]
-Place = TopicPartition
-"""A topic, without prefix, and a partition of it."""
 
 
 class LogReplaced(Exception):
@@ -72,7 +71,7 @@ class Slice:
     """Result of a bounded read: the records in (asked start, `to`], whole unless `outcome` says otherwise."""
 
     messages: Sequence[Message]
-    to: int
+    to: CanonicalOffset
     outcome: Outcome
 
 
@@ -83,6 +82,7 @@ class Tail:
         """Connect lazily; `close` must be called."""
         self._prefix = prefix
         self._topics = {prefix + topic: topic for topic in topics}
+        self._places: dict[tuple[str | None, int | None], TopicPartition] = {}  # as messages say it, as we do
         self._reader = LogReader(bootstrap, client_id, within_s=REQUEST_TIMEOUT_S, tuning=TUNING)
         self._admin = Topics(bootstrap, f"{client_id}-admin", within_s=REQUEST_TIMEOUT_S)
 
@@ -106,15 +106,16 @@ class Tail:
             for name, topic in self._admin.describe(self._topics).items()
         }
 
-    def ends(self, partitions: int) -> dict[Place, tuple[int, int]]:
-        """Return (log start, end) of every partition; raise BrokerUnavailable."""
-        return {
-            TopicPartition(topic, number): self._reader.bounds(name, number)
-            for name, topic in self._topics.items()
-            for number in range(partitions)
-        }
+    def ends(self, partitions: int) -> dict[TopicPartition, tuple[CanonicalOffset, CanonicalOffset]]:
+        """Return (log start, end) of every partition, topics without prefix; raise BrokerUnavailable."""
+        ends = {}
+        for name, topic in self._topics.items():
+            for number in range(partitions):
+                low, high = self._reader.bounds(name, number)
+                ends[TopicPartition(topic, number)] = CanonicalOffset(low), CanonicalOffset(high)
+        return ends
 
-    def assign(self, starts: Mapping[Place, int]) -> None:
+    def assign(self, starts: Mapping[TopicPartition, CanonicalOffset]) -> None:
         """Begin at these offsets."""
         self._reader.assign(
             {TopicPartition(self._prefix + topic, number): at for (topic, number), at in starts.items()}
@@ -124,9 +125,15 @@ class Tail:
         """Return what is there, waiting a moment where nothing is; the order of each partition is kept."""
         return self._reader.fetch(most, within_s=POLL_S)
 
-    def topic_of(self, message: Message) -> str:
-        """Return the topic of a message without its prefix."""
-        return self._topics[message.topic() or ""]
+    def address_of(self, message: Message) -> tuple[TopicPartition, CanonicalOffset]:
+        """Return the partition of a message, its topic without prefix, and its offset there."""
+        named = message.topic(), message.partition()
+        place = self._places.get(named)
+        if place is None:
+            place = self._places[named] = TopicPartition(self._topics[named[0] or ""], named[1] or 0)
+        # Not wrapped: this is done for every record, and these topics have no offsets of another kind.
+        offset: Any = message.offset() or 0
+        return place, offset
 
     def close(self) -> None:
         """Give up the connection."""
@@ -145,7 +152,14 @@ class PastReader:
         self._opened: list[LogReader] = []
 
     async def read(
-        self, place: Place, key: str, *, after: int, up_to: int, max_records: int, within_s: float
+        self,
+        place: TopicPartition,
+        key: str,
+        *,
+        after: CanonicalOffset,
+        up_to: CanonicalOffset,
+        max_records: int,
+        within_s: float,
     ) -> Slice:
         """Return the committed records of `key` in (after, up_to], at most `max_records` of them.
 
@@ -164,7 +178,7 @@ class PastReader:
         finally:
             self._turns.release()
 
-    async def offset_at(self, place: Place, time_us: int) -> int | None:
+    async def offset_at(self, place: TopicPartition, time_us: int) -> CanonicalOffset | None:
         """Return the offset below which everything was appended before `time_us`; None where that is expired.
 
         Raises BrokerUnavailable.
@@ -189,28 +203,34 @@ class PastReader:
         reader: LogReader = self._own.reader
         return reader
 
-    def _offset_at(self, place: Place, time_us: int) -> int | None:
-        reader, name = self._reader(), self._prefix + place[0]
-        low, high = reader.bounds(name, place[1])
-        found = reader.offset_at(name, place[1], time_us)
+    def _offset_at(self, place: TopicPartition, time_us: int) -> CanonicalOffset | None:
+        reader, name = self._reader(), self._prefix + place.topic
+        low, high = reader.bounds(name, place.partition)
+        found = reader.offset_at(name, place.partition, time_us)
         first = high if found is None else found
-        return None if first <= low and low > 0 else first
+        return None if first <= low and low > 0 else CanonicalOffset(first)
 
     def _read(
-        self, place: Place, key: str, after: int, up_to: int, max_records: int, within_s: float
+        self,
+        place: TopicPartition,
+        key: str,
+        after: CanonicalOffset,
+        up_to: CanonicalOffset,
+        max_records: int,
+        within_s: float,
     ) -> Slice:
-        reader, name = self._reader(), self._prefix + place[0]
+        reader, name = self._reader(), self._prefix + place.topic
         deadline_s = monotonic_s() + within_s
-        wanted = None if place[0] == GAPS else key.encode()
+        wanted = None if place.topic == GAPS else key.encode()
         try:
-            low, high = reader.bounds(name, place[1])
+            low, high = reader.bounds(name, place.partition)
             if after + 1 < low:
                 return Slice(messages=(), to=after, outcome="expired")
             if after + 1 > high:
                 return Slice(messages=(), to=after, outcome="epoch_changed")
             if up_to <= after or after + 1 == high:
                 return Slice(messages=(), to=max(after, up_to), outcome="complete")
-            reader.assign({TopicPartition(name, place[1]): after + 1})
+            reader.assign({TopicPartition(name, place.partition): after + 1})
             try:
                 return collect(reader, wanted, after, up_to, max_records, deadline_s)
             finally:
@@ -227,14 +247,20 @@ class Fetching(Protocol):
 
 
 def collect(
-    source: Fetching, key: bytes | None, after: int, up_to: int, max_records: int, deadline_s: float
+    source: Fetching,
+    key: bytes | None,
+    after: CanonicalOffset,
+    up_to: CanonicalOffset,
+    max_records: int,
+    deadline_s: float,
 ) -> Slice:
     """Return the records of `key` (None: all) in (after, up_to], read until `deadline_s` on the monotonic clock."""
     found: list[Message] = []
     reached = after
     while True:
         for message in source.fetch(READ_BATCH, within_s=POLL_S):
-            error, offset = message.error(), message.offset()
+            error = message.error()
+            offset: Any = message.offset()  # not wrapped, as in `Tail.address_of`
             if error is not None:
                 event = event_of(error)
                 if event is LogEvent.END:

@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from gateway.live.feeds import Feed, Feeds
-from gateway.live.shell.log import LogDoubtful, LogReplaced, Place, Tail, ends_partition
+from gateway.live.shell.log import LogDoubtful, LogReplaced, Tail, ends_partition
 from gateway.live.streams import LIVE_TOPICS
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.clients import Message
+from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.partitions import TopicPartition
 from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
@@ -57,11 +58,11 @@ class Pump:
         self._feeds, self._listener = feeds, listener
         self._tail_thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-live")
         self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-probe")
-        self._warming: dict[Place, int] = {}
+        self._warming: dict[TopicPartition, CanonicalOffset] = {}
         self._moved_at_s = monotonic_s()
         self._probed = False  # whether the topics were ever there
         self.reachable = False
-        self.reachable_since = wall_us()  # µs
+        self.reachable_since = wall_us()
         self.ready = False
 
     def document(self) -> dict[str, Any]:
@@ -124,49 +125,47 @@ class Pump:
         touched: set[Feed] = set()
         gaps: list[Mapping[str, Any]] = []
         for message in messages:
-            topic, partition, offset = tail.topic_of(message), message.partition() or 0, message.offset() or 0
+            place, offset = tail.address_of(message)
             if message.error() is not None:
-                self._hear(tail, message, TopicPartition(topic, partition), offset)
+                self._hear(tail, message, place, offset)
                 continue
             try:
-                fields = decode_value(topic, message.value())
+                fields = decode_value(place.topic, message.value())
             except PermanentError as problem:
-                self._skip(topic, partition, offset, str(problem))
+                self._skip(place, offset, str(problem))
                 continue
-            if topic == PROVIDER_HEALTH:
-                self._feeds.advance(topic, partition, offset + 1)
+            if place.topic == PROVIDER_HEALTH:
+                self._feeds.advance(place, offset + 1)
                 if fields["changed"] != "no":
                     self._listener.routed(fields)
                 continue
-            feed = self._feeds.apply(topic, partition, offset, message.timestamp()[1] * 1_000, fields)
+            feed = self._feeds.apply(place, offset, message.timestamp()[1] * 1_000, fields)
             if feed is None:
-                self._skip(
-                    topic, partition, offset, "no stream has it: its partition or interval is not ours"
-                )
+                self._skip(place, offset, "no stream has it: its partition or interval is not ours")
                 continue
             touched.add(feed)
-            if topic == GAPS:
+            if place.topic == GAPS:
                 gaps.append(fields)
         if self._warming:
             self._cool()
         self._moved_at_s = monotonic_s()
         self._listener.moved(touched, gaps)
 
-    def _hear(self, tail: Tail, event: Message, place: Place, offset: int) -> None:
+    def _hear(self, tail: Tail, event: Message, place: TopicPartition, offset: CanonicalOffset) -> None:
         try:
             if ends_partition(event):
-                self._feeds.advance(*place, offset)
+                self._feeds.advance(place, offset)
                 self._warming.pop(place, None)
         except LogDoubtful as problem:
             log.warning("live_log_doubtful", extra={"error": str(problem)})
             tail.doubt()
 
-    def _skip(self, topic: str, partition: int, offset: int, why: str) -> None:
-        self._feeds.advance(topic, partition, offset + 1)
-        metrics.WS_UNREADABLE_RECORDS.labels(topic).inc()
+    def _skip(self, place: TopicPartition, offset: CanonicalOffset, why: str) -> None:
+        self._feeds.advance(place, offset + 1)
+        metrics.WS_UNREADABLE_RECORDS.labels(place.topic).inc()
         log.warning(
             "live_record_skipped",
-            extra={"topic": topic, "partition": partition, "offset": offset, "error": why},
+            extra={"topic": place.topic, "partition": place.partition, "offset": offset, "error": why},
         )
 
     def _cool(self) -> None:
@@ -174,15 +173,15 @@ class Pump:
         for place in [place for place, end in self._warming.items() if applied[place] + 1 >= end]:
             del self._warming[place]
 
-    def _starts(self, tail: Tail) -> dict[Place, int]:
+    def _starts(self, tail: Tail) -> dict[TopicPartition, CanonicalOffset]:
         applied = self._feeds.applied_everywhere
-        starts: dict[Place, int] = {}
+        starts: dict[TopicPartition, CanonicalOffset] = {}
         for place, (low, high) in tail.ends(partition_count()).items():
             if place in applied:
-                starts[place] = applied[place] + 1
+                starts[place] = CanonicalOffset(applied[place] + 1)
             else:
-                starts[place] = max(low, high - WARM_TAIL)
-                self._feeds.begin(*place, starts[place])
+                starts[place] = CanonicalOffset(max(low, high - WARM_TAIL))
+                self._feeds.begin(place, starts[place])
                 if starts[place] < high:
                     self._warming[place] = high
         return starts

@@ -26,6 +26,7 @@ from gateway.websocket.subscription import (
 )
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
+from schemas.clocks import CanonicalOffset
 from schemas.errors import AmbiguousSymbol, BrokerUnavailable, TransientError
 
 KNOWN_WITHIN_S = 2.0
@@ -44,7 +45,7 @@ def certain(_: str) -> None:
 class LostLog(Exception):
     """The client fell behind what Kafka retains: nothing can make its stream whole again."""
 
-    def __init__(self, stream: LiveStream, covered: int) -> None:
+    def __init__(self, stream: LiveStream, covered: CanonicalOffset) -> None:
         super().__init__(f"{stream} fell behind what the log retains; subscribe anew")
         self.notice = messages.Lagged(stream=str(stream), after={"offset": covered}).encode()
 
@@ -158,7 +159,7 @@ class Subscriber:
         place: OpenSubscription,
         wanted: StreamPosition,
         plan: FromMemory | FromLog | ResumeRefused,
-        applied: int,
+        applied: CanonicalOffset,
     ) -> None:
         subscription = place.subscription
         if isinstance(plan, ResumeRefused):
@@ -251,12 +252,12 @@ class Subscriber:
     async def _resolve(self, stream: LiveStream, time_us: int) -> StreamPosition | ResumeRefused:
         feed = self._live.feeds.feed(*stream.feed)
         try:
-            first = await self._live.offset_at(stream, feed, time_us)
+            first = await self._live.offset_at(feed, time_us)
         except BrokerUnavailable:
             return ResumeRefused(reason="unavailable")
         if first is None:
             return ResumeRefused(reason="expired")
-        return StreamPosition(epoch=self._live.feeds.epochs[feed.topic], offset=first - 1)
+        return StreamPosition(epoch=self._live.feeds.epochs[feed.topic], offset=CanonicalOffset(first - 1))
 
 
 def _unclear(stream: LiveStream, fault: AmbiguousSymbol | None) -> dict[str, Any] | None:

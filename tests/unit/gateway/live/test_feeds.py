@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.live.feeds import MAX_OPEN_GAPS
 from gateway.live.streams import BEST
+from schemas.partitions import TopicPartition
 from schemas.topics import BARS, GAPS, QUOTES, TRADES
 from tests.support.builders import a_bar, a_gap, a_quote, a_trade
 from tests.support.live_feeds import PLACE, apply_quote, apply_trade, empty_feeds
@@ -36,7 +37,7 @@ def test_latest_is_by_event_time_then_by_place() -> None:
     """A late record of an earlier time is no news; a correction of the same time is."""
     feeds = empty_feeds()
     for offset, (moment, bid) in enumerate([(10, 1.0), (20, 2.0), (15, 3.0), (20, 4.0)]):
-        feeds.apply(QUOTES, PLACE, offset, 0, asdict(a_quote(event_time=moment, bid=bid)))
+        feeds.apply(TopicPartition(QUOTES, PLACE), offset, 0, asdict(a_quote(event_time=moment, bid=bid)))
     feed = feeds.find("quotes", "SPY")
     assert feed is not None
     latest = feed.latest(BEST)
@@ -48,11 +49,11 @@ def test_latest_is_by_event_time_then_by_place() -> None:
 def test_a_snapshot_of_bars_is_the_last_closed_and_the_forming_one() -> None:
     """Both are needed to draw a chart; a single closed one is not repeated."""
     feeds = empty_feeds()
-    feeds.apply(BARS, PLACE, 0, 0, asdict(a_bar(event_time=60)))
-    feed = feeds.apply(BARS, PLACE, 1, 0, asdict(a_bar(event_time=120, final=False)))
+    feeds.apply(TopicPartition(BARS, PLACE), 0, 0, asdict(a_bar(event_time=60)))
+    feed = feeds.apply(TopicPartition(BARS, PLACE), 1, 0, asdict(a_bar(event_time=120, final=False)))
     assert feed is not None
     assert [body[:2] for body in feed.snapshot(BEST)] == [b"[0", b"[1"]
-    feeds.apply(BARS, PLACE, 2, 0, asdict(a_bar(event_time=120)))
+    feeds.apply(TopicPartition(BARS, PLACE), 2, 0, asdict(a_bar(event_time=120)))
     assert [body[:2] for body in feed.snapshot(BEST)] == [b"[2"]
 
 
@@ -60,11 +61,11 @@ def test_a_snapshot_of_gaps_is_the_open_ones() -> None:
     """A filled gap leaves; beyond the bound the oldest known leave."""
     feeds = empty_feeds()
     for number in range(MAX_OPEN_GAPS + 10):
-        feeds.apply(GAPS, PLACE, number, 0, asdict(a_gap(gap_id=str(number))))
+        feeds.apply(TopicPartition(GAPS, PLACE), number, 0, asdict(a_gap(gap_id=str(number))))
     feed = feeds.find("gaps", "SPY")
     assert feed is not None
     assert len(feed.snapshot(BEST)) == MAX_OPEN_GAPS
-    feeds.apply(GAPS, PLACE, 999, 0, asdict(a_gap(gap_id="200", state="filled")))
+    feeds.apply(TopicPartition(GAPS, PLACE), 999, 0, asdict(a_gap(gap_id="200", state="filled")))
     assert len(feed.snapshot("yahoo")) == MAX_OPEN_GAPS - 1
     assert feed.snapshot("finnhub") == []
 
@@ -73,7 +74,7 @@ def test_a_record_in_a_foreign_partition_is_of_no_stream() -> None:
     """No position could be given to it, yet the partition moves on."""
     feeds = empty_feeds()
     elsewhere = (PLACE + 1) % 4
-    assert feeds.apply(TRADES, elsewhere, 5, 0, asdict(a_trade())) is None
+    assert feeds.apply(TopicPartition(TRADES, elsewhere), 5, 0, asdict(a_trade())) is None
     assert feeds.applied_everywhere[TRADES, elsewhere] == 5
     assert not feeds.knows("SPY")
 
@@ -81,7 +82,7 @@ def test_a_record_in_a_foreign_partition_is_of_no_stream() -> None:
 def test_a_bar_of_an_unheard_of_interval_is_of_no_stream() -> None:
     """One strange record must not stop the reader of all."""
     feeds = empty_feeds()
-    assert feeds.apply(BARS, PLACE, 5, 0, asdict(a_bar(interval="7m"))) is None
+    assert feeds.apply(TopicPartition(BARS, PLACE), 5, 0, asdict(a_bar(interval="7m"))) is None
     assert feeds.applied_everywhere[BARS, PLACE] == 5
 
 
@@ -102,8 +103,8 @@ def test_a_control_record_moves_the_position_and_never_back() -> None:
     """The end of a partition may lie above its last record."""
     feeds = empty_feeds()
     feed = apply_trade(feeds, 4)
-    feeds.advance(TRADES, PLACE, 8)
-    feeds.advance(TRADES, PLACE, 2)
+    feeds.advance(TopicPartition(TRADES, PLACE), 8)
+    feeds.advance(TopicPartition(TRADES, PLACE), 2)
     assert feeds.applied(feed) == 7
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live.streams import (
+    CAPABILITY_CHANNELS,
     InvalidStream,
     LiveStream,
-    channel_of_capability,
     encode_entry,
     parse_stream,
     wire_record,
@@ -132,5 +132,5 @@ def test_every_field_a_client_may_need_is_on_the_wire() -> None:
 
 def test_a_capability_of_providers_fills_a_channel() -> None:
     """Routing and streams name the same thing."""
-    assert channel_of_capability("quotes") == "quotes"
-    assert channel_of_capability("bars:1m") == "bars.1m"
+    assert CAPABILITY_CHANNELS["quotes"] == "quotes"
+    assert CAPABILITY_CHANNELS["bars:1m"] == "bars.1m"

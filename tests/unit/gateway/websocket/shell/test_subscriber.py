@@ -21,6 +21,7 @@ from gateway.websocket.session import Session
 from gateway.websocket.shell.subscriber import LostLog, Subscriber
 from gateway.websocket.subscription import StreamPosition
 from schemas.errors import AmbiguousSymbol, StoreUnavailable
+from schemas.partitions import TopicPartition
 from schemas.topics import TRADES
 from tests.support.builders import a_trade
 from tests.support.declared_messages import messages_of
@@ -59,8 +60,8 @@ class ModelLive:
         applied = self.feeds.applied_everywhere[TRADES, PLACE]
         for offset, fields in self.log.records:
             if offset > applied:
-                self.feeds.apply(TRADES, PLACE, offset, 0, fields)
-        self.feeds.advance(TRADES, PLACE, self.log.end)
+                self.feeds.apply(TopicPartition(TRADES, PLACE), offset, 0, fields)
+        self.feeds.advance(TopicPartition(TRADES, PLACE), self.log.end)
 
     def knows(self, _: str) -> bool:
         """Whether SPY was seen."""
