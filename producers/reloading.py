@@ -22,6 +22,7 @@ from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import StoredGeneration, announce, newest_generation
 from infra.runtime.configuration.following import Apply, Follower
 from infra.runtime.threads import in_daemon_thread
+from schemas.clocks import WallTime
 from schemas.configuration.generation import Generation, Origin, sha256_of
 from schemas.configuration.model import Configuration, read_text
 from schemas.errors import BrokerUnavailable, ConfigurationError
@@ -61,10 +62,10 @@ class ConfigurationFile:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
-    def changed_time(self) -> int:
-        """Return when it came to be what it is on this disk, µs; 0 where it is gone again."""
+    def changed_time(self) -> WallTime:
+        """Return when it came to be what it is on this disk; 0 where it is gone again."""
         signature = self.signature()
-        return 0 if signature is None else signature[-1] // 1_000
+        return WallTime(0 if signature is None else signature[-1] // 1_000)
 
     def announce(self, origin: Origin) -> tuple[Generation, bool]:
         """Make its text the newest generation; return that and whether it is a new one. Blocking; raises like `read`."""

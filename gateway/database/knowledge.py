@@ -6,34 +6,35 @@ from collections.abc import Iterable
 
 from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.problems import Problem, about, invalid_field
+from schemas.clocks import EventTime, KnowledgeTime, WallTime
 
 AS_OF_WAIT_S = 2.0  # a tick moves an idle partition's watermark within about 1.3 s
 RETRY_AFTER_S = 2
 MAX_SKEW_US = 3_600_000_000  # a vendor's clock may be ahead of ours, never by an hour
 
 
-def complete_through(marks: Iterable[int | None]) -> int | None:
-    """Return the newest as_of that every partition has in full; `marks` are their exclusive complete_before (µs).
+def complete_through(marks: Iterable[KnowledgeTime | None]) -> KnowledgeTime | None:
+    """Return the newest as_of that every partition has in full; `marks` are their exclusive complete_before.
 
     None where one of them has no watermark yet: then nothing is known in full.
     """
-    lowest: int | None = None
+    lowest: KnowledgeTime | None = None
     for mark in marks:
         if mark is None:
             return None
         lowest = mark if lowest is None else min(lowest, mark)
-    return None if lowest is None else lowest - 1
+    return None if lowest is None else KnowledgeTime(lowest - 1)
 
 
-def latest_event(as_of: int, *, wall_market: bool) -> int:
+def latest_event(as_of: KnowledgeTime, *, wall_market: bool) -> EventTime:
     """Return the newest event_time that can have been known by `as_of`; spares an old as_of all newer rows.
 
     On a simulated market (`wall_market` False) event time and knowledge are unrelated.
     """
-    return min(as_of + MAX_SKEW_US, LATEST_US) if wall_market else LATEST_US
+    return EventTime(min(as_of + MAX_SKEW_US, LATEST_US)) if wall_market else LATEST_US
 
 
-def check_not_future(as_of: int, wall_now: int) -> None:
+def check_not_future(as_of: KnowledgeTime, wall_now: WallTime) -> None:
     """Raise the problem of an as_of later than the clock: nobody knows yet what will be known then."""
     if as_of > wall_now:
         detail = (
@@ -42,7 +43,7 @@ def check_not_future(as_of: int, wall_now: int) -> None:
         raise invalid_field("as_of", "in_future", detail)
 
 
-def not_yet_complete(as_of: int, through: int | None) -> Problem:
+def not_yet_complete(as_of: KnowledgeTime, through: KnowledgeTime | None) -> Problem:
     """Return the problem of an as_of the store has not reached: it is never lowered silently."""
     if through is None:
         detail = "nothing is committed yet for what this asks; come again"

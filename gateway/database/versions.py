@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from gateway.http.moments import EARLIEST_US, LATEST_US
+from gateway.http.moments import ALL_KNOWN, EARLIEST_US, LATEST_US
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import columns
 from schemas.streams import BAR_STREAM, BY_RECORD, Bar, Quote, Trade
 
 MINUTE = "1m"  # the interval that all longer bars can be made of
 
-Span = tuple[int, int]
-"""A range of event_time, [start, end) in µs."""
+Span = tuple[EventTime, EventTime]
+"""A range of event_time, [start, end)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Through whose eyes bars are read: what was known by `as_of` (µs), of one provider or the best of all."""
+    """Through whose eyes bars are read: what was known by `as_of`, of one provider or the best of all."""
 
-    as_of: int
+    as_of: KnowledgeTime
     provider: str | None
     sessions: frozenset[str] | None = None  # None: every part of the day
 
@@ -49,9 +50,9 @@ class GapFilter:
     intervals: Sequence[str] | None = None
     provider: str | None = None
     state: str | None = None
-    start: int = EARLIEST_US
-    end: int = LATEST_US
-    as_of: int = LATEST_US
+    start: EventTime = EARLIEST_US
+    end: EventTime = LATEST_US
+    as_of: KnowledgeTime = ALL_KNOWN
 
 
 Value = Quote | Trade | Bar

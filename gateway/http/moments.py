@@ -7,11 +7,13 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.intervals import DAY_US, EPOCH, micros
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
-EARLIEST_US = -2_208_988_800_000_000  # 1900-01-01
-LATEST_US = 7_258_118_400_000_000  # 2200-01-01; stands for "no end"
+EARLIEST_US = EventTime(-2_208_988_800_000_000)  # 1900-01-01
+LATEST_US = EventTime(7_258_118_400_000_000)  # 2200-01-01; stands for "no end"
+ALL_KNOWN = KnowledgeTime(LATEST_US)  # the as_of of whatever is stored
 EXAMPLE = "2026-03-02T14:30:00Z"
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
@@ -58,9 +60,9 @@ def parse_date(text: str) -> date:
     return day
 
 
-def midnight(day: date, timezone: str) -> int:
-    """Return the start of a venue-local day in µs."""
-    return micros(datetime.combine(day, time(), ZoneInfo(timezone)))
+def midnight(day: date, timezone: str) -> EventTime:
+    """Return the start of a venue-local day."""
+    return EventTime(micros(datetime.combine(day, time(), ZoneInfo(timezone))))
 
 
 def local_date(moment_us: int, timezone: str) -> date:
@@ -98,7 +100,7 @@ def parse_moment(text: str, timezone: str | None) -> int:
     return micros(moment)
 
 
-def period_start(period: str, now: int, calendar: Calendar) -> int:
+def period_start(period: str, now: MarketTime, calendar: Calendar) -> EventTime:
     """Return where a period that ends at `now` begins: so many trading days, months, or the start of the year."""
     if period == "max":
         return EARLIEST_US
@@ -111,10 +113,10 @@ def period_start(period: str, now: int, calendar: Calendar) -> int:
     return midnight(_clamped(year, month + 1, today.day), calendar.timezone)
 
 
-def sessions_back(count: int, now: int, calendar: Calendar) -> int:
+def sessions_back(count: int, now: MarketTime, calendar: Calendar) -> EventTime:
     """Return the start of the `count`-th last trading day that has begun by `now`."""
     begun = [s.pre_open for s in calendar.sessions(now - SEARCH_US, now + 1) if s.pre_open <= now]
-    return begun[-count:][0] if begun else now - count * DAY_US
+    return EventTime(begun[-count:][0] if begun else now - count * DAY_US)
 
 
 def _clamped(year: int, month: int, day: int) -> date:

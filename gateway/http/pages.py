@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.http.problems import about
+from schemas.clocks import EventTime, KnowledgeTime, WallTime
 
 LIFETIME_US = 3_600_000_000  # one hour from its page
 SIGNATURE_BYTES = 16
@@ -25,11 +26,11 @@ START_AGAIN = "ask again without page_token"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Begin of the next page: after the key `after`, in the range and knowledge the first page had (µs)."""
+    """Begin of the next page: after the key `after`, in the range and knowledge the first page had."""
 
-    as_of: int
-    start: int
-    end: int
+    as_of: KnowledgeTime
+    start: EventTime
+    end: EventTime
     after: tuple[int | str, ...]
 
 
@@ -39,14 +40,14 @@ def query_hash(path: str, given: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([path, rest]).encode()).hexdigest()[:16]
 
 
-def seal(page: Page, query: str, key: bytes, now: int) -> str:
-    """Return the token of `page` for the query with the hash `query`; valid for an hour from `now` (wall µs)."""
+def seal(page: Page, query: str, key: bytes, now: WallTime) -> str:
+    """Return the token of `page` for the query with the hash `query`; valid for an hour from `now`."""
     fields = [query, now + LIFETIME_US, page.as_of, page.start, page.end, list(page.after)]
     body = json.dumps(fields, separators=(",", ":")).encode()
     return f"{_text(body)}.{_text(_signature(body, key))}"
 
 
-def open_token(token: str, query: str, key: bytes, now: int) -> Page:
+def open_token(token: str, query: str, key: bytes, now: WallTime) -> Page:
     """Return the page of a token; raise the Problem of a foreign (400), mismatched (400) or expired (410) one."""
     fields = _fields(token, key)
     if fields[0] != query:

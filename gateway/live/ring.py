@@ -57,12 +57,9 @@ class Ring:
         self._offsets: list[CanonicalOffset] = []
         self._entries: list[Entry] = []
         self._head = 0
-        self._newest: dict[
-            str, CanonicalOffset
-        ] = {}  # per scope, the offset of its newest record ever appended
-        self._evicted: dict[
-            str, CanonicalOffset
-        ] = {}  # per scope, the offset of its newest record no longer here
+        # Per scope, the offset of its newest record ever appended, and of its newest that is no longer here.
+        self._newest: dict[str, CanonicalOffset] = {}
+        self._evicted: dict[str, CanonicalOffset] = {}
 
     def __len__(self) -> int:
         return len(self._entries) - self._head

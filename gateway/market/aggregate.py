@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import fsum
 
-from gateway.database.versions import BarVersion
+from gateway.database.versions import BarVersion, Span
 from gateway.http.moments import local_date, midnight
 from gateway.market.bars import MIXED
 from schemas.calendar.sessions import Calendar
@@ -22,16 +22,16 @@ from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US, slot_us
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """The bar stamped `start` takes minutes of [left, end); it is complete once `closes` has passed (µs)."""
+    """The bar stamped `start` takes minutes of [left, end); it is complete once `closes` has passed."""
 
-    start: int
-    left: int
-    end: int
-    closes: int
+    start: EventTime
+    left: EventTime
+    end: EventTime
+    closes: EventTime
     session: str
 
 
-def bucket_at(moment: int, interval: str, session: str, calendar: Calendar) -> Bucket:
+def bucket_at(moment: EventTime, interval: str, session: str, calendar: Calendar) -> Bucket:
     """Return the bucket of `interval` that holds `moment`; `session` is the caller's choice: regular, extended or all."""
     if interval in INTRADAY_US:
         return _intraday(moment, INTRADAY_US[interval], calendar)
@@ -39,14 +39,14 @@ def bucket_at(moment: int, interval: str, session: str, calendar: Calendar) -> B
     days = list(calendar.sessions(left, end))
     if not days:  # a minute on a day the calendar calls closed: it still belongs to its day
         return Bucket(start=left, left=left, end=end, closes=end, session=session)
-    closes = days[-1].close if session == "regular" else days[-1].post_close
+    closes = EventTime(days[-1].close if session == "regular" else days[-1].post_close)
     start = left
     if interval == "1d":
-        start = days[0].open if session == "regular" else days[0].pre_open
+        start = EventTime(days[0].open if session == "regular" else days[0].pre_open)
     return Bucket(start=start, left=left, end=end, closes=closes, session=session)
 
 
-def unit_bounds(moment: int, interval: str, calendar: Calendar) -> tuple[int, int]:
+def unit_bounds(moment: EventTime, interval: str, calendar: Calendar) -> Span:
     """Return the venue-local day, week or month, [start, end), within which stored bars are taken or all are derived.
 
     A trading day with any stored bar of an intraday interval is answered from those alone.
@@ -63,24 +63,29 @@ def unit_bounds(moment: int, interval: str, calendar: Calendar) -> tuple[int, in
 
 
 def units_without(
-    stored: Sequence[int], start: int, end: int, interval: str, calendar: Calendar
-) -> list[tuple[int, int]]:
+    stored: Sequence[EventTime], start: EventTime, end: EventTime, interval: str, calendar: Calendar
+) -> list[Span]:
     """Return the bounds of the units of [start, end) in which the market opens and no bar of `stored` (times) lies."""
     held = {unit_bounds(moment, interval, calendar)[0] for moment in stored}
-    missing: list[tuple[int, int]] = []
+    missing: list[Span] = []
     for day in calendar.sessions(start, end):
-        bounds = unit_bounds(day.open, interval, calendar)
+        bounds = unit_bounds(EventTime(day.open), interval, calendar)
         if bounds[0] not in held and (not missing or missing[-1] != bounds):
             missing.append(bounds)
     return missing
 
 
 def aggregate(
-    minutes: Sequence[BarVersion], interval: str, session: str, calendar: Calendar, *, known_through: int
+    minutes: Sequence[BarVersion],
+    interval: str,
+    session: str,
+    calendar: Calendar,
+    *,
+    known_through: EventTime,
 ) -> list[BarVersion]:
     """Return the bars of `interval` made of `minutes` (ascending by event_time, one a minute).
 
-    `known_through` is how far the newest known minute reaches (µs): a bar is final only when its bucket has closed by
+    `known_through` is how far the newest known minute reaches: a bar is final only when its bucket has closed by
     then and all its parts are final.
     """
     bars: list[BarVersion] = []
@@ -102,23 +107,26 @@ def minutes_in(interval: str) -> int:
     return {"1wk": 7 * DAY_US, "1mo": 31 * DAY_US}.get(interval, slot_us(interval)) // MINUTE_US
 
 
-def _intraday(moment: int, step: int, calendar: Calendar) -> Bucket:
+def _intraday(moment: EventTime, step_us: int, calendar: Calendar) -> Bucket:
     day = calendar.session_at(moment)
     if day is None:
-        start = moment - moment % step
-        return Bucket(start=start, left=start, end=start + step, closes=start + step, session="closed")
+        start = EventTime(moment - moment % step_us)
+        end = EventTime(start + step_us)
+        return Bucket(start=start, left=start, end=end, closes=end, session="closed")
     parts = (
         ("pre", day.pre_open, day.open),
         ("regular", day.open, day.close),
         ("post", day.close, day.post_close),
     )
     name, left, right = next(part for part in parts if part[1] <= moment < part[2])
-    start = left + (moment - left) // step * step
-    end = min(start + step, right)
+    start = EventTime(left + (moment - left) // step_us * step_us)
+    end = EventTime(min(start + step_us, right))
     return Bucket(start=start, left=start, end=end, closes=end, session=name)
 
 
-def _combined(bucket: Bucket, parts: Sequence[BarVersion], interval: str, known_through: int) -> BarVersion:
+def _combined(
+    bucket: Bucket, parts: Sequence[BarVersion], interval: str, known_through: EventTime
+) -> BarVersion:
     newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
     providers = sorted({part.provider for part in parts})
     states = {part.adjustment_state for part in parts}
@@ -126,7 +134,7 @@ def _combined(bucket: Bucket, parts: Sequence[BarVersion], interval: str, known_
     return BarVersion(
         symbol=newest.symbol,
         interval=interval,
-        event_time=EventTime(bucket.start),
+        event_time=bucket.start,
         open=parts[0].open,
         high=max(part.high for part in parts),
         low=min(part.low for part in parts),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
 
+from gateway.database.versions import Span
 from gateway.http.columns import (
     AS_OF,
     FLAG,
@@ -29,6 +30,7 @@ from gateway.http.problems import FieldError
 from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
 from gateway.market.gaps import GAP_COLUMNS
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.intervals import INTERVALS, INTRADAY_US
 
 MAX_LIMIT_ROWS = 10_000
@@ -58,12 +60,12 @@ class HistoryQuery(Query):
     reads_first: ClassVar[tuple[str, ...]] = ("interval", "date", "start", "end", "period", "provider")
 
     interval: str = parameter(OneOf(INTERVALS), "Length of the bars.", default="1d")
-    start: int | None = parameter(
+    start: EventTime | None = parameter(
         Moment(dates=True),
         "First event_time, inclusive; a bare date is midnight at the venue.",
         unit="RFC 3339",
     )
-    end: int | None = parameter(
+    end: EventTime | None = parameter(
         Moment(dates=True),
         "End of the range, exclusive; without it what comes is in it.",
         unit="RFC 3339",
@@ -82,7 +84,7 @@ class HistoryQuery(Query):
         "Part of the trading day; extended is what lies outside the regular one.",
         default="regular",
     )
-    as_of: int | None = parameter(
+    as_of: KnowledgeTime | None = parameter(
         Moment(), "Answer with what was known then; without it with all that is complete.", unit="RFC 3339"
     )
     revisions: str = parameter(
@@ -118,7 +120,7 @@ class IntradayQuery(HistoryQuery):
         "Part of the trading day; extended is what lies outside the regular one.",
         default="all",
     )
-    date: int | None = parameter(
+    date: EventTime | None = parameter(
         Day(),
         "The venue's whole day, midnight to midnight.",
         unit="YYYY-MM-DD",
@@ -128,16 +130,16 @@ class IntradayQuery(HistoryQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRequest:
-    """Bars of one symbol with event_time in [start, end), all µs."""
+    """Bars of one symbol with event_time in [start, end)."""
 
     symbol: str
     interval: str
-    start: int
-    end: int
+    start: EventTime
+    end: EventTime
     provider: str | None  # None: best of all
     adjustment: str | None  # None: whatever is stored, said in meta
     session: str
-    as_of: int | None
+    as_of: KnowledgeTime | None
     revisions: str
     descending: bool
     limit: int
@@ -152,9 +154,9 @@ def bars_request(
     symbol: str,
     pairs: Pairs,
     calendar: Calendar,
-    now: int,
+    now: MarketTime,
 ) -> HistoryRequest:
-    """Return what a query of HISTORY or INTRADAY asks; `now` is market time in µs. Raises Problem."""
+    """Return what a query of HISTORY or INTRADAY asks at market time `now`. Raises Problem."""
     checked_symbol(symbol)
     query = endpoint.parse(pairs, calendar.timezone)
     start, end = _range(query, calendar, now)
@@ -177,8 +179,8 @@ def bars_request(
     )
 
 
-def _range(query: HistoryQuery, calendar: Calendar, now: int) -> tuple[int, int]:
-    """Return [start, end) in µs from date, period or start and end."""
+def _range(query: HistoryQuery, calendar: Calendar, now: MarketTime) -> Span:
+    """Return [start, end) from date, period or start and end."""
     default_period = DEFAULT_PERIODS[query.interval]
     if isinstance(query, IntradayQuery):
         default_period = "1d"
@@ -188,7 +190,7 @@ def _range(query: HistoryQuery, calendar: Calendar, now: int) -> tuple[int, int]
     until = LATEST_US if query.end is None else query.end
     if query.start is not None:
         return query.start, until
-    return period_start(query.period or default_period, min(now, until), calendar), until
+    return period_start(query.period or default_period, MarketTime(min(now, until)), calendar), until
 
 
 _META = (

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from gateway.http.columns import TEXT, TIME, WHOLE, Column, words_of
 from gateway.http.moments import rfc3339
+from schemas.clocks import EventTime
 from schemas.records import GAP_STATE_RANK, Confidence
 
 GAP_COLUMNS = (
@@ -33,6 +34,6 @@ def gap_row(gap: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rfc3339(value) if name in _TIMES else value for name, value in gap.items()}
 
 
-def last_contiguous(last_seen: int, hole: int | None) -> int:
-    """Return how far a stream is whole (µs): to its first unhealed gap, else to the last event seen."""
+def last_contiguous(last_seen: EventTime, hole: EventTime | None) -> EventTime:
+    """Return how far a stream is whole: to its first unhealed gap, else to the last event seen."""
     return last_seen if hole is None else min(hole, last_seen)

@@ -13,6 +13,7 @@ from gateway.http.problems import FieldError, invalid
 from gateway.market.bars_request import DEFAULT_LIMIT_ROWS, LIMIT, SORT
 from gateway.market.gaps import GAP_COLUMNS
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime
 from schemas.intervals import INTERVALS
 from schemas.records import GAP_STATE_RANK
 
@@ -21,7 +22,7 @@ CHANNELS = ("quotes", "trades")  # beside the intervals of bars
 
 @dataclass(frozen=True, kw_only=True)
 class GapsQuery(Query):
-    """Query of `GET /gaps`: gaps that overlap [start, end), µs."""
+    """Query of `GET /gaps`: gaps that overlap [start, end)."""
 
     reads_first: ClassVar[tuple[str, ...]] = ("symbol", "start", "end")
 
@@ -29,13 +30,13 @@ class GapsQuery(Query):
     interval: str | None = parameter(OneOf(INTERVALS), "Gaps of bars of this interval.")
     provider: str | None = parameter(ProviderName(), "Gaps of this provider; of all without it.")
     state: str | None = parameter(OneOf(tuple(GAP_STATE_RANK)), "Gaps in this state.")
-    start: int = parameter(
+    start: EventTime = parameter(
         Moment(dates=True),
         "Gaps that end after it; a bare date is midnight at the symbol's venue, or UTC.",
         unit="RFC 3339",
         default=EARLIEST_US,
     )
-    end: int = parameter(
+    end: EventTime = parameter(
         Moment(dates=True), "Gaps that begin before it.", unit="RFC 3339", default=LATEST_US, after="start"
     )
     sort: str = parameter(SORT, "Order of from_time.", default="asc")

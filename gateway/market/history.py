@@ -14,6 +14,7 @@ from gateway.http.problems import invalid_field
 from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
 from gateway.market.bars_request import HistoryRequest
 from gateway.market.gaps import gap_row
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.records import GAP_STATE_RANK
 
 MAX_META_GAPS = 1_000
@@ -28,7 +29,7 @@ class PagePlan:
     """The reading of one page: bars of `span` through the eyes of `view`, after the key `after` of all revisions."""
 
     ask: HistoryRequest
-    as_of: int
+    as_of: KnowledgeTime
     bounds: Span  # the whole range asked for, as meta says it
     span: Span
     view: View
@@ -39,7 +40,7 @@ class PagePlan:
         """Return which gaps belong to the page: those of what it covers, of minutes too where it is made of them."""
         ask, (start, end) = self.ask, self.span
         if after is not None:
-            start, end = (after[0], end) if ask.descending else (start, after[0] + 1)
+            start, end = (EventTime(after[0]), end) if ask.descending else (start, EventTime(after[0] + 1))
         intervals = [ask.interval, MINUTE] if any(bar.derived for bar in bars) else [ask.interval]
         return GapFilter(
             symbol=ask.symbol,
@@ -59,29 +60,29 @@ class Reading:
     bars: Sequence[BarVersion] = ()
     after: After = None
     gaps: Sequence[dict[str, Any]] = ()
-    floor: int | None = None
+    floor: KnowledgeTime | None = None
     known: bool = True
     providers: Sequence[str] = ()
 
 
-def plan(ask: HistoryRequest, page: Page | None, as_of: int, *, wall_market: bool) -> PagePlan:
-    """Return what the page `page` of a request reads at `as_of` (µs); None: the first page."""
+def plan(ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime, *, wall_market: bool) -> PagePlan:
+    """Return what the page `page` of a request reads at `as_of`; None: the first page."""
     bounds = (ask.start, ask.end) if page is None else (page.start, page.end)
     start, end = bounds
     if page is not None:
         if ask.revisions == "all":
-            start = int(page.after[0])
+            start = EventTime(int(page.after[0]))
         elif ask.descending:
-            end = int(page.after[0])
+            end = EventTime(int(page.after[0]))
         else:
-            start = int(page.after[0]) + 1
+            start = EventTime(int(page.after[0]) + 1)
     # Nothing later can have been known.
     latest = latest_event(as_of, wall_market=wall_market)
     return PagePlan(
         ask=ask,
         as_of=as_of,
         bounds=bounds,
-        span=(start, max(start, min(end, latest + 1))),
+        span=(start, EventTime(max(start, min(end, latest + 1)))),
         view=View(as_of=as_of, provider=ask.provider, sessions=SESSIONS[ask.session]),
         after=None if page is None else page.after,
         is_first=page is None,

@@ -10,6 +10,7 @@ from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_nul
 from gateway.http.moments import rfc3339
 from gateway.http.problems import about
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import KnowledgeTime, MarketTime
 from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
 from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
@@ -84,8 +85,8 @@ def price_document(
     *,
     partition: int,
     previous_close: float | None,
-    complete_through: int | None,
-    now: int,
+    complete_through: KnowledgeTime | None,
+    now: MarketTime,
     speed: float,
     calendar: Calendar,
 ) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def chosen(document: Mapping[str, Any], fields: Sequence[str] | None) -> dict[st
     return {name: value for name, value in document.items() if name in fields or name == "simulated"}
 
 
-def _value_time(value: Value, now: int) -> int:
+def _value_time(value: Value, now: MarketTime) -> int:
     """Return when the price was true: a bar's close belongs to its end, or to now while the bar is forming."""
     if isinstance(value, Bar):
         return max(value.event_time, min(value.event_time + slot_us(value.interval), now))

@@ -13,6 +13,7 @@ from gateway.http.parameters import SYMBOL_RULE, Complaint, Moment, ProviderName
 from gateway.http.problems import FieldError, about, invalid, invalid_field
 from gateway.market.bars_request import PATH_SYMBOL
 from gateway.market.price import PRICE_COLUMNS, PRICE_FIELDS
+from schemas.clocks import KnowledgeTime
 from schemas.intervals import DAY_US
 
 MAX_BATCH_SYMBOLS = 500
@@ -29,7 +30,7 @@ class PriceQuery(Query):
     provider: str | None = parameter(
         ProviderName(), "Only values of this provider; the newest of all without it."
     )
-    as_of: int | None = parameter(Moment(), "Answer with what was known then.", unit="RFC 3339")
+    as_of: KnowledgeTime | None = parameter(Moment(), "Answer with what was known then.", unit="RFC 3339")
     max_age_ms: int | None = parameter(
         Whole(0, MAX_AGE_LIMIT_MS), "Refuse a value older than this.", unit="ms"
     )
@@ -37,11 +38,11 @@ class PriceQuery(Query):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRequest:
-    """The newest values of many symbols, each named once; `as_of` in µs."""
+    """The newest values of many symbols, each named once, as known by `as_of`."""
 
     symbols: Sequence[str]
     fields: Sequence[str] | None
-    as_of: int | None
+    as_of: KnowledgeTime | None
 
 
 def batch_request(body: bytes) -> BatchRequest:
@@ -55,7 +56,7 @@ def batch_request(body: bytes) -> BatchRequest:
     as_of = None
     if document.get("as_of") is not None:
         try:
-            as_of = AS_OF_MEMBER.read("as_of", str(document["as_of"]), "UTC")
+            as_of = KnowledgeTime(AS_OF_MEMBER.read("as_of", str(document["as_of"]), "UTC"))
         except Complaint as complaint:
             errors.append(FieldError(param="as_of", code=complaint.code, detail=str(complaint)))
     errors += _symbol_errors(document.get("symbols")) + _field_errors(document.get("fields"))

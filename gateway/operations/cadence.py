@@ -17,6 +17,7 @@ from gateway.operations.statistics import (
     newest_value,
 )
 from gateway.operations.statistics_request import CADENCE
+from schemas.clocks import WallTime
 from schemas.intervals import SECOND_US
 from schemas.journals import CADENCE_JOURNAL
 from schemas.log_buckets import quantile_us
@@ -28,7 +29,7 @@ OF_REPLICA = (*GROUP, "replica")
 
 
 def cadence_stats(
-    totals: Sequence[Row], errors: Sequence[Row], history: Sequence[Row], now: int
+    totals: Sequence[Row], errors: Sequence[Row], history: Sequence[Row], now: WallTime
 ) -> list[dict[str, Any]]:
     """Return one entry per (capability, provider, tier): in sum, by replica, and over time.
 
@@ -52,7 +53,7 @@ def cadence_stats(
     ]
 
 
-def _summary(rows: Sequence[Row], lateness: Mapping[Series, Sequence[Row]], now: int) -> dict[str, Any]:
+def _summary(rows: Sequence[Row], lateness: Mapping[Series, Sequence[Row]], now: WallTime) -> dict[str, Any]:
     newest = max(rows, key=lambda row: int(row["ended_time"]))
     current = [row for row in rows if _is_current(row, now)]
     of_rows = (lateness.get(tuple(row[name] for name in OF_REPLICA), ()) for row in rows)
@@ -91,7 +92,7 @@ def _point(row: Row) -> dict[str, Any]:
     }
 
 
-def _is_current(row: Row, now: int) -> bool:
+def _is_current(row: Row, now: WallTime) -> bool:
     return now - int(row["ended_time"]) < CURRENT_US
 
 

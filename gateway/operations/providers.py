@@ -9,6 +9,7 @@ from typing import Any
 from gateway.http.moments import rfc3339
 from gateway.operations.statistics import JournalQuery, Row, StatisticsView, by_series
 from gateway.operations.statistics_request import PROVIDERS
+from schemas.clocks import WallTime
 from schemas.journals import HEALTH_JOURNAL
 
 SERIES = ("capability", "provider")
@@ -16,7 +17,7 @@ PARTS = ("success", "latency", "freshness", "validity")
 
 
 def provider_stats(
-    newest: Sequence[Row], history: Sequence[Row], switches: Sequence[Row], now: int
+    newest: Sequence[Row], history: Sequence[Row], switches: Sequence[Row], now: WallTime
 ) -> list[dict[str, Any]]:
     """Return one entry per capability: the choice and why, every provider with its history, and the last switches."""
     points = by_series(history, SERIES)
@@ -47,7 +48,7 @@ def _choice(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _provider(row: Row, history: Sequence[Row], now: int) -> dict[str, Any]:
+def _provider(row: Row, history: Sequence[Row], now: WallTime) -> dict[str, Any]:
     return {
         "provider": row["provider"],
         "score": round(row["score"], 4),

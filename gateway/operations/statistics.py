@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.http.endpoints import Endpoint
+from schemas.clocks import WallTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.journals import Journal
 
@@ -50,7 +51,7 @@ class Statement:
     text: str
     parameters: tuple[str, ...]
 
-    def values(self, ask: Windowed, start_us: int) -> list[Any]:
+    def values(self, ask: Windowed, start_us: WallTime) -> list[Any]:
         """Return the parameters for a request whose window begins at `start_us`."""
         given = {"start": start_us, "step_s": step_us(ask.window) / SECOND_US}
         return [given[name] if name in given else getattr(ask, name) for name in self.parameters]
@@ -58,7 +59,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsView:
-    """A journal as one endpoint shows it: `show` takes the rows of each statement in order, and now (µs)."""
+    """A journal as one endpoint shows it: `show` takes the rows of each statement in order, and the wall time."""
 
     endpoint: Endpoint[Any]  # its query is Windowed
     statements: tuple[Statement, ...]

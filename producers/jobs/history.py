@@ -50,7 +50,7 @@ class JobHistory:
                 del self._seen[next(iter(self._seen))]
         if result.type != "poll":
             return
-        self.done(result.capability, {each.symbol: each for each in result.outcomes}, MarketTime(result.slot))
+        self.done(result.capability, {each.symbol: each for each in result.outcomes}, result.slot)
 
     def done(self, capability: str, outcomes: Mapping[str, Ended], slot: MarketTime) -> None:
         """Remember the polls of a slot that were done."""

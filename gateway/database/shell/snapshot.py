@@ -22,9 +22,11 @@ from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import columns, written_out
 from schemas.identity import stream_name
 from schemas.intervals import MINUTE_US
+from schemas.partitions import TopicPartition
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
@@ -39,9 +41,9 @@ class Snapshot:
         """Read through `borrowed`, which is inside its transaction."""
         self._connection = borrowed
 
-    async def complete_before(self, topic: str, partition: int) -> int | None:
+    async def complete_before(self, topic: str, partition: int) -> KnowledgeTime | None:
         """Return the exclusive watermark of a canonical partition; None before the first."""
-        mark: int | None = await self._connection.fetchval(statements.WATERMARK, topic, partition)
+        mark: KnowledgeTime | None = await self._connection.fetchval(statements.WATERMARK, topic, partition)
         return mark
 
     async def bars(
@@ -73,7 +75,7 @@ class Snapshot:
         rows = await self._connection.fetch(statements.ALL_BARS, *arguments)
         return [_bar(row, symbol, interval) for row in rows]
 
-    async def minute_edges(self, symbol: str, view: View) -> tuple[int, int, int] | None:
+    async def minute_edges(self, symbol: str, view: View) -> tuple[EventTime, EventTime, EventTime] | None:
         """Return (oldest start, newest start, moment the newest bar proves has come) of the known 1-minute bars."""
         rows = await self._connection.fetch(statements.BAR_EDGES, symbol, MINUTE, view.provider, view.as_of)
         if not rows:
@@ -84,9 +86,9 @@ class Snapshot:
 
     async def first_known(
         self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None
-    ) -> int | None:
+    ) -> KnowledgeTime | None:
         """Return when the first bar of a range became known; None where none ever was."""
-        first: int | None = await self._connection.fetchval(
+        first: KnowledgeTime | None = await self._connection.fetchval(
             statements.FIRST_KNOWN, symbol, intervals, *span, provider
         )
         return first
@@ -104,7 +106,7 @@ class Snapshot:
         return {row["symbol"] for row in await self._connection.fetch(statements.KNOWN_SYMBOLS, symbols)}
 
     async def newest_values(
-        self, symbols: Sequence[str], *, provider: str | None, as_of: int, latest_event: int
+        self, symbols: Sequence[str], *, provider: str | None, as_of: KnowledgeTime, latest_event: EventTime
     ) -> dict[str, list[Value]]:
         """Return per symbol the newest quote, trade and 1-minute bar of each provider, in one round trip."""
         found: dict[str, list[Value]] = {symbol: [] for symbol in symbols}
@@ -113,8 +115,10 @@ class Snapshot:
             found[row["symbol"]].append(_value(row))
         return found
 
-    async def previous_closes(self, wanted: Sequence[tuple[str, str, int]], as_of: int) -> dict[str, float]:
-        """Return per symbol the last regular close before a moment; `wanted` is (symbol, provider, moment µs)."""
+    async def previous_closes(
+        self, wanted: Sequence[tuple[str, str, EventTime]], as_of: KnowledgeTime
+    ) -> dict[str, float]:
+        """Return per symbol the last regular close before a moment; `wanted` is (symbol, provider, moment)."""
         symbols, providers = [entry[0] for entry in wanted], [entry[1] for entry in wanted]
         opens = [entry[2] for entry in wanted]
         rows = await self._connection.fetch(statements.PREVIOUS_CLOSES, symbols, providers, opens, as_of)
@@ -150,7 +154,7 @@ class Snapshot:
     async def cursors_of(self, symbol: str) -> list[str]:
         """Return the cursors a symbol has, as `interval or channel/provider`."""
         rows = await self._connection.fetch(statements.CURSORS_OF_SYMBOL, symbol)
-        return [f"{row['channel'].removeprefix('bars.')}/{row['provider']}" for row in rows]
+        return [f"{row['channel'].rpartition('.')[2]}/{row['provider']}" for row in rows]
 
 
 class Snapshots:
@@ -175,11 +179,11 @@ class Snapshots:
         ):
             yield Snapshot(borrowed)
 
-    async def watermarks(self) -> dict[tuple[str, int], int]:
-        """Return every watermark: (topic, partition) → exclusive complete_before."""
+    async def watermarks(self) -> dict[TopicPartition, KnowledgeTime]:
+        """Return every watermark: the exclusive complete_before by partition."""
         async with connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed:
             rows = await borrowed.fetch(statements.WATERMARKS)
-        return {(row["topic"], row["partition"]): row["complete_before"] for row in rows}
+        return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -14,7 +14,9 @@ from gateway.http.problems import Problem
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.lifecycle import Health
+from schemas.clocks import KnowledgeTime
 from schemas.errors import StoreUnavailable
+from schemas.partitions import TopicPartition
 
 FOLLOW_EVERY_S = 0.1
 PART = "database"
@@ -28,7 +30,7 @@ class Watermarks:
     def __init__(self, store: Snapshots) -> None:
         """Start with none; `follow` reads them."""
         self._store = store
-        self._marks: dict[tuple[str, int], int] = {}
+        self._marks: dict[TopicPartition, KnowledgeTime] = {}
         self._moved = asyncio.Condition()
         self._read_at_s: float | None = None
 
@@ -47,18 +49,20 @@ class Watermarks:
                 health.report(PART, ready=False, error=str(error))
                 await asyncio.sleep(RETRY_S)
 
-    async def _advance(self, marks: dict[tuple[str, int], int]) -> None:
+    async def _advance(self, marks: dict[TopicPartition, KnowledgeTime]) -> None:
         if marks != self._marks:
             async with self._moved:
                 self._marks = marks
                 self._moved.notify_all()
 
-    def through(self, topics: Iterable[str], partitions: Iterable[int]) -> int | None:
+    def through(self, topics: Iterable[str], partitions: Iterable[int]) -> KnowledgeTime | None:
         """Return the newest as_of complete in all those partitions; None where one has no watermark."""
         numbers = tuple(partitions)
-        return complete_through(self._marks.get((topic, number)) for topic in topics for number in numbers)
+        return complete_through(
+            self._marks.get(TopicPartition(topic, number)) for topic in topics for number in numbers
+        )
 
-    async def reached(self, as_of: int, topics: Iterable[str], partitions: Iterable[int]) -> None:
+    async def reached(self, as_of: KnowledgeTime, topics: Iterable[str], partitions: Iterable[int]) -> None:
         """Wait, at most 2 s, until `as_of` is complete there; raise the 503 Problem where it is not by then."""
         names, numbers = tuple(topics), tuple(partitions)
 

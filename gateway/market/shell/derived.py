@@ -11,6 +11,7 @@ from gateway.database.versions import MINUTE, BarVersion, Span, View
 from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
 from gateway.market.bars_request import HistoryRequest
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime
 from schemas.intervals import INTRADAY_US
 
 MAX_MINUTES = 50_000  # read for one page; a month of a market that never closes has 44,640
@@ -26,9 +27,10 @@ async def stored_and_derived(
     at whole, whatever part of it the page begins in.
     """
     calendar = calendar_of(ask.symbol)
+    last = EventTime(max(span[1] - 1, span[0]))
     aligned = (
         unit_bounds(span[0], ask.interval, calendar)[0],
-        unit_bounds(max(span[1] - 1, span[0]), ask.interval, calendar)[1],
+        unit_bounds(last, ask.interval, calendar)[1],
     )
     stored = await _stored(snapshot, ask, aligned, view)
     held = [bar.event_time for bar in stored]
@@ -42,7 +44,7 @@ async def stored_and_derived(
         missing = units_without(held, since, until, ask.interval, calendar)
         if missing:
             # Whole buckets at both edges, and no minute beyond them: a page reads what it may show.
-            edge = bucket_at(max(span[1] - 1, span[0]), ask.interval, ask.session, calendar).end
+            edge = bucket_at(last, ask.interval, ask.session, calendar).end
             bounds = (max(missing[0][0], span[0]), min(missing[-1][1], edge))
             derived, horizon = await _derived(snapshot, ask, bounds, view, known_through)
     units = {unit_bounds(moment, ask.interval, calendar)[0] for moment in held}
@@ -62,8 +64,8 @@ async def _stored(snapshot: Snapshot, ask: HistoryRequest, aligned: Span, view: 
 
 
 async def _derived(
-    snapshot: Snapshot, ask: HistoryRequest, bounds: Span, view: View, known_through: int
-) -> tuple[list[BarVersion], int | None]:
+    snapshot: Snapshot, ask: HistoryRequest, bounds: Span, view: View, known_through: EventTime
+) -> tuple[list[BarVersion], EventTime | None]:
     """Return the bars made of the minutes in `bounds`, and the start of the first bar not reached, if any."""
     calendar = calendar_of(ask.symbol)
     # One bar may be cut by the page's edge and one by this bound; the rest are whole.
@@ -83,11 +85,11 @@ async def _derived(
 
 
 def _page(
-    bars: Sequence[BarVersion], ask: HistoryRequest, span: Span, horizon: int | None
+    bars: Sequence[BarVersion], ask: HistoryRequest, span: Span, horizon: EventTime | None
 ) -> tuple[Sequence[BarVersion], tuple[int, ...] | None]:
     first, last = span
     if horizon is not None:
-        first, last = (horizon + 1, last) if ask.descending else (first, horizon)
+        first, last = (EventTime(horizon + 1), last) if ask.descending else (first, horizon)
     inside = sorted(
         (bar for bar in bars if first <= bar.event_time < last),
         key=lambda bar: bar.event_time,

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.versions import GapFilter
-from gateway.http.moments import LATEST_US, rfc3339
+from gateway.http.moments import ALL_KNOWN, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.problems import about, unknown_symbol
 from gateway.http.shell.answers import Serves, answer
@@ -52,7 +52,7 @@ class Ledger:
         if len(found) > ask.limit:
             last = found[ask.limit - 1]
             edge = Page(
-                as_of=LATEST_US, start=ask.start, end=ask.end, after=(last["from_time"], last["gap_id"])
+                as_of=ALL_KNOWN, start=ask.start, end=ask.end, after=(last["from_time"], last["gap_id"])
             )
             token = seal(edge, query, self._page_key, now)
         rows = [gap_row(gap) for gap in found[: ask.limit]]

@@ -22,6 +22,7 @@ from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.topics import BARS, partition_count
 
@@ -75,7 +76,7 @@ class History:
             return answer(said.rows, said.meta, request, next_page_token=token)
         return cacheable(said.rows, said.meta, request, immutable=said.settled, next_page_token=token)
 
-    async def _read(self, ask: HistoryRequest, page: Page | None, now: int) -> Reading:
+    async def _read(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
         as_of = page.as_of if page else ask.as_of
         partition = partition_of(ask.symbol, partition_count())

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from gateway.market.resolution import Resolution, ambiguous, resolution
 from infra.runtime.clock import MarketClock, WallMarketClock
+from schemas.clocks import KnowledgeTime
 from schemas.errors import AmbiguousSymbol
 from schemas.symbology.naming import Symbology, naming_day
 
@@ -18,14 +19,14 @@ class Naming:
         self._symbology = symbology
         self._clock = clock
 
-    def resolution(self, symbols: Iterable[str], as_of: int | None = None) -> Resolution:
-        """Return what is to be looked up of `symbols`, as named at `as_of` (µs; None: now)."""
+    def resolution(self, symbols: Iterable[str], as_of: KnowledgeTime | None = None) -> Resolution:
+        """Return what is to be looked up of `symbols`, as named at `as_of` (None: now)."""
         # A simulated market cannot say what day it was there at `as_of`.
         wall_market = isinstance(self._clock, WallMarketClock)
         at = as_of if as_of is not None and wall_market else self._clock.now_us()
         return resolution(symbols, self._symbology, naming_day(at))
 
-    def one(self, symbol: str, as_of: int | None = None) -> Resolution:
+    def one(self, symbol: str, as_of: KnowledgeTime | None = None) -> Resolution:
         """Return the same of one symbol; raises Problem where it names several instruments."""
         named = self.resolution([symbol], as_of)
         if isinstance(fault := named.faults.get(symbol), AmbiguousSymbol):

@@ -12,7 +12,7 @@ from gateway.database.knowledge import check_not_future, latest_event
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import MINUTE, Value
-from gateway.http.moments import LATEST_US, rfc3339
+from gateway.http.moments import ALL_KNOWN, rfc3339
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import Problem, unknown_symbol
 from gateway.http.shell.answers import Serves, answer, body_of
@@ -21,7 +21,7 @@ from gateway.market.price_request import BATCH, PRICE, batch_request
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import MarketTime
+from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
 from schemas.streams import Bar, Quote, Trade
@@ -121,7 +121,9 @@ class Prices:
 
     serves: ClassVar[Serves] = ((PRICE, price), (BATCH, batch))
 
-    async def _find(self, symbols: Sequence[str], provider: str | None, as_of: int | None) -> Findings:
+    async def _find(
+        self, symbols: Sequence[str], provider: str | None, as_of: KnowledgeTime | None
+    ) -> Findings:
         if as_of is not None:
             check_not_future(as_of, wall_us())
             await self._watermarks.reached(as_of, CANONICAL_TOPICS, _partitions(symbols))
@@ -148,9 +150,9 @@ class Prices:
         findings: Findings,
         missing: Sequence[str],
         provider: str | None,
-        as_of: int | None,
+        as_of: KnowledgeTime | None,
     ) -> None:
-        known_by = LATEST_US if as_of is None else as_of
+        known_by = ALL_KNOWN if as_of is None else as_of
         if missing:
             latest = latest_event(known_by, wall_market=self._wall_market)
             values = await snapshot.newest_values(
@@ -177,7 +179,7 @@ class Prices:
         quote = self._live.latest_quote(symbol, value.provider)
         return Found(value=value, quote=None if quote is None else quote.record)
 
-    def _document(self, symbol: str, findings: Findings, as_of: int | None) -> dict[str, Any]:
+    def _document(self, symbol: str, findings: Findings, as_of: KnowledgeTime | None) -> dict[str, Any]:
         found = findings.found[symbol]
         partition = partition_of(symbol, partition_count())
         now = self._clock.now_us()
@@ -194,7 +196,7 @@ class Prices:
             calendar=calendar_of(symbol),
         )
 
-    def _meta(self, symbols: Sequence[str], as_of: int | None) -> dict[str, Any]:
+    def _meta(self, symbols: Sequence[str], as_of: KnowledgeTime | None) -> dict[str, Any]:
         through = as_of
         if through is None and symbols:
             through = self._watermarks.through(CANONICAL_TOPICS, _partitions(symbols))
@@ -213,11 +215,12 @@ def _best(values: Sequence[Value]) -> Found | None:
     return Found(value=value, quote=next(quotes, None))
 
 
-def _without_close(findings: Findings) -> list[tuple[str, str, int]]:
+def _without_close(findings: Findings) -> list[tuple[str, str, EventTime]]:
     """Return (symbol, provider, open of its day) of the values whose quote does not tell the close before."""
-    wanted = list[tuple[str, str, int]]()
+    wanted = []
     for symbol, found in findings.found.items():
         if found.quote is None or found.quote.previous_close is None:
             day = calendar_of(symbol).session_at(found.value.event_time)
-            wanted.append((symbol, found.value.provider, found.value.event_time if day is None else day.open))
+            opened = EventTime(found.value.event_time if day is None else day.open)
+            wanted.append((symbol, found.value.provider, opened))
     return wanted

@@ -12,6 +12,7 @@ from gateway.http.shell.answers import Handler, Serves, answer
 from gateway.operations import cadence, providers
 from gateway.operations.statistics import WINDOWS_US, StatisticsView
 from infra.runtime.clock import wall_us
+from schemas.clocks import WallTime
 
 VIEWS = (providers.VIEW, cadence.VIEW)
 
@@ -21,7 +22,7 @@ def answering(view: StatisticsView) -> Handler:
 
     async def handler(feature: JournalStatistics, request: web.Request) -> web.StreamResponse:
         ask, now = view.endpoint.parse(request.query.items()), wall_us()
-        start = now - WINDOWS_US[ask.window]
+        start = WallTime(now - WINDOWS_US[ask.window])
         async with feature.store.snapshot() as snapshot:
             found = [
                 await snapshot.rows(statement.text, *statement.values(ask, start))

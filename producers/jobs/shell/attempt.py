@@ -88,12 +88,11 @@ async def _asked(collecting: Collecting, job: Job, symbols: Sequence[str]) -> Ma
     try:
         if job.type == "poll":
             return await collecting.poll(
-                job.capability, symbols, MarketTime(job.slot), provider=job.provider, job_id=job.job_id
+                job.capability, symbols, job.slot, provider=job.provider, job_id=job.job_id
             )
-        start, end = MarketTime(job.start), MarketTime(job.end)
         return {
             symbol: await collecting.backfill(
-                job.capability, symbol, start, end, provider=job.provider, job_id=job.job_id
+                job.capability, symbol, job.start, job.end, provider=job.provider, job_id=job.job_id
             )
             for symbol in symbols
         }

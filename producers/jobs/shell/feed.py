@@ -22,7 +22,7 @@ from producers.jobs.shell.reader import Credit, JobReader, ReceivedJob
 from producers.jobs.shell.results import JobResults
 from producers.jobs.shell.tails import KnownJobs
 from producers.polling.slots import Outcome
-from schemas.clocks import MarketTime, WallTime
+from schemas.clocks import MarketTime
 from schemas.intervals import SECOND_US
 from schemas.jobs import by_partition
 from schemas.records import Job
@@ -190,8 +190,7 @@ class JobFeed:
         if job.type == "lease":
             self._offsets.end(partition, received.offset)
             return
-        ready_us = WallTime(job.not_before)
-        self._queue.add(Queued(job=job, partition=partition, offset=received.offset, ready_us=ready_us))
+        self._queue.add(Queued(job=job, partition=partition, offset=received.offset, ready_us=job.not_before))
 
     async def _refuse(self, received: ReceivedJob) -> None:
         await self._results.dead_letter(received)

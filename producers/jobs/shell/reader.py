@@ -199,7 +199,11 @@ class JobReader:
         committed = member.committed(partitions)
         known = self._tails.read(sorted(number for _, number in partitions))
         # On the first start ever nothing is committed: what was asked before anybody listened is not done.
-        fresh = {number: each.end for number, each in known.items() if (self._topic, number) not in committed}
+        fresh = {
+            number: each.end_offset
+            for number, each in known.items()
+            if (self._topic, number) not in committed
+        }
         positions = {number: offset for (_, number), offset in committed.items()} | fresh
         self._commit(member, fresh, wait=True)
         self._call(self._listener.gained(positions, known))

@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownJobs:
-    """Knowledge of one partition; `end` is the offset at the end of jobs.v1 before its tail was read."""
+    """Knowledge of one partition; `end_offset` is that of the end of jobs.v1 before its tail was read."""
 
-    end: int
+    end_offset: int
     history: JobHistory = field(default_factory=JobHistory)
     lease: Lease = field(default_factory=Lease)
 
@@ -53,7 +53,7 @@ class JobTails:
                 history.note(read_result(message.value()))
             except PermanentError as error:
                 log.warning("foreign_record_skipped", extra={"topic": JOB_RESULTS, "error": str(error)})
-        return KnownJobs(end=end, history=history, lease=lease)
+        return KnownJobs(end_offset=end, history=history, lease=lease)
 
     def _lease_after(self, lease: Lease, message: Message, partition: int) -> Lease:
         _, appended_ms = message.timestamp()

@@ -12,6 +12,7 @@ from producers.vendors.alpaca.bars import CURRENCY, AlpacaBar
 from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
+from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
 from schemas.intervals import DAY_US
 from schemas.records import Event
@@ -96,7 +97,7 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
     return {"symbol": symbol, "event_time": moment, **values, **fixed}
 
 
-def _day(snapshot: _Snapshot, moment: int) -> tuple[float | None, float | None]:
+def _day(snapshot: _Snapshot, moment: EventTime) -> tuple[float | None, float | None]:
     """Return volume and previous close; before a day's first trade, `dailyBar` is still the day before."""
     daily, previous = snapshot.daily_bar, snapshot.prev_daily_bar
     if daily is None:

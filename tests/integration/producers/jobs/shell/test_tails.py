@@ -89,8 +89,8 @@ def test_a_lease_in_force_is_known_and_one_that_ran_out_is_not(
     log.append(JOBS, a_lease(60.0))
     held = known(kafka_bootstrap, topic_prefix)
 
-    assert (holder(over.lease, monotonic_s()), over.end) == ("sweeper", 1)
-    assert (holder(held.lease, monotonic_s()), held.end) == ("feed", 3)
+    assert (holder(over.lease, monotonic_s()), over.end_offset) == ("sweeper", 1)
+    assert (holder(held.lease, monotonic_s()), held.end_offset) == ("feed", 3)
 
 
 def test_a_broker_that_is_away_is_an_outage() -> None:
