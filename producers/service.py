@@ -24,7 +24,6 @@ from producers.polling.shell.timeliness import CadenceRecorder
 from producers.raw.shell.topics import RawTopics
 from producers.reloading import Reloading
 from producers.settings import ProducersSettings
-from schemas.clocks import MarketTime
 from schemas.errors import ConfigurationError
 from schemas.symbology.naming import Symbology
 
@@ -118,7 +117,7 @@ def _surroundings(
         budgets=resources.budgets,
         policy=resources.policy,
     )
-    market = Market(clock=clock, end=None if offer is None or offer.end is None else MarketTime(offer.end))
+    market = Market(clock=clock, end=None if offer is None else offer.end)
     return Surroundings(
         health=resources.health,
         raw=resources.raw,

@@ -134,7 +134,7 @@ def _combined(
     return BarVersion(
         symbol=newest.symbol,
         interval=interval,
-        event_time=EventTime(bucket.start),
+        event_time=bucket.start,
         open=parts[0].open,
         high=max(part.high for part in parts),
         low=min(part.low for part in parts),

@@ -29,9 +29,9 @@ class Ended(Protocol):
 class JobHistory:
     """Learns from results, whoever published them; a failed, refused or expired job may be sent again."""
 
-    def __init__(self, *, max_seen: int = MAX_SEEN_JOBS, max_streams: int = MAX_STREAMS) -> None:
+    def __init__(self, *, max_jobs: int = MAX_SEEN_JOBS, max_streams: int = MAX_STREAMS) -> None:
         """Begin knowing nothing."""
-        self._max_seen, self._max_streams = max_seen, max_streams
+        self._max_jobs, self._max_streams = max_jobs, max_streams
         self._seen: dict[str, None] = {}
         self._slots: dict[PollKey, MarketTime] = {}
 
@@ -46,7 +46,7 @@ class JobHistory:
         if result.status == "done" and result.source != SWEEPER:
             self._seen.pop(result.job_id, None)
             self._seen[result.job_id] = None
-            if len(self._seen) > self._max_seen:
+            if len(self._seen) > self._max_jobs:
                 del self._seen[next(iter(self._seen))]
         if result.type != "poll":
             return

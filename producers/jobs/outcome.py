@@ -60,11 +60,11 @@ def swept_result(
         job_id=poll_job_id(capability, symbols, slot),
         type="poll",
         source=SWEEPER,
-        created_time=WallTime(finished_time),
+        created_time=finished_time,
         provider=provider,
         capability=capability,
         symbols=symbols,
-        slot=MarketTime(slot),
+        slot=slot,
     )
     return result_of(job, outcomes, instance=instance, finished_time=finished_time, attempts=1)
 
@@ -101,5 +101,5 @@ def result_of(
         outcomes=of_symbols,
         attempts=attempts,
         instance=instance,
-        finished_time=WallTime(finished_time),
+        finished_time=finished_time,
     )

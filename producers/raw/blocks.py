@@ -172,7 +172,7 @@ def blank_block(
         provider=provider,
         endpoint=endpoint,
         route="primary",
-        received_time=WallTime(received_time),
+        received_time=received_time,
         connection_id=connection_id,
         job_id=job_id,
     )

@@ -90,35 +90,6 @@ UNITS = re.compile(
 )
 # A start or an end may also be a place in a log or in a text; its own function says so.
 PLACES = re.compile(r"\boffsets?\b|\bpositions?\b|\bbytes?\b|\bcharacters?\b|\brows?\b|\bplaces?\b")
-# Still to be mended; the set only shrinks.
-UNNAMED = frozenset(
-    {
-        "gateway.database.knowledge.check_not_future: wall_now",
-        "gateway.http.pages.open_token: now",
-        "gateway.live.shell.live.LiveStreams.history: after",
-        "gateway.live.shell.log.PastReader.read: after",
-        "gateway.live.shell.log.collect: after",
-        "producers.budget.allowance.Scope.binding: now",
-        "producers.budget.allowance.Scope.left_alone: now",
-        "producers.collecting.shell.collector.Collection.own: slots",
-        "producers.http.shell.body.MalformedResponse.__init__: received_time",
-        "producers.jobs.history.JobHistory.__init__: max_seen",
-        "producers.jobs.history.JobHistory.done: slot",
-        "producers.jobs.history.JobHistory.slots: return",
-        "producers.jobs.outcome.result_of: finished_time",
-        "producers.jobs.outcome.swept_result: slot, finished_time",
-        "producers.jobs.shell.attempt.Collecting.own: slots",
-        "producers.jobs.shell.attempt.Collecting.poll: slot",
-        "producers.jobs.shell.feed.JobFeed.swept: slot",
-        "producers.jobs.shell.polls.Collector.own: slots",
-        "producers.polling.schedule.is_polling_time: now",
-        "producers.polling.shell.attempts.Attempts.serve: slot",
-        "producers.polling.slots.Duty.asked: slot",
-        "producers.polling.slots.Duty.done: slot",
-        "producers.polling.slots.Duty.is_open: slot",
-        "producers.polling.slots.Duty.restore: slots",
-    }
-)
 
 
 def is_time(name: str) -> bool:
@@ -170,14 +141,9 @@ def all_offenders() -> frozenset[str]:
 
 def test_every_time_names_its_unit() -> None:
     """Microseconds, seconds and days are all integers here: what is not said is guessed wrong once."""
-    assert sorted(all_offenders() - UNNAMED) == [], (
+    assert sorted(all_offenders()) == [], (
         "name the unit: a suffix, a type of schemas.clocks, or the docstring"
     )
-
-
-def test_what_is_mended_leaves_the_list() -> None:
-    """So that it only shrinks."""
-    assert sorted(UNNAMED - all_offenders()) == []
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_backfill_is_known_by_its_id_alone() -> None:
 
 def test_both_memories_are_bounded_and_forget_the_oldest() -> None:
     """A long life costs no memory."""
-    history = JobHistory(max_seen=2, max_streams=2)
+    history = JobHistory(max_jobs=2, max_streams=2)
     for number, symbol in enumerate("ABC", 1):
         history.note(result(a_job(symbol, number, symbol), **{symbol: DONE}))
 
@@ -76,7 +76,7 @@ def test_both_memories_are_bounded_and_forget_the_oldest() -> None:
 
 def test_the_sweepers_polls_are_known_by_their_slots_alone() -> None:
     """Thousands of symbols a minute must not fill the memory of ids; the feed's job of that slot is still a duplicate."""
-    history = JobHistory(max_seen=1)
+    history = JobHistory(max_jobs=1)
     mine = a_job("mine", 60, "B")
     history.note(result(mine, B=DONE))
     history.note(result(replace(a_job("swept", 60, "A"), source=SWEEPER), A=DONE))

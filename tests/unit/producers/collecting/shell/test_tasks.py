@@ -119,7 +119,7 @@ async def collecting() -> AsyncIterator[tuple[Collectors, Health]]:
     attempts = Attempts(
         raw=cast(Any, RecordingTopics()),
         status=a_status("yahoo", "finnhub"),
-        registry=a_router("yahoo"),
+        router=a_router("yahoo"),
         duty=Duty(4),
     )
     running: list[asyncio.Task[Any]] = []
