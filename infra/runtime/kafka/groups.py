@@ -152,6 +152,8 @@ class GroupMember:
         self._consumer.close()
 
     def _let_go(self, consumer: Consumer, places: list[Place]) -> None:
+        if self._paused:
+            consumer.resume(places)  # or they would still be paused, unheard of, when they come back
         if self._cooperative:
             consumer.incremental_unassign(places)
         else:
