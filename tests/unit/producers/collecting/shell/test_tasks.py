@@ -41,7 +41,7 @@ class _Poll:
     tier = "T1"
     topic = "raw.bars.v1"
     every_us = 1_000
-    offset = 0
+    phase_us = 0
     is_behind = False
     task: Hashable = "as it was"
 
