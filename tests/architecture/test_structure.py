@@ -42,19 +42,6 @@ TOUCHES_THE_WORLD = {
     "aiohttp", "asyncio", "asyncpg", "confluent_kafka", "http", "multiprocessing", "os", "psutil", "signal", "socket",
     "subprocess", "threading", "urllib", "watchfiles", "zipfile",
 }  # fmt: skip
-# Modules with a shell that only tests of others reach; the list only shrinks.
-REACHED_BY_OTHERS = frozenset(
-    {
-        "gateway/database/shell/snapshot.py",
-        "gateway/live/shell/live.py",
-        "gateway/live/shell/pump.py",
-        "infra/runtime/kafka/transactions.py",
-        "producers/jobs/shell/reader.py",
-        "sinks/reading/shell/feed.py",
-        "sinks/reading/shell/logs.py",
-        "sinks/store/shell/rows.py",
-    }
-)
 # Every vendor's: tests/contract/test_providers.py and tests/integration/producers/vendors walk them all.
 WALKED = re.compile(r"producers/vendors/\w+/shell/client\.py|infra/simulator/vendors/\w+\.py")
 
@@ -101,16 +88,14 @@ def test_a_module_with_a_shell_has_its_own_test(module: Path) -> None:
     """Within the process where it can be, on a real server, broker or database where it must."""
     places = places_of_test(module, "unit", "integration")
     is_tested = any(place.exists() for place in places)
+    is_walked = WALKED.fullmatch(relative(module)) is not None
 
-    is_reached = relative(module) in REACHED_BY_OTHERS or WALKED.fullmatch(relative(module)) is not None
-
-    assert is_tested or is_reached, f"write {relative(places[0])}, or in integration"
-    assert not is_tested or relative(module) not in REACHED_BY_OTHERS, "take it off the list"
+    assert is_tested or is_walked, f"write {relative(places[0])}, or in integration"
 
 
 def test_what_needs_no_test_of_its_own_exists() -> None:
-    """Of a module that went the lists say nothing."""
-    assert [name for name in (*NO_DECISIONS, *REACHED_BY_OTHERS) if not (ROOT / name).is_file()] == []
+    """Of a module that went the list says nothing."""
+    assert [name for name in NO_DECISIONS if not (ROOT / name).is_file()] == []
 
 
 def test_no_harness_is_named_like_a_service() -> None:

@@ -13,6 +13,8 @@ from tests.conftest import free_port
 from tests.support.answering_vendor import Handler, answering, serving
 from tests.support.producer_processes import simulator
 
+GOOD = b'{"start": 1, "symbols": [{"symbol": "SPY", "synthetic": false, "streams": ["bars"]}]}'  # as both documents
+
 
 async def test_a_simulated_market_offers_symbols_no_market_made() -> None:
     """All are marked, and the data never ends."""
@@ -65,7 +67,7 @@ async def test_nobody_at_the_address_is_an_outage_that_says_where() -> None:
 @pytest.mark.parametrize(
     "handler",
     [
-        pytest.param(answering(status=500), id="500"),
+        pytest.param(answering(status=500, body=GOOD, content_type="application/json"), id="500"),
         pytest.param(answering(body=b"<html>", content_type="text/html"), id="web-page"),
         pytest.param(answering(body=b'{"clock', content_type="application/json"), id="half"),
         pytest.param(answering(body=b'{"start": "now"}', content_type="application/json"), id="another-type"),

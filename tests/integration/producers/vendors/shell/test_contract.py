@@ -98,6 +98,26 @@ async def test_a_careless_provider_is_found_out() -> None:
     assert CANARY not in "".join(broken)
 
 
+async def test_whoever_asks_past_the_client_it_was_given_is_found_out() -> None:
+    """A session of its own would follow redirects and know of no breaker, no cap and no pause."""
+
+    class _Own(VendorApi):
+        provider = "own"
+
+        def __init__(self, opening: Opening) -> None:
+            self._opening = opening
+
+        async def bars(self, asked: BarsRequest) -> Response:
+            async with self._opening.session.get(f"{self._opening.base_url}/{asked.symbol}") as answer:
+                raise MalformedPayload(f"own bars: {answer.status}")
+
+    facts = replace(CARELESS.facts, name="own", capabilities=Capabilities(intervals=("1m",)), socket_url="")
+    broken = await broken_promises(Provider(facts=facts, open=_Own))
+
+    assert any("a redirect was followed" in fault for fault in broken)
+    assert any("expected ProviderThrottled" in fault for fault in broken)
+
+
 async def test_samples_are_what_is_asked_for() -> None:
     """A provider without stocks is judged by what it has."""
     asked: list[str] = []
