@@ -20,7 +20,7 @@ from infra.simulator.server import build_simulation, serving
 from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.client import HttpAnswer
 from producers.plan.plan import BarsTask, QuotesTask
-from producers.polling.schedule import Schedule, next_due, offset_us
+from producers.polling.schedule import Schedule, next_due, phase_of
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.polling.shell.quotes_poll import QuotesPoll
 from producers.raw.shell.topics import RawTopics
@@ -87,7 +87,7 @@ def _schedule_rows() -> list[Row]:
     schedule: Schedule[str] = Schedule()
     now = 0
     for name in names:
-        schedule.add(name, due_us=offset_us(name, STREAMS, MINUTE_US), not_before_s=0.0)
+        schedule.add(name, due_us=phase_of(name, STREAMS, MINUTE_US), not_before_s=0.0)
 
     def turn() -> int:
         nonlocal now
@@ -95,7 +95,7 @@ def _schedule_rows() -> list[Row]:
         for _ in range(STREAMS):
             due = schedule.take(now, 1.0)
             assert due is not None
-            following = next_due(due.due_us, CALENDAR, every_us=MINUTE_US, offset=due.due_us % MINUTE_US)
+            following = next_due(due.due_us, CALENDAR, every_us=MINUTE_US, phase_us=due.due_us % MINUTE_US)
             schedule.add(due.key, due_us=following, not_before_s=0.0)
         return STREAMS
 
@@ -103,7 +103,7 @@ def _schedule_rows() -> list[Row]:
         for name in names[:1_000]:
             schedule.discard(name)
         for name in names[:1_000]:
-            schedule.add(name, due_us=now + offset_us(name, STREAMS, MINUTE_US), not_before_s=0.0)
+            schedule.add(name, due_us=now + phase_of(name, STREAMS, MINUTE_US), not_before_s=0.0)
         return 1_000
 
     return [
@@ -195,7 +195,7 @@ async def _polled(name: str, poll: Callable[[], Awaitable[object]], symbols: int
 
 def _quotes_poll(vendor: str, api: VendorApi, names: Sequence[str]) -> Callable[[], Awaitable[object]]:
     task = QuotesTask(provider=vendor, symbols=names, every_us=10 * SECOND_US)
-    poll = QuotesPoll(task, api, _raw(), market=_market(), calendars=[CALENDAR], offset=0)
+    poll = QuotesPoll(task, api, _raw(), market=_market(), calendars=[CALENDAR], phase_us=0)
 
     async def changed() -> object:
         poll._delivered.clear()  # noqa: SLF001 - every quote is news, as in a market that moves
@@ -226,7 +226,7 @@ def _bars_poll(api: VendorApi, now: int) -> Callable[[], Awaitable[object]]:
     def fresh() -> BarsPoll:
         return BarsPoll(
             task, api, _raw(), market=Market(clock=_At(now)), calendar=CALENDAR, position=first,
-            coverage=Coverage("yahoo", first), offset=0,
+            coverage=Coverage("yahoo", first), phase_us=0,
         )  # fmt: skip
 
     return lambda: fresh().poll(("SIM001",))

@@ -201,7 +201,7 @@ class LiveStreams:
         return entries, found.to, found.outcome
 
     def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
-        """Wake who watches what moved; see `live_pump.Listener`."""
+        """Wake who watches what moved; see `LiveListener`."""
         for feed in feeds:
             for watcher, number in self._watchers.get((feed.channel, feed.symbol), ()):
                 watcher.wake(number)

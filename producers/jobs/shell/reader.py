@@ -1,7 +1,7 @@
 """The reading half of the job feed: one thread in the group `producers`, which owns partitions of jobs.v1.
 
 It hands batches to the loop and waits for it: what does not fit stays in Kafka, its partitions paused. Everything
-about a partition it owns is asked of its logs first (`job_tails`), before the first message is read.
+about a partition it owns is asked of its logs first (`producers.jobs.shell.tails`), before the first message is read.
 """
 
 from __future__ import annotations
