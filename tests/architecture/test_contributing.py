@@ -84,6 +84,8 @@ def copied(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)  # with its time: make must not install anew
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    if (ROOT.parent / "shared").exists():  # real data, which tests read beside the checkout
+        (folder.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "as it is"]):
         subprocess.run([*GIT, *arguments], cwd=folder, capture_output=True, check=True)
     return folder
@@ -128,7 +130,7 @@ def test_every_task_has_a_list_that_is_run() -> None:
 @pytest.mark.parametrize("title", TASKS)
 def test_following_the_list_is_enough(title: str, tmp_path: Path) -> None:
     """Files as written, changes as shown, commands that succeed; every file generated is named, those by hand are few."""
-    task, tree = tasks()[title], copied(tmp_path)
+    task, tree = tasks()[title], copied(tmp_path / "tree")
     for path, text in task.files.items():
         assert not (tree / path).exists(), f"{path} is there already"
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
