@@ -176,7 +176,7 @@ async def test_the_past_is_read_from_the_log_whole_and_chained(
             STREAM, feed, after=-1, up_to=19, max_records=3, within_s=WITHIN_S
         )
         moments = [wall_us() - HOUR_US, wall_us() + HOUR_US]
-        firsts = [await live.offset_at(STREAM, feed, moment) for moment in moments]
+        firsts = [await live.offset_at(feed, moment) for moment in moments]
 
     assert ([entry.offset for entry in entries], to, outcome) == ([5, 6, 7, 8, 9], 9, "complete")
     assert [entry.previous for entry in entries] == [4, 5, 6, 7, 8]

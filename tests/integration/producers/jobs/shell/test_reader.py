@@ -12,7 +12,7 @@ from producers.jobs.shell.reader import BATCH, Credit, JobReader, ReceivedJob, g
 from producers.jobs.shell.tails import KnownJobs
 from schemas.errors import ConfigurationError
 from schemas.intervals import MINUTE_US
-from schemas.partitions import partition_of
+from schemas.partitions import TopicPartition, partition_of
 from schemas.records import Job
 from schemas.topics import JOBS, partition_count
 from tests.support.eventually import eventually
@@ -107,7 +107,7 @@ async def test_what_was_asked_before_anybody_ever_listened_is_not_done(
     async with reading(kafka_bootstrap, topic_prefix) as listener:
         await owning(listener)
         assert listener.positions == {number: int(number == SPY) for number in EVERYTHING}
-        assert {number: known.end for number, known in listener.known.items()} == listener.positions
+        assert {number: known.end_offset for number, known in listener.known.items()} == listener.positions
         await send(kafka_bootstrap, topic_prefix, (SPY, job))
         await arrived(listener, job)
 
@@ -133,7 +133,7 @@ async def test_what_is_no_job_arrives_with_its_bytes_and_why(kafka_bootstrap: st
 async def test_a_successor_begins_after_what_was_committed(kafka_bootstrap: str, topic_prefix: str) -> None:
     """What was read and not done is read again."""
     jobs = [a_job() for _ in range(3)]
-    place = (topic_prefix + JOBS, SPY)
+    place = TopicPartition(topic_prefix + JOBS, SPY)
     async with reading(kafka_bootstrap, topic_prefix) as listener:
         await owning(listener)
         await send(kafka_bootstrap, topic_prefix, *((SPY, job) for job in jobs))

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.errors import BrokerUnavailable
 from schemas.intervals import MINUTE_US
+from schemas.partitions import TopicPartition
 from schemas.topics import BARS, partition_count
 from sinks.reading.shell.assignment import BATCHES_AHEAD, Era
 from sinks.reading.shell.feed import BatchSource, feed_member, open_feed
@@ -20,8 +21,8 @@ from tests.support.sink_records import outgoing, publish
 
 WITHIN_S = 30.0
 QUIET_S = 0.5
-SPY = (BARS, home("SPY"))
-EVERYTHING = frozenset((BARS, number) for number in range(partition_count()))
+SPY = TopicPartition(BARS, home("SPY"))
+EVERYTHING = frozenset(TopicPartition(BARS, number) for number in range(partition_count()))
 BEGINNING = dict.fromkeys(EVERYTHING, 0)
 
 
@@ -135,7 +136,7 @@ async def test_shown_positions_are_the_groups_and_the_ends_are_known(
         await read(era, 10)
         feed.show({SPY: 7})
         looking = feed_member(kafka_bootstrap, prefix=topic_prefix, session_timeout_s=6)
-        place = (topic_prefix + BARS, SPY[1])
+        place = TopicPartition(topic_prefix + BARS, SPY.partition)
 
         async def committed() -> bool:
             return await asyncio.to_thread(looking.committed, [place]) == {place: 7}

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.errors import BrokerUnavailable
+from schemas.partitions import TopicPartition as Place
 from schemas.topics import BARS, QUOTES, dead, partition_count
 from sinks.reading.shell.logs import TopicLogs
 from tests.conftest import free_port
@@ -47,12 +48,14 @@ async def test_a_log_is_where_it_starts_and_ends(kafka_bootstrap: str, topic_pre
     (deleted,) = admin.delete_records([TopicPartition(topic_prefix + BARS, 1, 2)]).values()
     await asyncio.to_thread(deleted.result, WITHIN_S)
     logs = await led(kafka_bootstrap, topic_prefix, BARS, QUOTES)
-    found = await logs.look([(BARS, 1), (BARS, 0), (QUOTES, 1)])
+    found = await logs.look([Place(BARS, 1), Place(BARS, 0), Place(QUOTES, 1)])
 
     assert {place: (log.start, log.end) for place, log in found.items()} == {
-        (BARS, 1): (2, 5), (BARS, 0): (0, 0), (QUOTES, 1): (0, 0),
+        Place(BARS, 1): (2, 5), Place(BARS, 0): (0, 0), Place(QUOTES, 1): (0, 0),
     }  # fmt: skip
-    assert found[BARS, 0].topic_id == found[BARS, 1].topic_id != found[QUOTES, 1].topic_id
+    assert (
+        found[Place(BARS, 0)].topic_id == found[Place(BARS, 1)].topic_id != found[Place(QUOTES, 1)].topic_id
+    )
 
 
 async def test_a_topic_made_again_is_another_one_and_a_missing_one_unavailable(
@@ -60,21 +63,21 @@ async def test_a_topic_made_again_is_another_one_and_a_missing_one_unavailable(
 ) -> None:
     """Positions of the one mean nothing in the other; between the two it is waited for."""
     logs = await led(kafka_bootstrap, topic_prefix, BARS)
-    before = (await logs.look([(BARS, 0)]))[BARS, 0]
+    before = (await logs.look([Place(BARS, 0)]))[Place(BARS, 0)]
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     (gone,) = admin.delete_topics([topic_prefix + BARS], operation_timeout=WITHIN_S).values()
     await asyncio.to_thread(gone.result, WITHIN_S)
 
     async def missing() -> bool:
         try:
-            await logs.look([(BARS, 0)])
+            await logs.look([Place(BARS, 0)])
         except BrokerUnavailable as error:
             return "does not describe its topics" in str(error)
         return False
 
     async def again() -> bool:
         try:
-            return (await logs.look([(BARS, 0)]))[BARS, 0].topic_id != before.topic_id
+            return (await logs.look([Place(BARS, 0)]))[Place(BARS, 0)].topic_id != before.topic_id
         except BrokerUnavailable:
             return False
 
@@ -105,4 +108,4 @@ async def test_a_broker_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPa
     """Within its deadline."""
     monkeypatch.setattr("sinks.reading.shell.logs.ANSWER_WITHIN_S", 0.5)
     with pytest.raises(BrokerUnavailable):
-        await TopicLogs(f"127.0.0.1:{free_port()}", prefix="").look([(BARS, 0)])
+        await TopicLogs(f"127.0.0.1:{free_port()}", prefix="").look([Place(BARS, 0)])
