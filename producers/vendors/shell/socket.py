@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -86,8 +87,8 @@ class Connection:
             raise ProviderUnavailable(f"{self._provider} socket: {type(error).__name__}") from None
 
 
-class VendorSocket:
-    """Opens connections to a trade socket; override `message` and `parse`."""
+class VendorSocket(ABC):
+    """Opens connections to a trade socket; one that lacks `message` or `parse` cannot be made."""
 
     endpoint = ENDPOINT
 
@@ -112,15 +113,15 @@ class VendorSocket:
         self._headers = dict(headers or {})
         self._silence_s = silence_s
 
+    @abstractmethod
     def message(self, kind: SubscriptionKind, symbol: str) -> str:
         """Return what is said to receive a symbol (in the vendor's spelling), or to receive it no more."""
-        raise NotImplementedError(f"{self.provider} does not say how to {kind} {symbol}")
 
+    @abstractmethod
     def parse(
         self, payload: bytes, *, sequence: int, asked: Mapping[str, str], simulated: Collection[str]
     ) -> Frame:
         """Return what one frame holds; raises as TradeSocket says."""
-        raise NotImplementedError(f"{self.provider} does not say what a frame of {len(payload)} bytes holds")
 
     @asynccontextmanager
     async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Connection]:
