@@ -110,7 +110,12 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
 
     broken = []
     for name in ("bars", "quotes"):
-        async with _opened(provider, answer) as (api, purposes):
+        async with _opening_on(provider, answer) as opening:
+            try:
+                api = provider.open(opening)
+            except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+                return [_unopened(error)]
+            purposes = cast("_NotingPurposes", opening.http).purposes
             call = _calls(provider, api).get(name)
             if call is not None:
                 broken += [f"{name} {fault}" for fault in await _judged(call, misdeed)]
@@ -171,7 +176,10 @@ async def _broken_by_socket(provider: Provider) -> list[str]:
         if misdeed.status < 400:
             continue
         async with _opening_on(provider, partial(_refusing, misdeed)) as opening:
-            socket = provider.open_socket(opening)
+            try:
+                socket = provider.open_socket(opening)
+            except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+                return [_unopened(error)]
             told = await _judged(partial(_connect, socket, names), misdeed)
             broken += [*(f"{misdeed.what}: {fault}" for fault in told), *_misread(socket)]
     return sorted(set(broken))
@@ -199,14 +207,10 @@ def _misread(socket: TradeSocket) -> list[str]:
     return []
 
 
-@asynccontextmanager
-async def _opened(
-    provider: Provider, answer: Callable[[web.Request], Awaitable[web.Response]]
-) -> AsyncIterator[tuple[VendorApi, set[Purpose]]]:
-    """Open the provider on a vendor that answers so; the set fills with what it asks its budget for."""
-    async with _opening_on(provider, answer) as opening:
-        noting = cast("_NotingPurposes", opening.http)
-        yield provider.open(opening), noting.purposes
+def _unopened(error: Exception) -> str:
+    """Return why it cannot be opened; a message that shows a credential is kept back."""
+    why = str(error)
+    return f"cannot be opened: {type(error).__name__}: {'(shows a credential)' if CANARY in why else why}"
 
 
 @asynccontextmanager

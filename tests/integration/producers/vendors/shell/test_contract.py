@@ -62,6 +62,9 @@ class _Careless(VendorApi):
 class _CarelessSocket(VendorSocket):
     """Takes whatever comes for a trade of no value."""
 
+    def message(self, kind: str, symbol: str) -> str:
+        return f"{kind} {symbol}"
+
     def parse(self, payload: bytes, **_: Any) -> Frame:
         if not payload:
             raise MalformedPayload("careless frame: nothing")
@@ -95,6 +98,29 @@ async def test_a_careless_provider_is_found_out() -> None:
     assert any("asked for as if they were live" in fault for fault in broken)
     assert any("raised KeyError, which is none of schemas.errors" in fault for fault in broken)
     assert "socket: parse takes bytes that are no frame for one" in broken
+    assert CANARY not in "".join(broken)
+
+
+async def test_a_provider_that_cannot_be_opened_is_told_and_not_raised() -> None:
+    """A suite that ends in a trace names no promise; and what the plug-in says of its key stays with it."""
+
+    class _Half(VendorSocket):  # no `message`
+        def parse(self, payload: bytes, **_: Any) -> Frame:
+            raise MalformedPayload(f"{len(payload)} bytes")
+
+    def half(opening: Opening) -> VendorSocket:
+        kind: Any = _Half
+        return kind(CARELESS.facts, opening.session, gate=opening.http.gate, url=opening.socket_url)
+
+    def blurts(opening: Opening) -> VendorApi:
+        raise LookupError(f"no such key: {opening.secret('CARELESS_KEY')}")
+
+    broken = await broken_promises(replace(CARELESS, open=blurts, open_socket=half))
+
+    assert any(
+        fault.startswith("socket: cannot be opened: TypeError: ") and "message" in fault for fault in broken
+    )
+    assert "401: cannot be opened: LookupError: (shows a credential)" in broken
     assert CANARY not in "".join(broken)
 
 
