@@ -16,12 +16,12 @@ from schemas.records import RawBlock
 from schemas.streams import Known, Stream
 
 Kind = Literal["string", "long", "int", "double", "boolean", "enum", "map", "array"]
-SqlType = Literal["text", "int8", "int4", "float8", "bool", "timestamptz"]
+SqlType = Literal["text", "int8", "int4", "int2", "float8", "bool", "timestamptz"]
 SQL_TYPES: Mapping[str, SqlType] = {
     "string": "text", "enum": "text", "long": "int8", "int": "int4", "double": "float8", "boolean": "bool",
 }  # fmt: skip
 DDL_TYPES: Mapping[SqlType, str] = {
-    "text": 'text COLLATE "C"', "int8": "bigint", "int4": "integer", "float8": "double precision", "bool": "boolean",
+    "text": 'text COLLATE "C"', "int8": "bigint", "int4": "integer", "int2": "smallint", "float8": "double precision", "bool": "boolean",
     "timestamptz": "timestamptz",
 }  # fmt: skip
 COLUMN_NAMES = {"index": "idx"}  # `index` is a word of SQL
@@ -217,7 +217,7 @@ def shown_where_set(stream: Stream) -> tuple[str, ...]:
 
 @cache
 def columns(stream: Stream) -> tuple[TableColumn, ...]:
-    """Return the columns of the stream's table in the order of COPY, which is the record's."""
+    """Return the record's fields as columns, as the public views show them, in the record's order."""
     return tuple(
         TableColumn(
             name=COLUMN_NAMES.get(field.name, field.name),
@@ -226,33 +226,6 @@ def columns(stream: Stream) -> tuple[TableColumn, ...]:
             nullable=field.nullable,
         )
         for field in record_fields(stream)
-    )
-
-
-def newest_table(stream: Stream) -> str:
-    """Return the name of the table of newest values kept beside the stream's; empty where there is none."""
-    ending = {"slots": "_current", "latest": "_latest", "occurrences": ""}[stream.versions]
-    return stream.name + ending if ending else ""
-
-
-def create_tables(stream: Stream) -> str:
-    """Return the SQL that creates the stream's tables, for the migration that brings it."""
-    lines = [
-        f"    {column.name} {DDL_TYPES[column.type]}{'' if column.nullable else ' NOT NULL'},"
-        for column in columns(stream)
-    ]
-    version = ("known_from", "raw_offset", "idx") if content(stream) else ("raw_offset", "idx")
-    place = ", ".join((*key(stream), "event_time", *version))
-    statement = "\n".join([f"CREATE TABLE {stream.name} (", *lines, f"    PRIMARY KEY ({place})", ");", ""])
-    newest = newest_table(stream)
-    if not newest:
-        return statement
-    slots = stream.versions == "slots"
-    own = (*key(stream), "event_time") if slots else key(stream)
-    revision = "    revision integer NOT NULL,\n" if slots else ""
-    return (
-        f"{statement}\nCREATE TABLE {newest} (\n    LIKE {stream.name},\n{revision}"
-        f"    PRIMARY KEY ({', '.join(own)})\n);\n"
     )
 
 

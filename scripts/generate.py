@@ -17,9 +17,10 @@ from gateway.service import ENDPOINTS
 from gateway.websocket.reference import errors_page, websocket_page
 from infra.runtime import metrics_reference
 from schemas.configuration.reference import configuration_page, json_schema_text
-from schemas.deriving import create_tables, raw_schema, record_schema
+from schemas.deriving import raw_schema, record_schema
 from schemas.providers import reference as providers
 from schemas.streams import STREAMS, Stream
+from schemas.tables import create_tables
 from scripts.event_readers import readers_source
 from scripts.reference_pages import records_page, topics_page
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from schemas.deriving import content, key, newest_table, record_fields
+from schemas.deriving import content, key, record_fields
 from schemas.fields import US, Role
 from schemas.streams import STREAMS, Stream
+from schemas.tables import tables
 from schemas.topics import DAY_MS, Topic, catalogue
 from schemas.wire.codec import schema_text
 
@@ -151,10 +152,10 @@ def _topic(topic: Topic) -> list[str]:
 
 
 def _stream(stream: Stream) -> list[str]:
-    tables = " ".join(f"`{table}`" for table in (stream.name, newest_table(stream)) if table)
+    stored = " ".join(f"`{table}`" for table in tables(stream) if table)
     channel = f"`{stream.channel('<interval>')}`"
     series = ", ".join(f"`{name}`" for name in key(stream))
-    return [stream.name, f"`{stream.raw_topic}`", f"`{stream.topic}`", series, channel, tables]
+    return [stream.name, f"`{stream.raw_topic}`", f"`{stream.topic}`", series, channel, stored]
 
 
 def _compared(stream: Stream) -> str:
