@@ -13,6 +13,7 @@ import numpy as np
 
 from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.errors import InvalidRecord, PermanentError
+from schemas.identity import stream_id_of
 from schemas.journals import JOURNALS
 from schemas.partitions import TopicPartition, partition_of
 from schemas.records import DeadLetter, Gap, Progress
@@ -22,7 +23,7 @@ from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
-from sinks.columns.tables import REVISION, TABLES, Table
+from sinks.columns.tables import TABLES, Table, with_stored
 from sinks.progress.watermark import Claim, claim_of
 
 MILLISECOND_US = 1_000
@@ -68,20 +69,18 @@ class PartitionRecords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Rows of one table, decoded, grouped by stream, and already encoded for the case that all of them are new."""
+    """Rows of one stream, decoded, grouped by series, and already encoded for the case that all of them are new."""
 
     table: Table
     columns: Columns
     streams: StreamGroups
     partitions: Integers
     records: Sequence[KafkaRecord]
-    encoded: bytes
-    encoded_newest: bytes  # for a table of newest values that takes every new row; else empty
+    encoded: bytes  # all final ones
 
     def final(self) -> Flags:
         """Return which rows are final: all but forming bars."""
-        final = self.columns.numbers.get("final")
-        return np.ones(self.columns.size, np.bool_) if final is None else final.values
+        return _final(self.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +240,10 @@ def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> N
         read = read.only(np.flatnonzero(~astray))
         columns = read_columns(table.topic, read.values)[0]
         streams = group_streams(columns, table.stream)
+    ids = np.fromiter(map(stream_id_of, streams.names), np.int64, len(streams.names))
+    columns = with_stored(table, columns, ids[streams.index])
     # Stream by stream: neighbours in the index arrive together, which spares the server a quarter of its work.
-    newest = encode_rows((*table.columns, REVISION), columns, streams.order) if table.has_slots else b""
+    final = streams.order[_final(columns)[streams.order]]
     batch.rows.append(
         Rows(
             table=table,
@@ -250,10 +251,14 @@ def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> N
             streams=streams,
             partitions=read.partitions,
             records=read.records,
-            encoded=encode_rows(table.columns, columns, streams.order),
-            encoded_newest=newest,
+            encoded=encode_rows(table.columns, columns, final),
         )
     )
+
+
+def _final(columns: Columns) -> Flags:
+    final = columns.numbers.get("final")
+    return np.ones(columns.size, np.bool_) if final is None else final.values
 
 
 def _astray(streams: StreamGroups, partitions: Integers) -> Flags:

@@ -12,15 +12,17 @@ MAX_COMBINED = 1 << 62
 NEVER = EventTime(-(1 << 62))  # frontier of a stream without rows
 
 
-def above_frontier(streams: StreamGroups, event_time: Integers, frontier: Integers) -> Flags:
-    """Return the rows strictly above their stream's frontier and above every earlier row of it in this batch.
+def above_frontier(streams: StreamGroups, event_time: Integers, frontier: Integers, counted: Flags) -> Flags:
+    """Return the counted rows strictly above their stream's frontier and above every earlier one of it in this batch.
 
     `frontier[stream]` is the newest stored event_time (µs), NEVER where nothing is stored. Each marked row opens a
     new key, so it needs no comparison with an earlier version.
     """
-    if not len(event_time):
-        return np.zeros(0, np.bool_)
-    stream, moment = streams.index[streams.order], event_time[streams.order]
+    fast = np.zeros(len(event_time), np.bool_)
+    rows = streams.order[counted[streams.order]]
+    if not len(rows):
+        return fast
+    stream, moment = streams.index[rows], event_time[rows]
     low = int(moment.min())
     span = int(moment.max()) - low + 1
     if span * len(streams.names) < MAX_COMBINED:
@@ -32,6 +34,5 @@ def above_frontier(streams: StreamGroups, event_time: Integers, frontier: Intege
     place = rank + stream * span
     highest_before = np.append(np.int64(-1), np.maximum.accumulate(place)[:-1])
     marked = (place > highest_before) & (moment > frontier[stream])
-    fast = np.empty(len(marked), np.bool_)
-    fast[streams.order] = marked
+    fast[rows] = marked
     return fast

@@ -61,7 +61,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """A column of int64, float64 or bool; `valid` None means no row is null."""
+    """A column of int64, float64 or bool, an enumeration by the place of its symbol; `valid` None: no row is null."""
 
     values: NDArray[Any]
     valid: Flags | None = None
@@ -116,17 +116,14 @@ class _Reader:
     """A cursor into every record at once; `fine` marks the rows still followed, the others rest at position 0."""
 
     def __init__(self, topic: str, values: Sequence[bytes]) -> None:
-        fields = fields_of(catalogue().topics[topic].schema)
-        symbols = b"".join(symbol for field in fields for symbol in field.symbols)
         lengths = np.fromiter(map(len, values), np.int64, len(values))
-        data = b"".join((*values, bytes(PADDING_BYTES), symbols))
+        data = b"".join((*values, bytes(PADDING_BYTES)))
         # Views that read eight bytes at any position, aligned or not.
         self._words: NDArray[np.uint64] = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
         self._doubles: NDArray[np.float64] = np.ndarray((len(data) - 7,), "<f8", data, strides=(1,))
         self._buffer = np.frombuffer(data, np.uint8)
         self._ends = np.cumsum(lengths)
         starts = self._ends - lengths
-        self._symbols_at = int(lengths.sum()) + PADDING_BYTES
         header = np.frombuffer(pack(">bI", MAGIC, catalogue().topics[topic].schema_id) + bytes(3), "<u8")[0]
         self._fine = (lengths > HEADER_BYTES) & ((self._words[starts] & HEADER_MASK) == header)
         self._at = np.where(self._fine, starts + HEADER_BYTES, 0)
@@ -144,7 +141,7 @@ class _Reader:
         if field.kind == "text":
             self._texts[field.name] = self._text(valid)
         elif field.kind == "enum":
-            self._texts[field.name] = self._enum(field, valid)
+            self._numbers[field.name] = Numbers(values=self._enum(field), valid=valid)
         elif field.kind == "double":
             self._numbers[field.name] = Numbers(values=self._fixed(self._doubles[self._at], 8), valid=valid)
         elif field.kind == "boolean":
@@ -199,11 +196,7 @@ class _Reader:
         self._advance(lengths)
         return Text(starts=starts, lengths=lengths, valid=valid)
 
-    def _enum(self, field: AvroField, valid: Flags | None) -> Text:
-        index = self._varint()
-        self._require((index >= 0) & (index < len(field.symbols)))
-        index = np.where(self._fine, index, 0)
-        sizes = np.array([len(symbol) for symbol in field.symbols], np.int64)
-        offsets = self._symbols_at + np.cumsum(sizes) - sizes
-        self._symbols_at += int(sizes.sum())
-        return Text(starts=offsets[index], lengths=sizes[index], valid=valid)
+    def _enum(self, field: AvroField) -> Integers:
+        place = self._varint()
+        self._require((place >= 0) & (place < len(field.symbols)))
+        return np.where(self._fine, place, 0)

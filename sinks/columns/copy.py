@@ -20,7 +20,7 @@ TRAILER = b"\xff\xff"
 POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
 NULL = -1
 MAX_CODE = 1 << 62
-FORMATS = {"int8": ">i8", "int4": ">i4", "float8": ">f8", "bool": "?", "timestamptz": ">i8"}
+FORMATS = {"int8": ">i8", "int4": ">i4", "int2": ">i2", "float8": ">f8", "bool": "?", "timestamptz": ">i8"}
 CACHED_SHAPES = 4_096
 
 Shape = tuple[int, ...]  # bytes of each column, NULL for null

@@ -1,4 +1,4 @@
-"""The table each declared stream is stored in, and how each record field becomes a column."""
+"""The tables each declared stream is stored in, and how each record becomes a row of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from schemas.deriving import SqlType, columns, content, key, newest_table
+import numpy as np
+
+from schemas.deriving import SqlType, key
 from schemas.streams import STREAMS, Stream
+from schemas.tables import INDEX_BITS, Packed, Tables, compared, packed, stored_columns, tables
+from sinks.columns.avro import Columns, Integers, Numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyColumn:
-    """One column: `source` is the record's field; a `constant` is the same in every row and has no source."""
+    """One column: `source` is the column read or derived; a `constant` is the same in every row and has no source."""
 
     name: str
     source: str
@@ -20,20 +24,16 @@ class CopyColumn:
     constant: int | None = None
 
 
-# the first version of a slot is revision 0
-REVISION = CopyColumn(name="revision", source="", type="int4", constant=0)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of versions, and the table of newest values kept beside it."""
+    """What stores a stream: the tables by name, their columns, and what makes two versions the same value."""
 
     stream: Stream
-    name: str
-    key: tuple[str, ...]  # what a version is a version of, besides its event_time
-    content: tuple[str, ...]  # what makes two versions the same value; empty: occurrences, never compared
-    newest: str  # table of newest values; empty where there is none
+    names: Tables
     columns: tuple[CopyColumn, ...]
+    compared: tuple[str, ...]  # columns
+    compared_flags: int  # bits of `flags`; without either, rows are occurrences and never compared
+    packed: tuple[Packed, ...]
 
     @property
     def topic(self) -> str:
@@ -41,9 +41,19 @@ class Table:
         return self.stream.topic
 
     @property
+    def name(self) -> str:
+        """The table of versions."""
+        return self.names.versions
+
+    @property
     def has_slots(self) -> bool:
-        """Whether its values fill numbered slots, so that one can be missing; each has a newest version of its own."""
+        """Whether its values fill numbered slots, so that one can be missing; each has a current version of its own."""
         return self.stream.versions == "slots"
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether a value may be told again, so that it is compared with what is stored."""
+        return self.stream.versions != "occurrences"
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -52,25 +62,46 @@ class Table:
 
 
 def table_of(stream: Stream) -> Table:
-    """Return the table of a declared stream."""
+    """Return the tables of a declared stream."""
+    names, flags = compared(stream)
     return Table(
         stream=stream,
-        name=stream.name,
-        key=key(stream),
-        content=content(stream),
-        newest=newest_table(stream),
-        columns=tuple(CopyColumn(name=c.name, source=c.source, type=c.type) for c in columns(stream)),
+        names=tables(stream),
+        # the first version of a slot is revision 0
+        columns=tuple(
+            CopyColumn(name=c.name, source=c.source, type=c.type, constant=None if c.source else 0)
+            for c in stored_columns(stream)
+        ),
+        compared=names,
+        compared_flags=flags,
+        packed=packed(stream),
     )
 
 
-def missing_columns(tables: Collection[Table], stored: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+def with_stored(table: Table, columns: Columns, stream_ids: Integers) -> Columns:
+    """Return the columns with those that are stored and not read: the series' number, the place in our log, and flags.
+
+    `stream_ids[row]` is the number of each row's series.
+    """
+    flags = np.zeros(columns.size, np.int64)
+    for part in table.packed:
+        flags |= columns.integers(part.name).astype(np.int64) << part.shift
+    position = (columns.integers("raw_offset") << INDEX_BITS) | columns.integers("index")
+    derived = {"stream_id": stream_ids, "position": position, "flags": flags}
+    numbers = columns.numbers | {name: Numbers(values=values) for name, values in derived.items()}
+    return Columns(size=columns.size, buffer=columns.buffer, texts=columns.texts, numbers=numbers)
+
+
+def missing_columns(
+    stored_in: Collection[Table], stored: Mapping[str, Collection[str]]
+) -> dict[str, list[str]]:
     """Return, by stream, what keeps it from being stored: tables and columns a database with `stored` columns lacks."""
     missing: dict[str, list[str]] = {}
-    for table in tables:
+    for table in stored_in:
         # a stream id has room for these alone
-        unknown = [name for name in table.key if name not in ("symbol", "provider", "interval")]
+        unknown = [name for name in key(table.stream) if name not in ("symbol", "provider", "interval")]
         parts = missing[table.stream.name] = [f"series by {name}" for name in unknown]
-        for name in filter(None, (table.name, table.newest)):
+        for name in filter(None, table.names):
             if name not in stored:
                 parts.append(f"table {name}")
             else:

@@ -29,11 +29,10 @@ from sinks.ledger.cursors import (
 
 @dataclass(slots=True)
 class Changes:
-    """Changes a batch makes: cursors, frontiers (newest stored event_time, forming bars included), and what it reveals."""
+    """Changes a batch makes: series it has rows of, with their partition, cursors, and what it reveals."""
 
     cursors: dict[StreamId, Cursor] = field(default_factory=dict)
     partitions: dict[StreamId, int] = field(default_factory=dict)
-    frontiers: dict[StreamId, EventTime] = field(default_factory=dict)
     holes: list[tuple[int, Gap]] = field(default_factory=list)
     # series of slots → earliest and newest final bar
     arrivals: dict[str, tuple[EventTime, EventTime]] = field(default_factory=dict)
@@ -41,34 +40,34 @@ class Changes:
 
 @dataclass(slots=True)
 class Book:
-    """Cursors and frontiers by stream."""
+    """Series that are stored, and the cursor of each that has rows which count."""
 
+    series: set[StreamId] = field(default_factory=set)
     cursors: dict[StreamId, Cursor] = field(default_factory=dict)
-    frontiers: dict[StreamId, EventTime] = field(default_factory=dict)
 
-    def load(self, cursors: Mapping[StreamId, Cursor]) -> None:
-        """Start from stored cursors. Forming bars above them are unknown here and found by their unique key."""
-        self.cursors = dict(cursors)
-        self.frontiers = {key: cursor.last_seen for key, cursor in cursors.items()}
+    def load(self, stored: Mapping[StreamId, Cursor | None]) -> None:
+        """Start from what is stored."""
+        self.series = set(stored)
+        self.cursors = {key: cursor for key, cursor in stored.items() if cursor is not None}
 
     def new_keys(self, rows: Rows) -> Flags:
-        """Return which rows open a key that is not stored yet: trades always do."""
-        if not rows.table.content:
+        """Return which final rows open a key that is not stored yet: trades always do."""
+        if not rows.table.has_versions:
             return np.ones(rows.columns.size, np.bool_)
-        frontier = np.array([self.frontiers.get(key, NEVER) for key in rows.streams.names], np.int64)
-        return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier)
+        cursors = [self.cursors.get(key) for key in rows.streams.names]
+        frontier = np.array([NEVER if each is None else each.last_seen for each in cursors], np.int64)
+        return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier, rows.final())
 
     def observe(self, rows: Rows, stored: Flags, changes: Changes) -> None:
         """Add to `changes` what storing the `stored` rows of a table moves and reveals."""
         keys, event_time = rows.streams.names, rows.columns.integers("event_time")
         final = rows.final() & stored
         first_rows = rows.streams.order[rows.streams.firsts]
-        for stream, _, newest in extents(rows.streams, event_time, stored):
-            changes.frontiers[keys[stream]] = max(self.frontiers.get(keys[stream], NEVER), newest)
+        for stream, _, _ in extents(rows.streams, event_time, stored):
+            changes.partitions[keys[stream]] = int(rows.partitions[first_rows[stream]])
         for stream, earliest, newest in extents(rows.streams, event_time, final):
             key = keys[stream]
             changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
-            changes.partitions[key] = int(rows.partitions[first_rows[stream]])
             if rows.table.has_slots:
                 changes.arrivals[stream_text(key)] = (earliest, newest)
         if rows.table.has_slots:
@@ -76,8 +75,8 @@ class Book:
 
     def apply(self, changes: Changes) -> None:
         """Move on: the transaction is committed."""
+        self.series.update(changes.partitions)
         self.cursors.update(changes.cursors)
-        self.frontiers.update(changes.frontiers)
 
     def _reveal(self, rows: Rows, final: Flags, changes: Changes) -> None:
         names, event_time = rows.streams.names, rows.columns.integers("event_time")

@@ -11,6 +11,7 @@ from typing import Any
 from infra.runtime.postgres.errors import Connection
 from schemas.clocks import EventTime
 from schemas.deriving import COLUMN_NAMES
+from schemas.identity import stream_id_of, stream_of
 from schemas.records import Gap
 from sinks.columns.tables import TABLES
 from sinks.ledger.gaps import OPEN_STATES, Revision, Stretch, admit, revise, settle
@@ -38,14 +39,12 @@ INSERT_GAPS = f"""
         $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::int[], $12::int[], $13::text[],
         $14::timestamptz[], $15::bigint[], $16::int[], $17::int[])
 """
-# $1 number of the question, then symbol, provider, interval, from and to of each → (number, stored final values)
+# $1 number of the question, then the series' number, from and to of each → (number, stored final values)
 STORED_SLOTS = {
     table.name: f"""
-    SELECT q.number, b.event_time FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
-        $6::timestamptz[]) q(number, symbol, provider, interval, low, high)
-    JOIN {table.newest} b ON b.symbol = q.symbol AND b.provider = q.provider AND b.interval = q.interval
-        AND b.event_time >= q.low AND b.event_time < q.high
-    WHERE b.final
+    SELECT q.number, v.event_time
+    FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) q(number, stream_id, low, high)
+    JOIN {table.name} v ON v.stream_id = q.stream_id AND v.event_time >= q.low AND v.event_time < q.high
 """
     for table in TABLES.values()
     if table.has_slots
@@ -133,9 +132,7 @@ async def _stored_slots(connection: Connection, gaps: Sequence[Gap]) -> dict[str
         rows = await connection.fetch(
             statement,
             list(range(len(asked))),
-            [gap.symbol for gap in asked],
-            [gap.provider for gap in asked],
-            [gap.interval for gap in asked],
+            [stream_id_of(stream_of(gap.stream)) for gap in asked],
             [gap.from_time for gap in asked],
             [gap.to_time for gap in asked],
         )

@@ -38,6 +38,7 @@ def count(written: Written, *, took_s: float) -> None:
         name = stored.rows.table.name
         metrics.ROWS_WRITTEN.labels(name, "fast").inc(stored.fast)
         metrics.ROWS_WRITTEN.labels(name, "compared").inc(stored.versions)
+        metrics.ROWS_WRITTEN.labels(name, "forming").inc(stored.forming)
         metrics.ROWS_UNCHANGED.labels(name).inc(stored.compared - stored.versions)
         _lag(stored.rows, now_us)
     for _, revision in written.revisions:

@@ -1,8 +1,10 @@
-"""Storing the rows of one table: straight by COPY where they open new keys, staged and compared where they may not."""
+"""Storing the rows of one stream: straight by COPY where they open new keys, staged and compared where they may not.
+
+Rows that are not final are versions of nothing: the newest of each series is kept, the others were seen live.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -11,11 +13,9 @@ import numpy as np
 from infra.runtime.postgres.errors import DATA_ERRORS, Connection
 from infra.runtime.postgres.session import copy
 from schemas.errors import InvalidRecord
-from schemas.fields import Versions
 from sinks.batch.batch import Refusal, Rows, refuse
 from sinks.columns.avro import Flags, Integers
 from sinks.columns.copy import encode_rows
-from sinks.columns.tables import REVISION
 from sinks.ledger.memory import newest_rows
 from sinks.store.versions import KEEP_NEWEST, STORE_STAGED
 
@@ -35,6 +35,7 @@ class StoredRows:
     rows: Rows
     kept: Flags  # not refused; whether new or known already
     fast: int = 0
+    forming: int = 0  # not final: at most one of a series is kept
     compared: int = 0
     versions: int = 0  # of the compared ones, how many were new
     refusals: list[Refusal] = field(default_factory=list)
@@ -43,55 +44,38 @@ class StoredRows:
 async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: WritePath) -> StoredRows:
     """Store the rows inside the caller's transaction; raises what PostgreSQL raises unless the path is CAREFUL."""
     stored = StoredRows(rows=rows, kept=np.ones(rows.columns.size, np.bool_))
+    final = rows.final()
     if path is WritePath.CAREFUL:
-        await _halve(connection, np.arange(rows.columns.size), stored)
-        return stored
-    fast = new_keys if path is WritePath.FAST else np.zeros(rows.columns.size, np.bool_)
-    if fast.any():
-        await _copy_new(connection, rows, fast)
-        stored.fast = int(fast.sum())
-    rest = np.flatnonzero(~fast)
-    if len(rest):
-        stored.versions = await _compare(connection, rows, rest)
-        stored.compared = len(rest)
+        await _halve(connection, np.flatnonzero(final), stored)
+    else:
+        fast = new_keys & final if path is WritePath.FAST else np.zeros(rows.columns.size, np.bool_)
+        if fast.any():
+            await _copy_new(connection, rows, fast, whole=bool(fast[final].all()))
+            stored.fast = int(fast.sum())
+        rest = np.flatnonzero(final & ~fast)
+        if len(rest):
+            stored.versions = await _compare(connection, rows, rest)
+            stored.compared = len(rest)
+    if not final.all():
+        await _keep_last(connection, rows, ~final)
+        stored.forming = int((~final).sum())
     return stored
 
 
-async def _copy_new(connection: Connection, rows: Rows, fast: Flags) -> None:
-    table = rows.table
-    data = rows.encoded if fast.all() else encode_rows(table.columns, rows.columns, _by_series(rows, fast))
+async def _copy_new(connection: Connection, rows: Rows, fast: Flags, *, whole: bool) -> None:
+    table, order = rows.table, rows.streams.order
+    data = rows.encoded if whole else encode_rows(table.columns, rows.columns, order[fast[order]])
     await copy(connection, table.name, table.column_names, data)
-    await NEWEST[table.stream.versions](connection, rows, fast)
+    if table.stream.versions == "latest":
+        await _keep_last(connection, rows, fast)
 
 
-def _by_series(rows: Rows, chosen: Flags) -> Integers:
-    return rows.streams.order[chosen[rows.streams.order]]
-
-
-async def _every_slot(connection: Connection, rows: Rows, fast: Flags) -> None:
-    """Store each new row as the newest of its slot: nobody has written that before."""
-    layout = (*rows.table.columns, REVISION)
-    data = rows.encoded_newest if fast.all() else encode_rows(layout, rows.columns, _by_series(rows, fast))
-    await copy(connection, rows.table.newest, [column.name for column in layout], data)
-
-
-async def _last_of_each(connection: Connection, rows: Rows, fast: Flags) -> None:
-    """Store the last new row of each series where it is newer than the one kept."""
+async def _keep_last(connection: Connection, rows: Rows, chosen: Flags) -> None:
+    """Keep the newest chosen row of each series where it is newer than the one kept."""
     table = rows.table
-    data = encode_rows(table.columns, rows.columns, newest_rows(rows, fast))
+    data = encode_rows(table.columns, rows.columns, newest_rows(rows, chosen))
     await copy(connection, f"newest_{table.name}", table.column_names, data)
     await connection.execute(KEEP_NEWEST[table.topic])
-
-
-async def _none(_connection: Connection, _rows: Rows, _fast: Flags) -> None:
-    """Store nothing more: of occurrences none is the newest."""
-
-
-NEWEST: Mapping[Versions, Callable[[Connection, Rows, Flags], Awaitable[None]]] = {
-    "slots": _every_slot,
-    "latest": _last_of_each,
-    "occurrences": _none,
-}
 
 
 async def _compare(connection: Connection, rows: Rows, chosen: Integers) -> int:

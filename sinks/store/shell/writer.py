@@ -1,4 +1,4 @@
-"""One batch is one transaction: rows, newest values, gaps, cursors, watermarks, outbox, and the fenced position last."""
+"""One batch is one transaction: rows, newest values, gaps, series, watermarks, outbox, and the fenced position last."""
 
 # ruff: noqa: S608 - the only names put into these texts are those of declared tables and columns
 
@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.postgres.errors import DATA_ERRORS, Connection, DuplicateKey
 from infra.runtime.postgres.session import deadline
 from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
 from schemas.errors import ConfigurationError, Fenced, InvalidRecord
-from schemas.identity import declared_in
+from schemas.identity import stream_id_of
 from schemas.partitions import TopicPartition
-from schemas.streams import StreamId
+from schemas.streams import STREAM_NAMES, StreamId
 from schemas.topics import GAPS, PROGRESS, dead
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, refuse
@@ -27,21 +28,27 @@ from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
 from sinks.store.shell.journals import append, append_one_by_one
 from sinks.store.shell.outcome import Written, count
 from sinks.store.shell.ownership import Owned, TakeOver, take_over
+from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import WritePath, store_rows
 from sinks.store.shell.session import open_connection
 
 TAKE_OVER_WITHIN_S = 15.0
 
 
-LOAD_CURSORS = (
-    "SELECT channel, provider, symbol, start_time, last_seen FROM cursors WHERE partition = ANY($1::int[])"
-)
-STORE_CURSORS = """
-    INSERT INTO cursors (channel, provider, symbol, partition, start_time, last_seen)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::timestamptz[])
-    ON CONFLICT (channel, provider, symbol) DO UPDATE
-    SET start_time = LEAST(cursors.start_time, excluded.start_time),
-        last_seen = GREATEST(cursors.last_seen, excluded.last_seen)
+LOAD_STREAMS = """
+    SELECT kind, interval, provider, symbol, start_time, last_seen FROM streams WHERE partition = ANY($1::int[])
+"""
+# A row not returned is another series under the same number.
+STORE_STREAMS = """
+    INSERT INTO streams (stream_id, kind, interval, provider, symbol, partition, start_time, last_seen)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::timestamptz[],
+        $8::timestamptz[])
+    ON CONFLICT (stream_id) DO UPDATE
+    SET start_time = LEAST(streams.start_time, excluded.start_time),
+        last_seen = GREATEST(streams.last_seen, excluded.last_seen)
+    WHERE (streams.kind, streams.interval, streams.provider, streams.symbol)
+        = (excluded.kind, excluded.interval, excluded.provider, excluded.symbol)
+    RETURNING 1
 """
 STORE_WATERMARKS = """
     INSERT INTO watermarks (topic, partition, complete_before)
@@ -63,7 +70,7 @@ MOVE_OFFSETS = """
 """
 TABLES_IN_USE = "SELECT " + " OR ".join(
     f"EXISTS (SELECT FROM {name})"
-    for name in (*(table.name for table in TABLES.values()), "gaps", "cursors", "sink_offsets")
+    for name in (*(table.name for table in TABLES.values()), "gaps", "streams", "sink_offsets")
 )
 
 
@@ -77,6 +84,7 @@ class Writer:
         self._owned: dict[TopicPartition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
         self._book, self._unresolved, self._claims = Book(), Unresolved(), Claims()
+        self._partitions = TimePartitions()
         self.refused: Mapping[TopicPartition, PartitionRefused] = {} if taken is None else taken.refused
 
     @property
@@ -85,17 +93,17 @@ class Writer:
         return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
 
     async def load(self) -> None:
-        """Load cursors and unresolved gaps of the owned partition numbers."""
+        """Load the series and unresolved gaps of the owned partition numbers."""
         numbers = sorted({number for _, number in self._owned or {}})
-        rows = await self._connection.fetch(LOAD_CURSORS, numbers)
+        rows = await self._connection.fetch(LOAD_STREAMS, numbers)
         # what is no longer declared is kept and never moved
         self._book.load(
             {
-                StreamId(*declared, row["provider"], row["symbol"]): Cursor(
-                    start=row["start_time"], last_seen=row["last_seen"]
-                )
+                StreamId(row["kind"], row["interval"], row["provider"], row["symbol"]): None
+                if row["last_seen"] is None
+                else Cursor(start=row["start_time"], last_seen=row["last_seen"])
                 for row in rows
-                if (declared := declared_in(row["channel"])) is not None
+                if row["kind"] in STREAM_NAMES
             }
         )
         self._unresolved = await load_unresolved(self._connection, numbers)
@@ -107,6 +115,7 @@ class Writer:
         now. Either way nothing of the batch is stored, unless the answer to COMMIT was lost; the position tells.
         """
         began_s = monotonic_s()
+        await self._partitions.make(self._connection, batch.rows, within_s=self._within_s)
         self._claims = self._claims.with_new(batch.claims)
         path = WritePath.FAST
         while True:
@@ -134,7 +143,7 @@ class Writer:
             async with self._connection.transaction():
                 await self._store_rows(batch, changes, written)
                 await self._settle_gaps(batch, changes, written)
-                await self._store_cursors(changes)
+                await self._store_streams(changes)
                 await self._store_watermarks(complete)
                 await self._append(batch, written)
                 await self._store_outbox(written)
@@ -173,22 +182,21 @@ class Writer:
         if incoming or found or arrivals:
             written.revisions.extend(await settle_gaps(self._connection, incoming, found, arrivals))
 
-    async def _store_cursors(self, changes: Changes) -> None:
-        known = self._book.cursors
-        moved = [(key, cursor) for key, cursor in changes.cursors.items() if known.get(key) != cursor]
-        if moved:
-            rows = [
-                (
-                    key.channel,
-                    key.provider,
-                    key.symbol,
-                    changes.partitions[key],
-                    cursor.start,
-                    cursor.last_seen,
+    async def _store_streams(self, changes: Changes) -> None:
+        book, rows = self._book, list[tuple[Any, ...]]()
+        for key, partition in changes.partitions.items():
+            cursor = changes.cursors.get(key)
+            if key in book.series and (cursor is None or cursor == book.cursors.get(key)):
+                continue
+            start, last = (None, None) if cursor is None else (cursor.start, cursor.last_seen)
+            named = (stream_id_of(key), key.name, key.interval, key.provider, key.symbol)
+            rows.append((*named, partition, start, last))
+        if rows:
+            stored = await self._connection.fetch(STORE_STREAMS, *map(list, zip(*rows, strict=True)))
+            if len(stored) != len(rows):
+                raise RuntimeError(
+                    "two series have one number in table streams, or a row of it was changed by hand"
                 )
-                for key, cursor in moved
-            ]
-            await self._connection.execute(STORE_CURSORS, *map(list, zip(*rows, strict=True)))
 
     async def _store_watermarks(self, complete: Mapping[TopicPartition, KnowledgeTime]) -> None:
         if complete:
