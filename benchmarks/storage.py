@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -205,7 +205,7 @@ class _Read:
         return 2, 0
 
 
-def _part(topic: str, partition: int, values: list[dict[str, object]]) -> PartitionRecords:
+def _part(topic: str, partition: int, values: Sequence[Mapping[str, object]]) -> PartitionRecords:
     records = [_Read(data, at) for at, data in enumerate(encode_events(topic, values, {}))]
     part = PartitionRecords(topic=topic, partition=partition, end=len(records), at_end=True)
     part.records.extend(records)
