@@ -32,7 +32,7 @@ from schemas.topics import CANONICAL_TOPICS, partition_count
 from tests.support.builders import NINE_THIRTY
 from tests.support.declared import check_declared
 from tests.support.eventually import eventually
-from tests.support.stored_rows import store_rows
+from tests.support.filled_tables import store_rows
 
 PAGE_KEY = b"0" * 32
 REST_US = 20 * 365 * 86_400_000_000  # a watermark far after the recorded data, far before the wall clock

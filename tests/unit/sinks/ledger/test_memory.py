@@ -1,4 +1,4 @@
-"""The book moves cursors and frontiers, and names the holes a batch reveals."""
+"""The book moves cursors, and names the holes a batch reveals."""
 
 from __future__ import annotations
 
@@ -54,13 +54,23 @@ def test_a_jump_reveals_a_hole_with_its_blocks_own_clock() -> None:
     assert changes.arrivals == {"bars.1m:yahoo:SPY": (at(1), at(4))}
 
 
-def test_a_forming_bar_moves_the_frontier_and_not_the_cursor() -> None:
-    """Its next version must be compared, but it is not history yet."""
+def test_a_forming_bar_moves_nothing() -> None:
+    """It is not history yet: the final one opens its key, also where both come in one batch."""
     book = Book()
     changes = observe(book, rows_of(a_minute(0), a_minute(3, final=False)))
 
-    assert (changes.holes, book.cursors[KEY].last_seen, book.frontiers[KEY]) == ([], at(0), at(3))
-    assert book.new_keys(rows_of(a_minute(3), a_minute(4))).tolist() == [False, True]
+    assert (changes.holes, book.cursors[KEY].last_seen) == ([], at(0))
+    assert book.new_keys(rows_of(a_minute(3, final=False), a_minute(3), a_minute(4))).tolist() == [
+        *(False, True, True),
+    ]
+
+
+def test_a_series_with_nothing_final_is_known_without_a_cursor() -> None:
+    """It has its row in the table of series from the first bar on."""
+    book = Book()
+    changes = observe(book, rows_of(a_minute(3, final=False)))
+
+    assert (changes.partitions, changes.cursors, book.series) == ({KEY: home("SPY")}, {}, {KEY})
 
 
 def test_a_refused_row_moves_nothing() -> None:
@@ -68,7 +78,7 @@ def test_a_refused_row_moves_nothing() -> None:
     book = Book()
     changes = observe(book, rows_of(a_minute(0), a_minute(5)), stored=[True, False])
 
-    assert (changes.holes, book.frontiers[KEY]) == ([], at(0))
+    assert (changes.holes, book.cursors[KEY].last_seen) == ([], at(0))
 
 
 def test_loaded_cursors_are_frontiers() -> None:

@@ -69,9 +69,9 @@ async def test_a_copy_that_is_no_copy_is_refused_whole(database: str) -> None:
     """The input is complete before COPY begins; what is broken stores nothing."""
     async with open_connection(database) as connection:
         with pytest.raises(asyncpg.DataError):
-            await copy(connection, "trades", ["symbol"], b"PGCOPY but not quite")
+            await copy(connection, "trades", ["venue"], b"PGCOPY but not quite")
 
-        assert await connection.fetchval("SELECT count(*) FROM trades") == 0
+        assert await connection.fetchval("SELECT count(*) FROM v_trades") == 0
 
 
 async def test_the_staging_tables_are_this_connections_own(database: str) -> None:
