@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import asyncpg
 
 from gateway.http.moments import aware
-from schemas.deriving import clocks, key
+from schemas.deriving import clocks
 from schemas.identity import stream_id_of
 from schemas.records import Gap
 from schemas.streams import STREAMS, Bar, Quote, Stream, StreamId, Trade
-from schemas.tables import packed, stored_columns, tables
+from schemas.tables import stored_columns, tables
+from tests.support.stored_rows import stored_row
 
 Stored = Quote | Trade | Bar | Gap
 GAP_TIMES = ("from_time", "to_time", "known_from")
@@ -103,23 +105,9 @@ def _series(record: Any) -> StreamId:
 
 
 def _row(stream: Stream, record: Any) -> tuple[Any, ...]:
-    flags = sum(
-        (each.symbols.index(getattr(record, each.name)) if each.symbols else int(getattr(record, each.name)))
-        << each.shift
-        for each in packed(stream)
-    )
-    said = {"stream_id": stream_id_of(_series(record)), "flags": flags, "revision": 0}
-    said["position"] = record.raw_offset * 65_536 + record.index
     times = set(clocks(stream))
-    assert not times & set(key(stream))
-    return tuple(
-        said[column.name]
-        if column.name in said
-        else aware(getattr(record, column.source))
-        if column.source in times
-        else getattr(record, column.source)
-        for column in stored_columns(stream)
-    )
+    row = stored_row(stream, asdict(record))
+    return tuple(aware(value) if name in times else value for name, value in row.items())
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
