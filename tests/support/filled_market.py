@@ -20,7 +20,7 @@ FILL = f"""
 
     INSERT INTO bars
     SELECT s.stream_id, moment, row_number() OVER (ORDER BY moment) << 16, 1, 2, 0.5, 1.5, 100, NULL, NULL, moment, moment, 0, 3, 'USD'
-    FROM streams s, generate_series('2026-01-01 UTC'::timestamptz, '2026-04-30 23:00 UTC', '6 hours') moment
+    FROM streams s, generate_series('2026-01-01 UTC'::timestamptz, '2026-04-30 23:00 UTC', '8 hours') moment
     WHERE s.kind = 'bars' AND s."interval" = '1m' AND s.symbol LIKE '%0';
     INSERT INTO bars_superseded SELECT * FROM bars WHERE (position >> 16) % 4 = 0;
     UPDATE bars SET revision = 1, position = position + (10000000::bigint << 16), known_from = known_from + interval '1 day'
@@ -44,7 +44,7 @@ FILL = f"""
     INSERT INTO gaps
     SELECT n::text, 'bars.1m:yahoo:S' || n % {SYMBOLS}, 'S' || n % {SYMBOLS}, 'yahoo', '1m', from_time, from_time + interval '1 minute',
         'missing_bars', 'inferred', (ARRAY['open', 'filled', 'empty', 'unrecoverable'])[1 + n % 4], 0, 1, 'sink', from_time, n, 0, 0
-    FROM generate_series(1, 60000) n, LATERAL (SELECT '2026-01-01 UTC'::timestamptz + n * interval '2 minutes') t (from_time);
+    FROM generate_series(1, 30000) n, LATERAL (SELECT '2026-01-01 UTC'::timestamptz + n * interval '4 minutes') t (from_time);
 
     INSERT INTO universe_changes SELECT n, 'S' || n, 'T1', ARRAY['bars'], '', '2026-01-01 UTC', '' FROM generate_series(1, 12000) n;
 
@@ -63,7 +63,7 @@ FILL = f"""
 
 
 async def fill(dsn: str) -> None:
-    """Fill an empty, migrated database: half a million rows, most of them in partitions of more than 10,000."""
+    """Fill an empty, migrated database: some 400,000 rows, most of them in partitions of more than 10,000."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(FILL)
