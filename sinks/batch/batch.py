@@ -21,7 +21,7 @@ from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
-from sinks.batch.soundness import check_gap, check_progress
+from sinks.batch.soundness import check_gap, check_progress, unsound
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import TABLES, Table, with_stored
@@ -280,11 +280,8 @@ def _decode(
         columns, odd = read_columns(topic, values)
     for row in np.flatnonzero(odd).tolist():
         faults.setdefault(row, InvalidRecord("an integer or a time is out of range; times are µs since 1970"))
-    for name, numbers in columns.numbers.items():
-        if numbers.values.dtype == np.float64:
-            bad = ~np.isfinite(numbers.values) & ~odd
-            for row in np.flatnonzero(bad if numbers.valid is None else bad & numbers.valid).tolist():
-                faults.setdefault(row, InvalidRecord(f"{name} is not a finite number; drop or correct it"))
+    for row, fault in unsound(TABLES[topic].stream, columns).items():
+        faults.setdefault(row, fault)
     return _Read(records=records, values=values, partitions=partitions), columns, faults
 
 
