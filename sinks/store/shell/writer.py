@@ -235,6 +235,7 @@ class Store:
         self._dsn = dsn
         self._within_s, self._limit = write_within_s, BatchLimit()
         self._connection_class = connection_class
+        self.owned: Mapping[TopicPartition, Owned] = {}  # as taken over last, until a newer epoch is stored
 
     @asynccontextmanager
     async def take_over(
@@ -251,6 +252,7 @@ class Store:
                 await writer.load()
             if taken.lost:
                 await writer.write(_loss(taken, logs))
+            self.owned = taken.owned
             yield writer
 
     @asynccontextmanager
