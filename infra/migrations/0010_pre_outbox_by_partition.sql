@@ -4,4 +4,4 @@ ALTER TABLE outbox
     DROP CONSTRAINT IF EXISTS outbox_pkey,
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (partition, id);
 
-INSERT INTO schema_migrations (name) VALUES ('0010_pre_outbox_by_partition') ON CONFLICT DO NOTHING;
+INSERT INTO schema_migrations (name) VALUES ('0010_pre_outbox_by_partition');
