@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
 
+from schemas.deriving import content
 from schemas.errors import Fenced
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
@@ -36,7 +37,7 @@ def version_of(topic: str, value: bytes | None) -> Version:
     return Version(
         key=(fields["provider"], fields["symbol"], fields.get("interval", ""), fields["event_time"]),
         place=(fields["raw_offset"], fields["index"]),
-        content=itemgetter(*(TABLES[topic].content or TRADE_CONTENT))(fields),
+        content=itemgetter(*(content(TABLES[topic].stream) or TRADE_CONTENT))(fields),
         known_from=fields["known_from"],
         final=fields.get("final", True),
     )

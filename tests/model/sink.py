@@ -125,10 +125,9 @@ class Sink:
         for rows in batch.rows:
             new = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
             versions = [version_of(rows.table.topic, record.value()) for record in rows.records]
-            self._copy(rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if opens], pending)
-            self._compare(
-                rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if not opens], pending
-            )
+            final = [(v, opens) for v, opens in zip(versions, new.tolist(), strict=True) if v.final]
+            self._copy(rows, [version for version, opens in final if opens], pending)
+            self._compare(rows, [version for version, opens in final if not opens], pending)
 
     def _copy(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
         topic, arrived = rows.table.topic, set[Key]()
@@ -148,7 +147,7 @@ class Sink:
             stored = {row.place: row.content for row in self._database.keys[topic].get(key, {}).values()}
             stored |= {row.place: row.content for row in copied if row.key == key}
             places: Iterable[Place] = [row.place for row in arriving if row.place not in stored]
-            if rows.table.content:
+            if rows.table.has_versions:
                 places = guard.new_versions(stored, [(row.place, row.content) for row in arriving])
             chosen = set(places)
             pending.rows[topic].update({row.place: row for row in arriving if row.place in chosen})
