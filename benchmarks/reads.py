@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import asyncpg
 
@@ -32,7 +33,6 @@ CORRECTED_EVERY = 20
 # 1.3 and twice the time are the goal and the bound: less of a rate
 GOAL, FLOOR = 1 / 1.3, 0.5
 
-# ruff: noqa: S608 - numbers and columns alone are put into these
 FILL = f"""
     SELECT make_partitions(name, ARRAY[to_timestamp({FIRST_DAY // SECOND_US})]) FROM unnest(ARRAY['bars', 'bars_superseded']) name;
     INSERT INTO streams
@@ -98,9 +98,9 @@ async def measure(dsn: str) -> list[Row]:
             then, plain = [], []
             for _ in range(RUNS + 1):
                 async with Snapshots(opened, concurrent=1).snapshot() as snapshot:
-                    then.append(await _rate(lambda name, of: _then(snapshot, name, of), symbols, span))  # noqa: B023
+                    then.append(await _rate(partial(_then, snapshot), symbols, span))
                 async with connection(opened, within_s=60.0) as borrowed:
-                    plain.append(await _rate(lambda name, of: _plain(borrowed, name, of), symbols, span))  # noqa: B023
+                    plain.append(await _rate(partial(_plain, borrowed), symbols, span))
             # the first one of each fills caches
             yardstick = middle(plain[1:])
             rows.append(
