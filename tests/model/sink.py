@@ -5,7 +5,7 @@ The domain decides; what the adapters do with Kafka and PostgreSQL is re-created
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from random import Random
 
@@ -54,7 +54,7 @@ class Sink:
         self._owned = {topic: database.positions.get(topic, 0) for topic in self._topics}
         self._ends = {(topic, PARTITION): at for topic, at in self._owned.items()}
         self._reading = dict(self._owned)
-        self._book.load(database.cursors)
+        self._book.load(dict(database.cursors))
         while True:
             yield IDLE
             yield from self._publish(random)
@@ -101,12 +101,12 @@ class Sink:
         self._claims = self._claims.with_new(batch.claims)
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
         complete, claims = self._claims.settled(ends)
-        changes, pending = Changes(), Pending(watermarks=complete)
+        changes, pending = self._book.observe(batch.rows), Pending(watermarks=complete)
         try:
-            self._store_rows(batch, changes, pending, fast=True)
+            self._store_rows(batch, pending, fast=True)
         except KeyTaken:
-            changes, pending = Changes(), Pending(watermarks=complete)
-            self._store_rows(batch, changes, pending, fast=False)
+            pending = Pending(watermarks=complete)
+            self._store_rows(batch, pending, fast=False)
         yield "stored rows"
         self._settle(batch, changes, pending)
         pending.cursors = changes.cursors
@@ -121,15 +121,19 @@ class Sink:
         self._book.apply(changes)
         self._ends, self._claims = ends, claims
 
-    def _store_rows(self, batch: Batch, changes: Changes, pending: Pending, *, fast: bool) -> None:
+    def _store_rows(self, batch: Batch, pending: Pending, *, fast: bool) -> None:
         for rows in batch.rows:
-            new = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
+            marked = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
             versions = [version_of(rows.table.topic, record.value()) for record in rows.records]
-            self._copy(rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if opens], pending)
-            self._compare(
-                rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if not opens], pending
-            )
-            self._book.observe(rows, changes)
+            # forming bars are no history
+            final = [(v, new) for v, new in zip(versions, marked.tolist(), strict=True) if v.final]
+            times = Counter(version.key for version, _ in final)
+            stored, versioned = self._database.keys[rows.table.topic], rows.table.has_versions
+            opens = [
+                new or (fast and versioned and times[v.key] == 1 and v.key not in stored) for v, new in final
+            ]
+            self._copy(rows, [v for (v, _), new in zip(final, opens, strict=True) if new], pending)
+            self._compare(rows, [v for (v, _), new in zip(final, opens, strict=True) if not new], pending)
 
     def _copy(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
         topic, arrived = rows.table.topic, set[Key]()
@@ -149,7 +153,7 @@ class Sink:
             stored = {row.place: row.content for row in self._database.keys[topic].get(key, {}).values()}
             stored |= {row.place: row.content for row in copied if row.key == key}
             places: Iterable[Place] = [row.place for row in arriving if row.place not in stored]
-            if rows.table.content:
+            if rows.table.has_versions:
                 places = guard.new_versions(stored, [(row.place, row.content) for row in arriving])
             chosen = set(places)
             pending.rows[topic].update({row.place: row for row in arriving if row.place in chosen})
@@ -157,7 +161,7 @@ class Sink:
     def _settle(self, batch: Batch, changes: Changes, pending: Pending) -> None:
         heard = [entry.gap for entry in batch.gaps]
         news = [*heard, *(gap for _, gap in changes.holes)]
-        stretches = dict(changes.arrivals)
+        stretches = {stream: arrived.stretch for stream, arrived in changes.arrivals.items()}
         for gap in news:
             low, high = stretches.get(gap.stream, (gap.from_time, gap.to_time))
             stretches[gap.stream] = (min(low, gap.from_time), max(high, gap.to_time))
@@ -165,9 +169,7 @@ class Sink:
             ledger = self._database.gaps[stream].values()
             # touching ones, too
             before = [gap for gap in ledger if gap.from_time <= high and gap.to_time >= low]
-            after = sorted(before, key=lambda gap: gap.from_time)
-            for gap in news:
-                after = admit(after, gap) if gap.stream == stream else after
+            after = admit(before, [gap for gap in news if gap.stream == stream])
             revision = revise(before, settle(after, self._final_bars(after, pending)), set(heard))
             pending.gone.extend(revision.deleted)
             pending.gaps.extend(revision.written)

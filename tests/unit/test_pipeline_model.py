@@ -233,8 +233,8 @@ def test_the_model_catches_rows_that_are_copied_without_opening_a_key(
 ) -> None:
     """A row at the frontier belongs to a key that is stored: it must be compared."""
 
-    def at_or_above(of: StreamGroups, event_time: Integers, frontier: Integers) -> Flags:
-        return above_frontier(of, event_time, frontier - 1)
+    def at_or_above(of: StreamGroups, event_time: Integers, frontier: Integers, counted: Flags) -> Flags:
+        return above_frontier(of, event_time, frontier - 1, counted)
 
     monkeypatch.setattr(book, "above_frontier", at_or_above)
     assert caught(REREAD, monkeypatch, "rows")
@@ -253,8 +253,9 @@ def test_the_model_catches_a_block_cut_by_a_batch(monkeypatch: pytest.MonkeyPatc
 def test_the_model_catches_a_ledger_that_overlaps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What processor and sink both find is one gap, not two."""
 
-    def latest_word(ledger: Iterable[Gap], incoming: Gap) -> list[Gap]:
-        return joined([*(gap for gap in ledger if gap.gap_id != incoming.gap_id), incoming])
+    def latest_word(ledger: Iterable[Gap], incoming: Iterable[Gap]) -> list[Gap]:
+        rows = {gap.gap_id: gap for gap in (*ledger, *incoming)}
+        return joined(rows.values())
 
     monkeypatch.setattr(sink, "admit", latest_word)
     assert caught(CRASHES, monkeypatch, "ledger")
