@@ -22,6 +22,10 @@ WATERMARKS = "SELECT topic, partition, complete_before FROM watermarks"
 WATERMARK = "SELECT complete_before FROM watermarks WHERE topic = $1 AND partition = $2"
 
 
+# $1 kinds. Nothing before it is kept any more of one of them.
+KEPT_FROM = "SELECT max(floor) FROM retention_floors WHERE kind = ANY ($1::text[])"
+
+
 def _columns(stream: Stream, row: str) -> str:
     return ", ".join(f"{row}.{column.name}" for column in read_columns(stream))
 

@@ -21,6 +21,7 @@ from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.operations.shell.configuration import configured_at_start
 from gateway.settings import GatewaySettings
+from infra.runtime.clock import MarketClock
 from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.postgres import pool as postgres
@@ -158,8 +159,12 @@ async def rest(
     ops_urls: Mapping[str, str] | None = None,
     symbology: Symbology | None = None,
     env: Mapping[str, str] | None = None,
+    market: MarketClock | None = None,
 ) -> AsyncIterator[Rest]:
-    """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration."""
+    """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration.
+
+    Market time is what the test sets, unless it gives a clock: then days are those of the wall where that is its own.
+    """
     live, clock = FakeLive(), FixedClock()
     process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
     async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
@@ -169,7 +174,7 @@ async def rest(
             store=store,
             live=cast("LiveStreams", live),
             session=session,
-            clock=clock,
+            clock=market or clock,
             access=access or Access([], required=False),
             page_key=PAGE_KEY,
             ops_urls=ops_urls or {},
@@ -189,7 +194,7 @@ async def rest(
                 watermarks=watermarks,
                 follower=follower,
                 configured=configured,
-                naming=Naming(resources.symbology, clock),
+                naming=Naming(resources.symbology, resources.clock),
             )
         )
         connection = await asyncpg.connect(database)

@@ -19,7 +19,7 @@ from schemas.clocks import EventTime, KnowledgeTime
 from schemas.identity import stream_id_of, stream_text
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import TopicPartition
-from schemas.streams import BAR_STREAM, StreamId
+from schemas.streams import BAR_STREAM, StreamId, StreamName
 from schemas.tables import INDEX_BITS
 
 READ_TIMEOUT_S = 10.0
@@ -39,6 +39,11 @@ class Snapshot:
         """Return the exclusive watermark of a canonical partition; None before the first."""
         mark: KnowledgeTime | None = await self._connection.fetchval(statements.WATERMARK, topic, partition)
         return mark
+
+    async def kept_from(self, *kinds: StreamName) -> EventTime | None:
+        """Return the event_time from which on all of these kinds are kept; None where they are from the beginning."""
+        floor: EventTime | None = await self._connection.fetchval(statements.KEPT_FROM, kinds)
+        return floor
 
     async def bars(
         self, symbol: str, interval: str, span: Span, view: View, *, limit: int, descending: bool = False

@@ -44,6 +44,7 @@ CASES: list[tuple[str, str, str, int]] = [
     ),
     ("all versions of a day", statements.ALL_BARS, f"'S70', '1m', {DAY}, NULL, {NOW}, 1000, NULL, '-infinity', -1", 2),
     ("all versions", statements.ALL_BARS, f"'S70', '1m', {ALL}, NULL, {NOW}, 1000, NULL, '2026-02-07 UTC', 10", 8),
+    ("kept from", statements.KEPT_FROM, "ARRAY['bars', 'quotes']", 0),
     ("edges", statements.BAR_EDGES, f"'S70', '1m', {MONTH}, NULL, {NOW}", 2),
     ("first known", statements.FIRST_KNOWN, f"'S70', ARRAY['1m', '1d'], {MONTH}, NULL", 2),
     ("providers", statements.PROVIDERS, "'S70'", 0),

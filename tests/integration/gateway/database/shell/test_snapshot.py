@@ -20,6 +20,7 @@ from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.streams import Bar, Trade
 from tests.conftest import free_port
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.databases import execute
 from tests.support.eventually import eventually
 from tests.support.sink_writers import a_minute, store
 
@@ -166,6 +167,19 @@ async def test_edges_and_the_first_knowledge_of_a_range(database: str) -> None:
     two, three, four = (NINE_THIRTY + number * MINUTE_US for number in (2, 3, 4))
     assert (edges, then, later) == ((two, three, four), (two, two, three), (three, three, four))
     assert (none, known, never) == (None, EARLY, None)
+
+
+async def test_what_is_kept_begins_where_all_kinds_asked_about_are_kept(database: str) -> None:
+    """Nothing was ever dropped of a kind without a floor."""
+    await execute(
+        database, "INSERT INTO retention_floors VALUES ('bars', to_timestamp(1)), ('quotes', to_timestamp(2))"
+    )
+    async with snapshots(database) as lending, lending.snapshot() as view:
+        found = [
+            await view.kept_from(*kinds) for kinds in (("trades",), ("bars",), ("bars", "quotes", "trades"))
+        ]
+
+    assert found == [None, SECOND_US, 2 * SECOND_US]
 
 
 async def test_a_slot_shows_the_version_of_then_in_every_order_of_versions(database: str) -> None:
