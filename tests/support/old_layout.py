@@ -60,6 +60,7 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
     """Return about `count` rows of a stream as sinks would have stored them: equal neighbours of a slot are one."""
     dice = random.Random(seed)
     made, offset = [], 0
+    said_before: dict[tuple[Any, ...], Row] = {}
     while len(made) < count:
         offset += dice.randint(1, 3)
         event_time = dice.choice(ORIGINS_US) + dice.randrange(moments) * STEP_US
@@ -68,12 +69,6 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
             for column in columns(stream)
             if column.type != "timestamptz" and column.name not in ("raw_offset", "idx", "interval")
         }
-        if (
-            dice.random() < 0.6
-        ):  # few contents, so that a final version often equals the one before the forming ones
-            row |= dict.fromkeys(
-                (each for each in content(stream) if type(row.get(each)) is float), dice.choice((1.0, 2.0))
-            )
         row |= {
             "symbol": dice.choice(SYMBOLS), "provider": dice.choice(PROVIDERS), "event_time": event_time,
             "received_time": event_time + dice.randrange(10**9), "known_from": 1_764_300_000_000_000 + offset * 1_000,
@@ -81,6 +76,11 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
         }  # fmt: skip
         if stream.by_interval:
             row["interval"] = dice.choice(INTERVALS)
+        if (
+            slot(row) in said_before and dice.random() < 0.5
+        ):  # said again, perhaps of the other kind: final or forming
+            row |= {name: said_before[slot(row)][name] for name in content(stream) if name != "final"}
+        said_before[slot(row)] = row
         made.append(row)
     return list(_new_versions(stream, made))
 

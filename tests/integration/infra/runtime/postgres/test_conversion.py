@@ -36,12 +36,7 @@ from tests.support.old_layout import Row, latest, place, said, slot
 
 CONVERSION = next(DIRECTORY.glob("0008_*.sql"))
 ROWS = 3_000
-PROCEDURES = (
-    "conversion_of_series()",
-    "conversion_of_bars(%s)",
-    "conversion_of_quotes(%s)",
-    "conversion_of_trades(%s)",
-)
+SLOT = ["symbol", "provider", "interval", "event_time"]
 
 
 @pytest.fixture
@@ -67,6 +62,12 @@ def final_versions(bars: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
         if row["final"] and (not versions or _content(row) != _content(versions[-1])):
             versions.append(row | {"revision": len(versions)})
     return {at: versions for at, versions in found.items() if versions}
+
+
+def said_again(bars: list[Row]) -> int:
+    """Return how many final versions only repeat the final one before them, with forming ones in between."""
+    finals = sum(row["final"] for row in bars)
+    return finals - sum(len(each) for each in final_versions(bars).values())
 
 
 def _content(row: Row) -> tuple[Any, ...]:
@@ -96,6 +97,8 @@ async def check_equal(dsn: str, made: dict[str, list[Row]]) -> None:
     every = [row for each in versions.values() for row in each]
     assert await view("v_bars_all", BAR_STREAM, "revision") == shown(BAR_STREAM, every, "revision")
     assert await view("v_bars_forming", BAR_STREAM) == shown(BAR_STREAM, newest_forming(bars))
+    # not only hidden by the view
+    assert len(await said(dsn, "bars_forming", ["stream_id"])) == len(newest_forming(bars))
     assert await said(dsn, "streams", STREAM_COLUMNS) == expected_streams(made)
 
 
@@ -133,6 +136,7 @@ async def test_every_row_says_after_the_conversion_what_it_said_before(empty: st
     made = await old_layout.fill(empty, ROWS)
     assert any(len(each) > 2 for each in final_versions(made["bars"]).values())
     assert newest_forming(made["bars"])
+    assert said_again(made["bars"]) > 20
 
     assert "0008_pre_convert_rows" in await migrate(empty)
 
@@ -175,6 +179,31 @@ async def test_killed_at_any_moment_it_goes_on_and_nothing_is_stored_twice(
     assert kills > 5
     await _look(empty)
     await check_equal(empty, made)
+
+
+@pytest.mark.parametrize("table", ["bars", "quotes", "trades"])
+async def test_a_batch_and_the_place_it_came_to_are_one_transaction(
+    empty: str, tmp_path: Path, table: str
+) -> None:
+    """Where the place cannot be kept the rows are not kept either."""
+    await old_layout.old_database(empty, tmp_path)
+    await old_layout.fill(empty, ROWS)
+    await _until_conversion(empty, tmp_path)
+    await execute(empty, "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.moved > 1000 THEN RAISE 'broken'; END IF; RETURN NEW; END $$")  # fmt: skip
+    await execute(
+        empty, "CREATE TRIGGER broken BEFORE UPDATE ON conversion FOR EACH ROW EXECUTE FUNCTION broken()"
+    )
+
+    with pytest.raises(asyncpg.RaiseError, match="broken"):
+        await execute(empty, f"CALL conversion_of_{table}(100)")
+
+    ((moved, *came),) = await said(empty, "conversion", ["moved", *SLOT])
+    names = SLOT if table == "bars" else ["symbol", "provider", "''", "event_time"]
+    stored = await said(empty, f"v_{table}", names)
+    assert 800 < moved <= 1_000
+    assert stored
+    assert max(stored) <= tuple(came)
 
 
 async def _terminate(dsn: str) -> None:
