@@ -170,13 +170,14 @@ async def test_killed_at_any_moment_it_goes_on_and_nothing_is_stored_twice(
         except StoreUnavailable as error:
             assert "run `mds migrate` again" in str(error)
             kills += 1
-        if await _applied(empty) >= 7:
+        if await _applied(empty) == 7:  # not 8: a kill may come when all is done
             with pytest.raises(ConfigurationError, match="mds migrate"):
                 await _look(empty)
     else:
         await migrate(empty, folder)
 
     assert kills > 5
+    assert await said(empty, "schema_migrations WHERE sha256 IS NULL", ["name"]) == []
     await _look(empty)
     await check_equal(empty, made)
 
