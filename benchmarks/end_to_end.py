@@ -125,6 +125,6 @@ def _first_append_s(bootstrap: str, prefix: str) -> float:
 async def _rows(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
     try:
-        return int(await connection.fetchval("SELECT count(*) FROM trades") or 0)
+        return int(await connection.fetchval("SELECT count(*) FROM v_trades") or 0)
     finally:
         await connection.close()

@@ -50,7 +50,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
                 shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class
             )
             sink = Sink(feed, store, logs, outbox, process.health)
-            retention = Retention(pool, days=settings.journal_days())
+            retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
             collect_rarely()
             await lifecycle.until_stopped(
                 process,

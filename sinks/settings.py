@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
 from infra.runtime.settings import Port, Settings
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, JOURNALS, Journal
+from schemas.streams import StreamName
 
 
 class SinkSettings(Settings):
@@ -26,6 +27,8 @@ class SinkSettings(Settings):
     provider_health_days: float = Field(default=HEALTH_JOURNAL.retention_days, gt=0.0, le=3_650.0)
     # for which the history of cadence is kept
     cadence_days: float = Field(default=CADENCE_JOURNAL.retention_days, gt=0.0, le=3_650.0)
+    # of market data by stream, such as {"quotes": 30}: whole days or months older than that are dropped; else kept for ever
+    keep_days: Mapping[StreamName, Annotated[float, Field(ge=1.0, le=36_500.0)]] = Field(default_factory=dict)
     # of one transaction; then its connection is cut
     write_timeout_s: float = Field(default=20.0, ge=1.0, le=300.0)
     replay_dsn: SecretStr = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument

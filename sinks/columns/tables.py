@@ -86,7 +86,7 @@ def with_stored(table: Table, columns: Columns, stream_ids: Integers) -> Columns
     flags = np.zeros(columns.size, np.int64)
     for part in table.packed:
         flags |= columns.integers(part.name).astype(np.int64) << part.shift
-    position = (columns.integers("raw_offset") << INDEX_BITS) | columns.integers("index")
+    position = (columns.integers("raw_offset") << INDEX_BITS) + columns.integers("index")
     derived = {"stream_id": stream_ids, "position": position, "flags": flags}
     numbers = columns.numbers | {name: Numbers(values=values) for name, values in derived.items()}
     return Columns(size=columns.size, buffer=columns.buffer, texts=columns.texts, numbers=numbers)

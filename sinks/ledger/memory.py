@@ -58,13 +58,12 @@ class Book:
         frontier = np.array([NEVER if each is None else each.last_seen for each in cursors], np.int64)
         return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier, rows.final())
 
-    def observe(self, rows: Rows, stored: Flags, changes: Changes) -> None:
-        """Add to `changes` what storing the `stored` rows of a table moves and reveals."""
+    def observe(self, rows: Rows, changes: Changes) -> None:
+        """Add to `changes` what storing the rows of a table moves and reveals."""
         keys, event_time = rows.streams.names, rows.columns.integers("event_time")
-        final = rows.final() & stored
+        final = rows.final()
         first_rows = rows.streams.order[rows.streams.firsts]
-        for stream, _, _ in extents(rows.streams, event_time, stored):
-            changes.partitions[keys[stream]] = int(rows.partitions[first_rows[stream]])
+        changes.partitions.update(zip(keys, rows.partitions[first_rows].tolist(), strict=True))
         for stream, earliest, newest in extents(rows.streams, event_time, final):
             key = keys[stream]
             changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
@@ -106,8 +105,10 @@ class Book:
 
 
 def newest_rows(rows: Rows, chosen: Flags) -> Integers:
-    """Return the last chosen row of each stream: of rows above the frontier, the newest."""
-    order = rows.streams.order
-    place = np.where(chosen[order], np.arange(len(order)), -1)
-    last = np.maximum.reduceat(place, rows.streams.firsts) if len(order) else place
-    return order[last[last >= 0]]
+    """Return of each stream the chosen row with the newest event_time, of several the last in the log."""
+    chosen_rows = rows.streams.order[chosen[rows.streams.order]]
+    event_time, stream = rows.columns.integers("event_time")[chosen_rows], rows.streams.index[chosen_rows]
+    order = np.lexsort((event_time, stream))  # stable: what is in log order stays so
+    last = np.append(stream[order][1:] != stream[order][:-1], True)[: len(order)]
+    newest: Integers = chosen_rows[order[last]]
+    return newest

@@ -71,8 +71,8 @@ async def _taken_in(watcher: Watcher, dsn: str, data: Path) -> None:
     async def stored() -> bool:
         connection = await asyncpg.connect(dsn)
         try:
-            trades = await connection.fetchval("SELECT count(*) FROM trades")
-            bars = await connection.fetchval("SELECT count(*) FROM bars_current")
+            trades = await connection.fetchval("SELECT count(*) FROM v_trades")
+            bars = await connection.fetchval("SELECT count(*) FROM v_bars")
         finally:
             await connection.close()
         assert (trades, bars) == (SPY_TRADES, wanted), f"{trades} trades, {bars} of {wanted} bars stored"

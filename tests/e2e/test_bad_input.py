@@ -48,12 +48,12 @@ PARTITION = partition_of(SYMBOL, partition_count())
 NOON = 1_790_000_040_000_000 - 1_790_000_040_000_000 % 60_000_000  # a whole minute in 2026, µs
 OVERSIZED = 1_500_000  # below the broker's limit, above ours
 AFTERWARDS: dict[str, tuple[Callable[[], Any], str]] = {
-    RAW_QUOTES: (lambda: a_block(a_quote_event(symbol=SYMBOL, event_time=NOON + 1)), "SELECT count(*) FROM quotes WHERE event_time = $1"),
-    RAW_TRADES: (lambda: a_block(a_trade_event(symbol=SYMBOL, event_time=NOON + 2)), "SELECT count(*) FROM trades WHERE event_time = $1"),
-    RAW_BARS: (lambda: a_block(a_bar_event(symbol=SYMBOL, event_time=NOON)), "SELECT count(*) FROM bars WHERE event_time = $1"),
-    QUOTES: (lambda: a_quote(symbol=SYMBOL, event_time=NOON + 3, raw_offset=10_000), "SELECT count(*) FROM quotes WHERE event_time = $1"),
-    TRADES: (lambda: a_trade(symbol=SYMBOL, event_time=NOON + 4, raw_offset=10_000), "SELECT count(*) FROM trades WHERE event_time = $1"),
-    BARS: (lambda: a_bar(symbol=SYMBOL, event_time=NOON + 60_000_000, raw_offset=10_000), "SELECT count(*) FROM bars WHERE event_time = $1"),
+    RAW_QUOTES: (lambda: a_block(a_quote_event(symbol=SYMBOL, event_time=NOON + 1)), "SELECT count(*) FROM v_quotes WHERE event_time = $1"),
+    RAW_TRADES: (lambda: a_block(a_trade_event(symbol=SYMBOL, event_time=NOON + 2)), "SELECT count(*) FROM v_trades WHERE event_time = $1"),
+    RAW_BARS: (lambda: a_block(a_bar_event(symbol=SYMBOL, event_time=NOON)), "SELECT count(*) FROM v_bars_all WHERE event_time = $1"),
+    QUOTES: (lambda: a_quote(symbol=SYMBOL, event_time=NOON + 3, raw_offset=10_000), "SELECT count(*) FROM v_quotes WHERE event_time = $1"),
+    TRADES: (lambda: a_trade(symbol=SYMBOL, event_time=NOON + 4, raw_offset=10_000), "SELECT count(*) FROM v_trades WHERE event_time = $1"),
+    BARS: (lambda: a_bar(symbol=SYMBOL, event_time=NOON + 60_000_000, raw_offset=10_000), "SELECT count(*) FROM v_bars_all WHERE event_time = $1"),
     GAPS: (lambda: a_gap(symbol=SYMBOL, stream=f"bars.1m:yahoo:{SYMBOL}", from_time=NOON - 120_000_000, to_time=NOON - 60_000_000), "SELECT count(*) FROM gaps WHERE from_time = $1"),
 }  # fmt: skip
 MOMENTS = {

@@ -35,7 +35,7 @@ async def test_every_bar_of_the_file_is_served_and_nothing_else(
     rest = await _pages(loaded.system, f"/stocks/{symbol}/intraday", date=iso, limit=300)
     connection = await asyncpg.connect(loaded.dsn)
     stored = await connection.fetch(
-        "SELECT event_time, open, high, low, close, volume, final FROM bars WHERE symbol = $1", symbol
+        "SELECT event_time, open, high, low, close, volume, final FROM v_bars_all WHERE symbol = $1", symbol
     )
     await connection.close()
     streamed = loaded.watcher.transcripts[f"bars.1m:best:{symbol}"].records.values()
@@ -96,7 +96,7 @@ async def test_every_trade_is_complete_and_in_order_everywhere(loaded: Loaded) -
         loaded.bootstrap, loaded.prefix, "trades.v1", partition_of("SPY", partition_count())
     )
     connection = await asyncpg.connect(loaded.dsn)
-    stored = await connection.fetch("SELECT event_time, price, size FROM trades ORDER BY raw_offset, idx")
+    stored = await connection.fetch("SELECT event_time, price, size FROM v_trades ORDER BY raw_offset, idx")
     await connection.close()
     seen = loaded.watcher.transcripts["trades:best:SPY"]
 
@@ -142,13 +142,14 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     for table, key in (
-        ("bars", "symbol, provider, interval, event_time, known_from, raw_offset, idx"),
-        ("trades", "symbol, provider, event_time, raw_offset, idx"),
-        ("quotes", "symbol, provider, event_time, known_from, raw_offset, idx"),
-        ("bars_current", "symbol, provider, interval, event_time"),
-        ("quotes_latest", "symbol, provider"),
+        ("v_bars_all", "stream_id, event_time, position"),
+        ("v_bars", "stream_id, event_time"),
+        ("v_bars_forming", "stream_id"),
+        ("v_trades", "stream_id, event_time, position"),
+        ("v_quotes", "stream_id, event_time, position"),
+        ("v_quotes_latest", "stream_id"),
+        ("v_streams", "stream_id"),
         ("gaps", "gap_id"),
-        ("cursors", "channel, provider, symbol"),
     ):
         digest = f"SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY {key})) FROM {table} t"  # noqa: S608
         live, again = [await _one(dsn, digest) for dsn in (loaded.dsn, database)]

@@ -29,6 +29,7 @@ class Expected:
     """What one raw topic must become."""
 
     versions: Mapping[int, list[tuple[int, int]]]  # partition → (raw offset, index) in order
+    stored: Mapping[int, list[tuple[int, int]]]  # those a database keeps: forming bars are no history
     known_from: Mapping[tuple[int, int], int]  # (partition, raw offset) → µs
     blocks: int
     ticks: int
@@ -61,10 +62,13 @@ def canonical(bootstrap: str, prefix: str, topic: str, partition: int) -> list[d
 def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
     """Return the versions the raw topic holds, by the naive model."""
     versions: dict[int, list[tuple[int, int]]] = {}
+    stored: dict[int, list[tuple[int, int]]] = {}
     known: dict[tuple[int, int], int] = {}
     blocks = ticks = 0
     for partition in range(partition_count()):
         current: dict[tuple[Any, ...], Any] = {}
+        finals: dict[tuple[Any, ...], Any] = {}
+        kept = stored.setdefault(partition, [])
         frames: dict[str, dict[int, int]] = {}
         running, out = 0, versions.setdefault(partition, [])
         for offset, append_time, block in raw_blocks(bootstrap, prefix, raw_topic, partition):
@@ -76,15 +80,20 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
                 if BY_RAW_TOPIC[raw_topic].versions == "occurrences":
                     seen = frames.setdefault(block.connection_id, {})
                     first = seen.setdefault(event["frame_hash"], event["frame_sequence"])
-                    new = first == event["frame_sequence"]
+                    new = keep = first == event["frame_sequence"]
                 else:
                     key = (event["symbol"], block.provider, event.get("interval"), event["event_time"])
                     content = {name: value for name, value in event.items() if name not in CLOCKS_AND_ORIGIN}
                     new = current.get(key) != content
                     current[key] = content
+                    keep = new and event.get("final", True) and finals.get(key) != content
+                    if keep:
+                        finals[key] = content
                 if new:
                     out.append((offset, index))
-    return Expected(versions=versions, known_from=known, blocks=blocks, ticks=ticks)
+                if keep:
+                    kept.append((offset, index))
+    return Expected(versions=versions, stored=stored, known_from=known, blocks=blocks, ticks=ticks)
 
 
 def canonical_agrees(bootstrap: str, prefix: str, raw_topic: str, want: Expected) -> str:
@@ -100,20 +109,21 @@ def canonical_agrees(bootstrap: str, prefix: str, raw_topic: str, want: Expected
 
 
 async def database_agrees(dsn: str, raw_topic: str, want: Expected, partition_of_symbol: Any) -> str:
-    """Return "" where the table has each version exactly once with its own known_from, else what differs."""
-    table = BY_RAW_TOPIC[raw_topic].name
+    """Return "" where the database has each version exactly once with its own known_from, else what differs."""
+    stream = BY_RAW_TOPIC[raw_topic]
+    table = f"v_{stream.name}_all" if stream.versions == "slots" else f"v_{stream.name}"
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(f"SELECT symbol, raw_offset, idx, known_from FROM {table}")  # noqa: S608
     finally:
         await connection.close()
-    got: dict[int, list[tuple[int, int]]] = {partition: [] for partition in want.versions}
+    got: dict[int, list[tuple[int, int]]] = {partition: [] for partition in want.stored}
     for row in rows:
         partition = partition_of_symbol(row["symbol"])
         got[partition].append((row["raw_offset"], row["idx"]))
         if micros(row["known_from"]) != want.known_from[(partition, row["raw_offset"])]:
             return f"{table}: known_from of {dict(row)} differs"
-    for partition, versions in want.versions.items():
+    for partition, versions in want.stored.items():
         if sorted(got[partition]) != versions:
             return f"{table}/{partition}: {_difference(sorted(got[partition]), versions)}"
     return ""

@@ -33,10 +33,8 @@ FRIDAY, MONDAY = "20131004", "20131007"
 BEFORE_SUMMER_TIME = "2013-03-01T00:00:00Z"  # the clocks of New York changed on 10 March
 FIRST_DAY, MINUTES_FROM, LAST_DAY = at("20130301", "00:00"), at("20131004", "00:00"), at(MONDAY, "23:59")
 NEAR_MIDNIGHT = "2026-11-19T23:57:30Z"
-ARRIVED = "SELECT interval, count(*) AS bars FROM bars_current WHERE final GROUP BY interval"
-FINALS = (
-    "SELECT interval, event_time, count(*) AS versions FROM bars WHERE final GROUP BY interval, event_time"
-)
+ARRIVED = "SELECT interval, count(*) AS bars FROM v_bars WHERE final GROUP BY interval"
+FINALS = "SELECT interval, event_time, count(*) AS versions FROM v_bars_all WHERE final GROUP BY interval, event_time"
 GAPS = "SELECT interval, from_time, to_time FROM gaps WHERE interval = ANY($1) AND state = 'open'"
 
 
@@ -241,7 +239,7 @@ async def test_the_market_that_never_closes_gives_every_interval_too(
 
 async def all_final(scene: Scene, midnight: int) -> bool:
     """Whether the last bar of the day is final in every interval, in the database and then over REST."""
-    rows = await scene.rows("SELECT interval, event_time FROM bars_current WHERE final")
+    rows = await scene.rows("SELECT interval, event_time FROM v_bars WHERE final")
     found = {(row["interval"], slot_of(row["interval"], micros(row["event_time"]))) for row in rows}
     assert {(name, midnight - step) for name, step in INTERVALS.items()} <= found, sorted(found)[-8:]
     for interval, step in INTERVALS.items():

@@ -71,7 +71,7 @@ async def stored_positions(dsn: str, table: str) -> list[tuple[str, int, int]]:
 
 async def all_stored(dsn: str, feed: list[Trade | Bar]) -> bool:
     """Whether exactly the records of the feed are stored, each once."""
-    for table, kind in (("trades", Trade), ("bars", Bar)):
+    for table, kind in (("v_trades", Trade), ("v_bars_all", Bar)):
         expected = sorted((r.symbol, r.raw_offset, r.index) for r in feed if isinstance(r, kind))
         stored = sorted(await stored_positions(dsn, table))
         assert len(stored) == len(set(stored)), f"{table}: a row twice"
@@ -82,10 +82,10 @@ async def all_stored(dsn: str, feed: list[Trade | Bar]) -> bool:
 
 
 async def versions_are_whole(dsn: str) -> bool:
-    """Whether bars_current is the newest version of each bar, with its ordinal."""
+    """Whether v_bars holds the newest version of each bar, with its ordinal."""
     newest = """SELECT DISTINCT ON (symbol, event_time) symbol, raw_offset,
-        (count(*) OVER (PARTITION BY symbol, event_time) - 1)::int FROM bars ORDER BY symbol, event_time, raw_offset DESC"""
-    current = "SELECT symbol, raw_offset, revision FROM bars_current ORDER BY symbol, event_time"
+        (count(*) OVER (PARTITION BY symbol, event_time) - 1)::int FROM v_bars_all ORDER BY symbol, event_time, raw_offset DESC"""
+    current = "SELECT symbol, raw_offset, revision FROM v_bars ORDER BY symbol, event_time"
     return [tuple(r) for r in await query(dsn, newest)] == [tuple(r) for r in await query(dsn, current)]
 
 
@@ -340,4 +340,4 @@ def test_the_replay_command_fills_an_empty_database(database: str) -> None:
 
     assert b"100 records" in first.stderr
     assert (again.returncode, b"not empty" in again.stderr) == (2, True)
-    assert asyncio.run(count(database, "trades")) == 50
+    assert asyncio.run(count(database, "v_trades")) == 50

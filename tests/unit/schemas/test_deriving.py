@@ -13,10 +13,8 @@ from schemas.deriving import (
     clocks,
     columns,
     content,
-    create_tables,
     event_fields,
     key,
-    newest_table,
     raw_schema,
     record_fields,
     record_schema,
@@ -25,7 +23,7 @@ from schemas.deriving import (
     texts,
     written_out,
 )
-from schemas.streams import BAR_STREAM, STREAMS, TRADE_STREAM
+from schemas.streams import TRADE_STREAM
 from tests.support.toy_stream import a_toy_stream
 
 TOY = a_toy_stream()
@@ -104,28 +102,6 @@ def test_columns_are_typed_by_the_declaration() -> None:
     assert "index" not in found
 
 
-@pytest.mark.parametrize(
-    ("versions", "newest", "key_of_newest"),
-    [
-        ("latest", "slices_latest", "(symbol, provider, maturity)"),
-        ("slots", "slices_current", "(symbol, provider, maturity, event_time)"),
-        ("occurrences", "", ""),
-    ],
-)
-def test_the_tables_of_a_migration_follow_the_strategy(
-    versions: str, newest: str, key_of_newest: str
-) -> None:
-    """Versions keep a table of newest values beside them, occurrences none."""
-    stream = a_toy_stream(versions=versions)
-    text = create_tables(stream)
-
-    assert newest_table(stream) == newest
-    assert text.startswith('CREATE TABLE slices (\n    symbol text COLLATE "C" NOT NULL,')
-    assert f"CREATE TABLE {newest}" in text if newest else text.count("CREATE TABLE") == 1
-    assert f"PRIMARY KEY {key_of_newest}" in text
-    assert ("revision integer" in text) == (versions == "slots")
-
-
 def test_an_expression_of_declared_names_is_a_function() -> None:
     """It sees its arguments and what it is told, nothing else."""
     sums = written_out(
@@ -135,11 +111,3 @@ def test_an_expression_of_declared_names_is_a_function() -> None:
     assert sums([1, 2, 3]) == 12
     with pytest.raises(NameError):
         written_out("", "TOY", {})()
-
-
-def test_the_declared_streams_keep_their_tables() -> None:
-    """The names PostgreSQL knows."""
-    newest = {stream.name: newest_table(stream) for stream in STREAMS}
-
-    assert newest | {"quotes": "quotes_latest", "trades": "", "bars": "bars_current"} == newest
-    assert key(BAR_STREAM) == ("symbol", "provider", "interval")

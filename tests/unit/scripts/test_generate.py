@@ -49,4 +49,4 @@ def test_the_tables_of_a_stream_are_printed_for_its_migration(capsys: pytest.Cap
     """And nothing is written."""
     assert main(["tables", "bars"]) == 0
 
-    assert "CREATE TABLE bars_current" in capsys.readouterr().out
+    assert "CREATE TABLE bars_superseded" in capsys.readouterr().out

@@ -13,21 +13,24 @@ from tests.support.row_groups import streams_of
 
 @pytest.mark.parametrize("scale", [1, 1 << 45], ids=["near", "decades apart"])
 @given(
-    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 8)), max_size=30),
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 8), st.booleans()), max_size=30),
     frontier=st.lists(st.integers(-5, 8) | st.just(NEVER), min_size=4, max_size=4),
 )
 def test_split_equals_a_walk_through_the_log(
-    scale: int, rows: list[tuple[int, int]], frontier: list[int]
+    scale: int, rows: list[tuple[int, int, bool]], frontier: list[int]
 ) -> None:
-    """A row is new exactly where it lies above all stored and all earlier rows of its stream."""
-    rows = [(stream, moment * scale) for stream, moment in rows]
+    """A row that counts is new exactly where it lies above all stored and all earlier such rows of its stream."""
+    rows = [(stream, moment * scale, counts) for stream, moment, counts in rows]
     frontier = [moment if moment == NEVER else moment * scale for moment in frontier]
     expected, newest = [], list(frontier)
-    for stream, moment in rows:
-        expected.append(moment > newest[stream])
-        newest[stream] = max(newest[stream], moment)
-    streams = streams_of([stream for stream, _ in rows])
+    for stream, moment, counts in rows:
+        expected.append(counts and moment > newest[stream])
+        newest[stream] = max(newest[stream], moment) if counts else newest[stream]
+    streams = streams_of([stream for stream, _, _ in rows])
+    moments, counted = (
+        np.array([row[at] for row in rows], kind) for at, kind in ((1, np.int64), (2, np.bool_))
+    )
 
-    fast = above_frontier(streams, np.array([m for _, m in rows], np.int64), np.array(frontier, np.int64))
+    fast = above_frontier(streams, moments, np.array(frontier, np.int64), counted)
 
     assert fast.tolist() == expected

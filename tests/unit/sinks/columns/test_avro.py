@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import PermanentError
-from schemas.topics import BARS, QUOTES, TRADES
+from schemas.topics import BARS, QUOTES, TRADES, catalogue
 from schemas.wire.codec import decode_value, encode, encode_value
-from sinks.columns.avro import Columns, read_columns
+from sinks.columns.avro import Columns, fields_of, read_columns
 from tests.support.builders import a_bar, a_quote, a_trade
 from tests.support.record_strategies import RECORDS
 
 
-def row(columns: Columns, number: int) -> dict[str, Any]:
+def row(topic: str, columns: Columns, number: int) -> dict[str, Any]:
     """Return one row as the codec would."""
+    symbols = {field.name: field.symbols for field in fields_of(catalogue().topics[topic].schema)}
     values: dict[str, Any] = {}
     for name, text in columns.texts.items():
         start, length = int(text.starts[number]), int(text.lengths[number])
@@ -25,7 +26,8 @@ def row(columns: Columns, number: int) -> dict[str, Any]:
         values[name] = columns.buffer[start : start + length].tobytes().decode() if known else None
     for name, numbers in columns.numbers.items():
         known = numbers.valid is None or numbers.valid[number]
-        values[name] = numbers.values[number].item() if known else None
+        value = numbers.values[number].item() if known else None
+        values[name] = symbols[name][value].decode() if symbols[name] else value
     return values
 
 
@@ -39,7 +41,9 @@ def test_columns_equal_the_codec(topic: str, data: st.DataObject) -> None:
     columns, odd = read_columns(topic, values)
 
     assert not odd.any()
-    assert [row(columns, number) for number in range(len(values))] == [decode_value(topic, v) for v in values]
+    assert [row(topic, columns, number) for number in range(len(values))] == [
+        decode_value(topic, v) for v in values
+    ]
 
 
 @settings(max_examples=300, deadline=None)
@@ -62,7 +66,7 @@ def test_damage_never_reads_as_something_else(
     columns, odd = read_columns(BARS, [good, bytes(damaged), good])
 
     assert [bool(odd[0]), bool(odd[2])] == [False, False]
-    assert row(columns, 0) == row(columns, 2) == decode_value(BARS, good)
+    assert row(BARS, columns, 0) == row(BARS, columns, 2) == decode_value(BARS, good)
     try:
         expected = decode_value(BARS, bytes(damaged))
     except PermanentError as error:
@@ -70,7 +74,7 @@ def test_damage_never_reads_as_something_else(
         assert odd[1] or "UnicodeDecodeError" in str(error)
         return
     if not odd[1]:
-        assert repr(row(columns, 1)) == repr({name: expected[name] for name in row(columns, 1)})
+        assert repr(row(BARS, columns, 1)) == repr({name: expected[name] for name in row(BARS, columns, 1)})
 
 
 def test_random_bytes_are_odd() -> None:

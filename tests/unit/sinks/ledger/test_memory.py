@@ -1,4 +1,4 @@
-"""The book moves cursors and frontiers, and names the holes a batch reveals."""
+"""The book moves cursors, and names the holes a batch reveals."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def rows_of(*records: object) -> Rows:
     return assemble([a_part(records)])[0].rows[0]  # type: ignore[arg-type]
 
 
-def observe(book: Book, rows: Rows, stored: list[bool] | None = None) -> Changes:
+def observe(book: Book, rows: Rows) -> Changes:
     """Observe and apply."""
     changes = Changes()
-    book.observe(rows, np.array(stored if stored is not None else [True] * rows.columns.size), changes)
+    book.observe(rows, changes)
     book.apply(changes)
     return changes
 
@@ -54,21 +54,23 @@ def test_a_jump_reveals_a_hole_with_its_blocks_own_clock() -> None:
     assert changes.arrivals == {"bars.1m:yahoo:SPY": (at(1), at(4))}
 
 
-def test_a_forming_bar_moves_the_frontier_and_not_the_cursor() -> None:
-    """Its next version must be compared, but it is not history yet."""
+def test_a_forming_bar_moves_nothing() -> None:
+    """It is not history yet: the final one opens its key, also where both come in one batch."""
     book = Book()
     changes = observe(book, rows_of(a_minute(0), a_minute(3, final=False)))
 
-    assert (changes.holes, book.cursors[KEY].last_seen, book.frontiers[KEY]) == ([], at(0), at(3))
-    assert book.new_keys(rows_of(a_minute(3), a_minute(4))).tolist() == [False, True]
+    assert (changes.holes, book.cursors[KEY].last_seen) == ([], at(0))
+    assert book.new_keys(rows_of(a_minute(3, final=False), a_minute(3), a_minute(4))).tolist() == [
+        *(False, True, True),
+    ]
 
 
-def test_a_refused_row_moves_nothing() -> None:
-    """What is not stored was not seen."""
+def test_a_series_with_nothing_final_is_known_without_a_cursor() -> None:
+    """It has its row in the table of series from the first bar on."""
     book = Book()
-    changes = observe(book, rows_of(a_minute(0), a_minute(5)), stored=[True, False])
+    changes = observe(book, rows_of(a_minute(3, final=False)))
 
-    assert (changes.holes, book.frontiers[KEY]) == ([], at(0))
+    assert (changes.partitions, changes.cursors, book.series) == ({KEY: home("SPY")}, {}, {KEY})
 
 
 def test_loaded_cursors_are_frontiers() -> None:
@@ -99,11 +101,13 @@ def test_trades_are_always_new_and_quotes_are_not() -> None:
     assert not book.new_keys(rows_of(a_quote())).any()
 
 
-def test_the_newest_of_the_chosen_rows_is_the_last_of_each_stream() -> None:
-    """Streams without a chosen row have none."""
-    quotes = [a_quote(event_time=at(n), provider=p) for n, p in ((1, "a"), (2, "a"), (1, "b"), (3, "a"))]
-    rows = rows_of(*quotes)
+def test_the_newest_of_the_chosen_rows_is_that_of_each_stream() -> None:
+    """By event time, of two at one moment the later in the log; streams without a chosen row have none."""
+    moments = ((1, "a"), (2, "a"), (1, "b"), (3, "a"), (2, "a"), (0, "a"))
+    rows = rows_of(*(a_quote(event_time=at(n), provider=p) for n, p in moments))
 
-    chosen = newest_rows(rows, np.array([True, True, False, False]))
+    chosen = newest_rows(rows, np.array([True, True, False, False, True, True]))
 
-    assert chosen.tolist() == [1]
+    assert chosen.tolist() == [4]
+    assert newest_rows(rows, np.zeros(6, np.bool_)).tolist() == []
+    assert sorted(newest_rows(rows, np.ones(6, np.bool_)).tolist()) == [2, 3]

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from schemas.streams import STREAMS
+from schemas.streams import BAR_STREAM, STREAMS
+from schemas.tables import Packed, packed
+from schemas.topics import BARS
 from sinks.columns.tables import Table, table_of
 from sinks.store.versions import KEEP_NEWEST, STORE_STAGED, keep_newest, staging, store_staged
 from tests.support.toy_stream import a_toy_stream
@@ -23,24 +25,36 @@ def test_versions_are_stored_where_their_content_differs(versions: str) -> None:
     text = store_staged(table(versions))
 
     assert "ROW(s.rate, s.spread, s.rank, s.currency)" in text
-    assert "PARTITION BY s.symbol, s.provider, s.maturity, s.event_time" in text
+    assert "PARTITION BY s.stream_id, s.event_time ORDER BY s.position" in text
     assert "FROM staged_slices s" in text
 
 
-def test_slots_keep_the_newest_version_of_each() -> None:
+def test_slots_keep_the_newest_version_of_each_and_put_the_others_beside_it() -> None:
     """Counted, so that a revision has its ordinal."""
     text = store_staged(table("slots"))
 
-    assert "INSERT INTO slices_current" in text
-    assert "ON CONFLICT (symbol, provider, maturity, event_time) DO UPDATE" in text
-    assert "revision = slices_current.revision + excluded.revision + 1" in text
+    assert text.count("INSERT INTO slices_superseded") == 2
+    assert "ON CONFLICT (stream_id, event_time) DO UPDATE" in text
+    assert "revision = excluded.revision" in text
+
+
+def test_words_packed_into_flags_are_compared_by_their_bits_alone() -> None:
+    """Of a bar all but what is no content: route and simulated."""
+    text = STORE_STAGED[BARS]
+
+    assert "s.flags & 127" in text
+    assert packed(BAR_STREAM) == (
+        *(Packed("final", 0, ()), Packed("session", 1, ("pre", "regular", "post", "closed"))),
+        Packed("adjustment_state", 4, ("raw", "split", "all")),
+        *(Packed("simulated", 7, ()), Packed("route", 8, ("primary", "shadow", "backfill"))),
+    )
 
 
 def test_the_latest_keep_one_row_a_series() -> None:
     """The newest moment wins, at one moment the later place in the log."""
     for text in (store_staged(table("latest")), keep_newest(table("latest"))):
-        assert "ON CONFLICT (symbol, provider, maturity) DO UPDATE" in text
-        assert "(slices_latest.event_time, slices_latest.raw_offset, slices_latest.idx) <" in text
+        assert "ON CONFLICT (stream_id) DO UPDATE" in text
+        assert "(slices_latest.event_time, slices_latest.position) <" in text
 
 
 def test_occurrences_are_all_stored_and_compared_with_nothing() -> None:
@@ -52,12 +66,13 @@ def test_occurrences_are_all_stored_and_compared_with_nothing() -> None:
 
 
 def test_rows_are_staged_in_tables_of_the_connection() -> None:
-    """Only the strategy with one newest value a series needs a second."""
+    """Only strategies with one newest value a series need a second."""
     assert staging(table("latest")).count("ON COMMIT DELETE ROWS") == 2
-    assert staging(table("slots")).count("ON COMMIT DELETE ROWS") == 1
+    assert staging(table("slots")).count("ON COMMIT DELETE ROWS") == 2
+    assert staging(table("occurrences")).count("ON COMMIT DELETE ROWS") == 1
 
 
 def test_every_declared_stream_has_its_statements() -> None:
     """By topic."""
     assert set(STORE_STAGED) == {stream.topic for stream in STREAMS}
-    assert set(KEEP_NEWEST) == {stream.topic for stream in STREAMS if stream.versions == "latest"}
+    assert set(KEEP_NEWEST) == {stream.topic for stream in STREAMS if stream.versions != "occurrences"}

@@ -31,9 +31,9 @@ async def test_a_late_bar_is_a_version_of_its_own_time(database: str) -> None:
     """It is stored, and the cursor stays where it was."""
     await store(database, [a_minute(0), a_minute(5)], [a_minute(3, raw_offset=9)])
 
-    (cursor,) = await query(database, "SELECT start_time, last_seen FROM cursors")
+    (cursor,) = await query(database, "SELECT start_time, last_seen FROM v_streams")
     assert (cursor["last_seen"] - cursor["start_time"]).seconds == 300
-    assert await count(database, "bars") == 3
+    assert await count(database, "v_bars_all") == 3
 
 
 async def test_a_hole_is_found_split_and_closed(database: str) -> None:

@@ -24,7 +24,7 @@ async def test_a_predecessor_is_cut_off(database: str) -> None:
                 await first.write(a_batch(first, a_minute(1)))
             await second.write(a_batch(second, a_minute(1, raw_offset=77)))
 
-    assert [r[0] for r in await query(database, "SELECT raw_offset FROM bars ORDER BY 1")] == [0, 77]
+    assert [r[0] for r in await query(database, "SELECT raw_offset FROM v_bars_all ORDER BY 1")] == [0, 77]
 
 
 async def test_an_older_epoch_is_fenced(database: str) -> None:
@@ -36,7 +36,7 @@ async def test_an_older_epoch_is_fenced(database: str) -> None:
         with pytest.raises(Fenced):
             await writer.write(a_batch(writer, a_minute(1)))
 
-    assert await count(database, "bars") == 1
+    assert await count(database, "v_bars_all") == 1
 
 
 async def test_a_position_that_moved_meanwhile_is_fenced(database: str) -> None:
@@ -47,7 +47,7 @@ async def test_a_position_that_moved_meanwhile_is_fenced(database: str) -> None:
         with pytest.raises(Fenced):
             await writer.write(a_batch(writer, a_minute(0)))
 
-    assert await count(database, "bars") == 0
+    assert await count(database, "v_bars_all") == 0
 
 
 async def test_a_truncated_log_is_a_gap_and_the_sink_goes_on_at_its_start(database: str) -> None:

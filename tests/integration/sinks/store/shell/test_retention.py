@@ -1,17 +1,23 @@
-"""History of provider health, forgotten a piece at a time."""
+"""What is older than it is to be kept goes: journals a piece at a time, market data by whole partitions."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import pytest
 
 from infra.runtime.clock import wall_us
 from infra.runtime.postgres import pool as postgres
+from schemas.errors import StoreUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.journals import HEALTH_JOURNAL
+from schemas.streams import BAR_STREAM, TRADE_STREAM, Bar
 from sinks.store.shell.retention import Retention
-from tests.support.builders import a_health
+from sinks.store.shell.session import open_connection
+from tests.support.builders import a_bar, a_gap, a_health, a_trade
 from tests.support.health_rows import store
-from tests.support.sink_records import count
+from tests.support.sink_records import count, query
+from tests.support.sink_writers import store as store_batches
 
 
 @pytest.mark.parametrize("days", [1.0, 30.0])
@@ -27,3 +33,56 @@ async def test_what_is_too_old_is_forgotten_a_piece_at_a_time(database: str, day
 
     assert forgotten == [5_000, 2_000, 0]
     assert await count(database, "provider_health") == len(young)
+
+
+def bar_at(moment: int, **changes: object) -> Bar:
+    """Return the bar of a minute of any day."""
+    return a_bar(event_time=moment, **changes)
+
+
+async def test_whole_partitions_go_of_all_tables_together_and_leave_a_floor(database: str) -> None:
+    """Bars, what they replaced, gaps before it and how far a series has come; a gap that reaches over the floor stays."""
+    now, month = 1_381_152_600_000_000, 31 * DAY_US  # October 2013
+    old, recent = now - 4 * month, now - DAY_US
+    gone = a_gap(from_time=old + MINUTE_US, to_time=old + 3 * MINUTE_US)
+    stays = a_gap(from_time=recent + MINUTE_US, to_time=recent + 3 * MINUTE_US)
+    await store_batches(
+        database,
+        [bar_at(old), bar_at(recent, raw_offset=2), a_trade(event_time=old), gone, stays],
+        [bar_at(old, raw_offset=3, close=9.0), bar_at(old - month, symbol="IBM", raw_offset=4)],
+    )
+    async with postgres.pool(database, service="test", size=1) as pool:
+        retention = Retention(pool, days={}, keep_days={"bars": 60.0})
+        dropped = [await retention.drop(BAR_STREAM, now) for _ in range(2)]
+        assert await retention.drop(TRADE_STREAM, now) == 0
+
+    assert dropped == [4, 0]  # two months of two tables
+    assert [await count(database, v) for v in ("v_bars_all", "v_trades", "gaps")] == [1, 1, 2]
+    ((floor,),) = await query(database, "SELECT floor FROM retention_floors")
+    assert floor == datetime(2013, 7, 1, tzinfo=UTC)
+    series = "SELECT symbol, start_time, last_seen FROM v_streams WHERE kind = 'bars' ORDER BY symbol"
+    ibm, spy = await query(database, series)
+    assert tuple(ibm) == ("IBM", None, None)
+    assert spy["start_time"] == floor < spy["last_seen"]
+
+
+async def test_a_reader_does_not_wait_for_what_is_dropped(database: str) -> None:
+    """Behind a long reader dropping gives up and is tried again; nothing is half gone."""
+    await store_batches(database, [bar_at(0)])
+    async with postgres.pool(database, service="test", size=1) as pool, open_connection(database) as reader:
+        retention = Retention(pool, days={}, keep_days={"bars": 60.0})
+        async with reader.transaction():
+            await reader.fetch("SELECT * FROM bars")
+            with pytest.raises(StoreUnavailable):
+                await retention.drop(BAR_STREAM, wall_us())
+        assert (await count(database, "v_bars"), await count(database, "retention_floors")) == (1, 0)
+        assert await retention.drop(BAR_STREAM, wall_us()) == 2
+
+
+async def test_the_partitions_of_the_coming_week_are_made_ahead(database: str) -> None:
+    """Once; a second look makes none."""
+    async with postgres.pool(database, service="test", size=1) as pool:
+        retention = Retention(pool, days={})
+        made = [await retention.make_ahead(1_381_152_600_000_000) for _ in range(2)]
+
+    assert made == [8 + 8 + 1 + 1, 0]

@@ -1,4 +1,4 @@
-"""The three ways rows are stored in the real database: copied as new, compared with what is there, halved where refused."""
+"""The ways rows are stored in the real database: copied as new, or compared with what is there."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infra.runtime.postgres.errors import DATA_ERRORS, DuplicateKey
-from schemas.topics import BARS, QUOTES, TRADES
+from infra.runtime.postgres.errors import DuplicateKey
+from schemas.identity import stream_id_of
 from sinks.batch.batch import Rows, assemble
+from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import StoredRows, WritePath, store_rows
 from sinks.store.shell.session import open_connection
 from tests.support.builders import NINE_THIRTY, a_quote, a_trade
 from tests.support.received import a_part
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import a_minute
+
+NAMED = """
+    INSERT INTO streams (stream_id, kind, interval, provider, symbol, partition)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"""
 
 
 def rows_of(*records: Any) -> Rows:
@@ -27,17 +32,21 @@ def rows_of(*records: Any) -> Rows:
 async def stored(database: str, rows: Rows, path: WritePath, *, new: list[bool] | None = None) -> StoredRows:
     """Store rows in a transaction of their own; `new` are the keys nobody has stored, by default all of them."""
     size = rows.columns.size
-    async with open_connection(database) as connection, connection.transaction():
-        return await store_rows(connection, rows, np.array([True] * size if new is None else new), path)
+    async with open_connection(database) as connection:
+        await TimePartitions().make(connection, [rows], within_s=60.0)
+        for name in rows.streams.names:
+            await connection.execute(NAMED, stream_id_of(name), *name, 0)
+        async with connection.transaction():
+            return await store_rows(connection, rows, np.array([True] * size if new is None else new), path)
 
 
 async def test_new_keys_are_copied_and_are_the_newest_of_their_slots(database: str) -> None:
     """Without a comparison, and with revision 0."""
     found = await stored(database, rows_of(a_minute(0), a_minute(1)), WritePath.FAST)
 
-    assert (found.fast, found.compared, found.versions, found.kept.all()) == (2, 0, 0, True)
-    assert await count(database, "bars") == 2
-    assert [row["revision"] for row in await query(database, "SELECT revision FROM bars_current")] == [0, 0]
+    assert (found.fast, found.compared, found.versions) == (2, 0, 0)
+    assert await count(database, "v_bars_all") == 2
+    assert [row["revision"] for row in await query(database, "SELECT revision FROM v_bars")] == [0, 0]
 
 
 async def test_a_key_that_was_not_new_after_all_fails_the_fast_path(database: str) -> None:
@@ -46,7 +55,7 @@ async def test_a_key_that_was_not_new_after_all_fails_the_fast_path(database: st
     with pytest.raises(DuplicateKey):
         await stored(database, rows_of(a_minute(0), a_minute(1)), WritePath.FAST)
 
-    assert (await count(database, "bars"), await count(database, "bars_current")) == (1, 1)
+    assert (await count(database, "v_bars_all"), await count(database, "v_bars")) == (1, 1)
 
 
 async def test_only_what_is_said_to_be_new_is_copied(database: str) -> None:
@@ -56,7 +65,7 @@ async def test_only_what_is_said_to_be_new_is_copied(database: str) -> None:
     found = await stored(database, rows, WritePath.FAST, new=[False, True, False])
 
     assert (found.fast, found.compared, found.versions) == (1, 2, 1)
-    assert await count(database, "bars") == 3
+    assert await count(database, "v_bars_all") == 3
 
 
 async def test_a_version_known_already_is_kept_and_not_stored_again(database: str) -> None:
@@ -65,10 +74,10 @@ async def test_a_version_known_already_is_kept_and_not_stored_again(database: st
         found = await stored(database, rows_of(a_minute(0), a_minute(1)), WritePath.STAGED)
     changed = await stored(database, rows_of(a_minute(0, close=9.5, raw_offset=7)), WritePath.STAGED)
 
-    assert (found.fast, found.compared, found.versions, found.kept.all()) == (0, 2, 0, True)
+    assert (found.fast, found.compared, found.versions) == (0, 2, 0)
     assert changed.versions == 1
-    assert await count(database, "bars") == 3
-    current = await query(database, "SELECT close, revision FROM bars_current ORDER BY event_time")
+    assert await count(database, "v_bars_all") == 3
+    current = await query(database, "SELECT close, revision FROM v_bars ORDER BY event_time")
     assert tuple(current[0]) == (9.5, 1)
 
 
@@ -78,8 +87,8 @@ async def test_the_last_quote_of_a_series_is_its_newest(database: str) -> None:
     await stored(database, rows_of(a_quote(event_time=NINE_THIRTY), late), WritePath.FAST)
     await stored(database, rows_of(a_quote(event_time=NINE_THIRTY + 5, raw_offset=2)), WritePath.FAST)
 
-    assert await count(database, "quotes") == 3
-    (newest,) = await query(database, "SELECT raw_offset FROM quotes_latest")
+    assert await count(database, "v_quotes") == 3
+    (newest,) = await query(database, "SELECT raw_offset FROM v_quotes_latest")
     assert newest["raw_offset"] == 1
 
 
@@ -87,29 +96,4 @@ async def test_of_trades_each_counts_and_none_is_the_newest(database: str) -> No
     """Two that are equal but for their place are two."""
     found = await stored(database, rows_of(a_trade(), a_trade(index=1)), WritePath.FAST)
 
-    assert (found.fast, await count(database, "trades")) == (2, 2)
-
-
-@pytest.mark.parametrize(
-    ("topic", "make"),
-    [
-        (BARS, a_minute),
-        (QUOTES, lambda n, **changes: a_quote(event_time=NINE_THIRTY + n, raw_offset=n, **changes)),
-        (TRADES, lambda n, **changes: a_trade(index=n, **changes)),
-    ],
-)
-async def test_a_row_postgresql_refuses_is_refused_alone(database: str, topic: str, make: Any) -> None:
-    """Halved down to it: all others are stored, and it keeps its bytes and the reason."""
-    column = {BARS: "currency", QUOTES: "market_state", TRADES: "conditions"}[topic]
-    records = [make(n, **({column: "a\0b"} if n == 5 else {})) for n in range(9)]
-    rows = rows_of(*records)
-    for path in (WritePath.FAST, WritePath.STAGED):
-        with pytest.raises(DATA_ERRORS):
-            await stored(database, rows, path)
-    found = await stored(database, rows, WritePath.CAREFUL)
-
-    (refusal,) = found.refusals
-    assert (found.fast, found.compared, found.versions) == (0, 8, 8)
-    assert found.kept.tolist() == [n != 5 for n in range(9)]
-    assert (refusal.letter.reason, refusal.letter.offset) == ("invalid", 5)
-    assert await count(database, topic.removesuffix(".v1")) == 8
+    assert (found.fast, await count(database, "v_trades")) == (2, 2)

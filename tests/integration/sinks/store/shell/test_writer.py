@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.runtime.postgres.session import copy
+from schemas.identity import stream_id_of
 from schemas.records import DeadLetter, Progress
 from schemas.topics import (
     BARS,
@@ -25,9 +27,10 @@ from schemas.topics import (
 )
 from schemas.wire.codec import decode, encode
 from sinks.batch.batch import PartitionRecords, assemble
+from sinks.batch.groups import group_streams
 from sinks.columns.avro import read_columns
 from sinks.columns.copy import encode_rows
-from sinks.columns.tables import TABLES
+from sinks.columns.tables import TABLES, with_stored
 from sinks.store.shell.rows import WritePath
 from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
@@ -36,6 +39,7 @@ from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
 from tests.support.received import home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, store
+from tests.support.stored_rows import stored_row
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, st
     [
         (BARS, [a_bar(), a_bar(symbol="BRK.B", vwap=1.5, trade_count=7, final=False, index=1)]),
         (QUOTES, [a_quote(), a_quote(symbol="^GSPC", bid=None, delay_s=900, index=1)]),
-        (TRADES, [a_trade(), a_trade(symbol="naïve€", trade_id="t1", venue="Q", index=1, event_time=-5)]),
+        (TRADES, [a_trade(), a_trade(symbol="naïve€", trade_id="t1é", venue="Q", index=1, event_time=-5)]),
     ],
 )
 async def test_our_copy_input_stores_what_asyncpgs_own_does(
@@ -52,11 +56,15 @@ async def test_our_copy_input_stores_what_asyncpgs_own_does(
     """Rows encoded here and rows encoded by asyncpg are equal in the database."""
     table = TABLES[topic]
     columns, _ = read_columns(topic, [encode(topic, record) for record in records])
-    tuples = [tuple(getattr(record, column.source) for column in table.columns) for record in records]
+    groups = group_streams(columns, table.stream)
+    ids = np.array([stream_id_of(name) for name in groups.names])[groups.index]
+    columns = with_stored(table, columns, ids)
+    tuples = [tuple(stored_row(table.stream, asdict(record)).values()) for record in records]
     async with open_connection(database) as connection:
-        await copy(
-            connection, table.name, table.column_names, encode_rows(table.columns, columns, np.arange(2))
-        )
+        moments = [record.event_time for record in records]
+        await connection.execute("SELECT make_partitions($1, $2::timestamptz[])", table.name, moments)
+        data = encode_rows(table.columns, columns, np.arange(2))
+        await copy(connection, table.name, table.column_names, data)
         await connection.execute(f"CREATE TABLE theirs (LIKE {table.name})")
         await connection.copy_records_to_table("theirs", records=tuples, columns=list(table.column_names))
 
@@ -77,8 +85,12 @@ async def test_a_flip_back_is_stored_and_a_repeat_is_not(database: str, cuts: tu
 
     await store(database, *batches)
 
-    assert [r[0] for r in await query(database, "SELECT raw_offset FROM bars ORDER BY 1")] == [10, 12, 13]
-    (current,) = await query(database, "SELECT raw_offset, revision, close FROM bars_current")
+    assert [r[0] for r in await query(database, "SELECT raw_offset FROM v_bars_all ORDER BY 1")] == [
+        10,
+        12,
+        13,
+    ]
+    (current,) = await query(database, "SELECT raw_offset, revision, close FROM v_bars")
     assert tuple(current) == (13, 2, 167.3)
 
 
@@ -93,8 +105,10 @@ async def test_sql_and_the_pure_rule_store_the_same_versions(
     database: str, log: list[tuple[int, float]], quotes: bool, cuts: set[int]
 ) -> None:
     """For any log and any cutting, lag() and the lookup agree with the guard, and the newest tables with the history."""
-    table = "quotes" if quotes else "bars"
-    await query(database, "TRUNCATE quotes, quotes_latest, bars, bars_current, cursors, sink_offsets, gaps")
+    view = "v_quotes" if quotes else "v_bars_all"
+    await query(
+        database, "TRUNCATE quotes, quotes_latest, bars, bars_superseded, streams, sink_offsets, gaps"
+    )
     records = [
         a_quote(event_time=NINE_THIRTY + key, last=value, raw_offset=n, known_from=n)
         if quotes
@@ -110,15 +124,60 @@ async def test_sql_and_the_pure_rule_store_the_same_versions(
         for key in {key for key, _ in log}
         for place in new_versions({}, [((n, 0), value) for n, (k, value) in enumerate(log) if k == key])
     }
-    assert {r[0] for r in await query(database, f"SELECT raw_offset FROM {table}")} == expected
+    assert {r[0] for r in await query(database, f"SELECT raw_offset FROM {view}")} == expected
     if quotes:
-        best = "SELECT DISTINCT ON (symbol, provider) * FROM quotes ORDER BY symbol, provider, event_time DESC, raw_offset DESC"
-        assert await query(database, "TABLE quotes_latest") == await query(database, best)
+        best = "SELECT DISTINCT ON (symbol, provider) * FROM v_quotes ORDER BY symbol, provider, event_time DESC, raw_offset DESC"
+        assert await query(database, "TABLE v_quotes_latest") == await query(database, best)
     else:
-        best = """SELECT DISTINCT ON (event_time) *, (count(*) OVER (PARTITION BY event_time) - 1)::int AS revision
-            FROM bars ORDER BY event_time, raw_offset DESC"""
-        current = "SELECT * FROM bars_current ORDER BY event_time"
+        best = """SELECT DISTINCT ON (event_time) v.*, (count(*) OVER (PARTITION BY event_time) - 1)::int AS ordinal
+            FROM v_bars_all v ORDER BY event_time, raw_offset DESC"""
+        current = "SELECT *, revision AS ordinal FROM v_bars ORDER BY event_time"
         assert await query(database, current) == await query(database, best)
+
+
+async def test_of_forming_bars_the_newest_is_kept_and_none_is_history(database: str) -> None:
+    """It shows until the final bar of its minute is there, whichever batch brings that."""
+    forming = [a_minute(n, final=False, raw_offset=10 + n, close=float(n)) for n in (0, 1, 1)]
+    (first,) = await store(database, [*forming[:2], a_minute(1, final=False, raw_offset=13, close=7.0)])
+    (shown,) = await query(database, "SELECT event_time, close, final, raw_offset FROM v_bars_forming")
+
+    assert (shown["close"], shown["final"], shown["raw_offset"]) == (7.0, False, 13)
+    assert (await count(database, "v_bars_all"), first.tables[0].forming) == (0, 3)
+    await store(database, [a_minute(0, raw_offset=14)])
+    assert await count(database, "v_bars_forming") == 1
+    (last,) = await store(database, [a_minute(1, raw_offset=15)])
+    assert (await count(database, "v_bars_forming"), await count(database, "v_bars")) == (0, 2)
+    assert (last.tables[0].fast, last.tables[0].compared) == (1, 0)
+
+
+async def test_a_place_behind_the_current_version_goes_beside_it(database: str) -> None:
+    """A log read out of order loses nothing: what is older is a superseded version, counted, and read twice it is one."""
+    older = a_minute(0, raw_offset=5, close=2.0)
+    await store(database, [a_minute(0, raw_offset=9, close=3.0)])
+    for _ in range(2):
+        await store(database, [older, a_minute(0, raw_offset=9, close=3.0)])
+
+    versions = "SELECT raw_offset, close FROM v_bars_all ORDER BY position"
+    assert [tuple(row) for row in await query(database, versions)] == [(5, 2.0), (9, 3.0)]
+    (current,) = await query(database, "SELECT raw_offset, revision FROM v_bars")
+    assert tuple(current) == (9, 1)
+
+
+async def test_rows_of_any_day_find_their_partition(database: str) -> None:
+    """Decades apart in one batch; each table that is cut by time has them, and makes each day once."""
+    days = [
+        a_trade(event_time=moment, index=n)
+        for n, moment in enumerate((-86_400_000_001, 0, 86_399_999_999, 86_400_000_000))
+    ]
+    await store(database, [*days, a_minute(0), a_minute(0, symbol="IBM", event_time=-60_000_000)])
+
+    parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = $1::regclass"
+    assert [(await query(database, parts, name))[0][0] for name in ("trades", "bars", "bars_superseded")] == [
+        3,
+        2,
+        2,
+    ]
+    assert await count(database, "v_trades") == 4
 
 
 async def test_new_rows_go_straight_and_only_others_are_compared(database: str) -> None:
@@ -139,15 +198,16 @@ async def test_rows_read_again_are_stored_once(database: str) -> None:
     log = [*(a_minute(n) for n in range(5)), a_quote(), a_trade(), a_trade(index=1)]
     await store(database, log)
     before = [
-        await query(database, f"TABLE {table}") for table in ("bars", "bars_current", "quotes", "trades")
+        await query(database, f"TABLE {table}") for table in ("v_bars_all", "v_bars", "v_quotes", "v_trades")
     ]
-    await query(database, "TRUNCATE sink_offsets, cursors, watermarks")
+    await query(database, "TRUNCATE sink_offsets, watermarks")
+    await query(database, "UPDATE streams SET start_time = NULL, last_seen = NULL")
 
     (again,) = await store(database, log)
 
     assert again.path is WritePath.STAGED
     assert [
-        await query(database, f"TABLE {t}") for t in ("bars", "bars_current", "quotes", "trades")
+        await query(database, f"TABLE {t}") for t in ("v_bars_all", "v_bars", "v_quotes", "v_trades")
     ] == before
 
 
@@ -155,7 +215,7 @@ async def test_two_equal_trades_are_two(database: str) -> None:
     """Trades are occurrences."""
     await store(database, [a_trade(index=0), a_trade(index=1)])
 
-    assert await count(database, "trades") == 2
+    assert await count(database, "v_trades") == 2
 
 
 @pytest.mark.parametrize(
@@ -170,16 +230,14 @@ async def test_two_equal_trades_are_two(database: str) -> None:
 async def test_a_row_postgresql_refuses_is_dead_lettered_alone(
     database: str, bad: list[Any], topic: str
 ) -> None:
-    """The batch is halved down to the bad rows; all others of all tables are stored, and the letters are in the outbox."""
+    """All others of all tables are stored, and the letters are in the outbox."""
     good: list[Any] = [*(a_minute(n) for n in range(40)), *(a_trade(index=10 + n) for n in range(40))]
     good += [a_quote(event_time=NINE_THIRTY + 1 + n, raw_offset=8 + n) for n in range(40)]
-    (written,) = await store(database, [*good[:60], *bad, *good[60:]])
+    await store(database, [*good[:60], *bad, *good[60:]])
 
-    assert [await count(database, table) for table in ("bars", "trades", "quotes")] == [40, 40, 40]
+    assert [await count(database, table) for table in ("v_bars", "v_trades", "v_quotes")] == [40, 40, 40]
     letters = await query(database, "SELECT * FROM outbox ORDER BY id")
-    assert [letter["topic"] for letter in letters] == [dead(topic)] * len(
-        bad
-    ) and written.path is WritePath.CAREFUL
+    assert [letter["topic"] for letter in letters] == [dead(topic)] * len(bad)
     for letter, record in zip(letters, bad, strict=True):
         found = decode(dead(topic), letter["value"], DeadLetter)
         assert (found.payload, found.stage, found.reason) == (encode(topic, record), "sink", "invalid")
@@ -191,7 +249,7 @@ async def test_a_key_too_long_for_its_index_is_dead_lettered(database: str) -> N
 
     await store(database, [a_trade(), a_trade(provider=noise, index=1)])
 
-    assert (await count(database, "trades"), await count(database, "outbox")) == (1, 1)
+    assert (await count(database, "v_trades"), await count(database, "outbox")) == (1, 1)
 
 
 async def test_the_watermark_waits_for_its_offset_and_never_goes_back(database: str) -> None:
@@ -241,7 +299,16 @@ async def test_the_end_of_the_log_counts_as_passed(database: str) -> None:
 
 async def test_a_replay_writes_what_live_wrote(database: str, postgres_admin: str) -> None:
     """One by one, in one batch, or replayed without positions: equal tables, equal ledger, equal cursors."""
-    tables = ("bars", "bars_current", "quotes", "quotes_latest", "trades", "gaps", "cursors")
+    tables = (
+        "bars",
+        "bars_superseded",
+        "bars_forming",
+        "quotes",
+        "quotes_latest",
+        "trades",
+        "gaps",
+        "streams",
+    )
     log: list[Any] = []
     for n in (0, 1, 4, 3, 4, 9, 2, 6, 6):
         log.append(a_minute(n, raw_offset=len(log), known_from=len(log), close=float(len(log) // 2)))
