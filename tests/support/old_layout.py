@@ -14,12 +14,15 @@ from typing import Any
 import asyncpg
 
 from infra.runtime.postgres.codec import register_times
+from infra.runtime.postgres.files import statements
 from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from schemas.deriving import columns, content
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, Stream
 from schemas.topics import partition_count
+from tests.support.databases import execute
 
+CONVERSION = next(DIRECTORY.glob("0008_*.sql"))
 LAST_OLD = 6  # number of the last migration of that layout
 SYMBOLS = ("AAPL", "MSFT", "BRK.B", "日経", "ÅÄÖ.ST", "^GSPC", "EURUSD=X")
 PROVIDERS = ("yahoo", "finnhub")
@@ -168,3 +171,15 @@ async def said(dsn: str, view: str, names: list[str]) -> list[tuple[Any, ...]]:
     finally:
         await connection.close()
     return sorted((tuple(row) for row in found), key=repr)
+
+
+async def until_conversion(dsn: str, folder: Path) -> list[str]:
+    """Bring the database to where the conversion begins, its procedures made; return the statements left."""
+    for file in DIRECTORY.glob("[0-9]*.sql"):
+        if file.name < CONVERSION.name:
+            (folder / file.name).write_text(file.read_text("utf-8"), "utf-8")
+    await migrate(dsn, folder)
+    before, call, after = CONVERSION.read_text("utf-8").partition("CALL conversion_of_all(20000);")
+    for statement in statements(before):
+        await execute(dsn, statement)
+    return list(statements(call + after))
