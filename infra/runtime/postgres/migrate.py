@@ -163,6 +163,9 @@ async def _run(connection: Connection, migration: Migration) -> None:
             await connection.execute(migration.unwrapped)
             await connection.execute(REMEMBER, migration.name, migration.sha256)
         return
-    for statement in statements(migration.text):
+    *work, recorded = statements(migration.text)
+    for statement in work:
         await connection.execute(statement)
-    await connection.execute(REMEMBER, migration.name, migration.sha256)
+    async with connection.transaction():
+        await connection.execute(recorded)
+        await connection.execute(REMEMBER, migration.name, migration.sha256)
