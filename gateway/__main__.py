@@ -36,7 +36,9 @@ async def main() -> None:
     async with (
         lifecycle.running("gateway", settings.ops_port, log_level=shared.log_level) as process,
         aiohttp.ClientSession() as session,
-        postgres.pool(shared.dsn, service="gateway", size=settings.database_connections) as pool,
+        postgres.pool(
+            shared.dsn, service="gateway", size=settings.database_connections, refuse_unfinished=True
+        ) as pool,
         LiveStreams.open(shared.bootstrap_servers, prefix=shared.topic_prefix) as live,
     ):
         resources = service.Resources(

@@ -1,73 +1,166 @@
-"""Forward-only migrations: plain SQL files in name order, once each, under one lock.
+"""Forward-only migrations: plain SQL files in name order, once each, under one lock, around a rollout or all at once.
 
 `psql -f` runs the same files: each records itself. A published file never changes; its SHA-256 is checked.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
-from infra.runtime.postgres.errors import Connection, StoreError
+from infra.runtime.postgres.errors import UNAVAILABLE, Connection, StoreError
+from infra.runtime.postgres.files import Migration, Phase, due, migrations, statements
+from infra.runtime.postgres.lock_holders import watched
+from infra.runtime.postgres.pool import SERVER_SETTINGS
 from schemas.errors import ConfigurationError, StoreUnavailable
 
 DIRECTORY = Path(__file__).parent.parent.parent / "migrations"
 LOCK_KEY = 0x6D6473  # "mds"
 CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+TURN_EVERY_S = 0.2
+LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 LEDGER = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         name text PRIMARY KEY, sha256 text, applied_at timestamptz NOT NULL DEFAULT now())
 """
+APPLIED = "SELECT name, sha256 FROM schema_migrations"
+REMEMBER = "UPDATE schema_migrations SET sha256 = $2 WHERE name = $1"
 
 
-async def migrate(dsn: str, directory: Path = DIRECTORY) -> list[str]:
-    """Apply what is missing, each file in its own transaction, and return the names applied.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Bounds of waiting for a lock: while a migration waits, whoever comes after it waits, too."""
 
-    Raises ConfigurationError where an applied file was edited or the database is newer than this code.
+    lock_timeout_ms: int = 3_000
+    attempts: int = 5
+    pause_s: float = 2.0  # between attempts; those behind us go through
+
+
+PATIENCE = Patience()
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+async def migrate(
+    dsn: str,
+    directory: Path = DIRECTORY,
+    *,
+    phase: Phase | None = None,
+    patience: Patience = PATIENCE,
+    tell: Callable[[str], None] = _silent,
+) -> list[str]:
+    """Apply what is missing, of one phase or of both in order, and return the names applied.
+
+    `tell` is given lines about long work. Raises ConfigurationError where an applied file was edited, the database is
+    newer than this code or a file of the other phase comes first; StoreUnavailable where the database does not answer or
+    a lock is not to be had.
     """
+    connection = await _connect(dsn, patience)
     try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+        connection.add_log_listener(lambda _, message: _tell(tell, message))
+        await _turn(connection, tell)
+        await connection.execute(LEDGER)
+        chosen = due(await _pending(connection, migrations(directory)), phase)
+        for migration in chosen:
+            await _apply(connection, migration, dsn, patience)
+    except UNAVAILABLE as error:
+        raise StoreUnavailable(
+            f"PostgreSQL went away while it was migrated: {type(error).__name__}: {error}; run `mds migrate` again"
+        ) from error
+    finally:
+        await _close(connection)
+    return [migration.name for migration in chosen]
+
+
+async def _connect(dsn: str, patience: Patience) -> Connection:
+    settings = {
+        **SERVER_SETTINGS, "application_name": "mds-migrate", "lock_timeout": str(patience.lock_timeout_ms),
+        "statement_timeout": "0",
+    }  # fmt: skip
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=settings)
     except (OSError, TimeoutError, StoreError) as error:
         raise StoreUnavailable(
             f"cannot migrate, PostgreSQL does not answer: {error}; is it up? (`mds up`)"
         ) from error
+
+
+async def _close(connection: Connection) -> None:
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
-        await connection.execute(LEDGER)
-        return await _apply(connection, _files(directory))
-    finally:
-        await connection.close()
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
+    except (*UNAVAILABLE, StoreError):
+        connection.terminate()
 
 
-def _files(directory: Path) -> list[tuple[str, str]]:
-    return [(file.stem, file.read_text("utf-8")) for file in sorted(directory.glob("[0-9]*.sql"))]
+def _tell(tell: Callable[[str], None], message: Any) -> None:
+    """Pass on what a migration says on purpose; notices of PostgreSQL's own are of another severity."""
+    if message.severity_en == "INFO":
+        tell(message.message)
 
 
-async def _apply(connection: Connection, files: list[tuple[str, str]]) -> list[str]:
-    known = {
-        row["name"]: row["sha256"]
-        for row in await connection.fetch("SELECT name, sha256 FROM schema_migrations")
-    }
-    if newer := sorted(set(known) - {name for name, _ in files}):
+async def _turn(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Return once no other migration of this database runs.
+
+    Asked for again and again: a session that waits for it inside the server would hold up what the other one waits for,
+    an index that is made concurrently.
+    """
+    told = False
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
+        if not told:
+            tell("another migration of this database runs; this one waits for it")
+            told = True
+        await asyncio.sleep(TURN_EVERY_S)
+
+
+async def _pending(connection: Connection, files: Sequence[Migration]) -> list[Migration]:
+    """Return the files that were not applied; raise ConfigurationError where history differs from the files."""
+    known = {row["name"]: row["sha256"] for row in await connection.fetch(APPLIED)}
+    if newer := sorted(set(known) - {file.name for file in files}):
         raise ConfigurationError(
             f"the database has migration {newer[-1]}, which this version lacks",
             remedy="run the newer version",
         )
-    applied = []
-    for name, text in files:
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        if name in known:
-            if known[name] not in (None, digest):
-                raise ConfigurationError(
-                    f"migration {name} was edited after it was applied",
-                    remedy="restore it and add a new file",
-                )
-            continue
+    edited = [file.name for file in files if known.get(file.name) not in (None, file.sha256)]
+    if edited:
+        raise ConfigurationError(
+            f"migration {edited[0]} was edited after it was applied", remedy="restore it and add a new file"
+        )
+    return [file for file in files if file.name not in known]
+
+
+async def _apply(connection: Connection, migration: Migration, dsn: str, patience: Patience) -> None:
+    """Run a file, again where a lock was not to be had: one transaction left nothing, single statements may be run again."""
+    for attempt in range(1, patience.attempts + 1):
+        async with watched(dsn, connection.get_server_pid()) as holders:
+            try:
+                await _run(connection, migration)
+            except LOCKED as error:
+                refused = error
+            else:
+                return
+        if attempt < patience.attempts:
+            await asyncio.sleep(patience.pause_s)
+    raise StoreUnavailable(
+        f"migration {migration.name} got no lock in {patience.attempts} attempts of "
+        f"{patience.lock_timeout_ms / 1_000:g} s: {holders} has it; let that end, then run `mds migrate` again"
+    ) from refused
+
+
+async def _run(connection: Connection, migration: Migration) -> None:
+    if migration.transactional:
         async with connection.transaction():
-            await connection.execute(text)
-            await connection.execute("UPDATE schema_migrations SET sha256 = $2 WHERE name = $1", name, digest)
-        applied.append(name)
-    return applied
+            await connection.execute(migration.unwrapped)
+            await connection.execute(REMEMBER, migration.name, migration.sha256)
+        return
+    for statement in statements(migration.text):
+        await connection.execute(statement)
+    await connection.execute(REMEMBER, migration.name, migration.sha256)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from infra.runtime.postgres.codec import register_times
+from infra.runtime.postgres.conversion import refuse_half_converted
 from infra.runtime.postgres.errors import UNAVAILABLE, Connection, Pool, StoreError, not_now
 from schemas.errors import StoreUnavailable
 
@@ -28,9 +29,17 @@ SERVER_SETTINGS = {
 
 @asynccontextmanager
 async def pool(
-    dsn: str, *, service: str, size: int = 4, statement_timeout_ms: int = 30_000
+    dsn: str,
+    *,
+    service: str,
+    size: int = 4,
+    statement_timeout_ms: int = 30_000,
+    refuse_unfinished: bool = False,
 ) -> AsyncIterator[Pool]:
-    """Open a pool of at most `size` connections; it may be entered while the database is down (connections are lazy)."""
+    """Open a pool of at most `size` connections; it may be entered while the database is down (connections are lazy).
+
+    With `refuse_unfinished` whoever borrows a connection to a half-converted database gets ConfigurationError.
+    """
     settings = {
         **SERVER_SETTINGS,
         "application_name": f"mds-{service}",
@@ -42,7 +51,7 @@ async def pool(
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
         server_settings=settings,
-        init=register_times,
+        init=_refusing if refuse_unfinished else register_times,
     )
     opened = await created
     try:
@@ -77,6 +86,11 @@ async def connection(pool: Pool, *, within_s: float, or_else: str | None = None)
         if or_else is None:
             raise
         raise StoreUnavailable(f"{or_else}: {type(error).__name__}: {error}; run `mds migrate`") from error
+
+
+async def _refusing(opened: Connection) -> None:
+    await register_times(opened)
+    await refuse_half_converted(opened)
 
 
 async def _release(pool: Pool, borrowed: Connection) -> None:

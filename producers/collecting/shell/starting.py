@@ -90,12 +90,15 @@ LAST_SEEN = """
 
 
 async def read_cursors(dsn: str, streams: Collection[StreamId]) -> Mapping[StreamId, EventTime]:
-    """Return the last event time stored of each of `streams` that has one; raise StoreUnavailable."""
+    """Return the last event time stored of each of `streams` that has one; raise StoreUnavailable.
+
+    Raises ConfigurationError where the database is half converted: it would not know streams that it has.
+    """
     wanted = {(stream.channel, stream.provider, stream.symbol): stream for stream in streams}
     channels = sorted({stream.channel for stream in streams})
     providers = sorted({stream.provider for stream in streams})
     async with (
-        pool(dsn, service="producers", size=1) as opened,
+        pool(dsn, service="producers", size=1, refuse_unfinished=True) as opened,
         connection(opened, within_s=READ_WITHIN_S, or_else="cursors cannot be read") as reader,
     ):
         rows = await reader.fetch(LAST_SEEN, channels, providers)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from infra.runtime.postgres import session
+from infra.runtime.postgres.conversion import refuse_half_converted
 from infra.runtime.postgres.errors import Connection
 from schemas.errors import ConfigurationError
 from sinks.columns.tables import TABLES, missing_columns
@@ -27,6 +28,7 @@ async def open_connection(
     """
     async with session.open_connection(dsn, service="sinks", connection_class=connection_class) as connection:
         async with session.deadline(connection, within_s=STAGED_WITHIN_S):
+            await refuse_half_converted(connection)
             await _check_tables(connection)
             await connection.execute(STAGING)
         yield connection
