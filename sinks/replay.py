@@ -18,6 +18,7 @@ from schemas.wire.framing import StreamedRecord, read_records
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 
 BATCH_RECORDS = 20_000
+TELL_EVERY = 200_000  # records
 MILLISECOND_US = 1_000
 LOG_APPEND_TIME = 2
 
@@ -56,12 +57,14 @@ class _Replayed:
 
 
 async def replay(target: Target, source: BinaryIO) -> None:
-    """Store the record stream `source` in `target` and say on stderr how many records it held."""
+    """Store the record stream `source` in `target` and say on stderr how many records came, on the way and at its end."""
     total = 0
     async with target.replaying() as writer:
         for batch in batches(read_records(source)):
             await writer.write(batch)
-            total += batch.records
+            told, total = total // TELL_EVERY, total + batch.records
+            if total // TELL_EVERY > told:
+                print(f"{total} records so far", file=sys.stderr)
     print(f"replayed {total} records", file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ progress of each block, in order. Offsets are the replay's own, counted from 0. 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import BinaryIO
 
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader, append_time_us
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
@@ -77,9 +79,15 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
 
 
 def from_kafka(bootstrap: str, topics: Sequence[str], *, prefix: str = "") -> Iterator[RawRecord]:
-    """Yield the raw records of `topics` from the log's beginning to its end of now, one partition after the other."""
+    """Yield the raw records of `topics` from the log's beginning to its end of now, one partition after the other.
+
+    Says on stderr how far back that is: what the broker has deleted cannot be replayed.
+    """
     tuning = {"fetch.wait.max.ms": FETCH_WAIT_MS}
+    places = [(prefix + topic, partition) for topic in topics for partition in range(partition_count())]
     with LogReader(bootstrap, f"{prefix}processor-replay", tuning=tuning) as reader:
+        for line in reach([kept(reader, *place) for place in places]):
+            print(line, file=sys.stderr)
         for topic in topics:
             for partition in range(partition_count()):
                 low, high = reader.bounds(prefix + topic, partition)
@@ -128,4 +136,8 @@ def main(arguments: Sequence[str]) -> int:
     except MarketDataError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.CONFIGURATION
+    except BrokenPipeError:
+        # Who reads has ended and said why; nothing of ours is to be flushed into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.NO
     return 0

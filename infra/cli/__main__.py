@@ -18,6 +18,7 @@ import typer
 from infra.cli import background, inspection, symbols
 from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
+from infra.cli.rebuild import rebuild
 from infra.cli.run import run_system
 from infra.cli.system import System
 from infra.cli.tail import records
@@ -26,6 +27,7 @@ from infra.runtime.clock import wall_us
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.map_folder import load_symbology
+from infra.runtime.postgres.files import Phase
 from infra.runtime.postgres.migrate import migrate
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
@@ -112,10 +114,37 @@ def env(
 
 
 @app.command(name="migrate")
-def migrate_command() -> None:
-    """Bring the database's tables up to date."""
-    applied = asyncio.run(migrate(System.from_env().settings.dsn))
+def migrate_command(
+    phase: Annotated[
+        Phase | None,
+        typer.Argument(
+            help="pre: before a rollout, while the old version runs; post: when nothing of it runs any more; "
+            "without it both, with the services stopped.",
+        ),
+    ] = None,
+) -> None:
+    """Bring the database's tables up to date; killed or stopped, it goes on where it was."""
+    applied = asyncio.run(migrate(System.from_env().settings.dsn, phase=phase, tell=say))
     say("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+
+
+@app.command(name="rebuild")
+def rebuild_command(
+    into: Annotated[
+        str | None,
+        typer.Option(
+            help="A database on the server of the live one, made where it is missing; "
+            "by default the one SINKS_REPLAY_DSN names.",
+            metavar="NAME",
+        ),
+    ] = None,
+) -> None:
+    """Fill an empty database from the raw topics: every version and time of knowledge they still hold.
+
+    It reaches back as far as the broker keeps raw records, 14 days unless the topics say otherwise. How far that is, and
+    how many older records are deleted, is printed for each topic.
+    """
+    raise typer.Exit(rebuild(System.from_env(), into))
 
 
 @app.command()

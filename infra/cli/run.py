@@ -107,7 +107,7 @@ async def _run(run: Run, servers: list[EmbeddedServer], services: list[ServicePa
         if servers:
             step(f"starting {' and '.join(server.name for server in servers)}")
             await supervisor.start(*servers)
-        applied = await migrate(system.settings.dsn)
+        applied = await migrate(system.settings.dsn, tell=step)
         created = await asyncio.to_thread(
             ensure_topics, system.settings.bootstrap_servers, prefix=system.settings.topic_prefix
         )

@@ -106,8 +106,10 @@ class Book:
 
 
 def newest_rows(rows: Rows, chosen: Flags) -> Integers:
-    """Return the last chosen row of each stream: of rows above the frontier, the newest."""
-    order = rows.streams.order
-    place = np.where(chosen[order], np.arange(len(order)), -1)
-    last = np.maximum.reduceat(place, rows.streams.firsts) if len(order) else place
-    return order[last[last >= 0]]
+    """Return of each stream the chosen row with the newest event_time, of several the last in the log."""
+    chosen_rows = rows.streams.order[chosen[rows.streams.order]]
+    event_time, stream = rows.columns.integers("event_time")[chosen_rows], rows.streams.index[chosen_rows]
+    order = np.lexsort((event_time, stream))  # stable: what is in log order stays so
+    last = np.append(stream[order][1:] != stream[order][:-1], True)[: len(order)]
+    newest: Integers = chosen_rows[order[last]]
+    return newest

@@ -47,27 +47,31 @@ def _fresh(table: Table) -> str:
     """Select the staged rows whose content differs from the version known before them; tests/model/guard.py.
 
     Contents are compared column by column, so equal means equal, not "of equal hash". A place in our log that is
-    stored already says nothing new.
+    stored already says nothing new. The newest version that is stored is found first (of a slot there is just one);
+    only a row that lies before it is looked up among the older ones.
     """
+    older = table.names.superseded or table.name
     of_slot = "v.stream_id = s.stream_id AND v.event_time = s.event_time"
-    before = [
-        f"(SELECT {_content(table, 'v')} FROM {name} v WHERE {of_slot} AND v.position < s.position"
-        " ORDER BY v.position DESC LIMIT 1)"
-        for name in table.names.timed
-    ]
-    stored = " OR ".join(
-        f"EXISTS (SELECT FROM {name} v WHERE {of_slot} AND v.position = s.position)"
-        for name in table.names.timed
-    )
+    newest = "" if table.names.superseded else " ORDER BY v.position DESC LIMIT 1"
     return f"""
-        SELECT {_list(table.column_names)} FROM (
-            SELECT s.*, {_content(table, "s")} AS content,
+        SELECT {_list(table.column_names)}, stored_position, stored_revision FROM (
+            SELECT s.*, stored.position AS stored_position, stored.revision AS stored_revision,
+                {_content(table, "s")} AS content,
                 CASE WHEN row_number() OVER arrivals > 1 THEN lag({_content(table, "s")}) OVER arrivals
-                ELSE coalesce({", ".join(before)}) END AS previous
-            FROM staged_{table.name} s
+                WHEN s.position > stored.position THEN stored.content
+                WHEN s.position < stored.position THEN (
+                    SELECT {_content(table, "v")} FROM {older} v WHERE {of_slot} AND v.position < s.position
+                    ORDER BY v.position DESC LIMIT 1)
+                END AS previous
+            FROM staged_{table.name} s LEFT JOIN LATERAL (
+                SELECT v.position, {"v.revision" if table.has_slots else "0 AS revision"}, {_content(table, "v")} AS content
+                FROM {table.name} v WHERE {of_slot}{newest} OFFSET 0
+            ) stored ON true
             WINDOW arrivals AS (PARTITION BY {_list(SLOT, "s.")} ORDER BY s.position)
         ) s
-        WHERE previous IS DISTINCT FROM content AND NOT ({stored})
+        WHERE previous IS DISTINCT FROM content AND position IS DISTINCT FROM stored_position
+            AND NOT (position < coalesce(stored_position, -1)
+                AND EXISTS (SELECT FROM {older} v WHERE {of_slot} AND v.position = s.position))
     """
 
 
@@ -83,17 +87,16 @@ def _slots(table: Table) -> str:
     return f"""
         WITH fresh AS ({_fresh(table)}),
         counted AS (
-            SELECT f.*, b.position AS current_position,
-                row_number() OVER slot + coalesce(b.revision, -1) AS ordinal,
-                count(*) OVER (PARTITION BY {_list(SLOT, "f.")}) AS versions,
-                row_number() OVER (PARTITION BY {_list(SLOT, "f.")} ORDER BY f.position DESC) = 1
-                    AND f.position > coalesce(b.position, -1) AS newest
-            FROM fresh f LEFT JOIN {current} b USING ({_list(SLOT)})
-            WINDOW slot AS (PARTITION BY {_list(SLOT, "f.")} ORDER BY f.position)
+            SELECT f.*, row_number() OVER slot + coalesce(stored_revision, -1) AS ordinal,
+                count(*) OVER (PARTITION BY {_list(SLOT)}) AS versions,
+                lead(1) OVER slot IS NULL AND f.position > coalesce(stored_position, -1) AS newest
+            FROM fresh f WINDOW slot AS (PARTITION BY {_list(SLOT)} ORDER BY f.position)
         ),
         replaced AS (
             INSERT INTO {table.names.superseded} ({plain}, revision)
-            SELECT {unrevised}, b.revision FROM {current} b JOIN counted c USING ({_list(SLOT)}) WHERE c.newest
+            SELECT {unrevised}, b.revision FROM counted c CROSS JOIN LATERAL (
+                SELECT * FROM {current} v WHERE v.stream_id = c.stream_id AND v.event_time = c.event_time OFFSET 0
+            ) b WHERE c.newest AND c.stored_position IS NOT NULL
         ),
         passed AS (
             INSERT INTO {table.names.superseded} ({plain}, revision)
@@ -106,9 +109,8 @@ def _slots(table: Table) -> str:
         ),
         outlasting AS (
             UPDATE {current} b SET revision = LEAST(b.revision + c.versions, {MAX_REVISION})
-            FROM (SELECT DISTINCT {_list(SLOT)}, versions FROM counted c
-                WHERE NOT EXISTS (SELECT FROM counted n WHERE n.newest AND n.stream_id = c.stream_id
-                    AND n.event_time = c.event_time)) c
+            FROM (SELECT {_list(SLOT)}, max(versions) AS versions FROM counted GROUP BY {_list(SLOT)}
+                HAVING NOT bool_or(newest)) c
             WHERE b.stream_id = c.stream_id AND b.event_time = c.event_time
         )
         SELECT count(*) FROM counted
@@ -130,7 +132,7 @@ def _latest(table: Table) -> str:
     names = _list(table.column_names)
     return f"""
         WITH inserted AS (
-            INSERT INTO {table.name} ({names}) {_fresh(table)} RETURNING *
+            INSERT INTO {table.name} ({names}) SELECT {names} FROM ({_fresh(table)}) fresh RETURNING *
         ),
         newest AS (
             SELECT DISTINCT ON (stream_id) * FROM inserted ORDER BY stream_id, event_time DESC, position DESC
@@ -156,6 +158,21 @@ _STORING: Mapping[Versions, Callable[[Table], str]] = MappingProxyType(
 STAGING = "".join(staging(table) for table in TABLES.values())  # once a connection
 STORE_STAGED: Mapping[str, str] = MappingProxyType(
     {topic: store_staged(table) for topic, table in TABLES.items()}
+)
+# $1 number of a series in the question, its id, first and last moment, and how many keys at most → (number, moment)
+STORED_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        topic: f"""
+        SELECT q.number, v.event_time
+        FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::int[]) q(number, stream_id, low, high, most)
+        CROSS JOIN LATERAL (
+            SELECT {"" if table.has_slots else "DISTINCT "}x.event_time FROM {table.name} x
+            WHERE x.stream_id = q.stream_id AND x.event_time >= q.low AND x.event_time <= q.high
+            ORDER BY x.event_time LIMIT q.most
+        ) v
+        """
+        for topic, table in TABLES.items()
+    }
 )
 KEEP_NEWEST: Mapping[str, str] = MappingProxyType(
     {topic: keep_newest(table) for topic, table in TABLES.items() if table.names.newest}

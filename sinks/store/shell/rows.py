@@ -17,7 +17,7 @@ from sinks.batch.batch import Refusal, Rows, refuse
 from sinks.columns.avro import Flags, Integers
 from sinks.columns.copy import encode_rows
 from sinks.ledger.memory import newest_rows
-from sinks.store.versions import KEEP_NEWEST, STORE_STAGED
+from sinks.store.versions import KEEP_NEWEST, STORE_STAGED, STORED_KEYS
 
 
 class WritePath(Enum):
@@ -48,7 +48,10 @@ async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: 
     if path is WritePath.CAREFUL:
         await _halve(connection, np.flatnonzero(final), stored)
     else:
-        fast = new_keys & final if path is WritePath.FAST else np.zeros(rows.columns.size, np.bool_)
+        fast = np.zeros(rows.columns.size, np.bool_)
+        if path is WritePath.FAST:
+            fast = new_keys & final
+            fast |= await _unstored(connection, rows, final, np.flatnonzero(final & ~fast))
         if fast.any():
             await _copy_new(connection, rows, fast, whole=bool(fast[final].all()))
             stored.fast = int(fast.sum())
@@ -60,6 +63,49 @@ async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: 
         await _keep_last(connection, rows, ~final)
         stored.forming = int((~final).sum())
     return stored
+
+
+async def _unstored(connection: Connection, rows: Rows, final: Flags, behind: Integers) -> Flags:
+    """Return which of the rows `behind` their frontier open a key nobody has written, such as backfilled ones.
+
+    A range of each series is read, at most a row more than are asked about: where there are more, none is taken for new.
+    """
+    found = np.zeros(rows.columns.size, np.bool_)
+    if not len(behind) or not rows.table.has_versions:
+        return found
+    event_time, series = rows.columns.integers("event_time"), rows.streams.index
+    order = behind[np.lexsort((event_time[behind], series[behind]))]
+    numbers, firsts, counts = np.unique(series[order], return_index=True, return_counts=True)
+    lasts = firsts + counts - 1
+    ids = rows.columns.integers("stream_id")[order[firsts]]
+    asked = (numbers, ids, event_time[order[firsts]], event_time[order[lasts]], counts + 1)
+    stored: dict[int, set[int]] = {}
+    for number, moment in await connection.fetch(
+        STORED_KEYS[rows.table.topic], *(each.tolist() for each in asked)
+    ):
+        stored.setdefault(number, set()).add(moment)
+    uncertain = {
+        n
+        for n, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        if len(stored.get(n, ())) > count
+    }
+    new = [
+        n not in uncertain and moment not in stored.get(n, ())
+        for n, moment in zip(series[order].tolist(), event_time[order].tolist(), strict=True)
+    ]
+    found[order] = new
+    return found & _alone(rows, final)
+
+
+def _alone(rows: Rows, final: Flags) -> Flags:
+    """Return the final rows whose key no other final row of the batch has."""
+    alone = np.zeros(rows.columns.size, np.bool_)
+    chosen = np.flatnonzero(final)
+    event_time, series = rows.columns.integers("event_time")[chosen], rows.streams.index[chosen]
+    order = np.lexsort((event_time, series))
+    same = (event_time[order][1:] == event_time[order][:-1]) & (series[order][1:] == series[order][:-1])
+    alone[chosen[order]] = ~(np.append(same, False) | np.append(False, same))
+    return alone
 
 
 async def _copy_new(connection: Connection, rows: Rows, fast: Flags, *, whole: bool) -> None:

@@ -109,11 +109,13 @@ def test_trades_are_always_new_and_quotes_are_not() -> None:
     assert not book.new_keys(rows_of(a_quote())).any()
 
 
-def test_the_newest_of_the_chosen_rows_is_the_last_of_each_stream() -> None:
-    """Streams without a chosen row have none."""
-    quotes = [a_quote(event_time=at(n), provider=p) for n, p in ((1, "a"), (2, "a"), (1, "b"), (3, "a"))]
-    rows = rows_of(*quotes)
+def test_the_newest_of_the_chosen_rows_is_that_of_each_stream() -> None:
+    """By event time, of two at one moment the later in the log; streams without a chosen row have none."""
+    moments = ((1, "a"), (2, "a"), (1, "b"), (3, "a"), (2, "a"), (0, "a"))
+    rows = rows_of(*(a_quote(event_time=at(n), provider=p) for n, p in moments))
 
-    chosen = newest_rows(rows, np.array([True, True, False, False]))
+    chosen = newest_rows(rows, np.array([True, True, False, False, True, True]))
 
-    assert chosen.tolist() == [1]
+    assert chosen.tolist() == [4]
+    assert newest_rows(rows, np.zeros(6, np.bool_)).tolist() == []
+    assert sorted(newest_rows(rows, np.ones(6, np.bool_)).tolist()) == [2, 3]

@@ -1,0 +1,85 @@
+"""`mds rebuild`: an empty database filled from the raw topics, by the services' own replays, one piped into the other."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from infra.cli.output import say, step, warn
+from infra.cli.system import System
+from infra.runtime.clock import monotonic_s
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.kept import kept, reach
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.postgres.databases import create_where_missing, with_database
+from infra.runtime.postgres.migrate import migrate
+from schemas.errors import ConfigurationError
+from schemas.topics import RAW_TOPICS, partition_count
+
+TARGET = "SINKS_REPLAY_DSN"
+
+
+def rebuild(system: System, into: str | None) -> int:
+    """Migrate the target, fill it and say how far back that reaches; return the exit code.
+
+    `into` names a database beside the live one, made where it is missing; without it SINKS_REPLAY_DSN is the target.
+    Raises ConfigurationError where neither is given or it is the live database.
+    """
+    dsn = _target(system, into)
+    system.reach_kafka()
+    if into is not None and asyncio.run(create_where_missing(system.settings.dsn, into)):
+        step(f"made the database {into}")
+    asyncio.run(migrate(dsn, tell=step))
+    lines = _reach(system)
+    began_s = monotonic_s()
+    step("reading raw topics, oldest first; what they say is stored as it was the first time")
+    code = _pipe(system, dsn)
+    if code:
+        warn("it was not finished and holds a part only: drop the database and rebuild it again")
+        return code
+    step(f"rebuilt in {monotonic_s() - began_s:.1f} s, from")
+    for line in lines:
+        say(f"  {line}")
+    return ExitCode.DONE
+
+
+def _target(system: System, into: str | None) -> str:
+    given = system.env.get(TARGET, "")
+    if into is None and not given:
+        raise ConfigurationError(
+            "nothing says which database to fill",
+            remedy=f"name an empty one: `mds rebuild --into NAME`, or set {TARGET}",
+        )
+    live = system.settings.dsn
+    dsn = given if into is None else with_database(live, into)
+    if dsn == live:
+        raise ConfigurationError(
+            "this is the database the services use", remedy="rebuild into another, empty one"
+        )
+    return dsn
+
+
+def _reach(system: System) -> list[str]:
+    prefix = system.settings.topic_prefix
+    with LogReader(system.settings.bootstrap_servers, "mds-rebuild") as reader:
+        places = [
+            (prefix + topic, partition) for topic in RAW_TOPICS for partition in range(partition_count())
+        ]
+        return reach([kept(reader, topic, partition) for topic, partition in places])
+
+
+def _pipe(system: System, dsn: str) -> int:
+    """Run both replays and return the exit code of the first that failed, 0 where both are done."""
+    settings, env = system.settings, {**system.env, TARGET: dsn}
+    broker = ["--bootstrap", settings.bootstrap_servers, "--prefix", settings.topic_prefix]
+    reader = [sys.executable, "-m", "stream_processors", "replay", *broker]
+    writer = [sys.executable, "-m", "sinks", "replay"]
+    with (
+        subprocess.Popen(reader, stdout=subprocess.PIPE, env=env) as reading,  # noqa: S603 - our own modules
+        subprocess.Popen(writer, stdin=reading.stdout, env=env) as writing,  # noqa: S603
+    ):
+        if reading.stdout is not None:
+            reading.stdout.close()  # so that the reader hears of a writer that is gone
+        written = writing.wait()
+    return written or reading.returncode
