@@ -83,7 +83,7 @@ def plan(ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime, *, wall_m
         as_of=as_of,
         bounds=bounds,
         span=(start, EventTime(max(start, min(end, latest + 1)))),
-        view=View(as_of=as_of, provider=ask.provider, sessions=SESSIONS[ask.session]),
+        view=View(as_of=as_of, provider=ask.provider, sessions=SESSIONS[ask.session], latest_event=latest),
         after=None if page is None else page.after,
         is_first=page is None,
     )

@@ -156,7 +156,7 @@ class Prices:
         if missing:
             latest = latest_event(known_by, wall_market=self._wall_market)
             values = await snapshot.newest_values(
-                missing, provider=provider, as_of=known_by, latest_event=latest
+                missing, provider=provider, as_of=as_of, latest_event=latest
             )
             for symbol in missing:
                 if (found := _best(values[symbol])) is not None:

@@ -143,9 +143,9 @@ async def test_five_hundred_symbols_are_one_batch(database: str) -> None:
         assert set((await batch(gateway, symbols=symbols))["data"]) == set(symbols)
 
 
-async def test_live_prices_survive_the_database(tmp_path: Path) -> None:
+async def test_live_prices_survive_the_database(server_home: Path) -> None:
     """Without it the newest value is still served; history says 503 until it is back."""
-    with EmbeddedPostgres(tmp_path, port=free_port(), durable=False) as server:
+    with EmbeddedPostgres(server_home / "prices", port=free_port(), durable=False) as server:
         await asyncio.to_thread(server.wait_ready, 60)
         await migrate(server.dsn)
         async with rest(server.dsn) as gateway:
