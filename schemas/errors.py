@@ -8,6 +8,7 @@ MarketDataError
 │   ├── ProviderUnavailable   outage, time-out, broken connection
 │   ├── BrokerUnavailable     Kafka cannot take or give records now
 │   └── StoreUnavailable      PostgreSQL cannot answer now
+│       └── StoreOverrun      it was not done in time: ask for less at once
 ├── PermanentError            retrying changes nothing: dead-letter it, or answer 4xx
 │   ├── MalformedPayload      bytes that do not parse as what they claim to be
 │   ├── ProviderRefused       key missing or wrong, or the request is not taken
@@ -77,6 +78,10 @@ class BrokerUnavailable(TransientError):
 
 class StoreUnavailable(TransientError):
     """PostgreSQL cannot answer now."""
+
+
+class StoreOverrun(StoreUnavailable):
+    """PostgreSQL did not finish a transaction in time; the same again may never end, a part of it may."""
 
 
 class MalformedPayload(PermanentError):

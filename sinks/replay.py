@@ -8,11 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
-from schemas.clocks import CanonicalOffset
 from schemas.partitions import TopicPartition
 from schemas.wire.framing import StreamedRecord, read_records
 from sinks.batch.batch import Batch, PartitionRecords, assemble
@@ -74,9 +73,6 @@ def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_REC
     while True:
         chunk = list(islice(records, chunk_records))
         batch, waiting = assemble(_parts(waiting, chunk, at_end=not chunk))
-        # The stream holds a block's progress after all it wrote, so a claim read here holds.
-        batch.claims = [replace(claim, end_offset=CanonicalOffset(0)) for claim in batch.claims]
-        batch.ends = {claim.partition: (CanonicalOffset(0), -1) for claim in batch.claims}
         if batch.records or batch.claims:
             yield batch
         if not chunk:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from infra.runtime import metrics
@@ -49,8 +50,8 @@ class Writer(Protocol):
     def positions(self) -> dict[TopicPartition, CanonicalOffset]:
         """The offset at which each owned partition goes on."""
 
-    def write(self, batch: Batch) -> Coroutine[Any, Any, Written]:
-        """Store a batch in one transaction."""
+    def write(self, batch: Batch, *, go_on: Callable[[], bool]) -> Coroutine[Any, Any, Written]:
+        """Store a batch, in as many transactions as it takes, while `go_on` says so after each."""
 
 
 class Store(Protocol):
@@ -132,7 +133,7 @@ class Sink:
         """Wire the parts; `run` does the work."""
         self._feed, self._store, self._logs, self._outbox, self._health = feed, store, logs, outbox, health
         self._failures, self._shown_at_s = 0, 0.0
-        self._waiting = True
+        self._waiting, self._ending = True, False
         health.expect(READER, stall_after_s=READER_STALL_S)
         health.expect(WRITER, stall_after_s=WRITER_STALL_S)
         health.expect(DATABASE)
@@ -175,7 +176,8 @@ class Sink:
             while not era.over:
                 batch = await era.next_batch(within_s=WAIT_S)
                 if batch is not None:
-                    written = await finished(writer.write(batch))
+                    write = writer.write(batch, go_on=partial(self._goes_on, era, writer))
+                    written = await finished(write, cancelled=self._end)
                     era.done()
                     self._failures = 0
                     if written.outgoing:
@@ -186,6 +188,14 @@ class Sink:
                     if writer.refused or await self._recreated(logs):
                         return
         log.info("era_over", extra={"reason": era.reason})
+
+    def _goes_on(self, era: Era, writer: Writer) -> bool:
+        """Whether the next part of a batch may be written; what is stored is shown."""
+        self._show(writer)
+        return not (era.over or self._ending)
+
+    def _end(self) -> None:
+        self._ending = True
 
     async def _recreated(self, logs: Mapping[TopicPartition, Log]) -> bool:
         """Whether any topic is another one than was taken over; an outage is no answer."""
@@ -247,12 +257,16 @@ class Sink:
             await asyncio.sleep(WAIT_S)
 
 
-async def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `work`, which is not cancelled with its caller: a transaction in flight ends by itself."""
+async def finished(work: Coroutine[Any, Any, T], *, cancelled: Callable[[], None] = lambda: None) -> T:
+    """Return the result of `work`, which is not cancelled with its caller: a transaction in flight ends by itself.
+
+    `cancelled` is called where the caller is cancelled, so that the work may end sooner.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        cancelled()
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("last_batch_not_stored", extra={"error": str(error)})

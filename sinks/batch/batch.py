@@ -21,14 +21,13 @@ from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
+from sinks.batch.soundness import check_gap, check_progress
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import TABLES, Table, with_stored
 from sinks.progress.watermark import Claim, claim_of
 
 MILLISECOND_US = 1_000
-MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
-MAX_GAP_TEXT = 500  # characters; names are index keys
 
 
 class KafkaRecord(Protocol):
@@ -102,8 +101,12 @@ class HeardGap:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """Content of one transaction; `ends` are the positions it moves the sink to, with the leader epoch of each."""
+    """Content of one transaction; `ends` are the positions it moves the sink to, with the leader epoch of each.
 
+    `parts` are the records it was made of, so that it can be cut.
+    """
+
+    parts: list[PartitionRecords] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
     gaps: list[HeardGap] = field(default_factory=list)
     # gaps of the sink's own, nobody has heard of them
@@ -129,6 +132,7 @@ def assemble(parts: Iterable[PartitionRecords]) -> tuple[Batch, list[PartitionRe
                 _add_singles(batch, part)
                 batch.ends[part.place] = (CanonicalOffset(part.end), part.leader_epoch)
         batch.records += sum(len(part.records) for part in of_topic)
+        batch.parts += [replace(part, end=batch.ends[part.place][0], at_end=True) for part in of_topic]
     return batch, waiting
 
 
@@ -153,25 +157,17 @@ def _add_singles(batch: Batch, part: PartitionRecords) -> None:
         try:
             if part.topic == GAPS:
                 gap = decode(GAPS, record.value(), Gap)
-                _check_gap(gap)
+                check_gap(gap)
                 batch.gaps.append(HeardGap(partition=part.partition, gap=gap, record=record))
             elif part.topic == PROGRESS:
-                batch.claims.append(claim_of(decode(PROGRESS, record.value(), Progress), record.offset()))
+                progress = decode(PROGRESS, record.value(), Progress)
+                check_progress(progress)
+                batch.claims.append(claim_of(progress, record.offset()))
             elif (journal := JOURNALS.get(part.topic)) is not None:
                 noted = decode(journal.topic, record.value(), journal.record)
                 batch.entries.append(entry_of(journal, noted, partition=part.partition, origin=record))
         except PermanentError as error:
             batch.refusals.append(refuse(part.topic, part.partition, record, error))
-
-
-def _check_gap(gap: Gap) -> None:
-    if not -MAX_TIME_US < gap.from_time < gap.to_time < MAX_TIME_US:
-        raise InvalidRecord("the gap has no length, or a time out of range; send from_time < to_time in µs")
-    texts = (gap.gap_id, gap.stream, gap.symbol, gap.provider, gap.interval, gap.cause, gap.detector)
-    if any(len(text) > MAX_GAP_TEXT or "\0" in text for text in texts):
-        raise InvalidRecord(
-            f"a text of the gap is longer than {MAX_GAP_TEXT} characters or holds a NUL; shorten it"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,13 +58,12 @@ class Book:
         frontier = np.array([NEVER if each is None else each.last_seen for each in cursors], np.int64)
         return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier, rows.final())
 
-    def observe(self, rows: Rows, stored: Flags, changes: Changes) -> None:
-        """Add to `changes` what storing the `stored` rows of a table moves and reveals."""
+    def observe(self, rows: Rows, changes: Changes) -> None:
+        """Add to `changes` what storing the rows of a table moves and reveals."""
         keys, event_time = rows.streams.names, rows.columns.integers("event_time")
-        final = rows.final() & stored
+        final = rows.final()
         first_rows = rows.streams.order[rows.streams.firsts]
-        for stream, _, _ in extents(rows.streams, event_time, stored):
-            changes.partitions[keys[stream]] = int(rows.partitions[first_rows[stream]])
+        changes.partitions.update(zip(keys, rows.partitions[first_rows].tolist(), strict=True))
         for stream, earliest, newest in extents(rows.streams, event_time, final):
             key = keys[stream]
             changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)

@@ -53,15 +53,18 @@ class Claims:
         return Claims(pending)
 
     def settled(
-        self, ends: Mapping[TopicPartition, CanonicalOffset]
+        self, ends: Mapping[TopicPartition, CanonicalOffset] | None
     ) -> tuple[dict[TopicPartition, KnowledgeTime], Claims]:
-        """Return the greatest complete_before (µs) that holds at the positions `ends`, and the claims left."""
+        """Return the greatest complete_before (µs) that holds at the positions `ends`, and the claims left.
+
+        Without positions (a replay, which has all a claim speaks of before the claim) every one holds.
+        """
         complete: dict[TopicPartition, KnowledgeTime] = {}
         left: dict[TopicPartition, list[Claim]] = {}
         for partition, claims in self.pending.items():
-            here = ends.get(partition, -1)
+            here = None if ends is None else ends.get(partition, -1)
             for claim in claims:
-                if claim.end_offset <= here:
+                if here is None or claim.end_offset <= here:
                     complete[partition] = max(
                         complete.get(partition, claim.complete_before), claim.complete_before
                     )

@@ -129,7 +129,7 @@ class Sink:
             self._compare(
                 rows, [v for v, opens in zip(versions, new.tolist(), strict=True) if not opens], pending
             )
-            self._book.observe(rows, np.ones(rows.columns.size, np.bool_), changes)
+            self._book.observe(rows, changes)
 
     def _copy(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
         topic, arrived = rows.table.topic, set[Key]()

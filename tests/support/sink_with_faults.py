@@ -11,7 +11,7 @@ import asyncpg
 
 from infra.runtime import lifecycle
 from sinks.__main__ import main
-from sinks.store.shell.writer import MOVE_OFFSETS
+from sinks.store.shell.ownership import MOVE_OFFSETS
 
 FAULT, _, TIMES = os.environ["FAULT"].partition(":")
 seen = 0

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from infra.runtime.postgres.errors import OPERATOR_NEEDED, Connection, StoreError, operator_needed
+from infra.runtime.postgres.errors import Connection, StoreError, needs_operator, operator_needed
 from schemas.errors import StoreUnavailable
 
 CONNECT_TIMEOUT_S = 10.0
@@ -33,7 +33,7 @@ async def create_where_missing(dsn: str, name: str) -> bool:
             return True
         finally:
             connection.terminate()
-    except OPERATOR_NEEDED as error:
-        raise operator_needed(error, f"create the database {name} yourself and name it again") from error
     except (OSError, TimeoutError, StoreError) as error:
+        if needs_operator(error):
+            raise operator_needed(error, f"create the database {name} yourself and name it again") from error
         raise StoreUnavailable(f"PostgreSQL does not answer: {error}; is it up? (`mds up`)") from error

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from infra.runtime.postgres.errors import UNAVAILABLE, Connection, StoreError
+from infra.runtime.postgres.errors import ANSWERS, Connection
 
 LOOK_EVERY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
@@ -48,7 +48,7 @@ async def watched(dsn: str, pid: int) -> AsyncIterator[LockHolders]:
 
 async def _watch(dsn: str, pid: int, holders: LockHolders) -> None:
     await asyncio.sleep(LOOK_EVERY_S)  # most are done by then, and need no second connection
-    with contextlib.suppress(*UNAVAILABLE, StoreError):
+    with contextlib.suppress(OSError, TimeoutError, *ANSWERS):
         connection: Connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
         try:
             while True:

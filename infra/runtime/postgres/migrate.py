@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from infra.runtime.postgres.errors import UNAVAILABLE, Connection, StoreError
+from infra.runtime.postgres.errors import ANSWERS, Connection, StoreError, is_unavailable
 from infra.runtime.postgres.files import Migration, Phase, due, migrations, statements
 from infra.runtime.postgres.lock_holders import watched
 from infra.runtime.postgres.pool import SERVER_SETTINGS
@@ -72,7 +72,9 @@ async def migrate(
         chosen = due(await _pending(connection, migrations(directory)), phase)
         for migration in chosen:
             await _apply(connection, migration, dsn, patience)
-    except UNAVAILABLE as error:
+    except Exception as error:
+        if not is_unavailable(error, closed=connection.is_closed()):
+            raise
         raise StoreUnavailable(
             f"PostgreSQL went away while it was migrated: {type(error).__name__}: {error}; run `mds migrate` again"
         ) from error
@@ -97,7 +99,7 @@ async def _connect(dsn: str, patience: Patience) -> Connection:
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_TIMEOUT_S)
-    except (*UNAVAILABLE, StoreError):
+    except (OSError, TimeoutError, *ANSWERS):
         connection.terminate()
 
 

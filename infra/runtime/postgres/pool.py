@@ -14,15 +14,16 @@ import asyncpg
 
 from infra.runtime.postgres.codec import register_times
 from infra.runtime.postgres.conversion import refuse_half_converted
-from infra.runtime.postgres.errors import UNAVAILABLE, Connection, Pool, StoreError, not_now
+from infra.runtime.postgres.errors import Connection, Pool, StoreError, is_unavailable, not_now
 from schemas.errors import StoreUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
 RELEASE_TIMEOUT_S = 1.0
+IDLE_TRANSACTION_S = 30
 SERVER_SETTINGS = {
     "timezone": "UTC",
     "lock_timeout": "10000",
-    "idle_in_transaction_session_timeout": "30000",
+    "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_S}s",
     "tcp_user_timeout": "10000",
     # A plan made for all values opens every partition, and sorts what an index would give in order.
     "plan_cache_mode": "force_custom_plan",
@@ -70,6 +71,7 @@ async def connection(pool: Pool, *, within_s: float, or_else: str | None = None)
     their coming means ("budgets cannot be remembered"): then they become StoreUnavailable, too. A connection that saw any
     error is terminated rather than reused.
     """
+    closed = True  # before one is lent, misuse can only be of a pool that is closing
     try:
         async with asyncio.timeout(within_s) as deadline:
             borrowed: Connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)  # type: ignore[assignment]
@@ -77,15 +79,16 @@ async def connection(pool: Pool, *, within_s: float, or_else: str | None = None)
             try:
                 yield borrowed
             except BaseException:
+                closed = borrowed.is_closed()
                 borrowed.terminate()
                 raise
             finally:
                 watchdog.cancel()
                 await _release(pool, borrowed)
-    except UNAVAILABLE as error:
-        raise not_now(error) from error
-    except StoreError as error:
-        if or_else is None:
+    except Exception as error:
+        if is_unavailable(error, closed=closed):
+            raise not_now(error) from error
+        if or_else is None or not isinstance(error, StoreError):
             raise
         raise StoreUnavailable(f"{or_else}: {type(error).__name__}: {error}; run `mds migrate`") from error
 

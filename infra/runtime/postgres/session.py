@@ -9,16 +9,19 @@ from typing import Any
 
 import asyncpg
 
+from infra.runtime.clock import monotonic_s
 from infra.runtime.postgres.codec import register_times
 from infra.runtime.postgres.errors import (
-    OPERATOR_NEEDED,
-    UNWRITABLE,
     Connection,
     StoreError,
+    is_overrun,
+    is_unwritable,
+    needs_operator,
     not_now,
     operator_needed,
+    took_too_long,
 )
-from infra.runtime.postgres.pool import CONNECT_TIMEOUT_S, SERVER_SETTINGS
+from infra.runtime.postgres.pool import CONNECT_TIMEOUT_S, IDLE_TRANSACTION_S, SERVER_SETTINGS
 from schemas.errors import StoreUnavailable
 
 COPY_CHUNK_BYTES = 262_144
@@ -41,10 +44,13 @@ async def open_connection(
             server_settings=settings,
             connection_class=connection_class or asyncpg.Connection,
         )
-    except OPERATOR_NEEDED as error:
-        raise operator_needed(error, "correct MDS_POSTGRES_DSN") from error
-    except UNWRITABLE as error:
-        raise StoreUnavailable(f"PostgreSQL does not answer: {type(error).__name__}; is it up?") from error
+    except Exception as error:
+        if needs_operator(error):
+            raise operator_needed(error, "correct MDS_POSTGRES_DSN") from error
+        if is_unwritable(error, closed=True):
+            problem = f"PostgreSQL does not answer: {type(error).__name__}; is it up?"
+            raise StoreUnavailable(problem) from error
+        raise
     try:
         await register_times(opened)
         yield opened
@@ -55,24 +61,36 @@ async def open_connection(
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_TIMEOUT_S)
-    except (*UNWRITABLE, StoreError):
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, StoreError):
         connection.terminate()
 
 
 @asynccontextmanager
 async def deadline(connection: Connection, *, within_s: float) -> AsyncIterator[None]:
-    """Terminate the connection where the work inside takes longer; raise StoreUnavailable for all that means "not now".
+    """Terminate the connection where the work inside takes longer, and raise StoreOverrun.
 
-    asyncpg's own timeouts wait for a cancel request that a frozen server never answers.
+    Raises StoreUnavailable for all else that means "not now", ConfigurationError for what an operator must change;
+    other errors pass. asyncpg's own timeouts wait for a cancel request that a frozen server never answers.
     """
-    watchdog = asyncio.get_running_loop().call_later(within_s, connection.terminate)
+    over, began_s = False, monotonic_s()
+
+    def cut_off() -> None:
+        nonlocal over
+        over = True
+        connection.terminate()
+
+    watchdog = asyncio.get_running_loop().call_later(within_s, cut_off)
     try:
         yield
-    except OPERATOR_NEEDED as error:
-        raise operator_needed(error, "run `mds migrate` on this database") from error
-    except UNWRITABLE as error:
-        connection.terminate()
-        raise not_now(error) from error
+    except Exception as error:
+        if needs_operator(error):
+            raise operator_needed(error, "run `mds migrate` on this database") from error
+        if is_unwritable(error, closed=connection.is_closed()):
+            connection.terminate()
+            # The server ends a transaction that idles; asyncpg then only says that the connection is closed.
+            over = over or is_overrun(error) or monotonic_s() - began_s > IDLE_TRANSACTION_S
+            raise (took_too_long(error, within_s) if over else not_now(error)) from error
+        raise
     finally:
         watchdog.cancel()
 

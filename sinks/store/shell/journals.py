@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra.runtime.postgres.errors import DATA_ERRORS, Connection
-from schemas.errors import InvalidRecord
+from infra.runtime.postgres.errors import Connection
 from schemas.journals import Journal
-from sinks.batch.batch import Refusal, refuse
 from sinks.batch.journal import JournalEntry
 
 
@@ -27,16 +25,3 @@ async def append(connection: Connection, entries: Sequence[JournalEntry]) -> Non
         rows.setdefault(entry.journal, []).append(entry.row)
     for journal, of_journal in rows.items():
         await connection.executemany(append_entry(journal), of_journal)
-
-
-async def append_one_by_one(connection: Connection, entries: Sequence[JournalEntry]) -> list[Refusal]:
-    """Append each entry on its own and return the refusals of those PostgreSQL does not take."""
-    refusals = []
-    for entry in entries:
-        try:
-            async with connection.transaction():
-                await append(connection, [entry])
-        except DATA_ERRORS as error:
-            reason = InvalidRecord(f"PostgreSQL refuses the record: {error}; correct it at its source")
-            refusals.append(refuse(entry.journal.topic, entry.partition, entry.origin, reason))
-    return refusals

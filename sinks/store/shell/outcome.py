@@ -20,14 +20,25 @@ MILLISECONDS = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Written:
-    """Outcome of one transaction; `outgoing` counts the records it left in the outbox."""
+    """Outcome of one transaction or several; `outgoing` counts the records left in the outbox."""
 
-    path: WritePath
+    path: WritePath = WritePath.FAST
+    transactions: int = 0
     tables: list[StoredRows] = field(default_factory=list)
     revisions: list[tuple[int, Revision]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     watermarks: dict[TopicPartition, KnowledgeTime] = field(default_factory=dict)
     outgoing: int = 0
+
+    def add(self, other: Written) -> None:
+        """Take in the outcome of a later transaction."""
+        self.path = other.path if other.path is WritePath.STAGED else self.path
+        self.transactions += other.transactions
+        self.tables += other.tables
+        self.revisions += other.revisions
+        self.refusals += other.refusals
+        self.watermarks |= other.watermarks
+        self.outgoing += other.outgoing
 
 
 def count(written: Written, *, took_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Taking partitions over from whoever had them: evict, bump the epoch, and only then read where to go on."""
+"""Taking partitions over from whoever had them (evict, bump the epoch, and only then read where to go on), and moving on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from infra.runtime.postgres.errors import Connection
 from schemas.clocks import CanonicalOffset, EventTime, KnowledgeTime, WallTime
+from schemas.errors import Fenced
 from schemas.identity import gap_id
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
-from schemas.topics import CANONICAL_TOPICS
+from schemas.topics import CANONICAL_TOPICS, PROGRESS
 from sinks.progress.positions import Log, PartitionRefused, Resume, StoredPosition, start_position
+from sinks.progress.watermark import Claims
 
 EVICTION_MS = 5_000
 
@@ -41,6 +43,15 @@ TAKE_OVER = """
     FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[]) p(topic, partition, topic_id, next_offset)
     WHERE o.topic = p.topic AND o.partition = p.partition
     RETURNING o.topic, o.partition, o.owner_epoch
+"""
+# $3 from, $4 to, $5 leader epoch, $6 owner epoch: a row not updated means that somebody newer owns the partition.
+MOVE_OFFSETS = """
+    UPDATE sink_offsets o SET next_offset = m.next_offset, leader_epoch = m.leader_epoch
+    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::int[], $6::bigint[])
+        m(topic, partition, previous, next_offset, leader_epoch, owner_epoch)
+    WHERE o.topic = m.topic AND o.partition = m.partition
+        AND o.owner_epoch = m.owner_epoch AND o.next_offset = m.previous
+    RETURNING 1
 """
 LOAD_WATERMARKS = """
     SELECT topic, partition, complete_before FROM watermarks
@@ -113,6 +124,34 @@ async def _own(
         result.owned[partition] = Owned(epoch=row["owner_epoch"], next_offset=CanonicalOffset(0))
     for partition, offset in zip(resumed, offsets, strict=True):
         result.owned[partition].next_offset = offset
+
+
+async def move(
+    connection: Connection,
+    owned: Mapping[TopicPartition, Owned],
+    ends: Mapping[TopicPartition, tuple[CanonicalOffset, int]],
+    claims: Claims,
+) -> dict[TopicPartition, CanonicalOffset]:
+    """Move the positions to `ends` (with leader epochs), and return those that moved.
+
+    Progress stays before the first of `claims` that do not hold yet. Raises Fenced where a position is not ours any more.
+    """
+    rows, moves = [], dict[TopicPartition, CanonicalOffset]()
+    for partition, (end, leader_epoch) in ends.items():
+        topic, number = partition
+        ours = owned.get(partition)
+        if ours is None:
+            raise Fenced(f"{topic}/{number} is not owned by this connection")
+        waiting = claims.first_offset(number) if topic == PROGRESS else None
+        target = end if waiting is None else min(end, waiting)
+        if target > ours.next_offset:
+            rows.append((topic, number, ours.next_offset, target, leader_epoch, ours.epoch))
+            moves[partition] = target
+    if rows:
+        done = await connection.fetch(MOVE_OFFSETS, *map(list, zip(*rows, strict=True)))
+        if len(done) != len(rows):
+            raise Fenced("a newer owner holds a partition of this batch; everything was rolled back")
+    return moves
 
 
 async def _watermarks(

@@ -5,15 +5,14 @@ Rows that are not final are versions of nothing: the newest of each series is ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from infra.runtime.postgres.errors import DATA_ERRORS, Connection
+from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.session import copy
-from schemas.errors import InvalidRecord
-from sinks.batch.batch import Refusal, Rows, refuse
+from sinks.batch.batch import Rows
 from sinks.columns.avro import Flags, Integers
 from sinks.columns.copy import encode_rows
 from sinks.ledger.memory import newest_rows
@@ -21,11 +20,10 @@ from sinks.store.versions import KEEP_NEWEST, STORE_STAGED, STORED_KEYS
 
 
 class WritePath(Enum):
-    """The way a batch is written; each attempt after a failure takes the next one."""
+    """The way a batch is written; where the first finds a key taken, the second is tried."""
 
     FAST = "fast"  # new keys by COPY, the rest compared
     STAGED = "staged"  # all rows compared: some key was not new after all
-    CAREFUL = "careful"  # compared, and halved down to the rows PostgreSQL refuses
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,32 +31,26 @@ class StoredRows:
     """Outcome of the rows of one table."""
 
     rows: Rows
-    kept: Flags  # not refused; whether new or known already
     fast: int = 0
     forming: int = 0  # not final: at most one of a series is kept
     compared: int = 0
     versions: int = 0  # of the compared ones, how many were new
-    refusals: list[Refusal] = field(default_factory=list)
 
 
 async def store_rows(connection: Connection, rows: Rows, new_keys: Flags, path: WritePath) -> StoredRows:
-    """Store the rows inside the caller's transaction; raises what PostgreSQL raises unless the path is CAREFUL."""
-    stored = StoredRows(rows=rows, kept=np.ones(rows.columns.size, np.bool_))
-    final = rows.final()
-    if path is WritePath.CAREFUL:
-        await _halve(connection, np.flatnonzero(final), stored)
-    else:
-        fast = np.zeros(rows.columns.size, np.bool_)
-        if path is WritePath.FAST:
-            fast = new_keys & final
-            fast |= await _unstored(connection, rows, final, np.flatnonzero(final & ~fast))
-        if fast.any():
-            await _copy_new(connection, rows, fast, whole=bool(fast[final].all()))
-            stored.fast = int(fast.sum())
-        rest = np.flatnonzero(final & ~fast)
-        if len(rest):
-            stored.versions = await _compare(connection, rows, rest)
-            stored.compared = len(rest)
+    """Store the rows inside the caller's transaction; raises what PostgreSQL raises."""
+    stored, final = StoredRows(rows=rows), rows.final()
+    fast = np.zeros(rows.columns.size, np.bool_)
+    if path is WritePath.FAST:
+        fast = new_keys & final
+        fast |= await _unstored(connection, rows, final, np.flatnonzero(final & ~fast))
+    if fast.any():
+        await _copy_new(connection, rows, fast, whole=bool(fast[final].all()))
+        stored.fast = int(fast.sum())
+    rest = np.flatnonzero(final & ~fast)
+    if len(rest):
+        stored.versions = await _compare(connection, rows, rest)
+        stored.compared = len(rest)
     if not final.all():
         await _keep_last(connection, rows, ~final)
         stored.forming = int((~final).sum())
@@ -129,28 +121,3 @@ async def _compare(connection: Connection, rows: Rows, chosen: Integers) -> int:
     data = encode_rows(table.columns, rows.columns, chosen)
     await copy(connection, f"staged_{table.name}", table.column_names, data)
     return int(await connection.fetchval(STORE_STAGED[table.topic]))
-
-
-async def _halve(connection: Connection, chosen: Integers, stored: StoredRows) -> None:
-    """Store `chosen`; where PostgreSQL refuses, each half on its own, down to the row that is dead-lettered."""
-    if not len(chosen):
-        return
-    try:
-        async with connection.transaction():
-            stored.versions += await _compare(connection, stored.rows, chosen)
-            await connection.execute(f"TRUNCATE staged_{stored.rows.table.name}")
-        stored.compared += len(chosen)
-    except DATA_ERRORS as error:
-        if len(chosen) == 1:
-            _refuse(stored, int(chosen[0]), error)
-            return
-        middle = len(chosen) // 2
-        await _halve(connection, chosen[:middle], stored)
-        await _halve(connection, chosen[middle:], stored)
-
-
-def _refuse(stored: StoredRows, row: int, error: Exception) -> None:
-    rows = stored.rows
-    reason = InvalidRecord(f"PostgreSQL refuses the row: {error}; correct it at its source")
-    stored.refusals.append(refuse(rows.table.topic, int(rows.partitions[row]), rows.records[row], reason))
-    stored.kept[row] = False

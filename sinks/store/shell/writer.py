@@ -4,30 +4,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.postgres.errors import DATA_ERRORS, Connection, DuplicateKey
+from infra.runtime.postgres.errors import (
+    ANSWERS,
+    Connection,
+    DuplicateKey,
+    asks_for_less,
+    operator_needed,
+    refuses_data,
+)
 from infra.runtime.postgres.session import deadline
 from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
-from schemas.errors import ConfigurationError, Fenced, InvalidRecord
+from schemas.errors import ConfigurationError, StoreOverrun
 from schemas.identity import stream_id_of
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAM_NAMES, StreamId
-from schemas.topics import GAPS, PROGRESS, dead
+from schemas.topics import GAPS, dead
 from schemas.wire.codec import encode
-from sinks.batch.batch import Batch, refuse
+from sinks.batch.batch import Batch
+from sinks.batch.cutting import BatchLimit, halves, without_record
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims
 from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
-from sinks.store.shell.journals import append, append_one_by_one
+from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import Written, count
-from sinks.store.shell.ownership import Owned, TakeOver, take_over
+from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import WritePath, store_rows
 from sinks.store.shell.session import open_connection
@@ -59,15 +67,6 @@ STORE_WATERMARKS = """
 STORE_OUTBOX = """
     INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
 """
-# $3 from, $4 to, $5 leader epoch, $6 owner epoch: a row not updated means that somebody newer owns the partition.
-MOVE_OFFSETS = """
-    UPDATE sink_offsets o SET next_offset = m.next_offset, leader_epoch = m.leader_epoch
-    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::int[], $6::bigint[])
-        m(topic, partition, previous, next_offset, leader_epoch, owner_epoch)
-    WHERE o.topic = m.topic AND o.partition = m.partition
-        AND o.owner_epoch = m.owner_epoch AND o.next_offset = m.previous
-    RETURNING 1
-"""
 TABLES_IN_USE = "SELECT " + " OR ".join(
     f"EXISTS (SELECT FROM {name})"
     for name in (*(table.name for table in TABLES.values()), "gaps", "streams", "sink_offsets")
@@ -77,10 +76,15 @@ TABLES_IN_USE = "SELECT " + " OR ".join(
 class Writer:
     """Writes batches over one connection, for the partitions it owns; after any error it must not be used again."""
 
-    def __init__(self, connection: Connection, taken: TakeOver | None, *, within_s: float) -> None:
-        """Write each batch within `within_s` seconds; `taken` None (a replay) keeps no positions and publishes nothing."""
+    def __init__(
+        self, connection: Connection, taken: TakeOver | None, *, within_s: float, limit: BatchLimit
+    ) -> None:
+        """Write each transaction within `within_s` seconds; `limit` outlives the connection.
+
+        `taken` None (a replay) keeps no positions and publishes nothing.
+        """
         self._connection = connection
-        self._within_s = within_s
+        self._within_s, self._limit = within_s, limit
         self._owned: dict[TopicPartition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
         self._book, self._unresolved, self._claims = Book(), Unresolved(), Claims()
@@ -108,34 +112,49 @@ class Writer:
         )
         self._unresolved = await load_unresolved(self._connection, numbers)
 
-    async def write(self, batch: Batch) -> Written:
-        """Store a batch in one transaction.
+    async def write(self, batch: Batch, *, go_on: Callable[[], bool] = lambda: True) -> Written:
+        """Store a batch in one transaction; where that takes too long or PostgreSQL refuses data, in several.
 
-        Raises Fenced where a newer owner holds one of its partitions, StoreUnavailable where PostgreSQL cannot answer
-        now. Either way nothing of the batch is stored, unless the answer to COMMIT was lost; the position tells.
+        A record that is refused alone is dead-lettered. `go_on` is asked after each transaction; where it says no,
+        the rest is not stored, as after an error: the positions tell. Raises Fenced where a newer owner holds one of
+        its partitions, StoreUnavailable where PostgreSQL cannot answer now; what began before it is stored.
         """
+        total, pending = Written(), [batch]
+        while pending:
+            part = pending.pop()
+            if part.records > self._limit.records:
+                pending += reversed(halves(part))
+                continue
+            try:
+                total.add(await self._transaction(part))
+            except StoreOverrun:
+                self._limit.exceeded(part.records)
+                raise
+            except ANSWERS as error:
+                pending += reversed(_smaller(part, error))
+                continue
+            self._limit.kept(part.records)
+            if not go_on():
+                break
+        return total
+
+    async def _transaction(self, batch: Batch) -> Written:
         began_s = monotonic_s()
         await self._partitions.make(self._connection, batch.rows, within_s=self._within_s)
-        self._claims = self._claims.with_new(batch.claims)
-        path = WritePath.FAST
-        while True:
-            try:
-                async with deadline(self._connection, within_s=self._within_s):
-                    written = await self._attempt(batch, path)
-                break
-            except DATA_ERRORS as error:
-                if path is WritePath.CAREFUL:
-                    raise
-                taken = isinstance(error, DuplicateKey) and path is WritePath.FAST
-                path = WritePath.STAGED if taken else WritePath.CAREFUL
+        try:
+            async with deadline(self._connection, within_s=self._within_s):
+                written = await self._attempt(batch, WritePath.FAST)
+        except DuplicateKey:
+            async with deadline(self._connection, within_s=self._within_s):
+                written = await self._attempt(batch, WritePath.STAGED)
         count(written, took_s=monotonic_s() - began_s)
         return written
 
     async def _attempt(self, batch: Batch, path: WritePath) -> Written:
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
-        complete, claims = self._claims.settled(ends)
+        complete, claims = self._claims.with_new(batch.claims).settled(None if self._owned is None else ends)
         written, changes, moves = (
-            Written(path=path, watermarks=complete),
+            Written(path=path, transactions=1, watermarks=complete),
             Changes(),
             dict[TopicPartition, CanonicalOffset](),
         )
@@ -145,9 +164,10 @@ class Writer:
                 await self._settle_gaps(batch, changes, written)
                 await self._store_streams(changes)
                 await self._store_watermarks(complete)
-                await self._append(batch, written)
+                await append(self._connection, batch.entries)
                 await self._store_outbox(written)
-                moves = await self._move(batch, claims)
+                if self._owned is not None:
+                    moves = await move(self._connection, self._owned, batch.ends, claims)
         self._book.apply(changes)
         for _, revision in written.revisions:
             self._unresolved.apply(revision)
@@ -161,24 +181,12 @@ class Writer:
         for rows in batch.rows:
             stored = await store_rows(self._connection, rows, self._book.new_keys(rows), written.path)
             written.tables.append(stored)
-            written.refusals.extend(stored.refusals)
-            self._book.observe(rows, stored.kept, changes)
+            self._book.observe(rows, changes)
 
     async def _settle_gaps(self, batch: Batch, changes: Changes, written: Written) -> None:
         found = [*batch.findings, *changes.holes]
         arrivals = {name: at for name, at in changes.arrivals.items() if self._unresolved.touched(name, *at)}
-        if written.path is WritePath.CAREFUL:
-            for heard in batch.gaps:
-                try:
-                    async with self._connection.transaction():
-                        changed = await settle_gaps(self._connection, [(heard.partition, heard.gap)], [], {})
-                    written.revisions.extend(changed)
-                except DATA_ERRORS as error:
-                    reason = InvalidRecord(f"PostgreSQL refuses the gap: {error}; correct it at its source")
-                    written.refusals.append(refuse(GAPS, heard.partition, heard.record, reason))
-            incoming = []
-        else:
-            incoming = [(heard.partition, heard.gap) for heard in batch.gaps]
+        incoming = [(heard.partition, heard.gap) for heard in batch.gaps]
         if incoming or found or arrivals:
             written.revisions.extend(await settle_gaps(self._connection, incoming, found, arrivals))
 
@@ -203,12 +211,6 @@ class Writer:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
-    async def _append(self, batch: Batch, written: Written) -> None:
-        if written.path is WritePath.CAREFUL:
-            written.refusals.extend(await append_one_by_one(self._connection, batch.entries))
-        else:
-            await append(self._connection, batch.entries)
-
     async def _store_outbox(self, written: Written) -> None:
         if self._owned is None:
             return
@@ -224,27 +226,6 @@ class Writer:
             await self._connection.execute(STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
         written.outgoing = len(rows)
 
-    async def _move(self, batch: Batch, claims: Claims) -> dict[TopicPartition, CanonicalOffset]:
-        """Move the positions, fenced, and return the new ones; raise Fenced where any of them is not ours any more."""
-        if self._owned is None:
-            return {}
-        rows, moves = [], dict[TopicPartition, CanonicalOffset]()
-        for partition, (end, leader_epoch) in batch.ends.items():
-            topic, number = partition
-            owned = self._owned.get(partition)
-            if owned is None:
-                raise Fenced(f"{topic}/{number} is not owned by this connection")
-            waiting = claims.first_offset(number) if topic == PROGRESS else None
-            target = end if waiting is None else min(end, waiting)
-            if target > owned.next_offset:
-                rows.append((topic, number, owned.next_offset, target, leader_epoch, owned.epoch))
-                moves[partition] = target
-        if rows:
-            done = await self._connection.fetch(MOVE_OFFSETS, *map(list, zip(*rows, strict=True)))
-            if len(done) != len(rows):
-                raise Fenced("a newer owner holds a partition of this batch; everything was rolled back")
-        return moves
-
 
 class Store:
     """Opens writers on one database."""
@@ -254,7 +235,7 @@ class Store:
     ) -> None:
         """Remember where to connect; `write_within_s` bounds each transaction, then its connection is terminated."""
         self._dsn = dsn
-        self._within_s = write_within_s
+        self._within_s, self._limit = write_within_s, BatchLimit()
         self._connection_class = connection_class
 
     @asynccontextmanager
@@ -268,7 +249,7 @@ class Store:
         async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
                 taken = await take_over(connection, logs, now_us=now_us)
-                writer = Writer(connection, taken, within_s=self._within_s)
+                writer = Writer(connection, taken, within_s=self._within_s, limit=self._limit)
                 await writer.load()
             if taken.lost:
                 await writer.write(_loss(taken, logs))
@@ -283,7 +264,21 @@ class Store:
                     raise ConfigurationError(
                         "the database is not empty", remedy="replay into a new database after `mds migrate`"
                     )
-            yield Writer(connection, None, within_s=self._within_s)
+            yield Writer(connection, None, within_s=self._within_s, limit=self._limit)
+
+
+def _smaller(batch: Batch, error: Exception) -> Sequence[Batch]:
+    """Return what to write instead of a batch that PostgreSQL refuses; raise what is neither of its data nor its size."""
+    less = asks_for_less(error)
+    if not (less or refuses_data(error)):
+        raise error
+    if batch.records > 1:
+        return halves(batch)
+    if less:
+        raise operator_needed(error, "raise the limit it names, in PostgreSQL's configuration") from error
+    if batch.records == 0 or batch.refusals:
+        raise error
+    return [without_record(batch, error)]
 
 
 def _loss(taken: TakeOver, logs: Mapping[TopicPartition, Log]) -> Batch:

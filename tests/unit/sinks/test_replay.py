@@ -10,6 +10,7 @@ from schemas.topics import BARS, PROGRESS, RAW_BARS
 from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from sinks import replay
+from sinks.progress.watermark import Claims
 from tests.support.builders import NINE_THIRTY, a_bar
 from tests.support.received import home
 
@@ -45,10 +46,10 @@ def test_every_record_is_in_one_batch() -> None:
 
 def test_claims_hold_once_read() -> None:
     """In the stream all a claim speaks of comes before it, so no canonical position is waited for."""
-    claims = [
-        (claim.complete_before, batch.ends[claim.partition][0] >= claim.end_offset)
-        for batch in replay.batches(read_records(a_stream(2)))
-        for claim in batch.claims
-    ]
+    claims = Claims()
+    for batch in replay.batches(read_records(a_stream(2))):
+        claims = claims.with_new(batch.claims)
 
-    assert claims == [(0, True), (1, True)]
+    complete, left = claims.settled(None)
+
+    assert (complete, left.pending) == ({(BARS, home("SPY")): 1}, {})

@@ -101,7 +101,7 @@ class FakeStore:
         self.taken += 1
         yield self
 
-    async def write(self, batch: Batch) -> FakeWritten:
+    async def write(self, batch: Batch, *, go_on: Callable[[], bool]) -> FakeWritten:  # noqa: ARG002
         """Keep the batch, or fail."""
         written = FakeWritten(self.on_write(batch))
         self.batches.append(batch)

@@ -32,10 +32,10 @@ def rows_of(*records: object) -> Rows:
     return assemble([a_part(records)])[0].rows[0]  # type: ignore[arg-type]
 
 
-def observe(book: Book, rows: Rows, stored: list[bool] | None = None) -> Changes:
+def observe(book: Book, rows: Rows) -> Changes:
     """Observe and apply."""
     changes = Changes()
-    book.observe(rows, np.array(stored if stored is not None else [True] * rows.columns.size), changes)
+    book.observe(rows, changes)
     book.apply(changes)
     return changes
 
@@ -71,14 +71,6 @@ def test_a_series_with_nothing_final_is_known_without_a_cursor() -> None:
     changes = observe(book, rows_of(a_minute(3, final=False)))
 
     assert (changes.partitions, changes.cursors, book.series) == ({KEY: home("SPY")}, {}, {KEY})
-
-
-def test_a_refused_row_moves_nothing() -> None:
-    """What is not stored was not seen."""
-    book = Book()
-    changes = observe(book, rows_of(a_minute(0), a_minute(5)), stored=[True, False])
-
-    assert (changes.holes, book.cursors[KEY].last_seen) == ([], at(0))
 
 
 def test_loaded_cursors_are_frontiers() -> None:

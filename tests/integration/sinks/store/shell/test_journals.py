@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
 from gateway.operations.statistics import WINDOWS_US
@@ -12,7 +11,7 @@ from schemas.intervals import DAY_US, MINUTE_US
 from schemas.journals import Journal
 from schemas.log_buckets import bucket_of
 from sinks.batch.journal import JournalEntry, entry_of
-from sinks.store.shell.journals import append, append_one_by_one
+from sinks.store.shell.journals import append
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.session import open_connection
 from tests.support.received import Message
@@ -59,20 +58,3 @@ async def test_a_third_journal_is_appended_forgotten_and_shown(database: str) ->
     assert entry["objective"] == "rest"
     assert entry["p50_ms"] == pytest.approx(10, rel=0.05)
     assert entry["worst_ms"] == [5.0, 4.0, 3.0, 2.0, 1.0]
-
-
-async def test_a_record_postgresql_refuses_alone_is_refused_alone(database: str) -> None:
-    """Where a declaration lets something through that the table does not, the sink goes on, with a dead letter."""
-    await query(database, table_of(JOURNAL).replace("worst_ms double precision", "worst_ms numeric(3, 1)"))
-    samples = [Sample(objective="rest", ended_time=n, worst_ms=10.0**n) for n in range(3)]
-    entries = [an_entry(sample, at) for at, sample in enumerate(samples)]
-    async with open_connection(database) as connection, connection.transaction():
-        with pytest.raises(asyncpg.DataError):
-            async with connection.transaction():
-                await append(connection, entries)
-        refusals = await append_one_by_one(connection, entries)
-
-    assert [(each.letter.topic, each.letter.partition, each.letter.offset) for each in refusals] == [
-        (JOURNAL.topic, 1, 2)
-    ]
-    assert await count(database, JOURNAL.table) == 2

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infra.runtime.postgres.errors import DATA_ERRORS, DuplicateKey
+from infra.runtime.postgres.errors import DuplicateKey
 from schemas.identity import stream_id_of
-from schemas.topics import BARS, QUOTES, TRADES
 from sinks.batch.batch import Rows, assemble
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import StoredRows, WritePath, store_rows
@@ -45,7 +44,7 @@ async def test_new_keys_are_copied_and_are_the_newest_of_their_slots(database: s
     """Without a comparison, and with revision 0."""
     found = await stored(database, rows_of(a_minute(0), a_minute(1)), WritePath.FAST)
 
-    assert (found.fast, found.compared, found.versions, found.kept.all()) == (2, 0, 0, True)
+    assert (found.fast, found.compared, found.versions) == (2, 0, 0)
     assert await count(database, "v_bars_all") == 2
     assert [row["revision"] for row in await query(database, "SELECT revision FROM v_bars")] == [0, 0]
 
@@ -75,7 +74,7 @@ async def test_a_version_known_already_is_kept_and_not_stored_again(database: st
         found = await stored(database, rows_of(a_minute(0), a_minute(1)), WritePath.STAGED)
     changed = await stored(database, rows_of(a_minute(0, close=9.5, raw_offset=7)), WritePath.STAGED)
 
-    assert (found.fast, found.compared, found.versions, found.kept.all()) == (0, 2, 0, True)
+    assert (found.fast, found.compared, found.versions) == (0, 2, 0)
     assert changed.versions == 1
     assert await count(database, "v_bars_all") == 3
     current = await query(database, "SELECT close, revision FROM v_bars ORDER BY event_time")
@@ -98,28 +97,3 @@ async def test_of_trades_each_counts_and_none_is_the_newest(database: str) -> No
     found = await stored(database, rows_of(a_trade(), a_trade(index=1)), WritePath.FAST)
 
     assert (found.fast, await count(database, "v_trades")) == (2, 2)
-
-
-@pytest.mark.parametrize(
-    ("topic", "make"),
-    [
-        (BARS, a_minute),
-        (QUOTES, lambda n, **changes: a_quote(event_time=NINE_THIRTY + n, raw_offset=n, **changes)),
-        (TRADES, lambda n, **changes: a_trade(index=n, **changes)),
-    ],
-)
-async def test_a_row_postgresql_refuses_is_refused_alone(database: str, topic: str, make: Any) -> None:
-    """Halved down to it: all others are stored, and it keeps its bytes and the reason."""
-    column = {BARS: "currency", QUOTES: "market_state", TRADES: "conditions"}[topic]
-    records = [make(n, **({column: "a\0b"} if n == 5 else {})) for n in range(9)]
-    rows = rows_of(*records)
-    for path in (WritePath.FAST, WritePath.STAGED):
-        with pytest.raises(DATA_ERRORS):
-            await stored(database, rows, path)
-    found = await stored(database, rows, WritePath.CAREFUL)
-
-    (refusal,) = found.refusals
-    assert (found.fast, found.compared, found.versions) == (0, 8, 8)
-    assert found.kept.tolist() == [n != 5 for n in range(9)]
-    assert (refusal.letter.reason, refusal.letter.offset) == ("invalid", 5)
-    assert await count(database, topic.removesuffix(".v1")) == 8

@@ -7,8 +7,9 @@ import asyncio
 import asyncpg
 import pytest
 
+from infra.runtime.postgres.errors import refuses_data
 from infra.runtime.postgres.session import copy, deadline
-from schemas.errors import ConfigurationError, StoreUnavailable
+from schemas.errors import ConfigurationError, StoreOverrun, StoreUnavailable
 from sinks.store.shell.session import open_connection
 from tests.conftest import free_port
 from tests.support.databases import with_database
@@ -31,7 +32,7 @@ async def test_times_pass_to_the_microsecond_both_ways(database: str, moment: in
 async def test_what_takes_too_long_is_cut_off_and_is_an_outage(database: str) -> None:
     """The connection is of no more use: a frozen server would never answer a cancel request."""
     async with open_connection(database) as connection:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreOverrun):
             async with deadline(connection, within_s=0.3):
                 await connection.execute("SELECT pg_sleep(60)")
         assert connection.is_closed()
@@ -45,6 +46,28 @@ async def test_an_error_about_the_data_passes_and_leaves_the_connection(database
                 await connection.fetchval("SELECT 'x'::text::integer")
 
         assert await connection.fetchval("SELECT 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "data"),
+    [
+        pytest.param("SELECT $1::integer", ["x"], True, id="a value of another type"),
+        pytest.param("SELECT $1::integer", [1 << 40], True, id="a value out of range"),
+        pytest.param("SELECT $1::integer", [1, 2], False, id="too many values"),
+        pytest.param("SELEC 1", [], False, id="no SQL"),
+    ],
+)
+async def test_a_fault_of_our_own_passes_and_is_no_outage(
+    database: str, statement: str, values: list[object], data: bool
+) -> None:
+    """A wrong number of arguments used to be waited for, for ever; a value no column takes is the record's matter."""
+    async with open_connection(database) as connection:
+        with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)) as raised:
+            async with deadline(connection, within_s=10):
+                await connection.fetch(statement, *values)
+
+        assert refuses_data(raised.value) == data
+        assert not connection.is_closed()
 
 
 async def test_what_an_operator_must_change_is_told_as_such(database: str) -> None:

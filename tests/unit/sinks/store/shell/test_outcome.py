@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from infra.runtime.clock import wall_us
@@ -29,8 +28,7 @@ def batch_of(records: list[Bar] | list[Trade]) -> Batch:
 
 def stored(batch: Batch, *, fast: int = 0, compared: int = 0, versions: int = 0) -> StoredRows:
     (rows,) = batch.rows
-    kept = np.ones(rows.columns.size, np.bool_)
-    return StoredRows(rows=rows, kept=kept, fast=fast, compared=compared, versions=versions)
+    return StoredRows(rows=rows, fast=fast, compared=compared, versions=versions)
 
 
 def test_rows_are_counted_by_the_way_they_went() -> None:
@@ -82,3 +80,16 @@ def test_gaps_letters_and_watermarks_are_shown() -> None:
     assert shown(gaps, interval="1m") - before[0] == 1
     assert shown(gaps, interval="other") - before[1] == 1
     assert shown("mds_watermark_lag_seconds", topic=BARS, partition="3") == pytest.approx(3_600, abs=60)
+
+
+def test_the_outcomes_of_a_batch_that_was_cut_add_up() -> None:
+    """Several transactions are one outcome; one that compared is said."""
+    batch, total = batch_of([a_trade()]), Written()
+
+    for path in (WritePath.FAST, WritePath.STAGED, WritePath.FAST):
+        total.add(
+            Written(path=path, transactions=1, tables=[stored(batch)], watermarks={(BARS, 3): 7}, outgoing=2)
+        )
+
+    assert (total.path, total.transactions, len(total.tables)) == (WritePath.STAGED, 3, 3)
+    assert (total.watermarks, total.outgoing) == ({(BARS, 3): 7}, 6)
