@@ -1,26 +1,20 @@
-"""What a sink writes, with TimescaleDB: its own COPY bytes, and late rows of days that are compressed already."""
+"""What a sink writes, with TimescaleDB: its own COPY bytes, and corrections of days that are compressed already."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 import pytest
 
-from infra.runtime.postgres.timescale import move_database
-from schemas.intervals import DAY_US, MINUTE_US
-from schemas.streams import Bar, Quote, Trade
+from schemas.intervals import MINUTE_US
 from sinks.store.shell.rows import WritePath
-from tests.support.builders import NINE_THIRTY, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY
 from tests.support.sink_writers import a_minute
 from tests.support.timescale_bridge import Bridge
-from tests.support.timescale_rows import plain_database, run_job, store, timescale_database, told, values
+from tests.support.timescale_rows import run_job, store, timescale_database, values
 
-Records = Sequence[Bar | Quote | Trade]
 LIFTED = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
-COMPRESSED = "SELECT count(*) FILTER (WHERE is_compressed), count(*) FROM timescaledb_information.chunks WHERE hypertable_name = $1"
 
 
 @pytest.fixture(scope="module")
@@ -87,64 +81,3 @@ async def test_corrections_of_a_compressed_day_pass_however_many_symbols_they_ar
     assert await values(bridge, corrected) == [(SYMBOLS, 9.0, 1)]
     replaced = "SELECT count(*) FROM bars_superseded r JOIN streams USING (stream_id) WHERE symbol LIKE 'D%'"
     assert await values(bridge, replaced) == [(SYMBOLS,)]
-
-
-def first() -> list[Records]:
-    """Return what is stored first: of each kind some, over a week, and a bar still forming."""
-    moments = [NINE_THIRTY + day * DAY_US + minute * MINUTE_US for day in range(7) for minute in range(30)]
-    bars = [a_minute(0, event_time=moment, raw_offset=at) for at, moment in enumerate(moments)]
-    quotes = [a_quote(event_time=moment, raw_offset=at) for at, moment in enumerate(moments)]
-    trades = [a_trade(event_time=moment, raw_offset=at) for at, moment in enumerate(moments)]
-    forming = [a_minute(0, event_time=NINE_THIRTY + 8 * DAY_US, raw_offset=5_000, final=False)]
-    return [bars, quotes, trades, forming]
-
-
-def late() -> list[Records]:
-    """Return what comes when those days are compressed: told again, corrected, twice at once, back again, and absent before."""
-    moments = [
-        NINE_THIRTY + day * DAY_US + minute * MINUTE_US for day in range(7) for minute in range(0, 40, 5)
-    ]
-    changes: list[dict[str, Any]] = [
-        {},
-        {"close": 9.0},
-        {"close": 8.0},
-        {},
-        {"volume": 0.0, "session": "pre"},
-    ]
-    found: list[Records] = [
-        [a_minute(0, event_time=m, raw_offset=10_000 * turn + at, **change) for at, m in enumerate(moments)]
-        for turn, change in enumerate(changes, 1)
-    ]
-    found.append([record for group in found[:3] for record in group])
-    found.append([a_quote(event_time=m, raw_offset=10_000 + at, bid=1.0) for at, m in enumerate(moments)])
-    found.append([a_quote(event_time=m, raw_offset=20_000 + at, bid=1.0) for at, m in enumerate(moments)])
-    found.append([a_trade(event_time=m, raw_offset=10_000 + at) for at, m in enumerate(moments)])
-    found.append([a_trade(event_time=m, raw_offset=10_000 + at) for at, m in enumerate(moments)])
-    return found
-
-
-async def test_rows_late_for_compressed_days_are_stored_as_plain_postgresql_stores_them(
-    timescale_process: Bridge,
-) -> None:
-    """Version by version, through every public view."""
-    bridge: Any = timescale_process
-    await plain_database(bridge)
-    for records in first():
-        await store(bridge, records)
-    for records in late():
-        await store(bridge, records, WritePath.STAGED)
-    plain = await told(bridge)
-
-    await plain_database(bridge)
-    for records in first():
-        await store(bridge, records)
-    await move_database(bridge, print)
-    await run_job(bridge, "policy_compression")
-    for name in ("bars", "quotes", "trades"):
-        ((compressed, chunks),) = await values(bridge, COMPRESSED, name)
-        assert compressed == chunks > 0
-    for records in late():
-        await store(bridge, records, WritePath.STAGED)
-
-    assert await told(bridge) == plain
-    assert len(plain["v_bars_all"]) > 300

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import asyncpg
 
 from infra.runtime.postgres.conversion import refuse_half_converted
-from infra.runtime.postgres.errors import UNAVAILABLE, Connection, StoreError
+from infra.runtime.postgres.errors import Connection, StoreError, is_unavailable
 from infra.runtime.postgres.files import Migration, Phase, migrations
 from infra.runtime.postgres.migrate import CONNECT_TIMEOUT_S, DIRECTORY, LOCK_KEY
 from infra.runtime.postgres.pool import SERVER_SETTINGS
@@ -20,6 +20,7 @@ from schemas.streams import STREAMS, Stream
 from schemas.tables import tables
 
 FILES = DIRECTORY / "timescale"
+OLDEST = (2, 23)  # nothing older was tried
 PAGES = 2_000  # of 8 KiB in one transaction: about 100,000 bars
 CHUNKS = {"slots": "7 days", "latest": "1 day", "occurrences": "1 day"}
 LEDGER = """
@@ -48,7 +49,9 @@ async def migrate_to_timescale(dsn: str, tell: Tell) -> None:
         ) from error
     try:
         await move_database(connection, tell)
-    except UNAVAILABLE as error:
+    except Exception as error:
+        if not is_unavailable(error, closed=connection.is_closed()):
+            raise
         raise StoreUnavailable(
             f"the move to TimescaleDB stopped: {type(error).__name__}: {error}; "
             "run `mds migrate --timescale` again, it goes on where it was"
@@ -77,6 +80,11 @@ async def _check(connection: Connection) -> None:
             remedy="run `CREATE EXTENSION timescaledb` in it, as a superuser or its owner"
             if found is not None and found["available"]
             else "install TimescaleDB on its server, or stay with plain PostgreSQL: nothing else needs it",
+        )
+    if tuple(map(int, found["installed"].partition("-")[0].split(".")[:2])) < OLDEST:
+        raise ConfigurationError(
+            f"TimescaleDB {found['installed']} is older than {'.'.join(map(str, OLDEST))}",
+            remedy="install a newer one, then run `ALTER EXTENSION timescaledb UPDATE` first in a new session",
         )
     if found["license"] != "timescale":
         raise ConfigurationError(
