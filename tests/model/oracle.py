@@ -48,12 +48,14 @@ class Oracle:
 
     events: dict[Place, tuple[Key, Hashable, int]] = field(default_factory=dict)  # key, content, known_from
     versions: list[Place] = field(default_factory=list)  # which of the valid events say something new
+    kept: list[Place] = field(default_factory=list)  # ... and are final: what the database holds
     gaps: list[FoundGap] = field(default_factory=list)
     dead: list[Place] = field(default_factory=list)  # index -1: the whole record
     known_from: int = 0
     # by provider and symbol: minutes with a final bar
     stored: set[tuple[str, str, int]] = field(default_factory=set)
     _current: dict[Key, Hashable] = field(default_factory=dict)
+    _final: dict[Key, Hashable] = field(default_factory=dict)
     _seen_to: dict[tuple[str, str], int] = field(default_factory=dict)  # minute; of bars the newest judged
     _frames: dict[tuple[str, int], int] = field(default_factory=dict)
     _newest: dict[tuple[str, str], int] = field(default_factory=dict)  # of those
@@ -119,6 +121,9 @@ class Oracle:
             return
         self._current[key] = content
         self.versions.append(place)
+        if event.get("final", True) and ("frame_hash" in event or self._final.get(key) != content):
+            self._final[key] = content
+            self.kept.append(place)
 
     def _judge(self, topic: str, raw: Raw, arrivals: dict[tuple[str, str], set[int]]) -> None:
         assert raw.block is not None

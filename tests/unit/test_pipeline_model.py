@@ -233,8 +233,8 @@ def test_the_model_catches_rows_that_are_copied_without_opening_a_key(
 ) -> None:
     """A row at the frontier belongs to a key that is stored: it must be compared."""
 
-    def at_or_above(of: StreamGroups, event_time: Integers, frontier: Integers) -> Flags:
-        return above_frontier(of, event_time, frontier - 1)
+    def at_or_above(of: StreamGroups, event_time: Integers, frontier: Integers, counted: Flags) -> Flags:
+        return above_frontier(of, event_time, frontier - 1, counted)
 
     monkeypatch.setattr(book, "above_frontier", at_or_above)
     assert caught(REREAD, monkeypatch, "rows")

@@ -89,13 +89,10 @@ LAST_SEEN = (
 
 
 async def read_cursors(dsn: str, streams: Collection[StreamId]) -> Mapping[StreamId, EventTime]:
-    """Return the last event time stored of each of `streams` that has one, of bars the final ones; raise StoreUnavailable.
-
-    Raises ConfigurationError where the database is half converted: it would not know streams that it has.
-    """
+    """Return the last event time stored of each of `streams` that has one, of bars the final ones; raise StoreUnavailable."""
     by_number = {stream_id_of(stream): stream for stream in streams}
     async with (
-        pool(dsn, service="producers", size=1, refuse_unfinished=True) as opened,
+        pool(dsn, service="producers", size=1) as opened,
         connection(opened, within_s=READ_WITHIN_S, or_else="cursors cannot be read") as reader,
     ):
         rows = await reader.fetch(LAST_SEEN, list(by_number))
