@@ -1,4 +1,4 @@
-"""Bars a stretch of time should hold, by the calendar: counted where that is enough, listed where it is not.
+"""Bars a stretch of time should hold, by the calendar: counted, and compared with those there are; never listed.
 
 The one rule of what is missing: the processor's early signal and the sink's ledger both ask here. Counted by session,
 since a hostile stamp can span decades. Weeks and months have no expectation: their starts are the vendor's choice.
@@ -6,6 +6,8 @@ since a hostile stamp can span decades. Weeks and months have no expectation: th
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +17,6 @@ from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
 
 DAILY = "1d"
 CACHED_STRETCHES = 4_096  # an outage leaves the same gap in thousands of symbols
-MAX_LISTED_BARS = 100_000  # a year of minutes; a longer stretch comes from a wrong stamp and is not listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +41,74 @@ def slot_of(interval: str, start: EventTime) -> EventTime:
 @lru_cache(maxsize=CACHED_STRETCHES)
 def expected_span(calendar: Calendar, interval: str, start: EventTime, end: EventTime) -> Span | None:
     """Return the slots of the bars expected to start in [start, end) (µs); None where there are none."""
+    step, first, last, count = SLOT_US.get(interval, 0), 0, 0, 0
+    for low, bars in _by_session(calendar, interval, start, end):
+        first, last, count = (first if count else low), low + (bars - 1) * step, count + bars
+    return Span(first=EventTime(first), last=EventTime(last), count=count) if count else None
+
+
+def first_expected(calendar: Calendar, interval: str, start: EventTime, end: EventTime) -> EventTime | None:
+    """Return the slot of the first bar expected to start in [start, end) (µs); None where there is none."""
+    found = _first_session(calendar, interval, start, end)
+    return None if found is None else found[0]
+
+
+def _by_session(calendar: Calendar, interval: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield first slot and number of the bars expected to start in [start, end), of every session that has any."""
     if not is_judged(interval):
-        return None
-    step, first, last, count = SLOT_US[interval], 0, 0, 0
+        return
+    step = SLOT_US[interval]
     for session in calendar.sessions(start, end):
         if interval == DAILY:
             low, bars = session.open - session.open % DAY_US, int(start <= session.open < end)
         else:
             low = session.open + max(0, -(-(start - session.open) // step)) * step
-            bars = max(0, -(-(min(session.close, end) - low) // step))
-        if bars:
-            first, last, count = (first if count else low), low + (bars - 1) * step, count + bars
-    return Span(first=EventTime(first), last=EventTime(last), count=count) if count else None
+            bars = -(-(min(session.close, end) - low) // step)
+        if bars > 0:
+            yield low, bars
+
+
+def runs(
+    calendar: Calendar, interval: str, start: EventTime, end: EventTime, slots: Sequence[EventTime]
+) -> Iterator[tuple[EventTime, EventTime | None]]:
+    """Yield the runs of bars expected to start in [start, end) (µs) that are among `slots`, which are in order.
+
+    Of each its first slot, and the slot of the first bar missing after it: None where none is missing up to the end.
+    A slot in which no bar is expected belongs to no run and ends none.
+    """
+    step, ahead = SLOT_US.get(interval, 0), _first_session(calendar, interval, start, end)
+    begin: EventTime | None = None
+    for place in range(len(slots) if ahead is None else bisect_left(slots, ahead[0]), len(slots)):
+        if ahead is None:
+            break
+        slot, (awaited, last) = slots[place], ahead
+        if slot < awaited or (slot <= last and (slot - awaited) % step):
+            continue
+        if slot > last:
+            found = _first_session(calendar, interval, max(slot, start), end)
+            if found is None or found[0] != slot:
+                continue
+            last = found[1]
+        if begin is None:
+            begin = slot
+        elif slot != awaited:
+            yield begin, awaited
+            begin = slot
+        following = (EventTime(slot + step), last)
+        ahead = (
+            following if slot < last else _first_session(calendar, interval, next_slot(interval, slot), end)
+        )
+    if begin is not None:
+        yield begin, None if ahead is None else ahead[0]
+
+
+def _first_session(
+    calendar: Calendar, interval: str, start: EventTime, end: EventTime
+) -> tuple[EventTime, EventTime] | None:
+    """Return the first and the last slot of the first session with bars expected in [start, end)."""
+    step = SLOT_US.get(interval, 0)
+    found = next(_by_session(calendar, interval, start, end), None)
+    return None if found is None else (EventTime(found[0]), EventTime(found[0] + (found[1] - 1) * step))
 
 
 def next_slot(interval: str, last: EventTime) -> EventTime:
@@ -65,16 +122,3 @@ def expected_after(calendar: Calendar, interval: str, last: EventTime, before: E
     A daily bar is stamped anywhere in its UTC day: the days of both bars are there, whenever the session opened.
     """
     return expected_span(calendar, interval, next_slot(interval, last), slot_of(interval, before))
-
-
-@lru_cache(maxsize=CACHED_STRETCHES)
-def expected_slots(
-    calendar: Calendar, interval: str, start: EventTime, end: EventTime
-) -> tuple[EventTime, ...]:
-    """Return the expected slots in [start, end) (µs); empty where there are none, or more than 100,000."""
-    span = expected_span(calendar, interval, start, end)
-    if span is None or span.count > MAX_LISTED_BARS:
-        return ()
-    return tuple(
-        slot_of(interval, EventTime(moment)) for moment in calendar.expected_starts(interval, start, end)
-    )

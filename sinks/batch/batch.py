@@ -1,6 +1,7 @@
 """One batch to store, made of what was read from Kafka: rows by table, gaps, watermark claims, dead letters, positions.
 
-A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read.
+A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read. Only a
+block too long for memory is cut, by the reader (`sinks.reading.blocks`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
-from sinks.batch.soundness import check_gap, check_progress
+from sinks.batch.soundness import check_gap, check_progress, unsound
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import TABLES, Table, with_stored
@@ -48,7 +49,7 @@ class KafkaRecord(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class PartitionRecords:
-    """Records read from one partition, in order; `end` is the position after them, `at_end` that nothing follows yet.
+    """Records read from one partition, in order; `end` is the position after them, `at_end` that their last block ended.
 
     `end` is a plain integer: it moves with every record.
     """
@@ -280,11 +281,8 @@ def _decode(
         columns, odd = read_columns(topic, values)
     for row in np.flatnonzero(odd).tolist():
         faults.setdefault(row, InvalidRecord("an integer or a time is out of range; times are µs since 1970"))
-    for name, numbers in columns.numbers.items():
-        if numbers.values.dtype == np.float64:
-            bad = ~np.isfinite(numbers.values) & ~odd
-            for row in np.flatnonzero(bad if numbers.valid is None else bad & numbers.valid).tolist():
-                faults.setdefault(row, InvalidRecord(f"{name} is not a finite number; drop or correct it"))
+    for row, fault in unsound(TABLES[topic].stream, columns).items():
+        faults.setdefault(row, fault)
     return _Read(records=records, values=values, partitions=partitions), columns, faults
 
 

@@ -103,5 +103,4 @@ def _name(columns: Columns, stream: Stream, row: int) -> StreamId:
 
 
 def _text(columns: Columns, name: str, row: int) -> str:
-    # PostgreSQL refuses a row that is not UTF-8, and it is dead-lettered then; its stream only needs some name here.
-    return _bytes(columns, name, row).decode(errors="replace")
+    return _bytes(columns, name, row).decode()

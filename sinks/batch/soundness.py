@@ -1,17 +1,115 @@
-"""Values no table takes, found before PostgreSQL is asked: each says which field it is and what to send instead."""
+"""Records no table takes, found before PostgreSQL is asked: each refusal names the field and what to send instead.
+
+Rows are judged column by column, all at once, at a cost that grows with their bytes; the database never sees one that it
+would refuse for its text, its time or its place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.deriving import key, record_fields
 from schemas.errors import InvalidRecord
+from schemas.intervals import micros
 from schemas.records import Gap, Progress
+from schemas.streams import Stream
+from schemas.tables import MAX_INDEX
+from sinks.columns.avro import Columns, Flags, Text
 
 MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
 MAX_GAP_TEXT = 500  # characters; names are index keys
+MAX_KEY_BYTES = 256  # symbol, provider, interval: keys of an index
+MAX_TEXT_BYTES = 4_096
+MAX_RAW_OFFSET = (1 << 47) - 1  # with the index it makes one integer of 64 bits
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+FIRST_US = micros(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+END_US = micros(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
+
+WORD_BYTES = 8
+ALL_BITS = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+LOW_BITS = np.uint64(0x0101_0101_0101_0101)
+HIGH_BITS = np.uint64(0x8080_8080_8080_8080)
+
+Fault = tuple[int, str]
+"""A row, and what is wrong with it."""
+
+
+def unsound(stream: Stream, columns: Columns) -> dict[int, InvalidRecord]:
+    """Return, by row, why a record of the stream cannot be stored; rows the reader could not follow mean nothing."""
+    found: dict[int, InvalidRecord] = {}
+    for row, problem in _faults(stream, columns):
+        found.setdefault(row, InvalidRecord(problem))
+    return found
+
+
+def _faults(stream: Stream, columns: Columns) -> Iterator[Fault]:
+    keys = key(stream)
+    for field in record_fields(stream):
+        if field.kind == "string":
+            most = MAX_KEY_BYTES if field.name in keys else MAX_TEXT_BYTES
+            yield from _of_text(field.name, columns.texts[field.name], columns.buffer, most)
+        elif field.kind == "double":
+            numbers = columns.numbers[field.name]
+            bad = ~np.isfinite(numbers.values)
+            for row in _rows(bad if numbers.valid is None else bad & numbers.valid):
+                yield row, f"{field.name} is not a finite number; drop or correct it"
+    yield from _outside(columns, "index", 0, MAX_INDEX, "number the events of a block from 0")
+    yield from _outside(columns, "raw_offset", 0, MAX_RAW_OFFSET, "it is the offset of the raw record")
+    event_time = columns.integers("event_time")
+    for row in _rows((event_time < FIRST_US) | (event_time >= END_US)):
+        yield row, f"event_time is outside the years {FIRST_YEAR} to {LAST_YEAR}; times are µs since 1970"
+
+
+def _outside(columns: Columns, name: str, least: int, most: int, remedy: str) -> Iterator[Fault]:
+    values = columns.integers(name)
+    for row in _rows((values < least) | (values > most)):
+        yield row, f"{name} is {int(values[row]):,}, outside {least:,} to {most:,}; {remedy}"
+
+
+def _of_text(name: str, text: Text, buffer: NDArray[np.uint8], most: int) -> Iterator[Fault]:
+    lengths = text.lengths if text.valid is None else np.where(text.valid, text.lengths, 0)
+    for row in _rows(lengths > most):
+        yield row, f"{name} is {int(lengths[row]):,} bytes long, of at most {most:,}; shorten it"
+    nul, beyond_ascii = _bytes_of(text, np.where(lengths > most, 0, lengths), buffer)
+    for row in _rows(nul):
+        yield row, f"{name} holds a NUL; send text without it"
+    for row in _rows(beyond_ascii):
+        start = int(text.starts[row])
+        try:
+            buffer[start : start + int(lengths[row])].tobytes().decode()
+        except UnicodeDecodeError:
+            yield row, f"{name} is not UTF-8; encode it so"
+
+
+def _bytes_of(text: Text, lengths: NDArray[np.int64], buffer: NDArray[np.uint8]) -> tuple[Flags, Flags]:
+    """Return which texts hold a NUL, and which a byte beyond ASCII: eight bytes of every text at once."""
+    words: NDArray[np.uint64] = np.ndarray((len(buffer) - WORD_BYTES + 1,), "<u8", buffer, strides=(1,))
+    nul, beyond_ascii = np.zeros(len(lengths), np.bool_), np.zeros(len(lengths), np.bool_)
+    rows, begin = np.flatnonzero(lengths), 0
+    while len(rows):
+        missing = np.maximum(WORD_BYTES - (lengths[rows] - begin), 0).astype(np.uint64)
+        ours = ALL_BITS >> (missing * np.uint64(8))
+        word = words[text.starts[rows] + begin]
+        beyond_ascii[rows] |= (word & ours & HIGH_BITS) != 0
+        word = word | ~ours
+        nul[rows] |= ((word - LOW_BITS) & ~word & HIGH_BITS) != 0
+        begin += WORD_BYTES
+        rows = rows[lengths[rows] > begin]
+    return nul, beyond_ascii
+
+
+def _rows(flags: Flags) -> list[int]:
+    found: list[int] = np.flatnonzero(flags).tolist()
+    return found
 
 
 def check_gap(gap: Gap) -> None:
     """Raise InvalidRecord where the ledger cannot hold a gap."""
-    if not -MAX_TIME_US < gap.from_time < gap.to_time < MAX_TIME_US:
+    if not (-MAX_TIME_US < gap.from_time < gap.to_time < MAX_TIME_US and abs(gap.known_from) < MAX_TIME_US):
         raise InvalidRecord("the gap has no length, or a time out of range; send from_time < to_time in µs")
     texts = (gap.gap_id, gap.stream, gap.symbol, gap.provider, gap.interval, gap.cause, gap.detector)
     if any(len(text) > MAX_GAP_TEXT or "\0" in text for text in texts):

@@ -1,24 +1,32 @@
 """The gap ledger of one stream: disjoint stretches, each with its evidence and its state.
 
 The ledger is the same whichever of a gap's evidence and its filling bars is read first, so replicas, restarts and
-replays agree: stretches split where their states differ and join again where nothing tells them apart.
+replays agree: stretches split where their states differ and join again where nothing tells them apart. Its work grows
+with the rows it is given, not with their square: how many there are is decided outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import pairwise
 
-from schemas.calendar.expected_bars import expected_slots, expected_span, slot_of
+from schemas.calendar.expected_bars import expected_span, first_expected, runs, slot_of
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
 from schemas.identity import gap_id
-from schemas.records import GAP_STATE_RANK, Gap
+from schemas.intervals import DAY_US
+from schemas.records import GAP_STATE_RANK, Gap, GapState
 
 OPEN_STATES = frozenset({"open", "filling"})
 OWN_DETECTOR = "sink"
+NEAR_US = 7 * DAY_US
 
 Stretch = tuple[EventTime, EventTime]
+Piece = tuple[EventTime, EventTime, int, GapState]
+"""A stretch, the number of the gap that is its evidence, and its state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,43 +39,68 @@ class Revision:
     announced: tuple[Gap, ...]
 
 
-def admit(ledger: Iterable[Gap], incoming: Gap) -> list[Gap]:
-    """Return the ledger of a stream after `incoming`: new evidence, or a verdict on gaps already there.
+def admit(ledger: Sequence[Gap], incoming: Sequence[Gap]) -> list[Gap]:
+    """Return the ledger of a stream after `incoming`, one after the other: new evidence, or verdicts on gaps there are.
 
     Where stretches already lie, the higher generation wins; within one generation a state only goes forward, and a
     finding of the sink's own is taken over by the evidence of whoever is nearer the source.
+
+    One sweep over time: of all that cover a stretch, the highest generation counts alone; of it, the first of those
+    furthest on gives the state, the first of those nearest the source the evidence.
     """
-    rows: list[Gap] = []
-    uncovered = [(incoming.from_time, incoming.to_time)]
-    for row in ledger:
-        low, high = max(row.from_time, incoming.from_time), min(row.to_time, incoming.to_time)
-        if low >= high:
-            rows.append(row)
-            continue
-        if row.from_time < low:
-            rows.append(_stretch(row, row.from_time, low))
-        rows.append(_judge(_stretch(row, low, high), incoming))
-        if high < row.to_time:
-            rows.append(_stretch(row, high, row.to_time))
-        uncovered = [piece for stretch in uncovered for piece in _without(stretch, low, high)]
-    rows.extend(_stretch(incoming, low, high) for low, high in uncovered)
+    contenders = [*ledger, *incoming]
+    rows = []
+    for low, high, nearest, state in _unbroken(_sweep(contenders)):
+        row = _stretch(contenders[nearest], low, high)
+        rows.append(row if row.state == state else replace(row, state=state))
     return joined(rows)
 
 
-def _judge(row: Gap, incoming: Gap) -> Gap:
-    if incoming.generation > row.generation:
-        return _stretch(incoming, row.from_time, row.to_time)
-    if incoming.generation < row.generation:
-        return row
-    rank = GAP_STATE_RANK
-    state = incoming.state if rank[incoming.state] > rank[row.state] else row.state
-    evidence = incoming if row.detector == OWN_DETECTOR != incoming.detector else row
-    return replace(_stretch(evidence, row.from_time, row.to_time), state=state)
+def _unbroken(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield the pieces, neighbours of one evidence and state as one: the edge between them changed nothing."""
+    held: Piece | None = None
+    for piece in pieces:
+        if held is not None and (held[1], *held[2:]) == (piece[0], *piece[2:]):
+            held = (held[0], *piece[1:])
+            continue
+        if held is not None:
+            yield held
+        held = piece
+    if held is not None:
+        yield held
 
 
-def _without(stretch: Stretch, low: EventTime, high: EventTime) -> list[Stretch]:
-    pieces = [(stretch[0], min(stretch[1], low)), (max(stretch[0], high), stretch[1])]
-    return [piece for piece in pieces if piece[0] < piece[1]]
+def _sweep(contenders: Sequence[Gap]) -> Iterator[Piece]:
+    """Yield every covered stretch between two edges, with the number of the gap that is its evidence, and its state."""
+    begins = sorted(range(len(contenders)), key=lambda number: contenders[number].from_time, reverse=True)
+    states, evidence = list[tuple[int, int, int]](), list[tuple[int, bool, int]]()
+    edges = sorted({edge for gap in contenders for edge in (gap.from_time, gap.to_time)})
+    for low, high in pairwise(edges):
+        while begins and contenders[begins[-1]].from_time == low:
+            number = begins.pop()
+            gap = contenders[number]
+            heappush(states, (-gap.generation, -GAP_STATE_RANK[gap.state], number))
+            heappush(evidence, (-gap.generation, gap.detector == OWN_DETECTOR, number))
+        while states and contenders[states[0][-1]].to_time <= low:
+            heappop(states)
+        while evidence and contenders[evidence[0][-1]].to_time <= low:
+            heappop(evidence)
+        if states:
+            yield low, high, evidence[0][-1], contenders[states[0][-1]].state
+
+
+def clusters(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Return what covers the stretches, in order, one for all that lie within a week of each other.
+
+    An old and a live bar that arrive together so ask nothing of the years between them.
+    """
+    found: list[Stretch] = []
+    for low, high in sorted(stretches):
+        if found and low - found[-1][1] <= NEAR_US:
+            found[-1] = (found[-1][0], max(found[-1][1], high))
+        else:
+            found.append((low, high))
+    return found
 
 
 def settle(ledger: Iterable[Gap], stored: Collection[EventTime]) -> list[Gap]:
@@ -76,36 +109,38 @@ def settle(ledger: Iterable[Gap], stored: Collection[EventTime]) -> list[Gap]:
     A stretch whose expected bars are all stored is filled; a partly stored one is split at every change. Gaps of
     quotes and trades, and those in which the calendar expects nothing, are not judged.
     """
+    slots: dict[str, list[EventTime]] = {}
     rows: list[Gap] = []
     for row in ledger:
-        expected = _expected(row) if row.state in OPEN_STATES else ()
-        present = {slot_of(row.interval, start) for start in stored} if expected else set()
-        edge, filled = row.from_time, bool(expected) and expected[0] in present
-        for slot in expected:
-            if (slot in present) != filled:
-                rows.append(_settled(row, edge, slot, filled=filled))
-                edge, filled = slot, not filled
-        rows.append(_settled(row, edge, row.to_time, filled=filled))
+        if row.state in OPEN_STATES and row.interval:
+            if row.interval not in slots:
+                slots[row.interval] = sorted({slot_of(row.interval, start) for start in stored})
+            rows.extend(_settled(row, slots[row.interval]))
+        else:
+            rows.append(row)
     return joined(rows)
 
 
-def _settled(row: Gap, low: EventTime, high: EventTime, *, filled: bool) -> Gap:
-    stretch = _stretch(row, low, high)
-    return replace(stretch, state="filled") if filled else stretch
-
-
-def _expected(row: Gap) -> tuple[EventTime, ...]:
-    return (
-        expected_slots(calendar_of(row.symbol), row.interval, row.from_time, row.to_time)
-        if row.interval
-        else ()
-    )
+def _settled(row: Gap, slots: Sequence[EventTime]) -> Iterator[Gap]:
+    calendar, edge = calendar_of(row.symbol), row.from_time
+    first = first_expected(calendar, row.interval, row.from_time, row.to_time)
+    for begin, missing in runs(calendar, row.interval, row.from_time, row.to_time, slots):
+        low = row.from_time if begin == first else begin
+        high = row.to_time if missing is None else missing
+        if edge < low:
+            yield _stretch(row, edge, low)
+        yield replace(_stretch(row, low, high), state="filled")
+        edge = high
+    if edge < row.to_time:
+        yield _stretch(row, edge, row.to_time)
 
 
 def _stretch(row: Gap, low: EventTime, high: EventTime) -> Gap:
     """Return the part [low, high) of a gap, under its own id."""
-    if (low, high) == (row.from_time, row.to_time):
-        return row
+    return row if (low, high) == (row.from_time, row.to_time) else _renamed(row, low, high)
+
+
+def _renamed(row: Gap, low: EventTime, high: EventTime) -> Gap:
     span = expected_span(calendar_of(row.symbol), row.interval, low, high)
     count = span.count if span is not None else 0
     return replace(row, gap_id=gap_id(row.stream, low), from_time=low, to_time=high, expected=count)
@@ -114,13 +149,21 @@ def _stretch(row: Gap, low: EventTime, high: EventTime) -> Gap:
 def joined(rows: Iterable[Gap]) -> list[Gap]:
     """Return the rows in order of time, adjacent ones of one evidence and one state as one."""
     result: list[Gap] = []
+    end = EventTime(0)  # of the last of the result, which is written when it is known
     for row in sorted(rows, key=lambda gap: gap.from_time):
-        last = result[-1] if result else None
-        if last is not None and last.to_time == row.from_time and _sort(last) == _sort(row):
-            result[-1] = _stretch(last, last.from_time, row.to_time)
-        else:
-            result.append(row)
+        if result and end == row.from_time and _sort(result[-1]) == _sort(row):
+            end = row.to_time
+            continue
+        _close(result, end)
+        result.append(row)
+        end = row.to_time
+    _close(result, end)
     return result
+
+
+def _close(result: list[Gap], end: EventTime) -> None:
+    if result and result[-1].to_time != end:
+        result[-1] = _renamed(result[-1], result[-1].from_time, end)
 
 
 def _sort(gap: Gap) -> tuple[object, ...]:
@@ -136,17 +179,19 @@ def revise(before: Sequence[Gap], after: Sequence[Gap], heard: Collection[Gap]) 
     """
     old, new = {gap.gap_id: gap for gap in before}, {gap.gap_id: gap for gap in after}
     written = tuple(gap for gap in after if old.get(gap.gap_id) != gap)
-    found = tuple(gap for gap in written if not any(_overlap(gap, row) for row in before))
+    known = sorted(before, key=lambda gap: gap.from_time)
+    begins, ends = [gap.from_time for gap in known], [gap.to_time for gap in known]
+    found = tuple(
+        gap for gap in written if bisect_left(begins, gap.to_time) == bisect_right(ends, gap.from_time)
+    )
     gone = [gap for name, gap in old.items() if name not in new]
-    last_words = (_last_word(after, gap) for gap in gone)
+    last_words = _last_words(after, gone)
     announced = (gap for gap in (*written, *last_words) if gap not in heard)
     return Revision(deleted=tuple(gone), written=written, found=found, announced=tuple(announced))
 
 
-def _overlap(one: Gap, other: Gap) -> bool:
-    return one.from_time < other.to_time and other.from_time < one.to_time
-
-
-def _last_word(ledger: Sequence[Gap], gap: Gap) -> Gap:
-    row = next(row for row in ledger if row.from_time <= gap.from_time < row.to_time)
-    return replace(_stretch(gap, gap.from_time, min(gap.to_time, row.to_time)), state=row.state)
+def _last_words(ledger: Sequence[Gap], gone: Iterable[Gap]) -> Iterator[Gap]:
+    begins = [row.from_time for row in ledger]
+    for gap in gone:
+        row = ledger[bisect_right(begins, gap.from_time) - 1]
+        yield replace(_stretch(gap, gap.from_time, min(gap.to_time, row.to_time)), state=row.state)

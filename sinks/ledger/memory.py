@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +25,25 @@ from sinks.ledger.cursors import (
     jumping_streams,
     moved,
 )
+from sinks.ledger.gaps import Stretch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """Final bars of one series that a batch holds; `stretch` is from the earliest to the newest (µs)."""
+
+    stretch: Stretch
+    rows: Rows
+    number: int  # of the series in `rows`
+
+    def starts(self) -> list[EventTime]:
+        """Return where they start, in order."""
+        streams = self.rows.streams
+        first, last = int(streams.firsts[self.number]), int(streams.lasts()[self.number])
+        of_series = streams.order[first : last + 1]
+        event_time = self.rows.columns.integers("event_time")[of_series]
+        starts: list[EventTime] = np.unique(event_time[self.rows.final()[of_series]]).tolist()
+        return starts
 
 
 @dataclass(slots=True)
@@ -34,8 +53,8 @@ class Changes:
     cursors: dict[StreamId, Cursor] = field(default_factory=dict)
     partitions: dict[StreamId, int] = field(default_factory=dict)
     holes: list[tuple[int, Gap]] = field(default_factory=list)
-    # series of slots → earliest and newest final bar
-    arrivals: dict[str, tuple[EventTime, EventTime]] = field(default_factory=dict)
+    # by series, where it can be told which bars are missing
+    arrivals: dict[str, Arrivals] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -58,8 +77,14 @@ class Book:
         frontier = np.array([NEVER if each is None else each.last_seen for each in cursors], np.int64)
         return above_frontier(rows.streams, rows.columns.integers("event_time"), frontier, rows.final())
 
-    def observe(self, rows: Rows, changes: Changes) -> None:
-        """Add to `changes` what storing the rows of a table moves and reveals."""
+    def observe(self, batch: Iterable[Rows]) -> Changes:
+        """Return what storing the rows of a batch moves and reveals."""
+        changes = Changes()
+        for rows in batch:
+            self._observe(rows, changes)
+        return changes
+
+    def _observe(self, rows: Rows, changes: Changes) -> None:
         keys, event_time = rows.streams.names, rows.columns.integers("event_time")
         final = rows.final()
         first_rows = rows.streams.order[rows.streams.firsts]
@@ -67,8 +92,9 @@ class Book:
         for stream, earliest, newest in extents(rows.streams, event_time, final):
             key = keys[stream]
             changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
-            if rows.table.has_slots:
-                changes.arrivals[stream_text(key)] = (earliest, newest)
+            if rows.table.has_slots and is_judged(key.interval):
+                arrived = Arrivals(stretch=(earliest, newest), rows=rows, number=stream)
+                changes.arrivals[stream_text(key)] = arrived
         if rows.table.has_slots:
             self._reveal(rows, final, changes)
 

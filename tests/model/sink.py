@@ -101,12 +101,12 @@ class Sink:
         self._claims = self._claims.with_new(batch.claims)
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
         complete, claims = self._claims.settled(ends)
-        changes, pending = Changes(), Pending(watermarks=complete)
+        changes, pending = self._book.observe(batch.rows), Pending(watermarks=complete)
         try:
-            self._store_rows(batch, changes, pending, fast=True)
+            self._store_rows(batch, pending, fast=True)
         except KeyTaken:
-            changes, pending = Changes(), Pending(watermarks=complete)
-            self._store_rows(batch, changes, pending, fast=False)
+            pending = Pending(watermarks=complete)
+            self._store_rows(batch, pending, fast=False)
         yield "stored rows"
         self._settle(batch, changes, pending)
         pending.cursors = changes.cursors
@@ -121,7 +121,7 @@ class Sink:
         self._book.apply(changes)
         self._ends, self._claims = ends, claims
 
-    def _store_rows(self, batch: Batch, changes: Changes, pending: Pending, *, fast: bool) -> None:
+    def _store_rows(self, batch: Batch, pending: Pending, *, fast: bool) -> None:
         for rows in batch.rows:
             marked = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
             versions = [version_of(rows.table.topic, record.value()) for record in rows.records]
@@ -134,7 +134,6 @@ class Sink:
             ]
             self._copy(rows, [v for (v, _), new in zip(final, opens, strict=True) if new], pending)
             self._compare(rows, [v for (v, _), new in zip(final, opens, strict=True) if not new], pending)
-            self._book.observe(rows, changes)
 
     def _copy(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
         topic, arrived = rows.table.topic, set[Key]()
@@ -162,7 +161,7 @@ class Sink:
     def _settle(self, batch: Batch, changes: Changes, pending: Pending) -> None:
         heard = [entry.gap for entry in batch.gaps]
         news = [*heard, *(gap for _, gap in changes.holes)]
-        stretches = dict(changes.arrivals)
+        stretches = {stream: arrived.stretch for stream, arrived in changes.arrivals.items()}
         for gap in news:
             low, high = stretches.get(gap.stream, (gap.from_time, gap.to_time))
             stretches[gap.stream] = (min(low, gap.from_time), max(high, gap.to_time))
@@ -170,9 +169,7 @@ class Sink:
             ledger = self._database.gaps[stream].values()
             # touching ones, too
             before = [gap for gap in ledger if gap.from_time <= high and gap.to_time >= low]
-            after = sorted(before, key=lambda gap: gap.from_time)
-            for gap in news:
-                after = admit(after, gap) if gap.stream == stream else after
+            after = admit(before, [gap for gap in news if gap.stream == stream])
             revision = revise(before, settle(after, self._final_bars(after, pending)), set(heard))
             pending.gone.extend(revision.deleted)
             pending.gaps.extend(revision.written)

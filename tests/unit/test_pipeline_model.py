@@ -253,8 +253,9 @@ def test_the_model_catches_a_block_cut_by_a_batch(monkeypatch: pytest.MonkeyPatc
 def test_the_model_catches_a_ledger_that_overlaps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What processor and sink both find is one gap, not two."""
 
-    def latest_word(ledger: Iterable[Gap], incoming: Gap) -> list[Gap]:
-        return joined([*(gap for gap in ledger if gap.gap_id != incoming.gap_id), incoming])
+    def latest_word(ledger: Iterable[Gap], incoming: Iterable[Gap]) -> list[Gap]:
+        rows = {gap.gap_id: gap for gap in (*ledger, *incoming)}
+        return joined(rows.values())
 
     monkeypatch.setattr(sink, "admit", latest_word)
     assert caught(CRASHES, monkeypatch, "ledger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +12,15 @@ from infra.runtime.clock import wall_us
 from schemas.clocks import KnowledgeTime
 from schemas.intervals import INTERVALS, SECOND_US
 from schemas.partitions import TopicPartition
+from schemas.topics import GAPS, dead
+from schemas.wire.codec import encode
 from sinks.batch.batch import Refusal, Rows
 from sinks.ledger.gaps import Revision
 from sinks.store.shell.rows import StoredRows, WritePath
 
 MILLISECONDS = 1_000
+OutboxRow = tuple[str, int, bytes | None, bytes]
+"""Topic, partition, key and value of a record to publish."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +44,21 @@ class Written:
         self.refusals += other.refusals
         self.watermarks |= other.watermarks
         self.outgoing += other.outgoing
+
+
+def outbox_rows(refusals: Iterable[Refusal], revisions: Iterable[tuple[int, Revision]]) -> list[OutboxRow]:
+    """Return what a transaction leaves in the outbox: its dead letters, and the gaps that must be announced."""
+    letters = [
+        (dead(letter.topic), letter.partition, refusal.key, encode(dead(letter.topic), letter))
+        for refusal in refusals
+        for letter in (refusal.letter,)
+    ]
+    gaps = [
+        (GAPS, partition, gap.gap_id.encode(), encode(GAPS, gap))
+        for partition, revision in revisions
+        for gap in revision.announced
+    ]
+    return [*letters, *gaps]
 
 
 def count(written: Written, *, took_s: float) -> None:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from infra.runtime.clock import monotonic_s
@@ -23,18 +25,17 @@ from schemas.errors import ConfigurationError, StoreOverrun
 from schemas.identity import stream_id_of
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAM_NAMES, StreamId
-from schemas.topics import GAPS, dead
-from schemas.wire.codec import encode
 from sinks.batch.batch import Batch
 from sinks.batch.cutting import BatchLimit, halves, without_record
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
+from sinks.ledger.gaps import Revision
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims
-from sinks.store.shell.gaps import Unresolved, load_unresolved, settle_gaps
+from sinks.store.shell.gaps import Unresolved, settle_gaps, write_gaps
 from sinks.store.shell.journals import append
-from sinks.store.shell.outcome import Written, count
+from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import WritePath, store_rows
@@ -73,6 +74,15 @@ TABLES_IN_USE = "SELECT " + " OR ".join(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a batch changes besides its rows, and what of it must be published."""
+
+    changes: Changes
+    revisions: list[tuple[int, Revision]]
+    outgoing: list[OutboxRow]
+
+
 class Writer:
     """Writes batches over one connection, for the partitions it owns; after any error it must not be used again."""
 
@@ -97,7 +107,7 @@ class Writer:
         return {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
 
     async def load(self) -> None:
-        """Load the series and unresolved gaps of the owned partition numbers."""
+        """Load the series of the owned partition numbers."""
         numbers = sorted({number for _, number in self._owned or {}})
         rows = await self._connection.fetch(LOAD_STREAMS, numbers)
         # what is no longer declared is kept and never moved
@@ -110,7 +120,6 @@ class Writer:
                 if row["kind"] in STREAM_NAMES
             }
         )
-        self._unresolved = await load_unresolved(self._connection, numbers)
 
     async def write(self, batch: Batch, *, go_on: Callable[[], bool] = lambda: True) -> Written:
         """Store a batch in one transaction; where that takes too long or PostgreSQL refuses data, in several.
@@ -143,52 +152,56 @@ class Writer:
         await self._partitions.make(self._connection, batch.rows, within_s=self._within_s)
         try:
             async with deadline(self._connection, within_s=self._within_s):
-                written = await self._attempt(batch, WritePath.FAST)
+                plan = await self._plan(batch)
+                written = await self._attempt(batch, plan, WritePath.FAST)
         except DuplicateKey:
             async with deadline(self._connection, within_s=self._within_s):
-                written = await self._attempt(batch, WritePath.STAGED)
+                written = await self._attempt(batch, plan, WritePath.STAGED)
         count(written, took_s=monotonic_s() - began_s)
         return written
 
-    async def _attempt(self, batch: Batch, path: WritePath) -> Written:
+    async def _plan(self, batch: Batch) -> Plan:
+        """Return all that is decided before the transaction: it only writes, and nobody waits for us in it."""
+        changes = await asyncio.to_thread(self._book.observe, batch.rows)
+        changes.holes[:0] = batch.findings
+        revisions = await settle_gaps(
+            self._connection,
+            changes,
+            [(heard.partition, heard.gap) for heard in batch.gaps],
+            unresolved=self._unresolved,
+            book=self._book,
+        )
+        outgoing: list[OutboxRow] = []
+        if self._owned is not None:
+            outgoing = await asyncio.to_thread(outbox_rows, batch.refusals, revisions)
+        return Plan(changes=changes, revisions=revisions, outgoing=outgoing)
+
+    async def _attempt(self, batch: Batch, plan: Plan, path: WritePath) -> Written:
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
         complete, claims = self._claims.with_new(batch.claims).settled(None if self._owned is None else ends)
-        written, changes, moves = (
-            Written(path=path, transactions=1, watermarks=complete),
-            Changes(),
-            dict[TopicPartition, CanonicalOffset](),
-        )
+        written, moves = Written(path=path, transactions=1), dict[TopicPartition, CanonicalOffset]()
+        written.refusals, written.watermarks, written.revisions = batch.refusals, complete, plan.revisions
+        written.outgoing = len(plan.outgoing)
         if batch.records or batch.findings or complete:
             async with self._connection.transaction():
-                await self._store_rows(batch, changes, written)
-                await self._settle_gaps(batch, changes, written)
-                await self._store_streams(changes)
+                for rows in batch.rows:
+                    new_keys = self._book.new_keys(rows)
+                    written.tables.append(await store_rows(self._connection, rows, new_keys, path))
+                await write_gaps(self._connection, plan.revisions)
+                await self._store_streams(plan.changes)
                 await self._store_watermarks(complete)
                 await append(self._connection, batch.entries)
-                await self._store_outbox(written)
+                if plan.outgoing:
+                    await self._connection.execute(STORE_OUTBOX, *map(list, zip(*plan.outgoing, strict=True)))
                 if self._owned is not None:
                     moves = await move(self._connection, self._owned, batch.ends, claims)
-        self._book.apply(changes)
-        for _, revision in written.revisions:
+        self._book.apply(plan.changes)
+        for _, revision in plan.revisions:
             self._unresolved.apply(revision)
         for partition, end in moves.items():
             (self._owned or {})[partition].next_offset = end
         self._ends, self._claims = ends, claims
         return written
-
-    async def _store_rows(self, batch: Batch, changes: Changes, written: Written) -> None:
-        written.refusals.extend(batch.refusals)
-        for rows in batch.rows:
-            stored = await store_rows(self._connection, rows, self._book.new_keys(rows), written.path)
-            written.tables.append(stored)
-            self._book.observe(rows, changes)
-
-    async def _settle_gaps(self, batch: Batch, changes: Changes, written: Written) -> None:
-        found = [*batch.findings, *changes.holes]
-        arrivals = {name: at for name, at in changes.arrivals.items() if self._unresolved.touched(name, *at)}
-        incoming = [(heard.partition, heard.gap) for heard in batch.gaps]
-        if incoming or found or arrivals:
-            written.revisions.extend(await settle_gaps(self._connection, incoming, found, arrivals))
 
     async def _store_streams(self, changes: Changes) -> None:
         book, rows = self._book, list[tuple[Any, ...]]()
@@ -211,21 +224,6 @@ class Writer:
             rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
             await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
-    async def _store_outbox(self, written: Written) -> None:
-        if self._owned is None:
-            return
-        rows: list[tuple[str, int, bytes | None, bytes]] = []
-        for refusal in written.refusals:
-            topic = dead(refusal.letter.topic)
-            rows.append((topic, refusal.letter.partition, refusal.key, encode(topic, refusal.letter)))
-        for partition, revision in written.revisions:
-            rows.extend(
-                (GAPS, partition, gap.gap_id.encode(), encode(GAPS, gap)) for gap in revision.announced
-            )
-        if rows:
-            await self._connection.execute(STORE_OUTBOX, *map(list, zip(*rows, strict=True)))
-        written.outgoing = len(rows)
-
 
 class Store:
     """Opens writers on one database."""
@@ -237,6 +235,7 @@ class Store:
         self._dsn = dsn
         self._within_s, self._limit = write_within_s, BatchLimit()
         self._connection_class = connection_class
+        self.owned: Mapping[TopicPartition, Owned] = {}  # as taken over last, until a newer epoch is stored
 
     @asynccontextmanager
     async def take_over(
@@ -253,6 +252,7 @@ class Store:
                 await writer.load()
             if taken.lost:
                 await writer.write(_loss(taken, logs))
+            self.owned = taken.owned
             yield writer
 
     @asynccontextmanager

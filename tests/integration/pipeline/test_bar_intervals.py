@@ -17,7 +17,7 @@ import pytest
 from infra.runtime.clock import rfc3339
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
-from schemas.calendar.expected_bars import expected_slots, slot_of
+from schemas.calendar.expected_bars import slot_of
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.databases import execute, with_database
@@ -143,7 +143,7 @@ async def taken_in(scene: Scene, data: Path) -> None:
     """Wait until as many final bars of every interval are stored as the files hold."""
     minutes = {**minute_bars(data, "SPY", FRIDAY), **minute_bars(data, "SPY", MONDAY)}
     wanted = {name: len(joined(minutes, INTERVALS[name])) for name in ("1m", "5m", "1h")}
-    wanted["1d"] = len(expected_slots(load_calendar(US_EQUITIES), "1d", FIRST_DAY, LAST_DAY))
+    wanted["1d"] = len(load_calendar(US_EQUITIES).expected_starts("1d", FIRST_DAY, LAST_DAY))
 
     async def stored() -> bool:
         found = {row["interval"]: row["bars"] for row in await scene.rows(ARRIVED)}
@@ -205,8 +205,8 @@ async def test_no_weekend_holiday_or_change_of_the_clocks_is_a_gap(real: Scene, 
     covered = [
         slot
         for row in fine
-        for slot in expected_slots(
-            load_calendar(US_EQUITIES), "1m", micros(row["from_time"]), micros(row["to_time"])
+        for slot in load_calendar(US_EQUITIES).expected_starts(
+            "1m", micros(row["from_time"]), micros(row["to_time"])
         )
     ]
     assert sorted(covered) == missing

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from schemas.calendar.expected_bars import expected_after, expected_slots, expected_span, is_judged, slot_of
-from schemas.calendar.sessions import US_EQUITIES, load_calendar
+from schemas.calendar.expected_bars import (
+    expected_after,
+    expected_span,
+    first_expected,
+    is_judged,
+    runs,
+    slot_of,
+)
+from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.builders import NINE_THIRTY
 
@@ -32,7 +41,7 @@ def test_slots_are_as_many_as_the_span_counts(interval: str, bars: int) -> None:
     """Listing and counting agree, for each judged interval."""
     day = NINE_THIRTY - NINE_THIRTY % DAY_US
     span = expected_span(XNYS, interval, day, day + DAY_US)
-    slots = expected_slots(XNYS, interval, day, day + DAY_US)
+    slots = [slot_of(interval, start) for start in XNYS.expected_starts(interval, day, day + DAY_US)]
 
     assert span is not None
     assert (
@@ -63,7 +72,7 @@ def test_decades_are_counted_but_not_listed() -> None:
     span = expected_span(XNYS, "1m", 0, NINE_THIRTY)
 
     assert span is not None and span.count > 1_000_000
-    assert expected_slots(XNYS, "1m", 0, NINE_THIRTY) == ()
+    assert first_expected(XNYS, "1m", 0, NINE_THIRTY) == span.first
 
 
 @pytest.mark.parametrize("stamp", [0, 4 * HOUR_US, NINE_THIRTY % DAY_US, NINE_THIRTY % DAY_US + HOUR_US])
@@ -74,3 +83,41 @@ def test_a_daily_bar_stamped_after_the_open_is_there_all_the_same(stamp: int) ->
 
     assert expected_after(XNYS, "1d", monday, monday + DAY_US) is None
     assert between is not None and (between.first, between.count) == (slot_of("1d", monday + DAY_US), 1)
+
+
+CALENDARS = {"XNYS": XNYS, "24/7": load_calendar(ALWAYS_OPEN)}
+
+
+@settings(max_examples=300)
+@given(
+    name=st.sampled_from(sorted(CALENDARS)),
+    interval=st.sampled_from(["1m", "30m", "1h", "1d", "1wk"]),
+    start=st.integers(0, 5 * 24 * 4),
+    length=st.integers(1, 5 * 24 * 4),
+    dropped=st.sets(st.integers(0, 60)),
+    others=st.sets(st.integers(0, 5 * 24 * 60), max_size=5),
+)
+def test_runs_are_what_comparing_bar_by_bar_finds(
+    name: str, interval: str, start: int, length: int, dropped: set[int], others: set[int]
+) -> None:
+    """Over nights, weekends and parts of sessions; bars nobody expects are neither part nor end of a run."""
+    calendar, low = CALENDARS[name], NINE_THIRTY - NINE_THIRTY % DAY_US + start * 15 * MINUTE_US
+    high = low + length * 15 * MINUTE_US
+    expected = (
+        [slot_of(interval, each) for each in calendar.expected_starts(interval, low, high)]
+        if is_judged(interval)
+        else []
+    )
+    present = {slot for number, slot in enumerate(expected) if number % 61 not in dropped}
+    noise = {slot_of(interval, NINE_THIRTY + minute * MINUTE_US) for minute in others} - set(expected)
+
+    found = list(runs(calendar, interval, low, high, sorted(present | noise)))
+
+    wanted, begin = [], None
+    for slot in expected:
+        if slot in present:
+            begin = slot if begin is None else begin
+        elif begin is not None:
+            wanted.append((begin, slot))
+            begin = None
+    assert found == wanted + ([] if begin is None else [(begin, None)])

@@ -45,10 +45,3 @@ def test_long_names_are_told_apart() -> None:
     )
 
     assert streams.index.tolist() == [0, 1, 0]
-
-
-def test_a_name_that_is_not_utf_8_has_some_name() -> None:
-    """Storing decides about it; grouping does not fail."""
-    value = encode(BARS, a_bar(symbol="QQQ")).replace(b"QQQ", b"\xff\xfeQ")
-
-    assert len(group_streams(read_columns(BARS, [value])[0], BAR_STREAM).names) == 1

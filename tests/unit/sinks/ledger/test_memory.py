@@ -34,8 +34,7 @@ def rows_of(*records: object) -> Rows:
 
 def observe(book: Book, rows: Rows) -> Changes:
     """Observe and apply."""
-    changes = Changes()
-    book.observe(rows, changes)
+    changes = book.observe([rows])
     book.apply(changes)
     return changes
 
@@ -51,7 +50,9 @@ def test_a_jump_reveals_a_hole_with_its_blocks_own_clock() -> None:
     assert (gap.from_time, gap.to_time, gap.known_from, gap.raw_offset) == (at(2), at(4), 77, 4)
     assert partition == home("SPY")
     assert book.cursors[KEY] == Cursor(start=at(0), last_seen=at(4))
-    assert changes.arrivals == {"bars.1m:yahoo:SPY": (at(1), at(4))}
+    (arrived,) = changes.arrivals.values()
+    assert list(changes.arrivals) == ["bars.1m:yahoo:SPY"]
+    assert (arrived.stretch, arrived.starts()) == ((at(1), at(4)), [at(1), at(4)])
 
 
 def test_a_forming_bar_moves_nothing() -> None:
