@@ -22,6 +22,7 @@ from infra.runtime.postgres.migrate import DIRECTORY, LEDGER
 
 HOME = Path(__file__).parent.parent / "timescale"
 INSTALLED_WITHIN_S = 240
+OLDEST_NODE = 18
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 BOOL, INT8, INT2, INT4, FLOAT4, FLOAT8, TIMESTAMPTZ, TIMESTAMPTZ_ARRAY = 16, 20, 21, 23, 700, 701, 1184, 1185
@@ -166,11 +167,14 @@ class Bridge:
 def node_home() -> Path:
     """Return the folder with the bridge and its packages, installed from the lock file where they are not.
 
-    Raises FileNotFoundError where this machine lacks node or npm.
+    Raises FileNotFoundError where this machine lacks npm, or a node that is new enough.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        raise FileNotFoundError("no node and npm (18 or newer) on this machine")
+        raise FileNotFoundError(f"no node and npm on this machine; install Node {OLDEST_NODE} or newer")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        raise FileNotFoundError(f"node is {version} on this machine; install {OLDEST_NODE} or newer")
     bridge = HOME / "bridge.mjs"
     digest = hashlib.sha256((HOME / "package-lock.json").read_bytes()).hexdigest()[:16]
     home = cache_folder() / f"timescale-bridge-{digest}"
