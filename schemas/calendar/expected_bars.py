@@ -78,7 +78,8 @@ def runs(
     """
     step, ahead = SLOT_US.get(interval, 0), _first_session(calendar, interval, start, end)
     begin: EventTime | None = None
-    for place in range(len(slots) if ahead is None else bisect_left(slots, ahead[0]), len(slots)):
+    places = range(0) if ahead is None else range(bisect_left(slots, ahead[0]), bisect_left(slots, end))
+    for place in places:
         if ahead is None:
             break
         slot, (awaited, last) = slots[place], ahead
