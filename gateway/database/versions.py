@@ -39,7 +39,7 @@ class BarVersion(Bar):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class StoredSeries:
     """A stored series values of a symbol may come from, and how far its rows reach: [start_time, last_seen], µs."""
 
     stream_id: int

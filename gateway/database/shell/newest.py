@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.database import statements
 from gateway.database.rows import row_reader
-from gateway.database.versions import MINUTE, VALUE_STREAMS, Series, Value
+from gateway.database.versions import MINUTE, VALUE_STREAMS, StoredSeries, Value
 from gateway.http.moments import ALL_KNOWN
 from infra.runtime.postgres.errors import Connection, Record
 from schemas.clocks import EventTime, KnowledgeTime
@@ -24,8 +24,8 @@ Newest = dict[int, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What counts as the newest value: known by `as_of` (None: now), not later than `latest_event`, or a shadow poll's."""
+class NewestAsked:
+    """Choice of what counts as the newest value: known by `as_of` (None: now), not later than `latest_event`, or a shadow poll's."""
 
     as_of: KnowledgeTime | None
     latest_event: EventTime
@@ -33,7 +33,7 @@ class Wanted:
 
 
 async def newest_values(
-    connection: Connection, symbols: Sequence[str], provider: str | None, wanted: Wanted
+    connection: Connection, symbols: Sequence[str], provider: str | None, wanted: NewestAsked
 ) -> dict[str, list[Value]]:
     """Return per symbol the newest quote, trade and 1-minute bar of each provider, or of the one given.
 
@@ -42,7 +42,7 @@ async def newest_values(
     found: dict[str, list[Value]] = {symbol: [] for symbol in symbols}
     rows = await connection.fetch(statements.SERIES, symbols, provider, MINUTE)
     for stream in VALUE_STREAMS:
-        series = {row["stream_id"]: Series(**row) for row in rows if row["name"] == stream.name}
+        series = {row["stream_id"]: StoredSeries(**row) for row in rows if row["name"] == stream.name}
         newest = await _kept(connection, stream, series, wanted) if wanted.as_of is None else {}
         rest = {number: each for number, each in series.items() if number not in newest}
         newest |= await _stored(connection, stream, rest, wanted)
@@ -52,7 +52,7 @@ async def newest_values(
 
 
 async def _kept(
-    connection: Connection, stream: Stream, series: Mapping[int, Series], wanted: Wanted
+    connection: Connection, stream: Stream, series: Mapping[int, StoredSeries], wanted: NewestAsked
 ) -> Newest:
     """Return what is kept as newest; of bars the forming one, unless its series has come to its end."""
     if not series or stream.name not in statements.NEWEST_KEPT:
@@ -70,7 +70,7 @@ async def _kept(
 
 
 async def _stored(
-    connection: Connection, stream: Stream, series: Mapping[int, Series], wanted: Wanted
+    connection: Connection, stream: Stream, series: Mapping[int, StoredSeries], wanted: NewestAsked
 ) -> Newest:
     """Look back from the newest rows, in wider and wider steps: each opens only the partitions of its time."""
     found: Newest = {}
@@ -88,7 +88,7 @@ async def _stored(
 
 
 def _reaching(
-    series: Mapping[int, Series], found: Newest, end: int
+    series: Mapping[int, StoredSeries], found: Newest, end: int
 ) -> dict[int, tuple[EventTime, EventTime]]:
     """Return how far the series reach that have rows before `end` and nothing found yet."""
     return {
@@ -106,10 +106,10 @@ _READERS: Mapping[str, Callable[..., Value]] = {
 }
 
 
-def _values(stream: Stream, rows: Sequence[Record], series: Mapping[int, Series]) -> Newest:
+def _values(stream: Stream, rows: Sequence[Record], series: Mapping[int, StoredSeries]) -> Newest:
     read, names = _READERS[stream.name], key(stream)
     return {row[0]: read(row, *_key(series[row[0]], names)) for row in rows}
 
 
-def _key(series: Series, names: Sequence[str]) -> list[Any]:
+def _key(series: StoredSeries, names: Sequence[str]) -> list[Any]:
     return [getattr(series, name) for name in names]

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.database import statements
 from gateway.database.rows import bits_of, row_reader
-from gateway.database.shell.newest import Wanted, newest_values
+from gateway.database.shell.newest import NewestAsked, newest_values
 from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, Value, View
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.problems import Problem
@@ -121,7 +121,7 @@ class Snapshot:
 
         Without `as_of` a forming bar counts, too; no past moment can be asked for one, it is not kept.
         """
-        wanted = Wanted(as_of=as_of, latest_event=latest_event, shadows=provider is not None)
+        wanted = NewestAsked(as_of=as_of, latest_event=latest_event, shadows=provider is not None)
         return await newest_values(self._connection, symbols, provider, wanted)
 
     async def previous_closes(
