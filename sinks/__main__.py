@@ -20,8 +20,7 @@ from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
-from sinks.store.shell.outbox import Outbox, watch_dead_letters
-from sinks.store.shell.outbox_writer import OutboxWriter
+from sinks.store.shell.outbox import Outbox, OutboxWriter, watch_dead_letters
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
@@ -54,7 +53,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             sink.run(),
             outbox.run(),
             retention.run(),
-            watch_dead_letters(logs, TOPICS),
+            watch_dead_letters(logs),
             show_generation(shared, process),
         )
 

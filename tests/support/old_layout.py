@@ -79,9 +79,8 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
         }  # fmt: skip
         if stream.by_interval:
             row["interval"] = dice.choice(INTERVALS)
-        if (
-            slot(row) in said_before and dice.random() < 0.5
-        ):  # said again, perhaps of the other kind: final or forming
+        # said again, perhaps of the other kind: final or forming
+        if slot(row) in said_before and dice.random() < 0.5:
             row |= {name: said_before[slot(row)][name] for name in content(stream) if name != "final"}
         said_before[slot(row)] = row
         made.append(row)

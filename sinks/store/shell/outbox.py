@@ -14,17 +14,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing
+from infra.runtime.kafka.transactions import FencedWriter
 from infra.runtime.postgres.errors import Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
 from schemas.partitions import TopicPartition
-from schemas.topics import dead, partition_count
+from schemas.topics import catalogue, dead
 from sinks.reading.shell.logs import TopicLogs
 from sinks.store.shell.ownership import Owned
 
@@ -36,6 +38,10 @@ DRAIN_ROWS = 500  # of one partition number, in one Kafka transaction
 ANSWER_WITHIN_S = 10.0  # PostgreSQL, a question
 LOOK_EVERY_S = 1.0  # for rows a predecessor left behind
 PUBLISHING_AT_ONCE = 4  # partition numbers
+WITHIN_S = 10.0  # for taking over, and for one transaction
+TRANSACTION_TIMEOUT_MS = 15_000  # above WITHIN_S: we learn of a failure before the broker acts
+# of one partition number's producer
+TUNING = {"queue.buffering.max.messages": 5_000, "queue.buffering.max.kbytes": 32_768}
 COUNT_EVERY_S = 30.0
 IDLE_S = 60.0  # then a partition number's producer is let go
 
@@ -188,13 +194,56 @@ def _outgoing(row: Record) -> Outgoing:
     return Outgoing(topic=row["topic"], partition=row["partition"], key=row["key"], value=row["value"])
 
 
-async def watch_dead_letters(logs: TopicLogs, topics: Sequence[str]) -> None:
-    """Count the dead letters of `topics` for ever; an outage keeps the last count."""
-    twins = {dead(topic): topic for topic in topics}
+async def watch_dead_letters(logs: TopicLogs) -> None:
+    """Count the records of every topic of dead letters for ever; an outage keeps the last count."""
+    topics = catalogue().topics
+    twins = {dead(topic): topic for topic in topics if dead(topic) in topics}
     while True:
         try:
-            for twin, depth in (await logs.depth(list(twins), partition_count())).items():
+            depths = await logs.depth({twin: topics[twin].partitions for twin in twins})
+            for twin, depth in depths.items():
                 metrics.DLQ_DEPTH.labels(twins[twin]).set(depth)
         except BrokerUnavailable:
             pass  # the service says so itself
         await asyncio.sleep(COUNT_EVERY_S)
+
+
+class OutboxWriter:
+    """Publishes pieces of the outbox, each whole or not at all; every method blocks, one thread at a time.
+
+    After an error it is of no more use: whether the piece is in the log is settled by the next one's `take_over`,
+    before that one can publish anything.
+    """
+
+    def __init__(self, bootstrap: str, number: int, *, prefix: str) -> None:
+        """Publish for the partition `number` of topics named with `prefix`; `take_over` connects."""
+        self._bootstrap, self._number, self._prefix = bootstrap, number, prefix
+        self._writer: FencedWriter | None = None
+
+    def take_over(self) -> None:
+        """Fence any predecessor: what it has not committed by now never appears. Raises BrokerUnavailable."""
+        self._writer = FencedWriter(
+            self._bootstrap,
+            f"{self._prefix}sinks-outbox-{self._number}",
+            timeout_ms=TRANSACTION_TIMEOUT_MS,
+            linger_ms=0,
+            tuning=TUNING,
+        )
+        self._writer.take_over(WITHIN_S)
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish records of this partition number in order, topics without prefix.
+
+        Raises Fenced where somebody took over since, BrokerUnavailable where the outcome is not known.
+        """
+        if self._writer is None:
+            raise Fenced(f"the outbox of partition {self._number} is not ours; take it over first")
+        self._writer.begin()
+        for topic, group in groupby(records, key=lambda record: record.topic):
+            pairs = [(record.key, record.value) for record in group]
+            self._writer.write(self._prefix + topic, self._number, pairs, within_s=WITHIN_S)
+        self._writer.commit(WITHIN_S)
+
+    def close(self) -> None:
+        """Let go of the producer; what is not committed is dropped."""
+        self._writer = None
