@@ -9,12 +9,11 @@ import pytest
 
 from schemas.intervals import MINUTE_US
 from sinks.store.shell.rows import WritePath
+from sinks.store.shell.session import LIFT_DECOMPRESSION_LIMIT
 from tests.support.builders import NINE_THIRTY
 from tests.support.sink_writers import a_minute
 from tests.support.timescale_bridge import Bridge
 from tests.support.timescale_rows import run_job, store, timescale_database, values
-
-LIFTED = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ async def test_corrections_of_a_compressed_day_pass_however_many_symbols_they_ar
     ]
     with pytest.raises(asyncpg.ConfigurationLimitExceededError) as refused:
         await store(bridge, corrections, WritePath.STAGED)
-    await bridge.execute(LIFTED)
+    await bridge.execute(LIFT_DECOMPRESSION_LIMIT)
     stored = await store(bridge, corrections, WritePath.STAGED)
     await bridge.execute("RESET timescaledb.max_tuples_decompressed_per_dml_transaction")
 
