@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import cast
 
 from schemas.clocks import EventTime, MarketTime
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, slot_us
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.streams import Session
 from schemas.symbols import venues
 from schemas.symbols.instruments import classify
@@ -93,21 +93,6 @@ class Calendar:
     def is_open(self, moment: int) -> bool:
         """Whether the regular session holds `moment`."""
         return self.session_of(moment) == "regular"
-
-    def expected_starts(self, interval: str, start: int, end: int) -> list[EventTime]:
-        """Return the starts, in [start, end), of the intraday bars a traded instrument has in regular sessions.
-
-        Pre- and post-market minutes are never expected: most have no trade. Daily and longer bars are expected
-        once a session, at its open.
-        """
-        step, starts = slot_us(interval), list[int]()
-        for session in self.sessions(start, end):
-            if step >= DAY_US:
-                starts.append(session.open)
-            else:
-                first = session.open + max(0, -(-(start - session.open) // step)) * step
-                starts.extend(range(first, min(session.close, end), step))
-        return cast("list[EventTime]", [moment for moment in starts if start <= moment < end])
 
     def open_ranges(self, start: int, end: int) -> list[tuple[EventTime, EventTime]]:
         """Return the parts of [start, end) in which trades may happen, pre- and post-market included."""

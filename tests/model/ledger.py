@@ -10,6 +10,7 @@ from schemas.calendar.sessions import calendar_of
 from schemas.identity import gap_id
 from schemas.records import GAP_STATE_RANK, Gap
 from sinks.ledger.gaps import OPEN_STATES, OWN_DETECTOR
+from tests.support.expected_starts import expected_starts
 
 
 def admit_one(ledger: Iterable[Gap], incoming: Gap) -> list[Gap]:
@@ -54,7 +55,7 @@ def settle_by_bars(ledger: Iterable[Gap], stored: Collection[int]) -> list[Gap]:
         calendar = calendar_of(row.symbol)
         expected: list[int] = []
         if row.state in OPEN_STATES and is_judged(row.interval):
-            starts = calendar.expected_starts(row.interval, row.from_time, row.to_time)
+            starts = expected_starts(calendar, row.interval, row.from_time, row.to_time)
             expected = [slot_of(row.interval, start) for start in starts]
         present = {slot_of(row.interval, start) for start in stored} if expected else set()
         edge, filled = row.from_time, bool(expected) and expected[0] in present

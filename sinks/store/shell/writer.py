@@ -76,7 +76,7 @@ TABLES_IN_USE = "SELECT " + " OR ".join(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a batch changes besides its rows, and what of it must be published."""
+    """Changes a batch makes besides its rows, and what of them must be published."""
 
     changes: Changes
     revisions: list[tuple[int, Revision]]

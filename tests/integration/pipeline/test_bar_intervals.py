@@ -22,6 +22,7 @@ from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.databases import execute, with_database
 from tests.support.eventually import eventually
+from tests.support.expected_starts import expected_starts
 from tests.support.market_files import at, minute_bars
 from tests.support.oracle import micros
 from tests.support.system import System, subset, system
@@ -143,7 +144,7 @@ async def taken_in(scene: Scene, data: Path) -> None:
     """Wait until as many final bars of every interval are stored as the files hold."""
     minutes = {**minute_bars(data, "SPY", FRIDAY), **minute_bars(data, "SPY", MONDAY)}
     wanted = {name: len(joined(minutes, INTERVALS[name])) for name in ("1m", "5m", "1h")}
-    wanted["1d"] = len(load_calendar(US_EQUITIES).expected_starts("1d", FIRST_DAY, LAST_DAY))
+    wanted["1d"] = len(expected_starts(load_calendar(US_EQUITIES), "1d", FIRST_DAY, LAST_DAY))
 
     async def stored() -> bool:
         found = {row["interval"]: row["bars"] for row in await scene.rows(ARRIVED)}
@@ -205,8 +206,8 @@ async def test_no_weekend_holiday_or_change_of_the_clocks_is_a_gap(real: Scene, 
     covered = [
         slot
         for row in fine
-        for slot in load_calendar(US_EQUITIES).expected_starts(
-            "1m", micros(row["from_time"]), micros(row["to_time"])
+        for slot in expected_starts(
+            load_calendar(US_EQUITIES), "1m", micros(row["from_time"]), micros(row["to_time"])
         )
     ]
     assert sorted(covered) == missing

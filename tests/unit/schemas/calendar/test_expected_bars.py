@@ -17,6 +17,7 @@ from schemas.calendar.expected_bars import (
 from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.builders import NINE_THIRTY
+from tests.support.expected_starts import expected_starts
 
 NEXT_OPEN = NINE_THIRTY + DAY_US  # 2013-10-08
 XNYS = load_calendar(US_EQUITIES)
@@ -41,7 +42,7 @@ def test_slots_are_as_many_as_the_span_counts(interval: str, bars: int) -> None:
     """Listing and counting agree, for each judged interval."""
     day = NINE_THIRTY - NINE_THIRTY % DAY_US
     span = expected_span(XNYS, interval, day, day + DAY_US)
-    slots = [slot_of(interval, start) for start in XNYS.expected_starts(interval, day, day + DAY_US)]
+    slots = [slot_of(interval, start) for start in expected_starts(XNYS, interval, day, day + DAY_US)]
 
     assert span is not None
     assert (
@@ -104,7 +105,7 @@ def test_runs_are_what_comparing_bar_by_bar_finds(
     calendar, low = CALENDARS[name], NINE_THIRTY - NINE_THIRTY % DAY_US + start * 15 * MINUTE_US
     high = low + length * 15 * MINUTE_US
     expected = (
-        [slot_of(interval, each) for each in calendar.expected_starts(interval, low, high)]
+        [slot_of(interval, each) for each in expected_starts(calendar, interval, low, high)]
         if is_judged(interval)
         else []
     )

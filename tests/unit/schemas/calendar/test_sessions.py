@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, calendar_name, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.symbols.venues import INDICES, VENUES_BY_SUFFIX
+from tests.support.expected_starts import expected_starts
 
 XNYS = load_calendar(US_EQUITIES)
 ALWAYS = load_calendar(ALWAYS_OPEN)
@@ -48,7 +49,7 @@ def test_session_of_a_moment(moment: int, session: str) -> None:
 def test_minutes_of_a_full_and_a_half_day() -> None:
     """390 on a full day, 210 on a half day, none on a holiday."""
     counts = [
-        len(XNYS.expected_starts("1m", utc(2015, 12, day), utc(2015, 12, day + 1)))
+        len(expected_starts(XNYS, "1m", utc(2015, 12, day), utc(2015, 12, day + 1)))
         for day in (23, 24, 25, 28)
     ]
 
@@ -57,7 +58,7 @@ def test_minutes_of_a_full_and_a_half_day() -> None:
 
 def test_a_range_that_starts_inside_a_session_starts_on_a_bar() -> None:
     """Bars are aligned to the open, never to the range asked for."""
-    starts = XNYS.expected_starts("5m", utc(2013, 10, 7, 13, 32), utc(2013, 10, 7, 13, 41))
+    starts = expected_starts(XNYS, "5m", utc(2013, 10, 7, 13, 32), utc(2013, 10, 7, 13, 41))
 
     assert starts == [utc(2013, 10, 7, 13, 35), utc(2013, 10, 7, 13, 40)]
 
@@ -74,13 +75,13 @@ def test_a_closure_of_the_overlay_removes_the_day() -> None:
     calendar = load_calendar(US_EQUITIES, frozenset({"2013-10-07"}))
 
     assert calendar.session_of(utc(2013, 10, 7, 15)) == "closed"
-    assert calendar.expected_starts("1d", utc(2013, 10, 7), utc(2013, 10, 9)) == [utc(2013, 10, 8, 13, 30)]
+    assert expected_starts(calendar, "1d", utc(2013, 10, 7), utc(2013, 10, 9)) == [utc(2013, 10, 8, 13, 30)]
 
 
 @given(st.integers(0, 10_000_000_000_000), st.integers(1, 3 * DAY_US))
 def test_a_market_that_never_closes_expects_every_minute(start: int, length: int) -> None:
     """Expected starts are exactly the multiples of a minute in the range."""
-    starts = ALWAYS.expected_starts("1m", start, start + length)
+    starts = expected_starts(ALWAYS, "1m", start, start + length)
 
     assert starts == list(range(-(-start // MINUTE_US) * MINUTE_US, start + length, MINUTE_US))
     assert ALWAYS.is_open(start)
@@ -90,9 +91,9 @@ def test_a_market_that_never_closes_expects_every_minute(start: int, length: int
 def test_expected_starts_split_where_the_range_is_split(start: int, length: int) -> None:
     """Two adjacent ranges expect what the whole expects."""
     middle, end = start + length // 2, start + length
-    whole = XNYS.expected_starts("1m", start, end)
+    whole = expected_starts(XNYS, "1m", start, end)
 
-    assert XNYS.expected_starts("1m", start, middle) + XNYS.expected_starts("1m", middle, end) == whole
+    assert expected_starts(XNYS, "1m", start, middle) + expected_starts(XNYS, "1m", middle, end) == whole
     assert all(left < right for left, right in pairwise(whole))
 
 
@@ -122,7 +123,7 @@ def test_currencies_rest_at_the_weekend_alone() -> None:
     book = load_calendar("24/5")
     monday = utc(2026, 11, 16)
 
-    assert len(book.expected_starts("1h", monday, monday + 7 * DAY_US)) == 5 * 24
+    assert len(expected_starts(book, "1h", monday, monday + 7 * DAY_US)) == 5 * 24
     assert book.session_of(monday) == "regular"
     assert book.session_of(monday + 5 * DAY_US) == "closed"
     assert book.open_ranges(monday, monday + 7 * DAY_US) == [(monday, monday + 5 * DAY_US)]
