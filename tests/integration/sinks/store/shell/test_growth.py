@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -62,6 +63,27 @@ async def test_sparse_bars_of_one_series_are_one_transaction(database: str) -> N
     assert outcome.transactions == 1
     assert await count(database, "v_bars") == number
     assert await count(database, "gaps") == number - 1
+
+
+async def test_the_loop_answers_while_a_ledger_is_decided(database: str) -> None:
+    """Health and outbox share it: 4,000 sparse bars used to hold it for three seconds."""
+    longest_s, last_s, done = 0.0, monotonic_s(), asyncio.Event()
+
+    async def beat() -> None:
+        nonlocal longest_s, last_s
+        while not done.is_set():
+            await asyncio.sleep(0.005)
+            longest_s, last_s = max(longest_s, monotonic_s() - last_s), monotonic_s()
+
+    async with target(database).take_over(logs(), now_us=NOW) as writer:
+        batch = a_batch(writer, *every_other_minute(4_000))
+        last_s = monotonic_s()
+        beating = asyncio.create_task(beat())
+        await writer.write(batch)
+        done.set()
+        await beating
+
+    assert longest_s < 1.0
 
 
 async def test_the_steps_of_a_batch_do_not_grow_with_it(database: str) -> None:
