@@ -42,6 +42,7 @@ check: $(INSTALLED) ## the inner loop, under a minute: ruff, mypy --strict, impo
 test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
 	@$(PY) -m pytest -q -n 2 tests/unit tests/architecture tests/contract
 	@$(PY) -m pytest -q -n 2 --dist worksteal tests/integration
+	@$(PY) -m pytest tests/timescale tests/containers
 	@$(PY) -m pytest tests/e2e
 
 bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMARKS.md

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
-from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
@@ -20,7 +20,7 @@ from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
-from sinks.store.shell.outbox import Outbox, watch_dead_letters
+from sinks.store.shell.outbox import Outbox, OutboxWriter, watch_dead_letters
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
@@ -34,34 +34,28 @@ async def main(connection_class: type[Connection] | None = None) -> None:
     shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
     logs = TopicLogs(bootstrap, prefix=prefix)
-    publisher = Publisher(bootstrap, "mds-sinks-outbox")
     member = feed_member(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
     linger_s = settings.linger_ms / 1_000
-    try:
-        async with (
-            lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process,
-            postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
-            open_feed(
-                member, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
-            ) as feed,
-        ):
-            outbox = Outbox(pool, publisher, prefix=prefix)
-            store = Store(
-                shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class
-            )
-            sink = Sink(feed, store, logs, outbox, process.health)
-            retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
-            collect_rarely()
-            await lifecycle.until_stopped(
-                process,
-                sink.run(),
-                outbox.run(),
-                retention.run(),
-                watch_dead_letters(logs, TOPICS),
-                show_generation(shared, process),
-            )
-    finally:
-        publisher.close()
+    async with (
+        lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process,
+        postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
+        open_feed(
+            member, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
+        ) as feed,
+    ):
+        store = Store(shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class)
+        outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
+        sink = Sink(feed, store, logs, outbox, process.health)
+        retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
+        collect_rarely()
+        await lifecycle.until_stopped(
+            process,
+            sink.run(),
+            outbox.run(),
+            retention.run(),
+            watch_dead_letters(logs),
+            show_generation(shared, process),
+        )
 
 
 async def _replay() -> None:

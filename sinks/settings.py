@@ -20,7 +20,8 @@ class SinkSettings(Settings):
     ops_port: Port = Field(default=8103, ge=1, le=65535)
     # a silent sink loses its partitions after this
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=300.0)
-    batch_records: int = Field(default=20_000, ge=1, le=200_000)  # of one transaction, at most
+    # of one transaction, about: whole blocks until there are so many
+    batch_records: int = Field(default=20_000, ge=1, le=200_000)
     # how long the first record of a batch waits for others
     linger_ms: float = Field(default=20.0, ge=0.0, le=250.0)
     # for which the history of provider health is kept

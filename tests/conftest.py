@@ -20,9 +20,8 @@ from hypothesis import settings
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka.topics import ensure_topics
-from infra.runtime.postgres.migrate import migrate
 from schemas.topics import catalogue
-from tests.support.databases import execute, with_database
+from tests.support.databases import TIMESCALE_SERVER, execute, lay_out, with_database
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.
 settings.register_profile("unhurried", deadline=None)
@@ -118,8 +117,11 @@ def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_admin(server_home: Path) -> Iterator[str]:
-    """DSN with the right to create databases, on a real server of this session holding a migrated template."""
-    if given := os.environ.get("MDS_TEST_POSTGRES"):
+    """DSN with the right to create databases, on a real server of this session holding a migrated template.
+
+    MDS_TEST_POSTGRES names a server that runs already, MDS_TEST_TIMESCALE_DSN one with TimescaleDB.
+    """
+    if given := TIMESCALE_SERVER or os.environ.get("MDS_TEST_POSTGRES"):
         asyncio.run(_make_template(given))
         yield given
         return
@@ -142,4 +144,7 @@ async def _make_template(dsn: str) -> None:
     name = f"{TEMPLATE}_{os.getpid()}"
     await execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     await execute(dsn, f"CREATE DATABASE {name}")
-    await migrate(with_database(dsn, name))
+    await lay_out(with_database(dsn, name))
+    if TIMESCALE_SERVER:
+        # Its workers would keep the template busy; a database that is cloned from it has workers of its own again.
+        await execute(with_database(dsn, name), "SELECT timescaledb_pre_restore()")

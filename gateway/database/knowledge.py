@@ -52,6 +52,15 @@ def not_yet_complete(as_of: KnowledgeTime, through: KnowledgeTime | None) -> Pro
     return about("as_of", "not_yet_complete", detail, retry_after_s=RETRY_AFTER_S)
 
 
+def not_kept(param: str, moment: EventTime | KnowledgeTime, kept_from: EventTime) -> Problem:
+    """Return the problem of a moment before what is kept: what is left would look like an answer."""
+    floor = rfc3339(kept_from)
+    detail = (
+        f"{param} {rfc3339(moment)} is before {floor}, from when on data are kept; use that or a later one"
+    )
+    return about(param, "not_kept", detail, kept_from=floor)
+
+
 def no_watermark() -> Problem:
     """Return the problem of a store that has rows but no statement yet of how complete they are."""
     detail = "the store has not committed a watermark yet; come again, or look at /health"

@@ -8,8 +8,7 @@ from typing import get_args
 
 from gateway.http.moments import ALL_KNOWN, EARLIEST_US, LATEST_US
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.deriving import columns
-from schemas.streams import BAR_STREAM, BY_RECORD, Bar, Quote, Trade
+from schemas.streams import BY_RECORD, Bar, Quote, StreamName, Trade
 
 MINUTE = "1m"  # the interval that all longer bars can be made of
 
@@ -24,6 +23,7 @@ class View:
     as_of: KnowledgeTime
     provider: str | None
     sessions: frozenset[str] | None = None  # None: every part of the day
+    latest_event: EventTime = LATEST_US  # nothing later can have been known by then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,17 @@ class BarVersion(Bar):
     providers: tuple[str, ...] = ()  # of a derived bar whose parts come from several
 
 
-BAR_COLUMNS = tuple(column for column in columns(BAR_STREAM) if column.source not in ("symbol", "interval"))
-"""Columns a query of one symbol and interval reads of a bar, in order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSeries:
+    """A stored series values of a symbol may come from, and how far its rows reach: [start_time, last_seen], µs."""
+
+    stream_id: int
+    name: StreamName
+    interval: str
+    provider: str
+    symbol: str
+    start_time: EventTime | None  # None, as last_seen: it has no rows but, of bars, a forming one
+    last_seen: EventTime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,4 +66,4 @@ class GapFilter:
 
 Value = Quote | Trade | Bar
 VALUE_STREAMS = tuple(BY_RECORD[record] for record in get_args(Value))
-"""The streams a value may come from; what they call alike has one type, so that one query reads all of them."""
+"""The streams a value may come from."""

@@ -77,6 +77,9 @@ PROBLEMS: Mapping[str, Cause] = {
         409, "No file is in force: the simulator's symbols are collected.", "Set MDS_CONFIG and restart."
     ),
     "token_expired": Cause(410, "The page token is older than an hour.", "Begin without one."),
+    "not_kept": Cause(
+        410, "What is asked for is older than what is kept.", "Ask for what is since `kept_from`."
+    ),
     "body_too_large": Cause(413, "The body is larger than the endpoint takes.", "Split it."),
     "invalid_parameter": Cause(
         422, "One or more parameters are wrong; `errors` names all of them.", "Correct each as its `detail` says."

@@ -148,6 +148,11 @@ class HistoryRequest:
     fixed_range: bool  # both ends given: with an as_of the answer can never change
     given: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def start_given(self) -> str | None:
+        """The parameter that names the start of the range; None where a period reaches back to it."""
+        return next((name for name in ("start", "date") if name in self.given), None)
+
 
 def bars_request(
     endpoint: Endpoint[HistoryQuery] | Endpoint[IntradayQuery],
@@ -209,6 +214,7 @@ _META = (
     Column("gaps", rows(record(*GAP_COLUMNS)), "What is or was missing in the range of this page."),
     UNRESOLVED,
     Column("gaps_truncated", FLAG, "There are more gaps than listed: see GET /gaps.", always=False),
+    Column("kept_from", TIME, "Bars before it are no longer kept.", "UTC", always=False),
     Column("as_of_floor", TIME, "The first moment anything of this was known.", "UTC", always=False),
 )
 _ANSWERS = {
@@ -231,7 +237,7 @@ _ANSWERS = {
     304: (Answer(words="If-None-Match names the content as it is.", media=""),),
 }
 _PROBLEMS = (
-    "token_invalid", "token_mismatch", "unknown_symbol", "token_expired", "not_ready", "not_yet_complete", "overloaded",
+    "token_invalid", "token_mismatch", "unknown_symbol", "token_expired", "not_kept", "not_ready", "not_yet_complete", "overloaded",
     "store_unavailable",
 )  # fmt: skip
 

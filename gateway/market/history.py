@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.database.knowledge import latest_event, no_watermark
+from gateway.database.knowledge import latest_event, no_watermark, not_kept
 from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, View
 from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page
@@ -35,6 +35,12 @@ class PagePlan:
     view: View
     after: tuple[int | str, ...] | None
     is_first: bool
+    kept_from: EventTime | None  # bars before it are no longer kept
+
+    @property
+    def misses(self) -> bool:
+        """Whether a part of the range is no longer kept."""
+        return self.kept_from is not None and self.bounds[0] < self.kept_from
 
     def gaps(self, bars: Sequence[BarVersion], after: After) -> GapFilter:
         """Return which gaps belong to the page: those of what it covers, of minutes too where it is made of them."""
@@ -65,7 +71,14 @@ class Reading:
     providers: Sequence[str] = ()
 
 
-def plan(ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime, *, wall_market: bool) -> PagePlan:
+def plan(
+    ask: HistoryRequest,
+    page: Page | None,
+    as_of: KnowledgeTime,
+    *,
+    wall_market: bool,
+    kept_from: EventTime | None = None,
+) -> PagePlan:
     """Return what the page `page` of a request reads at `as_of`; None: the first page."""
     bounds = (ask.start, ask.end) if page is None else (page.start, page.end)
     start, end = bounds
@@ -76,6 +89,8 @@ def plan(ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime, *, wall_m
             end = EventTime(int(page.after[0]))
         else:
             start = EventTime(int(page.after[0]) + 1)
+    if kept_from is not None:
+        start = EventTime(max(start, kept_from))
     # Nothing later can have been known.
     latest = latest_event(as_of, wall_market=wall_market)
     return PagePlan(
@@ -83,9 +98,10 @@ def plan(ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime, *, wall_m
         as_of=as_of,
         bounds=bounds,
         span=(start, EventTime(max(start, min(end, latest + 1)))),
-        view=View(as_of=as_of, provider=ask.provider, sessions=SESSIONS[ask.session]),
+        view=View(as_of=as_of, provider=ask.provider, sessions=SESSIONS[ask.session], latest_event=latest),
         after=None if page is None else page.after,
         is_first=page is None,
+        kept_from=kept_from,
     )
 
 
@@ -116,6 +132,8 @@ def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
     """Return the plan of a reading; raise the Problem of an answer that cannot be given."""
     if reading.plan is None:
         raise no_watermark()
+    if reading.plan.misses and reading.plan.kept_from is not None and ask.start_given is not None:
+        raise not_kept(ask.start_given, ask.start, reading.plan.kept_from)
     if ask.provider is not None and reading.providers and ask.provider not in reading.providers:
         detail = f"provider {ask.provider} gave no bars of {ask.symbol}; use best, or one of: {' '.join(reading.providers)}"
         raise invalid_field("provider", "unknown_provider", detail)
@@ -146,6 +164,8 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[list[dict[str, Any]], di
     }  # fmt: skip
     if len(reading.gaps) == MAX_META_GAPS:
         meta["gaps_truncated"] = True
+    if plan.misses and plan.kept_from is not None:
+        meta["kept_from"] = rfc3339(plan.kept_from)
     if not rows and reading.floor is not None and reading.floor > plan.as_of:
         meta["as_of_floor"] = rfc3339(reading.floor)
     return rows, meta

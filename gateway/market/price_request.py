@@ -142,7 +142,7 @@ PRICE = Endpoint(
             ),
         )
     },
-    problems=("unknown_symbol", "stale_value", *_UNAVAILABLE),
+    problems=("unknown_symbol", "not_kept", "stale_value", *_UNAVAILABLE),
 )
 BATCH = Endpoint(
     method="POST",
@@ -161,5 +161,5 @@ BATCH = Endpoint(
             ),
         )
     },
-    problems=("not_json", "invalid_parameter", *_UNAVAILABLE),
+    problems=("not_json", "not_kept", "invalid_parameter", *_UNAVAILABLE),
 )

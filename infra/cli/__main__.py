@@ -29,6 +29,7 @@ from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres.files import Phase
 from infra.runtime.postgres.migrate import migrate
+from infra.runtime.postgres.timescale import migrate_to_timescale
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
 from schemas.streams import StreamName
@@ -122,10 +123,17 @@ def migrate_command(
             "without it both, with the services stopped.",
         ),
     ] = None,
+    timescale: Annotated[
+        bool,
+        typer.Option("--timescale", help="Then move the tables that grow into hypertables of TimescaleDB."),
+    ] = False,
 ) -> None:
     """Bring the database's tables up to date; killed or stopped, it goes on where it was."""
-    applied = asyncio.run(migrate(System.from_env().settings.dsn, phase=phase, tell=say))
+    dsn = System.from_env().settings.dsn
+    applied = asyncio.run(migrate(dsn, phase=phase, tell=say))
     say("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    if timescale:
+        asyncio.run(migrate_to_timescale(dsn, say))
 
 
 @app.command(name="rebuild")

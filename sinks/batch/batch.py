@@ -1,6 +1,7 @@
 """One batch to store, made of what was read from Kafka: rows by table, gaps, watermark claims, dead letters, positions.
 
-A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read.
+A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read. Only a
+block too long for memory is cut, by the reader (`sinks.reading.blocks`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class KafkaRecord(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class PartitionRecords:
-    """Records read from one partition, in order; `end` is the position after them, `at_end` that nothing follows yet.
+    """Records read from one partition, in order; `end` is the position after them, `at_end` that their last block ended.
 
     `end` is a plain integer: it moves with every record.
     """

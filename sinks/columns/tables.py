@@ -26,7 +26,7 @@ class CopyColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """What stores a stream: the tables by name, their columns, and what makes two versions the same value."""
+    """Storage of a stream: the tables by name, their columns, and what makes two versions the same value."""
 
     stream: Stream
     names: Tables

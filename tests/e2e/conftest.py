@@ -10,8 +10,7 @@ import asyncpg
 import pytest
 
 from infra.runtime.kafka.topics import ensure_topics
-from infra.runtime.postgres.migrate import migrate
-from tests.support.databases import execute, with_database
+from tests.support.databases import execute, lay_out, with_database
 from tests.support.eventually import eventually
 from tests.support.loaded_system import DAYS, SPY_TRADES, SYMBOLS, Loaded
 from tests.support.market_files import minute_bars
@@ -53,7 +52,7 @@ async def _database(admin: str) -> str:
     await execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
     await execute(admin, f"CREATE DATABASE {DATABASE}")
     dsn = with_database(admin, DATABASE)
-    await migrate(dsn)
+    await lay_out(dsn)
     return dsn
 
 

@@ -12,8 +12,7 @@ from schemas.deriving import content
 from schemas.errors import Fenced
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
-from schemas.streams import StreamId
-from sinks.columns.tables import TABLES
+from schemas.streams import BY_TOPIC, StreamId
 from sinks.ledger.cursors import Cursor
 from tests.model.broker import fields_of
 from tests.model.oracle import TRADE_CONTENT, Key, Place
@@ -37,7 +36,7 @@ def version_of(topic: str, value: bytes | None) -> Version:
     return Version(
         key=(fields["provider"], fields["symbol"], fields.get("interval", ""), fields["event_time"]),
         place=(fields["raw_offset"], fields["index"]),
-        content=itemgetter(*(content(TABLES[topic].stream) or TRADE_CONTENT))(fields),
+        content=itemgetter(*(content(BY_TOPIC[topic]) or TRADE_CONTENT))(fields),
         known_from=fields["known_from"],
         final=fields.get("final", True),
     )

@@ -48,7 +48,7 @@ class Oracle:
 
     events: dict[Place, tuple[Key, Hashable, int]] = field(default_factory=dict)  # key, content, known_from
     versions: list[Place] = field(default_factory=list)  # which of the valid events say something new
-    history: list[Place] = field(default_factory=list)  # of final events alone: what the database keeps
+    kept: list[Place] = field(default_factory=list)  # ... and are final: what the database holds
     gaps: list[FoundGap] = field(default_factory=list)
     dead: list[Place] = field(default_factory=list)  # index -1: the whole record
     known_from: int = 0
@@ -123,7 +123,7 @@ class Oracle:
         self.versions.append(place)
         if event.get("final", True) and ("frame_hash" in event or self._final.get(key) != content):
             self._final[key] = content
-            self.history.append(place)
+            self.kept.append(place)
 
     def _judge(self, topic: str, raw: Raw, arrivals: dict[tuple[str, str], set[int]]) -> None:
         assert raw.block is not None

@@ -5,7 +5,7 @@ The domain decides; what the adapters do with Kafka and PostgreSQL is re-created
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from random import Random
 
@@ -54,7 +54,7 @@ class Sink:
         self._owned = {topic: database.positions.get(topic, 0) for topic in self._topics}
         self._ends = {(topic, PARTITION): at for topic, at in self._owned.items()}
         self._reading = dict(self._owned)
-        self._book.load(database.cursors)
+        self._book.load(dict(database.cursors))
         while True:
             yield IDLE
             yield from self._publish(random)
@@ -123,11 +123,17 @@ class Sink:
 
     def _store_rows(self, batch: Batch, pending: Pending, *, fast: bool) -> None:
         for rows in batch.rows:
-            new = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
+            marked = self._book.new_keys(rows) if fast else np.zeros(rows.columns.size, np.bool_)
             versions = [version_of(rows.table.topic, record.value()) for record in rows.records]
-            final = [(v, opens) for v, opens in zip(versions, new.tolist(), strict=True) if v.final]
-            self._copy(rows, [version for version, opens in final if opens], pending)
-            self._compare(rows, [version for version, opens in final if not opens], pending)
+            # forming bars are no history
+            final = [(v, new) for v, new in zip(versions, marked.tolist(), strict=True) if v.final]
+            times = Counter(version.key for version, _ in final)
+            stored, versioned = self._database.keys[rows.table.topic], rows.table.has_versions
+            opens = [
+                new or (fast and versioned and times[v.key] == 1 and v.key not in stored) for v, new in final
+            ]
+            self._copy(rows, [v for (v, _), new in zip(final, opens, strict=True) if new], pending)
+            self._compare(rows, [v for (v, _), new in zip(final, opens, strict=True) if not new], pending)
 
     def _copy(self, rows: Rows, versions: list[Version], pending: Pending) -> None:
         topic, arrived = rows.table.topic, set[Key]()

@@ -73,9 +73,9 @@ def check_progress(broker: Broker, topic: str, oracle: Oracle) -> None:
 
 
 def check_rows(database: Database, topic: str, oracle: Oracle) -> None:
-    """The database holds exactly the final versions, with position, content and knowledge time."""
+    """The database holds exactly the versions that are final, with position, content and knowledge time."""
     stored = {v.place: (v.key, v.content, v.known_from) for v in database.rows[canonical_of(topic)].values()}
-    expected: dict[Place, Known] = {place: oracle.events[place] for place in oracle.history}
+    expected: dict[Place, Known] = {place: oracle.events[place] for place in oracle.kept}
     assert stored == expected, f"rows {sorted(stored)}, not {sorted(expected)}"
 
 
@@ -85,7 +85,7 @@ def check_watermark(database: Database, topic: str, oracle: Oracle) -> None:
     for _, moment, known in (entry for entry in database.published if entry[0] == canonical):
         assert moment >= before, f"the watermark went back from {before} to {moment}"
         before = moment
-        true = {place for place in oracle.history if oracle.events[place][2] < moment}
+        true = {place for place in oracle.kept if oracle.events[place][2] < moment}
         assert known == true, f"at watermark {moment} rows were {sorted(known)}, in the end {sorted(true)}"
     assert before >= oracle.known_from, "the watermark stopped before the end"
 

@@ -1,8 +1,21 @@
-"""Databases of a PostgreSQL server: their names in a DSN, and statements to the server itself."""
+"""Databases of a PostgreSQL server: their names in a DSN, statements to the server itself, and our tables in them."""
 
 from __future__ import annotations
 
+import os
+
 import asyncpg
+import pytest
+
+from infra.runtime.postgres.migrate import migrate
+from infra.runtime.postgres.timescale import migrate_to_timescale
+
+TIMESCALE_SERVER = os.environ.get("MDS_TEST_TIMESCALE_DSN", "")
+"""A server with TimescaleDB that the suite is to run on, with the right to create databases there; empty without."""
+
+of_partitions = pytest.mark.skipif(
+    bool(TIMESCALE_SERVER), reason="is of range partitions; tests/timescale says what hypertables do"
+)
 
 
 def with_database(dsn: str, name: str) -> str:
@@ -17,3 +30,11 @@ async def execute(dsn: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def lay_out(dsn: str) -> None:
+    """Make our tables in an empty database; hypertables where the suite is to run on TimescaleDB."""
+    await migrate(dsn)
+    if TIMESCALE_SERVER:
+        await execute(dsn, "CREATE EXTENSION IF NOT EXISTS timescaledb")
+        await migrate_to_timescale(dsn, lambda _: None)

@@ -1,13 +1,20 @@
-"""The bars a traded instrument has in regular sessions, listed: what counting and comparing are checked against."""
+"""Starts of the bars a calendar expects, listed one by one: what counting and comparing must equal."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from schemas.calendar.sessions import Calendar
+from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, slot_us
 
 
-def expected_starts(calendar: Calendar, interval: str, start: int, end: int) -> list[int]:
-    """Return the starts, in [start, end), of the bars of an interval; daily and longer ones once a session, at its open."""
+def expected_starts(calendar: Calendar, interval: str, start: int, end: int) -> list[EventTime]:
+    """Return the starts, in [start, end), of the intraday bars a traded instrument has in regular sessions.
+
+    Pre- and post-market minutes are never expected: most have no trade. Daily and longer bars are expected once a
+    session, at its open.
+    """
     step, starts = slot_us(interval), list[int]()
     for session in calendar.sessions(start, end):
         if step >= DAY_US:
@@ -15,4 +22,4 @@ def expected_starts(calendar: Calendar, interval: str, start: int, end: int) -> 
         else:
             first = session.open + max(0, -(-(start - session.open) // step)) * step
             starts.extend(range(first, min(session.close, end), step))
-    return [moment for moment in starts if start <= moment < end]
+    return cast("list[EventTime]", [moment for moment in starts if start <= moment < end])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import aiohttp
@@ -21,6 +21,7 @@ from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.operations.shell.configuration import configured_at_start
 from gateway.settings import GatewaySettings
+from infra.runtime.clock import MarketClock
 from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.postgres import pool as postgres
@@ -32,10 +33,9 @@ from schemas.topics import CANONICAL_TOPICS, partition_count
 from tests.support.builders import NINE_THIRTY
 from tests.support.declared import check_declared
 from tests.support.eventually import eventually
+from tests.support.filled_tables import store_rows
 
 PAGE_KEY = b"0" * 32
-TABLES = {Quote: "quotes", Trade: "trades", Bar: "bars", Gap: "gaps"}
-TIMES = frozenset({"event_time", "received_time", "known_from", "from_time", "to_time"})
 REST_US = 20 * 365 * 86_400_000_000  # a watermark far after the recorded data, far before the wall clock
 
 
@@ -129,14 +129,8 @@ class Rest:
             return response.status, response.headers, body
 
     async def store(self, *records: Quote | Trade | Bar | Gap) -> None:
-        """COPY records into their tables and bring bars_current and quotes_latest up to date."""
-        for kind, table in TABLES.items():
-            rows = [_row(record) for record in records if isinstance(record, kind)]
-            if rows:
-                await self.database.copy_records_to_table(
-                    table, records=[tuple(r.values()) for r in rows], columns=list(rows[0])
-                )
-        await self.database.execute(CURRENT)
+        """Put records into their tables."""
+        await store_rows(self.database, records)
 
     async def complete_before(self, moment: int, topics: Iterable[str] = CANONICAL_TOPICS) -> None:
         """Set the watermark of every partition."""
@@ -157,25 +151,6 @@ class Rest:
         await eventually(followed, within_s=10, what="the gateway follows the watermark")
 
 
-CURRENT = """
-    DELETE FROM bars_current;
-    INSERT INTO bars_current
-    SELECT DISTINCT ON (symbol, provider, interval, event_time) b.*,
-           count(*) OVER (PARTITION BY symbol, provider, interval, event_time) - 1
-    FROM bars b ORDER BY symbol, provider, interval, event_time, known_from DESC, raw_offset DESC, idx DESC;
-    DELETE FROM quotes_latest;
-    INSERT INTO quotes_latest
-    SELECT DISTINCT ON (symbol, provider) q.*
-    FROM quotes q ORDER BY symbol, provider, event_time DESC, known_from DESC, raw_offset DESC, idx DESC;
-"""
-
-
-def _row(record: Any) -> dict[str, Any]:
-    fields = {name: aware(value) if name in TIMES else value for name, value in asdict(record).items()}
-    fields["idx"] = fields.pop("index")
-    return fields | ({"partition": 0} if isinstance(record, Gap) else {})
-
-
 @asynccontextmanager
 async def rest(
     database: str,
@@ -184,8 +159,12 @@ async def rest(
     ops_urls: Mapping[str, str] | None = None,
     symbology: Symbology | None = None,
     env: Mapping[str, str] | None = None,
+    market: MarketClock | None = None,
 ) -> AsyncIterator[Rest]:
-    """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration."""
+    """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration.
+
+    Market time is what the test sets, unless it gives a clock: then days are those of the wall where that is its own.
+    """
     live, clock = FakeLive(), FixedClock()
     process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
     async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
@@ -195,7 +174,7 @@ async def rest(
             store=store,
             live=cast("LiveStreams", live),
             session=session,
-            clock=clock,
+            clock=market or clock,
             access=access or Access([], required=False),
             page_key=PAGE_KEY,
             ops_urls=ops_urls or {},
@@ -215,7 +194,7 @@ async def rest(
                 watermarks=watermarks,
                 follower=follower,
                 configured=configured,
-                naming=Naming(resources.symbology, clock),
+                naming=Naming(resources.symbology, resources.clock),
             )
         )
         connection = await asyncpg.connect(database)

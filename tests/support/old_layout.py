@@ -14,12 +14,15 @@ from typing import Any
 import asyncpg
 
 from infra.runtime.postgres.codec import register_times
+from infra.runtime.postgres.files import statements
 from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from schemas.deriving import columns, content
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, Stream
 from schemas.topics import partition_count
+from tests.support.databases import execute
 
+CONVERSION = next(DIRECTORY.glob("0008_*.sql"))
 LAST_OLD = 6  # number of the last migration of that layout
 SYMBOLS = ("AAPL", "MSFT", "BRK.B", "日経", "ÅÄÖ.ST", "^GSPC", "EURUSD=X")
 PROVIDERS = ("yahoo", "finnhub")
@@ -60,6 +63,7 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
     """Return about `count` rows of a stream as sinks would have stored them: equal neighbours of a slot are one."""
     dice = random.Random(seed)
     made, offset = [], 0
+    said_before: dict[tuple[Any, ...], Row] = {}
     while len(made) < count:
         offset += dice.randint(1, 3)
         event_time = dice.choice(ORIGINS_US) + dice.randrange(moments) * STEP_US
@@ -68,12 +72,6 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
             for column in columns(stream)
             if column.type != "timestamptz" and column.name not in ("raw_offset", "idx", "interval")
         }
-        if (
-            dice.random() < 0.6
-        ):  # few contents, so that a final version often equals the one before the forming ones
-            row |= dict.fromkeys(
-                (each for each in content(stream) if type(row.get(each)) is float), dice.choice((1.0, 2.0))
-            )
         row |= {
             "symbol": dice.choice(SYMBOLS), "provider": dice.choice(PROVIDERS), "event_time": event_time,
             "received_time": event_time + dice.randrange(10**9), "known_from": 1_764_300_000_000_000 + offset * 1_000,
@@ -81,6 +79,10 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
         }  # fmt: skip
         if stream.by_interval:
             row["interval"] = dice.choice(INTERVALS)
+        # said again, perhaps of the other kind: final or forming
+        if slot(row) in said_before and dice.random() < 0.5:
+            row |= {name: said_before[slot(row)][name] for name in content(stream) if name != "final"}
+        said_before[slot(row)] = row
         made.append(row)
     return list(_new_versions(stream, made))
 
@@ -168,3 +170,15 @@ async def said(dsn: str, view: str, names: list[str]) -> list[tuple[Any, ...]]:
     finally:
         await connection.close()
     return sorted((tuple(row) for row in found), key=repr)
+
+
+async def until_conversion(dsn: str, folder: Path) -> list[str]:
+    """Bring the database to where the conversion begins, its procedures made; return the statements left."""
+    for file in DIRECTORY.glob("[0-9]*.sql"):
+        if file.name < CONVERSION.name:
+            (folder / file.name).write_text(file.read_text("utf-8"), "utf-8")
+    await migrate(dsn, folder)
+    before, call, after = CONVERSION.read_text("utf-8").partition("CALL conversion_of_all(20000);")
+    for statement in statements(before):
+        await execute(dsn, statement)
+    return list(statements(call + after))

@@ -42,6 +42,24 @@ class Message:
         return 2, APPENDED_MS
 
 
+@dataclass(frozen=True)
+class ReadMessage(Message):
+    """A record as a consumer gave it: with the length of its value and the epoch of the leader it was read from."""
+
+    key_: bytes = b"key"
+
+    def key(self) -> bytes:
+        """Return its key."""
+        return self.key_
+
+    def __len__(self) -> int:
+        return len(self.bytes_ or b"")
+
+    def leader_epoch(self) -> int | None:
+        """Return the epoch."""
+        return 3
+
+
 def home(symbol: str) -> int:
     """Return the partition of a symbol."""
     return partition_of(symbol, partition_count())

@@ -254,7 +254,8 @@ def test_the_model_catches_a_ledger_that_overlaps(monkeypatch: pytest.MonkeyPatc
     """What processor and sink both find is one gap, not two."""
 
     def latest_word(ledger: Iterable[Gap], incoming: Iterable[Gap]) -> list[Gap]:
-        return joined({gap.gap_id: gap for gap in (*ledger, *incoming)}.values())
+        rows = {gap.gap_id: gap for gap in (*ledger, *incoming)}
+        return joined(rows.values())
 
     monkeypatch.setattr(sink, "admit", latest_word)
     assert caught(CRASHES, monkeypatch, "ledger")

@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 from gateway.database import statements
-from gateway.database.versions import (
-    BAR_COLUMNS,
-    MINUTE,
-    VALUE_STREAMS,
-    BarVersion,
-    GapFilter,
-    Span,
-    Value,
-    View,
-)
+from gateway.database.rows import bits_of, row_reader
+from gateway.database.shell.newest import NewestAsked, newest_values
+from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, Value, View
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.deriving import columns, written_out
-from schemas.identity import stream_name
-from schemas.intervals import MINUTE_US
+from schemas.identity import stream_id_of, stream_text
+from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import TopicPartition
+from schemas.streams import BAR_STREAM, StreamId, StreamName
+from schemas.tables import INDEX_BITS
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
@@ -46,6 +40,11 @@ class Snapshot:
         mark: KnowledgeTime | None = await self._connection.fetchval(statements.WATERMARK, topic, partition)
         return mark
 
+    async def kept_from(self, *kinds: StreamName) -> EventTime | None:
+        """Return the event_time from which on all of these kinds are kept; None where they are from the beginning."""
+        floor: EventTime | None = await self._connection.fetchval(statements.KEPT_FROM, kinds)
+        return floor
+
     async def bars(
         self, symbol: str, interval: str, span: Span, view: View, *, limit: int, descending: bool = False
     ) -> list[BarVersion]:
@@ -54,7 +53,8 @@ class Snapshot:
         rows = await self._connection.fetch(statement, *_arguments(symbol, interval, span, view, limit))
         bars: list[BarVersion] = []
         for begin in range(0, len(rows), YIELD_EVERY_ROWS):
-            bars.extend(_bar(row, symbol, interval) for row in rows[begin : begin + YIELD_EVERY_ROWS])
+            some = rows[begin : begin + YIELD_EVERY_ROWS]
+            bars.extend(_bar(row, symbol, row[0], interval) for row in some)
             if begin:
                 await asyncio.sleep(0)  # a long answer must not hold up the WebSocket clients
         return bars
@@ -70,19 +70,23 @@ class Snapshot:
         after: Sequence[int | str] | None,
     ) -> list[BarVersion]:
         """Return every known version, by event_time and position, after the key `after`."""
-        event_time, raw_offset, index = (int(part) for part in after or (EARLIEST_US, -1, -1))
-        arguments = (*_arguments(symbol, interval, span, view, limit), event_time, raw_offset, index)
+        event_time, raw_offset, index = (int(part) for part in after or (EARLIEST_US, 0, -1))
+        position = (raw_offset << INDEX_BITS) + index
+        arguments = (*_arguments(symbol, interval, span, view, limit), event_time, position)
         rows = await self._connection.fetch(statements.ALL_BARS, *arguments)
-        return [_bar(row, symbol, interval) for row in rows]
+        return [_bar(row, symbol, row[0], interval) for row in rows]
 
-    async def minute_edges(self, symbol: str, view: View) -> tuple[EventTime, EventTime, EventTime] | None:
-        """Return (oldest start, newest start, moment the newest bar proves has come) of the known 1-minute bars."""
-        rows = await self._connection.fetch(statements.BAR_EDGES, symbol, MINUTE, view.provider, view.as_of)
-        if not rows:
+    async def minute_edges(
+        self, symbol: str, view: View, *, since: EventTime
+    ) -> tuple[EventTime, EventTime, EventTime] | None:
+        """Return of the known 1-minute bars from `since` on (oldest start, newest start, moment the newest has ended)."""
+        until = max(since, view.latest_event + 1)
+        row = await self._connection.fetchrow(
+            statements.BAR_EDGES, symbol, MINUTE, since, until, view.provider, view.as_of
+        )
+        if row is None or row["oldest"] is None:
             return None
-        oldest = min(row["oldest"] for row in rows)
-        newest = max(row["newest"] for row in rows)
-        return oldest, newest, max(row["newest"] + (MINUTE_US if row["final"] else 0) for row in rows)
+        return row["oldest"], row["newest"], EventTime(row["newest"] + MINUTE_US)
 
     async def first_known(
         self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None
@@ -106,23 +110,39 @@ class Snapshot:
         return {row["symbol"] for row in await self._connection.fetch(statements.KNOWN_SYMBOLS, symbols)}
 
     async def newest_values(
-        self, symbols: Sequence[str], *, provider: str | None, as_of: KnowledgeTime, latest_event: EventTime
+        self,
+        symbols: Sequence[str],
+        *,
+        provider: str | None,
+        as_of: KnowledgeTime | None,
+        latest_event: EventTime,
     ) -> dict[str, list[Value]]:
-        """Return per symbol the newest quote, trade and 1-minute bar of each provider, in one round trip."""
-        found: dict[str, list[Value]] = {symbol: [] for symbol in symbols}
-        rows = await self._connection.fetch(statements.NEWEST_VALUES, symbols, provider, as_of, latest_event)
-        for row in rows:
-            found[row["symbol"]].append(_value(row))
-        return found
+        """Return per symbol the newest quote, trade and 1-minute bar of each provider.
+
+        Without `as_of` a forming bar counts, too; no past moment can be asked for one, it is not kept.
+        """
+        wanted = NewestAsked(as_of=as_of, latest_event=latest_event, shadows=provider is not None)
+        return await newest_values(self._connection, symbols, provider, wanted)
 
     async def previous_closes(
         self, wanted: Sequence[tuple[str, str, EventTime]], as_of: KnowledgeTime
     ) -> dict[str, float]:
         """Return per symbol the last regular close before a moment; `wanted` is (symbol, provider, moment)."""
-        symbols, providers = [entry[0] for entry in wanted], [entry[1] for entry in wanted]
+        if not wanted:
+            return {}
+        names = [StreamId(BAR_STREAM.name, MINUTE, provider, symbol) for symbol, provider, _ in wanted]
+        symbol_of = {stream_id_of(name): name.symbol for name in names}
         opens = [entry[2] for entry in wanted]
-        rows = await self._connection.fetch(statements.PREVIOUS_CLOSES, symbols, providers, opens, as_of)
-        return {row["symbol"]: row["close"] for row in rows}
+        since = min(opens) - statements.CLOSE_WITHIN_DAYS * DAY_US
+        rows = await self._connection.fetch(
+            statements.PREVIOUS_CLOSES,
+            [stream_id_of(name) for name in names],
+            opens,
+            as_of,
+            since,
+            max(opens),
+        )
+        return {symbol_of[row["stream_id"]]: row["close"] for row in rows}
 
     async def gaps(
         self,
@@ -133,7 +153,7 @@ class Snapshot:
         descending: bool = False,
     ) -> list[dict[str, Any]]:
         """Return gaps as the ledger has them now, by (from_time, gap_id), after that key; times are µs."""
-        statement = statements.GAPS_DESCENDING if descending else statements.GAPS_ASCENDING
+        statement = statements.gaps(of_symbol=which.symbol is not None, descending=descending)
         from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
         rows = await self._connection.fetch(
             statement, which.symbol, which.intervals, which.provider, which.state, which.start,
@@ -141,10 +161,9 @@ class Snapshot:
         )  # fmt: skip
         return [dict(row) for row in rows]
 
-    async def cursor(self, channel: str, provider: str, symbol: str) -> dict[str, Any] | None:
-        """Return (start_time, last_seen, hole) of a cursor in µs; `hole` is the start of the first unhealed gap."""
-        stream = stream_name(channel, provider, symbol)
-        row = await self._connection.fetchrow(statements.CURSOR, channel, provider, symbol, stream)
+    async def cursor(self, stream: StreamId) -> dict[str, Any] | None:
+        """Return (start_time, last_seen, hole) of a series in µs; `hole` is the start of the first unhealed gap."""
+        row = await self._connection.fetchrow(statements.CURSOR, stream_id_of(stream), stream_text(stream))
         return None if row is None else dict(row)
 
     async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
@@ -154,7 +173,7 @@ class Snapshot:
     async def cursors_of(self, symbol: str) -> list[str]:
         """Return the cursors a symbol has, as `interval or channel/provider`."""
         rows = await self._connection.fetch(statements.CURSORS_OF_SYMBOL, symbol)
-        return [f"{row['channel'].rpartition('.')[2]}/{row['provider']}" for row in rows]
+        return [f"{row['interval'] or row['kind']}/{row['provider']}" for row in rows]
 
 
 class Snapshots:
@@ -201,22 +220,11 @@ class Snapshots:
             self._slots.release()
 
 
-# as every query of bars gives them, then the revision
-_BAR_FIELDS = ", ".join(f"{column.source}=row[{place}]" for place, column in enumerate(BAR_COLUMNS))
-_bar: Callable[[Record, str, str], BarVersion] = written_out(
-    "row, symbol, interval",
-    f"BarVersion(symbol=symbol, interval=interval, revision=row[{len(BAR_COLUMNS)}], {_BAR_FIELDS})",
-    {"BarVersion": BarVersion},
-)
-_VALUE_STREAMS = {stream.name: stream for stream in VALUE_STREAMS}
+_bar: Callable[[Record, str, str, str], BarVersion] = row_reader(BAR_STREAM, BarVersion)
 
 
 def _arguments(symbol: str, interval: str, span: Span, view: View, limit: int) -> tuple[Any, ...]:
-    sessions = None if view.sessions is None else list(view.sessions)
+    sessions = (
+        None if view.sessions is None else [bits_of(BAR_STREAM, "session", name) for name in view.sessions]
+    )
     return symbol, interval, span[0], span[1], view.provider, view.as_of, limit, sessions
-
-
-def _value(row: Record) -> Value:
-    stream = _VALUE_STREAMS[row["stream"]]
-    fields = {column.source: row[column.name] for column in columns(stream)}
-    return cast("Value", stream.record(**fields))

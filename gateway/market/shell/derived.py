@@ -34,7 +34,7 @@ async def stored_and_derived(
     )
     stored = await _stored(snapshot, ask, aligned, view)
     held = [EventTime(bar.event_time) for bar in stored]
-    edges = await snapshot.minute_edges(ask.symbol, view)
+    edges = await snapshot.minute_edges(ask.symbol, view, since=aligned[0])
     derived: list[BarVersion] = []
     horizon = None
     if edges is not None:

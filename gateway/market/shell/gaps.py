@@ -15,6 +15,7 @@ from gateway.http.shell.answers import Serves, answer
 from gateway.market.gaps import gap_row, last_contiguous
 from gateway.market.gaps_request import CURSOR, GAPS, check_cursor, gaps_request
 from infra.runtime.clock import wall_us
+from schemas.identity import stream_of
 from schemas.intervals import INTERVALS
 from schemas.streams import BAR_STREAM
 
@@ -64,8 +65,9 @@ class Ledger:
         symbol, interval, source = (request.match_info[name] for name in ("symbol", "interval", "source"))
         check_cursor(symbol, interval, source)
         channel = BAR_STREAM.channel(interval) if interval in INTERVALS else interval
+        stream = stream_of(f"{channel}:{source}:{symbol}")
         async with self._store.snapshot() as snapshot:
-            cursor = await snapshot.cursor(channel, source, symbol)
+            cursor = await snapshot.cursor(stream)
             others = [] if cursor else await snapshot.cursors_of(symbol)
             known = bool(cursor or others) or await snapshot.knows(symbol)
         if not known:

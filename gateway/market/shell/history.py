@@ -24,6 +24,7 @@ from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import WallTime
 from schemas.partitions import partition_of
+from schemas.streams import BAR_STREAM
 from schemas.topics import BARS, partition_count
 
 
@@ -88,7 +89,9 @@ class History:
                 as_of = complete_through([await snapshot.complete_before(BARS, partition)])
             if as_of is None:
                 return Reading(known=await snapshot.knows(ask.symbol))
-            return await _read(snapshot, plan(ask, page, as_of, wall_market=self._wall_market))
+            kept_from = await snapshot.kept_from(BAR_STREAM.name)
+            wanted = plan(ask, page, as_of, wall_market=self._wall_market, kept_from=kept_from)
+            return await _read(snapshot, wanted)
 
 
 async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:

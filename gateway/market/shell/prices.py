@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from aiohttp import web
 
-from gateway.database.knowledge import check_not_future, latest_event
+from gateway.database.knowledge import check_not_future, latest_event, not_kept
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
-from gateway.database.versions import MINUTE, Value
+from gateway.database.versions import MINUTE, VALUE_STREAMS, Value
 from gateway.http.moments import ALL_KNOWN, rfc3339
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import Problem, unknown_symbol
@@ -69,6 +69,7 @@ class Findings:
     found: dict[str, Found] = field(default_factory=dict)
     closes: Mapping[str, float] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    kept_from: EventTime | None = None  # where a moment is asked about
 
 
 class Prices:
@@ -141,6 +142,8 @@ class Prices:
         except (StoreUnavailable, Problem):
             if missing:
                 raise  # else the live values stand without the close of the day before
+        if as_of is not None and findings.kept_from is not None and as_of < findings.kept_from:
+            raise not_kept("as_of", as_of, findings.kept_from)
         findings.known |= {symbol for symbol in missing if self._live.knows(symbol)}
         return findings
 
@@ -153,10 +156,12 @@ class Prices:
         as_of: KnowledgeTime | None,
     ) -> None:
         known_by = ALL_KNOWN if as_of is None else as_of
+        if as_of is not None and self._wall_market:  # a simulated market's days are not those of as_of
+            findings.kept_from = await snapshot.kept_from(*(stream.name for stream in VALUE_STREAMS))
         if missing:
             latest = latest_event(known_by, wall_market=self._wall_market)
             values = await snapshot.newest_values(
-                missing, provider=provider, as_of=known_by, latest_event=latest
+                missing, provider=provider, as_of=as_of, latest_event=latest
             )
             for symbol in missing:
                 if (found := _best(values[symbol])) is not None:

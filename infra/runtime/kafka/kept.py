@@ -1,4 +1,4 @@
-"""How far back logs reach: a reader of their beginning must say what it cannot have seen."""
+"""Reach of logs into the past: a reader of their beginning must say what it cannot have seen."""
 
 from __future__ import annotations
 

@@ -6,16 +6,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from infra.runtime.postgres.errors import ANSWERS, Connection, StoreError, is_unavailable
+from infra.runtime.postgres.errors import (
+    ANSWERS,
+    Connection,
+    StoreError,
+    is_unavailable,
+    needs_operator,
+    operator_needed,
+)
 from infra.runtime.postgres.files import Migration, Phase, due, migrations, statements
-from infra.runtime.postgres.lock_holders import watched
 from infra.runtime.postgres.pool import SERVER_SETTINGS
 from schemas.errors import ConfigurationError, StoreUnavailable
 
@@ -24,6 +33,7 @@ LOCK_KEY = 0x6D6473  # "mds"
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 TURN_EVERY_S = 0.2
+LOOK_EVERY_S = 0.2
 LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 LEDGER = """
@@ -163,6 +173,84 @@ async def _run(connection: Connection, migration: Migration) -> None:
             await connection.execute(migration.unwrapped)
             await connection.execute(REMEMBER, migration.name, migration.sha256)
         return
-    for statement in statements(migration.text):
+    *work, recorded = statements(migration.text)
+    for statement in work:
         await connection.execute(statement)
-    await connection.execute(REMEMBER, migration.name, migration.sha256)
+    async with connection.transaction():
+        await connection.execute(recorded)
+        await connection.execute(REMEMBER, migration.name, migration.sha256)
+
+
+HOLDERS = """
+    SELECT format('pid %s (%s, %s, its query began %s)', a.pid,
+        coalesce(nullif(a.application_name, ''), 'no application_name'), coalesce(a.state, 'state unknown'),
+        coalesce(to_char(a.query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'at a time unknown')) AS holder
+    FROM unnest(pg_blocking_pids($1)) blocking JOIN pg_stat_activity a ON a.pid = blocking
+    ORDER BY a.query_start
+"""
+
+
+class LockHolders:
+    """The sessions seen last, each as a text."""
+
+    def __init__(self) -> None:
+        """Have seen none."""
+        self.seen: list[str] = []
+
+    def __str__(self) -> str:
+        """Return all of them for a message."""
+        return ", ".join(dict.fromkeys(self.seen)) or "a session that nobody saw"
+
+
+@asynccontextmanager
+async def watched(dsn: str, pid: int) -> AsyncIterator[LockHolders]:
+    """Watch the session `pid` while the block runs, over a connection of one's own; the watch is for the message only."""
+    holders = LockHolders()
+    watch = asyncio.ensure_future(_watch(dsn, pid, holders))
+    try:
+        yield holders
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _watch(dsn: str, pid: int, holders: LockHolders) -> None:
+    await asyncio.sleep(LOOK_EVERY_S)  # most are done by then, and need no second connection
+    with contextlib.suppress(OSError, TimeoutError, *ANSWERS):
+        connection: Connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+        try:
+            while True:
+                found = [row["holder"] for row in await connection.fetch(HOLDERS, pid)]
+                holders.seen = found or holders.seen
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            connection.terminate()
+
+
+EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+QUOTED = "SELECT format('CREATE DATABASE %I', $1::text)"
+
+
+def with_database(dsn: str, name: str) -> str:
+    """Return the DSN of another database on the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+async def create_where_missing(dsn: str, name: str) -> bool:
+    """Create a database on the server of `dsn` unless it is there; return whether it was made.
+
+    Raises StoreUnavailable where the server does not answer, ConfigurationError where the role may not.
+    """
+    try:
+        connection: Connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+        try:
+            if await connection.fetchval(EXISTS, name):
+                return False
+            await connection.execute(await connection.fetchval(QUOTED, name))
+            return True
+        finally:
+            connection.terminate()
+    except (OSError, TimeoutError, StoreError) as error:
+        if needs_operator(error):
+            raise operator_needed(error, f"create the database {name} yourself and name it again") from error
+        raise StoreUnavailable(f"PostgreSQL does not answer: {error}; is it up? (`mds up`)") from error

@@ -23,6 +23,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
+from schemas.identity import stream_id_of
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, StreamId
 from schemas.topics import partition_count
 
@@ -82,28 +83,23 @@ async def known_cursors(
 
 
 READ_WITHIN_S = 10.0
-# $1: channels, $2: providers; the few streams of symbols no longer configured are dropped afterwards.
-LAST_SEEN = """
-    SELECT channel, provider, symbol, last_seen FROM cursors
-    WHERE channel = ANY($1::text[]) AND provider = ANY($2::text[])
-"""
+LAST_SEEN = (
+    "SELECT stream_id, last_seen FROM streams WHERE stream_id = ANY($1::bigint[]) AND last_seen IS NOT NULL"
+)
 
 
 async def read_cursors(dsn: str, streams: Collection[StreamId]) -> Mapping[StreamId, EventTime]:
-    """Return the last event time stored of each of `streams` that has one; raise StoreUnavailable.
+    """Return the last event time stored of each of `streams` that has one, of bars the final ones; raise StoreUnavailable.
 
     Raises ConfigurationError where the database is half converted: it would not know streams that it has.
     """
-    wanted = {(stream.channel, stream.provider, stream.symbol): stream for stream in streams}
-    channels = sorted({stream.channel for stream in streams})
-    providers = sorted({stream.provider for stream in streams})
+    by_number = {stream_id_of(stream): stream for stream in streams}
     async with (
         pool(dsn, service="producers", size=1, refuse_unfinished=True) as opened,
         connection(opened, within_s=READ_WITHIN_S, or_else="cursors cannot be read") as reader,
     ):
-        rows = await reader.fetch(LAST_SEEN, channels, providers)
-    found = ((wanted.get((row["channel"], row["provider"], row["symbol"])), row["last_seen"]) for row in rows)
-    return {stream: seen for stream, seen in found if stream is not None}
+        rows = await reader.fetch(LAST_SEEN, list(by_number))
+    return {by_number[row["stream_id"]]: row["last_seen"] for row in rows}
 
 
 async def tell_missed(

@@ -156,7 +156,7 @@ class BatchSource:
 
     def _hand_over(self) -> None:
         era, now_s = self._era, monotonic_s()
-        self._buffer.release_held(now_s)
+        self._buffer.judge()
         if era is None or era.over or not self._buffer.fresh or not era.room.acquire(blocking=False):
             return
         self._room_at_s = now_s

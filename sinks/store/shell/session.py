@@ -13,6 +13,9 @@ from sinks.columns.tables import TABLES, missing_columns
 from sinks.store.versions import STAGING
 
 STAGED_WITHIN_S = 5.0
+# Late rows into compressed chunks: TimescaleDB's default refuses 100,000 decompressed rows a statement (53400), and the
+# batch would be cut until it fits. Plain PostgreSQL takes any dotted setting and does nothing with it.
+LIFT_DECOMPRESSION_LIMIT = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
 STORED_COLUMNS = """
     SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = current_schema()
 """
@@ -31,6 +34,7 @@ async def open_connection(
             await refuse_half_converted(connection)
             await _check_tables(connection)
             await connection.execute(STAGING)
+            await connection.execute(LIFT_DECOMPRESSION_LIMIT)
         yield connection
 
 

@@ -35,7 +35,7 @@ from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims
 from sinks.store.shell.gaps import Unresolved, settle_gaps, write_gaps
 from sinks.store.shell.journals import append
-from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
+from sinks.store.shell.outcome import OutboxRow, Written, count, forget, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import WritePath, store_rows
@@ -76,7 +76,7 @@ TABLES_IN_USE = "SELECT " + " OR ".join(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Changes a batch makes besides its rows, and what of them must be published."""
+    """Changes of a batch besides its rows, and what of them must be published."""
 
     changes: Changes
     revisions: list[tuple[int, Revision]]
@@ -235,6 +235,7 @@ class Store:
         self._dsn = dsn
         self._within_s, self._limit = write_within_s, BatchLimit()
         self._connection_class = connection_class
+        self.owned: Mapping[TopicPartition, Owned] = {}  # as taken over last, until a newer epoch is stored
 
     @asynccontextmanager
     async def take_over(
@@ -251,7 +252,11 @@ class Store:
                 await writer.load()
             if taken.lost:
                 await writer.write(_loss(taken, logs))
-            yield writer
+            self.owned = taken.owned
+            try:
+                yield writer
+            finally:
+                forget()
 
     @asynccontextmanager
     async def replaying(self) -> AsyncIterator[Writer]:

@@ -363,11 +363,16 @@ async def _ends(kafka: str, prefix: str, topic: str) -> int:
 async def _store_cursors(dsn: str, moment: int) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        for channel, provider in (("bars.1m", "yahoo"), ("quotes", "yahoo"), ("trades", "finnhub")):
+        moments = [datetime.fromtimestamp(moment / 1_000_000, UTC)] * 2
+        for kind, interval, provider in (
+            ("bars", "1m", "yahoo"),
+            ("quotes", "", "yahoo"),
+            ("trades", "", "finnhub"),
+        ):
             await connection.execute(
-                "INSERT INTO cursors (channel, provider, symbol, partition, start_time, last_seen)"
-                " VALUES ($1, $2, 'SIM001', 0, $3, $3)",
-                channel, provider, datetime.fromtimestamp(moment / 1_000_000, UTC),
+                "INSERT INTO streams (stream_id, kind, interval, provider, symbol, partition, start_time, last_seen)"
+                " VALUES (stream_id_of($1, $2, $3, 'SIM001'), $1, $2, $3, 'SIM001', 0, $4, $5)",
+                kind, interval, provider, *moments,
             )  # fmt: skip
     finally:
         await connection.close()

@@ -13,6 +13,7 @@ from tests.support.embedded_cli import Cli
         pytest.param(("tail", "SPY"), 3, "start it with `mds up kafka`", id="no-broker"),
         pytest.param(("topics", "check"), 3, "start it with `mds up kafka`", id="no-broker-topics"),
         pytest.param(("migrate",), 3, "mds up", id="no-database"),
+        pytest.param(("migrate", "--timescale"), 3, "mds up", id="no-database-to-move"),
         pytest.param(("simulator", "clock"), 3, "mds simulator serve", id="no-simulator"),
         pytest.param(("run", "--for", "x"), 2, "Invalid value for '--for'", id="usage"),
     ],

@@ -49,6 +49,25 @@ def test_the_first_page_reads_the_whole_range() -> None:
     assert plan(request, None, 0, wall_market=True).span == (request.start, request.start)
 
 
+def test_what_is_no_longer_kept_is_refused_where_it_was_asked_for_and_said_where_it_was_reached_for() -> None:
+    """A start that is named is answered from there or not at all; a period says from when on it has bars."""
+    floor = NINE_THIRTY + DAY_US
+    named, reached = ask(), bars_request(HISTORY, "SPY", [("period", "max")], XNYS, NINE_THIRTY)
+
+    def kept(request: HistoryRequest, kept_from: int) -> Any:
+        wanted = plan(request, None, AS_OF, wall_market=True, kept_from=kept_from)
+        return wanted, Reading(plan=wanted)
+
+    with pytest.raises(Problem) as refused:
+        answered(named, kept(named, floor)[1])
+    assert (refused.value.status, refused.value.code) == (410, "not_kept")
+    assert refused.value.extra == {"kept_from": "2013-10-08T13:30:00.000000Z"}
+    assert "kept_from" not in answered(named, kept(named, named.start)[1]).meta
+    wanted, reading = kept(reached, floor)
+    assert wanted.span[0] == floor
+    assert answered(reached, reading).meta["kept_from"] == "2013-10-08T13:30:00.000000Z"
+
+
 @pytest.mark.parametrize(
     ("given", "begin", "end"),
     [({}, 1, None), ({"sort": "desc"}, None, 0), ({"revisions": "all"}, 0, None)],

@@ -10,15 +10,17 @@ import pytest
 
 from gateway.database.shell import snapshot
 from gateway.database.shell.snapshot import Snapshots
-from gateway.database.versions import GapFilter, View
+from gateway.database.versions import GapFilter, Value, View
 from gateway.http.moments import LATEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.pool import pool
 from schemas.errors import StoreUnavailable
+from schemas.identity import stream_of
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.streams import Bar, Trade
 from tests.conftest import free_port
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.databases import execute
 from tests.support.eventually import eventually
 from tests.support.sink_writers import a_minute, store
 
@@ -98,18 +100,101 @@ async def test_newest_values_are_of_every_stream_and_provider(database: str) -> 
     assert values[Bar].event_time == NINE_THIRTY
 
 
-async def test_edges_and_the_first_knowledge_of_a_range(database: str) -> None:
-    """A forming bar proves less than a final one; nothing is known of what was never stored."""
-    await store(database, [a_minute(2, known_from=LATE), a_minute(5, final=False, known_from=EARLY)])
+async def test_without_a_moment_a_forming_bar_is_the_newest_until_its_series_has_come_to_its_end(
+    database: str,
+) -> None:
+    """Of a past moment it cannot be told again, so it is never told; a late one is behind what is final."""
+    forming = a_minute(2, final=False, close=10.5)
+
+    async def newest(as_of: int | None) -> list[Value]:
+        async with snapshots(database) as lending, lending.snapshot() as view:
+            found = await view.newest_values(["SPY"], provider=None, as_of=as_of, latest_event=LATEST_US)
+            return found["SPY"]
+
+    await store(database, [a_minute(0), a_minute(1), forming])
+    assert await newest(None) == [forming]
+    assert await newest(LATEST_US) == [a_minute(1)]
+    await store(database, [a_minute(2, close=11.0, raw_offset=9)])
+    assert await newest(None) == [a_minute(2, close=11.0, raw_offset=9)]
+
+
+async def test_newest_values_are_found_however_long_ago_they_were(database: str) -> None:
+    """A quiet series beside a busy one, and a moment long before both ended."""
+    old = [a_trade(event_time=NINE_THIRTY - 400 * DAY_US, raw_offset=1)]
+    busy = [
+        a_trade(symbol="QQQ", event_time=NINE_THIRTY - days * DAY_US, raw_offset=500 - days, known_from=EARLY + 500 - days)
+        for days in range(300, 0, -7)
+    ]  # fmt: skip
+    quiet_first = busy[0]
+    await store(database, [*old, *busy])
     async with snapshots(database) as lending, lending.snapshot() as view:
-        edges = await view.minute_edges("SPY", NOW)
-        none = await view.minute_edges("NOPE", NOW)
+        now = await view.newest_values(["SPY", "QQQ"], provider=None, as_of=None, latest_event=LATEST_US)
+        then = await view.newest_values(
+            ["SPY", "QQQ"], provider=None, as_of=quiet_first.known_from, latest_event=LATEST_US
+        )
+
+    assert now == {"SPY": old, "QQQ": [busy[-1]]}
+    assert then == {"SPY": old, "QQQ": [quiet_first]}
+
+
+async def test_a_shadow_poll_kept_as_the_newest_hides_no_older_value(database: str) -> None:
+    """Of the best of all the newest that was no shadow poll counts; of one provider every one."""
+    shown = a_quote(event_time=NINE_THIRTY - 3 * DAY_US, raw_offset=1)
+    shadow = a_quote(route="shadow", raw_offset=2)
+    await store(database, [shown, shadow])
+    async with snapshots(database) as lending, lending.snapshot() as view:
+        best = await view.newest_values(["SPY"], provider=None, as_of=None, latest_event=LATEST_US)
+        named = await view.newest_values(["SPY"], provider="yahoo", as_of=None, latest_event=LATEST_US)
+
+    assert (best["SPY"], named["SPY"]) == ([shown], [shadow])
+
+
+async def test_edges_and_the_first_knowledge_of_a_range(database: str) -> None:
+    """Of what was known by then, whatever became of it later; a forming bar is no part of any history."""
+    first, second = a_minute(2, known_from=EARLY, raw_offset=1), a_minute(3, known_from=LATE, raw_offset=2)
+    corrected = a_minute(2, close=9.0, known_from=LATE, raw_offset=3)
+    await store(
+        database, [first, second], [corrected, a_minute(5, final=False, known_from=LATE, raw_offset=4)]
+    )
+    async with snapshots(database) as lending, lending.snapshot() as view:
+        edges = await view.minute_edges("SPY", NOW, since=DAY[0])
+        then = await view.minute_edges("SPY", View(as_of=LATE - 1, provider=None), since=DAY[0])
+        later = await view.minute_edges("SPY", NOW, since=second.event_time)
+        none = await view.minute_edges("NOPE", NOW, since=DAY[0])
         known = await view.first_known("SPY", ["1m"], DAY, None)
         never = await view.first_known("SPY", ["1h"], DAY, None)
 
-    newest = NINE_THIRTY + 5 * MINUTE_US
-    assert edges == (NINE_THIRTY + 2 * MINUTE_US, newest, newest)
+    two, three, four = (NINE_THIRTY + number * MINUTE_US for number in (2, 3, 4))
+    assert (edges, then, later) == ((two, three, four), (two, two, three), (three, three, four))
     assert (none, known, never) == (None, EARLY, None)
+
+
+async def test_what_is_kept_begins_where_all_kinds_asked_about_are_kept(database: str) -> None:
+    """Nothing was ever dropped of a kind without a floor."""
+    await execute(
+        database, "INSERT INTO retention_floors VALUES ('bars', to_timestamp(1)), ('quotes', to_timestamp(2))"
+    )
+    async with snapshots(database) as lending, lending.snapshot() as view:
+        found = [
+            await view.kept_from(*kinds) for kinds in (("trades",), ("bars",), ("bars", "quotes", "trades"))
+        ]
+
+    assert found == [None, SECOND_US, 2 * SECOND_US]
+
+
+async def test_a_slot_shows_the_version_of_then_in_every_order_of_versions(database: str) -> None:
+    """Of two corrections known at one moment the later in the log counts; before the first nothing is there."""
+    versions = [
+        a_minute(0, close=10.0 + number, known_from=EARLY + number // 2, raw_offset=number) for number in range(6)
+    ]  # fmt: skip
+    await store(database, *([version] for version in versions))
+    async with snapshots(database) as lending, lending.snapshot() as view:
+        found = [
+            [(bar.close, bar.revision) for bar in await view.bars("SPY", "1m", DAY, View(as_of=moment, provider=None), limit=9)]
+            for moment in range(EARLY - 1, EARLY + 4)
+        ]  # fmt: skip
+
+    assert found == [[], [(11.0, 1)], [(13.0, 3)], [(15.0, 5)], [(15.0, 5)]]
 
 
 async def test_what_is_stored_of_a_symbol_is_told_without_reading_it(database: str) -> None:
@@ -120,10 +205,10 @@ async def test_what_is_stored_of_a_symbol_is_told_without_reading_it(database: s
         assert (await view.knows("SPY"), await view.knows("NOPE")) == (True, False)
         assert await view.providers("SPY") == [a_bar().provider]
         assert f"1m/{a_bar().provider}" in await view.cursors_of("SPY")
-        cursor = await view.cursor("bars.1m", a_bar().provider, "SPY")
+        cursor = await view.cursor(stream_of(f"bars.1m:{a_bar().provider}:SPY"))
         assert cursor is not None
         assert cursor["start_time"] == NINE_THIRTY
-        assert await view.cursor("bars.1h", a_bar().provider, "SPY") is None
+        assert await view.cursor(stream_of(f"bars.1h:{a_bar().provider}:SPY")) is None
         assert await view.gaps(GapFilter(symbol="NOPE"), limit=10) == []
 
 

@@ -12,11 +12,7 @@ from tests.support.gateway_rest import rest, rows_of
 async def test_a_cursor_tells_how_far_its_stream_is_whole(database: str) -> None:
     """To the first gap that is not healed."""
     async with rest(database) as gateway:
-        await gateway.store(a_bar())
-        await gateway.database.execute(
-            "INSERT INTO cursors (channel, provider, symbol, partition, start_time, last_seen) "
-            "VALUES ('bars.1m', 'yahoo', 'SPY', 0, to_timestamp(0), to_timestamp(600))"
-        )
+        await gateway.store(a_bar(event_time=0), a_bar(event_time=600 * SECOND_US, raw_offset=8))
         path = "/ops/cursor/SPY/1m/yahoo"
         assert (await gateway.get(path))["data"] == {
             "symbol": "SPY", "interval": "1m", "source": "yahoo", "start_time": "1970-01-01T00:00:00.000000Z",

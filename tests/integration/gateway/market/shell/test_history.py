@@ -93,7 +93,7 @@ async def test_an_answer_never_changes_afterwards(database: str) -> None:
     async with rest(database) as gateway:
         before: dict[int, Any] = {}
         for at in range(60, len(versions), 60):
-            await gateway.database.execute("TRUNCATE bars")
+            await gateway.database.execute("TRUNCATE bars, bars_superseded, streams")
             await gateway.store(*versions[:at])
             as_of = versions[at - 1].known_from - 1
             before[as_of] = (await gateway.get(HISTORY, **ALL, as_of=rfc3339(as_of)))["data"]
@@ -228,6 +228,22 @@ async def test_an_as_of_before_the_first_knowledge_is_empty_and_says_when_it_beg
         assert answer["meta"]["as_of_floor"] == rfc3339(NINE_THIRTY + HOUR_US)
         answer = await gateway.get(HISTORY, interval="1m", start="2020-01-01", end="2020-01-02")
         assert (answer["data"], "as_of_floor" in answer["meta"]) == ([], False)
+
+
+async def test_a_range_that_begins_before_what_is_kept_is_gone(database: str) -> None:
+    """Partitions that were dropped leave no hole that looks like a quiet market."""
+    async with rest(database) as gateway:
+        await gateway.store(bar_at(0), bar_at(0, event_time=NINE_THIRTY + 30 * DAY_US, raw_offset=9_000))
+        await gateway.database.execute(
+            "SELECT drop_before('bars', ARRAY['bars', 'bars_superseded'], '2013-11-02 UTC')"
+        )
+        status, _, problem = await gateway.ask("GET", HISTORY, params=ALL)
+        assert (status, problem["code"], problem["errors"][0]["param"]) == (410, "not_kept", "start")
+        assert problem["kept_from"] == "2013-11-01T00:00:00.000000Z"
+        kept = await gateway.get(HISTORY, interval="1m", start=problem["kept_from"], session="all")
+        reached = await gateway.get(HISTORY, interval="1m", period="max", session="all")
+        assert len(kept["data"]) == len(reached["data"]) == 1
+        assert ("kept_from" in kept["meta"], reached["meta"]["kept_from"]) == (False, problem["kept_from"])
 
 
 async def test_sessions_select_parts_of_the_day(database: str) -> None:

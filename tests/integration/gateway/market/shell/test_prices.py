@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.http.moments import rfc3339
 from infra.embedded.postgres import EmbeddedPostgres
+from infra.runtime.clock import WallMarketClock
 from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from tests.conftest import free_port
@@ -90,6 +91,22 @@ async def test_as_of_shows_the_value_known_then_whatever_is_live(database: str) 
         assert answer["meta"]["unresolved"] == [{"symbol": "SPY", "code": "no_value_then"}]
 
 
+async def test_a_moment_before_what_is_kept_has_no_price_any_more(database: str) -> None:
+    """Of one kind that is not kept it cannot be said what its newest value was; a later moment is answered."""
+    async with rest(database, market=WallMarketClock()) as gateway:
+        await gateway.store(a_bar(), a_quote(event_time=NINE_THIRTY + DAY_US, known_from=KNOWN + DAY_US))
+        await gateway.database.execute("INSERT INTO retention_floors VALUES ('quotes', '2013-10-08 UTC')")
+        status, _, problem = await gateway.ask("GET", PRICE, params={"as_of": rfc3339(KNOWN)})
+        assert (status, problem["code"], problem["kept_from"]) == (
+            410,
+            "not_kept",
+            "2013-10-08T00:00:00.000000Z",
+        )
+        body = json.dumps({"symbols": ["SPY"], "as_of": rfc3339(KNOWN)})
+        assert (await gateway.ask("POST", "/stocks/batch", data=body))[2]["code"] == "not_kept"
+        assert (await gateway.get(PRICE, as_of=rfc3339(KNOWN + DAY_US)))["data"]["price"] == 167.4
+
+
 async def test_a_value_older_than_asked_for_is_refused_with_its_age(database: str) -> None:
     """503, so that a caller cannot overlook it."""
     async with rest(database) as gateway:
@@ -143,9 +160,9 @@ async def test_five_hundred_symbols_are_one_batch(database: str) -> None:
         assert set((await batch(gateway, symbols=symbols))["data"]) == set(symbols)
 
 
-async def test_live_prices_survive_the_database(tmp_path: Path) -> None:
+async def test_live_prices_survive_the_database(server_home: Path) -> None:
     """Without it the newest value is still served; history says 503 until it is back."""
-    with EmbeddedPostgres(tmp_path, port=free_port(), durable=False) as server:
+    with EmbeddedPostgres(server_home / "prices", port=free_port(), durable=False) as server:
         await asyncio.to_thread(server.wait_ready, 60)
         await migrate(server.dsn)
         async with rest(server.dsn) as gateway:

@@ -6,8 +6,6 @@ import asyncio
 import re
 import shutil
 import subprocess
-import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -15,20 +13,11 @@ import pytest
 
 from infra.runtime.postgres.migrate import DIRECTORY, Patience, migrate
 from schemas.errors import ConfigurationError, StoreUnavailable
-from tests.support.databases import execute, with_database
+from tests.support.databases import execute
 from tests.support.eventually import eventually
 
 HASTY = Patience(lock_timeout_ms=300, attempts=2, pause_s=0.1)
 RECORD = "INSERT INTO schema_migrations (name) VALUES ('{}') ON CONFLICT DO NOTHING;"
-
-
-@pytest.fixture
-async def empty(postgres_admin: str) -> AsyncIterator[str]:
-    """DSN of a database of this test alone with nothing in it."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    await execute(postgres_admin, f"CREATE DATABASE {name}")
-    yield with_database(postgres_admin, name)
-    await execute(postgres_admin, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def write(folder: Path, name: str, text: str) -> Path:

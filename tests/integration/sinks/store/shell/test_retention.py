@@ -15,6 +15,7 @@ from schemas.streams import BAR_STREAM, TRADE_STREAM, Bar
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.session import open_connection
 from tests.support.builders import a_bar, a_gap, a_health, a_trade
+from tests.support.databases import of_partitions
 from tests.support.health_rows import store
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import store as store_batches
@@ -40,6 +41,7 @@ def bar_at(moment: int, **changes: object) -> Bar:
     return a_bar(event_time=moment, **changes)
 
 
+@of_partitions
 async def test_whole_partitions_go_of_all_tables_together_and_leave_a_floor(database: str) -> None:
     """Bars, what they replaced, gaps before it and how far a series has come; a gap that reaches over the floor stays."""
     now, month = 1_381_152_600_000_000, 31 * DAY_US  # October 2013
@@ -66,6 +68,7 @@ async def test_whole_partitions_go_of_all_tables_together_and_leave_a_floor(data
     assert spy["start_time"] == floor < spy["last_seen"]
 
 
+@of_partitions
 async def test_a_reader_does_not_wait_for_what_is_dropped(database: str) -> None:
     """Behind a long reader dropping gives up and is tried again; nothing is half gone."""
     await store_batches(database, [bar_at(0)])
@@ -79,6 +82,7 @@ async def test_a_reader_does_not_wait_for_what_is_dropped(database: str) -> None
         assert await retention.drop(BAR_STREAM, wall_us()) == 2
 
 
+@of_partitions
 async def test_the_partitions_of_the_coming_week_are_made_ahead(database: str) -> None:
     """Once; a second look makes none."""
     async with postgres.pool(database, service="test", size=1) as pool:

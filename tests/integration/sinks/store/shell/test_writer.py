@@ -36,6 +36,7 @@ from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
 from tests.model.guard import new_versions
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.databases import of_partitions
 from tests.support.received import home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, store
@@ -163,6 +164,7 @@ async def test_a_place_behind_the_current_version_goes_beside_it(database: str) 
     assert tuple(current) == (9, 1)
 
 
+@of_partitions
 async def test_rows_of_any_day_find_their_partition(database: str) -> None:
     """Decades apart in one batch; each table that is cut by time has them, and makes each day once."""
     days = [

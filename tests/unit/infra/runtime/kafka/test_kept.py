@@ -21,8 +21,8 @@ def test_each_topic_says_what_is_kept_and_what_is_deleted() -> None:
 
     assert lines == [
         (
-            "raw.bars.v1: 4,110 records since 1970-01-02T00:00:00.000000Z; 1,500 older ones are deleted and not in it; "
-            "complete from 1970-01-04T00:00:00.000000Z on"
+            "raw.bars.v1: 4,110 records since 1970-01-02T00:00:00.000000Z; 1,500 older ones are deleted and not in "
+            "it; complete from 1970-01-04T00:00:00.000000Z on"
         ),
         "raw.quotes.v1: 7 records since 1970-01-02T00:00:00.000000Z, nothing was deleted",
         "raw.trades.v1: 0 records; 40 older ones are deleted and not in it",

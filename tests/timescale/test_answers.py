@@ -1,0 +1,157 @@
+"""Plain PostgreSQL and TimescaleDB answer alike: the same rows stored late, every public view, every statement of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.database import statements
+from gateway.database.rows import bits_of
+from gateway.database.statements import gaps
+from infra.runtime.postgres.timescale import move_database
+from schemas.identity import stream_id_of
+from schemas.intervals import DAY_US, MINUTE_US
+from schemas.streams import BAR_STREAM, Bar, Quote, StreamId, Trade
+from sinks.store.shell.rows import WritePath
+from tests.support.builders import NINE_THIRTY, a_quote, a_trade
+from tests.support.sink_writers import a_minute
+from tests.support.timescale_bridge import Bridge
+from tests.support.timescale_rows import plain_database, run_job, store, told, values
+
+Records = Sequence[Bar | Quote | Trade]
+Asked = tuple[str, tuple[Any, ...]]
+FROM, TO = NINE_THIRTY - DAY_US, NINE_THIRTY + 9 * DAY_US
+KNOWN = NINE_THIRTY + 10 * DAY_US  # by raw_offset after that: the order of knowledge is the order of our log
+LATE = 10_000  # raw_offset of what is stored when its days are compressed
+AS_OF = (KNOWN + 100, KNOWN + LATE + 20, KNOWN + 3 * LATE, KNOWN + 10**6)
+COMPRESSED = """
+    SELECT count(*) FILTER (WHERE is_compressed) AS compressed, count(*) AS chunks FROM timescaledb_information.chunks
+    WHERE hypertable_name = $1"""
+
+
+def bar(moment: int, at: int, **changes: Any) -> Bar:
+    """Return a bar of that moment, known as the place in our log says."""
+    return a_minute(0, event_time=moment, raw_offset=at, known_from=KNOWN + at, **changes)
+
+
+def first() -> Iterator[Records]:
+    """Yield what is stored first: of each kind some, over a week, and a bar still forming."""
+    moments = [NINE_THIRTY + day * DAY_US + minute * MINUTE_US for day in range(7) for minute in range(30)]
+    yield [bar(moment, at) for at, moment in enumerate(moments)]
+    yield [bar(moment, at, provider="polygon", close=167.35) for at, moment in enumerate(moments[::3])]
+    yield [
+        a_quote(event_time=moment, raw_offset=at, known_from=KNOWN + at) for at, moment in enumerate(moments)
+    ]
+    yield [
+        a_trade(event_time=moment, raw_offset=at, known_from=KNOWN + at) for at, moment in enumerate(moments)
+    ]
+    yield [bar(NINE_THIRTY + 8 * DAY_US, 5_000, final=False)]
+
+
+def late() -> Iterator[Records]:
+    """Yield what comes when those days are compressed: told again, corrected, back again, all of it at once, and absent before."""
+    moments = [
+        NINE_THIRTY + day * DAY_US + minute * MINUTE_US for day in range(7) for minute in range(0, 40, 5)
+    ]
+    changes: list[Mapping[str, Any]] = [
+        {}, {"close": 9.0}, {"close": 8.0, "route": "shadow"}, {}, {"volume": 0.0, "session": "pre"},
+    ]  # fmt: skip
+    turns = [
+        [bar(moment, LATE * turn + at, **change) for at, moment in enumerate(moments)]
+        for turn, change in enumerate(changes, 1)
+    ]
+    yield from turns
+    yield [record for turn in turns[:3] for record in turn]
+    for place in (LATE, 2 * LATE):
+        known = KNOWN + place
+        yield [
+            a_quote(event_time=m, raw_offset=place + at, known_from=known + at, bid=1.0)
+            for at, m in enumerate(moments)
+        ]
+    for _ in range(2):
+        yield [
+            a_trade(event_time=m, raw_offset=LATE + at, known_from=KNOWN + LATE + at)
+            for at, m in enumerate(moments)
+        ]
+
+
+def asked() -> Iterator[Asked]:
+    """Yield every statement of market data with values: both providers and one, all sessions and one, four moments of knowledge."""
+    ids = [
+        stream_id_of(StreamId("bars", "1m", "yahoo", "SPY")), stream_id_of(StreamId("quotes", "", "yahoo", "SPY")),
+        stream_id_of(StreamId("trades", "", "yahoo", "SPY")),
+    ]  # fmt: skip
+    regular = [bits_of(BAR_STREAM, "session", "regular")]
+    for as_of in AS_OF:
+        for provider, sessions in ((None, None), ("yahoo", regular)):
+            span = ("SPY", "1m", FROM, TO, provider, as_of)
+            yield statements.LATEST_BARS_ASCENDING, (*span, 500, sessions)
+            yield statements.LATEST_BARS_DESCENDING, (*span, 40, sessions)
+            yield statements.ALL_BARS, (*span, 100, sessions, NINE_THIRTY + DAY_US, 7)
+            yield statements.BAR_EDGES, span
+        for statement in statements.NEWEST_OF.values():
+            yield statement, (ids, FROM, TO, as_of, False)
+            yield statement, (ids, FROM, TO, as_of, True)
+        yield statements.PREVIOUS_CLOSES, ([ids[0]], [NINE_THIRTY + 3 * DAY_US], as_of, FROM, TO)
+    yield statements.FIRST_KNOWN, ("SPY", ["1m"], FROM, TO, None)
+    yield statements.PROVIDERS, ("SPY",)
+    yield statements.KNOWN_SYMBOLS, (["SPY", "NOPE"],)
+    yield statements.SERIES, (["SPY"], None, "1m")
+    yield statements.CURSOR, (ids[0], "bars.1m:yahoo:SPY")
+    yield statements.CURSORS_OF_SYMBOL, ("SPY",)
+    yield statements.WATERMARKS, ()
+    yield statements.WATERMARK, ("bars.v1", 0)
+    for statement in statements.NEWEST_KEPT.values():
+        yield statement, (ids, True)
+    for of_symbol, symbol in ((True, "SPY"), (False, None)):
+        page = (symbol, None, None, None, FROM, TO, AS_OF[-1], FROM, "", 10)
+        yield gaps(of_symbol=of_symbol, descending=False), page
+        yield gaps(of_symbol=of_symbol, descending=True), page
+
+
+async def answers(bridge: Bridge) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """Return what views and statements say."""
+    return [
+        *(await told(bridge)).items(),
+        *[(statement, await values(bridge, statement, *given)) for statement, given in asked()],
+    ]
+
+
+def test_every_statement_of_market_data_is_asked() -> None:
+    """One that is new gets its line above."""
+    known: list[str] = []
+    for name, value in vars(statements).items():
+        if name.isupper() and not name.startswith("_") and isinstance(value, str | Mapping):
+            known += value.values() if isinstance(value, Mapping) else [value]
+
+    assert {text for text in known if "SELECT" in text} <= {statement for statement, _ in asked()}
+
+
+async def test_rows_late_for_compressed_days_are_told_as_plain_postgresql_tells_them(
+    timescale_process: Bridge,
+) -> None:
+    """Version by version, by every view and statement, known then and now."""
+    bridge: Any = timescale_process
+    await plain_database(bridge)
+    for records in first():
+        await store(bridge, records)
+    for records in late():
+        await store(bridge, records, WritePath.STAGED)
+    plain = await answers(bridge)
+
+    await plain_database(bridge)
+    for records in first():
+        await store(bridge, records)
+    await move_database(bridge, print)
+    await run_job(bridge, "policy_compression")
+    for name in ("bars", "quotes", "trades"):
+        ((compressed, chunks),) = await values(bridge, COMPRESSED, name)
+        assert compressed == chunks > 0
+    for records in late():
+        await store(bridge, records, WritePath.STAGED)
+    hypertables = await answers(bridge)
+
+    for (what, wanted), (_, found) in zip(plain, hypertables, strict=True):
+        assert found == wanted, what
+    assert sum(bool(rows) for _, rows in plain) > 40
+    assert len(plain[1][1]) > 400  # versions of bars

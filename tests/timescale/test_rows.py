@@ -1,0 +1,82 @@
+"""What a sink writes, with TimescaleDB: its own COPY bytes, and corrections of days that are compressed already."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from schemas.intervals import MINUTE_US
+from sinks.store.shell.rows import WritePath
+from sinks.store.shell.session import LIFT_DECOMPRESSION_LIMIT
+from tests.support.builders import NINE_THIRTY
+from tests.support.sink_writers import a_minute
+from tests.support.timescale_bridge import Bridge
+from tests.support.timescale_rows import run_job, store, timescale_database, values
+
+
+@pytest.fixture(scope="module")
+def bridge(timescale_process: Bridge) -> Bridge:
+    """A database with hypertables; each test here has symbols of its own."""
+    asyncio.run(timescale_database(timescale_process))
+    return timescale_process
+
+
+async def test_the_bytes_of_a_copy_become_the_rows_they_say(bridge: Bridge) -> None:
+    """20,000 bars of four symbols, encoded as a sink encodes them, read back as they were."""
+    bars = [
+        a_minute(0, symbol=f"C{number % 4}", event_time=NINE_THIRTY + number // 4 * MINUTE_US, raw_offset=number,
+                 close=167.0 + number % 89, vwap=None if number % 3 else 1.5, trade_count=None if number % 5 else number)
+        for number in range(20_000)
+    ]  # fmt: skip
+    stored = await store(bridge, bars)
+
+    read = await values(
+        bridge,
+        "SELECT symbol, interval, event_time, open, high, low, close, volume, vwap, trade_count, final, session,"
+        " adjustment_state, currency, simulated, provider, route, received_time, known_from, raw_offset, idx, revision"
+        " FROM v_bars WHERE symbol LIKE 'C_' ORDER BY raw_offset",
+    )
+    assert sum(part.fast for part in stored) == len(bars)
+    assert read == [
+        (bar.symbol, bar.interval, bar.event_time, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap,
+         bar.trade_count, bar.final, bar.session, bar.adjustment_state, bar.currency, bar.simulated, bar.provider,
+         bar.route, bar.received_time, bar.known_from, bar.raw_offset, bar.index, 0)
+        for bar in bars
+    ]  # fmt: skip
+
+
+SYMBOLS, MINUTES = 400, 280  # 112,000 rows to unpack; 100,000 are allowed unless the session says otherwise
+MANY = f"""
+    INSERT INTO streams SELECT stream_id_of('bars', '1m', 'yahoo', 'D' || s), 'bars', '1m', 'yahoo', 'D' || s, 0
+        FROM generate_series(1, {SYMBOLS}) s;
+    INSERT INTO bars (stream_id, event_time, position, open, high, low, close, volume, received_time, known_from, revision,
+        flags, currency)
+    SELECT stream_id_of('bars', '1m', 'yahoo', 'D' || s), to_timestamp({NINE_THIRTY // 1_000_000}) + m * interval '1 minute',
+        m, 1, 2, 0.5, 1.5, 100, now(), now(), 0, 3, 'USD'
+    FROM generate_series(0, {MINUTES - 1}) m, generate_series(1, {SYMBOLS}) s"""  # noqa: S608 - numbers of this file
+
+
+async def test_corrections_of_a_compressed_day_pass_however_many_symbols_they_are_of(bridge: Bridge) -> None:
+    """With the limit lifted, as a sink's session does; without it they fail with 53400, which asks for less at once."""
+    await bridge.execute(MANY)
+    await run_job(bridge, "policy_compression", "bars")
+    corrections = [
+        a_minute(7, symbol=f"D{number}", close=9.0, raw_offset=1_000 + number)
+        for number in range(1, SYMBOLS + 1)
+    ]
+    with pytest.raises(asyncpg.ConfigurationLimitExceededError) as refused:
+        await store(bridge, corrections, WritePath.STAGED)
+    await bridge.execute(LIFT_DECOMPRESSION_LIMIT)
+    stored = await store(bridge, corrections, WritePath.STAGED)
+    await bridge.execute("RESET timescaledb.max_tuples_decompressed_per_dml_transaction")
+
+    assert refused.value.sqlstate == "53400"
+    assert sum(part.versions for part in stored) == SYMBOLS
+    corrected = (
+        "SELECT count(*), min(close), max(revision) FROM v_bars WHERE symbol LIKE 'D%' AND raw_offset > 1000"
+    )
+    assert await values(bridge, corrected) == [(SYMBOLS, 9.0, 1)]
+    replaced = "SELECT count(*) FROM bars_superseded r JOIN streams USING (stream_id) WHERE symbol LIKE 'D%'"
+    assert await values(bridge, replaced) == [(SYMBOLS,)]

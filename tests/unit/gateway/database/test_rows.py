@@ -1,0 +1,51 @@
+"""Rows of the compact tables read back as the records that were stored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from gateway.database.rows import bits_of, packed_field, read_columns, row_reader
+from schemas.deriving import key
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
+from tests.support.builders import a_bar, a_quote, a_trade
+from tests.support.stored_rows import stored_row
+
+RECORDS: dict[str, list[Any]] = {
+    "bars": [
+        a_bar(
+            session="post", adjustment_state="all", route="backfill", simulated=True, vwap=None, index=65_535
+        ),
+        a_bar(session="pre", final=False, raw_offset=(1 << 47) - 1),
+    ],
+    "quotes": [
+        a_quote(route="shadow", delay_s=900, bid=None),
+        a_quote(market_state="closed", simulated=True),
+    ],
+    "trades": [a_trade(trade_id="naïve€", conditions="@,T", venue="Q"), a_trade(event_time=-5, index=7)],
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_what_was_stored_is_what_is_read(stream: Stream) -> None:
+    """Every field of every record, those packed into bits and the place in our log among them."""
+    read = row_reader(stream, stream.record)
+    for record in RECORDS[stream.name]:
+        stored = stored_row(stream, asdict(record))
+        row = ["of the statement", *(stored[column.name] for column in read_columns(stream))]
+
+        assert read(row, *(getattr(record, name) for name in key(stream))) == record
+
+
+def test_the_number_of_the_series_is_not_read() -> None:
+    """The reader knows it by then."""
+    assert "stream_id" not in {column.name for column in read_columns(TRADE_STREAM)}
+
+
+def test_bits_say_one_symbol_among_others() -> None:
+    """So that a statement can ask for a route or a session without unpacking."""
+    assert bits_of(QUOTE_STREAM, "route", "shadow") == 2
+    assert bits_of(BAR_STREAM, "session", "regular") == 2
+    assert packed_field(BAR_STREAM, "session").mask == 14
