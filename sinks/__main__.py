@@ -54,7 +54,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             sink.run(),
             outbox.run(),
             retention.run(),
-            watch_dead_letters(logs, TOPICS),
+            watch_dead_letters(logs),
             show_generation(shared, process),
         )
 

@@ -39,13 +39,18 @@ JOBS_PROCESSED = Counter(
     registry=REGISTRY,
 )
 GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
-DLQ_DEPTH = Gauge("dlq_depth", "Dead letters written and not yet dealt with.", ["kind"], registry=REGISTRY)
+DLQ_DEPTH = Gauge(
+    "dlq_depth",
+    "Offsets kept in the topic of dead letters, of whoever wrote them: handled ones and commit markers count.",
+    ["kind"],
+    registry=REGISTRY,
+)
 WRITE_BATCH_MS = Histogram(
     "write_batch_ms", "One sink transaction, begin to commit.", buckets=LATENCY_MS_BUCKETS, registry=REGISTRY
 )
 INGESTION_LAG_SECONDS = Gauge(
     "ingestion_lag_seconds",
-    "Commit time minus known_from of the newest row written.",
+    "Now minus known_from of the newest row committed.",
     ["interval"],
     registry=REGISTRY,
 )

@@ -17,14 +17,14 @@ UNITS: Mapping[str, str] = {"_seconds": "s", "_ms": "ms", "_ratio": "share of 1"
 GAUGES_COMPUTED: Mapping[str, str] = {
     "circuit_state": "when a request ends and when the breaker changes its state",
     "dlq_depth": "every 30 s by the sink; the last value stays while the broker is away",
-    "ingestion_lag_seconds": "when a batch with rows of the interval is committed",
+    "ingestion_lag_seconds": "when scraped; gone with the partitions",
     "mds_build_info": "once, when the process starts",
     "mds_config_generation": "every second",
     "mds_job_lease": "when a lease begins or ends, and when partitions come or go",
     "mds_provider_bans": "every second by the producer",
     "mds_provider_budget_used_ratio": "every second by the producer",
     "mds_provider_paused_seconds": "every second by the producer",
-    "mds_watermark_lag_seconds": "when a batch that moves the watermark is committed",
+    "mds_watermark_lag_seconds": "when scraped; gone with the partition",
     "provider_health_score": "every 10 s, and when the choice of its capability changes",
     "ws_clients_gauge": "when a client comes or goes",
 }

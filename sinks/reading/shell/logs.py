@@ -31,14 +31,14 @@ class TopicLogs:
         except ConfigurationError as error:  # deleted meanwhile, and perhaps to be made again
             raise BrokerUnavailable(f"the broker does not describe its topics: {error}") from error
 
-    async def depth(self, topics: Collection[str], partitions: int) -> Mapping[str, int]:
-        """Return how many records each topic holds; raises like `look`."""
+    async def depth(self, partitions: Mapping[str, int]) -> Mapping[str, int]:
+        """Return how many offsets each topic holds, given how many partitions it has; raises like `look`."""
         logs = await self.look(
-            [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
+            [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
         )
         return {
             topic: sum(log.end - log.start for (name, _), log in logs.items() if name == topic)
-            for topic in topics
+            for topic in partitions
         }
 
     def _look(self, partitions: list[TopicPartition]) -> dict[TopicPartition, Log]:

@@ -24,7 +24,7 @@ from infra.runtime.postgres.errors import Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
 from schemas.partitions import TopicPartition
-from schemas.topics import dead, partition_count
+from schemas.topics import catalogue, dead
 from sinks.reading.shell.logs import TopicLogs
 from sinks.store.shell.ownership import Owned
 
@@ -188,12 +188,14 @@ def _outgoing(row: Record) -> Outgoing:
     return Outgoing(topic=row["topic"], partition=row["partition"], key=row["key"], value=row["value"])
 
 
-async def watch_dead_letters(logs: TopicLogs, topics: Sequence[str]) -> None:
-    """Count the dead letters of `topics` for ever; an outage keeps the last count."""
-    twins = {dead(topic): topic for topic in topics}
+async def watch_dead_letters(logs: TopicLogs) -> None:
+    """Count the records of every topic of dead letters for ever; an outage keeps the last count."""
+    topics = catalogue().topics
+    twins = {dead(topic): topic for topic in topics if dead(topic) in topics}
     while True:
         try:
-            for twin, depth in (await logs.depth(list(twins), partition_count())).items():
+            depths = await logs.depth({twin: topics[twin].partitions for twin in twins})
+            for twin, depth in depths.items():
                 metrics.DLQ_DEPTH.labels(twins[twin]).set(depth)
         except BrokerUnavailable:
             pass  # the service says so itself

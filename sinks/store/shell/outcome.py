@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,27 +64,24 @@ def outbox_rows(refusals: Iterable[Refusal], revisions: Iterable[tuple[int, Revi
 def count(written: Written, *, took_s: float) -> None:
     """Put a committed transaction into the metrics."""
     metrics.WRITE_BATCH_MS.observe(took_s * MILLISECONDS)
-    now_us = wall_us()
     for stored in written.tables:
         name = stored.rows.table.name
         metrics.ROWS_WRITTEN.labels(name, "fast").inc(stored.fast)
         metrics.ROWS_WRITTEN.labels(name, "compared").inc(stored.versions)
         metrics.ROWS_WRITTEN.labels(name, "forming").inc(stored.forming)
         metrics.ROWS_UNCHANGED.labels(name).inc(stored.compared - stored.versions)
-        _lag(stored.rows, now_us)
+        _lag(stored.rows)
     for _, revision in written.revisions:
         for gap in revision.found:
             metrics.GAPS_FOUND.labels(_label(gap.interval)).inc()
     for refusal in written.refusals:
         metrics.DEAD_LETTERS.labels("sink", refusal.letter.reason).inc()
     for (topic, partition), complete_before in written.watermarks.items():
-        metrics.WATERMARK_LAG_SECONDS.labels(topic, str(partition)).set(
-            (now_us - complete_before) / SECOND_US
-        )
+        metrics.WATERMARK_LAG_SECONDS.labels(topic, str(partition)).set_function(_age_s(complete_before))
 
 
-def _lag(rows: Rows, now_us: int) -> None:
-    """Show how long after it was known the newest row of each interval was committed."""
+def _lag(rows: Rows) -> None:
+    """Show how long ago the newest row of each interval was known."""
     known_from, names = rows.columns.integers("known_from"), rows.streams.names
     table = rows.table
     labels = [_label(name.interval) if table.stream.by_interval else table.name for name in names]
@@ -92,7 +89,18 @@ def _lag(rows: Rows, now_us: int) -> None:
     of_stream = np.array([distinct.index(label) for label in labels])
     for number, label in enumerate(distinct):
         newest = int(known_from[of_stream[rows.streams.index] == number].max())
-        metrics.INGESTION_LAG_SECONDS.labels(label).set((now_us - newest) / SECOND_US)
+        metrics.INGESTION_LAG_SECONDS.labels(label).set_function(_age_s(newest))
+
+
+def forget() -> None:
+    """Take back what was said of partitions that are owned no more: their new owner says it."""
+    metrics.WATERMARK_LAG_SECONDS.clear()
+    metrics.INGESTION_LAG_SECONDS.clear()
+
+
+def _age_s(moment_us: int) -> Callable[[], float]:
+    """Return what tells at each scrape how old the moment is: a pipeline that stands still gets older."""
+    return lambda: (wall_us() - moment_us) / SECOND_US
 
 
 def _label(interval: str) -> str:

@@ -35,7 +35,7 @@ from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims
 from sinks.store.shell.gaps import Unresolved, settle_gaps, write_gaps
 from sinks.store.shell.journals import append
-from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
+from sinks.store.shell.outcome import OutboxRow, Written, count, forget, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import WritePath, store_rows
@@ -253,7 +253,10 @@ class Store:
             if taken.lost:
                 await writer.write(_loss(taken, logs))
             self.owned = taken.owned
-            yield writer
+            try:
+                yield writer
+            finally:
+                forget()
 
     @asynccontextmanager
     async def replaying(self) -> AsyncIterator[Writer]:

@@ -12,9 +12,10 @@ from schemas.streams import Bar, Trade
 from schemas.topics import BARS
 from sinks.batch.batch import Batch, assemble
 from sinks.ledger.gaps import Revision
-from sinks.store.shell.outcome import Written, count
+from sinks.store.shell.outcome import Written, count, forget
 from sinks.store.shell.rows import StoredRows, WritePath
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_trade
+from tests.support.eventually import eventually
 from tests.support.received import a_part
 
 
@@ -80,6 +81,26 @@ def test_gaps_letters_and_watermarks_are_shown() -> None:
     assert shown(gaps, interval="1m") - before[0] == 1
     assert shown(gaps, interval="other") - before[1] == 1
     assert shown("mds_watermark_lag_seconds", topic=BARS, partition="3") == pytest.approx(3_600, abs=60)
+
+
+async def test_what_stands_still_gets_older() -> None:
+    """The ages are those of the scrape, not of the last batch; they end with the partitions they are of."""
+    now = wall_us()
+    batch = batch_of([a_bar(known_from=now - HOUR_US)])
+    count(Written(tables=[stored(batch)], watermarks={(BARS, 2): now - HOUR_US}), took_s=0.1)
+    lags = (
+        ("ingestion_lag_seconds", {"interval": "1m"}),
+        ("mds_watermark_lag_seconds", {"topic": BARS, "partition": "2"}),
+    )
+    first = [shown(name, **labels) for name, labels in lags]
+
+    await eventually(
+        lambda: all(shown(name, **labels) > seen for (name, labels), seen in zip(lags, first, strict=True)),
+        within_s=10,
+    )
+    forget()
+
+    assert [REGISTRY.get_sample_value(name, labels) for name, labels in lags] == [None, None]
 
 
 def test_the_outcomes_of_a_batch_that_was_cut_add_up() -> None:
