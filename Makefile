@@ -51,7 +51,8 @@ bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMAR
 chaos: $(INSTALLED) ## 20 random kills and freezes under load (SEED=1)
 	@MDS_CHAOS_SEED=$(SEED) $(CHAOS)
 
-soak: $(INSTALLED) ## 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos, seed after seed
+soak: $(INSTALLED) ## growth at full size, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
+	@MDS_GROWTH_FULL=1 $(PY) -m pytest -q --timeout=0 tests/unit/sinks/test_growth.py tests/integration/sinks/store/shell/test_growth.py
 	@MDS_FUZZ_CASES=20000 $(PY) -m pytest -q --timeout=0 tests/unit/producers/test_fuzz.py
 	@MDS_SOAK_MINUTES=$(MINUTES) $(SOAK)
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \

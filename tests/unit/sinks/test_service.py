@@ -195,6 +195,39 @@ async def test_an_operators_error_ends_the_service() -> None:
         await run(FakeFeed([FakeEra(Batch(records=1))]), FakeStore(on_write=refuse), lambda: False)
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a wrong number of rows"), ValueError("no such word"), KeyError("x")]
+)
+async def test_a_fault_of_our_own_ends_the_service(error: Exception) -> None:
+    """It used to look like an outage and was tried again for ever, in silence."""
+
+    def fail(_: Batch) -> int:
+        raise error
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await run(FakeFeed([FakeEra(Batch(records=1))]), FakeStore(on_write=fail), lambda: False)
+
+    assert raised.group_contains(type(error))
+
+
+async def test_a_writer_is_told_to_stop_when_its_partitions_are_taken_away() -> None:
+    """A batch in parts goes on while they are ours; each part that is stored counts as progress."""
+    era, store, health = FakeEra(Batch(records=1)), FakeStore(), NotedHealth()
+    asked = []
+
+    async def write(_: Batch, *, go_on: Callable[[], bool]) -> FakeWritten:
+        asked.append(go_on())
+        era.over = True
+        asked.append(go_on())
+        return FakeWritten()
+
+    store.write = write  # type: ignore[method-assign]
+    await run(FakeFeed([era]), store, lambda: era.left == 1, health)
+
+    assert asked == [True, False]
+    assert health.seen["writer"][0]
+
+
 async def test_a_refused_partition_is_shown_with_its_remedy() -> None:
     """Readiness says what an operator must do."""
     era = FakeEra()
@@ -220,11 +253,12 @@ async def test_a_batch_in_flight_is_finished_before_the_service_ends() -> None:
         await may_end.wait()
         ended.append(True)
 
-    task = asyncio.ensure_future(finished(transaction()))
+    told: list[bool] = []
+    task = asyncio.ensure_future(finished(transaction(), cancelled=lambda: told.append(True)))
     await began.wait()
     task.cancel()
     await asyncio.sleep(0)
-    assert not ended and not task.done()
+    assert not ended and not task.done() and told == [True]
     may_end.set()
     with pytest.raises(asyncio.CancelledError):
         await task
