@@ -1,0 +1,96 @@
+"""Newest values of a real database, of now and of any moment, through snapshots as the gateway lends them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.database.shell.snapshot import Snapshot, Snapshots
+from gateway.database.versions import Value
+from gateway.http.moments import LATEST_US
+from infra.runtime.postgres.pool import pool
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.streams import Bar, Trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.sink_writers import a_minute, store
+
+EARLY = NINE_THIRTY + 10 * MINUTE_US
+
+
+@asynccontextmanager
+async def a_snapshot(dsn: str) -> AsyncIterator[Snapshot]:
+    """Lend one snapshot of the database."""
+    async with (
+        pool(dsn, service="test", size=1) as opened,
+        Snapshots(opened, concurrent=1).snapshot() as view,
+    ):
+        yield view
+
+
+async def test_newest_values_are_of_every_stream_and_provider(database: str) -> None:
+    """A symbol without any has none; what happened later than asked about does not count."""
+    quote = a_quote(event_time=NINE_THIRTY)
+    trades = [a_trade(event_time=NINE_THIRTY + n * SECOND_US, index=n, price=float(n)) for n in range(3)]
+    await store(database, [quote, *trades, a_bar(event_time=NINE_THIRTY)])
+    async with a_snapshot(database) as view:
+        found = await view.newest_values(
+            ["SPY", "NOPE"], provider=None, as_of=LATEST_US, latest_event=NINE_THIRTY + SECOND_US
+        )
+        of_nobody = await view.newest_values(
+            ["SPY"], provider="nobody", as_of=LATEST_US, latest_event=LATEST_US
+        )
+
+    values = {type(value): value for value in found["SPY"]}
+    assert found["NOPE"] == of_nobody["SPY"] == []
+    assert values[type(quote)] == quote
+    assert values[Trade] == trades[1]
+    assert values[Bar].event_time == NINE_THIRTY
+
+
+async def test_without_a_moment_a_forming_bar_is_the_newest_until_its_series_has_come_to_its_end(
+    database: str,
+) -> None:
+    """Of a past moment it cannot be told again, so it is never told; a late one is behind what is final."""
+    forming = a_minute(2, final=False, close=10.5)
+
+    async def newest(as_of: int | None) -> list[Value]:
+        async with a_snapshot(database) as view:
+            found = await view.newest_values(["SPY"], provider=None, as_of=as_of, latest_event=LATEST_US)
+            return found["SPY"]
+
+    await store(database, [a_minute(0), a_minute(1), forming])
+    assert await newest(None) == [forming]
+    assert await newest(LATEST_US) == [a_minute(1)]
+    await store(database, [a_minute(2, close=11.0, raw_offset=9)])
+    assert await newest(None) == [a_minute(2, close=11.0, raw_offset=9)]
+
+
+async def test_newest_values_are_found_however_long_ago_they_were(database: str) -> None:
+    """A quiet series beside a busy one, and a moment long before both ended."""
+    old = [a_trade(event_time=NINE_THIRTY - 400 * DAY_US, raw_offset=1)]
+    busy = [
+        a_trade(symbol="QQQ", event_time=NINE_THIRTY - days * DAY_US, raw_offset=500 - days, known_from=EARLY + 500 - days)
+        for days in range(300, 0, -7)
+    ]  # fmt: skip
+    quiet_first = busy[0]
+    await store(database, [*old, *busy])
+    async with a_snapshot(database) as view:
+        now = await view.newest_values(["SPY", "QQQ"], provider=None, as_of=None, latest_event=LATEST_US)
+        then = await view.newest_values(
+            ["SPY", "QQQ"], provider=None, as_of=quiet_first.known_from, latest_event=LATEST_US
+        )
+
+    assert now == {"SPY": old, "QQQ": [busy[-1]]}
+    assert then == {"SPY": old, "QQQ": [quiet_first]}
+
+
+async def test_a_shadow_poll_kept_as_the_newest_hides_no_older_value(database: str) -> None:
+    """Of the best of all the newest that was no shadow poll counts; of one provider every one."""
+    shown = a_quote(event_time=NINE_THIRTY - 3 * DAY_US, raw_offset=1)
+    shadow = a_quote(route="shadow", raw_offset=2)
+    await store(database, [shown, shadow])
+    async with a_snapshot(database) as view:
+        best = await view.newest_values(["SPY"], provider=None, as_of=None, latest_event=LATEST_US)
+        named = await view.newest_values(["SPY"], provider="yahoo", as_of=None, latest_event=LATEST_US)
+
+    assert (best["SPY"], named["SPY"]) == ([shown], [shadow])
