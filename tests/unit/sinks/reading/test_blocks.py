@@ -1,100 +1,110 @@
-"""Records of a partition are handed over by whole blocks, whatever says that a block has ended."""
+"""Records of one partition, and how many of them belong to blocks that have ended."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from schemas.clocks import CanonicalOffset
+from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition
 from schemas.topics import BARS, TRADES
 from schemas.wire.codec import encode
 from sinks.reading.blocks import PartitionBuffer
-from tests.support.builders import a_bar
+from tests.support.builders import NINE_THIRTY, a_bar
 from tests.support.received import ReadMessage
 
-MEBIBYTE = 1 << 20
+PLACE = TopicPartition(BARS, 3)
+LONG = 1_000_000
 
 
-def a_buffer(topic: str = BARS, *, max_block_bytes: int = MEBIBYTE) -> PartitionBuffer:
-    """Return an empty buffer at offset 0."""
-    place = TopicPartition(topic, 0)
-    return PartitionBuffer(
-        place, CanonicalOffset(0), in_blocks=topic == BARS, max_block_bytes=max_block_bytes
-    )
+def bars(*raw_offsets: int) -> list[bytes]:
+    """Return a bar of each raw offset."""
+    return [
+        encode(BARS, a_bar(event_time=NINE_THIRTY + n * MINUTE_US, raw_offset=offset, index=n))
+        for n, offset in enumerate(raw_offsets)
+    ]
 
 
-def filled(*raw_offsets: int, **settings: Any) -> PartitionBuffer:
-    """Return a buffer that took one bar of each of these blocks, and judged."""
-    buffer = a_buffer(**settings)
-    for offset, raw_offset in enumerate(raw_offsets):
-        buffer.take(ReadMessage(encode(BARS, a_bar(raw_offset=raw_offset)), offset), offset)
+def a_buffer(place: TopicPartition = PLACE, *, in_blocks: bool = True, most: int = LONG) -> PartitionBuffer:
+    """Return a buffer that reads from 0."""
+    return PartitionBuffer(place, 0, in_blocks=in_blocks, max_block_bytes=most)
+
+
+def test_where_records_are_no_blocks_each_is_whole() -> None:
+    """They need not be decoded for it."""
+    buffer = a_buffer(TopicPartition(TRADES, 3), in_blocks=False)
+    buffer.take(ReadMessage(b"anything"), 0)
     buffer.judge()
-    return buffer
+
+    part = buffer.hand_over()
+
+    assert (len(part.records), part.end, part.leader_epoch, buffer.has_news) == (1, 1, 3, False)
+
+
+def test_the_end_of_an_empty_log_is_news_once() -> None:
+    """Control records moved it."""
+    buffer = a_buffer()
+    buffer.end_of_log(9)
+    buffer.judge()
+
+    assert buffer.has_news
+    part = buffer.hand_over()
+    assert (part.records, part.end, part.at_end, buffer.has_news) == ([], 9, True, False)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6),
+    looks=st.sets(st.integers(1, 30)),
+    handed=st.sets(st.integers(1, 30)),
+)
+def test_what_is_handed_over_is_whole_however_it_is_looked_at(
+    sizes: list[int], looks: set[int], handed: set[int]
+) -> None:
+    """After each look all blocks but the last are whole; bytes add up; nothing is lost or cut."""
+    offsets = [block for block, size in enumerate(sizes) for _ in range(size)]
+    values = bars(*offsets)
+    buffer, out, ends = a_buffer(), list[bytes | None](), list[int]()
+    for at, value in enumerate(values):
+        buffer.take(ReadMessage(value, at), at)
+        if at in looks | handed:
+            buffer.judge()
+            assert len(out) + buffer.whole == offsets.index(offsets[at])
+            assert buffer.whole_bytes == sum(map(len, values[len(out) : len(out) + buffer.whole]))
+        if at in handed:
+            part = buffer.hand_over()
+            out.extend(record.value() for record in part.records)
+            ends.append(part.end)
+            assert part.end == len(out)
+    buffer.end_of_log(len(values) + 1)
+    buffer.judge()
+    out.extend(record.value() for record in buffer.hand_over().records)
+
+    assert out == values
+    assert all(end in (0, len(offsets)) or offsets[end] != offsets[end - 1] for end in ends)
 
 
 @pytest.mark.parametrize(
-    ("blocks", "whole"), [((7, 7, 7), 0), ((7, 7, 9), 2), ((1, 2, 3), 2), ((5, 5, 6, 6), 2), ((4,), 0)]
+    ("ended_at", "whole"), [(2, 0), (3, 3), (4, 0)], ids=["earlier", "here", "further on"]
 )
-def test_a_block_has_ended_where_the_next_one_begins(blocks: tuple[int, ...], whole: int) -> None:
-    """The last one waits for a word about its end."""
-    buffer = filled(*blocks)
+def test_a_transaction_ends_a_block_only_where_it_is_read_to_its_end(ended_at: int, whole: int) -> None:
+    """Progress may be read before the records it speaks of."""
+    buffer = a_buffer()
+    buffer.end_of_transaction(ended_at)
+    for at, value in enumerate(bars(7, 7, 7)):
+        buffer.take(ReadMessage(value, at), at)
+    buffer.judge()
 
     assert buffer.whole == whole
-    part = buffer.hand_over()
-    assert (len(part.records), part.end) == (whole, whole)
 
 
-def test_the_end_of_the_log_ends_the_last_block() -> None:
-    """Control records may lie behind it; that nothing follows is told once."""
-    buffer = filled(7, 7)
-    buffer.end_of_log(5)
-    buffer.judge()
-    part = buffer.hand_over()
-
-    assert (len(part.records), part.end, part.leader_epoch) == (2, 5, 3)
-    assert not buffer.has_news
-
-
-def test_progress_says_where_a_transaction_ended() -> None:
-    """Before what was read reaches there it says nothing."""
-    buffer = filled(7, 7)
-    for end, whole in ((3, 0), (2, 0)):
-        buffer.end_of_transaction(end)
+def test_a_block_longer_than_allowed_is_cut_where_it_stands() -> None:
+    """What follows of it is a beginning again."""
+    values = bars(1, 1, 1, 1)
+    buffer = a_buffer(most=len(values[0]) * 3)
+    for at, value in enumerate(values):
+        buffer.take(ReadMessage(value, at), at)
         buffer.judge()
-        assert buffer.whole == whole
-    exact = filled(7, 7)
-    exact.end_of_transaction(2)
-    exact.judge()
-    assert exact.whole == 2
 
-
-def test_a_block_longer_than_the_bound_is_cut_and_goes_on() -> None:
-    """Memory is bounded by bytes, not by what somebody writes."""
-    buffer = filled(7, 7, 7, max_block_bytes=1)
-
-    assert buffer.whole == 3
-    assert len(buffer.hand_over().records) == 3
-
-
-def test_what_is_no_record_belongs_to_the_block_beside_it() -> None:
-    """It is dead-lettered with its batch, and hides no end."""
-    buffer = filled(7)
-    buffer.take(ReadMessage(b"nothing", 1), 1)
-    buffer.take(ReadMessage(encode(BARS, a_bar(raw_offset=8)), 2), 2)
-    buffer.judge()
-
-    assert buffer.whole == 1  # beside the one that begins
-    buffer.end_of_log(3)
-    buffer.judge()
-    assert len(buffer.hand_over().records) == 3
-
-
-def test_without_blocks_every_record_is_whole() -> None:
-    """Of trades and quotes none can be missing."""
-    buffer = a_buffer(TRADES)
-    buffer.take(ReadMessage(b"anything", 0), 0)
-    buffer.judge()
-
-    assert buffer.whole == 1
+    assert (buffer.whole, buffer.hand_over().end, buffer.has_news) == (3, 3, False)
