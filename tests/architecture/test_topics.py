@@ -21,7 +21,6 @@ POINTS_OF_ENTRY = frozenset(
         "producers.catalogue.shell.installed",
         "producers.catalogue.shell.symbol_lists",
         "sinks.settings",
-        "sinks.store.shell.retention",
         "stream_processors.settings",
     }
 )
@@ -30,7 +29,6 @@ APART = frozenset(
     {
         "producers.collecting.shell.readiness",
         "sinks.store.shell.journals",
-        "sinks.store.shell.outcome",
         "sinks.store.shell.session",
     }
 )

@@ -17,7 +17,8 @@ STAGED_WITHIN_S = 5.0
 # batch would be cut until it fits. Plain PostgreSQL takes any dotted setting and does nothing with it.
 LIFT_DECOMPRESSION_LIMIT = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
 STORED_COLUMNS = """
-    SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = current_schema()
+    SELECT table_name::text, column_name::text FROM information_schema.columns
+    WHERE table_schema = current_schema() AND table_name = ANY ($1::text[])
 """
 
 
@@ -40,7 +41,9 @@ async def open_connection(
 
 async def _check_tables(connection: Connection) -> None:
     stored: dict[str, set[str]] = {}
-    for row in await connection.fetch(STORED_COLUMNS):
+    # By name: every partition is a table, too.
+    names = [name for table in TABLES.values() for name in table.names if name]
+    for row in await connection.fetch(STORED_COLUMNS, names):
         stored.setdefault(row["table_name"], set()).add(row["column_name"])
     lacking = [
         f"stream {stream} has no {', no '.join(parts)}"
