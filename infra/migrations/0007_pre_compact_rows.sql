@@ -1,6 +1,8 @@
 -- Compact rows: a series is a number, a place in our log is one integer, enumerations are bits. Tables that grow are
 -- cut by time. What was stored in the old layout waits in old_* until 0008 has moved it; services refuse until then.
 -- Tables are private from here on: the contract is the views v_*.
+BEGIN;
+
 ALTER TABLE quotes RENAME TO old_quotes;
 ALTER TABLE old_quotes RENAME CONSTRAINT quotes_pkey TO old_quotes_pkey;
 ALTER TABLE quotes_latest RENAME TO old_quotes_latest;
@@ -183,3 +185,4 @@ EXCEPTION WHEN insufficient_privilege OR unique_violation OR duplicate_object TH
 END $$;
 
 INSERT INTO schema_migrations (name) VALUES ('0007_pre_compact_rows');
+COMMIT;

@@ -1,4 +1,6 @@
 -- Rows before a kind's floor are no longer kept; a reader that asks for them is told so (410), never given a hole.
+BEGIN;
+
 CREATE TABLE retention_floors (
     kind text COLLATE "C" PRIMARY KEY,  -- bars | quotes | trades ...
     floor timestamptz NOT NULL
@@ -40,3 +42,4 @@ BEGIN
 END $$;
 
 INSERT INTO schema_migrations (name) VALUES ('0011_pre_retention');
+COMMIT;

@@ -80,7 +80,11 @@ def _overwrite(names: Iterable[str], key: tuple[str, ...]) -> str:
 
 
 def _slots(table: Table) -> str:
-    """Store new versions: the newest of each slot as the current one, what it replaces and what lies between beside it."""
+    """Store new versions: the newest of each slot as the current one, what it replaces and what lies between beside it.
+
+    Stored rows are looked up slot by slot (LATERAL, OFFSET 0): a join is free to read all partitions, and does, because
+    nobody knows how many rows are staged.
+    """
     names, current = table.column_names, table.name
     plain = _list(name for name in names if name != "revision")
     unrevised = _list((name for name in names if name != "revision"), "b.")
@@ -108,10 +112,14 @@ def _slots(table: Table) -> str:
             ON CONFLICT ({_list(SLOT)}) DO UPDATE SET {_overwrite(names, SLOT)}
         ),
         outlasting AS (
-            UPDATE {current} b SET revision = LEAST(b.revision + c.versions, {MAX_REVISION})
+            INSERT INTO {current} ({plain}, revision)
+            SELECT {unrevised}, LEAST(b.revision + c.versions, {MAX_REVISION})
             FROM (SELECT {_list(SLOT)}, max(versions) AS versions FROM counted GROUP BY {_list(SLOT)}
                 HAVING NOT bool_or(newest)) c
-            WHERE b.stream_id = c.stream_id AND b.event_time = c.event_time
+            CROSS JOIN LATERAL (
+                SELECT * FROM {current} v WHERE v.stream_id = c.stream_id AND v.event_time = c.event_time OFFSET 0
+            ) b
+            ON CONFLICT ({_list(SLOT)}) DO UPDATE SET revision = excluded.revision
         )
         SELECT count(*) FROM counted
     """

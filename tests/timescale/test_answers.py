@@ -101,6 +101,7 @@ def asked() -> Iterator[Asked]:
     yield statements.CURSORS_OF_SYMBOL, ("SPY",)
     yield statements.WATERMARKS, ()
     yield statements.WATERMARK, ("bars.v1", 0)
+    yield statements.KEPT_FROM, (["bars", "quotes"],)
     for statement in statements.NEWEST_KEPT.values():
         yield statement, (ids, True)
     for of_symbol, symbol in ((True, "SPY"), (False, None)):

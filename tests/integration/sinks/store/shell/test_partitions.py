@@ -59,3 +59,16 @@ async def test_a_day_begins_at_midnight_utc(database: str, moment: int) -> None:
         )
 
     assert name == {-1: "trades_19691231", DAY_US: "trades_19700102"}.get(moment, "trades_19700101")
+
+
+async def test_a_partition_is_vacuumed_by_what_came_not_by_its_share(database: str) -> None:
+    """Of a billion rows a fifth would be years; only then are index-only scans and freezing late, too."""
+    async with open_connection(database) as connection:
+        await connection.execute("SELECT make_partitions('trades', ARRAY[now()])")
+        options = await connection.fetchval(
+            "SELECT reloptions FROM pg_class WHERE relispartition AND relkind = 'r'"
+        )
+
+    assert {"autovacuum_vacuum_insert_scale_factor=0", "autovacuum_vacuum_insert_threshold=1000000"} <= set(
+        options
+    )

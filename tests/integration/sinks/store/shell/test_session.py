@@ -109,3 +109,23 @@ async def test_the_staging_tables_are_this_connections_own(database: str) -> Non
         )
 
     assert counts == [0, 0]
+
+
+async def test_who_only_reads_reads_the_views_and_no_table(database: str) -> None:
+    """The role of the public contract; a table is private, and a view is read with its owner's rights."""
+    async with open_connection(database) as connection:
+        await connection.execute("SET ROLE mds_reader")
+        for name in (
+            "v_bars",
+            "v_bars_all",
+            "v_bars_forming",
+            "v_quotes",
+            "v_quotes_latest",
+            "v_trades",
+            "v_streams",
+            "v_gaps",
+        ):
+            assert await connection.fetch(f"TABLE {name}") == []
+        for name in ("bars", "streams", "gaps", "outbox"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"TABLE {name}")

@@ -1,0 +1,89 @@
+"""Statements that store staged rows find what is stored by index, partition by partition, however much that is."""
+
+# ruff: noqa: S608 - table names of this file only
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.runtime.postgres.errors import Connection
+from schemas.topics import BARS, QUOTES
+from sinks.columns.tables import TABLES
+from sinks.store.shell.session import open_connection
+from sinks.store.versions import STORE_STAGED, STORED_KEYS
+
+SERIES, MOMENTS = 200, 1_000  # of each, half a day apart: 17 months of bars, 500 days of quotes
+STAGED = 2_000
+LARGE_ROWS = 300  # of a partition; what is smaller fits a few pages
+START = "to_timestamp(1381152600)"
+FILL = {
+    BARS: """
+        INSERT INTO {0} SELECT s, {1} + n * interval '12 hours', n * 65536, 1, 1, 1, 1, 1, NULL, NULL, {1}, {1}, 0, 3, 'USD'
+        FROM generate_series(1, {2}) s, generate_series(0, {3} - 1) n""",
+    QUOTES: """
+        INSERT INTO {0} SELECT s, {1} + n * interval '12 hours', n * 65536, 1, 1, 1, 1, 1, 1, 1, 1, {1}, {1}, 0, 0, 'USD', ''
+        FROM generate_series(1, {2}) s, generate_series(0, {3} - 1) n""",
+}
+AGAIN = {
+    BARS: "INSERT INTO staged_bars SELECT stream_id, event_time, position + 1, open + 1, {} FROM bars LIMIT $1",
+    QUOTES: "INSERT INTO staged_quotes SELECT stream_id, event_time, position + 1, bid + 1, {} FROM quotes LIMIT $1",
+}
+
+
+async def filled(connection: Connection, topic: str) -> None:
+    """Fill the table of a stream with 200,000 rows, and stage another version of some."""
+    table = TABLES[topic]
+    moments = f"SELECT array_agg({START} + n * interval '12 hours') FROM generate_series(0, {MOMENTS - 1}) n"
+    for name in table.names.timed:
+        await connection.execute(f"SELECT make_partitions('{name}', ({moments}))")
+    await connection.execute(FILL[topic].format(table.name, START, SERIES, MOMENTS))
+    await connection.execute(f"ANALYZE {table.name}")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every node of a plan."""
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+async def scanned_whole(connection: Connection, statement: str, *values: Any) -> set[str]:
+    """Return the tables of some size that a statement reads from end to end."""
+    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *values)
+    plan = json.loads(found)[0]["Plan"]
+    scans = {node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
+    large = "SELECT relname::text FROM pg_class WHERE relname = ANY ($1::text[]) AND reltuples >= $2"
+    return {row["relname"] for row in await connection.fetch(large, list(scans), LARGE_ROWS)}
+
+
+@pytest.mark.parametrize("topic", [BARS, QUOTES])
+async def test_comparing_reads_no_table_from_end_to_end(database: str, topic: str) -> None:
+    """Staged rows say nothing of how many there are; the plan must not depend on it."""
+    table = TABLES[topic]
+    async with open_connection(database) as connection:
+        await filled(connection, topic)
+        async with connection.transaction():
+            rest = ", ".join(table.column_names[4:])
+            await connection.execute(AGAIN[topic].format(rest), STAGED)
+
+            assert await scanned_whole(connection, STORE_STAGED[topic]) == set()
+            assert await connection.fetchval(STORE_STAGED[topic]) == STAGED
+
+
+@pytest.mark.parametrize("topic", [BARS, QUOTES])
+async def test_keys_are_looked_up_by_index_and_in_their_partitions_alone(database: str, topic: str) -> None:
+    """A range of each series, with both ends."""
+    table = TABLES[topic]
+    async with open_connection(database) as connection:
+        await filled(connection, topic)
+        low = 1_381_152_600_000_000
+        asked: list[Any] = [[0, 1], [7, 8], [low, low], [low + 86_400_000_000, low], [10, 10]]
+
+        assert await scanned_whole(connection, STORED_KEYS[topic], *asked) == set()
+        found = [tuple(row) for row in await connection.fetch(STORED_KEYS[topic], *asked)]
+        assert len(found) == 4
+        assert table.has_versions
