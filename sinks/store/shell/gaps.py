@@ -60,7 +60,10 @@ STORED_SLOTS = {
     table.name: f"""
     SELECT q.number, v.event_time
     FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) q(number, stream_id, low, high)
-    JOIN {table.name} v ON v.stream_id = q.stream_id AND v.event_time >= q.low AND v.event_time < q.high
+    CROSS JOIN LATERAL (
+        SELECT x.event_time FROM {table.name} x
+        WHERE x.stream_id = q.stream_id AND x.event_time >= q.low AND x.event_time < q.high OFFSET 0
+    ) v
 """
     for table in TABLES.values()
     if table.has_slots

@@ -13,6 +13,7 @@ import pytest
 from infra.runtime.postgres.errors import Connection
 from schemas.topics import BARS, QUOTES
 from sinks.columns.tables import TABLES
+from sinks.store.shell.gaps import STORED_SLOTS
 from sinks.store.shell.session import open_connection
 from sinks.store.versions import STORE_STAGED, STORED_KEYS
 
@@ -87,3 +88,16 @@ async def test_keys_are_looked_up_by_index_and_in_their_partitions_alone(databas
         found = [tuple(row) for row in await connection.fetch(STORED_KEYS[topic], *asked)]
         assert len(found) == 4
         assert table.has_versions
+
+
+async def test_bars_that_may_lie_in_a_gap_are_looked_up_in_its_stretch_alone(database: str) -> None:
+    """Question by question, however many there are."""
+    async with open_connection(database) as connection:
+        await filled(connection, BARS)
+        low, day = 1_381_152_600_000_000, 86_400_000_000
+        for count in (1, 150):
+            ids = [number + 1 for number in range(count)]
+            asked: list[Any] = [list(range(count)), ids, [low] * count, [low + day] * count]
+
+            assert await scanned_whole(connection, STORED_SLOTS["bars"], *asked) == set()
+            assert len(await connection.fetch(STORED_SLOTS["bars"], *asked)) == 2 * count
