@@ -14,6 +14,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -21,7 +22,6 @@ from confluent_kafka import Producer
 
 from benchmarks.measure import RUNS, Row, middle, row, servers, topics
 from infra.runtime.kafka.clients import producer_config
-from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.migrate import migrate
@@ -33,7 +33,7 @@ from sinks.columns.tables import TABLES
 from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.service import Sink
-from sinks.store.shell.outbox import Outbox
+from sinks.store.shell.outbox import Outbox, OutboxWriter
 from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
 from tests.support.stored_rows import stored_row
@@ -156,19 +156,16 @@ async def whole_sink(bootstrap: str, dsn: str, prefix: str, series: Series) -> f
     """Return rows a second from the first row stored to the last one committed, reading a topic filled before."""
     async with _database(dsn) as database, postgres.pool(database, service="bench", size=2) as pool:
         table = TABLES[series.topic].name
-        publisher = Publisher(bootstrap, "bench-outbox")
         member = feed_member(bootstrap, prefix=f"{prefix}{uuid.uuid4().hex[:6]}.", session_timeout_s=10.0)
         logs = TopicLogs(bootstrap, prefix=prefix)
-        try:
-            async with open_feed(member, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
-                store = Store(database, write_within_s=60.0)
-                sink = Sink(feed, store, logs, Outbox(pool, publisher, prefix=prefix), Health())
-                async with asyncio.TaskGroup() as group:
-                    running = group.create_task(sink.run())
-                    rate = await _measure(pool, table)
-                    running.cancel()
-        finally:
-            await asyncio.to_thread(publisher.close)
+        async with open_feed(member, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
+            store = Store(database, write_within_s=60.0)
+            outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
+            sink = Sink(feed, store, logs, outbox, Health())
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(sink.run())
+                rate = await _measure(pool, table)
+                running.cancel()
     return rate
 
 
