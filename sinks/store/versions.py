@@ -79,6 +79,16 @@ def _overwrite(names: Iterable[str], key: tuple[str, ...]) -> str:
     return ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
 
 
+def _counted() -> str:
+    """Count the fresh versions of each slot behind the stored one, and mark the newest where it is newer than that."""
+    return f"""
+            SELECT f.*, row_number() OVER slot + coalesce(stored_revision, -1) AS ordinal,
+                count(*) OVER (PARTITION BY {_list(SLOT)}) AS versions,
+                lead(1) OVER slot IS NULL AND f.position > coalesce(stored_position, -1) AS newest
+            FROM fresh f WINDOW slot AS (PARTITION BY {_list(SLOT)} ORDER BY f.position)
+    """
+
+
 def _slots(table: Table) -> str:
     """Store new versions: the newest of each slot as the current one, what it replaces and what lies between beside it.
 
@@ -90,12 +100,7 @@ def _slots(table: Table) -> str:
     unrevised = _list((name for name in names if name != "revision"), "b.")
     return f"""
         WITH fresh AS ({_fresh(table)}),
-        counted AS (
-            SELECT f.*, row_number() OVER slot + coalesce(stored_revision, -1) AS ordinal,
-                count(*) OVER (PARTITION BY {_list(SLOT)}) AS versions,
-                lead(1) OVER slot IS NULL AND f.position > coalesce(stored_position, -1) AS newest
-            FROM fresh f WINDOW slot AS (PARTITION BY {_list(SLOT)} ORDER BY f.position)
-        ),
+        counted AS ({_counted()}),
         replaced AS (
             INSERT INTO {table.names.superseded} ({plain}, revision)
             SELECT {unrevised}, b.revision FROM counted c CROSS JOIN LATERAL (
