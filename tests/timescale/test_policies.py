@@ -40,6 +40,8 @@ def now_us(timescale_process: Bridge) -> int:
             await store(timescale_process, fixed, WritePath.STAGED)
             await store(timescale_process, [a_quote(event_time=old, raw_offset=days)])
             await store(timescale_process, [a_trade(event_time=old, raw_offset=days)])
+        reached = "UPDATE streams SET start_time = $1::timestamptz, last_seen = $2::timestamptz"
+        await values(timescale_process, reached, now - AGES[-1] * DAY_US, now - AGES[0] * DAY_US)
 
     asyncio.run(fill())
     return now
@@ -82,9 +84,7 @@ async def test_other_streams_are_kept_for_as_long_as_the_setting_of_sinks_says(
 ) -> None:
     """Their statement is the one of plain PostgreSQL; asked again it drops nothing."""
     bridge: Any = timescale_process
-    dropped = [
-        await bridge.fetchval(DROP_BEFORE, "quotes", ["quotes"], now_us - 20 * DAY_US) for _ in range(2)
-    ]
+    dropped = [await bridge.fetchval(DROP_BEFORE, "quotes", ["quotes"], now_us, 20.0) for _ in range(2)]
 
     assert dropped == [2, 0]
     assert await values(bridge, "SELECT event_time FROM v_quotes") == [(now_us - DAY_US,)]

@@ -20,20 +20,19 @@ Record: TypeAlias = asyncpg.Record
 StoreError: TypeAlias = asyncpg.PostgresError
 """Whatever the server answers instead of a result."""
 DuplicateKey: TypeAlias = asyncpg.UniqueViolationError
+PartitionMissing: TypeAlias = asyncpg.CheckViolationError
+"""A row no partition is there for; what else is checked in our tables is checked before."""
 ANSWERS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 """Whatever the server, or asyncpg before it asks the server, answers instead of a result."""
 
 _UNAVAILABLE = (
     "08",  # the connection
     "57P0",  # shut down, crashed, starting, dropped, idle for too long
-    "53000", "53100", "53200", "53300",  # resources, disk, memory, connections
+    "53000", "53100", "53300",  # resources, disk, memory, connections
     "40001", "40P01", "55P03",  # serialization, deadlock, lock
 )  # fmt: skip
-_OVERRUN = (
-    "57014",
-    "25P03",
-    "25P04",
-)  # cancelled, idle in its transaction for too long, transaction too long
+# cancelled, idle in its transaction for too long, transaction too long, more locks or memory than there is
+_OVERRUN = ("57014", "25P03", "25P04", "53200")
 _UNWRITABLE = ("25006", "58030")  # a standby that was not promoted yet, a disk in trouble
 _SPLIT = ("53400",)  # a limit of one statement, such as TimescaleDB's of rows it decompresses
 _OPERATOR = ("28", "3D000", "42501", "42P01", "42703")  # credentials, database, rights, table, column
@@ -58,7 +57,7 @@ def is_unwritable(error: BaseException, *, closed: bool) -> bool:
 
 
 def is_overrun(error: BaseException) -> bool:
-    """Whether the server ended what took too long."""
+    """Whether the server ended what took too long or too much: less at once may pass."""
     return _is(error, _OVERRUN)
 
 
@@ -92,9 +91,11 @@ def not_now(error: BaseException) -> StoreUnavailable:
 
 
 def took_too_long(error: BaseException, within_s: float) -> StoreOverrun:
-    """Return the error that says a transaction was not done in time."""
+    """Return the error that says a transaction asked for too much at once, of time or of what the server has."""
     return StoreOverrun(
-        f"PostgreSQL did not finish within {within_s:g} s: {type(error).__name__}: {error}".rstrip(": ")
+        f"PostgreSQL did not finish within {within_s:g} s and its limits: {type(error).__name__}: {error}".rstrip(
+            ": "
+        )
     )
 
 

@@ -27,6 +27,10 @@ class TimePartitions:
         """Know of none."""
         self._made: dict[str, set[int]] = {}
 
+    def forget(self) -> None:
+        """Know of none any more: some were dropped beside us."""
+        self._made.clear()
+
     async def make(self, connection: Connection, batch: Iterable[Rows], *, within_s: float) -> None:
         """Make what the rows need and is not there; raises StoreUnavailable."""
         for rows in batch:

@@ -23,7 +23,7 @@ FORGET_EVERY_S = 60.0
 MAX_FORGOTTEN_ROWS = 5_000
 FORGET_WITHIN_S = 20.0
 DAYS_AHEAD = 7
-DROP_BEFORE = "SELECT drop_before($1, $2::text[], $3::timestamptz)"
+DROP_BEFORE = "SELECT drop_before($1, $2::text[], $3::timestamptz, $4 * interval '1 day')"
 
 
 def forget_entries(journal: Journal) -> str:
@@ -58,7 +58,8 @@ class Retention:
                 for journal in self._days:
                     await self.forget(journal, wall_us())
                 for stream in STREAMS:
-                    await self.drop(stream, wall_us())
+                    while await self.drop(stream, wall_us()):
+                        continue  # the next piece
             except (StoreUnavailable, TimeoutError) as error:
                 log.warning("retention_waiting", extra={"error": str(error)})
             await asyncio.sleep(FORGET_EVERY_S)
@@ -79,9 +80,10 @@ class Retention:
         return made
 
     async def drop(self, stream: Stream, now_us: int) -> int:
-        """Drop what lies wholly before the days a stream is kept for, and return how many partitions went.
+        """Drop the oldest of what lies wholly before the days a stream is kept for, and return how many partitions went.
 
-        The floor of the stream moves with them, in one transaction. Raises StoreUnavailable.
+        Days count back from now or from the newest row, whichever is earlier: no clock that is wrong deletes anything.
+        At most 31 days or months go at once, and the floor with them. Raises StoreUnavailable.
         """
         days = self._keep_days.get(stream.name)
         if days is None:
@@ -89,8 +91,9 @@ class Retention:
         async with connection(
             self._pool, within_s=FORGET_WITHIN_S, or_else="nothing can be dropped"
         ) as borrowed:
-            before_us = now_us - int(days * DAY_US)
-            dropped: int = await borrowed.fetchval(DROP_BEFORE, stream.name, tables(stream).timed, before_us)
+            dropped: int = await borrowed.fetchval(
+                DROP_BEFORE, stream.name, tables(stream).timed, now_us, days
+            )
         if dropped:
             log.info("partitions_dropped", extra={"stream": stream.name, "partitions": dropped})
         return dropped

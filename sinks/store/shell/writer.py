@@ -15,6 +15,7 @@ from infra.runtime.postgres.errors import (
     ANSWERS,
     Connection,
     DuplicateKey,
+    PartitionMissing,
     asks_for_less,
     operator_needed,
     refuses_data,
@@ -154,7 +155,10 @@ class Writer:
             async with deadline(self._connection, within_s=self._within_s):
                 plan = await self._plan(batch)
                 written = await self._attempt(batch, plan, WritePath.FAST)
-        except DuplicateKey:
+        except (DuplicateKey, PartitionMissing) as error:
+            if isinstance(error, PartitionMissing):  # retention dropped it since
+                self._partitions.forget()
+                await self._partitions.make(self._connection, batch.rows, within_s=self._within_s)
             async with deadline(self._connection, within_s=self._within_s):
                 written = await self._attempt(batch, plan, WritePath.STAGED)
         count(written, took_s=monotonic_s() - began_s)

@@ -235,7 +235,7 @@ async def test_a_range_that_begins_before_what_is_kept_is_gone(database: str) ->
     async with rest(database) as gateway:
         await gateway.store(bar_at(0), bar_at(0, event_time=NINE_THIRTY + 30 * DAY_US, raw_offset=9_000))
         await gateway.database.execute(
-            "SELECT drop_before('bars', ARRAY['bars', 'bars_superseded'], '2013-11-02 UTC')"
+            "SELECT drop_before('bars', ARRAY['bars', 'bars_superseded'], '2013-11-02 UTC', interval '0')"
         )
         status, _, problem = await gateway.ask("GET", HISTORY, params=ALL)
         assert (status, problem["code"], problem["errors"][0]["param"]) == (410, "not_kept", "start")

@@ -18,6 +18,7 @@ from tests.support.builders import a_bar, a_gap, a_health, a_trade
 from tests.support.databases import of_partitions
 from tests.support.health_rows import store
 from tests.support.sink_records import count, query
+from tests.support.sink_writers import a_batch, a_writer
 from tests.support.sink_writers import store as store_batches
 
 
@@ -71,18 +72,67 @@ async def test_whole_partitions_go_of_all_tables_together_and_leave_a_floor(data
 @of_partitions
 async def test_a_reader_does_not_wait_for_what_is_dropped(database: str) -> None:
     """Behind a long reader dropping gives up and is tried again; nothing is half gone."""
-    await store_batches(database, [bar_at(0)])
+    await store_batches(database, [bar_at(0), bar_at(wall_us() - DAY_US, symbol="IBM")])
     async with postgres.pool(database, service="test", size=1) as pool, open_connection(database) as reader:
         retention = Retention(pool, days={}, keep_days={"bars": 60.0})
         async with reader.transaction():
             await reader.fetch("SELECT * FROM bars")
             with pytest.raises(StoreUnavailable):
                 await retention.drop(BAR_STREAM, wall_us())
-        assert (await count(database, "v_bars"), await count(database, "retention_floors")) == (1, 0)
+        assert (await count(database, "v_bars"), await count(database, "retention_floors")) == (2, 0)
         assert await retention.drop(BAR_STREAM, wall_us()) == 2
 
 
 @of_partitions
+async def test_a_clock_that_is_ahead_deletes_nothing(database: str) -> None:
+    """Days count back from the newest row there is; where there is none, nothing goes."""
+    now = 1_381_152_600_000_000
+    await store_batches(database, [a_trade(event_time=now - 3 * DAY_US), a_trade(event_time=now, index=1)])
+    async with postgres.pool(database, service="test", size=1) as pool:
+        retention = Retention(pool, days={}, keep_days={"trades": 5.0, "bars": 1.0})
+        await retention.make_ahead(now)
+        dropped = [
+            await retention.drop(stream, now + 9_000 * DAY_US) for stream in (TRADE_STREAM, BAR_STREAM)
+        ]
+
+    assert (dropped, await count(database, "v_trades"), await count(database, "retention_floors")) == (
+        [0, 0],
+        2,
+        0,
+    )
+
+
+async def test_years_of_days_go_piece_by_piece(database: str) -> None:
+    """Each one holds locks until its transaction ends: 1,500 at once are more than PostgreSQL has room for."""
+    now, days = 1_381_152_600_000_000, 70
+    await store_batches(database, [a_trade(event_time=now - n * DAY_US, index=n) for n in range(days)])
+    async with postgres.pool(database, service="test", size=1) as pool:
+        retention = Retention(pool, days={}, keep_days={"trades": 5.0})
+        went, floors = [], []
+        for _ in range(4):
+            went.append(await retention.drop(TRADE_STREAM, now))
+            floors += [row["floor"] for row in await query(database, "SELECT floor FROM retention_floors")]
+
+    assert went == [31, 31, 2, 0]
+    assert floors == sorted(floors)
+    assert await count(database, "v_trades") == days - sum(went)
+
+
+async def test_a_row_for_a_day_that_was_dropped_beside_the_sink_is_stored(database: str) -> None:
+    """The sink remembers which partitions there are; one that is gone is made again, and goes with the next look."""
+    now = 1_381_152_600_000_000
+    async with a_writer(database) as writer:
+        await writer.write(
+            a_batch(writer, a_trade(event_time=now - 30 * DAY_US), a_trade(event_time=now, index=1))
+        )
+        async with postgres.pool(database, service="test", size=1) as pool:
+            retention = Retention(pool, days={}, keep_days={"trades": 5.0})
+            assert await retention.drop(TRADE_STREAM, now) == 1
+            late = await writer.write(a_batch(writer, a_trade(event_time=now - 30 * DAY_US, index=2)))
+            assert (late.transactions, late.outgoing, await count(database, "v_trades")) == (1, 0, 2)
+            assert await retention.drop(TRADE_STREAM, now) == 1
+
+
 async def test_the_partitions_of_the_coming_week_are_made_ahead(database: str) -> None:
     """Once; a second look makes none."""
     async with postgres.pool(database, service="test", size=1) as pool:

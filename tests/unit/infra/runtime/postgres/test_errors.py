@@ -55,8 +55,8 @@ OUTAGE = "unavailable unwritable"
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        ("08000 08001 08003 08004 08006 57P01 57P02 57P03 57P05 53000 53100 53200 53300 40001 40P01 55P03", OUTAGE),
-        ("57014 25P03", OUTAGE + " overrun"),
+        ("08000 08001 08003 08004 08006 57P01 57P02 57P03 57P05 53000 53100 53300 40001 40P01 55P03", OUTAGE),
+        ("57014 25P03 53200", OUTAGE + " overrun"),
         ("25006 58030", "unwritable"),
         ("53400", "less"),
         ("28000 28P01 3D000 42501 42P01 42703", "operator"),
