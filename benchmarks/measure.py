@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka.topics import ensure_topics
-from infra.runtime.postgres.migrate import migrate
+from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from tests.conftest import free_port
 
 RUNS = 5
@@ -98,6 +99,21 @@ def servers() -> Iterator[Servers]:
 def topics(bootstrap: str, prefix: str) -> None:
     """Create every declared topic under `prefix`."""
     ensure_topics(bootstrap, prefix=prefix)
+
+
+@asynccontextmanager
+async def database(dsn: str, directory: Path = DIRECTORY) -> AsyncIterator[str]:
+    """Create a database, migrated by the files of `directory`, and drop it afterwards; gives its DSN."""
+    name = f"bench_{uuid4().hex[:8]}"
+    admin = await asyncpg.connect(dsn)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        created = f"{dsn.rpartition('/')[0]}/{name}"
+        await migrate(created, directory)
+        yield created
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
 
 
 async def empty(dsn: str) -> None:

@@ -11,8 +11,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,11 +19,10 @@ from typing import Any
 import asyncpg
 from confluent_kafka import Producer
 
-from benchmarks.measure import RUNS, Row, middle, row, servers, topics
+from benchmarks.measure import RUNS, Row, database, middle, row, servers, topics
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
-from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
@@ -109,27 +107,13 @@ def bars() -> Series:
     return Series(topic=BARS, values=[value(number) for number in range(ROWS)])
 
 
-@asynccontextmanager
-async def _database(dsn: str) -> AsyncIterator[str]:
-    name = f"bench_{uuid.uuid4().hex[:8]}"
-    admin = await asyncpg.connect(dsn)
-    try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        created = f"{dsn.rpartition('/')[0]}/{name}"
-        await migrate(created)
-        yield created
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
-
-
 async def bare_copy(dsn: str, series: Series) -> float:
     """Return rows a second of asyncpg's binary COPY of ready tuples into the empty table."""
     table = TABLES[series.topic]
     rows = [tuple(stored_row(table.stream, value).values()) for value in series.values]
     moments = sorted({value["event_time"] // DAY_US * DAY_US for value in series.values})
     columns = list(table.column_names)
-    async with _database(dsn) as database, open_connection(database) as connection:
+    async with database(dsn) as made, open_connection(made) as connection:
         await connection.execute("SELECT make_partitions($1, $2::timestamptz[])", table.name, moments)
         began_s = time.perf_counter()
         for start in range(0, len(rows), COPY_ROWS):
@@ -154,12 +138,12 @@ def _publish(bootstrap: str, prefix: str, series: Series) -> None:
 
 async def whole_sink(bootstrap: str, dsn: str, prefix: str, series: Series) -> float:
     """Return rows a second from the first row stored to the last one committed, reading a topic filled before."""
-    async with _database(dsn) as database, postgres.pool(database, service="bench", size=2) as pool:
+    async with database(dsn) as made, postgres.pool(made, service="bench", size=2) as pool:
         table = TABLES[series.topic].name
         member = feed_member(bootstrap, prefix=f"{prefix}{uuid.uuid4().hex[:6]}.", session_timeout_s=10.0)
         logs = TopicLogs(bootstrap, prefix=prefix)
         async with open_feed(member, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
-            store = Store(database, write_within_s=60.0)
+            store = Store(made, write_within_s=60.0)
             outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
             sink = Sink(feed, store, logs, outbox, Health())
             async with asyncio.TaskGroup() as group:

@@ -11,17 +11,15 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import numpy as np
 import psutil
 
-from benchmarks.measure import Row, middle, row, servers
-from infra.runtime.postgres.migrate import DIRECTORY, migrate
+from benchmarks.measure import Row, database, middle, row, servers
+from infra.runtime.postgres.migrate import DIRECTORY
 from schemas.clocks import CanonicalOffset
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
@@ -29,6 +27,7 @@ from schemas.topics import BARS, QUOTES, partition_count
 from schemas.wire.codec import encode_events
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.store.shell.writer import Store, Writer
+from tests.support.received import Message
 
 ROWS = 1_000_000
 SERIES = 2_500
@@ -90,20 +89,6 @@ SIZE = """
 """
 
 
-@asynccontextmanager
-async def _database(dsn: str, directory: Path = DIRECTORY) -> AsyncIterator[str]:
-    name = f"bench_{uuid4().hex[:8]}"
-    admin = await asyncpg.connect(dsn)
-    try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        created = f"{dsn.rpartition('/')[0]}/{name}"
-        await migrate(created, directory)
-        yield created
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
-
-
 async def _filled(dsn: str, statements: Iterable[str], tables: list[str], *, partitioned: bool) -> float:
     """Return the bytes a row that the tables take, indexes included, after ROWS rows."""
     connection = await asyncpg.connect(dsn)
@@ -132,9 +117,9 @@ async def bytes_a_row(dsn: str) -> list[Row]:
                 shutil.copy(file, folder)
         for kind, goal in GOALS.items():
             old_tables = [kind, "bars_current"] if kind == "bars" else [kind]
-            async with _database(dsn, Path(folder)) as old:
+            async with database(dsn, Path(folder)) as old:
                 before = await _filled(old, OLD[kind], old_tables, partitioned=False)
-            async with _database(dsn) as new:
+            async with database(dsn) as new:
                 now = await _filled(new, [NEW[kind]], [kind], partitioned=True)
             rows.append(row(f"{kind}, a row with its indexes", now, "bytes", goal=goal, lower_is_better=True))
             rows.append(row(f"{kind}, of the layout before", now, "bytes", yardstick=before))
@@ -184,29 +169,8 @@ def _quotes(symbols: int, minute: int, turn: int) -> list[PartitionRecords]:
     return [_part(QUOTES, partition, values) for partition, values in by_partition.items()]
 
 
-class _Read:
-    """A record as Kafka gives it."""
-
-    __slots__ = ("_at", "_value")
-
-    def __init__(self, value: bytes, at: int) -> None:
-        self._value, self._at = value, at
-
-    def value(self) -> bytes:
-        return self._value
-
-    def key(self) -> None:
-        return None
-
-    def offset(self) -> int:
-        return self._at
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, 0
-
-
 def _part(topic: str, partition: int, values: Sequence[Mapping[str, object]]) -> PartitionRecords:
-    records = [_Read(data, at) for at, data in enumerate(encode_events(topic, values, {}))]
+    records = [Message(data, at) for at, data in enumerate(encode_events(topic, values, {}))]
     part = PartitionRecords(topic=topic, partition=partition, end=len(records), at_end=True)
     part.records.extend(records)
     return part
@@ -242,7 +206,7 @@ async def backfill(dsn: str) -> list[Row]:
     live, old = [], []
     minutes = PATH_ROWS // PATH_SYMBOLS
     for _ in range(RUNS):
-        async with _database(dsn) as database, Store(database, write_within_s=60.0).replaying() as writer:
+        async with database(dsn) as made, Store(made, write_within_s=60.0).replaying() as writer:
             later = [OPENING + n * MINUTE_US for n in range(minutes)]
             live.append(await _rate(writer, list(_bar_blocks(PATH_SYMBOLS, later, first_offset=0))))
             earlier = [start - 30 * DAY_US for start in later]
@@ -271,10 +235,10 @@ async def _server_process(dsn: str) -> psutil.Process:
 async def sustained(dsn: str) -> list[Row]:
     """Measure 8,000 symbols' bars a minute with quotes every 15 s, written as they come, without the waiting between."""
     took_ms: list[float] = []
-    async with _database(dsn) as database, Store(database, write_within_s=60.0).replaying() as writer:
+    async with database(dsn) as made, Store(made, write_within_s=60.0).replaying() as writer:
         starts = (OPENING + n * MINUTE_US for n in range(SUSTAINED_MINUTES))
         bars = list(_bar_blocks(SUSTAINED_SYMBOLS, starts, first_offset=0))
-        server = await _server_process(database)
+        server = await _server_process(made)
         used_s, before_s = 0.0, sum(server.cpu_times()[:2])
         for minute in range(SUSTAINED_MINUTES):
             reads = [

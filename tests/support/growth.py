@@ -11,6 +11,10 @@ from typing import Any
 
 import asyncpg
 
+from schemas.intervals import DAY_US, MINUTE_US
+from schemas.streams import Bar
+from tests.support.builders import NINE_THIRTY, a_bar
+
 FULL = "MDS_GROWTH_FULL" in os.environ  # `make soak`: sizes at which earlier versions stood still
 SIZES = (1, 2, 4)
 ROUNDS = 3
@@ -62,3 +66,15 @@ class CountingConnection(asyncpg.Connection):  # type: ignore[type-arg]
         """Execute, counted."""
         CountingConnection.statements += 1
         return await super().execute(query, *args, **options)
+
+
+SPARSE = "BTC-USD"
+MIDNIGHT = NINE_THIRTY - NINE_THIRTY % DAY_US
+
+
+def sparse_bars(number: int) -> list[Bar]:
+    """Return every second minute of one series of a market that never closes, in blocks of 500."""
+    return [
+        a_bar(symbol=SPARSE, event_time=MIDNIGHT + 2 * n * MINUTE_US, raw_offset=n // 500, index=n % 500)
+        for n in range(number)
+    ]

@@ -40,12 +40,12 @@ async def plan_of(connection: asyncpg.Connection[Any], statement: str, values: s
         await connection.execute(execute)
     text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute}")
     await connection.execute("DEALLOCATE planned")
-    nodes = list(_nodes(json.loads(text)[0]["Plan"]))
-    named = [(node["Node Type"], node["Relation Name"]) for node in nodes if "Relation Name" in node]
+    found = list(nodes(json.loads(text)[0]["Plan"]))
+    named = [(node["Node Type"], node["Relation Name"]) for node in found if "Relation Name" in node]
     return Plan(
         read_whole=frozenset(name for kind, name in named if kind == "Seq Scan" and name in big),
         partitions=frozenset(name for _, name in named if name in partitions),
-        rows_read=sum(_rows_read(node) for node in nodes if "Relation Name" in node),
+        rows_read=sum(_rows_read(node) for node in found if "Relation Name" in node),
     )
 
 
@@ -54,7 +54,8 @@ def _rows_read(node: dict[str, Any]) -> int:
     return int((node["Actual Rows"] + removed) * node["Actual Loops"])
 
 
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every node of a plan, from the top."""
     yield node
     for below in node.get("Plans", ()):
-        yield from _nodes(below)
+        yield from nodes(below)

@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from schemas.intervals import DAY_US, MINUTE_US
+from schemas.intervals import MINUTE_US
 from schemas.records import Gap
-from schemas.streams import Bar
 from sinks.batch.batch import PartitionRecords, assemble
 from sinks.batch.cutting import halves
 from sinks.ledger.gaps import admit, revise, settle
 from sinks.ledger.memory import Book
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_trade
-from tests.support.growth import assert_linear, sized
+from tests.support.builders import a_bar, a_gap, a_trade
+from tests.support.growth import MIDNIGHT, SPARSE, assert_linear, sized, sparse_bars
 from tests.support.received import a_part, home
-
-MIDNIGHT = NINE_THIRTY - NINE_THIRTY % DAY_US
-SYMBOL = "BTC-USD"
-
-
-def sparse_bars(number: int) -> list[Bar]:
-    """Return every second minute of a market that never closes."""
-    return [
-        a_bar(symbol=SYMBOL, event_time=MIDNIGHT + 2 * n * MINUTE_US, raw_offset=n // 500, index=n % 500)
-        for n in range(number)
-    ]
 
 
 def again(part: PartitionRecords) -> PartitionRecords:
@@ -57,7 +45,7 @@ def test_evidence_that_overlaps_in_any_way_is_admitted_in_linear_time() -> None:
     def gap(low: int, high: int, **changes: object) -> Gap:
         start, end = MIDNIGHT + low * MINUTE_US, MIDNIGHT + high * MINUTE_US
         return replace(
-            a_gap(symbol=SYMBOL, stream=f"bars.1m:yahoo:{SYMBOL}", from_time=start, to_time=end),
+            a_gap(symbol=SPARSE, stream=f"bars.1m:yahoo:{SPARSE}", from_time=start, to_time=end),
             **changes,  # type: ignore[arg-type]
         )
 
@@ -80,7 +68,7 @@ def test_a_ledger_of_many_open_gaps_is_settled_in_linear_time() -> None:
             [],
             [
                 a_gap(
-                    symbol=SYMBOL, stream=f"bars.1m:yahoo:{SYMBOL}", from_time=start, raw_offset=n,
+                    symbol=SPARSE, stream=f"bars.1m:yahoo:{SPARSE}", from_time=start, raw_offset=n,
                     to_time=start + 10 * MINUTE_US,
                 )
                 for n, start in enumerate(starts)

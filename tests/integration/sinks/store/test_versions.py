@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from sinks.columns.tables import TABLES
 from sinks.store.shell.gaps import STORED_SLOTS
 from sinks.store.shell.session import open_connection
 from sinks.store.versions import STORE_STAGED, STORED_KEYS
+from tests.support.plans import nodes
 
 SERIES, MOMENTS = 200, 1_000  # of each, half a day apart: 17 months of bars, 500 days of quotes
 STAGED = 2_000
@@ -43,13 +43,6 @@ async def filled(connection: Connection, topic: str) -> None:
         await connection.execute(f"SELECT make_partitions('{name}', ({moments}))")
     await connection.execute(FILL[topic].format(table.name, START, SERIES, MOMENTS))
     await connection.execute(f"ANALYZE {table.name}")
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every node of a plan."""
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
 
 
 async def scanned_whole(connection: Connection, statement: str, *values: Any) -> set[str]:

@@ -23,22 +23,12 @@ from sinks.store.shell.outcome import Written
 from sinks.store.shell.writer import Store, Writer
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_trade
 from tests.support.databases import execute
-from tests.support.growth import CountingConnection, sized
+from tests.support.growth import MIDNIGHT, CountingConnection, sized, sparse_bars
 from tests.support.received import home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import NOW, a_batch, logs
 
 WITHIN_S = SinkSettings.model_fields["write_timeout_s"].default
-MIDNIGHT = NINE_THIRTY - NINE_THIRTY % DAY_US
-SYMBOL = "BTC-USD"
-
-
-def every_other_minute(number: int) -> list[Bar]:
-    """Return sparse bars of one series."""
-    return [
-        a_bar(symbol=SYMBOL, event_time=MIDNIGHT + 2 * n * MINUTE_US, raw_offset=n // 500, index=n % 500)
-        for n in range(number)
-    ]
 
 
 def target(database: str, *, within_s: float = WITHIN_S) -> Store:
@@ -58,7 +48,7 @@ async def test_sparse_bars_of_one_series_are_one_transaction(database: str) -> N
     """Ten thousand of them never committed: 20 s, and again at every retry."""
     number = sized(1_500, 10_000)
 
-    outcome = await written(database, every_other_minute(number))
+    outcome = await written(database, sparse_bars(number))
 
     assert outcome.transactions == 1
     assert await count(database, "v_bars") == number
@@ -76,7 +66,7 @@ async def test_the_loop_answers_while_a_ledger_is_decided(database: str) -> None
             longest_s, last_s = max(longest_s, monotonic_s() - last_s), monotonic_s()
 
     async with target(database).take_over(logs(), now_us=NOW) as writer:
-        batch = a_batch(writer, *every_other_minute(4_000))
+        batch = a_batch(writer, *sparse_bars(4_000))
         last_s = monotonic_s()
         beating = asyncio.create_task(beat())
         await writer.write(batch)
@@ -222,7 +212,7 @@ async def test_a_replay_of_sparse_bars_ends(database: str) -> None:
     """Fourteen thousand rows died after a minute: the server ends a transaction in which we think for 30 s."""
     number = sized(1_500, 14_000)
 
-    await replay(target(database, within_s=300.0), a_stream_of(every_other_minute(number)))
+    await replay(target(database, within_s=300.0), a_stream_of(sparse_bars(number)))
 
     assert await count(database, "v_bars") == number
     assert await count(database, "gaps") == number - 1

@@ -28,10 +28,10 @@ class _Collecting:
         self.asked: list[tuple[Any, ...]] = []
 
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"an attempt owns nothing: {partitions}, {slots}")
 
     def sweep(self, partitions: frozenset[int]) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"an attempt sweeps nothing: {partitions}")
 
     async def poll(
         self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
