@@ -142,9 +142,10 @@ CREATE TABLE partition_widths (
 INSERT INTO partition_widths VALUES ('quotes', 'day'), ('trades', 'day'), ('bars', 'month'), ('bars_superseded', 'month');
 
 -- Makes the partitions rows of these moments go into, where they are missing, and returns how many it made. Attached
--- rather than created in place: so readers are not locked out. A row's owner need own no table to call it.
+-- rather than created in place: so readers are not locked out. A row's owner need own no table to call it. Times are
+-- written and read in one style: before PostgreSQL 18 some names of zones are read as another zone than they were written for.
 CREATE FUNCTION make_partitions(parent text, moments timestamptz[]) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET TimeZone = 'UTC' SET DateStyle = 'ISO' AS $$
 DECLARE
     unit text;
     low timestamptz;

@@ -29,7 +29,8 @@ END $$;
 -- transaction; returns how many went: call again until none does. At most a month of days, since each one dropped holds
 -- locks until the end, and PostgreSQL has room for some thousands. A long reader makes it give up: call again.
 CREATE FUNCTION drop_before(of_kind text, parents text[], now_is timestamptz, keep interval) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '2s' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '2s'
+    SET TimeZone = 'UTC' SET DateStyle = 'ISO' AS $$
 DECLARE
     since timestamptz := kept_since(of_kind, now_is, keep);
     child record;

@@ -14,7 +14,7 @@ from schemas.calendar.expected_bars import (
     runs,
     slot_of,
 )
-from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, load_calendar
+from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, calendar_of, load_calendar
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.builders import NINE_THIRTY
 from tests.support.expected_starts import expected_starts
@@ -86,12 +86,20 @@ def test_a_daily_bar_stamped_after_the_open_is_there_all_the_same(stamp: int) ->
     assert between is not None and (between.first, between.count) == (slot_of("1d", monday + DAY_US), 1)
 
 
-CALENDARS = {"XNYS": XNYS, "24/7": load_calendar(ALWAYS_OPEN)}
+# a lunch break, a day that spans two dates in UTC, a session of Sundays, and no session at all
+CALENDARS = {"XNYS": XNYS, "24/7": load_calendar(ALWAYS_OPEN)} | {
+    symbol: calendar_of(symbol) for symbol in ("7203.T", "BHP.AX", "EURUSD=X", "SAP.DE", "2222.SR")
+}
+DAYS = {  # midnights in UTC: an ordinary week, the clocks of New York and of Sydney going forward, the turn of a year
+    "week": NINE_THIRTY - NINE_THIRTY % DAY_US, "march": 1_709_942_400_000_000, "october": 1_728_086_400_000_000,
+    "new year": 1_735_430_400_000_000,
+}  # fmt: skip
 
 
 @settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(CALENDARS)),
+    day=st.sampled_from(sorted(DAYS)),
     interval=st.sampled_from(["1m", "30m", "1h", "1d", "1wk"]),
     start=st.integers(0, 5 * 24 * 4),
     length=st.integers(1, 5 * 24 * 4),
@@ -99,10 +107,10 @@ CALENDARS = {"XNYS": XNYS, "24/7": load_calendar(ALWAYS_OPEN)}
     others=st.sets(st.integers(0, 5 * 24 * 60), max_size=5),
 )
 def test_runs_are_what_comparing_bar_by_bar_finds(
-    name: str, interval: str, start: int, length: int, dropped: set[int], others: set[int]
+    name: str, day: str, interval: str, start: int, length: int, dropped: set[int], others: set[int]
 ) -> None:
     """Over nights, weekends and parts of sessions; bars nobody expects are neither part nor end of a run."""
-    calendar, low = CALENDARS[name], NINE_THIRTY - NINE_THIRTY % DAY_US + start * 15 * MINUTE_US
+    calendar, low = CALENDARS[name], DAYS[day] + start * 15 * MINUTE_US
     high = low + length * 15 * MINUTE_US
     expected = (
         [slot_of(interval, each) for each in expected_starts(calendar, interval, low, high)]
@@ -110,7 +118,7 @@ def test_runs_are_what_comparing_bar_by_bar_finds(
         else []
     )
     present = {slot for number, slot in enumerate(expected) if number % 61 not in dropped}
-    noise = {slot_of(interval, NINE_THIRTY + minute * MINUTE_US) for minute in others} - set(expected)
+    noise = {slot_of(interval, DAYS[day] + minute * MINUTE_US) for minute in others} - set(expected)
 
     found = list(runs(calendar, interval, low, high, sorted(present | noise)))
 

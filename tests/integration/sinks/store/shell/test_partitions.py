@@ -50,10 +50,13 @@ async def test_both_tables_of_slots_are_made_and_others_are_left_alone(database:
 
 @pytest.mark.parametrize("moment", [-1, 0, DAY_US - 1, DAY_US])
 async def test_a_day_begins_at_midnight_utc(database: str, moment: int) -> None:
-    """Whatever the session's time zone."""
+    """Whatever zone and style of dates the database has; in this one `IST` is written and read as another zone."""
     async with open_connection(database) as connection:
-        await connection.execute("SET TimeZone = 'Asia/Tokyo'")
+        await connection.execute("SET TimeZone = 'Asia/Kolkata'; SET DateStyle = 'SQL, DMY'")
         await connection.fetchval(MAKE_PARTITIONS, "trades", [moment])
+        edges = [moment // DAY_US * DAY_US, moment // DAY_US * DAY_US + DAY_US - 1]
+        row = "INSERT INTO trades VALUES (1, $1::timestamptz, 1, 1, 1, now(), now(), 0, NULL, '', '')"
+        await connection.executemany(row, [[edge] for edge in edges])
         (name,) = await connection.fetchrow(
             "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
         )

@@ -103,8 +103,13 @@ async def test_a_clock_that_is_ahead_deletes_nothing(database: str) -> None:
 
 
 async def test_years_of_days_go_piece_by_piece(database: str) -> None:
-    """Each one holds locks until its transaction ends: 1,500 at once are more than PostgreSQL has room for."""
+    """Each one holds locks until its transaction ends: 1,500 at once are more than PostgreSQL has room for.
+
+    In whatever way the database writes its times: `IST` is read as another zone than it is written for.
+    """
     now, days = 1_381_152_600_000_000, 70
+    for setting in ("TimeZone = 'Asia/Kolkata'", "DateStyle = 'SQL, DMY'"):
+        await query(database, f"ALTER DATABASE {database.rpartition('/')[2]} SET {setting}")
     await store_batches(database, [a_trade(event_time=now - n * DAY_US, index=n) for n in range(days)])
     async with postgres.pool(database, service="test", size=1) as pool:
         retention = Retention(pool, days={}, keep_days={"trades": 5.0})
@@ -114,6 +119,7 @@ async def test_years_of_days_go_piece_by_piece(database: str) -> None:
             floors += [row["floor"] for row in await query(database, "SELECT floor FROM retention_floors")]
 
     assert went == [31, 31, 2, 0]
+    assert floors[-1] == datetime(2013, 10, 2, tzinfo=UTC)
     assert floors == sorted(floors)
     assert await count(database, "v_trades") == days - sum(went)
 
