@@ -12,7 +12,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader
-from infra.runtime.postgres.migrate import create_where_missing, migrate, with_database
+from infra.runtime.postgres.migrate import create_where_missing, migrate, refuse_used, with_database
 from schemas.errors import ConfigurationError
 from schemas.topics import RAW_TOPICS, partition_count
 
@@ -23,12 +23,13 @@ def rebuild(system: System, into: str | None) -> int:
     """Migrate the target, fill it and say how far back that reaches; return the exit code.
 
     `into` names a database beside the live one, made where it is missing; without it SINKS_REPLAY_DSN is the target.
-    Raises ConfigurationError where neither is given or it is the live database.
+    Raises ConfigurationError where neither is given, or it is the live database or one that holds rows.
     """
     dsn = _target(system, into)
     system.reach_kafka()
     if into is not None and asyncio.run(create_where_missing(system.settings.dsn, into)):
         step(f"made the database {into}")
+    asyncio.run(refuse_used(dsn))
     asyncio.run(migrate(dsn, tell=step))
     lines = _reach(system)
     began_s = monotonic_s()

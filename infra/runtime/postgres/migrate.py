@@ -41,6 +41,13 @@ LEDGER = """
         name text PRIMARY KEY, sha256 text, applied_at timestamptz NOT NULL DEFAULT now())
 """
 APPLIED = "SELECT name, sha256 FROM schema_migrations"
+HOLDING = (
+    "sink_offsets",
+    "streams",
+    "cursors",
+    "old_cursors",
+    "gaps",
+)  # of any layout: none is empty once rows came
 REMEMBER = "UPDATE schema_migrations SET sha256 = $2 WHERE name = $1"
 
 
@@ -91,6 +98,24 @@ async def migrate(
     finally:
         await _close(connection)
     return [migration.name for migration in chosen]
+
+
+async def refuse_used(dsn: str) -> None:
+    """Raise ConfigurationError where rows were ever stored in a database, StoreUnavailable where it does not answer.
+
+    Asked before it is migrated: another one, named by mistake, stays as it is.
+    """
+    connection = await _connect(dsn, PATIENCE)
+    try:
+        for table in HOLDING:
+            there = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table)
+            if there and await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table})"):  # noqa: S608
+                raise ConfigurationError(
+                    f"the database is not empty, {table} has rows; nothing was changed in it",
+                    remedy="name another one, or a new name with `mds rebuild --into NAME`",
+                )
+    finally:
+        await _close(connection)
 
 
 async def _connect(dsn: str, patience: Patience) -> Connection:

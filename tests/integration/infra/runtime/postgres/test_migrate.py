@@ -11,8 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from infra.runtime.postgres.migrate import DIRECTORY, Patience, migrate
+from infra.runtime.postgres.migrate import DIRECTORY, Patience, migrate, refuse_used
 from schemas.errors import ConfigurationError, StoreUnavailable
+from tests.support import old_layout
 from tests.support.databases import execute
 from tests.support.eventually import eventually
 
@@ -209,3 +210,19 @@ async def test_a_migration_whose_connection_is_cut_is_an_outage(empty: str, tmp_
 
     with pytest.raises(StoreUnavailable, match=r"went away while it was migrated.*run `mds migrate` again"):
         await migrate(empty, tmp_path)
+
+
+async def test_a_database_that_was_used_is_told_before_anything_is_changed_in_it(
+    empty: str, database: str, tmp_path: Path
+) -> None:
+    """Of the present layout or of the one before; one that is empty, or only migrated, may be filled."""
+    await refuse_used(empty)
+    await refuse_used(database)
+    await execute(database, "INSERT INTO sink_offsets VALUES ('bars.v1', 0, 'one', 0, 7, 1)")
+    await old_layout.old_database(empty, tmp_path)
+    await old_layout.fill(empty, 20)
+    for used, table in ((database, "sink_offsets"), (empty, "cursors")):
+        with pytest.raises(ConfigurationError, match=f"{table} has rows; nothing was changed"):
+            await refuse_used(used)
+
+    assert await value(empty, "SELECT count(*) FROM schema_migrations") == old_layout.LAST_OLD
