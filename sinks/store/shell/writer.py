@@ -16,9 +16,6 @@ from infra.runtime.postgres.errors import (
     Connection,
     DuplicateKey,
     PartitionMissing,
-    asks_for_less,
-    operator_needed,
-    refuses_data,
 )
 from infra.runtime.postgres.session import deadline
 from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
@@ -27,7 +24,7 @@ from schemas.identity import stream_id_of
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAM_NAMES, StreamId
 from sinks.batch.batch import Batch
-from sinks.batch.cutting import BatchLimit, halves, without_record
+from sinks.batch.cutting import ATTEMPTS_ALONE, BatchLimit, another_record, halves, without_record
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
@@ -39,6 +36,7 @@ from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import OutboxRow, Written, count, forget, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
 from sinks.store.shell.partitions import TimePartitions
+from sinks.store.shell.refused import smaller, took_too_long_alone, try_rows
 from sinks.store.shell.rows import WritePath, store_rows
 from sinks.store.shell.session import open_connection
 
@@ -125,28 +123,45 @@ class Writer:
     async def write(self, batch: Batch, *, go_on: Callable[[], bool] = lambda: True) -> Written:
         """Store a batch in one transaction; where that takes too long or PostgreSQL refuses data, in several.
 
-        A record that is refused alone is dead-lettered. `go_on` is asked after each transaction; where it says no,
-        the rest is not stored, as after an error: the positions tell. Raises Fenced where a newer owner holds one of
-        its partitions, StoreUnavailable where PostgreSQL cannot answer now; what began before it is stored.
+        A record that is refused alone is dead-lettered, and one that took too long alone time and again, while others
+        were stored. `go_on` is asked after each transaction; where it says no, the rest is not stored, as after an
+        error: the positions tell. Raises Fenced where a newer owner holds one of its partitions, StoreUnavailable where
+        PostgreSQL cannot answer now; what began before it is stored.
         """
         total, pending = Written(), [batch]
         while pending:
             part = pending.pop()
-            if part.records > self._limit.records:
+            if not self._limit.allows(part):
                 pending += reversed(halves(part))
                 continue
+            part = await self._after_suspicion(part, pending)
             try:
                 total.add(await self._transaction(part))
             except StoreOverrun:
-                self._limit.exceeded(part.records)
+                self._limit.exceeded(part)
                 raise
             except ANSWERS as error:
-                pending += reversed(_smaller(part, error))
+                pending += reversed(smaller(part, error))
                 continue
-            self._limit.kept(part.records)
+            self._limit.kept(part)
             if not go_on():
                 break
         return total
+
+    async def _after_suspicion(self, batch: Batch, others: Sequence[Batch]) -> Batch:
+        """Return the batch; its dead letter where its one record took too long alone and others do not."""
+        suspect = self._limit.suspect(batch)
+        if suspect is None:
+            return batch
+        suspect.turns += 1
+        other = another_record(batch, others, turn=suspect.turns)
+        if other is not None:
+            await self._partitions.make(self._connection, other.rows, within_s=self._within_s)
+            await try_rows(self._connection, other.rows, within_s=self._within_s)
+        suspect.proofs += 1  # without another record it is that we could take over
+        if suspect.proofs < ATTEMPTS_ALONE:
+            return batch
+        return without_record(batch, took_too_long_alone(ATTEMPTS_ALONE, self._within_s))
 
     async def _transaction(self, batch: Batch) -> Written:
         began_s = monotonic_s()
@@ -272,20 +287,6 @@ class Store:
                         "the database is not empty", remedy="replay into a new database after `mds migrate`"
                     )
             yield Writer(connection, None, within_s=self._within_s, limit=self._limit)
-
-
-def _smaller(batch: Batch, error: Exception) -> Sequence[Batch]:
-    """Return what to write instead of a batch that PostgreSQL refuses; raise what is neither of its data nor its size."""
-    less = asks_for_less(error)
-    if not (less or refuses_data(error)):
-        raise error
-    if batch.records > 1:
-        return halves(batch)
-    if less:
-        raise operator_needed(error, "raise the limit it names, in PostgreSQL's configuration") from error
-    if batch.records == 0 or batch.refusals:
-        raise error
-    return [without_record(batch, error)]
 
 
 def _loss(taken: TakeOver, logs: Mapping[TopicPartition, Log]) -> Batch:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.errors import InvalidRecord
 from schemas.intervals import MINUTE_US
 from schemas.records import Progress
 from schemas.streams import Bar
-from schemas.topics import BARS, PROGRESS, RAW_BARS, TRADES
+from schemas.topics import BARS, PROGRESS, QUOTES, RAW_BARS, TRADES
 from sinks.batch.batch import Batch, PartitionRecords, assemble
-from sinks.batch.cutting import GROW_AFTER, NO_LIMIT, BatchLimit, halves, without_record
+from sinks.batch.cutting import GROW_AFTER, NO_LIMIT, BatchLimit, another_record, halves, without_record
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
-from tests.support.received import a_part, home
+from tests.support.received import Message, a_part, home
 
 
 def a_block_of(size: int, block: int) -> list[Bar]:
@@ -119,7 +121,7 @@ def test_a_record_that_is_refused_alone_is_its_dead_letter(record: Any) -> None:
     """It keeps its bytes, its place and the words of who refused it; the position moves on."""
     batch = batch_of(a_part([record]))
 
-    left = without_record(batch, ValueError("no such value"))
+    left = without_record(batch, InvalidRecord("no such value"))
 
     (refusal,) = left.refusals
     assert (refusal.letter.stage, refusal.letter.reason, refusal.letter.offset) == ("sink", "invalid", 0)
@@ -128,20 +130,94 @@ def test_a_record_that_is_refused_alone_is_its_dead_letter(record: Any) -> None:
     assert (left.rows, left.gaps, left.ends, left.records) == ([], [], batch.ends, 1)
 
 
+def trades_of(number: int, *, start: int = 0, symbol: str = "SPY") -> Batch:
+    """Return the batch of so many trades of a symbol, from an offset of its partition on."""
+    part = a_part([a_trade(symbol=symbol, index=n) for n in range(number)])
+    part.records = [Message(record.value(), start + n) for n, record in enumerate(part.records)]
+    part.end = start + number
+    return batch_of(part)
+
+
 def test_the_limit_halves_at_once_and_grows_back_slowly() -> None:
     """Down to one record and back to none at all; small batches that pass say nothing of large ones."""
     limit = BatchLimit()
-    limit.exceeded(1_000)
+    limit.exceeded(trades_of(1_000))
     assert limit.records == 500
     for _ in range(3 * GROW_AFTER):
-        limit.kept(100)
+        limit.kept(trades_of(100, start=5_000))
     assert limit.records == 500
     for _ in range(GROW_AFTER):
-        limit.kept(300)
+        limit.kept(trades_of(300, start=5_000))
     assert limit.records == 1_000
     for _ in range(40):
-        limit.exceeded(1_000)
+        limit.exceeded(trades_of(1_000))
     assert limit.records == 1
+    many = replace(trades_of(1, start=5_000), records=NO_LIMIT)
     for _ in range(GROW_AFTER * 40):
-        limit.kept(limit.records)
+        limit.kept(many)
     assert limit.records == NO_LIMIT
+
+
+def test_around_what_took_too_long_the_limit_only_shrinks() -> None:
+    """Whatever passes of other partitions meanwhile: otherwise it would never come down to the one record."""
+    limit, other = BatchLimit(), "QQQ"
+    assert home(other) != home("SPY")
+    sizes, size = [], 64
+    while size > 1:
+        limit.exceeded(trades_of(size))
+        for n in range(20 * GROW_AFTER):
+            limit.kept(replace(trades_of(1, start=n, symbol=other), records=64))
+        size = next(n for n in range(size, 0, -1) if limit.allows(trades_of(n)))
+        sizes.append(size)
+
+    assert sizes == [32, 16, 8, 4, 2, 1]
+    assert limit.allows(trades_of(64, start=64))  # behind it
+    assert limit.allows(trades_of(64, symbol=other))
+    limit.kept(trades_of(1))
+    assert [limit.allows(trades_of(2, start=start)) for start in (0, 1, 2)] == [False, False, True]
+    limit.kept(trades_of(1, start=1))
+    assert limit.allows(trades_of(64))
+
+
+def test_only_the_record_that_took_too_long_alone_is_suspect() -> None:
+    """Not the one that comes after it, and not once it is stored."""
+    limit = BatchLimit()
+    limit.exceeded(trades_of(2))
+    assert limit.suspect(trades_of(1)) is None
+    limit.exceeded(trades_of(1))
+    suspect = limit.suspect(trades_of(1))
+
+    assert suspect is not None
+    suspect.proofs = 2
+    limit.exceeded(trades_of(1))
+    assert limit.suspect(trades_of(1)) is suspect
+    assert suspect.proofs == 2
+    assert [
+        limit.suspect(each) for each in (trades_of(1, start=1), trades_of(2), trades_of(1, symbol="QQQ"))
+    ] == [None] * 3
+    limit.kept(trades_of(1))
+    assert limit.suspect(trades_of(1)) is None
+
+
+def test_another_record_is_one_of_another_series_in_turn() -> None:
+    """Of the same topic where there is one; what stores no rows proves nothing."""
+    slow = trades_of(1)
+    symbols = ["SPY", "IBM", "QQQ"]
+    trades = [trades_of(3, symbol=symbol) for symbol in symbols]
+    others = [*trades, batch_of(a_part([a_quote(symbol="GOOG")]), a_part([a_gap()]))]
+
+    def told(batch: Batch | None) -> tuple[str, list[str]] | None:
+        return (
+            None
+            if batch is None
+            else (batch.rows[0].table.topic, [name.symbol for name in batch.rows[0].streams.names])
+        )
+
+    assert [told(another_record(slow, others, turn=turn)) for turn in range(3)] == [
+        (TRADES, ["IBM"]), (TRADES, ["QQQ"]), (TRADES, ["IBM"]),
+    ]  # fmt: skip
+    assert told(another_record(slow, [trades[0], *others[3:]], turn=7)) == (QUOTES, ["GOOG"])
+    assert another_record(slow, [trades[0]], turn=0) is None
+    found = another_record(slow, others, turn=0)
+    assert found is not None
+    assert found.records == 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
+from schemas.clocks import CanonicalOffset
 from schemas.errors import ConfigurationError, StoreOverrun, StoreUnavailable
+from schemas.partitions import TopicPartition
 from schemas.records import DeadLetter
 from schemas.streams import Trade
 from schemas.topics import TRADES, dead
@@ -14,7 +18,7 @@ from schemas.wire.codec import decode
 from sinks.store.shell.writer import Store
 from tests.support.builders import a_quote, a_trade
 from tests.support.databases import execute
-from tests.support.received import home
+from tests.support.received import TOPIC_OF, home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import NOW, a_batch, a_minute, a_writer, logs, store
 
@@ -22,6 +26,14 @@ SLOW = """
     CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END $$;
     CREATE TRIGGER slow BEFORE INSERT ON trades FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+STUCK = """
+    CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF {where} THEN PERFORM pg_sleep(3); END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER stuck BEFORE INSERT ON trades FOR EACH ROW EXECUTE FUNCTION stuck();
 """
 FEW = """
     CREATE FUNCTION few() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -41,14 +53,30 @@ def trades(number: int, **changes: object) -> list[Trade]:
     return [a_trade(raw_offset=n, trade_id=str(n), **changes) for n in range(number)]
 
 
-async def stored_after(database: str, log: Sequence[Trade], *, within_s: float, attempts: int) -> int:
+def left_of(log: Sequence[Any], positions: Mapping[TopicPartition, CanonicalOffset]) -> list[Any]:
+    """Return the records that are not stored, in the order of the log."""
+    seen, left = Counter[TopicPartition](), []
+    for record in log:
+        place = TopicPartition(TOPIC_OF[type(record)], home(record.symbol))
+        if seen[place] >= positions[place]:
+            left.append(record)
+        seen[place] += 1
+    return left
+
+
+async def letters_of(database: str) -> list[DeadLetter]:
+    """Return the dead letters of trades that are to be published."""
+    rows = await query(database, "SELECT value FROM outbox WHERE topic = $1 ORDER BY id", dead(TRADES))
+    return [decode(dead(TRADES), row["value"], DeadLetter) for row in rows]
+
+
+async def stored_after(database: str, log: Sequence[Any], *, within_s: float, attempts: int) -> int:
     """Take over, write what is left and lose the connection again and again; return in how many attempts all is stored."""
     target = Store(database, write_within_s=within_s)
     for attempt in range(1, attempts + 1):
         try:
             async with target.take_over(logs(), now_us=NOW) as writer:
-                left = log[writer.positions[TRADES, home("SPY")] :]
-                await writer.write(a_batch(writer, *left))
+                await writer.write(a_batch(writer, *left_of(log, writer.positions)))
                 return attempt
         except StoreUnavailable:
             continue
@@ -67,10 +95,7 @@ async def test_rows_the_database_refuses_are_dead_lettered_and_all_others_stored
 
     assert await count(database, "v_trades") == 1_500 - len(bad)
     assert (await count(database, "v_bars"), await count(database, "v_quotes")) == (1, 1)
-    letters = [
-        decode(dead(TRADES), row["value"], DeadLetter)
-        for row in await query(database, "SELECT value FROM outbox ORDER BY id")
-    ]
+    letters = await letters_of(database)
     assert [letter.offset for letter in letters] == list(bad)
     assert all("PostgreSQL refuses the record" in letter.message for letter in letters)
     assert (written.outgoing, written.transactions > len(bad)) == (len(bad), True)
@@ -150,3 +175,50 @@ async def test_a_writer_told_to_stop_stops_between_two_parts(database: str) -> N
 
         assert written.transactions == 1
         assert await count(database, "v_trades") == writer.positions[TRADES, home("SPY")] == 25
+
+
+@pytest.mark.parametrize("beside", ["IBM", "QQQ"])
+async def test_a_record_that_takes_too_long_alone_is_dead_lettered(database: str, beside: str) -> None:
+    """It was tried for ever, and its partition stood; others of its partition and of others are stored."""
+    assert (home("IBM"), home("QQQ") == home("SPY")) == (home("SPY"), False)
+    await execute(database, STUCK.format(where="NEW.price IN (666, 667)"))
+    log: list[Any] = [a_trade(raw_offset=n, trade_id=str(n), price=100.0) for n in range(40)]
+    log[7], log[8] = a_trade(raw_offset=7, price=666.0), a_trade(raw_offset=8, price=667.0)
+    log += [a_trade(symbol=beside, raw_offset=100 + n, trade_id=str(n)) for n in range(40)]
+
+    await stored_after(database, log, within_s=1.0, attempts=30)
+
+    letters = await letters_of(database)
+    assert await count(database, "v_trades") == 78
+    assert [letter.offset for letter in letters] == [7, 8]
+    assert all("within 1 s, 3 times alone, and stored others" in letter.message for letter in letters)
+    (left,) = await query(database, "SELECT count(*) FROM trades WHERE price IN (666, 667)")
+    assert left["count"] == 0
+
+
+async def test_a_slow_record_with_nothing_beside_it_does_not_wait_for_company(database: str) -> None:
+    """That the database lets the sink take over is enough where there is no other record to try."""
+    await execute(database, STUCK.format(where="NEW.price = 666"))
+
+    attempts = await stored_after(database, [a_trade(price=666.0)], within_s=1.0, attempts=5)
+
+    assert attempts == 4
+    assert [letter.offset for letter in await letters_of(database)] == [0]
+
+
+async def test_nothing_is_given_up_while_the_database_stores_nothing(database: str) -> None:
+    """Every row is slow, so it is no record's fault; they are stored once it is well again."""
+    await execute(database, STUCK.format(where="true"))
+    log = [a_trade(raw_offset=0), a_trade(symbol="IBM", raw_offset=1), a_trade(symbol="QQQ", raw_offset=2)]
+    target = Store(database, write_within_s=1.0)
+    for _ in range(8):
+        with pytest.raises(StoreOverrun):
+            async with target.take_over(logs(), now_us=NOW) as writer:
+                await writer.write(a_batch(writer, *log))
+    assert (await count(database, "outbox"), await count(database, "v_trades")) == (0, 0)
+    await execute(database, "DROP TRIGGER stuck ON trades")
+
+    async with target.take_over(logs(), now_us=NOW) as writer:
+        await writer.write(a_batch(writer, *log))
+
+    assert (await count(database, "outbox"), await count(database, "v_trades")) == (0, 3)
