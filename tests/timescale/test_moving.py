@@ -99,7 +99,7 @@ async def test_a_move_killed_again_and_again_loses_nothing(timescale_process: Br
     while True:
         lives += 1
         try:
-            await move_database(Mortal(bridge, batches=7), said.append, pages=1)  # type: ignore[arg-type]
+            await move_database(Mortal(bridge, batches=3), said.append, pages=1)  # type: ignore[arg-type]
         except Killed:
             assert await told(bridge) == before
         else:

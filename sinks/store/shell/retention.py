@@ -76,7 +76,7 @@ class Retention:
         ) as borrowed:
             for stream in STREAMS:
                 for table in tables(stream).timed:
-                    made += await borrowed.fetchval(MAKE_PARTITIONS, table, moments)
+                    made += await borrowed.fetchval(MAKE_PARTITIONS, table, moments, now_us)
         return made
 
     async def drop(self, stream: Stream, now_us: int) -> int:
