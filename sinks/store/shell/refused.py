@@ -1,4 +1,4 @@
-"""What is done about a batch that PostgreSQL refuses, or does not finish in time however small it is."""
+"""Batches that PostgreSQL refuses, or does not finish in time however small they are: what is written instead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from infra.runtime.postgres.errors import (
 from infra.runtime.postgres.session import deadline
 from schemas.errors import InvalidRecord
 from sinks.batch.batch import Batch, Rows
-from sinks.batch.cutting import halves, without_record
+from sinks.batch.cutting import ATTEMPTS_ALONE, Suspect, another_record, halves, without_record
+from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.rows import WritePath, store_rows
 
 
@@ -31,6 +32,31 @@ def smaller(batch: Batch, error: Exception) -> Sequence[Batch]:
         raise error
     reason = InvalidRecord(f"PostgreSQL refuses the record: {error}; correct it at its source")
     return [without_record(batch, reason)]
+
+
+async def tried(
+    connection: Connection,
+    batch: Batch,
+    others: Sequence[Batch],
+    suspect: Suspect,
+    *,
+    made: TimePartitions,
+    within_s: float,
+) -> Batch:
+    """Return the batch of one record that took too long alone; its dead letter once it is proven that others do not.
+
+    A proof is a row of another series of `others` stored in time, and taken back; where there is none, that we could
+    take over. Raises StoreOverrun or StoreUnavailable where the database does not store that row either.
+    """
+    suspect.turns += 1
+    other = another_record(batch, others, turn=suspect.turns)
+    if other is not None:
+        await made.make(connection, other.rows, within_s=within_s)
+        await try_rows(connection, other.rows, within_s=within_s)
+    suspect.proofs += 1
+    if suspect.proofs < ATTEMPTS_ALONE:
+        return batch
+    return without_record(batch, took_too_long_alone(ATTEMPTS_ALONE, within_s))
 
 
 def took_too_long_alone(attempts: int, within_s: float) -> InvalidRecord:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from schemas.identity import stream_id_of
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAM_NAMES, StreamId
 from sinks.batch.batch import Batch
-from sinks.batch.cutting import ATTEMPTS_ALONE, BatchLimit, another_record, halves, without_record
+from sinks.batch.cutting import BatchLimit, halves
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
@@ -36,7 +36,7 @@ from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import OutboxRow, Written, count, forget, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
 from sinks.store.shell.partitions import TimePartitions
-from sinks.store.shell.refused import smaller, took_too_long_alone, try_rows
+from sinks.store.shell.refused import smaller, tried
 from sinks.store.shell.rows import WritePath, store_rows
 from sinks.store.shell.session import open_connection
 
@@ -134,7 +134,11 @@ class Writer:
             if not self._limit.allows(part):
                 pending += reversed(halves(part))
                 continue
-            part = await self._after_suspicion(part, pending)
+            suspect = self._limit.suspect(part)
+            if suspect is not None:
+                part = await tried(
+                    self._connection, part, pending, suspect, made=self._partitions, within_s=self._within_s
+                )
             try:
                 total.add(await self._transaction(part))
             except StoreOverrun:
@@ -147,21 +151,6 @@ class Writer:
             if not go_on():
                 break
         return total
-
-    async def _after_suspicion(self, batch: Batch, others: Sequence[Batch]) -> Batch:
-        """Return the batch; its dead letter where its one record took too long alone and others do not."""
-        suspect = self._limit.suspect(batch)
-        if suspect is None:
-            return batch
-        suspect.turns += 1
-        other = another_record(batch, others, turn=suspect.turns)
-        if other is not None:
-            await self._partitions.make(self._connection, other.rows, within_s=self._within_s)
-            await try_rows(self._connection, other.rows, within_s=self._within_s)
-        suspect.proofs += 1  # without another record it is that we could take over
-        if suspect.proofs < ATTEMPTS_ALONE:
-            return batch
-        return without_record(batch, took_too_long_alone(ATTEMPTS_ALONE, self._within_s))
 
     async def _transaction(self, batch: Batch) -> Written:
         began_s = monotonic_s()

@@ -22,7 +22,7 @@ TRIGGER = """
 TABLES = ("v_trades", "v_bars", "v_quotes", "v_bars_forming", "v_quotes_latest")
 
 
-async def tried(database: str, *, within_s: float) -> None:
+async def try_a_row_of_each(database: str, *, within_s: float) -> None:
     """Try a row of each stream, and one that still forms."""
     parts = [a_part([a_trade()]), a_part([a_bar(), a_bar(final=False, index=1)]), a_part([a_quote()])]
     rows = assemble(parts)[0].rows
@@ -34,7 +34,7 @@ async def tried(database: str, *, within_s: float) -> None:
 
 async def test_rows_that_are_tried_are_taken_back(database: str) -> None:
     """As often as one likes, over one connection."""
-    await tried(database, within_s=60.0)
+    await try_a_row_of_each(database, within_s=60.0)
 
     assert [await count(database, name) for name in TABLES] == [0] * len(TABLES)
 
@@ -44,14 +44,14 @@ async def test_rows_that_are_not_stored_in_time_prove_nothing(database: str) -> 
     await execute(database, TRIGGER.format("PERFORM pg_sleep(3)"))
 
     with pytest.raises(StoreOverrun):
-        await tried(database, within_s=0.5)
+        await try_a_row_of_each(database, within_s=0.5)
 
 
 async def test_a_refusal_is_an_answer(database: str) -> None:
     """The database works: it looked at the row."""
     await execute(database, TRIGGER.format("RAISE check_violation"))
 
-    await tried(database, within_s=60.0)
+    await try_a_row_of_each(database, within_s=60.0)
 
 
 def test_a_batch_is_cut_down_to_the_record_that_is_refused() -> None:
