@@ -163,7 +163,7 @@ def test_around_what_took_too_long_the_limit_only_shrinks() -> None:
     limit, other = BatchLimit(), "QQQ"
     assert home(other) != home("SPY")
     sizes, size = [], 64
-    while size > 1:
+    for _ in range(6):
         limit.exceeded(trades_of(size))
         for n in range(20 * GROW_AFTER):
             limit.kept(replace(trades_of(1, start=n, symbol=other), records=64))
