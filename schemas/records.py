@@ -16,6 +16,7 @@ from schemas.fields import US
 Route = Literal["primary", "shadow", "backfill"]
 Confidence = Literal["proven", "inferred"]
 GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
+EvidenceKind = Literal["collected", "blind", "absent", "empty", "unrecoverable"]
 
 JobType = Literal["poll", "backfill", "lease"]
 JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
@@ -72,6 +73,32 @@ class Position:
 
     raw_offset: RawOffset
     index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the log says about the completeness of one stream over [from_time, to_time); never changed, never taken back.
+
+    `collected`: values are collected there, from here on where `to_time` is None. `blind`: nobody watched, and why.
+    `absent`: bars that should have come did not, though watched. `empty`: the vendor was asked again and what is not
+    stored there does not exist. `unrecoverable`: it is given up, and why. Gaps follow from it (`schemas.ledger`). A
+    stretch that no stream can be named for has `stream` topic/partition, and no symbol.
+    """
+
+    kind: EvidenceKind
+    stream: str  # channel:provider:symbol
+    symbol: str
+    provider: str
+    interval: str  # "" for quotes and trades
+    from_time: EventTime
+    to_time: EventTime | None = None
+    cause: str = ""  # of what is missing: missing_bars | producer_down | disconnected | log_truncated | ...
+    expected: int = 0  # bars missing by the calendar; 0 where that cannot be counted
+    detector: str  # processor | producer | sweep | operator
+    job_id: str = ""  # of the job that asked again
+    known_from: KnowledgeTime
+    raw_offset: RawOffset = NO_OFFSET
+    index: int = 0  # among the evidence of that block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

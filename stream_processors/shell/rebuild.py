@@ -2,7 +2,7 @@
 
 Every read goes to the end-of-partition event, or to what the end was: aborted and control records lie below the high
 watermark and are never delivered, so a read up to the watermark would wait for ever; neighbours go on writing to the same
-partitions of progress and gaps, so a read to the end alone could follow them for long.
+partitions of progress and evidence, so a read to the end alone could follow them for long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from infra.runtime.standstill import Worked
 from schemas.clocks import CanonicalOffset, RawOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
-from schemas.topics import GAPS, PROGRESS, canonical_of, progress_key
+from schemas.topics import EVIDENCE, PROGRESS, canonical_of, progress_key
 from schemas.wire.codec import decode, decode_block, decode_value
 from stream_processors.block import STAGE
 from stream_processors.memory import PartitionState
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 DECIDED_POLL_S = 0.1
 FIRST_WINDOW = 1_000  # records looked back for progress; doubled until found or the log begins
 TAIL_RECORDS = 50_000  # canonical records state is rebuilt from
-TAIL_GAPS = 10_000
+TAIL_EVIDENCE = 10_000
 TAIL_FRAME_BLOCKS = 256  # raw blocks whose frames are remembered
 
 
@@ -64,23 +64,23 @@ class PartitionLog:
             state.known_from = progress.known_from
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
         end = self._restore_canonical(state)
-        self._restore_gaps(state)
+        self._restore_evidence(state)
         if state.stream.frame is not None:
             self._restore_frames(state, low)
         if progress is not None and progress.raw_offset + 1 < low:
-            state.torn = set(state.held)
+            state.torn, state.torn_from = set(state.held), progress.known_from
         return Standing(state=state, canonical_end=end)
 
     def wait_decided(self, uncommitted: LogReader, within_s: float) -> None:
         """Wait until everything written so far to the topics to be read is committed or aborted; blocking.
 
-        Neighbouring lanes write to the same partitions of progress and gaps. A transaction one of them left open
+        Neighbouring lanes write to the same partitions of progress and evidence. A transaction one of them left open
         (dead, or frozen) hides all that lies behind it, our own newer progress included: to read then is to start
         too early and to publish twice. `uncommitted` reads what is not committed, too: only it is told the true end.
         Raises BrokerUnavailable after `within_s`.
         """
         deadline_s = monotonic_s() + within_s
-        for topic in (PROGRESS, GAPS, canonical_of(self._raw_topic)):
+        for topic in (PROGRESS, EVIDENCE, canonical_of(self._raw_topic)):
             name = self._prefix + topic
             _, end = uncommitted.bounds(name, self._partition)
             while self._reader.bounds(name, self._partition)[1] < end:
@@ -146,17 +146,15 @@ class PartitionLog:
                 return CanonicalOffset(low if end is None else end)
             window *= 2  # nothing but aborted records so far
 
-    def _restore_gaps(self, state: PartitionState) -> None:
-        low, high = self._reader.bounds(self._prefix + GAPS, self._partition)
-        for message in self._read(GAPS, max(low, high - TAIL_GAPS), high):
-            if message.value() is None:  # a gap that compaction is to forget
-                continue
+    def _restore_evidence(self, state: PartitionState) -> None:
+        low, high = self._reader.bounds(self._prefix + EVIDENCE, self._partition)
+        for message in self._read(EVIDENCE, max(low, high - TAIL_EVIDENCE), high):
             try:
-                gap = decode_value(GAPS, message.value())
-                if gap["detector"] == STAGE:
-                    state.restore_gap(gap)
+                told = decode_value(EVIDENCE, message.value())
+                if told["detector"] == STAGE:
+                    state.restore_evidence(told)
             except (MalformedPayload, InvalidRecord) as error:
-                self._skip(GAPS, message, error)
+                self._skip(EVIDENCE, message, error)
 
     def _restore_frames(self, state: PartitionState, low: int) -> None:
         start = max(low, state.next_offset - TAIL_FRAME_BLOCKS)

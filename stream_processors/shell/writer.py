@@ -14,7 +14,7 @@ from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.transactions import FencedWriter
 from schemas.clocks import CanonicalOffset, RawOffset
 from schemas.errors import Fenced
-from schemas.topics import GAPS, PROGRESS, canonical_of, dead
+from schemas.topics import EVIDENCE, PROGRESS, canonical_of, dead
 from stream_processors.memory import PartitionState
 from stream_processors.shell.rebuild import PartitionLog
 from stream_processors.transaction import Transaction, progress_of
@@ -79,11 +79,15 @@ class PartitionWriter:
         writer = self._live()
         canonical = [record for block in blocks for record in block.canonical]
         progress = progress_of(blocks, self._canonical_end)
-        gaps = [record for block in blocks for record in block.gap_records()]
+        evidence = [record for block in blocks for record in block.evidence_records()]
         letters = [record for block in blocks for record in block.dead_records()]
         writer.begin()
         writer.write(self._canonical, self._partition, canonical, within_s=COMMIT_TIMEOUT_S, report=True)
-        for topic, records in ((GAPS, gaps), (dead(self._raw_topic), letters), (PROGRESS, [progress])):
+        for topic, records in (
+            (EVIDENCE, evidence),
+            (dead(self._raw_topic), letters),
+            (PROGRESS, [progress]),
+        ):
             writer.write(self._prefix + topic, self._partition, records, within_s=COMMIT_TIMEOUT_S)
         writer.commit(COMMIT_TIMEOUT_S)
         if canonical:
