@@ -21,6 +21,7 @@ EvidenceKind = Literal["collected", "blind", "absent", "empty", "unrecoverable"]
 JobType = Literal["poll", "backfill", "lease"]
 JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
 
+NO_CANONICAL_OFFSET = CanonicalOffset(-1)
 NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime(0)
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
@@ -134,6 +135,9 @@ class Progress:
     `canonical_end_offset` is the end of the canonical partition after the previous transaction, so a reader whose
     position has reached it holds every version known strictly before `complete_before`: the `known_from` of this
     transaction's first block, where `known_from` is that of the last. None, as records of version 1 have it: the same.
+    `evidence_end_offset` says the same of the evidence partition, of what this raw partition's processing wrote there.
+    `raw_topic_id` and `raw_leader_epoch` tell a raw topic made again, or cut and grown again, from the one that was read;
+    `calendars` is the fingerprint of the calendars it was judged by.
     """
 
     raw_topic: str
@@ -144,6 +148,10 @@ class Progress:
     canonical_end_offset: CanonicalOffset
     processing_version: int
     complete_before: KnowledgeTime | None = None
+    evidence_end_offset: CanonicalOffset = NO_CANONICAL_OFFSET
+    raw_topic_id: str = ""
+    raw_leader_epoch: int = -1
+    calendars: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

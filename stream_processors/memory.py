@@ -13,6 +13,7 @@ from schemas.identity import stream_of, stream_text
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
 from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
+from stream_processors.evidence import PROCESSOR
 from stream_processors.gaps import frontier_after
 from stream_processors.validation import AHEAD_US, check_symbol
 from stream_processors.versions import Latest, Occurrences, Slots, content_of
@@ -104,8 +105,8 @@ class PartitionState:
 
     def restore_evidence(self, told: Mapping[str, Any]) -> None:
         """Take up what this processor once told of a stretch: it will not be told again. Raises InvalidRecord."""
-        if not told["symbol"]:
-            return  # of the whole partition
+        if not told["symbol"] or told["detector"] != PROCESSOR:
+            return  # of the whole partition, or somebody else's
         named = stream_of(told["stream"])
         if named.name != self.stream.name:
             return  # a neighbouring lane's

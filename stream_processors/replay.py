@@ -23,7 +23,14 @@ from schemas.partitions import TopicPartition
 from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of, partition_count
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
-from stream_processors.transaction import RawRecord, Transaction, check_implemented, progress_of, transact
+from stream_processors.transaction import (
+    Ends,
+    RawRecord,
+    Transaction,
+    check_implemented,
+    progress_of,
+    transact,
+)
 
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
@@ -46,7 +53,11 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
 
 def _streamed(block: Transaction, ends: Counter[TopicPartition]) -> Iterator[StreamedRecord]:
     canonical, partition = canonical_of(block.raw_topic), block.partition
-    progress = progress_of([block], CanonicalOffset(ends[TopicPartition(canonical, partition)]))
+    before = Ends(
+        canonical=CanonicalOffset(ends[TopicPartition(canonical, partition)]),
+        evidence=CanonicalOffset(ends[TopicPartition(EVIDENCE, partition)]),
+    )
+    progress = progress_of([block], before)
     written = ((canonical, block.canonical), (EVIDENCE, block.evidence_records()), (PROGRESS, [progress]))
     for topic, pairs in written:
         place = TopicPartition(topic, partition)

@@ -79,10 +79,18 @@ class Transaction:
         return [(letter.symbol.encode(), encode(topic, letter)) for letter in self.dead]
 
 
-def progress_of(blocks: Sequence[Transaction], canonical_end_offset: CanonicalOffset) -> tuple[bytes, bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Offsets after the last record that was written before: of the canonical partition, and of our evidence."""
+
+    canonical: CanonicalOffset
+    evidence: CanonicalOffset
+
+
+def progress_of(blocks: Sequence[Transaction], ends: Ends) -> tuple[bytes, bytes]:
     """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
 
-    The end offset is the canonical partition's before them. What they themselves hold the next transaction claims:
+    `ends` are those before them. What they themselves hold the next transaction claims:
     where it will lie is not known before it is written.
     """
     first, last = blocks[0], blocks[-1]
@@ -92,7 +100,8 @@ def progress_of(blocks: Sequence[Transaction], canonical_end_offset: CanonicalOf
         raw_offset=last.raw_offset,
         known_from=last.known_from,
         canonical_topic=canonical_of(last.raw_topic),
-        canonical_end_offset=canonical_end_offset,
+        canonical_end_offset=ends.canonical,
+        evidence_end_offset=ends.evidence,
         processing_version=PROCESSING_VERSION,
         complete_before=first.known_from,
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
@@ -21,8 +22,8 @@ from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord,
 from schemas.records import Progress
 from schemas.topics import EVIDENCE, PROGRESS, canonical_of, progress_key
 from schemas.wire.codec import decode, decode_block, decode_value
-from stream_processors.block import STAGE
 from stream_processors.memory import PartitionState
+from stream_processors.transaction import Ends
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,10 @@ TAIL_FRAME_BLOCKS = 256  # raw blocks whose frames are remembered
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A rebuilt partition: its state, and the end of its canonical partition (the last record's offset + 1)."""
+    """A rebuilt partition: its state, and where its canonical and its evidence partition end (the last record's offset + 1)."""
 
     state: PartitionState
-    canonical_end: CanonicalOffset
+    ends: Ends
 
 
 class PartitionLog:
@@ -63,13 +64,13 @@ class PartitionLog:
         else:
             state.known_from = progress.known_from
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
-        end = self._restore_canonical(state)
-        self._restore_evidence(state)
+        canonical = self._restore(canonical_of(self._raw_topic), TAIL_RECORDS, state.restore_record)
+        evidence = self._restore(EVIDENCE, TAIL_EVIDENCE, state.restore_evidence)
         if state.stream.frame is not None:
             self._restore_frames(state, low)
         if progress is not None and progress.raw_offset + 1 < low:
             state.torn, state.torn_from = set(state.held), progress.known_from
-        return Standing(state=state, canonical_end=end)
+        return Standing(state=state, ends=Ends(canonical=canonical, evidence=evidence))
 
     def wait_decided(self, uncommitted: LogReader, within_s: float) -> None:
         """Wait until everything written so far to the topics to be read is committed or aborted; blocking.
@@ -130,31 +131,23 @@ class PartitionLog:
             self._skip(PROGRESS, message, error)
             return None
 
-    def _restore_canonical(self, state: PartitionState) -> CanonicalOffset:
-        topic = canonical_of(self._raw_topic)
-        window = TAIL_RECORDS
+    def _restore(
+        self, topic: str, tail: int, take_up: Callable[[Mapping[str, Any]], None]
+    ) -> CanonicalOffset:
+        """Give the topic's last `tail` records to `take_up`, and return the offset after the last of all."""
+        window = tail
         low, high = self._reader.bounds(self._prefix + topic, self._partition)
         while True:
             start, end = max(low, high - window), None
             for message in self._read(topic, start, high):
                 end = _offset(message) + 1
                 try:
-                    state.restore_record(decode_value(topic, message.value()))
+                    take_up(decode_value(topic, message.value()))
                 except (MalformedPayload, InvalidRecord) as error:
                     self._skip(topic, message, error)
             if end is not None or start == low:
                 return CanonicalOffset(low if end is None else end)
             window *= 2  # nothing but aborted records so far
-
-    def _restore_evidence(self, state: PartitionState) -> None:
-        low, high = self._reader.bounds(self._prefix + EVIDENCE, self._partition)
-        for message in self._read(EVIDENCE, max(low, high - TAIL_EVIDENCE), high):
-            try:
-                told = decode_value(EVIDENCE, message.value())
-                if told["detector"] == STAGE:
-                    state.restore_evidence(told)
-            except (MalformedPayload, InvalidRecord) as error:
-                self._skip(EVIDENCE, message, error)
 
     def _restore_frames(self, state: PartitionState, low: int) -> None:
         start = max(low, state.next_offset - TAIL_FRAME_BLOCKS)
