@@ -91,8 +91,12 @@ class _Run:
             else:
                 seen = min(known_from, start)
                 if not series.collecting or series.seen_to is None or seen > series.seen_to:
-                    self._see(series, start, seen)
-                if event["final"] and (series.frontier is None or series.frontier < start <= newest):
+                    self._see(series, seen)
+                if (
+                    event["final"]
+                    and start <= newest
+                    and (series.frontier is None or start > series.frontier)
+                ):
                     judgement = judgements.get(series.key)
                     if judgement is None:
                         judgement = judgements[series.key] = _Judgement(series)
@@ -118,7 +122,7 @@ class _Run:
             if backfilled is not None:
                 backfilled.setdefault(series.key, []).append(stamp)
             elif not series.collecting or series.seen_to is None or stamp > series.seen_to:
-                self._see(series, stamp, min(stamp, known_from))
+                self._see(series, min(stamp, known_from))
             if series.versions is not None and series.versions.changes(stamp, content(event)):
                 outputs.events.append((index, event))
             else:
@@ -141,7 +145,7 @@ class _Run:
             if backfilled is not None:
                 backfilled.setdefault(series.key, []).append(stamp)
             elif not series.collecting or series.seen_to is None or stamp > series.seen_to:
-                self._see(series, stamp, min(stamp, known_from))
+                self._see(series, min(stamp, known_from))
             if frame != (event["frame_sequence"], event["frame_hash"]):
                 frame, repeats = (event["frame_sequence"], event["frame_hash"]), state.repeats(block, event)
             if repeats:
@@ -240,10 +244,10 @@ class _Run:
             self._refuse(-1, {"symbol": "", "hints": dict(self._block.hints)}, error)
             return ()
 
-    def _see(self, series: Series, stamp: EventTime, seen: int) -> None:
+    def _see(self, series: Series, seen: int) -> None:
         if not series.collecting:
             series.collecting = True
-            self._told.of_series("collected", series.key, stamp, None)
+            self._told.of_series("collected", series.key, EventTime(seen), None)
         see(series, EventTime(seen))
 
     def _unseen_series(self, discontinuity: Discontinuity) -> Series:
