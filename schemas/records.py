@@ -78,7 +78,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the log says about the completeness of one stream over [from_time, to_time); never changed, never taken back.
+    """Statement of the log on the completeness of one stream over [from_time, to_time); never changed, never taken back.
 
     `collected`: values are collected there, from here on where `to_time` is None. `blind`: nobody watched, and why.
     `absent`: bars that should have come did not, though watched. `empty`: the vendor was asked again and what is not

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
-from schemas.asked import Asked, asked_of
+from schemas.answered import Answered, answered_of
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
@@ -178,11 +178,9 @@ class _Run:
         if not possible or self._block.route == BACKFILL:
             return
         torn, state.torn = state.torn, set()
+        end = EventTime(min(max(possible), self._known_from))
         for key in sorted(torn & state.held.keys()):
-            to_time = EventTime(min(max(possible), self._known_from))
-            lost = Discontinuity(
-                symbol=key.symbol, interval=key.interval, to_time=to_time, cause=LOG_TRUNCATED
-            )
+            lost = Discontinuity(symbol=key.symbol, interval=key.interval, to_time=end, cause=LOG_TRUNCATED)
             self._take_unseen(state.held[key], lost)
 
     def _take_unseen(self, series: Series, discontinuity: Discontinuity) -> None:
@@ -237,9 +235,9 @@ class _Run:
                 step = SLOT_US.get(key.interval, 1)
                 self._told.of_series("collected", key, min(starts), EventTime(max(starts) + step))
 
-    def _asked(self) -> Sequence[Asked]:
+    def _asked(self) -> Sequence[Answered]:
         try:
-            return asked_of(self._block.hints)
+            return answered_of(self._block.hints)
         except InvalidRecord as error:
             self._refuse(-1, {"symbol": "", "hints": dict(self._block.hints)}, error)
             return ()
@@ -253,9 +251,9 @@ class _Run:
     def _unseen_series(self, discontinuity: Discontinuity) -> Series:
         if not self._block.provider:
             raise InvalidRecord("the block names no provider: only a tick may")
-        check_time(discontinuity.to_time, self._known_from)
-        if discontinuity.from_time is not None:
-            check_time(discontinuity.from_time, self._known_from)
+        for moment in (discontinuity.to_time, discontinuity.from_time):
+            if moment is not None:
+                check_time(moment, self._known_from)
         return self._series_of(discontinuity.symbol, discontinuity.interval)
 
     def _series_of(self, symbol: str, interval: str) -> Series:

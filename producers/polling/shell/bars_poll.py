@@ -15,7 +15,7 @@ from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import blank_block, place
 from producers.raw.shell.topics import RawTopics
 from producers.routing.choice import resume_position
-from producers.routing.evidence import Evidence, bars_evidence
+from producers.routing.evidence import AnswerEvidence, bars_evidence
 from producers.vendors.answers import BarsRequest, PollWindow, Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
@@ -136,7 +136,7 @@ class BarsPoll(TaskPoll[BarsTask]):
 
     async def _ask(
         self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
-    ) -> tuple[Response, Evidence]:
+    ) -> tuple[Response, AnswerEvidence]:
         task, begun_s = self._task, monotonic_s()
         response = await self._source.bars(
             BarsRequest(

@@ -12,7 +12,7 @@ from producers.polling.schedule import next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import blank_block, place
 from producers.raw.shell.topics import RawTopics
-from producers.routing.evidence import Evidence, quotes_evidence
+from producers.routing.evidence import AnswerEvidence, quotes_evidence
 from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
@@ -83,7 +83,7 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         now, every_us = self._market.now_us(), self._task.every_us
         return min(next_due(now, each, every_us=every_us, phase_us=self.phase_us) for each in self._calendars)
 
-    async def _ask(self, symbols: Sequence[str]) -> tuple[Response, Evidence]:
+    async def _ask(self, symbols: Sequence[str]) -> tuple[Response, AnswerEvidence]:
         begun_s = monotonic_s()
         response = await self._source.quotes(symbols)
         return response, quotes_evidence(
