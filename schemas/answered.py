@@ -21,7 +21,7 @@ REMEDY = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class AnsweredStretch:
     """The stretch [from_time, to_time) of one stream, µs; `interval` is empty for quotes and trades."""
 
     symbol: str
@@ -30,13 +30,13 @@ class Answered:
     to_time: EventTime
 
 
-def answered_hint(asked: Sequence[Answered]) -> dict[str, str]:
+def answered_hint(asked: Sequence[AnsweredStretch]) -> dict[str, str]:
     """Return the hints of a block that answers for these stretches."""
     rows = [[each.symbol, each.interval, each.from_time, each.to_time] for each in asked]
     return {ANSWERED: json.dumps(rows, ensure_ascii=False, separators=(",", ":"))} if rows else {}
 
 
-def answered_of(hints: Mapping[str, str]) -> tuple[Answered, ...]:
+def answered_of(hints: Mapping[str, str]) -> tuple[AnsweredStretch, ...]:
     """Return the stretches a block answers for; raise InvalidRecord where the hint is none."""
     text = hints.get(ANSWERED)
     if text is None:
@@ -50,10 +50,10 @@ def answered_of(hints: Mapping[str, str]) -> tuple[Answered, ...]:
     return tuple(map(_asked, rows))
 
 
-def _asked(row: object) -> Answered:
+def _asked(row: object) -> AnsweredStretch:
     match row:
         case [str(symbol), str(interval), int(start), int(end)] if 0 < start < end < 1 << 62:
-            return Answered(
+            return AnsweredStretch(
                 symbol=symbol, interval=interval, from_time=EventTime(start), to_time=EventTime(end)
             )
     raise InvalidRecord(f"hint {ANSWERED} holds {row!r:.100}: {REMEDY}")

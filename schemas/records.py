@@ -103,6 +103,18 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """End of the time in which streams of one channel, provider and partition were watched, by symbol.
+
+    The newest record of a group says all of it: what a restart costs begins there.
+    """
+
+    channel: str
+    provider: str
+    until: Mapping[str, MarketTime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A hole [from_time, to_time) in a stream, why, since when known, and what became of it.
 

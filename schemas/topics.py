@@ -20,6 +20,7 @@ RAW_TRADES, TRADES = TRADE_STREAM.raw_topic, TRADE_STREAM.topic
 RAW_BARS, BARS = BAR_STREAM.raw_topic, BAR_STREAM.topic
 GAPS = "gaps.v1"
 EVIDENCE = "evidence.v1"
+WATCHED = "watched.v1"
 PROGRESS = "progress.v1"
 PROVIDER_HEALTH = "provider-health.v1"
 CADENCE = "cadence.v1"

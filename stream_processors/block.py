@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
-from schemas.answered import Answered, answered_of
+from schemas.answered import AnsweredStretch, answered_of
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
@@ -235,7 +235,7 @@ class _Run:
                 step = SLOT_US.get(key.interval, 1)
                 self._told.of_series("collected", key, min(starts), EventTime(max(starts) + step))
 
-    def _asked(self) -> Sequence[Answered]:
+    def _asked(self) -> Sequence[AnsweredStretch]:
         try:
             return answered_of(self._block.hints)
         except InvalidRecord as error:

@@ -17,6 +17,7 @@ from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
 from schemas.records import Event
+from schemas.streams import QUOTE_STREAM, StreamId
 from schemas.topics import RAW_QUOTES, partition_count
 
 log = logging.getLogger(__name__)
@@ -63,12 +64,15 @@ class QuotesPoll(TaskPoll[QuotesTask]):
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
         """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
+        now = self._market.now_us()  # before asking: until then at least its answer is the state of things
         response, evidence = await self._ask(symbols)
         await self._rejections.publish(response)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
         await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
         self._delivered.update((event["symbol"], event) for event in news)
+        streams = (StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols)
+        self._raw.watched.note(streams, now)
         self._tell_missing(frozenset(response.answer.missing))
         events = dict.fromkeys((event["symbol"] for event in news), 1)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.answered import ANSWERED, MAX_ANSWERED, Answered, answered_hint, answered_of
+from schemas.answered import ANSWERED, MAX_ANSWERED, AnsweredStretch, answered_hint, answered_of
 from schemas.errors import InvalidRecord
 
 MOMENTS = st.integers(1, 1 << 61)
 STRETCHES = st.builds(
-    lambda symbol, interval, start, length: Answered(
+    lambda symbol, interval, start, length: AnsweredStretch(
         symbol=symbol, interval=interval, from_time=start, to_time=start + length
     ),
     st.text(max_size=12),
@@ -22,7 +22,7 @@ STRETCHES = st.builds(
 
 
 @given(st.lists(STRETCHES, max_size=5))
-def test_what_was_asked_for_comes_back(asked: list[Answered]) -> None:
+def test_what_was_asked_for_comes_back(asked: list[AnsweredStretch]) -> None:
     """Of any spelling; nothing asked for is no hint."""
     hints = answered_hint(asked)
 
@@ -42,7 +42,7 @@ def test_a_hint_that_is_none_is_refused_with_the_remedy(text: str) -> None:
 
 def test_more_than_a_block_may_answer_for_is_refused() -> None:
     """A hint is bounded before its rows are looked at."""
-    one = Answered(symbol="A", interval="", from_time=1, to_time=2)
+    one = AnsweredStretch(symbol="A", interval="", from_time=1, to_time=2)
 
     with pytest.raises(InvalidRecord, match=str(MAX_ANSWERED)):
         answered_of(answered_hint([one] * (MAX_ANSWERED + 1)))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.answered import Answered, answered_hint
+from schemas.answered import AnsweredStretch, answered_hint
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, Evidence, RawBlock
@@ -339,7 +339,7 @@ def test_a_year_nobody_watched_is_one_range_cut_to_when_the_market_was_open() ->
     assert lost.to_time == year
 
 
-def backfill(*events: dict[str, Any], answered: Sequence[Answered] = ()) -> RawBlock:
+def backfill(*events: dict[str, Any], answered: Sequence[AnsweredStretch] = ()) -> RawBlock:
     """Return the answer to a backfill."""
     return replace(a_block(*events), route="backfill", hints=answered_hint(answered), job_id="b1")
 
@@ -359,7 +359,7 @@ def test_a_backfill_is_a_range_of_its_own_whichever_came_first() -> None:
 def test_what_a_vendor_was_asked_for_again_and_has_not_got_does_not_exist() -> None:
     """The stretch asked for is collected and proven, with values or without; who asked is named."""
     start, end = NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + HOUR_US
-    asked = Answered(symbol="SPY", interval="1m", from_time=start, to_time=end)
+    asked = AnsweredStretch(symbol="SPY", interval="1m", from_time=start, to_time=end)
     (output,) = run(state_of(RAW_BARS), backfill(answered=[asked]))
 
     assert [(g.kind, g.from_time, g.to_time, g.job_id) for g in output.evidence] == [
