@@ -22,6 +22,7 @@ from producers.jobs.shell.feed import JobFeed
 from producers.jobs.shell.polls import JobPolls
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.raw.shell.topics import RawTopics
+from producers.raw.shell.watched import WatchedTopic
 from producers.reloading import Reloading
 from producers.settings import ProducersSettings
 from schemas.errors import ConfigurationError
@@ -131,5 +132,6 @@ def _surroundings(
             replica=resources.replica,
             generation=lambda: 0 if reloading is None else reloading.generation,
         ),
+        watched=WatchedTopic(resources.raw, resources.bootstrap_servers, prefix=resources.topic_prefix),
         start=None if offer is None else offer.start,
     )

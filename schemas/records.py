@@ -16,10 +16,12 @@ from schemas.fields import US
 Route = Literal["primary", "shadow", "backfill"]
 Confidence = Literal["proven", "inferred"]
 GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
+EvidenceKind = Literal["collected", "blind", "absent", "empty", "unrecoverable"]
 
 JobType = Literal["poll", "backfill", "lease"]
 JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
 
+NO_CANONICAL_OFFSET = CanonicalOffset(-1)
 NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime(0)
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
@@ -75,6 +77,44 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Statement of the log on the completeness of one stream over [from_time, to_time); never changed, never taken back.
+
+    `collected`: values are collected there, from here on where `to_time` is None. `blind`: nobody watched, and why.
+    `absent`: bars that should have come did not, though watched. `empty`: the vendor was asked again and what is not
+    stored there does not exist. `unrecoverable`: it is given up, and why. Gaps follow from it (`schemas.ledger`). A
+    stretch that no stream can be named for has `stream` topic/partition, and no symbol.
+    """
+
+    kind: EvidenceKind
+    stream: str  # channel:provider:symbol
+    symbol: str
+    provider: str
+    interval: str  # "" for quotes and trades
+    from_time: EventTime
+    to_time: EventTime | None = None
+    cause: str = ""  # of what is missing: missing_bars | producer_down | disconnected | log_truncated | ...
+    expected: int = 0  # bars missing by the calendar; 0 where that cannot be counted
+    detector: str  # processor | producer | sweep | operator
+    job_id: str = ""  # of the job that asked again
+    known_from: KnowledgeTime
+    raw_offset: RawOffset = NO_OFFSET
+    index: int = 0  # among the evidence of that block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """End of the time in which streams of one channel, provider and partition were watched, by symbol.
+
+    The newest record of a group says all of it: what a restart costs begins there.
+    """
+
+    channel: str
+    provider: str
+    until: Mapping[str, MarketTime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A hole [from_time, to_time) in a stream, why, since when known, and what became of it.
 
@@ -107,6 +147,9 @@ class Progress:
     `canonical_end_offset` is the end of the canonical partition after the previous transaction, so a reader whose
     position has reached it holds every version known strictly before `complete_before`: the `known_from` of this
     transaction's first block, where `known_from` is that of the last. None, as records of version 1 have it: the same.
+    `evidence_end_offset` says the same of the evidence partition, of what this raw partition's processing wrote there.
+    `raw_topic_id` and `raw_leader_epoch` tell a raw topic made again, or cut and grown again, from the one that was read;
+    `calendars` is the fingerprint of the calendars it was judged by.
     """
 
     raw_topic: str
@@ -117,6 +160,10 @@ class Progress:
     canonical_end_offset: CanonicalOffset
     processing_version: int
     complete_before: KnowledgeTime | None = None
+    evidence_end_offset: CanonicalOffset = NO_CANONICAL_OFFSET
+    raw_topic_id: str = ""
+    raw_leader_epoch: int = -1
+    calendars: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

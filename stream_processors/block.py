@@ -1,34 +1,35 @@
-"""One raw block in, canonical events, gaps and dead letters out: the decision every path shares, live and replayed."""
+"""One raw block in, canonical events, evidence and dead letters out: the decision every path shares, live and replayed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+from schemas.answered import AnsweredStretch, answered_of
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
-from schemas.identity import gap_id
-from schemas.records import Confidence, DeadLetter, Discontinuity, Event, Gap, RawBlock
+from schemas.intervals import SLOT_US
+from schemas.records import DeadLetter, Discontinuity, Event, Evidence, EvidenceKind, RawBlock
 from schemas.streams import StreamId
-from stream_processors.gaps import Blindness, judge, unseen_ranges
-from stream_processors.memory import PartitionState, Series, see
-from stream_processors.validation import CHECKS, check_time
+from stream_processors.evidence import LOG_TRUNCATED, PROCESSOR, Told
+from stream_processors.gaps import MISSING_BARS, Blindness, judge, unseen_range
+from stream_processors.memory import BACKFILL, PartitionState, Series, see
+from stream_processors.validation import AHEAD_US, CHECKS, check_time
 
-STAGE = "processor"
-LOG_TRUNCATED = "log_truncated"
-PROCESSING_VERSION = 1  # raised with every change that makes equal raw records give other canonical ones
+STAGE = PROCESSOR
+PROCESSING_VERSION = 2  # raised with every change that makes equal raw records give other canonical ones
 
 
 @dataclass(slots=True)
 class Outputs:
-    """Outputs of one block: (index in the block, event) of each canonical event, gaps in order, dead letters."""
+    """Outputs of one block: (index in the block, event) of each canonical event, evidence in order, dead letters."""
 
     events: list[tuple[int, Event]] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     repeated: int = 0
 
@@ -50,11 +51,12 @@ def process(
     The state moves with it. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
     """
     run = _Run(state, raw_offset, known_from, block)
-    if state.torn:
+    if state.torn_from is not None or state.torn:
         run.tell_truncation()
     run.take_discontinuities()
     TAKING[state.stream.versions](run)
     run.judge_slots()
+    run.tell_backfilled()
     return run.outputs
 
 
@@ -64,17 +66,17 @@ class _Run:
     def __init__(
         self, state: PartitionState, raw_offset: RawOffset, known_from: KnowledgeTime, block: RawBlock
     ) -> None:
-        self.outputs = Outputs()
+        self._told = Told(raw_offset=raw_offset, known_from=known_from, job_id=block.job_id)
+        self.outputs = Outputs(evidence=self._told.evidence)
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
         self._judgements: dict[StreamId, _Judgement] = {}
-        confident = block.hints.get("guaranteed") == "1"
-        self._confidence: Confidence = "proven" if confident else "inferred"
+        self._backfilled: dict[StreamId, list[EventTime]] | None = {} if block.route == BACKFILL else None
 
     def take_slots(self) -> None:
         """Version the values of slots; remember which final ones arrived."""
         state, provider, known_from = self._state, self._block.provider, self._known_from
         outputs, check, content = self.outputs, CHECKS[state.stream.name], state.content
-        judgements = self._judgements
+        judgements, backfilled, newest = self._judgements, self._backfilled, known_from + AHEAD_US
         for index, event in self._named_events():
             try:
                 series = state.series(provider, event["symbol"], event["interval"])
@@ -83,13 +85,22 @@ class _Run:
                 self._refuse(index, event, error)
                 continue
             start = event["event_time"]
-            if series.seen_to is None or start > series.seen_to:
-                series.seen_to = start
-            if event["final"] and (series.frontier is None or start > series.frontier):
-                judgement = judgements.get(series.key)
-                if judgement is None:
-                    judgement = judgements[series.key] = _Judgement(series)
-                judgement.arrivals.append(start)
+            if backfilled is not None:
+                if event["final"]:
+                    backfilled.setdefault(series.key, []).append(start)
+            else:
+                seen = min(known_from, start)
+                if not series.collecting or series.seen_to is None or seen > series.seen_to:
+                    self._see(series, seen)
+                if (
+                    event["final"]
+                    and start <= newest
+                    and (series.frontier is None or start > series.frontier)
+                ):
+                    judgement = judgements.get(series.key)
+                    if judgement is None:
+                        judgement = judgements[series.key] = _Judgement(series)
+                    judgement.arrivals.append(start)
             if series.versions is not None and series.versions.changes(start, content(event)):
                 outputs.events.append((index, event))
             else:
@@ -99,6 +110,7 @@ class _Run:
         """Version the values of the newest moment."""
         state, provider, known_from = self._state, self._block.provider, self._known_from
         outputs, check, content = self.outputs, CHECKS[state.stream.name], state.content
+        backfilled = self._backfilled
         for index, event in self._named_events():
             try:
                 series = state.series(provider, event["symbol"], "")
@@ -107,8 +119,10 @@ class _Run:
                 self._refuse(index, event, error)
                 continue
             stamp = event["event_time"]
-            if series.seen_to is None or stamp > series.seen_to:
-                series.seen_to = stamp
+            if backfilled is not None:
+                backfilled.setdefault(series.key, []).append(stamp)
+            elif not series.collecting or series.seen_to is None or stamp > series.seen_to:
+                self._see(series, min(stamp, known_from))
             if series.versions is not None and series.versions.changes(stamp, content(event)):
                 outputs.events.append((index, event))
             else:
@@ -117,7 +131,7 @@ class _Run:
     def take_occurrences(self) -> None:
         """Pass every event but those of a repeated frame."""
         state, block, known_from, outputs = self._state, self._block, self._known_from, self.outputs
-        check = CHECKS[state.stream.name]
+        check, backfilled = CHECKS[state.stream.name], self._backfilled
         frame: tuple[int, ...] = ()
         repeats = False
         for index, event in self._named_events():
@@ -128,8 +142,10 @@ class _Run:
                 self._refuse(index, event, error)
                 continue
             stamp = event["event_time"]
-            if series.seen_to is None or stamp > series.seen_to:
-                series.seen_to = stamp
+            if backfilled is not None:
+                backfilled.setdefault(series.key, []).append(stamp)
+            elif not series.collecting or series.seen_to is None or stamp > series.seen_to:
+                self._see(series, min(stamp, known_from))
             if frame != (event["frame_sequence"], event["frame_hash"]):
                 frame, repeats = (event["frame_sequence"], event["frame_hash"]), state.repeats(block, event)
             if repeats:
@@ -148,31 +164,24 @@ class _Run:
             self._take_unseen(series, discontinuity)
 
     def tell_truncation(self) -> None:
-        """Turn raw records that were deleted unprocessed into gaps: of each stream, up to the first event it has again.
+        """Tell what raw records that were deleted unprocessed may have cost: the partition at once, then its series.
 
-        Nobody knows whether it had any in between; a stream is told of when it goes on, because only that bounds the gap.
+        What a series lost ends with the newest event this block has of any: that is as late as the market was. A block
+        without events leaves the series torn.
         """
-        state, first = self._state, dict[StreamId, EventTime]()
-        for event in self._block.events:
-            key = StreamId(
-                state.stream.name, event.get("interval", ""), self._block.provider, event["symbol"]
-            )
-            moment = event["event_time"]
-            if key in state.torn and moment > (state.held[key].seen_to or 0) and self._is_possible(moment):
-                first[key] = min(moment, first.get(key, moment))
-        for key, moment in first.items():
-            state.torn.discard(key)
-            lost = Discontinuity(
-                symbol=key.symbol, interval=key.interval, from_time=None, to_time=moment, cause=LOG_TRUNCATED
-            )
+        state = self._state
+        if state.torn_from is not None:
+            self._told.of_partition(state.raw_topic, state.partition, state.torn_from)
+            state.torn_from = None
+        stamps = [event["event_time"] for event in self._block.events]
+        possible = [stamp for stamp in stamps if 0 < stamp <= self._known_from + AHEAD_US]
+        if not possible or self._block.route == BACKFILL:
+            return
+        torn, state.torn = state.torn, set()
+        end = EventTime(min(max(possible), self._known_from))
+        for key in sorted(torn & state.held.keys()):
+            lost = Discontinuity(symbol=key.symbol, interval=key.interval, to_time=end, cause=LOG_TRUNCATED)
             self._take_unseen(state.held[key], lost)
-
-    def _is_possible(self, moment: EventTime) -> bool:
-        try:
-            check_time(moment, self._known_from)
-        except InvalidRecord:
-            return False
-        return True
 
     def _take_unseen(self, series: Series, discontinuity: Discontinuity) -> None:
         if series.numbered:
@@ -182,8 +191,9 @@ class _Run:
             )
             judgement.blindnesses.append(told)
             return
-        for start, end in unseen_ranges(series.calendar, series.seen_to, discontinuity):
-            self._find(series, start, end, expected=0, cause=discontinuity.cause)
+        unseen = unseen_range(series.calendar, series.seen_to, discontinuity)
+        if unseen is not None:
+            self._told.of_series("blind", series.key, *unseen, cause=discontinuity.cause)
         if series.seen_to is not None or discontinuity.from_time is not None:
             see(series, discontinuity.to_time)
 
@@ -199,16 +209,56 @@ class _Run:
                 judgement.blindnesses,
             )
             for hole in holes:
-                self._find(series, hole.from_time, hole.to_time, expected=hole.expected, cause=hole.cause)
+                kind: EvidenceKind = "absent" if hole.cause == MISSING_BARS else "blind"
+                self._told.of_series(
+                    kind, series.key, hole.from_time, hole.to_time, cause=hole.cause, expected=hole.expected
+                )
+
+    def tell_backfilled(self) -> None:
+        """Tell what a backfill collected: the stretches that were asked for, else from its first to its last value."""
+        if self._backfilled is None:
+            return
+        told: set[StreamId] = set()
+        for asked in self._asked():
+            try:
+                series = self._series_of(asked.symbol, asked.interval)
+                check_time(asked.from_time, self._known_from)
+            except InvalidRecord as error:
+                self._refuse(-1, asdict(asked), error)
+                continue
+            told.add(series.key)
+            self._told.of_series("collected", series.key, asked.from_time, asked.to_time)
+            if series.numbered:
+                self._told.of_series("empty", series.key, asked.from_time, asked.to_time)
+        for key, starts in self._backfilled.items():
+            if key not in told:
+                step = SLOT_US.get(key.interval, 1)
+                self._told.of_series("collected", key, min(starts), EventTime(max(starts) + step))
+
+    def _asked(self) -> Sequence[AnsweredStretch]:
+        try:
+            return answered_of(self._block.hints)
+        except InvalidRecord as error:
+            self._refuse(-1, {"symbol": "", "hints": dict(self._block.hints)}, error)
+            return ()
+
+    def _see(self, series: Series, seen: int) -> None:
+        if not series.collecting:
+            series.collecting = True
+            self._told.of_series("collected", series.key, EventTime(seen), None)
+        see(series, EventTime(seen))
 
     def _unseen_series(self, discontinuity: Discontinuity) -> Series:
         if not self._block.provider:
             raise InvalidRecord("the block names no provider: only a tick may")
-        check_time(discontinuity.to_time, self._known_from)
-        if discontinuity.from_time is not None:
-            check_time(discontinuity.from_time, self._known_from)
-        interval = discontinuity.interval if self._state.stream.by_interval else ""
-        return self._state.series(self._block.provider, discontinuity.symbol, interval)
+        for moment in (discontinuity.to_time, discontinuity.from_time):
+            if moment is not None:
+                check_time(moment, self._known_from)
+        return self._series_of(discontinuity.symbol, discontinuity.interval)
+
+    def _series_of(self, symbol: str, interval: str) -> Series:
+        named = interval if self._state.stream.by_interval else ""
+        return self._state.series(self._block.provider, symbol, named)
 
     def _named_events(self) -> Iterable[tuple[int, Event]]:
         if self._block.provider:
@@ -216,25 +266,6 @@ class _Run:
         for index, event in enumerate(self._block.events):
             self._refuse(index, event, InvalidRecord("the block names no provider: only a tick may"))
         return ()
-
-    def _find(self, series: Series, start: EventTime, end: EventTime, *, expected: int, cause: str) -> None:
-        gap = Gap(
-            gap_id=gap_id(series.name, start),
-            stream=series.name,
-            symbol=series.key.symbol,
-            provider=series.key.provider,
-            interval=series.key.interval,
-            from_time=start,
-            to_time=end,
-            cause=cause,
-            confidence=self._confidence,
-            expected=expected,
-            detector=STAGE,
-            known_from=self._known_from,
-            raw_offset=self._offset,
-            index=len(self.outputs.gaps),
-        )
-        self.outputs.gaps.append(gap)
 
     def _refuse(self, index: int, event: Event, error: InvalidRecord) -> None:
         letter = DeadLetter(

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from schemas.calendar.expected_bars import Span, expected_after, expected_span, next_slot
+from schemas.calendar.expected_bars import Span, ended_before, expected_after, expected_span, next_slot
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
-from schemas.intervals import INTRADAY_US, SLOT_US
+from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
 from schemas.records import Discontinuity
 
 MISSING_BARS = "missing_bars"
+LONGEST_CLOSURE_US = (
+    60 * DAY_US
+)  # no market was closed for longer: New York's four months of 1914 are not collected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ def judge(
     arrivals: Collection[EventTime],
     blindnesses: Iterable[Blindness] = (),
 ) -> tuple[EventTime | None, list[Hole]]:
-    """Return the new frontier and the holes, in order, that a block's final bars and blindnesses reveal.
+    """Return the new frontier and the holes, in order, that the final bars and blindnesses of a block reveal.
 
     `arrivals` are starts (µs) in any order. Nothing is missing before the first bar ever seen. A hole is a maximal run
     of absent expected bars with no arrival inside; what a producer was blind to is one hole of its own cause even
@@ -96,18 +99,24 @@ def _blind_span(
         if frontier is None
         else max(next_slot(interval, frontier), blind.from_time or EventTime(0))
     )
-    return None if start is None else expected_span(calendar, interval, start, blind.to_time)
+    if start is None:
+        return None
+    return expected_span(calendar, interval, start, ended_before(calendar, interval, blind.to_time))
 
 
-def unseen_ranges(
+def unseen_range(
     calendar: Calendar, seen_to: EventTime | None, discontinuity: Discontinuity
-) -> list[tuple[EventTime, EventTime]]:
-    """Return the ranges [from, to) of a stream nobody watched while trades could happen; none where nothing is left.
+) -> tuple[EventTime, EventTime] | None:
+    """Return the range [from, to) of a stream nobody watched, from the first to the last moment trades could happen.
 
     `seen_to` is the stream's last event, or the end of the last such range; the later of it and the producer's word
-    begins the range. Where neither is known nothing is claimed.
+    begins the range. None where neither is known, and where the market was closed all the time. Markets that close in
+    between are not cut out: a year not watched is one range, and whoever derives gaps knows the calendar.
     """
     known = [moment for moment in (seen_to, discontinuity.from_time) if moment is not None]
     if not known or max(known) >= discontinuity.to_time:
-        return []
-    return calendar.open_ranges(max(known), discontinuity.to_time)
+        return None
+    start, end = max(known), discontinuity.to_time
+    head = calendar.open_ranges(start, min(end, start + LONGEST_CLOSURE_US))
+    tail = calendar.open_ranges(max(start, end - LONGEST_CLOSURE_US), end)
+    return (head[0][0], tail[-1][1]) if head and tail else None

@@ -13,12 +13,14 @@ from schemas.identity import stream_of, stream_text
 from schemas.intervals import slot_us
 from schemas.records import Event, RawBlock
 from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
+from stream_processors.evidence import PROCESSOR
 from stream_processors.gaps import frontier_after
-from stream_processors.validation import check_symbol
+from stream_processors.validation import AHEAD_US, check_symbol
 from stream_processors.versions import Latest, Occurrences, Slots, content_of
 
 # Per partition; with 12 kB a series of slots 200 MB at most. Beyond it the stalest half is forgotten.
 MAX_SERIES = 16_384
+BACKFILL = "backfill"
 LOG_BEGINNING, NOTHING_KNOWN = RawOffset(0), KnowledgeTime(0)
 
 REMEMBERING: Mapping[Versions, Callable[[str], Slots | Latest | None]] = {
@@ -32,7 +34,9 @@ REMEMBERING: Mapping[Versions, Callable[[str], Slots | Latest | None]] = {
 class Series:
     """The state of one series; `seen_to` (µs) is its newest event, or the end of what it is known to have missed.
 
-    Where it has slots, `frontier` is the start of the newest one judged (see gaps).
+    Where it has slots, `frontier` is the start of the newest one judged (see gaps). Both follow what is collected live:
+    a backfill moves neither, so that live-then-backfill and backfill-then-live are judged alike. `collecting`: it was
+    told that the series is collected from some moment on.
     """
 
     key: StreamId
@@ -41,6 +45,7 @@ class Series:
     numbered: bool
     seen_to: EventTime | None = None
     frontier: EventTime | None = None
+    collecting: bool = False
 
     @property
     def name(self) -> str:
@@ -52,8 +57,9 @@ class Series:
 class PartitionState:
     """Everything one raw partition's processing depends on besides its input; owned by one writer at a time.
 
-    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far. `torn`: series
-    of which raw records may have been deleted before they were processed, until their next event tells to when.
+    `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far. `torn_from`:
+    raw records known since this moment were deleted unprocessed, which the next block tells; `torn`: series that may have
+    lost some, until a block with events tells up to when.
     """
 
     raw_topic: str
@@ -63,6 +69,7 @@ class PartitionState:
     known_from: KnowledgeTime = NOTHING_KNOWN
     held: dict[StreamId, Series] = field(default_factory=dict)
     torn: set[StreamId] = field(default_factory=set)
+    torn_from: KnowledgeTime | None = None
     frames: Occurrences = field(default_factory=Occurrences)
     stream: Stream = field(init=False)
     content: Callable[[Event], object] = field(init=False)
@@ -87,20 +94,30 @@ class PartitionState:
         event_time = record["event_time"]
         if series.versions is not None:
             series.versions.changes(event_time, self.content(record))
-        if series.numbered and record["final"] and (series.frontier is None or event_time > series.frontier):
+        if record["route"] == BACKFILL:
+            return
+        known_from = record["known_from"]
+        judged = series.numbered and record["final"] and event_time <= known_from + AHEAD_US
+        if judged and (series.frontier is None or event_time > series.frontier):
             series.frontier = event_time
-        see(series, event_time)
+        series.collecting = True
+        see(series, min(event_time, known_from))
 
-    def restore_gap(self, gap: Mapping[str, Any]) -> None:
-        """Take up one gap this processor once found: it will not be found again. Raises InvalidRecord."""
-        named = stream_of(gap["stream"])
+    def restore_evidence(self, told: Mapping[str, Any]) -> None:
+        """Take up what this processor once told of a stretch: it will not be told again. Raises InvalidRecord."""
+        if not told["symbol"] or told["detector"] != PROCESSOR:
+            return  # of the whole partition, or somebody else's
+        named = stream_of(told["stream"])
         if named.name != self.stream.name:
             return  # a neighbouring lane's
         series = self.series(named.provider, named.symbol, named.interval)
-        see(series, gap["to_time"])
-        if series.numbered:
-            judged = frontier_after(gap["interval"], gap["to_time"])
-            series.frontier = judged if series.frontier is None else max(series.frontier, judged)
+        if told["to_time"] is None:
+            series.collecting = True
+        elif told["kind"] in ("blind", "absent"):
+            see(series, told["to_time"])
+            if series.numbered:
+                judged = frontier_after(told["interval"], told["to_time"])
+                series.frontier = judged if series.frontier is None else max(series.frontier, judged)
 
     def restore_frames(self, block: RawBlock) -> None:
         """Take up the frames of one raw block, in log order; a stream without frames has nothing to take up."""

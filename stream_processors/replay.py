@@ -20,16 +20,23 @@ from infra.runtime.kafka.logs import LogReader, append_time_us
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.partitions import TopicPartition
-from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of, partition_count
+from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of, partition_count
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
-from stream_processors.transaction import RawRecord, Transaction, check_implemented, progress_of, transact
+from stream_processors.transaction import (
+    Ends,
+    RawRecord,
+    Transaction,
+    check_implemented,
+    progress_of,
+    transact,
+)
 
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
 
 def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
-    """Yield what live processing wrote for these raw records: per block canonical records, gaps, then progress.
+    """Yield what live processing wrote for these raw records: per block canonical records, evidence, then progress.
 
     Records of one raw partition must come in offset order, from where the target is empty.
     """
@@ -46,8 +53,12 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
 
 def _streamed(block: Transaction, ends: Counter[TopicPartition]) -> Iterator[StreamedRecord]:
     canonical, partition = canonical_of(block.raw_topic), block.partition
-    progress = progress_of([block], CanonicalOffset(ends[TopicPartition(canonical, partition)]))
-    written = ((canonical, block.canonical), (GAPS, block.gap_records()), (PROGRESS, [progress]))
+    before = Ends(
+        canonical=CanonicalOffset(ends[TopicPartition(canonical, partition)]),
+        evidence=CanonicalOffset(ends[TopicPartition(EVIDENCE, partition)]),
+    )
+    progress = progress_of([block], before)
+    written = ((canonical, block.canonical), (EVIDENCE, block.evidence_records()), (PROGRESS, [progress]))
     for topic, pairs in written:
         place = TopicPartition(topic, partition)
         for key, value in pairs:

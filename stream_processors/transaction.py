@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.deriving import event_fields, key
 from schemas.errors import MalformedPayload
-from schemas.records import DeadLetter, Gap, Progress
+from schemas.records import DeadLetter, Evidence, Progress
 from schemas.streams import STREAMS, Stream, refuse_unimplemented
-from schemas.topics import GAPS, PROGRESS, canonical_of, dead, progress_key
+from schemas.topics import EVIDENCE, PROGRESS, canonical_of, dead, progress_key
 from schemas.wire.codec import encode
 from schemas.wire.generated_readers import READERS
 from schemas.wire.splicing import canonical_values, decode_block_events
@@ -54,7 +54,7 @@ class RawRecord:
 
 @dataclass(slots=True, kw_only=True)
 class Transaction:
-    """Additions of one raw record to the logs: (key, value) of every canonical record, gaps, dead letters.
+    """Additions of one raw record to the logs: (key, value) of every canonical record, evidence, dead letters.
 
     All go to the raw record's own partition number.
     """
@@ -64,14 +64,14 @@ class Transaction:
     raw_offset: RawOffset
     known_from: KnowledgeTime
     canonical: Sequence[tuple[bytes, bytes]]
-    gaps: Sequence[Gap]
+    evidence: Sequence[Evidence]
     dead: Sequence[DeadLetter]
     events: int
     repeated: int
 
-    def gap_records(self) -> list[tuple[bytes, bytes]]:
-        """Return (key, value) of every gap."""
-        return [(gap.gap_id.encode(), encode(GAPS, gap)) for gap in self.gaps]
+    def evidence_records(self) -> list[tuple[bytes, bytes]]:
+        """Return (key, value) of all evidence."""
+        return [(each.symbol.encode(), encode(EVIDENCE, each)) for each in self.evidence]
 
     def dead_records(self) -> list[tuple[bytes, bytes]]:
         """Return (key, value) of every dead letter."""
@@ -79,10 +79,18 @@ class Transaction:
         return [(letter.symbol.encode(), encode(topic, letter)) for letter in self.dead]
 
 
-def progress_of(blocks: Sequence[Transaction], canonical_end_offset: CanonicalOffset) -> tuple[bytes, bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Offsets after the last record that was written before: of the canonical partition, and of our evidence."""
+
+    canonical: CanonicalOffset
+    evidence: CanonicalOffset
+
+
+def progress_of(blocks: Sequence[Transaction], ends: Ends) -> tuple[bytes, bytes]:
     """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
 
-    The end offset is the canonical partition's before them. What they themselves hold the next transaction claims:
+    `ends` are those before them. What they themselves hold the next transaction claims:
     where it will lie is not known before it is written.
     """
     first, last = blocks[0], blocks[-1]
@@ -92,7 +100,8 @@ def progress_of(blocks: Sequence[Transaction], canonical_end_offset: CanonicalOf
         raw_offset=last.raw_offset,
         known_from=last.known_from,
         canonical_topic=canonical_of(last.raw_topic),
-        canonical_end_offset=canonical_end_offset,
+        canonical_end_offset=ends.canonical,
+        evidence_end_offset=ends.evidence,
         processing_version=PROCESSING_VERSION,
         complete_before=first.known_from,
     )
@@ -139,7 +148,7 @@ def _transaction(
         raw_offset=record.offset,
         known_from=state.known_from,
         canonical=canonical,
-        gaps=outputs.gaps,
+        evidence=outputs.evidence,
         dead=outputs.dead,
         events=events,
         repeated=outputs.repeated,

@@ -24,12 +24,13 @@ from infra.simulator.market.model import MarketModel
 from infra.simulator.market.synthetic import SimulatedMarket
 from infra.simulator.market.view import MarketView
 from schemas.errors import ConfigurationError
-from schemas.intervals import SECOND_US
+from schemas.intervals import DAY_US, SECOND_US
 
 HOST = "127.0.0.1"  # never anything else: what is served here looks like a vendor
 MAX_BODY_BYTES = 256 * 1024
 KEEPALIVE_S = 75.0
 SHUTDOWN_S = 1.0
+HEAD_START_US = 7 * DAY_US  # at 60 times the speed of time it lasts for three hours
 
 
 def build_simulation(
@@ -44,14 +45,16 @@ def build_simulation(
 ) -> Simulation:
     """Return the simulation that the settings describe; raise ConfigurationError naming the one that is wrong.
 
-    `wall_time` (µs) is where the synthetic market begins without a `start`.
+    `wall_time` (µs) is where the synthetic market begins without a `start`; a week before where it runs faster than time:
+    a market ahead of our clock would give stamps of the future, and those prove nothing.
     """
     factor = parse_speed(speed)
     begin = parse_start(start)
     faults = load_scenario(scenario) if scenario is not None else Scenario()
     market: MarketModel
     if data is None:
-        market = SimulatedMarket(seed=seed, start_time=wall_time if begin is None else begin)
+        head_start = 0 if factor is not None and factor <= 1 else HEAD_START_US
+        market = SimulatedMarket(seed=seed, start_time=wall_time - head_start if begin is None else begin)
     else:
         market = RealMarket(data)
     clock = SimulatedClock(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
+from schemas.answered import ANSWERED, AnsweredStretch, answered_hint
 from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, Event, RawBlock
@@ -56,6 +57,17 @@ def place(
     return placed
 
 
+def answering(
+    blank: RawBlock, events: Sequence[Event], partitions: int, answered: AnsweredStretch
+) -> list[Placed]:
+    """Return the events of one symbol as blocks, the last of which says for which stretch they are all there is."""
+    placed = place(blank, events, partitions)
+    if not placed:
+        placed = [Placed(partition=partition_of(answered.symbol, partitions), block=blank)]
+    last = placed[-1]
+    return [*placed[:-1], replace(last, block=replace(last.block, hints=answered_hint([answered])))]
+
+
 def _chunks(values: list[T], size: int) -> Iterator[list[T]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
@@ -70,7 +82,9 @@ def encoded(topic: str, block: RawBlock) -> list[bytes]:
     if len(data) <= MAX_BLOCK_BYTES or len(block.events) < 2:
         return [data]
     middle = len(block.events) // 2
-    head = replace(block, events=block.events[:middle])
+    # What a block answers for as a whole is said where its last event is.
+    hints = {name: said for name, said in block.hints.items() if name != ANSWERED}
+    head = replace(block, events=block.events[:middle], hints=hints)
     tail = replace(block, events=block.events[middle:], discontinuities=())
     return [*encoded(topic, head), *encoded(topic, tail)]
 

@@ -13,21 +13,21 @@ DISCONNECTED = "disconnected"
 
 
 def since_stop(
-    streams: Iterable[StreamId], cursors: Mapping[StreamId, EventTime], now: MarketTime
+    streams: Iterable[StreamId], watched: Mapping[StreamId, EventTime], now: MarketTime
 ) -> list[Discontinuity]:
-    """Return what a starting producer missed until market time `now`, stream by stream.
+    """Return what a starting producer missed until market time `now`, stream by stream, since each was last watched.
 
-    A stream without a cursor says "from I know not when": what was published but not stored before the stop is
-    known to the processor alone, and a stream that never was has nothing to lose.
+    A stream of which that is not known says "from I know not when": what was published but not stored before the stop
+    is known to the processor alone, and a stream that never was has nothing to lose.
     """
-    return _until(now, [(stream, cursors.get(stream)) for stream in streams], PRODUCER_DOWN)
+    return _until(now, [(stream, watched.get(stream)) for stream in streams], PRODUCER_DOWN)
 
 
 def since_break(
-    streams: Iterable[StreamId], last_trade: Mapping[str, EventTime], now: MarketTime
+    streams: Iterable[StreamId], last_frame: EventTime | None, now: MarketTime
 ) -> list[Discontinuity]:
-    """Return what a broken socket missed until market time `now`; `last_trade` is per symbol, if it had any."""
-    return _until(now, [(stream, last_trade.get(stream.symbol)) for stream in streams], DISCONNECTED)
+    """Return what a broken socket missed until market time `now`: of all its streams the same, since its last frame."""
+    return _until(now, [(stream, last_frame) for stream in streams], DISCONNECTED)
 
 
 def _until(

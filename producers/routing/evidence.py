@@ -24,7 +24,7 @@ FROZEN_MOVES = 2  # times that others saw it move meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class AnswerEvidence:
     """One answer: `newest` is the end of its newest value (None: it had none), `prices` those that can be true.
 
     `absent` are symbols asked for that it leaves out, `lies` counts values that cannot be true.
@@ -40,10 +40,10 @@ class Evidence:
 
 def quotes_evidence(
     asked: Sequence[str], events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int
-) -> Evidence:
+) -> AnswerEvidence:
     """Return what an answer to a poll of quotes says; a declared delay of the feed is no fault."""
     sound = [event for event in events if event["event_time"] <= now + FUTURE_US and _price(event) > 0.0]
-    return Evidence(
+    return AnswerEvidence(
         latency_s=latency_s,
         newest=max((event["event_time"] + event["delay_s"] * SECOND_US for event in sound), default=None),
         tolerance_us=max(QUOTE_TOLERANCE_US, TOLERATED_POLLS * every_us),
@@ -55,11 +55,11 @@ def quotes_evidence(
 
 def bars_evidence(
     events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int, step_us: int
-) -> Evidence:
+) -> AnswerEvidence:
     """Return what an answer to a poll of bars says; minutes without a trade have no bar, so absence is no fault."""
     sound = [event for event in events if event["event_time"] <= now + FUTURE_US and event["close"] > 0.0]
     newest = max(sound, key=lambda event: event["event_time"], default=None)
-    return Evidence(
+    return AnswerEvidence(
         latency_s=latency_s,
         newest=None if newest is None else newest["event_time"] + step_us,
         tolerance_us=every_us + TOLERATED_BARS * step_us,
@@ -88,7 +88,7 @@ class Witness:
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._providers: set[str] = set()
 
-    def validity(self, provider: str, evidence: Evidence, now: MarketTime) -> float | None:
+    def validity(self, provider: str, evidence: AnswerEvidence, now: MarketTime) -> float | None:
         """Return the share of an answer that can be true; None where it holds nothing to judge.
 
         A price that stands while others move does not count. Nor does a symbol left out, unless the provider never

@@ -112,6 +112,21 @@ def _first_session(
     return None if found is None else (EventTime(found[0]), EventTime(found[0] + (found[1] - 1) * step))
 
 
+def ended_before(calendar: Calendar, interval: str, moment: int) -> EventTime:
+    """Return the moment (µs) before which every bar that starts has ended by `moment`: one not over yet is not missing.
+
+    A bar that the close cuts short ends with the session, a daily bar with its regular session.
+    """
+    if not is_judged(interval):
+        return EventTime(moment)
+    session = calendar.session_at(moment)
+    if session is None or session.close <= moment:
+        return EventTime(moment)
+    if interval == DAILY:
+        return EventTime(min(session.open, moment))
+    return EventTime(max(session.pre_open, moment - SLOT_US[interval] + 1))
+
+
 def next_slot(interval: str, last: EventTime) -> EventTime:
     """Return the first moment (µs) at which a bar after the one that starts at `last` may start."""
     return EventTime(slot_of(interval, last) + DAY_US if interval == DAILY else last + 1)

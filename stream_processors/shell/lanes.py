@@ -20,6 +20,7 @@ from infra.runtime.lifecycle import Health
 from schemas.clocks import RawOffset
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
+from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
 from stream_processors.transaction import RawRecord, Transaction, transact
 
@@ -197,8 +198,9 @@ class Lanes:
         metrics.EVENTS_PROCESSED.labels(topic).inc(sum(block.events for block in blocks))
         metrics.EVENTS_REPEATED.labels(topic).inc(sum(block.repeated for block in blocks))
         for block in blocks:
-            for gap in block.gaps:
-                metrics.GAPS_FOUND.labels(gap.interval).inc()
+            for told in block.evidence:
+                if told.kind in MISSING:
+                    metrics.GAPS_FOUND.labels(told.interval).inc()
             for letter in block.dead:
                 metrics.DEAD_LETTERS.labels(letter.stage, letter.reason).inc()
 

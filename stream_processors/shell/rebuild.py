@@ -2,15 +2,16 @@
 
 Every read goes to the end-of-partition event, or to what the end was: aborted and control records lie below the high
 watermark and are never delivered, so a read up to the watermark would wait for ever; neighbours go on writing to the same
-partitions of progress and gaps, so a read to the end alone could follow them for long.
+partitions of progress and evidence, so a read to the end alone could follow them for long.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
@@ -19,26 +20,26 @@ from infra.runtime.standstill import Worked
 from schemas.clocks import CanonicalOffset, RawOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
 from schemas.records import Progress
-from schemas.topics import GAPS, PROGRESS, canonical_of, progress_key
+from schemas.topics import EVIDENCE, PROGRESS, canonical_of, progress_key
 from schemas.wire.codec import decode, decode_block, decode_value
-from stream_processors.block import STAGE
 from stream_processors.memory import PartitionState
+from stream_processors.transaction import Ends
 
 log = logging.getLogger(__name__)
 
 DECIDED_POLL_S = 0.1
 FIRST_WINDOW = 1_000  # records looked back for progress; doubled until found or the log begins
 TAIL_RECORDS = 50_000  # canonical records state is rebuilt from
-TAIL_GAPS = 10_000
+TAIL_EVIDENCE = 10_000
 TAIL_FRAME_BLOCKS = 256  # raw blocks whose frames are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A rebuilt partition: its state, and the end of its canonical partition (the last record's offset + 1)."""
+    """A rebuilt partition: its state, and where its canonical and its evidence partition end (the last record's offset + 1)."""
 
     state: PartitionState
-    canonical_end: CanonicalOffset
+    ends: Ends
 
 
 class PartitionLog:
@@ -63,24 +64,24 @@ class PartitionLog:
         else:
             state.known_from = progress.known_from
             state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
-        end = self._restore_canonical(state)
-        self._restore_gaps(state)
+        canonical = self._restore(canonical_of(self._raw_topic), TAIL_RECORDS, state.restore_record)
+        evidence = self._restore(EVIDENCE, TAIL_EVIDENCE, state.restore_evidence)
         if state.stream.frame is not None:
             self._restore_frames(state, low)
         if progress is not None and progress.raw_offset + 1 < low:
-            state.torn = set(state.held)
-        return Standing(state=state, canonical_end=end)
+            state.torn, state.torn_from = set(state.held), progress.known_from
+        return Standing(state=state, ends=Ends(canonical=canonical, evidence=evidence))
 
     def wait_decided(self, uncommitted: LogReader, within_s: float) -> None:
         """Wait until everything written so far to the topics to be read is committed or aborted; blocking.
 
-        Neighbouring lanes write to the same partitions of progress and gaps. A transaction one of them left open
+        Neighbouring lanes write to the same partitions of progress and evidence. A transaction one of them left open
         (dead, or frozen) hides all that lies behind it, our own newer progress included: to read then is to start
         too early and to publish twice. `uncommitted` reads what is not committed, too: only it is told the true end.
         Raises BrokerUnavailable after `within_s`.
         """
         deadline_s = monotonic_s() + within_s
-        for topic in (PROGRESS, GAPS, canonical_of(self._raw_topic)):
+        for topic in (PROGRESS, EVIDENCE, canonical_of(self._raw_topic)):
             name = self._prefix + topic
             _, end = uncommitted.bounds(name, self._partition)
             while self._reader.bounds(name, self._partition)[1] < end:
@@ -130,33 +131,23 @@ class PartitionLog:
             self._skip(PROGRESS, message, error)
             return None
 
-    def _restore_canonical(self, state: PartitionState) -> CanonicalOffset:
-        topic = canonical_of(self._raw_topic)
-        window = TAIL_RECORDS
+    def _restore(
+        self, topic: str, tail: int, take_up: Callable[[Mapping[str, Any]], None]
+    ) -> CanonicalOffset:
+        """Give the topic's last `tail` records to `take_up`, and return the offset after the last of all."""
+        window = tail
         low, high = self._reader.bounds(self._prefix + topic, self._partition)
         while True:
             start, end = max(low, high - window), None
             for message in self._read(topic, start, high):
                 end = _offset(message) + 1
                 try:
-                    state.restore_record(decode_value(topic, message.value()))
+                    take_up(decode_value(topic, message.value()))
                 except (MalformedPayload, InvalidRecord) as error:
                     self._skip(topic, message, error)
             if end is not None or start == low:
                 return CanonicalOffset(low if end is None else end)
             window *= 2  # nothing but aborted records so far
-
-    def _restore_gaps(self, state: PartitionState) -> None:
-        low, high = self._reader.bounds(self._prefix + GAPS, self._partition)
-        for message in self._read(GAPS, max(low, high - TAIL_GAPS), high):
-            if message.value() is None:  # a gap that compaction is to forget
-                continue
-            try:
-                gap = decode_value(GAPS, message.value())
-                if gap["detector"] == STAGE:
-                    state.restore_gap(gap)
-            except (MalformedPayload, InvalidRecord) as error:
-                self._skip(GAPS, message, error)
 
     def _restore_frames(self, state: PartitionState, low: int) -> None:
         start = max(low, state.next_offset - TAIL_FRAME_BLOCKS)

@@ -7,6 +7,7 @@ can commit nothing. Progress is written in the same transaction and is the only 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
@@ -14,10 +15,10 @@ from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.transactions import FencedWriter
 from schemas.clocks import CanonicalOffset, RawOffset
 from schemas.errors import Fenced
-from schemas.topics import GAPS, PROGRESS, canonical_of, dead
+from schemas.topics import EVIDENCE, PROGRESS, canonical_of, dead
 from stream_processors.memory import PartitionState
 from stream_processors.shell.rebuild import PartitionLog
-from stream_processors.transaction import Transaction, progress_of
+from stream_processors.transaction import Ends, Transaction, progress_of
 
 INIT_TIMEOUT_S = 30.0
 TRANSACTION_TIMEOUT_MS = 30_000  # the broker aborts what a dead writer left open; readers wait for that
@@ -38,9 +39,9 @@ class PartitionWriter:
         """Hold the names; `take_over` connects."""
         self._bootstrap, self._prefix = bootstrap, prefix
         self._raw_topic, self._partition, self._partitions = raw_topic, partition, partitions
-        self._canonical = prefix + canonical_of(raw_topic)
+        self._canonical, self._evidence = prefix + canonical_of(raw_topic), prefix + EVIDENCE
         self._writer: FencedWriter | None = None
-        self._canonical_end = CanonicalOffset(0)  # last canonical offset + 1, as confirmed
+        self._ends = Ends(canonical=CanonicalOffset(0), evidence=CanonicalOffset(0))  # as confirmed
 
     @property
     def transactional_id(self) -> str:
@@ -60,7 +61,7 @@ class PartitionWriter:
             log_of_partition = self._log(reader)
             log_of_partition.wait_decided(uncommitted, DECIDED_WITHIN_S)
             standing = log_of_partition.rebuild()
-        self._canonical_end = standing.canonical_end
+        self._ends = standing.ends
         return standing.state
 
     def skipped_records(self, start: RawOffset, offset: RawOffset) -> bool:
@@ -78,16 +79,21 @@ class PartitionWriter:
         started_s = monotonic_s()
         writer = self._live()
         canonical = [record for block in blocks for record in block.canonical]
-        progress = progress_of(blocks, self._canonical_end)
-        gaps = [record for block in blocks for record in block.gap_records()]
+        progress = progress_of(blocks, self._ends)
+        evidence = [record for block in blocks for record in block.evidence_records()]
         letters = [record for block in blocks for record in block.dead_records()]
         writer.begin()
         writer.write(self._canonical, self._partition, canonical, within_s=COMMIT_TIMEOUT_S, report=True)
-        for topic, records in ((GAPS, gaps), (dead(self._raw_topic), letters), (PROGRESS, [progress])):
+        writer.write(self._evidence, self._partition, evidence, within_s=COMMIT_TIMEOUT_S, report=True)
+        for topic, records in ((dead(self._raw_topic), letters), (PROGRESS, [progress])):
             writer.write(self._prefix + topic, self._partition, records, within_s=COMMIT_TIMEOUT_S)
         writer.commit(COMMIT_TIMEOUT_S)
         if canonical:
-            self._canonical_end = CanonicalOffset(writer.delivered_end())
+            end = CanonicalOffset(writer.delivered_end(self._canonical))
+            self._ends = replace(self._ends, canonical=end)
+        if evidence:
+            end = CanonicalOffset(writer.delivered_end(self._evidence))
+            self._ends = replace(self._ends, evidence=end)
         metrics.TRANSACTION_MS.observe((monotonic_s() - started_s) * 1_000)
 
     def close(self) -> None:

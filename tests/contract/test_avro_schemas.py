@@ -17,7 +17,7 @@ from schemas.configuration.generation import Generation
 from schemas.deriving import raw_schema, record_schema
 from schemas.fields import AMOUNT, VALUE
 from schemas.journals import CadenceSample, ProviderHealth
-from schemas.records import DeadLetter, Gap, Job, JobResult, Progress, RawBlock
+from schemas.records import DeadLetter, Evidence, Gap, Job, JobResult, Progress, RawBlock, Watched
 from schemas.streams import STREAMS, TRADE_STREAM, Bar, Known, Quote, Simulated, Stamp, Symbol, Trade
 from schemas.topics import catalogue
 from schemas.wire.codec import parsed_schema, schema_text
@@ -27,7 +27,7 @@ STREAM_SCHEMAS = {stream.schema: record_schema(stream) for stream in STREAMS} | 
 }
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
-    "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "progress.v2": Progress,
+    "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "evidence.v1": Evidence, "watched.v1": Watched, "progress.v3": Progress,
     "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "cadence.v1": CadenceSample, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
     "configuration.v1": Generation, "job.v1": Job, "job_result.v1": JobResult,
 }  # fmt: skip

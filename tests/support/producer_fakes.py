@@ -10,6 +10,7 @@ from typing import Any
 from infra.runtime.clock import Market
 from infra.runtime.kafka.publisher import Outgoing
 from producers.raw.blocks import Placed
+from producers.raw.watched import WatchedStreams
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from schemas.calendar.sessions import calendar_of
@@ -66,6 +67,7 @@ class RecordingTopics:
         self.placed: list[Placed] = []
         self.dead: list[dict[str, Any]] = []
         self.failing: list[Exception] = []
+        self.watched = WatchedStreams()
 
     async def publish(self, topic: str, placed: Sequence[Placed]) -> None:
         """Keep the blocks."""

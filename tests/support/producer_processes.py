@@ -26,8 +26,8 @@ from infra.simulator.faults.injection import FaultPlan
 from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.server import build_simulation, serving
 from schemas.partitions import partition_of
-from schemas.records import DeadLetter, RawBlock
-from schemas.topics import dead, partition_count
+from schemas.records import DeadLetter, RawBlock, Watched
+from schemas.topics import WATCHED, dead, partition_count
 from schemas.wire.codec import decode, decode_block
 from tests.conftest import free_port
 
@@ -148,6 +148,22 @@ async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = S
             ]
         finally:
             consumer.close()
+
+    return await asyncio.to_thread(read)
+
+
+async def watched(kafka: str, prefix: str) -> dict[tuple[str, str], int]:
+    """Return until when each (channel, symbol) is noted as watched, market time µs; of any provider."""
+
+    def read() -> dict[tuple[str, str], int]:
+        with LogReader(kafka, "test-reader") as consumer:
+            return {
+                (noted.channel, symbol): until
+                for partition in range(partition_count())
+                for message in read_until_now(consumer, prefix + WATCHED, partition)
+                for noted in [decode(WATCHED, message.value(), Watched)]
+                for symbol, until in noted.until.items()
+            }
 
     return await asyncio.to_thread(read)
 

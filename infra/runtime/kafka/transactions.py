@@ -57,7 +57,7 @@ class FencedWriter:
         self._tell = config["error_cb"]
         self._fatal: KafkaError | None = None
         self._lost: KafkaError | None = None
-        self._delivered_end: int | None = None
+        self._delivered_ends: dict[str, int] = {}
         self._producer = Producer(
             {
                 **config,
@@ -78,7 +78,7 @@ class FencedWriter:
 
     def begin(self) -> None:
         """Begin a transaction; nothing is confirmed yet."""
-        self._delivered_end = None
+        self._delivered_ends.clear()
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
@@ -93,7 +93,7 @@ class FencedWriter:
         within_s: float,
         report: bool = False,
     ) -> None:
-        """Queue (key, value) records in order; where `report`, `delivered_end` will tell where the last one went."""
+        """Queue (key, value) records in order; where `report`, `delivered_end` will tell where the last of the topic went."""
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
         if report and messages:
             messages[-1]["callback"] = self._report
@@ -118,22 +118,24 @@ class FencedWriter:
         except KafkaException as error:
             raise self._meaning(error, "writing") from error
 
-    def delivered_end(self) -> int:
-        """Return the offset after the last reported record of this transaction, as its delivery report said."""
+    def delivered_end(self, topic: str) -> int:
+        """Return the offset after the topic's last reported record of this transaction, as its delivery report said."""
         if self._lost is not None:
             raise BrokerUnavailable(
                 f"{self.transactional_id}: a record was lost: {self._lost.str()}; restart"
             )
-        if self._delivered_end is None:
+        end = self._delivered_ends.get(topic)
+        if end is None:
             raise BrokerUnavailable(f"{self.transactional_id}: a record was not confirmed; restart")
-        return self._delivered_end
+        return end
 
     def _report(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._lost = error
             return
-        offset = message.offset()
-        self._delivered_end = None if offset is None else offset + 1
+        offset, topic = message.offset(), message.topic()
+        if offset is not None and topic is not None:
+            self._delivered_ends[topic] = offset + 1
 
     def _on_error(self, error: KafkaError) -> None:
         # Being fenced is how writers take turns; only what else goes wrong is worth a line.

@@ -27,6 +27,7 @@ from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.polling.slots import Duty, Outcome
 from producers.raw.shell.topics import RawTopics
+from producers.raw.shell.watched import WatchedTopic
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from producers.settings import ProducersSettings
@@ -61,6 +62,7 @@ class Surroundings:
     opener: Opener
     market: Market
     cadence: CadenceRecorder
+    watched: WatchedTopic
     start: MarketTime | None
 
 
@@ -117,6 +119,7 @@ class Collection:
             self.begun.set()
             tasks.create_task(self.router.run(partial(raw.note, HEALTH_JOURNAL)), name="provider-health")
             tasks.create_task(self._report_health(), name="health")
+            tasks.create_task(around.watched.run(), name="watched")
             tasks.create_task(around.cadence.run(partial(raw.note, CADENCE_JOURNAL)), name="cadence")
             await self._follow_names()
 
@@ -181,6 +184,7 @@ class Collection:
         streams = _streams_of(plan)
         new = streams - _streams_of(self._plan)
         calendars = _calendars(configuration, {stream.symbol for stream in streams})
+        await self._around.watched.take_over(owned)
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self._vendors)
         log_disabled({name: why for name, why in lacking.items() if self._lacking.get(name) != why})
@@ -219,6 +223,7 @@ class Collection:
     async def _collect(self, assignment: Assignment) -> None:
         """Exchange polls and sockets; returns when those that are no more are closed."""
         plan = assignment.plan
+        self._around.raw.watched.keep(_streams_of(plan))
         self.polls.exchange(assignment)
         self._around.cadence.plan(cadences_of(plan))
         self._duty.keep({stream for task in plan.polls() for stream in task.poll_keys})

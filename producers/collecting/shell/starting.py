@@ -113,6 +113,8 @@ async def tell_missed(
 ) -> None:
     """Publish, before anything else, what new polled streams missed until market time `now`; a socket tells when it is open.
 
+    What was missed began where watching ended; of a stream nobody noted it of, where what is stored of it ends.
+
     Only of the providers that serve: what another one did not collect while it did not serve is not missing.
     """
     for polled, tasks in ((BAR_STREAM, plan.bars), (QUOTE_STREAM, plan.quotes)):
@@ -123,6 +125,6 @@ async def tell_missed(
                 for stream in plan.polled_streams()
                 if stream.provider == provider and stream.name == polled.name and stream in new
             ]
-            holes = since_stop(streams, cursors, now)
+            holes = since_stop(streams, raw.watched.since(streams, cursors), now)
             blank = blank_block(provider, START, wall_us())
             await raw.publish(polled.raw_topic, place(blank, [], partition_count(), holes))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s, wall_us
@@ -36,6 +37,7 @@ PACE_S = 0.025
 YIELD_FRAMES = 8  # a vendor that sends as fast as we read must not keep the loop from others
 BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 REFUSED_WAIT_S = 60.0
+SILENCE_S = 1.0
 DRAIN_S = 2.0  # with the flush after it, within what a stop may take
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class TradeStream:
         self._asked: dict[str, str] = {}
         self._subscribed: set[str] = set()
         self._told: set[str] = set()  # symbols whose missed time was told by this process
-        self._last_trade: dict[str, EventTime] = {}
+        self._last_frame: EventTime | None = None  # market time at which the connection last said anything
         self._batches = StreamBatches(max_events=MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS)
         self._exchanged = asyncio.Event()
         self._news = asyncio.Event()
@@ -143,16 +145,12 @@ class TradeStream:
 
     def _begin(self, connection: Frames, symbols: Collection[str]) -> None:
         """Say what was missed until now of what is received from now on: while we were not there, or the socket broken."""
-        now, provider = self._market.now_us(), self._task.provider
-        begun = [
-            StreamId(TRADE_STREAM.name, "", provider, symbol)
-            for symbol in symbols
-            if symbol not in self._told
-        ]
-        broken = [
-            StreamId(TRADE_STREAM.name, "", provider, symbol) for symbol in symbols if symbol in self._told
-        ]
-        holes = [*since_stop(begun, self._cursors, now), *since_break(broken, self._last_trade, now)]
+        now = self._market.now_us()
+        begun = self._streams(symbol for symbol in symbols if symbol not in self._told)
+        broken = self._streams(symbol for symbol in symbols if symbol in self._told)
+        watched = self._raw.watched.since(begun, self._cursors)
+        holes = [*since_stop(begun, watched, now), *since_break(broken, self._last_frame, now)]
+        self._last_frame = EventTime(now)
         self._told.update(stream.symbol for stream in begun)
         blank = blank_block(
             self._task.provider, self._socket.endpoint, wall_us(), connection_id=connection.connection_id
@@ -185,15 +183,15 @@ class TradeStream:
             await connection.subscribe(sorted(come))
             self._begin(connection, [wanted[name] for name in sorted(come)])
             await connection.unsubscribe(sorted(gone))
-            for name in gone:
-                self._last_trade.pop(self._asked[name], None)
 
     async def _receive(self, connection: Frames) -> None:
         sequence = 0
         while True:
             payload = await connection.receive()
             sequence += 1
+            heard = EventTime(self._market.now_us())
             await self._take_in(payload, sequence, connection.connection_id)
+            self._last_frame = heard  # not before what it brought is in line to be published
             if sequence % YIELD_FRAMES == 0:
                 await asyncio.sleep(0)
 
@@ -224,10 +222,6 @@ class TradeStream:
             self._task.provider, self._socket.endpoint, received_time, connection_id=connection_id
         )
         self._batches.add(blank, frame.answer.events, monotonic_s())
-        for event in frame.answer.events:
-            symbol, moment = event["symbol"], event["event_time"]
-            if moment > self._last_trade.get(symbol, 0):
-                self._last_trade[symbol] = moment
         self._news.set()
 
     async def _dead_letter(
@@ -246,7 +240,7 @@ class TradeStream:
     async def _publish(self) -> None:
         begun_s = monotonic_s() - PACE_S
         while True:
-            await self._news.wait()
+            await self._news_or_silence()
             if self._batches.events < MAX_STREAM_EVENTS:
                 await asyncio.sleep(max(0.0, begun_s + PACE_S - monotonic_s()))
             begun_s = monotonic_s()
@@ -257,9 +251,23 @@ class TradeStream:
 
     async def _publish_batches(self) -> None:
         """Publish the oldest batches; confirmed before any other begins, so that order holds by construction."""
+        last_frame = self._last_frame
         placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, partition_count())
+        all_of_it = not self._batches
         self._room.set()
         await self._raw.publish(RAW_TRADES, placed)
+        if all_of_it and last_frame is not None:
+            watched = self._told.intersection(self._task.symbols)
+            self._raw.watched.note(self._streams(watched), last_frame)
+
+    async def _news_or_silence(self) -> None:
+        """Return with the next news, or after a second: a socket that only says that it lives is watched, too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE_S):
+                await self._news.wait()
+
+    def _streams(self, symbols: Iterable[str]) -> list[StreamId]:
+        return [StreamId(TRADE_STREAM.name, "", self._task.provider, symbol) for symbol in symbols]
 
     def _named(self, task: TradesTask) -> dict[str, str]:
         return {self._spelt(symbol): symbol for symbol in task.symbols}

@@ -12,11 +12,12 @@ from producers.plan.plan import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.polling.schedule import AT_ONCE, next_due
 from producers.polling.shell.polls import Polled, TaskPoll
-from producers.raw.blocks import blank_block, place
+from producers.raw.blocks import answering, blank_block, place
 from producers.raw.shell.topics import RawTopics
 from producers.routing.choice import resume_position
-from producers.routing.evidence import Evidence, bars_evidence
+from producers.routing.evidence import AnswerEvidence, bars_evidence
 from producers.vendors.answers import BarsRequest, PollWindow, Response
+from schemas.answered import AnsweredStretch
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import slot_us
@@ -87,6 +88,7 @@ class BarsPoll(TaskPoll[BarsTask]):
             self._bars, window, response.answer.events, now, step_us=step_us, overlap_us=task.overlap_us
         )
         self._served = True
+        self._raw.watched.note([task.stream], min(window.end, now))
         self._coverage.provider, self._coverage.position = self.provider, self._bars.position
         self.is_behind = not is_caught_up(window, now)
         return Polled(
@@ -111,10 +113,28 @@ class BarsPoll(TaskPoll[BarsTask]):
             await self._rejections.publish(response)
             events = [event for event in response.answer.events if start <= event["event_time"] < end]
             blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
-            placed = place(replace(blank, route="backfill"), events, partition_count())
+            blank = replace(blank, route="backfill")
+            answered = self._answered(response, max(start, window.start), min(window.end, end, now))
+            placed = (
+                place(blank, events, partition_count())
+                if answered is None
+                else answering(blank, events, partition_count(), answered)
+            )
             await self._raw.publish(RAW_BARS, placed)
             position, count = window.end, count + len(events)
         return count
+
+    def _answered(self, response: Response, start: int, end: int) -> AnsweredStretch | None:
+        """Return the stretch of which a response is all there is; None where rows of it were refused, or it is empty."""
+        if response.answer.rejected or response.answer.missing or start >= end:
+            return None
+        stream = self._task.stream
+        return AnsweredStretch(
+            symbol=stream.symbol,
+            interval=stream.interval,
+            from_time=EventTime(start),
+            to_time=EventTime(end),
+        )
 
     async def probe(self) -> Polled:
         """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
@@ -136,7 +156,7 @@ class BarsPoll(TaskPoll[BarsTask]):
 
     async def _ask(
         self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
-    ) -> tuple[Response, Evidence]:
+    ) -> tuple[Response, AnswerEvidence]:
         task, begun_s = self._task, monotonic_s()
         response = await self._source.bars(
             BarsRequest(

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from infra.runtime.clock import Market
 from producers.plan.plan import BarsTask, QuotesTask
 from producers.raw.shell.topics import RawTopics
-from producers.routing.evidence import Evidence
+from producers.routing.evidence import AnswerEvidence
 from producers.vendors.answers import Response
 from schemas.clocks import MarketTime
 
@@ -22,7 +22,7 @@ class Polled:
     """Result of a poll: when to poll next (or AT_ONCE), and what the answer says of its provider."""
 
     due_us: MarketTime
-    evidence: Evidence
+    evidence: AnswerEvidence
     events: Mapping[str, int] = field(default_factory=dict)  # published, by symbol
 
 

@@ -12,11 +12,12 @@ from producers.polling.schedule import next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import blank_block, place
 from producers.raw.shell.topics import RawTopics
-from producers.routing.evidence import Evidence, quotes_evidence
+from producers.routing.evidence import AnswerEvidence, quotes_evidence
 from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
 from schemas.records import Event
+from schemas.streams import QUOTE_STREAM, StreamId
 from schemas.topics import RAW_QUOTES, partition_count
 
 log = logging.getLogger(__name__)
@@ -63,12 +64,15 @@ class QuotesPoll(TaskPoll[QuotesTask]):
 
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
         """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
+        now = self._market.now_us()  # before asking: until then at least its answer is the state of things
         response, evidence = await self._ask(symbols)
         await self._rejections.publish(response)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
         await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
         self._delivered.update((event["symbol"], event) for event in news)
+        streams = (StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols)
+        self._raw.watched.note(streams, now)
         self._tell_missing(frozenset(response.answer.missing))
         events = dict.fromkeys((event["symbol"] for event in news), 1)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)
@@ -83,7 +87,7 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         now, every_us = self._market.now_us(), self._task.every_us
         return min(next_due(now, each, every_us=every_us, phase_us=self.phase_us) for each in self._calendars)
 
-    async def _ask(self, symbols: Sequence[str]) -> tuple[Response, Evidence]:
+    async def _ask(self, symbols: Sequence[str]) -> tuple[Response, AnswerEvidence]:
         begun_s = monotonic_s()
         response = await self._source.quotes(symbols)
         return response, quotes_evidence(

@@ -10,6 +10,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
 from producers.raw.blocks import Placed, encoded
+from producers.raw.watched import WatchedStreams
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.journals import Journal, key_of
 from schemas.partitions import partition_of
@@ -33,6 +34,7 @@ class RawTopics:
         self._prefix = prefix
         self._pending: dict[int, float] = {}
         self._calls = 0
+        self.watched = WatchedStreams()
         self.delivered_blocks = 0
 
     @property
@@ -88,6 +90,14 @@ class RawTopics:
         with self._timed():
             await self._publisher.publish([record])
         DEAD_LETTERS.labels(STAGE, reason).inc()
+
+    async def confirmed(self, records: Sequence[Outgoing]) -> None:
+        """Return when the broker has confirmed records of this process' own work; raise BrokerUnavailable."""
+        if not records:
+            return
+        self._check()
+        with self._timed():
+            await self._publisher.publish(records)
 
     async def note(self, journal: Journal, records: Sequence[Any]) -> None:
         """Publish records of a journal in order; raise BrokerUnavailable where the publisher is dead."""

@@ -20,7 +20,7 @@ from infra.runtime.metrics import PROVIDER_HEALTH_SCORE, PROVIDER_SELECTED
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing import score as health_score
 from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
-from producers.routing.evidence import Evidence, Witness, is_judged
+from producers.routing.evidence import AnswerEvidence, Witness, is_judged
 from producers.routing.score import CapabilityHealth, Sample, freshness_sample, latency_sample
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime, WallTime
@@ -143,7 +143,7 @@ class Router:
         entry.probed_s = now_s
         return Turn.PROBE
 
-    def answered(self, capability: str, provider: str, evidence: Evidence) -> None:
+    def answered(self, capability: str, provider: str, evidence: AnswerEvidence) -> None:
         """Take what an answer says of its provider; one that is routed no more while it answered is forgotten."""
         entry = self._entry(capability, provider)
         if entry is None:
@@ -201,7 +201,7 @@ class Router:
         return None if kept is None else kept.entries.get(provider)
 
     def _freshness(
-        self, kept: _Capability, entry: _Entry, evidence: Evidence, now: MarketTime
+        self, kept: _Capability, entry: _Entry, evidence: AnswerEvidence, now: MarketTime
     ) -> float | None:
         # Without a pace all of the data is now: nothing is ever late.
         if not self._market.paced or not is_judged(kept.calendars, now, evidence.tolerance_us):

@@ -29,6 +29,7 @@ from tests.support.producer_processes import (
     raw_events,
     simulator,
     values,
+    watched,
 )
 
 BARS = "bars: {provider: yahoo}"
@@ -214,6 +215,12 @@ async def test_a_killed_producer_tells_what_it_missed_and_fetches_it(
     """After kill -9 every stream begins with a `producer_down` hole since its cursor, and the bars of it follow."""
     env = configuration(tmp_path, streams=f"{BARS}, {QUOTES}, {TRADES}") | {"MDS_POSTGRES_DSN": database}
 
+    async def all_watched() -> dict[str, int]:
+        noted = await watched(kafka_bootstrap, topic_prefix)
+        of_topic = {RAW_BARS: "bars.1m", RAW_QUOTES: "quotes", RAW_TRADES: "trades"}
+        found = {topic: noted.get((channel, "SIM001"), 0) for topic, channel in of_topic.items()}
+        return found if all(found.values()) else {}
+
     async with simulator(speed="60") as (simulation, url):
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as first:
 
@@ -225,8 +232,10 @@ async def test_a_killed_producer_tells_what_it_missed_and_fetches_it(
                 ]
 
             bars = await eventually(has_bars, within_s=60.0, every_s=0.5)
+            noted = await eventually(all_watched, within_s=60.0, every_s=0.5)
             first.process.kill()
             first.process.wait()
+            killed = simulation.view.clock.now()
         before = {
             topic: await _ends(kafka_bootstrap, topic_prefix, topic)
             for topic in (RAW_BARS, RAW_QUOTES, RAW_TRADES)
@@ -255,12 +264,9 @@ async def test_a_killed_producer_tells_what_it_missed_and_fetches_it(
             if entry.offset >= before[topic]
         ]
         (hole,) = new[0].block.discontinuities
-        assert (hole.symbol, hole.interval, hole.from_time, hole.cause) == (
-            "SIM001",
-            interval,
-            cursor,
-            "producer_down",
-        )
+        assert (hole.symbol, hole.interval, hole.cause) == ("SIM001", interval, "producer_down")
+        # It began where watching ended, whenever the last event of the stream was.
+        assert noted[topic] <= hole.from_time <= killed
         assert hole.to_time >= restarted
         assert not any(entry.block.discontinuities for entry in new[1:])
     minutes = {event["event_time"] for event in await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS)}

@@ -1,4 +1,4 @@
-"""One block in: canonical events, gaps and dead letters out."""
+"""One block in: canonical events, evidence and dead letters out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.identity import gap_id
-from schemas.intervals import DAY_US, MINUTE_US
+from schemas.answered import AnsweredStretch, answered_hint
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
-from schemas.records import Discontinuity, Gap, RawBlock
+from schemas.records import Discontinuity, Evidence, RawBlock
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from stream_processors.block import Outputs, process
+from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
 
@@ -37,6 +38,16 @@ def state_of(raw_topic: str, symbol: str = "SPY") -> PartitionState:
 def run(state: PartitionState, *blocks: RawBlock) -> list[Outputs]:
     """Process blocks at offsets 0, 1, 2 ..."""
     return [process(state, offset, KNOWN, block) for offset, block in enumerate(blocks)]
+
+
+def missing(output: Outputs) -> list[Evidence]:
+    """Return the evidence that something is missing."""
+    return [told for told in output.evidence if told.kind in MISSING]
+
+
+def collected(output: Outputs) -> list[tuple[int, int | None]]:
+    """Return from when to when something is collected."""
+    return [(told.from_time, told.to_time) for told in output.evidence if told.kind == "collected"]
 
 
 def bars(*minutes: int, **changes: Any) -> list[dict[str, Any]]:
@@ -67,46 +78,59 @@ def test_a_forming_bar_is_a_version_but_moves_no_frontier() -> None:
     outputs = run(state, a_block(*bars(0), *bars(1, final=False)), a_block(*bars(2)))
 
     assert len(outputs[0].events) == 2
-    assert [(gap.from_time, gap.expected) for gap in outputs[1].gaps] == [(NINE_THIRTY + MINUTE_US, 1)]
+    assert [(told.from_time, told.expected) for told in missing(outputs[1])] == [(NINE_THIRTY + MINUTE_US, 1)]
 
 
-def test_a_gap_says_everything_about_itself() -> None:
-    """Name, range, reason, place in the log: what the ledger keeps."""
+def test_evidence_says_everything_about_itself() -> None:
+    """Whose, of which stretch, of what kind, why, and its place in the log."""
     (output,) = run(state_of(RAW_BARS), a_block(*bars(0, 3, 5)))
-    stream = "bars.1m:yahoo:SPY"
     first = NINE_THIRTY + MINUTE_US
-
-    assert output.gaps[0] == Gap(
-        gap_id=gap_id(stream, first),
-        stream=stream,
+    told = Evidence(
+        kind="absent",
+        stream="bars.1m:yahoo:SPY",
         symbol="SPY",
         provider="yahoo",
         interval="1m",
         from_time=first,
         to_time=first + 2 * MINUTE_US,
         cause="missing_bars",
-        confidence="inferred",
         expected=2,
         detector="processor",
         known_from=KNOWN,
         raw_offset=0,
-        index=0,
+        index=1,
     )
-    assert [gap.index for gap in output.gaps] == [0, 1]
+
+    begun = replace(
+        told, kind="collected", from_time=NINE_THIRTY, to_time=None, cause="", expected=0, index=0
+    )
+    assert output.evidence[:2] == [begun, told]
+    assert [each.index for each in output.evidence] == [0, 1, 2]
 
 
-def test_a_source_that_guarantees_a_row_makes_a_gap_proven() -> None:
-    """Elsewhere a minute without a trade is normal."""
-    (output,) = run(state_of(RAW_BARS), a_block(*bars(0, 2), hints={"guaranteed": "1"}))
+def test_a_series_is_told_to_be_collected_once_from_its_first_value_on() -> None:
+    """Of every kind of stream; nothing is missing before."""
+    for raw_topic, event in (
+        (RAW_QUOTES, a_quote_event),
+        (RAW_TRADES, a_trade_event),
+        (RAW_BARS, a_bar_event),
+    ):
+        outputs = run(
+            state_of(raw_topic),
+            a_block(event(event_time=NINE_THIRTY + 2 * MINUTE_US)),
+            a_block(event(event_time=NINE_THIRTY)),
+            a_block(event(event_time=NINE_THIRTY + 3 * MINUTE_US)),
+        )
 
-    assert [gap.confidence for gap in output.gaps] == ["proven"]
+        assert [collected(output) for output in outputs] == [[(NINE_THIRTY + 2 * MINUTE_US, None)], [], []]
+        assert [missing(output) for output in outputs] == [[], [], []]
 
 
 def test_a_block_is_judged_at_its_end() -> None:
     """A response may carry its bars in any order."""
     (output,) = run(state_of(RAW_BARS), a_block(*bars(4, 1, 0, 2)))
 
-    assert [gap.from_time for gap in output.gaps] == [NINE_THIRTY + 3 * MINUTE_US]
+    assert [told.from_time for told in missing(output)] == [NINE_THIRTY + 3 * MINUTE_US]
 
 
 def test_streams_of_two_providers_and_intervals_are_apart() -> None:
@@ -201,10 +225,10 @@ def test_downtime_of_a_quote_or_trade_stream_is_a_gap_from_its_last_event() -> N
             a_block(discontinuities=[told(None, end), told(NINE_THIRTY, end + 5)]),
         )
 
-        assert [(g.from_time, g.to_time, g.cause, g.expected) for g in outputs[1].gaps] == [
+        assert [(g.from_time, g.to_time, g.cause, g.expected) for g in missing(outputs[1])] == [
             (NINE_THIRTY, end, "producer_down", 0)
         ]
-        assert [(g.from_time, g.to_time) for g in outputs[2].gaps] == [(end, end + 5)]
+        assert [(g.from_time, g.to_time) for g in missing(outputs[2])] == [(end, end + 5)]
 
 
 def test_downtime_of_bars_is_counted_and_its_late_bars_reveal_nothing_more() -> None:
@@ -215,50 +239,153 @@ def test_downtime_of_bars_is_counted_and_its_late_bars_reveal_nothing_more() -> 
         state, a_block(*bars(0, 1)), a_block(*bars(2, 3, 4), discontinuities=[back]), a_block(*bars(6))
     )
 
-    assert [(g.cause, g.from_time, g.expected) for g in outputs[1].gaps] == [
+    assert [(g.cause, g.from_time, g.expected) for g in missing(outputs[1])] == [
         ("producer_down", NINE_THIRTY + 2 * MINUTE_US, 2)
     ]
-    assert [(g.cause, g.from_time) for g in outputs[2].gaps] == [
+    assert [(g.cause, g.from_time) for g in missing(outputs[2])] == [
         ("missing_bars", NINE_THIRTY + 5 * MINUTE_US)
     ]
 
 
-def test_raw_records_deleted_unprocessed_are_a_gap_of_each_stream_up_to_its_next_event() -> None:
-    """What a stream may have lost ends where it goes on: not with a tick, an old event or an impossible one, nor twice."""
+def test_raw_records_deleted_unprocessed_are_told_at_once_of_the_partition_then_of_all_its_series() -> None:
+    """A tick tells the partition's loss; the first block with events bounds what each series may have lost, quiet ones too."""
     state = state_of(RAW_TRADES)
     last, first = NINE_THIRTY + MINUTE_US, NINE_THIRTY + 9 * MINUTE_US
     run(state, a_block(a_trade_event(event_time=last)), a_block(a_trade_event(), provider="polygon"))
-    state.torn = set(state.held)
+    state.torn, state.torn_from = set(state.held), KNOWN - MINUTE_US
 
-    silent = run(
+    tick, impossible, first_block, later = run(
         state,
         a_block(provider="", endpoint="tick"),
-        a_block(a_trade_event(event_time=last, frame_sequence=2, frame_hash=2)),
         a_block(a_trade_event(event_time=KNOWN * 2)),
-    )
-    after, later = run(
-        state,
-        a_block(*(a_trade_event(event_time=first + n, frame_sequence=3, frame_hash=3) for n in (5, 0))),
+        a_block(*(a_trade_event(event_time=first - n, frame_sequence=3, frame_hash=3) for n in (0, 5))),
         a_block(a_trade_event(event_time=first + DAY_US // 24, frame_sequence=4, frame_hash=4)),
     )
 
-    assert [output.gaps for output in silent] == [[], [], []]
-    assert [(g.from_time, g.to_time, g.cause) for g in after.gaps] == [(last, first, "log_truncated")]
-    assert (later.gaps, [series.provider for series in state.torn]) == ([], ["polygon"])
+    assert [(g.stream, g.symbol, g.from_time, g.to_time, g.cause) for g in missing(tick)] == [
+        (f"raw.trades.v1/{state.partition}", "", KNOWN - MINUTE_US, KNOWN, "log_truncated")
+    ]
+    assert (missing(impossible), missing(later)) == ([], [])
+    assert [(g.provider, g.from_time, g.to_time, g.cause) for g in missing(first_block)] == [
+        ("polygon", NINE_THIRTY, first, "log_truncated"),
+        ("yahoo", last, first, "log_truncated"),
+    ]
 
 
-def test_a_truncated_log_of_bars_costs_the_bars_between_and_none_that_come() -> None:
-    """The bars of the block that is left are there; those before it are missing for a cause of their own."""
+def test_a_truncated_log_of_bars_costs_the_ended_bars_up_to_the_newest_that_comes() -> None:
+    """One that comes in the block fills what it was told to cost; the one in progress is not missing."""
     state = state_of(RAW_BARS)
     run(state, a_block(*bars(0, 1)))
     state.torn = set(state.held)
 
     (output,) = run(state, a_block(*bars(4, 6)))
 
-    assert [(g.from_time, g.to_time, g.expected, g.cause) for g in output.gaps] == [
-        (NINE_THIRTY + 2 * MINUTE_US, NINE_THIRTY + 4 * MINUTE_US, 2, "log_truncated"),
-        (NINE_THIRTY + 5 * MINUTE_US, NINE_THIRTY + 6 * MINUTE_US, 1, "missing_bars"),
+    assert [(g.from_time, g.to_time, g.expected, g.cause) for g in missing(output)] == [
+        (NINE_THIRTY + 2 * MINUTE_US, NINE_THIRTY + 6 * MINUTE_US, 4, "log_truncated")
     ]
+
+
+def test_a_bar_that_is_not_over_is_not_missing() -> None:
+    """A producer back within a bar: of each interval only what had ended was missed."""
+    back = NINE_THIRTY + 5 * HOUR_US + 32 * MINUTE_US + 30 * SECOND_US  # 15:02:30
+    expected = {
+        "1m": (NINE_THIRTY + MINUTE_US, back - 30 * SECOND_US),
+        "15m": (NINE_THIRTY + 15 * MINUTE_US, NINE_THIRTY + 330 * MINUTE_US),
+        "1h": (NINE_THIRTY + HOUR_US, NINE_THIRTY + 5 * HOUR_US),
+        "1d": None,
+    }
+    for interval, blind in expected.items():
+        outputs = run(
+            state_of(RAW_BARS),
+            a_block(a_bar_event(event_time=NINE_THIRTY, interval=interval)),
+            a_block(discontinuities=[told(None, back, interval=interval)]),
+        )
+
+        assert [(g.from_time, g.to_time) for g in missing(outputs[1])] == ([] if blind is None else [blind])
+
+
+def test_one_stamp_of_the_future_hides_nothing() -> None:
+    """It is stored, and what is missed in the open market afterwards is still missed."""
+    for raw_topic, event, interval in (
+        (RAW_TRADES, a_trade_event, ""),
+        (RAW_QUOTES, a_quote_event, ""),
+        (RAW_BARS, a_bar_event, "1m"),
+    ):
+        state, known = state_of(raw_topic), NINE_THIRTY + HOUR_US
+        ahead = known + 20 * HOUR_US
+        first = process(state, 0, known, a_block(event(event_time=NINE_THIRTY), event(event_time=ahead)))
+        down = told(NINE_THIRTY + HOUR_US, NINE_THIRTY + 2 * HOUR_US, interval=interval)
+        later = process(state, 1, known + 2 * HOUR_US, a_block(discontinuities=[down]))
+
+        assert len(first.events) == 2
+        assert [(g.kind, g.from_time, g.to_time) for g in missing(later) if g.kind == "blind"] == [
+            ("blind", NINE_THIRTY + HOUR_US, NINE_THIRTY + 2 * HOUR_US)
+        ]
+        assert missing(first) == []
+
+
+def test_a_year_nobody_watched_is_one_range_cut_to_when_the_market_was_open() -> None:
+    """Not one for each of its 252 days, and none where the market was closed all the time."""
+    state, year = state_of(RAW_TRADES), NINE_THIRTY + 365 * DAY_US
+    outputs = run(
+        state,
+        a_block(a_trade_event()),
+        a_block(discontinuities=[told(NINE_THIRTY + 12 * HOUR_US, NINE_THIRTY + 15 * HOUR_US)]),
+    )
+    (lost,) = missing(process(state, 2, year + DAY_US, a_block(discontinuities=[told(None, year)])))
+
+    assert missing(outputs[1]) == []
+    assert (lost.kind, lost.from_time) == ("blind", NINE_THIRTY + 18 * HOUR_US + 30 * MINUTE_US)
+    assert lost.to_time == year
+
+
+def backfill(*events: dict[str, Any], answered: Sequence[AnsweredStretch] = ()) -> RawBlock:
+    """Return the answer to a backfill."""
+    return replace(a_block(*events), route="backfill", hints=answered_hint(answered), job_id="b1")
+
+
+def test_a_backfill_is_a_range_of_its_own_whichever_came_first() -> None:
+    """A day of 2021 and live bars of 2024 say nothing of the years between, in either order."""
+    old = [a_bar_event(event_time=NINE_THIRTY - 900 * DAY_US + n * MINUTE_US) for n in range(3)]
+    live = bars(0, 1)
+    ranges = [(old[0]["event_time"], old[-1]["event_time"] + MINUTE_US), (NINE_THIRTY, None)]
+    for blocks in ([backfill(*old), a_block(*live)], [a_block(*live), backfill(*old)]):
+        outputs = run(state_of(RAW_BARS), *blocks)
+
+        assert sorted((r for o in outputs for r in collected(o)), key=lambda r: r[0]) == ranges
+        assert [missing(output) for output in outputs] == [[], []]
+
+
+def test_what_a_vendor_was_asked_for_again_and_has_not_got_does_not_exist() -> None:
+    """The stretch asked for is collected and proven, with values or without; who asked is named."""
+    start, end = NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + HOUR_US
+    asked = AnsweredStretch(symbol="SPY", interval="1m", from_time=start, to_time=end)
+    (output,) = run(state_of(RAW_BARS), backfill(answered=[asked]))
+
+    assert [(g.kind, g.from_time, g.to_time, g.job_id) for g in output.evidence] == [
+        ("collected", start, end, "b1"),
+        ("empty", start, end, "b1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "{",
+        "{}",
+        '[["SPY","1m",5]]',
+        '[["SPY","1m",9,5]]',
+        '[["","1m",5,9]]',
+        '[["SPY","7m",5,9]]',
+        "[" * 9_999,
+    ],
+)
+def test_an_impossible_stretch_asked_for_is_a_dead_letter(hint: str) -> None:
+    """The values that came are kept."""
+    (output,) = run(state_of(RAW_BARS), replace(backfill(*bars(0)), hints={"answered": hint}))
+
+    assert [letter.index for letter in output.dead] == [-1]
+    assert (len(output.events), collected(output)) == (1, [(NINE_THIRTY, NINE_THIRTY + MINUTE_US)])
 
 
 @pytest.mark.parametrize(
@@ -319,9 +446,9 @@ def read_bars(file: Path, symbol: str) -> list[dict[str, Any]]:
     ]
 
 
-def missing_minutes(gaps: Sequence[Gap]) -> list[str]:
-    """Return New York clock times of the bars the gaps say are missing."""
-    starts = [moment for gap in gaps for moment in range(gap.from_time, gap.to_time, MINUTE_US)]
+def missing_minutes(gaps: Sequence[Evidence]) -> list[str]:
+    """Return New York clock times of the bars the evidence says are missing."""
+    starts = [moment for gap in gaps for moment in range(gap.from_time, gap.to_time or 0, MINUTE_US)]
     return [
         datetime.fromtimestamp(moment / 1_000_000, ZoneInfo("America/New_York")).strftime("%H:%M")
         for moment in starts
@@ -335,24 +462,24 @@ def test_the_gaps_of_goog_are_exactly_the_minutes_without_a_trade(market_data: P
     state = replace(state_of(RAW_BARS, "GOOG"))
     blocks = [a_block(*events[start : start + chunk]) for start in range(0, len(events), chunk)]
     outputs = [process(state, n, events[-1]["event_time"] + DAY_US, block) for n, block in enumerate(blocks)]
-    gaps = [gap for output in outputs for gap in output.gaps]
+    gaps = [gap for output in outputs for gap in missing(output)]
 
     assert missing_minutes(gaps) == ["12:08", "12:15", "12:31", "12:44", "12:47", "13:27", "14:03", "14:40"]
-    assert {gap.confidence for gap in gaps} == {"inferred"}
+    assert {gap.kind for gap in gaps} == {"absent"}
     assert sum(len(output.events) for output in outputs) == len(events)
 
 
 @pytest.mark.parametrize(
-    ("symbol", "day", "missing"), [("TWX", "20140606", 3), ("SPY", "20131007", 0), ("GOOG", "20151224", None)]
+    ("symbol", "day", "absent"), [("TWX", "20140606", 3), ("SPY", "20131007", 0), ("GOOG", "20151224", None)]
 )
 def test_real_days_have_the_gaps_the_files_have(
-    market_data: Path, symbol: str, day: str, missing: int | None
+    market_data: Path, symbol: str, day: str, absent: int | None
 ) -> None:
     """TWX lacks three minutes of its session, SPY none; a half day ends at 13:00."""
     events = read_bars(market_data / "equity_minute" / symbol.lower() / f"{day}_trade.zip", symbol)
     output = process(state_of(RAW_BARS, symbol), 0, events[-1]["event_time"] + DAY_US, a_block(*events))
 
-    minutes = missing_minutes(output.gaps)
+    minutes = missing_minutes(missing(output))
     assert output.dead == []
     assert all(minute < "13:00" for minute in minutes if day == "20151224")
-    assert missing is None or len(minutes) == missing
+    assert absent is None or len(minutes) == absent

@@ -76,30 +76,30 @@ def down(to_time: int, interval: str = "") -> Discontinuity:
 def test_a_rebuilt_state_decides_like_the_one_that_was_lost(
     raw_topic: str, past: list[RawBlock], future: list[RawBlock]
 ) -> None:
-    """From canonical records, gaps and frames alone."""
+    """From canonical records, evidence and frames alone."""
     lived, rebuilt = empty(raw_topic), empty(raw_topic)
     for offset, block in enumerate(past):
         outputs = process(lived, offset, KNOWN, block)
         for index, event in outputs.events:
             rebuilt.restore_record({**event, **META, "index": index})
-        for gap in outputs.gaps:
-            rebuilt.restore_gap(asdict(gap))
+        for told in outputs.evidence:
+            rebuilt.restore_evidence(asdict(told))
         rebuilt.restore_frames(block)
 
     for offset, block in enumerate(future, start=len(past)):
         expected = process(lived, offset, KNOWN, block)
         assert process(rebuilt, offset, KNOWN, block) == expected
-        assert expected.repeated + len(expected.gaps) > 0
+        assert expected.repeated + len(expected.evidence) > 0
 
 
-def test_gaps_of_another_topic_are_not_this_ones() -> None:
-    """gaps.v1 holds quotes, trades and bars of the partition together."""
+def test_evidence_of_another_topic_is_not_this_ones() -> None:
+    """evidence.v1 holds quotes, trades and bars of the partition together."""
     lived = empty(RAW_TRADES)
     process(lived, 0, KNOWN, a_block(a_trade_event()))
-    gaps = process(lived, 1, KNOWN, a_block(discontinuities=[down(NINE_THIRTY + 9)])).gaps
+    told = process(lived, 1, KNOWN, a_block(discontinuities=[down(NINE_THIRTY + 9)])).evidence
     quotes = empty(RAW_QUOTES)
 
-    quotes.restore_gap(asdict(gaps[0]))
+    quotes.restore_evidence(asdict(told[0]))
 
     assert quotes.series("yahoo", "SPY", "").seen_to is None
 

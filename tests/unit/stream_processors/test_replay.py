@@ -10,7 +10,7 @@ from schemas.errors import MalformedPayload
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Progress
-from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS
+from schemas.topics import BARS, EVIDENCE, PROGRESS, RAW_BARS
 from schemas.wire.codec import decode, encode
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.replay import from_stream, replay
@@ -29,25 +29,27 @@ def raw(offset: int, *minutes: int) -> RawRecord:
     )
 
 
-def test_each_block_is_its_records_then_its_gaps_then_progress() -> None:
+def test_each_block_is_its_records_then_its_evidence_then_progress() -> None:
     """The order of the live transaction; a dead letter is not written again, its progress is."""
     streamed = list(replay([raw(5, 0, 1), raw(6), raw(7, 1, 4)]))
 
     assert [(record.topic, record.offset) for record in streamed] == [
         (BARS, 0),
         (BARS, 1),
+        (EVIDENCE, 0),
         (PROGRESS, 0),
         (PROGRESS, 1),
         (BARS, 2),
-        (GAPS, 0),
+        (EVIDENCE, 1),
         (PROGRESS, 2),
     ]
     ends = [
-        decode(PROGRESS, record.value, Progress).canonical_end_offset
+        (progress.canonical_end_offset, progress.evidence_end_offset)
         for record in streamed
         if record.topic == PROGRESS
+        for progress in [decode(PROGRESS, record.value, Progress)]
     ]
-    assert ends == [0, 2, 2]
+    assert ends == [(0, 0), (2, 1), (2, 1)]
     assert {record.append_time for record in streamed} == {NINE_THIRTY * 2}
 
 

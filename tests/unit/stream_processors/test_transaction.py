@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from schemas.errors import ConfigurationError
-from schemas.intervals import MINUTE_US
+from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
-from schemas.records import DeadLetter, Gap, Progress
+from schemas.records import DeadLetter, Evidence, Progress
 from schemas.streams import STREAMS, Bar
-from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, dead
+from schemas.topics import BARS, EVIDENCE, PROGRESS, RAW_BARS, dead
 from schemas.wire.codec import MAX_RECORD_BYTES, decode, encode
 from stream_processors.block import PROCESSING_VERSION
 from stream_processors.memory import PartitionState
-from stream_processors.transaction import RawRecord, check_implemented, progress_of, transact
+from stream_processors.transaction import Ends, RawRecord, check_implemented, progress_of, transact
 from tests.support.builders import NINE_THIRTY, a_bar, a_bar_event, a_block
 from tests.support.toy_stream import a_toy_stream
 
@@ -49,14 +49,16 @@ def test_a_block_becomes_its_canonical_records() -> None:
     assert (block.events, block.repeated) == (2, 1)
 
 
-def test_gaps_and_progress_are_records_too() -> None:
-    """Progress claims the canonical end before this block."""
+def test_evidence_and_progress_are_records_too() -> None:
+    """Progress claims where records and evidence ended before this block."""
     events = [a_bar_event(), a_bar_event(event_time=NINE_THIRTY + 2 * MINUTE_US)]
-    done = transact(a_state(), a_record(encode(RAW_BARS, a_block(*events))))
-    ((key, value),) = done.gap_records()
-    progress_key, progress = progress_of([done], 41)
+    record = a_record(encode(RAW_BARS, a_block(*events)), append_time=NINE_THIRTY + DAY_US)
+    done = transact(a_state(), record)
+    told = done.evidence_records()
+    progress_key, progress = progress_of([done], Ends(canonical=41, evidence=17))
 
-    assert key.decode() == decode(GAPS, value, Gap).gap_id
+    assert [key for key, _ in told] == [b"SPY", b"SPY"]
+    assert [decode(EVIDENCE, value, Evidence) for _, value in told] == done.evidence
     assert progress_key == f"{RAW_BARS}:{PARTITION}".encode()
     assert decode(PROGRESS, progress, Progress) == Progress(
         raw_topic=RAW_BARS,
@@ -67,6 +69,7 @@ def test_gaps_and_progress_are_records_too() -> None:
         canonical_end_offset=41,
         processing_version=PROCESSING_VERSION,
         complete_before=done.known_from,
+        evidence_end_offset=17,
     )
 
 
@@ -78,7 +81,7 @@ def test_progress_of_a_run_stands_at_its_last_block_and_claims_what_was_known_be
         transact(state, a_record(tick, offset=n, append_time=t)) for n, t in ((7, 50), (8, 50), (9, 70))
     ]
 
-    progress = decode(PROGRESS, progress_of(blocks, 41)[1], Progress)
+    progress = decode(PROGRESS, progress_of(blocks, Ends(canonical=41, evidence=17))[1], Progress)
 
     assert (progress.raw_offset, progress.known_from) == (9, 70)
     assert (progress.complete_before, progress.canonical_end_offset) == (50, 41)
@@ -118,7 +121,7 @@ def test_what_is_no_block_is_one_dead_letter_with_its_bytes(value: bytes | None,
 
     assert (letter.stage, letter.reason, letter.topic, letter.offset) == ("processor", reason, RAW_BARS, 7)
     assert (letter.partition, letter.key, letter.payload) == (PARTITION, b"k", value or b"")
-    assert (done.canonical, done.gaps) == ([], [])
+    assert (done.canonical, done.evidence) == ([], [])
     assert state.next_offset == 8
 
 

@@ -8,6 +8,7 @@ from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.faults.refusals import MANNERS
 from infra.simulator.server import build_app, build_simulation
 from schemas.errors import ConfigurationError
+from schemas.intervals import DAY_US
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import ProviderFacts
 
@@ -36,3 +37,12 @@ def test_a_scenario_knows_every_endpoint(facts: ProviderFacts) -> None:
         ).rules
     with pytest.raises(ConfigurationError, match="use one of"):
         parse_scenario(f"- {{match: {{vendor: {facts.name}, endpoint: nothing}}, fault: {{type: html}}}}")
+
+
+@pytest.mark.parametrize(("speed", "days_ago"), [("1", 0), ("0.5", 0), ("30", 7), ("max", 7)])
+def test_a_market_faster_than_time_begins_in_the_past(speed: str, days_ago: int) -> None:
+    """Ahead of our clock its stamps would be of the future, which nothing is judged by."""
+    now = 20_000 * DAY_US
+    simulation = build_simulation(data=None, start="", speed=speed, seed=1, scenario=None, wall_time=now)
+
+    assert simulation.view.clock.start == now - days_ago * DAY_US

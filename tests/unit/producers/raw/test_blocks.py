@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.raw.blocks import MAX_BLOCK_BYTES, MAX_STREAM_EVENTS, StreamBatches, encoded, place
+from schemas.answered import AnsweredStretch, answered_hint, answered_of
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, RawBlock
 from schemas.topics import RAW_BARS, RAW_TRADES
@@ -14,6 +15,7 @@ from tests.support.builders import a_bar_event, a_trade_event
 
 BLANK = RawBlock(provider="yahoo", endpoint="chart", route="primary", received_time=1)
 HOLE = Discontinuity(symbol="SPY", interval="", from_time=1, to_time=2, cause="disconnected")
+ANSWER = AnsweredStretch(symbol="SPY", interval="1m", from_time=1, to_time=2)
 SYMBOLS = ["SPY", "IBM", "AAPL", "GOOG", "TWX", "SIM001"]
 symbols = st.lists(st.sampled_from(SYMBOLS), max_size=60)
 
@@ -49,13 +51,18 @@ def test_a_large_block_is_split_into_records_a_consumer_accepts() -> None:
     """Nothing above 900 KiB is published, and the records together hold the events in order."""
     events = [a_bar_event(event_time=minute * 60_000_000) for minute in range(15_000)]
 
-    values = encoded(RAW_BARS, RawBlock(**{**_fields(BLANK), "events": events, "discontinuities": (HOLE,)}))
+    hints = answered_hint([ANSWER]) | {"other": "said of every part"}
+    parts = {"events": events, "discontinuities": (HOLE,), "hints": hints}
+    values = encoded(RAW_BARS, RawBlock(**{**_fields(BLANK), **parts}))
     blocks = [decode_block(RAW_BARS, value) for value in values]
 
     assert len(values) > 1
     assert all(len(value) <= MAX_BLOCK_BYTES < MAX_RECORD_BYTES for value in values)
     assert [event for block in blocks for event in block.events] == events
     assert [block.discontinuities for block in blocks] == [(HOLE,)] + [()] * (len(blocks) - 1)
+    # Said of the whole answer, so only with its last part: until then what is still to come would pass for absent.
+    assert [answered_of(block.hints) for block in blocks] == [()] * (len(blocks) - 1) + [(ANSWER,)]
+    assert all(block.hints["other"] for block in blocks)
 
 
 def test_encoding_keeps_every_field() -> None:

@@ -13,8 +13,8 @@ BARS, QUOTES, TRADES = (
 )
 
 
-def test_a_start_tells_every_stream_since_its_cursor() -> None:
-    """Each stream was covered up to its cursor; where there is none, the processor knows better."""
+def test_a_start_tells_every_stream_since_it_was_last_watched() -> None:
+    """Where nobody knows, the processor knows better."""
     holes = since_stop([BARS, QUOTES], {BARS: 60}, now=100)
 
     assert holes == [
@@ -29,14 +29,16 @@ def test_nothing_is_missed_before_it_happens() -> None:
     assert since_stop([BARS], {BARS: 101}, now=100) == []
 
 
-def test_a_broken_socket_tells_every_symbol_since_its_last_trade() -> None:
-    """From the last trade received, or from nobody knows when."""
-    holes = since_break([TRADES, StreamId("trades", "", "finnhub", "IBM")], {"SPY": 70}, now=100)
+def test_a_broken_socket_tells_every_symbol_since_its_last_frame() -> None:
+    """A quiet symbol was watched as long as a busy one; where no frame ever came nobody knows since when."""
+    ibm = StreamId("trades", "", "finnhub", "IBM")
+    holes = since_break([TRADES, ibm], 70, now=100)
 
     assert [(hole.symbol, hole.from_time, hole.to_time, hole.cause) for hole in holes] == [
         ("SPY", 70, 100, "disconnected"),
-        ("IBM", None, 100, "disconnected"),
+        ("IBM", 70, 100, "disconnected"),
     ]
+    assert [hole.from_time for hole in since_break([ibm], None, now=100)] == [None]
 
 
 def test_keys_are_those_of_the_cursor_table() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from producers.routing.evidence import (
     FROZEN_US,
     FUTURE_US,
-    Evidence,
+    AnswerEvidence,
     Witness,
     bars_evidence,
     is_judged,
@@ -23,7 +23,7 @@ from tests.support.builders import NINE_THIRTY, a_bar_event, a_quote_event
 NOW = NINE_THIRTY + HOUR_US
 
 
-def quotes(*events: dict[str, object], asked: int = 1) -> Evidence:
+def quotes(*events: dict[str, object], asked: int = 1) -> AnswerEvidence:
     names = [f"S{number}" for number in range(asked)]
     return quotes_evidence(names, events, NOW, latency_s=0.1, every_us=5 * SECOND_US)
 
@@ -71,8 +71,8 @@ def test_values_are_expected_only_in_an_open_market() -> None:
     assert judged == [False, False, True, True, False]
 
 
-def said(**prices: float) -> Evidence:
-    return Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices=prices)
+def said(**prices: float) -> AnswerEvidence:
+    return AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices=prices)
 
 
 def test_a_price_that_stands_while_others_move_is_frozen() -> None:

@@ -16,7 +16,7 @@ from producers.polling.shell.assignment import Assignment
 from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
-from producers.routing.evidence import Evidence
+from producers.routing.evidence import AnswerEvidence
 from producers.vendors.finnhub.trades import parse_frame
 from schemas.providers.finnhub import FACTS
 from tests.support.eventually import eventually
@@ -28,7 +28,7 @@ from tests.support.producer_fakes import (
     a_status,
 )
 
-SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
 FAR_US = 2**60  # the next poll is never due
 MARKET = Market(clock=FixedClock(1_000))
 WITHIN_S = 5.0

@@ -18,6 +18,7 @@ from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, Placed
 from producers.vendors.finnhub.trades import parse_frame
 from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable
+from schemas.intervals import SECOND_US
 from schemas.providers.finnhub import FACTS
 from schemas.streams import StreamId
 from tests.support.eventually import eventually
@@ -103,9 +104,17 @@ def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
 def a_stream(socket: _Socket, raw: RecordingTopics, **changes: Any) -> TradeStream:
     return TradeStream(
         TradesTask(provider="finnhub", symbols=("SPY", "IBM")), cast(Any, socket), cast(Any, raw),
-        spelt=FACTS.vendor_symbol, market=Market(clock=FixedClock(NOW)), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
+        spelt=FACTS.vendor_symbol, market=Market(clock=changes.get("clock", FixedClock(NOW))), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
         simulated=frozenset(),
     )  # fmt: skip
+
+
+class _TickingClock(FixedClock):
+    """A market clock on which a second passes whenever it is looked at."""
+
+    def now_us(self) -> int:
+        self.now += SECOND_US
+        return self.now
 
 
 @pytest.fixture(autouse=True)
@@ -207,17 +216,36 @@ async def test_a_socket_that_ends_at_once_is_waited_for_longer_each_time(
 
 
 async def test_a_break_is_told_between_the_trades_around_it() -> None:
-    """A broken socket costs [last trade received, subscribed again) of each symbol."""
-    socket, raw = _Socket([trades(0, 5)], [trades(9, 1)]), RecordingTopics()
+    """A broken socket costs [last frame received, subscribed again), also of a symbol that was quiet for hours."""
+    socket, raw = _Socket([trades(0, 5), b'{"type":"ping"}'], [trades(9, 1)]), RecordingTopics()
 
-    await running(a_stream(socket, raw), lambda: len(raw.events) == 6)
+    await running(a_stream(socket, raw, clock=_TickingClock(NOW)), lambda: len(raw.events) == 6)
 
     told = [hole for hole in raw.holes if hole.cause == "disconnected"]
-    assert {(hole.symbol, hole.from_time, hole.to_time) for hole in told} == {
-        ("SPY", NINE_THIRTY_S * 1_000_000 + 4_000, NOW),
-        ("IBM", None, NOW),
-    }
+    stretches = {(hole.from_time, hole.to_time) for hole in told}
+    assert {hole.symbol for hole in told} == {"SPY", "IBM"}
+    ((start, end),) = stretches
+    assert NOW + 3 * SECOND_US <= start < end <= start + 3 * SECOND_US
     assert {entry.block.connection_id for entry in raw.placed} == {"connection-1", "connection-2"}
+
+
+async def test_a_socket_is_watched_until_its_last_frame_and_no_longer_than_what_is_confirmed() -> None:
+    """A ping counts; what Kafka has not confirmed does not."""
+    streams = [StreamId("trades", "", "finnhub", symbol) for symbol in ("SPY", "IBM")]
+    socket, raw = _Socket([trades(0, 5), b'{"type":"ping"}']), _GatedTopics()
+    stream = a_stream(socket, raw, clock=_TickingClock(NOW))
+    task = asyncio.ensure_future(stream.run())
+    try:
+        await eventually(lambda: socket.read == 2, within_s=10.0)
+        unconfirmed = raw.watched.since(streams, {})
+        raw.gate.set()
+        await eventually(lambda: raw.watched.since(streams, {}), within_s=10.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert unconfirmed == {}
+    assert set(raw.watched.since(streams, {})) == set(streams)
 
 
 async def test_the_socket_is_not_read_while_kafka_does_not_confirm() -> None:
@@ -279,7 +307,7 @@ async def test_a_dead_publisher_ends_the_stream() -> None:
 async def test_symbols_are_exchanged_over_the_open_connection() -> None:
     """New ones are subscribed and their missed time is told, gone ones unsubscribed; what stays is not mentioned."""
     socket, raw = _Socket([trades(0, 1)]), RecordingTopics()
-    stream = a_stream(socket, raw)
+    stream = a_stream(socket, raw, clock=_TickingClock(NOW))
     task = asyncio.ensure_future(stream.run())
     try:
         await eventually(lambda: len(raw.events) == 1 and len(raw.holes) == 2, within_s=10.0)
@@ -297,14 +325,18 @@ async def test_symbols_are_exchanged_over_the_open_connection() -> None:
     assert socket.said == [
         ("subscribe", ("GOOG",)), ("unsubscribe", ("IBM",)), ("subscribe", ("IBM",)), ("unsubscribe", ("GOOG",)),
     ]  # fmt: skip
-    assert [(hole.symbol, hole.from_time) for hole in raw.holes[2:]] == [("GOOG", 55), ("IBM", None)]
+    assert [(hole.symbol, hole.cause) for hole in raw.holes[2:]] == [
+        ("GOOG", "producer_down"), ("IBM", "producer_down"),
+    ]  # fmt: skip
+    assert raw.holes[2].from_time == 55
+    assert NOW < raw.holes[3].from_time < raw.holes[3].to_time
     assert socket.opened == 1
 
 
 async def test_a_reconnect_asks_for_what_was_exchanged_meanwhile() -> None:
     """A new symbol begins with what its cursor says, the others with what the break has cost."""
     socket, raw = _Socket([trades(0, 1)], []), RecordingTopics()
-    stream = a_stream(socket, raw)
+    stream = a_stream(socket, raw, clock=_TickingClock(NOW))
     stream.exchange(TradesTask(provider="finnhub", symbols=("SPY",)), {})
 
     await running(stream, lambda: socket.opened == 2 and len(raw.holes) == 2)

@@ -12,12 +12,12 @@ from producers.http.shell.body import MalformedResponse
 from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
-from producers.routing.evidence import Evidence
+from producers.routing.evidence import AnswerEvidence
 from schemas.errors import BrokerUnavailable, ProviderUnavailable
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SLOT = 60
-SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
 
 
 class _Poll:

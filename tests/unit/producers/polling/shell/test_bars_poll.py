@@ -10,9 +10,12 @@ from infra.runtime.clock import Market
 from producers.plan.plan import BarsTask
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue, Response
+from schemas.answered import answered_of
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import BrokerUnavailable, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.partitions import partition_of
+from schemas.streams import StreamId
 from tests.support.builders import NINE_THIRTY, a_bar_event
 from tests.support.producer_fakes import FixedClock, RecordingTopics
 
@@ -153,3 +156,53 @@ async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
     assert (raw.placed, served.provider) == ([], "finnhub")
     assert vendor.windows[0].start == NOW - 5 * MINUTE_US
     assert polled.evidence.newest == NINE_THIRTY + 3 * MINUTE_US
+
+
+BACKFILLED = (NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + 3 * MINUTE_US)
+
+
+async def test_a_backfill_says_for_which_stretch_it_is_all_there_is() -> None:
+    """With values or without: what is not in the answer does not exist. Bars that were not over are not spoken of."""
+    old = a_bar_event(event_time=BACKFILLED[0] + MINUTE_US)
+    raw = RecordingTopics()
+    poll = bars_poll(_Vendor(Answer(events=[old]), Answer(), Answer()), raw)
+
+    await poll.backfill(*BACKFILLED, job_id="b1")
+    await poll.backfill(*BACKFILLED, job_id="b2")
+    await poll.backfill(NOW - MINUTE_US, NOW + MINUTE_US, job_id="b3")
+
+    told = [answered_of(entry.block.hints) for entry in raw.placed]
+    assert [[(one.symbol, one.interval, one.from_time, one.to_time) for one in each] for each in told] == [
+        [("SPY", "1m", *BACKFILLED)],
+        [("SPY", "1m", *BACKFILLED)],
+        [("SPY", "1m", NOW - MINUTE_US, NOW)],
+    ]
+    assert {entry.block.route for entry in raw.placed} == {"backfill"}
+    assert {entry.partition for entry in raw.placed} == {partition_of("SPY", 4)}
+
+
+async def test_a_backfill_of_which_values_were_refused_is_not_all_there_is() -> None:
+    """What the vendor gave and we could not read exists."""
+    refused = RejectedValue(symbol="SPY", reason="invalid", message="no price", payload=b"{}")
+    raw = RecordingTopics()
+
+    await bars_poll(_Vendor(Answer(events=[BARS[0]], rejected=[refused])), raw).backfill(
+        NINE_THIRTY, NINE_THIRTY + MINUTE_US, job_id="b1"
+    )
+
+    assert [answered_of(entry.block.hints) for entry in raw.placed] == [()]
+
+
+async def test_a_poll_watches_what_its_answer_covers_once_it_is_confirmed() -> None:
+    """Up to the moment it was asked, values or none; a publication that failed watched nothing."""
+    stream = StreamId("bars", "1m", "yahoo", "SPY")
+    raw = RecordingTopics()
+    raw.failing = [BrokerUnavailable("away")]
+    poll = bars_poll(_Vendor(Answer(events=BARS), Answer()), raw)
+
+    with pytest.raises(BrokerUnavailable):
+        await poll.poll(poll.symbols)
+    before = raw.watched.since([stream], {})
+    await poll.poll(poll.symbols)
+
+    assert (before, raw.watched.since([stream], {})) == ({}, {stream: NOW})

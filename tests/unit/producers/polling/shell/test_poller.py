@@ -16,7 +16,7 @@ from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
-from producers.routing.evidence import Evidence
+from producers.routing.evidence import AnswerEvidence
 from producers.routing.shell.router import Router
 from schemas.errors import (
     BrokerUnavailable,
@@ -34,7 +34,7 @@ from tests.support.producer_fakes import (
     a_status,
 )
 
-SOUND = Evidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
 LATER_US = 9_000
 
 

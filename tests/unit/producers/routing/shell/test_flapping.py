@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from producers.http.shell.breaker import Breaker
-from producers.routing.evidence import Evidence
+from producers.routing.evidence import AnswerEvidence
 from producers.routing.shell.router import Turn
 from schemas.configuration.model import Routing
 from schemas.errors import ProviderUnavailable
@@ -124,10 +124,10 @@ async def told(*vendors: Vendor, dice: random.Random, routing: Routing = ROUTING
     return story
 
 
-def evidence(now_us: int, latency_s: float) -> Evidence:
+def evidence(now_us: int, latency_s: float) -> AnswerEvidence:
     """Return what a sound answer says: a new price, of this moment."""
     prices = {"SPY": 100.0 + now_us % MINUTE_US}
-    return Evidence(latency_s=latency_s, newest=now_us, tolerance_us=MINUTE_US, prices=prices)
+    return AnswerEvidence(latency_s=latency_s, newest=now_us, tolerance_us=MINUTE_US, prices=prices)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

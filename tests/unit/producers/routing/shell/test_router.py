@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.runtime.metrics import REGISTRY
 from producers.http.shell.breaker import CircuitOpen
-from producers.routing.evidence import Evidence
+from producers.routing.evidence import AnswerEvidence
 from producers.routing.shell.router import TELL_EVERY_S, Router, Turn
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
@@ -40,7 +40,7 @@ class _World:
 
     def answer(self, provider: str, *, age_us: int = 0, lies: int = 0, price: float = 0.0) -> None:
         prices = {"SPY": price or 100.0 + self.s}
-        evidence = Evidence(
+        evidence = AnswerEvidence(
             latency_s=0.1,
             newest=self.market.now - age_us,
             tolerance_us=MINUTE_US,

@@ -1,0 +1,89 @@
+"""Until when each stream was watched: a poll watches what its answer covers, a socket until its last frame.
+
+A stream that had no event for hours was watched all the same, so what a restart or a break costs begins where watching
+ended, not at the last event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+
+from schemas.clocks import EventTime, MarketTime
+from schemas.partitions import partition_of
+from schemas.records import Watched
+from schemas.streams import StreamId
+
+MAX_SYMBOLS = 20_000  # of one record: 400 kB at most; those beyond fall back on what is stored of them
+Group = tuple[str, str, int]
+"""Channel, provider and partition: what one record is about."""
+
+
+class WatchedStreams:
+    """Watched time of streams: this process' own, and what those before it noted; market time, µs."""
+
+    def __init__(self) -> None:
+        """Know of nothing yet."""
+        self._until: dict[StreamId, MarketTime] = {}
+        self._changed: set[StreamId] = set()
+
+    def note(self, streams: Iterable[StreamId], until: int) -> None:
+        """Note that these were watched until then, and that all of it is confirmed; it never moves back."""
+        moment = MarketTime(until)
+        for stream in streams:
+            if self._until.get(stream, 0) < moment:
+                self._until[stream] = moment
+                self._changed.add(stream)
+
+    def take_up(self, noted: Watched) -> None:
+        """Take up what another process noted of streams this one has not watched for longer."""
+        name, _, interval = noted.channel.partition(".")
+        for symbol, until in noted.until.items():
+            stream = StreamId(name, interval, noted.provider, symbol)  # type: ignore[arg-type]  # of any channel there was
+            if self._until.get(stream, 0) < until:
+                self._until[stream] = until
+
+    def since(
+        self, streams: Collection[StreamId], stored: Mapping[StreamId, EventTime]
+    ) -> dict[StreamId, EventTime]:
+        """Return until when each stream was watched, by whichever provider; else how far what is stored of it comes.
+
+        What one provider did not collect while another served is not missing.
+        """
+        wanted = {(stream.channel, stream.symbol) for stream in streams}
+        newest: dict[tuple[str, str], EventTime] = {}
+        for stream, until in self._until.items():
+            name = stream.channel, stream.symbol
+            if name in wanted and newest.get(name, 0) < until:
+                newest[name] = EventTime(until)
+        known = {
+            stream: newest.get((stream.channel, stream.symbol), stored.get(stream)) for stream in streams
+        }
+        return {stream: moment for stream, moment in known.items() if moment is not None}
+
+    def keep(self, streams: Collection[StreamId]) -> None:
+        """Forget all others: whoever collects them now notes them."""
+        self._until = {stream: until for stream, until in self._until.items() if stream in streams}
+        self._changed &= self._until.keys()
+
+    def changed(self, partitions: int) -> Iterator[tuple[int, Watched]]:
+        """Yield, with its partition, a record of every group in which something changed since the last call."""
+        groups: dict[Group, None] = {_group(stream, partitions): None for stream in self._changed}
+        self._changed.clear()
+        members: dict[Group, dict[str, MarketTime]] = {group: {} for group in groups}
+        for stream, until in self._until.items():
+            group = _group(stream, partitions)
+            if group in members:
+                members[group][stream.symbol] = until
+        for (channel, provider, partition), until_of in members.items():
+            first = dict(islice(until_of.items(), MAX_SYMBOLS))
+            yield partition, Watched(channel=channel, provider=provider, until=first)
+
+
+def _group(stream: StreamId, partitions: int) -> Group:
+    return stream.channel, stream.provider, partition_of(stream.symbol, partitions)
+
+
+def watched_key(partition: int, noted: Watched) -> bytes:
+    """Return the record key: compaction keeps the newest of each group."""
+    return f"{noted.channel}:{noted.provider}:{partition}".encode()

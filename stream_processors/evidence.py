@@ -1,0 +1,73 @@
+"""Evidence of one block: what it says about the completeness of series, numbered in the order it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from schemas.clocks import EventTime, KnowledgeTime, RawOffset
+from schemas.identity import stream_text
+from schemas.records import Evidence, EvidenceKind
+from schemas.streams import StreamId
+
+PROCESSOR = "processor"
+LOG_TRUNCATED = "log_truncated"
+MISSING = frozenset({"blind", "absent"})  # kinds that say that something is missing
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """Evidence of the block at `raw_offset`, known from `known_from` (µs)."""
+
+    raw_offset: RawOffset
+    known_from: KnowledgeTime
+    job_id: str
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def of_series(
+        self,
+        kind: EvidenceKind,
+        key: StreamId,
+        start: EventTime,
+        end: EventTime | None,
+        *,
+        cause: str = "",
+        expected: int = 0,
+    ) -> None:
+        """Tell of [start, end) of a series; `end` None: from here on."""
+        self.evidence.append(
+            Evidence(
+                kind=kind,
+                stream=stream_text(key),
+                symbol=key.symbol,
+                provider=key.provider,
+                interval=key.interval,
+                from_time=start,
+                to_time=end,
+                cause=cause,
+                expected=expected,
+                detector=PROCESSOR,
+                job_id=self.job_id,
+                known_from=self.known_from,
+                raw_offset=self.raw_offset,
+                index=len(self.evidence),
+            )
+        )
+
+    def of_partition(self, raw_topic: str, partition: int, since: KnowledgeTime) -> None:
+        """Tell that records of a raw partition, known from `since` (µs) until now, were deleted unprocessed."""
+        self.evidence.append(
+            Evidence(
+                kind="blind",
+                stream=f"{raw_topic}/{partition}",
+                symbol="",
+                provider="",
+                interval="",
+                from_time=EventTime(since),
+                to_time=EventTime(max(self.known_from, since + 1)),
+                cause=LOG_TRUNCATED,
+                detector=PROCESSOR,
+                known_from=self.known_from,
+                raw_offset=self.raw_offset,
+                index=len(self.evidence),
+            )
+        )

@@ -1,0 +1,81 @@
+"""Until when streams were watched, noted by group and taken up by whoever comes next."""
+
+from __future__ import annotations
+
+from producers.raw.watched import MAX_SYMBOLS, WatchedStreams, watched_key
+from schemas.partitions import partition_of
+from schemas.records import Watched
+from schemas.streams import StreamId
+
+QUOTES = StreamId("quotes", "", "yahoo", "SPY")
+BARS = StreamId("bars", "1m", "yahoo", "SPY")
+
+
+def test_what_was_watched_is_known_beyond_what_is_stored() -> None:
+    """A quiet stream was watched long after its last event; one nobody noted falls back on what is stored of it."""
+    watched = WatchedStreams()
+    watched.note([QUOTES], 500)
+
+    assert watched.since([QUOTES, BARS], {QUOTES: 7, BARS: 9}) == {QUOTES: 500, BARS: 9}
+    assert watched.since([BARS], {}) == {}
+
+
+def test_it_never_moves_back() -> None:
+    """Answers of one stream may come out of order."""
+    watched = WatchedStreams()
+    watched.note([QUOTES], 500)
+    watched.note([QUOTES], 400)
+
+    assert watched.since([QUOTES], {}) == {QUOTES: 500}
+
+
+def test_what_another_provider_watched_is_not_missing() -> None:
+    """It served meanwhile; of another interval it says nothing."""
+    watched = WatchedStreams()
+    watched.note([BARS._replace(provider="alpaca"), BARS._replace(interval="5m", provider="alpaca")], 900)
+
+    assert watched.since([BARS], {BARS: 9}) == {BARS: 900}
+    assert watched.since([BARS._replace(interval="1h")], {}) == {}
+
+
+def test_a_successor_takes_up_what_was_noted() -> None:
+    """Record by record, whatever is older than what it watched itself."""
+    first, second = WatchedStreams(), WatchedStreams()
+    first.note([QUOTES, BARS], 500)
+    second.note([BARS], 600)
+    records = list(first.changed(4))
+    for _, noted in records:
+        second.take_up(noted)
+
+    assert {partition for partition, _ in records} == {partition_of("SPY", 4)}
+    assert second.since([QUOTES, BARS], {}) == {QUOTES: 500, BARS: 600}
+    assert [key for _, noted in second.changed(4) for key in noted.until] == [
+        "SPY"
+    ]  # only its own is noted again
+
+
+def test_a_group_is_noted_whole_and_only_when_something_in_it_changed() -> None:
+    """Compaction keeps the newest record of a group, so that one says all of it."""
+    watched = WatchedStreams()
+    watched.note([QUOTES, QUOTES._replace(symbol="IBM")], 500)
+    list(watched.changed(1))
+    nothing = list(watched.changed(1))
+    watched.note([QUOTES], 600)
+
+    assert nothing == []
+    assert list(watched.changed(1)) == [
+        (0, Watched(channel="quotes", provider="yahoo", until={"SPY": 600, "IBM": 500}))
+    ]
+    assert watched_key(0, Watched(channel="bars.1m", provider="yahoo", until={})) == b"bars.1m:yahoo:0"
+
+
+def test_what_is_collected_no_more_is_forgotten_and_a_record_is_bounded() -> None:
+    """Whoever owns a stream notes it."""
+    watched = WatchedStreams()
+    watched.note([QUOTES._replace(symbol=f"S{n}") for n in range(MAX_SYMBOLS + 5)], 500)
+    ((_, record),) = watched.changed(1)
+    watched.note([QUOTES, BARS], 500)
+    watched.keep({BARS})
+
+    assert len(record.until) == MAX_SYMBOLS
+    assert [(noted.channel, list(noted.until)) for _, noted in watched.changed(1)] == [("bars.1m", ["SPY"])]
