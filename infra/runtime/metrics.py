@@ -67,7 +67,8 @@ WRITE_BATCH_MS = Histogram(
 )
 INGESTION_LAG_SECONDS = Gauge(
     "ingestion_lag_seconds",
-    "Now minus known_from of the newest row committed.",
+    "Market time since the newest stored row (a bar's end), of the calendar furthest behind; 0 while all are closed. "
+    "`interval` is a bar's, or `quotes` or `trades`; a healthy lag grows up to an interval's length.",
     ["interval"],
     registry=REGISTRY,
 )
@@ -174,7 +175,22 @@ SINK_FENCED = Counter(
     registry=REGISTRY,
 )
 WATERMARK_LAG_SECONDS = Gauge(
-    "mds_watermark_lag_seconds", "Now minus the watermark.", ["topic", "partition"], registry=REGISTRY
+    "mds_watermark_lag_seconds",
+    "Wall time minus the watermark; small while the market is closed, too: ticks move it.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+WATERMARK_TIMESTAMP_SECONDS = Gauge(
+    "mds_watermark_timestamp_seconds",
+    "The watermark: everything known before it is stored. Since the epoch.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+SESSION_OPEN = Gauge(
+    "mds_session_open",
+    "1 while the regular session of the calendar is open on the market clock, else 0; of stored symbols.",
+    ["calendar"],
+    registry=REGISTRY,
 )
 HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)

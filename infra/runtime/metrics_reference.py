@@ -24,7 +24,9 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "mds_provider_bans": "when scraped; gone with the provider",
     "mds_provider_budget_used_ratio": "when scraped; gone with the provider, or with its limit",
     "mds_provider_paused_seconds": "when scraped; gone with the provider",
+    "mds_session_open": "when scraped; gone with the partitions",
     "mds_watermark_lag_seconds": "when scraped; gone with the partition",
+    "mds_watermark_timestamp_seconds": "when a transaction moved it, and at a take-over; gone with the partition",
     "provider_health_score": "when scraped; gone with the provider, or with its place in the route",
     "ws_clients_gauge": "when a client comes or goes",
 }
