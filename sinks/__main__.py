@@ -18,12 +18,13 @@ from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.journals import JOURNALS
 from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS
+from sinks.reading.shell.dead_letters import DeadLetterDepth
 from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
-from sinks.store.shell.outbox import Outbox, OutboxWriter, watch_dead_letters
+from sinks.store.shell.outbox import Outbox, OutboxWriter
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
@@ -66,7 +67,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             sink.run(),
             outbox.run(),
             retention.run(),
-            watch_dead_letters(logs),
+            DeadLetterDepth(bootstrap, logs, prefix=prefix).watch(),
             show_generation(shared, process),
             _follow(market),
         )

@@ -58,7 +58,8 @@ JOBS_PROCESSED = Counter(
 GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
 DLQ_DEPTH = Gauge(
     "dlq_depth",
-    "Offsets kept in the topic of dead letters, of whoever wrote them: handled ones and commit markers count.",
+    "Letters that are kept in the topic of dead letters, of whoever wrote them; `kind` is the topic they died in. One that "
+    "was handled counts until it expires or is deleted from the log. The same from every sink.",
     ["kind"],
     registry=REGISTRY,
 )

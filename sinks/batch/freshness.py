@@ -1,4 +1,4 @@
-"""How far the stored rows of each interval have come, and how far that lies behind the market while it is open."""
+"""Freshness of the stored rows of each interval: how far they have come, and how far that lies behind an open market."""
 
 from __future__ import annotations
 

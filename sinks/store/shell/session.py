@@ -1,14 +1,16 @@
-"""The connection a sink writes with: ours alone, with the tables it stages rows in."""
+"""The connection a sink writes with: ours alone, with the tables it stages rows in; and what to write where it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from infra.runtime.postgres import session
 from infra.runtime.postgres.conversion import refuse_half_converted
-from infra.runtime.postgres.errors import Connection
+from infra.runtime.postgres.errors import Connection, asks_for_less, operator_needed, refuses_data
 from schemas.errors import ConfigurationError
+from sinks.batch.batch import Batch
+from sinks.batch.cutting import halves, without_record
 from sinks.columns.tables import TABLES, missing_columns
 from sinks.store.versions import STAGING
 
@@ -56,3 +58,17 @@ async def _check_tables(connection: Connection) -> None:
             remedy="run `mds migrate` on this database; a new stream needs a migration, "
             "`python -m scripts.generate tables NAME` prints it",
         )
+
+
+def smaller(batch: Batch, error: Exception) -> Sequence[Batch]:
+    """Return what to write instead of a batch that PostgreSQL refuses; raise what is neither of its data nor its size."""
+    less = asks_for_less(error)
+    if not (less or refuses_data(error)):
+        raise error
+    if batch.records > 1:
+        return halves(batch)
+    if less:
+        raise operator_needed(error, "raise the limit it names, in PostgreSQL's configuration") from error
+    if batch.records == 0 or batch.refusals:
+        raise error
+    return [without_record(batch, error)]

@@ -38,9 +38,8 @@ from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, take_over
 from sinks.store.shell.partitions import TimePartitions
-from sinks.store.shell.refusals import smaller
 from sinks.store.shell.rows import WritePath, store_rows
-from sinks.store.shell.session import open_connection
+from sinks.store.shell.session import open_connection, smaller
 
 TAKE_OVER_WITHIN_S = 15.0
 
