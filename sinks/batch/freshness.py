@@ -10,13 +10,12 @@ import numpy as np
 from schemas.calendar.expected_bars import first_expected
 from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.clocks import EventTime, MarketTime
-from schemas.intervals import SLOT_US
+from schemas.intervals import SLOT_US, interval_label
 from schemas.streams import StreamId
 from sinks.batch.batch import Rows
 
 KNOWN_SERIES = 32_768
 FINEST = "1m"
-OTHER = "other"
 
 Newest = dict[tuple[str, Calendar], int]
 """By interval and calendar, up to when rows tell what was (µs): the end of a bar, the moment of a quote or trade."""
@@ -89,6 +88,4 @@ def _add(newest: Newest, series: Iterable[tuple[StreamId, int]]) -> None:
 
 @lru_cache(maxsize=KNOWN_SERIES)
 def _place(series: StreamId) -> tuple[str, Calendar]:
-    """Return the label and the calendar of a series: records may hold any interval, labels must stay few."""
-    interval = series.interval or series.name
-    return interval if interval in SLOT_US or not series.interval else OTHER, calendar_of(series.symbol)
+    return interval_label(series.interval, series.name), calendar_of(series.symbol)

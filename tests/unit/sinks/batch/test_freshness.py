@@ -11,7 +11,7 @@ from schemas.clocks import MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros
 from schemas.streams import StreamId
 from sinks.batch.batch import assemble
-from sinks.batch.freshness import OTHER, Freshness, newest_of, reached
+from sinks.batch.freshness import Freshness, newest_of, reached
 from tests.support.builders import a_bar, a_quote, a_trade
 from tests.support.received import a_part
 
@@ -116,7 +116,7 @@ def test_rows_of_a_batch_are_seen_by_interval_and_stream() -> None:
     assert newest == {
         ("1m", york): day + 8 * MINUTE_US,
         ("1h", york): day + HOUR_US,
-        (OTHER, york): day + 9 * MINUTE_US,
+        ("other", york): day + 9 * MINUTE_US,
         ("quotes", york): day + 5,
         ("trades", york): day + 6,
     }
