@@ -22,6 +22,7 @@ INTRADAY_US = {
 # Calendar lengths vary; these are the slots bars of the interval are numbered by, never their true length.
 SLOT_US = {**INTRADAY_US, "1d": DAY_US, "1wk": 7 * DAY_US, "1mo": 28 * DAY_US}
 INTERVALS = tuple(SLOT_US)
+OTHER_INTERVAL = "other"
 
 
 def micros(moment: datetime) -> int:
@@ -35,3 +36,13 @@ def slot_us(interval: str) -> int:
         return SLOT_US[interval]
     except KeyError:
         raise InvalidRecord(f"interval {interval!r} is unknown; use one of {' '.join(INTERVALS)}") from None
+
+
+def interval_label(interval: str, stream: str) -> str:
+    """Return the label `interval` of metrics: the name of the stream where it has none, `other` for an undeclared one.
+
+    Records may hold anything, labels must stay few.
+    """
+    if not interval:
+        return stream
+    return interval if interval in SLOT_US else OTHER_INTERVAL

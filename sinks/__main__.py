@@ -6,7 +6,10 @@ import argparse
 import sys
 from functools import partial
 
+import aiohttp
+
 from infra.runtime import lifecycle
+from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.postgres import pool as postgres
@@ -15,12 +18,13 @@ from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.journals import JOURNALS
 from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS
+from sinks.reading.shell.dead_letters import DeadLetterDepth
 from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
-from sinks.store.shell.outbox import Outbox, OutboxWriter, watch_dead_letters
+from sinks.store.shell.outbox import Outbox, OutboxWriter
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
@@ -43,7 +47,17 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             member, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
         ) as feed,
     ):
-        store = Store(shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class)
+        market = (
+            WallMarketClock()
+            if shared.market_clock == "wall"
+            else SimulatorMarketClock(shared.simulator_base_url)
+        )
+        store = Store(
+            shared.dsn,
+            write_within_s=settings.write_timeout_s,
+            connection_class=connection_class,
+            market=market,
+        )
         outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
         sink = Sink(feed, store, logs, outbox, process.health)
         retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
@@ -53,9 +67,17 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             sink.run(),
             outbox.run(),
             retention.run(),
-            watch_dead_letters(logs),
+            DeadLetterDepth(bootstrap, logs, prefix=prefix).watch(),
             show_generation(shared, process),
+            _follow(market),
         )
+
+
+async def _follow(market: WallMarketClock | SimulatorMarketClock) -> None:
+    """Keep a simulator's clock for the metrics; nothing is stored by it, so nothing waits for it."""
+    if isinstance(market, SimulatorMarketClock):
+        async with aiohttp.ClientSession() as session:
+            await market.follow(session)
 
 
 async def _replay() -> None:

@@ -48,11 +48,16 @@ class MarketClock(Protocol):
     def speed(self) -> float:
         """Return market seconds per wall second; infinity where empty time is skipped."""
 
+    @property
+    def known(self) -> bool:
+        """Whether it can be read: that of a simulator is heard first."""
+
 
 class WallMarketClock:
     """Market time is wall time."""
 
     speed = 1.0
+    known = True
 
     def now_us(self) -> MarketTime:
         """Return wall time."""
@@ -69,6 +74,7 @@ class SimulatorMarketClock:
         self._read_at_s = 0.0
         self._latest_us = 0
         self.speed = 1.0
+        self.known = False
 
     def now_us(self) -> MarketTime:
         """Return market time; between refreshes it advances at the announced speed, at `max` it stands."""
@@ -85,7 +91,7 @@ class SimulatorMarketClock:
                 document = await answer.json()
             market_us, speed = int(document["market_time"]), document["speed"]
             self.speed = float("inf") if speed == "max" else float(speed)
-            self._market_us, self._read_at_s = market_us, monotonic_s()
+            self._market_us, self._read_at_s, self.known = market_us, monotonic_s(), True
         except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
             raise ProviderUnavailable(f"no market clock at {self._url}; is the simulator running?") from error
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import nan
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics import MetricWrapperBase
+
+# When a series began is on nobody's dashboard, and would be a series more for each of a counter and a histogram.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 CADENCE_SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -14,8 +25,14 @@ LATENCY_MS_BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000,
 
 PROVIDER_ERRORS = Counter(
     "provider_errors",
-    "Failed vendor requests and frames.",
+    "Failed vendor requests and frames; `banned` begins at 0 for every endpoint. What we did not send is none.",
     ["provider", "endpoint", "code"],
+    registry=REGISTRY,
+)
+PROVIDER_HELD_BACK = Counter(
+    "mds_provider_held_back_total",
+    "Requests not sent because of a brake of ours: the `budget`, a `pause` in force, an open `circuit`.",
+    ["provider", "endpoint", "reason"],
     registry=REGISTRY,
 )
 PROVIDER_LATENCY_MS = Histogram(
@@ -38,10 +55,16 @@ JOBS_PROCESSED = Counter(
     ["type", "provider"],
     registry=REGISTRY,
 )
-GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
+GAPS_FOUND = Counter(
+    "gaps_found",
+    "Gaps that processors published, each once. `interval` is a bar's, or `quotes` or `trades`.",
+    ["interval"],
+    registry=REGISTRY,
+)
 DLQ_DEPTH = Gauge(
     "dlq_depth",
-    "Offsets kept in the topic of dead letters, of whoever wrote them: handled ones and commit markers count.",
+    "Letters that are kept in the topic of dead letters, of whoever wrote them; `kind` is the topic they died in. One that "
+    "was handled counts until it expires or is deleted from the log. The same from every sink.",
     ["kind"],
     registry=REGISTRY,
 )
@@ -50,7 +73,8 @@ WRITE_BATCH_MS = Histogram(
 )
 INGESTION_LAG_SECONDS = Gauge(
     "ingestion_lag_seconds",
-    "Now minus known_from of the newest row committed.",
+    "Market time since the newest stored row (a bar's end), of the calendar furthest behind; 0 while all are closed. "
+    "`interval` is a bar's, or `quotes` or `trades`; a healthy lag grows up to an interval's length.",
     ["interval"],
     registry=REGISTRY,
 )
@@ -67,7 +91,12 @@ WS_PUBLISH_LATENCY_MS = Histogram(
 )  # fmt: skip
 WS_DROPPED_MESSAGES = Counter(
     "ws_dropped_messages",
-    "Messages a client did not get: conflated away or lost with its connection.",
+    "Messages lost with the connection of a client that was too slow; conflation is no loss.",
+    registry=REGISTRY,
+)
+WS_CONFLATED_MESSAGES = Counter(
+    "mds_ws_conflated_total",
+    "Messages that a newer one of the same conflated stream stood for.",
     registry=REGISTRY,
 )
 
@@ -152,7 +181,22 @@ SINK_FENCED = Counter(
     registry=REGISTRY,
 )
 WATERMARK_LAG_SECONDS = Gauge(
-    "mds_watermark_lag_seconds", "Now minus the watermark.", ["topic", "partition"], registry=REGISTRY
+    "mds_watermark_lag_seconds",
+    "Wall time minus the watermark; small while the market is closed, too: ticks move it.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+WATERMARK_TIMESTAMP_SECONDS = Gauge(
+    "mds_watermark_timestamp_seconds",
+    "The watermark: everything known before it is stored. Since the epoch.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+SESSION_OPEN = Gauge(
+    "mds_session_open",
+    "1 while the regular session of the calendar is open on the market clock, else 0; of stored symbols.",
+    ["calendar"],
+    registry=REGISTRY,
 )
 HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)
@@ -175,6 +219,25 @@ WS_UNREADABLE_RECORDS = Counter(
     ["topic"],
     registry=REGISTRY,
 )
+
+
+def compute_at_scrape(gauge: Gauge, value: Callable[[], float]) -> None:
+    """Show what `value` returns at each scrape; NaN where it raises, so that one gauge never takes the page with it."""
+
+    def computed() -> float:
+        try:
+            return value()
+        except Exception:  # noqa: BLE001 - whatever it is, the other metrics must be seen
+            return nan
+
+    gauge.set_function(computed)
+
+
+def forget_provider(provider: str) -> None:
+    """Take back everything said of a provider that is asked no more."""
+    for metric in globals().values():
+        if isinstance(metric, MetricWrapperBase) and "provider" in metric._labelnames:  # noqa: SLF001 - as below
+            metric.remove_by_labels({"provider": provider})
 
 
 def render() -> tuple[bytes, str]:

@@ -15,17 +15,19 @@ UNITS: Mapping[str, str] = {"_seconds": "s", "_ms": "ms", "_ratio": "share of 1"
 # A counter moves when what it counts happens, a histogram when what it measures ends. A gauge is a value kept by
 # somebody: what it shows is as old as its last computation, so each says when that is.
 GAUGES_COMPUTED: Mapping[str, str] = {
-    "circuit_state": "when a request ends and when the breaker changes its state",
-    "dlq_depth": "every 30 s by the sink; the last value stays while the broker is away",
+    "circuit_state": "when scraped; gone with the provider",
+    "dlq_depth": "every 30 s by the sink, once counted to the end; the last value stays while the broker is away",
     "ingestion_lag_seconds": "when scraped; gone with the partitions",
     "mds_build_info": "once, when the process starts",
     "mds_config_generation": "every second",
     "mds_job_lease": "when a lease begins or ends, and when partitions come or go",
-    "mds_provider_bans": "every second by the producer",
-    "mds_provider_budget_used_ratio": "every second by the producer",
-    "mds_provider_paused_seconds": "every second by the producer",
+    "mds_provider_bans": "when scraped; gone with the provider",
+    "mds_provider_budget_used_ratio": "when scraped; gone with the provider, or with its limit",
+    "mds_provider_paused_seconds": "when scraped; gone with the provider",
+    "mds_session_open": "when scraped; gone with the partitions",
     "mds_watermark_lag_seconds": "when scraped; gone with the partition",
-    "provider_health_score": "every 10 s, and when the choice of its capability changes",
+    "mds_watermark_timestamp_seconds": "when a transaction moved it, and at a take-over; gone with the partition",
+    "provider_health_score": "when scraped; gone with the provider, or with its place in the route",
     "ws_clients_gauge": "when a client comes or goes",
 }
 

@@ -21,7 +21,9 @@ from schemas.partitions import TopicPartition
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1  # of the loop
-WATCH_EVERY_S = 1.0  # of the thread
+WATCH_EVERY_S = 1.0  # of the threads
+# A broker that is back is heard by the watchdog before a consumer has fetched anything again.
+CONFIRM_S = 5.0
 
 Leave = Callable[[int], object]
 """Ends the process with a code, without asking anybody."""
@@ -63,7 +65,11 @@ class Worked(Protocol):
 
 
 class Watchdog:
-    """Ends the process, from a thread of its own, where all of it was frozen or one partition's progress stands still."""
+    """Ends the process, from threads of its own, where all of it was frozen or one partition's progress stands still.
+
+    One thread does nothing but look at the clock, so a freeze is never confused with a question that took long; the
+    other asks the broker, which may block it for as long as that is away.
+    """
 
     def __init__(
         self,
@@ -78,26 +84,56 @@ class Watchdog:
         self._owned, self._behind, self._leave = owned, behind, leave
         self._frozen_after_s, self._stalled_after_s = frozen_after_s, stalled_after_s
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._waits_since: dict[TopicPartition, tuple[RawOffset, float]] = {}
+        self._threads = [
+            threading.Thread(target=watch, name=name, daemon=True)
+            for name, watch in (("watchdog", self._watch_clock), ("watchdog-progress", self._watch_progress))
+        ]
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End, within a look."""
+        """End, within a look; a question under way is left to itself."""
         self._stopping.set()
-        self._thread.join(2 * WATCH_EVERY_S)
+        for thread in self._threads:
+            thread.join(2 * WATCH_EVERY_S)
 
-    def _watch(self) -> None:
+    def _watch_clock(self) -> None:
         looked_at_s = monotonic_s()
         while not self._stopping.wait(WATCH_EVERY_S):
             now_s = monotonic_s()
             _leave_frozen(now_s - looked_at_s, self._frozen_after_s, self._leave)
-            for part in self._owned():
-                if now_s - part.moved_at_s > self._stalled_after_s and self._behind(part):
+            looked_at_s = now_s
+
+    def _watch_progress(self) -> None:
+        while not self._stopping.wait(WATCH_EVERY_S):
+            owned = self._owned()
+            keys = {part.key for part in owned}
+            self._waits_since = {key: since for key, since in self._waits_since.items() if key in keys}
+            for part in owned:
+                if self._stopping.is_set():
+                    return
+                if self._stands_still(part):
                     log.critical(
                         "progress_stalled", extra={"topic": part.key.topic, "partition": part.key.partition}
                     )
                     self._leave(ExitCode.STALLED)
-            looked_at_s = now_s
+
+    def _stands_still(self, part: Worked) -> bool:
+        """Whether records waited behind the same progress at every look for a while.
+
+        One look may be the first answer of a broker that was away, and during the question progress may have moved.
+        """
+        done = part.done
+        if monotonic_s() - part.moved_at_s <= self._stalled_after_s or not self._behind(part):
+            self._waits_since.pop(part.key, None)
+            return False
+        now_s = monotonic_s()
+        before = self._waits_since.get(part.key)
+        if before is None or before[0] != done or part.done != done:
+            self._waits_since[part.key] = part.done, now_s
+            return False
+        return now_s - before[1] > CONFIRM_S

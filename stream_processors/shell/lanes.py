@@ -19,6 +19,7 @@ from infra.runtime.exit_codes import ExitCode
 from infra.runtime.lifecycle import Health
 from schemas.clocks import RawOffset
 from schemas.errors import ConfigurationError
+from schemas.intervals import interval_label
 from schemas.partitions import TopicPartition
 from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
@@ -200,7 +201,8 @@ class Lanes:
         for block in blocks:
             for told in block.evidence:
                 if told.kind in MISSING:
-                    metrics.GAPS_FOUND.labels(told.interval).inc()
+                    stream = told.stream.partition(":")[0]
+                    metrics.GAPS_FOUND.labels(interval_label(told.interval, stream)).inc()
             for letter in block.dead:
                 metrics.DEAD_LETTERS.labels(letter.stage, letter.reason).inc()
 

@@ -23,6 +23,7 @@ class FixedClock:
     def __init__(self, now: int, speed: float = 1.0) -> None:
         self.now = now
         self.speed = speed
+        self.known = True
 
     def now_us(self) -> int:
         """Return the time it was set to."""

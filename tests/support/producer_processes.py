@@ -75,11 +75,13 @@ class Producer:
 
     async def metric(self, sample: str) -> float:
         """Return one sample of /metrics, 0 where it is absent."""
+        lines = await self.exposition()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
+
+    async def exposition(self) -> list[str]:
+        """Return the lines of /metrics."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.ops_url}/metrics") as answer:
-            text = await answer.text()
-        return next(
-            (float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(sample)), 0.0
-        )
+            return (await answer.text()).splitlines()
 
 
 @asynccontextmanager

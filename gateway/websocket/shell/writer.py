@@ -65,7 +65,7 @@ class Writer:
             raise too_slow(f"nothing was read for {SEND_WITHIN_S:.0f} s") from None
         metrics.WS_SENT_MESSAGES.inc(frame.records)
         if frame.conflated:
-            metrics.WS_DROPPED_MESSAGES.inc(frame.conflated)
+            metrics.WS_CONFLATED_MESSAGES.inc(frame.conflated)
         now = wall_us()
         for append_time in frame.append_times:
             metrics.WS_PUBLISH_LATENCY_MS.observe((now - append_time) / 1_000)

@@ -16,7 +16,7 @@ from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shares import WHOLE_SHARE, Share
 from producers.budget.windows import Purpose
-from schemas.errors import BudgetExhausted, ProviderThrottled
+from schemas.errors import BudgetExhausted, ProviderBanned, ProviderThrottled
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import Limits
 
@@ -107,15 +107,20 @@ class Gate:
         """Forget an admitted request that was not sent."""
         admission.returned = True
 
-    def refused(self, admission: Admission, signal: Signal) -> float:
-        """Take what a vendor's answer says about our rate; return the seconds it is left alone from now."""
+    def refused(self, admission: Admission, signal: Signal) -> ProviderThrottled:
+        """Take what a vendor's answer says about our rate; return it as the error it is, with the wait from now.
+
+        It is ProviderBanned where the vendor says so, or refuses again right after a pause it had set itself.
+        """
         now_us = self._now_us()
         scope = self._pausing(admission.endpoint)
+        bans = scope.pause.bans
         if scope.pause.refused(signal, started_us=admission.started_us, now_us=now_us):
             scope.budget.lower(now_us)
         self._last = (now_us, signal)
         self.pump()
-        return max(0.0, (scope.pause.until_us - now_us) / SECOND_US)
+        kind = ProviderBanned if signal.kind == "banned" or scope.pause.bans > bans else ProviderThrottled
+        return kind(self.provider, max(0.0, (scope.pause.until_us - now_us) / SECOND_US))
 
     def told(self, signal: Signal) -> None:
         """Take what the vendor said of the whole of its rate in an answer that looked like any other."""

@@ -9,10 +9,16 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.metrics import PROVIDER_BANS, PROVIDER_BUDGET_USED_RATIO, PROVIDER_PAUSED_SECONDS
+from infra.runtime.metrics import (
+    PROVIDER_BANS,
+    PROVIDER_BUDGET_USED_RATIO,
+    PROVIDER_PAUSED_SECONDS,
+    compute_at_scrape,
+)
 from infra.runtime.postgres.pool import pool
 from producers.budget.allowance import Scope
 from producers.budget.limits import VendorLimits
@@ -78,6 +84,7 @@ class Budgets:
         else:
             gate.limit(limits)
         self._settle(gate)
+        self._show(gate)
         return gate
 
     def document(self) -> dict[str, Any]:
@@ -99,12 +106,11 @@ class Budgets:
             await asyncio.sleep(RECALL_AGAIN_S)
 
     async def keep(self) -> None:
-        """Write behind and show metrics, for ever; what is left is written when it is cancelled."""
+        """Write behind, for ever; what is left is written when it is cancelled."""
         try:
             while True:
                 if await self._recalled():
                     await self._save(reserve=True)
-                self._show()
                 await asyncio.sleep(WRITE_EVERY_S)
         finally:
             try:
@@ -214,13 +220,18 @@ class Budgets:
                 scope.saving = saving
             gate.pump()
 
-    def _show(self) -> None:
-        now_us = self._now_us()
-        for provider, gate in self._gates.items():
-            PROVIDER_PAUSED_SECONDS.labels(provider).set(gate.paused_s)
-            PROVIDER_BANS.labels(provider).set(gate.bans)
-            for window, ratio in gate.scopes[WHOLE].budget.used_ratio(now_us).items():
-                PROVIDER_BUDGET_USED_RATIO.labels(provider, window).set(ratio)
+    def _show(self, gate: Gate) -> None:
+        """Show a gate as it is when scraped, and of the windows those that have a limit."""
+        provider, budget, now_us = gate.provider, gate.scopes[WHOLE].budget, self._now_us
+
+        def used(window: str) -> float:
+            return budget.used_ratio(now_us()).get(window, 0.0)
+
+        compute_at_scrape(PROVIDER_PAUSED_SECONDS.labels(provider), lambda: gate.paused_s)
+        compute_at_scrape(PROVIDER_BANS.labels(provider), lambda: gate.bans)
+        PROVIDER_BUDGET_USED_RATIO.remove_by_labels({"provider": provider})
+        for window in budget.used_ratio(now_us()):
+            compute_at_scrape(PROVIDER_BUDGET_USED_RATIO.labels(provider, window), partial(used, window))
 
 
 @asynccontextmanager

@@ -15,8 +15,10 @@ from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.breaker import Breaker
 from producers.http.shell.client import VendorHttp
+from producers.http.shell.failures import show_bans
 from producers.settings import ProducersSettings
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
+from producers.vendors.shell.socket import ENDPOINT
 from schemas.configuration.model import Configuration, ProviderEntry
 from schemas.providers.facts import ProviderFacts
 
@@ -45,6 +47,7 @@ class Vendors:
     sockets: Mapping[str, TradeSocket]
     facts: Mapping[str, ProviderFacts]
     places: Mapping[str, ProviderAddress]
+    gone: frozenset[str] = frozenset()  # open before, and no more
 
     def breaker(self, provider: str) -> Callable[[], str]:
         """Return what tells the state of a provider's breaker."""
@@ -133,12 +136,14 @@ class Opener:
             sockets=sockets,
             facts=facts_of(places),
             places=places,
+            gone=frozenset() if before is None else frozenset(before.places.keys() - places.keys()),
         )
 
     def _opening(self, place: ProviderAddress) -> Opening:
         facts, limits, secrets = place.provider.facts, place.entry.limits, place.credentials.values()
         name = facts.name
         simulated = self.policy.is_simulator(place.base_url)
+        show_bans(name, (*facts.endpoints, *([ENDPOINT] if facts.capabilities.trades else [])))
         http = VendorHttp(
             name,
             self.session,

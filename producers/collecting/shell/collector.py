@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from infra.runtime import metrics
 from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
 from producers.catalogue.shell.opening import Opener, Vendors, facts_of, log_disabled
@@ -229,6 +230,10 @@ class Collection:
         self._duty.keep({stream for task in plan.polls() for stream in task.poll_keys})
         self._running().poll(self.polls.by_provider)
         await self._running().stream(assignment)
+        if gone := assignment.vendors.gone:
+            await self._running().settled()  # what is under way would be counted again
+            for provider in gone:
+                metrics.forget_provider(provider)
 
     async def _cursors(self, streams: frozenset[StreamId]) -> Mapping[StreamId, EventTime]:
         if not streams:

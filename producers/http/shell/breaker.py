@@ -16,7 +16,7 @@ from aiobreaker import CircuitBreaker, CircuitBreakerError
 from aiobreaker.state import CircuitBreakerState
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.metrics import CIRCUIT_STATE
+from infra.runtime.metrics import CIRCUIT_STATE, compute_at_scrape
 from schemas.errors import ProviderUnavailable
 
 FAILURES_TO_OPEN = 5
@@ -57,7 +57,8 @@ class Breaker:
         self._probing = False
         # The library's own timing is never reached: this adapter alone half-opens and never calls it while open.
         self._breaker = CircuitBreaker(fail_max=failures, timeout_duration=timedelta(seconds=open_s))
-        self._report()
+        # Read when scraped, of the newest one: an attempt of a breaker that was replaced has nothing to say here.
+        compute_at_scrape(CIRCUIT_STATE.labels(provider), lambda: GAUGE[self._breaker.current_state])
 
     @property
     def state(self) -> str:
@@ -96,7 +97,6 @@ class Breaker:
         self.check()
         if self._breaker.current_state is CircuitBreakerState.OPEN:
             self._breaker.half_open()
-            self._report()
         if self._breaker.current_state is CircuitBreakerState.CLOSED:
             return False
         self._probing = True
@@ -112,10 +112,6 @@ class Breaker:
         except (CircuitBreakerError, ProviderUnavailable):
             if self._breaker.current_state is CircuitBreakerState.OPEN:
                 self._opened_s = self._now_s()
-        self._report()
-
-    def _report(self) -> None:
-        CIRCUIT_STATE.labels(self._provider).set(GAUGE[self._breaker.current_state])
 
 
 def _succeed() -> None:

@@ -5,8 +5,8 @@ Messages never hold a URL: it may carry a key.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,13 +22,12 @@ from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
 from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
 from producers.http.shell.breaker import Breaker, CircuitOpen
+from producers.http.shell.failures import BANNED, Unanswered, code_of, held_back, show_bans
 from schemas.clocks import WallTime
 from schemas.errors import (
-    BudgetExhausted,
     MarketDataError,
     ProviderRefused,
     ProviderThrottled,
-    ProviderUnavailable,
     TransientError,
 )
 from schemas.intervals import SECOND_US
@@ -127,26 +126,35 @@ class VendorHttp:
         end_s = monotonic_s() + self._deadline_s
 
         async def attempt() -> HttpAnswer:
-            self.breaker.check()
-            spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
-            async with self.gate.admitted(endpoint, purpose, within_s=spare_s) as admission:
+            async with self._admitted(endpoint, purpose, end_s) as admission:
                 asked = partial(self._attempt, admission, url, params or {}, headers or {}, text=text)
                 try:
                     return await self.breaker.call(partial(asked, end_s=end_s))
-                except CircuitOpen:
+                except CircuitOpen:  # it opened while this one waited its turn
                     self.gate.give_back(admission)
-                    raise
+                    with held_back(self.provider, endpoint):
+                        raise
 
+        show_bans(self.provider, [endpoint])
         try:
             return await self._retried(attempt, end_s)
         except _Declined as declined:
             status = declined.answer.status
             if status in refusals:
                 return declined.answer
-        except BudgetExhausted:
-            PROVIDER_ERRORS.labels(self.provider, endpoint, "budget").inc()
-            raise
         raise self._refused(endpoint, status)
+
+    @asynccontextmanager
+    async def _admitted(self, endpoint: str, purpose: Purpose, end_s: float) -> AsyncIterator[Admission]:
+        """Wait for leave to ask; where our own brakes give none it is counted as held back, and nothing is sent."""
+        async with AsyncExitStack() as stack:
+            with held_back(self.provider, endpoint):
+                self.breaker.check()
+                spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
+                admission = await stack.enter_async_context(
+                    self.gate.admitted(endpoint, purpose, within_s=spare_s)
+                )
+            yield admission
 
     def _refused(self, endpoint: str, status: int) -> ProviderRefused:
         PROVIDER_ERRORS.labels(self.provider, endpoint, str(status)).inc()
@@ -183,7 +191,7 @@ class VendorHttp:
         try:
             answer = await self._exchange(admission, url, params, headers, end_s)
             self._check(endpoint, answer, text=text)
-        except (MarketDataError, asyncio.CancelledError) as error:
+        except MarketDataError as error:  # one cancelled by us is no failure of theirs
             PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()
             raise
         finally:
@@ -240,7 +248,7 @@ class VendorHttp:
             return
         if signal.kind == "no_key":
             raise ProviderRefused(f"{self.provider} {admission.endpoint} wants a key; set the provider's key")
-        raise ProviderThrottled(self.provider, self.gate.refused(admission, signal))
+        raise self.gate.refused(admission, signal)
 
     def _check(self, endpoint: str, answer: HttpAnswer, *, text: bool) -> None:
         if answer.status == 408 or answer.status >= 500:
@@ -254,17 +262,10 @@ class VendorHttp:
         if answer.status >= 400:
             raise _Declined(answer)
 
-    def pause(self, for_s: float) -> None:
-        """Ask the provider nothing for `for_s` seconds: it said so in words instead of a status."""
+    def banned(self, endpoint: str, for_s: float) -> None:
+        """Ask the provider nothing for `for_s` seconds: it shut us out in words instead of a status."""
+        PROVIDER_ERRORS.labels(self.provider, endpoint, BANNED).inc()
         self.gate.told(Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason="a ban, in words"))
-
-
-class Unanswered(ProviderUnavailable):
-    """The provider did not answer usefully; `code` is a short word for metrics."""
-
-    def __init__(self, provider: str, endpoint: str, what: str, code: str) -> None:
-        super().__init__(f"{provider} {endpoint}: {what}")
-        self.code = code
 
 
 class _Declined(Exception):
@@ -273,15 +274,6 @@ class _Declined(Exception):
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"status {answer.status}")
         self.answer = answer
-
-
-def code_of(error: BaseException) -> str:
-    """Return the metric label of a failure; one of a small set."""
-    if isinstance(error, Unanswered):
-        return error.code
-    return {"ProviderThrottled": "429", "MalformedResponse": "malformed", "CancelledError": "cancelled"}.get(
-        type(error).__name__, "other"
-    )
 
 
 def _is_worth_retrying(error: Exception) -> bool:

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from infra.runtime.clock import Market, monotonic_s, wall_us
-from infra.runtime.metrics import PROVIDER_HEALTH_SCORE, PROVIDER_SELECTED
+from infra.runtime.metrics import PROVIDER_HEALTH_SCORE, PROVIDER_SELECTED, compute_at_scrape
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing import score as health_score
 from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
@@ -104,6 +105,7 @@ class Router:
         self._breakers = breakers
         now_s, before = self._now_s(), self._capabilities
         self._capabilities = {}
+        PROVIDER_HEALTH_SCORE.clear()
         for name, providers in routes.items():
             kept = before.get(name) or _Capability(calendars[name], {})
             kept.calendars = calendars[name]
@@ -114,6 +116,9 @@ class Router:
             }
             self._capabilities[name] = kept
             self._decide(name)
+            for provider in providers:
+                gauge = PROVIDER_HEALTH_SCORE.labels(name, provider)
+                compute_at_scrape(gauge, partial(self._score, name, provider))
 
     def chosen(self, capability: str) -> str:
         """Return who serves a capability now."""
@@ -219,6 +224,11 @@ class Router:
                 sound_s=None if since_s is None else now_s - since_s,
             )
 
+    def _score(self, name: str, provider: str) -> float:
+        return health_score.score(
+            self._capabilities[name].entries[provider].health, self._breakers[provider]()
+        )
+
     def _decide(self, name: str) -> None:
         kept = self._capabilities[name]
         choice = choose(kept.choice, list(self._candidates(kept)), self._rules, self._now_s())
@@ -251,7 +261,6 @@ class Router:
         choice, health = kept.choice, kept.entries[provider].health
         assert choice is not None  # noqa: S101 - decided when it was routed
         candidate = next(each for each in self._candidates(kept) if each.provider == provider)
-        PROVIDER_HEALTH_SCORE.labels(name, provider).set(candidate.score)
         return ProviderHealth(
             capability=name,
             provider=provider,

@@ -91,8 +91,8 @@ async def ask(http: VendorHttp, request: Request, parse: Callable[[bytes], T]) -
 
 def _counted(http: VendorHttp, request: Request, status: int, error: MarketDataError) -> MarketDataError:
     if isinstance(error, ProviderBanned):
-        http.pause(error.retry_after_s or 0.0)
-    if isinstance(error, ProviderRefused | ProviderThrottled):
+        http.banned(request.endpoint, error.retry_after_s or 0.0)
+    elif isinstance(error, ProviderRefused | ProviderThrottled):
         PROVIDER_ERRORS.labels(http.provider, request.endpoint, str(status)).inc()
     return error
 

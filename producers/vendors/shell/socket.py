@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
 import aiohttp
@@ -20,8 +20,9 @@ from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.budget.pauses import read_signal
 from producers.budget.shell.gate import Admission, Gate
 from producers.http.shell.client import AUTHENTICATION
+from producers.http.shell.failures import code_of, held_back
 from producers.vendors.answers import Frame
-from schemas.errors import BudgetExhausted, ProviderRefused, ProviderThrottled, ProviderUnavailable
+from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, ProviderUnavailable
 from schemas.providers.facts import ProviderFacts
 
 SubscriptionKind = Literal["subscribe", "unsubscribe"]
@@ -138,13 +139,12 @@ class VendorSocket(ABC):
             await socket.close()
 
     async def _open(self) -> ClientWebSocketResponse[bool]:
-        try:
-            async with self._gate.admitted(HANDSHAKE, "live", within_s=HANDSHAKE_DEADLINE_S) as admission:
-                socket = await self._handshake(admission)
-        except BudgetExhausted:
-            PROVIDER_ERRORS.labels(self.provider, ENDPOINT, "budget").inc()
-            raise
-        return socket
+        async with AsyncExitStack() as stack:
+            with held_back(self.provider, ENDPOINT):
+                admission = await stack.enter_async_context(
+                    self._gate.admitted(HANDSHAKE, "live", within_s=HANDSHAKE_DEADLINE_S)
+                )
+            return await self._handshake(admission)
 
     async def _handshake(self, admission: Admission) -> ClientWebSocketResponse[bool]:
         try:
@@ -161,17 +161,22 @@ class VendorSocket(ABC):
             return socket
         except aiohttp.WSServerHandshakeError as error:
             # The error's text holds the URL, and that the token.
-            PROVIDER_ERRORS.labels(self.provider, ENDPOINT, str(error.status)).inc()
-            if error.status in AUTHENTICATION:
-                raise ProviderRefused(
-                    f"{self.provider} socket refused our key; set {self._facts.keys or 'its key'} to a valid one"
-                ) from None
-            signal = read_signal(error.status, error.headers or {}, b"", wall_us(), self._facts.words)
-            if signal is not None and error.status == 429:
-                raise ProviderThrottled(self.provider, self._gate.refused(admission, signal)) from None
-            raise ProviderUnavailable(f"{self.provider} socket: handshake answered {error.status}") from None
+            refusal = self._refusal(admission, error)
+            code = code_of(refusal) if isinstance(refusal, ProviderThrottled) else str(error.status)
+            PROVIDER_ERRORS.labels(self.provider, ENDPOINT, code).inc()
+            raise refusal from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._broken(type(error).__name__, "connection") from None
+
+    def _refusal(self, admission: Admission, error: aiohttp.WSServerHandshakeError) -> MarketDataError:
+        signal = read_signal(error.status, error.headers or {}, b"", wall_us(), self._facts.words)
+        if signal is not None and (error.status == 429 or signal.kind == "banned"):
+            return self._gate.refused(admission, signal)
+        if error.status in AUTHENTICATION:
+            return ProviderRefused(
+                f"{self.provider} socket refused our key; set {self._facts.keys or 'its key'} to a valid one"
+            )
+        return ProviderUnavailable(f"{self.provider} socket: handshake answered {error.status}")
 
     def _broken(self, what: str, code: str) -> ProviderUnavailable:
         PROVIDER_ERRORS.labels(self.provider, ENDPOINT, code).inc()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from infra.runtime.kafka.topics import Topics
 from schemas.clocks import CanonicalOffset
@@ -30,16 +30,6 @@ class TopicLogs:
             return await asyncio.to_thread(self._look, sorted(partitions))
         except ConfigurationError as error:  # deleted meanwhile, and perhaps to be made again
             raise BrokerUnavailable(f"the broker does not describe its topics: {error}") from error
-
-    async def depth(self, partitions: Mapping[str, int]) -> Mapping[str, int]:
-        """Return how many offsets each topic holds, given how many partitions it has; raises like `look`."""
-        logs = await self.look(
-            [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
-        )
-        return {
-            topic: sum(log.end - log.start for (name, _), log in logs.items() if name == topic)
-            for topic in partitions
-        }
 
     def _look(self, partitions: list[TopicPartition]) -> dict[TopicPartition, Log]:
         described = self._topics.describe({self._prefix + topic for topic, _ in partitions})

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing
@@ -26,8 +25,6 @@ from infra.runtime.postgres.errors import Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
 from schemas.partitions import TopicPartition
-from schemas.topics import catalogue, dead
-from sinks.reading.shell.logs import TopicLogs
 from sinks.store.shell.ownership import Owned
 
 log = logging.getLogger(__name__)
@@ -42,7 +39,6 @@ WITHIN_S = 10.0  # for taking over, and for one transaction
 TRANSACTION_TIMEOUT_MS = 15_000  # above WITHIN_S: we learn of a failure before the broker acts
 # of one partition number's producer
 TUNING = {"queue.buffering.max.messages": 5_000, "queue.buffering.max.kbytes": 32_768}
-COUNT_EVERY_S = 30.0
 IDLE_S = 60.0  # then a partition number's producer is let go
 
 # $1 topics, $2 partitions, $3 epochs of what we own: the numbers that are still ours, as a CTE
@@ -192,20 +188,6 @@ def _columns(owned: Sequence[_Place]) -> tuple[list[str], list[int], list[int]]:
 
 def _outgoing(row: Record) -> Outgoing:
     return Outgoing(topic=row["topic"], partition=row["partition"], key=row["key"], value=row["value"])
-
-
-async def watch_dead_letters(logs: TopicLogs) -> None:
-    """Count the records of every topic of dead letters for ever; an outage keeps the last count."""
-    topics = catalogue().topics
-    twins = {dead(topic): topic for topic in topics if dead(topic) in topics}
-    while True:
-        try:
-            depths = await logs.depth({twin: topics[twin].partitions for twin in twins})
-            for twin, depth in depths.items():
-                metrics.DLQ_DEPTH.labels(twins[twin]).set(depth)
-        except BrokerUnavailable:
-            pass  # the service says so itself
-        await asyncio.sleep(COUNT_EVERY_S)
 
 
 class OutboxWriter:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from infra.runtime import metrics
-from infra.runtime.clock import wall_us
 from schemas.clocks import KnowledgeTime
-from schemas.intervals import INTERVALS, SECOND_US
 from schemas.partitions import TopicPartition
 from schemas.topics import GAPS, dead
 from schemas.wire.codec import encode
-from sinks.batch.batch import Refusal, Rows
+from sinks.batch.batch import Refusal
 from sinks.ledger.gaps import Revision
 from sinks.store.shell.rows import StoredRows, WritePath
 
@@ -70,39 +66,5 @@ def count(written: Written, *, took_s: float) -> None:
         metrics.ROWS_WRITTEN.labels(name, "compared").inc(stored.versions)
         metrics.ROWS_WRITTEN.labels(name, "forming").inc(stored.forming)
         metrics.ROWS_UNCHANGED.labels(name).inc(stored.compared - stored.versions)
-        _lag(stored.rows)
-    for _, revision in written.revisions:
-        for gap in revision.found:
-            metrics.GAPS_FOUND.labels(_label(gap.interval)).inc()
     for refusal in written.refusals:
         metrics.DEAD_LETTERS.labels("sink", refusal.letter.reason).inc()
-    for (topic, partition), complete_before in written.watermarks.items():
-        metrics.WATERMARK_LAG_SECONDS.labels(topic, str(partition)).set_function(_age_s(complete_before))
-
-
-def _lag(rows: Rows) -> None:
-    """Show how long ago the newest row of each interval was known."""
-    known_from, names = rows.columns.integers("known_from"), rows.streams.names
-    table = rows.table
-    labels = [_label(name.interval) if table.stream.by_interval else table.name for name in names]
-    distinct = sorted(set(labels))
-    of_stream = np.array([distinct.index(label) for label in labels])
-    for number, label in enumerate(distinct):
-        newest = int(known_from[of_stream[rows.streams.index] == number].max())
-        metrics.INGESTION_LAG_SECONDS.labels(label).set_function(_age_s(newest))
-
-
-def forget() -> None:
-    """Take back what was said of partitions that are owned no more: their new owner says it."""
-    metrics.WATERMARK_LAG_SECONDS.clear()
-    metrics.INGESTION_LAG_SECONDS.clear()
-
-
-def _age_s(moment_us: int) -> Callable[[], float]:
-    """Return what tells at each scrape how old the moment is: a pipeline that stands still gets older."""
-    return lambda: (wall_us() - moment_us) / SECOND_US
-
-
-def _label(interval: str) -> str:
-    """Return the interval as a metric label: records may hold anything, labels must stay few."""
-    return interval if interval in INTERVALS else "other"

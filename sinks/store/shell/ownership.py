@@ -12,6 +12,7 @@ from schemas.identity import gap_id
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
 from schemas.topics import CANONICAL_TOPICS, PROGRESS
+from sinks.batch.batch import Batch
 from sinks.progress.positions import Log, PartitionRefused, Resume, StoredPosition, start_position
 from sinks.progress.watermark import Claims
 
@@ -69,11 +70,12 @@ class Owned:
 
 @dataclass(slots=True)
 class TakeOver:
-    """Result of taking over: partitions owned, those refused, and gaps for records the log no longer holds."""
+    """Result of taking over: partitions owned, with their watermarks, those refused, and gaps for lost records."""
 
     owned: dict[TopicPartition, Owned] = field(default_factory=dict)
     refused: dict[TopicPartition, PartitionRefused] = field(default_factory=dict)
     lost: list[tuple[int, Gap]] = field(default_factory=list)
+    watermarks: dict[TopicPartition, KnowledgeTime] = field(default_factory=dict)
 
 
 async def take_over(
@@ -100,11 +102,14 @@ async def take_over(
             else:
                 resumed[partition] = position
         await _own(connection, logs, resumed, result)
-        watermarks = await _watermarks(connection, resumed)
+        result.watermarks = await _watermarks(connection, resumed)
     for partition, position in resumed.items():
         if position.lost and partition.topic in CANONICAL_TOPICS:
             result.lost.append(
-                (partition.partition, _lost(partition, watermarks.get(partition, KnowledgeTime(0)), now_us))
+                (
+                    partition.partition,
+                    _lost(partition, result.watermarks.get(partition, KnowledgeTime(0)), now_us),
+                )
             )
     return result
 
@@ -159,6 +164,17 @@ async def _watermarks(
 ) -> dict[TopicPartition, KnowledgeTime]:
     rows = await connection.fetch(LOAD_WATERMARKS, *_columns(list(partitions)))
     return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
+
+
+def loss_of(taken: TakeOver, logs: Mapping[TopicPartition, Log]) -> Batch:
+    """Return the batch that stores what logs no longer hold: its gaps, and the positions after them."""
+    ends = {partition: (logs[partition].start, -1) for partition, owned in taken.owned.items()}
+    return Batch(
+        findings=taken.lost,
+        ends={
+            partition: end for partition, end in ends.items() if end[0] > taken.owned[partition].next_offset
+        },
+    )
 
 
 def _lost(partition: TopicPartition, since: KnowledgeTime, now_us: WallTime) -> Gap:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from infra.runtime.clock import monotonic_s
+from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s
 from infra.runtime.postgres.errors import (
     ANSWERS,
     Connection,
@@ -25,16 +25,18 @@ from schemas.partitions import TopicPartition
 from schemas.streams import STREAM_NAMES, StreamId
 from sinks.batch.batch import Batch
 from sinks.batch.cutting import BatchLimit, halves
+from sinks.batch.freshness import newest_of
 from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
 from sinks.ledger.memory import Book, Changes
 from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims
+from sinks.store.shell.ages import StoreAges
 from sinks.store.shell.gaps import Unresolved, settle_gaps, write_gaps
 from sinks.store.shell.journals import append
-from sinks.store.shell.outcome import OutboxRow, Written, count, forget, outbox_rows
-from sinks.store.shell.ownership import Owned, TakeOver, move, take_over
+from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
+from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.refused import smaller, tried
 from sinks.store.shell.rows import WritePath, store_rows
@@ -86,13 +88,19 @@ class Writer:
     """Writes batches over one connection, for the partitions it owns; after any error it must not be used again."""
 
     def __init__(
-        self, connection: Connection, taken: TakeOver | None, *, within_s: float, limit: BatchLimit
+        self,
+        connection: Connection,
+        taken: TakeOver | None,
+        ages: StoreAges,
+        *,
+        within_s: float,
+        limit: BatchLimit,
     ) -> None:
-        """Write each transaction within `within_s` seconds; `limit` outlives the connection.
+        """Write each transaction within `within_s` seconds; `ages` and `limit` outlive the connection.
 
         `taken` None (a replay) keeps no positions and publishes nothing.
         """
-        self._connection = connection
+        self._connection, self._ages = connection, ages
         self._within_s, self._limit = within_s, limit
         self._owned: dict[TopicPartition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
@@ -119,6 +127,7 @@ class Writer:
                 if row["kind"] in STREAM_NAMES
             }
         )
+        self._ages.begin({key: cursor.last_seen for key, cursor in self._book.cursors.items()})
 
     async def write(self, batch: Batch, *, go_on: Callable[[], bool] = lambda: True) -> Written:
         """Store a batch in one transaction; where that takes too long or PostgreSQL refuses data, in several.
@@ -166,6 +175,7 @@ class Writer:
             async with deadline(self._connection, within_s=self._within_s):
                 written = await self._attempt(batch, plan, WritePath.STAGED)
         count(written, took_s=monotonic_s() - began_s)
+        self._ages.show(await asyncio.to_thread(newest_of, batch.rows), written.watermarks)
         return written
 
     async def _plan(self, batch: Batch) -> Plan:
@@ -237,9 +247,18 @@ class Store:
     """Opens writers on one database."""
 
     def __init__(
-        self, dsn: str, *, write_within_s: float, connection_class: type[Connection] | None = None
+        self,
+        dsn: str,
+        *,
+        write_within_s: float,
+        connection_class: type[Connection] | None = None,
+        market: MarketClock | None = None,
     ) -> None:
-        """Remember where to connect; `write_within_s` bounds each transaction, then its connection is terminated."""
+        """Remember where to connect; `write_within_s` bounds each transaction, then its connection is terminated.
+
+        How far rows lag is shown on the clock of `market`, by default wall time.
+        """
+        self._ages = StoreAges(market or WallMarketClock())
         self._dsn = dsn
         self._within_s, self._limit = write_within_s, BatchLimit()
         self._connection_class = connection_class
@@ -254,17 +273,18 @@ class Store:
         Where a log no longer holds what was not stored, the loss is a gap, stored with the new position.
         """
         async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
-            async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
-                taken = await take_over(connection, logs, now_us=now_us)
-                writer = Writer(connection, taken, within_s=self._within_s, limit=self._limit)
-                await writer.load()
-            if taken.lost:
-                await writer.write(_loss(taken, logs))
-            self.owned = taken.owned
             try:
+                async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
+                    taken = await take_over(connection, logs, now_us=now_us)
+                    writer = Writer(connection, taken, self._ages, within_s=self._within_s, limit=self._limit)
+                    await writer.load()
+                self._ages.show({}, taken.watermarks)
+                if taken.lost:
+                    await writer.write(loss_of(taken, logs))
+                self.owned = taken.owned
                 yield writer
             finally:
-                forget()
+                self._ages.forget()
 
     @asynccontextmanager
     async def replaying(self) -> AsyncIterator[Writer]:
@@ -275,14 +295,4 @@ class Store:
                     raise ConfigurationError(
                         "the database is not empty", remedy="replay into a new database after `mds migrate`"
                     )
-            yield Writer(connection, None, within_s=self._within_s, limit=self._limit)
-
-
-def _loss(taken: TakeOver, logs: Mapping[TopicPartition, Log]) -> Batch:
-    ends = {partition: (logs[partition].start, -1) for partition, owned in taken.owned.items()}
-    return Batch(
-        findings=taken.lost,
-        ends={
-            partition: end for partition, end in ends.items() if end[0] > taken.owned[partition].next_offset
-        },
-    )
+            yield Writer(connection, None, self._ages, within_s=self._within_s, limit=self._limit)

@@ -21,7 +21,7 @@ from schemas.providers.yahoo import FACTS
 
 COOKIE_URL = "https://fc.yahoo.com/"
 CHART = "chart"
-QUOTE = "quote"
+QUOTE, CRUMB_ENDPOINT = "quote", "crumb"
 CRUMB = re.compile(r"[A-Za-z0-9./\\_-]{6,32}")  # "Too Many Requests" has spaces, a web page has angles
 
 
@@ -79,7 +79,7 @@ class YahooApi(VendorApi):
             )
             if answer.status == 200:
                 return answer
-            self._leave_alone_if_banned(answer)
+            self._leave_alone_if_banned(QUOTE, answer)
             if self._crumb == crumb:
                 self._crumb = ""
         raise ProviderRefused("yahoo quote refused two fresh crumbs; quotes stay off until it takes one")
@@ -90,9 +90,9 @@ class YahooApi(VendorApi):
                 self._crumb = await self._fetch_crumb()
             return self._crumb
 
-    def _leave_alone_if_banned(self, answer: HttpAnswer) -> None:
+    def _leave_alone_if_banned(self, endpoint: str, answer: HttpAnswer) -> None:
         if answer.status == 403:
-            self._http.pause(FACTS.words.ban_s)
+            self._http.banned(endpoint, FACTS.words.ban_s)
             raise ProviderBanned(self.provider, FACTS.words.ban_s)
 
     async def _fetch_crumb(self) -> str:
@@ -100,9 +100,9 @@ class YahooApi(VendorApi):
         # Any status sets the cookie; fc.yahoo.com answers 404.
         await self._http.get("cookie", self._cookie_url, refusals=(400, 401, 403, 404), text=True)
         answer = await self._http.get(
-            "crumb", f"{self._base_url}/v1/test/getcrumb", refusals=(403,), text=True
+            CRUMB_ENDPOINT, f"{self._base_url}/v1/test/getcrumb", refusals=(403,), text=True
         )
-        self._leave_alone_if_banned(answer)
+        self._leave_alone_if_banned(CRUMB_ENDPOINT, answer)
         crumb = answer.body.decode("utf-8", "replace").strip()
         if CRUMB.fullmatch(crumb) is None:
             raise ProviderUnavailable("yahoo crumb: the answer is no crumb; it may be throttling us")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass
 from math import inf
@@ -22,6 +23,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often."""
     monkeypatch.setattr(standstill, "LOOK_EVERY_S", 0.001)
     monkeypatch.setattr(standstill, "WATCH_EVERY_S", 0.005)
+    monkeypatch.setattr(standstill, "CONFIRM_S", 0.02)
 
 
 def freeze(seconds: float) -> None:
@@ -127,3 +129,76 @@ async def test_a_process_that_lost_time_was_frozen() -> None:
 async def test_nothing_else_does(partition: Partition) -> None:
     """Progress and idleness are no reason."""
     assert await codes_of(partition, expected=False) == set()
+
+
+async def test_a_question_that_blocks_is_no_freeze() -> None:
+    """A broker that is away keeps the watchdog waiting for longer than a session: the process itself goes on."""
+    codes, asked = list[int](), list[float]()
+
+    def absent(_: Partition) -> bool:
+        asked.append(monotonic_s())
+        time.sleep(0.4)
+        return False
+
+    dog = Watchdog(
+        lambda: [STALE, Partition(TopicPartition("raw", 3), 0.0, 5)],
+        behind=absent,
+        frozen_after_s=0.2,
+        stalled_after_s=15.0,
+        leave=codes.append,
+    )
+    dog.start()
+    await eventually(lambda: len(asked) > 3, within_s=10)
+    dog.stop()
+
+    assert codes == []
+
+
+async def test_a_freeze_during_a_question_is_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that leaps while the broker is asked is that of a stopped process."""
+    codes, leap_s = list[int](), [0.0]
+    monkeypatch.setattr(standstill, "monotonic_s", lambda: monotonic_s() + leap_s[0])
+    asked = threading.Event()
+
+    def absent(_: Partition) -> bool:
+        asked.set()
+        time.sleep(0.3)
+        return False
+
+    dog = Watchdog(
+        lambda: [STALE], behind=absent, frozen_after_s=60.0, stalled_after_s=15.0, leave=codes.append
+    )
+    dog.start()
+    try:
+        await eventually(asked.is_set, within_s=5)
+        leap_s[0] = 61.0
+        await eventually(lambda: codes, within_s=5)
+    finally:
+        dog.stop()
+
+    assert set(codes) == {ExitCode.FROZEN}
+
+
+async def test_the_first_answer_after_an_outage_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records wait because the broker was away; the lanes have their time to fetch them."""
+    monkeypatch.setattr(standstill, "CONFIRM_S", 60.0)
+
+    assert await codes_of(STALE, expected=False) == set()
+
+
+async def test_progress_that_moves_between_the_looks_is_no_standstill() -> None:
+    """A partition that waits its turn among many full ones moves late, and moves: its clock begins anew."""
+    codes, part = list[int](), Partition(TopicPartition("raw", 2), 0.0, 0)
+
+    def behind(partition: Partition) -> bool:
+        partition.done += 1
+        return True
+
+    dog = Watchdog(
+        lambda: [part], behind=behind, frozen_after_s=60.0, stalled_after_s=15.0, leave=codes.append
+    )
+    dog.start()
+    await eventually(lambda: part.done > 20, within_s=10)
+    dog.stop()
+
+    assert codes == []

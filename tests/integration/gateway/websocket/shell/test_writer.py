@@ -21,7 +21,7 @@ from gateway.websocket.shell.writer import Writer
 from gateway.websocket.subscription import Subscription
 from infra.runtime.metrics import REGISTRY
 from tests.support.declared_messages import messages_of
-from tests.support.live_feeds import apply_trade, empty_feeds
+from tests.support.live_feeds import apply_quote, apply_trade, empty_feeds
 from tests.support.websocket_server import websocket_to
 
 WITHIN_S = 10.0
@@ -71,9 +71,9 @@ async def frame_of(client: aiohttp.ClientWebSocketResponse[bool]) -> list[dict[s
     return messages_of((await client.receive(WITHIN_S)).data)
 
 
-def a_place(outbox: ClientQueue, feeds: Any) -> OpenSubscription:
-    """Open SPY's trades."""
-    stream = parse_stream("trades:best:SPY")
+def a_place(outbox: ClientQueue, feeds: Any, name: str = "trades:best:SPY") -> OpenSubscription:
+    """Open a stream, SPY's trades."""
+    stream = parse_stream(name)
     place = OpenSubscription(
         Subscription(1, stream, conflate=stream.may_conflate, covered=-1), feeds.feed(*stream.feed)
     )
@@ -105,6 +105,26 @@ async def test_what_waits_goes_out_in_one_frame_and_is_counted() -> None:
     assert [record[0] for record in data["m"]] == [0, 1, 2]
     assert counted("mds_ws_sent_messages_total") == sent + 3
     assert counted("ws_publish_latency_ms_count") > delays
+
+
+async def test_conflation_is_no_loss() -> None:
+    """The newest quote stands for those before it: the client has what it asked for, and no alert rings."""
+    feeds = empty_feeds(ring_messages=RING)
+    outbox = ClientQueue(feeds)
+    a_place(outbox, feeds, "quotes:best:SPY")
+    conflated, dropped = counted("mds_ws_conflated_total"), counted("ws_dropped_messages_total")
+    async with written_to(outbox) as (served, client):
+        for offset in range(4):
+            apply_quote(feeds, offset)
+        outbox.wake(1)
+        served.note()
+        (data,) = await frame_of(client)
+        outbox.push(b'{"t":"hb","now":1,"subs":[]}')
+        served.note()
+        await frame_of(client)  # the first was handed over, and counted, before this one
+
+    assert (data["conf"]["n"], counted("mds_ws_conflated_total")) == (3, conflated + 3)
+    assert counted("ws_dropped_messages_total") == dropped
 
 
 async def test_a_quiet_client_hears_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,12 +143,14 @@ async def test_a_provider_and_a_stream_come_and_go_without_a_restart(
             await _until(by, RAW_QUOTES, "alpaca")
             await _until(by, RAW_BARS, "polygon", changed)
             parts = await running.part("yahoo"), await running.part("yahoo_polling")
+            named = [line for line in await running.exposition() if 'provider="yahoo"' in line]
             reason = await running.part("polygon")
             asked = simulation.statistics.as_json()
             await _until(by, RAW_BARS, "polygon", simulation.view.clock.now() + MINUTE_US)
             later = simulation.statistics.as_json()
 
     assert parts == ({}, {})
+    assert named == []
     assert reason["serving"]
     assert _requests(asked, "yahoo") == _requests(later, "yahoo")
     other = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, OTHER)

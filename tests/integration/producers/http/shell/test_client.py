@@ -13,17 +13,35 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import REGISTRY
 from producers.budget.limits import VendorLimits
 from producers.http.shell.body import MalformedResponse
+from producers.http.shell.breaker import FAILURES_TO_OPEN, CircuitOpen
 from producers.http.shell.client import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
 from schemas.errors import (
     BudgetExhausted,
     MarketDataError,
+    ProviderBanned,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnavailable,
 )
-from schemas.providers.facts import Limits
+from schemas.providers.facts import ANY_VENDOR, Limits, RefusalWords
 from tests.conftest import free_port
 from tests.support.answering_vendor import ANYWHERE, SECRET, answering, vendor
+
+
+def held_back(reason: str) -> float:
+    """Return how many requests for quotes a brake of ours has stopped."""
+    labels = {"provider": "acme", "endpoint": "quote", "reason": reason}
+    return REGISTRY.get_sample_value("mds_provider_held_back_total", labels) or 0.0
+
+
+def vendor_errors() -> float:
+    """Return how many errors of quotes were the vendor's, whatever their code."""
+    return sum(
+        sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == "provider_errors_total" and sample.labels["endpoint"] == "quote"
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,20 +106,76 @@ async def test_a_hanging_vendor_is_left_at_the_deadline() -> None:
 
 async def test_our_own_budget_is_not_counted_as_the_vendors_failure() -> None:
     """With the budget used up nothing is sent, the breaker stays closed, and the metric says whose limit it was."""
-
-    def counted() -> float:
-        labels = {"provider": "acme", "endpoint": "quote", "code": "budget"}
-        return REGISTRY.get_sample_value("provider_errors_total", labels) or 0.0
-
-    before = counted()
+    before, errors = held_back("budget"), vendor_errors()
     async with vendor(answering(body=b"{}", content_type="application/json")) as (http, url):
         http.gate.limit(VendorLimits(whole=Limits(per_minute=1)))
         await http.get("quote", url)
         with pytest.raises(BudgetExhausted, match=r"raise providers\.acme\.limits\.per_minute"):
             await http.get("quote", url)
 
-    assert counted() == before + 1
+    assert (held_back("budget"), vendor_errors()) == (before + 1, errors)
     assert http.breaker.state == "closed"
+
+
+async def test_what_a_pause_or_an_open_circuit_stops_is_no_error_of_the_vendors() -> None:
+    """The answers that led there are counted once each; what was never sent is not."""
+    before = held_back("pause"), held_back("circuit"), vendor_errors()
+    async with vendor(answering(status=429, headers={"Retry-After": "30"})) as (http, url):
+        for _ in range(4):
+            with pytest.raises(ProviderThrottled):
+                await http.get("quote", url)
+    async with vendor(answering(status=500)) as (http, url):
+        while http.breaker.state == "closed":
+            with pytest.raises(ProviderUnavailable):
+                await http.get("quote", url)
+        sent = vendor_errors()
+        for _ in range(3):
+            with pytest.raises(CircuitOpen):
+                await http.get("quote", url)
+
+    assert held_back("pause") == before[0] + 3
+    assert held_back("circuit") >= before[1] + 3
+    assert (vendor_errors(), sent) == (sent, before[2] + 1 + FAILURES_TO_OPEN)
+
+
+async def test_a_request_we_gave_up_is_no_error_of_the_vendors() -> None:
+    """A reload or the end of the process cancels what is under way."""
+    asked = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.sleep(30)
+        return web.Response()
+
+    before = vendor_errors()
+    async with vendor(hang, deadline_s=20.0) as (http, url):
+        asking = asyncio.ensure_future(http.get("quote", url))
+        await asked.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    assert vendor_errors() == before
+
+
+@pytest.mark.parametrize("in_words", [False, True])
+async def test_a_ban_is_counted_as_one(*, in_words: bool) -> None:
+    """By its status, or by its words; and the series is there before."""
+    words = ANY_VENDOR + RefusalWords(banned_statuses=() if in_words else (418,))
+    status = 403 if in_words else 418
+
+    def counted() -> float | None:
+        labels = {"provider": "acme", "endpoint": "banning", "code": "banned"}
+        return REGISTRY.get_sample_value("provider_errors_total", labels)
+
+    async with vendor(answering(body=b"{}", content_type="application/json")) as (http, url):
+        await http.get("banning", url)
+    before = counted()
+    async with vendor(answering(status=status, text="Too Many Requests"), words=words) as (http, url):
+        with pytest.raises(ProviderBanned):
+            await http.get("banning", url)
+
+    assert before is not None
+    assert counted() == before + 1
 
 
 async def test_a_body_cut_short_is_an_outage() -> None:

@@ -12,7 +12,7 @@ from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition as Place
-from schemas.topics import BARS, QUOTES, dead, partition_count
+from schemas.topics import BARS, QUOTES, partition_count
 from sinks.reading.shell.logs import TopicLogs
 from tests.conftest import free_port
 from tests.support.eventually import eventually
@@ -32,7 +32,7 @@ async def led(kafka: str, prefix: str, *topics: str) -> TopicLogs:
 
     async def looked() -> bool:
         try:
-            await logs.depth(dict.fromkeys(topics, partition_count()))
+            await logs.look([Place(topic, n) for topic in topics for n in range(partition_count())])
         except BrokerUnavailable:
             return False
         return True
@@ -84,19 +84,6 @@ async def test_a_topic_made_again_is_another_one_and_a_missing_one_unavailable(
     await eventually(missing, within_s=WITHIN_S)
     await asyncio.to_thread(ensure_topics, kafka_bootstrap, prefix=topic_prefix)
     await eventually(again, within_s=WITHIN_S)
-
-
-async def test_the_depth_of_topics_is_the_sum_of_their_partitions(
-    kafka_bootstrap: str, topic_prefix: str
-) -> None:
-    """By name without the prefix."""
-    await publish(
-        kafka_bootstrap, some(topic_prefix, dead(BARS), 0, 2) + some(topic_prefix, dead(BARS), 1, 3)
-    )
-    logs = await led(kafka_bootstrap, topic_prefix, dead(BARS), dead(QUOTES))
-    depth = await logs.depth(dict.fromkeys([dead(BARS), dead(QUOTES)], partition_count()))
-
-    assert depth == {dead(BARS): 5, dead(QUOTES): 0}
 
 
 async def test_nothing_is_asked_about_nothing() -> None:

@@ -17,14 +17,12 @@ import pytest
 
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing
-from infra.runtime.metrics import REGISTRY
 from infra.runtime.postgres.pool import pool
 from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import BrokerUnavailable, Fenced
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, GAPS, JOBS, RAW_BARS, TRADES, dead
+from schemas.topics import GAPS, TRADES, dead
 from sinks.progress.positions import Log
-from sinks.reading.shell.logs import TopicLogs
 from sinks.store.shell.outbox import (
     DELETE_ROWS,
     DRAIN_ROWS,
@@ -33,12 +31,11 @@ from sinks.store.shell.outbox import (
     Outbox,
     OutboxWriter,
     Writer,
-    watch_dead_letters,
 )
 from sinks.store.shell.ownership import Owned, take_over
 from sinks.store.shell.session import open_connection
 from tests.support.eventually import eventually
-from tests.support.sink_records import count, publish, query
+from tests.support.sink_records import count, query
 
 WITHIN_S = 30.0
 NOW = WallTime(1_400_000_000_000_000)
@@ -249,26 +246,6 @@ async def test_an_outage_keeps_the_rows_and_is_waited_out(
     assert left == 1
     seen = await asyncio.to_thread(published, kafka_bootstrap, topic_prefix + GAPS)
     assert seen == [(b"g", b"first"), (b"g", b"second")]
-
-
-async def test_dead_letters_of_every_service_are_counted(kafka_bootstrap: str, topic_prefix: str) -> None:
-    """Of processors and producers, too, by the topic they died in."""
-    letters = {RAW_BARS: 2, JOBS: 1, TRADES: 3}
-    await publish(
-        kafka_bootstrap,
-        [
-            Outgoing(topic=topic_prefix + dead(topic), partition=n % 2, value=b"letter")
-            for topic, many in letters.items()
-            for n in range(many)
-        ],
-    )
-    watching = asyncio.ensure_future(watch_dead_letters(TopicLogs(kafka_bootstrap, prefix=topic_prefix)))
-
-    def shown() -> dict[str, float | None]:
-        return {topic: REGISTRY.get_sample_value("dlq_depth", {"kind": topic}) for topic in (*letters, BARS)}
-
-    await eventually(lambda: shown() == {**letters, BARS: 0}, within_s=WITHIN_S)
-    watching.cancel()
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])

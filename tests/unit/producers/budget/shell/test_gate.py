@@ -14,7 +14,7 @@ from producers.budget.pauses import Signal
 from producers.budget.shell.gate import MAX_WAITING, Gate
 from producers.budget.windows import Purpose
 from schemas.configuration.model import ProviderLimits
-from schemas.errors import BudgetExhausted, ProviderThrottled
+from schemas.errors import BudgetExhausted, ProviderBanned, ProviderThrottled
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import Limits
@@ -107,6 +107,27 @@ async def test_a_pause_the_vendor_asked_for_is_not_our_budget() -> None:
         await ask(gate, within_s=0.1)
 
     assert not isinstance(caught.value, BudgetExhausted)
+
+
+@in_virtual_time
+async def test_a_refusal_is_the_error_it_means() -> None:
+    """A 429 is a throttle; what calls itself a ban is one, and so is a refusal right after the pause that was told."""
+    gate = a_gate(per_minute=100)
+
+    async def refusal(signal: Signal) -> ProviderThrottled:
+        async with gate.admitted("quote", "live", within_s=100.0) as admission:
+            return gate.refused(admission, signal)
+
+    first = await refusal(Signal(kind="throttled", wait_us=7 * SECOND_US, reason="told"))
+    second = await refusal(Signal(kind="throttled", wait_us=7 * SECOND_US, reason="told"))
+    third = await refusal(Signal(kind="banned", wait_us=None, reason="a ban"))
+
+    assert [type(error) for error in (first, second, third)] == [
+        ProviderThrottled,
+        ProviderBanned,
+        ProviderBanned,
+    ]
+    assert first.retry_after_s == pytest.approx(7.0)
 
 
 @in_virtual_time

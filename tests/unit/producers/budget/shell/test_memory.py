@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from infra.runtime.metrics import REGISTRY
 from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shell.gate import Gate
@@ -225,3 +226,41 @@ async def test_a_reload_keeps_what_was_used() -> None:
     await ask(gate, within_s=0.1)
     with pytest.raises(ProviderThrottled):
         await ask(gate, within_s=0.1)
+
+
+def shown(name: str, **labels: str) -> float | None:
+    """Return a gauge of the provider `gauged`."""
+    return REGISTRY.get_sample_value(name, {"provider": "gauged", **labels})
+
+
+@in_virtual_time
+async def test_pause_bans_and_use_are_those_of_the_scrape() -> None:
+    """A pause runs down and a minute's requests leave it while nobody writes anything: no gauge waits for a write."""
+    budgets = Budgets(now_us=now_us)
+    gate = budgets.gate("gauged", MINUTELY)
+    await ask(gate, 5)
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, Signal(kind="banned", wait_us=90 * SECOND_US, reason="a ban"))
+    used, paused = (
+        shown("mds_provider_budget_used_ratio", window="minute"),
+        shown("mds_provider_paused_seconds"),
+    )
+    await asyncio.sleep(61.5)
+
+    assert (used, paused) == (pytest.approx(6 / 7), pytest.approx(90.0))  # a refusal lowers the limit
+    assert shown("mds_provider_paused_seconds") == pytest.approx(28.5, abs=0.1)
+    assert shown("mds_provider_budget_used_ratio", window="minute") == 0.0
+    assert shown("mds_provider_bans") == 1.0
+
+
+@in_virtual_time
+async def test_a_limit_that_is_none_any_more_is_shown_no_more() -> None:
+    """Its label goes with it."""
+    budgets = Budgets(now_us=now_us)
+    budgets.gate("gauged", VendorLimits(whole=Limits(per_minute=10, per_day=20)))
+    before = shown("mds_provider_budget_used_ratio", window="day")
+    budgets.gate("gauged", MINUTELY)
+
+    assert before == 0.0
+    assert shown("mds_provider_budget_used_ratio", window="day") is None
+    assert shown("mds_provider_budget_used_ratio", window="minute") == 0.0

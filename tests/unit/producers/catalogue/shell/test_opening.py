@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from infra.runtime.metrics import REGISTRY
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import Vendors, open_vendors
 from producers.http.shell.addresses import AddressPolicy
@@ -136,3 +137,17 @@ async def test_alpacas_assets_are_asked_where_the_key_belongs(key_id: str, tradi
         await in_vain(api.bars(asked("SPY", "1m", HOUR, HOUR.end)))
 
     assert addresses == [f"{trading}/v2/assets", "https://data.alpaca.markets/v2/stocks/bars"]
+
+
+async def test_bans_of_an_opened_vendor_are_counted_from_nothing_on() -> None:
+    """Every endpoint it has, its socket too, before anything was asked: the first ban of all is a rise."""
+    opened(ALL, simulator_url=SIMULATOR)
+
+    banned = {
+        (sample.labels["provider"], sample.labels["endpoint"])
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == "provider_errors_total" and sample.labels["code"] == "banned"
+    }
+    asked_for = {(facts.name, endpoint) for facts in BUILT_IN.values() for endpoint in facts.endpoints}
+    assert asked_for | {("finnhub", "socket")} <= banned

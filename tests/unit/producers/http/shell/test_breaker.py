@@ -264,3 +264,17 @@ async def test_each_provider_has_its_own_settings() -> None:
     await fail(patient, 4)
 
     assert (strict.state, patient.state) == ("open", "closed")
+
+
+async def test_a_breaker_that_was_replaced_is_shown_no_more() -> None:
+    """An attempt that began before the exchange ends after it: the gauge is the new breaker's."""
+
+    def shown() -> float | None:
+        return REGISTRY.get_sample_value("circuit_state", {"provider": "replaced"})
+
+    old = a_breaker(_Clock(), provider="replaced")
+    await fail(old, 2)
+    a_breaker(_Clock(), provider="replaced")
+    await fail(old, 1)
+
+    assert (old.state, shown()) == ("open", 0.0)

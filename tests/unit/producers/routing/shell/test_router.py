@@ -10,6 +10,7 @@ from infra.runtime.metrics import REGISTRY
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing.evidence import AnswerEvidence
 from producers.routing.shell.router import TELL_EVERY_S, Router, Turn
+from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
 from schemas.intervals import HOUR_US, MINUTE_US
@@ -156,3 +157,29 @@ async def test_every_change_is_told_at_once_and_the_rest_regularly() -> None:
         "yahoo quote: status 500"
     ]
     assert chosen_finnhub() == selected + 1
+
+
+def test_a_score_is_that_of_the_scrape_and_goes_with_its_route() -> None:
+    """A breaker that opens is seen before anybody is told of it; a provider routed no more has no score."""
+
+    def shown(provider: str) -> float | None:
+        labels = {"capability": QUOTES, "provider": provider}
+        return REGISTRY.get_sample_value("provider_health_score", labels)
+
+    world = _World()
+    world.answer("yahoo")
+    sound = shown("yahoo")
+    world.breakers["yahoo"] = "open"
+    broken = shown("yahoo")
+    world.router.route(
+        {QUOTES: ["finnhub"]},
+        {QUOTES: [calendar_of("SPY")]},
+        Routing(),
+        {"finnhub": lambda: "closed"},
+    )
+
+    assert sound is not None
+    assert broken is not None
+    assert broken < sound
+    assert shown("yahoo") is None
+    assert shown("finnhub") is not None
