@@ -35,7 +35,7 @@ class Nobody:
 
 async def test_the_app_is_what_it_must_be() -> None:
     """One isolated agent for each raw topic, started by progress, under the prefix."""
-    app = build_app("127.0.0.1:1", Nobody(), prefix="p.", session_timeout_s=10.0)
+    app = build_app("127.0.0.1:1", Nobody(), partitions=4, prefix="p.", session_timeout_s=10.0)
 
     assert app.conf.id == "p.processors"
     assert {name.rpartition(".")[2] for name in app.agents} >= {"v1"}
@@ -72,7 +72,7 @@ def set_conf(name: str, value: object) -> Callable[[Any], None]:
 @pytest.mark.filterwarnings("ignore:Setting new value for configuration key")
 async def test_a_trap_opened_again_stops_the_start(spoil: Callable[[Any], None]) -> None:
     """Each of these loses, repeats or exposes something silently."""
-    app = build_app("127.0.0.1:1", Nobody())
+    app = build_app("127.0.0.1:1", Nobody(), partitions=4)
     spoil(app)
 
     with pytest.raises(ConfigurationError, match="Faust"):

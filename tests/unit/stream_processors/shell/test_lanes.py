@@ -16,11 +16,13 @@ from schemas.partitions import TopicPartition
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
-from stream_processors.shell.lanes import LANE_QUEUE_BLOCKS, Lanes, TransactionLimits
+from stream_processors.shell.lane import TransactionLimits
+from stream_processors.shell.lanes import Lanes
 from stream_processors.transaction import RawRecord, Transaction
 from tests.support.builders import a_block
 from tests.support.eventually import eventually
 
+BLOCKS = 4
 KEY = TopicPartition(RAW_BARS, 3)
 TICK = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
 
@@ -70,7 +72,7 @@ class World:
             tasks=tasks,
             threads=threads,
             health=self.health,
-            limits=TransactionLimits(blocks=4, events=1_000),
+            limits=TransactionLimits(blocks=BLOCKS, events=1_000),
             leave=self.codes.append,
         )
 
@@ -156,7 +158,7 @@ async def test_whoever_waits_for_room_is_let_go_with_the_partition() -> None:
         await w.lanes.own([KEY])
         w.writer.may_commit.clear()
         await w.feed(10)
-        feeding = asyncio.ensure_future(w.feed(*range(11, 12 + LANE_QUEUE_BLOCKS + 4)))
+        feeding = asyncio.ensure_future(w.feed(*range(11, 12 + 2 * BLOCKS + 4)))
         await asyncio.sleep(0.05)
         assert not feeding.done()
         w.writer.may_commit.set()
