@@ -21,7 +21,7 @@ LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 1.0
 GIVE_UP_AFTER_S = 60.0  # without ticks nothing says that the partition is idle
 # Of all owned partitions together: what idleness costs does not grow with their number, how late it is told does.
-TICKS_PER_S = 96.0
+TICKS_PER_S = 64.0
 
 
 class OwnedPartition(Protocol):
@@ -37,7 +37,7 @@ async def tick(
 ) -> None:
     """For ever append an empty block to each owned raw partition that was silent for `silent_s` seconds.
 
-    Where so many are owned that they would get more than 96 ticks a second, each is given as much longer.
+    Where so many are owned that they would get more than 64 ticks a second, each is given as much longer.
     One tick at a time per partition: the next waits until the last was heard, so a stalled reader is not buried.
     Raises BrokerUnavailable when appending failed for a minute.
     """
