@@ -53,13 +53,7 @@ async def main() -> None:
                 limits=_limits(settings),
                 leave=os._exit,
             )
-            watchdog = Watchdog(
-                lanes.standing,
-                behind=partial(records_wait, ends, prefix),
-                frozen_after_s=settings.session_timeout_s,
-                stalled_after_s=STALL_AFTER_S,
-                leave=os._exit,
-            )
+            watchdog = _watchdog(lanes, ends, prefix, settings)
             watchdog.start()
             app = build_app(
                 bootstrap,
@@ -77,6 +71,16 @@ async def main() -> None:
             await lanes.release()
             watchdog.stop()
         publisher.close()
+
+
+def _watchdog(lanes: Lanes, ends: LogReader, prefix: str, settings: ProcessorSettings) -> Watchdog:
+    return Watchdog(
+        lanes.standing,
+        behind=partial(records_wait, ends, prefix),
+        frozen_after_s=settings.session_timeout_s,
+        stalled_after_s=STALL_AFTER_S,
+        leave=os._exit,
+    )
 
 
 def _limits(settings: ProcessorSettings) -> TransactionLimits:

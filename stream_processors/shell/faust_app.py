@@ -31,9 +31,8 @@ HEARTBEAT_S = 2.0
 COMMIT_EVERY_S = 10.0  # shows lag, decides nothing, and takes a while for each partition
 BUFFER_BLOCKS = 768  # of all partitions together; a block may hold 1 MiB
 PARTITION_BUFFER_BLOCKS = range(4, 64)
-FETCH_BYTES = (
-    131_072  # of a partition at a time, unless one batch holds more: those behind it wait their turn
-)
+# Of a partition at a time, unless one batch holds more: the partitions behind it wait their turn.
+FETCH_BYTES = 131_072
 POLL_RECORDS = 500
 WATCH_S = 0.5
 STOP_DEADLINE_S = 9.0

@@ -35,7 +35,7 @@ TAKE_OVERS_AT_ONCE = 16  # each is a producer and two readers while it lasts: a 
 
 
 @dataclass(slots=True, kw_only=True)
-class Standing:
+class Watched:
     """A lane as the watchdog judges it; see `Lanes.standing`."""
 
     key: TopicPartition
@@ -69,7 +69,7 @@ class Lanes:
         """The lanes at work; none while partitions change hands, when standing still is right."""
         return [] if self._changing.locked() else list(self._lanes.values())
 
-    def standing(self) -> list[Standing]:
+    def standing(self) -> list[Watched]:
         """Return the lanes at work, each with the moment (monotonic seconds) from which its standing still counts.
 
         One that was fed owes progress since it last moved. One that was fed all it was sent waits its turn at the
@@ -79,7 +79,7 @@ class Lanes:
         newest_s = max((max(lane.moved_at_s, lane.heard_at_s) for lane in lanes), default=0.0)
         turn_s = FORGOTTEN_AFTER_S - STALL_AFTER_S
         return [
-            Standing(
+            Watched(
                 key=lane.key,
                 moved_at_s=lane.moved_at_s if lane.owes else min(newest_s, lane.heard_at_s + turn_s),
                 done=lane.done,
@@ -121,9 +121,8 @@ class Lanes:
         """
         async with self._changing:
             lanes, self._lanes = self._lanes, {}
-            for lane in (
-                lanes.values()
-            ):  # before anybody else runs: a state kept must not move past what is committed
+            # before anybody else runs: a state that is kept must not move past what is committed
+            for lane in lanes.values():
                 lane.backlog.close()
             await asyncio.gather(*(self._halt(lane) for lane in lanes.values()))
             self._aside |= lanes
