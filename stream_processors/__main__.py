@@ -21,11 +21,15 @@ from schemas.topics import RAW_TOPICS, partition_count
 from stream_processors import replay
 from stream_processors.settings import ProcessorSettings
 from stream_processors.shell.faust_app import build_app, check_codecs, run_app
-from stream_processors.shell.lanes import STALL_AFTER_S, Lanes, TransactionLimits
+from stream_processors.shell.lane import TransactionLimits
+from stream_processors.shell.lanes import STALL_AFTER_S, Lanes
 from stream_processors.shell.rebuild import records_wait
 from stream_processors.shell.ticks import tick
 from stream_processors.shell.writer import PartitionWriter
 from stream_processors.transaction import check_implemented
+
+# A commit waits for the broker, not for us; more of them than this at once would only contend for one interpreter.
+COMMITS_AT_ONCE = 32
 
 
 async def main() -> None:
@@ -37,7 +41,7 @@ async def main() -> None:
     ) as process:
         process.health.expect("group")
         await asyncio.to_thread(_prepare, bootstrap, prefix)
-        threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
+        threads = ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="lane")
         publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
         ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
         async with asyncio.TaskGroup() as tasks:
@@ -49,15 +53,15 @@ async def main() -> None:
                 limits=_limits(settings),
                 leave=os._exit,
             )
-            watchdog = Watchdog(
-                lambda: lanes.owned,
-                behind=partial(records_wait, ends, prefix),
-                frozen_after_s=settings.session_timeout_s,
-                stalled_after_s=STALL_AFTER_S,
-                leave=os._exit,
-            )
+            watchdog = _watchdog(lanes, ends, prefix, settings)
             watchdog.start()
-            app = build_app(bootstrap, lanes, prefix=prefix, session_timeout_s=settings.session_timeout_s)
+            app = build_app(
+                bootstrap,
+                lanes,
+                partitions=partitions,
+                prefix=prefix,
+                session_timeout_s=settings.session_timeout_s,
+            )
             await lifecycle.until_stopped(
                 process,
                 run_app(app, os._exit),
@@ -67,6 +71,16 @@ async def main() -> None:
             await lanes.release()
             watchdog.stop()
         publisher.close()
+
+
+def _watchdog(lanes: Lanes, ends: LogReader, prefix: str, settings: ProcessorSettings) -> Watchdog:
+    return Watchdog(
+        lanes.standing,
+        behind=partial(records_wait, ends, prefix),
+        frozen_after_s=settings.session_timeout_s,
+        stalled_after_s=STALL_AFTER_S,
+        leave=os._exit,
+    )
 
 
 def _limits(settings: ProcessorSettings) -> TransactionLimits:

@@ -17,8 +17,8 @@ class ProcessorSettings(Settings):
     ops_port: Port = Field(default=8102, ge=1, le=65535)
     # Kafka takes the partitions away after this
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=60.0)
-    # silence of a raw partition until a tick is appended
+    # silence of a raw partition until a tick is appended, at least: all together get at most 64 a second
     tick_after_s: float = Field(default=1.0, ge=0.1, le=10.0)
-    # consecutive blocks in one transaction, when behind
-    transaction_max_blocks: int = Field(default=16, ge=1, le=256)
+    # consecutive blocks in one transaction, when behind; large ones are fewer, by events and bytes
+    transaction_max_blocks: int = Field(default=512, ge=1, le=1_024)
     transaction_max_events: int = Field(default=4_000, ge=1, le=20_000)

@@ -61,6 +61,11 @@ class Health:
         part = self.parts.setdefault(name, HealthPart())
         part.ready, part.detail, part.moved_at_s = ready, detail, monotonic_s()
 
+    def promise(self, name: str, *, stall_after_s: float | None) -> None:
+        """Judge a part by progress from now on, or, with None, not any more."""
+        part = self.parts[name]
+        part.stall_after_s, part.moved_at_s = stall_after_s, monotonic_s()
+
     def forget(self, name: str) -> None:
         """Take a part back that is no more."""
         self.parts.pop(name, None)

@@ -26,11 +26,14 @@ from stream_processors.transaction import RawRecord
 log = logging.getLogger(__name__)
 
 LOG_APPEND_TIME = 1  # aiokafka's timestamp_type
-REQUEST_TIMEOUT_S = 60.0  # Faust gives seeking, hence every take-over, this long
+REQUEST_TIMEOUT_S = 120.0  # Faust gives seeking, hence every take-over together, this long
 HEARTBEAT_S = 2.0
-COMMIT_EVERY_S = 2.0  # shows lag, decides nothing
-BUFFER_BLOCKS = 32  # per partition; a block may hold 1 MiB
-POLL_RECORDS = 200
+COMMIT_EVERY_S = 10.0  # shows lag, decides nothing, and takes a while for each partition
+BUFFER_BLOCKS = 768  # of all partitions together; a block may hold 1 MiB
+PARTITION_BUFFER_BLOCKS = range(4, 64)
+# Of a partition at a time, unless one batch holds more: the partitions behind it wait their turn.
+FETCH_BYTES = 131_072
+POLL_RECORDS = 500
 WATCH_S = 0.5
 STOP_DEADLINE_S = 9.0
 
@@ -39,16 +42,21 @@ class PartitionOwner(Protocol):
     """The one who processes the records; told what is assigned and revoked."""
 
     async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, RawOffset]:
-        """Take the partitions over and return the offsets to read from."""
+        """Own exactly these partitions, and return the offsets to read from."""
+
+    async def set_aside(self) -> None:
+        """Stop working on every partition, ready to go on with those that come back."""
 
     async def release(self) -> None:
-        """Give up every partition."""
+        """Give up every partition, those set aside included."""
 
     async def feed(self, record: RawRecord) -> None:
         """Process a record, or wait until there is room for it."""
 
 
-def faust_settings(bootstrap: str, *, prefix: str, session_timeout_s: float) -> dict[str, Any]:
+def faust_settings(
+    bootstrap: str, *, prefix: str, session_timeout_s: float, partitions: int
+) -> dict[str, Any]:
     """Return the settings of the app; each one that is not Faust's default repairs a trap (see `check_settings`)."""
     return {
         "id": f"{prefix}processors",
@@ -58,18 +66,25 @@ def faust_settings(bootstrap: str, *, prefix: str, session_timeout_s: float) -> 
         "store": "memory://",
         "processing_guarantee": "at_least_once",
         "stream_wait_empty": True,
-        "stream_buffer_maxsize": BUFFER_BLOCKS,
+        "stream_buffer_maxsize": buffer_blocks(len(RAW_TOPICS) * partitions),
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "web_enabled": False,
         "worker_redirect_stdouts": False,
         "consumer_auto_offset_reset": "earliest",
         "broker_max_poll_records": POLL_RECORDS,
+        "consumer_max_fetch_size": FETCH_BYTES,
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": HEARTBEAT_S,
         "broker_request_timeout": max(REQUEST_TIMEOUT_S, session_timeout_s),
         "broker_commit_interval": COMMIT_EVERY_S,
     }
+
+
+def buffer_blocks(lanes: int) -> int:
+    """Return how many blocks Faust may hold of each of so many raw partitions."""
+    least, most = PARTITION_BUFFER_BLOCKS.start, PARTITION_BUFFER_BLOCKS.stop
+    return max(least, min(most, BUFFER_BLOCKS // lanes))
 
 
 def check_settings(app: Any) -> None:
@@ -116,19 +131,27 @@ class ProgressConsumer(FaustConsumer):  # type: ignore[misc]  # Faust is untyped
     owner: PartitionOwner
     prefix: str
     _assigned = False
+    _generation = 0
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Note that the assignment is current, so that seeking takes partitions over."""
+        """Note that the assignment is current, so that seeking takes partitions over.
+
+        What was set aside may only go on where nobody else can have owned it: a member of two generations in a row
+        owned in the first what it had, until it gave it up for the second. Whoever missed one gives all of it up.
+        """
+        if generation_id != self._generation + 1:
+            await self.owner.release()
+        self._generation = generation_id
         self._assigned = True
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:  # more workers than partitions: nothing will be sought, yet we are a member
             await self.owner.own(())
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Give everything up before another worker may begin: the transactions in flight are finished first."""
+        """Stop before another worker may begin: the transactions in flight are finished first, and none follow."""
         self._assigned = False
         await super().on_partitions_revoked(revoked)
-        await self.owner.release()
+        await self.owner.set_aside()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Take over the assigned partitions and seek to the offset after their progress; return the positions."""
@@ -154,10 +177,17 @@ class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
 
 
 def build_app(
-    bootstrap: str, owner: PartitionOwner, *, prefix: str = "", session_timeout_s: float = 10.0
+    bootstrap: str,
+    owner: PartitionOwner,
+    *,
+    partitions: int,
+    prefix: str = "",
+    session_timeout_s: float = 10.0,
 ) -> Any:
     """Return the Faust app that feeds `owner` the raw topics; call it inside the running event loop."""
-    settings = faust_settings(bootstrap, prefix=prefix, session_timeout_s=session_timeout_s)
+    settings = faust_settings(
+        bootstrap, prefix=prefix, session_timeout_s=session_timeout_s, partitions=partitions
+    )
     app = _App(loop=asyncio.get_running_loop(), **settings)
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)

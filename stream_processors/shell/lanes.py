@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol
 
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
@@ -22,61 +21,28 @@ from schemas.errors import ConfigurationError
 from schemas.intervals import interval_label
 from schemas.partitions import TopicPartition
 from stream_processors.evidence import MISSING
-from stream_processors.memory import PartitionState
-from stream_processors.transaction import RawRecord, Transaction, transact
+from stream_processors.shell.lane import Backlog, Lane, TransactionLimits, TransactionWriter
+from stream_processors.transaction import RawRecord, Transaction
 
 log = logging.getLogger(__name__)
 
-LANE_QUEUE_BLOCKS = 32
-STALL_AFTER_S = 15.0  # ticks guarantee traffic every second
+QUEUED_BYTES = 67_108_864  # in all lanes together, and in each at least one block
+STALL_AFTER_S = 15.0  # of work that was fed; ticks guarantee traffic every few seconds
+# A partition that is never read though its neighbours are: it waits its turn behind what was fetched of them, which a
+# processor works off in seconds, so after this the fetcher has forgotten it.
+FORGOTTEN_AFTER_S = 300.0
 REBUILD_GRACE_S = 120.0
 RELEASE_DEADLINE_S = 8.0  # a transaction in flight may take this long when a partition is given up
-# A transaction that begins while the broker still writes the markers of the one before it is refused, and librdkafka
-# asks again only after 20 ms: wait less, and gather blocks meanwhile.
-SETTLING_S = 0.01
+TAKE_OVERS_AT_ONCE = 16  # each is a producer and two readers while it lasts: a dozen threads and connections
 
 
-class TransactionWriter(Protocol):
-    """The writer a lane needs; every method blocks."""
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A lane as the watchdog judges it; see `Lanes.standing`."""
 
-    def take_over(self) -> PartitionState:
-        """Fence any predecessor and return the rebuilt state."""
-
-    def skipped_records(self, start: RawOffset, offset: RawOffset) -> bool:
-        """Return whether the raw partition holds a record in [start, offset)."""
-
-    def commit(self, blocks: Sequence[Transaction]) -> None:
-        """Write consecutive blocks in one transaction."""
-
-    def close(self) -> None:
-        """Let go without committing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionLimits:
-    """Most that one transaction may hold when a lane is behind; at low load it holds one block."""
-
-    blocks: int
-    events: int
-
-
-class Lane:
-    """One owned raw partition: `fed` is the newest offset accepted, `done` the newest in progress.
-
-    `heard_at_s` is when a record was last accepted, `moved_at_s` when progress last moved (monotonic seconds).
-    """
-
-    def __init__(self, key: TopicPartition, state: PartitionState, writer: TransactionWriter) -> None:
-        self.key = key
-        self.state = state
-        self.writer = writer
-        self.queue: asyncio.Queue[RawRecord] = asyncio.Queue(LANE_QUEUE_BLOCKS)
-        self.fed = self.done = RawOffset(state.next_offset - 1)
-        self.moved_at_s = self.heard_at_s = monotonic_s()
-        self.committed_at_s = -SETTLING_S
-        self.task: asyncio.Task[None] | None = None
-        self.idle = asyncio.Event()  # no transaction in flight
-        self.idle.set()
+    key: TopicPartition
+    moved_at_s: float
+    done: RawOffset
 
 
 class Lanes:
@@ -96,38 +62,78 @@ class Lanes:
         self._open_writer, self._tasks, self._threads = open_writer, tasks, threads
         self._health, self._limits, self._leave = health, limits, leave
         self._lanes: dict[TopicPartition, Lane] = {}
+        self._aside: dict[TopicPartition, Lane] = {}
         self._changing = asyncio.Lock()
+        self._taking_over = asyncio.Semaphore(TAKE_OVERS_AT_ONCE)
 
     @property
     def owned(self) -> list[Lane]:
         """The lanes at work; none while partitions change hands, when standing still is right."""
         return [] if self._changing.locked() else list(self._lanes.values())
 
+    def standing(self) -> list[Watched]:
+        """Return the lanes at work, each with the moment (monotonic seconds) from which its standing still counts.
+
+        One that was fed owes progress since it last moved. One that was fed all it was sent waits its turn at the
+        fetcher: it counts from when any lane last moved, or from when it could no longer be a matter of turns.
+        """
+        lanes = self.owned
+        newest_s = max((max(lane.moved_at_s, lane.heard_at_s) for lane in lanes), default=0.0)
+        turn_s = FORGOTTEN_AFTER_S - STALL_AFTER_S
+        return [
+            Watched(
+                key=lane.key,
+                moved_at_s=lane.moved_at_s if lane.owes else min(newest_s, lane.heard_at_s + turn_s),
+                done=lane.done,
+            )
+            for lane in lanes
+        ]
+
     async def own(self, keys: Iterable[TopicPartition]) -> dict[TopicPartition, RawOffset]:
-        """Take over the partitions not yet owned and return, for all of them, the offset to read from."""
+        """Own exactly these partitions and return, for all of them, the offset to read from.
+
+        Those set aside that are among them go on where they stopped, the others set aside are let go.
+        """
         async with self._changing:
             started_s, keys = monotonic_s(), list(keys)
+            room = max(1, QUEUED_BYTES // max(1, len(keys)))
+            kept = [self._aside.pop(key) for key in keys if key in self._aside]
+            await self._close(self._aside)
+            for lane in kept:
+                self._begin(lane.key, lane, room)
             missing = [key for key in keys if key not in self._lanes]
-            await asyncio.gather(*(self._take_over(key) for key in missing))
+            await asyncio.gather(*(self._take_over(key, room) for key in missing))
             for lane in self._lanes.values():  # the slowest rebuild held the others up
                 lane.moved_at_s = lane.heard_at_s = monotonic_s()
-                self._health.expect(_part(lane.key), stall_after_s=STALL_AFTER_S)
                 self._report(lane)
             self._health.report("group", ready=True, partitions=len(self._lanes))
-            if missing:
-                log.info(
-                    "partitions_taken_over",
-                    extra={"partitions": _names(missing), "took_s": round(monotonic_s() - started_s, 2)},
-                )
+            for event, these in (
+                ("partitions_kept", [lane.key for lane in kept]),
+                ("partitions_taken_over", missing),
+            ):
+                if these:
+                    took_s = round(monotonic_s() - started_s, 2)
+                    log.info(event, extra={"partitions": _names(these), "took_s": took_s})
             return {key: RawOffset(self._lanes[key].fed + 1) for key in keys}
 
-    async def release(self) -> None:
-        """Give up every partition once the transactions in flight are through; queued blocks are the successor's."""
+    async def set_aside(self) -> None:
+        """Stop working on every partition once the transactions in flight are through, ready to go on with it.
+
+        What was queued is forgotten and nothing is committed any more: a successor may begin at once.
+        """
         async with self._changing:
             lanes, self._lanes = self._lanes, {}
-            await asyncio.gather(*(self._release(lane) for lane in lanes.values()))
-            if lanes:
-                log.info("partitions_released", extra={"partitions": _names(lanes)})
+            # before anybody else runs: a state that is kept must not move past what is committed
+            for lane in lanes.values():
+                lane.backlog.close()
+            await asyncio.gather(*(self._halt(lane) for lane in lanes.values()))
+            self._aside |= lanes
+
+    async def release(self) -> None:
+        """Give up every partition, those set aside included; queued blocks are the successor's."""
+        await self.set_aside()
+        async with self._changing:
+            await self._close(self._aside)
 
     async def feed(self, record: RawRecord) -> None:
         """Hand a record to its lane, waiting while that is full; one already accepted or of no lane is dropped."""
@@ -136,22 +142,32 @@ class Lanes:
             return
         if record.offset > lane.fed + 1:
             await self._explain_hole(lane, record)
-        lane.fed = record.offset
-        lane.heard_at_s = monotonic_s()
-        await lane.queue.put(record)
+        if not lane.owes:
+            self._promise(lane.key, owed=True)
+        lane.hear(record.offset)
+        await lane.backlog.put(record)
 
-    async def _take_over(self, key: TopicPartition) -> None:
+    async def _take_over(self, key: TopicPartition, room: int) -> None:
         self._health.expect(_part(key), stall_after_s=REBUILD_GRACE_S)
-        writer = self._open_writer(*key)
-        try:
-            state = await asyncio.get_running_loop().run_in_executor(self._threads, writer.take_over)
-        except Exception as error:
-            self._end(key, error)
-            raise
-        lane = self._lanes[key] = Lane(key, state, writer)
+        async with self._taking_over:
+            writer = self._open_writer(*key)
+            try:
+                state = await asyncio.get_running_loop().run_in_executor(self._threads, writer.take_over)
+            except Exception as error:
+                self._end(key, error)
+                raise
+        self._begin(key, Lane(key, state, writer, self._backlog(room)), room)
+
+    def _begin(self, key: TopicPartition, stood: Lane, room: int) -> None:
+        """Work from where `stood` stands; a lane of its own, because somebody may still wait to feed the other."""
+        lane = self._lanes[key] = Lane(key, stood.state, stood.writer, self._backlog(room))
+        self._health.expect(_part(key))
         lane.task = self._tasks.create_task(self._work(lane), name=_part(key))
 
-    async def _release(self, lane: Lane) -> None:
+    def _backlog(self, room: int) -> Backlog:
+        return Backlog(most_bytes=room, most_records=2 * self._limits.blocks)
+
+    async def _halt(self, lane: Lane) -> None:
         try:
             async with asyncio.timeout(RELEASE_DEADLINE_S):
                 await lane.idle.wait()
@@ -159,18 +175,22 @@ class Lanes:
             self._end(lane.key, error)  # a transaction that hangs is aborted by the successor's take-over
         if lane.task is not None:
             lane.task.cancel()
-        while not lane.queue.empty():  # whoever waits for room must not wait for ever
-            lane.queue.get_nowait()
-        await asyncio.get_running_loop().run_in_executor(self._threads, lane.writer.close)
-        self._health.parts.pop(_part(lane.key), None)
+        self._health.forget(_part(lane.key))
+
+    async def _close(self, lanes: dict[TopicPartition, Lane]) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(loop.run_in_executor(self._threads, lane.writer.close) for lane in lanes.values())
+        )
+        if lanes:
+            log.info("partitions_released", extra={"partitions": _names(lanes)})
+        lanes.clear()
 
     async def _work(self, lane: Lane) -> None:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                blocks = await self._next_blocks(lane)
-                if self._lanes.get(lane.key) is not lane:
-                    return  # given up while this was being worked out
+                blocks = await lane.next_blocks(self._limits)
                 lane.idle.clear()
                 try:
                     await loop.run_in_executor(self._threads, lane.writer.commit, blocks)
@@ -180,20 +200,9 @@ class Lanes:
         except Exception as error:  # noqa: BLE001 - the guard: only data errors are survived, and those raised nothing
             self._end(lane.key, error)
 
-    async def _next_blocks(self, lane: Lane) -> list[Transaction]:
-        if lane.queue.qsize() < self._limits.blocks:  # else there is enough to do, and no time to lose
-            await asyncio.sleep(max(0.0, lane.committed_at_s + SETTLING_S - monotonic_s()))
-        blocks = [transact(lane.state, await lane.queue.get())]
-        events = blocks[0].events
-        while len(blocks) < self._limits.blocks and events < self._limits.events and not lane.queue.empty():
-            blocks.append(transact(lane.state, lane.queue.get_nowait()))
-            events += blocks[-1].events
-        return blocks
-
     def _account(self, lane: Lane, blocks: list[Transaction]) -> None:
         topic = lane.key.topic
-        lane.moved_at_s = lane.committed_at_s = monotonic_s()
-        lane.done = blocks[-1].raw_offset
+        lane.committed(blocks[-1].raw_offset)
         self._report(lane)
         metrics.BLOCKS_PROCESSED.labels(topic).inc(len(blocks))
         metrics.EVENTS_PROCESSED.labels(topic).inc(sum(block.events for block in blocks))
@@ -216,7 +225,11 @@ class Lanes:
             self._end(lane.key, RuntimeError(f"records {start} to {record.offset - 1} were not delivered"))
 
     def _report(self, lane: Lane) -> None:
+        self._promise(lane.key, owed=lane.owes)
         self._health.report(_part(lane.key), ready=True, processed=lane.done, accepted=lane.fed)
+
+    def _promise(self, key: TopicPartition, *, owed: bool) -> None:
+        self._health.promise(_part(key), stall_after_s=STALL_AFTER_S if owed else None)
 
     def _end(self, key: TopicPartition, error: BaseException) -> None:
         log.critical(

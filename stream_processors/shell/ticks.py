@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 1.0
 GIVE_UP_AFTER_S = 60.0  # without ticks nothing says that the partition is idle
+# Of all owned partitions together: what idleness costs does not grow with their number, how late it is told does.
+TICKS_PER_S = 64.0
 
 
 class OwnedPartition(Protocol):
@@ -35,6 +37,7 @@ async def tick(
 ) -> None:
     """For ever append an empty block to each owned raw partition that was silent for `silent_s` seconds.
 
+    Where so many are owned that they would get more than 64 ticks a second, each is given as much longer.
     One tick at a time per partition: the next waits until the last was heard, so a stalled reader is not buried.
     Raises BrokerUnavailable when appending failed for a minute.
     """
@@ -44,11 +47,12 @@ async def tick(
         await asyncio.sleep(LOOK_EVERY_S)
         now_s = monotonic_s()
         lanes = owned()
+        patience_s = max(silent_s, len(lanes) / TICKS_PER_S)
         sent = {lane.key: sent[lane.key] for lane in lanes if lane.key in sent}
         silent = [
             lane
             for lane in lanes
-            if now_s - lane.heard_at_s >= silent_s and lane.fed >= sent.get(lane.key, NO_OFFSET)
+            if now_s - lane.heard_at_s >= patience_s and lane.fed >= sent.get(lane.key, NO_OFFSET)
         ]
         if not silent:
             worked_at_s = now_s

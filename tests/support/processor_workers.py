@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -28,7 +29,15 @@ FETCH_WAIT_MS = 20  # the end of a partition is told after this
 class Worker:
     """One `python -m stream_processors`; its log is kept for the failure message."""
 
-    def __init__(self, bootstrap: str, prefix: str, folder: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        prefix: str,
+        folder: Path,
+        *,
+        command: Sequence[str] = (sys.executable, "-m", "stream_processors"),
+        **settings: str,
+    ) -> None:
         self.port = free_port()
         self.log = folder / f"worker-{self.port}.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MDS_")}
@@ -39,9 +48,7 @@ class Worker:
             **settings,
         }
         with self.log.open("w") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stream_processors"], cwd=ROOT, env=environment, stdout=out, stderr=out
-            )
+            self.process = subprocess.Popen(list(command), cwd=ROOT, env=environment, stdout=out, stderr=out)
 
     def terminate(self) -> int:
         """Ask it to stop and return its exit code."""
@@ -54,6 +61,11 @@ class Worker:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait(STOP_WITHIN_S)
 
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """Return the lines of its log with one of these events."""
+        lines = self.log.read_text().splitlines()
+        return [line for line in map(_json, lines) if line.get("event") in names]
+
     def sees(self, fact: Callable[[], bool]) -> Callable[[], bool]:
         """Return the fact as one that explains itself with the end of this worker's log."""
 
@@ -65,8 +77,16 @@ class Worker:
         return holds
 
 
+def _json(line: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:  # a traceback's, or half written yet
+        return {}
+    return found
+
+
 @contextmanager
-def worker(bootstrap: str, prefix: str, folder: Path, **settings: str) -> Iterator[Worker]:
+def worker(bootstrap: str, prefix: str, folder: Path, **settings: Any) -> Iterator[Worker]:
     """Run a worker and kill it in the end."""
     started = Worker(bootstrap, prefix, folder, **settings)
     try:

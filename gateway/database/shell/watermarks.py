@@ -63,7 +63,7 @@ class Watermarks:
         )
 
     async def reached(self, as_of: KnowledgeTime, topics: Iterable[str], partitions: Iterable[int]) -> None:
-        """Wait, at most 2 s, until `as_of` is complete there; raise the 503 Problem where it is not by then."""
+        """Wait, at most 4 s, until `as_of` is complete there; raise the 503 Problem where it is not by then."""
         names, numbers = tuple(topics), tuple(partitions)
 
         def complete() -> bool:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.types import TP
 
 from schemas.errors import ConfigurationError
 from schemas.topics import RAW_BARS, RAW_TOPICS
 from stream_processors.shell.faust_app import (
+    BUFFER_BLOCKS,
     ProgressConsumer,
+    buffer_blocks,
     build_app,
     check_settings,
     raw_record,
@@ -26,6 +31,9 @@ class Nobody:
         """Own nothing."""
         return dict.fromkeys(keys, 0)
 
+    async def set_aside(self) -> None:
+        """Nothing to stop."""
+
     async def release(self) -> None:
         """Nothing to give up."""
 
@@ -35,7 +43,7 @@ class Nobody:
 
 async def test_the_app_is_what_it_must_be() -> None:
     """One isolated agent for each raw topic, started by progress, under the prefix."""
-    app = build_app("127.0.0.1:1", Nobody(), prefix="p.", session_timeout_s=10.0)
+    app = build_app("127.0.0.1:1", Nobody(), partitions=4, prefix="p.", session_timeout_s=10.0)
 
     assert app.conf.id == "p.processors"
     assert {name.rpartition(".")[2] for name in app.agents} >= {"v1"}
@@ -43,6 +51,39 @@ async def test_the_app_is_what_it_must_be() -> None:
     assert issubclass(app.transport.Consumer, ProgressConsumer)
     assert app.conf.broker_session_timeout == 10.0
     assert app.conf.broker_request_timeout > app.conf.broker_session_timeout
+
+
+@pytest.mark.parametrize("lanes", [3, 12, 48, 192, 768])
+def test_what_faust_may_hold_does_not_grow_with_the_partitions(lanes: int) -> None:
+    """A block may have 1 MiB; a few of each are needed lest every one waits for the fetcher."""
+    assert 4 <= buffer_blocks(lanes) <= 64
+    assert lanes * buffer_blocks(lanes) <= max(BUFFER_BLOCKS, lanes * 4)
+
+
+@pytest.mark.parametrize(
+    ("generations", "given_up"),
+    [
+        pytest.param([1, 2, 3], 0, id="a member all the time"),
+        pytest.param([5, 6], 1, id="joined later"),
+        pytest.param([1, 3], 1, id="missed one"),
+        pytest.param([1, 2, 1], 1, id="the group was made anew"),
+    ],
+)
+async def test_who_missed_a_generation_gives_up_what_it_had_set_aside(
+    generations: list[int], given_up: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have owned it meanwhile, and processed more of it."""
+    owner = AsyncMock()
+    consumer = ProgressConsumer.__new__(ProgressConsumer)
+    consumer.owner = owner
+    monkeypatch.setattr(FaustConsumer, "on_partitions_assigned", AsyncMock())
+    monkeypatch.setattr(FaustConsumer, "on_partitions_revoked", AsyncMock())
+    for generation in generations:
+        await consumer.on_partitions_assigned({TP("t", 0)}, generation)
+        await consumer.on_partitions_revoked({TP("t", 0)})
+
+    assert owner.release.await_count == given_up
+    assert owner.set_aside.await_count == len(generations)
 
 
 def set_conf(name: str, value: object) -> Callable[[Any], None]:
@@ -72,7 +113,7 @@ def set_conf(name: str, value: object) -> Callable[[Any], None]:
 @pytest.mark.filterwarnings("ignore:Setting new value for configuration key")
 async def test_a_trap_opened_again_stops_the_start(spoil: Callable[[Any], None]) -> None:
     """Each of these loses, repeats or exposes something silently."""
-    app = build_app("127.0.0.1:1", Nobody())
+    app = build_app("127.0.0.1:1", Nobody(), partitions=4)
     spoil(app)
 
     with pytest.raises(ConfigurationError, match="Faust"):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from threading import Event
+from threading import Event, Lock
 
 import pytest
 
+from infra.runtime.clock import monotonic_s
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
 from schemas.errors import BrokerUnavailable, ConfigurationError
@@ -18,12 +20,14 @@ from schemas.partitions import TopicPartition
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
-from stream_processors.shell import lanes
-from stream_processors.shell.lanes import LANE_QUEUE_BLOCKS, Lanes, TransactionLimits
+from stream_processors.shell import lane
+from stream_processors.shell.lane import TransactionLimits
+from stream_processors.shell.lanes import FORGOTTEN_AFTER_S, STALL_AFTER_S, TAKE_OVERS_AT_ONCE, Lanes
 from stream_processors.transaction import RawRecord, Transaction, transact
-from tests.support.builders import a_block, a_gap
+from tests.support.builders import a_block, an_evidence
 from tests.support.eventually import eventually
 
+BLOCKS = 4
 KEY = TopicPartition(RAW_BARS, 3)
 TICK = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
 
@@ -38,11 +42,13 @@ class FakeWriter:
         self.failure: Exception | None = None
         self.skipped = False
         self.closed = False
+        self.taken_over = 0
 
     def take_over(self) -> PartitionState:
         """Stand at offset 10, or fail."""
         if self.failure is not None:
             raise self.failure
+        self.taken_over += 1
         return PartitionState(raw_topic=RAW_BARS, partition=3, partitions=4, next_offset=10)
 
     def skipped_records(self, *_: int) -> bool:
@@ -73,7 +79,7 @@ class World:
             tasks=tasks,
             threads=threads,
             health=self.health,
-            limits=TransactionLimits(blocks=4, events=1_000),
+            limits=TransactionLimits(blocks=BLOCKS, events=1_000),
             leave=self.codes.append,
         )
 
@@ -125,25 +131,28 @@ async def test_records_that_wait_share_a_transaction_up_to_the_limit() -> None:
 async def test_gaps_are_counted_once_they_are_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     """By interval, those of streams without one by their name; records may say anything, labels stay few."""
     labels = ("1m", "trades", "other", "")
-    gaps = [a_gap(), a_gap(interval="", stream="trades:yahoo:SPY"), a_gap(interval="7s"), a_gap(gap_id="b")]
+    evidence = [
+        an_evidence(), an_evidence(interval="", stream="trades:yahoo:SPY"), an_evidence(interval="7s"),
+        an_evidence(kind="absent"), an_evidence(kind="collected"), an_evidence(kind="empty"),
+    ]  # fmt: skip
 
     def revealing(state: PartitionState, record: RawRecord) -> Transaction:
-        return replace(transact(state, record), gaps=gaps)
+        return replace(transact(state, record), evidence=evidence)
 
     def counted() -> list[float]:
         return [REGISTRY.get_sample_value("gaps_found_total", {"interval": label}) or 0.0 for label in labels]
 
-    monkeypatch.setattr(lanes, "transact", revealing)
+    monkeypatch.setattr(lane, "transact", revealing)
     before = counted()
     async with world() as w:
         await w.lanes.own([KEY])
         w.writer.may_commit.clear()
         await w.feed(10)
-        lane = w.lanes.owned[0]
-        await eventually(lambda: not lane.idle.is_set(), within_s=2)
+        owned = w.lanes.owned[0]
+        await eventually(lambda: not owned.idle.is_set(), within_s=2)
         uncommitted = counted()
         w.writer.may_commit.set()
-        await eventually(lambda: lane.done == 10, within_s=2)
+        await eventually(lambda: owned.done == 10, within_s=2)
 
     assert uncommitted == before
     assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 1, 0]
@@ -186,13 +195,145 @@ async def test_whoever_waits_for_room_is_let_go_with_the_partition() -> None:
         await w.lanes.own([KEY])
         w.writer.may_commit.clear()
         await w.feed(10)
-        feeding = asyncio.ensure_future(w.feed(*range(11, 12 + LANE_QUEUE_BLOCKS + 4)))
+        feeding = asyncio.ensure_future(w.feed(*range(11, 12 + 2 * BLOCKS + 4)))
         await asyncio.sleep(0.05)
         assert not feeding.done()
         w.writer.may_commit.set()
         await w.lanes.release()
 
         await asyncio.wait_for(feeding, 2)
+
+
+async def test_a_partition_that_comes_back_goes_on_without_a_take_over() -> None:
+    """Of a rebalance only what moves pays; what was queued is read again, in order."""
+    async with world() as w:
+        await w.lanes.own([KEY])
+        w.writer.may_commit.clear()
+        await w.feed(10)
+        await eventually(lambda: not w.lanes.owned[0].idle.is_set(), within_s=2)
+        await w.feed(11, 12)
+        setting_aside = asyncio.ensure_future(w.lanes.set_aside())
+        await asyncio.sleep(0)
+        assert not setting_aside.done()
+        w.writer.may_commit.set()
+        await setting_aside
+        await w.feed(13)  # of the generation before: dropped
+        assert w.offsets() == [10]
+        assert f"{RAW_BARS}/3" not in w.health.parts
+
+        assert await w.lanes.own([KEY]) == {KEY: 11}
+        await w.feed(11, 12, 13)
+        await eventually(lambda: w.offsets() == [10, 11, 12, 13], within_s=2)
+        assert (w.writer.taken_over, w.writer.closed, w.codes) == (1, False, [])
+
+
+async def test_a_partition_that_does_not_come_back_is_let_go() -> None:
+    """Its successor rebuilds it, and so do we the next time."""
+    async with world() as w:
+        await w.lanes.own([KEY])
+        await w.lanes.set_aside()
+        assert not w.writer.closed
+
+        await w.lanes.own([])
+        assert w.writer.closed
+
+        await w.lanes.own([KEY])
+        assert w.writer.taken_over == 2
+
+
+async def test_nothing_is_lost_or_repeated_whenever_it_is_set_aside() -> None:
+    """The state kept never stands past what is committed: at any step of the work, with an agent waiting for room."""
+    for steps in range(40):
+        async with world() as w:
+            start = (await w.lanes.own([KEY]))[KEY]
+            feeding = asyncio.ensure_future(w.feed(*range(start, 30)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await w.lanes.set_aside()
+            await asyncio.wait_for(feeding, 2)
+            committed = w.offsets()
+            await asyncio.sleep(0.002)
+            assert w.offsets() == committed, "a successor may be at work"
+
+            start = (await w.lanes.own([KEY]))[KEY]
+            assert start == 10 + len(committed)
+            await w.feed(*range(start, 30))
+            await eventually(lambda w=w: w.offsets() == list(range(10, 30)), within_s=2)
+            assert w.codes == []
+
+
+async def test_take_overs_wait_for_each_other() -> None:
+    """Each opens clients of its own: two hundred at once would be thousands of threads and connections."""
+    running, most = 0, 0
+    count = Lock()
+
+    class Slow(FakeWriter):
+        def take_over(self) -> PartitionState:
+            nonlocal running, most
+            with count:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.002)
+            with count:
+                running -= 1
+            return super().take_over()
+
+    with ThreadPoolExecutor(64) as threads:
+        async with asyncio.TaskGroup() as tasks:
+            lanes = Lanes(
+                open_writer=lambda *_: Slow(),
+                tasks=tasks,
+                threads=threads,
+                health=Health(),
+                limits=TransactionLimits(blocks=BLOCKS, events=1_000),
+                leave=lambda _: None,
+            )
+            owned = await lanes.own([TopicPartition(RAW_BARS, number) for number in range(64)])
+            assert len(owned) == 64
+            assert 1 < most <= TAKE_OVERS_AT_ONCE
+            await lanes.release()
+
+
+def standing_of(w: World) -> dict[int, float]:
+    """Return for how long each partition's standing still counts, seconds."""
+    return {one.key.partition: monotonic_s() - one.moved_at_s for one in w.lanes.standing()}
+
+
+async def test_an_idle_partition_that_waits_its_turn_is_not_stalled() -> None:
+    """Its tick lies unread behind what was fetched of its busy neighbours; they move, so the fetcher works."""
+    async with world() as w:
+        await w.lanes.own([KEY, TopicPartition(RAW_BARS, 2)])
+        idle, busy = w.lanes.owned
+        for lane in (idle, busy):
+            lane.moved_at_s = lane.heard_at_s = monotonic_s() - 60
+        assert min(standing_of(w).values()) > STALL_AFTER_S, "nothing is read of any partition"
+
+        busy.moved_at_s = monotonic_s()
+
+        assert max(standing_of(w).values()) < STALL_AFTER_S
+
+        idle.heard_at_s = monotonic_s() - FORGOTTEN_AFTER_S - 1
+        assert standing_of(w)[idle.key.partition] > STALL_AFTER_S, "its turn never comes"
+
+
+async def test_what_was_fed_and_stays_unprocessed_is_stalled_whoever_else_moves() -> None:
+    """A neighbour's progress is no excuse for a lane that has its records."""
+    async with world() as w:
+        await w.lanes.own([KEY, TopicPartition(RAW_BARS, 2)])
+        w.writer.may_commit.clear()
+        await w.feed(10)
+        stuck, other = w.lanes.owned
+        assert w.health.live()
+        stuck.moved_at_s -= 60
+        other.moved_at_s = monotonic_s()
+        w.health.parts[f"{RAW_BARS}/3"].moved_at_s -= 60
+
+        assert standing_of(w)[3] > STALL_AFTER_S
+        assert not w.health.live()
+        w.writer.may_commit.set()
+        await eventually(lambda: w.offsets() == [10], within_s=2)
+        w.health.parts[f"{RAW_BARS}/3"].moved_at_s -= 60
+        assert w.health.live(), "nothing is owed any more"
 
 
 async def test_offsets_without_records_are_passed_over() -> None:

@@ -82,6 +82,21 @@ async def test_a_partition_that_speaks_needs_no_tick() -> None:
     assert log.records == []
 
 
+async def test_many_partitions_share_what_ticks_may_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred partitions wait longer each, so that together they have no more of them."""
+    monkeypatch.setattr(ticks, "TICKS_PER_S", 50.0)
+    heard_s = monotonic_s() - 1.0
+    few = [Partition(TopicPartition(RAW_BARS, number), heard_s, -1) for number in range(20)]
+    many = [Partition(TopicPartition(RAW_BARS, number), heard_s, -1) for number in range(200)]
+    told, silent = Log(), Log()
+    tasks = [await start(told, *few), await start(silent, *many)]
+    await eventually(lambda: len(told.records) == 20, within_s=2)
+    for task in tasks:
+        task.cancel()
+
+    assert silent.records == []
+
+
 async def test_an_outage_is_waited_out_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ticks nothing would say that the partition is idle."""
     log, lane = Log(), Partition(TopicPartition(RAW_BARS, 2), 0.0, -1)
