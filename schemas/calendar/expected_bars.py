@@ -55,7 +55,7 @@ def first_expected(calendar: Calendar, interval: str, start: EventTime, end: Eve
 
 def _by_session(calendar: Calendar, interval: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield first slot and number of the bars expected to start in [start, end), of every session that has any."""
-    if not is_judged(interval):
+    if not is_judged(interval) or not calendar.is_known:
         return
     step = SLOT_US[interval]
     for session in calendar.sessions(start, end):
@@ -73,7 +73,8 @@ def _by_session(calendar: Calendar, interval: str, start: int, end: int) -> Iter
 def first_unended(calendar: Calendar, interval: str, moment: int) -> EventTime:
     """Return the start (µs) before which every expected bar has ended by `moment` (µs): none from there on has.
 
-    A bar ends after its length, or with the stretch of trading it is cut by; a daily bar with its session's close.
+    A bar ends after its length or with the trading it is cut by: a break, or the end of the closing auction, which the
+    last bar takes in. A daily bar ends with that, too.
     """
     step = SLOT_US.get(interval, 0)
     for session in calendar.sessions(moment - step, moment):
@@ -82,8 +83,10 @@ def first_unended(calendar: Calendar, interval: str, moment: int) -> EventTime:
                 return EventTime(session.open)
             continue
         for opens, closes in session.parts:
-            if opens < moment < closes:
-                return EventTime(opens + (moment - opens) // step * step)
+            begun = opens + (moment - opens) // step * step
+            cut = session.close if closes == session.parts[-1][1] else closes
+            if opens <= begun < min(moment, closes) and moment < min(begun + step, cut):
+                return EventTime(begun)
     return EventTime(moment)
 
 

@@ -67,7 +67,7 @@ def session_slots(calendar: Calendar, interval: str, moment: int) -> SessionSlot
 
     Of intraday bars that is the trading day whose hours hold `moment`, of daily bars its calendar year (UTC).
     """
-    if not is_judged(interval):
+    if not is_judged(interval) or not calendar.is_known:
         return None
     if interval == DAILY:
         return _year_slots(calendar, datetime.fromtimestamp(moment // 1_000_000, UTC).year)

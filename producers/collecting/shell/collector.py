@@ -30,7 +30,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from producers.settings import ProducersSettings
-from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
+from schemas.calendar.sessions import Calendar, CalendarBook
 from schemas.clocks import EventTime, MarketTime
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
@@ -180,7 +180,9 @@ class Collection:
         plan = owned_part(plan, owned, partition_count())
         streams = _streams_of(plan)
         new = streams - _streams_of(self._plan)
-        calendars = _calendars(configuration, {stream.symbol for stream in streams})
+        calendars = await asyncio.to_thread(
+            _calendars, configuration, {stream.symbol for stream in streams}
+        )
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self._vendors)
         log_disabled({name: why for name, why in lacking.items() if self._lacking.get(name) != why})
@@ -287,7 +289,6 @@ def _streams_of(plan: PollPlan) -> frozenset[StreamId]:
 
 
 def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
-    """Return the calendar of each symbol, without the days the configuration says were closed."""
-    closures: dict[str, Sequence[str]] = dict(configuration.calendar_closures.items())
-    names = {symbol: calendar_name(symbol) for symbol in symbols}
-    return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}
+    """Return the calendar of each symbol, with what the configuration adds to it."""
+    book = CalendarBook(configuration.calendar_overlay())
+    return {symbol: book.calendar_of(symbol) for symbol in symbols}

@@ -132,12 +132,12 @@ def test_an_hour_ends_with_its_part_of_the_session(start: int, now: int, *, fina
 
 
 def test_vendors_are_asked_for_whole_bars() -> None:
-    """A day is stamped up to a day before its open, and an hour of ours reaches into the clock's next."""
+    """A day is stamped up to a day before its open or 4 hours after, and an hour of ours reaches into the clock's next."""
     window = PollWindow(start=START, end=START + HOUR_US)
 
     assert widened(window, "1m") == window
     assert widened(window, "1h") == PollWindow(start=START, end=START + 2 * HOUR_US)
-    assert widened(window, "1d") == PollWindow(start=START - DAY_US, end=START + HOUR_US)
+    assert widened(window, "1d") == PollWindow(start=START - DAY_US, end=START + 5 * HOUR_US)
 
 
 @pytest.mark.parametrize(

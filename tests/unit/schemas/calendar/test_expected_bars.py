@@ -89,7 +89,7 @@ def test_a_daily_bar_stamped_after_the_open_is_there_all_the_same(stamp: int) ->
 
 # a lunch break, a day that spans two dates in UTC, a session of Sundays, and no session at all
 CALENDARS = {"XNYS": XNYS, "24/7": load_calendar(ALWAYS_OPEN)} | {
-    symbol: calendar_of(symbol) for symbol in ("7203.T", "BHP.AX", "EURUSD=X", "SAP.DE", "2222.SR")
+    symbol: calendar_of(symbol) for symbol in ("7203.T", "BHP.AX", "EURUSD=X", "SAP.DE", "VOD.L", "0700.HK")
 }
 DAYS = {  # midnights in UTC: an ordinary week, the clocks of New York and of Sydney going forward, the turn of a year
     "week": NINE_THIRTY - NINE_THIRTY % DAY_US, "march": 1_709_942_400_000_000, "october": 1_728_086_400_000_000,
@@ -150,10 +150,11 @@ def test_bars_before_the_bound_have_ended_and_none_after_it(
     for session in calendar.sessions(moment - 3 * DAY_US, moment + 3 * DAY_US):
         ends = {session.open: session.close}
         if interval != "1d":
-            step = slot_us(interval)
+            step, (*before, last) = slot_us(interval), session.parts
+            cuts = [*before, (last[0], session.close)]  # the last bar takes in the closing auction
             ends = {
-                low: min(low + step, closes)
-                for opens, closes in session.parts
+                low: min(low + step, cut)
+                for (opens, closes), (_, cut) in zip(session.parts, cuts, strict=True)
                 for low in range(opens, closes, step)
             }
         for start, end in ends.items():

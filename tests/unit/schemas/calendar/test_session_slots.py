@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.calendar.session_slots import SessionSlots, session_slots
-from schemas.calendar.sessions import Calendar, TradingSession, calendar_of
+from schemas.calendar.sessions import Calendar, calendar_of
+from schemas.calendar.trading_days import TradingSession
 from schemas.clocks import MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros
 from tests.support.expected_starts import expected_starts
 
-SYMBOLS = ("SPY", "SIM1", "7203.T", "BHP.AX", "EURUSD=X", "SAP.DE")
+SYMBOLS = ("SPY", "SIM1", "7203.T", "BHP.AX", "EURUSD=X", "SAP.DE", "BMW.F", "0700.HK")
 DAYS = [  # ordinary, the clocks of New York, London and Sydney changing, a half day, the turn of a year
     micros(datetime(*day, tzinfo=UTC))
     for day in ((2013, 10, 7), (2024, 3, 10), (2024, 3, 31), (2024, 10, 6), (2015, 12, 24), (2024, 12, 31))
@@ -75,6 +76,7 @@ def test_a_break_of_no_whole_number_of_bars_begins_them_anew() -> None:
     opens = micros(datetime(2024, 12, 3, 0, tzinfo=UTC))
     parts = [(opens, opens + 150 * MINUTE_US), (opens + 210 * MINUTE_US, opens + 360 * MINUTE_US)]
     day = TradingSession(
+        day=MarketTime(opens),
         pre_open=MarketTime(opens), open=MarketTime(opens), close=MarketTime(opens + 6 * HOUR_US),
         post_close=MarketTime(opens + 6 * HOUR_US),
         trading=tuple((MarketTime(low), MarketTime(high)) for low, high in parts),
