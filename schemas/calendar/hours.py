@@ -151,9 +151,8 @@ def call_minutes(hours: VenueHours, day: str, *, is_half_day: bool) -> int:
 def is_floor_holiday(day: date) -> bool:
     """Whether a day is a public holiday of Germany or Hesse on which Frankfurt's floor may trade."""
     sunday = easter(day.year)
-    moving = {
-        sunday + timedelta(days=days) for days in (39, 50, 60)
-    }  # Ascension, Whit Monday, Corpus Christi
+    ascension, whit_monday, corpus_christi = (sunday + timedelta(days=days) for days in (39, 50, 60))
+    moving = {ascension, whit_monday, corpus_christi}
     return day in moving or (day.month, day.day) == (10, 3)
 
 

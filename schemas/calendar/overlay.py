@@ -1,4 +1,4 @@
-"""What the configuration adds to the calendars: days a market was closed, and days on which it closed early.
+"""The configuration's additions to the calendars: days a market was closed, and days on which it closed early.
 
 Part of a generation of the configuration, so a process takes it up when it takes that up.
 """

@@ -190,8 +190,10 @@ def check_overlay(overlay: CalendarOverlay) -> None:
         for day, closes in market.early_closes:
             midnight = _midnight(day)
             found, before = (load_calendar(name, each).session_on(midnight) for each in (market, NOTHING))
-            if found is None or before is None or (
-                found.parts == before.parts and _closing_time(name, before) != closes
+            if (
+                found is None
+                or before is None
+                or (found.parts == before.parts and _closing_time(name, before) != closes)
             ):
                 raise ConfigurationError(
                     f"calendar_early_closes.{name}.{day}: {name} does not close at {closes} on that day, or is closed",

@@ -30,7 +30,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from producers.settings import ProducersSettings
-from schemas.calendar.sessions import Calendar, CalendarBook
+from schemas.calendar.sessions import Calendar, CalendarBook, calendar_name
 from schemas.clocks import EventTime, MarketTime
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
@@ -180,9 +180,7 @@ class Collection:
         plan = owned_part(plan, owned, partition_count())
         streams = _streams_of(plan)
         new = streams - _streams_of(self._plan)
-        calendars = await asyncio.to_thread(
-            _calendars, configuration, {stream.symbol for stream in streams}
-        )
+        calendars = await _calendars(configuration, {stream.symbol for stream in streams})
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self._vendors)
         log_disabled({name: why for name, why in lacking.items() if self._lacking.get(name) != why})
@@ -288,7 +286,8 @@ def _streams_of(plan: PollPlan) -> frozenset[StreamId]:
     return frozenset({*plan.polled_streams(), *plan.trade_streams()})
 
 
-def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
+async def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
     """Return the calendar of each symbol, with what the configuration adds to it."""
     book = CalendarBook(configuration.calendar_overlay())
+    await asyncio.to_thread(book.load, {calendar_name(symbol) for symbol in symbols})
     return {symbol: book.calendar_of(symbol) for symbol in symbols}

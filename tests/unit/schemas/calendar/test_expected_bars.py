@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +18,10 @@ from schemas.calendar.expected_bars import (
     slot_of,
 )
 from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, calendar_of, load_calendar
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, slot_us
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros, slot_us
 from tests.support.builders import NINE_THIRTY
 from tests.support.expected_starts import expected_starts
+from tests.support.growth import assert_linear
 
 NEXT_OPEN = NINE_THIRTY + DAY_US  # 2013-10-08
 XNYS = load_calendar(US_EQUITIES)
@@ -159,3 +162,43 @@ def test_bars_before_the_bound_have_ended_and_none_after_it(
             }
         for start, end in ends.items():
             assert (start < bound) == (end <= moment)
+
+
+@pytest.mark.parametrize("symbol", ["7203.T", "EURUSD=X", "BTC-USD", "VOD.L"])
+@pytest.mark.parametrize("interval", ["1m", "1d"])
+def test_counting_costs_no_more_than_the_days_it_spans(symbol: str, interval: str) -> None:
+    """A stamp that is decades off costs in proportion, whatever the interval; the cache is passed by."""
+    calendar, count = calendar_of(symbol), expected_span.__wrapped__
+
+    assert_linear(
+        lambda years: lambda: count(calendar, interval, NINE_THIRTY, NINE_THIRTY + years * 365 * DAY_US), 5
+    )
+
+
+def test_of_an_unknown_home_no_bar_is_expected() -> None:
+    """Of no interval, and no bar of it is missing."""
+    unknown, end = calendar_of("^NSEI"), NINE_THIRTY + 30 * DAY_US
+    for interval in ("1m", "1h", "1d"):
+        assert expected_span(unknown, interval, NINE_THIRTY, end) is None
+        assert first_expected(unknown, interval, NINE_THIRTY, end) is None
+        assert expected_after(unknown, interval, NINE_THIRTY, end) is None
+        assert list(runs(unknown, interval, NINE_THIRTY, end, [NINE_THIRTY])) == []
+
+
+@pytest.mark.parametrize(
+    ("symbol", "interval", "moment", "bound"),
+    [
+        pytest.param("VOD.L", "1m", datetime(2024, 7, 2, 15, 30, tzinfo=UTC), datetime(2024, 7, 2, 15, 30, tzinfo=UTC), id="the last minute of London"),
+        pytest.param("VOD.L", "1h", datetime(2024, 7, 2, 15, 39, tzinfo=UTC), datetime(2024, 7, 2, 15, tzinfo=UTC), id="its last hour takes in the auction"),
+        pytest.param("VOD.L", "1h", datetime(2024, 7, 2, 15, 40, tzinfo=UTC), datetime(2024, 7, 2, 15, 40, tzinfo=UTC), id="and is over with it"),
+        pytest.param("7203.T", "1h", datetime(2024, 12, 3, 2, 29, tzinfo=UTC), datetime(2024, 12, 3, 2, tzinfo=UTC), id="the hour before lunch"),
+        pytest.param("7203.T", "1h", datetime(2024, 12, 3, 2, 30, tzinfo=UTC), datetime(2024, 12, 3, 2, 30, tzinfo=UTC), id="is over with lunch"),
+        pytest.param("EURUSD=X", "1d", datetime(2024, 7, 15, 20, 59, tzinfo=UTC), datetime(2024, 7, 14, 21, tzinfo=UTC), id="a day of currencies"),
+        pytest.param("SPY", "1d", datetime(2013, 10, 7, 13, 31, tzinfo=UTC), datetime(2013, 10, 7, 13, 30, tzinfo=UTC), id="a day just begun"),
+    ],
+)  # fmt: skip
+def test_only_what_has_ended_can_be_missing(
+    symbol: str, interval: str, moment: datetime, bound: datetime
+) -> None:
+    """Chosen moments on both sides of an end."""
+    assert first_unended(calendar_of(symbol), interval, micros(moment)) == micros(bound)
