@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
@@ -181,16 +182,21 @@ def begin_calendars(shared: MdsSettings) -> None:
     if shared.configuration_path is None:
         return
     try:
-        stored = newest_generation(shared.bootstrap_servers, prefix=shared.topic_prefix)
-        if stored is None:
-            configuration = reading.load(shared.configuration_path)
-        else:
-            source = f"generation {stored.generation.generation}"
-            configuration = reading.parse(stored.generation.text, source=source)
-    except (BrokerUnavailable, ConfigurationError) as error:
+        put_in_force(_newest_configuration(shared, shared.configuration_path).calendar_overlay())
+    except ConfigurationError as error:
         log.warning("calendars_without_configuration", extra={"error": str(error)})
-        return
-    put_in_force(configuration.calendar_overlay())
+
+
+def _newest_configuration(shared: MdsSettings, path: Path) -> Configuration:
+    try:
+        stored = newest_generation(shared.bootstrap_servers, prefix=shared.topic_prefix)
+    except BrokerUnavailable as error:
+        log.warning("configuration_unreadable", extra={"error": str(error), "instead": str(path)})
+        stored = None
+    if stored is None:
+        return reading.load(path)
+    source = f"generation {stored.generation.generation}"
+    return reading.parse(stored.generation.text, source=source)
 
 
 async def show_generation(shared: MdsSettings, process: Process) -> None:
