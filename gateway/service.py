@@ -38,7 +38,7 @@ from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
 from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import VERSION, Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
-from schemas.calendar.sessions import US_EQUITIES, load_calendar
+from schemas.calendar.sessions import US_EQUITIES, calendars_in_force
 from schemas.errors import ProviderUnavailable
 from schemas.symbology.naming import Symbology
 from schemas.topics import BARS
@@ -71,13 +71,13 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     process.health.expect(HTTP_PART)
     process.health.expect(LIVE_PART)
     # A second of work nobody's first request shall wait for.
-    await asyncio.to_thread(load_calendar, US_EQUITIES)
+    await asyncio.to_thread(calendars_in_force().load, [US_EQUITIES])
     await started(resources.clock, resources.session)
     watermarks = Watermarks(resources.store)
     follower = Follower(
         shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
     )
-    configured = configured_at_start(shared)
+    configured = await asyncio.to_thread(configured_at_start, shared)
     parts = Parts(
         process=process,
         settings=settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from functools import partial
 
@@ -10,7 +11,7 @@ import aiohttp
 
 from infra.runtime import lifecycle
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
-from infra.runtime.configuration.following import show_generation
+from infra.runtime.configuration.following import begin_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
@@ -62,6 +63,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
         sink = Sink(feed, store, logs, outbox, process.health)
         retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
         collect_rarely()
+        await asyncio.to_thread(begin_calendars, shared)
         await lifecycle.until_stopped(
             process,
             sink.run(),
@@ -87,6 +89,7 @@ async def _replay() -> None:
             "nothing says which database to fill",
             remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
         )
+    await asyncio.to_thread(begin_calendars, MdsSettings.from_env())
     await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer)
 
 

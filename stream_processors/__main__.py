@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from infra.runtime import lifecycle
-from infra.runtime.configuration.following import show_generation
+from infra.runtime.configuration.following import begin_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.kafka.topics import check_topics
 from infra.runtime.settings import MdsSettings
 from infra.runtime.standstill import Watchdog
-from schemas.calendar.sessions import US_EQUITIES, load_calendar
+from schemas.calendar.sessions import US_EQUITIES, calendars_in_force
 from schemas.topics import RAW_TOPICS, partition_count
 from stream_processors import replay
 from stream_processors.settings import ProcessorSettings
@@ -40,7 +40,7 @@ async def main() -> None:
         "stream_processors", settings.ops_port, log_level=shared.log_level
     ) as process:
         process.health.expect("group")
-        await asyncio.to_thread(_prepare, bootstrap, prefix)
+        await asyncio.to_thread(_prepare, shared)
         threads = ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="lane")
         publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
         ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
@@ -87,13 +87,15 @@ def _limits(settings: ProcessorSettings) -> TransactionLimits:
     return TransactionLimits(blocks=settings.transaction_max_blocks, events=settings.transaction_max_events)
 
 
-def _prepare(bootstrap: str, prefix: str) -> None:
+def _prepare(shared: MdsSettings) -> None:
     """Fail early and clearly, and pay for the calendar (seconds, 80 MB) before any partition waits for it."""
     check_implemented()
     check_codecs()
+    prefix = shared.topic_prefix
     expected = {prefix + topic: partition_count() for topic in RAW_TOPICS}
-    check_topics(bootstrap, expected, client_id=f"{prefix}processor-check")
-    load_calendar(US_EQUITIES)
+    check_topics(shared.bootstrap_servers, expected, client_id=f"{prefix}processor-check")
+    begin_calendars(shared)
+    calendars_in_force().load([US_EQUITIES])
     # A block is hundreds of short-lived mappings: at the default the collector takes a tenth of the processor's time.
     collect_rarely()
 

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from schemas.answered import AnsweredStretch, answered_of
+from schemas.calendar.sessions import calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
@@ -50,6 +51,7 @@ def process(
 
     The state moves with it. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
     """
+    state.judge_by(calendars_in_force())
     run = _Run(state, raw_offset, known_from, block)
     if state.torn_from is not None or state.torn:
         run.tell_truncation()

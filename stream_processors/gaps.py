@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from schemas.calendar.expected_bars import Span, ended_before, expected_after, expected_span, next_slot
+from schemas.calendar.expected_bars import Span, expected_after, expected_span, first_unended, next_slot
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
@@ -101,7 +101,7 @@ def _blind_span(
     )
     if start is None:
         return None
-    return expected_span(calendar, interval, start, ended_before(calendar, interval, blind.to_time))
+    return expected_span(calendar, interval, start, first_unended(calendar, interval, blind.to_time))
 
 
 def unseen_range(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.calendar.sessions import Calendar, calendar_of
+from schemas.calendar.sessions import Calendar, CalendarBook, calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.fields import Versions
 from schemas.identity import stream_of, stream_text
@@ -40,7 +40,7 @@ class Series:
     """
 
     key: StreamId
-    calendar: Calendar
+    calendar: Calendar  # of the state's book
     versions: Slots | Latest | None
     numbered: bool
     seen_to: EventTime | None = None
@@ -71,6 +71,7 @@ class PartitionState:
     torn: set[StreamId] = field(default_factory=set)
     torn_from: KnowledgeTime | None = None
     frames: Occurrences = field(default_factory=Occurrences)
+    calendars: CalendarBook = field(default_factory=calendars_in_force)
     stream: Stream = field(init=False)
     content: Callable[[Event], object] = field(init=False)
     # `held` by provider, symbol and interval: making an id of every event would be the dearest part of the look-up
@@ -87,6 +88,13 @@ class PartitionState:
         """Return the series, made on first sight; raise InvalidRecord where its name cannot be one."""
         found = self._found.get((provider, symbol, interval))
         return found if found is not None else self._open(provider, symbol, interval)
+
+    def judge_by(self, calendars: CalendarBook) -> None:
+        """Judge by other calendars from now on: those of one block are one book's."""
+        if calendars is not self.calendars:
+            self.calendars = calendars
+            for series in self.held.values():
+                series.calendar = calendars.calendar_of(series.key.symbol)
 
     def restore_record(self, record: Mapping[str, Any]) -> None:
         """Take up one canonical record of the partition's own past, in log order."""
@@ -132,7 +140,7 @@ class PartitionState:
         check_symbol(symbol, self.partition, self.partitions)
         series = Series(
             key=StreamId(self.stream.name, interval, provider, symbol),
-            calendar=calendar_of(symbol),
+            calendar=self.calendars.calendar_of(symbol),
             versions=REMEMBERING[self.stream.versions](interval),
             numbered=self.stream.versions == "slots",
         )

@@ -13,10 +13,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
+from infra.runtime.configuration.following import begin_calendars
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader, append_time_us
+from infra.runtime.settings import MdsSettings
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.partitions import TopicPartition
@@ -124,6 +126,15 @@ def _raw_record(message: Message, topic: str, partition: int) -> RawRecord:
     )
 
 
+def _settings(bootstrap: str | None, prefix: str) -> MdsSettings:
+    shared = MdsSettings.from_env()
+    return (
+        shared
+        if bootstrap is None
+        else shared.model_copy(update={"kafka": bootstrap, "topic_prefix": prefix})
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m stream_processors replay", description=__doc__)
@@ -140,6 +151,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         records = from_kafka(options.bootstrap, options.raw_topic or RAW_TOPICS, prefix=options.prefix)
     try:
+        begin_calendars(_settings(options.bootstrap, options.prefix))
         check_implemented()
         for streamed in replay(records):
             write_record(sys.stdout.buffer, streamed)

@@ -1,7 +1,7 @@
 """Longer bars from 1-minute bars, where nobody sent the longer ones.
 
-Intraday buckets are counted from the start of their part of the trading day (pre, regular, post), so none straddles
-an open or a close; a day is a trading day, a week begins on the venue's Monday, a month on its first. A bucket without
+Intraday buckets are counted from the start of their stretch of the trading day (pre, regular, a break, post), so none
+straddles an open or a close, and the closing auction is in the last of the regular ones; a day is a trading day, a week begins on the venue's Monday, a month on its first. A bucket without
 a minute has no bar: nothing is made up.
 """
 
@@ -13,7 +13,6 @@ from datetime import timedelta
 from math import fsum
 
 from gateway.database.versions import BarVersion, Span
-from gateway.http.moments import local_date, midnight
 from gateway.market.bars import MIXED
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
@@ -51,7 +50,7 @@ def unit_bounds(moment: EventTime, interval: str, calendar: Calendar) -> Span:
 
     A trading day with any stored bar of an intraday interval is answered from those alone.
     """
-    first = local_date(moment, calendar.timezone)
+    first = calendar.date_of(moment)
     after = first + timedelta(days=1)
     if interval == "1wk":
         first -= timedelta(days=first.weekday())
@@ -59,7 +58,7 @@ def unit_bounds(moment: EventTime, interval: str, calendar: Calendar) -> Span:
     elif interval == "1mo":
         first = first.replace(day=1)
         after = (first + timedelta(days=31)).replace(day=1)
-    return midnight(first, calendar.timezone), midnight(after, calendar.timezone)
+    return calendar.day_start(first), calendar.day_start(after)
 
 
 def units_without(
@@ -113,12 +112,7 @@ def _intraday(moment: EventTime, step_us: int, calendar: Calendar) -> Bucket:
         start = EventTime(moment - moment % step_us)
         end = EventTime(start + step_us)
         return Bucket(start=start, left=start, end=end, closes=end, session="closed")
-    parts = (
-        ("pre", day.pre_open, day.open),
-        ("regular", day.open, day.close),
-        ("post", day.close, day.post_close),
-    )
-    name, left, right = next(part for part in parts if part[1] <= moment < part[2])
+    name, left, right = day.stretch_at(moment)
     start = EventTime(left + (moment - left) // step_us * step_us)
     end = EventTime(min(start + step_us, right))
     return Bucket(start=start, left=start, end=end, closes=end, session=name)

@@ -15,7 +15,7 @@ from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
 from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
 
-State = Literal["live", "delayed", "stale", "closed"]
+State = Literal["live", "delayed", "stale", "closed", "unknown"]
 Kind = Literal["trade", "quote", "bar"]
 
 PRICE_COLUMNS = (
@@ -106,7 +106,7 @@ def price_document(
         "symbol": value.symbol, "price": price, "price_type": price_type,
         **_book(quote), "previous_close": previous_close, **_change(price, previous_close),
         "volume": None if quote is None else quote.volume,
-        "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now), speed),
+        "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now) if calendar.is_known else None, speed),
         "provisional": complete_through is None or value.known_from > complete_through,
         "age_ms": age_us // 1000,
         "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),
@@ -144,7 +144,7 @@ def _value_time(value: Value, now: MarketTime) -> int:
     return value.event_time
 
 
-def _state(value: Value, quote: Quote | None, age_us: int, session: Session, speed: float) -> State:
+def _state(value: Value, quote: Quote | None, age_us: int, session: Session | None, speed: float) -> State:
     return state_of(
         kind=_KIND[type(value)],
         age_us=age_us,
@@ -184,11 +184,13 @@ MISSED_CADENCES = 3
 TRANSPORT_US = 15 * SECOND_US  # vendor, poll and pipeline, wall time
 
 
-def state_of(*, kind: Kind, age_us: int, delay_s: int, session: Session, speed: float) -> State:
-    """Return the state of a value that is `age_us` old; `session` is the part of the trading day it is now."""
+def state_of(*, kind: Kind, age_us: int, delay_s: int, session: Session | None, speed: float) -> State:
+    """Return the state of a value that is `age_us` old; `session` is the part of the trading day it is now, None unknown."""
     if session == "closed":
         return "closed"
     fresh = age_us <= stale_after_us(kind, delay_s, speed)
+    if not fresh and session is None:
+        return "unknown"  # dead feed or closed market: nobody told the market's hours
     if not fresh:
         # Outside the regular session most instruments do not trade: the value is the last close, not a dead feed.
         return "stale" if session == "regular" else "closed"

@@ -11,13 +11,14 @@ from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedV
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import InvalidRecord
-from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US
+from schemas.intervals import DAY_US, EPOCH, HOUR_US, INTRADAY_US, MINUTE_US
 from schemas.records import Event
 from schemas.streams import AdjustmentState
 
 DAILY = "1d"
 HOURLY = "1h"
 HALF_HOUR_US = 30 * MINUTE_US
+STAMPED_LATE_US = 4 * HOUR_US  # 17:00 New York to the midnight of London or UTC, summer time on one side
 MAX_TRADES = 2**53  # of one bar; beyond it a count is no count
 VALUES = ("open", "high", "low", "close", "volume")
 
@@ -113,22 +114,21 @@ def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime
         raise InvalidRecord(
             f"bars of interval {interval!r} are not polled; use one of {' '.join(INTRADAY_US)} {DAILY}"
         )
-    # Midnight UTC is a date, though it may fall into the evening before in New York.
-    session = calendar.session_at(moment) if moment % DAY_US else None
-    if session is None:
-        following = calendar.sessions(moment, moment + DAY_US)
-        session = next((each for each in following if moment <= each.open < moment + DAY_US), None)
+    if moment % DAY_US == 0:
+        # Midnight UTC is a date, though it may fall into the evening before in New York.
+        session = calendar.session_on(moment)
+    else:
+        day = calendar.date_of(moment)
+        session = calendar.session_at(moment) or calendar.session_on((day - EPOCH.date()).days * DAY_US)
     return EventTime(session.open if session is not None else moment - moment % DAY_US)
 
 
 def _part_of_session(moment: EventTime, calendar: Calendar) -> tuple[int, int]:
-    """Return [begin, end) of the pre-, regular or post-market that holds `moment`; the UTC day where none does."""
+    """Return [begin, end) of the stretch of the trading day that holds `moment`; the UTC day where none does."""
     session = calendar.session_at(moment)
     if session is None:
         return moment - moment % DAY_US, moment - moment % DAY_US + DAY_US
-    if moment < session.open:
-        return session.pre_open, session.open
-    return (session.open, session.close) if moment < session.close else (session.close, session.post_close)
+    return session.stretch_at(moment)[1:]
 
 
 def session_hours(rows: Iterable[BarRow], calendar: Calendar) -> list[BarRow]:
@@ -166,10 +166,13 @@ def _joined(before: BarRow, row: BarRow) -> BarRow:
 def widened(window: PollWindow, interval: str) -> PollWindow:
     """Return what to ask a vendor for so that every bar that starts in `window` is whole in the answer.
 
-    A day is stamped up to a day before its open; an hour of ours reaches into the next hour of the clock.
+    A day is stamped up to a day before its open, of currencies some hours after it; an hour of ours reaches into the
+    next hour of the clock.
     """
     if interval == DAILY:
-        return PollWindow(start=EventTime(max(window.start - DAY_US, 0)), end=window.end)
+        return PollWindow(
+            start=EventTime(max(window.start - DAY_US, 0)), end=EventTime(window.end + STAMPED_LATE_US)
+        )
     if interval == HOURLY:
         return PollWindow(start=window.start, end=EventTime(window.end + HOUR_US))
     return window

@@ -55,17 +55,39 @@ def first_expected(calendar: Calendar, interval: str, start: EventTime, end: Eve
 
 def _by_session(calendar: Calendar, interval: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield first slot and number of the bars expected to start in [start, end), of every session that has any."""
-    if not is_judged(interval):
+    if not is_judged(interval) or not calendar.is_known:
         return
     step = SLOT_US[interval]
     for session in calendar.sessions(start, end):
         if interval == DAILY:
-            low, bars = session.open - session.open % DAY_US, int(start <= session.open < end)
-        else:
-            low = session.open + max(0, -(-(start - session.open) // step)) * step
-            bars = -(-(min(session.close, end) - low) // step)
-        if bars > 0:
-            yield low, bars
+            if start <= session.open < end:
+                yield session.open - session.open % DAY_US, 1
+            continue
+        for opens, closes in session.parts:
+            low = opens + max(0, -(-(start - opens) // step)) * step
+            bars = -(-(min(closes, end) - low) // step)
+            if bars > 0:
+                yield low, bars
+
+
+def first_unended(calendar: Calendar, interval: str, moment: int) -> EventTime:
+    """Return the start (µs) before which every expected bar has ended by `moment` (µs): none from there on has.
+
+    A bar ends after its length or with the trading it is cut by: a break, or the end of the closing auction, which the
+    last bar takes in. A daily bar ends with that, too.
+    """
+    step = SLOT_US.get(interval, 0)
+    for session in calendar.sessions(moment - step, moment):
+        if interval == DAILY:
+            if session.open < moment < session.close:
+                return EventTime(session.open)
+            continue
+        for opens, closes in session.parts:
+            begun = opens + (moment - opens) // step * step
+            cut = session.close if closes == session.parts[-1][1] else closes
+            if opens <= begun < min(moment, closes) and moment < min(begun + step, cut):
+                return EventTime(begun)
+    return EventTime(moment)
 
 
 def runs(
@@ -110,21 +132,6 @@ def _first_session(
     step = SLOT_US.get(interval, 0)
     found = next(_by_session(calendar, interval, start, end), None)
     return None if found is None else (EventTime(found[0]), EventTime(found[0] + (found[1] - 1) * step))
-
-
-def ended_before(calendar: Calendar, interval: str, moment: int) -> EventTime:
-    """Return the moment (µs) before which every bar that starts has ended by `moment`: one not over yet is not missing.
-
-    A bar that the close cuts short ends with the session, a daily bar with its regular session.
-    """
-    if not is_judged(interval):
-        return EventTime(moment)
-    session = calendar.session_at(moment)
-    if session is None or session.close <= moment:
-        return EventTime(moment)
-    if interval == DAILY:
-        return EventTime(min(session.open, moment))
-    return EventTime(max(session.pre_open, moment - SLOT_US[interval] + 1))
 
 
 def next_slot(interval: str, last: EventTime) -> EventTime:

@@ -1,38 +1,31 @@
-"""Sessions of markets, and which bars may exist: exchange_calendars plus an overlay for ad-hoc closures.
+"""Sessions of markets, and which bars may exist; the calendars of this process, with the overlay it was last given.
 
-One instance holds plain sorted integers; the library (and pandas under it) is only touched while it is made.
+One instance holds plain sorted integers; the library is only touched while it is made.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import cast
+from zoneinfo import ZoneInfo
 
+from schemas.calendar.overlay import NO_OVERLAY, NOTHING, CalendarOverlay, MarketOverlay, calendar_fingerprint
+from schemas.calendar.trading_days import TradingSession, trading_days
 from schemas.clocks import EventTime, MarketTime
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.errors import ConfigurationError
+from schemas.intervals import DAY_US, EPOCH, micros
 from schemas.streams import Session
 from schemas.symbols import venues
 from schemas.symbols.instruments import classify
 
-FIRST_DAY = "1998-01-01"
-LAST_DAY = "2036-12-31"  # the library's own default ends one year ahead
-PRE_MARKET_US = 5 * HOUR_US + 30 * MINUTE_US  # 04:00 to 09:30 New York
-POST_MARKET_US = 4 * HOUR_US  # 16:00 to 20:00, 13:00 to 17:00 on a half day
 ALWAYS_OPEN = venues.ALWAYS_OPEN
 US_EQUITIES = venues.US_EQUITIES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradingSession:
-    """One trading day: half-open intervals in µs, pre [pre_open, open), regular [open, close), post [close, post_close)."""
-
-    pre_open: MarketTime
-    open: MarketTime
-    close: MarketTime
-    post_close: MarketTime
+UNKNOWN = venues.UNKNOWN
+CACHED_CALENDARS = 64  # of some 5 MB; each venue with the overlay in force, and with the one before
+FX_ROLL_HOURS = 7  # before midnight in New York the next day of currencies begins
 
 
 class Calendar:
@@ -42,27 +35,33 @@ class Calendar:
     """
 
     def __init__(self, name: str, timezone: str, sessions: Collection[TradingSession]) -> None:
-        """Hold `sessions` in order; an empty collection means the market never closes."""
+        """Hold `sessions` in order; an empty collection means the market never closes, or that nobody knows its hours."""
         self.name = name
         self.timezone = timezone
+        self._roll = timedelta(hours=FX_ROLL_HOURS if name == venues.FX_HOURS else 0)
         self._sessions = sorted(sessions, key=lambda session: session.open)
-        self._opens = [session.open for session in self._sessions]
+        self._days = [session.day for session in self._sessions]
         self._pre_opens = [session.pre_open for session in self._sessions]
 
     @property
     def always_open(self) -> bool:
         """Whether the market never closes."""
-        return not self._sessions
+        return not self._sessions and self.is_known
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the market's hours are known; where not, nothing is expected and nothing is ever called closed."""
+        return self.name != UNKNOWN
 
     def sessions(self, start: int, end: int) -> Iterator[TradingSession]:
         """Yield the trading days that overlap [start, end), pre- and post-market included.
 
-        A market that never closes yields UTC days.
+        A market that never closes, or is not known, yields UTC days.
         """
-        if self.always_open:
+        if not self._sessions:
             for midnight in range(start - start % DAY_US, end, DAY_US):
                 opens, closes = MarketTime(midnight), MarketTime(midnight + DAY_US)
-                yield TradingSession(pre_open=opens, open=opens, close=closes, post_close=closes)
+                yield TradingSession(day=opens, pre_open=opens, open=opens, close=closes, post_close=closes)
             return
         first = max(bisect_right(self._pre_opens, start) - 1, 0)
         for index in range(first, len(self._sessions)):  # no slice: years of sessions would be copied
@@ -73,74 +72,163 @@ class Calendar:
                 yield session
 
     def session_at(self, moment: int) -> TradingSession | None:
-        """Return the trading day whose pre-, regular or post-market holds `moment`, if any."""
-        if self.always_open:
+        """Return the trading day whose pre-, regular or post-market, breaks included, holds `moment`, if any."""
+        if not self._sessions:
             return next(self.sessions(moment, moment + 1))
         index = bisect_right(self._pre_opens, moment) - 1
         return self._sessions[index] if index >= 0 and moment < self._sessions[index].post_close else None
 
+    def session_on(self, day: int) -> TradingSession | None:
+        """Return the trading day of a date, given as its midnight UTC (µs); it may open the evening before, in UTC."""
+        if not self._sessions:
+            return next(self.sessions(day, day + 1))
+        index = bisect_left(self._days, day)
+        return self._sessions[index] if index < len(self._days) and self._days[index] == day else None
+
     def session_of(self, moment: int) -> Session:
-        """Return which part of the trading day `moment` falls in."""
-        if self.always_open:
-            return "regular"
+        """Return which part of the trading day `moment` falls in; a break is closed, the closing auction regular.
+
+        A market whose hours are not known is always regular: nothing says that it is closed.
+        """
         session = self.session_at(moment)
-        if session is None:
-            return "closed"
-        if moment < session.open:
-            return "pre"
-        return "regular" if moment < session.close else "post"
+        return "closed" if session is None else session.stretch_at(moment)[0]
 
     def is_open(self, moment: int) -> bool:
-        """Whether the regular session holds `moment`."""
-        return self.session_of(moment) == "regular"
+        """Whether the regular session holds `moment`, as far as is known."""
+        return self.is_known and self.session_of(moment) == "regular"
 
     def open_ranges(self, start: int, end: int) -> list[tuple[EventTime, EventTime]]:
-        """Return the parts of [start, end) in which trades may happen, pre- and post-market included."""
-        clipped = ((max(s.pre_open, start), min(s.post_close, end)) for s in self.sessions(start, end))
+        """Return the parts of [start, end) in which trades are to be expected, pre- and post-market included."""
         ranges: list[tuple[int, int]] = []
-        for left, right in clipped:
+        for low, high in self._stretches(start, end) if self.is_known else ():
+            left, right = max(low, start), min(high, end)
             if ranges and ranges[-1][1] == left:
                 ranges[-1] = (ranges[-1][0], right)
             elif left < right:
                 ranges.append((left, right))
         return cast("list[tuple[EventTime, EventTime]]", ranges)
 
+    def _stretches(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        for session in self.sessions(start, end):
+            begin = session.pre_open
+            for stops, resumes in session.breaks:
+                yield begin, stops
+                begin = resumes
+            yield begin, session.post_close
+
+    def date_of(self, moment: int) -> date:
+        """Return the date of the market's day that holds `moment`: local, of currencies from 17:00 New York on the next."""
+        local = (EPOCH + timedelta(microseconds=moment)).astimezone(ZoneInfo(self.timezone))
+        return (local.replace(tzinfo=None) + self._roll).date()
+
+    def day_start(self, day: date) -> EventTime:
+        """Return where the market's day of a date begins: local midnight, of currencies 17:00 New York of the day before."""
+        begins = datetime.combine(day, time()) - self._roll
+        return EventTime(micros(begins.replace(tzinfo=ZoneInfo(self.timezone))))
+
+
+class CalendarBook:
+    """The calendars under one overlay: immutable in meaning, so that one in hand answers alike while another comes."""
+
+    def __init__(self, overlay: CalendarOverlay = NO_OVERLAY) -> None:
+        """Load nothing yet."""
+        self.overlay = overlay
+        self.fingerprint = calendar_fingerprint(overlay)
+        self._held: dict[str, Calendar] = {}
+
+    def calendar(self, name: str) -> Calendar:
+        """Return the calendar `name`; the first time costs a second of work."""
+        found = self._held.get(name)
+        if found is None:
+            found = self._held[name] = load_calendar(name, self.overlay.of(name))
+        return found
+
+    def calendar_of(self, symbol: str) -> Calendar:
+        """Return the calendar a symbol trades on; the first of its market costs a second of work."""
+        return self.calendar(calendar_name(symbol))
+
+    def holds(self, symbol: str) -> bool:
+        """Whether the calendar of a symbol is loaded, so that asking for it costs nothing."""
+        return calendar_name(symbol) in self._held
+
+    def load(self, names: Iterable[str]) -> None:
+        """Load the calendars `names`; blocking, for a thread of its own."""
+        for name in names:
+            self.calendar(name)
+
+    def names(self) -> frozenset[str]:
+        """Return the names of the calendars that are loaded."""
+        return frozenset(self._held)
+
+
+class _InForce:
+    book = CalendarBook()
+
+
+def calendars_in_force() -> CalendarBook:
+    """Return the calendars of this process as of now; keep the book where several answers must agree."""
+    return _InForce.book
+
+
+def put_in_force(overlay: CalendarOverlay) -> bool:
+    """Let the process judge by an overlay from now on; return whether that is another than before.
+
+    Blocking: what was loaded is loaded anew before the exchange, which is one assignment.
+    """
+    before = _InForce.book
+    if before.overlay == overlay:
+        return False
+    book = CalendarBook(overlay)
+    book.load(before.names())
+    _InForce.book = book
+    return True
+
+
+def check_overlay(overlay: CalendarOverlay) -> None:
+    """Raise ConfigurationError where an early close lies on no day of its market, or not within it; blocking."""
+    for name, market in overlay.markets:
+        for day, closes in market.early_closes:
+            midnight = _midnight(day)
+            found, before = (load_calendar(name, each).session_on(midnight) for each in (market, NOTHING))
+            if (
+                found is None
+                or before is None
+                or (found.parts == before.parts and _closing_time(name, before) != closes)
+            ):
+                raise ConfigurationError(
+                    f"calendar_early_closes.{name}.{day}: {name} does not close at {closes} on that day, or is closed",
+                    remedy="give a trading day, and a time within its hours in the venue's own time zone",
+                )
+
+
+def _closing_time(name: str, session: TradingSession) -> str:
+    moment = EPOCH + timedelta(microseconds=session.parts[-1][1])
+    return moment.astimezone(ZoneInfo(load_calendar(name).timezone)).strftime("%H:%M")
+
+
+def _midnight(day: str) -> int:
+    return (date.fromisoformat(day) - EPOCH.date()).days * DAY_US
+
 
 def calendar_name(symbol: str) -> str:
     """Return the calendar a symbol trades on; never raises, since a stored symbol may be of any spelling.
 
-    What is no canonical symbol trades in New York, or never closes where it names a market (`BINANCE:BTCUSDT`).
+    What is no canonical symbol is of a market it names (`BINANCE:BTCUSDT`, `OANDA:EUR_USD`), or of an unknown one.
     """
     instrument = classify(symbol)
     if instrument is not None:
         return instrument.calendar
-    return ALWAYS_OPEN if ":" in symbol else US_EQUITIES
+    return venues.CALENDARS_BY_MARKET.get(symbol.partition(":")[0], UNKNOWN) if ":" in symbol else UNKNOWN
 
 
 def calendar_of(symbol: str) -> Calendar:
-    """Return the calendar a symbol trades on."""
-    return load_calendar(calendar_name(symbol))
+    """Return the calendar a symbol trades on, by the overlay in force; the first of its market costs a second of work."""
+    return _InForce.book.calendar_of(symbol)
 
 
-@lru_cache(maxsize=32)
-def load_calendar(name: str, closed_days: frozenset[str] = frozenset()) -> Calendar:
-    """Return the calendar `name` of exchange_calendars without the `closed_days` (ISO dates) of the overlay."""
-    if name == ALWAYS_OPEN:
+@lru_cache(maxsize=CACHED_CALENDARS)
+def load_calendar(name: str, overlay: MarketOverlay = NOTHING) -> Calendar:
+    """Return the calendar `name` under an overlay, whatever is in force; the first time costs a second of work."""
+    if name in (ALWAYS_OPEN, UNKNOWN):
         return Calendar(name, "UTC", ())
-    import exchange_calendars
-
-    book = exchange_calendars.get_calendar(name, start=FIRST_DAY, end=LAST_DAY)
-    frame = book.schedule[["open", "close"]]
-    opens, closes = (
-        frame[column].dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype("int64").tolist()
-        for column in ("open", "close")
-    )
-    days = [day.date().isoformat() for day in frame.index]
-    # Only the US venues have hours before and after that vendors report as such.
-    pre, post = (PRE_MARKET_US, POST_MARKET_US) if name == US_EQUITIES else (0, 0)
-    sessions = [
-        TradingSession(pre_open=o - pre, open=o, close=c, post_close=c + post)
-        for day, o, c in zip(days, opens, closes, strict=True)
-        if day not in closed_days
-    ]
-    return Calendar(name, str(book.tz), sessions)
+    return Calendar(name, *trading_days(name, overlay))

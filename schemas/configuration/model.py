@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.calendar.overlay import CalendarOverlay, overlay_of
 from schemas.configuration.faults import explained, faults_between
 from schemas.configuration.streams import (
     EVERYTHING,
@@ -35,6 +37,7 @@ from schemas.located_yaml import Fault, InvalidConfiguration, Located, read_loca
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import ProviderFacts
 from schemas.streams import STREAM_NAMES, StreamName
+from schemas.symbols.venues import CALENDARS
 from schemas.universe import MAX_SYMBOLS, Member, Tier
 
 __all__ = [  # the words of the file, from one place
@@ -60,8 +63,8 @@ __all__ = [  # the words of the file, from one place
 
 DEFAULT_PATH = Path("config/mds.yaml")
 MAX_FILE_BYTES = 4_194_304  # 4 MiB: 20,000 symbols with room to spare
-# Written as they are: 005930 and ON are symbols, not a number and a boolean.
-VERBATIM = (("symbols", "*"), ("symbols", "*", "symbol"))
+# Written as they are: 005930 and ON are symbols, not a number and a boolean; 13:00 is a time.
+VERBATIM = (("symbols", "*"), ("symbols", "*", "symbol"), ("calendar_early_closes", "*", "*"))
 FROM_DATABASE = "database"
 
 
@@ -72,7 +75,22 @@ def _checked_date(text: str) -> str:
         raise ValueError("a day is a date that exists; write one such as 2025-01-09") from None
 
 
+def _checked_clock(text: str) -> str:
+    if not _CLOCK.fullmatch(text):
+        raise ValueError("a time of day is HH:MM of the venue's own clock; write one such as 13:00")
+    return text
+
+
+def _checked_calendar(name: str) -> str:
+    if name not in CALENDARS:
+        raise ValueError(f"no calendar of ours is called so; use one of {' '.join(CALENDARS)}")
+    return name
+
+
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 IsoDate = Annotated[str, AfterValidator(_checked_date)]
+ClockTime = Annotated[str, AfterValidator(_checked_clock)]
+CalendarName = Annotated[str, AfterValidator(_checked_calendar)]
 
 
 class SymbolEntry(Section):
@@ -153,9 +171,17 @@ class Configuration(Section):
         default_factory=dict,
         description="The vendors by name, and where they are; one that is not named is enabled where its key is set.",
     )
-    calendar_closures: Mapping[Literal["XNYS"], tuple[IsoDate, ...]] = Field(
+    calendar_closures: Mapping[CalendarName, tuple[IsoDate, ...]] = Field(
         default_factory=dict,
-        description="Days (YYYY-MM-DD) an exchange was closed that its calendar does not know of.",
+        max_length=len(CALENDARS),
+        description="Days (YYYY-MM-DD) a market was closed that its calendar does not know of, by the calendar's name: "
+        f"{' '.join(CALENDARS)}.",
+    )
+    calendar_early_closes: Mapping[CalendarName, Mapping[IsoDate, ClockTime]] = Field(
+        default_factory=dict,
+        max_length=len(CALENDARS),
+        description="Times (HH:MM, the venue's own) at which a market closed early on days its calendar does not know "
+        "of: by the calendar's name, then by day.",
     )
 
     @field_validator("symbols", mode="before")
@@ -179,6 +205,10 @@ class Configuration(Section):
         if bool(self.symbols) == (self.universe == FROM_DATABASE):
             raise ValueError("symbols are listed in the file or kept in the database; choose one of both")
         return self
+
+    def calendar_overlay(self) -> CalendarOverlay:
+        """Return what the file adds to the calendars."""
+        return overlay_of(self.calendar_closures, self.calendar_early_closes)
 
     def provider(self, name: str) -> ProviderEntry:
         """Return what the file says of a provider; one it does not mention is enabled, at its own address."""

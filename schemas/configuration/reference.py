@@ -135,10 +135,11 @@ streams:
     every_s: 30
 ```
 
-A day the calendar does not know of, and JSON instead of YAML.
+A closed and a short day that the calendars do not know of, and JSON instead of YAML.
 
 ```yaml
-{{"symbols": ["SPY"], "calendar_closures": {{"XNYS": ["2025-01-09"]}}}}
+{{"symbols": ["SPY"], "calendar_closures": {{"XNYS": ["2025-01-09"]}},
+ "calendar_early_closes": {{"XLON": {{"2025-01-09": "12:30"}}}}}}
 ```
 
 ## The universe in the database

@@ -18,12 +18,12 @@ from schemas.symbols.venues import (
     FIAT,
     FX_HOURS,
     INDICES,
+    UNKNOWN_INDEX,
     US_CURRENCY,
     US_EQUITIES,
     US_FUNDS,
     US_LISTINGS,
     VENUES_BY_SUFFIX,
-    Index,
 )
 
 AssetClass = Literal["equity", "etf", "index", "crypto", "fx", "simulated"]
@@ -83,7 +83,7 @@ def _classify(symbol: str) -> Instrument | None:
             symbol, "equity", venue=venue.mic, currency=venue.currency, calendar=venue.calendar
         )
     if _INDEX.fullmatch(symbol):
-        index = INDICES.get(symbol, Index())
+        index = INDICES.get(symbol, UNKNOWN_INDEX)
         return _instrument(symbol, "index", currency=index.currency, calendar=index.calendar)
     return _pair(symbol)
 

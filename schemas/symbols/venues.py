@@ -1,6 +1,7 @@
 """Venues and currencies: venues by exchange suffix, currencies, benchmark indices, well-known listings.
 
-Facts that no spelling rule can tell. MICs are ISO 10383; a calendar is a name of exchange_calendars.
+Facts that no spelling rule can tell. MICs are ISO 10383; a calendar is a name of exchange_calendars, or one of ours.
+Hours that the library lacks or has wrong, each with its source: schemas/calendar/hours.py.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ALWAYS_OPEN = "24/7"
+UNKNOWN = "none"  # of instruments whose home nobody told: nothing is expected of them
 US_EQUITIES = "XNYS"  # Nasdaq, Arca and the other US venues keep the same sessions
-FX_HOURS = "24/5"  # Monday 00:00 to Saturday 00:00 UTC
+FX_HOURS = "FX"  # Sunday 17:00 to Friday 17:00 New York, our own
 US_CURRENCY = "USD"
 
 
@@ -48,6 +50,26 @@ VENUES_BY_SUFFIX: Mapping[str, Venue] = {
     "V": _venue("XTSX", "CAD", "XTSE"),
     "T": _venue("XTKS", "JPY"),
     "AX": _venue("XASX", "AUD"),
+    "HK": _venue("XHKG", "HKD"),
+}
+# The market before the colon of a name that is no canonical symbol: crypto exchanges never close, brokers keep FX hours.
+CALENDARS_BY_MARKET: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "BINANCE",
+            "BITFINEX",
+            "BITMEX",
+            "BITSTAMP",
+            "COINBASE",
+            "GEMINI",
+            "HUOBI",
+            "KRAKEN",
+            "KUCOIN",
+            "OKEX",
+        ),
+        ALWAYS_OPEN,
+    ),
+    **dict.fromkeys(("FOREX", "FXCM", "OANDA"), FX_HOURS),
 }
 
 FIAT = frozenset({
@@ -80,7 +102,13 @@ INDICES: Mapping[str, Index] = {
     "^N225": Index(calendar="XTKS", currency="JPY"),
     "^GSPTSE": Index(calendar="XTSE", currency="CAD"),
     "^AXJO": Index(calendar="XASX", currency="AUD"),
+    "^HSI": Index(calendar="XHKG", currency="HKD"),
+    "^AEX": Index(calendar="XAMS", currency="EUR"),
+    "^IBEX": Index(calendar="XMAD", currency="EUR"),
+    "^SSMI": Index(calendar="XSWX", currency="CHF"),
 }
+# Any other index: neither where it is made nor in what it is counted is known.
+UNKNOWN_INDEX = Index(calendar=UNKNOWN, currency="")
 
 # The spelling of a US ticker tells neither its venue nor whether it is a fund; these are the ones everybody asks for.
 US_LISTINGS: Mapping[str, str] = {
@@ -100,3 +128,12 @@ MICS_BY_TAPE_LETTER: Mapping[str, str] = {
     "V": "IEXG",
     "Z": "BATS",
 }
+
+# The calendars that a configuration may add closed days and early closes to: every one that ever closes.
+CALENDARS = tuple(
+    sorted(
+        {venue.calendar for venue in VENUES_BY_SUFFIX.values()}
+        | {index.calendar for index in INDICES.values()}
+        | {US_EQUITIES, FX_HOURS}
+    )
+)

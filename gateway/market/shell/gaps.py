@@ -14,6 +14,7 @@ from gateway.http.problems import about, unknown_symbol
 from gateway.http.shell.answers import Serves, answer
 from gateway.market.gaps import gap_row, last_contiguous
 from gateway.market.gaps_request import CURSOR, GAPS, check_cursor, gaps_request
+from gateway.market.shell.calendars import load_calendars
 from infra.runtime.clock import wall_us
 from schemas.identity import stream_of
 from schemas.intervals import INTERVALS
@@ -30,6 +31,7 @@ class Ledger:
 
     async def gaps(self, request: web.Request) -> web.StreamResponse:
         """GET /gaps: by (from_time, gap_id)."""
+        await load_calendars(request.query.getall("symbol", ()))
         ask = gaps_request(request.query.items())
         query, now = query_hash(request.path, ask.given), wall_us()
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None

@@ -18,6 +18,7 @@ from gateway.http.shell.answers import Serves, answer, cacheable, table
 from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
 from gateway.market.history import MAX_META_GAPS, After, PagePlan, Reading, answered, plan
+from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
@@ -62,6 +63,7 @@ class History:
 
     async def _answer(self, endpoint: Endpoint[Any], request: web.Request) -> web.StreamResponse:
         symbol, now_us = request.match_info["symbol"], self._clock.now_us()
+        await load_calendars([symbol])
         ask = bars_request(endpoint, symbol, request.query.items(), calendar_of(symbol), now_us)
         named = self._naming.one(ask.symbol, ask.as_of)
         query, now = query_hash(request.path, ask.given), wall_us()

@@ -18,6 +18,7 @@ from gateway.http.problems import Problem, unknown_symbol
 from gateway.http.shell.answers import Serves, answer, body_of
 from gateway.market.price import check_age, chosen, newest, price_document, topic_of
 from gateway.market.price_request import BATCH, PRICE, batch_request
+from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
@@ -91,6 +92,7 @@ class Prices:
         symbol = checked_symbol(request.match_info["symbol"])
         ask = PRICE.parse(request.query.items())
         named = self._naming.one(symbol, ask.as_of)
+        await load_calendars(named.symbols)
         findings = await self._find(named.symbols, ask.provider, ask.as_of)
         meta = self._meta([symbol], ask.as_of)
         if symbol not in findings.found:
@@ -107,6 +109,7 @@ class Prices:
         ask = batch_request(await body_of(request))
         named = self._naming.resolution(ask.symbols, ask.as_of)
         symbols = named.symbols
+        await load_calendars(symbols)
         findings = await self._find(symbols, None, ask.as_of)
         data = {
             symbol: chosen(self._document(symbol, findings, ask.as_of), ask.fields)

@@ -32,6 +32,7 @@ from infra.runtime.configuration.announcing import Announced, announce
 from infra.runtime.configuration.following import Follower
 from infra.runtime.settings import MdsSettings
 from infra.runtime.threads import in_daemon_thread
+from schemas.calendar.sessions import put_in_force
 from schemas.configuration.difference import difference
 from schemas.configuration.model import (
     MAX_FILE_BYTES,
@@ -155,7 +156,9 @@ def configured_at_start(shared: MdsSettings) -> Configured:
     if path is None:
         return configured
     try:
-        configured.know(reading.load(path))
+        configuration = reading.load(path)
+        configured.know(configuration)
+        put_in_force(configuration.calendar_overlay())
     except ConfigurationError as error:
         log.warning("configuration_refused", extra={"error": str(error), "instead": "the newest generation"})
     return configured

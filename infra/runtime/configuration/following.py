@@ -10,14 +10,22 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.configuration import reading
-from infra.runtime.configuration.announcing import TAIL_RECORDS, StoredGeneration, newest_in, stored_in
+from infra.runtime.configuration.announcing import (
+    TAIL_RECORDS,
+    StoredGeneration,
+    newest_generation,
+    newest_in,
+    stored_in,
+)
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
+from schemas.calendar.sessions import put_in_force
 from schemas.configuration.difference import Difference, difference
 from schemas.configuration.generation import PARTITION, Generation
 from schemas.configuration.model import Configuration
@@ -63,6 +71,7 @@ class Follower:
     def begin(self, generation: Generation, configuration: Configuration) -> None:
         """State that the service starts with this generation."""
         self._in_force, self._configuration = generation, configuration
+        put_in_force(configuration.calendar_overlay())
         self._report()
 
     def refused(self, error: ConfigurationError) -> None:
@@ -104,6 +113,7 @@ class Follower:
             if self._in_force is None or generation.sha256 != self._in_force.sha256:
                 parsed, changes = await asyncio.to_thread(self._parsed, generation.text, source)
                 await apply(parsed)
+                await asyncio.to_thread(put_in_force, parsed.calendar_overlay())
                 self._configuration = parsed
                 log.info("configuration_applied", extra=_logged(generation, changes))
         except ConfigurationError as error:
@@ -164,8 +174,33 @@ class Follower:
         self._arrived.set()
 
 
+def begin_calendars(shared: MdsSettings) -> None:
+    """Put the calendars of the newest generation in force before anything is judged; blocking, some seconds at most.
+
+    Where there is none yet, or no broker that tells, the file's on this disk are, until a generation is read.
+    """
+    if shared.configuration_path is None:
+        return
+    try:
+        put_in_force(_newest_configuration(shared, shared.configuration_path).calendar_overlay())
+    except ConfigurationError as error:
+        log.warning("calendars_without_configuration", extra={"error": str(error)})
+
+
+def _newest_configuration(shared: MdsSettings, path: Path) -> Configuration:
+    try:
+        stored = newest_generation(shared.bootstrap_servers, prefix=shared.topic_prefix)
+    except BrokerUnavailable as error:
+        log.warning("configuration_unreadable", extra={"error": str(error), "instead": str(path)})
+        stored = None
+    if stored is None:
+        return reading.load(path)
+    source = f"generation {stored.generation.generation}"
+    return reading.parse(stored.generation.text, source=source)
+
+
 async def show_generation(shared: MdsSettings, process: Process) -> None:
-    """Follow for a service no setting of the file concerns: it shows the generation, and refuses what it cannot read."""
+    """Follow for a service that only the calendars of the file concern: it judges by them from then on."""
     if shared.configuration_path is not None:
         follower = Follower(
             shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
@@ -174,7 +209,7 @@ async def show_generation(shared: MdsSettings, process: Process) -> None:
 
 
 async def _take(_: Configuration) -> None:
-    """Take any: it could be parsed, and nothing here follows from it."""
+    """Take any: it could be parsed, and no more than the calendars follows from it."""
 
 
 def _logged(generation: Generation, changes: Difference) -> dict[str, object]:

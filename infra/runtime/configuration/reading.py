@@ -8,14 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.runtime.providers import known_facts
+from schemas.calendar.sessions import check_overlay
 from schemas.configuration.model import Configuration, load_configuration, parse_configuration
 
 
 def load(path: Path | None) -> Configuration:
     """Return the configuration in the file, by default config/mds.yaml; raises as `parse`."""
-    return load_configuration(path, known=known_facts())
+    return _checked(load_configuration(path, known=known_facts()))
 
 
 def parse(text: str, *, source: str) -> Configuration:
     """Return the configuration in a text; raise ConfigurationError with all that is wrong in it."""
-    return parse_configuration(text, source=source, known=known_facts())
+    return _checked(parse_configuration(text, source=source, known=known_facts()))
+
+
+def _checked(configuration: Configuration) -> Configuration:
+    check_overlay(configuration.calendar_overlay())
+    return configuration

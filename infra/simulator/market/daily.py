@@ -10,7 +10,8 @@ from itertools import pairwise
 
 from infra.simulator.market.lean_files import NEW_YORK, DailyRow, Factors
 from infra.simulator.market.model import Candle, DailyBar, Split
-from schemas.calendar.sessions import Calendar, TradingSession
+from schemas.calendar.sessions import Calendar
+from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import SECOND_US
 
 REGULAR_SESSION_US = 23_400 * SECOND_US  # 09:30 to 16:00, where the calendar does not know the day

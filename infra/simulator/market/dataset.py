@@ -36,7 +36,8 @@ from infra.simulator.market.model import (
     TradeChunk,
     span_of,
 )
-from schemas.calendar.sessions import US_EQUITIES, Calendar, TradingSession, load_calendar
+from schemas.calendar.sessions import US_EQUITIES, Calendar, load_calendar
+from schemas.calendar.trading_days import TradingSession
 from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US, MINUTE_US
 

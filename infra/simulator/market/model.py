@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.calendar.sessions import TradingSession
+from schemas.calendar.trading_days import TradingSession
 
 MS_US = 1_000
 

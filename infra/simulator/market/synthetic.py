@@ -34,7 +34,7 @@ from infra.simulator.market.random_walk import (
     minute_trades,
     year_range,
 )
-from schemas.calendar.sessions import TradingSession
+from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 DEFAULT_SYMBOLS = tuple(f"SIM{number:03d}" for number in range(1, 21))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from infra.simulator.market.clock import SimulatedClock
 from infra.simulator.market.model import Aggregate, Candle, Listing, MarketModel
-from schemas.calendar.sessions import Calendar, TradingSession, load_calendar
+from schemas.calendar.sessions import Calendar, load_calendar
+from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 
 LOOKBACK_US = 11 * DAY_US  # longer than any closure of an exchange since 1933

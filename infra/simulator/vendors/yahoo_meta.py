@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from infra.simulator.market.model import Listing
 from infra.simulator.market.view import DaySummary, MarketView
 from infra.simulator.vendors.yahoo_query import VALID_RANGES, ChartQuery
-from schemas.calendar.sessions import TradingSession
+from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import SECOND_US
 
 

@@ -32,7 +32,7 @@ from producers.raw.shell.watched import WatchedTopic
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from producers.settings import ProducersSettings
-from schemas.calendar.sessions import Calendar, calendar_name, load_calendar
+from schemas.calendar.sessions import Calendar, CalendarBook, calendar_name
 from schemas.clocks import EventTime, MarketTime
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
@@ -184,7 +184,7 @@ class Collection:
         plan = owned_part(plan, owned, partition_count())
         streams = _streams_of(plan)
         new = streams - _streams_of(self._plan)
-        calendars = _calendars(configuration, {stream.symbol for stream in streams})
+        calendars = await _calendars(configuration, {stream.symbol for stream in streams})
         await self._around.watched.take_over(owned)
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self._vendors)
@@ -296,8 +296,8 @@ def _streams_of(plan: PollPlan) -> frozenset[StreamId]:
     return frozenset({*plan.polled_streams(), *plan.trade_streams()})
 
 
-def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
-    """Return the calendar of each symbol, without the days the configuration says were closed."""
-    closures: dict[str, Sequence[str]] = dict(configuration.calendar_closures.items())
-    names = {symbol: calendar_name(symbol) for symbol in symbols}
-    return {symbol: load_calendar(name, frozenset(closures.get(name, ()))) for symbol, name in names.items()}
+async def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:
+    """Return the calendar of each symbol, with what the configuration adds to it."""
+    book = CalendarBook(configuration.calendar_overlay())
+    await asyncio.to_thread(book.load, {calendar_name(symbol) for symbol in symbols})
+    return {symbol: book.calendar_of(symbol) for symbol in symbols}

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.answered import AnsweredStretch, answered_hint
+from schemas.calendar.overlay import NO_OVERLAY, overlay_of
+from schemas.calendar.sessions import calendar_of, calendars_in_force, put_in_force
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, Evidence, RawBlock
@@ -483,3 +485,35 @@ def test_real_days_have_the_gaps_the_files_have(
     assert output.dead == []
     assert all(minute < "13:00" for minute in minutes if day == "20151224")
     assert absent is None or len(minutes) == absent
+
+
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    yield
+    put_in_force(NO_OVERLAY)
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("symbol", ["SPY", "VOD.L", "7203.T"])
+def test_a_closed_day_of_the_overlay_is_no_gap_from_the_next_block_on(symbol: str) -> None:
+    """A series that is already known is judged by it, too; a day before it was told stays a gap."""
+    calendar, state = calendar_of(symbol), state_of(RAW_BARS, symbol)
+    days = list(calendar.sessions(NINE_THIRTY, NINE_THIRTY + 9 * DAY_US))
+    name, closed = calendar.name, datetime.fromtimestamp(days[3].day / 1e6, UTC).date().isoformat()
+
+    def last_of(place: int) -> dict[str, Any]:
+        return a_bar_event(symbol=symbol, event_time=days[place].parts[-1][1] - MINUTE_US)
+
+    def first_of(place: int) -> dict[str, Any]:
+        return a_bar_event(symbol=symbol, event_time=days[place].open)
+
+    known = KNOWN + 9 * DAY_US
+    blocks = [a_block(last_of(0)), a_block(first_of(2)), a_block(last_of(2)), a_block(first_of(4))]
+    found = [process(state, 0, known, blocks[0]), process(state, 1, known, blocks[1])]
+    before = state.calendars
+    put_in_force(overlay_of({name: [closed]}, {}))
+    found += [process(state, 2, known, blocks[2]), process(state, 3, known, blocks[3])]
+
+    assert [len(missing(each)) for each in found] == [0, 1, 1, 0]
+    assert state.calendars is calendars_in_force() is not before
+    assert state.calendars.fingerprint != before.fingerprint

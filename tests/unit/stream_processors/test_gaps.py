@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.calendar.sessions import calendar_of
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US, micros
 from schemas.records import Discontinuity
 from stream_processors.gaps import MISSING_BARS, Blindness, Hole, frontier_after, judge, unseen_range
 from tests.support.builders import NINE_THIRTY
@@ -220,3 +224,72 @@ def test_closed_hours_at_its_ends_are_left_out() -> None:
     assert unseen(POST_CLOSE - 5, None, PRE_OPEN) == (POST_CLOSE - 5, POST_CLOSE)
     assert unseen(POST_CLOSE, None, PRE_OPEN) is None
     assert unseen(1, None, PRE_OPEN + 5) is None  # before the calendar begins nothing is known to be open
+
+
+def minutes_of(first: int, count: int) -> list[int]:
+    """Return the starts of so many minutes in a row."""
+    return [first + number * MINUTE_US for number in range(count)]
+
+
+def moment(text: str, zone: str) -> int:
+    """Return a local time in µs."""
+    return micros(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "stretches"),
+    [
+        pytest.param("7203.T", "Asia/Tokyo", [("2024-12-03 09:00", 150), ("2024-12-03 12:30", 175), ("2024-12-04 09:00", 1)], id="Tokyo since 2024"),
+        pytest.param("6758.T", "Asia/Tokyo", [("2011-11-18 09:00", 120), ("2011-11-18 12:30", 150), ("2011-11-21 09:00", 150)], id="Tokyo in 2011"),
+        pytest.param("0700.HK", "Asia/Hong_Kong", [("2024-07-02 09:30", 150), ("2024-07-02 13:00", 180), ("2024-07-03 09:30", 1)], id="Hong Kong"),
+        pytest.param("^HSI", "UTC", [("2024-07-02 01:30", 150), ("2024-07-02 05:00", 180), ("2024-07-03 01:30", 150)], id="an index of Hong Kong"),
+        pytest.param("EURUSD=X", "UTC", [("2024-07-12 20:00", 60), ("2024-07-14 21:00", 240)], id="currencies in summer"),
+        pytest.param("USDJPY=X", "UTC", [("2024-01-12 21:00", 60), ("2024-01-14 22:00", 9)], id="currencies in winter"),
+        pytest.param("EURUSD=X", "UTC", [("2024-12-24 21:30", 30), ("2024-12-25 22:00", 9)], id="currencies at Christmas"),
+        pytest.param("VOD.L", "Europe/London", [("2024-07-02 16:00", 30), ("2024-07-02 16:35", 1), ("2024-07-03 08:00", 2)], id="London with its auction"),
+        pytest.param("SAP.DE", "Europe/Berlin", [("2024-07-02 17:00", 30), ("2024-07-03 09:00", 2)], id="Xetra without its auction"),
+        pytest.param("NESN.SW", "Europe/Zurich", [("2024-07-02 17:00", 20), ("2024-07-02 17:30", 1), ("2024-07-03 09:00", 2)], id="Zurich calls for ten minutes"),
+        pytest.param("BMW.F", "Europe/Berlin", [("2024-07-02 21:00", 60), ("2024-07-03 08:00", 2)], id="Frankfurt's floor"),
+        pytest.param("^NSEI", "Asia/Kolkata", [("2024-07-02 09:15", 1), ("2024-07-02 11:00", 3), ("2024-07-05 09:15", 2)], id="an unknown home"),
+    ],
+)  # fmt: skip
+def test_whole_days_of_any_market_have_no_hole(
+    symbol: str, zone: str, stretches: list[tuple[str, int]]
+) -> None:
+    """All its bars are there; what lies between them is a break, a night, a week-end or an auction."""
+    arrivals = [each for start, count in stretches for each in minutes_of(moment(start, zone), count)]
+
+    assert judge(calendar_of(symbol), "1m", None, arrivals) == (arrivals[-1], [])
+
+
+def test_a_minute_that_is_missing_at_the_edge_of_a_break_is_a_hole() -> None:
+    """The last before lunch and the first after it, and no other."""
+    tokyo, noon = calendar_of("7203.T"), moment("2024-12-03 11:30", "Asia/Tokyo")
+    lacking = {noon - MINUTE_US, noon + HOUR_US}
+    arrivals = [
+        each
+        for each in minutes_of(noon - HOUR_US, 180)
+        if each not in lacking and not noon <= each < noon + HOUR_US
+    ]
+
+    (found,) = judge(tokyo, "1m", None, arrivals)[1]
+    assert (found.from_time, found.to_time, found.expected) == (noon - MINUTE_US, noon + 61 * MINUTE_US, 2)
+
+
+def test_nobody_was_blind_to_a_market_that_was_closed_or_is_unknown() -> None:
+    """Of quotes and trades a blind stretch is cut to the hours in which trades are to be expected."""
+    tokyo = moment("2024-12-03 10:00", "Asia/Tokyo"), moment("2024-12-03 14:00", "Asia/Tokyo")
+    blind = Discontinuity(
+        symbol="7203.T", interval="", from_time=tokyo[0], to_time=tokyo[1], cause="disconnected"
+    )
+
+    lunch = Discontinuity(
+        symbol="7203.T",
+        interval="",
+        from_time=tokyo[0] + 90 * MINUTE_US,
+        to_time=tokyo[1] - 90 * MINUTE_US,
+        cause="x",
+    )
+    assert unseen_range(calendar_of("7203.T"), None, blind) == tokyo
+    assert unseen_range(calendar_of("7203.T"), None, lunch) is None
+    assert unseen_range(calendar_of("^NSEI"), None, blind) is None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.database.versions import BarVersion
 from gateway.http.moments import aware
 from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
 from schemas.calendar.sessions import ALWAYS_OPEN, load_calendar
@@ -181,3 +182,64 @@ def test_every_minute_is_in_exactly_one_bar(minutes: list[int], interval: str) -
         bucket = bucket_at(version.event_time, interval, "all", XNYS)
         assert bucket.left <= version.event_time < bucket.end
         assert bucket.start in starts
+
+
+def minutes_at(*stamps: int, **changes: float) -> list[BarVersion]:
+    """Return one minute bar at each stamp."""
+    return [a_version(0, event_time=each, known_from=each + MINUTE_US, **changes) for each in stamps]
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "auction"),
+    [
+        pytest.param("XASX", at(2024, 7, 2, 5, 59), at(2024, 7, 2, 6, 10), id="Sydney"),
+        pytest.param("XLON", at(2024, 7, 2, 15, 29), at(2024, 7, 2, 15, 35), id="London"),
+        pytest.param("XETR", at(2024, 1, 9, 16, 29), at(2024, 1, 9, 16, 35), id="Xetra in winter"),
+        pytest.param("XTKS", at(2024, 12, 3, 6, 24), at(2024, 12, 3, 6, 30), id="Tokyo"),
+    ],
+)
+def test_a_day_of_minutes_holds_its_closing_auction(name: str, last: int, auction: int) -> None:
+    """Its close and volume are the official ones, and it is not final before the auction is over."""
+    calendar = load_calendar(name)
+    minutes = minutes_at(last, volume=1_000.0) + minutes_at(auction, close=10.4, volume=250_000.0)
+    assert [calendar.session_of(each.event_time) for each in minutes] == ["regular"] * 2
+
+    (day,) = aggregate(minutes, "1d", "regular", calendar, known_through=last + DAY_US)
+    (early,) = aggregate(minutes[:1], "1d", "regular", calendar, known_through=last + MINUTE_US)
+    assert (day.close, day.volume, day.final) == (10.4, 251_000.0, True)
+    assert not early.final
+
+
+def test_hours_begin_anew_after_lunch() -> None:
+    """9:00, 10:00, 11:00 and 12:30, 13:30, 14:30 in Tokyo; 11:29 and 12:30 never share one."""
+    day = at(2024, 12, 3)
+    minutes = minutes_at(
+        *range(day, day + 150 * MINUTE_US, MINUTE_US),
+        *range(day + 210 * MINUTE_US, day + 385 * MINUTE_US, MINUTE_US),
+    )
+    bars = aggregate(minutes, "1h", "regular", load_calendar("XTKS"), known_through=day + DAY_US)
+
+    assert [((bar.event_time - day) // MINUTE_US, bar.volume) for bar in bars] == [
+        (0, 6_000.0), (60, 6_000.0), (120, 3_000.0), (210, 6_000.0), (270, 6_000.0), (330, 5_500.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("moment", "interval", "bounds"),
+    [
+        pytest.param(at(2024, 7, 15, 12), "1d", (at(2024, 7, 14, 21), at(2024, 7, 15, 21)), id="Monday in summer"),
+        pytest.param(at(2024, 7, 14, 21, 30), "1d", (at(2024, 7, 14, 21), at(2024, 7, 15, 21)), id="Sunday evening is Monday"),
+        pytest.param(at(2024, 1, 15, 12), "1wk", (at(2024, 1, 14, 22), at(2024, 1, 21, 22)), id="a week begins on Sunday evening"),
+        pytest.param(at(2024, 3, 31, 21), "1mo", (at(2024, 3, 31, 21), at(2024, 4, 30, 21)), id="a month on its first day"),
+    ],
+)  # fmt: skip
+def test_days_of_currencies_end_at_five_in_new_york(
+    moment: int, interval: str, bounds: tuple[int, int]
+) -> None:
+    """One trading day lies in each."""
+    calendar = load_calendar("FX")
+
+    assert unit_bounds(moment, interval, calendar) == bounds
+    if interval == "1d":
+        assert len(list(calendar.sessions(*bounds))) == 1
+        assert bucket_at(moment, "1d", "regular", calendar).start == bounds[0]

@@ -130,6 +130,8 @@ def state(**changes: Any) -> str:
         pytest.param({"age_us": HOUR_US}, "stale", id="old in the session"),
         pytest.param({"age_us": HOUR_US, "session": "closed"}, "closed", id="old after hours"),
         pytest.param({"session": "closed"}, "closed", id="nothing trades"),
+        pytest.param({"session": None}, "live", id="fresh, of an unknown home"),
+        pytest.param({"age_us": HOUR_US, "session": None}, "unknown", id="old, of an unknown home"),
         pytest.param({"session": "pre"}, "live", id="fresh before the open"),
         pytest.param({"age_us": HOUR_US, "session": "post"}, "closed", id="the close is not a dead feed"),
         pytest.param({"delay_s": 900, "age_us": 900 * SECOND_US}, "delayed", id="the vendor delays"),

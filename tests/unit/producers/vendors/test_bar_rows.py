@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from producers.vendors.answers import PollWindow
@@ -132,12 +135,12 @@ def test_an_hour_ends_with_its_part_of_the_session(start: int, now: int, *, fina
 
 
 def test_vendors_are_asked_for_whole_bars() -> None:
-    """A day is stamped up to a day before its open, and an hour of ours reaches into the clock's next."""
+    """A day is stamped up to a day before its open or 4 hours after, and an hour of ours reaches into the clock's next."""
     window = PollWindow(start=START, end=START + HOUR_US)
 
     assert widened(window, "1m") == window
     assert widened(window, "1h") == PollWindow(start=START, end=START + 2 * HOUR_US)
-    assert widened(window, "1d") == PollWindow(start=START - DAY_US, end=START + HOUR_US)
+    assert widened(window, "1d") == PollWindow(start=START - DAY_US, end=START + 5 * HOUR_US)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +155,77 @@ def test_a_bad_vwap_or_count_costs_its_bar(extra: dict[str, float]) -> None:
     answer = bar_events([BarRow(time=START, values=(1, 1, 1, 1, 1), **extra)], origin)  # type: ignore[arg-type]
 
     assert (list(answer.events), len(answer.rejected)) == ([], 1)
+
+
+def local_s(text: str, zone: str) -> int:
+    """Return a local time in seconds."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
+
+
+@pytest.mark.parametrize("monday", ["2024-01-15", "2024-07-15", "2024-03-11", "2024-10-28"])
+@pytest.mark.parametrize("zone", ["UTC", "Europe/London", "America/New_York"])
+def test_five_days_of_currencies_are_five_bars_whatever_midnight_they_are_stamped_with(
+    monday: str, zone: str
+) -> None:
+    """Each begins at 17:00 New York of the day before, also where Europe's clocks have not changed yet."""
+    first = date.fromisoformat(monday)
+    fx = calendar_of("EURUSD=X")
+    days = [(first + timedelta(days=n)).isoformat() for n in range(5)]
+    evenings = [(first + timedelta(days=n - 1)).isoformat() for n in range(5)]
+    found = [bar_start(local_s(f"{day} 00:00", zone) * SECOND_US, "1d", fx) for day in days]
+
+    assert found == [local_s(f"{day} 17:00", "America/New_York") * SECOND_US for day in evenings]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "stamp", "start"),
+    [
+        pytest.param("CSL.AX", "Australia/Sydney", "2024-01-09 00:00", "2024-01-09 10:00", id="Sydney's midnight"),
+        pytest.param("CSL.AX", "UTC", "2024-01-09 00:00", "2024-01-08 23:00", id="a date, opened the evening before in UTC"),
+        pytest.param("7203.T", "Asia/Tokyo", "2024-12-03 00:00", "2024-12-03 09:00", id="Tokyo's midnight"),
+        pytest.param("VOD.L", "Europe/London", "2024-07-02 16:35", "2024-07-02 08:00", id="its last trade, in the auction"),
+        pytest.param("VOD.L", "Europe/London", "2024-07-02 17:20", "2024-07-02 08:00", id="after the close"),
+        pytest.param("^NSEI", "UTC", "2024-07-02 03:45", "2024-07-02 00:00", id="an unknown home"),
+    ],
+)  # fmt: skip
+def test_a_day_of_any_venue_starts_at_its_open(symbol: str, zone: str, stamp: str, start: str) -> None:
+    """Whatever the moment of its date it is stamped with."""
+    found = bar_start(local_s(stamp, zone) * SECOND_US, "1d", calendar_of(symbol))
+
+    assert found == local_s(start, zone) * SECOND_US
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "stamp", "start"),
+    [
+        pytest.param("7203.T", "Asia/Tokyo", "2024-12-03 12:45", "2024-12-03 12:30", id="after lunch"),
+        pytest.param("7203.T", "Asia/Tokyo", "2024-12-03 11:29", "2024-12-03 11:00", id="before lunch"),
+        pytest.param("VOD.L", "Europe/London", "2024-07-02 16:35", "2024-07-02 16:00", id="the auction of London"),
+        pytest.param("BMW.F", "Europe/Berlin", "2024-07-02 21:59", "2024-07-02 21:00", id="the floor's evening"),
+    ],
+)  # fmt: skip
+def test_hours_are_counted_from_each_part_of_a_session(
+    symbol: str, zone: str, stamp: str, start: str
+) -> None:
+    """A break begins them anew; the closing auction is in the last of them."""
+    found = bar_start(local_s(stamp, zone) * SECOND_US, "1h", calendar_of(symbol))
+
+    assert found == local_s(start, zone) * SECOND_US
+
+
+def test_bars_of_the_floor_are_regular_until_ten_in_the_evening() -> None:
+    """Xetra's hours are not Frankfurt's; and an auction's bar is no bar of a closed market."""
+    for symbol, zone, clocks in (
+        ("BMW.F", "Europe/Berlin", ("08:00", "12:00", "20:00", "21:59")),
+        ("VOD.L", "Europe/London", ("16:29", "16:35")),
+    ):
+        origin = BarOrigin(
+            symbol=symbol, interval="1m", window=PollWindow(start=0, end=2**60), now=2**60,
+            calendar=calendar_of(symbol), adjustment_state="raw",
+        )  # fmt: skip
+        rows = [
+            BarRow(time=local_s(f"2024-07-02 {each}", zone) * SECOND_US, values=[1.0, 1.0, 1.0, 1.0, 5.0])
+            for each in clocks
+        ]
+
+        assert [event["session"] for event in bar_events(rows, origin).events] == ["regular"] * len(clocks)

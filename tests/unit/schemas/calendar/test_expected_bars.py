@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,14 +12,16 @@ from schemas.calendar.expected_bars import (
     expected_after,
     expected_span,
     first_expected,
+    first_unended,
     is_judged,
     runs,
     slot_of,
 )
 from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, calendar_of, load_calendar
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros, slot_us
 from tests.support.builders import NINE_THIRTY
 from tests.support.expected_starts import expected_starts
+from tests.support.growth import assert_linear
 
 NEXT_OPEN = NINE_THIRTY + DAY_US  # 2013-10-08
 XNYS = load_calendar(US_EQUITIES)
@@ -88,7 +92,7 @@ def test_a_daily_bar_stamped_after_the_open_is_there_all_the_same(stamp: int) ->
 
 # a lunch break, a day that spans two dates in UTC, a session of Sundays, and no session at all
 CALENDARS = {"XNYS": XNYS, "24/7": load_calendar(ALWAYS_OPEN)} | {
-    symbol: calendar_of(symbol) for symbol in ("7203.T", "BHP.AX", "EURUSD=X", "SAP.DE", "2222.SR")
+    symbol: calendar_of(symbol) for symbol in ("7203.T", "BHP.AX", "EURUSD=X", "SAP.DE", "VOD.L", "0700.HK")
 }
 DAYS = {  # midnights in UTC: an ordinary week, the clocks of New York and of Sydney going forward, the turn of a year
     "week": NINE_THIRTY - NINE_THIRTY % DAY_US, "march": 1_709_942_400_000_000, "october": 1_728_086_400_000_000,
@@ -130,3 +134,71 @@ def test_runs_are_what_comparing_bar_by_bar_finds(
             wanted.append((begin, slot))
             begin = None
     assert found == wanted + ([] if begin is None else [(begin, None)])
+
+
+@settings(max_examples=300)
+@given(
+    name=st.sampled_from(sorted(CALENDARS)),
+    day=st.sampled_from(sorted(DAYS)),
+    interval=st.sampled_from(["1m", "5m", "15m", "30m", "1h", "1d"]),
+    minute=st.integers(0, 5 * 24 * 60),
+    microsecond=st.sampled_from([-1, 0, 1]),
+)
+def test_bars_before_the_bound_have_ended_and_none_after_it(
+    name: str, day: str, interval: str, minute: int, microsecond: int
+) -> None:
+    """A bar ends after its length, or with the trading it is cut by."""
+    calendar, moment = CALENDARS[name], DAYS[day] + minute * MINUTE_US + microsecond
+    bound = first_unended(calendar, interval, moment)
+    for session in calendar.sessions(moment - 3 * DAY_US, moment + 3 * DAY_US):
+        ends = {session.open: session.close}
+        if interval != "1d":
+            step, (*before, last) = slot_us(interval), session.parts
+            cuts = [*before, (last[0], session.close)]  # the last bar takes in the closing auction
+            ends = {
+                low: min(low + step, cut)
+                for (opens, closes), (_, cut) in zip(session.parts, cuts, strict=True)
+                for low in range(opens, closes, step)
+            }
+        for start, end in ends.items():
+            assert (start < bound) == (end <= moment)
+
+
+@pytest.mark.parametrize("symbol", ["7203.T", "EURUSD=X", "BTC-USD", "VOD.L"])
+@pytest.mark.parametrize("interval", ["1m", "1d"])
+def test_counting_costs_no_more_than_the_days_it_spans(symbol: str, interval: str) -> None:
+    """A stamp that is decades off costs in proportion, whatever the interval; the cache is passed by."""
+    calendar, count = calendar_of(symbol), expected_span.__wrapped__
+
+    assert_linear(
+        lambda years: lambda: count(calendar, interval, NINE_THIRTY, NINE_THIRTY + years * 365 * DAY_US), 5
+    )
+
+
+def test_of_an_unknown_home_no_bar_is_expected() -> None:
+    """Of no interval, and no bar of it is missing."""
+    unknown, end = calendar_of("^NSEI"), NINE_THIRTY + 30 * DAY_US
+    for interval in ("1m", "1h", "1d"):
+        assert expected_span(unknown, interval, NINE_THIRTY, end) is None
+        assert first_expected(unknown, interval, NINE_THIRTY, end) is None
+        assert expected_after(unknown, interval, NINE_THIRTY, end) is None
+        assert list(runs(unknown, interval, NINE_THIRTY, end, [NINE_THIRTY])) == []
+
+
+@pytest.mark.parametrize(
+    ("symbol", "interval", "moment", "bound"),
+    [
+        pytest.param("VOD.L", "1m", datetime(2024, 7, 2, 15, 30, tzinfo=UTC), datetime(2024, 7, 2, 15, 30, tzinfo=UTC), id="the last minute of London"),
+        pytest.param("VOD.L", "1h", datetime(2024, 7, 2, 15, 39, tzinfo=UTC), datetime(2024, 7, 2, 15, tzinfo=UTC), id="its last hour takes in the auction"),
+        pytest.param("VOD.L", "1h", datetime(2024, 7, 2, 15, 40, tzinfo=UTC), datetime(2024, 7, 2, 15, 40, tzinfo=UTC), id="and is over with it"),
+        pytest.param("7203.T", "1h", datetime(2024, 12, 3, 2, 29, tzinfo=UTC), datetime(2024, 12, 3, 2, tzinfo=UTC), id="the hour before lunch"),
+        pytest.param("7203.T", "1h", datetime(2024, 12, 3, 2, 30, tzinfo=UTC), datetime(2024, 12, 3, 2, 30, tzinfo=UTC), id="is over with lunch"),
+        pytest.param("EURUSD=X", "1d", datetime(2024, 7, 15, 20, 59, tzinfo=UTC), datetime(2024, 7, 14, 21, tzinfo=UTC), id="a day of currencies"),
+        pytest.param("SPY", "1d", datetime(2013, 10, 7, 13, 31, tzinfo=UTC), datetime(2013, 10, 7, 13, 30, tzinfo=UTC), id="a day just begun"),
+    ],
+)  # fmt: skip
+def test_only_what_has_ended_can_be_missing(
+    symbol: str, interval: str, moment: datetime, bound: datetime
+) -> None:
+    """Chosen moments on both sides of an end."""
+    assert first_unended(calendar_of(symbol), interval, micros(moment)) == micros(bound)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from schemas.calendar.overlay import overlay_of
 from schemas.configuration.model import Configuration, SymbolEntry, load_configuration, parse_configuration
 from schemas.errors import ConfigurationError
 from schemas.streams import StreamName
@@ -90,6 +91,20 @@ def test_closures_are_dates() -> None:
     configuration = parse_configuration(MINIMAL + "calendar_closures: {XNYS: [2025-01-09]}", source="f")
 
     assert configuration.calendar_closures == {"XNYS": ("2025-01-09",)}
+
+
+@pytest.mark.parametrize("closes", ["13:00", "'13:00'", '"13:00"'])
+def test_early_closes_are_times_of_day_however_they_are_written(closes: str) -> None:
+    """YAML would read 13:00 as 780, and a bare date as one; together with closed days they are one overlay."""
+    text = (
+        f"calendar_early_closes: {{XLON: {{2025-01-09: {closes}}}}}\ncalendar_closures: {{FX: [2025-12-24]}}"
+    )
+    configuration = parse_configuration(MINIMAL + text, source="f")
+
+    assert configuration.calendar_early_closes == {"XLON": {"2025-01-09": "13:00"}}
+    assert configuration.calendar_overlay() == overlay_of(
+        {"FX": ["2025-12-24"]}, {"XLON": {"2025-01-09": "13:00"}}
+    )
 
 
 @pytest.mark.parametrize(

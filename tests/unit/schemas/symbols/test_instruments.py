@@ -23,7 +23,7 @@ from schemas.symbols.instruments import _classify, classify
         ("^FTSE", "index", "", "GBP", "XLON"),
         ("BTC-USD", "crypto", "", "USD", "24/7"),
         ("ETH-BTC", "crypto", "", "BTC", "24/7"),
-        ("EURUSD=X", "fx", "", "USD", "24/5"),
+        ("EURUSD=X", "fx", "", "USD", "FX"),
         ("SIM001", "simulated", "", "USD", "24/7"),
         ("SIMO", "equity", "", "USD", "XNYS"),
     ],

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from infra.runtime.configuration.announcing import announce, newest_generation
-from infra.runtime.configuration.following import PART, Follower
+from infra.runtime.configuration.following import PART, Follower, begin_calendars
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
+from infra.runtime.settings import MdsSettings
 from producers.reloading import ConfigurationFile, Reloading, first_generation
+from schemas.calendar.overlay import NO_OVERLAY, overlay_of
+from schemas.calendar.sessions import calendar_of, calendars_in_force, put_in_force
 from schemas.configuration.generation import sha256_of
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
+from schemas.intervals import micros
 from schemas.topics import CONFIGURATION, RAW_BARS
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
@@ -335,3 +340,46 @@ async def _is(reading: object, expected: float) -> bool:
 
 async def _shows(reading: object, words: str) -> bool:
     return words in (await reading).get("last_error", "")  # type: ignore[misc]
+
+
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    yield
+    put_in_force(NO_OVERLAY)
+
+
+@pytest.mark.usefixtures("_restored")
+async def test_a_generation_puts_its_calendars_in_force(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Of any market, in a service nothing else of the file concerns; what is refused changes nothing."""
+    closed = GOOD + "calendar_closures: {XTKS: [2024-12-03]}\n"
+    senseless = GOOD + "calendar_early_closes: {XTKS: {2024-12-03: 23:00}}\n"
+    noon = micros(datetime(2024, 12, 3, 1, tzinfo=UTC))
+    async with following(kafka_bootstrap, topic_prefix, "sinks") as (follower, _):
+        for text, number, session in ((closed, 1, "closed"), (GOOD, 2, "regular"), (closed, 3, "closed")):
+            await asyncio.to_thread(
+                announce, kafka_bootstrap, lambda text=text: text, "api", prefix=topic_prefix
+            )
+            await eventually(lambda number=number: follower.generation == number, within_s=WITHIN_S)
+            assert calendar_of("7203.T").session_of(noon) == session
+        refused = reloads("refused")
+        await asyncio.to_thread(announce, kafka_bootstrap, lambda: senseless, "api", prefix=topic_prefix)
+        await eventually(lambda: reloads("refused") == refused + 1, within_s=WITHIN_S)
+        assert calendar_of("7203.T").session_of(noon) == "closed"
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("stored", ["newest", "nothing", "no broker"])
+def test_a_process_begins_with_the_newest_calendars(
+    stored: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The newest generation's; where there is none, or none can be read, those of the file on this disk."""
+    path = tmp_path / "mds.yaml"
+    path.write_text(GOOD + "calendar_closures: {XLON: [2024-12-03]}\n")
+    if stored == "newest":
+        text = GOOD + "calendar_closures: {XTKS: [2024-12-03]}\n"
+        announce(kafka_bootstrap, lambda: text, "api", prefix=topic_prefix)
+    bootstrap = "127.0.0.1:9" if stored == "no broker" else kafka_bootstrap
+    begin_calendars(MdsSettings(config=path, kafka=bootstrap, topic_prefix=topic_prefix, market_clock="wall"))
+
+    closed = "XTKS" if stored == "newest" else "XLON"
+    assert calendars_in_force().overlay == overlay_of({closed: ["2024-12-03"]}, {})
