@@ -29,7 +29,6 @@ APART = frozenset(
     {
         "producers.collecting.shell.readiness",
         "sinks.store.shell.journals",
-        "sinks.store.shell.session",
     }
 )
 # Parsers, client and face of a vendor: found by its name, and apart because the one is pure and the others are not.
