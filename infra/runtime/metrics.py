@@ -55,7 +55,12 @@ JOBS_PROCESSED = Counter(
     ["type", "provider"],
     registry=REGISTRY,
 )
-GAPS_FOUND = Counter("gaps_found", "Gaps revealed, by bar interval.", ["interval"], registry=REGISTRY)
+GAPS_FOUND = Counter(
+    "gaps_found",
+    "Gaps that processors published, each once. `interval` is a bar's, or `quotes` or `trades`.",
+    ["interval"],
+    registry=REGISTRY,
+)
 DLQ_DEPTH = Gauge(
     "dlq_depth",
     "Letters that are kept in the topic of dead letters, of whoever wrote them; `kind` is the topic they died in. One that "

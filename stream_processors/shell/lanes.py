@@ -19,6 +19,7 @@ from infra.runtime.exit_codes import ExitCode
 from infra.runtime.lifecycle import Health
 from schemas.clocks import RawOffset
 from schemas.errors import ConfigurationError
+from schemas.intervals import interval_label
 from schemas.partitions import TopicPartition
 from stream_processors.memory import PartitionState
 from stream_processors.transaction import RawRecord, Transaction, transact
@@ -198,7 +199,8 @@ class Lanes:
         metrics.EVENTS_REPEATED.labels(topic).inc(sum(block.repeated for block in blocks))
         for block in blocks:
             for gap in block.gaps:
-                metrics.GAPS_FOUND.labels(gap.interval).inc()
+                stream = gap.stream.partition(":")[0]
+                metrics.GAPS_FOUND.labels(interval_label(gap.interval, stream)).inc()
             for letter in block.dead:
                 metrics.DEAD_LETTERS.labels(letter.stage, letter.reason).inc()
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from infra.runtime import metrics
 from schemas.clocks import KnowledgeTime
-from schemas.intervals import INTERVALS
 from schemas.partitions import TopicPartition
 from schemas.topics import GAPS, dead
 from schemas.wire.codec import encode
@@ -67,13 +66,5 @@ def count(written: Written, *, took_s: float) -> None:
         metrics.ROWS_WRITTEN.labels(name, "compared").inc(stored.versions)
         metrics.ROWS_WRITTEN.labels(name, "forming").inc(stored.forming)
         metrics.ROWS_UNCHANGED.labels(name).inc(stored.compared - stored.versions)
-    for _, revision in written.revisions:
-        for gap in revision.found:
-            metrics.GAPS_FOUND.labels(_label(gap.interval)).inc()
     for refusal in written.refusals:
         metrics.DEAD_LETTERS.labels("sink", refusal.letter.reason).inc()
-
-
-def _label(interval: str) -> str:
-    """Return the interval as a metric label: records may hold anything, labels must stay few."""
-    return interval if interval in INTERVALS else "other"

@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from threading import Event
 
 import pytest
 
 from infra.runtime.lifecycle import Health
+from infra.runtime.metrics import REGISTRY
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.topics import RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
+from stream_processors.shell import lanes
 from stream_processors.shell.lanes import LANE_QUEUE_BLOCKS, Lanes, TransactionLimits
-from stream_processors.transaction import RawRecord, Transaction
-from tests.support.builders import a_block
+from stream_processors.transaction import RawRecord, Transaction, transact
+from tests.support.builders import a_block, a_gap
 from tests.support.eventually import eventually
 
 KEY = TopicPartition(RAW_BARS, 3)
@@ -117,6 +120,33 @@ async def test_records_that_wait_share_a_transaction_up_to_the_limit() -> None:
         w.writer.may_commit.set()
         await eventually(lambda: w.offsets() == list(range(10, 20)), within_s=2)
         assert max(len(run) for run in w.writer.committed) == 4
+
+
+async def test_gaps_are_counted_once_they_are_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By interval, those of streams without one by their name; records may say anything, labels stay few."""
+    labels = ("1m", "trades", "other", "")
+    gaps = [a_gap(), a_gap(interval="", stream="trades:yahoo:SPY"), a_gap(interval="7s"), a_gap(gap_id="b")]
+
+    def revealing(state: PartitionState, record: RawRecord) -> Transaction:
+        return replace(transact(state, record), gaps=gaps)
+
+    def counted() -> list[float]:
+        return [REGISTRY.get_sample_value("gaps_found_total", {"interval": label}) or 0.0 for label in labels]
+
+    monkeypatch.setattr(lanes, "transact", revealing)
+    before = counted()
+    async with world() as w:
+        await w.lanes.own([KEY])
+        w.writer.may_commit.clear()
+        await w.feed(10)
+        lane = w.lanes.owned[0]
+        await eventually(lambda: not lane.idle.is_set(), within_s=2)
+        uncommitted = counted()
+        w.writer.may_commit.set()
+        await eventually(lambda: lane.done == 10, within_s=2)
+
+    assert uncommitted == before
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 1, 0]
 
 
 async def test_owning_again_goes_on_where_it_was() -> None:
