@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from schemas.calendar.expected_bars import first_expected
-from schemas.calendar.sessions import Calendar, calendar_of
+from schemas.calendar.sessions import Calendar, calendar_name, calendars_in_force
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import SLOT_US, interval_label
 from schemas.streams import StreamId
@@ -17,8 +17,8 @@ from sinks.batch.batch import Rows
 KNOWN_SERIES = 32_768
 FINEST = "1m"
 
-Newest = dict[tuple[str, Calendar], int]
-"""By interval and calendar, up to when rows tell what was (µs): the end of a bar, the moment of a quote or trade."""
+Newest = dict[tuple[str, str], int]
+"""By interval and calendar's name, up to when rows tell what was (µs): the end of a bar, the moment of a quote or trade."""
 
 
 def newest_of(batch: Iterable[Rows]) -> Newest:
@@ -53,8 +53,8 @@ class Freshness:
         return {interval for interval, _ in self._newest}
 
     @property
-    def calendars(self) -> set[Calendar]:
-        """The calendars there are rows of."""
+    def calendars(self) -> set[str]:
+        """The names of the calendars there are rows of."""
         return {calendar for _, calendar in self._newest}
 
     def note(self, newest: Newest, now: MarketTime) -> None:
@@ -65,10 +65,9 @@ class Freshness:
 
     def lag_us(self, interval: str, now: MarketTime) -> int:
         """Return how long ago the newest row of an interval was, of the calendar that lags most; 0 while all are closed."""
-        return max(
-            (_behind(each, moment, now) for (name, each), moment in self._newest.items() if name == interval),
-            default=0,
-        )
+        book = calendars_in_force()  # closures of the configuration may come at any time
+        of_interval = ((each, moment) for (name, each), moment in self._newest.items() if name == interval)
+        return max((_behind(book.calendar(each), moment, now) for each, moment in of_interval), default=0)
 
 
 def _behind(calendar: Calendar, moment: int, now: MarketTime) -> int:
@@ -87,5 +86,7 @@ def _add(newest: Newest, series: Iterable[tuple[StreamId, int]]) -> None:
 
 
 @lru_cache(maxsize=KNOWN_SERIES)
-def _place(series: StreamId) -> tuple[str, Calendar]:
-    return interval_label(series.interval, series.name), calendar_of(series.symbol)
+def _place(series: StreamId) -> tuple[str, str]:
+    name = calendar_name(series.symbol)
+    calendars_in_force().load([name])
+    return interval_label(series.interval, series.name), name

@@ -8,7 +8,7 @@ from functools import partial
 
 from infra.runtime import metrics
 from infra.runtime.clock import MarketClock, wall_us
-from schemas.calendar.sessions import Calendar
+from schemas.calendar.sessions import calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.errors import ProviderUnavailable
 from schemas.intervals import SECOND_US
@@ -36,7 +36,7 @@ class StoreAges:
             gauge = metrics.INGESTION_LAG_SECONDS.labels(interval)
             metrics.compute_at_scrape(gauge, partial(self._lag_s, interval))
         for calendar in {calendar for _, calendar in newest}:
-            gauge = metrics.SESSION_OPEN.labels(calendar.name)
+            gauge = metrics.SESSION_OPEN.labels(calendar)
             metrics.compute_at_scrape(gauge, partial(self._open, calendar))
         for (topic, partition), complete_before in watermarks.items():
             at = topic, str(partition)
@@ -67,8 +67,8 @@ class StoreAges:
     def _lag_s(self, interval: str) -> float:
         return self._freshness.lag_us(interval, self._now()) / SECOND_US
 
-    def _open(self, calendar: Calendar) -> float:
-        return float(calendar.is_open(self._now()))
+    def _open(self, calendar: str) -> float:
+        return float(calendars_in_force().calendar(calendar).is_open(self._now()))
 
     def _now(self) -> MarketTime:
         if not self._market.known:

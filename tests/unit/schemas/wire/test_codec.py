@@ -43,17 +43,18 @@ def test_a_record_survives_the_wire(
     assert codec.decode(topic, codec.encode(topic, record), type(record)) == record  # type: ignore[type-var]
 
 
-def test_progress_of_version_1_is_still_read() -> None:
-    """It had no time of its own for what it claims."""
+def test_progress_of_earlier_versions_is_still_read() -> None:
+    """Version 1 had no time of its own for what it claims, version 2 said nothing of evidence."""
     written = Progress(
         raw_topic=RAW_BARS, partition=3, raw_offset=9, known_from=5, canonical_topic=BARS, canonical_end_offset=4,
         processing_version=1,
     )  # fmt: skip
     newest = codec.encode(PROGRESS, written)
-    null = newest[-1:]  # the one field that version 2 added, at its end
+    null, added = newest[-5:-4], newest[-4:]  # what version 2 added at its end, and what version 3
 
-    assert null == b"\0"
-    assert codec.decode(PROGRESS, b"\0" + (8).to_bytes(4, "big") + newest[5:-1], Progress) == written
+    assert (null, added) == (b"\0", b"\x01\0\x01\0")
+    assert codec.decode(PROGRESS, b"\0" + (8).to_bytes(4, "big") + newest[5:-5], Progress) == written
+    assert codec.decode(PROGRESS, b"\0" + (14).to_bytes(4, "big") + newest[5:-4], Progress) == written
 
 
 def test_a_block_survives_the_wire() -> None:

@@ -78,7 +78,7 @@ def test_a_market_that_never_closes_hides_no_other() -> None:
 
     assert freshness.lag_us("1m", now) == HOUR_US
     assert freshness.lag_us("1m", at("2026-11-20T22:00")) == at("2026-11-20T22:00") - now
-    assert {calendar.name for calendar in freshness.calendars} == {"XNYS", "24/7"}
+    assert freshness.calendars == {"XNYS", "24/7"}
 
 
 def test_a_stamp_of_the_future_hides_nothing_once_it_is_stored() -> None:
@@ -112,7 +112,7 @@ def test_rows_of_a_batch_are_seen_by_interval_and_stream() -> None:
 
     newest = newest_of(rows for batch in batches for rows in batch.rows)
 
-    york = calendar_of(SPY)
+    york = calendar_of(SPY).name
     assert newest == {
         ("1m", york): day + 8 * MINUTE_US,
         ("1h", york): day + HOUR_US,
