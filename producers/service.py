@@ -37,7 +37,6 @@ class Resources:
     health: Health
     session: aiohttp.ClientSession
     publisher: Publisher
-    raw: RawTopics
     settings: ProducersSettings
     bootstrap_servers: str
     topic_prefix: str
@@ -72,14 +71,13 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         raise ConfigurationError(
             "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
         )
-    surroundings = _surroundings(resources, clock, offer, reloading)
+    surroundings = _surroundings(resources, await topics(), clock, offer, reloading)
     collection, feed = _collection_and_feed(resources, surroundings)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(resources.standstill.watch(), name="standstill")
         if isinstance(clock, SimulatorMarketClock):
             tasks.create_task(clock.follow(resources.session), name="market-clock")
         await resources.budgets.recall(within_s=resources.settings.cursor_wait_s)
-        await topics()
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
         resources.health.report(COLLECTION, ready=True)
@@ -92,6 +90,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
 def _collection_and_feed(resources: Resources, surroundings: Surroundings) -> tuple[Collection, JobFeed]:
     feed = JobFeed(
         resources.bootstrap_servers,
+        surroundings.raw.partitions,
         prefix=resources.topic_prefix,
         instance=resources.replica,
         publisher=resources.publisher,
@@ -105,6 +104,7 @@ def _collection_and_feed(resources: Resources, surroundings: Surroundings) -> tu
 
 def _surroundings(
     resources: Resources,
+    partitions: int,
     clock: SimulatorMarketClock | WallMarketClock,
     offer: SimulatedVendors | None,
     reloading: Reloading | None,
@@ -120,7 +120,12 @@ def _surroundings(
     market = Market(clock=clock, end=None if offer is None else offer.end)
     return Surroundings(
         health=resources.health,
-        raw=resources.raw,
+        raw=RawTopics(
+            resources.publisher,
+            partitions,
+            prefix=resources.topic_prefix,
+            check=resources.standstill.check,
+        ),
         settings=resources.settings,
         dsn=resources.dsn,
         symbology=resources.symbology,

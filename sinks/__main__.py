@@ -9,6 +9,7 @@ from functools import partial
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
+from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
@@ -32,15 +33,31 @@ REPLAY_WRITE_WITHIN_S = 300.0
 async def main(connection_class: type[Connection] | None = None) -> None:
     """Run the sinks until told to stop; tests give a connection that fails where they want it to."""
     shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
+    async with lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process:
+        partitions = await known_partitions(process, shared)
+        if partitions is not None:
+            await _store(process, settings, shared, partitions, connection_class)
+
+
+async def _store(
+    process: lifecycle.Process,
+    settings: SinkSettings,
+    shared: MdsSettings,
+    partitions: int,
+    connection_class: type[Connection] | None,
+) -> None:
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
     logs = TopicLogs(bootstrap, prefix=prefix)
     member = feed_member(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
-    linger_s = settings.linger_ms / 1_000
     async with (
-        lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process,
         postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
         open_feed(
-            member, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
+            member,
+            TOPICS,
+            partitions=partitions,
+            prefix=prefix,
+            batch_records=settings.batch_records,
+            linger_s=settings.linger_ms / 1_000,
         ) as feed,
     ):
         store = Store(shared.dsn, write_within_s=settings.write_timeout_s, connection_class=connection_class)
@@ -53,31 +70,35 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             sink.run(),
             outbox.run(),
             retention.run(),
-            watch_dead_letters(logs),
+            watch_dead_letters(logs, partitions),
             show_generation(shared, process),
         )
 
 
-async def _replay() -> None:
+async def _replay(partitions: int) -> None:
     dsn = SinkSettings.from_env().replay_dsn.get_secret_value()
     if not dsn:
         raise ConfigurationError(
             "nothing says which database to fill",
             remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
         )
-    await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer)
+    await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer, partitions)
 
 
 def command() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m sinks", description=__doc__)
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser(
+    replaying = commands.add_parser(
         "replay",
         help="read a record stream from stdin into the empty, migrated database SINKS_REPLAY_DSN names",
     )
-    if parser.parse_args().command == "replay":
-        lifecycle.run(_replay())
+    replaying.add_argument(
+        "--partitions", type=int, required=True, help="how many partitions the topics had that it is of"
+    )
+    given = parser.parse_args()
+    if given.command == "replay":
+        lifecycle.run(_replay(given.partitions))
     else:
         lifecycle.run(main())
 

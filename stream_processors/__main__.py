@@ -11,13 +11,13 @@ from functools import partial
 from infra.runtime import lifecycle
 from infra.runtime.configuration.following import show_generation
 from infra.runtime.garbage import collect_rarely
+from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Publisher
-from infra.runtime.kafka.topics import check_topics
 from infra.runtime.settings import MdsSettings
 from infra.runtime.standstill import Watchdog
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
-from schemas.topics import RAW_TOPICS, partition_count
+from schemas.topics import RAW_TOPICS
 from stream_processors import replay
 from stream_processors.settings import ProcessorSettings
 from stream_processors.shell.faust_app import build_app, check_codecs, run_app
@@ -31,54 +31,61 @@ from stream_processors.transaction import check_implemented
 async def main() -> None:
     """Wire the process and run it until it is told to stop."""
     settings, shared = ProcessorSettings.from_env(), MdsSettings.from_env()
-    bootstrap, prefix, partitions = shared.bootstrap_servers, shared.topic_prefix, partition_count()
     async with lifecycle.running(
         "stream_processors", settings.ops_port, log_level=shared.log_level
     ) as process:
         process.health.expect("group")
-        await asyncio.to_thread(_prepare, bootstrap, prefix)
-        threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
-        publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
-        ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
-        async with asyncio.TaskGroup() as tasks:
-            lanes = Lanes(
-                open_writer=lambda topic, p: PartitionWriter(bootstrap, topic, p, partitions, prefix=prefix),
-                tasks=tasks,
-                threads=threads,
-                health=process.health,
-                limits=_limits(settings),
-                leave=os._exit,
-            )
-            watchdog = Watchdog(
-                lambda: lanes.owned,
-                behind=partial(records_wait, ends, prefix),
-                frozen_after_s=settings.session_timeout_s,
-                stalled_after_s=STALL_AFTER_S,
-                leave=os._exit,
-            )
-            watchdog.start()
-            app = build_app(bootstrap, lanes, prefix=prefix, session_timeout_s=settings.session_timeout_s)
-            await lifecycle.until_stopped(
-                process,
-                run_app(app, os._exit),
-                tick(publisher, lambda: lanes.owned, prefix=prefix, silent_s=settings.tick_after_s),
-                show_generation(shared, process),
-            )
-            await lanes.release()
-            watchdog.stop()
-        publisher.close()
+        await asyncio.to_thread(_prepare)
+        partitions = await known_partitions(process, shared)
+        if partitions is not None:
+            await _process(process, settings, shared, partitions)
+
+
+async def _process(
+    process: lifecycle.Process, settings: ProcessorSettings, shared: MdsSettings, partitions: int
+) -> None:
+    """Process what the group gives us of `partitions` until told to stop."""
+    bootstrap, prefix = shared.bootstrap_servers, shared.topic_prefix
+    threads = ThreadPoolExecutor(len(RAW_TOPICS) * partitions, thread_name_prefix="lane")
+    publisher = Publisher(bootstrap, f"{prefix}processor-ticks")
+    ends = LogReader(bootstrap, f"{prefix}processor-watchdog")
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(
+            open_writer=lambda topic, p: PartitionWriter(bootstrap, topic, p, partitions, prefix=prefix),
+            tasks=tasks,
+            threads=threads,
+            health=process.health,
+            limits=_limits(settings),
+            leave=os._exit,
+        )
+        watchdog = Watchdog(
+            lambda: lanes.owned,
+            behind=partial(records_wait, ends, prefix),
+            frozen_after_s=settings.session_timeout_s,
+            stalled_after_s=STALL_AFTER_S,
+            leave=os._exit,
+        )
+        watchdog.start()
+        app = build_app(bootstrap, lanes, prefix=prefix, session_timeout_s=settings.session_timeout_s)
+        await lifecycle.until_stopped(
+            process,
+            run_app(app, os._exit),
+            tick(publisher, lambda: lanes.owned, prefix=prefix, silent_s=settings.tick_after_s),
+            show_generation(shared, process),
+        )
+        await lanes.release()
+        watchdog.stop()
+    publisher.close()
 
 
 def _limits(settings: ProcessorSettings) -> TransactionLimits:
     return TransactionLimits(blocks=settings.transaction_max_blocks, events=settings.transaction_max_events)
 
 
-def _prepare(bootstrap: str, prefix: str) -> None:
+def _prepare() -> None:
     """Fail early and clearly, and pay for the calendar (seconds, 80 MB) before any partition waits for it."""
     check_implemented()
     check_codecs()
-    expected = {prefix + topic: partition_count() for topic in RAW_TOPICS}
-    check_topics(bootstrap, expected, client_id=f"{prefix}processor-check")
     load_calendar(US_EQUITIES)
     # A block is hundreds of short-lived mappings: at the default the collector takes a tenth of the processor's time.
     collect_rarely()

@@ -14,6 +14,7 @@ from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import Routing
+from schemas.topics import DEFAULT_PARTITIONS
 
 
 class FixedClock:
@@ -61,6 +62,8 @@ class RecordingPublisher:
 
 class RecordingTopics:
     """Keeps what would be published; `failing` makes the next publications raise."""
+
+    partitions = DEFAULT_PARTITIONS
 
     def __init__(self) -> None:
         self.placed: list[Placed] = []

@@ -27,7 +27,7 @@ from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.server import build_simulation, serving
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, RawBlock
-from schemas.topics import dead, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, dead
 from schemas.wire.codec import decode, decode_block
 from tests.conftest import free_port
 
@@ -136,7 +136,7 @@ def configuration(folder: Path, *, symbols: str = "[SIM001]", streams: str, more
 
 async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = SYMBOL) -> list[Stored]:
     """Return the raw blocks of a symbol's partition in log order; of all partitions, one by one, for None."""
-    wanted = range(partition_count()) if symbol is None else [partition_of(symbol, partition_count())]
+    wanted = range(DEFAULT_PARTITIONS) if symbol is None else [partition_of(symbol, DEFAULT_PARTITIONS)]
 
     def read() -> list[Stored]:
         consumer = LogReader(kafka, "test-reader")
@@ -177,7 +177,7 @@ async def dead_letters(kafka: str, prefix: str, topic: str) -> list[DeadLetter]:
         try:
             return [
                 decode(dead(topic), message.value(), DeadLetter)
-                for partition in range(partition_count())
+                for partition in range(DEFAULT_PARTITIONS)
                 for message in consumer.read(prefix + dead(topic), partition, 0)
             ]
         finally:

@@ -22,7 +22,7 @@ from infra.runtime.kafka.clients import Message
 from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.partitions import TopicPartition
-from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
+from schemas.topics import GAPS, PROVIDER_HEALTH
 from schemas.wire.codec import decode_value
 
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
@@ -176,7 +176,7 @@ class Pump:
     def _starts(self, tail: Tail) -> dict[TopicPartition, CanonicalOffset]:
         applied = self._feeds.applied_everywhere
         starts: dict[TopicPartition, CanonicalOffset] = {}
-        for place, (low, high) in tail.ends(partition_count()).items():
+        for place, (low, high) in tail.ends(self._feeds.partitions).items():
             if place in applied:
                 starts[place] = CanonicalOffset(applied[place] + 1)
             else:

@@ -20,7 +20,7 @@ from producers.vendors.answers import BarsRequest, PollWindow, Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import slot_us
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import RAW_BARS
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class BarsPoll(TaskPoll[BarsTask]):
         await self._rejections.publish(response)
         news = changed(self._bars, response.answer.events)
         blank = blank_block(task.provider, response.endpoint, response.received_time, job_id=job_id)
-        await self._raw.publish(RAW_BARS, place(blank, news, partition_count()))
+        await self._raw.publish(RAW_BARS, place(blank, news, self._raw.partitions))
         self._bars = delivered(
             self._bars, window, response.answer.events, now, step_us=step_us, overlap_us=task.overlap_us
         )
@@ -111,7 +111,7 @@ class BarsPoll(TaskPoll[BarsTask]):
             await self._rejections.publish(response)
             events = [event for event in response.answer.events if start <= event["event_time"] < end]
             blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
-            placed = place(replace(blank, route="backfill"), events, partition_count())
+            placed = place(replace(blank, route="backfill"), events, self._raw.partitions)
             await self._raw.publish(RAW_BARS, placed)
             position, count = window.end, count + len(events)
         return count

@@ -17,7 +17,7 @@ from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
 from schemas.records import Event
-from schemas.topics import RAW_QUOTES, partition_count
+from schemas.topics import RAW_QUOTES
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         await self._rejections.publish(response)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
-        await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
+        await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions))
         self._delivered.update((event["symbol"], event) for event in news)
         self._tell_missing(frozenset(response.answer.missing))
         events = dict.fromkeys((event["symbol"] for event in news), 1)

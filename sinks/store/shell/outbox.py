@@ -194,13 +194,16 @@ def _outgoing(row: Record) -> Outgoing:
     return Outgoing(topic=row["topic"], partition=row["partition"], key=row["key"], value=row["value"])
 
 
-async def watch_dead_letters(logs: TopicLogs) -> None:
-    """Count the records of every topic of dead letters for ever; an outage keeps the last count."""
+async def watch_dead_letters(logs: TopicLogs, partitions: int) -> None:
+    """Count the records of every topic of dead letters for ever; an outage keeps the last count.
+
+    `partitions` is the count of the cluster.
+    """
     topics = catalogue().topics
     twins = {dead(topic): topic for topic in topics if dead(topic) in topics}
     while True:
         try:
-            depths = await logs.depth({twin: topics[twin].partitions for twin in twins})
+            depths = await logs.depth({twin: topics[twin].partitions(partitions) for twin in twins})
             for twin, depth in depths.items():
                 metrics.DLQ_DEPTH.labels(twins[twin]).set(depth)
         except BrokerUnavailable:

@@ -12,7 +12,7 @@ from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition as Place
-from schemas.topics import BARS, QUOTES, dead, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, QUOTES, dead
 from sinks.reading.shell.logs import TopicLogs
 from tests.conftest import free_port
 from tests.support.eventually import eventually
@@ -32,7 +32,7 @@ async def led(kafka: str, prefix: str, *topics: str) -> TopicLogs:
 
     async def looked() -> bool:
         try:
-            await logs.depth(dict.fromkeys(topics, partition_count()))
+            await logs.depth(dict.fromkeys(topics, DEFAULT_PARTITIONS))
         except BrokerUnavailable:
             return False
         return True
@@ -94,7 +94,7 @@ async def test_the_depth_of_topics_is_the_sum_of_their_partitions(
         kafka_bootstrap, some(topic_prefix, dead(BARS), 0, 2) + some(topic_prefix, dead(BARS), 1, 3)
     )
     logs = await led(kafka_bootstrap, topic_prefix, dead(BARS), dead(QUOTES))
-    depth = await logs.depth(dict.fromkeys([dead(BARS), dead(QUOTES)], partition_count()))
+    depth = await logs.depth(dict.fromkeys([dead(BARS), dead(QUOTES)], DEFAULT_PARTITIONS))
 
     assert depth == {dead(BARS): 5, dead(QUOTES): 0}
 

@@ -22,7 +22,7 @@ from infra.runtime.postgres.pool import pool
 from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import BrokerUnavailable, Fenced
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, GAPS, JOBS, RAW_BARS, TRADES, dead
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, JOBS, RAW_BARS, TRADES, dead
 from sinks.progress.positions import Log
 from sinks.reading.shell.logs import TopicLogs
 from sinks.store.shell.outbox import (
@@ -262,7 +262,9 @@ async def test_dead_letters_of_every_service_are_counted(kafka_bootstrap: str, t
             for n in range(many)
         ],
     )
-    watching = asyncio.ensure_future(watch_dead_letters(TopicLogs(kafka_bootstrap, prefix=topic_prefix)))
+    watching = asyncio.ensure_future(
+        watch_dead_letters(TopicLogs(kafka_bootstrap, prefix=topic_prefix), DEFAULT_PARTITIONS)
+    )
 
     def shown() -> dict[str, float | None]:
         return {topic: REGISTRY.get_sample_value("dlq_depth", {"kind": topic}) for topic in (*letters, BARS)}
