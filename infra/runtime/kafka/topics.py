@@ -10,7 +10,13 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+)
 from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
@@ -94,14 +100,30 @@ class Topics:
         return {partition: (starts[partition], ends[partition]) for partition in partitions}
 
     def create(
-        self, topics: Mapping[str, Topic], *, partitions: int, replication: int | None = None
+        self,
+        topics: Mapping[str, Topic],
+        *,
+        partitions: int,
+        replication: int | None = None,
+        changed: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """Create the topics by name, `partitions` each unless it has its own; return those nobody else created."""
+        """Create the topics by name, `partitions` each unless it has its own; return those nobody else created.
+
+        `changed` are settings of the broker that stand in place of the declared ones.
+        """
         if not topics:
             return []
         created = []
         with self._asking("topics could not be created"):
-            asked = [_new_topic(name, topic, partitions, replication) for name, topic in topics.items()]
+            asked = [
+                NewTopic(
+                    name,
+                    num_partitions=topic.partitions(partitions),
+                    replication_factor=replication or -1,
+                    config={**topic.config, **(changed or {})},
+                )
+                for name, topic in topics.items()
+            ]
             for name, future in self._admin.create_topics(asked).items():
                 try:
                     future.result(self._within_s)
@@ -110,6 +132,27 @@ class Topics:
                     if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                         raise
         return created
+
+    def settings(self, names: Collection[str], key: str) -> dict[str, str]:
+        """Return one setting of each topic."""
+        asked = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in names}
+        with self._asking("no settings of topics"):
+            answers = self._admin.describe_configs(list(asked.values()), request_timeout=self._within_s)
+            return {
+                name: str(answers[resource].result(self._within_s)[key].value)
+                for name, resource in asked.items()
+            }
+
+    def change(self, names: Collection[str], key: str, value: str) -> None:
+        """Change one setting of each topic."""
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        changes = [
+            ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry]) for name in names
+        ]
+        with self._asking("settings of topics could not be changed"):
+            answers = self._admin.incremental_alter_configs(changes, request_timeout=self._within_s)
+            for future in answers.values():
+                future.result(self._within_s)
 
     def _metadata(self) -> Any:
         with self._asking("the broker does not answer"):
@@ -139,15 +182,6 @@ class Topics:
             raise BrokerUnavailable(
                 f"{otherwise} within {self._within_s:.0f} s; is the broker up?"
             ) from error
-
-
-def _new_topic(name: str, topic: Topic, partitions: int, replication: int | None) -> NewTopic:
-    return NewTopic(
-        name,
-        num_partitions=topic.partitions(partitions),
-        replication_factor=replication or -1,
-        config=topic.config,
-    )
 
 
 def ensure_topics(
