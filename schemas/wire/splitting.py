@@ -15,14 +15,18 @@ from schemas.wire.codec import decode_value, encode_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """The bytes for each new partition, and how many entries are in none: they were refused for being in the wrong one."""
+class SplitBlock:
+    """A record's pieces: the bytes for each new partition that gets one.
+
+    `left_out` is how many events and discontinuities are in none of them, because they were refused for lying in the
+    wrong partition.
+    """
 
     values: Mapping[int, bytes | None]
     left_out: int = 0
 
 
-def split(topic: str, value: bytes | None, *, partition: int, partitions: int, into: int) -> Split:
+def split(topic: str, value: bytes | None, *, partition: int, partitions: int, into: int) -> SplitBlock:
     """Return what a record of raw `topic` becomes that lies in `partition` of `partitions`, where there are `into`.
 
     Bytes that are no block go on as they are, to be refused again. A tick becomes nothing. An event or a discontinuity
@@ -32,7 +36,7 @@ def split(topic: str, value: bytes | None, *, partition: int, partitions: int, i
     try:
         block = decode_value(topic, value)
     except MalformedPayload:
-        return Split(values={partition % into: value})
+        return SplitBlock(values={partition % into: value})
     events, left_out = _by_home(block["events"], partition, partitions, into)
     unseen, also_left_out = _by_home(block["discontinuities"], partition, partitions, into)
     left_out += also_left_out
@@ -41,7 +45,7 @@ def split(topic: str, value: bytes | None, *, partition: int, partitions: int, i
     # frame that lay in each would be repeats of each other; as connections of their own they are not.
     meets = into % partitions != 0 and block["connection_id"] != ""
     if len(homes) == 1 and not left_out and not meets:
-        return Split(values={homes[0]: value})
+        return SplitBlock(values={homes[0]: value})
     if meets:
         block["connection_id"] = f"{block['connection_id']}/{partition}"
     values = {
@@ -50,7 +54,7 @@ def split(topic: str, value: bytes | None, *, partition: int, partitions: int, i
         )
         for home in homes
     }
-    return Split(values=values, left_out=left_out)
+    return SplitBlock(values=values, left_out=left_out)
 
 
 def _by_home(

@@ -212,9 +212,8 @@ class Move:
 
     def _holds(self, names: Sequence[str]) -> list[str]:
         counts = self._topics.partition_counts()
-        with LogReader(
-            self._bootstrap, "mds-move-target"
-        ) as reader:  # asks again where topics were just made
+        # A reader asks again where topics were just made.
+        with LogReader(self._bootstrap, "mds-move-target") as reader:
             bounds = {name: [reader.bounds(name, number) for number in range(counts[name])] for name in names}
         return [name for name, parts in bounds.items() if any(end > low for low, end in parts)]
 
