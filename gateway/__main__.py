@@ -34,20 +34,22 @@ async def main() -> None:
     clock: MarketClock = WallMarketClock()
     if shared.market_clock == "simulator":
         clock = SimulatorMarketClock(shared.simulator_base_url)
-    async with lifecycle.running("gateway", settings.ops_port, log_level=shared.log_level) as process:
-        partitions = await known_partitions(process, shared)
+    async with (
+        lifecycle.running("gateway", settings.ops_port, log_level=shared.log_level) as process,
+        aiohttp.ClientSession() as session,
+        postgres.pool(
+            shared.dsn, service="gateway", size=settings.database_connections, refuse_unfinished=True
+        ) as pool,
+    ):
+        store = Snapshots(pool, concurrent=settings.database_connections)
+        # Without a broker REST serves what is stored; once there is one the live streams see whether it agrees.
+        partitions = await known_partitions(process, shared, otherwise=store.partition_count)
         if partitions is None:
             return
-        async with (
-            aiohttp.ClientSession() as session,
-            postgres.pool(
-                shared.dsn, service="gateway", size=settings.database_connections, refuse_unfinished=True
-            ) as pool,
-            LiveStreams.open(shared.bootstrap_servers, partitions, prefix=shared.topic_prefix) as live,
-        ):
+        async with LiveStreams.open(shared.bootstrap_servers, partitions, prefix=shared.topic_prefix) as live:
             resources = service.Resources(
                 partitions=partitions,
-                store=Snapshots(pool, concurrent=settings.database_connections),
+                store=store,
                 live=live,
                 session=session,
                 clock=clock,

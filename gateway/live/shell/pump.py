@@ -211,6 +211,12 @@ class Pump:
                 raise
             # A broker that just started may not know it yet.
             raise BrokerUnavailable(str(problem)) from problem
+        count = f".{self._feeds.partitions}"
+        if other := sorted(name for name, epoch in found.items() if not epoch.endswith(count)):
+            raise ConfigurationError(
+                f"topics have another number of partitions than when this process began: {' '.join(other)}",
+                remedy="restart: a process reads how many there are when it starts",
+            )
         if self._feeds.epochs and found != self._feeds.epochs:
             raise LogReplaced(f"epochs were {dict(self._feeds.epochs)}, are {found}")
         self._feeds.epochs, self._probed = found, True

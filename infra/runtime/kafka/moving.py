@@ -26,12 +26,10 @@ from schemas.partitions import TopicPartition
 from schemas.topics import MOVED_FROM, RAW_TOPICS, agreed_partitions, catalogue
 from schemas.wire.splitting import split
 
-STAMP = "message.timestamp.type"
-BY_PRODUCER, BY_BROKER = "CreateTime", "LogAppendTime"
+STAMP, BY_PRODUCER, BY_BROKER = "message.timestamp.type", "CreateTime", "LogAppendTime"
 STILL_FOR_S = 3.0  # a running processor appends a tick each second
 TELL_EVERY_S = 5.0
-POLL_S = 0.1
-FLUSH_S = 120.0
+POLL_S, FLUSH_S = 0.1, 120.0
 # One reader for each old partition: together they hold little more than a record of each.
 READING = {"queued.max.messages.kbytes": 1_024, "fetch.message.max.bytes": 1_100_000}
 WRITING = {"queue.buffering.max.kbytes": 32_768}
@@ -196,8 +194,8 @@ class Move:
         # Stamped by whoever writes, as long as records are moved: what a broker stamped before must stay.
         self._topics.create(missing, partitions=self._partitions, changed={STAMP: BY_PRODUCER})
         ensure_topics(self._bootstrap, prefix=self._target, partitions=self._partitions)
-        others = [self._target + name for name, topic in catalogue().topics.items() if topic.kind != "raw"]
-        if used := self._holds(others):
+        others = [name for name, topic in catalogue().topics.items() if topic.kind != "raw"]
+        if used := self._holds([self._target + name for name in others]):
             raise ConfigurationError(
                 f"{used[0]} holds records already", remedy="move to a prefix that nothing was started with"
             )

@@ -206,6 +206,14 @@ async def test_a_missing_topic_stops_the_start(kafka_bootstrap: str) -> None:
     await asyncio.to_thread(pump.close)
 
 
+async def test_topics_with_another_count_end_the_process(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Going on would look for symbols where they do not live; started again it reads the count that is."""
+    pump = Pump(kafka_bootstrap, topic_prefix, Feeds(DEFAULT_PARTITIONS - 1), Listener())
+    with pytest.raises(ConfigurationError, match="another number of partitions"):
+        await asyncio.wait_for(pump.run(), WITHIN_S)
+    await asyncio.to_thread(pump.close)
+
+
 async def test_a_broker_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateway serves its database meanwhile, and says that the log is out of reach."""
     monkeypatch.setattr("gateway.live.shell.log.REQUEST_TIMEOUT_S", 0.3)

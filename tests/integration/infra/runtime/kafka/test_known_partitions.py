@@ -9,7 +9,7 @@ import pytest
 from infra.runtime.kafka.known_partitions import PART, known_partitions
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, StoreUnavailable
 from schemas.topics import DEFAULT_PARTITIONS
 from tests.conftest import free_port
 from tests.support.eventually import eventually
@@ -51,4 +51,29 @@ async def test_a_broker_that_is_away_is_waited_for(kafka_bootstrap: str, topic_p
     assert not process.health.ready()
     process.stopping.set()
 
+    assert await asyncio.wait_for(waiting, 10) is None
+
+
+async def test_a_process_of_use_without_a_broker_may_remember(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Where the broker is away the database says it, where that is away too nobody does; else the cluster alone."""
+
+    async def stored() -> int:
+        return 7
+
+    async def away() -> int:
+        raise StoreUnavailable("the database is away")
+
+    assert (
+        await known_partitions(a_process(), settings(kafka_bootstrap, topic_prefix), otherwise=stored)
+        == DEFAULT_PARTITIONS
+    )
+    process, absent = a_process(), settings(f"127.0.0.1:{free_port()}", topic_prefix)
+    assert await known_partitions(process, absent, otherwise=stored) == 7
+    assert process.health.ready()
+    process = a_process()
+    waiting = asyncio.ensure_future(known_partitions(process, absent, otherwise=away))
+    await eventually(lambda: "waiting_for" in process.health.document()[PART], within_s=20)
+    process.stopping.set()
     assert await asyncio.wait_for(waiting, 10) is None
