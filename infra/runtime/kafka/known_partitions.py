@@ -44,9 +44,10 @@ async def known_partitions(
             count = await in_daemon_thread(ask, name="partitions")
         except BrokerUnavailable as error:
             process.health.report(PART, ready=False, waiting_for=str(error))
-            if otherwise is not None and (count := await _remembered(otherwise)) is not None:
-                process.health.report(PART, ready=True, count=count, source="database")
-                return count
+            stored = None if otherwise is None else await _remembered(otherwise)
+            if stored is not None:
+                process.health.report(PART, ready=True, count=stored, source="database")
+                return stored
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.stopping.wait(), STARTING_RETRY_S)
             continue
