@@ -26,7 +26,7 @@ from tests.support.watcher import Watcher, watching
 SYMBOLS = [f"SIM{number:03}" for number in range(1, 7)]
 WITHIN_S = 120.0
 SETTINGS = {"MDS_SIMULATOR_SPEED": "60"}  # a bar of every symbol each second
-HOMES = "SELECT DISTINCT symbol, partition FROM v_streams"
+HOMES = "SELECT DISTINCT symbol, partition FROM streams"
 BARS = """
 SELECT symbol, interval, provider, event_time, known_from, received_time, open, high, low, close, volume
 FROM v_bars_all ORDER BY symbol, interval, provider, known_from, position"""
