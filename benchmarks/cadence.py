@@ -21,7 +21,7 @@ from infra.runtime.kafka.logs import LogReader
 from schemas.intervals import SECOND_US
 from schemas.journals import CadenceSample
 from schemas.log_buckets import quantile_us
-from schemas.topics import CADENCE, partition_count
+from schemas.topics import CADENCE, DEFAULT_PARTITIONS
 from schemas.wire.codec import decode
 from tests.support.system import System, system
 
@@ -123,7 +123,7 @@ def _windows(bootstrap: str, prefix: str, measure_s: float) -> list[dict[str, An
     with LogReader(bootstrap, "benchmark-reader") as reader:
         windows = [
             asdict(decode(CADENCE, message.value(), CadenceSample))
-            for partition in range(partition_count())
+            for partition in range(DEFAULT_PARTITIONS)
             for message in reader.read(prefix + CADENCE, partition, 0)
         ]
     recent = (window for window in windows if window["begun_time"] >= since)

@@ -16,7 +16,7 @@ from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import Progress, RawBlock
-from schemas.topics import PROGRESS, RAW_TRADES, TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, PROGRESS, RAW_TRADES, TRADES
 from schemas.wire.codec import decode, encode
 from tests.support.system import system
 from tests.support.watcher import watching
@@ -38,7 +38,7 @@ def run() -> list[Row]:
 
 def blocks() -> list[Outgoing]:
     """Return raw trade blocks of twenty symbols, spread over every partition."""
-    count, made = partition_count(), []
+    count, made = DEFAULT_PARTITIONS, []
     members = {p: [s for s in SYMBOLS if partition_of(s, count) == p] for p in range(count)}
     filled = [p for p in range(count) if members[p]]
     for number in range(EVENTS // BLOCK_EVENTS):
@@ -114,7 +114,7 @@ def _processed_in(bootstrap: str, prefix: str, ends: dict[int, int]) -> float:
 def _first_append_s(bootstrap: str, prefix: str) -> float:
     consumer = LogReader(bootstrap, "bench")
     firsts = []
-    for partition in range(partition_count()):
+    for partition in range(DEFAULT_PARTITIONS):
         low, high = consumer.bounds(prefix + TRADES, partition)
         if high > low:
             firsts.append(next(iter(consumer.read(prefix + TRADES, partition, low))).timestamp()[1] / 1000)

@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
 from infra.runtime.kafka.logs import LogReader
-from schemas.topics import TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, TRADES
 from tests.support.system import System, system
 
 SYMBOLS = [f"SIM{number:03d}" for number in range(1, 401)]
@@ -179,7 +179,7 @@ async def _due(session: aiohttp.ClientSession, running: System) -> Callable[[int
 def append_times(bootstrap: str, prefix: str) -> dict[tuple[str, int], int]:
     """Return when the broker appended each canonical trade, µs, by (symbol, offset)."""
     consumer, found = LogReader(bootstrap, "bench"), dict[tuple[str, int], int]()
-    for partition in range(partition_count()):
+    for partition in range(DEFAULT_PARTITIONS):
         low, high = consumer.bounds(prefix + TRADES, partition)
         if high > low:
             for message in consumer.read(prefix + TRADES, partition, low, high):

@@ -28,6 +28,7 @@ from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.shell.provider import Opening, VendorApi
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.topics import DEFAULT_PARTITIONS
 
 STREAMS = 10_000
 BATCH = 200
@@ -233,7 +234,7 @@ def _bars_poll(api: VendorApi, now: int) -> Callable[[], Awaitable[object]]:
 
 
 def _raw() -> RawTopics:
-    return RawTopics(cast(Any, _Confirming()), prefix="")
+    return RawTopics(cast(Any, _Confirming()), DEFAULT_PARTITIONS, prefix="")
 
 
 def _market() -> Market:

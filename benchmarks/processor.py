@@ -23,7 +23,7 @@ from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
-from schemas.topics import QUOTES, RAW_QUOTES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, QUOTES, RAW_QUOTES
 from schemas.wire.codec import encode
 from tests.conftest import free_port
 from tests.support.builders import NINE_THIRTY, a_quote_event
@@ -84,7 +84,7 @@ def run() -> list[Row]:
 def fill(bootstrap: str, prefix: str) -> None:
     """Append blocks of quotes, every event another value, spread over all partitions."""
     ensure_topics(bootstrap, prefix=prefix)
-    count = partition_count()
+    count = DEFAULT_PARTITIONS
     names = [f"SIM{number}" for number in range(SYMBOLS_PER_PARTITION * count * 2)]
     homes = [
         [name for name in names if partition_of(name, count) == p][:SYMBOLS_PER_PARTITION]
@@ -148,7 +148,7 @@ def _grow(size: Callable[[], int]) -> float:
 
 
 def _size(consumer: LogReader, topic: str) -> int:
-    return sum(consumer.bounds(topic, partition)[1] for partition in range(partition_count()))
+    return sum(consumer.bounds(topic, partition)[1] for partition in range(DEFAULT_PARTITIONS))
 
 
 def _command(name: str, python: str, bootstrap: str, prefix: str, out: str) -> list[str]:

@@ -25,7 +25,7 @@ from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
-from schemas.topics import BARS, GAPS, PROGRESS, QUOTES, TRADES, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS, QUOTES, TRADES
 from schemas.wire.codec import encode_events
 from sinks.columns.tables import TABLES
 from sinks.reading.shell.feed import feed_member, open_feed
@@ -126,7 +126,7 @@ def _publish(bootstrap: str, prefix: str, series: Series) -> None:
     producer = Producer(producer_config(bootstrap, "bench-feeder", linger_ms=50))
     encoded = encode_events(series.topic, series.values, {})
     for value, data in zip(series.values, encoded, strict=True):
-        partition = partition_of(value["symbol"], partition_count())
+        partition = partition_of(value["symbol"], DEFAULT_PARTITIONS)
         while True:
             try:
                 producer.produce(prefix + series.topic, data, value["symbol"], partition=partition)
@@ -142,7 +142,9 @@ async def whole_sink(bootstrap: str, dsn: str, prefix: str, series: Series) -> f
         table = TABLES[series.topic].name
         member = feed_member(bootstrap, prefix=f"{prefix}{uuid.uuid4().hex[:6]}.", session_timeout_s=10.0)
         logs = TopicLogs(bootstrap, prefix=prefix)
-        async with open_feed(member, TOPICS, prefix=prefix, batch_records=20_000, linger_s=0.005) as feed:
+        async with open_feed(
+            member, TOPICS, partitions=DEFAULT_PARTITIONS, prefix=prefix, batch_records=20_000, linger_s=0.005
+        ) as feed:
             store = Store(made, write_within_s=60.0)
             outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
             sink = Sink(feed, store, logs, outbox, Health())

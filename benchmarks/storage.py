@@ -23,7 +23,7 @@ from infra.runtime.postgres.migrate import DIRECTORY
 from schemas.clocks import CanonicalOffset
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
-from schemas.topics import BARS, QUOTES, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, QUOTES
 from schemas.wire.codec import encode_events
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.store.shell.writer import Store, Writer
@@ -133,7 +133,7 @@ def _bar_blocks(
     home: dict[int, list[str]] = {}
     for number in range(symbols):
         symbol = f"S{number:05}"
-        home.setdefault(partition_of(symbol, partition_count()), []).append(symbol)
+        home.setdefault(partition_of(symbol, DEFAULT_PARTITIONS), []).append(symbol)
     for count, start in enumerate(starts):
         known = OPENING + 10 * DAY_US + count * MINUTE_US
         parts = []
@@ -157,7 +157,7 @@ def _quotes(symbols: int, minute: int, turn: int) -> list[PartitionRecords]:
     moment = OPENING + minute * MINUTE_US + turn * 15_000_000
     for number in range(symbols):
         symbol = f"S{number:05}"
-        values = by_partition.setdefault(partition_of(symbol, partition_count()), [])
+        values = by_partition.setdefault(partition_of(symbol, DEFAULT_PARTITIONS), [])
         values.append(
             {
                 "symbol": symbol, "event_time": moment + number, "bid": 100.0, "ask": 100.5, "bid_size": 3.0, "ask_size": 5.0,
@@ -171,7 +171,9 @@ def _quotes(symbols: int, minute: int, turn: int) -> list[PartitionRecords]:
 
 def _part(topic: str, partition: int, values: Sequence[Mapping[str, object]]) -> PartitionRecords:
     records = [Message(data, at) for at, data in enumerate(encode_events(topic, values, {}))]
-    part = PartitionRecords(topic=topic, partition=partition, end=len(records), at_end=True)
+    part = PartitionRecords(
+        topic=topic, partition=partition, partitions=DEFAULT_PARTITIONS, end=len(records), at_end=True
+    )
     part.records.extend(records)
     return part
 
@@ -182,7 +184,9 @@ def _batch(parts: list[list[PartitionRecords]]) -> Batch:
     for part in (part for read in parts for part in read):
         into = merged.setdefault(
             (part.topic, part.partition),
-            PartitionRecords(topic=part.topic, partition=part.partition, end=0, at_end=True),
+            PartitionRecords(
+                topic=part.topic, partition=part.partition, partitions=DEFAULT_PARTITIONS, end=0, at_end=True
+            ),
         )
         into.records.extend(part.records)
     batch, _ = assemble(merged.values())

@@ -19,6 +19,7 @@ from gateway.settings import GatewaySettings
 from infra.runtime import lifecycle
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, WallMarketClock
 from infra.runtime.garbage import collect_rarely
+from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
@@ -39,20 +40,26 @@ async def main() -> None:
         postgres.pool(
             shared.dsn, service="gateway", size=settings.database_connections, refuse_unfinished=True
         ) as pool,
-        LiveStreams.open(shared.bootstrap_servers, prefix=shared.topic_prefix) as live,
     ):
-        resources = service.Resources(
-            store=Snapshots(pool, concurrent=settings.database_connections),
-            live=live,
-            session=session,
-            clock=clock,
-            access=granted,
-            page_key=page_key,
-            ops_urls=ops_urls(settings.services, os.environ),
-            symbology=symbology,
-        )
-        collect_rarely()
-        await service.run(process, settings, shared, resources)
+        store = Snapshots(pool, concurrent=settings.database_connections)
+        # Without a broker REST serves what is stored; once there is one the live streams see whether it agrees.
+        partitions = await known_partitions(process, shared, otherwise=store.partition_count)
+        if partitions is None:
+            return
+        async with LiveStreams.open(shared.bootstrap_servers, partitions, prefix=shared.topic_prefix) as live:
+            resources = service.Resources(
+                partitions=partitions,
+                store=store,
+                live=live,
+                session=session,
+                clock=clock,
+                access=granted,
+                page_key=page_key,
+                ops_urls=ops_urls(settings.services, os.environ),
+                symbology=symbology,
+            )
+            collect_rarely()
+            await service.run(process, settings, shared, resources)
 
 
 def command() -> None:

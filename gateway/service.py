@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 class Resources:
     """Resources that the wiring opened for the service."""
 
+    partitions: int  # of every topic that is partitioned by symbol
     store: Snapshots
     live: LiveStreams
     session: aiohttp.ClientSession
@@ -141,7 +142,14 @@ def _status(parts: Parts) -> ServiceStatus:
 
 def _prices(parts: Parts) -> Prices:
     resources = parts.resources
-    return Prices(resources.store, parts.watermarks, resources.live, resources.clock, parts.naming)
+    return Prices(
+        resources.store,
+        parts.watermarks,
+        resources.live,
+        resources.clock,
+        naming=parts.naming,
+        partitions=resources.partitions,
+    )
 
 
 def _history(parts: Parts) -> History:
@@ -153,6 +161,7 @@ def _history(parts: Parts) -> History:
         resources.page_key,
         naming=parts.naming,
         seen=resources.live.knows,
+        partitions=resources.partitions,
     )
 
 

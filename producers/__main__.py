@@ -19,7 +19,6 @@ from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import vendor_session
 from producers.jobs.shell.reader import OWNED_WITHOUT_WORD_S
 from producers.plan.plan import check_implemented
-from producers.raw.shell.topics import RawTopics
 from producers.reloading import ConfigurationFile, Reloading
 from producers.service import COLLECTION, Resources, produce
 from producers.settings import ProducersSettings
@@ -55,7 +54,6 @@ async def main() -> None:
                 health=process.health,
                 session=session,
                 publisher=publisher,
-                raw=RawTopics(publisher, prefix=shared.topic_prefix, check=standstill.check),
                 settings=settings,
                 bootstrap_servers=shared.bootstrap_servers,
                 topic_prefix=shared.topic_prefix,

@@ -119,7 +119,7 @@ class Reloading:
         """The number of the generation in force, 0 before the first."""
         return self._follower.generation
 
-    async def begin(self, topics_ready: Callable[[], Awaitable[None]]) -> Configuration:
+    async def begin(self, topics_ready: Callable[[], Awaitable[object]]) -> Configuration:
         """Return the configuration to start with, once the broker answers; from now on SIGHUP means reload.
 
         Raises ConfigurationError where the file is broken and no last good generation is to be had in time.

@@ -38,7 +38,6 @@ class Resources:
     health: Health
     session: aiohttp.ClientSession
     publisher: Publisher
-    raw: RawTopics
     settings: ProducersSettings
     bootstrap_servers: str
     topic_prefix: str
@@ -73,14 +72,13 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         raise ConfigurationError(
             "nothing says what to collect", remedy="set MDS_CONFIG to a configuration file"
         )
-    surroundings = _surroundings(resources, clock, offer, reloading)
+    surroundings = _surroundings(resources, await topics(), clock, offer, reloading)
     collection, feed = _collection_and_feed(resources, surroundings)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(resources.standstill.watch(), name="standstill")
         if isinstance(clock, SimulatorMarketClock):
             tasks.create_task(clock.follow(resources.session), name="market-clock")
         await resources.budgets.recall(within_s=resources.settings.cursor_wait_s)
-        await topics()
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
         resources.health.report(COLLECTION, ready=True)
@@ -93,6 +91,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
 def _collection_and_feed(resources: Resources, surroundings: Surroundings) -> tuple[Collection, JobFeed]:
     feed = JobFeed(
         resources.bootstrap_servers,
+        surroundings.raw.partitions,
         prefix=resources.topic_prefix,
         instance=resources.replica,
         publisher=resources.publisher,
@@ -106,6 +105,7 @@ def _collection_and_feed(resources: Resources, surroundings: Surroundings) -> tu
 
 def _surroundings(
     resources: Resources,
+    partitions: int,
     clock: SimulatorMarketClock | WallMarketClock,
     offer: SimulatedVendors | None,
     reloading: Reloading | None,
@@ -119,9 +119,12 @@ def _surroundings(
         policy=resources.policy,
     )
     market = Market(clock=clock, end=None if offer is None else offer.end)
+    raw = RawTopics(
+        resources.publisher, partitions, prefix=resources.topic_prefix, check=resources.standstill.check
+    )
     return Surroundings(
         health=resources.health,
-        raw=resources.raw,
+        raw=raw,
         settings=resources.settings,
         dsn=resources.dsn,
         symbology=resources.symbology,
@@ -132,6 +135,6 @@ def _surroundings(
             replica=resources.replica,
             generation=lambda: 0 if reloading is None else reloading.generation,
         ),
-        watched=WatchedTopic(resources.raw, resources.bootstrap_servers, prefix=resources.topic_prefix),
+        watched=WatchedTopic(raw, resources.bootstrap_servers, prefix=resources.topic_prefix),
         start=None if offer is None else offer.start,
     )

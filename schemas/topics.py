@@ -1,4 +1,4 @@
-"""The topic catalogue: names, schemas, partitions, retention and dead-letter twins, of the declared streams and topics.yaml."""
+"""The topic catalogue: names, schemas, retention and dead-letter twins, of the declared streams and topics.yaml."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import Any, Literal
 
 import yaml
 
+from schemas.errors import ConfigurationError
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
 
 Kind = Literal["raw", "canonical", "ledger", "progress", "journal", "configuration", "jobs", "dead"]
 DAY_MS = 86_400_000
+DEFAULT_PARTITIONS = 4  # of a cluster whose topics are made without a word about their number
+MAX_PARTITIONS = 1_024
+MOVED_FROM = "mds-moved-from"  # header of a moved raw record: "<partition>/<offset>" of where it was
 
 RAW_QUOTES, QUOTES = QUOTE_STREAM.raw_topic, QUOTE_STREAM.topic
 RAW_TRADES, TRADES = TRADE_STREAM.raw_topic, TRADE_STREAM.topic
@@ -33,18 +37,25 @@ CANONICAL_TOPICS = tuple(stream.topic for stream in STREAMS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One declared topic: kept for `retention_ms`, or compacted (then it may be None), or both."""
+    """One declared topic: kept for `retention_ms`, or compacted (then it may be None), or both.
+
+    `fixed_partitions` None: it has as many as were chosen for the cluster, because symbols are partitioned in it.
+    """
 
     name: str
     kind: Kind
     key: str
     schema: str
     schema_id: int
-    partitions: int
+    fixed_partitions: int | None
     retention_ms: int | None
     max_message_bytes: int
     canonical: str | None = None
     compacted: bool = False
+
+    def partitions(self, chosen: int) -> int:
+        """Return how many partitions it has where `chosen` is the count of the cluster."""
+        return chosen if self.fixed_partitions is None else self.fixed_partitions
 
     @property
     def config(self) -> dict[str, str]:
@@ -67,7 +78,6 @@ class Catalogue:
 
     topics: Mapping[str, Topic]
     schema_ids: Mapping[int, str]
-    partitions: int
 
 
 @lru_cache(maxsize=1)
@@ -89,14 +99,14 @@ def catalogue_of(streams: Sequence[Stream]) -> Catalogue:
     defaults, topics = document["defaults"], {}
     for name, entry in ({**_of_streams(streams), **document["topics"]}).items():
         retention_days = entry.get("retention_days")
-        partitions = entry.get("partitions", document["partitions"])
+        fixed_partitions = entry.get("partitions")
         topics[name] = Topic(
             name=name,
             kind=entry["kind"],
             key=entry["key"],
             schema=entry["schema"],
             schema_id=by_schema[entry["schema"]],
-            partitions=partitions,
+            fixed_partitions=fixed_partitions,
             retention_ms=None if retention_days is None else retention_days * DAY_MS,
             max_message_bytes=defaults["max_message_bytes"],
             canonical=entry.get("canonical"),
@@ -108,11 +118,11 @@ def catalogue_of(streams: Sequence[Stream]) -> Catalogue:
             key=entry["key"],
             schema="dead_letter.v1",
             schema_id=by_schema["dead_letter.v1"],
-            partitions=partitions,
+            fixed_partitions=fixed_partitions,
             retention_ms=defaults["dead_retention_days"] * DAY_MS,
             max_message_bytes=defaults["dead_max_message_bytes"],
         )
-    return Catalogue(topics=topics, schema_ids=ids, partitions=document["partitions"])
+    return Catalogue(topics=topics, schema_ids=ids)
 
 
 def _of_streams(streams: Sequence[Stream]) -> dict[str, dict[str, Any]]:
@@ -152,9 +162,32 @@ def canonical_of(raw_topic: str) -> str:
     return canonical
 
 
-def partition_count() -> int:
-    """Return the number of partitions every partitioned topic has."""
-    return catalogue().partitions
+def agreed_partitions(existing: Mapping[str, int], *, prefix: str = "") -> int | None:
+    """Return the partition count that the declared topics among `existing` share; None where there is none of them.
+
+    `existing` are counts by name, as the broker has them, topics of others included. Raises ConfigurationError naming
+    the topics that differ: a symbol would live in another partition of each.
+    """
+    by_count: dict[int, list[str]] = {}
+    for topic in catalogue().topics.values():
+        name = prefix + topic.name
+        if name not in existing:
+            continue
+        if topic.fixed_partitions is None:
+            by_count.setdefault(existing[name], []).append(name)
+        elif existing[name] != topic.fixed_partitions:
+            raise ConfigurationError(
+                f"topic {name} has {existing[name]} partitions, it must have {topic.fixed_partitions}",
+                remedy=f"make it again with {topic.fixed_partitions}: delete it and run `mds topics apply`",
+            )
+    if len(by_count) > 1:
+        mix = "; ".join(f"{count}: {' '.join(names)}" for count, names in sorted(by_count.items()))
+        raise ConfigurationError(
+            f"topics that must share one partition count differ: {mix}",
+            remedy="delete those made by mistake and run `mds topics apply`, or where they hold records "
+            "`mds topics move --to-prefix NEW --partitions N`: a count never changes in place",
+        )
+    return next(iter(by_count), None)
 
 
 def progress_key(raw_topic: str, partition: int) -> bytes:

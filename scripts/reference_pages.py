@@ -38,7 +38,8 @@ TOPICS = """\
 
 {generated}
 
-Every topic that a symbol is partitioned in has {partitions} partitions; the partition of a key is `murmur2(key) mod n`. Each
+Every topic that a symbol is partitioned in has the number of partitions that was chosen when the
+topics were made (`mds topics apply --partitions N`); the partition of a key is `murmur2(key) mod n`. Each
 topic has a dead-letter twin, its name with `.dead`, kept for {dead_days} days, with `dead_letter.v1` as its schema. Times of
 records are the broker's append time. [records.md](records.md) lists the fields.
 
@@ -70,7 +71,6 @@ def topics_page() -> str:
     twin = next(topic for topic in catalogue().topics.values() if topic.kind == "dead")
     return TOPICS.format(
         generated=GENERATED,
-        partitions=catalogue().partitions,
         dead_days=(twin.retention_ms or 0) // DAY_MS,
         topics=_rows(map(_topic, topics)),
         streams=_rows(map(_stream, STREAMS)),
@@ -139,7 +139,7 @@ def _topic(topic: Topic) -> list[str]:
     kept = f"{days} day{'s' if days > 1 else ''}" if days else ""
     compacted = "newest of each key" if topic.compacted else ""
     kept = " for ".join(filter(None, (compacted, kept)))
-    partitions = str(topic.partitions)
+    partitions = "chosen" if topic.fixed_partitions is None else str(topic.fixed_partitions)
     return [
         f"`{topic.name}`",
         topic.kind,

@@ -13,6 +13,7 @@ from infra.runtime import lifecycle
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
 from infra.runtime.configuration.following import begin_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
+from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
@@ -37,15 +38,31 @@ REPLAY_WRITE_WITHIN_S = 300.0
 async def main(connection_class: type[Connection] | None = None) -> None:
     """Run the sinks until told to stop; tests give a connection that fails where they want it to."""
     shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
+    async with lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process:
+        partitions = await known_partitions(process, shared)
+        if partitions is not None:
+            await _store(process, settings, shared, partitions, connection_class)
+
+
+async def _store(
+    process: lifecycle.Process,
+    settings: SinkSettings,
+    shared: MdsSettings,
+    partitions: int,
+    connection_class: type[Connection] | None,
+) -> None:
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
     logs = TopicLogs(bootstrap, prefix=prefix)
     member = feed_member(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
-    linger_s = settings.linger_ms / 1_000
     async with (
-        lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process,
         postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
         open_feed(
-            member, TOPICS, prefix=prefix, batch_records=settings.batch_records, linger_s=linger_s
+            member,
+            TOPICS,
+            partitions=partitions,
+            prefix=prefix,
+            batch_records=settings.batch_records,
+            linger_s=settings.linger_ms / 1_000,
         ) as feed,
     ):
         market = (
@@ -69,7 +86,7 @@ async def main(connection_class: type[Connection] | None = None) -> None:
             sink.run(),
             outbox.run(),
             retention.run(),
-            DeadLetterDepth(bootstrap, logs, prefix=prefix).watch(),
+            DeadLetterDepth(bootstrap, logs, partitions, prefix=prefix).watch(),
             show_generation(shared, process),
             _follow(market),
         )
@@ -82,7 +99,7 @@ async def _follow(market: WallMarketClock | SimulatorMarketClock) -> None:
             await market.follow(session)
 
 
-async def _replay() -> None:
+async def _replay(partitions: int) -> None:
     dsn = SinkSettings.from_env().replay_dsn.get_secret_value()
     if not dsn:
         raise ConfigurationError(
@@ -90,19 +107,23 @@ async def _replay() -> None:
             remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
         )
     await asyncio.to_thread(begin_calendars, MdsSettings.from_env())
-    await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer)
+    await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer, partitions)
 
 
 def command() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m sinks", description=__doc__)
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser(
+    replaying = commands.add_parser(
         "replay",
         help="read a record stream from stdin into the empty, migrated database SINKS_REPLAY_DSN names",
     )
-    if parser.parse_args().command == "replay":
-        lifecycle.run(_replay())
+    replaying.add_argument(
+        "--partitions", type=int, required=True, help="how many partitions the topics had that it is of"
+    )
+    given = parser.parse_args()
+    if given.command == "replay":
+        lifecycle.run(_replay(given.partitions))
     else:
         lifecycle.run(main())
 

@@ -55,11 +55,14 @@ class _Replayed:
         return LOG_APPEND_TIME, self.record.append_time // MILLISECOND_US
 
 
-async def replay(target: Target, source: BinaryIO) -> None:
-    """Store the record stream `source` in `target` and say on stderr how many records came, on the way and at its end."""
+async def replay(target: Target, source: BinaryIO, partitions: int) -> None:
+    """Store the record stream `source` in `target`; its topics had `partitions` each.
+
+    Says on stderr how many records came, on the way and at its end.
+    """
     total = 0
     async with target.replaying() as writer:
-        for batch in batches(read_records(source)):
+        for batch in batches(read_records(source), partitions):
             await writer.write(batch)
             told, total = total // TELL_EVERY, total + batch.records
             if total // TELL_EVERY > told:
@@ -67,12 +70,14 @@ async def replay(target: Target, source: BinaryIO) -> None:
     print(f"replayed {total} records", file=sys.stderr)
 
 
-def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_RECORDS) -> Iterator[Batch]:
+def batches(
+    records: Iterator[StreamedRecord], partitions: int, *, chunk_records: int = BATCH_RECORDS
+) -> Iterator[Batch]:
     """Yield the batches of a record stream, in order; blocks of bars stay whole."""
     waiting: list[PartitionRecords] = []
     while True:
         chunk = list(islice(records, chunk_records))
-        batch, waiting = assemble(_parts(waiting, chunk, at_end=not chunk))
+        batch, waiting = assemble(_parts(waiting, chunk, partitions, at_end=not chunk))
         if batch.records or batch.claims:
             yield batch
         if not chunk:
@@ -80,13 +85,18 @@ def batches(records: Iterator[StreamedRecord], *, chunk_records: int = BATCH_REC
 
 
 def _parts(
-    waiting: Iterable[PartitionRecords], chunk: Iterable[StreamedRecord], *, at_end: bool
+    waiting: Iterable[PartitionRecords],
+    chunk: Iterable[StreamedRecord],
+    partitions: int,
+    *,
+    at_end: bool,
 ) -> list[PartitionRecords]:
     parts: dict[TopicPartition, PartitionRecords] = {part.place: part for part in waiting}
     for record in chunk:
         place = TopicPartition(record.topic, record.partition)
         part = parts.setdefault(
-            place, PartitionRecords(topic=record.topic, partition=record.partition, end=0)
+            place,
+            PartitionRecords(topic=record.topic, partition=record.partition, partitions=partitions, end=0),
         )
         part.records.append(_Replayed(record))
         part.end = record.offset + 1

@@ -18,11 +18,12 @@ from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader, append_time_us
+from infra.runtime.kafka.topics import partition_count
 from infra.runtime.settings import MdsSettings
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
 from schemas.partitions import TopicPartition
-from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of, partition_count
+from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
 from stream_processors.transaction import (
@@ -37,10 +38,11 @@ from stream_processors.transaction import (
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
 
-def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
+def replay(records: Iterable[RawRecord], partitions: int) -> Iterator[StreamedRecord]:
     """Yield what live processing wrote for these raw records: per block canonical records, evidence, then progress.
 
-    Records of one raw partition must come in offset order, from where the target is empty.
+    Records of one raw partition must come in offset order, from where the target is empty; their topics have
+    `partitions` each.
     """
     states: dict[TopicPartition, PartitionState] = {}
     ends: Counter[TopicPartition] = Counter()
@@ -48,7 +50,7 @@ def replay(records: Iterable[RawRecord]) -> Iterator[StreamedRecord]:
         place = TopicPartition(record.topic, record.partition)
         if place not in states:
             states[place] = PartitionState(
-                raw_topic=record.topic, partition=record.partition, partitions=partition_count()
+                raw_topic=record.topic, partition=record.partition, partitions=partitions
             )
         yield from _streamed(transact(states[place], record), ends)
 
@@ -91,18 +93,20 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
         )
 
 
-def from_kafka(bootstrap: str, topics: Sequence[str], *, prefix: str = "") -> Iterator[RawRecord]:
+def from_kafka(
+    bootstrap: str, topics: Sequence[str], partitions: int, *, prefix: str = ""
+) -> Iterator[RawRecord]:
     """Yield the raw records of `topics` from the log's beginning to its end of now, one partition after the other.
 
     Says on stderr how far back that is: what the broker has deleted cannot be replayed.
     """
     tuning = {"fetch.wait.max.ms": FETCH_WAIT_MS}
-    places = [(prefix + topic, partition) for topic in topics for partition in range(partition_count())]
+    places = [(prefix + topic, partition) for topic in topics for partition in range(partitions)]
     with LogReader(bootstrap, f"{prefix}processor-replay", tuning=tuning) as reader:
         for line in reach([kept(reader, *place) for place in places]):
             print(line, file=sys.stderr)
         for topic in topics:
-            for partition in range(partition_count()):
+            for partition in range(partitions):
                 low, high = reader.bounds(prefix + topic, partition)
                 for message in reader.read(prefix + topic, partition, low, high):
                     yield _raw_record(message, topic, partition)
@@ -135,6 +139,15 @@ def _settings(bootstrap: str | None, prefix: str) -> MdsSettings:
     )
 
 
+def _source(options: argparse.Namespace) -> tuple[Iterator[RawRecord], int]:
+    """Return the raw records and how many partitions their topics have."""
+    if options.bootstrap is None:
+        return from_stream(sys.stdin.buffer), options.partitions
+    topics, prefix = options.raw_topic or RAW_TOPICS, options.prefix
+    count = partition_count(options.bootstrap, prefix=prefix, client_id=f"{prefix}processor-replay")
+    return from_kafka(options.bootstrap, topics, count, prefix=prefix), count
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m stream_processors replay", description=__doc__)
@@ -143,17 +156,20 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--prefix", default="", help="prefix of every topic on the broker")
     parser.add_argument(
+        "--partitions",
+        type=int,
+        help="how many partitions the topics had that the records on stdin are of; a broker is asked",
+    )
+    parser.add_argument(
         "--raw-topic", action="append", choices=RAW_TOPICS, help="a raw topic to read; all by default"
     )
     options = parser.parse_args(arguments)
-    if options.bootstrap is None:
-        records = from_stream(sys.stdin.buffer)
-    else:
-        records = from_kafka(options.bootstrap, options.raw_topic or RAW_TOPICS, prefix=options.prefix)
+    if (options.bootstrap is None) == (options.partitions is None):
+        parser.error("give --bootstrap, or --partitions with the records on stdin")
     try:
         begin_calendars(_settings(options.bootstrap, options.prefix))
         check_implemented()
-        for streamed in replay(records):
+        for streamed in replay(*_source(options)):
             write_record(sys.stdout.buffer, streamed)
         sys.stdout.buffer.flush()
     except MarketDataError as error:

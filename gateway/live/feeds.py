@@ -83,7 +83,7 @@ class Feeds:
         self, partitions: int, *, budget_bytes: int = RING_BUDGET_BYTES, ring_messages: int = RING_MESSAGES
     ) -> None:
         """Begin empty; `begin` each partition before applying its records."""
-        self._partitions = partitions
+        self.partitions = partitions
         self._budget_bytes = budget_bytes
         self._ring_messages = ring_messages
         self._feeds: dict[tuple[str, str], Feed] = {}
@@ -122,7 +122,7 @@ class Feeds:
         """Return a feed, made where nothing of it was seen yet."""
         found = self._feeds.get((channel, symbol))
         if found is None:
-            partition = partition_of(symbol, self._partitions)
+            partition = partition_of(symbol, self.partitions)
             begun_after = self._begun_after[TopicPartition(CHANNEL_TOPICS[channel], partition)]
             found = Feed(channel, symbol, partition, Ring(begun_after, self._ring_messages))
             self._feeds[channel, symbol] = found
@@ -138,7 +138,7 @@ class Feeds:
         self._applied[place] = offset
         topic, partition = place
         symbol, channel = fields["symbol"], channel_of(topic, fields)
-        if channel not in CHANNEL_TOPICS or partition_of(symbol, self._partitions) != partition:
+        if channel not in CHANNEL_TOPICS or partition_of(symbol, self.partitions) != partition:
             return None
         feed = self.feed(channel, symbol)
         self._symbols.add(symbol)

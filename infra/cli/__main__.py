@@ -22,10 +22,10 @@ from infra.cli.rebuild import rebuild
 from infra.cli.run import run_system
 from infra.cli.system import System
 from infra.cli.tail import records
+from infra.cli.topics import topics_app
 from infra.cli.universe import universe_app
 from infra.runtime.clock import wall_us
 from infra.runtime.exit_codes import ExitCode
-from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres.files import Phase
 from infra.runtime.postgres.migrate import migrate
@@ -48,7 +48,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 simulator_app = typer.Typer(help="The vendor simulator.", no_args_is_help=True)
-topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
 symbols_app = typer.Typer(help="What symbols name, here and at the vendors.", no_args_is_help=True)
 app.add_typer(simulator_app, name="simulator")
 app.add_typer(topics_app, name="topics")
@@ -171,43 +170,6 @@ def tail(
             say(as_json_line(record))
     except KeyboardInterrupt:
         return  # the usual way to end it
-
-
-@topics_app.command("apply")
-def topics_apply() -> None:
-    """Create what is missing; nothing is changed in place."""
-    system = System.from_env()
-    system.reach_kafka()
-    settings = system.settings
-    created = ensure_topics(settings.bootstrap_servers, prefix=settings.topic_prefix)
-    say("\n".join(f"created {name}" for name in created) or "nothing to create")
-
-
-@topics_app.command("list")
-def topics_list(json: Json = False) -> None:
-    """List the declared topics."""
-    _print_topics(inspection.topic_entries(System.from_env(), on_broker=False), json=json)
-
-
-@topics_app.command("check")
-def topics_check(json: Json = False) -> None:
-    """Compare the broker's topics with the declared ones. Exit 1 when they differ."""
-    entries = inspection.topic_entries(System.from_env(), on_broker=True)
-    _print_topics(entries, json=json)
-    if not all(entry["ok"] for entry in entries):
-        raise typer.Exit(ExitCode.NO)
-
-
-def _print_topics(entries: list[dict[str, object]], *, json: bool) -> None:
-    if json:
-        say(as_json(entries))
-        return
-    head = list(entries[0])
-    say(
-        table(
-            head, [["-" if entry[name] is None else str(entry[name]) for name in head] for entry in entries]
-        )
-    )
 
 
 @symbols_app.command("resolve")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from pydantic import SecretStr
@@ -44,27 +45,34 @@ def _is_secret(name: str) -> bool:
 
 
 def topic_entries(system: System, *, on_broker: bool) -> list[dict[str, Any]]:
-    """Return the declared topics; with `on_broker` also what the broker has, and whether that is as declared."""
+    """Return the declared topics; with `on_broker` also what the broker has, and whether that is as declared.
+
+    How many partitions they have is the count most of them have on the broker; where none are, the one they would get.
+    """
     prefix = system.settings.topic_prefix
     existing: dict[str, int] = {}
     if on_broker:
         system.reach_kafka()
         existing = Topics(system.settings.bootstrap_servers, "mds-cli").partition_counts()
+    topics = catalogue().topics.values()
+    counts = [existing.get(prefix + topic.name) for topic in topics if topic.fixed_partitions is None]
+    by_most = Counter(count for count in counts if count is not None).most_common(1)
+    chosen = by_most[0][0] if by_most else system.settings.partitions
     entries = []
-    for topic in catalogue().topics.values():
+    for topic in topics:
         retention = "compacted" if topic.retention_ms is None else f"{topic.retention_ms // DAY_MS} days"
         entry: dict[str, Any] = {
             "name": prefix + topic.name,
             "kind": topic.kind,
             "key": topic.key,
             "schema": topic.schema,
-            "partitions": topic.partitions,
+            "partitions": topic.partitions(chosen),
             "retention": retention,
         }
         if on_broker:
             found = existing.get(prefix + topic.name)
             entry["found"] = found
-            entry["ok"] = found == topic.partitions
+            entry["ok"] = found == topic.partitions(chosen)
         entries.append(entry)
     return entries
 

@@ -13,15 +13,14 @@ from schemas.errors import ConfigurationError, InvalidRecord
 from schemas.intervals import SECOND_US
 from schemas.jobs import MAX_JOB_BYTES, VERSION, backfill_job_id, by_partition, job_of, poll_job_id
 from schemas.records import Job
-from schemas.topics import partition_count
 
 SOURCE = "cli"
 MAX_JOBS = 10_000  # of one file
 MAX_FAULTS = 50
 
 
-def parsed_lines(lines: Sequence[bytes], *, now: int, deadline_s: float) -> list[Job]:
-    """Return the jobs of JSON lines, one for each partition of a line's symbols; `now` is wall time, µs.
+def parsed_lines(lines: Sequence[bytes], partitions: int, *, now: int, deadline_s: float) -> list[Job]:
+    """Return the jobs of JSON lines, one for each of the `partitions` a line's symbols live in; `now` is wall time, µs.
 
     What a line leaves out is filled in: version, source, times and the id all makers give to the same work. Raises
     ConfigurationError naming all wrong lines and fields.
@@ -31,7 +30,7 @@ def parsed_lines(lines: Sequence[bytes], *, now: int, deadline_s: float) -> list
         if not line.strip():
             continue
         try:
-            found += list(_parsed(line, now=now, deadline_s=deadline_s))
+            found += list(_parsed(line, partitions, now=now, deadline_s=deadline_s))
         except InvalidRecord as error:
             faults.append(f"line {number}: {error}")
     if len(found) > MAX_JOBS:
@@ -46,7 +45,7 @@ def parsed_lines(lines: Sequence[bytes], *, now: int, deadline_s: float) -> list
     return found
 
 
-def _parsed(line: bytes, *, now: int, deadline_s: float) -> Iterator[Job]:
+def _parsed(line: bytes, partitions: int, *, now: int, deadline_s: float) -> Iterator[Job]:
     if len(line) > MAX_JOB_BYTES:
         raise InvalidRecord(f"{len(line)} bytes, at most {MAX_JOB_BYTES}; split the job")
     try:
@@ -63,7 +62,7 @@ def _parsed(line: bytes, *, now: int, deadline_s: float) -> Iterator[Job]:
     job = job_of(filled)
     if job.type == "lease":
         raise InvalidRecord("type: a lease is for every partition; use `mds jobs lease`")
-    for symbols in by_partition(job.symbols, partition_count()).values():
+    for symbols in by_partition(job.symbols, partitions).values():
         part = replace(job, symbols=tuple(symbols))
         yield part if named and len(symbols) == len(job.symbols) else replace(part, job_id=_id(part))
 

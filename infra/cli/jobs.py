@@ -31,7 +31,7 @@ from schemas.jobs import (
 )
 from schemas.partitions import TopicPartition
 from schemas.records import Job, JobResult
-from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.topics import JOB_RESULTS, JOBS
 from schemas.wire.codec import encode
 
 DEADLINE_S = 60.0
@@ -68,14 +68,16 @@ def submit(
     if (file is None) == (not symbols):
         raise ConfigurationError("nothing, or two things, to submit", remedy="give symbols, or --file")
     if file is not None:
-        found = parsed_lines(read_lines(file), now=wall_us(), deadline_s=deadline_s)
+        lines = read_lines(file)
     else:
         given = {
             "type": "poll", "capability": capability, "symbols": symbols, "priority": priority, "provider": provider,
             "slot": market_us(system) if slot is None else slot,
         }  # fmt: skip
-        found = parsed_lines([orjson.dumps(given)], now=wall_us(), deadline_s=deadline_s)
-    _send(system, found, wait=wait)
+        lines = [orjson.dumps(given)]
+    partitions = system.partition_count()
+    found = parsed_lines(lines, partitions, now=wall_us(), deadline_s=deadline_s)
+    _send(system, found, partitions, wait=wait)
 
 
 @jobs_app.command("backfill")
@@ -94,8 +96,10 @@ def backfill(
         "type": "backfill", "capability": f"bars:{interval}", "symbols": [symbol], "priority": priority,
         "provider": provider, "start": _micros(start), "end": _micros(end),
     }  # fmt: skip
-    found = parsed_lines([orjson.dumps(given)], now=wall_us(), deadline_s=deadline_s)
-    _send(System.from_env(), found, wait=wait)
+    system = System.from_env()
+    partitions = system.partition_count()
+    found = parsed_lines([orjson.dumps(given)], partitions, now=wall_us(), deadline_s=deadline_s)
+    _send(system, found, partitions, wait=wait)
 
 
 @jobs_app.command("lease")
@@ -109,7 +113,7 @@ def lease(
         version=VERSION, job_id=f"lease|{source}|{now}", type="lease", source=source, created_time=now,
         lease_s=seconds,
     )  # fmt: skip
-    _publish(system, [(partition, job) for partition in range(partition_count())])
+    _publish(system, [(partition, job) for partition in range(system.partition_count())])
     say(f"lease of {source} for {seconds:g} s" if seconds else "lease given back")
 
 
@@ -120,10 +124,11 @@ def results(
 ) -> None:
     """Print results as JSON lines, partition by partition."""
     system = System.from_env()
-    system.reach_kafka()
+    partitions = system.partition_count()
     with LogReader(system.settings.bootstrap_servers, "mds-jobs-results") as reader:
         try:
-            starts = {number: max(low, high - limit) for number, (low, high) in _ends(system, reader).items()}
+            ends = _ends(system, reader, partitions)
+            starts = {number: max(low, high - limit) for number, (low, high) in ends.items()}
             for result in _read(system, reader, starts, for_ever=follow):
                 say(as_json_line(asdict(result)))
         except KeyboardInterrupt:
@@ -147,15 +152,14 @@ def _micros(moment: datetime) -> int:
     return micros(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 
 
-def _send(system: System, jobs: Sequence[Job], *, wait: bool) -> None:
-    system.reach_kafka()
-    placed = [(next(iter(by_partition(job.symbols, partition_count()))), job) for job in jobs]
+def _send(system: System, jobs: Sequence[Job], partitions: int, *, wait: bool) -> None:
+    placed = [(next(iter(by_partition(job.symbols, partitions))), job) for job in jobs]
     if not wait:
         _publish(system, placed)
         say("\n".join(job.job_id for job in jobs))
         return
     with LogReader(system.settings.bootstrap_servers, "mds-jobs-wait") as reader:
-        starts = {number: high for number, (_, high) in _ends(system, reader).items()}
+        starts = {number: high for number, (_, high) in _ends(system, reader, partitions).items()}
         _publish(system, placed)
         deadline_s = (
             monotonic_s() + RESULT_GRACE_S + max(job.deadline - wall_us() for job in jobs) / SECOND_US
@@ -197,9 +201,9 @@ def _key(job: Job) -> bytes | None:
     return job.symbols[0].encode() if job.symbols else None
 
 
-def _ends(system: System, reader: LogReader) -> Mapping[int, tuple[int, int]]:
+def _ends(system: System, reader: LogReader, partitions: int) -> Mapping[int, tuple[int, int]]:
     topic = system.settings.topic_prefix + JOB_RESULTS
-    return {number: reader.bounds(topic, number) for number in range(partition_count())}
+    return {number: reader.bounds(topic, number) for number in range(partitions)}
 
 
 def _read(

@@ -14,7 +14,7 @@ from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.postgres.migrate import create_where_missing, migrate, refuse_used, with_database
 from schemas.errors import ConfigurationError
-from schemas.topics import RAW_TOPICS, partition_count
+from schemas.topics import RAW_TOPICS
 
 TARGET = "SINKS_REPLAY_DSN"
 
@@ -26,15 +26,15 @@ def rebuild(system: System, into: str | None) -> int:
     Raises ConfigurationError where neither is given, or it is the live database or one that holds rows.
     """
     dsn = _target(system, into)
-    system.reach_kafka()
+    partitions = system.partition_count()
     if into is not None and asyncio.run(create_where_missing(system.settings.dsn, into)):
         step(f"made the database {into}")
     asyncio.run(refuse_used(dsn))
     asyncio.run(migrate(dsn, tell=step))
-    lines = _reach(system)
+    lines = _reach(system, partitions)
     began_s = monotonic_s()
     step("reading raw topics, oldest first; what they say is stored as it was the first time")
-    code = _pipe(system, dsn)
+    code = _pipe(system, dsn, partitions)
     if code:
         warn("it was not finished and holds a part only: drop the database and rebuild it again")
         return code
@@ -60,21 +60,19 @@ def _target(system: System, into: str | None) -> str:
     return dsn
 
 
-def _reach(system: System) -> list[str]:
+def _reach(system: System, partitions: int) -> list[str]:
     prefix = system.settings.topic_prefix
     with LogReader(system.settings.bootstrap_servers, "mds-rebuild") as reader:
-        places = [
-            (prefix + topic, partition) for topic in RAW_TOPICS for partition in range(partition_count())
-        ]
+        places = [(prefix + topic, partition) for topic in RAW_TOPICS for partition in range(partitions)]
         return reach([kept(reader, topic, partition) for topic, partition in places])
 
 
-def _pipe(system: System, dsn: str) -> int:
+def _pipe(system: System, dsn: str, partitions: int) -> int:
     """Run both replays and return the exit code of the first that failed, 0 where both are done."""
     settings, env = system.settings, {**system.env, TARGET: dsn}
     broker = ["--bootstrap", settings.bootstrap_servers, "--prefix", settings.topic_prefix]
     reader = [sys.executable, "-m", "stream_processors", "replay", *broker]
-    writer = [sys.executable, "-m", "sinks", "replay"]
+    writer = [sys.executable, "-m", "sinks", "replay", "--partitions", str(partitions)]
     with (
         subprocess.Popen(reader, stdout=subprocess.PIPE, env=env) as reading,  # noqa: S603 - our own modules
         subprocess.Popen(writer, stdin=reading.stdout, env=env) as writing,  # noqa: S603

@@ -22,7 +22,6 @@ from infra.embedded.service import ServicePart
 from infra.embedded.supervisor import Supervisor
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode
-from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
 
 FIRST_BAR_POLL_S = 0.2
@@ -108,9 +107,7 @@ async def _run(run: Run, servers: list[EmbeddedServer], services: list[ServicePa
             step(f"starting {' and '.join(server.name for server in servers)}")
             await supervisor.start(*servers)
         applied = await migrate(system.settings.dsn, tell=step)
-        created = await asyncio.to_thread(
-            ensure_topics, system.settings.bootstrap_servers, prefix=system.settings.topic_prefix
-        )
+        created = await asyncio.to_thread(system.apply_topics)
         step(
             f"database and topics are in place ({len(applied)} migrations applied, {len(created)} topics created)"
         )

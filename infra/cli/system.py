@@ -14,8 +14,10 @@ from infra.embedded.ports import LOOPBACK, PortNeed
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
+from infra.runtime.kafka.topics import Topics, ensure_topics, partition_count
 from infra.runtime.settings import MdsSettings
 from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.topics import agreed_partitions
 
 GATEWAY_PORT = 8001
 FINNHUB_TOKEN = "PRODUCERS_FINNHUB_TOKEN"  # noqa: S105 - the name of the setting
@@ -98,6 +100,23 @@ class System:
             raise BrokerUnavailable(
                 f"no Kafka answers on {first}; start it with `mds up kafka`, or set MDS_KAFKA"
             ) from error
+
+    def partition_count(self) -> int:
+        """Return how many partitions the topics on the broker have; raises BrokerUnavailable, ConfigurationError."""
+        self.reach_kafka()
+        settings = self.settings
+        return partition_count(settings.bootstrap_servers, prefix=settings.topic_prefix, client_id="mds-cli")
+
+    def apply_topics(self, partitions: int | None = None) -> list[str]:
+        """Create the topics that are missing and return their names; raises like `ensure_topics`.
+
+        `partitions` is how many they get where none are; None: MDS_PARTITIONS, or the count of those that are there.
+        """
+        settings, broker = self.settings, self.settings.bootstrap_servers
+        if partitions is None:
+            existing = Topics(broker, "mds-cli").partition_counts()
+            partitions = agreed_partitions(existing, prefix=settings.topic_prefix) or settings.partitions
+        return ensure_topics(broker, prefix=settings.topic_prefix, partitions=partitions)
 
     def kafka(self, *, detached: bool = False) -> EmbeddedKafka:
         """Return the embedded broker."""

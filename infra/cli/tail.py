@@ -11,7 +11,6 @@ from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable, MalformedPayload
 from schemas.partitions import TopicPartition, partition_of
 from schemas.streams import STREAMS, StreamName
-from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
 
 TOPICS = {stream.name: stream.topic for stream in STREAMS}
@@ -28,8 +27,7 @@ def records(system: System, symbol: str, *, stream: StreamName, from_start: bool
     """
     declared = TOPICS[stream]
     topic = system.settings.topic_prefix + declared
-    partition = partition_of(symbol, partition_count())
-    system.reach_kafka()
+    partition = partition_of(symbol, system.partition_count())
     bootstrap = system.settings.bootstrap_servers
     # A topic that is absent is told before waiting for records that cannot come.
     Topics(bootstrap, "mds-tail-admin", within_s=CONNECT_TIMEOUT_S).describe([topic])

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 from schemas.remedies import problem_of, remedy_of
+from schemas.topics import DEFAULT_PARTITIONS, MAX_PARTITIONS
 
 SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
 KUBERNETES_SERVICE_LINK = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
@@ -103,6 +104,8 @@ class MdsSettings(Settings):
     simulator_seed: int = 1
     simulator_scenario: Path | None = None  # faults, see infra/simulator/faults/scenario.py
     map_files: Path | None = None  # LEAN map files, one CSV an instrument: which symbol it bore when
+    # of topics that are made where none are yet; what is there stays as it is, and is asked of the broker
+    partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=MAX_PARTITIONS)
     topic_prefix: str = ""  # put before every topic, group and transactional id: two systems on one cluster
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -18,7 +18,7 @@ from schemas.identity import stream_id_of
 from schemas.journals import JOURNALS
 from schemas.partitions import TopicPartition, partition_of
 from schemas.records import DeadLetter, Gap, Progress
-from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS, partition_count
+from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
@@ -51,11 +51,12 @@ class KafkaRecord(Protocol):
 class PartitionRecords:
     """Records read from one partition, in order; `end` is the position after them, `at_end` that their last block ended.
 
-    `end` is a plain integer: it moves with every record.
+    `end` is a plain integer: it moves with every record. `partitions` is how many the topic has.
     """
 
     topic: str
     partition: int
+    partitions: int
     end: int
     at_end: bool = False
     leader_epoch: int = -1
@@ -216,16 +217,16 @@ def _add_rows(batch: Batch, table: Table, parts: list[PartitionRecords]) -> list
             read.refuse(batch, table.topic, row, error)
             keep[row] = False
     if keep.all():
-        _add_decoded(batch, table, read, columns)
+        _add_decoded(batch, table, read, columns, parts[0].partitions)
     elif keep.any():
         kept = read.only(np.flatnonzero(keep))
-        _add_decoded(batch, table, kept, read_columns(table.topic, kept.values)[0])
+        _add_decoded(batch, table, kept, read_columns(table.topic, kept.values)[0], parts[0].partitions)
     return waiting
 
 
-def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns) -> None:
+def _add_decoded(batch: Batch, table: Table, read: _Read, columns: Columns, count: int) -> None:
     streams = group_streams(columns, table.stream)
-    astray = _astray(streams, read.partitions)
+    astray = _astray(streams, read.partitions, count)
     if astray.any():
         for row in np.flatnonzero(astray).tolist():
             error = InvalidRecord(
@@ -258,8 +259,8 @@ def _final(columns: Columns) -> Flags:
     return np.ones(columns.size, np.bool_) if final is None else final.values
 
 
-def _astray(streams: StreamGroups, partitions: Integers) -> Flags:
-    home = np.array([partition_of(name.symbol, partition_count()) for name in streams.names], np.int64)
+def _astray(streams: StreamGroups, partitions: Integers, count: int) -> Flags:
+    home = np.array([partition_of(name.symbol, count) for name in streams.names], np.int64)
     astray: Flags = home[streams.index] != partitions
     return astray
 

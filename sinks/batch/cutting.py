@@ -158,6 +158,11 @@ def another_record(batch: Batch, others: Sequence[Batch], *, turn: int) -> Batch
     row = int(np.flatnonzero(rows.streams.index == number)[0])
     record, partition = rows.records[row], int(rows.partitions[row])
     part = PartitionRecords(
-        topic=rows.table.topic, partition=partition, end=record.offset() + 1, records=[record], at_end=True
+        topic=rows.table.topic,
+        partition=partition,
+        partitions=batch.parts[0].partitions,
+        end=record.offset() + 1,
+        records=[record],
+        at_end=True,
     )
     return _whole([part])

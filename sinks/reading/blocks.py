@@ -36,10 +36,17 @@ class PartitionBuffer:
     """
 
     def __init__(
-        self, place: TopicPartition, position: CanonicalOffset, *, in_blocks: bool, max_block_bytes: int
+        self,
+        place: TopicPartition,
+        position: CanonicalOffset,
+        partitions: int,
+        *,
+        in_blocks: bool,
+        max_block_bytes: int,
     ) -> None:
-        """Read from `position` on."""
+        """Read from `position` on; the topic has `partitions`."""
         self.place = place
+        self._partitions = partitions
         self.whole = self.whole_bytes = 0
         self._position = int(position)  # after the last record, or where the log ends
         self._in_blocks, self._max_block_bytes = in_blocks, max_block_bytes
@@ -91,6 +98,7 @@ class PartitionBuffer:
         part = PartitionRecords(
             topic=self.place.topic,
             partition=self.place.partition,
+            partitions=self._partitions,
             end=self._records[0].offset() if self._records else self._position,
             at_end=True,
             leader_epoch=-1 if epoch is None else epoch,

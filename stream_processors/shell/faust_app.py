@@ -20,7 +20,7 @@ from infra.runtime.exit_codes import ExitCode
 from schemas.clocks import KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
-from schemas.topics import RAW_TOPICS
+from schemas.topics import MOVED_FROM, RAW_TOPICS
 from stream_processors.transaction import RawRecord
 
 log = logging.getLogger(__name__)
@@ -219,8 +219,11 @@ async def run_app(app: Any, leave: Callable[[int], None]) -> None:
 
 
 def raw_record(message: Any, prefix: str) -> RawRecord:
-    """Return a Faust message as ours; raise ConfigurationError where the broker does not stamp the topic."""
-    if message.timestamp_type != LOG_APPEND_TIME:
+    """Return a Faust message as ours; raise ConfigurationError where the broker does not stamp the topic.
+
+    A moved record bears the stamp another broker's log gave it.
+    """
+    if message.timestamp_type != LOG_APPEND_TIME and MOVED_FROM not in dict(message.headers or ()):
         raise ConfigurationError(
             f"{message.topic} is stamped by its producers, not by the broker",
             remedy="set message.timestamp.type=LogAppendTime on it (`mds topics apply`)",

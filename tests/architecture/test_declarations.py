@@ -121,3 +121,10 @@ def test_a_dead_declaration_would_be_seen(text: str, dead: set[str]) -> None:
     path = modules(*PACKAGES)[0]
 
     assert {each.name for each in declared(path, code)} - set(named(code)) == dead
+
+
+def test_only_who_makes_topics_knows_a_partition_count() -> None:
+    """Everybody else reads it from the cluster: a default taken for the truth looks for symbols where they do not live."""
+    known = {relative(path) for path in modules(*PACKAGES) if "DEFAULT_PARTITIONS" in path.read_text("utf-8")}
+
+    assert known == {"schemas/topics.py", "infra/runtime/settings.py", "infra/runtime/kafka/topics.py"}

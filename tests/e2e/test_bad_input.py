@@ -17,6 +17,7 @@ from schemas.partitions import partition_of
 from schemas.records import DeadLetter
 from schemas.topics import (
     BARS,
+    DEFAULT_PARTITIONS,
     GAPS,
     PROGRESS,
     QUOTES,
@@ -25,7 +26,6 @@ from schemas.topics import (
     RAW_TRADES,
     TRADES,
     dead,
-    partition_count,
 )
 from schemas.wire import codec
 from tests.support.builders import (
@@ -44,7 +44,7 @@ from tests.support.system import system
 pytestmark = pytest.mark.slow
 
 SYMBOL = "SIM001"
-PARTITION = partition_of(SYMBOL, partition_count())
+PARTITION = partition_of(SYMBOL, DEFAULT_PARTITIONS)
 NOON = 1_790_000_040_000_000 - 1_790_000_040_000_000 % 60_000_000  # a whole minute in 2026, µs
 OVERSIZED = 1_500_000  # below the broker's limit, above ours
 AFTERWARDS: dict[str, tuple[Callable[[], Any], str]] = {

@@ -12,7 +12,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import StringDeserializer
 
 from schemas.partitions import partition_of
-from schemas.topics import partition_count
+from schemas.topics import DEFAULT_PARTITIONS
 from schemas.wire.codec import HEADER_BYTES
 from tests.support.loaded_system import SPY_TRADES, Loaded
 from tests.support.market_files import minute_bars, ticks
@@ -30,7 +30,7 @@ def _read(loaded: Loaded, topic: str, symbol: str, count: int) -> list[dict[str,
             "value.deserializer": AvroDeserializer(registry),
         }
     )
-    consumer.assign([TopicPartition(loaded.prefix + topic, partition_of(symbol, partition_count()), 0)])
+    consumer.assign([TopicPartition(loaded.prefix + topic, partition_of(symbol, DEFAULT_PARTITIONS), 0)])
     records: list[dict[str, Any]] = []
     while len(records) < count:
         message = consumer.poll(20)
@@ -64,7 +64,7 @@ def test_a_stock_consumer_reads_trades(loaded: Loaded) -> None:
 
 def test_kcat_reads_bars(kcat: str, loaded: Loaded) -> None:
     """Every bar of a real day by key, with its bytes; Debian builds kcat without Avro."""
-    partition = partition_of("GOOG", partition_count())
+    partition = partition_of("GOOG", DEFAULT_PARTITIONS)
     done = subprocess.run(
         [kcat, "-C", "-b", loaded.bootstrap, "-t", f"{loaded.prefix}bars.v1", "-p", str(partition), "-o", "beginning",
          "-e", "-q", "-f", "%k %S\n"],

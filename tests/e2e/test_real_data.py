@@ -13,7 +13,7 @@ import pytest
 
 from infra.runtime.clock import rfc3339
 from schemas.partitions import partition_of
-from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TRADES
 from tests.support import oracle
 from tests.support.loaded_system import DAYS, SPY_TRADES, Loaded
 from tests.support.market_files import at, minute_bars, ticks
@@ -93,7 +93,7 @@ async def test_every_trade_is_complete_and_in_order_everywhere(loaded: Loaded) -
     want = ticks(loaded.data, "SPY", "20131007")
     assert len(want) == SPY_TRADES
     topic = oracle.canonical(
-        loaded.bootstrap, loaded.prefix, "trades.v1", partition_of("SPY", partition_count())
+        loaded.bootstrap, loaded.prefix, "trades.v1", partition_of("SPY", DEFAULT_PARTITIONS)
     )
     connection = await asyncpg.connect(loaded.dsn)
     stored = await connection.fetch("SELECT event_time, price, size FROM v_trades ORDER BY raw_offset, idx")
@@ -118,7 +118,7 @@ async def test_topics_and_tables_hold_what_the_raw_log_holds(loaded: Loaded, raw
 
     assert oracle.canonical_agrees(loaded.bootstrap, loaded.prefix, raw_topic, want) == ""
     difference = await oracle.database_agrees(
-        loaded.dsn, raw_topic, want, lambda s: partition_of(s, partition_count())
+        loaded.dsn, raw_topic, want, lambda s: partition_of(s, DEFAULT_PARTITIONS)
     )
     assert difference == ""
 

@@ -11,13 +11,13 @@ from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, RawBlock
 from schemas.streams import BY_RAW_TOPIC, QUOTE_STREAM
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS
 from schemas.wire.codec import encode_value
 from stream_processors.transaction import RawRecord
 from tests.support.stream_values import an_event
 
 PARTITION = 0
-SYMBOLS = tuple(s for s in ("SIM002", "SIM014") if partition_of(s, partition_count()) == PARTITION)
+SYMBOLS = tuple(s for s in ("SIM002", "SIM014") if partition_of(s, DEFAULT_PARTITIONS) == PARTITION)
 PROVIDERS = ("yahoo", "finnhub")
 # µs; a Tuesday, though simulated symbols never close
 FIRST_EVENT = 1_700_000_040_000_000 // MINUTE_US * MINUTE_US

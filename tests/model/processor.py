@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from schemas.errors import InvalidRecord
-from schemas.topics import GAPS, PROGRESS, canonical_of, dead, partition_count, progress_key
+from schemas.topics import DEFAULT_PARTITIONS, GAPS, PROGRESS, canonical_of, dead, progress_key
 from schemas.wire.codec import decode_block
 from stream_processors.block import STAGE
 from stream_processors.memory import PartitionState
@@ -60,7 +60,7 @@ def processor(broker: Broker, raw: RawPartition, tails: Tails, random: Random) -
     epoch = broker.init_transactions(writer)
     yield "took over"
     yield from _all_decided(broker, raw.topic)
-    state = PartitionState(raw_topic=raw.topic, partition=PARTITION, partitions=partition_count())
+    state = PartitionState(raw_topic=raw.topic, partition=PARTITION, partitions=DEFAULT_PARTITIONS)
     restore_progress(broker, state)
     yield "read progress"
     end = restore_canonical(broker, state, tails.canonical)

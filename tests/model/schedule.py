@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from schemas.errors import Fenced
-from schemas.topics import GAPS, PROGRESS, RAW_TOPICS, canonical_of
+from schemas.topics import DEFAULT_PARTITIONS, GAPS, PROGRESS, RAW_TOPICS, canonical_of
 from stream_processors.replay import replay
 from tests.model.broker import Broker, fields_of
 from tests.model.database import Database
@@ -76,7 +76,7 @@ class Schedule:
     def replay(self) -> None:
         """Let the replay's own code write the log, and a sink store it; raise AssertionError where it does not rest."""
         for topic, partition in self.raw.items():
-            for made in replay(entry.record for entry in partition.records):
+            for made in replay((entry.record for entry in partition.records), DEFAULT_PARTITIONS):
                 self.broker.publish(made.topic, [(made.key, made.value)], writer=writer_of(topic))
         self._start(SINK)
         self._sinks[-1].everything = True

@@ -13,7 +13,7 @@ import numpy as np
 
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
-from schemas.topics import BARS, GAPS, PROGRESS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, PartitionRecords, Rows, assemble
 from sinks.ledger.gaps import admit, revise, settle
@@ -93,7 +93,14 @@ class Sink:
             self._reading[topic] = end
             records = [*(left.records if left is not None else ()), *there[:size]]
             parts.append(
-                PartitionRecords(topic=topic, partition=PARTITION, end=end, at_end=at_end, records=records)
+                PartitionRecords(
+                    topic=topic,
+                    partition=PARTITION,
+                    partitions=DEFAULT_PARTITIONS,
+                    end=end,
+                    at_end=at_end,
+                    records=records,
+                )
             )
         return parts
 

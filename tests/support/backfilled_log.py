@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS
 from schemas.wire.codec import encode_events
 from sinks.batch.batch import Batch
 from sinks.reading.shell.buffer import Buffer
@@ -23,7 +23,7 @@ def symbols_by_partition() -> dict[int, str]:
     symbols: dict[int, str] = {}
     for number in range(1_000):
         symbols.setdefault(home(f"S{number}"), f"S{number}")
-    return {number: symbols[number] for number in range(partition_count())}
+    return {number: symbols[number] for number in range(DEFAULT_PARTITIONS)}
 
 
 class BackfilledLog:

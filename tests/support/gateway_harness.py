@@ -17,7 +17,7 @@ from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import Gap
 from schemas.streams import STREAMS, Bar, Quote, Trade
-from schemas.topics import GAPS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, GAPS
 from schemas.wire.codec import encode
 from tests.support.builders import NINE_THIRTY, a_trade
 from tests.support.eventually import eventually
@@ -34,7 +34,7 @@ def outgoing(prefix: str, record: Quote | Trade | Bar | Gap) -> Outgoing:
     key = record.gap_id if isinstance(record, Gap) else record.symbol
     return Outgoing(
         topic=prefix + topic,
-        partition=partition_of(record.symbol, partition_count()),
+        partition=partition_of(record.symbol, DEFAULT_PARTITIONS),
         value=encode(topic, record),
         key=key.encode(),
     )

@@ -21,6 +21,7 @@ from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.live import LiveStreams
 from gateway.operations.shell.health import METRICS
 from gateway.websocket.shell.routes import MAX_CONNECTIONS, WebSockets
+from infra.runtime.kafka.topics import partition_count
 from infra.runtime.lifecycle import configure_logging
 from infra.runtime.metrics import render
 from tests.support.eventually import eventually
@@ -54,7 +55,8 @@ async def serving(
     async def known_symbol(symbol: str) -> bool:
         return not symbol.startswith(UNKNOWN)
 
-    async with LiveStreams.open(bootstrap, prefix=prefix, ring_messages=ring_messages) as live:
+    count = await asyncio.to_thread(partition_count, bootstrap, prefix=prefix, client_id="test-gateway")
+    async with LiveStreams.open(bootstrap, count, prefix=prefix, ring_messages=ring_messages) as live:
         sockets = WebSockets(live, access, known_symbol, max_connections=max_connections)
         app = application([sockets, Exposition()], access)
         async with listening(app, "127.0.0.1", 0, live.drain) as port:

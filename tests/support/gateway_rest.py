@@ -29,7 +29,7 @@ from infra.runtime.settings import MdsSettings
 from schemas.records import Gap
 from schemas.streams import Bar, Quote, Trade
 from schemas.symbology.naming import Symbology
-from schemas.topics import CANONICAL_TOPICS, partition_count
+from schemas.topics import CANONICAL_TOPICS, DEFAULT_PARTITIONS
 from tests.support.builders import NINE_THIRTY
 from tests.support.declared import check_declared
 from tests.support.eventually import eventually
@@ -135,14 +135,14 @@ class Rest:
     async def complete_before(self, moment: int, topics: Iterable[str] = CANONICAL_TOPICS) -> None:
         """Set the watermark of every partition."""
         rows = [
-            (topic, partition, aware(moment)) for topic in topics for partition in range(partition_count())
+            (topic, partition, aware(moment)) for topic in topics for partition in range(DEFAULT_PARTITIONS)
         ]
         await self.database.executemany(
             "INSERT INTO watermarks VALUES ($1, $2, $3) "
             "ON CONFLICT (topic, partition) DO UPDATE SET complete_before = excluded.complete_before",
             rows,
         )
-        partitions = range(partition_count())
+        partitions = range(DEFAULT_PARTITIONS)
 
         def followed() -> bool:
             return all(self.watermarks.through((topic,), partitions) == moment - 1 for topic in topics)
@@ -171,6 +171,7 @@ async def rest(
         store = Snapshots(pool, concurrent=4)
         watermarks = Watermarks(store)
         resources = service.Resources(
+            partitions=DEFAULT_PARTITIONS,
             store=store,
             live=cast("LiveStreams", live),
             session=session,

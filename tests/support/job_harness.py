@@ -16,7 +16,7 @@ from producers.polling.slots import Outcome
 from schemas.jobs import read_result
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, Job, JobResult
-from schemas.topics import JOB_RESULTS, JOBS, dead, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, JOB_RESULTS, JOBS, dead
 from schemas.wire.codec import decode, encode
 from tests.support.eventually import eventually
 
@@ -92,7 +92,7 @@ class Recorder:
         while True:
             for symbol in self.symbols:
                 slot = self.slots.get((CAPABILITY, symbol), begun) + self.every_us
-                if partition_of(symbol, partition_count()) in self.swept & self.owned and slot <= now_us():
+                if partition_of(symbol, DEFAULT_PARTITIONS) in self.swept & self.owned and slot <= now_us():
                     outcome = await self._once(CAPABILITY, symbol, slot, "")
                     if self.feed is not None:
                         self.feed.swept(CAPABILITY, {symbol: outcome}, slot, "yahoo")
@@ -123,6 +123,7 @@ async def running(
     known = frozenset(recorder.symbols)
     feed = JobFeed(
         kafka,
+        DEFAULT_PARTITIONS,
         prefix=prefix,
         instance=instance,
         publisher=publisher,
@@ -207,7 +208,7 @@ async def _values(kafka: str, topic: str) -> list[bytes]:
         try:
             return [
                 message.value() or b""
-                for partition in range(partition_count())
+                for partition in range(DEFAULT_PARTITIONS)
                 for message in consumer.read(topic, partition, 0)
             ]
         finally:

@@ -19,7 +19,7 @@ import psutil
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from schemas.partitions import partition_of
-from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TRADES
 from tests.support import oracle
 from tests.support.eventually import eventually
 from tests.support.system import System
@@ -155,7 +155,7 @@ class World:
         difference = await asyncio.to_thread(oracle.canonical_agrees, bootstrap, self.prefix, raw_topic, want)
         assert difference == "", (difference, self.history)
         difference = await oracle.database_agrees(
-            self.dsn, raw_topic, want, lambda s: partition_of(s, partition_count())
+            self.dsn, raw_topic, want, lambda s: partition_of(s, DEFAULT_PARTITIONS)
         )
         assert difference == "", (difference, self.history)
         return True
@@ -179,7 +179,7 @@ class World:
             return True
         channel, _, symbol = stream.split(":")
         topic = "trades.v1" if channel == "trades" else "bars.v1"
-        partition = partition_of(symbol, partition_count())
+        partition = partition_of(symbol, DEFAULT_PARTITIONS)
         records = await asyncio.to_thread(
             oracle.canonical, self.broker.bootstrap_servers, self.prefix, topic, partition
         )

@@ -19,7 +19,7 @@ from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from schemas.deriving import columns, content
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, Stream
-from schemas.topics import partition_count
+from schemas.topics import DEFAULT_PARTITIONS
 from tests.support.databases import execute
 
 CONVERSION = next(DIRECTORY.glob("0008_*.sql"))
@@ -148,7 +148,7 @@ def cursors(made: Mapping[str, list[Row]]) -> list[Row]:
     return [
         {
             "channel": channel, "provider": provider, "symbol": symbol, "start_time": min(times),
-            "last_seen": max(times), "partition": partition_of(symbol, partition_count()),
+            "last_seen": max(times), "partition": partition_of(symbol, DEFAULT_PARTITIONS),
         }
         for (channel, provider, symbol), times in seen.items()
     ]  # fmt: skip

@@ -17,7 +17,7 @@ import asyncpg
 from infra.runtime.kafka.logs import LogReader
 from schemas.records import RawBlock
 from schemas.streams import BY_RAW_TOPIC, STREAMS
-from schemas.topics import partition_count
+from schemas.topics import DEFAULT_PARTITIONS
 from schemas.wire.codec import decode_block, decode_value
 
 CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
@@ -65,7 +65,7 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
     stored: dict[int, list[tuple[int, int]]] = {}
     known: dict[tuple[int, int], int] = {}
     blocks = ticks = 0
-    for partition in range(partition_count()):
+    for partition in range(DEFAULT_PARTITIONS):
         current: dict[tuple[Any, ...], Any] = {}
         finals: dict[tuple[Any, ...], Any] = {}
         kept = stored.setdefault(partition, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
 from stream_processors.shell.writer import PartitionWriter
@@ -13,12 +13,12 @@ from stream_processors.transaction import RawRecord, Transaction, transact
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block
 from tests.support.processor_workers import Raw
 
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 
 
 def writer_of(bootstrap: str, prefix: str) -> PartitionWriter:
     """Return the writer of SPY's bars."""
-    return PartitionWriter(bootstrap, RAW_BARS, SPY, partition_count(), prefix=prefix)
+    return PartitionWriter(bootstrap, RAW_BARS, SPY, DEFAULT_PARTITIONS, prefix=prefix)
 
 
 def block_of(*minutes: int) -> RawBlock:

@@ -18,7 +18,7 @@ from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, Progress, RawBlock
-from schemas.topics import PROGRESS, RAW_TOPICS, dead, partition_count, progress_key
+from schemas.topics import DEFAULT_PARTITIONS, PROGRESS, RAW_TOPICS, dead, progress_key
 from schemas.wire.codec import decode, decode_value, encode
 from tests.conftest import ROOT, free_port
 
@@ -110,7 +110,7 @@ class Raw:
     def block(self, topic: str, block: RawBlock) -> None:
         """Append a block to the partition of its first event's symbol."""
         self.send(
-            topic, partition_of(str(block.events[0]["symbol"]), partition_count()), encode(topic, block)
+            topic, partition_of(str(block.events[0]["symbol"]), DEFAULT_PARTITIONS), encode(topic, block)
         )
 
 
@@ -136,14 +136,14 @@ class Log:
 
     def all_values(self, topic: str) -> list[dict[str, Any]]:
         """Return every committed record of a topic, partition by partition."""
-        return [value for partition in range(partition_count()) for value in self.values(topic, partition)]
+        return [value for partition in range(DEFAULT_PARTITIONS) for value in self.values(topic, partition)]
 
     def letters(self, raw_topic: str) -> list[DeadLetter]:
         """Return every dead letter of a raw topic."""
         topic = dead(raw_topic)
         return [
             decode(topic, message.value(), DeadLetter)
-            for partition in range(partition_count())
+            for partition in range(DEFAULT_PARTITIONS)
             for message in self.messages(topic, partition)
         ]
 
@@ -156,7 +156,7 @@ class Log:
     def standing(self) -> dict[tuple[str, int], int]:
         """Return the newest processed raw offset of every raw partition that has one."""
         found: dict[tuple[str, int], int] = {}
-        for partition in range(partition_count()):
+        for partition in range(DEFAULT_PARTITIONS):
             for value in self.values(PROGRESS, partition):
                 found[value["raw_topic"], partition] = value["raw_offset"]
         return found
@@ -166,6 +166,6 @@ class Log:
         ends = {
             (topic, partition): self._consumer.bounds(self._prefix + topic, partition)[1] - 1
             for topic in topics
-            for partition in range(partition_count())
+            for partition in range(DEFAULT_PARTITIONS)
         }
         return {place: end for place, end in ends.items() if end >= 0}

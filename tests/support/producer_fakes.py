@@ -15,6 +15,7 @@ from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
 from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import Routing
+from schemas.topics import DEFAULT_PARTITIONS
 
 
 class FixedClock:
@@ -63,6 +64,8 @@ class RecordingPublisher:
 
 class RecordingTopics:
     """Keeps what would be published; `failing` makes the next publications raise."""
+
+    partitions = DEFAULT_PARTITIONS
 
     def __init__(self) -> None:
         self.placed: list[Placed] = []

@@ -27,7 +27,7 @@ from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.server import build_simulation, serving
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter, RawBlock, Watched
-from schemas.topics import WATCHED, dead, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, WATCHED, dead
 from schemas.wire.codec import decode, decode_block
 from tests.conftest import free_port
 
@@ -138,7 +138,7 @@ def configuration(folder: Path, *, symbols: str = "[SIM001]", streams: str, more
 
 async def raw_blocks(kafka: str, prefix: str, topic: str, symbol: str | None = SYMBOL) -> list[Stored]:
     """Return the raw blocks of a symbol's partition in log order; of all partitions, one by one, for None."""
-    wanted = range(partition_count()) if symbol is None else [partition_of(symbol, partition_count())]
+    wanted = range(DEFAULT_PARTITIONS) if symbol is None else [partition_of(symbol, DEFAULT_PARTITIONS)]
 
     def read() -> list[Stored]:
         consumer = LogReader(kafka, "test-reader")
@@ -161,7 +161,7 @@ async def watched(kafka: str, prefix: str) -> dict[tuple[str, str], int]:
         with LogReader(kafka, "test-reader") as consumer:
             return {
                 (noted.channel, symbol): until
-                for partition in range(partition_count())
+                for partition in range(DEFAULT_PARTITIONS)
                 for message in read_until_now(consumer, prefix + WATCHED, partition)
                 for noted in [decode(WATCHED, message.value(), Watched)]
                 for symbol, until in noted.until.items()
@@ -195,7 +195,7 @@ async def dead_letters(kafka: str, prefix: str, topic: str) -> list[DeadLetter]:
         try:
             return [
                 decode(dead(topic), message.value(), DeadLetter)
-                for partition in range(partition_count())
+                for partition in range(DEFAULT_PARTITIONS)
                 for message in consumer.read(prefix + dead(topic), partition, 0)
             ]
         finally:

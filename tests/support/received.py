@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from schemas.partitions import partition_of
 from schemas.records import Gap, Progress
 from schemas.streams import STREAMS, Bar, Quote, Trade
-from schemas.topics import GAPS, PROGRESS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, GAPS, PROGRESS
 from schemas.wire.codec import encode
 from sinks.batch.batch import PartitionRecords
 
@@ -62,7 +62,7 @@ class ReadMessage(Message):
 
 def home(symbol: str) -> int:
     """Return the partition of a symbol."""
-    return partition_of(symbol, partition_count())
+    return partition_of(symbol, DEFAULT_PARTITIONS)
 
 
 def a_part(
@@ -73,7 +73,11 @@ def a_part(
     messages = [Message(encode(TOPIC_OF[type(record)], record), at) for at, record in enumerate(records)]
     number = home(records[0].symbol) if partition is None else partition
     part = PartitionRecords(
-        topic=TOPIC_OF[type(records[0])], partition=number, end=len(messages), at_end=at_end
+        topic=TOPIC_OF[type(records[0])],
+        partition=number,
+        partitions=DEFAULT_PARTITIONS,
+        end=len(messages),
+        at_end=at_end,
     )
     part.records.extend(messages)
     return part

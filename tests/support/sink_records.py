@@ -19,7 +19,7 @@ from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
 from schemas.records import Gap, Progress
 from schemas.streams import STREAMS, Bar, Quote, Trade
-from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS, RAW_BARS
 from schemas.wire.codec import encode
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,7 +31,7 @@ def outgoing(prefix: str, records: Iterable[Bar | Quote | Trade | Gap]) -> list[
     return [
         Outgoing(
             topic=prefix + TOPIC_OF[type(record)],
-            partition=partition_of(record.symbol, partition_count()),
+            partition=partition_of(record.symbol, DEFAULT_PARTITIONS),
             key=record.symbol.encode(),
             value=encode(TOPIC_OF[type(record)], record),
         )

@@ -11,9 +11,9 @@ from schemas.records import Gap, Progress
 from schemas.streams import Bar, Quote, Trade
 from schemas.topics import (
     CANONICAL_TOPICS,
+    DEFAULT_PARTITIONS,
     GAPS,
     PROGRESS,
-    partition_count,
 )
 from sinks.batch.batch import Batch, assemble
 from sinks.progress.positions import Log
@@ -23,7 +23,7 @@ from tests.support.builders import NINE_THIRTY, a_bar
 from tests.support.received import Message, a_part, home
 
 ALL = [
-    (topic, number) for topic in (*CANONICAL_TOPICS, GAPS, PROGRESS) for number in range(partition_count())
+    (topic, number) for topic in (*CANONICAL_TOPICS, GAPS, PROGRESS) for number in range(DEFAULT_PARTITIONS)
 ]
 
 NOW = NINE_THIRTY + 10**12

@@ -204,6 +204,13 @@ class Snapshots:
             rows = await borrowed.fetch(statements.WATERMARKS)
         return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
+    async def partition_count(self) -> int | None:
+        """Return how many partitions the stored data is of; None where nothing is stored. Raises StoreUnavailable.
+
+        Each partition has a watermark once its first tick was stored.
+        """
+        return max((place.partition + 1 for place in await self.watermarks()), default=None)
+
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         if self._waiting >= MAX_WAITING:

@@ -25,7 +25,6 @@ from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import PermanentError
 from schemas.identity import event_id
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Trade
-from schemas.topics import partition_count
 from schemas.wire.codec import decode_value
 
 CLIENT_ID = "mds-gateway"
@@ -65,9 +64,11 @@ class Watcher(Protocol):
 class LiveStreams:
     """Feeds kept up to date from Kafka, and who watches them. Used from one event loop."""
 
-    def __init__(self, bootstrap: str, prefix: str, *, budget_bytes: int, ring_messages: int) -> None:
+    def __init__(
+        self, bootstrap: str, prefix: str, partitions: int, *, budget_bytes: int, ring_messages: int
+    ) -> None:
         """Use `open`, which also runs it."""
-        self.feeds = Feeds(partition_count(), budget_bytes=budget_bytes, ring_messages=ring_messages)
+        self.feeds = Feeds(partitions, budget_bytes=budget_bytes, ring_messages=ring_messages)
         self._pump = Pump(bootstrap, prefix, self.feeds, self)
         self._reader = PastReader(bootstrap, CLIENT_ID, prefix)
         self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], LiveStream]] = {}
@@ -79,6 +80,7 @@ class LiveStreams:
     async def open(
         cls,
         bootstrap: str,
+        partitions: int,
         *,
         prefix: str = "",
         budget_bytes: int = RING_BUDGET_BYTES,
@@ -86,9 +88,11 @@ class LiveStreams:
     ) -> AsyncIterator[LiveStreams]:
         """Run inside: returns at once and warms up behind; `ready` says when clients can be served.
 
+        Each topic has `partitions`.
+
         Outlives broker outages. Raises ConfigurationError where a topic is missing.
         """
-        live = cls(bootstrap, prefix, budget_bytes=budget_bytes, ring_messages=ring_messages)
+        live = cls(bootstrap, prefix, partitions, budget_bytes=budget_bytes, ring_messages=ring_messages)
         try:
             async with asyncio.TaskGroup() as tasks:
                 pump = tasks.create_task(live._pump.run(), name="live")

@@ -22,7 +22,7 @@ from infra.runtime.kafka.clients import Message
 from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.partitions import TopicPartition
-from schemas.topics import GAPS, PROVIDER_HEALTH, partition_count
+from schemas.topics import GAPS, PROVIDER_HEALTH
 from schemas.wire.codec import decode_value
 
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
@@ -176,7 +176,7 @@ class Pump:
     def _starts(self, tail: Tail) -> dict[TopicPartition, CanonicalOffset]:
         applied = self._feeds.applied_everywhere
         starts: dict[TopicPartition, CanonicalOffset] = {}
-        for place, (low, high) in tail.ends(partition_count()).items():
+        for place, (low, high) in tail.ends(self._feeds.partitions).items():
             if place in applied:
                 starts[place] = CanonicalOffset(applied[place] + 1)
             else:
@@ -211,6 +211,12 @@ class Pump:
                 raise
             # A broker that just started may not know it yet.
             raise BrokerUnavailable(str(problem)) from problem
+        count = f".{self._feeds.partitions}"
+        if other := sorted(name for name, epoch in found.items() if not epoch.endswith(count)):
+            raise ConfigurationError(
+                f"topics have another number of partitions than when this process began: {' '.join(other)}",
+                remedy="restart: a process reads how many there are when it starts",
+            )
         if self._feeds.epochs and found != self._feeds.epochs:
             raise LogReplaced(f"epochs were {dict(self._feeds.epochs)}, are {found}")
         self._feeds.epochs, self._probed = found, True

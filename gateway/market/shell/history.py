@@ -26,7 +26,7 @@ from schemas.calendar.sessions import calendar_of
 from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM
-from schemas.topics import BARS, partition_count
+from schemas.topics import BARS
 
 
 class History:
@@ -41,8 +41,13 @@ class History:
         *,
         naming: Naming,
         seen: Callable[[str], bool],
+        partitions: int,
     ) -> None:
-        """`page_key` signs page tokens; a symbol is known as well where it was `seen` and nothing is stored yet."""
+        """`page_key` signs page tokens; a symbol is known as well where it was `seen` and nothing is stored yet.
+
+        Every topic has `partitions`.
+        """
+        self._partitions = partitions
         self._naming = naming
         self._seen = seen
         self._store = store
@@ -82,7 +87,7 @@ class History:
     async def _read(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
         as_of = page.as_of if page else ask.as_of
-        partition = partition_of(ask.symbol, partition_count())
+        partition = partition_of(ask.symbol, self._partitions)
         if as_of is not None:
             check_not_future(as_of, now)
             await self._watermarks.reached(as_of, (BARS,), (partition,))

@@ -26,7 +26,7 @@ from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
 from schemas.streams import Bar, Quote, Trade
-from schemas.topics import CANONICAL_TOPICS, partition_count
+from schemas.topics import CANONICAL_TOPICS
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -77,9 +77,20 @@ class Prices:
     """Answers the two paths from one lookup, so that both say the same of a symbol."""
 
     def __init__(
-        self, store: Snapshots, watermarks: Watermarks, live: Live, clock: MarketClock, naming: Naming
+        self,
+        store: Snapshots,
+        watermarks: Watermarks,
+        live: Live,
+        clock: MarketClock,
+        *,
+        naming: Naming,
+        partitions: int,
     ) -> None:
-        """Take the newest from `live`; `clock` says what market time it is, `naming` what a symbol names then."""
+        """Take the newest from `live`; `clock` says what market time it is, `naming` what a symbol names then.
+
+        Every topic has `partitions`.
+        """
+        self._partitions = partitions
         self._store = store
         self._watermarks = watermarks
         self._live = live
@@ -130,7 +141,7 @@ class Prices:
     ) -> Findings:
         if as_of is not None:
             check_not_future(as_of, wall_us())
-            await self._watermarks.reached(as_of, CANONICAL_TOPICS, _partitions(symbols))
+            await self._watermarks.reached(as_of, CANONICAL_TOPICS, self._homes(symbols))
         findings = Findings()
         if as_of is None:
             for symbol in symbols:
@@ -189,7 +200,7 @@ class Prices:
 
     def _document(self, symbol: str, findings: Findings, as_of: KnowledgeTime | None) -> dict[str, Any]:
         found = findings.found[symbol]
-        partition = partition_of(symbol, partition_count())
+        partition = partition_of(symbol, self._partitions)
         now = self._clock.now_us()
         if as_of is not None:  # a simulated market cannot say what time it was then
             now = MarketTime(as_of if self._wall_market else found.value.event_time)
@@ -207,12 +218,11 @@ class Prices:
     def _meta(self, symbols: Sequence[str], as_of: KnowledgeTime | None) -> dict[str, Any]:
         through = as_of
         if through is None and symbols:
-            through = self._watermarks.through(CANONICAL_TOPICS, _partitions(symbols))
+            through = self._watermarks.through(CANONICAL_TOPICS, self._homes(symbols))
         return {"as_of": None if through is None else rfc3339(through), "unresolved": []}
 
-
-def _partitions(symbols: Iterable[str]) -> set[int]:
-    return {partition_of(symbol, partition_count()) for symbol in symbols}
+    def _homes(self, symbols: Iterable[str]) -> set[int]:
+        return {partition_of(symbol, self._partitions) for symbol in symbols}
 
 
 def _best(values: Sequence[Value]) -> Found | None:

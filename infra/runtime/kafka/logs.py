@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
@@ -19,6 +19,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message, consumer_config, unavailable
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
+from schemas.topics import MOVED_FROM
 
 T = TypeVar("T")
 
@@ -55,6 +56,13 @@ TOPIC_UNKNOWN = frozenset(
 PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001
 
 
+class MovedFrom(NamedTuple):
+    """The place of a moved record in the topic of the same name it was moved from."""
+
+    partition: int
+    offset: int
+
+
 class LogEvent(Enum):
     """The meaning of a message with an error for its partition."""
 
@@ -86,9 +94,23 @@ def event_of(error: KafkaError) -> LogEvent:
 
 
 def append_time_us(message: Message) -> int | None:
-    """Return when the broker appended the record, µs; None where its producer stamped it."""
+    """Return when a broker appended the record, µs; None where its producer stamped it.
+
+    A record that was moved here from another topic bears the time it was given there.
+    """
     kind, stamp_ms = message.timestamp()
-    return stamp_ms * 1_000 if kind == TIMESTAMP_LOG_APPEND_TIME else None
+    stamped = kind == TIMESTAMP_LOG_APPEND_TIME or moved_from(message) is not None
+    return stamp_ms * 1_000 if stamped else None
+
+
+def moved_from(message: Message) -> MovedFrom | None:
+    """Return where a moved record lay before; None where it was not moved."""
+    for name, value in cast("list[tuple[str, bytes | None]]", message.headers() or []):
+        if name == MOVED_FROM and isinstance(value, bytes):
+            partition, _, offset = value.decode("ascii", "replace").partition("/")
+            if partition.isdecimal() and offset.isdecimal():
+                return MovedFrom(int(partition), int(offset))
+    return None
 
 
 class LogReader:

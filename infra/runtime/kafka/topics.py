@@ -10,14 +10,27 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+)
 from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import common_config, unavailable
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
-from schemas.topics import Topic, catalogue
+from schemas.topics import (
+    CANONICAL_TOPICS,
+    DEFAULT_PARTITIONS,
+    RAW_TOPICS,
+    Topic,
+    agreed_partitions,
+    catalogue,
+)
 
 ADMIN_TIMEOUT_S = 15.0
 SHOWN_POLL_S = 0.05
@@ -86,13 +99,31 @@ class Topics:
         ends = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {partition: (starts[partition], ends[partition]) for partition in partitions}
 
-    def create(self, topics: Mapping[str, Topic], *, replication: int | None) -> list[str]:
-        """Create the topics by name and return those that nobody else created meanwhile."""
+    def create(
+        self,
+        topics: Mapping[str, Topic],
+        *,
+        partitions: int,
+        replication: int | None = None,
+        changed: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Create the topics by name, `partitions` each unless it has its own; return those nobody else created.
+
+        `changed` are settings of the broker that stand in place of the declared ones.
+        """
         if not topics:
             return []
         created = []
         with self._asking("topics could not be created"):
-            asked = [_new_topic(name, topic, replication) for name, topic in topics.items()]
+            asked = [
+                NewTopic(
+                    name,
+                    num_partitions=topic.partitions(partitions),
+                    replication_factor=replication or -1,
+                    config={**topic.config, **(changed or {})},
+                )
+                for name, topic in topics.items()
+            ]
             for name, future in self._admin.create_topics(asked).items():
                 try:
                     future.result(self._within_s)
@@ -101,6 +132,27 @@ class Topics:
                     if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                         raise
         return created
+
+    def settings(self, names: Collection[str], key: str) -> dict[str, str]:
+        """Return one setting of each topic."""
+        asked = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in names}
+        with self._asking("no settings of topics"):
+            answers = self._admin.describe_configs(list(asked.values()), request_timeout=self._within_s)
+            return {
+                name: str(answers[resource].result(self._within_s)[key].value)
+                for name, resource in asked.items()
+            }
+
+    def change(self, names: Collection[str], key: str, value: str) -> None:
+        """Change one setting of each topic."""
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        changes = [
+            ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry]) for name in names
+        ]
+        with self._asking("settings of topics could not be changed"):
+            answers = self._admin.incremental_alter_configs(changes, request_timeout=self._within_s)
+            for future in answers.values():
+                future.result(self._within_s)
 
     def _metadata(self) -> Any:
         with self._asking("the broker does not answer"):
@@ -132,46 +184,50 @@ class Topics:
             ) from error
 
 
-def _new_topic(name: str, topic: Topic, replication: int | None) -> NewTopic:
-    return NewTopic(
-        name, num_partitions=topic.partitions, replication_factor=replication or -1, config=topic.config
-    )
-
-
-def ensure_topics(bootstrap: str, *, prefix: str = "", replication: int | None = None) -> list[str]:
+def ensure_topics(
+    bootstrap: str, *, prefix: str = "", partitions: int | None = None, replication: int | None = None
+) -> list[str]:
     """Create every declared topic that is missing, wait until all are known, and return the names created.
 
-    `replication` None takes the broker's default. Raises ConfigurationError where an existing topic has another
-    partition count, BrokerUnavailable where the broker does not answer. Safe to run from several processes.
+    They get the count of those that are there; `partitions` is the count where none is (None: the default), and must be
+    theirs where some are. `replication` None takes the broker's default. Raises ConfigurationError where counts differ,
+    BrokerUnavailable where the broker does not answer. Safe to run from several processes that name one count.
     """
     broker = Topics(bootstrap, "mds-admin")
     existing = broker.partition_counts()
+    found = agreed_partitions(existing, prefix=prefix)
+    if found is not None and partitions is not None and partitions != found:
+        raise ConfigurationError(
+            f"the topics{f' of prefix {prefix}' if prefix else ''} have {found} partitions, not {partitions}",
+            remedy=f"leave them at {found}, or move their records to topics of another prefix: "
+            f"`mds topics move --to-prefix NEW --partitions {partitions}`; a count never changes in place",
+        )
+    chosen = found or partitions or DEFAULT_PARTITIONS
     declared = {prefix + topic.name: topic for topic in catalogue().topics.values()}
-    for name, topic in declared.items():
-        if name in existing:
-            _check_count(name, existing[name], topic.partitions)
     missing = {name: topic for name, topic in declared.items() if name not in existing}
-    created = broker.create(missing, replication=replication)
+    created = broker.create(missing, partitions=chosen, replication=replication)
     if missing:
         _wait_until_known(broker, declared.keys())
+        # Somebody else, who chose another count, may have made some meanwhile.
+        agreed_partitions(broker.partition_counts(), prefix=prefix)
     return created
 
 
-def check_topics(bootstrap: str, expected: Mapping[str, int], *, client_id: str) -> None:
-    """Raise ConfigurationError unless the broker has each topic with that number of partitions."""
-    existing = Topics(bootstrap, client_id).partition_counts()
-    for name, partitions in expected.items():
-        if existing.get(name, 0) == 0:
-            raise ConfigurationError(f"topic {name} does not exist", remedy="run `mds topics apply`")
-        _check_count(name, existing[name], partitions)
+def partition_count(
+    bootstrap: str, *, prefix: str = "", client_id: str, within_s: float = ADMIN_TIMEOUT_S
+) -> int:
+    """Return how many partitions the cluster's topics under `prefix` have: the one count of everything by symbol.
 
-
-def _check_count(name: str, actual: int, declared: int) -> None:
-    if actual != declared:
-        raise ConfigurationError(
-            f"topic {name} has {actual} partitions, topics.yaml declares {declared}",
-            remedy="restore the declared count; it never changes in place",
-        )
+    Raises ConfigurationError where a market-data topic is missing or counts differ, BrokerUnavailable.
+    """
+    existing = Topics(bootstrap, client_id, within_s=within_s).partition_counts()
+    for name in (*RAW_TOPICS, *CANONICAL_TOPICS):
+        if prefix + name not in existing:
+            raise ConfigurationError(f"topic {prefix + name} does not exist", remedy="run `mds topics apply`")
+    count = agreed_partitions(existing, prefix=prefix)
+    if count is None:
+        raise ConfigurationError("there are no topics", remedy="run `mds topics apply`")
+    return count
 
 
 def _wait_until_known(broker: Topics, names: Collection[str]) -> None:

@@ -40,7 +40,6 @@ from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL
 from schemas.providers.facts import ProviderFacts
 from schemas.streams import StreamId
 from schemas.symbology.naming import Symbology, naming_day
-from schemas.topics import partition_count
 
 LOOK_AT_DAY_S = 5.0
 HEALTH_EVERY_S = 1.0
@@ -76,7 +75,7 @@ class Collection:
         self._around = around
         self._swept = swept
         self._market = around.market
-        self._duty = Duty(partition_count())
+        self._duty = Duty(around.raw.partitions)
         self._owned = frozenset[int]()  # until the group says which
         self._status = ProviderStatus({})
         self.router = Router(
@@ -145,7 +144,7 @@ class Collection:
         async with self._exchanging:
             self._duty.restore(slots)
             if partitions:  # while nothing is owned nothing is asked: what was ours of the limits stays ours
-                self._around.opener.budgets.share(len(partitions), partition_count())
+                self._around.opener.budgets.share(len(partitions), self._around.raw.partitions)
             if self._configuration is not None:
                 await self._exchange(self._configuration)
         await self._running().settled()
@@ -181,7 +180,7 @@ class Collection:
                 "no enabled provider has a stream to collect",
                 remedy="enable one under `providers` and `streams`",
             )
-        plan = owned_part(plan, owned, partition_count())
+        plan = owned_part(plan, owned, self._around.raw.partitions)
         streams = _streams_of(plan)
         new = streams - _streams_of(self._plan)
         calendars = await _calendars(configuration, {stream.symbol for stream in streams})

@@ -11,7 +11,7 @@ import aiohttp
 
 from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.clock import SimulatorMarketClock, monotonic_s, wall_us
-from infra.runtime.kafka.topics import ensure_topics
+from infra.runtime.kafka.topics import ensure_topics, partition_count
 from infra.runtime.lifecycle import Health
 from infra.runtime.postgres.pool import connection, pool
 from infra.runtime.threads import in_daemon_thread
@@ -25,7 +25,6 @@ from schemas.clocks import EventTime, MarketTime
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
 from schemas.identity import stream_id_of
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, StreamId
-from schemas.topics import partition_count
 
 START = "start"  # endpoint of the blocks that only say what was missed
 
@@ -45,22 +44,28 @@ async def simulator_ready(
             await asyncio.sleep(STARTING_RETRY_S)
 
 
-async def topics_ready(bootstrap: str, prefix: str, health: Health) -> None:
-    """Return when every declared topic exists; waits until the broker is up.
+async def topics_ready(bootstrap: str, prefix: str, health: Health) -> int:
+    """Return how many partitions the topics have, once every declared one exists; waits until the broker is up.
 
-    Raises ConfigurationError where one has another number of partitions.
+    Creates those that a newer version declares. Raises ConfigurationError where there are none yet, for how many
+    partitions they get is not a producer's to choose, or where counts differ.
     """
     health.report("publishing", ready=False, waiting_for=f"the broker at {bootstrap}")
     while True:
         try:
-            created = await in_daemon_thread(partial(ensure_topics, bootstrap, prefix=prefix), name="topics")
+            count, created = await in_daemon_thread(partial(_topics, bootstrap, prefix), name="topics")
         except BrokerUnavailable as error:
             health.report("publishing", ready=False, waiting_for=str(error))
             await asyncio.sleep(STARTING_RETRY_S)
         else:
             if created:
                 log.info("topics_created", extra={"topics": len(created)})
-            return
+            return count
+
+
+def _topics(bootstrap: str, prefix: str) -> tuple[int, list[str]]:
+    count = partition_count(bootstrap, prefix=prefix, client_id=f"{prefix}producers-partitions")
+    return count, ensure_topics(bootstrap, prefix=prefix, partitions=count)
 
 
 async def known_cursors(
@@ -127,4 +132,4 @@ async def tell_missed(
             ]
             holes = since_stop(streams, raw.watched.since(streams, cursors), now)
             blank = blank_block(provider, START, wall_us())
-            await raw.publish(polled.raw_topic, place(blank, [], partition_count(), holes))
+            await raw.publish(polled.raw_topic, place(blank, [], raw.partitions, holes))

@@ -28,7 +28,7 @@ from schemas.errors import (
     TransientError,
 )
 from schemas.streams import TRADE_STREAM, StreamId
-from schemas.topics import RAW_TRADES, partition_count
+from schemas.topics import RAW_TRADES
 
 MAX_UNCONFIRMED_BATCHES = 32  # read and not yet handed to Kafka, and as many again in flight
 # From one publishing to the next: trades that arrive meanwhile share their blocks, a lone one goes out at once. The delay
@@ -252,7 +252,7 @@ class TradeStream:
     async def _publish_batches(self) -> None:
         """Publish the oldest batches; confirmed before any other begins, so that order holds by construction."""
         last_frame = self._last_frame
-        placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, partition_count())
+        placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, self._raw.partitions)
         all_of_it = not self._batches
         self._room.set()
         await self._raw.publish(RAW_TRADES, placed)

@@ -26,7 +26,6 @@ from schemas.clocks import MarketTime, WallTime
 from schemas.intervals import SECOND_US
 from schemas.jobs import by_partition
 from schemas.records import Job
-from schemas.topics import partition_count
 
 __all__ = ["Collecting", "JobFeed"]
 
@@ -47,6 +46,7 @@ class JobFeed:
     def __init__(
         self,
         bootstrap: str,
+        partitions: int,
         *,
         prefix: str,
         instance: str,
@@ -55,7 +55,11 @@ class JobFeed:
         symbols_known: Callable[[str], bool],
         market_now: Callable[[], MarketTime],
     ) -> None:
-        """Join when `run`. `instance` names this process over its restarts and no other."""
+        """Join when `run`. `instance` names this process over its restarts and no other.
+
+        The topics of jobs and results have `partitions` each.
+        """
+        self._partitions = partitions
         self._bootstrap, self._prefix, self._instance = bootstrap, prefix, instance
         self._health = health
         self._work = JobWork(instance=instance, symbols_known=symbols_known, market_now=market_now)
@@ -77,7 +81,7 @@ class JobFeed:
         self, capability: str, outcomes: Mapping[str, Outcome], slot: MarketTime, provider: str
     ) -> None:
         """Note a poll of the own schedule; it is published with others of its slot."""
-        for partition, symbols in by_partition(list(outcomes), partition_count()).items():
+        for partition, symbols in by_partition(list(outcomes), self._partitions).items():
             came_to = {symbol: outcomes[symbol] for symbol in symbols}
             if (history := self._known.get(partition)) is not None:
                 history.done(capability, came_to, slot)
@@ -88,7 +92,12 @@ class JobFeed:
         self._collecting = collecting
         loop = asyncio.get_running_loop()
         reader = JobReader(
-            self._bootstrap, prefix=self._prefix, instance=self._instance, listener=self, loop=loop
+            self._bootstrap,
+            self._partitions,
+            prefix=self._prefix,
+            instance=self._instance,
+            listener=self,
+            loop=loop,
         )
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -24,7 +24,7 @@ from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.jobs import read_job
 from schemas.partitions import TopicPartition
 from schemas.records import Job
-from schemas.topics import JOBS, partition_count
+from schemas.topics import JOBS
 
 SESSION_TIMEOUT_S = 10.0
 OWNED_WITHOUT_WORD_S = SESSION_TIMEOUT_S - 2 * HEARTBEAT_MS / 1_000  # what is owned stays so for as long
@@ -98,15 +98,17 @@ class JobReader:
     def __init__(
         self,
         bootstrap: str,
+        partitions: int,
         *,
         prefix: str,
         instance: str,
         listener: JobListener,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """Prepare; `start` runs the thread."""
+        """Prepare; `start` runs the thread. The topics of jobs and results have `partitions` each."""
+        self._partitions = partitions
         self._member = partial(group_member, bootstrap, prefix=prefix, instance=instance)
-        self._tails = JobTails(bootstrap, prefix=prefix)
+        self._tails = JobTails(bootstrap, partitions, prefix=prefix)
         self._topic, self._instance = prefix + JOBS, instance
         self._listener, self._loop = listener, loop
         self._closed = threading.Event()
@@ -146,7 +148,7 @@ class JobReader:
                 self._step(member)
         except BrokerUnavailable as error:
             log.warning("job_feed_interrupted", extra={"error": str(error)})
-            self._call(self._listener.lost(range(partition_count())))  # whatever of them was owned
+            self._call(self._listener.lost(range(self._partitions)))  # whatever of them was owned
         finally:
             member.close()
 
@@ -163,7 +165,7 @@ class JobReader:
             if message is None:
                 break
             if self._is_record(member, message):
-                batch.append(_received(message))
+                batch.append(_received(message, self._partitions))
         answer = self._call(self._listener.arrived(batch))
         self._room = answer.room
         self._commit(member, answer.commits, wait=False)
@@ -239,7 +241,7 @@ class JobReader:
             raise BrokerUnavailable(f"the loop did not answer within {CALL_S:.0f} s; joining anew") from error
 
 
-def _received(message: Message) -> ReceivedJob:
+def _received(message: Message, partitions: int) -> ReceivedJob:
     _, appended_ms = message.timestamp()
     partition, value, key = message.partition() or 0, message.value(), message.key()
     place: dict[str, Any] = {
@@ -250,7 +252,7 @@ def _received(message: Message) -> ReceivedJob:
         "value": value if isinstance(value, bytes) else None,
     }
     try:
-        job = read_job(place["value"], partition=partition, partitions=partition_count())
+        job = read_job(place["value"], partition=partition, partitions=partitions)
     except PermanentError as error:
         return ReceivedJob(**place, reason=error.reason, fault=str(error))
     return ReceivedJob(**place, job=job)

@@ -14,7 +14,7 @@ from producers.jobs.lease import Lease, after
 from schemas.errors import PermanentError
 from schemas.intervals import HOUR_US, SECOND_US
 from schemas.jobs import MAX_LEASE_S, read_job, read_result
-from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.topics import JOB_RESULTS, JOBS
 
 RESULTS_US = HOUR_US
 LEASES_US = int(MAX_LEASE_S * SECOND_US)
@@ -34,9 +34,9 @@ class KnownJobs:
 class JobTails:
     """Reads the tails of both topics, to the end of partition; blocking."""
 
-    def __init__(self, bootstrap: str, *, prefix: str) -> None:
-        """Connect when `read`."""
-        self._bootstrap, self._prefix = bootstrap, prefix
+    def __init__(self, bootstrap: str, partitions: int, *, prefix: str) -> None:
+        """Connect when `read`; both topics have `partitions`."""
+        self._bootstrap, self._partitions, self._prefix = bootstrap, partitions, prefix
 
     def read(self, partitions: Sequence[int]) -> dict[int, KnownJobs]:
         """Return what is known of each partition; raise BrokerUnavailable."""
@@ -58,7 +58,7 @@ class JobTails:
     def _lease_after(self, lease: Lease, message: Message, partition: int) -> Lease:
         _, appended_ms = message.timestamp()
         try:
-            job = read_job(message.value(), partition=partition, partitions=partition_count())
+            job = read_job(message.value(), partition=partition, partitions=self._partitions)
         except PermanentError:
             return lease  # whoever reads it as a job refuses it
         age_s = wall_us() / SECOND_US - appended_ms / 1_000

@@ -21,7 +21,7 @@ from schemas.answered import AnsweredStretch
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import slot_us
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import RAW_BARS
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class BarsPoll(TaskPoll[BarsTask]):
         await self._rejections.publish(response)
         news = changed(self._bars, response.answer.events)
         blank = blank_block(task.provider, response.endpoint, response.received_time, job_id=job_id)
-        await self._raw.publish(RAW_BARS, place(blank, news, partition_count()))
+        await self._raw.publish(RAW_BARS, place(blank, news, self._raw.partitions))
         self._bars = delivered(
             self._bars, window, response.answer.events, now, step_us=step_us, overlap_us=task.overlap_us
         )
@@ -116,9 +116,9 @@ class BarsPoll(TaskPoll[BarsTask]):
             blank = replace(blank, route="backfill")
             answered = self._answered(response, max(start, window.start), min(window.end, end, now))
             placed = (
-                place(blank, events, partition_count())
+                place(blank, events, self._raw.partitions)
                 if answered is None
-                else answering(blank, events, partition_count(), answered)
+                else answering(blank, events, self._raw.partitions, answered)
             )
             await self._raw.publish(RAW_BARS, placed)
             position, count = window.end, count + len(events)

@@ -18,7 +18,7 @@ from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
 from schemas.records import Event
 from schemas.streams import QUOTE_STREAM, StreamId
-from schemas.topics import RAW_QUOTES, partition_count
+from schemas.topics import RAW_QUOTES
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         await self._rejections.publish(response)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
-        await self._raw.publish(RAW_QUOTES, place(blank, news, partition_count()))
+        await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions))
         self._delivered.update((event["symbol"], event) for event in news)
         streams = (StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols)
         self._raw.watched.note(streams, now)

@@ -15,7 +15,7 @@ from schemas.clocks import KnowledgeTime, WallTime
 from schemas.journals import Journal, key_of
 from schemas.partitions import partition_of
 from schemas.records import DeadLetter
-from schemas.topics import dead, partition_count
+from schemas.topics import dead
 from schemas.wire.codec import encode
 
 STAGE = "producer"
@@ -26,9 +26,18 @@ class RawTopics:
     """Publishes what the vendors sent; waits as long as the broker is away."""
 
     def __init__(
-        self, publisher: Publisher, *, prefix: str, check: Callable[[], None] = lambda: None
+        self,
+        publisher: Publisher,
+        partitions: int,
+        *,
+        prefix: str,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Publish to the declared topics under `prefix`; `check` is called before every block, and may end the process."""
+        """Publish to the declared topics under `prefix`, which have `partitions` each.
+
+        `check` is called before every block, and may end the process.
+        """
+        self.partitions = partitions
         self._check = check
         self._publisher = publisher
         self._prefix = prefix
@@ -83,7 +92,7 @@ class RawTopics:
         )
         record = Outgoing(
             topic=self._prefix + dead(topic),
-            partition=partition_of(symbol, partition_count()),
+            partition=partition_of(symbol, self.partitions),
             value=encode(dead(topic), letter),
             key=symbol.encode() or None,
         )
@@ -107,7 +116,7 @@ class RawTopics:
             outgoing.append(
                 Outgoing(
                     topic=self._prefix + journal.topic,
-                    partition=partition_of(key, partition_count()),
+                    partition=partition_of(key, self.partitions),
                     value=encode(journal.topic, record),
                     key=key.encode(),
                 )

@@ -15,7 +15,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.raw.watched import watched_key
 from schemas.errors import BrokerUnavailable, PermanentError
 from schemas.records import Watched
-from schemas.topics import WATCHED, partition_count
+from schemas.topics import WATCHED
 from schemas.wire.codec import decode, encode
 
 NOTE_EVERY_S = 5.0  # so much longer than it was may a killed process claim to have been blind
@@ -72,7 +72,7 @@ class WatchedTopic:
                 value=encode(WATCHED, noted),
                 key=watched_key(partition, noted),
             )
-            for partition, noted in self._raw.watched.changed(partition_count())
+            for partition, noted in self._raw.watched.changed(self._raw.partitions)
         ]
         await self._raw.confirmed(records)
 

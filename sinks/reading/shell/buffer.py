@@ -28,8 +28,12 @@ class Buffer:
     MAX_BATCH_BYTES: only a block longer than that is cut.
     """
 
-    def __init__(self, max_records: int) -> None:
-        """Take up to `max_records` records of blocks that have ended, or MAX_BATCH_BYTES of them."""
+    def __init__(self, max_records: int, partitions: int) -> None:
+        """Take up to `max_records` records of blocks that have ended, or MAX_BATCH_BYTES of them.
+
+        Every topic has `partitions`.
+        """
+        self._count = partitions
         self._max_records = max_records
         self._parts: dict[TopicPartition, PartitionBuffer] = {}
         self._touched: dict[TopicPartition, PartitionBuffer] = {}
@@ -50,7 +54,11 @@ class Buffer:
         """Drop everything; read from `positions` on."""
         self._parts = {
             place: PartitionBuffer(
-                place, offset, in_blocks=place.topic in IN_BLOCKS.values(), max_block_bytes=MAX_BATCH_BYTES
+                place,
+                offset,
+                self._count,
+                in_blocks=place.topic in IN_BLOCKS.values(),
+                max_block_bytes=MAX_BATCH_BYTES,
             )
             for place, offset in positions.items()
         }

@@ -62,13 +62,15 @@ class HeldLetters:
 class DeadLetterDepth:
     """Counts the letters of every declared topic."""
 
-    def __init__(self, bootstrap: str, logs: TopicLogs, *, prefix: str) -> None:
-        """Look at topics through `logs`; both give their names `prefix` on the broker."""
+    def __init__(self, bootstrap: str, logs: TopicLogs, partitions: int, *, prefix: str) -> None:
+        """Look at topics through `logs`, of `partitions` each on the cluster; both give their names `prefix` there."""
         self._bootstrap, self._logs, self._prefix = bootstrap, logs, prefix
         topics = catalogue().topics
         self._twins = {dead(topic): topic for topic in topics if dead(topic) in topics}
         self._places = [
-            TopicPartition(twin, number) for twin in self._twins for number in range(topics[twin].partitions)
+            TopicPartition(twin, number)
+            for twin in self._twins
+            for number in range(topics[twin].partitions(partitions))
         ]
         self._held: dict[TopicPartition, HeldLetters] = {}
         self._stopping = threading.Event()

@@ -47,14 +47,15 @@ class BatchSource:
         member: GroupMember,
         topics: Sequence[str],
         *,
+        partitions: int,
         prefix: str,
         batch_records: int,
         linger_s: float,
     ) -> None:
-        """Prepare to read `topics` (names without `prefix`) as `member`; `open_feed` runs it."""
+        """Prepare to read `topics` (names without `prefix`), `partitions` each, as `member`; `open_feed` runs it."""
         self._member = member
         self._prefix, self._topics = prefix, topics
-        self._buffer, self._linger_s = Buffer(batch_records), linger_s
+        self._buffer, self._linger_s = Buffer(batch_records, partitions), linger_s
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -257,10 +258,23 @@ def feed_member(bootstrap: str, *, prefix: str, session_timeout_s: float) -> Gro
 
 @asynccontextmanager
 async def open_feed(
-    member: GroupMember, topics: Sequence[str], *, prefix: str, batch_records: int, linger_s: float
+    member: GroupMember,
+    topics: Sequence[str],
+    *,
+    partitions: int,
+    prefix: str,
+    batch_records: int,
+    linger_s: float,
 ) -> AsyncIterator[BatchSource]:
     """Run a feed in a thread of its own; leaving waits for the thread to leave the group."""
-    feed = BatchSource(member, topics, prefix=prefix, batch_records=batch_records, linger_s=linger_s)
+    feed = BatchSource(
+        member,
+        topics,
+        partitions=partitions,
+        prefix=prefix,
+        batch_records=batch_records,
+        linger_s=linger_s,
+    )
     thread = threading.Thread(target=feed.run, name="sinks-reader", daemon=True)
     thread.start()
     try:

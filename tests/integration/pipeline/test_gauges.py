@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
-from schemas.topics import CANONICAL_TOPICS, QUOTES, RAW_BARS, partition_count
+from schemas.topics import CANONICAL_TOPICS, DEFAULT_PARTITIONS, QUOTES, RAW_BARS
 from tests.support.eventually import eventually
 from tests.support.sink_records import publish
 from tests.support.system import System, system
@@ -70,7 +70,7 @@ async def test_a_dead_processor_a_dead_letter_and_a_partition_given_up_are_seen(
     await running.ready("gateway", "sinks", "stream_processors", "producers")
     sink = f"http://127.0.0.1:{running.ports['sinks']}"
     await publish(kafka_bootstrap, [Outgoing(topic=topic_prefix + RAW_BARS, partition=0, value=b"no block")])
-    every = {(topic, str(n)) for topic in CANONICAL_TOPICS for n in range(partition_count())}
+    every = {(topic, str(n)) for topic in CANONICAL_TOPICS for n in range(DEFAULT_PARTITIONS)}
 
     async def is_well() -> bool:
         samples = await scraped(running.url)

@@ -12,7 +12,7 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 
-from schemas.topics import PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, catalogue
+from schemas.topics import DEFAULT_PARTITIONS, PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, catalogue
 from tests.conftest import free_port
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
@@ -168,7 +168,7 @@ def _published(kafka: str, prefix: str) -> dict[str, bytes]:
         return {
             topic: b"".join(
                 (message.key() or b"") + (message.value() or b"") + repr(message.headers()).encode()
-                for partition in range(declared.partitions)
+                for partition in range(declared.partitions(DEFAULT_PARTITIONS))
                 for message in log.messages(topic, partition)
             )
             for topic, declared in catalogue().topics.items()

@@ -27,7 +27,7 @@ from infra.runtime.postgres.migrate import migrate
 from schemas.intervals import MINUTE_US
 from schemas.records import DeadLetter
 from schemas.streams import Bar, Trade
-from schemas.topics import BARS, TRADES, dead, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, TRADES, dead
 from schemas.wire.codec import decode, encode
 from schemas.wire.framing import StreamedRecord, write_record
 from tests.conftest import free_port
@@ -193,7 +193,7 @@ def _dead_letters(bootstrap: str, prefix: str) -> list[DeadLetter]:
     consumer = LogReader(bootstrap, "test-reader")
     try:
         for topic in (TRADES, BARS, "quotes.v1", "gaps.v1", "progress.v1"):
-            for number in range(partition_count()):
+            for number in range(DEFAULT_PARTITIONS):
                 low, _ = consumer.bounds(prefix + dead(topic), number)
                 found = consumer.read(prefix + dead(topic), number, low)
                 letters.extend(decode(dead(topic), message.value(), DeadLetter) for message in found)
@@ -211,7 +211,7 @@ async def test_a_truncated_log_is_a_gap(kafka_bootstrap: str, topic_prefix: str,
     lost, kept = trades(400, 480), trades(480, 560)
     await publish(kafka_bootstrap, outgoing(topic_prefix, lost))
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    ends = [TopicPartition(topic_prefix + TRADES, n, -1) for n in range(partition_count())]
+    ends = [TopicPartition(topic_prefix + TRADES, n, -1) for n in range(DEFAULT_PARTITIONS)]
     for future in admin.delete_records(ends).values():
         future.result(30)
     await publish(kafka_bootstrap, outgoing(topic_prefix, kept))
@@ -221,7 +221,7 @@ async def test_a_truncated_log_is_a_gap(kafka_bootstrap: str, topic_prefix: str,
 
     rows = await query(database, "SELECT stream, cause, state FROM gaps ORDER BY stream")
     assert [tuple(row) for row in rows] == [
-        (f"{TRADES}/{n}", "log_truncated", "open") for n in range(partition_count())
+        (f"{TRADES}/{n}", "log_truncated", "open") for n in range(DEFAULT_PARTITIONS)
     ]
 
 
@@ -240,7 +240,7 @@ async def test_a_recreated_topic_is_refused(kafka_bootstrap: str, topic_prefix: 
     with sink_process(kafka_bootstrap, topic_prefix, database, ops_port):
         await eventually(lambda: all_stored(database, [*feed, *bars(64, 128)]), within_s=STORED_WITHIN_S)
         assert await eventually(lambda: _refusals(ops_port), within_s=30) == {
-            f"{TRADES}/{number}" for number in range(partition_count())
+            f"{TRADES}/{number}" for number in range(DEFAULT_PARTITIONS)
         }
         assert await all_stored(database, [*feed, *bars(64, 128)])
 
@@ -329,7 +329,10 @@ def test_the_replay_command_fills_an_empty_database(database: str) -> None:
                 value=record.value,
             ),
         )  # fmt: skip
-    command, env = [sys.executable, "-m", "sinks", "replay"], os.environ | {"SINKS_REPLAY_DSN": database}
+    command, env = (
+        [sys.executable, "-m", "sinks", "replay", "--partitions", str(DEFAULT_PARTITIONS)],
+        os.environ | {"SINKS_REPLAY_DSN": database},
+    )
 
     first = subprocess.run(
         command, input=stream.getvalue(), cwd=ROOT, env=env, capture_output=True, check=True

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from schemas.partitions import partition_of
-from schemas.topics import QUOTES, RAW_QUOTES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, QUOTES, RAW_QUOTES
 from schemas.wire.codec import decode_block, encode
 from tests.support.builders import NINE_THIRTY, a_block, a_quote_event
 from tests.support.eventually import eventually
@@ -76,13 +76,13 @@ class Feed:
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
         self.stopped = False
-        self._symbols = [self._symbols_of(partition) for partition in range(partition_count())]
+        self._symbols = [self._symbols_of(partition) for partition in range(DEFAULT_PARTITIONS)]
 
     async def run(self) -> None:
         """Feed until told to stop; then nothing is on its way any more."""
         number = 0
         while not self.stopped:
-            partition = number % partition_count()
+            partition = number % DEFAULT_PARTITIONS
             numbers = [float(number * EVENTS_PER_BLOCK + place) for place in range(EVENTS_PER_BLOCK)]
             events = [
                 a_quote_event(
@@ -101,7 +101,7 @@ class Feed:
     @staticmethod
     def _symbols_of(partition: int) -> list[str]:
         names = (f"SIM{number}" for number in range(1_000))
-        return [name for name in names if partition_of(name, partition_count()) == partition][:10]
+        return [name for name in names if partition_of(name, DEFAULT_PARTITIONS) == partition][:10]
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ async def test_every_event_is_there_once_and_in_raw_order_whatever_happens_to_th
         await asyncio.sleep(2)
         feed.stopped = True
         await feeding
-        wanted = [_raw_bids(log, partition) for partition in range(partition_count())]
+        wanted = [_raw_bids(log, partition) for partition in range(DEFAULT_PARTITIONS)]
         try:
             await eventually(
                 lambda: all(map(ge, _counts(log), map(len, wanted))), within_s=CONVERGED_WITHIN_S, every_s=1.0
@@ -149,7 +149,7 @@ async def test_every_event_is_there_once_and_in_raw_order_whatever_happens_to_th
 
 
 def _counts(log: Log) -> list[int]:
-    return [len(log.messages(QUOTES, partition)) for partition in range(partition_count())]
+    return [len(log.messages(QUOTES, partition)) for partition in range(DEFAULT_PARTITIONS)]
 
 
 def _raw_bids(log: Log, partition: int) -> list[float]:

@@ -14,6 +14,7 @@ from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import (
     BARS,
+    DEFAULT_PARTITIONS,
     GAPS,
     QUOTES,
     RAW_BARS,
@@ -21,7 +22,6 @@ from schemas.topics import (
     RAW_TOPICS,
     RAW_TRADES,
     TRADES,
-    partition_count,
 )
 from schemas.wire.codec import encode
 from stream_processors.replay import from_kafka, replay
@@ -30,7 +30,7 @@ from tests.support.eventually import eventually
 from tests.support.processor_workers import Log, Raw, worker
 
 STARTED_WITHIN_S = 60.0
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def test_an_idle_system_keeps_saying_what_it_knows(
 ) -> None:
     """Ticks move progress and knowledge of every partition; nothing canonical is written; health tells."""
     before = wall_us()
-    places = [(topic, partition) for topic in RAW_TOPICS for partition in range(partition_count())]
+    places = [(topic, partition) for topic in RAW_TOPICS for partition in range(DEFAULT_PARTITIONS)]
     with worker(kafka_bootstrap, topic_prefix, tmp_path) as process:
         await eventually(
             process.sees(lambda: all(log.standing().get(place, 0) >= 2 for place in places)),
@@ -168,7 +168,12 @@ async def test_a_successor_knows_what_its_predecessor_knew(
         (NINE_THIRTY + 3 * MINUTE_US, 2),
         (NINE_THIRTY + 6 * MINUTE_US, 2),
     ]
-    replayed = list(replay(from_kafka(kafka_bootstrap, RAW_TOPICS, prefix=topic_prefix)))
+    replayed = list(
+        replay(
+            from_kafka(kafka_bootstrap, RAW_TOPICS, DEFAULT_PARTITIONS, prefix=topic_prefix),
+            DEFAULT_PARTITIONS,
+        )
+    )
     for topic in (BARS, QUOTES, TRADES, GAPS):
-        written = [(m.key(), m.value()) for p in range(partition_count()) for m in log.messages(topic, p)]
+        written = [(m.key(), m.value()) for p in range(DEFAULT_PARTITIONS) for m in log.messages(topic, p)]
         assert [(record.key, record.value) for record in replayed if record.topic == topic] == written

@@ -24,7 +24,7 @@ from schemas.jobs import (
 )
 from schemas.partitions import partition_of
 from schemas.records import JobResult, SymbolOutcome
-from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, JOB_RESULTS, JOBS
 from schemas.wire.codec import encode
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -79,7 +79,7 @@ class Sent:
     def produce(self, topic: str, value: bytes, key: str = "", partition: int = -1) -> None:
         """Place the record as the broker would."""
         assert topic == JOBS
-        self.records.append((value, partition if partition >= 0 else partition_of(key, partition_count())))
+        self.records.append((value, partition if partition >= 0 else partition_of(key, DEFAULT_PARTITIONS)))
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -106,10 +106,10 @@ def test_the_feed_of_the_document_writes_jobs(monkeypatch: pytest.MonkeyPatch) -
         exec(code, {"json": json, "time": clock, "Producer": client, "BOOTSTRAP": "", "framed": framed})  # noqa: S102
 
     jobs = [
-        read_job(value, partition=place, partitions=partition_count()) for value, place in made[0].records
+        read_job(value, partition=place, partitions=DEFAULT_PARTITIONS) for value, place in made[0].records
     ]
-    assert [job.type for job in jobs] == ["lease"] * partition_count() + ["poll"]
-    assert {place for _, place in made[0].records} == set(range(partition_count()))
+    assert [job.type for job in jobs] == ["lease"] * DEFAULT_PARTITIONS + ["poll"]
+    assert {place for _, place in made[0].records} == set(range(DEFAULT_PARTITIONS))
     assert jobs[-1].job_id == poll_job_id("bars:1m", ["SPY"], jobs[-1].slot)
     assert jobs[-1].source == jobs[0].source
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from schemas.errors import ConfigurationError
 from schemas.topics import (
     CANONICAL_TOPICS,
     DAY_MS,
     RAW_TOPICS,
+    agreed_partitions,
     canonical_of,
     catalogue,
     dead,
@@ -29,7 +33,29 @@ def test_raw_and_canonical_topics_pair_up() -> None:
 
     assert tuple(canonical_of(raw) for raw in RAW_TOPICS) == CANONICAL_TOPICS
     for raw in RAW_TOPICS:
-        assert topics[raw].partitions == topics[canonical_of(raw)].partitions
+        assert topics[raw].fixed_partitions is topics[canonical_of(raw)].fixed_partitions is None
+
+
+@pytest.mark.parametrize("count", [1, 4, 64])
+def test_topics_agree_on_one_count(count: int) -> None:
+    """Those with their own count, of another prefix, of others, and absent ones have no say."""
+    existing = {f"a.{name}": topic.partitions(count) for name, topic in catalogue().topics.items()}
+    others = {"a.theirs": 7, "b.bars.v1": 9, "bars.v1": 11}
+
+    assert agreed_partitions(existing | others, prefix="a.") == count
+    del existing["a.gaps.v1"]
+    assert agreed_partitions(existing, prefix="a.") == count
+    assert agreed_partitions(others, prefix="a.") is None
+
+
+def test_a_mix_names_topics_counts_and_remedies() -> None:
+    """An operator reads at once which ones are wrong, of raw, canonical, dead and other topics alike."""
+    with pytest.raises(ConfigurationError, match=r"2: quotes.v1; 3: raw.bars.v1 jobs.v1.*topics move"):
+        agreed_partitions({"raw.bars.v1": 3, "quotes.v1": 2, "jobs.v1": 3})
+    with pytest.raises(ConfigurationError, match=r"4: bars.v1.dead; 8: bars.v1"):
+        agreed_partitions({"bars.v1": 8, "bars.v1.dead": 4})
+    with pytest.raises(ConfigurationError, match=r"configuration.v1 has 2 partitions, it must have 1"):
+        agreed_partitions({"configuration.v1": 2, "bars.v1": 2})
 
 
 def test_raw_records_are_kept_at_least_a_week_and_stamped_by_the_broker() -> None:

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from schemas.intervals import MINUTE_US
 from schemas.records import Progress
-from schemas.topics import BARS, PROGRESS, RAW_BARS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, RAW_BARS
 from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from sinks import replay
@@ -35,7 +35,7 @@ def a_stream(blocks: int) -> BytesIO:
 
 def test_every_record_is_in_one_batch() -> None:
     """Chunks of the stream lose nothing, and the last block is not held back."""
-    batches = list(replay.batches(read_records(a_stream(7)), chunk_records=3))
+    batches = list(replay.batches(read_records(a_stream(7)), DEFAULT_PARTITIONS, chunk_records=3))
 
     offsets = [
         o for batch in batches for rows in batch.rows for o in rows.columns.integers("raw_offset").tolist()
@@ -47,7 +47,7 @@ def test_every_record_is_in_one_batch() -> None:
 def test_claims_hold_once_read() -> None:
     """In the stream all a claim speaks of comes before it, so no canonical position is waited for."""
     claims = Claims()
-    for batch in replay.batches(read_records(a_stream(2))):
+    for batch in replay.batches(read_records(a_stream(2)), DEFAULT_PARTITIONS):
         claims = claims.with_new(batch.claims)
 
     complete, left = claims.settled(None)

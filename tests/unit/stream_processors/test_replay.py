@@ -10,7 +10,7 @@ from schemas.errors import MalformedPayload
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Progress
-from schemas.topics import BARS, EVIDENCE, PROGRESS, RAW_BARS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, EVIDENCE, PROGRESS, RAW_BARS
 from schemas.wire.codec import decode, encode
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.replay import from_stream, replay
@@ -31,7 +31,7 @@ def raw(offset: int, *minutes: int) -> RawRecord:
 
 def test_each_block_is_its_records_then_its_evidence_then_progress() -> None:
     """The order of the live transaction; a dead letter is not written again, its progress is."""
-    streamed = list(replay([raw(5, 0, 1), raw(6), raw(7, 1, 4)]))
+    streamed = list(replay([raw(5, 0, 1), raw(6), raw(7, 1, 4)], DEFAULT_PARTITIONS))
 
     assert [(record.topic, record.offset) for record in streamed] == [
         (BARS, 0),
@@ -57,7 +57,7 @@ def test_a_replay_is_repeatable_byte_for_byte() -> None:
     """Nothing but the raw records decides."""
     records = [raw(0, 0, 1), raw(1, 1, 4), raw(2, 3)]
 
-    assert list(replay(records)) == list(replay(records))
+    assert list(replay(records, DEFAULT_PARTITIONS)) == list(replay(records, DEFAULT_PARTITIONS))
 
 
 def test_raw_records_come_from_a_stream_of_their_own_topics_only() -> None:

@@ -7,7 +7,7 @@ import json
 from confluent_kafka import Producer
 
 from schemas.partitions import partition_of
-from schemas.topics import BARS, catalogue, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, catalogue
 from schemas.wire.codec import encode
 from tests.support.builders import a_bar
 from tests.support.embedded_cli import Cli
@@ -36,7 +36,7 @@ def test_servers_run_in_the_background_until_down(mds: Cli) -> None:
     publish(mds, bar.symbol, encode(BARS, bar))
     line = json.loads(mds("tail", "BRK.B", "--stream", "bars", "--from-start", "-n", "1"))
     assert (line["symbol"], line["close"], line["event_time"]) == ("BRK.B", bar.close, bar.event_time)
-    assert (line["topic"], line["partition"]) == (BARS, partition_of("BRK.B", partition_count()))
+    assert (line["topic"], line["partition"]) == (BARS, partition_of("BRK.B", DEFAULT_PARTITIONS))
     down = mds("down")
     assert "kafka stopped" in down
     assert "postgres stopped" in down
@@ -47,5 +47,5 @@ def test_servers_run_in_the_background_until_down(mds: Cli) -> None:
 def publish(mds: Cli, symbol: str, value: bytes) -> None:
     """Write a record where the symbol belongs."""
     producer = Producer({"bootstrap.servers": f"127.0.0.1:{mds.env['MDS_KAFKA_PORT']}"})
-    producer.produce(BARS, value, symbol.encode(), partition=partition_of(symbol, partition_count()))
+    producer.produce(BARS, value, symbol.encode(), partition=partition_of(symbol, DEFAULT_PARTITIONS))
     assert producer.flush(30) == 0

@@ -13,14 +13,14 @@ from confluent_kafka.admin import AdminClient
 from infra.runtime.kafka.publisher import Outgoing
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS
 from schemas.wire.codec import encode
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block
 from tests.support.databases import execute, with_database
 from tests.support.embedded_cli import Cli
 from tests.support.sink_records import publish, query
 
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 BLOCKS = 5
 
 

@@ -14,12 +14,12 @@ from infra.cli.tail import records
 from infra.runtime.kafka.clients import producer_config
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import partition_of
-from schemas.topics import TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, TRADES
 from schemas.wire.codec import encode
 from tests.conftest import free_port
 from tests.support.builders import a_trade
 
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 GOOD = encode(TRADES, a_trade(symbol="SPY"))
 
 

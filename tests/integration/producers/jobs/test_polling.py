@@ -19,7 +19,7 @@ from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.jobs import by_partition, read_result
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult
-from schemas.topics import JOB_RESULTS, JOBS, RAW_BARS, RAW_TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, JOB_RESULTS, JOBS, RAW_BARS, RAW_TRADES
 from schemas.wire.codec import encode
 from tests.support.eventually import eventually
 from tests.support.job_harness import a_lease, now_us
@@ -50,7 +50,7 @@ async def results(kafka: str, prefix: str) -> list[JobResult]:
         try:
             return [
                 read_result(message.value())
-                for partition in range(partition_count())
+                for partition in range(DEFAULT_PARTITIONS)
                 for message in consumer.read(prefix + JOB_RESULTS, partition, 0)
             ]
         finally:
@@ -119,7 +119,7 @@ async def test_feed_and_sweeper_hand_real_polls_over_ten_times(
                 await _feed(simulation, send, cadences)
                 await eventually(lambda moment=moment: done_by("test", moment), within_s=WITHIN_S)
                 if turn % 2:
-                    await send(*((each, a_lease(0.0)) for each in range(partition_count())))
+                    await send(*((each, a_lease(0.0)) for each in range(DEFAULT_PARTITIONS)))
                 moment = simulation.view.clock.now()
                 await eventually(
                     lambda moment=moment: done_by("sweeper", moment + MINUTE_US), within_s=WITHIN_S
@@ -147,13 +147,13 @@ async def _feed(simulation: Simulation, send: Any, cadences: list[Cadence]) -> N
     begun = simulation.view.clock.now() // MINUTE_US * MINUTE_US - MINUTE_US
     until = begun + 5 * MINUTE_US
     while begun < until:
-        await send(*((partition, a_lease(LEASE_S)) for partition in range(partition_count())))
+        await send(*((partition, a_lease(LEASE_S)) for partition in range(DEFAULT_PARTITIONS)))
         end = simulation.view.clock.now()
         jobs = jobs_between(
             cadences, begun + 1, end, source="test", created_time=now_us(), lifetime_us=20 * SECOND_US,
-            partitions=partition_count(),
+            partitions=DEFAULT_PARTITIONS,
         )  # fmt: skip
-        await send(*((next(iter(by_partition(job.symbols, partition_count()))), job) for job in jobs))
+        await send(*((next(iter(by_partition(job.symbols, DEFAULT_PARTITIONS))), job) for job in jobs))
         begun = max(begun, end - 1)
         await asyncio.sleep(0.1)
 
@@ -174,7 +174,7 @@ async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_i
 
             async def shared() -> bool:
                 one, two = await owned(first), await owned(second)
-                return bool(one and two) and not one & two and len(one | two) == partition_count()
+                return bool(one and two) and not one & two and len(one | two) == DEFAULT_PARTITIONS
 
             await eventually(shared, within_s=WITHIN_S)
             begun = simulation.view.clock.now() + MINUTE_US
@@ -194,7 +194,7 @@ async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_i
     for symbol in SYMBOLS:
         done = await done_slots(kafka_bootstrap, topic_prefix, BARS, symbol)
         together = Counter(slot for slot, _ in done if begun <= slot <= ended)
-        assert set(together.values()) == {1}, (symbol, partition_of(symbol, partition_count()))
+        assert set(together.values()) == {1}, (symbol, partition_of(symbol, DEFAULT_PARTITIONS))
         final = {
             event["event_time"]
             for stored in await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, symbol)
@@ -206,7 +206,7 @@ async def test_two_replicas_share_the_symbols_and_one_takes_all_when_the_other_i
 
 async def owned_all(running: Producer) -> bool:
     """Whether a producer owns every partition."""
-    return len((await running.part("jobs")).get("owned", [])) == partition_count()
+    return len((await running.part("jobs")).get("owned", [])) == DEFAULT_PARTITIONS
 
 
 async def test_a_replica_that_comes_and_goes_disturbs_nothing_of_what_the_other_keeps(
@@ -232,9 +232,9 @@ async def test_a_replica_that_comes_and_goes_disturbs_nothing_of_what_the_other_
             await eventually(lambda: trades(first, more_than=count + 100), within_s=WITHIN_S)
 
     stored = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_TRADES, None)
-    assert 0 < len(kept) < partition_count()
+    assert 0 < len(kept) < DEFAULT_PARTITIONS
     assert len({entry.block.connection_id for entry in stored if entry.block.events}) == 2
-    symbols_kept = [symbol for symbol in SYMBOLS if partition_of(symbol, partition_count()) in kept]
+    symbols_kept = [symbol for symbol in SYMBOLS if partition_of(symbol, DEFAULT_PARTITIONS) in kept]
     assert symbols_kept
     told = [
         (hole.symbol, hole.cause, hole.from_time)

@@ -17,7 +17,7 @@ from infra.simulator.faults.exchange import Simulation
 from schemas.intervals import MINUTE_US
 from schemas.journals import ProviderHealth
 from schemas.partitions import partition_of
-from schemas.topics import BARS, PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, PROVIDER_HEALTH, RAW_BARS, RAW_QUOTES
 from schemas.wire.codec import decode
 from tests.conftest import free_port
 from tests.support.builders import NINE_THIRTY
@@ -58,7 +58,7 @@ async def told(kafka: str, prefix: str) -> list[ProviderHealth]:
         try:
             return [
                 decode(PROVIDER_HEALTH, message.value(), ProviderHealth)
-                for partition in range(partition_count())
+                for partition in range(DEFAULT_PARTITIONS)
                 for message in consumer.read(prefix + PROVIDER_HEALTH, partition, 0)
             ]
         finally:
@@ -264,7 +264,7 @@ async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_the
         return within(await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS, "SPY"))
 
     async def canonical() -> dict[int, dict[str, Any]]:
-        place = partition_of("SPY", partition_count())
+        place = partition_of("SPY", DEFAULT_PARTITIONS)
         return within(await asyncio.to_thread(log.values, BARS, place))
 
     async with simulator(data=market_data, start="2013-10-07T13:30:00Z", speed="60") as (simulation, url):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.intervals import MINUTE_US
 from schemas.records import Progress
-from schemas.topics import BARS, GAPS, PROGRESS, RAW_BARS, TRADES
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS, RAW_BARS, TRADES
 from schemas.wire.codec import encode
 from sinks.batch.batch import PartitionRecords, assemble
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
@@ -22,7 +22,10 @@ GOOD = encode(TRADES, a_trade())
 def a_trade_part(*values: bytes | None, partition: int | None = None) -> PartitionRecords:
     """Return trades read from one partition, bytes as given."""
     part = PartitionRecords(
-        topic=TRADES, partition=home("SPY") if partition is None else partition, end=len(values)
+        topic=TRADES,
+        partition=home("SPY") if partition is None else partition,
+        partitions=DEFAULT_PARTITIONS,
+        end=len(values),
     )
     part.records.extend(Message(value, at) for at, value in enumerate(values))
     return part
@@ -99,7 +102,7 @@ def test_progress_becomes_a_claim_at_its_own_offset() -> None:
         raw_topic=RAW_BARS, partition=2, raw_offset=5, known_from=99, canonical_topic=BARS, canonical_end_offset=42,
         processing_version=1,
     )  # fmt: skip
-    part = PartitionRecords(topic=PROGRESS, partition=2, end=8)
+    part = PartitionRecords(topic=PROGRESS, partition=2, partitions=DEFAULT_PARTITIONS, end=8)
     part.records.extend([Message(b"noise", 6), Message(encode(PROGRESS, progress), 7)])
 
     batch, _ = assemble([part])
@@ -127,7 +130,13 @@ def test_a_block_is_never_cut(sizes: list[int], cuts: set[int]) -> None:
     seen: list[list[tuple[int, int]]] = []
     position = 0
     for low, high in itertools.pairwise(edges):
-        part = waiting[0] if waiting else PartitionRecords(topic=BARS, partition=home("SPY"), end=position)
+        part = (
+            waiting[0]
+            if waiting
+            else PartitionRecords(
+                topic=BARS, partition=home("SPY"), partitions=DEFAULT_PARTITIONS, end=position
+            )
+        )
         part.records.extend(messages[low:high])
         part.end, part.at_end = high, high == len(messages)
         batch, waiting = assemble([part])

@@ -13,7 +13,7 @@ from schemas.errors import InvalidRecord
 from schemas.intervals import MINUTE_US
 from schemas.records import Progress
 from schemas.streams import Bar
-from schemas.topics import BARS, PROGRESS, QUOTES, RAW_BARS, TRADES
+from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, QUOTES, RAW_BARS, TRADES
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.batch.cutting import GROW_AFTER, NO_LIMIT, BatchLimit, another_record, halves, without_record
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
@@ -108,7 +108,7 @@ def test_progress_is_in_the_last_part() -> None:
 
 def test_the_end_of_a_log_without_records_goes_with_the_second_half() -> None:
     """A position moves once, and not before the records of its batch."""
-    empty = PartitionRecords(topic=BARS, partition=3, end=7, at_end=True)
+    empty = PartitionRecords(topic=BARS, partition=3, partitions=DEFAULT_PARTITIONS, end=7, at_end=True)
 
     first, second = halves(batch_of(empty, a_part([a_trade(), a_trade(index=1)])))
 

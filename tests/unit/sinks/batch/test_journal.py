@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import InvalidRecord
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL
-from schemas.topics import CADENCE, PROVIDER_HEALTH
+from schemas.topics import CADENCE, DEFAULT_PARTITIONS, PROVIDER_HEALTH
 from schemas.wire.codec import encode
 from sinks.batch.batch import PartitionRecords, assemble
 from sinks.batch.journal import check, entry_of
@@ -69,7 +69,7 @@ def test_a_refusal_shows_no_more_than_a_glance_at_the_value() -> None:
 def test_a_bad_record_is_dead_lettered_and_its_neighbours_are_kept() -> None:
     """The position moves over all of them."""
     records = [a_health(), a_health(score=2.0), a_health(provider="finnhub")]
-    part = PartitionRecords(topic=PROVIDER_HEALTH, partition=1, end=4)
+    part = PartitionRecords(topic=PROVIDER_HEALTH, partition=1, partitions=DEFAULT_PARTITIONS, end=4)
     part.records.extend(Message(encode(PROVIDER_HEALTH, record), at) for at, record in enumerate(records))
     part.records.append(Message(b"noise", 3))
 
@@ -85,7 +85,7 @@ def test_a_bad_record_is_dead_lettered_and_its_neighbours_are_kept() -> None:
 
 def test_samples_of_cadence_are_read_from_their_topic() -> None:
     """A batch holds the entries of all journals, and the dead letters of each go to its own twin."""
-    part = PartitionRecords(topic=CADENCE, partition=2, end=2)
+    part = PartitionRecords(topic=CADENCE, partition=2, partitions=DEFAULT_PARTITIONS, end=2)
     part.records.append(Message(encode(CADENCE, a_cadence_sample()), 0))
     part.records.append(Message(encode(CADENCE, a_cadence_sample(counts=[1])), 1))
 

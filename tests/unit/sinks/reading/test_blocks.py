@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, TRADES
+from schemas.topics import BARS, DEFAULT_PARTITIONS, TRADES
 from schemas.wire.codec import encode
 from sinks.reading.blocks import PartitionBuffer
 from tests.support.builders import NINE_THIRTY, a_bar
@@ -28,7 +28,7 @@ def bars(*raw_offsets: int) -> list[bytes]:
 
 def a_buffer(place: TopicPartition = PLACE, *, in_blocks: bool = True, most: int = LONG) -> PartitionBuffer:
     """Return a buffer that reads from 0."""
-    return PartitionBuffer(place, 0, in_blocks=in_blocks, max_block_bytes=most)
+    return PartitionBuffer(place, 0, DEFAULT_PARTITIONS, in_blocks=in_blocks, max_block_bytes=most)
 
 
 def test_where_records_are_no_blocks_each_is_whole() -> None:

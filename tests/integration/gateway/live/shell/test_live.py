@@ -14,13 +14,13 @@ from infra.runtime.kafka.publisher import Publisher
 from schemas.identity import event_id
 from schemas.intervals import HOUR_US
 from schemas.partitions import partition_of
-from schemas.topics import TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, TRADES
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_health, a_quote, a_trade
 from tests.support.eventually import eventually
 from tests.support.gateway_harness import publish, trades
 
 WITHIN_S = 30.0
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 STREAM = parse_stream("trades:best:SPY")
 
 
@@ -60,7 +60,7 @@ async def living(bootstrap: str, prefix: str) -> AsyncIterator[tuple[LiveStreams
     """Yield live streams that are warm, and a publisher."""
     publisher = Publisher(bootstrap, "test", linger_ms=1)
     try:
-        async with LiveStreams.open(bootstrap, prefix=prefix) as live:
+        async with LiveStreams.open(bootstrap, DEFAULT_PARTITIONS, prefix=prefix) as live:
             await eventually(lambda: live.ready, within_s=WITHIN_S)
             yield live, publisher
     finally:

@@ -19,7 +19,7 @@ from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.metrics import REGISTRY
 from schemas.errors import ConfigurationError
 from schemas.partitions import partition_of
-from schemas.topics import PROVIDER_HEALTH, TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, PROVIDER_HEALTH, TRADES
 from schemas.wire.codec import encode
 from tests.conftest import free_port
 from tests.support.builders import a_gap, a_health
@@ -27,7 +27,7 @@ from tests.support.eventually import eventually
 from tests.support.gateway_harness import publish, trades
 
 WITHIN_S = 30.0
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Listener:
 @asynccontextmanager
 async def pumping(bootstrap: str, prefix: str) -> AsyncIterator[tuple[Pump, Feeds, Listener]]:
     """Run a pump until the end of the block."""
-    feeds = Feeds(partition_count())
+    feeds = Feeds(DEFAULT_PARTITIONS)
     listener = Listener()
     pump = Pump(bootstrap, prefix, feeds, listener)
     running = asyncio.create_task(pump.run())
@@ -200,8 +200,16 @@ async def test_a_log_made_again_voids_every_position(
 
 async def test_a_missing_topic_stops_the_start(kafka_bootstrap: str) -> None:
     """Waiting does not help where nobody has made it."""
-    pump = Pump(kafka_bootstrap, "absent.", Feeds(partition_count()), Listener())
+    pump = Pump(kafka_bootstrap, "absent.", Feeds(DEFAULT_PARTITIONS), Listener())
     with pytest.raises(ConfigurationError, match="mds topics apply"):
+        await asyncio.wait_for(pump.run(), WITHIN_S)
+    await asyncio.to_thread(pump.close)
+
+
+async def test_topics_with_another_count_end_the_process(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Going on would look for symbols where they do not live; started again it reads the count that is."""
+    pump = Pump(kafka_bootstrap, topic_prefix, Feeds(DEFAULT_PARTITIONS - 1), Listener())
+    with pytest.raises(ConfigurationError, match="another number of partitions"):
         await asyncio.wait_for(pump.run(), WITHIN_S)
     await asyncio.to_thread(pump.close)
 

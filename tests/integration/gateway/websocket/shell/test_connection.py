@@ -17,7 +17,7 @@ from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.publisher import Publisher
 from schemas.partitions import partition_of
 from schemas.streams import Bar, Quote, Trade
-from schemas.topics import TRADES, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, TRADES
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
 from tests.support.declared_messages import messages_of
 from tests.support.eventually import eventually
@@ -43,9 +43,9 @@ async def subscribed(heard: Heard, count: int = 1) -> None:
 
 def neighbour_of(symbol: str) -> str:
     """Return another symbol of the same partition."""
-    place = partition_of(symbol, partition_count())
+    place = partition_of(symbol, DEFAULT_PARTITIONS)
     names = (f"N{number}" for number in range(1_000))
-    return next(name for name in names if partition_of(name, partition_count()) == place)
+    return next(name for name in names if partition_of(name, DEFAULT_PARTITIONS) == place)
 
 
 async def test_an_unconflated_client_gets_every_trade_in_order(

@@ -37,5 +37,5 @@ def test_the_topic_is_one_compacted_partition() -> None:
     from schemas.topics import catalogue
 
     topic = catalogue().topics[CONFIGURATION]
-    assert (topic.partitions, topic.config["cleanup.policy"]) == (1, "compact")
-    assert catalogue().topics[PROGRESS].partitions == 4
+    assert (topic.fixed_partitions, topic.config["cleanup.policy"]) == (1, "compact")
+    assert catalogue().topics[PROGRESS].fixed_partitions is None

@@ -6,7 +6,7 @@ from confluent_kafka import Producer
 
 from infra.runtime.kafka.clients import producer_config
 from schemas.partitions import partition_of
-from schemas.topics import BARS, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS
 
 
 async def test_our_partition_is_the_one_kafkas_own_partitioner_chooses(
@@ -22,4 +22,4 @@ async def test_our_partition_is_the_one_kafkas_own_partitioner_chooses(
         )  # fmt: skip
     producer.flush()
 
-    assert placed == {symbol: partition_of(symbol, partition_count()) for symbol in placed}
+    assert placed == {symbol: partition_of(symbol, DEFAULT_PARTITIONS) for symbol in placed}

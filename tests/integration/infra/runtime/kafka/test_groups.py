@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.groups import GroupMember
 from infra.runtime.kafka.publisher import Outgoing, Publisher
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS
 
 
 class Reading:
@@ -33,7 +33,7 @@ async def test_what_a_paused_member_owned_is_read_on_after_it_gained_more(
 ) -> None:
     """A rebalance while there is no room must not leave the partitions that stayed paused for ever."""
     topic = topic_prefix + RAW_BARS
-    everything = {(topic, number) for number in range(partition_count())}
+    everything = {(topic, number) for number in range(DEFAULT_PARTITIONS)}
 
     def member(name: str) -> GroupMember:
         return GroupMember(

@@ -18,7 +18,7 @@ from schemas.errors import ConfigurationError, StoreUnavailable
 from schemas.identity import stream_id_of
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream, StreamId
-from schemas.topics import partition_count
+from schemas.topics import DEFAULT_PARTITIONS
 from tests.support import old_layout
 from tests.support.databases import execute
 from tests.support.old_layout import Row, latest, place, said, slot, until_conversion
@@ -104,7 +104,7 @@ def expected_streams(made: dict[str, list[Row]]) -> list[tuple[Any, ...]]:
         for row in made[stream.name]:
             series_of = StreamId(stream.name, row.get("interval", ""), row["provider"], row["symbol"])
             extent = extents.get((series_of.channel, series_of.provider, series_of.symbol), (None, None))
-            partition = partition_of(series_of.symbol, partition_count())
+            partition = partition_of(series_of.symbol, DEFAULT_PARTITIONS)
             found.add((stream_id_of(series_of), *series_of[:4], partition, *extent))
     return sorted(found, key=repr)
 

@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError
 from schemas.partitions import murmur2, partition_of
 from schemas.streams import BAR_STREAM, STREAMS, Stream, StreamId
 from schemas.tables import compared, packed
-from schemas.topics import partition_count
+from schemas.topics import DEFAULT_PARTITIONS
 from sinks.store.shell.session import open_connection
 from tests.support import old_layout
 from tests.support.databases import execute, with_database
@@ -136,6 +136,6 @@ async def test_the_partition_of_a_symbol_is_kafkas(empty: str, tmp_path: Path) -
                 "SELECT conversion_murmur2(convert_to($1, 'UTF8')), conversion_partition($1)", name
             )
             assert found is not None
-            assert tuple(found) == (murmur2(name.encode()), partition_of(name, partition_count()))
+            assert tuple(found) == (murmur2(name.encode()), partition_of(name, DEFAULT_PARTITIONS))
     finally:
         await opened.close()

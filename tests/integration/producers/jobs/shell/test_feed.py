@@ -21,7 +21,7 @@ from producers.jobs.shell import feed as job_feed
 from producers.polling.slots import Outcome
 from schemas.partitions import partition_of
 from schemas.records import Job
-from schemas.topics import JOBS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, JOBS
 from schemas.wire.codec import encode
 from tests.conftest import ROOT
 from tests.support.eventually import eventually
@@ -39,7 +39,7 @@ from tests.support.job_harness import (
 )
 from tests.support.outside_feed import Cadence, jobs_between
 
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 JOINED_S = 30.0
 ROOM = 1_000  # jobs
 SECOND = 1_000_000
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 def of(job: Job) -> tuple[int, Job]:
     """Return the job with its partition."""
-    return partition_of(job.symbols[0], partition_count()), job
+    return partition_of(job.symbols[0], DEFAULT_PARTITIONS), job
 
 
 async def test_what_is_no_job_becomes_a_dead_letter_and_harms_no_other(
@@ -148,7 +148,7 @@ async def test_feed_and_sweeper_hand_over_ten_times_and_more_and_every_slot_is_p
 ) -> None:
     """The feed dies silently or gives its lease back, and returns; nothing is polled twice, no slot is missing."""
     every, symbols = 100_000, ("SPY", "AAPL", "MSFT")
-    partitions = {partition_of(symbol, partition_count()) for symbol in symbols}
+    partitions = {partition_of(symbol, DEFAULT_PARTITIONS) for symbol in symbols}
     recorder = Recorder(symbols=symbols, every_us=every, takes_s=0.01)
     cadence = [Cadence(capability=CAPABILITY, symbols=symbols, every_us=every)]
     leased = 1.5
@@ -165,7 +165,7 @@ async def test_feed_and_sweeper_hand_over_ten_times_and_more_and_every_slot_is_p
                 end = now_us()
                 jobs = jobs_between(
                     cadence, start, end, source="test", created_time=end, lifetime_us=10 * SECOND,
-                    partitions=partition_count(),
+                    partitions=DEFAULT_PARTITIONS,
                 )  # fmt: skip
                 start = end
                 await send_all(*map(of, jobs))
@@ -250,12 +250,12 @@ async def test_a_replica_without_a_partition_stands_by_and_takes_over(
     kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     """Five for four partitions: all are ready, one has nothing to do until another one leaves."""
-    recorders = [Recorder(symbols=("SPY",)) for _ in range(partition_count() + 1)]
+    recorders = [Recorder(symbols=("SPY",)) for _ in range(DEFAULT_PARTITIONS + 1)]
     healths: list[Health] = []
 
     def shared() -> bool:
         owned = sorted(partition for recorder in recorders for partition in recorder.owned)
-        return owned == list(range(partition_count()))
+        return owned == list(range(DEFAULT_PARTITIONS))
 
     def states() -> Counter[object]:
         return Counter(health.parts["jobs"].detail.get("state") for health in healths)
@@ -265,7 +265,7 @@ async def test_a_replica_without_a_partition_stands_by_and_takes_over(
             stack = leaving if number == 0 else others
             entered = running(kafka_bootstrap, topic_prefix, recorder, instance=f"r{number}")
             healths.append(await stack.enter_async_context(entered))
-        everyone = {"polling": partition_count(), "standby": 1}
+        everyone = {"polling": DEFAULT_PARTITIONS, "standby": 1}
         await eventually(lambda: shared() and states() == everyone, within_s=60)
         assert all(health.parts["jobs"].ready for health in healths)
         await leaving.aclose()

@@ -14,13 +14,13 @@ from schemas.errors import ConfigurationError
 from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition, partition_of
 from schemas.records import Job
-from schemas.topics import JOBS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, JOBS
 from tests.support.eventually import eventually
 from tests.support.job_harness import a_job, send
 
 WITHIN_S = 30.0
-SPY = partition_of("SPY", partition_count())
-EVERYTHING = set(range(partition_count()))
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
+EVERYTHING = set(range(DEFAULT_PARTITIONS))
 
 
 @dataclass
@@ -78,7 +78,12 @@ async def reading(kafka: str, prefix: str, *, instance: str = "one") -> AsyncIte
     """Read until the end of the block."""
     listener = Listener()
     reader = JobReader(
-        kafka, prefix=prefix, instance=instance, listener=listener, loop=asyncio.get_running_loop()
+        kafka,
+        DEFAULT_PARTITIONS,
+        prefix=prefix,
+        instance=instance,
+        listener=listener,
+        loop=asyncio.get_running_loop(),
     )
     reader.start()
     try:

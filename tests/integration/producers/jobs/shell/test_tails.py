@@ -16,12 +16,12 @@ from schemas.intervals import MINUTE_US
 from schemas.jobs import VERSION
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult, SymbolOutcome
-from schemas.topics import JOB_RESULTS, JOBS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, JOB_RESULTS, JOBS
 from schemas.wire.codec import encode
 from tests.conftest import free_port
 from tests.support.eventually import eventually
 
-SPY = partition_of("SPY", partition_count())
+SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 SLOT = 1_381_152_600_000_000
 
 
@@ -65,7 +65,7 @@ def a_lease(lease_s: float) -> bytes:
 
 
 def known(bootstrap: str, prefix: str) -> KnownJobs:
-    return JobTails(bootstrap, prefix=prefix).read([SPY])[SPY]
+    return JobTails(bootstrap, DEFAULT_PARTITIONS, prefix=prefix).read([SPY])[SPY]
 
 
 def test_what_was_done_is_known_and_foreign_records_are_passed_over(
@@ -75,9 +75,9 @@ def test_what_was_done_is_known_and_foreign_records_are_passed_over(
     log.append(JOB_RESULTS, a_result("first", SLOT))
     log.append(JOB_RESULTS, b"not a result")
     log.append(JOB_RESULTS, a_result("second", SLOT + MINUTE_US))
-    other = (SPY + 1) % partition_count()
+    other = (SPY + 1) % DEFAULT_PARTITIONS
 
-    found = JobTails(kafka_bootstrap, prefix=topic_prefix).read([SPY, other])
+    found = JobTails(kafka_bootstrap, DEFAULT_PARTITIONS, prefix=topic_prefix).read([SPY, other])
 
     assert found[SPY].history.slots == {("quotes", "SPY"): SLOT + MINUTE_US}
     assert found[other].history.slots == {}
@@ -105,4 +105,4 @@ async def test_a_lease_in_force_is_known_and_one_that_ran_out_is_not(
 def test_a_broker_that_is_away_is_an_outage() -> None:
     """Taking over waits; nothing is taken for empty."""
     with pytest.raises(BrokerUnavailable):
-        JobTails(f"127.0.0.1:{free_port()}", prefix="").read([SPY])
+        JobTails(f"127.0.0.1:{free_port()}", DEFAULT_PARTITIONS, prefix="").read([SPY])

@@ -28,7 +28,7 @@ from producers.raw.shell.topics import RawTopics
 from schemas.intervals import DAY_US, SECOND_US, micros
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, CadenceSample
 from schemas.log_buckets import quantile_us
-from schemas.topics import CADENCE, partition_count
+from schemas.topics import CADENCE, DEFAULT_PARTITIONS
 from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from sinks.settings import SinkSettings
@@ -137,7 +137,7 @@ async def test_a_second_database_and_an_emptied_one_get_the_same_rows(
     ]  # fmt: skip
     publisher = Publisher(kafka_bootstrap, "test-producers")
     try:
-        topics = RawTopics(publisher, prefix=topic_prefix)
+        topics = RawTopics(publisher, DEFAULT_PARTITIONS, prefix=topic_prefix)
         await topics.note(CADENCE_JOURNAL, samples)
         await topics.note(CADENCE_JOURNAL, samples[-9:])  # an answer that was lost
     finally:
@@ -219,7 +219,7 @@ async def _streamed(kafka: str, prefix: str) -> bytes:
     def read() -> bytes:
         stream = io.BytesIO()
         with LogReader(kafka, "test-reader") as reader:
-            for partition in range(partition_count()):
+            for partition in range(DEFAULT_PARTITIONS):
                 for message in reader.read(prefix + CADENCE, partition, 0):
                     record = StreamedRecord(
                         topic=CADENCE, partition=partition, offset=message.offset() or 0,
@@ -233,5 +233,8 @@ async def _streamed(kafka: str, prefix: str) -> bytes:
 
 
 def _replay(stream: bytes, database: str) -> None:
-    command, env = [sys.executable, "-m", "sinks", "replay"], os.environ | {"SINKS_REPLAY_DSN": database}
+    command, env = (
+        [sys.executable, "-m", "sinks", "replay", "--partitions", str(DEFAULT_PARTITIONS)],
+        os.environ | {"SINKS_REPLAY_DSN": database},
+    )
     subprocess.run(command, input=stream, cwd=ROOT, env=env, capture_output=True, check=True)

@@ -11,7 +11,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.raw.shell.watched import WatchedTopic
 from schemas.partitions import partition_of
 from schemas.streams import StreamId
-from schemas.topics import WATCHED, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, WATCHED
 
 SPY, IBM = (StreamId("trades", "", "finnhub", symbol) for symbol in ("SPY", "IBM"))
 
@@ -22,7 +22,7 @@ async def test_a_successor_knows_until_when_streams_were_watched(
     """Noted once more on the way out; of the partitions that are taken over, each read once; foreign bytes are skipped."""
     await asyncio.to_thread(ensure_topics, kafka_bootstrap, prefix=topic_prefix)
     with closing(Publisher(kafka_bootstrap, "test", linger_ms=0)) as publisher:
-        first, second = (RawTopics(publisher, prefix=topic_prefix) for _ in range(2))
+        first, second = (RawTopics(publisher, DEFAULT_PARTITIONS, prefix=topic_prefix) for _ in range(2))
         noting = asyncio.ensure_future(WatchedTopic(first, kafka_bootstrap, prefix=topic_prefix).run())
         await asyncio.sleep(0)
         first.watched.note([SPY, IBM], 500)
@@ -30,13 +30,13 @@ async def test_a_successor_knows_until_when_streams_were_watched(
         await asyncio.gather(noting, return_exceptions=True)
         await _foreign(publisher, topic_prefix)
         successor = WatchedTopic(second, kafka_bootstrap, prefix=topic_prefix)
-        home = partition_of("SPY", partition_count())
+        home = partition_of("SPY", DEFAULT_PARTITIONS)
         await successor.take_over(frozenset({home}))
         of_one = second.watched.since([SPY, IBM], {})
-        await successor.take_over(frozenset(range(partition_count())))
+        await successor.take_over(frozenset(range(DEFAULT_PARTITIONS)))
 
     assert of_one == {
-        stream: 500 for stream in (SPY, IBM) if partition_of(stream.symbol, partition_count()) == home
+        stream: 500 for stream in (SPY, IBM) if partition_of(stream.symbol, DEFAULT_PARTITIONS) == home
     }
     assert second.watched.since([SPY, IBM], {}) == {SPY: 500, IBM: 500}
 
@@ -44,6 +44,6 @@ async def test_a_successor_knows_until_when_streams_were_watched(
 async def _foreign(publisher: Publisher, prefix: str) -> None:
     records = [
         Outgoing(topic=prefix + WATCHED, partition=number, value=b"poison", key=b"k")
-        for number in range(partition_count())
+        for number in range(DEFAULT_PARTITIONS)
     ]
     await publisher.publish(records)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.topics import DEFAULT_PARTITIONS
 from sinks.reading.shell.buffer import Buffer
 from tests.support.backfilled_log import BLOCK_BARS, BackfilledLog, symbols_by_partition
 from tests.support.sink_records import query
@@ -27,7 +28,7 @@ async def test_batches_of_any_allowed_size_leave_the_same_database(database: str
     for size in sizes:
         await query(database, EMPTY)
         async with a_writer(database) as writer:
-            for batch in log.read(Buffer(size)):
+            for batch in log.read(Buffer(size, DEFAULT_PARTITIONS)):
                 await writer.write(batch)
         rows = {view: sorted(map(repr, await query(database, f"TABLE {view}"))) for view in VIEWS}
         left[size] = rows | {"positions": list(map(repr, await query(database, POSITIONS)))}

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.transactions import FencedWriter
 from infra.runtime.metrics import REGISTRY
-from schemas.topics import BARS, GAPS, JOBS, RAW_BARS, RAW_TRADES, TRADES, dead
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, JOBS, RAW_BARS, RAW_TRADES, TRADES, dead
 from sinks.reading.shell import dead_letters
 from sinks.reading.shell.dead_letters import DeadLetterDepth
 from sinks.reading.shell.logs import TopicLogs
@@ -34,7 +34,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def watching(bootstrap: str, prefix: str) -> AsyncIterator[None]:
     """Watch as a sink does."""
-    depth = DeadLetterDepth(bootstrap, TopicLogs(bootstrap, prefix=prefix), prefix=prefix)
+    depth = DeadLetterDepth(bootstrap, TopicLogs(bootstrap, prefix=prefix), DEFAULT_PARTITIONS, prefix=prefix)
     task = asyncio.ensure_future(depth.watch())
     try:
         yield

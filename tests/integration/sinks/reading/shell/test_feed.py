@@ -11,7 +11,7 @@ import pytest
 from schemas.errors import BrokerUnavailable
 from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS
 from sinks.reading.shell.assignment import BATCHES_AHEAD, Era
 from sinks.reading.shell.feed import BatchSource, feed_member, open_feed
 from tests.support.builders import NINE_THIRTY, a_bar
@@ -22,7 +22,7 @@ from tests.support.sink_records import outgoing, publish
 WITHIN_S = 30.0
 QUIET_S = 0.5
 SPY = TopicPartition(BARS, home("SPY"))
-EVERYTHING = frozenset(TopicPartition(BARS, number) for number in range(partition_count()))
+EVERYTHING = frozenset(TopicPartition(BARS, number) for number in range(DEFAULT_PARTITIONS))
 BEGINNING = dict.fromkeys(EVERYTHING, 0)
 
 
@@ -30,7 +30,14 @@ BEGINNING = dict.fromkeys(EVERYTHING, 0)
 async def feeding(kafka: str, prefix: str, *, batch_records: int = 1_000) -> AsyncIterator[BatchSource]:
     """Run a feed of bars."""
     member = feed_member(kafka, prefix=prefix, session_timeout_s=6)
-    async with open_feed(member, [BARS], prefix=prefix, batch_records=batch_records, linger_s=0.01) as feed:
+    async with open_feed(
+        member,
+        [BARS],
+        partitions=DEFAULT_PARTITIONS,
+        prefix=prefix,
+        batch_records=batch_records,
+        linger_s=0.01,
+    ) as feed:
         yield feed
 
 
@@ -150,6 +157,8 @@ async def test_a_dead_reading_thread_ends_the_service(kafka_bootstrap: str, topi
     """Instead of leaving a writer that waits for ever."""
     member = feed_member(kafka_bootstrap, prefix=topic_prefix, session_timeout_s=6)
     member.close()
-    async with open_feed(member, [BARS], prefix=topic_prefix, batch_records=10, linger_s=0.01) as feed:
+    async with open_feed(
+        member, [BARS], partitions=DEFAULT_PARTITIONS, prefix=topic_prefix, batch_records=10, linger_s=0.01
+    ) as feed:
         with pytest.raises(BrokerUnavailable, match="the consumer failed"):
             await assigned(feed)

@@ -12,7 +12,7 @@ from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition as Place
-from schemas.topics import BARS, QUOTES, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, QUOTES
 from sinks.reading.shell.logs import TopicLogs
 from tests.conftest import free_port
 from tests.support.eventually import eventually
@@ -32,7 +32,7 @@ async def led(kafka: str, prefix: str, *topics: str) -> TopicLogs:
 
     async def looked() -> bool:
         try:
-            await logs.look([Place(topic, n) for topic in topics for n in range(partition_count())])
+            await logs.look([Place(topic, n) for topic in topics for n in range(DEFAULT_PARTITIONS)])
         except BrokerUnavailable:
             return False
         return True

@@ -13,7 +13,7 @@ import pytest
 from infra.runtime.clock import monotonic_s
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.streams import Bar
-from schemas.topics import BARS, GAPS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS
 from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord, write_record
 from sinks.replay import replay
@@ -212,7 +212,7 @@ async def test_a_replay_of_sparse_bars_ends(database: str) -> None:
     """Fourteen thousand rows died after a minute: the server ends a transaction in which we think for 30 s."""
     number = sized(1_500, 14_000)
 
-    await replay(target(database, within_s=300.0), a_stream_of(sparse_bars(number)))
+    await replay(target(database, within_s=300.0), a_stream_of(sparse_bars(number)), DEFAULT_PARTITIONS)
 
     assert await count(database, "v_bars") == number
     assert await count(database, "gaps") == number - 1

@@ -17,14 +17,7 @@ from hypothesis import strategies as st
 from infra.runtime.postgres.session import copy
 from schemas.identity import stream_id_of
 from schemas.records import DeadLetter, Progress
-from schemas.topics import (
-    BARS,
-    PROGRESS,
-    QUOTES,
-    RAW_BARS,
-    TRADES,
-    dead,
-)
+from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, QUOTES, RAW_BARS, TRADES, dead
 from schemas.wire.codec import decode, encode
 from sinks.batch.batch import PartitionRecords, assemble
 from sinks.batch.groups import group_streams
@@ -294,7 +287,15 @@ async def test_the_end_of_the_log_counts_as_passed(database: str) -> None:
         await writer.write(a_batch(writer, a_minute(0), progress))
         assert await count(database, "watermarks") == 0
 
-        await writer.write(assemble([PartitionRecords(topic=BARS, partition=number, end=2, at_end=True)])[0])
+        await writer.write(
+            assemble(
+                [
+                    PartitionRecords(
+                        topic=BARS, partition=number, partitions=DEFAULT_PARTITIONS, end=2, at_end=True
+                    )
+                ]
+            )[0]
+        )
 
         assert await count(database, "watermarks") == 1
 

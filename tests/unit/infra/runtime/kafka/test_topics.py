@@ -18,7 +18,7 @@ from schemas.topics import catalogue
         pytest.param(lambda broker: broker.partition_counts(), id="partition counts"),
         pytest.param(lambda broker: broker.describe(["trades.v1"]), id="topic ids"),
         pytest.param(lambda broker: broker.bounds([("trades.v1", 0)]), id="bounds"),
-        pytest.param(lambda broker: broker.create(catalogue().topics, replication=None), id="creation"),
+        pytest.param(lambda broker: broker.create(catalogue().topics, partitions=4), id="creation"),
     ],
 )
 def test_no_question_outlasts_a_broker_that_does_not_answer(ask: Callable[[Topics], object]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from infra.runtime.kafka.publisher import Publisher
 from producers.raw.blocks import Placed, blank_block
 from producers.raw.shell.topics import RawTopics
-from schemas.topics import RAW_TRADES
+from schemas.topics import DEFAULT_PARTITIONS, RAW_TRADES
 from tests.support.producer_fakes import RecordingPublisher
 
 
@@ -30,8 +30,10 @@ async def test_nothing_goes_out_of_a_process_that_was_frozen() -> None:
 
     sent: Any = RecordingPublisher()
     with pytest.raises(Frozen):
-        await RawTopics(cast(Publisher, sent), prefix="", check=leave).publish(RAW_TRADES, [a_block()])
+        await RawTopics(cast(Publisher, sent), DEFAULT_PARTITIONS, prefix="", check=leave).publish(
+            RAW_TRADES, [a_block()]
+        )
     assert sent.records == []
 
-    await RawTopics(cast(Publisher, sent), prefix="").publish(RAW_TRADES, [a_block()])
+    await RawTopics(cast(Publisher, sent), DEFAULT_PARTITIONS, prefix="").publish(RAW_TRADES, [a_block()])
     assert len(sent.records) == 1

@@ -10,7 +10,7 @@ from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition
 from schemas.records import Progress
 from schemas.streams import Bar, Trade
-from schemas.topics import BARS, PROGRESS, RAW_BARS, RAW_TRADES, TRADES, progress_key
+from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, RAW_BARS, RAW_TRADES, TRADES, progress_key
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch
 from sinks.reading.shell.buffer import MAX_BATCH_BYTES, Buffer
@@ -24,7 +24,7 @@ SPYS_BARS = TopicPartition(BARS, SPY)
 
 def read(topic: str, *values: bytes, start: int = 0, max_records: int = 1_000) -> Buffer:
     """Return a buffer that has read values of SPY's partition."""
-    buffer = Buffer(max_records)
+    buffer = Buffer(max_records, DEFAULT_PARTITIONS)
     buffer.restart({TopicPartition(topic, SPY): start, TopicPartition(PROGRESS, SPY): 0})
     take(buffer, topic, *values, start=start)
     return buffer
@@ -170,7 +170,7 @@ def test_a_restart_forgets_and_reads_only_what_it_was_given() -> None:
 def test_a_backfill_of_every_partition_neither_waits_nor_cuts(max_records: int) -> None:
     """However few records a batch may hold: never does the reader stand still before the logs end."""
     log = BackfilledLog(symbols_by_partition(), blocks=3)
-    buffer = Buffer(max_records)
+    buffer = Buffer(max_records, DEFAULT_PARTITIONS)
 
     batches = list(log.read(buffer))
 
