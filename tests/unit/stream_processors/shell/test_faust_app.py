@@ -127,6 +127,7 @@ def message(**changes: Any) -> Any:
         "partition": 2,
         "offset": 9,
         "timestamp": 1_763_829_999.123,
+        "headers": [],
         "timestamp_type": 1,
         "key": None,
         "value": b"v",
@@ -146,3 +147,12 @@ def test_a_topic_stamped_by_its_producers_is_refused() -> None:
     """Knowledge time is the broker's; anything else would let a producer rewrite the past."""
     with pytest.raises(ConfigurationError, match="LogAppendTime"):
         raw_record(message(timestamp_type=0), "p.")
+
+
+def test_a_moved_record_keeps_the_stamp_another_log_gave_it() -> None:
+    """Its header says where it was; a record of a producer has none."""
+    moved = message(timestamp_type=0, timestamp=1_763_829_999.5, headers=[("mds-moved-from", b"3/17")])
+
+    assert raw_record(moved, "p.").append_time == 1_763_829_999_500_000
+    with pytest.raises(ConfigurationError, match="LogAppendTime"):
+        raw_record(message(timestamp_type=0, headers=[("traceparent", b"1")]), "p.")
