@@ -26,6 +26,7 @@ SUITES = (
     "polling",
     "cadence",
     "partitions",
+    "calendars",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")
 

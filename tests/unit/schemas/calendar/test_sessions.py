@@ -268,11 +268,11 @@ def test_an_overlay_holds_for_any_market_from_the_moment_it_is_put_in_force() ->
     overlay = overlay_of({"XLON": ["2024-07-02"], "FX": ["2024-07-02"]}, {"XNYS": {"2024-07-02": "12:00"}})
 
     assert put_in_force(overlay) and not put_in_force(overlay)
+    assert calendars_in_force().holds("VOD.L") and not CalendarBook(overlay).holds("VOD.L")
     assert calendar_of("VOD.L").session_of(noon) == calendar_of("EURUSD=X").session_of(noon) == "closed"
     assert len(expected_starts(calendar_of("SPY"), "1m", utc(2024, 7, 2), utc(2024, 7, 3))) == 150
     assert calendar_of("SPY").session_of(utc(2024, 7, 2, 19, 59)) == "post"  # as on any short day
     assert before.calendar_of("VOD.L").session_of(noon) == "regular"
-    assert calendars_in_force().holds("VOD.L") and not CalendarBook(overlay).holds("VOD.L")
     assert calendars_in_force().fingerprint == calendar_fingerprint(overlay) != before.fingerprint
 
 
