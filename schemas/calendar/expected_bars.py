@@ -60,12 +60,31 @@ def _by_session(calendar: Calendar, interval: str, start: int, end: int) -> Iter
     step = SLOT_US[interval]
     for session in calendar.sessions(start, end):
         if interval == DAILY:
-            low, bars = session.open - session.open % DAY_US, int(start <= session.open < end)
-        else:
-            low = session.open + max(0, -(-(start - session.open) // step)) * step
-            bars = -(-(min(session.close, end) - low) // step)
-        if bars > 0:
-            yield low, bars
+            if start <= session.open < end:
+                yield session.open - session.open % DAY_US, 1
+            continue
+        for opens, closes in session.parts:
+            low = opens + max(0, -(-(start - opens) // step)) * step
+            bars = -(-(min(closes, end) - low) // step)
+            if bars > 0:
+                yield low, bars
+
+
+def first_unended(calendar: Calendar, interval: str, moment: int) -> EventTime:
+    """Return the start (µs) before which every expected bar has ended by `moment` (µs): none from there on has.
+
+    A bar ends after its length, or with the stretch of trading it is cut by; a daily bar with its session's close.
+    """
+    step = SLOT_US.get(interval, 0)
+    for session in calendar.sessions(moment - step, moment):
+        if interval == DAILY:
+            if session.open < moment < session.close:
+                return EventTime(session.open)
+            continue
+        for opens, closes in session.parts:
+            if opens < moment < closes:
+                return EventTime(opens + (moment - opens) // step * step)
+    return EventTime(moment)
 
 
 def runs(

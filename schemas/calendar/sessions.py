@@ -33,6 +33,12 @@ class TradingSession:
     open: MarketTime
     close: MarketTime
     post_close: MarketTime
+    trading: tuple[tuple[MarketTime, MarketTime], ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[MarketTime, MarketTime], ...]:
+        """The stretches [start, end) (µs) of continuous trading, in order: bars are expected there and begin anew with each."""
+        return self.trading or ((self.open, self.close),)
 
 
 class Calendar:

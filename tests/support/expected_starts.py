@@ -20,6 +20,6 @@ def expected_starts(calendar: Calendar, interval: str, start: int, end: int) -> 
         if step >= DAY_US:
             starts.append(session.open)
         else:
-            first = session.open + max(0, -(-(start - session.open) // step)) * step
-            starts.extend(range(first, min(session.close, end), step))
+            for opens, closes in session.parts:
+                starts.extend(range(opens, closes, step))
     return cast("list[EventTime]", [moment for moment in starts if start <= moment < end])

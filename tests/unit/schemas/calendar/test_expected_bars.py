@@ -10,12 +10,13 @@ from schemas.calendar.expected_bars import (
     expected_after,
     expected_span,
     first_expected,
+    first_unended,
     is_judged,
     runs,
     slot_of,
 )
 from schemas.calendar.sessions import ALWAYS_OPEN, US_EQUITIES, calendar_of, load_calendar
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, slot_us
 from tests.support.builders import NINE_THIRTY
 from tests.support.expected_starts import expected_starts
 
@@ -130,3 +131,30 @@ def test_runs_are_what_comparing_bar_by_bar_finds(
             wanted.append((begin, slot))
             begin = None
     assert found == wanted + ([] if begin is None else [(begin, None)])
+
+
+@settings(max_examples=300)
+@given(
+    name=st.sampled_from(sorted(CALENDARS)),
+    day=st.sampled_from(sorted(DAYS)),
+    interval=st.sampled_from(["1m", "5m", "15m", "30m", "1h", "1d"]),
+    minute=st.integers(0, 5 * 24 * 60),
+    microsecond=st.sampled_from([-1, 0, 1]),
+)
+def test_bars_before_the_bound_have_ended_and_none_after_it(
+    name: str, day: str, interval: str, minute: int, microsecond: int
+) -> None:
+    """A bar ends after its length, or with the trading it is cut by."""
+    calendar, moment = CALENDARS[name], DAYS[day] + minute * MINUTE_US + microsecond
+    bound = first_unended(calendar, interval, moment)
+    for session in calendar.sessions(moment - 3 * DAY_US, moment + 3 * DAY_US):
+        ends = {session.open: session.close}
+        if interval != "1d":
+            step = slot_us(interval)
+            ends = {
+                low: min(low + step, closes)
+                for opens, closes in session.parts
+                for low in range(opens, closes, step)
+            }
+        for start, end in ends.items():
+            assert (start < bound) == (end <= moment)
