@@ -8,7 +8,7 @@ from typing import Any
 from schemas.deriving import event_fields, record_fields
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.journals import CadenceSample, ProviderHealth
-from schemas.records import Gap, RawBlock
+from schemas.records import Evidence, Gap, RawBlock
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Stream, Trade
 from tests.support.stream_values import NINE_THIRTY, an_event
 
@@ -79,6 +79,16 @@ def a_gap(**changes: Any) -> Gap:
         "detector": "processor", "known_from": NINE_THIRTY + 5 * MINUTE_US, "expected": 1,
     }  # fmt: skip
     return Gap(**(fields | changes))
+
+
+def an_evidence(**changes: Any) -> Evidence:
+    """Return the word of a processor that nobody watched one bar."""
+    fields: dict[str, Any] = {
+        "kind": "blind", "stream": "bars.1m:yahoo:SPY", "symbol": "SPY", "provider": "yahoo", "interval": "1m",
+        "from_time": NINE_THIRTY, "to_time": NINE_THIRTY + MINUTE_US, "cause": "producer_down", "detector": "processor",
+        "known_from": NINE_THIRTY + 5 * MINUTE_US, "raw_offset": 7, "expected": 1,
+    }  # fmt: skip
+    return Evidence(**(fields | changes))
 
 
 def a_health(**changes: Any) -> ProviderHealth:
