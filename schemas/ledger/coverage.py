@@ -23,7 +23,7 @@ MARKING = ("absent", "empty")
 class Coverage:
     """Bits of one series and session (of days: year) that begins at `start` (µs): bit n is expected bar number n.
 
-    `absent`: it did not come though watched. `empty`: asked again, the vendor has none.
+    `absent`: it did not come though watched. `empty`: asked again, the vendor has none; then it is absent no more.
     """
 
     start: EventTime
@@ -31,14 +31,13 @@ class Coverage:
     absent: int = 0
     empty: int = 0
 
-    @property
-    def size(self) -> int:
-        """The bytes that hold one of the two sets."""
-        return -(-self.expected // 8)
-
     def packed(self) -> tuple[bytes, bytes]:
-        """Return the two sets as bytes, bit 0 the lowest of the first byte."""
-        return self.absent.to_bytes(self.size, "little"), self.empty.to_bytes(self.size, "little")
+        """Return the two sets as bytes, bit 0 the lowest of the first byte, none after the last that has a bit."""
+        return _packed(self.absent), _packed(self.empty)
+
+
+def _packed(bits: int) -> bytes:
+    return bits.to_bytes(-(-bits.bit_length() // 8), "little")
 
 
 def coverage_of(start: EventTime, expected: int, absent: bytes, empty: bytes) -> Coverage:
@@ -67,9 +66,9 @@ def marked(
 
 
 def _with_bits(row: Coverage, kind: str, bits: int) -> Coverage:
-    return (
-        replace(row, absent=row.absent | bits) if kind == "absent" else replace(row, empty=row.empty | bits)
-    )
+    empty = row.empty if kind == "absent" else row.empty | bits
+    absent = row.absent | bits if kind == "absent" else row.absent
+    return replace(row, absent=absent & ~empty, empty=empty)
 
 
 def cleared(

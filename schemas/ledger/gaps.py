@@ -1,6 +1,7 @@
 """Gaps of a series, derived: a pure function of the evidence and the bars known by some moment, and of nothing else.
 
-Blind stretches are `proven` gaps: nobody watched. Bars that did not come though watched are `inferred` ones: there may
+Blind stretches are `proven` gaps: nobody watched. (Ledgers of before evidence was kept told of bars that did not come, too:
+those stay `inferred`.) Bars that did not come though watched are `inferred` ones: there may
 have been no trade. Both are told in slots where the calendar says which bars exist: a gap begins with its first missing
 bar and ends with its last. What nobody watched may cross nights and holidays; absences are told session by session, as
 coverage counts them, so that a gap is the same whatever stretch is asked for. Quotes, trades, weeks and months have no
@@ -234,7 +235,7 @@ def _gap(series: StreamId, low: EventTime, high: EventTime, standing: Standing, 
         from_time=low,
         to_time=high,
         cause=told.cause if blind else MISSING_BARS,
-        confidence="proven" if blind else "inferred",
+        confidence="proven" if blind and told.cause != MISSING_BARS else "inferred",
         state=standing.state,
         generation=standing.generation,
         expected=expected,

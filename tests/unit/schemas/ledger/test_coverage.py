@@ -50,6 +50,13 @@ def test_a_signal_sets_the_bits_of_its_bars_and_bars_clear_them() -> None:
     ] == Coverage(start=PRE_OPEN, expected=390)
 
 
+def test_what_is_proved_empty_is_absent_no_more_whichever_was_told_first() -> None:
+    """Absent bars are those of which nobody knows why."""
+    told = [minutes(3, 6), minutes(4, 9, "empty")]
+    expected = {PRE_OPEN: Coverage(start=PRE_OPEN, expected=390, absent=1 << 3, empty=0b11111 << 4)}
+    assert marked({}, SPY, told) == marked({}, SPY, told[::-1]) == expected
+
+
 def test_blindness_collecting_and_giving_up_set_none() -> None:
     """Those are gaps and ranges; the bits are of absences."""
     assert marked({}, SPY, [minutes(0, 9, kind) for kind in ("blind", "collected", "unrecoverable")]) == {}
@@ -99,7 +106,8 @@ def test_any_order_of_signals_and_bars_leaves_the_same_bits(symbol: str, interva
     mixed = cleared(marked(mixed, calendar, told[1:]), calendar, interval, there)
 
     assert first == last == mixed
-    assert sum(row.absent.bit_count() for row in last.values()) == len(starts) - len(there)
+    assert sum(row.empty.bit_count() for row in last.values()) == len(starts) - len(there)
+    assert not any(row.absent for row in last.values())
     assert sum(row.expected for row in last.values()) >= len(starts)
     assert [each.start for each in chunks(calendar, interval, start, end)] == sorted(last)
 
@@ -109,7 +117,7 @@ def test_packed_bits_come_back(rows: Sequence[Coverage]) -> None:
     """Bit n is bit n % 8 of byte n // 8, as PostgreSQL's get_bit counts."""
     for row in rows:
         absent, empty = row.packed()
-        assert len(absent) == len(empty) == 49
+        assert (len(absent), len(empty)) == (49, 1)
         assert absent[389 // 8] >> (389 % 8) == 1
         assert coverage_of(row.start, row.expected, absent, empty) == row
 
