@@ -27,7 +27,7 @@ from schemas.calendar.expected_bars import (
 from schemas.calendar.session_slots import SessionSlots, session_slots
 from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.clocks import EventTime
-from schemas.identity import gap_id, stream_text
+from schemas.identity import gap_id
 from schemas.intervals import DAY_US, SECOND_US, SLOT_US, micros
 from schemas.ledger.standing import Standing, Stretch, standings
 from schemas.records import Evidence, Gap
@@ -99,9 +99,7 @@ def gaps_of(
         ]
     else:
         blind = (piece for piece in found if piece[2].missing == "blind")
-        gaps = [
-            _gap(series, *run, expected=0) for run in _joined(blind, lambda piece, begin: piece[1] == begin)
-        ]
+        gaps = [_gap(*run, expected=0) for run in _joined(blind, lambda piece, begin: piece[1] == begin)]
     return [gap for gap in gaps if gap.from_time < end and gap.to_time > start]
 
 
@@ -220,18 +218,17 @@ def _gap_of_slots(
 ) -> Gap:
     span = expected_span(calendar, series.interval, low, high)
     first, last, count = (low, low, 0) if span is None else (span.first, span.last, span.count)
-    return _gap(series, first, EventTime(last + SLOT_US[series.interval]), standing, expected=count)
+    return _gap(first, EventTime(last + SLOT_US[series.interval]), standing, expected=count)
 
 
-def _gap(series: StreamId, low: EventTime, high: EventTime, standing: Standing, *, expected: int) -> Gap:
-    stream, told = stream_text(series), standing.evidence
-    blind = standing.missing == "blind"
+def _gap(low: EventTime, high: EventTime, standing: Standing, *, expected: int) -> Gap:
+    told, blind = standing.evidence, standing.missing == "blind"
     return Gap(
-        gap_id=gap_id(stream, low),
-        stream=stream,
-        symbol=series.symbol,
-        provider=series.provider,
-        interval=series.interval,
+        gap_id=gap_id(told.stream, low),
+        stream=told.stream,
+        symbol=told.symbol,
+        provider=told.provider,
+        interval=told.interval,
         from_time=low,
         to_time=high,
         cause=told.cause if blind else MISSING_BARS,
