@@ -52,6 +52,10 @@ INSERT INTO gap_evidence
     FROM streams WHERE start_time IS NOT NULL
     ON CONFLICT DO NOTHING;
 
+-- Which gaps of a series bars may still fill: what a verdict closed, too, once its bars come after all.
+CREATE INDEX gaps_unfilled_of_a_stream ON gaps (stream, from_time) INCLUDE (to_time) WHERE state <> 'filled';
+DROP INDEX gaps_unresolved_of_a_stream;
+
 CREATE VIEW v_gap_evidence AS
     SELECT kind, stream, symbol, provider, interval, from_time, to_time, cause, expected, detector, job_id, known_from,
         raw_offset, idx FROM gap_evidence;
