@@ -66,6 +66,8 @@ def a_trade(**changes: Any) -> Trade:
 
 def _record(stream: Stream, event: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     given = event | META | changes
+    if "known_from" not in changes:  # no earlier than it happened: a stamp of the future is another matter
+        given["known_from"] = max(given["known_from"], given["event_time"] + MINUTE_US)
     held = {name: given.pop(name) for name in [field.name for field in record_fields(stream)]}
     own = {field.name for field in event_fields(stream)}
     return held | {name: value for name, value in given.items() if name not in own}
