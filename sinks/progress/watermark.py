@@ -69,7 +69,7 @@ class Claims:
         complete: dict[TopicPartition, KnowledgeTime] = {}
         left: dict[TopicPartition, list[Claim]] = {}
         for partition, claims in self.pending.items():
-            evidence = TopicPartition(EVIDENCE, partition.partition)
+            evidence = TopicPartition(EVIDENCE, partition[1])
             for claim in claims:
                 if ends is None or (
                     claim.end_offset <= ends.get(partition, -1)
