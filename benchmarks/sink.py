@@ -25,7 +25,7 @@ from infra.runtime.lifecycle import Health
 from infra.runtime.postgres import pool as postgres
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
-from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS, QUOTES, TRADES
+from schemas.topics import BARS, DEFAULT_PARTITIONS, EVIDENCE, PROGRESS, QUOTES, TRADES
 from schemas.wire.codec import encode_events
 from sinks.columns.tables import TABLES
 from sinks.reading.shell.feed import feed_member, open_feed
@@ -42,7 +42,7 @@ COPY_ROWS = 20_000  # of one COPY of the yardstick: the sink's own batch
 GOAL, FLOOR = 0.8, 0.5
 DONE_WITHIN_S = 120.0
 OPENING = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
-TOPICS = (QUOTES, TRADES, BARS, GAPS, PROGRESS)
+TOPICS = (QUOTES, TRADES, BARS, EVIDENCE, PROGRESS)
 Value = dict[str, Any]
 
 

@@ -10,6 +10,8 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
+# A stamp further ahead of its record than clocks differ is stored, and moves nothing: what comes until then would pass for late.
+AHEAD_US = 5 * SECOND_US
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 INTRADAY_US = {

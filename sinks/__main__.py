@@ -19,7 +19,7 @@ from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.journals import JOURNALS
-from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS
+from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
 from sinks.reading.shell.dead_letters import DeadLetterDepth
 from sinks.reading.shell.feed import feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
@@ -30,7 +30,7 @@ from sinks.store.shell.outbox import Outbox, OutboxWriter
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.writer import Store
 
-TOPICS = (*CANONICAL_TOPICS, GAPS, PROGRESS, *JOURNALS)
+TOPICS = (*CANONICAL_TOPICS, EVIDENCE, PROGRESS, *JOURNALS)
 OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
 REPLAY_WRITE_WITHIN_S = 300.0
 

@@ -13,13 +13,13 @@ from schemas.calendar.sessions import calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
-from schemas.intervals import SLOT_US
+from schemas.intervals import AHEAD_US, SLOT_US
 from schemas.records import DeadLetter, Discontinuity, Event, Evidence, EvidenceKind, RawBlock
 from schemas.streams import StreamId
 from stream_processors.evidence import LOG_TRUNCATED, PROCESSOR, Told
 from stream_processors.gaps import MISSING_BARS, Blindness, judge, unseen_range
 from stream_processors.memory import BACKFILL, PartitionState, Series, see
-from stream_processors.validation import AHEAD_US, CHECKS, check_time
+from stream_processors.validation import CHECKS, check_time
 
 STAGE = PROCESSOR
 PROCESSING_VERSION = 2  # raised with every change that makes equal raw records give other canonical ones

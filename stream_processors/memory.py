@@ -10,12 +10,12 @@ from schemas.calendar.sessions import Calendar, CalendarBook, calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.fields import Versions
 from schemas.identity import stream_of, stream_text
-from schemas.intervals import slot_us
+from schemas.intervals import AHEAD_US, slot_us
 from schemas.records import Event, RawBlock
 from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
 from stream_processors.evidence import PROCESSOR
 from stream_processors.gaps import frontier_after
-from stream_processors.validation import AHEAD_US, check_symbol
+from stream_processors.validation import check_symbol
 from stream_processors.versions import Latest, Occurrences, Slots, content_of
 
 # Per partition; with 12 kB a series of slots 200 MB at most. Beyond it the stalest half is forgotten.

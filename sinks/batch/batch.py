@@ -1,7 +1,7 @@
-"""One batch to store, made of what was read from Kafka: rows by table, gaps, watermark claims, dead letters, positions.
+"""One batch to store, made of what was read from Kafka: rows by table, evidence, watermark claims, dead letters, positions.
 
-A batch never cuts a raw block of slots in two, so that holes are judged block by block however the log was read. Only a
-block too long for memory is cut, by the reader (`sinks.reading.blocks`).
+A batch never cuts a raw block of slots in two: it is what a vendor said at once. Only a block too long for memory is cut,
+by the reader (`sinks.reading.blocks`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.identity import stream_id_of
+from schemas.intervals import AHEAD_US
 from schemas.journals import JOURNALS
 from schemas.partitions import TopicPartition, partition_of
-from schemas.records import DeadLetter, Gap, Progress
-from schemas.topics import CANONICAL_TOPICS, GAPS, PROGRESS
+from schemas.records import DeadLetter, Evidence, Progress
+from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
 from schemas.wire.codec import decode, decode_value, encode_value
 from sinks.batch.groups import StreamGroups, group_streams
 from sinks.batch.journal import JournalEntry, entry_of
-from sinks.batch.soundness import check_gap, check_progress, unsound
+from sinks.batch.soundness import check_evidence, check_progress, unsound
 from sinks.columns.avro import Columns, Flags, Integers, read_columns
 from sinks.columns.copy import encode_rows
 from sinks.columns.tables import TABLES, Table, with_stored
@@ -83,6 +84,11 @@ class Rows:
         """Return which rows are final: all but forming bars."""
         return _final(self.columns)
 
+    def suspect(self) -> Flags:
+        """Return which rows are stamped further ahead of their record than clocks differ: they are never the newest."""
+        stamps: Flags = self.columns.integers("event_time") > self.columns.integers("known_from") + AHEAD_US
+        return stamps
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -90,15 +96,6 @@ class Refusal:
 
     key: bytes | None
     letter: DeadLetter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeardGap:
-    """A gap read from the topic."""
-
-    partition: int
-    gap: Gap
-    record: KafkaRecord
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,9 +107,7 @@ class Batch:
 
     parts: list[PartitionRecords] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
-    gaps: list[HeardGap] = field(default_factory=list)
-    # gaps of the sink's own, nobody has heard of them
-    findings: list[tuple[int, Gap]] = field(default_factory=list)
+    evidence: list[tuple[int, Evidence]] = field(default_factory=list)  # with the partition it was read from
     claims: list[Claim] = field(default_factory=list)
     entries: list[JournalEntry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -157,10 +152,10 @@ def refuse(topic: str, partition: int, record: KafkaRecord, error: PermanentErro
 def _add_singles(batch: Batch, part: PartitionRecords) -> None:
     for record in part.records:
         try:
-            if part.topic == GAPS:
-                gap = decode(GAPS, record.value(), Gap)
-                check_gap(gap)
-                batch.gaps.append(HeardGap(partition=part.partition, gap=gap, record=record))
+            if part.topic == EVIDENCE:
+                told = decode(EVIDENCE, record.value(), Evidence)
+                check_evidence(told, part.partition, part.partitions)
+                batch.evidence.append((part.partition, told))
             elif part.topic == PROGRESS:
                 progress = decode(PROGRESS, record.value(), Progress)
                 check_progress(progress)

@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 
 from schemas.deriving import key, record_fields
 from schemas.errors import InvalidRecord
+from schemas.identity import stream_of
 from schemas.intervals import micros
-from schemas.records import Gap, Progress
+from schemas.partitions import partition_of
+from schemas.records import Evidence, Progress
 from schemas.streams import Stream
 from schemas.tables import MAX_INDEX
 from sinks.columns.avro import Columns, Flags, Text
 
 MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
-MAX_GAP_TEXT = 500  # characters; names are index keys
+MAX_EVIDENCE_TEXT = 500  # characters; names are index keys
 MAX_KEY_BYTES = 256  # symbol, provider, interval: keys of an index
 MAX_TEXT_BYTES = 4_096
+MAX_INT = (1 << 31) - 1
 MAX_RAW_OFFSET = (1 << 47) - 1  # with the index it makes one integer of 64 bits
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 FIRST_US = micros(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
@@ -107,14 +110,36 @@ def _rows(flags: Flags) -> list[int]:
     return found
 
 
-def check_gap(gap: Gap) -> None:
-    """Raise InvalidRecord where the ledger cannot hold a gap."""
-    if not (-MAX_TIME_US < gap.from_time < gap.to_time < MAX_TIME_US and abs(gap.known_from) < MAX_TIME_US):
-        raise InvalidRecord("the gap has no length, or a time out of range; send from_time < to_time in µs")
-    texts = (gap.gap_id, gap.stream, gap.symbol, gap.provider, gap.interval, gap.cause, gap.detector)
-    if any(len(text) > MAX_GAP_TEXT or "\0" in text for text in texts):
+def check_evidence(told: Evidence, partition: int, partitions: int) -> None:
+    """Raise InvalidRecord where evidence read from `partition` of `partitions` cannot be kept, or is not of what it says."""
+    end = told.from_time + 1 if told.to_time is None and told.kind == "collected" else told.to_time
+    if end is None or not (FIRST_US < told.from_time < end < END_US and FIRST_US < told.known_from < END_US):
         raise InvalidRecord(
-            f"a text of the gap is longer than {MAX_GAP_TEXT} characters or holds a NUL; shorten it"
+            "the evidence has no length, or a time out of range; send from_time < to_time in µs"
+        )
+    texts = (told.stream, told.symbol, told.provider, told.interval, told.cause, told.detector, told.job_id)
+    if any(len(text) > MAX_EVIDENCE_TEXT or "\0" in text for text in texts):
+        raise InvalidRecord(
+            f"a text of the evidence is longer than {MAX_EVIDENCE_TEXT} characters or holds a NUL; shorten it"
+        )
+    if not (
+        -1 <= told.raw_offset <= MAX_RAW_OFFSET
+        and 0 <= told.index <= MAX_INT
+        and 0 <= told.expected <= MAX_INT
+    ):
+        raise InvalidRecord(
+            "raw_offset, index or expected of the evidence is out of range; send its block's place"
+        )
+    if not told.symbol:
+        return
+    series = stream_of(told.stream)
+    if (series.symbol, series.provider, series.interval) != (told.symbol, told.provider, told.interval):
+        raise InvalidRecord(
+            f"{told.stream} is not of the symbol, provider and interval beside it; make them agree"
+        )
+    if (home := partition_of(told.symbol, partitions)) != partition:
+        raise InvalidRecord(
+            f"symbol {told.symbol} belongs to partition {home}; key records by symbol with murmur2"
         )
 
 

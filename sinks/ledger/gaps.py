@@ -1,37 +1,29 @@
-"""The gap ledger of one stream: disjoint stretches, each with its evidence and its state.
+"""What evidence and bars change in the gaps of a stream: disjoint blind stretches, each with its state.
 
-The ledger is the same whichever of a gap's evidence and its filling bars is read first, so replicas, restarts and
-replays agree: stretches split where their states differ and join again where nothing tells them apart. Its work grows
-with the rows it is given, not with their square: how many there are is decided outside.
+The gaps are the same whichever is read first, since they are derived from all evidence and all bars of the stretch that
+may change (`schemas.ledger`). Work grows with the rows that lie there: how many those are is decided outside.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import heappop, heappush
-from itertools import pairwise
 
-from schemas.calendar.expected_bars import expected_span, first_expected, runs, slot_of
-from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
-from schemas.identity import gap_id
 from schemas.intervals import DAY_US
-from schemas.records import GAP_STATE_RANK, Gap, GapState
+from schemas.ledger.gaps import gaps_of
+from schemas.records import Evidence, Gap
+from schemas.streams import StreamId
 
-OPEN_STATES = frozenset({"open", "filling"})
-OWN_DETECTOR = "sink"
 NEAR_US = 7 * DAY_US
 
 Stretch = tuple[EventTime, EventTime]
-Piece = tuple[EventTime, EventTime, int, GapState]
-"""A stretch, the number of the gap that is its evidence, and its state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """Change of a stream's ledger: rows to delete and to write, what is news, and what subscribers must hear."""
+    """Change of a stream's gaps: rows to delete and to write, what is news, and what subscribers must hear."""
 
     deleted: tuple[Gap, ...]
     written: tuple[Gap, ...]
@@ -39,140 +31,66 @@ class Revision:
     announced: tuple[Gap, ...]
 
 
-def admit(ledger: Sequence[Gap], incoming: Sequence[Gap]) -> list[Gap]:
-    """Return the ledger of a stream after `incoming`, one after the other: new evidence, or verdicts on gaps there are.
-
-    Where stretches already lie, the higher generation wins; within one generation a state only goes forward, and a
-    finding of the sink's own is taken over by the evidence of whoever is nearer the source.
-
-    One sweep over time: of all that cover a stretch, the highest generation counts alone; of it, the first of those
-    furthest on gives the state, the first of those nearest the source the evidence.
-    """
-    contenders = [*ledger, *incoming]
-    rows = []
-    for low, high, nearest, state in _unbroken(_sweep(contenders)):
-        row = _stretch(contenders[nearest], low, high)
-        rows.append(row if row.state == state else replace(row, state=state))
-    return joined(rows)
-
-
-def _unbroken(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield the pieces, neighbours of one evidence and state as one: the edge between them changed nothing."""
-    held: Piece | None = None
-    for piece in pieces:
-        if held is not None and (held[1], *held[2:]) == (piece[0], *piece[2:]):
-            held = (held[0], *piece[1:])
-            continue
-        if held is not None:
-            yield held
-        held = piece
-    if held is not None:
-        yield held
-
-
-def _sweep(contenders: Sequence[Gap]) -> Iterator[Piece]:
-    """Yield every covered stretch between two edges, with the number of the gap that is its evidence, and its state."""
-    begins = sorted(range(len(contenders)), key=lambda number: contenders[number].from_time, reverse=True)
-    states, evidence = list[tuple[int, int, int]](), list[tuple[int, bool, int]]()
-    edges = sorted({edge for gap in contenders for edge in (gap.from_time, gap.to_time)})
-    for low, high in pairwise(edges):
-        while begins and contenders[begins[-1]].from_time == low:
-            number = begins.pop()
-            gap = contenders[number]
-            heappush(states, (-gap.generation, -GAP_STATE_RANK[gap.state], number))
-            heappush(evidence, (-gap.generation, gap.detector == OWN_DETECTOR, number))
-        while states and contenders[states[0][-1]].to_time <= low:
-            heappop(states)
-        while evidence and contenders[evidence[0][-1]].to_time <= low:
-            heappop(evidence)
-        if states:
-            yield low, high, evidence[0][-1], contenders[states[0][-1]].state
-
-
-def clusters(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Return what covers the stretches, in order, one for all that lie within a week of each other.
+def clusters(stretches: Iterable[Stretch], *, near_us: int = NEAR_US) -> list[Stretch]:
+    """Return what covers the stretches, in order, one for all that lie within `near_us` (µs) of each other.
 
     An old and a live bar that arrive together so ask nothing of the years between them.
     """
     found: list[Stretch] = []
     for low, high in sorted(stretches):
-        if found and low - found[-1][1] <= NEAR_US:
+        if found and low - found[-1][1] <= near_us:
             found[-1] = (found[-1][0], max(found[-1][1], high))
         else:
             found.append((low, high))
     return found
 
 
-def settle(ledger: Iterable[Gap], stored: Collection[EventTime]) -> list[Gap]:
-    """Return the ledger after comparing its unresolved bar gaps with the `stored` final bars (starts, µs).
+def touched_blind(changed: Sequence[Stretch], evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Return the blind stretches that overlap any of the changed ones, which are in order: only their gaps can change."""
+    begins = [low for low, _ in changed]
+    found = []
+    for told in evidence:
+        place = bisect_left(begins, told.to_time or told.from_time) - 1
+        if told.kind == "blind" and place >= 0 and changed[place][1] > told.from_time:
+            found.append(told)
+    return found
 
-    A stretch whose expected bars are all stored is filled; a partly stored one is split at every change. Gaps of
-    quotes and trades, and those in which the calendar expects nothing, are not judged.
+
+def revision_of(
+    series: StreamId,
+    blind: Sequence[Evidence],
+    *,
+    evidence: Sequence[Evidence],
+    before: Sequence[Gap],
+    stored: Sequence[EventTime],
+) -> Revision:
+    """Return how the gaps `before` of a stream change, as far as the `blind` stretches, which may have changed, make them.
+
+    `evidence`: all that overlaps those; `stored`: the final bars within them, in order.
     """
-    slots: dict[str, list[EventTime]] = {}
-    rows: list[Gap] = []
-    for row in ledger:
-        if row.state in OPEN_STATES and row.interval:
-            if row.interval not in slots:
-                slots[row.interval] = sorted({slot_of(row.interval, start) for start in stored})
-            rows.extend(_settled(row, slots[row.interval]))
-        else:
-            rows.append(row)
-    return joined(rows)
+    if not blind:
+        return Revision(deleted=(), written=(), found=(), announced=())
+    start, end = min(told.from_time for told in blind), max(told.to_time or told.from_time for told in blind)
+    ours = {_place(told) for told in blind}
+    derived = gaps_of(series, evidence, stored, horizon=None, start=start, end=end)
+    after = [gap for gap in derived if _place(gap) in ours]
+    begins = [gap.from_time for gap in after]
+    # What no evidence is known of gives way: an older version found it while this one was rolled out.
+    return revise([gap for gap in before if _place(gap) in ours or _overlaps(gap, begins, after)], after)
 
 
-def _settled(row: Gap, slots: Sequence[EventTime]) -> Iterator[Gap]:
-    calendar, edge = calendar_of(row.symbol), row.from_time
-    first = first_expected(calendar, row.interval, row.from_time, row.to_time)
-    for begin, missing in runs(calendar, row.interval, row.from_time, row.to_time, slots):
-        low = row.from_time if begin == first else begin
-        high = row.to_time if missing is None else missing
-        if edge < low:
-            yield _stretch(row, edge, low)
-        yield replace(_stretch(row, low, high), state="filled")
-        edge = high
-    if edge < row.to_time:
-        yield _stretch(row, edge, row.to_time)
+def _overlaps(gap: Gap, begins: Sequence[EventTime], after: Sequence[Gap]) -> bool:
+    place = bisect_left(begins, gap.to_time) - 1
+    return place >= 0 and after[place].to_time > gap.from_time
 
 
-def _stretch(row: Gap, low: EventTime, high: EventTime) -> Gap:
-    """Return the part [low, high) of a gap, under its own id."""
-    return row if (low, high) == (row.from_time, row.to_time) else _renamed(row, low, high)
+def _place(told: Evidence | Gap) -> tuple[object, ...]:
+    """Return what names the evidence that a gap follows from."""
+    return told.known_from, told.raw_offset, told.index, told.detector
 
 
-def _renamed(row: Gap, low: EventTime, high: EventTime) -> Gap:
-    span = expected_span(calendar_of(row.symbol), row.interval, low, high)
-    count = span.count if span is not None else 0
-    return replace(row, gap_id=gap_id(row.stream, low), from_time=low, to_time=high, expected=count)
-
-
-def joined(rows: Iterable[Gap]) -> list[Gap]:
-    """Return the rows in order of time, adjacent ones of one evidence and one state as one."""
-    result: list[Gap] = []
-    end = EventTime(0)  # of the last of the result, which is written when it is known
-    for row in sorted(rows, key=lambda gap: gap.from_time):
-        if result and end == row.from_time and _sort(result[-1]) == _sort(row):
-            end = row.to_time
-            continue
-        _close(result, end)
-        result.append(row)
-        end = row.to_time
-    _close(result, end)
-    return result
-
-
-def _close(result: list[Gap], end: EventTime) -> None:
-    if result and result[-1].to_time != end:
-        result[-1] = _renamed(result[-1], result[-1].from_time, end)
-
-
-def _sort(gap: Gap) -> tuple[object, ...]:
-    evidence = (gap.cause, gap.confidence, gap.detector, gap.known_from, gap.raw_offset, gap.index)
-    return (*evidence, gap.generation, gap.state)
-
-
-def revise(before: Sequence[Gap], after: Sequence[Gap], heard: Collection[Gap]) -> Revision:
-    """Return the difference between two ledgers of a stream; `heard` are the records just read from the topic.
+def revise(before: Sequence[Gap], after: Sequence[Gap]) -> Revision:
+    """Return the difference between the gaps of a stream before and after, both in order of time.
 
     An id whose start now lies in another stretch is announced once more, as the part of it in that stretch and in its
     state, so that nobody keeps it open, and nobody takes more than that part for settled.
@@ -185,13 +103,17 @@ def revise(before: Sequence[Gap], after: Sequence[Gap], heard: Collection[Gap]) 
         gap for gap in written if bisect_left(begins, gap.to_time) == bisect_right(ends, gap.from_time)
     )
     gone = [gap for name, gap in old.items() if name not in new]
-    last_words = _last_words(after, gone)
-    announced = (gap for gap in (*written, *last_words) if gap not in heard)
-    return Revision(deleted=tuple(gone), written=written, found=found, announced=tuple(announced))
+    return Revision(
+        deleted=tuple(gone), written=written, found=found, announced=(*written, *_last_words(after, gone))
+    )
 
 
-def _last_words(ledger: Sequence[Gap], gone: Iterable[Gap]) -> Iterator[Gap]:
-    begins = [row.from_time for row in ledger]
+def _last_words(after: Sequence[Gap], gone: Iterable[Gap]) -> Iterator[Gap]:
+    begins = [gap.from_time for gap in after]
     for gap in gone:
-        row = ledger[bisect_right(begins, gap.from_time) - 1]
-        yield replace(_stretch(gap, gap.from_time, min(gap.to_time, row.to_time)), state=row.state)
+        place = bisect_right(begins, gap.from_time) - 1
+        if place >= 0 and after[place].to_time > gap.from_time:
+            there = after[place]
+            yield replace(gap, to_time=min(gap.to_time, there.to_time), state=there.state)
+        else:  # nothing is expected there any more
+            yield replace(gap, state="empty")

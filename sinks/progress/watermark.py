@@ -1,4 +1,4 @@
-"""From which moment on everything is stored: progress claims it, and it holds once the sink has passed its offset."""
+"""From which moment on everything is stored: progress claims it, and it holds once the sink has passed its offsets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.partitions import TopicPartition
-from schemas.records import Progress
+from schemas.records import NO_CANONICAL_OFFSET, Progress
+from schemas.topics import EVIDENCE
 
 # claims of one partition; beyond it every second one is dropped, which only coarsens the steps
 MAX_PENDING = 4_096
@@ -15,10 +16,15 @@ MAX_PENDING = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """All of a canonical partition known strictly before `complete_before` lies below `end_offset`."""
+    """All of a canonical partition known strictly before `complete_before` lies below `end_offset`.
+
+    And all evidence of it, of what is missing there, below `evidence_end` of the evidence of the same number; negative
+    where the progress of an older version says nothing of that.
+    """
 
     partition: TopicPartition
     end_offset: CanonicalOffset
+    evidence_end: CanonicalOffset = NO_CANONICAL_OFFSET
     complete_before: KnowledgeTime
     # where progress.v1 says so: not passed before the claim holds, or a restart would forget it
     progress_offset: CanonicalOffset
@@ -30,6 +36,7 @@ def claim_of(progress: Progress, progress_offset: CanonicalOffset) -> Claim:
     return Claim(
         partition=TopicPartition(progress.canonical_topic, progress.partition),
         end_offset=progress.canonical_end_offset,
+        evidence_end=progress.evidence_end_offset,
         complete_before=progress.known_from if before is None else before,
         progress_offset=progress_offset,
     )
@@ -62,9 +69,12 @@ class Claims:
         complete: dict[TopicPartition, KnowledgeTime] = {}
         left: dict[TopicPartition, list[Claim]] = {}
         for partition, claims in self.pending.items():
-            here = None if ends is None else ends.get(partition, -1)
+            evidence = TopicPartition(EVIDENCE, partition[1])
             for claim in claims:
-                if here is None or claim.end_offset <= here:
+                if ends is None or (
+                    claim.end_offset <= ends.get(partition, -1)
+                    and claim.evidence_end <= ends.get(evidence, NO_CANONICAL_OFFSET)
+                ):
                     complete[partition] = max(
                         complete.get(partition, claim.complete_before), claim.complete_before
                     )

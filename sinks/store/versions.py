@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from schemas.fields import Versions
+from schemas.intervals import AHEAD_US
 from schemas.tables import MAX_REVISION
 from sinks.columns.tables import TABLES, Table
 
@@ -148,7 +149,8 @@ def _latest(table: Table) -> str:
             INSERT INTO {table.name} ({names}) SELECT {names} FROM ({_fresh(table)}) fresh RETURNING *
         ),
         newest AS (
-            SELECT DISTINCT ON (stream_id) * FROM inserted ORDER BY stream_id, event_time DESC, position DESC
+            SELECT DISTINCT ON (stream_id) * FROM inserted
+            WHERE event_time <= known_from + interval '{AHEAD_US} microseconds' ORDER BY stream_id, event_time DESC, position DESC
         ),
         latest AS ({_into_newest(table, "newest")})
         SELECT count(*) FROM inserted

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.partitions import partition_of
-from schemas.records import Gap, Progress
+from schemas.records import Evidence, Progress
 from schemas.streams import STREAMS, Bar, Quote, Trade
-from schemas.topics import DEFAULT_PARTITIONS, GAPS, PROGRESS
+from schemas.topics import DEFAULT_PARTITIONS, EVIDENCE, PROGRESS
 from schemas.wire.codec import encode
 from sinks.batch.batch import PartitionRecords
 
 TOPIC_OF: dict[type, str] = {
-    **{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS, Progress: PROGRESS,
+    **{stream.record: stream.topic for stream in STREAMS}, Evidence: EVIDENCE, Progress: PROGRESS,
 }  # fmt: skip
 APPENDED_MS = 1_381_152_660_000
 
@@ -66,7 +66,7 @@ def home(symbol: str) -> int:
 
 
 def a_part(
-    records: Iterable[Bar | Quote | Trade | Gap], *, partition: int | None = None, at_end: bool = True
+    records: Iterable[Bar | Quote | Trade | Evidence], *, partition: int | None = None, at_end: bool = True
 ) -> PartitionRecords:
     """Return what was read of one partition: `records` of one kind, from offset 0."""
     records = list(records)

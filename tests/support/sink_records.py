@@ -17,16 +17,16 @@ import asyncpg
 
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
-from schemas.records import Gap, Progress
+from schemas.records import Evidence, Progress
 from schemas.streams import STREAMS, Bar, Quote, Trade
-from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS, RAW_BARS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, EVIDENCE, PROGRESS, RAW_BARS
 from schemas.wire.codec import encode
 
 ROOT = Path(__file__).parent.parent.parent
-TOPIC_OF: dict[type, str] = {**{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS}
+TOPIC_OF: dict[type, str] = {**{stream.record: stream.topic for stream in STREAMS}, Evidence: EVIDENCE}
 
 
-def outgoing(prefix: str, records: Iterable[Bar | Quote | Trade | Gap]) -> list[Outgoing]:
+def outgoing(prefix: str, records: Iterable[Bar | Quote | Trade | Evidence]) -> list[Outgoing]:
     """Return the Kafka records of canonical ones, each in its symbol's partition."""
     return [
         Outgoing(

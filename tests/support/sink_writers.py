@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from schemas.intervals import MINUTE_US
-from schemas.records import Gap, Progress
+from schemas.records import Evidence, Progress
 from schemas.streams import Bar, Quote, Trade
 from schemas.topics import (
     CANONICAL_TOPICS,
     DEFAULT_PARTITIONS,
-    GAPS,
+    EVIDENCE,
     PROGRESS,
 )
 from sinks.batch.batch import Batch, assemble
@@ -23,7 +23,9 @@ from tests.support.builders import NINE_THIRTY, a_bar
 from tests.support.received import Message, a_part, home
 
 ALL = [
-    (topic, number) for topic in (*CANONICAL_TOPICS, GAPS, PROGRESS) for number in range(DEFAULT_PARTITIONS)
+    (topic, number)
+    for topic in (*CANONICAL_TOPICS, EVIDENCE, PROGRESS)
+    for number in range(DEFAULT_PARTITIONS)
 ]
 
 NOW = NINE_THIRTY + 10**12
@@ -43,7 +45,7 @@ async def a_writer(dsn: str) -> AsyncIterator[Writer]:
         yield writer
 
 
-def a_batch(writer: Writer, *records: Bar | Quote | Trade | Gap | Progress) -> Batch:
+def a_batch(writer: Writer, *records: Bar | Quote | Trade | Evidence | Progress) -> Batch:
     """Return the batch of records read next, wherever the writer stands."""
     by_place: dict[tuple[type, int], list[Any]] = {}
     for record in records:

@@ -1,52 +1,65 @@
-"""The gap ledger in PostgreSQL: loads what may change, lets the domain decide, and writes the difference."""
+"""Gaps in PostgreSQL: loads the evidence, bars and gaps of what may change, lets the domain decide, writes the difference."""
 
 # ruff: noqa: S608 - the only names put into these texts are those of declared tables and columns
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from infra.runtime.postgres.errors import Connection
+from schemas.calendar.expected_bars import is_judged
 from schemas.clocks import EventTime
 from schemas.deriving import COLUMN_NAMES
 from schemas.errors import InvalidRecord
 from schemas.identity import stream_id_of, stream_of
-from schemas.records import Gap
+from schemas.records import Evidence, Gap
 from schemas.streams import StreamId
 from sinks.columns.tables import TABLES
-from sinks.ledger.gaps import OPEN_STATES, Revision, Stretch, admit, clusters, revise, settle
-from sinks.ledger.memory import Book, Changes
+from sinks.ledger.gaps import Revision, Stretch, clusters, revision_of, touched_blind
+from sinks.ledger.memory import Changes
+from sinks.ledger.reach import Reach
 
-Question = tuple[str, int, EventTime, EventTime]
-"""A series by name and number, and a stretch [from, to) of it."""
+CHANGING = ("blind", "empty", "unrecoverable")  # kinds of evidence that change gaps of blind stretches
+KEPT = ("collected", *CHANGING)  # absences are no facts: they are told live and kept as bits
 
-# $1 series → from where to where the unresolved gaps of each reach; those without any are left out
-LOAD_REACH = """
-    SELECT s.stream, first.from_time AS low, last.to_time AS high FROM unnest($1::text[]) s(stream)
+
+def _columns(record: type) -> tuple[str, ...]:
+    return tuple(COLUMN_NAMES.get(each.name, each.name) for each in fields(record))
+
+
+GAP_COLUMNS, EVIDENCE_COLUMNS = _columns(Gap), _columns(Evidence)
+# $1 streams, $2 symbols, $3 and $4 the stretch of each that changes → evidence of what overlaps it, and of what overlaps
+# the blind stretches that do
+LOAD_EVIDENCE = f"""
+    SELECT DISTINCT {", ".join(f"e.{name}" for name in EVIDENCE_COLUMNS)}
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) t(stream, symbol, low, high)
     CROSS JOIN LATERAL (
-        SELECT g.from_time FROM gaps g WHERE g.stream = s.stream AND g.state IN ('open', 'filling')
-        ORDER BY g.from_time LIMIT 1
-    ) first
+        SELECT LEAST(t.low, min(g.from_time)) AS low, GREATEST(t.high, max(g.to_time)) AS high FROM gap_evidence g
+        WHERE g.symbol = t.symbol AND g.stream = t.stream AND g.kind = 'blind'
+            AND tstzrange(g.from_time, g.to_time) && tstzrange(t.low, t.high)
+    ) w
     CROSS JOIN LATERAL (
-        SELECT g.to_time FROM gaps g WHERE g.stream = s.stream AND g.state IN ('open', 'filling')
-        ORDER BY g.from_time DESC LIMIT 1
-    ) last
+        SELECT * FROM gap_evidence g WHERE g.symbol = t.symbol AND g.stream = t.stream AND g.kind <> 'collected'
+            AND tstzrange(g.from_time, g.to_time) && tstzrange(w.low, w.high) OFFSET 0
+    ) e
 """
-GAP_COLUMNS = tuple(COLUMN_NAMES.get(each.name, each.name) for each in fields(Gap))
-# $1 streams, $2 and $3 the stretch of each that changes → its rows, and those that touch them: they may join.
-LOAD_TOUCHED = f"""
-    WITH changing AS (
-        SELECT t.stream, LEAST(t.low, min(g.from_time)) AS low, GREATEST(t.high, max(g.to_time)) AS high
-        FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) t(stream, low, high)
-        LEFT JOIN gaps g
-        ON g.stream = t.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(t.low, t.high, '[]')
-        GROUP BY t.stream, t.low, t.high
-    )
-    SELECT {", ".join(f"g.{name}" for name in (*GAP_COLUMNS, "partition"))} FROM gaps g JOIN changing c ON g.stream = c.stream
-    AND tstzrange(g.from_time, g.to_time) && tstzrange(c.low - interval '1 microsecond', c.high, '[]')
+# $1 streams, $2 and $3 a stretch of each → its gaps there
+LOAD_GAPS = f"""
+    SELECT DISTINCT {", ".join(f"g.{name}" for name in (*GAP_COLUMNS, "partition"))}
+    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) t(stream, low, high)
+    CROSS JOIN LATERAL (
+        SELECT * FROM gaps g WHERE g.stream = t.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(t.low, t.high)
+        OFFSET 0
+    ) g
+"""
+INSERT_EVIDENCE = f"""
+    INSERT INTO gap_evidence ({", ".join(EVIDENCE_COLUMNS)}, partition)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+        $8::text[], $9::int[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::int[], $15::int[])
+    ON CONFLICT DO NOTHING
 """
 DELETE_GAPS = "DELETE FROM gaps WHERE gap_id = ANY($1::text[])"
 INSERT_GAPS = f"""
@@ -70,166 +83,160 @@ STORED_SLOTS = {
 }
 
 
-@dataclass(slots=True)
-class Unresolved:
-    """From where to where the unresolved gaps of a series reach: which arriving bars the ledger must hear of.
-
-    Known of the series that were asked for; None where there is no such gap. It never shrinks while it is kept.
-    """
-
-    reach: dict[str, Stretch | None] = field(default_factory=dict)
-
-    async def learn(self, connection: Connection, streams: Iterable[str]) -> None:
-        """Ask for those that were not asked for yet."""
-        unknown = [stream for stream in streams if stream not in self.reach]
-        if unknown:
-            self.reach.update(dict.fromkeys(unknown))
-            for row in await connection.fetch(LOAD_REACH, unknown):
-                self.reach[row["stream"]] = (row["low"], row["high"])
-
-    def touched(self, stream: str, arrived: Stretch) -> bool:
-        """Whether bars from `arrived[0]` to `arrived[1]` (µs) may lie in an unresolved gap of the series."""
-        reach = self.reach.get(stream)
-        return reach is not None and reach[0] <= arrived[1] and arrived[0] < reach[1]
-
-    def apply(self, revision: Revision) -> None:
-        """Move on: the transaction is committed."""
-        for gap in revision.written:
-            if gap.state in OPEN_STATES and gap.stream in self.reach:
-                low, high = self.reach[gap.stream] or (gap.from_time, gap.to_time)
-                self.reach[gap.stream] = (min(low, gap.from_time), max(high, gap.to_time))
-
-
 @dataclass(slots=True, kw_only=True)
-class _Ledgers:
-    """Ledgers of the series that change: as they are, and with the news; by series, as is the partition of each."""
+class _Changing:
+    """One stream whose gaps may change: where, what is known of it there, and in which partition it lives."""
 
-    before: dict[str, list[Gap]]
-    after: dict[str, list[Gap]]
-    partitions: dict[str, int]
-
-
-async def settle_gaps(
-    connection: Connection,
-    changes: Changes,
-    incoming: Sequence[tuple[int, Gap]],
-    *,
-    unresolved: Unresolved,
-    book: Book,
-) -> list[tuple[int, Revision]]:
-    """Return what gaps read from the topic, holes found and bars arrived change in the ledgers, by partition.
-
-    Nothing is written, and no transaction is needed: the owner of a partition alone writes its ledgers, so what is read
-    here is still true when the positions move. Bars of the batch count as stored. Deciding is left to a thread.
-    """
-    await unresolved.learn(connection, changes.arrivals)
-    news = [*incoming, *changes.holes]
-    touched = {
-        stream: clusters((start, start) for start in arrived.starts())
-        for stream, arrived in changes.arrivals.items()
-        if unresolved.touched(stream, arrived.stretch)
-    }
-    if not news and not touched:
-        return []
-    ledgers = await asyncio.to_thread(_admitted, news, await _touched(connection, news, touched))
-    asked = await asyncio.to_thread(_questions, ledgers, changes, book)
-    stored = await _stored_slots(connection, asked)
-    return await asyncio.to_thread(_revisions, ledgers, changes, stored, {gap for _, gap in incoming})
+    series: StreamId
+    symbol: str
+    partition: int
+    changed: list[Stretch]
+    evidence: list[Evidence]
+    before: list[Gap]
 
 
-async def _touched(
-    connection: Connection, news: Iterable[tuple[int, Gap]], arrivals: Mapping[str, Iterable[Stretch]]
-) -> list[tuple[int, Gap]]:
-    """Return the rows of the ledgers that may change, each once, with their partitions."""
-    stretches = {stream: list(of_stream) for stream, of_stream in arrivals.items()}
-    for _, gap in news:
-        stretches.setdefault(gap.stream, []).append((gap.from_time, gap.to_time))
-    asked = [(stream, *stretch) for stream, each in stretches.items() for stretch in clusters(each)]
-    streams, lows, highs = zip(*asked, strict=True)
-    rows = await connection.fetch(LOAD_TOUCHED, streams, lows, highs)
-    return list({row["gap_id"]: (row["partition"], _gap(row)) for row in rows}.values())
-
-
-def _admitted(news: Sequence[tuple[int, Gap]], known: Sequence[tuple[int, Gap]]) -> _Ledgers:
-    before: dict[str, list[Gap]] = {}
-    coming: dict[str, list[Gap]] = {}
-    for _, gap in known:
-        before.setdefault(gap.stream, []).append(gap)
-    for _, gap in news:
-        coming.setdefault(gap.stream, []).append(gap)
-    streams = dict.fromkeys((*before, *coming))
-    return _Ledgers(
-        before={stream: before.get(stream, []) for stream in streams},
-        after={stream: admit(before.get(stream, ()), coming.get(stream, ())) for stream in streams},
-        partitions={gap.stream: number for number, gap in (*known, *news)},
-    )
-
-
-def _questions(ledgers: _Ledgers, changes: Changes, book: Book) -> dict[str, list[Question]]:
-    """Return, by table, in which stretches of which series stored bars may lie: not above the newest there is."""
-    asked: dict[str, list[Question]] = {}
-    for stream, gaps in ledgers.after.items():
-        unresolved = [gap for gap in gaps if gap.interval and gap.state in OPEN_STATES]
-        series = _series(stream) if unresolved else None
-        if series is None or series.name not in STORED_SLOTS:
-            continue
-        cursor = book.cursors.get(series)
-        if cursor is None and series in changes.cursors:
-            continue  # its first bars are in this batch
-        number = stream_id_of(series)
-        for gap in unresolved:
-            high = gap.to_time if cursor is None else min(gap.to_time, EventTime(cursor.last_seen + 1))
-            if gap.from_time < high:
-                asked.setdefault(series.name, []).append((stream, number, gap.from_time, high))
-    return asked
-
-
-def _series(stream: str) -> StreamId | None:
+def series_of(stream: str) -> StreamId:
+    """Return the series evidence is of; what is of a whole partition passes for one without bars."""
     try:
         return stream_of(stream)
     except InvalidRecord:
-        return None  # of a partition, or a name nobody declared: no bar can be of it
+        return StreamId("trades", "", "", "")
 
 
-async def _stored_slots(
-    connection: Connection, asked: Mapping[str, Sequence[Question]]
-) -> dict[str, list[EventTime]]:
-    stored: dict[str, list[EventTime]] = {}
-    for table, questions in asked.items():
-        streams, ids, lows, highs = zip(*questions, strict=True)
-        for row in await connection.fetch(STORED_SLOTS[table], range(len(streams)), ids, lows, highs):
-            stored.setdefault(streams[row["number"]], []).append(row["event_time"])
+async def revise_gaps(
+    connection: Connection, changes: Changes, told: Sequence[tuple[int, Evidence]], reach: Reach
+) -> list[tuple[int, Revision]]:
+    """Return what evidence read from the topic and bars arrived change in the gaps, by partition.
+
+    Nothing is written, and no transaction is needed: the owner of a partition alone writes its gaps, so what is read
+    here is still true when the positions move. Bars of the batch count as stored. Deciding is left to a thread.
+    """
+    streams = await asyncio.to_thread(_changing, changes, told, reach)
+    if not streams:
+        return []
+    await _load_evidence(connection, streams)
+    blind = {name: touched_blind(stream.changed, stream.evidence) for name, stream in streams.items()}
+    await _load_gaps(connection, streams, blind)
+    asked = [
+        (streams[name].series, *stretch)
+        for name, each in blind.items()
+        if is_judged(streams[name].series.interval)
+        for stretch in clusters(((b.from_time, b.to_time or b.from_time) for b in each), near_us=0)
+    ]
+    stored = await stored_slots(connection, asked)
+    return await asyncio.to_thread(_revisions, streams, blind, changes, stored)
+
+
+def _changing(changes: Changes, told: Iterable[tuple[int, Evidence]], reach: Reach) -> dict[str, _Changing]:
+    found: dict[str, _Changing] = {}
+    for partition, each in told:
+        if each.kind in CHANGING and each.to_time is not None:
+            stream = found.get(each.stream)
+            if stream is None:
+                stream = found[each.stream] = _Changing(
+                    series=series_of(each.stream), symbol=each.symbol, partition=partition, changed=[], evidence=[], before=[]
+                )  # fmt: skip
+            stream.evidence.append(each)
+            stream.changed.append((each.from_time, each.to_time))
+    for name, arrived in changes.arrivals.items():
+        if reach.of_gaps(arrived.series, arrived.stretch):
+            stream = found.get(name)
+            if stream is None:
+                key = arrived.series
+                stream = found[name] = _Changing(
+                    series=key, symbol=key.symbol, partition=changes.partitions[key], changed=[], evidence=[], before=[]
+                )  # fmt: skip
+            stream.changed += ((start, EventTime(start + 1)) for start in arrived.starts())
+    for stream in found.values():
+        stream.changed = clusters(stream.changed)
+    return found
+
+
+async def _load_evidence(connection: Connection, streams: Mapping[str, _Changing]) -> None:
+    asked = [(name, each.symbol, *stretch) for name, each in streams.items() for stretch in each.changed]
+    rows = await connection.fetch(LOAD_EVIDENCE, *map(list, zip(*asked, strict=True)))
+    for row in rows:
+        streams[row["stream"]].evidence.append(_evidence(row))
+
+
+async def _load_gaps(
+    connection: Connection, streams: Mapping[str, _Changing], blind: Mapping[str, Sequence[Evidence]]
+) -> None:
+    asked = [
+        (name, low, high)
+        for name, each in blind.items()
+        for low, high in clusters((told.from_time, told.to_time or told.from_time) for told in each)
+    ]
+    if asked:
+        for row in await connection.fetch(LOAD_GAPS, *map(list, zip(*asked, strict=True))):
+            streams[row["stream"]].before.append(_gap(row))
+
+
+async def stored_slots(
+    connection: Connection, asked: Iterable[tuple[StreamId, EventTime, EventTime]]
+) -> dict[StreamId, list[EventTime]]:
+    """Return the starts of the final bars stored in stretches of series; a start may come twice, in any order."""
+    by_table: dict[str, list[tuple[StreamId, EventTime, EventTime]]] = {}
+    for each in asked:
+        if each[0].name in STORED_SLOTS:
+            by_table.setdefault(each[0].name, []).append(each)
+    stored: dict[StreamId, list[EventTime]] = {}
+    for table, questions in by_table.items():
+        series, lows, highs = zip(*questions, strict=True)
+        ids = [stream_id_of(key) for key in series]
+        for row in await connection.fetch(STORED_SLOTS[table], list(range(len(ids))), ids, lows, highs):
+            stored.setdefault(series[row["number"]], []).append(row["event_time"])
     return stored
 
 
 def _revisions(
-    ledgers: _Ledgers, changes: Changes, stored: Mapping[str, Sequence[EventTime]], heard: Collection[Gap]
+    streams: Mapping[str, _Changing],
+    blind: Mapping[str, Sequence[Evidence]],
+    changes: Changes,
+    stored: Mapping[StreamId, Sequence[EventTime]],
 ) -> list[tuple[int, Revision]]:
     revisions = []
-    for stream, gaps in ledgers.after.items():
-        arrived = changes.arrivals.get(stream)
-        present = {*stored.get(stream, ()), *(arrived.starts() if arrived is not None else ())}
-        revision = revise(ledgers.before[stream], settle(gaps, present), heard)
+    for name, stream in streams.items():
+        arrived = changes.arrivals.get(name)
+        there = {*stored.get(stream.series, ()), *(arrived.starts() if arrived is not None else ())}
+        revision = revision_of(
+            stream.series, blind[name], evidence=stream.evidence, before=stream.before, stored=sorted(there)
+        )
         if revision.written or revision.deleted:
-            revisions.append((ledgers.partitions[stream], revision))
+            revisions.append((stream.partition, revision))
     return revisions
 
 
+async def write_evidence(connection: Connection, told: Iterable[tuple[int, Evidence]]) -> None:
+    """Append evidence to what is kept of it."""
+    rows = [(*_values(each, EVIDENCE_COLUMNS), partition) for partition, each in told if each.kind in KEPT]
+    if rows:
+        await connection.execute(INSERT_EVIDENCE, *map(list, zip(*rows, strict=True)))
+
+
 async def write_gaps(connection: Connection, revisions: Sequence[tuple[int, Revision]]) -> None:
-    """Write what changes in the ledgers."""
+    """Write what changes in the gaps."""
     # All rows that change are taken out before any is put in: a stretch that grows must not meet the one it took in.
     changed = [gap.gap_id for _, revision in revisions for gap in (*revision.deleted, *revision.written)]
     if not changed:
         return
     await connection.execute(DELETE_GAPS, changed)
-    rows = [(*_values(gap), partition) for partition, revision in revisions for gap in revision.written]
+    rows = [
+        (*_values(gap, GAP_COLUMNS), partition)
+        for partition, revision in revisions
+        for gap in revision.written
+    ]
     if rows:
         await connection.execute(INSERT_GAPS, *map(list, zip(*rows, strict=True)))
 
 
-def _values(gap: Gap) -> tuple[Any, ...]:
-    return tuple(getattr(gap, "index" if name == "idx" else name) for name in GAP_COLUMNS)
+def _values(record: Gap | Evidence, names: Iterable[str]) -> tuple[Any, ...]:
+    return tuple(getattr(record, "index" if name == "idx" else name) for name in names)
 
 
 def _gap(row: Any) -> Gap:
     return Gap(**{"index" if name == "idx" else name: row[name] for name in GAP_COLUMNS})
+
+
+def _evidence(row: Any) -> Evidence:
+    return Evidence(**{"index" if name == "idx" else name: row[name] for name in EVIDENCE_COLUMNS})

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from infra.runtime.postgres.errors import Connection
 from schemas.clocks import CanonicalOffset, EventTime, KnowledgeTime, WallTime
 from schemas.errors import Fenced
-from schemas.identity import gap_id
 from schemas.partitions import TopicPartition
-from schemas.records import Gap
+from schemas.records import Evidence
+from schemas.streams import BY_TOPIC, StreamId
 from schemas.topics import CANONICAL_TOPICS, PROGRESS
 from sinks.batch.batch import Batch
+from sinks.ledger.lost import lost_evidence
 from sinks.progress.positions import Log, PartitionRefused, Resume, StoredPosition, start_position
 from sinks.progress.watermark import Claims
 
@@ -59,6 +60,12 @@ LOAD_WATERMARKS = """
     JOIN unnest($1::text[], $2::int[]) p(topic, partition) USING (topic, partition)
 """
 
+# of one partition and kind, what has any row that counts
+LOAD_LAST_SEEN = """
+    SELECT kind, interval, provider, symbol, last_seen FROM streams
+    WHERE partition = $1 AND kind = $2 AND last_seen IS NOT NULL ORDER BY stream_id
+"""
+
 
 @dataclass(slots=True)
 class Owned:
@@ -70,21 +77,19 @@ class Owned:
 
 @dataclass(slots=True)
 class TakeOver:
-    """Result of taking over: partitions owned, with their watermarks, those refused, and gaps for lost records."""
+    """Result of taking over: partitions owned, those refused, and of which records were lost that were known since when."""
 
     owned: dict[TopicPartition, Owned] = field(default_factory=dict)
     refused: dict[TopicPartition, PartitionRefused] = field(default_factory=dict)
-    lost: list[tuple[int, Gap]] = field(default_factory=list)
+    lost: dict[TopicPartition, KnowledgeTime] = field(default_factory=dict)
     watermarks: dict[TopicPartition, KnowledgeTime] = field(default_factory=dict)
 
 
-async def take_over(
-    connection: Connection, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
-) -> TakeOver:
+async def take_over(connection: Connection, logs: Mapping[TopicPartition, Log]) -> TakeOver:
     """Own every partition of `logs`, inside the caller's deadline; its predecessor can write no more when this returns.
 
     A predecessor frozen inside COPY would block us without bound and no timeout would fire, so its backend is
-    terminated first, where pid and start still match. `now_us` dates gaps of truncated logs.
+    terminated first, where pid and start still match.
     """
     topics, numbers = _columns(sorted(logs))
     await connection.fetch(EVICT, topics, numbers, EVICTION_MS)
@@ -105,12 +110,7 @@ async def take_over(
         result.watermarks = await _watermarks(connection, resumed)
     for partition, position in resumed.items():
         if position.lost and partition.topic in CANONICAL_TOPICS:
-            result.lost.append(
-                (
-                    partition.partition,
-                    _lost(partition, result.watermarks.get(partition, KnowledgeTime(0)), now_us),
-                )
-            )
+            result.lost[partition] = result.watermarks.get(partition, KnowledgeTime(0))
     return result
 
 
@@ -122,7 +122,7 @@ async def _own(
 ) -> None:
     topics, numbers = _columns(list(resumed))
     ids = [logs[partition].topic_id for partition in resumed]
-    # A truncated partition keeps its position here: it moves with the gap, in one transaction.
+    # A truncated partition keeps its position here: it moves with the evidence, in one transaction.
     offsets = [position.lost[0] if position.lost else position.offset for position in resumed.values()]
     for row in await connection.fetch(TAKE_OVER, topics, numbers, ids, offsets):
         partition = TopicPartition(row["topic"], row["partition"])
@@ -166,32 +166,22 @@ async def _watermarks(
     return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
 
-def loss_of(taken: TakeOver, logs: Mapping[TopicPartition, Log]) -> Batch:
-    """Return the batch that stores what logs no longer hold: its gaps, and the positions after them."""
-    ends = {partition: (logs[partition].start, -1) for partition, owned in taken.owned.items()}
+async def loss_of(
+    connection: Connection, taken: TakeOver, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
+) -> Batch:
+    """Return the batch that tells what the log no longer holds, and moves the positions past it."""
+    told: list[tuple[int, Evidence]] = []
+    for partition, since in taken.lost.items():
+        rows = await connection.fetch(LOAD_LAST_SEEN, partition.partition, BY_TOPIC[partition.topic].name)
+        series = ((StreamId(*row[:4]), EventTime(row["last_seen"])) for row in rows)
+        lost = lost_evidence(partition, since, now_us, series)
+        told += ((partition.partition, each) for each in lost)
+    ends = {partition: (logs[partition].start, -1) for partition in taken.owned}
     return Batch(
-        findings=taken.lost,
+        evidence=told,
         ends={
             partition: end for partition, end in ends.items() if end[0] > taken.owned[partition].next_offset
         },
-    )
-
-
-def _lost(partition: TopicPartition, since: KnowledgeTime, now_us: WallTime) -> Gap:
-    """Return the gap of records nobody can read any more; its times are knowledge times: all such a loss leaves."""
-    stream = f"{partition.topic}/{partition.partition}"
-    return Gap(
-        gap_id=gap_id(stream, since),
-        stream=stream,
-        symbol="",
-        provider="",
-        interval="",
-        from_time=EventTime(since),
-        to_time=EventTime(max(now_us, since + 1)),
-        cause="log_truncated",
-        confidence="proven",
-        detector="sink",
-        known_from=KnowledgeTime(now_us),
     )
 
 

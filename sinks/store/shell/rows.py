@@ -109,9 +109,11 @@ async def _copy_new(connection: Connection, rows: Rows, fast: Flags, *, whole: b
 
 
 async def _keep_last(connection: Connection, rows: Rows, chosen: Flags) -> None:
-    """Keep the newest chosen row of each series where it is newer than the one kept."""
-    table = rows.table
-    data = encode_rows(table.columns, rows.columns, newest_rows(rows, chosen))
+    """Keep the newest chosen row of each series where it is newer than the one kept; a stamp of the future is never."""
+    table, newest = rows.table, newest_rows(rows, chosen & ~rows.suspect())
+    if not len(newest):
+        return
+    data = encode_rows(table.columns, rows.columns, newest)
     await copy(connection, f"newest_{table.name}", table.column_names, data)
     await connection.execute(KEEP_NEWEST[table.topic])
 

@@ -20,7 +20,8 @@ from infra.runtime.postgres.errors import (
 from infra.runtime.postgres.session import deadline
 from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
 from schemas.errors import ConfigurationError, StoreOverrun
-from schemas.identity import stream_id_of
+from schemas.identity import stream_id_of, stream_of
+from schemas.ledger.coverage import MARKING
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAM_NAMES, StreamId
 from sinks.batch.batch import Batch
@@ -30,10 +31,12 @@ from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
 from sinks.ledger.memory import Book, Changes
+from sinks.ledger.reach import Reach
 from sinks.progress.positions import Log, PartitionRefused
 from sinks.progress.watermark import Claims
 from sinks.store.shell.ages import StoreAges
-from sinks.store.shell.gaps import Unresolved, settle_gaps, write_gaps
+from sinks.store.shell.coverage import CoverageChange, change_coverage, learn, widen, write_coverage
+from sinks.store.shell.gaps import revise_gaps, write_evidence, write_gaps
 from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, take_over
@@ -71,7 +74,13 @@ STORE_OUTBOX = """
 """
 TABLES_IN_USE = "SELECT " + " OR ".join(
     f"EXISTS (SELECT FROM {name})"
-    for name in (*(table.name for table in TABLES.values()), "gaps", "streams", "sink_offsets")
+    for name in (
+        *(table.name for table in TABLES.values()),
+        "gaps",
+        "gap_evidence",
+        "streams",
+        "sink_offsets",
+    )
 )
 
 
@@ -81,6 +90,7 @@ class Plan:
 
     changes: Changes
     revisions: list[tuple[int, Revision]]
+    coverage: CoverageChange
     outgoing: list[OutboxRow]
 
 
@@ -104,7 +114,7 @@ class Writer:
         self._within_s, self._limit = within_s, limit
         self._owned: dict[TopicPartition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
-        self._book, self._unresolved, self._claims = Book(), Unresolved(), Claims()
+        self._book, self._reach, self._claims = Book(), Reach(), Claims()
         self._partitions = TimePartitions()
         self.refused: Mapping[TopicPartition, PartitionRefused] = {} if taken is None else taken.refused
 
@@ -180,19 +190,18 @@ class Writer:
 
     async def _plan(self, batch: Batch) -> Plan:
         """Return all that is decided before the transaction: it only writes, and nobody waits for us in it."""
+        connection, told, reach = self._connection, batch.evidence, self._reach
         changes = await asyncio.to_thread(self._book.observe, batch.rows)
-        changes.holes[:0] = batch.findings
-        revisions = await settle_gaps(
-            self._connection,
-            changes,
-            [(heard.partition, heard.gap) for heard in batch.gaps],
-            unresolved=self._unresolved,
-            book=self._book,
+        await learn(connection, reach, (arrived.series for arrived in changes.arrivals.values()))
+        revisions = await revise_gaps(connection, changes, told, reach)
+        coverage = await change_coverage(connection, changes, told, reach)
+        changes.note(
+            {stream_of(each.stream): number for number, each in told if each.kind in MARKING and each.symbol}
         )
         outgoing: list[OutboxRow] = []
         if self._owned is not None:
             outgoing = await asyncio.to_thread(outbox_rows, batch.refusals, revisions)
-        return Plan(changes=changes, revisions=revisions, outgoing=outgoing)
+        return Plan(changes=changes, revisions=revisions, coverage=coverage, outgoing=outgoing)
 
     async def _attempt(self, batch: Batch, plan: Plan, path: WritePath) -> Written:
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
@@ -200,12 +209,14 @@ class Writer:
         written, moves = Written(path=path, transactions=1), dict[TopicPartition, CanonicalOffset]()
         written.refusals, written.watermarks, written.revisions = batch.refusals, complete, plan.revisions
         written.outgoing = len(plan.outgoing)
-        if batch.records or batch.findings or complete:
+        if batch.records or batch.evidence or complete:
             async with self._connection.transaction():
                 for rows in batch.rows:
                     new_keys = self._book.new_keys(rows)
                     written.tables.append(await store_rows(self._connection, rows, new_keys, path))
+                await write_evidence(self._connection, batch.evidence)
                 await write_gaps(self._connection, plan.revisions)
+                await write_coverage(self._connection, plan.coverage)
                 await self._store_streams(plan.changes)
                 await self._store_watermarks(complete)
                 await append(self._connection, batch.entries)
@@ -214,8 +225,7 @@ class Writer:
                 if self._owned is not None:
                     moves = await move(self._connection, self._owned, batch.ends, claims)
         self._book.apply(plan.changes)
-        for _, revision in plan.revisions:
-            self._unresolved.apply(revision)
+        widen(self._reach, plan.revisions, plan.coverage)
         for partition, end in moves.items():
             (self._owned or {})[partition].next_offset = end
         self._ends, self._claims = ends, claims
@@ -270,17 +280,17 @@ class Store:
     ) -> AsyncIterator[Writer]:
         """Own the partitions of `logs` over a connection of their own; raises StoreUnavailable or ConfigurationError.
 
-        Where a log no longer holds what was not stored, the loss is a gap, stored with the new position.
+        Where a log no longer holds what was not stored, the loss is evidence, stored with the new position.
         """
         async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             try:
                 async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
-                    taken = await take_over(connection, logs, now_us=now_us)
+                    taken = await take_over(connection, logs)
                     writer = Writer(connection, taken, self._ages, within_s=self._within_s, limit=self._limit)
                     await writer.load()
                 self._ages.show({}, taken.watermarks)
                 if taken.lost:
-                    await writer.write(loss_of(taken, logs))
+                    await writer.write(await loss_of(connection, taken, logs, now_us=now_us))
                 self.owned = taken.owned
                 yield writer
             finally:

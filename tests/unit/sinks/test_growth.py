@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from schemas.calendar.sessions import calendar_of
 from schemas.intervals import MINUTE_US
-from schemas.records import Gap
+from schemas.ledger.coverage import cleared, marked
+from schemas.records import Evidence
+from schemas.streams import StreamId
 from sinks.batch.batch import PartitionRecords, assemble
 from sinks.batch.cutting import halves
-from sinks.ledger.gaps import admit, revise, settle
+from sinks.ledger.gaps import revision_of, touched_blind
 from sinks.ledger.memory import Book
-from tests.support.builders import a_bar, a_gap, a_trade
+from tests.support.builders import a_bar, a_trade, an_evidence
 from tests.support.growth import MIDNIGHT, SPARSE, assert_linear, sized, sparse_bars
 from tests.support.received import a_part, home
+
+SERIES = StreamId("bars", "1m", "yahoo", SPARSE)
 
 
 def again(part: PartitionRecords) -> PartitionRecords:
@@ -22,62 +27,73 @@ def again(part: PartitionRecords) -> PartitionRecords:
 
 
 def test_sparse_bars_of_one_series_are_decided_in_linear_time() -> None:
-    """Found as holes, admitted, settled and told apart (9,000 of them in one batch stopped a partition for ever)."""
+    """Each fills a part of a blind stretch (9,000 of them in one batch stopped a partition for ever)."""
 
     def prepare(number: int) -> Callable[[], object]:
         batch, _ = assemble([a_part(sparse_bars(number))])
+        blind = a_blind(0, 2 * number)
 
         def decide() -> int:
             changes = Book().observe(batch.rows)
             (arrived,) = changes.arrivals.values()
-            ledger = settle(admit([], [gap for _, gap in changes.holes]), arrived.starts())
-            return len(revise([], ledger, ()).written)
+            change = revision_of(SERIES, [blind], evidence=[blind], before=[], stored=arrived.starts())
+            return len(change.written)
 
-        assert decide() == number - 1
+        assert decide() == 2 * number
         return decide
 
     assert_linear(prepare, sized(1_000, 10_000))
 
 
-def test_evidence_that_overlaps_in_any_way_is_admitted_in_linear_time() -> None:
-    """One long gap under many short ones, short ones under each other, and verdicts on all of them."""
+def a_blind(low: int, high: int, number: int = 0, **changes: object) -> Evidence:
+    """Return a blind stretch of minutes [low, high) of the sparse series."""
+    fields: dict[str, object] = {
+        "symbol": SPARSE, "stream": f"bars.1m:yahoo:{SPARSE}", "from_time": MIDNIGHT + low * MINUTE_US,
+        "to_time": MIDNIGHT + high * MINUTE_US, "raw_offset": number, "known_from": MIDNIGHT + 10**15,
+    }  # fmt: skip
+    return an_evidence(**(fields | changes))
 
-    def gap(low: int, high: int, **changes: object) -> Gap:
-        start, end = MIDNIGHT + low * MINUTE_US, MIDNIGHT + high * MINUTE_US
-        return replace(
-            a_gap(symbol=SPARSE, stream=f"bars.1m:yahoo:{SPARSE}", from_time=start, to_time=end),
-            **changes,  # type: ignore[arg-type]
-        )
+
+def test_evidence_that_overlaps_in_any_way_is_told_apart_in_linear_time() -> None:
+    """One long stretch under many short ones, short ones under each other, and verdicts on all of them."""
 
     def prepare(number: int) -> Callable[[], object]:
-        known = admit([], [gap(4 * n, 4 * n + 2, raw_offset=n) for n in range(number)])
-        news = [gap(0, 4 * number, cause="producer_down")]
-        news += [gap(4 * n + 1, 4 * n + 9, raw_offset=number + n) for n in range(number)]
-        news += [gap(8 * n, 8 * n + 3, state="empty") for n in range(number // 2)]
-        return lambda: revise(known, admit(known, news), ())
+        told = [a_blind(4 * n, 4 * n + 2, n) for n in range(number)]
+        before = revision_of(SERIES, told, evidence=told, before=[], stored=()).written
+        told += [
+            a_blind(0, 4 * number, -1),
+            *(a_blind(4 * n + 1, 4 * n + 9, number + n) for n in range(number)),
+        ]
+        told += [a_blind(8 * n, 8 * n + 3, 2 * number + n, kind="empty") for n in range(number // 2)]
+        changed = [(told[0].from_time, told[0].from_time + 4 * number * MINUTE_US)]
+        blind = touched_blind(changed, told)  # type: ignore[arg-type]
+        return lambda: revision_of(SERIES, blind, evidence=told, before=before, stored=())
 
     assert_linear(prepare, sized(500, 10_000))
 
 
-def test_a_ledger_of_many_open_gaps_is_settled_in_linear_time() -> None:
-    """Every bar that was missing arrives; or every second one of each."""
+def test_many_open_gaps_are_compared_with_their_bars_in_linear_time() -> None:
+    """Every second bar of each arrives."""
 
     def prepare(number: int) -> Callable[[], object]:
-        starts = [MIDNIGHT + 20 * n * MINUTE_US for n in range(number)]
-        ledger = admit(
-            [],
-            [
-                a_gap(
-                    symbol=SPARSE, stream=f"bars.1m:yahoo:{SPARSE}", from_time=start, raw_offset=n,
-                    to_time=start + 10 * MINUTE_US,
-                )
-                for n, start in enumerate(starts)
-            ],
-        )  # fmt: skip
-        arrived = [start + n * MINUTE_US for start in starts for n in range(0, 10, 2)]
-        return lambda: settle(ledger, arrived)
+        blind = [a_blind(20 * n, 20 * n + 10, n) for n in range(number)]
+        before = revision_of(SERIES, blind, evidence=blind, before=[], stored=()).written
+        arrived = [told.from_time + n * MINUTE_US for told in blind for n in range(0, 10, 2)]
+        return lambda: revision_of(SERIES, blind, evidence=blind, before=before, stored=arrived)  # type: ignore[arg-type]
 
     assert_linear(prepare, sized(500, 10_000))
+
+
+def test_bits_of_absent_bars_cost_their_number() -> None:
+    """A signal for every second minute, and then all those bars."""
+
+    def prepare(number: int) -> Callable[[], object]:
+        calendar = calendar_of(SPARSE)
+        told = [a_blind(2 * n, 2 * n + 1, n, kind="absent") for n in range(number)]
+        starts = [each.from_time for each in told]
+        return lambda: cleared(marked({}, calendar, told), calendar, "1m", starts)
+
+    assert_linear(prepare, sized(1_000, 10_000))
 
 
 def test_poison_is_refused_in_linear_time() -> None:

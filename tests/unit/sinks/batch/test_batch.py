@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.intervals import MINUTE_US
 from schemas.records import Progress
-from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS, RAW_BARS, TRADES
+from schemas.topics import BARS, DEFAULT_PARTITIONS, EVIDENCE, PROGRESS, RAW_BARS, TRADES
 from schemas.wire.codec import encode
 from sinks.batch.batch import PartitionRecords, assemble
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade, an_evidence
 from tests.support.received import APPENDED_MS, Message, a_part, home
 
 GOOD = encode(TRADES, a_trade())
@@ -80,20 +80,41 @@ def test_topics_and_partitions_are_one_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    "changes",
     [
-        pytest.param({"to_time": NINE_THIRTY}, "invalid", id="no length"),
-        pytest.param({"from_time": -(1 << 60)}, "invalid", id="time out of range"),
-        pytest.param({"stream": "x" * 5_000}, "invalid", id="long name"),
-        pytest.param({"cause": "a\0b"}, "invalid", id="NUL"),
+        pytest.param({"to_time": NINE_THIRTY}, id="no length"),
+        pytest.param({"to_time": None}, id="blind without an end"),
+        pytest.param({"from_time": -(1 << 60)}, id="time out of range"),
+        pytest.param({"known_from": 1 << 60}, id="known out of range"),
+        pytest.param({"stream": "x" * 5_000}, id="long name"),
+        pytest.param({"cause": "a\0b"}, id="NUL"),
+        pytest.param({"stream": "bars.1m:yahoo:QQQ"}, id="of another symbol"),
+        pytest.param({"stream": "bars.9m:yahoo"}, id="of no series"),
+        pytest.param({"raw_offset": 1 << 50}, id="no place"),
+        pytest.param({"index": -1}, id="no index"),
     ],
 )
-def test_a_gap_that_cannot_be_one_is_dead_lettered(changes: dict[str, object], reason: str) -> None:
-    """The ledger sees only gaps it can hold."""
-    batch, _ = assemble([a_part([a_gap(), a_gap(**changes)])])
+def test_evidence_that_cannot_be_kept_is_dead_lettered(changes: dict[str, object]) -> None:
+    """The ledger sees only what it can keep."""
+    batch, _ = assemble([a_part([an_evidence(), an_evidence(**changes)])])
 
-    assert [heard.gap for heard in batch.gaps] == [a_gap()]
-    assert [(r.letter.topic, r.letter.offset, r.letter.reason) for r in batch.refusals] == [(GAPS, 1, reason)]
+    assert batch.evidence == [(home("SPY"), an_evidence())]
+    assert [(r.letter.topic, r.letter.offset, r.letter.reason) for r in batch.refusals] == [
+        (EVIDENCE, 1, "invalid")
+    ]
+
+
+def test_evidence_in_a_partition_its_symbol_does_not_live_in_is_dead_lettered() -> None:
+    """Two sinks would keep one series."""
+    batch, _ = assemble([a_part([an_evidence()], partition=(home("SPY") + 1) % 4)])
+    assert (batch.evidence, len(batch.refusals)) == ([], 1)
+
+
+def test_evidence_of_a_whole_partition_names_no_series() -> None:
+    """What was in the records that are gone nobody knows."""
+    lost = an_evidence(stream="raw.bars.v1/2", symbol="", provider="", interval="")
+    batch, _ = assemble([a_part([lost], partition=2)])
+    assert batch.evidence == [(2, lost)]
 
 
 def test_progress_becomes_a_claim_at_its_own_offset() -> None:

@@ -16,7 +16,7 @@ from schemas.streams import Bar
 from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, QUOTES, RAW_BARS, TRADES
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.batch.cutting import GROW_AFTER, NO_LIMIT, BatchLimit, another_record, halves, without_record
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade, an_evidence
 from tests.support.received import Message, a_part, home
 
 
@@ -116,7 +116,7 @@ def test_the_end_of_a_log_without_records_goes_with_the_second_half() -> None:
     assert second.ends[BARS, 3] == (7, -1)
 
 
-@pytest.mark.parametrize("record", [a_trade(), a_gap()])
+@pytest.mark.parametrize("record", [a_trade(), an_evidence()])
 def test_a_record_that_is_refused_alone_is_its_dead_letter(record: Any) -> None:
     """It keeps its bytes, its place and the words of who refused it; the position moves on."""
     batch = batch_of(a_part([record]))
@@ -127,7 +127,7 @@ def test_a_record_that_is_refused_alone_is_its_dead_letter(record: Any) -> None:
     assert (refusal.letter.stage, refusal.letter.reason, refusal.letter.offset) == ("sink", "invalid", 0)
     assert "no such value" in refusal.letter.message
     assert refusal.letter.payload == batch.parts[0].records[0].value()
-    assert (left.rows, left.gaps, left.ends, left.records) == ([], [], batch.ends, 1)
+    assert (left.rows, left.evidence, left.ends, left.records) == ([], [], batch.ends, 1)
 
 
 def trades_of(number: int, *, start: int = 0, symbol: str = "SPY") -> Batch:
@@ -204,7 +204,7 @@ def test_another_record_is_one_of_another_series_in_turn() -> None:
     slow = trades_of(1)
     symbols = ["SPY", "IBM", "QQQ"]
     trades = [trades_of(3, symbol=symbol) for symbol in symbols]
-    others = [*trades, batch_of(a_part([a_quote(symbol="GOOG")]), a_part([a_gap()]))]
+    others = [*trades, batch_of(a_part([a_quote(symbol="GOOG")]), a_part([an_evidence()]))]
 
     def told(batch: Batch | None) -> tuple[str, list[str]] | None:
         return (

@@ -15,7 +15,7 @@ from schemas.wire.codec import decode, encode
 from sinks.batch.batch import Batch, assemble
 from sinks.batch.soundness import END_US, FIRST_US, MAX_KEY_BYTES, MAX_RAW_OFFSET, MAX_TEXT_BYTES, unsound
 from sinks.columns.avro import read_columns
-from tests.support.builders import a_bar, a_gap, a_quote, a_trade
+from tests.support.builders import a_bar, a_quote, a_trade, an_evidence
 from tests.support.received import Message, a_part, home
 
 MAKE = {BAR_STREAM: a_bar, QUOTE_STREAM: a_quote, TRADE_STREAM: a_trade}
@@ -127,7 +127,7 @@ def test_refused_rows_leave_the_batch_and_the_rest_takes_the_fast_path() -> None
 
 def a_batch_of(topic: str, *values: bytes) -> Batch:
     """Return the batch of bytes read from a topic."""
-    part = a_part([a_gap()], partition=home("SPY"))
+    part = a_part([an_evidence()], partition=home("SPY"))
     part.topic, part.end = topic, len(values)
     part.records[:] = [Message(value, at) for at, value in enumerate(values)]
     return assemble([part])[0]
@@ -147,10 +147,3 @@ def test_progress_no_watermark_can_follow_is_dead_lettered(changes: dict[str, in
     assert [claim.complete_before for claim in batch.claims] == [1]
     assert [refusal.letter.offset for refusal in batch.refusals] == [1]
     assert decode(PROGRESS, batch.refusals[0].letter.payload, Progress) == Progress(**(fields | changes))
-
-
-def test_a_gap_dated_out_of_range_is_dead_lettered() -> None:
-    """Its clocks are checked like its times."""
-    batch, _ = assemble([a_part([a_gap(), a_gap(known_from=1 << 60)])])
-
-    assert ([len(batch.gaps)], [refusal.letter.offset for refusal in batch.refusals]) == ([1], [1])

@@ -1,268 +1,71 @@
-"""The ledger shares out every gap exactly, and does not depend on what was read first."""
+"""Gaps of a stream change only where evidence or bars say so, and subscribers hear of every change."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from dataclasses import replace
+from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.identity import gap_id
-from schemas.intervals import MINUTE_US
-from schemas.records import Gap, GapState
-from sinks.ledger.gaps import admit, joined, revise, settle
-from tests.model.ledger import admit_one, settle_by_bars
-from tests.support.builders import NINE_THIRTY, a_gap
+from schemas.intervals import DAY_US, MINUTE_US
+from schemas.ledger.gaps import gaps_of
+from schemas.records import Evidence, EvidenceKind, Gap
+from schemas.streams import StreamId
+from sinks.ledger.gaps import Stretch, clusters, revise, revision_of, touched_blind
+from tests.support.builders import a_gap, an_evidence
+from tests.support.stream_values import NINE_THIRTY
 
 STREAM = "bars.1m:yahoo:SPY"
+SPY = StreamId("bars", "1m", "yahoo", "SPY")
+LATER = KnowledgeTime(NINE_THIRTY + 10 * DAY_US)
+
+
+def at(number: int) -> EventTime:
+    """Return a minute of the session."""
+    return EventTime(NINE_THIRTY + number * MINUTE_US)
 
 
 def gap(low: int, high: int, **changes: object) -> Gap:
     """Return a gap of minutes [low, high) of the session."""
-    start = NINE_THIRTY + low * MINUTE_US
     fields: dict[str, object] = {
-        "gap_id": gap_id(STREAM, start), "from_time": start, "to_time": NINE_THIRTY + high * MINUTE_US,
-        "expected": high - low, "raw_offset": low,
+        "gap_id": gap_id(STREAM, at(low)), "from_time": at(low), "to_time": at(high), "expected": high - low, "raw_offset": low,
     }  # fmt: skip
     return a_gap(**(fields | changes))
 
 
-def bars(*numbers: int) -> set[int]:
-    """Return bar starts by minute."""
-    return {NINE_THIRTY + number * MINUTE_US for number in numbers}
+def told(low: int, high: int, kind: EvidenceKind = "blind", number: int = 0) -> Evidence:
+    """Return evidence number `number` about minutes [low, high)."""
+    return an_evidence(kind=kind, from_time=at(low), to_time=at(high), known_from=LATER, raw_offset=number)
 
 
-def shape(ledger: Iterable[Gap]) -> list[tuple[int, int, str]]:
-    """Return (first minute, end minute, state) of each row."""
-    at = [
+def shape(gaps: tuple[Gap, ...]) -> list[tuple[int, int, str]]:
+    """Return (first minute, end minute, state) of each."""
+    return [
         ((g.from_time - NINE_THIRTY) // MINUTE_US, (g.to_time - NINE_THIRTY) // MINUTE_US, g.state)
-        for g in ledger
+        for g in gaps
     ]
-    return [(low, high, state) for low, high, state in at]
-
-
-@pytest.mark.parametrize(
-    ("stored", "expected"),
-    [
-        pytest.param((), [(0, 6, "open")], id="nothing"),
-        pytest.param((0, 1, 2, 3, 4, 5), [(0, 6, "filled")], id="all"),
-        pytest.param((0, 1), [(0, 2, "filled"), (2, 6, "open")], id="trimmed at the left"),
-        pytest.param((4, 5), [(0, 4, "open"), (4, 6, "filled")], id="trimmed at the right"),
-        pytest.param((2, 3), [(0, 2, "open"), (2, 4, "filled"), (4, 6, "open")], id="split"),
-        pytest.param((7, 100), [(0, 6, "open")], id="elsewhere"),
-    ],
-)
-def test_stored_bars_fill_trim_or_split(
-    stored: tuple[int, ...], expected: list[tuple[int, int, str]]
-) -> None:
-    """Each piece has its own state, and its own id by where it begins."""
-    ledger = settle([gap(0, 6)], bars(*stored))
-
-    assert shape(ledger) == expected
-    assert all(g.gap_id == gap_id(STREAM, g.from_time) for g in ledger)
-    assert sum(g.expected for g in ledger) == 6
-
-
-def test_a_bar_outside_the_session_fills_nothing() -> None:
-    """Pre-market bars are not what the calendar expects."""
-    overnight = replace(gap(388, 0), to_time=NINE_THIRTY + 1440 * MINUTE_US + 2 * MINUTE_US)
-    ledger = settle([overnight], bars(400, 1300))
-
-    assert ledger == [overnight]
-
-
-def test_evidence_already_known_adds_only_what_is_new() -> None:
-    """Gaps of one stream never overlap; the uncovered parts get ids of their own."""
-    ledger = admit([gap(2, 4)], [gap(0, 6, cause="producer_down")])
-
-    assert shape(ledger) == [(0, 2, "open"), (2, 4, "open"), (4, 6, "open")]
-    assert [g.cause for g in ledger] == ["producer_down", "missing_bars", "producer_down"]
-
-
-def test_the_sinks_own_finding_is_taken_over() -> None:
-    """The processor's evidence replaces the sink's, whichever came first."""
-    own, theirs = gap(0, 4, detector="sink", raw_offset=9), gap(0, 4)
-
-    assert admit([], [own, theirs]) == admit([], [theirs, own]) == admit([own], [theirs]) == [theirs]
-
-
-@pytest.mark.parametrize(
-    ("first", "then", "expected"),
-    [
-        ("open", "filling", "filling"),
-        ("filled", "open", "filled"),
-        ("empty", "filled", "empty"),
-        ("filling", "empty", "empty"),
-    ],
-)
-def test_states_go_forward_only(first: GapState, then: GapState, expected: GapState) -> None:
-    """Within one generation nothing is taken back."""
-    (row,) = admit([gap(0, 2, state=first)], [gap(0, 2, state=then)])
-
-    assert row.state == expected
-
-
-def test_a_higher_generation_reopens_and_a_lower_one_is_history() -> None:
-    """New evidence counts up."""
-    filled = gap(0, 2, state="filled", generation=1)
-
-    assert admit([filled], [gap(0, 2, generation=2)])[0].state == "open"
-    assert admit([filled], [gap(0, 2, generation=0, state="unrecoverable")]) == [filled]
-
-
-def test_a_verdict_holds_for_the_stretch_it_names() -> None:
-    """A vendor's proof that there is nothing closes what is still open, and leaves what is filled."""
-    ledger = settle([gap(0, 6)], bars(0, 1))
-
-    assert shape(admit(ledger, [gap(0, 5, state="empty")])) == [
-        (0, 2, "filled"),
-        (2, 5, "empty"),
-        (5, 6, "open"),
-    ]
-
-
-def test_gaps_of_trades_are_not_judged_by_bars() -> None:
-    """Nothing counts how many trades are missing."""
-    trades = a_gap(stream="trades:finnhub:SPY", interval="", expected=0)
-
-    assert settle([trades], bars(0)) == [trades]
 
 
 def test_a_joined_id_has_a_last_word() -> None:
-    """Subscribers hear that the piece they knew is filled, and not what they said themselves."""
-    pieces = settle([gap(0, 4)], bars(0, 1))
-    whole = settle(pieces, bars(0, 1, 2, 3))
-    change = revise(pieces, whole, heard=())
+    """Subscribers hear that the piece they knew is filled."""
+    pieces, whole = [gap(0, 2, state="filled"), gap(2, 4)], [gap(0, 4, state="filled")]
+    change = revise(pieces, whole)
 
     assert [g.gap_id for g in change.deleted] == [gap(2, 4).gap_id]
     assert shape(change.written) == [(0, 4, "filled")]
     assert shape(change.announced) == [(0, 4, "filled"), (2, 4, "filled")]
     assert change.found == ()
-    news = revise([], [gap(0, 4)], heard=[gap(0, 4)])
-    assert (news.announced, len(news.found)) == ((), 1)
 
 
-EVIDENCE = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(1, 8), st.sampled_from(["missing_bars", "producer_down"])),
-    max_size=4,
-)
+def test_an_id_that_lies_in_no_gap_any_more_is_told_to_be_empty() -> None:
+    """Nothing is expected there: nobody keeps it open."""
+    change = revise([gap(0, 2), gap(5, 6)], [gap(5, 6)])
 
-
-@settings(max_examples=300)
-@given(evidence=EVIDENCE, own=EVIDENCE, stored=st.sets(st.integers(0, 28)), data=st.data())
-def test_the_ledger_is_the_same_in_every_order(
-    evidence: list[tuple[int, int, str]],
-    own: list[tuple[int, int, str]],
-    stored: set[int],
-    data: st.DataObject,
-) -> None:
-    """Bars and the sink's own findings may come before, between or after the processor's gaps, which stay in order."""
-    theirs = [
-        gap(low, low + size, cause=cause, raw_offset=n) for n, (low, size, cause) in enumerate(evidence)
-    ]
-    # One block reveals disjoint holes, so the sink's own findings never overlap each other.
-    ours, covered = [], set[int]()
-    for n, (low, size, _) in enumerate(own):
-        if covered.isdisjoint(range(low, low + size)):
-            covered |= set(range(low, low + size))
-            ours.append(gap(low, low + size, detector="sink", raw_offset=100 + n))
-
-    def play(steps: list[object], groups: list[set[int]]) -> list[Gap]:
-        ledger: list[Gap] = []
-        present: set[int] = set()
-        for step in steps:
-            if isinstance(step, Gap):
-                ledger = admit(ledger, [step])
-            else:
-                present |= bars(*groups[int(str(step))])
-            ledger = settle(ledger, present)
-        return ledger
-
-    halves = [
-        {n for n in stored if n % 3 == 0},
-        {n for n in stored if n % 3 == 1},
-        {n for n in stored if n % 3 == 2},
-    ]
-    order = data.draw(st.permutations([*range(len(ours)), *"abc", *(["p"] * len(theirs))]))
-    rest = iter(theirs)
-    mixed = [next(rest) if s == "p" else ours[s] if isinstance(s, int) else "abc".index(s) for s in order]
-
-    ledger = play(mixed, halves)
-
-    assert ledger == play([*theirs, *ours, 0], [stored])
-    assert ledger == joined(ledger)
-    minutes = {n: state for low, high, state in shape(ledger) for n in range(low, high)}
-    covered |= {n for low, size, _ in evidence for n in range(low, low + size)}
-    assert minutes == {n: "filled" if n in stored else "open" for n in covered}
-    assert all(a.to_time <= b.from_time for a, b in itertools.pairwise(ledger))
-
-
-GAPS = st.lists(
-    st.tuples(
-        st.integers(0, 12),
-        st.integers(1, 6),
-        st.sampled_from(["missing_bars", "producer_down"]),
-        st.sampled_from(["processor", "sink", "producer"]),
-        st.sampled_from(["open", "filling", "filled", "empty", "unrecoverable"]),
-        st.integers(0, 2),
-        st.integers(0, 3),
-    ),
-    max_size=12,
-)
-
-
-def gaps_of(told: list[tuple[int, int, str, str, GapState, int, int]]) -> list[Gap]:
-    """Return gaps as anyone may tell them: overlapping, of any detector, state and generation."""
-    return [
-        gap(
-            low, low + size, cause=cause, detector=detector, state=state, generation=generation, raw_offset=offset,
-            index=number,
-        )
-        for number, (low, size, cause, detector, state, generation, offset) in enumerate(told)
-    ]  # fmt: skip
-
-
-@settings(max_examples=500)
-@given(known=GAPS, told=GAPS, stored=st.sets(st.integers(-2, 20)))
-def test_the_sweep_finds_what_admitting_one_by_one_finds(
-    known: list[tuple[int, int, str, str, GapState, int, int]],
-    told: list[tuple[int, int, str, str, GapState, int, int]],
-    stored: set[int],
-) -> None:
-    """All of a batch at once, onto any ledger, and then its bars: not a row, a name or a count is another."""
-    before: list[Gap] = []
-    for each in gaps_of(known):
-        before = admit_one(before, each)
-    after = before
-    for each in gaps_of(told):
-        after = admit_one(after, each)
-
-    assert admit([], gaps_of(known)) == before
-    assert admit(before, gaps_of(told)) == after
-    assert settle(after, bars(*stored)) == settle_by_bars(after, bars(*stored))
-
-
-def test_a_gap_of_years_closes_when_its_bars_are_there() -> None:
-    """However many bars it holds (above 100,000 none of them was looked at); a single one missing stays open."""
-    year = 366 * 1_440
-    long = a_gap(
-        stream="bars.1m:yahoo:BTC-USD", symbol="BTC-USD", from_time=0, to_time=year * MINUTE_US, expected=year
-    )
-    starts = range(0, year * MINUTE_US, MINUTE_US)
-    gone = 200_000
-
-    whole = settle([long], starts)
-    torn = settle([long], [*starts[:gone], *starts[gone + 1 :]])
-
-    assert [(row.state, row.expected) for row in whole] == [("filled", year)]
-    assert [(row.state, row.expected) for row in torn] == [
-        ("filled", gone),
-        ("open", 1),
-        ("filled", year - gone - 1),
-    ]
+    assert shape(change.deleted) == [(0, 2, "open")]
+    assert shape(change.announced) == [(0, 2, "empty")]
 
 
 def test_what_is_news_and_what_overlaps_is_told_apart() -> None:
@@ -270,18 +73,96 @@ def test_what_is_news_and_what_overlaps_is_told_apart() -> None:
     before = [gap(2, 4), gap(6, 8)]
     news = [gap(4, 6, raw_offset=9), gap(8, 9, raw_offset=9)]
 
-    assert revise(before, sorted([*before, *news], key=lambda each: each.from_time), ()).found == tuple(news)
-    assert revise(before, [gap(2, 5), gap(6, 8)], ()).found == ()
+    assert revise(before, sorted([*before, *news], key=lambda each: each.from_time)).found == tuple(news)
+    assert revise(before, [gap(2, 5), gap(6, 8)]).found == ()
 
 
-def test_a_gap_keeps_the_name_it_was_told_under() -> None:
-    """Also where another that changes nothing ends inside it; a part of it is named by where it begins."""
-    named = gap(0, 4, gap_id="theirs", expected=9)
-
-    assert admit([named], [gap(1, 2, raw_offset=7)]) == [named]
-    assert admit([], [gap(1, 2, raw_offset=7, generation=0), replace(named, generation=1)]) == [
-        replace(named, generation=1)
+def test_what_lies_near_is_asked_for_together() -> None:
+    """An old and a live bar ask nothing of the years between them."""
+    assert clusters([(at(5), at(6)), (at(0), at(1)), (at(60_000), at(60_001))]) == [
+        (at(0), at(6)),
+        (at(60_000), at(60_001)),
     ]
-    assert [row.gap_id for row in admit([named], [gap(1, 2, state="filled")])] == [
-        gap(low, 4).gap_id for low in (0, 1, 2)
+    assert clusters([(at(5), at(6)), (at(0), at(1))], near_us=0) == [(at(0), at(1)), (at(5), at(6))]
+
+
+def test_only_blind_stretches_that_share_a_moment_can_change() -> None:
+    """One that ends where the change begins has nothing to do with it, nor has a verdict."""
+    changed: list[Stretch] = [(at(3), at(5)), (at(9), at(20))]
+    evidence = [
+        told(0, 3),
+        told(0, 4),
+        told(5, 9),
+        told(4, 10),
+        told(20, 30),
+        told(3, 4, "empty"),
+        told(12, 13),
     ]
+
+    assert touched_blind(changed, evidence) == [evidence[1], evidence[3], evidence[6]]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 40), st.integers(1, 12), st.sampled_from(["blind", "blind", "empty", "unrecoverable"]), st.integers(0, 9)
+        ),
+        max_size=10,
+    ),
+    st.sets(st.integers(0, 50)),
+    st.randoms(),
+)  # fmt: skip
+def test_any_order_of_evidence_and_bars_ends_where_deriving_the_whole_does(
+    said: list[tuple[int, int, EvidenceKind, int]],
+    bars: set[int],
+    random,  # type: ignore[no-untyped-def]
+) -> None:
+    """One thing after the other, each with no more than what it touches; the rows never overlap on the way."""
+    evidence = [told(low, low + size, kind, number) for low, size, kind, number in said]
+    steps: list[Evidence | int] = [*evidence, *bars]
+    random.shuffle(steps)
+    known: list[Evidence] = []
+    stored: list[EventTime] = []
+    ledger: dict[str, Gap] = {}
+    for step in steps:
+        if isinstance(step, Evidence):
+            known.append(step)
+            changed: Stretch = (step.from_time, step.to_time or step.from_time)
+        else:
+            stored.append(at(step))
+            changed = (at(step), EventTime(at(step) + 1))
+        blind = touched_blind([changed], known)
+        if not blind:
+            continue
+        low, high = min(b.from_time for b in blind), max(b.to_time or b.from_time for b in blind)
+        change = revision_of(
+            SPY,
+            blind,
+            evidence=[e for e in known if e.from_time < high and (e.to_time or 0) > low],
+            before=[g for g in ledger.values() if g.from_time < high and g.to_time > low],
+            stored=sorted(each for each in stored if low <= each < high),
+        )
+        for gone in change.deleted:
+            del ledger[gone.gap_id]
+        ledger.update((each.gap_id, each) for each in change.written)
+        ordered = sorted(ledger.values(), key=lambda each: each.from_time)
+        assert all(a.to_time <= b.from_time for a, b in pairwise(ordered))
+
+    whole = gaps_of(SPY, evidence, sorted(map(at, bars)), horizon=None, start=at(-10), end=at(100))
+    assert sorted(ledger.values(), key=lambda each: each.from_time) == whole
+
+
+@pytest.mark.parametrize("overlapping", [True, False])
+def test_a_gap_of_which_no_evidence_is_known_gives_way(overlapping: bool) -> None:
+    """An older version found it while this one was rolled out; elsewhere it stays."""
+    foreign = gap(2 if overlapping else 6, 9, raw_offset=77, detector="sink")
+    change = revision_of(SPY, [told(0, 5)], evidence=[told(0, 5)], before=[foreign], stored=())
+
+    assert shape(change.deleted) == ([(2, 9, "open")] if overlapping else [])
+    assert shape(change.written) == [(0, 5, "open")]
+
+
+def test_nothing_blind_changes_nothing() -> None:
+    """A verdict on what nobody was blind to, and bars that nobody missed."""
+    change = revision_of(SPY, [], evidence=[told(0, 5, "empty")], before=[], stored=[at(1)])
+    assert (change.written, change.deleted, change.announced) == ((), (), ())

@@ -1,11 +1,11 @@
-"""The book moves cursors, and names the holes a batch reveals."""
+"""The book moves cursors, and says where bars arrived."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from schemas.intervals import MINUTE_US
+from schemas.intervals import AHEAD_US, MINUTE_US
 from schemas.streams import Bar, StreamId
 from sinks.batch.batch import Rows, assemble
 from sinks.ledger.cursors import Cursor
@@ -39,20 +39,39 @@ def observe(book: Book, rows: Rows) -> Changes:
     return changes
 
 
-def test_a_jump_reveals_a_hole_with_its_blocks_own_clock() -> None:
-    """The finding is dated by the block that revealed it, so that a replay dates it equally."""
+def test_bars_arrive_where_they_may_have_been_missing() -> None:
+    """From the earliest to the newest of a batch, by series; the cursor goes from the first ever to the newest."""
     book = Book()
     observe(book, rows_of(a_minute(0)))
 
-    changes = observe(book, rows_of(a_minute(1), a_minute(4, known_from=77)))
+    changes = observe(book, rows_of(a_minute(1), a_minute(4)))
 
-    ((partition, gap),) = changes.holes
-    assert (gap.from_time, gap.to_time, gap.known_from, gap.raw_offset) == (at(2), at(4), 77, 4)
-    assert partition == home("SPY")
     assert book.cursors[KEY] == Cursor(start=at(0), last_seen=at(4))
     (arrived,) = changes.arrivals.values()
     assert list(changes.arrivals) == ["bars.1m:yahoo:SPY"]
-    assert (arrived.stretch, arrived.starts()) == ((at(1), at(4)), [at(1), at(4)])
+    assert (arrived.series, arrived.stretch, arrived.starts()) == (KEY, (at(1), at(4)), [at(1), at(4)])
+
+
+def test_a_stamp_of_the_future_moves_nothing_and_is_compared() -> None:
+    """Up to five seconds ahead clocks differ; beyond, what comes until then would pass for late."""
+    book, known = Book(), at(3)
+    changes = observe(book, rows_of(a_minute(2, known_from=known), a_minute(700, known_from=known)))
+
+    assert book.cursors[KEY] == Cursor(start=at(2), last_seen=at(2))
+    assert [each.starts() for each in changes.arrivals.values()] == [[at(2), at(700)]]
+    rows = rows_of(
+        a_minute(4, known_from=at(4) - AHEAD_US), a_minute(5, known_from=at(5) - AHEAD_US - 1), a_minute(6)
+    )
+    assert book.new_keys(rows).tolist() == [True, False, True]
+
+
+def test_series_of_evidence_are_noted_where_no_row_says_their_partition() -> None:
+    """So that what is kept of them can be named."""
+    changes = observe(Book(), rows_of(a_minute(2)))
+    other = KEY._replace(symbol="QQQ")
+    changes.note({KEY: 99, other: 1})
+
+    assert changes.partitions == {KEY: home("SPY"), other: 1}
 
 
 def test_a_forming_bar_moves_nothing() -> None:
@@ -60,7 +79,8 @@ def test_a_forming_bar_moves_nothing() -> None:
     book = Book()
     changes = observe(book, rows_of(a_minute(0), a_minute(3, final=False)))
 
-    assert (changes.holes, book.cursors[KEY].last_seen) == ([], at(0))
+    assert book.cursors[KEY].last_seen == at(0)
+    assert [each.starts() for each in changes.arrivals.values()] == [[at(0)]]
     assert book.new_keys(rows_of(a_minute(3, final=False), a_minute(3), a_minute(4))).tolist() == [
         *(False, True, True),
     ]
@@ -84,13 +104,13 @@ def test_loaded_cursors_are_frontiers() -> None:
 
 
 @pytest.mark.parametrize("interval", ["1wk", "7m"])
-def test_intervals_without_a_rule_reveal_nothing(interval: str) -> None:
+def test_intervals_without_a_rule_have_nothing_missing(interval: str) -> None:
     """They are stored, and nothing is expected of them."""
     book = Book()
 
-    assert (
-        observe(book, rows_of(a_minute(0, interval=interval), a_minute(300, interval=interval))).holes == []
-    )
+    assert not observe(
+        book, rows_of(a_minute(0, interval=interval), a_minute(300, interval=interval))
+    ).arrivals
 
 
 def test_trades_are_always_new_and_quotes_are_not() -> None:

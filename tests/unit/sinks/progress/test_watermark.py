@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import Progress
-from schemas.topics import BARS, RAW_BARS
+from schemas.topics import BARS, EVIDENCE, RAW_BARS
 from sinks.progress.watermark import MAX_PENDING, Claim, Claims, claim_of
 
 
@@ -25,6 +25,16 @@ def test_a_claim_holds_exactly_when_its_offset_is_reached() -> None:
     complete, left = claims.settled({(BARS, 0): 10})
     assert complete == {(BARS, 0): 700}
     assert left.first_offset(0) is None
+
+
+def test_a_claim_waits_for_the_evidence_of_its_moment() -> None:
+    """Gaps as of a moment follow from it; of a partition's evidence only what its progress speaks of."""
+    claims = Claims().with_new([replace(a_claim(10, 700), evidence_end=4)])
+
+    for position in ({(BARS, 0): 10}, {(BARS, 0): 10, (EVIDENCE, 0): 3}, {(BARS, 0): 9, (EVIDENCE, 0): 4}):
+        assert claims.settled(position)[0] == {}
+    assert claims.settled({(BARS, 0): 10, (EVIDENCE, 0): 4, (EVIDENCE, 1): 0})[0] == {(BARS, 0): 700}
+    assert claims.settled(None)[0] == {(BARS, 0): 700}
 
 
 def test_the_greatest_claim_that_holds_is_taken() -> None:

@@ -1,0 +1,163 @@
+"""What all evidence of a series says of each stretch of time: missing or not, since when known, and what became of it.
+
+The answer depends on what was known when, never on the order in which it was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from schemas.clocks import EventTime
+from schemas.records import Evidence, GapState
+
+
+class Stretch(NamedTuple):
+    """The part [low, high) (µs) of what a piece of evidence speaks of."""
+
+    low: EventTime
+    high: EventTime
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why values are missing in a stretch (`missing`), the evidence that says so, and what became of it.
+
+    Of absences that is the first word that values are collected there: no absence is a fact of its own.
+    """
+
+    missing: Literal["blind", "absent"]
+    evidence: Evidence
+    state: GapState
+    generation: int = 0
+
+    def joins(self, other: Standing) -> bool:
+        """Whether nothing tells the two apart; an absence is one, whoever said that values are collected there."""
+        alike = (self.missing, self.state, self.generation) == (other.missing, other.state, other.generation)
+        return alike and (self.missing == "absent" or self.evidence == other.evidence)
+
+
+def in_order_of_knowledge(evidence: Evidence) -> tuple[object, ...]:
+    """Return the key that sorts evidence by when it became known; what it says decides between equal moments."""
+    place = (evidence.known_from, evidence.raw_offset, evidence.index, evidence.detector)
+    said = (evidence.kind, evidence.from_time, evidence.to_time or 0, evidence.cause, evidence.job_id)
+    return (*place, *said)
+
+
+def standings(stretches: Iterable[Stretch]) -> Iterator[tuple[EventTime, EventTime, Standing]]:
+    """Yield, in order of time, each stretch between two edges in which values are missing, unless bars are stored there.
+
+    What is told of absences says nothing here: they follow from what is collected and stored.
+    """
+    known = sorted(
+        (each for each in stretches if each.low < each.high and each.evidence.kind != "absent"),
+        key=lambda each: (in_order_of_knowledge(each.evidence), each.low),
+    )
+    sweep = _Sweep(known)
+    begins = sorted(range(len(known)), key=lambda number: known[number].low, reverse=True)
+    ends = sorted(range(len(known)), key=lambda number: known[number].high, reverse=True)
+    edges = sorted({edge for each in known for edge in (each.low, each.high)})
+    for low, high in pairwise(edges):
+        while known[ends[-1]].high == low:
+            sweep.leave(ends.pop())
+        while begins and known[begins[-1]].low == low:
+            sweep.enter(begins.pop())
+        standing = sweep.standing()
+        if standing is not None:
+            yield low, high, standing
+
+
+class _Sweep:
+    """Evidence in force at one moment of event time, numbered in the order of knowledge."""
+
+    def __init__(self, known: Sequence[Stretch]) -> None:
+        self._known = known
+        self._fold = _Fold(len(known))
+        self._active = [False] * len(known)
+        self._verdicts = {"empty": 0, "unrecoverable": 0}
+        self._collected: list[int] = []
+
+    def enter(self, number: int) -> None:
+        kind = self._known[number].evidence.kind
+        self._active[number] = True
+        if kind == "collected":
+            heappush(self._collected, number)
+        else:
+            self._fold.put(number, STEPS[kind](number))
+        if kind in self._verdicts:
+            self._verdicts[kind] += 1
+
+    def leave(self, number: int) -> None:
+        kind = self._known[number].evidence.kind
+        self._active[number] = False
+        if kind != "collected":
+            self._fold.put(number, UNCHANGED)
+        if kind in self._verdicts:
+            self._verdicts[kind] -= 1
+
+    def standing(self) -> Standing | None:
+        state, generation, opener = self._fold.whole[NOTHING]
+        if opener is not None:
+            return Standing("blind", self._known[opener].evidence, STATES[state], generation)
+        while self._collected and not self._active[self._collected[0]]:
+            heappop(self._collected)
+        if not self._collected:
+            return None
+        state = (
+            EMPTY if self._verdicts["empty"] else UNRECOVERABLE if self._verdicts["unrecoverable"] else OPEN
+        )
+        return Standing("absent", self._known[self._collected[0]].evidence, STATES[state])
+
+
+# Of a blind stretch: what a piece of evidence makes of each state that was before. Blindness opens, and opens anew under
+# the next generation what a verdict had closed; a verdict closes what is open; that nothing exists outranks giving up.
+NOTHING, OPEN, EMPTY, UNRECOVERABLE = range(4)
+STATES: Sequence[GapState] = ("open", "open", "empty", "unrecoverable")
+Step = tuple[tuple[int, int, int | None], ...]
+"""By state before: the state after, how many times a gap was opened anew, and the number of what opened it last."""
+UNCHANGED: Step = tuple((state, 0, None) for state in range(4))
+STEPS: dict[str, Callable[[int], Step]] = {
+    "blind": lambda number: ((OPEN, 0, number), (OPEN, 0, None), (OPEN, 1, number), (OPEN, 1, number)),
+    "empty": lambda _: ((NOTHING, 0, None), (EMPTY, 0, None), (EMPTY, 0, None), (EMPTY, 0, None)),
+    "unrecoverable": lambda _: (
+        (NOTHING, 0, None),
+        (UNRECOVERABLE, 0, None),
+        (EMPTY, 0, None),
+        (UNRECOVERABLE, 0, None),
+    ),
+}
+
+
+def _then(first: Step, second: Step) -> Step:
+    if first is UNCHANGED:
+        return second
+    if second is UNCHANGED:
+        return first
+    steps = []
+    for state, opened, opener in first:
+        after, again, newest = second[state]
+        steps.append((after, opened + again, opener if newest is None else newest))
+    return tuple(steps)
+
+
+class _Fold:
+    """All steps, one after the other, as one; changed in a time that grows with the logarithm of their number."""
+
+    def __init__(self, size: int) -> None:
+        self._leaves = 1 << max(size - 1, 0).bit_length()
+        self._nodes = [UNCHANGED] * (2 * self._leaves)
+
+    @property
+    def whole(self) -> Step:
+        return self._nodes[1]
+
+    def put(self, number: int, step: Step) -> None:
+        place = self._leaves + number
+        self._nodes[place] = step
+        while place > 1:
+            place >>= 1
+            self._nodes[place] = _then(self._nodes[2 * place], self._nodes[2 * place + 1])

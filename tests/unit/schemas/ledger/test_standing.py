@@ -1,0 +1,66 @@
+"""What evidence in force at one moment of event time says together."""
+
+from __future__ import annotations
+
+import itertools
+
+from schemas.clocks import EventTime
+from schemas.ledger.standing import Standing, Stretch, standings
+from schemas.records import Evidence, EvidenceKind
+from tests.support.builders import an_evidence
+
+
+def stretch(low: int, high: int, kind: EvidenceKind, number: int) -> Stretch:
+    """Return evidence number `number` over [low, high)."""
+    return Stretch(EventTime(low), EventTime(high), told(kind, number))
+
+
+def told(kind: EvidenceKind, number: int) -> Evidence:
+    """Return evidence number `number`."""
+    return an_evidence(kind=kind, raw_offset=number)
+
+
+def test_edges_cut_and_any_order_says_the_same() -> None:
+    """Ten stretches of all kinds, in many orders."""
+    stretches = [
+        stretch(0, 50, "collected", 0), stretch(10, 30, "blind", 1), stretch(20, 40, "empty", 2),
+        stretch(25, 28, "blind", 3), stretch(35, 60, "absent", 4), stretch(26, 27, "unrecoverable", 5),
+    ]  # fmt: skip
+    blind, again = told("blind", 1), told("blind", 3)
+    expected = [
+        (0, 10, Standing("absent", told("collected", 0), "open")),
+        (10, 20, Standing("blind", blind, "open")),
+        (20, 25, Standing("blind", blind, "empty")),
+        (25, 26, Standing("blind", again, "open", 1)),
+        (26, 27, Standing("blind", again, "unrecoverable", 1)),
+        (27, 28, Standing("blind", again, "open", 1)),
+        (28, 30, Standing("blind", blind, "empty")),
+        (30, 40, Standing("absent", told("collected", 0), "empty")),
+        (40, 50, Standing("absent", told("collected", 0), "open")),
+    ]
+    for order in itertools.permutations(stretches):
+        assert list(standings(order)) == expected
+
+
+def test_nothing_told_says_nothing() -> None:
+    """And neither does a stretch without length."""
+    assert list(standings([])) == []
+    assert list(standings([stretch(5, 5, "blind", 1)])) == []
+
+
+def test_evidence_told_twice_is_told_once() -> None:
+    """A record read again changes nothing, no generation either."""
+    once = [stretch(0, 9, "blind", 1), stretch(0, 9, "empty", 2)]
+    assert list(standings([*once, *once])) == list(standings(once))
+
+
+def test_absences_join_whoever_collects_them_and_blindness_only_with_itself() -> None:
+    """Two outages side by side are two gaps; what two words say is collected is one run of missing bars."""
+    signals = (
+        Standing("absent", told("collected", 1), "open"),
+        Standing("absent", told("collected", 2), "open"),
+    )
+    outages = Standing("blind", told("blind", 1), "open"), Standing("blind", told("blind", 2), "open")
+    assert signals[0].joins(signals[1])
+    assert not outages[0].joins(outages[1])
+    assert not signals[0].joins(Standing("absent", told("collected", 1), "empty"))
