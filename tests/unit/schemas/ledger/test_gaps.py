@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.calendar import sessions
-from schemas.calendar.sessions import Calendar, TradingSession
+from schemas.calendar.sessions import Calendar
+from schemas.calendar.trading_days import TradingSession
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime, RawOffset
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US, micros
 from schemas.ledger import gaps as derived
@@ -48,7 +49,14 @@ def lunch() -> Calendar:
         noon, one = MarketTime(at + 12 * HOUR_US), MarketTime(at + 13 * HOUR_US)
         parts = ((opens, noon), (one, closes)) if number != 9 else ((opens, noon),)
         days.append(
-            TradingSession(pre_open=opens, open=opens, close=closes, post_close=closes, trading=parts)
+            TradingSession(
+                day=MarketTime(opens - opens % DAY_US),
+                pre_open=opens,
+                open=opens,
+                close=closes,
+                post_close=closes,
+                trading=parts,
+            )
         )
     return Calendar("LUNCH", "UTC", days)
 
