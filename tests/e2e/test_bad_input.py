@@ -18,7 +18,7 @@ from schemas.records import DeadLetter
 from schemas.topics import (
     BARS,
     DEFAULT_PARTITIONS,
-    GAPS,
+    EVIDENCE,
     PROGRESS,
     QUOTES,
     RAW_BARS,
@@ -32,11 +32,11 @@ from tests.support.builders import (
     a_bar,
     a_bar_event,
     a_block,
-    a_gap,
     a_quote,
     a_quote_event,
     a_trade,
     a_trade_event,
+    an_evidence,
 )
 from tests.support.eventually import eventually
 from tests.support.system import system
@@ -54,11 +54,11 @@ AFTERWARDS: dict[str, tuple[Callable[[], Any], str]] = {
     QUOTES: (lambda: a_quote(symbol=SYMBOL, event_time=NOON + 3, raw_offset=10_000), "SELECT count(*) FROM v_quotes WHERE event_time = $1"),
     TRADES: (lambda: a_trade(symbol=SYMBOL, event_time=NOON + 4, raw_offset=10_000), "SELECT count(*) FROM v_trades WHERE event_time = $1"),
     BARS: (lambda: a_bar(symbol=SYMBOL, event_time=NOON + 60_000_000, raw_offset=10_000), "SELECT count(*) FROM v_bars_all WHERE event_time = $1"),
-    GAPS: (lambda: a_gap(symbol=SYMBOL, stream=f"bars.1m:yahoo:{SYMBOL}", from_time=NOON - 120_000_000, to_time=NOON - 60_000_000), "SELECT count(*) FROM gaps WHERE from_time = $1"),
+    EVIDENCE: (lambda: an_evidence(symbol=SYMBOL, stream=f"bars.1m:yahoo:{SYMBOL}", from_time=NOON - 120_000_000, to_time=NOON - 60_000_000), "SELECT count(*) FROM gaps WHERE from_time = $1"),
 }  # fmt: skip
 MOMENTS = {
     RAW_QUOTES: NOON + 1, RAW_TRADES: NOON + 2, RAW_BARS: NOON, QUOTES: NOON + 3, TRADES: NOON + 4, BARS: NOON + 60_000_000,
-    GAPS: NOON - 120_000_000,
+    EVIDENCE: NOON - 120_000_000,
 }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ async def test_hostile_records_are_dead_lettered_and_later_ones_unharmed(
             valid = codec.encode(topic, record) if record is not None else b"\0\0\0\0\x08" + bytes(8)
             hostile = poison(topic, valid)
             expected[topic] = sorted((reason, value) for value, reason in hostile.items())
-            key = record.gap_id.encode() if topic == GAPS and record is not None else SYMBOL.encode()
+            key = SYMBOL.encode()
             values = [*hostile, valid] if record is not None else list(hostile)
             await publisher.publish(
                 [Outgoing(topic=topic_prefix + topic, partition=PARTITION, value=v, key=key) for v in values]

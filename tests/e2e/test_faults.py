@@ -80,8 +80,7 @@ async def run(folder: Path, seed: int, names: list[str]) -> World:
             await it.converge()
             await it.check_client()
             await it.check_answers()
-            if "kill producers" in names:
-                await it.check_gaps()
+            await it.check_gaps()
         finally:
             reviver.cancel()
         return it

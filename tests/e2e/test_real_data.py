@@ -129,7 +129,7 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
     """The raw log alone rebuilds everything, known_from and position included."""
     python = sys.executable
     read = f"{python} -m stream_processors replay --bootstrap {loaded.bootstrap} --prefix {loaded.prefix}"
-    script = f"{read} | {python} -m sinks replay"
+    script = f"{read} | {python} -m sinks replay --partitions {DEFAULT_PARTITIONS}"
     done = await asyncio.to_thread(
         subprocess.run,
         ["bash", "-o", "pipefail", "-c", script],
@@ -149,7 +149,9 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
         ("v_quotes", "stream_id, event_time, position"),
         ("v_quotes_latest", "stream_id"),
         ("v_streams", "stream_id"),
-        ("gaps", "gap_id"),
+        ("v_gap_evidence", "stream, from_time, raw_offset, idx"),
+        ("v_gaps", "gap_id"),
+        ("v_coverage", "stream_id, start_time"),
     ):
         digest = f"SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY {key})) FROM {table} t"  # noqa: S608
         live, again = [await _one(dsn, digest) for dsn in (loaded.dsn, database)]

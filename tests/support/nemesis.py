@@ -20,7 +20,7 @@ from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from schemas.partitions import partition_of
 from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TRADES
-from tests.support import oracle
+from tests.support import ledger_answers, oracle
 from tests.support.eventually import eventually
 from tests.support.system import System
 from tests.support.watcher import Watcher
@@ -52,7 +52,7 @@ class World:
     watcher: Watcher
     random: random.Random
     history: list[str] = field(default_factory=list)
-    answers: list[tuple[str, dict[str, Any], list[Any]]] = field(default_factory=list)
+    answers: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = field(default_factory=list)
 
     async def revive_for_ever(self) -> None:
         """Restart what dies, as the supervisor does."""
@@ -134,7 +134,11 @@ class World:
             asked = {**query, "start": answer["data"][0]["event_time"], "as_of": answer["meta"]["as_of"]}
             status, answer = await self.system.get(path, **asked)
             if status == HTTP_OK:
-                self.answers.append((path, asked, answer["data"]))
+                self.answers.append((path, asked, _said(answer)))
+            asked = {"symbol": "SIM001", "as_of": asked["as_of"], "limit": 1000}
+            status, answer = await self.system.get("/gaps", **asked)
+            if status == HTTP_OK:
+                self.answers.append(("/gaps", asked, _said(answer)))
 
     async def converge(self) -> None:
         """Stop the market and wait until every surface agrees with the raw log; fail with what does not."""
@@ -190,16 +194,16 @@ class World:
         return True
 
     async def check_answers(self) -> None:
-        """What was answered for a point in time before the faults is answered now."""
-        assert self.answers, "no answer was ever remembered"
-        for path, query, rows in self.answers:
+        """What was answered for a point in time before the faults is answered now, its gaps included."""
+        assert {path for path, _, _ in self.answers} >= {"/gaps"}, "no answer was ever remembered"
+        for path, query, said in self.answers:
             answer = await eventually(
                 partial(self._answer, path, query),
                 within_s=ANSWER_WITHIN_S,
                 every_s=1.0,
                 what=f"{path} {query}",
             )
-            assert answer["data"] == rows, (query, self.history)
+            assert _said(answer) == said, (path, query, self.history)
 
     async def _answer(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
         status, answer = await self.system.get(path, **query)
@@ -207,12 +211,18 @@ class World:
         return answer
 
     async def check_gaps(self) -> None:
-        """The time the producers were down is in the ledger."""
+        """Evidence is stored once each, and gaps and absences are exactly those it proves, bar by bar."""
+        evidence = await asyncio.to_thread(ledger_answers.told, self.broker.bootstrap_servers, self.prefix)
 
-        async def told() -> bool:
-            return "producer_down" in await self.gap_causes()
+        async def agrees() -> bool:
+            difference = await ledger_answers.evidence_agrees(self.dsn, evidence)
+            difference = difference or await ledger_answers.gaps_agree(self.system, self.dsn, evidence)
+            assert difference == "", (difference, self.history)
+            return True
 
-        await eventually(told, within_s=CONVERGE_WITHIN_S, every_s=1.0, what="a producer_down gap")
+        await eventually(agrees, within_s=CONVERGE_WITHIN_S, every_s=1.0, what="the ledger")
+        if "kill producers" in self.history:
+            assert "producer_down" in await self.gap_causes(), self.history
 
     def memory_mb(self) -> dict[str, float]:
         """Return the resident memory of every live process, MB."""
@@ -229,6 +239,10 @@ class World:
             return {row["cause"] for row in await connection.fetch("SELECT DISTINCT cause FROM gaps")}
         finally:
             await connection.close()
+
+
+def _said(answer: dict[str, Any]) -> tuple[Any, ...]:
+    return answer["data"], answer["meta"].get("gaps"), answer["next_page_token"] is None
 
 
 def _until_free(server: EmbeddedPostgres) -> None:
