@@ -8,7 +8,7 @@ import sys
 from functools import partial
 
 from infra.runtime import lifecycle
-from infra.runtime.configuration.following import begin_calendars, show_generation
+from infra.runtime.configuration.following import begin_calendars, replay_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
@@ -67,7 +67,7 @@ async def _replay() -> None:
             "nothing says which database to fill",
             remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
         )
-    await asyncio.to_thread(begin_calendars, MdsSettings.from_env())
+    await asyncio.to_thread(replay_calendars, MdsSettings.from_env())
     await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer)
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from infra.runtime.configuration.following import begin_calendars
+from infra.runtime.configuration.following import replay_calendars
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.kept import kept, reach
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         records = from_kafka(options.bootstrap, options.raw_topic or RAW_TOPICS, prefix=options.prefix)
     try:
-        begin_calendars(_settings(options.bootstrap, options.prefix))
+        replay_calendars(_settings(options.bootstrap, options.prefix))
         check_implemented()
         for streamed in replay(records):
             write_record(sys.stdout.buffer, streamed)
