@@ -11,7 +11,7 @@ import aiohttp
 
 from infra.runtime import lifecycle
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
-from infra.runtime.configuration.following import begin_calendars, show_generation
+from infra.runtime.configuration.following import begin_calendars, replay_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.postgres import pool as postgres
@@ -106,7 +106,7 @@ async def _replay(partitions: int) -> None:
             "nothing says which database to fill",
             remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
         )
-    await asyncio.to_thread(begin_calendars, MdsSettings.from_env())
+    await asyncio.to_thread(replay_calendars, MdsSettings.from_env())
     await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer, partitions)
 
 

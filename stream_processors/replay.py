@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from infra.runtime.configuration.following import begin_calendars
+from infra.runtime.configuration.following import replay_calendars
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.kept import kept, reach
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
     if (options.bootstrap is None) == (options.partitions is None):
         parser.error("give --bootstrap, or --partitions with the records on stdin")
     try:
-        begin_calendars(_settings(options.bootstrap, options.prefix))
+        replay_calendars(_settings(options.bootstrap, options.prefix))
         check_implemented()
         for streamed in replay(*_source(options)):
             write_record(sys.stdout.buffer, streamed)

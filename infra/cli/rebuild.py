@@ -69,7 +69,8 @@ def _reach(system: System, partitions: int) -> list[str]:
 
 def _pipe(system: System, dsn: str, partitions: int) -> int:
     """Run both replays and return the exit code of the first that failed, 0 where both are done."""
-    settings, env = system.settings, {**system.env, TARGET: dsn}
+    settings = system.settings
+    env = {**system.env, TARGET: dsn, "MDS_KAFKA": settings.bootstrap_servers}
     broker = ["--bootstrap", settings.bootstrap_servers, "--prefix", settings.topic_prefix]
     reader = [sys.executable, "-m", "stream_processors", "replay", *broker]
     writer = [sys.executable, "-m", "sinks", "replay", "--partitions", str(partitions)]

@@ -174,6 +174,14 @@ class Follower:
         self._arrived.set()
 
 
+def replay_calendars(shared: MdsSettings) -> None:
+    """Put the calendars of a replay in force: of a broker that is named as `begin_calendars` does, else the file's."""
+    if shared.kafka:
+        begin_calendars(shared)
+    elif shared.configuration_path is not None:
+        put_in_force(reading.load(shared.configuration_path).calendar_overlay())
+
+
 def begin_calendars(shared: MdsSettings) -> None:
     """Put the calendars of the newest generation in force before anything is judged; blocking, some seconds at most.
 

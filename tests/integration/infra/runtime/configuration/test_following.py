@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra.runtime.configuration.announcing import announce, newest_generation
-from infra.runtime.configuration.following import PART, Follower, begin_calendars
+from infra.runtime.configuration.following import PART, Follower, begin_calendars, replay_calendars
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
@@ -382,4 +382,20 @@ def test_a_process_begins_with_the_newest_calendars(
     begin_calendars(MdsSettings(config=path, kafka=bootstrap, topic_prefix=topic_prefix, market_clock="wall"))
 
     closed = "XTKS" if stored == "newest" else "XLON"
+    assert calendars_in_force().overlay == overlay_of({closed: ["2024-12-03"]}, {})
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("named", [True, False])
+def test_a_replay_asks_only_a_broker_that_is_named(
+    named: bool, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Without one the file on this disk says which days were closed, at once."""
+    path, text = tmp_path / "mds.yaml", GOOD + "calendar_closures: {XTKS: [2024-12-03]}\n"
+    path.write_text(GOOD + "calendar_closures: {XLON: [2024-12-03]}\n")
+    announce(kafka_bootstrap, lambda: text, "api", prefix=topic_prefix)
+    kafka = kafka_bootstrap if named else ""
+    replay_calendars(MdsSettings(config=path, kafka=kafka, topic_prefix=topic_prefix, market_clock="wall"))
+
+    closed = "XTKS" if named else "XLON"
     assert calendars_in_force().overlay == overlay_of({closed: ["2024-12-03"]}, {})
