@@ -19,6 +19,7 @@ SUITES = (
     "processor",
     "sink",
     "storage",
+    "ledger",
     "reads",
     "fanout",
     "end_to_end",

@@ -120,6 +120,6 @@ async def empty(dsn: str) -> None:
     """Empty every table."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(
-        "TRUNCATE quotes, trades, bars, bars_superseded, bars_forming, quotes_latest, gaps, streams, sink_offsets, watermarks, outbox"
+        "TRUNCATE quotes, trades, bars, bars_superseded, bars_forming, quotes_latest, gaps, gap_evidence, coverage, streams, sink_offsets, watermarks, outbox"
     )
     await connection.close()

@@ -29,14 +29,14 @@ from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.clocks import EventTime
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, SECOND_US, SLOT_US, micros
-from schemas.ledger.standing import Standing, Stretch, standings
+from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
 from schemas.records import Evidence, Gap
 from schemas.streams import StreamId
 
 MISSING_BARS = "missing_bars"
 
-Run = tuple[EventTime, EventTime, Standing]
-Piece = tuple[EventTime, EventTime, Standing | None]
+Run = tuple[EventTime, EventTime, Shortfall]
+Piece = tuple[EventTime, EventTime, Shortfall | None]
 """A stretch [from, to) in which values are missing, and why; None where bars are stored and belong to no gap."""
 
 
@@ -85,7 +85,7 @@ def gaps_of(
     calendar, interval = calendar_of(series.symbol), series.interval
     low, high = reach(series, evidence, start, end)
     stretches = (_stretch(calendar, told, horizon) for told in evidence)
-    found = standings(
+    found = shortfalls(
         Stretch(max(each.low, low), min(each.high, high), each.evidence)
         for each in stretches
         if each is not None
@@ -158,34 +158,34 @@ def _compared(
     calendar: Calendar, interval: str, found: Iterable[Run], slots: Sequence[EventTime]
 ) -> Iterator[Piece]:
     """Yield the pieces of expected bars, each either stored or not; what is stored of a blind stretch is filled."""
-    for low, high, standing in found:
+    for low, high, shortfall in found:
         edge = first_expected(calendar, interval, low, high)
         if edge is None:
             continue
-        stored = None if standing.missing == "absent" else _filled(standing)
+        stored = None if shortfall.missing == "absent" else _filled(shortfall)
         within = slots[bisect_left(slots, low) : bisect_left(slots, high)]
         for begin, missing in runs(calendar, interval, low, high, within):
             if edge < begin:
-                yield from _missing(calendar, interval, edge, begin, standing)
+                yield from _missing(calendar, interval, edge, begin, shortfall)
             edge = high if missing is None else missing
             yield begin, edge, stored
         if edge < high:
-            yield from _missing(calendar, interval, edge, high, standing)
+            yield from _missing(calendar, interval, edge, high, shortfall)
 
 
 def _missing(
-    calendar: Calendar, interval: str, low: EventTime, high: EventTime, standing: Standing
+    calendar: Calendar, interval: str, low: EventTime, high: EventTime, shortfall: Shortfall
 ) -> Iterator[Piece]:
-    if standing.missing == "blind":
-        yield low, high, standing
+    if shortfall.missing == "blind":
+        yield low, high, shortfall
         return
     for slots in chunks(calendar, interval, low, high):
         if slots.count_before(low) < slots.count_before(high):
-            yield max(low, slots.start), min(high, slots.end), standing
+            yield max(low, slots.start), min(high, slots.end), shortfall
 
 
-def _filled(standing: Standing) -> Standing:
-    return Standing(standing.missing, standing.evidence, "filled", standing.generation)
+def _filled(shortfall: Shortfall) -> Shortfall:
+    return Shortfall(shortfall.missing, shortfall.evidence, "filled", shortfall.generation)
 
 
 def _adjoin(calendar: Calendar, interval: str, piece: Run, begin: EventTime) -> bool:
@@ -201,28 +201,28 @@ def _adjoin(calendar: Calendar, interval: str, piece: Run, begin: EventTime) -> 
 def _joined(pieces: Iterable[Piece], adjoin: Callable[[Run, EventTime], bool]) -> Iterator[Run]:
     """Yield the pieces that are gaps, neighbours that nothing tells apart as one."""
     held: Run | None = None
-    for low, high, standing in pieces:
-        alike = held is not None and standing is not None and held[2].joins(standing)
+    for low, high, shortfall in pieces:
+        alike = held is not None and shortfall is not None and held[2].joins(shortfall)
         if held is not None and alike and adjoin(held, low):
             held = (held[0], high, held[2])
             continue
         if held is not None:
             yield held
-        held = None if standing is None else (low, high, standing)
+        held = None if shortfall is None else (low, high, shortfall)
     if held is not None:
         yield held
 
 
 def _gap_of_slots(
-    series: StreamId, calendar: Calendar, low: EventTime, high: EventTime, standing: Standing
+    series: StreamId, calendar: Calendar, low: EventTime, high: EventTime, shortfall: Shortfall
 ) -> Gap:
     span = expected_span(calendar, series.interval, low, high)
     first, last, count = (low, low, 0) if span is None else (span.first, span.last, span.count)
-    return _gap(first, EventTime(last + SLOT_US[series.interval]), standing, expected=count)
+    return _gap(first, EventTime(last + SLOT_US[series.interval]), shortfall, expected=count)
 
 
-def _gap(low: EventTime, high: EventTime, standing: Standing, *, expected: int) -> Gap:
-    told, blind = standing.evidence, standing.missing == "blind"
+def _gap(low: EventTime, high: EventTime, shortfall: Shortfall, *, expected: int) -> Gap:
+    told, blind = shortfall.evidence, shortfall.missing == "blind"
     return Gap(
         gap_id=gap_id(told.stream, low),
         stream=told.stream,
@@ -233,8 +233,8 @@ def _gap(low: EventTime, high: EventTime, standing: Standing, *, expected: int) 
         to_time=high,
         cause=told.cause if blind else MISSING_BARS,
         confidence="proven" if blind and told.cause != MISSING_BARS else "inferred",
-        state=standing.state,
-        generation=standing.generation,
+        state=shortfall.state,
+        generation=shortfall.generation,
         expected=expected,
         detector=told.detector,
         known_from=told.known_from,

@@ -1,4 +1,4 @@
-"""What evidence and bars change in the gaps of a stream: disjoint blind stretches, each with its state.
+"""Changes that evidence and bars make in the gaps of a stream: disjoint blind stretches, each with its state.
 
 The gaps are the same whichever is read first, since they are derived from all evidence and all bars of the stretch that
 may change (`schemas.ledger`). Work grows with the rows that lie there: how many those are is decided outside.

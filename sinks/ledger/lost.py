@@ -1,4 +1,4 @@
-"""What a canonical log that was cut off before it was stored may have cost each of its series."""
+"""Evidence of what a canonical log that was cut off before it was stored may have cost each of its series."""
 
 from __future__ import annotations
 

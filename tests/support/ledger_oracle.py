@@ -10,7 +10,7 @@ from schemas.calendar.expected_bars import slot_of
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, EPOCH, SLOT_US
-from schemas.ledger.standing import in_order_of_knowledge
+from schemas.ledger.shortfall import in_order_of_knowledge
 from schemas.records import Evidence
 from tests.support.expected_starts import expected_starts
 

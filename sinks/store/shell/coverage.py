@@ -17,6 +17,7 @@ from schemas.ledger.coverage import MARKING, Coverage, cleared, coverage_of, mar
 from schemas.ledger.gaps import chunks, said_until
 from schemas.records import Evidence
 from schemas.streams import StreamId
+from sinks.batch.frontier import NEVER
 from sinks.ledger.gaps import Revision, Stretch, clusters
 from sinks.ledger.memory import Changes
 from sinks.ledger.reach import Reach
@@ -34,12 +35,9 @@ LOAD_REACH = """
         ORDER BY g.from_time DESC LIMIT 1
     ) last
 """
-# $1 series by number → where its coverage begins, and its last row; those without any are left out
+# $1 series by number → the last row of its coverage; those without any are left out
 LOAD_COVERED = """
-    SELECT s.stream_id, first.start_time AS low, last.* FROM unnest($1::bigint[]) s(stream_id)
-    CROSS JOIN LATERAL (
-        SELECT c.start_time FROM coverage c WHERE c.stream_id = s.stream_id ORDER BY c.start_time LIMIT 1
-    ) first
+    SELECT s.stream_id, last.* FROM unnest($1::bigint[]) s(stream_id)
     CROSS JOIN LATERAL (
         SELECT c.start_time, c.expected, c.absent, c.empty FROM coverage c WHERE c.stream_id = s.stream_id
         ORDER BY c.start_time DESC LIMIT 1
@@ -64,8 +62,6 @@ DROP_COVERAGE = """
     WHERE c.stream_id = d.stream_id AND c.start_time = d.start_time
 """
 
-Rows = Mapping[EventTime, Coverage]
-
 
 @dataclass(slots=True)
 class CoverageChange:
@@ -86,7 +82,8 @@ async def learn(connection: Connection, reach: Reach, series: Iterable[StreamId]
     for row in await connection.fetch(LOAD_COVERED, list(by_id)):
         key, last = by_id[row["stream_id"]], _coverage(row)
         until = marked_stretch([last], calendar_of(key.symbol), key.interval)
-        reach.bits[key] = (row["low"], last.start if until is None else until[1])
+        # where they begin matters to bars of the past alone: those may ask in vain
+        reach.bits[key] = (NEVER, last.start if until is None else until[1])
 
 
 async def change_coverage(

@@ -1,5 +1,7 @@
 """Gaps and coverage in a real database: derived from evidence and bars, whatever is read first and however it is cut."""
 
+# ruff: noqa: S608 - names of this file only
+
 from __future__ import annotations
 
 import random
@@ -24,61 +26,12 @@ from sinks.replay import replay
 from sinks.store.shell.writer import Store
 from tests.support.builders import a_bar, a_quote, an_evidence
 from tests.support.expected_starts import expected_starts
+from tests.support.ledger_rows import all_views, at, bits, ledger, told
 from tests.support.received import home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, logs, store
-from tests.support.stream_values import NINE_THIRTY
 
 SPY = StreamId("bars", "1m", "yahoo", "SPY")
-VIEWS = (
-    "SELECT * FROM v_gaps ORDER BY stream, from_time",
-    "SELECT * FROM v_gap_evidence ORDER BY stream, from_time, raw_offset, idx",
-    "SELECT * FROM v_coverage ORDER BY symbol, interval, start_time",
-    "SELECT * FROM v_streams ORDER BY stream_id",
-)
-
-
-def at(minute: int) -> EventTime:
-    """Return a minute of the session."""
-    return EventTime(NINE_THIRTY + minute * MINUTE_US)
-
-
-def told(low: int, high: int | None, kind: str = "blind", number: int = 9, **changes: Any) -> Evidence:
-    """Return evidence about minutes [low, high) of the session, known long after it."""
-    times = {
-        "from_time": at(low),
-        "to_time": None if high is None else at(high),
-        "known_from": at(5_000) + number,
-    }
-    return an_evidence(kind=kind, raw_offset=number, **(times | changes))
-
-
-async def ledger(dsn: str) -> list[tuple[int, int, str]]:
-    """Return (first minute, end minute, state) of the gaps."""
-    rows = await query(
-        dsn,
-        "SELECT extract(epoch FROM from_time)::bigint f, extract(epoch FROM to_time)::bigint t, state FROM gaps ORDER BY 1",
-    )
-    return [
-        ((r["f"] - NINE_THIRTY // 10**6) // 60, (r["t"] - NINE_THIRTY // 10**6) // 60, r["state"])
-        for r in rows
-    ]
-
-
-async def bits(dsn: str) -> list[tuple[list[int], list[int]]]:
-    """Return the numbers of the absent and of the empty bars of each session."""
-    rows = await query(dsn, "SELECT absent, empty FROM coverage ORDER BY stream_id, start_time")
-    return [tuple(_numbers(row[name]) for name in ("absent", "empty")) for row in rows]  # type: ignore[misc]
-
-
-def _numbers(packed: bytes) -> list[int]:
-    whole = int.from_bytes(packed, "little")
-    return [number for number in range(whole.bit_length()) if whole >> number & 1]
-
-
-async def all_views(dsn: str) -> list[list[tuple[Any, ...]]]:
-    """Return what the public views say of the ledger."""
-    return [[tuple(row) for row in await query(dsn, view)] for view in VIEWS]
 
 
 async def test_a_late_bar_is_a_version_of_its_own_time(database: str) -> None:
@@ -108,28 +61,6 @@ async def test_a_blind_stretch_is_split_and_closed_by_the_bars_that_arrive(datab
     last = {gap.gap_id: gap.state for gap in published}
     assert len(last) > 1 and set(last.values()) == {"filled"}
     assert {gap.confidence for gap in published} == {"proven"}
-
-
-async def test_a_jump_alone_is_no_gap(database: str) -> None:
-    """Whether bars are missing is said by evidence; an absence sets bits and makes no row of the work queue."""
-    await store(database, [told(0, None, "collected"), a_minute(0), a_minute(7), told(1, 7, "absent")])
-
-    assert await ledger(database) == []
-    assert await bits(database) == [([1, 2, 3, 4, 5, 6], [])]
-    (row,) = await query(database, "SELECT expected, absent, empty FROM v_coverage")
-    assert tuple(row) == (390, 6, 0)
-    assert [row["kind"] for row in await query(database, "SELECT kind FROM v_gap_evidence")] == ["collected"]
-
-
-async def test_late_bars_and_verdicts_change_the_bits(database: str) -> None:
-    """Also after a take-over, where nothing is remembered; a session without bits has no row."""
-    await store(database, [a_minute(0), a_minute(7), told(1, 7, "absent")])
-    await store(database, [a_minute(3, raw_offset=20)])
-    assert await bits(database) == [([1, 2, 4, 5, 6], [])]
-    await store(database, [told(4, 6, "empty", 21)])
-    assert await bits(database) == [([1, 2, 6], [4, 5])]
-    await store(database, [a_minute(n, raw_offset=22, index=n) for n in (1, 2, 4, 5, 6)])
-    assert await bits(database) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -305,7 +236,7 @@ async def test_stamps_of_the_future_are_stored_and_newest_of_nothing(database: s
         ]
         assert await count(database, "v_bars") == 3
         for view, stamp in (("v_quotes_latest", at(5)), ("bars_forming", at(6))):
-            (row,) = await query(database, f"SELECT event_time FROM {view}")  # noqa: S608
+            (row,) = await query(database, f"SELECT event_time FROM {view}")
             assert micros(row["event_time"]) == stamp
         for table in ("bars", "quotes", "quotes_latest", "bars_forming", "streams"):
             await query(database, f"TRUNCATE {table}")

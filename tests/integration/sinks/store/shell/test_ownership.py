@@ -51,7 +51,7 @@ async def test_a_position_that_moved_meanwhile_is_fenced(database: str) -> None:
 
 
 async def test_a_truncated_log_is_a_gap_and_the_sink_goes_on_at_its_start(database: str) -> None:
-    """What is lost is named per partition of a channel, once, and published."""
+    """What is lost is named of the partition and of each of its series, once, and published."""
     await store(database, [a_minute(n) for n in range(3)])
     number = home("SPY")
     cut = logs() | {(BARS, number): Log(topic_id="one", start=50, end=100)}
@@ -59,9 +59,14 @@ async def test_a_truncated_log_is_a_gap_and_the_sink_goes_on_at_its_start(databa
         async with Store(database, write_within_s=WITHIN_S).take_over(cut, now_us=NOW) as writer:
             assert writer.positions[BARS, number] == 50
 
-    (gap,) = await query(database, "SELECT stream, cause, confidence, state, partition FROM gaps")
-    assert tuple(gap) == (f"bars.v1/{number}", "log_truncated", "proven", "open", number)
-    assert await count(database, "outbox") == 1
+    gaps = await query(
+        database, "SELECT stream, cause, confidence, state, partition FROM gaps ORDER BY stream"
+    )
+    assert [tuple(gap) for gap in gaps] == [
+        (stream, "log_truncated", "proven", "open", number)
+        for stream in ("bars.1m:yahoo:SPY", f"bars.v1/{number}")
+    ]
+    assert await count(database, "outbox") == await count(database, "gap_evidence") == 2
 
 
 async def test_another_topic_is_refused_and_the_others_go_on(database: str) -> None:

@@ -9,12 +9,12 @@ import pytest
 from infra.runtime.clock import wall_us
 from infra.runtime.postgres import pool as postgres
 from schemas.errors import StoreUnavailable
-from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.journals import HEALTH_JOURNAL
 from schemas.streams import BAR_STREAM, TRADE_STREAM, Bar
 from sinks.store.shell.retention import Retention
 from sinks.store.shell.session import open_connection
-from tests.support.builders import a_bar, a_gap, a_health, a_trade
+from tests.support.builders import a_bar, a_health, a_trade, an_evidence
 from tests.support.databases import of_partitions
 from tests.support.health_rows import store
 from tests.support.sink_records import count, query
@@ -47,11 +47,18 @@ async def test_whole_partitions_go_of_all_tables_together_and_leave_a_floor(data
     """Bars, what they replaced, gaps before it and how far a series has come; a gap that reaches over the floor stays."""
     now, month = 1_381_152_600_000_000, 31 * DAY_US  # October 2013
     old, recent = now - 4 * month, now - DAY_US
-    gone = a_gap(from_time=old + MINUTE_US, to_time=old + 3 * MINUTE_US)
-    stays = a_gap(from_time=recent + MINUTE_US, to_time=recent + 3 * MINUTE_US)
+    opening = old - old % DAY_US + 14 * HOUR_US
+    told = [
+        an_evidence(
+            kind=kind, from_time=start, to_time=start + 3 * MINUTE_US, known_from=now + DAY_US, index=index
+        )
+        for start in (opening, now - 3 * DAY_US)
+        for index, kind in enumerate(("blind", "collected", "absent"))
+    ]
+    told.append(an_evidence(kind="collected", from_time=opening, to_time=None, known_from=now, index=9))
     await store_batches(
         database,
-        [bar_at(old), bar_at(recent, raw_offset=2), a_trade(event_time=old), gone, stays],
+        [bar_at(old), bar_at(recent, raw_offset=2), a_trade(event_time=old), *told],
         [bar_at(old, raw_offset=3, close=9.0), bar_at(old - month, symbol="IBM", raw_offset=4)],
     )
     async with postgres.pool(database, service="test", size=1) as pool:
@@ -60,7 +67,8 @@ async def test_whole_partitions_go_of_all_tables_together_and_leave_a_floor(data
         assert await retention.drop(TRADE_STREAM, now) == 0
 
     assert dropped == [4, 0]  # two months of two tables
-    assert [await count(database, v) for v in ("v_bars_all", "v_trades", "gaps")] == [1, 1, 2]
+    counted = ("v_bars_all", "v_trades", "gaps", "gap_evidence", "coverage")
+    assert [await count(database, v) for v in counted] == [1, 1, 1, 3, 1]
     ((floor,),) = await query(database, "SELECT floor FROM retention_floors")
     assert floor == datetime(2013, 7, 1, tzinfo=UTC)
     series = "SELECT symbol, start_time, last_seen FROM v_streams WHERE kind = 'bars' ORDER BY symbol"

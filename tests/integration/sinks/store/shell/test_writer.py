@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from infra.runtime.postgres.session import copy
 from schemas.identity import stream_id_of
+from schemas.intervals import DAY_US
 from schemas.records import DeadLetter, Progress
 from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, QUOTES, RAW_BARS, TRADES, dead
 from schemas.wire.codec import decode, encode
@@ -104,9 +105,9 @@ async def test_sql_and_the_pure_rule_store_the_same_versions(
         database, "TRUNCATE quotes, quotes_latest, bars, bars_superseded, streams, sink_offsets, gaps"
     )
     records = [
-        a_quote(event_time=NINE_THIRTY + key, last=value, raw_offset=n, known_from=n)
+        a_quote(event_time=NINE_THIRTY + key, last=value, raw_offset=n, known_from=NINE_THIRTY + DAY_US + n)
         if quotes
-        else a_minute(key, close=value, raw_offset=n, known_from=n)
+        else a_minute(key, close=value, raw_offset=n, known_from=NINE_THIRTY + DAY_US + n)
         for n, (key, value) in enumerate(log)
     ]
     edges = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
@@ -310,11 +311,17 @@ async def test_a_replay_writes_what_live_wrote(database: str, postgres_admin: st
         "quotes_latest",
         "trades",
         "gaps",
+        "gap_evidence",
+        "coverage",
         "streams",
     )
     log: list[Any] = []
     for n in (0, 1, 4, 3, 4, 9, 2, 6, 6):
-        log.append(a_minute(n, raw_offset=len(log), known_from=len(log), close=float(len(log) // 2)))
+        log.append(
+            a_minute(
+                n, raw_offset=len(log), known_from=NINE_THIRTY + DAY_US + len(log), close=float(len(log) // 2)
+            )
+        )
         log.append(a_quote(event_time=NINE_THIRTY + n, raw_offset=len(log), last=float(n // 2)))
         log.append(a_trade(raw_offset=len(log)))
     await store(database, *([record] for record in log))

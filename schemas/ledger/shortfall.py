@@ -1,4 +1,4 @@
-"""What all evidence of a series says of each stretch of time: missing or not, since when known, and what became of it.
+"""Shortfalls: the stretches of a series in which values are missing by all evidence, and what became of each.
 
 The answer depends on what was known when, never on the order in which it was read.
 """
@@ -24,8 +24,8 @@ class Stretch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Why values are missing in a stretch (`missing`), the evidence that says so, and what became of it.
+class Shortfall:
+    """Reason why values are missing in a stretch (`missing`), the evidence that says so, and what became of it.
 
     Of absences that is the first word that values are collected there: no absence is a fact of its own.
     """
@@ -35,7 +35,7 @@ class Standing:
     state: GapState
     generation: int = 0
 
-    def joins(self, other: Standing) -> bool:
+    def joins(self, other: Shortfall) -> bool:
         """Whether nothing tells the two apart; an absence is one, whoever said that values are collected there."""
         alike = (self.missing, self.state, self.generation) == (other.missing, other.state, other.generation)
         return alike and (self.missing == "absent" or self.evidence == other.evidence)
@@ -48,7 +48,7 @@ def in_order_of_knowledge(evidence: Evidence) -> tuple[object, ...]:
     return (*place, *said)
 
 
-def standings(stretches: Iterable[Stretch]) -> Iterator[tuple[EventTime, EventTime, Standing]]:
+def shortfalls(stretches: Iterable[Stretch]) -> Iterator[tuple[EventTime, EventTime, Shortfall]]:
     """Yield, in order of time, each stretch between two edges in which values are missing, unless bars are stored there.
 
     What is told of absences says nothing here: they follow from what is collected and stored.
@@ -66,9 +66,9 @@ def standings(stretches: Iterable[Stretch]) -> Iterator[tuple[EventTime, EventTi
             sweep.leave(ends.pop())
         while begins and known[begins[-1]].low == low:
             sweep.enter(begins.pop())
-        standing = sweep.standing()
-        if standing is not None:
-            yield low, high, standing
+        shortfall = sweep.shortfall()
+        if shortfall is not None:
+            yield low, high, shortfall
 
 
 class _Sweep:
@@ -99,10 +99,10 @@ class _Sweep:
         if kind in self._verdicts:
             self._verdicts[kind] -= 1
 
-    def standing(self) -> Standing | None:
+    def shortfall(self) -> Shortfall | None:
         state, generation, opener = self._fold.whole[NOTHING]
         if opener is not None:
-            return Standing("blind", self._known[opener].evidence, STATES[state], generation)
+            return Shortfall("blind", self._known[opener].evidence, STATES[state], generation)
         while self._collected and not self._active[self._collected[0]]:
             heappop(self._collected)
         if not self._collected:
@@ -110,7 +110,7 @@ class _Sweep:
         state = (
             EMPTY if self._verdicts["empty"] else UNRECOVERABLE if self._verdicts["unrecoverable"] else OPEN
         )
-        return Standing("absent", self._known[self._collected[0]].evidence, STATES[state])
+        return Shortfall("absent", self._known[self._collected[0]].evidence, STATES[state])
 
 
 # Of a blind stretch: what a piece of evidence makes of each state that was before. Blindness opens, and opens anew under

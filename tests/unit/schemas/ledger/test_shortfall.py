@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from schemas.clocks import EventTime
-from schemas.ledger.standing import Standing, Stretch, standings
+from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
 from schemas.records import Evidence, EvidenceKind
 from tests.support.builders import an_evidence
 
@@ -28,39 +28,39 @@ def test_edges_cut_and_any_order_says_the_same() -> None:
     ]  # fmt: skip
     blind, again = told("blind", 1), told("blind", 3)
     expected = [
-        (0, 10, Standing("absent", told("collected", 0), "open")),
-        (10, 20, Standing("blind", blind, "open")),
-        (20, 25, Standing("blind", blind, "empty")),
-        (25, 26, Standing("blind", again, "open", 1)),
-        (26, 27, Standing("blind", again, "unrecoverable", 1)),
-        (27, 28, Standing("blind", again, "open", 1)),
-        (28, 30, Standing("blind", blind, "empty")),
-        (30, 40, Standing("absent", told("collected", 0), "empty")),
-        (40, 50, Standing("absent", told("collected", 0), "open")),
+        (0, 10, Shortfall("absent", told("collected", 0), "open")),
+        (10, 20, Shortfall("blind", blind, "open")),
+        (20, 25, Shortfall("blind", blind, "empty")),
+        (25, 26, Shortfall("blind", again, "open", 1)),
+        (26, 27, Shortfall("blind", again, "unrecoverable", 1)),
+        (27, 28, Shortfall("blind", again, "open", 1)),
+        (28, 30, Shortfall("blind", blind, "empty")),
+        (30, 40, Shortfall("absent", told("collected", 0), "empty")),
+        (40, 50, Shortfall("absent", told("collected", 0), "open")),
     ]
     for order in itertools.permutations(stretches):
-        assert list(standings(order)) == expected
+        assert list(shortfalls(order)) == expected
 
 
 def test_nothing_told_says_nothing() -> None:
     """And neither does a stretch without length."""
-    assert list(standings([])) == []
-    assert list(standings([stretch(5, 5, "blind", 1)])) == []
+    assert list(shortfalls([])) == []
+    assert list(shortfalls([stretch(5, 5, "blind", 1)])) == []
 
 
 def test_evidence_told_twice_is_told_once() -> None:
     """A record read again changes nothing, no generation either."""
     once = [stretch(0, 9, "blind", 1), stretch(0, 9, "empty", 2)]
-    assert list(standings([*once, *once])) == list(standings(once))
+    assert list(shortfalls([*once, *once])) == list(shortfalls(once))
 
 
 def test_absences_join_whoever_collects_them_and_blindness_only_with_itself() -> None:
     """Two outages side by side are two gaps; what two words say is collected is one run of missing bars."""
     signals = (
-        Standing("absent", told("collected", 1), "open"),
-        Standing("absent", told("collected", 2), "open"),
+        Shortfall("absent", told("collected", 1), "open"),
+        Shortfall("absent", told("collected", 2), "open"),
     )
-    outages = Standing("blind", told("blind", 1), "open"), Standing("blind", told("blind", 2), "open")
+    outages = Shortfall("blind", told("blind", 1), "open"), Shortfall("blind", told("blind", 2), "open")
     assert signals[0].joins(signals[1])
     assert not outages[0].joins(outages[1])
-    assert not signals[0].joins(Standing("absent", told("collected", 1), "empty"))
+    assert not signals[0].joins(Shortfall("absent", told("collected", 1), "empty"))
