@@ -20,7 +20,7 @@ from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.partitions import TopicPartition, partition_of
 from schemas.records import Evidence
 from schemas.streams import Bar
-from schemas.topics import BARS, EVIDENCE, PROGRESS, partition_count
+from schemas.topics import BARS, DEFAULT_PARTITIONS, EVIDENCE, PROGRESS
 from schemas.wire.codec import encode
 from sinks.batch.batch import Batch, PartitionRecords, assemble
 from sinks.progress.positions import Log
@@ -58,14 +58,14 @@ TOPICS = (BARS, EVIDENCE, PROGRESS)
 
 def _logs() -> dict[TopicPartition, Log]:
     whole = Log(topic_id="one", start=CanonicalOffset(0), end=CanonicalOffset(1 << 40))
-    return {TopicPartition(topic, number): whole for topic in TOPICS for number in range(partition_count())}
+    return {TopicPartition(topic, number): whole for topic in TOPICS for number in range(DEFAULT_PARTITIONS)}
 
 
 def _batch(records: Sequence[Bar | Evidence], topic: str, offsets: dict[TopicPartition, int]) -> Batch:
     """Return the batch of records that are read next."""
     parts: dict[TopicPartition, PartitionRecords] = {}
     for record in records:
-        place = TopicPartition(topic, partition_of(record.symbol, partition_count()))
+        place = TopicPartition(topic, partition_of(record.symbol, DEFAULT_PARTITIONS))
         part = parts.get(place)
         if part is None:
             part = parts[place] = PartitionRecords(topic=topic, partition=place.partition, end=0, at_end=True)
