@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,10 +24,11 @@ from confluent_kafka import Producer
 from benchmarks.measure import Row, Servers, middle, row, servers
 from infra.runtime.kafka.clients import Message, producer_config
 from infra.runtime.kafka.logs import LogReader
+from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import QUOTES, RAW_QUOTES
 from schemas.wire.codec import encode
 from tests.support.eventually import eventually
-from tests.support.many_partitions import block_of_quotes, command, make_topics, symbols_at_home
+from tests.support.loaded_partitions import block_of_quotes, symbols_at_home
 from tests.support.processor_workers import Worker, worker
 from tests.support.system import SERVICES, System, system
 
@@ -91,7 +93,7 @@ def _idle(base: Servers, partitions: int) -> dict[str, float]:
 def _running(base: Servers, partitions: int) -> Iterator[System]:
     folder, prefix = base.folder / f"idle{partitions}", f"idle{partitions}."
     folder.mkdir()
-    make_topics(base.bootstrap, prefix, partitions)
+    ensure_topics(base.bootstrap, prefix=prefix, partitions=partitions)
     settings = {"MDS_MARKET_CLOCK": "wall"}
     with system(
         bootstrap=base.bootstrap, dsn=base.dsn, prefix=prefix, folder=folder, symbols=[], settings=settings
@@ -100,7 +102,7 @@ def _running(base: Servers, partitions: int) -> Iterator[System]:
         for name in SERVICES:
             with (running.logs / f"{name}.log").open("wb") as out:
                 running.processes[name] = subprocess.Popen(
-                    command(name, partitions), env=running.env, stdout=out, stderr=subprocess.STDOUT
+                    [sys.executable, "-m", name], env=running.env, stdout=out, stderr=subprocess.STDOUT
                 )
         yield running
 
@@ -123,7 +125,7 @@ async def _backlog_rows(base: Servers) -> list[Row]:
 
 async def _work_off(base: Servers, prefix: str) -> tuple[float, float, int]:
     """Return the seconds of the take-over, those from the process's start to the last record, and how many there were."""
-    make_topics(base.bootstrap, prefix, MANY)
+    ensure_topics(base.bootstrap, prefix=prefix, partitions=MANY)
     wanted = _fill(base.bootstrap, prefix)
     ends = LogReader(base.bootstrap, "bench-ends")
     reached: set[int] = set()
@@ -137,8 +139,7 @@ async def _work_off(base: Servers, prefix: str) -> tuple[float, float, int]:
 
     with tempfile.TemporaryDirectory() as folder:
         begun_s = time.monotonic()
-        run_it = command("stream_processors", MANY)
-        with worker(base.bootstrap, prefix, Path(folder), command=run_it) as process:
+        with worker(base.bootstrap, prefix, Path(folder)) as process:
             await eventually(
                 process.sees(lambda: bool(process.events("partitions_taken_over"))), within_s=STARTED_WITHIN_S
             )

@@ -34,8 +34,6 @@ class Worker:
         bootstrap: str,
         prefix: str,
         folder: Path,
-        *,
-        command: Sequence[str] = (sys.executable, "-m", "stream_processors"),
         **settings: str,
     ) -> None:
         self.port = free_port()
@@ -48,7 +46,9 @@ class Worker:
             **settings,
         }
         with self.log.open("w") as out:
-            self.process = subprocess.Popen(list(command), cwd=ROOT, env=environment, stdout=out, stderr=out)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stream_processors"], cwd=ROOT, env=environment, stdout=out, stderr=out
+            )
 
     def terminate(self) -> int:
         """Ask it to stop and return its exit code."""

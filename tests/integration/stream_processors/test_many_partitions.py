@@ -13,13 +13,13 @@ from confluent_kafka.admin import AdminClient
 
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
-from infra.runtime.kafka.topics import Topics
+from infra.runtime.kafka.topics import Topics, ensure_topics
 from schemas.partitions import TopicPartition
 from schemas.records import Progress
 from schemas.topics import PROGRESS, RAW_QUOTES, RAW_TOPICS, catalogue
 from schemas.wire.codec import decode, encode
 from tests.support.eventually import eventually
-from tests.support.many_partitions import block_of_quotes, command, make_topics, symbols_at_home
+from tests.support.loaded_partitions import block_of_quotes, symbols_at_home
 from tests.support.processor_workers import Worker, worker
 
 PARTITIONS = 64
@@ -34,7 +34,7 @@ WORKED_OFF_WITHIN_S = 180.0
 def prefix(kafka_bootstrap: str) -> Iterator[str]:
     """A prefix under which every topic has 64 partitions."""
     made = f"many{uuid.uuid4().hex[:8]}."
-    make_topics(kafka_bootstrap, made, PARTITIONS)
+    ensure_topics(kafka_bootstrap, prefix=made, partitions=PARTITIONS)
     yield made
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     admin.delete_topics([made + name for name in catalogue().topics], operation_timeout=0)
@@ -88,9 +88,7 @@ async def test_a_backlog_of_many_partitions_is_worked_off_by_one_process_that_ne
     """Idle neighbours' ticks lie unread behind it for long: they wait their turn, and nothing has stalled."""
     fill(kafka_bootstrap, prefix)
     progressed = Progressed(kafka_bootstrap, prefix)
-    with worker(
-        kafka_bootstrap, prefix, tmp_path, command=command("stream_processors", PARTITIONS)
-    ) as process:
+    with worker(kafka_bootstrap, prefix, tmp_path) as process:
         await eventually(
             process.sees(lambda: process.events("partitions_taken_over")), within_s=STARTED_WITHIN_S
         )
@@ -112,7 +110,6 @@ async def test_four_workers_share_them_and_a_returning_partition_keeps_its_lane(
     kafka_bootstrap: str, prefix: str, tmp_path: Path
 ) -> None:
     """Who stays a member takes over what it did not have, and nothing else."""
-    run = command("stream_processors", PARTITIONS)
 
     def shares(workers: list[Worker]) -> bool:
         """Whether each owns its part, by what it last logged."""
@@ -121,9 +118,9 @@ async def test_four_workers_share_them_and_a_returning_partition_keeps_its_lane(
         return max(owned) - min(owned) <= len(RAW_TOPICS)
 
     with ExitStack() as stack:
-        first = stack.enter_context(worker(kafka_bootstrap, prefix, tmp_path, command=run))
+        first = stack.enter_context(worker(kafka_bootstrap, prefix, tmp_path))
         await eventually(first.sees(lambda: len(owned_by(first)) == LANES), within_s=STARTED_WITHIN_S)
-        rest = [stack.enter_context(worker(kafka_bootstrap, prefix, tmp_path, command=run)) for _ in range(3)]
+        rest = [stack.enter_context(worker(kafka_bootstrap, prefix, tmp_path)) for _ in range(3)]
         await eventually(lambda: shares([first, *rest]), within_s=STARTED_WITHIN_S, every_s=0.5)
 
         assert len(first.events("partitions_taken_over")) == 1, "it had all of them already"
