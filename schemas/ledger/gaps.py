@@ -45,7 +45,8 @@ def reach(
 ) -> tuple[EventTime, EventTime]:
     """Return the stretch (µs) of which the stored bars must be known, so that gaps in [start, end) come out whole.
 
-    It takes in the sessions it touches, every blind stretch that touches those, and what touches that.
+    It takes in the sessions it touches, every blind stretch that touches those, and what touches that. Evidence is needed
+    of it, too: ask with none, load what overlaps the answer, ask with that, and load what overlaps the second answer.
     """
     low, high = _sessions_touching(series, start, end)
     told = sorted(

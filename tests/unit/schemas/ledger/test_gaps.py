@@ -128,6 +128,25 @@ def test_they_are_those_found_bar_by_bar_in_any_order(history, random) -> None: 
     assert len({gap.gap_id for gap in found}) == len(found)
 
 
+@given(histories())
+@settings(max_examples=150)
+def test_two_questions_find_all_evidence_that_matters(history) -> None:  # type: ignore[no-untyped-def]
+    """What overlaps the sessions of the window, and then what overlaps the blind stretches that reach into them."""
+    market, interval, told, stored, horizon, (start, end) = history
+    calendar, series = MARKETS[market][0], StreamId("bars", interval, "yahoo", "SPY")
+
+    def overlapping(stretch: tuple[int, int]) -> list[Evidence]:
+        return [e for e in told if e.from_time < stretch[1] and (e.to_time is None or e.to_time > stretch[0])]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(derived, "calendar_of", lambda _: calendar)
+        near = overlapping(reach(series, (), start, end))
+        second = reach(series, near, start, end)
+        there = [each for each in stored if second[0] <= each < second[1]]
+        found = gaps_of(series, overlapping(second), there, horizon=horizon, start=start, end=end)
+        assert found == gaps_of(series, told, stored, horizon=horizon, start=start, end=end)
+
+
 def ask(
     told: Sequence[Evidence], stored: Sequence[int] = (), **changes: object
 ) -> list[tuple[int, int, str, str, int]]:

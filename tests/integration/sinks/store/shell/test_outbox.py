@@ -18,10 +18,10 @@ import pytest
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.postgres.pool import pool
-from schemas.clocks import CanonicalOffset, WallTime
+from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, Fenced
 from schemas.partitions import TopicPartition
-from schemas.topics import GAPS, TRADES, dead
+from schemas.topics import EVIDENCE, GAPS, TRADES, dead
 from sinks.progress.positions import Log
 from sinks.store.shell.outbox import (
     DELETE_ROWS,
@@ -38,7 +38,6 @@ from tests.support.eventually import eventually
 from tests.support.sink_records import count, query
 
 WITHIN_S = 30.0
-NOW = WallTime(1_400_000_000_000_000)
 MANY_ROWS = 100_000
 
 
@@ -56,10 +55,10 @@ async def leave(dsn: str, *records: tuple[bytes, bytes], topic: str = GAPS, numb
 
 async def own(dsn: str, *numbers: int) -> dict[TopicPartition, Owned]:
     """Take partition numbers over as a sink does: whoever had them before owns them no more."""
-    places = [TopicPartition(topic, number) for topic in (GAPS, TRADES) for number in numbers]
+    places = [TopicPartition(topic, number) for topic in (EVIDENCE, TRADES) for number in numbers]
     logs = {place: Log(topic_id="one", start=CanonicalOffset(0), end=CanonicalOffset(10)) for place in places}
     async with open_connection(dsn) as connection:
-        return (await take_over(connection, logs, now_us=NOW)).owned
+        return (await take_over(connection, logs)).owned
 
 
 def published(bootstrap: str, topic: str, number: int = 0) -> list[tuple[bytes | None, bytes]]:

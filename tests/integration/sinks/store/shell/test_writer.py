@@ -29,7 +29,7 @@ from sinks.store.shell.rows import WritePath
 from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
 from tests.model.guard import new_versions
-from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade, an_evidence
 from tests.support.databases import of_partitions
 from tests.support.received import home
 from tests.support.sink_records import count, query
@@ -275,6 +275,24 @@ async def test_the_watermark_waits_for_its_offset_and_never_goes_back(database: 
         assert await watermark() == [700]
         await writer.write(a_batch(writer, claim(1, 600)))
         assert await watermark() == [700]
+
+
+async def test_the_watermark_waits_for_the_evidence_of_its_moment(database: str) -> None:
+    """An answer as of a moment holds gaps, too: they must not come later. A take-over forgets nothing of it."""
+    number = home("SPY")
+    progress = Progress(
+        raw_topic=RAW_BARS, partition=number, raw_offset=0, known_from=700, canonical_topic=BARS,
+        canonical_end_offset=1, evidence_end_offset=2, processing_version=1,
+    )  # fmt: skip
+    async with a_writer(database) as writer:
+        await writer.write(a_batch(writer, a_minute(0), progress, an_evidence(kind="absent", index=0)))
+        assert await count(database, "watermarks") == 0
+        assert writer.positions[PROGRESS, number] == 0
+    async with a_writer(database) as writer:
+        await writer.write(a_batch(writer, progress))
+        assert await count(database, "watermarks") == 0
+        await writer.write(a_batch(writer, an_evidence(index=1)))
+        assert await count(database, "watermarks") == 1
 
 
 async def test_the_end_of_the_log_counts_as_passed(database: str) -> None:
