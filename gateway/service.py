@@ -178,7 +178,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ServiceStatus: _status,
     Prices: _prices,
     History: _history,
-    Ledger: lambda parts: Ledger(parts.resources.store, parts.resources.page_key),
+    Ledger: lambda parts: Ledger(parts.resources.store, parts.watermarks, parts.resources.page_key),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
     ConfigurationRoutes: _configuration,
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
