@@ -21,6 +21,7 @@ SUITES = (
     "storage",
     "ledger",
     "reads",
+    "gaps",
     "fanout",
     "end_to_end",
     "latency",

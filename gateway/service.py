@@ -187,7 +187,9 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ServiceStatus: _status,
     Prices: _prices,
     History: _history,
-    Ledger: lambda parts: Ledger(parts.resources.store, parts.resources.page_key),
+    Ledger: lambda parts: Ledger(
+        parts.resources.store, parts.watermarks, parts.resources.partitions, parts.resources.page_key
+    ),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
     ConfigurationRoutes: _configuration,
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),

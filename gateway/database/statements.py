@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from gateway.database.rows import bits_of, packed_field, read_columns
 from gateway.database.versions import VALUE_STREAMS
+from schemas.intervals import AHEAD_US
 from schemas.streams import BAR_STREAM, Stream
 from schemas.tables import tables
 
@@ -33,6 +34,11 @@ def _columns(stream: Stream, row: str) -> str:
 def _not_shadow(stream: Stream, row: str) -> str:
     route = packed_field(stream, "route")
     return f"({row}.flags & {route.mask}) <> {bits_of(stream, 'route', 'shadow')}"
+
+
+def _stamped(row: str) -> str:
+    # A stamp further ahead of its knowledge than clocks differ is suspect: never the newest of anything.
+    return f"{row}.event_time <= {row}.known_from + interval '{AHEAD_US} us'"
 
 
 BARS = tables(BAR_STREAM)
@@ -99,7 +105,8 @@ ALL_BARS = f"""
 
 def _edge(order: str) -> str:
     ends = " UNION ALL ".join(
-        f"(SELECT v.event_time FROM {table} v WHERE {_in_span('v')} AND {_counts('v')} ORDER BY v.event_time {order} LIMIT 1)"
+        f"(SELECT v.event_time FROM {table} v WHERE {_in_span('v')} AND {_counts('v')} AND {_stamped('v')}"
+        f" ORDER BY v.event_time {order} LIMIT 1)"
         for table in BARS.timed
     )
     return f"(SELECT e.event_time FROM ({ends}) e ORDER BY e.event_time {order} LIMIT 1)"
@@ -139,7 +146,7 @@ SERIES = """
 def _newest_kept(stream: Stream) -> str:
     return f"""
         SELECT x.stream_id, {_columns(stream, "x")} FROM {tables(stream).newest} x
-        WHERE x.stream_id = ANY ($1::int8[]) AND ($2::bool OR {_not_shadow(stream, "x")})"""
+        WHERE x.stream_id = ANY ($1::int8[]) AND ($2::bool OR {_not_shadow(stream, "x")}) AND {_stamped("x")}"""
 
 
 # $1 stream_ids, $2 whether shadow polls count. What is kept as the newest of a series: of bars the one forming.
@@ -154,7 +161,7 @@ def _newest_of(stream: Stream) -> str:
         f"""
         (SELECT {_columns(stream, "x")} FROM {table} x
         WHERE x.stream_id = wanted.stream_id AND x.event_time >= $2 AND x.event_time < $3 AND x.known_from <= $4
-          AND ($5::bool OR {_not_shadow(stream, "x")}) {newest.format("x")})"""
+          AND ($5::bool OR {_not_shadow(stream, "x")}) AND {_stamped("x")} {newest.format("x")})"""
         for table in tables(stream).timed
     )
     return f"""
@@ -166,39 +173,86 @@ def _newest_of(stream: Stream) -> str:
 NEWEST_OF: Mapping[str, str] = {stream.name: _newest_of(stream) for stream in VALUE_STREAMS}
 
 
-def _gaps(order: str, beyond: str, of_whom: str) -> str:
+def _gaps(order: str, beyond: str) -> str:
     return f"""
     SELECT gap_id, stream, symbol, provider, interval, from_time, to_time, cause, confidence, state, generation,
            expected, detector, known_from
     FROM gaps
-    WHERE {of_whom} AND ($2::text[] IS NULL OR interval = ANY ($2))
-      AND ($3::text IS NULL OR provider = $3) AND ($4::text IS NULL OR state = $4)
-      AND from_time < $6 AND to_time > $5 AND known_from <= $7 AND (from_time, gap_id) {beyond} ($8, $9)
-    ORDER BY from_time {order}, gap_id {order} LIMIT $10"""
+    WHERE ($1::text[] IS NULL OR interval = ANY ($1))
+      AND ($2::text IS NULL OR provider = $2) AND ($3::text IS NULL OR state = $3)
+      AND from_time < $5 AND to_time > $4 AND (from_time, gap_id) {beyond} ($6, $7)
+    ORDER BY from_time {order}, gap_id {order} LIMIT $8"""
 
 
-def gaps(*, of_symbol: bool, descending: bool) -> str:
-    """Return the statement of gaps of one symbol, or of all: each has an index of its own.
+# $1 intervals or null, $2 provider or null, $3 state or null, overlapping [$4, $5), $6, $7: (from_time, gap_id) of the
+# last row of the page before, $8 rows. Blind gaps of all symbols as they are now.
+PRESENT_GAPS_ASCENDING = _gaps("ASC", ">")
+PRESENT_GAPS_DESCENDING = _gaps("DESC", "<")
 
-    $1 symbol or null, $2 intervals or null, $3 provider or null, $4 state or null, overlapping [$5, $6), $7 known by,
-    $8, $9: (from_time, gap_id) of the last row of the page before, $10 rows.
-    """
-    return _GAPS[of_symbol, descending]
+_OF_GAPS = """symbol = $1 AND known_from <= $4 AND ($5::text[] IS NULL OR interval = ANY ($5))
+        AND ($6::text IS NULL OR provider = $6)"""
 
+# $1 symbol, overlapping [$2, $3), $4 as_of, $5 intervals or null, $6 provider or null. What was known of completeness then.
+EVIDENCE = f"""
+    SELECT kind, stream, symbol, provider, interval, from_time, to_time, cause, expected, detector, job_id, known_from,
+           raw_offset, idx AS index
+    FROM gap_evidence
+    WHERE tstzrange(from_time, to_time) && tstzrange($2, $3) AND {_OF_GAPS}"""
 
-_GAPS = {
-    (of_symbol, descending): _gaps(*order, "symbol = $1" if of_symbol else "$1::text IS NULL")
-    for of_symbol in (True, False)
-    for descending, order in ((False, ("ASC", ">")), (True, ("DESC", "<")))
-}
+# $1 symbol, $2 as_of: from when on something was told of it then. Without as_of: when the first of it became known.
+FIRST_EVIDENCE = """
+    SELECT from_time FROM gap_evidence WHERE symbol = $1 AND known_from <= $2 ORDER BY from_time LIMIT 1"""
+EVIDENCE_KNOWN = "SELECT min(known_from) FROM gap_evidence WHERE symbol = $1"
 
-# $1 stream_id, $2 its text.
-CURSOR = """
-    SELECT s.start_time, s.last_seen, (
-        SELECT g.from_time FROM gaps g
-        WHERE g.symbol = s.symbol AND g.stream = $2 AND g.state NOT IN ('filled', 'empty') ORDER BY g.from_time LIMIT 1
-    ) AS hole
-    FROM streams s WHERE s.stream_id = $1 AND s.last_seen IS NOT NULL"""
+# $1 stream_ids. How far their rows reach.
+REACHES = """
+    SELECT stream_id, start_time, last_seen FROM streams
+    WHERE stream_id = ANY ($1::int8[]) AND start_time IS NOT NULL AND last_seen IS NOT NULL"""
+
+_ROUTE = packed_field(BAR_STREAM, "route")
+_LIVE_BARS = " UNION ALL ".join(
+    f"""
+        (SELECT b.event_time FROM {table} b
+        WHERE b.stream_id = wanted.stream_id AND b.event_time >= $2 AND b.event_time < $3 AND b.known_from <= $4
+          AND (b.flags & {_ROUTE.mask}) <> {bits_of(BAR_STREAM, "route", "backfill")} AND {_stamped("b")}
+        ORDER BY b.event_time DESC LIMIT 1)"""
+    for table in BARS.timed
+)
+
+# $1 stream_ids, [$2, $3) event_time, $4 as_of. The newest bar of each that came by no backfill: up to there it is collected.
+HORIZONS = f"""
+    SELECT wanted.stream_id, max(newest.event_time) AS horizon FROM unnest($1::int8[]) AS wanted(stream_id)
+    CROSS JOIN LATERAL ({_LIVE_BARS}) newest GROUP BY wanted.stream_id"""
+
+_STARTS = " UNION ALL ".join(
+    f"""
+        SELECT b.event_time FROM {table} b
+        WHERE b.stream_id = wanted.stream_id AND b.event_time >= $4 AND b.event_time < $5
+          AND b.event_time >= wanted.low AND b.event_time < wanted.high AND b.known_from <= $6"""
+    for table in BARS.timed
+)
+
+# $1 stream_ids, $2 and $3 from and to of each, [$4, $5) all of it, $6 as_of. Bars of which a version was known then.
+STORED_STARTS = f"""
+    SELECT wanted.stream_id, known.event_time
+    FROM unnest($1::int8[], $2::timestamptz[], $3::timestamptz[]) AS wanted(stream_id, low, high)
+    CROSS JOIN LATERAL ({_STARTS}) known"""
+
+# $1 its text: where a series is collected. $1 symbol, $2 text, $3 from when on: the first gap that is not healed. $1 its
+# number, $2 from when on: the first sessions with bars that did not come.
+COLLECTED = """
+    SELECT lower(stretch) AS from_time, upper(stretch) AS to_time
+    FROM (
+        SELECT unnest(range_agg(tstzrange(from_time, to_time))) AS stretch FROM gap_evidence
+        WHERE stream = $1 AND kind = 'collected') merged
+    ORDER BY 1"""
+FIRST_HOLE = """
+    SELECT from_time FROM gaps
+    WHERE symbol = $1 AND stream = $2 AND to_time > $3 AND state NOT IN ('filled', 'empty') ORDER BY from_time LIMIT 1"""
+FIRST_ABSENCE = """
+    SELECT start_time, expected, absent, empty FROM coverage
+    WHERE stream_id = $1 AND start_time >= $2 AND absent <> '' ORDER BY start_time LIMIT 4"""
+CURSOR = "SELECT start_time, last_seen FROM streams WHERE stream_id = $1 AND last_seen IS NOT NULL"
 
 CURSORS_OF_SYMBOL = """
     SELECT kind, interval, provider FROM streams WHERE symbol = $1 AND last_seen IS NOT NULL
@@ -211,7 +265,7 @@ _CLOSES = " UNION ALL ".join(
         (SELECT b.close, b.event_time, b.position FROM {table} b
         WHERE b.stream_id = wanted.stream_id AND b.event_time >= $4 AND b.event_time < $5
           AND b.event_time < wanted.opens AND b.event_time >= wanted.opens - interval '{CLOSE_WITHIN_DAYS} days'
-          AND (b.flags & {SESSION.mask}) = {_REGULAR} AND b.known_from <= $3
+          AND (b.flags & {SESSION.mask}) = {_REGULAR} AND b.known_from <= $3 AND {_stamped("b")}
         ORDER BY b.event_time DESC, b.position DESC LIMIT 1)"""
     for table in BARS.timed
 )

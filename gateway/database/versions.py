@@ -53,7 +53,7 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFilter:
-    """A filter of gaps: those overlapping [start, end) and known by `as_of`; None means any."""
+    """A filter of gaps: those overlapping [start, end), as they were known at `as_of`; None means any."""
 
     symbol: str | None = None
     intervals: Sequence[str] | None = None

@@ -111,6 +111,7 @@ FIELD_ERRORS: Mapping[str, str] = {
     "conflict": "Two parameters say the same thing differently; use one of them.",
     "in_future": "Nobody knows yet what will be known then; use an earlier as_of or none.",
     "inverted_range": "`end` is not after `start`; `end` is exclusive.",
+    "needs_symbol": "The parameter is answered for one symbol only; name one, or leave it out.",
     "no_zone": "The time names no zone; add Z or an offset.",
     "not_a_capability": "It is no capability; use one like quotes or bars:1m.",
     "not_a_choice": "It is none of the choices; use one of those listed.",

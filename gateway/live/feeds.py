@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from gateway.http.moments import ALL_KNOWN
+from gateway.live.gap_news import MAX_OPEN_GAPS, GapNews, SymbolGaps
 from gateway.live.ring import RING_MESSAGES, Entry, Ring
 from gateway.live.streams import BEST, CHANNEL_TOPICS, channel_of, encode_entry, is_shadow
-from schemas.clocks import CanonicalOffset
+from schemas.clocks import CanonicalOffset, KnowledgeTime
+from schemas.intervals import AHEAD_US
 from schemas.partitions import TopicPartition, partition_of
+from schemas.streams import STREAMS
 from schemas.topics import GAPS
 
-RING_BUDGET_BYTES = 268_435_456  # all rings of the process together
-MAX_OPEN_GAPS = 256  # per symbol, for a snapshot; the ledger of all of them is in the database
 OPEN_GAP_STATES = frozenset({"open", "filling"})
+# Whose absences are told: a slot is expected to be filled.
+SLOT_TOPICS = frozenset(stream.topic for stream in STREAMS if stream.versions == "slots")
+NO_PLACE = CanonicalOffset(-1)  # of what is derived and is no record of the log
+RING_BUDGET_BYTES = 268_435_456  # all rings of the process together
 
 
 class NewestRecord(NamedTuple):
@@ -47,7 +54,7 @@ class Feed:
         return self._latest.get(scope)
 
     def snapshot(self, scope: str) -> list[bytes]:
-        """Return the encoded latest values of a scope: open gaps, the last closed and the forming bar, or the newest."""
+        """Return the encoded newest records of a scope: open gaps, the last closed and the forming bar, or the newest."""
         if self.topic == GAPS:
             gaps = self.open_gaps.values()
             return [gap.body for gap in gaps if scope in (BEST, gap.fields["provider"])]
@@ -58,6 +65,8 @@ class Feed:
     def note(self, scopes: Iterable[str], known: NewestRecord) -> None:
         """Keep `known` where it is the newest of a scope."""
         moment = known.fields.get("event_time", 0)
+        if moment > known.fields["known_from"] + AHEAD_US:
+            return  # a suspect stamp: it would stand for the newest until then
         for scope in scopes:
             if (held := self._latest.get(scope)) is None or moment >= held.fields.get("event_time", 0):
                 self._latest[scope] = known
@@ -90,6 +99,9 @@ class Feeds:
         self._symbols: set[str] = set()
         self._begun_after: dict[TopicPartition, CanonicalOffset] = {}
         self._applied: dict[TopicPartition, CanonicalOffset] = {}
+        self._gaps: dict[str, SymbolGaps] = {}
+        self._bars_since: dict[int, KnowledgeTime] = {}
+        self._news: list[GapNews] = []
         self._held: deque[Feed] = deque()
         self.held_bytes = 0
         self.epochs: Mapping[str, str] = {}  # per topic, the name of its present incarnation
@@ -105,6 +117,8 @@ class Feeds:
     def begin(self, place: TopicPartition, next_offset: int) -> None:
         """Declare that the first record to be applied is at `next_offset` or above."""
         self._begun_after[place] = self._applied[place] = CanonicalOffset(next_offset - 1)
+        if place.topic in SLOT_TOPICS and next_offset == 0:
+            self._bars_since[place.partition] = KnowledgeTime(0)
 
     def applied(self, feed: Feed) -> CanonicalOffset:
         """Return the offset up to which the feed's partition is applied."""
@@ -159,9 +173,39 @@ class Feeds:
         known = NewestRecord(fields, partition, offset, body)
         if topic == GAPS:
             feed.note_gap(known)
-        else:
-            feed.note((provider,) if shadow else (BEST, provider), known)
+            self._news += self._gaps_of(symbol).hear_gap(fields)
+            return feed
+        if topic in SLOT_TOPICS:
+            self._bars_since.setdefault(partition, fields["known_from"])
+            if fields["final"]:
+                self._news += self._gaps_of(symbol).hear_bar(fields)
+        feed.note((provider,) if shadow else (BEST, provider), known)
         return feed
+
+    def hear(self, place: TopicPartition, offset: CanonicalOffset, fields: Mapping[str, Any]) -> None:
+        """Take the next record of evidence.v1: a record of no feed, it may be news of gaps."""
+        self._applied[place] = offset
+        if partition_of(fields["symbol"], self._partitions) == place.partition:
+            self._news += self._gaps_of(fields["symbol"]).hear_evidence(fields)
+
+    def take_news(self) -> list[GapNews]:
+        """Return, once, what became news of gaps since the last call, in the order it was heard."""
+        news, self._news = self._news, []
+        return news
+
+    def snapshot(self, feed: Feed, scope: str) -> list[bytes]:
+        """Return the encoded latest values of a scope of a feed; of gaps the open ones, absences among them.
+
+        An absence is no record of the log. One that is older than the bars seen here is left out: they may have come.
+        """
+        found = feed.snapshot(scope)
+        if feed.topic != GAPS or feed.symbol not in self._gaps:
+            return found
+        since = self._bars_since.get(feed.partition, ALL_KNOWN)
+        for gap in self._gaps[feed.symbol].absences(since):
+            if scope in (BEST, gap.provider):
+                found.append(encode_entry(GAPS, feed.partition, NO_PLACE, asdict(gap)))
+        return found
 
     def advance(self, place: TopicPartition, next_offset: int) -> None:
         """Declare that nothing is left below `next_offset`: what was not delivered never will be."""
@@ -172,9 +216,18 @@ class Feeds:
         self._feeds.clear()
         self._begun_after.clear()
         self._applied.clear()
+        self._gaps.clear()
+        self._bars_since.clear()
+        self._news.clear()
         self._held.clear()
         self.held_bytes = 0
         self.epochs = {}
+
+    def _gaps_of(self, symbol: str) -> SymbolGaps:
+        found = self._gaps.get(symbol)
+        if found is None:
+            found = self._gaps[symbol] = SymbolGaps()
+        return found
 
     def _hold(self, feed: Feed, entry: Entry) -> None:
         pushed_out = feed.ring.append(entry)

@@ -20,10 +20,11 @@ from schemas.identity import event_id, stream_name
 from schemas.intervals import INTERVALS
 from schemas.streams import BY_TOPIC, STREAMS
 from schemas.symbols.names import is_provider_name, is_symbol
-from schemas.topics import CANONICAL_TOPICS, GAPS, PROVIDER_HEALTH
+from schemas.topics import CANONICAL_TOPICS, EVIDENCE, GAPS, PROVIDER_HEALTH
 
 BEST = "best"
-LIVE_TOPICS = (*CANONICAL_TOPICS, GAPS, PROVIDER_HEALTH)  # the last is no stream: it says who serves them
+# The last two are no streams: they say what is missing of them, and who serves them.
+LIVE_TOPICS = (*CANONICAL_TOPICS, GAPS, EVIDENCE, PROVIDER_HEALTH)
 DEFAULT_INTERVAL = "1m"
 # What /ws/{symbol} subscribes to.
 DEFAULT_CHANNELS = (*(stream.channel(DEFAULT_INTERVAL) for stream in STREAMS), "gaps")

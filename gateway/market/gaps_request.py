@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gateway.http.columns import NEXT_PAGE, TEXT, TIME, WHOLE, Column, envelope, record, rows
+from gateway.http.columns import FLAG, NEXT_PAGE, TEXT, TIME, WHOLE, Column, envelope, or_null, record, rows
 from gateway.http.endpoints import Answer, Endpoint, Pairs, Parameter, Query, parameter
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.parameters import AnyText, Complaint, Moment, OneOf, ProviderName, Symbol, checked_symbol
-from gateway.http.problems import FieldError, invalid
+from gateway.http.problems import FieldError, invalid, invalid_field
 from gateway.market.bars_request import DEFAULT_LIMIT_ROWS, LIMIT, SORT
 from gateway.market.gaps import GAP_COLUMNS
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import EventTime
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.intervals import INTERVALS
 from schemas.records import GAP_STATE_RANK
 
@@ -26,7 +26,9 @@ class GapsQuery(Query):
 
     reads_first: ClassVar[tuple[str, ...]] = ("symbol", "start", "end")
 
-    symbol: str | None = parameter(Symbol(), "Gaps of this symbol; of all without it.")
+    symbol: str | None = parameter(
+        Symbol(), "Gaps of this symbol; without it the blind gaps of all symbols, as they are now."
+    )
     interval: str | None = parameter(OneOf(INTERVALS), "Gaps of bars of this interval.")
     provider: str | None = parameter(ProviderName(), "Gaps of this provider; of all without it.")
     state: str | None = parameter(OneOf(tuple(GAP_STATE_RANK)), "Gaps in this state.")
@@ -38,6 +40,11 @@ class GapsQuery(Query):
     )
     end: EventTime = parameter(
         Moment(dates=True), "Gaps that begin before it.", unit="RFC 3339", default=LATEST_US, after="start"
+    )
+    as_of: KnowledgeTime | None = parameter(
+        Moment(),
+        "Answer with what was known then; without it with all that is complete. Only with symbol.",
+        unit="RFC 3339",
     )
     sort: str = parameter(SORT, "Order of from_time.", default="asc")
     limit: int = parameter(LIMIT, "Most gaps on a page.", unit="rows", default=DEFAULT_LIMIT_ROWS)
@@ -51,7 +58,11 @@ def gaps_request(pairs: Pairs) -> GapsQuery:
     given = list(pairs)
     symbol = next((value for name, value in given if name == "symbol"), None)
     timezone = "UTC" if symbol is None else calendar_of(checked_symbol(symbol)).timezone
-    return GAPS.parse(given, timezone)
+    asked: GapsQuery = GAPS.parse(given, timezone)
+    if asked.as_of is not None and asked.symbol is None:
+        detail = "what was known of all symbols is not kept together; name a symbol, or leave as_of out"
+        raise invalid_field("as_of", "needs_symbol", detail)
+    return asked
 
 
 def check_cursor(symbol: str, interval: str, source: str) -> None:
@@ -77,20 +88,41 @@ GAPS = Endpoint(
     answers={
         200: (
             Answer(
-                words="A page of the gap ledger as it is now.",
+                words="A page of gaps, from one snapshot; of a symbol pinned to one as_of. It may be short, or empty, and "
+                "have a next one.",
                 schema=envelope(
                     rows(record(*GAP_COLUMNS)),
+                    Column(
+                        "as_of", or_null(TIME), "What it is pinned to; null where it is the present.", "UTC"
+                    ),
                     Column("row_count", WHOLE, "Gaps on this page.", "rows"),
+                    Column("present", FLAG, "Of all symbols: it may change.", always=False),
+                    Column("kept_from", TIME, "What ended before it is no longer kept.", "UTC", always=False),
+                    Column(
+                        "as_of_floor",
+                        TIME,
+                        "The first moment anything of this was known.",
+                        "UTC",
+                        always=False,
+                    ),
                     members=(NEXT_PAGE,),
                 ),
+                headers={
+                    "ETag": "Of the content, where as_of is given.",
+                    "Cache-Control": "immutable where the answer can never change.",
+                },
             ),
-        )
+        ),
+        304: (Answer(words="If-None-Match names the content as it is.", media=""),),
     },
     problems=(
         "token_invalid",
         "token_mismatch",
         "unknown_symbol",
         "token_expired",
+        "not_kept",
+        "not_ready",
+        "not_yet_complete",
         "overloaded",
         "store_unavailable",
     ),
@@ -118,7 +150,22 @@ CURSOR = Endpoint(
                         Column("source", TEXT, "As asked."),
                         Column("start_time", TIME, "First event seen.", "UTC"),
                         Column("last_seen", TIME, "Newest event seen.", "UTC"),
-                        Column("last_contiguous", TIME, "The stream is whole up to here.", "UTC"),
+                        Column("last_contiguous", TIME, "The newest range is whole up to here.", "UTC"),
+                        Column(
+                            "collected",
+                            rows(
+                                record(
+                                    Column("from_time", TIME, "Begin.", "UTC"),
+                                    Column(
+                                        "to_time", TIME, "End; of what is collected still, last_seen.", "UTC"
+                                    ),
+                                )
+                            ),
+                            "Ranges of time whose values are collected; nothing is claimed between them.",
+                        ),
+                        Column(
+                            "collected_truncated", FLAG, "Only the newest ranges are listed.", always=False
+                        ),
                     )
                 ),
             ),

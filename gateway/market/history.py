@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.database.gap_pages import NO_GAPS, GapPage
 from gateway.database.knowledge import latest_event, no_watermark, not_kept
 from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, View
 from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
@@ -15,10 +16,8 @@ from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
 from gateway.market.bars_request import HistoryRequest
 from gateway.market.gaps import gap_row
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.records import GAP_STATE_RANK
 
 MAX_META_GAPS = 1_000
-SETTLED = 2  # rank of a gap that is filled, empty or unrecoverable
 
 After = tuple[int, ...] | None
 """The key of the last row of a page with another behind it."""
@@ -65,7 +64,7 @@ class Reading:
     plan: PagePlan | None = None
     bars: Sequence[BarVersion] = ()
     after: After = None
-    gaps: Sequence[dict[str, Any]] = ()
+    gaps: GapPage = NO_GAPS
     floor: KnowledgeTime | None = None
     known: bool = True
     providers: Sequence[str] = ()
@@ -123,9 +122,8 @@ def answered(ask: HistoryRequest, reading: Reading) -> Answered:
     if reading.after is not None:
         following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after)
     rows, meta = _content(plan, reading)
-    # The token carries its own expiry, so only a last page is the same for ever; a gap may still be healed.
-    healed = all(GAP_STATE_RANK[gap["state"]] == SETTLED for gap in reading.gaps)
-    return Answered(rows=rows, meta=meta, following=following, settled=following is None and healed)
+    # What was known by a moment stays so, gaps included; but a token carries its own expiry.
+    return Answered(rows=rows, meta=meta, following=following, settled=following is None)
 
 
 def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
@@ -160,9 +158,9 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[list[dict[str, Any]], di
         "provider": ask.provider or "best", "adjustment": adjustment,
         "currency": one_or_mixed(bar.currency for bar in reading.bars) or None,
         "revisions": ask.revisions, "sort": "desc" if ask.descending else "asc", "row_count": len(rows),
-        "gaps": [gap_row(gap) for gap in reading.gaps], "unresolved": [],
+        "gaps": [gap_row(gap) for gap in reading.gaps.gaps], "unresolved": [],
     }  # fmt: skip
-    if len(reading.gaps) == MAX_META_GAPS:
+    if reading.gaps.after is not None:
         meta["gaps_truncated"] = True
     if plan.misses and plan.kept_from is not None:
         meta["kept_from"] = rfc3339(plan.kept_from)

@@ -173,7 +173,7 @@ class ClientQueue:
         # Made when there is room for it, so a thousand of them take no memory while they wait.
         subscription, feed = place.subscription, place.feed
         applied, epoch = self._feeds.applied(feed), self._feeds.epochs[feed.topic]
-        records = feed.snapshot(subscription.stream.scope)
+        records = self._feeds.snapshot(feed, subscription.stream.scope)
         subscription.snapshot_sent(applied)
         return messages.LatestValues(
             sub=subscription.number,

@@ -109,7 +109,9 @@ class LatestValues(Message):
     floor_offset: CanonicalOffset = member(WHOLE, "The server's memory begins after it.")
     reason: str = member(TEXT, "subscribe, recovery or failover.")
     last: bool = member(FLAG, "Nothing of it follows.")
-    data: Sequence[bytes] = member(rows({"type": "array"}), "[offset, record] of each value.")
+    data: Sequence[bytes] = member(
+        rows({"type": "array"}), "[offset, record] of each value; offset -1: derived, no record of the log."
+    )
 
     def encode(self) -> bytes:
         """Return the bytes: records were encoded once, for every client of the stream."""

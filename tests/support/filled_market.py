@@ -46,6 +46,17 @@ FILL = f"""
         'missing_bars', 'inferred', (ARRAY['open', 'filled', 'empty', 'unrecoverable'])[1 + n % 4], 0, 1, 'sink', from_time, n, 0, 0
     FROM generate_series(1, 30000) n, LATERAL (SELECT '2026-01-01 UTC'::timestamptz + n * interval '4 minutes') t (from_time);
 
+    INSERT INTO gap_evidence
+    SELECT 'bars.1m:yahoo:S' || n % {SYMBOLS}, from_time, from_time + interval '1 minute', from_time, n, 0, 1, 0, 'blind',
+        'S' || n % {SYMBOLS}, 'yahoo', '1m', 'producer_down', 'processor', ''
+    FROM generate_series(1, 60000) n, LATERAL (SELECT '2026-01-01 UTC'::timestamptz + n * interval '2 minutes') t (from_time);
+    INSERT INTO gap_evidence
+    SELECT 'bars.1m:yahoo:' || symbol, start_time, NULL, start_time, 0, 0, 0, 0, 'collected', symbol, 'yahoo', '1m', '', 'processor', ''
+    FROM streams WHERE kind = 'bars' AND "interval" = '1m';
+    INSERT INTO coverage
+    SELECT stream_id, day, 390, '\\x0f', '' FROM streams, generate_series('2026-01-05 14:30 UTC'::timestamptz, '2026-01-09 14:30 UTC', '1 day') day
+    WHERE kind = 'bars' AND "interval" = '1m';
+
     INSERT INTO universe_changes SELECT n, 'S' || n, 'T1', ARRAY['bars'], '', '2026-01-01 UTC', '' FROM generate_series(1, 12000) n;
 
     INSERT INTO provider_health

@@ -11,12 +11,12 @@ import asyncpg
 from gateway.http.moments import aware
 from schemas.deriving import clocks
 from schemas.identity import stream_id_of
-from schemas.records import Gap
+from schemas.records import Evidence, Gap
 from schemas.streams import STREAMS, Bar, Quote, Stream, StreamId, Trade
 from schemas.tables import stored_columns, tables
 from tests.support.stored_rows import stored_row
 
-Stored = Quote | Trade | Bar | Gap
+Stored = Quote | Trade | Bar | Gap | Evidence
 GAP_TIMES = ("from_time", "to_time", "known_from")
 
 # Every version of a slot is ranked anew: the last one is the current, its rank the revision.
@@ -59,6 +59,10 @@ async def store_rows(connection: asyncpg.Connection[Any], records: Iterable[Stor
         if gaps:
             rows = [tuple(gap.values()) for gap in gaps]
             await connection.copy_records_to_table("gaps", records=rows, columns=list(gaps[0]))
+        told = [_gap(each) for each in given if isinstance(each, Evidence) and each.kind != "absent"]
+        if told:
+            rows = [tuple(each.values()) for each in told]
+            await connection.copy_records_to_table("gap_evidence", records=rows, columns=list(told[0]))
 
 
 async def _store_stream(connection: asyncpg.Connection[Any], stream: Stream, records: Sequence[Any]) -> None:
@@ -110,7 +114,7 @@ def _row(stream: Stream, record: Any) -> tuple[Any, ...]:
     return tuple(aware(value) if name in times else value for name, value in row.items())
 
 
-def _gap(gap: Gap) -> dict[str, Any]:
+def _gap(gap: Gap | Evidence) -> dict[str, Any]:
     names = [name for name in gap.__dataclass_fields__ if name != "index"]
     said = {name: getattr(gap, name) for name in names} | {"idx": gap.index, "partition": 0}
-    return said | {name: aware(said[name]) for name in GAP_TIMES}
+    return said | {name: aware(said[name]) for name in GAP_TIMES if said[name] is not None}

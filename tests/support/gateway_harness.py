@@ -15,9 +15,9 @@ from mds_client import Event, MarketData, Record
 
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.partitions import partition_of
-from schemas.records import Gap
+from schemas.records import Evidence, Gap
 from schemas.streams import STREAMS, Bar, Quote, Trade
-from schemas.topics import DEFAULT_PARTITIONS, GAPS
+from schemas.topics import DEFAULT_PARTITIONS, EVIDENCE, GAPS
 from schemas.wire.codec import encode
 from tests.support.builders import NINE_THIRTY, a_trade
 from tests.support.eventually import eventually
@@ -25,10 +25,10 @@ from tests.support.eventually import eventually
 ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN_S = 30.0
 PUBLISH_BATCH = 5_000
-TOPICS = {**{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS}
+TOPICS = {**{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS, Evidence: EVIDENCE}
 
 
-def outgoing(prefix: str, record: Quote | Trade | Bar | Gap) -> Outgoing:
+def outgoing(prefix: str, record: Quote | Trade | Bar | Gap | Evidence) -> Outgoing:
     """Return a canonical record as the processor would publish it."""
     topic = TOPICS[type(record)]
     key = record.gap_id if isinstance(record, Gap) else record.symbol
@@ -55,7 +55,7 @@ def trades(symbol: str, first: int, count: int) -> list[Trade]:
 
 
 async def publish(
-    publisher: Publisher, prefix: str, records: Sequence[Quote | Trade | Bar | Gap]
+    publisher: Publisher, prefix: str, records: Sequence[Quote | Trade | Bar | Gap | Evidence]
 ) -> list[int]:
     """Publish in order, confirmed, and return the offsets."""
     offsets: list[int] = []

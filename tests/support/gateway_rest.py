@@ -26,7 +26,7 @@ from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
-from schemas.records import Gap
+from schemas.records import Evidence, Gap
 from schemas.streams import Bar, Quote, Trade
 from schemas.symbology.naming import Symbology
 from schemas.topics import CANONICAL_TOPICS, DEFAULT_PARTITIONS
@@ -128,7 +128,7 @@ class Rest:
             check_declared(method, response.url.path, response.status, response.content_type, body)
             return response.status, response.headers, body
 
-    async def store(self, *records: Quote | Trade | Bar | Gap) -> None:
+    async def store(self, *records: Quote | Trade | Bar | Gap | Evidence) -> None:
         """Put records into their tables."""
         await store_rows(self.database, records)
 

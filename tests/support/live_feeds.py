@@ -22,7 +22,7 @@ def an_entry(offset: int, previous: int = -1, *, provider: str = "finnhub", shad
 def empty_feeds(start: int = 0, *, budget_bytes: int = 10_000_000, ring_messages: int = 1_000) -> Feeds:
     """Return feeds whose partitions all begin at `start`."""
     feeds = Feeds(PARTITIONS, budget_bytes=budget_bytes, ring_messages=ring_messages)
-    for topic in ("quotes.v1", "trades.v1", "bars.v1", "gaps.v1"):
+    for topic in ("quotes.v1", "trades.v1", "bars.v1", "gaps.v1", "evidence.v1"):
         for partition in range(PARTITIONS):
             feeds.begin(TopicPartition(topic, partition), start)
         feeds.epochs = {**feeds.epochs, topic: "log.4"}

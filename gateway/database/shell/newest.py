@@ -13,7 +13,7 @@ from gateway.http.moments import ALL_KNOWN
 from infra.runtime.postgres.errors import Connection, Record
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import key
-from schemas.intervals import DAY_US
+from schemas.intervals import AHEAD_US, DAY_US
 from schemas.streams import Stream
 
 FIRST_STEP_US = DAY_US
@@ -77,7 +77,8 @@ async def _stored(
     as_of = ALL_KNOWN if wanted.as_of is None else wanted.as_of
     end, step_us = wanted.latest_event + 1, FIRST_STEP_US
     while left := _reaching(series, found, end):
-        end = min(end, 1 + max(last for _, last in left.values()))
+        # How far a series has come is said by what was known then, which its newest row may be a little ahead of.
+        end = min(end, 1 + AHEAD_US + max(last for _, last in left.values()))
         start = max(end - step_us, min(first for first, _ in left.values()))
         rows = await connection.fetch(
             statements.NEWEST_OF[stream.name], list(left), start, end, as_of, wanted.shadows

@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.database import statements
+from gateway.database.cursors import SeriesCursor, collected_ranges, first_absence, longest_session_us
+from gateway.database.gap_pages import GapKey, GapPage
 from gateway.database.rows import bits_of, row_reader
+from gateway.database.shell.known_gaps import known_gaps
 from gateway.database.shell.newest import NewestAsked, newest_values
 from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, Value, View
 from gateway.http.moments import EARLIEST_US, LATEST_US
@@ -18,7 +21,9 @@ from infra.runtime.postgres.pool import connection
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.identity import stream_id_of, stream_text
 from schemas.intervals import DAY_US, MINUTE_US
+from schemas.ledger.coverage import coverage_of
 from schemas.partitions import TopicPartition
+from schemas.records import Gap
 from schemas.streams import BAR_STREAM, StreamId, StreamName
 from schemas.tables import INDEX_BITS
 
@@ -149,22 +154,59 @@ class Snapshot:
         which: GapFilter,
         *,
         limit: int,
-        after: Sequence[int | str] | None = None,
+        after: GapKey | None = None,
         descending: bool = False,
-    ) -> list[dict[str, Any]]:
-        """Return gaps as the ledger has them now, by (from_time, gap_id), after that key; times are µs."""
-        statement = statements.gaps(of_symbol=which.symbol is not None, descending=descending)
+        width_us: int | None = None,
+    ) -> GapPage:
+        """Return a page of the gaps of `which.symbol` as they were known at `which.as_of`, by (from_time, gap_id).
+
+        It may be short: so much is read for a page and no more. `width_us`: how much time to look at at once.
+        """
+        return await known_gaps(
+            self._connection, which, limit=limit, after=after, descending=descending, width_us=width_us
+        )
+
+    async def present_gaps(
+        self, which: GapFilter, *, limit: int, after: GapKey | None = None, descending: bool = False
+    ) -> GapPage:
+        """Return a page of the blind gaps of all symbols as they are now."""
+        statement = statements.PRESENT_GAPS_DESCENDING if descending else statements.PRESENT_GAPS_ASCENDING
         from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
         rows = await self._connection.fetch(
-            statement, which.symbol, which.intervals, which.provider, which.state, which.start,
-            which.end, which.as_of, int(from_time), gap_id, limit,
+            statement, which.intervals, which.provider, which.state, which.start, which.end, from_time,
+            gap_id, limit + 1,
         )  # fmt: skip
-        return [dict(row) for row in rows]
+        gaps = [Gap(**row) for row in rows]
+        shown = gaps[:limit]
+        return GapPage(
+            gaps=shown, after=(shown[-1].from_time, shown[-1].gap_id) if len(gaps) > limit else None
+        )
 
-    async def cursor(self, stream: StreamId) -> dict[str, Any] | None:
-        """Return (start_time, last_seen, hole) of a series in µs; `hole` is the start of the first unhealed gap."""
-        row = await self._connection.fetchrow(statements.CURSOR, stream_id_of(stream), stream_text(stream))
-        return None if row is None else dict(row)
+    async def evidence_known(self, symbol: str) -> KnowledgeTime | None:
+        """Return when the first evidence of a symbol's completeness became known; None where there is none."""
+        known: KnowledgeTime | None = await self._connection.fetchval(statements.EVIDENCE_KNOWN, symbol)
+        return known
+
+    async def cursor(self, stream: StreamId) -> SeriesCursor | None:
+        """Return how far a series has come, where it is collected, and where the first thing is missing; as of now."""
+        number, text = stream_id_of(stream), stream_text(stream)
+        row = await self._connection.fetchrow(statements.CURSOR, number)
+        if row is None:
+            return None
+        ranges = await self._connection.fetch(statements.COLLECTED, text)
+        collected = collected_ranges(stream, [(each[0], each[1]) for each in ranges], row["last_seen"])
+        since = collected[-1][0] if collected else row["start_time"]
+        hole = await self._connection.fetchval(statements.FIRST_HOLE, stream.symbol, text, since)
+        sessions = await self._connection.fetch(
+            statements.FIRST_ABSENCE, number, since - longest_session_us(stream.interval)
+        )
+        holes = [hole, *(first_absence(stream, coverage_of(*each), since) for each in sessions)]
+        return SeriesCursor(
+            start_time=row["start_time"],
+            last_seen=row["last_seen"],
+            collected=collected,
+            hole=min((each for each in holes if each is not None), default=None),
+        )
 
     async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of one of the constants of `statements`; times are µs both ways."""

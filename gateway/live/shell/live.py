@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds
+from gateway.live.gap_news import GapNews
 from gateway.live.ring import RING_MESSAGES, Entry
 from gateway.live.shell.log import Outcome, PastReader
 from gateway.live.shell.pump import SLICE_MESSAGES, Pump
@@ -204,13 +205,13 @@ class LiveStreams:
             await asyncio.sleep(0)  # a long past must not keep the present waiting
         return entries, found.to, found.outcome
 
-    def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
+    def moved(self, feeds: set[Feed], gaps: Sequence[GapNews]) -> None:
         """Wake who watches what moved; see `LiveListener`."""
         for feed in feeds:
             for watcher, number in self._watchers.get((feed.channel, feed.symbol), ()):
                 watcher.wake(number)
-        for fields in gaps:
-            self._announce_gap(fields)
+        for news in gaps:
+            self._announce_gap(news)
 
     def routed(self, fields: Mapping[str, Any]) -> None:
         """Tell every client, in one message, which of its streams another provider serves from now on."""
@@ -235,14 +236,17 @@ class LiveStreams:
         for watcher in tuple(self._joined):
             watcher.lost_position()
 
-    def _announce_gap(self, fields: Mapping[str, Any]) -> None:
+    def _announce_gap(self, news: GapNews) -> None:
         try:
-            hurt = parse_stream(fields["stream"])
+            hurt = parse_stream(news.fields["stream"])
         except PermanentError:
             return  # a gap of something that is no live stream
-        for (watcher, number), stream in self._watchers.get(hurt.feed, {}).items():
-            if stream.scope in (BEST, hurt.scope):
-                watcher.gap(number, fields)
+        # Of what is no record of the stream of gaps, those who read that must be told as well.
+        feeds = (hurt.feed,) if news.recorded else (hurt.feed, ("gaps", hurt.symbol))
+        for feed in feeds:
+            for (watcher, number), stream in self._watchers.get(feed, {}).items():
+                if stream.scope in (BEST, hurt.scope):
+                    watcher.gap(number, news.fields)
 
     def _latest(
         self, channel: str, symbol: str, provider: str | None, record: type[R]

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from gateway.live.feeds import Feed, Feeds
+from gateway.live.gap_news import GapNews
 from gateway.live.shell.log import LogDoubtful, LogReplaced, Tail, ends_partition
 from gateway.live.streams import LIVE_TOPICS
 from infra.runtime import metrics
@@ -22,7 +23,7 @@ from infra.runtime.kafka.clients import Message
 from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.partitions import TopicPartition
-from schemas.topics import GAPS, PROVIDER_HEALTH
+from schemas.topics import EVIDENCE, PROVIDER_HEALTH
 from schemas.wire.codec import decode_value
 
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
@@ -36,8 +37,8 @@ log = logging.getLogger(__name__)
 class LiveListener(Protocol):
     """Receiver of what the pump did."""
 
-    def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
-        """Note that these feeds have new records, and that these gap records came."""
+    def moved(self, feeds: set[Feed], gaps: Sequence[GapNews]) -> None:
+        """Note that these feeds have new records, and that these gaps are new or have ended."""
 
     def routed(self, fields: Mapping[str, Any]) -> None:
         """Note that the choice of a capability's provider changed, as its health record says."""
@@ -123,7 +124,6 @@ class Pump:
 
     def _apply(self, tail: Tail, messages: Sequence[Message]) -> None:
         touched: set[Feed] = set()
-        gaps: list[Mapping[str, Any]] = []
         for message in messages:
             place, offset = tail.address_of(message)
             if message.error() is not None:
@@ -139,17 +139,18 @@ class Pump:
                 if fields["changed"] != "no":
                     self._listener.routed(fields)
                 continue
+            if place.topic == EVIDENCE:
+                self._feeds.hear(place, offset, fields)
+                continue
             feed = self._feeds.apply(place, offset, message.timestamp()[1] * 1_000, fields)
             if feed is None:
                 self._skip(place, offset, "no stream has it: its partition or interval is not ours")
                 continue
             touched.add(feed)
-            if place.topic == GAPS:
-                gaps.append(fields)
         if self._warming:
             self._cool()
         self._moved_at_s = monotonic_s()
-        self._listener.moved(touched, gaps)
+        self._listener.moved(touched, self._feeds.take_news())
 
     def _hear(self, tail: Tail, event: Message, place: TopicPartition, offset: CanonicalOffset) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
+from gateway.database.gap_pages import WIDEST_US
 from gateway.database.knowledge import check_not_future, complete_through
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
@@ -105,7 +106,7 @@ async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:
     ask = plan.ask
     bars, after = await _bars(snapshot, plan)
     reading = Reading(plan=plan, bars=bars, after=after)
-    reading.gaps = await snapshot.gaps(plan.gaps(bars, after), limit=MAX_META_GAPS)
+    reading.gaps = await snapshot.gaps(plan.gaps(bars, after), limit=MAX_META_GAPS, width_us=WIDEST_US)
     if not bars and plan.is_first:
         reading.known = await snapshot.knows(ask.symbol)
         reading.providers = await snapshot.providers(ask.symbol)

@@ -26,7 +26,7 @@ def ids(kind: str, interval: str) -> str:
     return f"ARRAY[{names}]"
 
 
-GAPS = "NULL, NULL, '-infinity', 'infinity', 'infinity'"
+STARTS = f"ARRAY[{MINUTES}], ARRAY[{{0}}::timestamptz], ARRAY[{{1}}::timestamptz], {{2}}, {NOW}"
 SYMBOLS = "ARRAY['S70', 'S80', 'NOPE']"
 # What each statement is run with, and how many partitions it may open at most: of bars a month is two of them.
 CASES: list[tuple[str, str, str, int]] = [
@@ -60,14 +60,27 @@ CASES: list[tuple[str, str, str, int]] = [
     ("newest of a hundred", statements.NEWEST_OF["quotes"],
      f"{ids('quotes', '')}, '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false", 1),
     *(
-        (f"gaps{' of a symbol' if of_symbol else ''}{' backwards' if descending else ''}{what}",
-         statements.gaps(of_symbol=of_symbol, descending=descending),
-         f"{symbol}, NULL, {given}, {after}, 1000", 0)
-        for of_symbol, symbol in ((True, "'S70'"), (False, "NULL"))
-        for descending, after in ((False, "'-infinity', ''"), (True, "'infinity', 'x'"))
-        for what, given in (("", GAPS), (" that are open", f"NULL, 'open', {GAPS.partition(', NULL, ')[2]}"))
+        (f"present gaps{backwards}{what}", text, f"{given}, {ALL}, {after}, 1000", 0)
+        for backwards, text, after in (
+            ("", statements.PRESENT_GAPS_ASCENDING, "'-infinity', ''"),
+            (" backwards", statements.PRESENT_GAPS_DESCENDING, "'infinity', 'x'"),
+        )
+        for what, given in (("", "NULL, NULL, NULL"), (" that are open", "ARRAY['1m'], NULL, 'open'"))
     ),
-    ("cursor", statements.CURSOR, f"{MINUTES}, 'bars.1m:yahoo:S70'", 0),
+    ("evidence of a day", statements.EVIDENCE, f"'S70', {DAY}, {NOW}, NULL, NULL", 0),
+    ("all evidence", statements.EVIDENCE, f"'S70', {ALL}, {NOW}, ARRAY['1m'], 'yahoo'", 0),
+    ("first evidence", statements.FIRST_EVIDENCE, f"'S70', {NOW}", 0),
+    ("evidence known", statements.EVIDENCE_KNOWN, "'S70'", 0),
+    ("reaches", statements.REACHES, f"ARRAY[{MINUTES}]", 0),
+    ("reaches of a hundred", statements.REACHES, ids("bars", "1m"), 0),
+    ("horizons", statements.HORIZONS, f"ARRAY[{MINUTES}], {MONTH}, {NOW}", 2),
+    ("horizons of all time", statements.HORIZONS, f"ARRAY[{MINUTES}], {ALL}, {NOW}", 8),
+    ("stored starts of a day", statements.STORED_STARTS, STARTS.format(DAY.partition(",")[0], DAY.partition(",")[2], DAY), 2),
+    ("stored starts of a month", statements.STORED_STARTS, STARTS.format(MONTH.partition(",")[0], MONTH.partition(",")[2], MONTH), 2),
+    ("collected", statements.COLLECTED, "'bars.1m:yahoo:S70'", 0),
+    ("first hole", statements.FIRST_HOLE, "'S70', 'bars.1m:yahoo:S70', '2026-01-01 UTC'", 0),
+    ("first absence", statements.FIRST_ABSENCE, f"{MINUTES}, '2026-01-06 UTC'", 0),
+    ("cursor", statements.CURSOR, MINUTES, 0),
     ("cursors", statements.CURSORS_OF_SYMBOL, "'S70'", 0),
     ("closes", statements.PREVIOUS_CLOSES,
      f"ARRAY[{MINUTES}], ARRAY['2026-03-20 UTC'::timestamptz], {NOW}, '2026-03-10 UTC', '2026-03-20 UTC'", 2),
@@ -102,24 +115,33 @@ def test_every_statement_has_its_plan_looked_at() -> None:
         if name.isupper() and not name.startswith("_"):
             there_are |= {value} if isinstance(value, str) else set()
             there_are |= set(value.values()) if isinstance(value, dict) else set()
-    there_are |= {statements.gaps(of_symbol=a, descending=b) for a in (True, False) for b in (True, False)}
 
     assert {text for text in there_are if "SELECT" in text} <= looked_at
 
 
 @pytest.mark.parametrize(
-    ("index", "of_symbol", "symbol"),
-    [("gaps_of_a_symbol", True, "'S70'"), ("gaps_by_time", False, "NULL")],
+    ("index", "text", "values"),
+    [
+        (
+            "gaps_by_time",
+            statements.PRESENT_GAPS_ASCENDING,
+            f"NULL, NULL, NULL, {ALL}, '-infinity', '', 1000",
+        ),
+        ("gap_evidence_in_order", statements.FIRST_EVIDENCE, f"'S70', {NOW}"),
+    ],
 )
 async def test_without_its_index_the_ledger_would_be_read_whole(
-    session: Connection, index: str, of_symbol: bool, symbol: str
+    session: Connection, index: str, text: str, values: str
 ) -> None:
-    """So each of the two is needed, and the look at plans sees it."""
-    values = f"{symbol}, NULL, {GAPS}, '-infinity', '', 1000"
+    """So each is needed, and the look at plans sees it."""
     transaction = session.transaction()
     await transaction.start()
     await session.execute(f"DROP INDEX {index}")
-    plan = await plan_of(session, statements.gaps(of_symbol=of_symbol, descending=False), values)
+    if (
+        index == "gap_evidence_in_order"
+    ):  # the other one answers, in no order: by reading all that is told of a symbol
+        await session.execute("DROP INDEX gap_evidence_of_a_symbol")
+    plan = await plan_of(session, text, values)
     await transaction.rollback()
 
     assert not plan.is_bounded

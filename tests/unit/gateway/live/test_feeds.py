@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.feeds import MAX_OPEN_GAPS
+from gateway.live.gap_news import MAX_OPEN_GAPS
 from gateway.live.streams import BEST
+from schemas.intervals import AHEAD_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, GAPS, QUOTES, TRADES
-from tests.support.builders import a_bar, a_gap, a_quote, a_trade
+from schemas.topics import BARS, EVIDENCE, GAPS, QUOTES, TRADES
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade, an_evidence
 from tests.support.live_feeds import PLACE, apply_quote, apply_trade, empty_feeds
 
 
@@ -114,3 +116,60 @@ def test_a_forgotten_log_leaves_nothing_behind() -> None:
     apply_trade(feeds, 4)
     feeds.forget()
     assert (len(feeds), feeds.held_bytes, dict(feeds.applied_everywhere), feeds.epochs) == (0, 0, {}, {})
+
+
+def test_a_stamp_of_the_future_is_never_the_newest() -> None:
+    """It is sent as every record is, and what comes after it is the newest all the same."""
+    feeds, now = empty_feeds(), 1_000 * SECOND_US
+    stamps = [now, now + AHEAD_US + 1, now + AHEAD_US, now + 1]
+    for offset, stamp in enumerate(stamps):
+        quote = a_quote(event_time=stamp, known_from=now, raw_offset=offset)
+        feeds.apply(TopicPartition(QUOTES, PLACE), offset, 0, asdict(quote))
+    feed = feeds.find("quotes", "SPY")
+    assert feed is not None
+    latest = feed.latest(BEST)
+    assert latest is not None
+    assert latest.offset == 2
+    assert len(list(feed.ring.after(-1, BEST))) == len(stamps)
+
+
+def test_open_absences_are_in_a_snapshot_of_gaps_and_tell_when_they_end() -> None:
+    """They are derived: without a place in the log, and only where every bar since they were known was seen."""
+    feeds, known = empty_feeds(start=5), NINE_THIRTY + HOUR_US
+    absent = an_evidence(kind="absent", from_time=NINE_THIRTY, known_from=known)
+    gaps = feeds.feed("gaps", "SPY")
+
+    feeds.hear(TopicPartition(EVIDENCE, PLACE), 5, asdict(absent))
+    assert [news.fields["state"] for news in feeds.take_news()] == ["open"]
+    assert feeds.take_news() == []
+    assert feeds.applied_everywhere[EVIDENCE, PLACE] == 5
+    assert feeds.snapshot(gaps, BEST) == []  # no bar was seen yet
+    newer = a_bar(event_time=NINE_THIRTY + MINUTE_US, known_from=known)
+    feeds.apply(TopicPartition(BARS, PLACE), 6, 0, asdict(newer))
+    (body,) = feeds.snapshot(gaps, BEST)
+    assert orjson.loads(body)[0] == -1
+    assert orjson.loads(body)[1]["confidence"] == "inferred"
+    assert feeds.snapshot(gaps, "yahoo") == [body]
+    assert feeds.snapshot(gaps, "finnhub") == []
+    missing = a_bar(event_time=NINE_THIRTY, known_from=known + 1)
+    feeds.apply(TopicPartition(BARS, PLACE), 7, 0, asdict(missing))
+    assert [news.fields["state"] for news in feeds.take_news()] == ["filled"]
+    assert feeds.snapshot(gaps, BEST) == []
+
+
+def test_an_absence_older_than_the_bars_seen_is_not_shown_as_open() -> None:
+    """Unless the bars are read from the beginning of their log."""
+    for start, shown in ((5, 0), (0, 1)):
+        feeds, known = empty_feeds(start=start), NINE_THIRTY + HOUR_US
+        absent = an_evidence(kind="absent", from_time=NINE_THIRTY, known_from=known)
+        feeds.hear(TopicPartition(EVIDENCE, PLACE), start, asdict(absent))
+        later = a_bar(event_time=NINE_THIRTY + MINUTE_US, known_from=known + 1)
+        feeds.apply(TopicPartition(BARS, PLACE), start, 0, asdict(later))
+        assert len(feeds.snapshot(feeds.feed("gaps", "SPY"), BEST)) == shown
+
+
+def test_evidence_in_a_foreign_partition_is_no_news() -> None:
+    """It is in nobody's order."""
+    feeds = empty_feeds()
+    feeds.hear(TopicPartition(EVIDENCE, (PLACE + 1) % 4), 0, asdict(an_evidence()))
+    assert feeds.take_news() == []

@@ -35,6 +35,8 @@ def test_a_bare_date_is_of_the_symbols_venue() -> None:
         ([("state", "lost")], ("state", "not_a_choice")),
         ([("symbol", "spy"), ("state", "lost")], ("symbol", "not_a_symbol")),
         ([("start", "2013-10-08"), ("end", "2013-10-08")], ("end", "inverted_range")),
+        ([("as_of", "2013-10-08T14:30:00Z")], ("as_of", "needs_symbol")),
+        ([("symbol", "SPY"), ("as_of", "2013-10-08")], ("as_of", "not_a_time")),
     ],
 )
 def test_each_wrong_parameter_is_named(pairs: list[tuple[str, str]], error: tuple[str, str]) -> None:

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
+from gateway.database.gap_pages import GapPage
 from gateway.database.knowledge import MAX_SKEW_US
 from gateway.http.moments import parse_moment
 from gateway.http.pages import Page
 from gateway.http.problems import Problem
 from gateway.market.bars_request import HISTORY, HistoryRequest, bars_request
-from gateway.market.history import MAX_META_GAPS, Reading, answered, plan
+from gateway.market.history import Reading, answered, plan
 from schemas.calendar.sessions import load_calendar
 from schemas.intervals import DAY_US, MINUTE_US
 from tests.support.bar_versions import a_version
-from tests.support.builders import NINE_THIRTY
+from tests.support.builders import NINE_THIRTY, a_gap
 
 XNYS = load_calendar("XNYS")
 AS_OF = NINE_THIRTY + 10 * DAY_US
-GAP = {"state": "open", "gap_id": "g", "from_time": 1, "to_time": 2, "known_from": 3}
+OPEN = GapPage(gaps=[a_gap()])
 
 
 def ask(**given: str) -> HistoryRequest:
@@ -104,11 +105,10 @@ def test_a_page_says_where_the_next_one_begins() -> None:
     assert said(request, bars=[a_version()]).following is None
 
 
-def test_only_a_last_page_whose_gaps_are_closed_is_settled() -> None:
-    """Any other can change."""
+def test_only_a_last_page_is_settled() -> None:
+    """Its gaps are those known by then, healed or not; the token of any other page expires."""
     request = ask()
-    assert said(request, bars=[a_version()], gaps=[GAP | {"state": "filled"}]).settled
-    assert not said(request, bars=[a_version()], gaps=[GAP]).settled
+    assert said(request, bars=[a_version()], gaps=OPEN).settled
     assert not said(request, bars=[a_version()], after=(NINE_THIRTY,)).settled
 
 
@@ -122,7 +122,9 @@ def test_rows_name_their_adjustment_only_where_it_differs() -> None:
 
 def test_meta_tells_what_is_not_shown() -> None:
     """More gaps than are listed, and the moment before which nothing was known."""
-    assert said(ask(), gaps=[GAP] * MAX_META_GAPS).meta["gaps_truncated"]
+    more = GapPage(gaps=[a_gap()], after=(NINE_THIRTY, "g"))
+    assert said(ask(), gaps=more).meta["gaps_truncated"]
+    assert "gaps_truncated" not in said(ask(), gaps=OPEN).meta
     assert "as_of_floor" not in said(ask(), floor=AS_OF).meta
     assert said(ask(), floor=AS_OF + MINUTE_US).meta["as_of_floor"] == "2013-10-17T13:31:00.000000Z"
 

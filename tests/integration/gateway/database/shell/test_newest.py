@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
+
 from gateway.database.shell.snapshot import Snapshot, Snapshots
-from gateway.database.versions import Value
+from gateway.database.versions import Value, View
 from gateway.http.moments import LATEST_US
 from infra.runtime.postgres.pool import pool
-from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.clocks import EventTime
+from schemas.intervals import AHEAD_US, DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.streams import Bar, Trade
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
+from tests.support.filled_tables import store_rows
 from tests.support.sink_writers import a_minute, store
 
 EARLY = NINE_THIRTY + 10 * MINUTE_US
@@ -94,3 +98,32 @@ async def test_a_shadow_poll_kept_as_the_newest_hides_no_older_value(database: s
         named = await view.newest_values(["SPY"], provider="yahoo", as_of=None, latest_event=LATEST_US)
 
     assert (best["SPY"], named["SPY"]) == ([shown], [shadow])
+
+
+async def test_a_stamp_of_the_future_is_stored_and_never_the_newest(database: str) -> None:
+    """Of every stream, of now and of a moment: the vendor's clock is wrong, what comes until then is not late."""
+    wrong, right = EARLY + DAY_US, EARLY + AHEAD_US
+    records = [
+        make(event_time=stamp, known_from=EARLY, raw_offset=offset)
+        for make in (a_quote, a_trade)
+        for offset, stamp in enumerate([EARLY - 1, right, wrong], start=1)
+    ]
+    bars = [
+        a_bar(event_time=stamp, known_from=EARLY, raw_offset=offset)
+        for offset, stamp in enumerate([NINE_THIRTY, EARLY + HOUR_US], start=1)
+    ]
+    forming = a_bar(event_time=EARLY + 2 * HOUR_US, known_from=EARLY, raw_offset=4, final=False)
+    connection = await asyncpg.connect(database)
+    await store_rows(connection, [*records, *bars, forming])
+    await connection.close()
+    async with a_snapshot(database) as view:
+        for as_of in (None, EARLY):
+            found = await view.newest_values(["SPY"], provider=None, as_of=as_of, latest_event=LATEST_US)
+            stamps = {type(value): value.event_time for value in found["SPY"]}
+            assert stamps == {type(records[0]): right, Trade: right, Bar: NINE_THIRTY}
+        closes = await view.previous_closes([("SPY", "yahoo", EventTime(wrong))], LATEST_US)
+        edges = await view.minute_edges("SPY", View(as_of=LATEST_US, provider=None), since=EventTime(0))
+
+    assert closes == {"SPY": bars[0].close}
+    assert edges is not None
+    assert edges[1] == NINE_THIRTY

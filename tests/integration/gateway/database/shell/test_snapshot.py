@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.database.gap_pages import GapPage
 from gateway.database.shell import snapshot
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.versions import GapFilter, View
@@ -137,9 +138,9 @@ async def test_what_is_stored_of_a_symbol_is_told_without_reading_it(database: s
         assert f"1m/{a_bar().provider}" in await view.cursors_of("SPY")
         cursor = await view.cursor(stream_of(f"bars.1m:{a_bar().provider}:SPY"))
         assert cursor is not None
-        assert cursor["start_time"] == NINE_THIRTY
+        assert cursor.start_time == NINE_THIRTY
         assert await view.cursor(stream_of(f"bars.1h:{a_bar().provider}:SPY")) is None
-        assert await view.gaps(GapFilter(symbol="NOPE"), limit=10) == []
+        assert await view.gaps(GapFilter(symbol="NOPE"), limit=10) == GapPage(gaps=())
 
 
 async def test_beyond_the_queue_callers_are_told_to_come_again(

@@ -11,11 +11,11 @@ from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import parse_stream
 from infra.runtime.clock import wall_us
 from infra.runtime.kafka.publisher import Publisher
-from schemas.identity import event_id
-from schemas.intervals import HOUR_US
+from schemas.identity import event_id, gap_id
+from schemas.intervals import HOUR_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import DEFAULT_PARTITIONS, TRADES
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_health, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_health, a_quote, a_trade, an_evidence
 from tests.support.eventually import eventually
 from tests.support.gateway_harness import publish, trades
 
@@ -125,6 +125,32 @@ async def test_a_gap_is_told_to_who_reads_its_stream_or_the_best_of_all(
         await eventually(lambda: watching.gaps, within_s=WITHIN_S)
 
     assert sorted(watching.gaps) == [(0, gap.gap_id), (1, gap.gap_id)]
+
+
+async def test_evidence_is_told_at_once_and_the_ledger_does_not_repeat_it(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """A blind stretch to who reads its stream; an absence, which is in no ledger, to who reads the gaps as well."""
+    blind = an_evidence(from_time=NINE_THIRTY, to_time=NINE_THIRTY + MINUTE_US)
+    ledger = a_gap(gap_id=gap_id(blind.stream, NINE_THIRTY), known_from=blind.known_from)
+    begin = NINE_THIRTY + 2 * MINUTE_US
+    absent = an_evidence(kind="absent", from_time=begin, to_time=begin + MINUTE_US, index=1)
+    watching = Watching()
+    async with living(kafka_bootstrap, topic_prefix) as (live, publisher):
+        for number, stream in enumerate(("bars.1m:best:SPY", "gaps:yahoo:SPY", "gaps:finnhub:SPY")):
+            live.watch(parse_stream(stream), watching, number)
+        newer = a_bar(event_time=begin + MINUTE_US)
+        await publish(publisher, topic_prefix, [newer, blind, absent])
+        await eventually(lambda: len(watching.gaps) == 3, within_s=WITHIN_S)
+        await publish(publisher, topic_prefix, [ledger])
+        await eventually(lambda: 1 in watching.woken, within_s=WITHIN_S)  # a record of the stream of gaps
+        await publish(publisher, topic_prefix, [a_bar(event_time=begin, raw_offset=9)])
+        await eventually(lambda: len(watching.gaps) == 5, within_s=WITHIN_S)
+
+    of_absence = gap_id(absent.stream, begin)
+    opened = [(0, ledger.gap_id), (0, of_absence), (1, of_absence)]
+    assert sorted(watching.gaps[:3]) == sorted(opened)
+    assert sorted(watching.gaps[3:]) == [(0, of_absence), (1, of_absence)]
 
 
 async def test_another_provider_is_told_once_a_client_with_all_its_streams(

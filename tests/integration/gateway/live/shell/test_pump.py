@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from gateway.live.feeds import Feed, Feeds
+from gateway.live.gap_news import GapNews
 from gateway.live.shell import pump as live_pump
 from gateway.live.shell.pump import Pump
 from infra.runtime.kafka.publisher import Outgoing, Publisher
@@ -35,12 +36,12 @@ class Listener:
     """Keeps what the pump tells."""
 
     feeds: list[Feed] = field(default_factory=list)
-    gaps: list[Mapping[str, Any]] = field(default_factory=list)
+    gaps: list[GapNews] = field(default_factory=list)
     routes: list[Mapping[str, Any]] = field(default_factory=list)
     reachable_changes: int = 0
     replaced: int = 0
 
-    def moved(self, feeds: set[Feed], gaps: Sequence[Mapping[str, Any]]) -> None:
+    def moved(self, feeds: set[Feed], gaps: Sequence[GapNews]) -> None:
         """Keep them."""
         self.feeds += feeds
         self.gaps += gaps
@@ -124,7 +125,7 @@ async def test_what_comes_is_told_of_by_its_feed_and_gaps_by_their_fields(
         await eventually(lambda: listener.gaps and len(listener.feeds) > 1, within_s=WITHIN_S)
 
         assert {feed.channel for feed in listener.feeds} == {"trades", "gaps"}
-        assert [fields["gap_id"] for fields in listener.gaps] == [a_gap().gap_id]
+        assert [news.fields["gap_id"] for news in listener.gaps] == [a_gap().gap_id]
         assert feeds.applied(feeds.feed("trades", "SPY")) == 0
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from gateway.http.moments import parse_moment, rfc3339
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, micros
-from schemas.records import Gap
+from schemas.records import Evidence
 from schemas.streams import Bar
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap
+from tests.support.builders import NINE_THIRTY, a_bar, an_evidence
 from tests.support.gateway_rest import rest, rows_of
 from tests.support.history_requests import ALL, DAY, HISTORY, bar_at
 
@@ -157,10 +157,9 @@ async def test_pages_cut_by_the_minutes_they_may_read_lose_no_bar(
     database: str, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
     """Some pages are short, some even empty where the vendor's own bars need no minutes; together they are whole."""
-    days = [bar_at(m + day * 1_440, known_from=NINE_THIRTY) for day in (0, 1, 2) for m in range(390)]
-    official = [
-        bar_at(m + 1_440, interval="5m", known_from=NINE_THIRTY, close=float(m)) for m in range(0, 390, 5)
-    ]
+    known = NINE_THIRTY + 3 * DAY_US
+    days = [bar_at(m + day * 1_440, known_from=known) for day in (0, 1, 2) for m in range(390)]
+    official = [bar_at(m + 1_440, interval="5m", known_from=known, close=float(m)) for m in range(0, 390, 5)]
     asked = {"interval": "5m", "start": "2013-10-07", "end": "2013-10-10", "sort": sort}
     async with rest(database) as gateway:
         await gateway.store(*days, *official)
@@ -280,30 +279,34 @@ async def test_the_adjustment_is_told_and_never_pretended(database: str) -> None
 async def test_the_answer_lists_the_gaps_it_overlaps(database: str) -> None:
     """Only of its symbol, interval and range, and only those known by then."""
 
-    def gap(name: str, minute: int, **changes: Any) -> Gap:
+    def blind(minute: int, **changes: Any) -> Evidence:
         start = NINE_THIRTY + minute * MINUTE_US
-        times = {"from_time": start, "to_time": start + MINUTE_US, "known_from": NINE_THIRTY, "stream": name}
-        return a_gap(**({"gap_id": name} | times | changes))
+        times = {"from_time": start, "to_time": start + MINUTE_US, "known_from": NINE_THIRTY, "index": minute}
+        return an_evidence(**(times | changes))
 
     async with rest(database) as gateway:
         await gateway.store(bar_at(0), bar_at(9))
+        day = NINE_THIRTY - NINE_THIRTY % DAY_US
         await gateway.store(
-            gap("inside", 3),
-            gap("after", 2_000),
-            gap("other symbol", 3, symbol="QQQ"),
-            gap("other interval", 3, interval="1d"),
-            gap("later known", 3, known_from=NINE_THIRTY + DAY_US),
+            blind(3),
+            blind(2 * 1_440),
+            blind(3, symbol="QQQ", stream="bars.1m:yahoo:QQQ"),
+            blind(3, interval="1d", stream="bars.1d:yahoo:SPY", from_time=day, to_time=day + DAY_US),
+            blind(5, known_from=NINE_THIRTY + DAY_US),
         )
+        inside, later = (rfc3339(NINE_THIRTY + minute * MINUTE_US) for minute in (3, 5))
         asked = {"interval": "1m", **DAY}
         known = await gateway.get(HISTORY, **asked, as_of=rfc3339(NINE_THIRTY + HOUR_US))
-        assert [g["gap_id"] for g in known["meta"]["gaps"]] == ["inside"]
-        assert known["meta"]["gaps"][0]["state"] == "open"
+        assert [(g["from_time"], g["state"]) for g in known["meta"]["gaps"]] == [(inside, "open")]
         first_page = await gateway.get(HISTORY, **asked, limit=1)
         assert first_page["meta"]["gaps"] == []
+        now = await gateway.get(HISTORY, **asked)
+        assert [g["from_time"] for g in now["meta"]["gaps"]] == [inside, later]
         listed = await gateway.get("/gaps", symbol="SPY", limit=2)
-        assert [g["gap_id"] for g in listed["data"]] == ["inside", "later known"]
         rest_ = await gateway.get("/gaps", symbol="SPY", limit=2, page_token=listed["next_page_token"])
-        assert [g["gap_id"] for g in rest_["data"]] == ["other interval", "after"]
+        found = rows_of(listed, "interval", "from_time") + rows_of(rest_, "interval", "from_time")
+        assert [interval for interval, _ in found] == ["1d", "1m", "1m", "1m"]
+        assert [moment for _, moment in found[1:3]] == [inside, later]
         assert rest_["next_page_token"] is None
 
 
@@ -324,9 +327,9 @@ async def test_a_closed_range_with_as_of_is_cached_for_ever(database: str) -> No
         _, headers, page = await gateway.ask("GET", HISTORY, params=asked | {"limit": "1"})
         assert page["next_page_token"]
         assert headers["Cache-Control"] == "private, no-cache"  # its token expires
-        await gateway.store(a_gap(known_from=NINE_THIRTY))
+        await gateway.store(an_evidence(known_from=NINE_THIRTY))
         _, headers, _ = await gateway.ask("GET", HISTORY, params=asked)
-        assert headers["Cache-Control"] == "private, no-cache"  # the gap may still be healed
+        assert "immutable" in headers["Cache-Control"]  # a gap may be healed later, and was open then
         assert body["data"]
 
 

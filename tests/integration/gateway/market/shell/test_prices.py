@@ -33,7 +33,8 @@ async def test_the_live_value_is_answered_before_it_is_stored(database: str) -> 
     """Newest by event time, provisional until the watermark has it."""
     async with rest(database) as gateway:
         await gateway.complete_before(KNOWN)
-        gateway.live.put(a_quote(), a_trade(event_time=NINE_THIRTY + SECOND_US, price=168.5), a_bar())
+        trade = a_trade(event_time=NINE_THIRTY + SECOND_US, known_from=KNOWN, price=168.5)
+        gateway.live.put(a_quote(), trade, a_bar())
         gateway.clock.now = NINE_THIRTY + 2 * SECOND_US
         answer = await gateway.get(PRICE)
         price = answer["data"]
