@@ -185,7 +185,7 @@ class Feeds:
     def hear(self, place: TopicPartition, offset: CanonicalOffset, fields: Mapping[str, Any]) -> None:
         """Take the next record of evidence.v1: a record of no feed, it may be news of gaps."""
         self._applied[place] = offset
-        if partition_of(fields["symbol"], self._partitions) == place.partition:
+        if partition_of(fields["symbol"], self.partitions) == place.partition:
             self._news += self._gaps_of(fields["symbol"]).hear_evidence(fields)
 
     def take_news(self) -> list[GapNews]:
