@@ -15,7 +15,18 @@ import psutil
 from benchmarks.measure import Row
 
 ROOT = Path(__file__).parent.parent
-SUITES = ("processor", "sink", "storage", "reads", "fanout", "end_to_end", "latency", "polling", "cadence")
+SUITES = (
+    "processor",
+    "takeover",
+    "sink",
+    "storage",
+    "reads",
+    "fanout",
+    "end_to_end",
+    "latency",
+    "polling",
+    "cadence",
+)
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")
 
 

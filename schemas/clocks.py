@@ -17,6 +17,9 @@ WallTime = NewType("WallTime", int)
 KnowledgeTime = NewType("KnowledgeTime", int)
 """The running maximum of the broker's append time, µs: `known_from`, `as_of` and watermarks."""
 
+AHEAD_US = 5_000_000
+"""A stamp further ahead of its receipt than clocks differ, µs: the value is stored, and is never newest and no frontier."""
+
 RawOffset = NewType("RawOffset", int)
 """The place of a raw block in its partition; with the index in the block it is a record's position."""
 CanonicalOffset = NewType("CanonicalOffset", int)

@@ -13,7 +13,7 @@ from operator import itemgetter
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import amounts
 from schemas.errors import InvalidRecord
-from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US, SECOND_US
+from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Event
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
@@ -21,8 +21,6 @@ from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
 MAX_SYMBOL_CHARS = 128
 MAX_TEXT_CHARS = 1_024  # of an event's other texts together
 MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
-# A stamp further ahead than clocks differ is stored, and moves nothing: what comes until then would pass for late.
-AHEAD_US = 5 * SECOND_US
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
 
 _ALIGNMENT_US = {name: min(INTRADAY_US.get(name, 1), FINEST_ALIGNMENT_US) for name in INTERVALS}

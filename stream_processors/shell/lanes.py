@@ -22,6 +22,7 @@ from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
 from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
+from stream_processors.shell.writer import ahead_detail
 from stream_processors.transaction import RawRecord, Transaction, transact
 
 log = logging.getLogger(__name__)
@@ -214,7 +215,8 @@ class Lanes:
             self._end(lane.key, RuntimeError(f"records {start} to {record.offset - 1} were not delivered"))
 
     def _report(self, lane: Lane) -> None:
-        self._health.report(_part(lane.key), ready=True, processed=lane.done, accepted=lane.fed)
+        ahead = ahead_detail(lane.state.known_from)
+        self._health.report(_part(lane.key), ready=True, processed=lane.done, accepted=lane.fed, **ahead)
 
     def _end(self, key: TopicPartition, error: BaseException) -> None:
         log.critical(
