@@ -20,7 +20,7 @@ from stream_processors import memory, saving
 from stream_processors.memory import PartitionState
 from stream_processors.saving import Saved, Saving, standing, whole
 from stream_processors.transaction import RawRecord, Transaction, transact
-from stream_processors.versions import Latest, KnownFrame, Slots
+from stream_processors.versions import KnownFrame, Latest, Slots
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
 
 PARTITION = partition_of("SPY", 4)
@@ -79,7 +79,8 @@ def a_random_block(raw_topic: str, random: Random, now: int) -> RawBlock:
         for _ in range(random.choice([0, 0, 0, 1, 2]))
     ]
     asked = [
-        AnsweredStretch(symbol=name, interval=intervals[0], from_time=now - HOUR_US, to_time=now) for name in names[:1]
+        AnsweredStretch(symbol=name, interval=intervals[0], from_time=now - HOUR_US, to_time=now)
+        for name in names[:1]
     ]
     backfill = random.random() < 0.15
     return a_block(
