@@ -17,6 +17,7 @@ from benchmarks.measure import Row
 ROOT = Path(__file__).parent.parent
 SUITES = (
     "processor",
+    "takeover",
     "sink",
     "storage",
     "ledger",

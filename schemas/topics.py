@@ -13,7 +13,7 @@ import yaml
 from schemas.errors import ConfigurationError
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
 
-Kind = Literal["raw", "canonical", "ledger", "progress", "journal", "configuration", "jobs", "dead"]
+Kind = Literal["raw", "canonical", "ledger", "progress", "state", "journal", "configuration", "jobs", "dead"]
 DAY_MS = 86_400_000
 DEFAULT_PARTITIONS = 4  # of a cluster whose topics are made without a word about their number
 MAX_PARTITIONS = 1_024
@@ -26,6 +26,7 @@ GAPS = "gaps.v1"
 EVIDENCE = "evidence.v1"
 WATCHED = "watched.v1"
 PROGRESS = "progress.v1"
+STATE = "state.v1"
 PROVIDER_HEALTH = "provider-health.v1"
 CADENCE = "cadence.v1"
 CONFIGURATION = "configuration.v1"
@@ -52,6 +53,7 @@ class Topic:
     max_message_bytes: int
     canonical: str | None = None
     compacted: bool = False
+    segment_bytes: int | None = None  # only a closed segment is compacted
 
     def partitions(self, chosen: int) -> int:
         """Return how many partitions it has where `chosen` is the count of the cluster."""
@@ -69,6 +71,8 @@ class Topic:
             config["cleanup.policy"] = "compact" if self.retention_ms is None else "compact,delete"
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
+        if self.segment_bytes is not None:
+            config["segment.bytes"] = str(self.segment_bytes)
         return config
 
 
@@ -111,6 +115,7 @@ def catalogue_of(streams: Sequence[Stream]) -> Catalogue:
             max_message_bytes=defaults["max_message_bytes"],
             canonical=entry.get("canonical"),
             compacted="compact" in entry.get("cleanup", ""),
+            segment_bytes=entry.get("segment_bytes"),
         )
         topics[dead(name)] = Topic(
             name=dead(name),
@@ -193,3 +198,8 @@ def agreed_partitions(existing: Mapping[str, int], *, prefix: str = "") -> int |
 def progress_key(raw_topic: str, partition: int) -> bytes:
     """Return the record key of a raw partition's progress: compaction keeps the newest of each."""
     return f"{raw_topic}:{partition}".encode()
+
+
+def state_key(raw_topic: str, partition: int, chunk: int, places: int) -> bytes:
+    """Return the record key of a part of a raw partition's saved state: compaction keeps the newest of each."""
+    return f"{raw_topic}:{partition}:{chunk}:{places}".encode()

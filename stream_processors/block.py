@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
+from zlib import crc32
 
 from schemas.answered import AnsweredStretch, answered_of
 from schemas.calendar.sessions import calendars_in_force
@@ -16,12 +17,15 @@ from schemas.fields import Versions
 from schemas.intervals import AHEAD_US, SLOT_US
 from schemas.records import DeadLetter, Discontinuity, Event, Evidence, EvidenceKind, RawBlock
 from schemas.streams import StreamId
+from schemas.wire.splicing import event_bytes
 from stream_processors.evidence import LOG_TRUNCATED, PROCESSOR, Told
 from stream_processors.gaps import MISSING_BARS, Blindness, judge, unseen_range
 from stream_processors.memory import BACKFILL, PartitionState, Series, see
 from stream_processors.validation import CHECKS, check_time
+from stream_processors.versions import Frame
 
 STAGE = PROCESSOR
+NAMELESS = "the block names no provider: only a tick may"
 PROCESSING_VERSION = 2  # raised with every change that makes equal raw records give other canonical ones
 
 
@@ -45,14 +49,21 @@ class _Judgement:
 
 
 def process(
-    state: PartitionState, raw_offset: RawOffset, known_from: KnowledgeTime, block: RawBlock
+    state: PartitionState,
+    raw_offset: RawOffset,
+    known_from: KnowledgeTime,
+    block: RawBlock,
+    contents: Sequence[bytes] | None = None,
 ) -> Outputs:
     """Return what `block`, at `raw_offset` of the state's partition and known from `known_from` (µs), becomes.
 
-    The state moves with it. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
+    The state moves with it. `contents` are the Avro bytes of the block's events, by which values are compared; made where
+    the caller has none. Never raises for what a block holds: an impossible event or discontinuity is a dead letter.
     """
+    if contents is None and state.stream.versions != "occurrences":
+        contents = [event_bytes(state.raw_topic, event) for event in block.events]
     state.judge_by(calendars_in_force())
-    run = _Run(state, raw_offset, known_from, block)
+    run = _Run(state, raw_offset, known_from, block, contents or ())
     if state.torn_from is not None or state.torn:
         run.tell_truncation()
     run.take_discontinuities()
@@ -66,94 +77,85 @@ class _Run:
     """One call of `process`."""
 
     def __init__(
-        self, state: PartitionState, raw_offset: RawOffset, known_from: KnowledgeTime, block: RawBlock
+        self,
+        state: PartitionState,
+        raw_offset: RawOffset,
+        known_from: KnowledgeTime,
+        block: RawBlock,
+        contents: Sequence[bytes],
     ) -> None:
         self._told = Told(raw_offset=raw_offset, known_from=known_from, job_id=block.job_id)
         self.outputs = Outputs(evidence=self._told.evidence)
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
+        self._contents, self._newest = contents, EventTime(known_from + AHEAD_US)
         self._judgements: dict[StreamId, _Judgement] = {}
         self._backfilled: dict[StreamId, list[EventTime]] | None = {} if block.route == BACKFILL else None
 
     def take_slots(self) -> None:
-        """Version the values of slots; remember which final ones arrived."""
-        state, provider, known_from = self._state, self._block.provider, self._known_from
-        outputs, check, content = self.outputs, CHECKS[state.stream.name], state.content
-        judgements, backfilled, newest = self._judgements, self._backfilled, known_from + AHEAD_US
-        for index, event in self._named_events():
-            try:
-                series = state.series(provider, event["symbol"], event["interval"])
-                check(event, known_from)
-            except InvalidRecord as error:
-                self._refuse(index, event, error)
-                continue
+        """Version the values of slots; remember which final ones arrived.
+
+        A value ahead of its time is compared with nothing: remembered, it would pass for the newest.
+        """
+        outputs, contents, judgements = self.outputs, self._contents, self._judgements
+        live, newest = self._backfilled is None, self._newest
+        for index, event, series in self._checked_events():
             start = event["event_time"]
-            if backfilled is not None:
-                if event["final"]:
-                    backfilled.setdefault(series.key, []).append(start)
-            else:
-                seen = min(known_from, start)
-                if not series.collecting or series.seen_to is None or seen > series.seen_to:
-                    self._see(series, seen)
-                if (
-                    event["final"]
-                    and start <= newest
-                    and (series.frontier is None or start > series.frontier)
-                ):
-                    judgement = judgements.get(series.key)
-                    if judgement is None:
-                        judgement = judgements[series.key] = _Judgement(series)
-                    judgement.arrivals.append(start)
-            if series.versions is not None and series.versions.changes(start, content(event)):
+            frontier = series.frontier
+            if live and event["final"] and start <= newest and (frontier is None or frontier < start):
+                judgement = judgements.get(series.key)
+                if judgement is None:
+                    judgement = judgements[series.key] = _Judgement(series)
+                judgement.arrivals.append(start)
+            if start > newest or series.versions is None or series.versions.changes(start, contents[index]):
                 outputs.events.append((index, event))
             else:
                 outputs.repeated += 1
 
     def take_latest(self) -> None:
-        """Version the values of the newest moment."""
-        state, provider, known_from = self._state, self._block.provider, self._known_from
-        outputs, check, content = self.outputs, CHECKS[state.stream.name], state.content
-        backfilled = self._backfilled
-        for index, event in self._named_events():
-            try:
-                series = state.series(provider, event["symbol"], "")
-                check(event, known_from)
-            except InvalidRecord as error:
-                self._refuse(index, event, error)
-                continue
+        """Version the values of the newest moment; one ahead of its time is compared with nothing."""
+        outputs, contents, newest = self.outputs, self._contents, self._newest
+        for index, event, series in self._checked_events():
             stamp = event["event_time"]
-            if backfilled is not None:
-                backfilled.setdefault(series.key, []).append(stamp)
-            elif not series.collecting or series.seen_to is None or stamp > series.seen_to:
-                self._see(series, min(stamp, known_from))
-            if series.versions is not None and series.versions.changes(stamp, content(event)):
+            if stamp > newest or series.versions is None or series.versions.changes(stamp, contents[index]):
                 outputs.events.append((index, event))
             else:
                 outputs.repeated += 1
 
     def take_occurrences(self) -> None:
         """Pass every event but those of a repeated frame."""
-        state, block, known_from, outputs = self._state, self._block, self._known_from, self.outputs
-        check, backfilled = CHECKS[state.stream.name], self._backfilled
-        frame: tuple[int, ...] = ()
-        repeats = False
-        for index, event in self._named_events():
+        outputs, frames, newest = self.outputs, list[Frame](), self._newest
+        taken: list[tuple[int, Event, int]] = []
+        for index, event, _ in self._checked_events():
+            sequence, content, stamp = event["frame_sequence"], event["frame_hash"], event["event_time"]
+            subject = crc32(event["symbol"].encode())
+            if not frames or frames[-1].sequence != sequence or frames[-1].content != content:
+                frames.append(Frame(sequence, content, subject, stamp))
+            frames[-1].add(subject, stamp, named=event.get("trade_id") is not None, ahead=stamp > newest)
+            taken.append((index, event, len(frames) - 1))
+        fates = self._state.frames.repeats(self._block.connection_id, frames)
+        outputs.events = [(index, event) for index, event, frame in taken if not fates[frame]]
+        outputs.repeated = len(taken) - len(outputs.events)
+
+    def _checked_events(self) -> Iterator[tuple[int, Event, Series]]:
+        """Yield the events that are possible, with their series; note what they say of its completeness."""
+        state, provider, known_from = self._state, self._block.provider, self._known_from
+        check, backfilled, by_interval = CHECKS[state.stream.name], self._backfilled, state.stream.by_interval
+        for index, event in enumerate(self._block.events):
             try:
-                series = state.series(block.provider, event["symbol"], "")
+                if not provider:
+                    raise InvalidRecord(NAMELESS)
+                series = state.series(provider, event["symbol"], event["interval"] if by_interval else "")
                 check(event, known_from)
             except InvalidRecord as error:
                 self._refuse(index, event, error)
                 continue
             stamp = event["event_time"]
-            if backfilled is not None:
+            if backfilled is None:
+                if not series.collecting or series.seen_to is None or stamp > series.seen_to:
+                    self._see(series, stamp)
+            elif not series.numbered or event["final"]:
                 backfilled.setdefault(series.key, []).append(stamp)
-            elif not series.collecting or series.seen_to is None or stamp > series.seen_to:
-                self._see(series, min(stamp, known_from))
-            if frame != (event["frame_sequence"], event["frame_hash"]):
-                frame, repeats = (event["frame_sequence"], event["frame_hash"]), state.repeats(block, event)
-            if repeats:
-                outputs.repeated += 1
-            else:
-                outputs.events.append((index, event))
+            yield index, event, series
 
     def take_discontinuities(self) -> None:
         """Turn what the producer could not see into gaps; those of slots wait for the block's values."""
@@ -177,13 +179,16 @@ class _Run:
             state.torn_from = None
         stamps = [event["event_time"] for event in self._block.events]
         possible = [stamp for stamp in stamps if 0 < stamp <= self._known_from + AHEAD_US]
-        if not possible or self._block.route == BACKFILL:
+        if not state.torn or not possible or self._block.route == BACKFILL:
             return
-        torn, state.torn = state.torn, set()
-        end = EventTime(min(max(possible), self._known_from))
-        for key in sorted(torn & state.held.keys()):
-            lost = Discontinuity(symbol=key.symbol, interval=key.interval, to_time=end, cause=LOG_TRUNCATED)
-            self._take_unseen(state.held[key], lost)
+        state.torn = False
+        to_time = EventTime(min(max(possible), self._known_from))
+        for key, series in sorted(state.held.items()):
+            series.touched = state.next_offset
+            lost = Discontinuity(
+                symbol=key.symbol, interval=key.interval, to_time=to_time, cause=LOG_TRUNCATED
+            )
+            self._take_unseen(series, lost)
 
     def _take_unseen(self, series: Series, discontinuity: Discontinuity) -> None:
         if series.numbered:
@@ -244,30 +249,24 @@ class _Run:
             self._refuse(-1, {"symbol": "", "hints": dict(self._block.hints)}, error)
             return ()
 
-    def _see(self, series: Series, seen: int) -> None:
+    def _see(self, series: Series, stamp: EventTime) -> None:
+        seen = EventTime(min(stamp, self._known_from))
         if not series.collecting:
             series.collecting = True
-            self._told.of_series("collected", series.key, EventTime(seen), None)
-        see(series, EventTime(seen))
+            self._told.of_series("collected", series.key, seen, None)
+        see(series, seen)
 
     def _unseen_series(self, discontinuity: Discontinuity) -> Series:
         if not self._block.provider:
-            raise InvalidRecord("the block names no provider: only a tick may")
-        for moment in (discontinuity.to_time, discontinuity.from_time):
-            if moment is not None:
-                check_time(moment, self._known_from)
+            raise InvalidRecord(NAMELESS)
+        check_time(discontinuity.to_time, self._known_from)
+        if discontinuity.from_time is not None:
+            check_time(discontinuity.from_time, self._known_from)
         return self._series_of(discontinuity.symbol, discontinuity.interval)
 
     def _series_of(self, symbol: str, interval: str) -> Series:
         named = interval if self._state.stream.by_interval else ""
         return self._state.series(self._block.provider, symbol, named)
-
-    def _named_events(self) -> Iterable[tuple[int, Event]]:
-        if self._block.provider:
-            return enumerate(self._block.events)
-        for index, event in enumerate(self._block.events):
-            self._refuse(index, event, InvalidRecord("the block names no provider: only a tick may"))
-        return ()
 
     def _refuse(self, index: int, event: Event, error: InvalidRecord) -> None:
         letter = DeadLetter(

@@ -68,11 +68,6 @@ def judge(
     return _walk(calendar, interval, frontier, newer, holes), holes
 
 
-def frontier_after(interval: str, to_time: EventTime) -> EventTime:
-    """Return the frontier a hole that ends at `to_time` leaves behind: the start of its last bar."""
-    return EventTime(to_time - SLOT_US[interval])
-
-
 def _walk(
     calendar: Calendar, interval: str, frontier: EventTime | None, starts: list[EventTime], holes: list[Hole]
 ) -> EventTime | None:

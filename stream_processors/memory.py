@@ -1,32 +1,34 @@
-"""A processor's memory of each series of its partition: bounded, and rebuilt from the log after a take-over."""
+"""A processor's memory of each series of its partition: bounded by bytes, and saved for whoever takes over."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 from schemas.calendar.sessions import Calendar, CalendarBook, calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
+from schemas.errors import InvalidRecord
 from schemas.fields import Versions
-from schemas.identity import stream_of, stream_text
-from schemas.intervals import AHEAD_US, slot_us
-from schemas.records import Event, RawBlock
+from schemas.identity import stream_text
+from schemas.intervals import slot_us
+from schemas.records import NO_OFFSET
 from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
-from stream_processors.evidence import PROCESSOR
-from stream_processors.gaps import frontier_after
 from stream_processors.validation import check_symbol
-from stream_processors.versions import Latest, Occurrences, Slots, content_of
+from stream_processors.versions import SLOTS, SLOTS_OF_DAYS, Latest, Occurrences, Room, Slots
 
-# Per partition; with 12 kB a series of slots 200 MB at most. Beyond it the stalest half is forgotten.
-MAX_SERIES = 16_384
+# Of contents, per partition. Beyond it those untouched longest are forgotten, and nothing else: a series without contents
+# costs some hundred bytes and misses no hole.
+MAX_CONTENT_BYTES = 160 * 1_048_576
+CHUNK_SERIES = 256  # saved together; a record of their slots takes 128 KiB
+MAX_PROVIDER_CHARS = 64
 BACKFILL = "backfill"
 LOG_BEGINNING, NOTHING_KNOWN = RawOffset(0), KnowledgeTime(0)
 
-REMEMBERING: Mapping[Versions, Callable[[str], Slots | Latest | None]] = {
-    "slots": lambda interval: Slots(slot_us(interval)),
-    "latest": lambda _: Latest(),
-    "occurrences": lambda _: None,  # a partition remembers frames, a series nothing
+REMEMBERING: Mapping[Versions, Callable[[str, Room], Slots | Latest | None]] = {
+    "slots": lambda interval, room: Slots(slot_us(interval), SLOTS.get(interval, SLOTS_OF_DAYS), room),
+    "latest": lambda *_: Latest(),
+    "occurrences": lambda *_: None,  # a partition remembers frames, a series nothing
 }
 
 
@@ -36,7 +38,8 @@ class Series:
 
     Where it has slots, `frontier` is the start of the newest one judged (see gaps). Both follow what is collected live:
     a backfill moves neither, so that live-then-backfill and backfill-then-live are judged alike. `collecting`: it was
-    told that the series is collected from some moment on.
+    told that the series is collected from some moment on. `touched` is the raw offset after the block that last
+    had to do with it.
     """
 
     key: StreamId
@@ -46,6 +49,7 @@ class Series:
     seen_to: EventTime | None = None
     frontier: EventTime | None = None
     collecting: bool = False
+    touched: RawOffset = LOG_BEGINNING
 
     @property
     def name(self) -> str:
@@ -54,12 +58,28 @@ class Series:
 
 
 @dataclass(slots=True)
+class Chunk:
+    """Series of one interval that are saved together, in the order they were met; `saved`: as of this next offset."""
+
+    interval: str
+    series: list[Series] = field(default_factory=list)
+    saved: RawOffset = NO_OFFSET
+
+
+class Saver(Protocol):
+    """Decides which part of a state is saved when."""
+
+    def records(self, state: PartitionState, events: int) -> list[tuple[bytes, bytes]]:
+        """Return what is saved after one more raw record, of so many events, as (key, value)."""
+
+
+@dataclass(slots=True)
 class PartitionState:
     """Everything one raw partition's processing depends on besides its input; owned by one writer at a time.
 
     `next_offset` is the first raw offset not yet processed, `known_from` the greatest one given so far. `torn_from`:
-    raw records known since this moment were deleted unprocessed, which the next block tells; `torn`: series that may have
-    lost some, until a block with events tells up to when.
+    raw records known since this moment were deleted unprocessed, which the next block tells; `torn`: the series may have
+    lost some, until a block with events tells up to when. Contents saved before `whole_from` are not to be believed.
     """
 
     raw_topic: str
@@ -68,26 +88,33 @@ class PartitionState:
     next_offset: RawOffset = LOG_BEGINNING
     known_from: KnowledgeTime = NOTHING_KNOWN
     held: dict[StreamId, Series] = field(default_factory=dict)
-    torn: set[StreamId] = field(default_factory=set)
+    torn: bool = False
     torn_from: KnowledgeTime | None = None
+    whole_from: RawOffset = LOG_BEGINNING
     frames: Occurrences = field(default_factory=Occurrences)
     calendars: CalendarBook = field(default_factory=calendars_in_force)
+    room: Room = field(default_factory=Room)
+    chunks: list[Chunk] = field(default_factory=list)
+    saver: Saver | None = field(default=None, repr=False, compare=False)
     stream: Stream = field(init=False)
-    content: Callable[[Event], object] = field(init=False)
     # `held` by provider, symbol and interval: making an id of every event would be the dearest part of the look-up
     _found: dict[tuple[str, str, str], Series] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    # by interval the chunks with room: the first is filled, so that who follows fills them alike
+    _filling: dict[str, list[Chunk]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Look up what the declaration says of the topic."""
         self.stream = BY_RAW_TOPIC[self.raw_topic]
-        self.content = content_of(self.stream)
 
     def series(self, provider: str, symbol: str, interval: str) -> Series:
         """Return the series, made on first sight; raise InvalidRecord where its name cannot be one."""
         found = self._found.get((provider, symbol, interval))
-        return found if found is not None else self._open(provider, symbol, interval)
+        if found is None:
+            found = self._open(provider, symbol, interval)
+        found.touched = self.next_offset
+        return found
 
     def judge_by(self, calendars: CalendarBook) -> None:
         """Judge by other calendars from now on: those of one block are one book's."""
@@ -96,64 +123,62 @@ class PartitionState:
             for series in self.held.values():
                 series.calendar = calendars.calendar_of(series.key.symbol)
 
-    def restore_record(self, record: Mapping[str, Any]) -> None:
-        """Take up one canonical record of the partition's own past, in log order."""
-        series = self.series(record["provider"], record["symbol"], record.get("interval", ""))
-        event_time = record["event_time"]
-        if series.versions is not None:
-            series.versions.changes(event_time, self.content(record))
-        if record["route"] == BACKFILL:
+    def forget_oldest(self) -> None:
+        """Give up the contents touched longest ago where they take too much room: down to three quarters of it."""
+        if self.room.used <= MAX_CONTENT_BYTES:
             return
-        known_from = record["known_from"]
-        judged = series.numbered and record["final"] and event_time <= known_from + AHEAD_US
-        if judged and (series.frontier is None or event_time > series.frontier):
-            series.frontier = event_time
-        series.collecting = True
-        see(series, min(event_time, known_from))
+        holding = [
+            each for each in self.held.values() if isinstance(each.versions, Slots) and each.versions.held
+        ]
+        for series in sorted(holding, key=lambda each: each.touched):
+            if self.room.used <= MAX_CONTENT_BYTES * 3 // 4:
+                return
+            if series.versions is not None:
+                series.versions.forget()
 
-    def restore_evidence(self, told: Mapping[str, Any]) -> None:
-        """Take up what this processor once told of a stretch: it will not be told again. Raises InvalidRecord."""
-        if not told["symbol"] or told["detector"] != PROCESSOR:
-            return  # of the whole partition, or somebody else's
-        named = stream_of(told["stream"])
-        if named.name != self.stream.name:
-            return  # a neighbouring lane's
-        series = self.series(named.provider, named.symbol, named.interval)
-        if told["to_time"] is None:
-            series.collecting = True
-        elif told["kind"] in ("blind", "absent"):
-            see(series, told["to_time"])
-            if series.numbered:
-                judged = frontier_after(told["interval"], told["to_time"])
-                series.frontier = judged if series.frontier is None else max(series.frontier, judged)
+    def forget_contents(self) -> None:
+        """Give up what values and frames are compared with: records of the past that said more are deleted."""
+        self.whole_from = self.next_offset
+        self.frames = Occurrences()
+        for series in self.held.values():
+            if series.versions is not None:
+                series.versions.forget()
 
-    def restore_frames(self, block: RawBlock) -> None:
-        """Take up the frames of one raw block, in log order; a stream without frames has nothing to take up."""
-        for event in block.events if self.stream.frame is not None else ():
-            self.repeats(block, event)
+    def add_chunk(self, chunk: Chunk) -> None:
+        """Take up a saved chunk, in order of their numbers."""
+        self.chunks.append(chunk)
+        for series in chunk.series:
+            key = series.key
+            self.held[key] = self._found[key.provider, key.symbol, key.interval] = series
+        if len(chunk.series) < CHUNK_SERIES:
+            self._filling.setdefault(chunk.interval, []).append(chunk)
 
-    def repeats(self, block: RawBlock, event: Event) -> bool:
-        """Note the frame of an event and return whether it repeats another."""
-        return self.frames.repeats(block.connection_id, event["frame_sequence"], event["frame_hash"])
-
-    def _open(self, provider: str, symbol: str, interval: str) -> Series:
+    def made(self, provider: str, symbol: str, interval: str) -> Series:
+        """Return a series that is not held yet, knowing nothing; raise InvalidRecord where its name cannot be one."""
         check_symbol(symbol, self.partition, self.partitions)
-        series = Series(
+        if len(provider) > MAX_PROVIDER_CHARS or not provider.isprintable():
+            shown = provider[:MAX_PROVIDER_CHARS]
+            raise InvalidRecord(
+                f"provider {shown!r} is not at most {MAX_PROVIDER_CHARS} printable characters"
+            )
+        return Series(
             key=StreamId(self.stream.name, interval, provider, symbol),
             calendar=self.calendars.calendar_of(symbol),
-            versions=REMEMBERING[self.stream.versions](interval),
+            versions=REMEMBERING[self.stream.versions](interval, self.room),
             numbered=self.stream.versions == "slots",
         )
-        if len(self.held) >= MAX_SERIES:
-            self._forget_stalest()
+
+    def _open(self, provider: str, symbol: str, interval: str) -> Series:
+        series = self.made(provider, symbol, interval)
+        filling = self._filling.setdefault(interval, [])
+        if not filling:
+            filling.append(Chunk(interval))
+            self.chunks.append(filling[0])
+        filling[0].series.append(series)
+        if len(filling[0].series) == CHUNK_SERIES:
+            filling.pop(0)
         self.held[series.key] = self._found[provider, symbol, interval] = series
         return series
-
-    def _forget_stalest(self) -> None:
-        newest_first = sorted(self.held.values(), key=lambda series: series.seen_to or 0, reverse=True)
-        self.held = {series.key: series for series in newest_first[: MAX_SERIES // 2]}
-        self._found = {(key.provider, key.symbol, key.interval): each for key, each in self.held.items()}
-        self.torn &= self.held.keys()
 
 
 def see(series: Series, moment: EventTime) -> None:

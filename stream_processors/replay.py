@@ -15,17 +15,17 @@ from typing import BinaryIO
 
 from infra.runtime.configuration.following import replay_calendars
 from infra.runtime.exit_codes import ExitCode
-from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.kept import kept, reach
-from infra.runtime.kafka.logs import LogReader, append_time_us
+from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import partition_count
 from infra.runtime.settings import MdsSettings
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
-from schemas.errors import ConfigurationError, MalformedPayload, MarketDataError
+from schemas.errors import MalformedPayload, MarketDataError
 from schemas.partitions import TopicPartition
 from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
+from stream_processors.shell.rebuild import raw_record_of
 from stream_processors.transaction import (
     Ends,
     RawRecord,
@@ -109,25 +109,7 @@ def from_kafka(
             for partition in range(partitions):
                 low, high = reader.bounds(prefix + topic, partition)
                 for message in reader.read(prefix + topic, partition, low, high):
-                    yield _raw_record(message, topic, partition)
-
-
-def _raw_record(message: Message, topic: str, partition: int) -> RawRecord:
-    appended_us, offset = append_time_us(message), message.offset()
-    if appended_us is None or offset is None:
-        raise ConfigurationError(
-            f"{topic} is stamped by its producers, not by the broker",
-            remedy="replay a topic with message.timestamp.type=LogAppendTime",
-        )
-    key, value = message.key(), message.value()
-    return RawRecord(
-        topic=topic,
-        partition=partition,
-        offset=RawOffset(offset),
-        append_time=KnowledgeTime(appended_us),
-        key=key.encode() if isinstance(key, str) else key,
-        value=value.encode() if isinstance(value, str) else value,
-    )
+                    yield raw_record_of(message, topic, partition)
 
 
 def _settings(bootstrap: str | None, prefix: str) -> MdsSettings:

@@ -68,6 +68,7 @@ class Transaction:
     dead: Sequence[DeadLetter]
     events: int
     repeated: int
+    saved: Sequence[tuple[bytes, bytes]] = ()  # parts of the state that goes with it
 
     def evidence_records(self) -> list[tuple[bytes, bytes]]:
         """Return (key, value) of all evidence."""
@@ -87,13 +88,23 @@ class Ends:
     evidence: CanonicalOffset
 
 
-def progress_of(blocks: Sequence[Transaction], ends: Ends) -> tuple[bytes, bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawLog:
+    """The raw partition that is read: which topic it is of, and the leader epoch its last known record was written in."""
+
+    topic_id: str = ""
+    leader_epoch: int = -1
+
+
+def progress_of(
+    blocks: Sequence[Transaction], ends: Ends, raw: RawLog | None = None, *, calendars: str = ""
+) -> tuple[bytes, bytes]:
     """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
 
-    `ends` are those before them. What they themselves hold the next transaction claims:
+    `ends` are those before them, `raw` is the log they were read from, `calendars` the fingerprint of those they were judged by. What they themselves hold the next transaction claims:
     where it will lie is not known before it is written.
     """
-    first, last = blocks[0], blocks[-1]
+    first, last, raw = blocks[0], blocks[-1], raw or RawLog()
     record = Progress(
         raw_topic=last.raw_topic,
         partition=last.partition,
@@ -104,6 +115,9 @@ def progress_of(blocks: Sequence[Transaction], ends: Ends) -> tuple[bytes, bytes
         evidence_end_offset=ends.evidence,
         processing_version=PROCESSING_VERSION,
         complete_before=first.known_from,
+        raw_topic_id=raw.topic_id,
+        raw_leader_epoch=raw.leader_epoch,
+        calendars=calendars,
     )
     return progress_key(last.raw_topic, last.partition), encode(PROGRESS, record)
 
@@ -111,16 +125,26 @@ def progress_of(blocks: Sequence[Transaction], ends: Ends) -> tuple[bytes, bytes
 def transact(state: PartitionState, record: RawRecord) -> Transaction:
     """Return what the next raw record of the state's partition becomes, and move the state past it.
 
-    The record's knowledge time is the running maximum of append times. Bytes that are no block become one dead letter.
+    The record's knowledge time is the running maximum of append times, a microsecond later than the one before where that
+    does not grow: else the records after one that a fast clock stamped would share its moment, and none could be claimed
+    to be complete before it passes. Bytes that are no block become one dead letter.
     """
-    state.known_from = max(state.known_from, record.append_time)
+    state.known_from = KnowledgeTime(max(state.known_from + 1, record.append_time))
     state.next_offset = RawOffset(record.offset + 1)
+    done = _transacted(state, record)
+    state.forget_oldest()
+    if state.saver is not None:
+        done.saved = state.saver.records(state, done.events)
+    return done
+
+
+def _transacted(state: PartitionState, record: RawRecord) -> Transaction:
     try:
         block, heads = decode_block_events(record.topic, record.value)
     except MalformedPayload as error:
         letter = _dead_record(record, state.known_from, error)
         return _transaction(record, state, Outputs(dead=[letter]), [], 0)
-    outputs = process(state, record.offset, state.known_from, block)
+    outputs = process(state, record.offset, state.known_from, block, heads)
     common = {
         "provider": block.provider,
         "route": block.route,

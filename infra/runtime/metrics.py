@@ -168,6 +168,12 @@ EVENTS_REPEATED = Counter(
 TRANSACTION_MS = Histogram(
     "mds_transaction_ms", "One processor transaction.", buckets=LATENCY_MS_BUCKETS, registry=REGISTRY
 )
+KNOWLEDGE_AHEAD_SECONDS = Gauge(
+    "mds_knowledge_ahead_seconds",
+    "How far the newest knowledge time of a raw partition lies ahead of our clock: a broker's clock is fast, or ours slow.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
 DEAD_LETTERS = Counter(
     "mds_dead_letters_total", "Dead letters written.", ["stage", "reason"], registry=REGISTRY
 )

@@ -21,6 +21,7 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "mds_build_info": "once, when the process starts",
     "mds_config_generation": "every second",
     "mds_job_lease": "when a lease begins or ends, and when partitions come or go",
+    "mds_knowledge_ahead_seconds": "when scraped; gone with the partition",
     "mds_provider_bans": "when scraped; gone with the provider",
     "mds_provider_budget_used_ratio": "when scraped; gone with the provider, or with its limit",
     "mds_provider_paused_seconds": "when scraped; gone with the provider",

@@ -41,7 +41,7 @@ def decode_block_events(topic: str, data: bytes | None) -> tuple[RawBlock, list[
     """
     if data is None or len(data) > MAX_RECORD_BYTES or data[:HEADER_BYTES] != _header(topic):
         block = decode_block(topic, data)  # explains what is wrong, or resolves an older schema
-        return block, [_head(topic, event) for event in block.events]
+        return block, [event_bytes(topic, event) for event in block.events]
     stream = BytesIO(data)
     stream.seek(HEADER_BYTES)
     try:
@@ -146,7 +146,8 @@ def _suffix_schema(topic: str) -> Schema:
     return fastavro.parse_schema({**_document(topic), "fields": fields})
 
 
-def _head(topic: str, event: Mapping[str, Any]) -> bytes:
+def event_bytes(topic: str, event: Mapping[str, Any]) -> bytes:
+    """Return the bytes the canonical record of one event of raw `topic` begins with."""
     out = BytesIO()
     fastavro.schemaless_writer(out, _head_schema(topic), event)
     return out.getvalue()
@@ -163,7 +164,7 @@ def _without(
             size = sum(((value << 1 ^ value >> 63).bit_length() + 6) // 7 or 1 for value in found)
             last = found
         # Before them stands the boolean `simulated`, unless hostile bytes spell a long longer than need be.
-        cut.append(raw[:-size] if raw[-size - 1] == event["simulated"] else _head(topic, event))
+        cut.append(raw[:-size] if raw[-size - 1] == event["simulated"] else event_bytes(topic, event))
     return cut
 
 

@@ -22,6 +22,7 @@ from schemas.intervals import interval_label
 from schemas.partitions import TopicPartition
 from stream_processors.evidence import MISSING
 from stream_processors.shell.lane import Backlog, Lane, TransactionLimits, TransactionWriter
+from stream_processors.shell.writer import ahead_detail
 from stream_processors.transaction import RawRecord, Transaction
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,8 @@ class Lanes:
 
     def _report(self, lane: Lane) -> None:
         self._promise(lane.key, owed=lane.owes)
-        self._health.report(_part(lane.key), ready=True, processed=lane.done, accepted=lane.fed)
+        ahead = ahead_detail(lane.state.known_from)
+        self._health.report(_part(lane.key), ready=True, processed=lane.done, accepted=lane.fed, **ahead)
 
     def _promise(self, key: TopicPartition, *, owed: bool) -> None:
         self._health.promise(_part(key), stall_after_s=STALL_AFTER_S if owed else None)

@@ -1,45 +1,50 @@
 """Standing of a partition's processing and what it remembers, read back from the logs after a take-over.
 
-Every read goes to the end-of-partition event, or to what the end was: aborted and control records lie below the high
-watermark and are never delivered, so a read up to the watermark would wait for ever; neighbours go on writing to the same
-partitions of progress and evidence, so a read to the end alone could follow them for long.
+The saved parts of the state are taken up, and the raw records processed on top of them go through `transact` once more:
+what it returns was written already. Every read goes to the end-of-partition event, or to what the end was: aborted and
+control records lie below the high watermark and are never delivered, so a read up to the watermark would wait for ever;
+neighbours go on writing to the same partitions of progress, evidence and state, so a read to the end alone could follow
+them for long.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
-from infra.runtime.kafka.logs import LogReader, newest
+from infra.runtime.kafka.logs import LogReader, append_time_us, newest
 from infra.runtime.standstill import Worked
-from schemas.clocks import CanonicalOffset, RawOffset
-from schemas.errors import BrokerUnavailable, ConfigurationError, InvalidRecord, MalformedPayload
+from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
+from schemas.errors import BrokerUnavailable, ConfigurationError, MalformedPayload
 from schemas.records import Progress
-from schemas.topics import EVIDENCE, PROGRESS, canonical_of, progress_key
-from schemas.wire.codec import decode, decode_block, decode_value
+from schemas.topics import EVIDENCE, PROGRESS, STATE, canonical_of, progress_key
+from schemas.wire.codec import decode
+from stream_processors.block import PROCESSING_VERSION
 from stream_processors.memory import PartitionState
-from stream_processors.transaction import Ends
+from stream_processors.saving import Saved, Saving, standing, whole
+from stream_processors.transaction import Ends, RawLog, RawRecord, transact
 
 log = logging.getLogger(__name__)
 
 DECIDED_POLL_S = 0.1
 FIRST_WINDOW = 1_000  # records looked back for progress; doubled until found or the log begins
-TAIL_RECORDS = 50_000  # canonical records state is rebuilt from
-TAIL_EVIDENCE = 10_000
-TAIL_FRAME_BLOCKS = 256  # raw blocks whose frames are remembered
+END_WINDOW = 64  # ... and for the last record of an output
+# Raw records processed again where no state was saved: of a log written before there was such a topic.
+UNSAVED_RECORDS = 50_000
+ANOTHER_LOG = "restore the topic, or give the new one's system another MDS_TOPIC_PREFIX"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A rebuilt partition: its state, and where its canonical and its evidence partition end (the last record's offset + 1)."""
+    """A rebuilt partition: its state, where its outputs end (the last record's offset + 1), and the log it is read from."""
 
     state: PartitionState
     ends: Ends
+    raw: RawLog
 
 
 class PartitionLog:
@@ -52,25 +57,23 @@ class PartitionLog:
         self._reader, self._prefix = reader, prefix
         self._raw_topic, self._partition, self._partitions = raw_topic, partition, partitions
 
-    def rebuild(self) -> Standing:
-        """Return where processing stands; raise ConfigurationError where the raw topic is not the one processed before."""
+    def rebuild(self, topic_id: str = "") -> Standing:
+        """Return where processing stands; raise ConfigurationError where the raw topic is not the one processed before.
+
+        `topic_id` is the broker's for the raw topic.
+        """
         state = PartitionState(
             raw_topic=self._raw_topic, partition=self._partition, partitions=self._partitions
         )
         progress = self._newest_progress()
         low, high = self._reader.bounds(self._prefix + self._raw_topic, self._partition)
         if progress is None:
-            state.next_offset = RawOffset(low)
+            state.next_offset, state.saver, epoch = RawOffset(low), Saving(state), -1
         else:
-            state.known_from = progress.known_from
-            state.next_offset = self._continue_at(progress.raw_offset + 1, low, high)
-        canonical = self._restore(canonical_of(self._raw_topic), TAIL_RECORDS, state.restore_record)
-        evidence = self._restore(EVIDENCE, TAIL_EVIDENCE, state.restore_evidence)
-        if state.stream.frame is not None:
-            self._restore_frames(state, low)
-        if progress is not None and progress.raw_offset + 1 < low:
-            state.torn, state.torn_from = set(state.held), progress.known_from
-        return Standing(state=state, ends=Ends(canonical=canonical, evidence=evidence))
+            self._check_topic(progress, topic_id, high)
+            epoch = self._take_up(state, progress, low)
+        ends = Ends(canonical=self._end_of(canonical_of(self._raw_topic)), evidence=self._end_of(EVIDENCE))
+        return Standing(state=state, ends=ends, raw=RawLog(topic_id=topic_id, leader_epoch=epoch))
 
     def wait_decided(self, uncommitted: LogReader, within_s: float) -> None:
         """Wait until everything written so far to the topics to be read is committed or aborted; blocking.
@@ -81,7 +84,7 @@ class PartitionLog:
         Raises BrokerUnavailable after `within_s`.
         """
         deadline_s = monotonic_s() + within_s
-        for topic in (PROGRESS, EVIDENCE, canonical_of(self._raw_topic)):
+        for topic in (PROGRESS, EVIDENCE, STATE, canonical_of(self._raw_topic)):
             name = self._prefix + topic
             _, end = uncommitted.bounds(name, self._partition)
             while self._reader.bounds(name, self._partition)[1] < end:
@@ -97,24 +100,100 @@ class PartitionLog:
             return RawOffset(_offset(message))
         return None
 
-    def _continue_at(self, next_offset: int, low: int, high: int) -> RawOffset:
-        where = f"{self._raw_topic}/{self._partition}"
+    def _take_up(self, state: PartitionState, progress: Progress, low: int) -> int:
+        """Bring the state to where progress stands; return the leader epoch of the record there, -1 where it is gone."""
+        done = RawOffset(progress.raw_offset + 1)
+        parts = self._saved()
+        saved = parts.restore(state)
+        if not saved:
+            state.next_offset = RawOffset(max(done - UNSAVED_RECORDS, 0))
+        complete = saved and state.next_offset >= low
+        state.next_offset = RawOffset(max(state.next_offset, low))
+        again: Iterable[tuple[bytes, bytes]] = ()
+        if saved and not complete:
+            state.forget_contents()
+            if done < low:
+                self._tear(state, progress.known_from)
+            again = [standing(state)]
+        spent = Saving(state)
+        last = self._process_again(state, done, parts, spent)
+        judged_alike = complete and progress.processing_version == PROCESSING_VERSION
+        if judged_alike and state.known_from != progress.known_from:
+            raise self._other_records()
+        state.known_from = max(state.known_from, progress.known_from)
+        if not saved:
+            if done < low:
+                self._tear(state, progress.known_from)
+            again = whole(state)
+        epoch = self._check_record(progress, last)
+        state.saver = spent.beginning_with(again)
+        return epoch
+
+    def _tear(self, state: PartitionState, since: KnowledgeTime) -> None:
+        state.torn, state.torn_from = True, since if state.torn_from is None else state.torn_from
+        state.known_from = max(state.known_from, since)
+        log.error(
+            "raw_log_truncated",
+            extra={"topic": self._raw_topic, "partition": self._partition, "to": state.next_offset},
+        )
+
+    def _process_again(
+        self, state: PartitionState, done: RawOffset, parts: Saved, spent: Saving
+    ) -> Message | None:
+        """Process the raw records before `done` that the state does not know yet; return the last one before `done`."""
+        last = None
+        topic = self._prefix + self._raw_topic
+        low, _ = self._reader.bounds(topic, self._partition)
+        start = max(low, min(state.next_offset, done - 1))
+        for message in self._reader.read(topic, self._partition, start, done):
+            last = message
+            if _offset(message) >= state.next_offset:
+                parts.catch_up(state, RawOffset(_offset(message)))
+                again = transact(state, raw_record_of(message, self._raw_topic, self._partition))
+                spent.processed_again(again.events)
+        parts.catch_up(state, done)
+        state.next_offset = max(state.next_offset, done)
+        return last
+
+    def _saved(self) -> Saved:
+        found = Saved(self._raw_topic, self._partition)
+        low, high = self._reader.bounds(self._prefix + STATE, self._partition)
+        for message in self._reader.read(self._prefix + STATE, self._partition, low, high):
+            key = message.key()
+            found.add(key.encode() if isinstance(key, str) else key, message.value())
+        return found
+
+    def _check_topic(self, progress: Progress, topic_id: str, high: int) -> None:
+        """Raise ConfigurationError where the raw topic was made again or lost its end."""
+        where, next_offset = f"{self._raw_topic}/{self._partition}", progress.raw_offset + 1
+        if topic_id and progress.raw_topic_id not in ("", topic_id):
+            raise ConfigurationError(
+                f"{where} is another topic than the one processed so far: it was recreated",
+                remedy=ANOTHER_LOG,
+            )
         if next_offset > high:
             raise ConfigurationError(
                 f"{where} ends at {high}, but records up to {next_offset} were processed: the topic was recreated",
-                remedy="restore the topic, or give the new one's system another MDS_TOPIC_PREFIX",
+                remedy=ANOTHER_LOG,
             )
-        if next_offset < low:
-            log.error(
-                "raw_log_truncated",
-                extra={
-                    "topic": self._raw_topic,
-                    "partition": self._partition,
-                    "from": next_offset,
-                    "to": low,
-                },
-            )
-        return RawOffset(max(next_offset, low))
+
+    def _check_record(self, progress: Progress, last: Message | None) -> int:
+        """Return the leader epoch of the last processed record; raise where it is not the one that was processed."""
+        if last is None or _offset(last) != progress.raw_offset:
+            return progress.raw_leader_epoch  # deleted meanwhile
+        epoch, appended = last.leader_epoch(), append_time_us(last)
+        if appended is not None and appended > progress.known_from:
+            raise self._other_records()
+        if epoch is not None and epoch < progress.raw_leader_epoch:
+            raise self._other_records()
+        return -1 if epoch is None else epoch
+
+    def _other_records(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._raw_topic}/{self._partition} holds other records than those processed so far: "
+            "it lost its end and grew again",
+            remedy=ANOTHER_LOG,
+        )
 
     def _newest_progress(self) -> Progress | None:
         key = progress_key(self._raw_topic, self._partition)
@@ -131,34 +210,13 @@ class PartitionLog:
             self._skip(PROGRESS, message, error)
             return None
 
-    def _restore(
-        self, topic: str, tail: int, take_up: Callable[[Mapping[str, Any]], None]
-    ) -> CanonicalOffset:
-        """Give the topic's last `tail` records to `take_up`, and return the offset after the last of all."""
-        window = tail
-        low, high = self._reader.bounds(self._prefix + topic, self._partition)
-        while True:
-            start, end = max(low, high - window), None
-            for message in self._read(topic, start, high):
-                end = _offset(message) + 1
-                try:
-                    take_up(decode_value(topic, message.value()))
-                except (MalformedPayload, InvalidRecord) as error:
-                    self._skip(topic, message, error)
-            if end is not None or start == low:
-                return CanonicalOffset(low if end is None else end)
-            window *= 2  # nothing but aborted records so far
-
-    def _restore_frames(self, state: PartitionState, low: int) -> None:
-        start = max(low, state.next_offset - TAIL_FRAME_BLOCKS)
-        for message in self._read(self._raw_topic, start, state.next_offset):
-            try:
-                state.restore_frames(decode_block(self._raw_topic, message.value()))
-            except MalformedPayload:
-                continue  # it was dead-lettered when it was processed
-
-    def _read(self, topic: str, start: int, end: int) -> Iterator[Message]:
-        return self._reader.read(self._prefix + topic, self._partition, start, end)
+    def _end_of(self, topic: str) -> CanonicalOffset:
+        """Return the offset after the last record; control and aborted records lie behind it."""
+        name = self._prefix + topic
+        end, _ = newest(
+            self._reader, name, self._partition, lambda message: _offset(message) + 1, window=END_WINDOW
+        )
+        return CanonicalOffset(self._reader.bounds(name, self._partition)[0] if end is None else end)
 
     def _skip(self, topic: str, message: Message, error: Exception) -> None:
         log.warning(
@@ -177,6 +235,25 @@ def _offset(message: Message) -> int:
     if offset is None:
         raise MalformedPayload("a record without an offset; upgrade confluent-kafka")
     return offset
+
+
+def raw_record_of(message: Message, topic: str, partition: int) -> RawRecord:
+    """Return a record of a raw topic, named without prefix; raise ConfigurationError where the broker does not stamp it."""
+    appended_us = append_time_us(message)
+    if appended_us is None:
+        raise ConfigurationError(
+            f"{topic} is stamped by its producers, not by the broker",
+            remedy="set message.timestamp.type=LogAppendTime on it (`mds topics apply`)",
+        )
+    key, value = message.key(), message.value()
+    return RawRecord(
+        topic=topic,
+        partition=partition,
+        offset=RawOffset(_offset(message)),
+        append_time=KnowledgeTime(appended_us),
+        key=key.encode() if isinstance(key, str) else key,
+        value=value.encode() if isinstance(value, str) else value,
+    )
 
 
 def records_wait(reader: LogReader, prefix: str, lane: Worked) -> bool:

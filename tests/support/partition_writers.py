@@ -26,23 +26,11 @@ def block_of(*minutes: int) -> RawBlock:
     return a_block(*(a_bar_event(event_time=NINE_THIRTY + number * MINUTE_US) for number in minutes))
 
 
-def fill(raw: Raw, records: int) -> None:
-    """Append as many raw records as are going to be processed: progress may not lie beyond the log."""
-    for _ in range(records):
-        raw.send(RAW_BARS, SPY, encode(RAW_BARS, a_block(provider="", endpoint="tick")))
-
-
-def transaction(state: PartitionState, block: RawBlock | None) -> Transaction:
-    """Return the next block of the partition as a transaction; None is a tick."""
+def transaction(raw: Raw, state: PartitionState, block: RawBlock | None) -> Transaction:
+    """Append a block to the partition, None is a tick, and return it as a transaction: a successor reads it again."""
     value = encode(RAW_BARS, block or a_block(provider="", endpoint="tick"))
-    return transact(
-        state,
-        RawRecord(
-            topic=RAW_BARS,
-            partition=SPY,
-            offset=state.next_offset,
-            append_time=NINE_THIRTY * 2 + state.next_offset,
-            key=None,
-            value=value,
-        ),
+    offset, append_time = raw.send(RAW_BARS, SPY, value)
+    record = RawRecord(
+        topic=RAW_BARS, partition=SPY, offset=offset, append_time=append_time, key=None, value=value
     )
+    return transact(state, record)

@@ -102,10 +102,23 @@ class Raw:
         self._producer = Producer(producer_config(bootstrap, "test-raw"))
         self._prefix = prefix
 
-    def send(self, topic: str, partition: int, value: bytes | None, key: bytes | None = None) -> None:
-        """Append bytes."""
-        self._producer.produce(self._prefix + topic, value, key, partition=partition)
+    def send(
+        self, topic: str, partition: int, value: bytes | None, key: bytes | None = None
+    ) -> tuple[int, int]:
+        """Append bytes and return their offset and the broker's append time, µs."""
+        delivered: list[Message] = []
+        self._producer.produce(
+            self._prefix + topic,
+            value,
+            key,
+            partition=partition,
+            on_delivery=lambda _, message: delivered.append(message),
+        )
         self._producer.flush(10)
+        (message,) = delivered
+        offset = message.offset()
+        assert offset is not None
+        return offset, message.timestamp()[1] * 1_000
 
     def block(self, topic: str, block: RawBlock) -> None:
         """Append a block to the partition of its first event's symbol."""

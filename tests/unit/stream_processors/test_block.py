@@ -205,15 +205,16 @@ def test_quotes_are_versions_and_old_ones_pass() -> None:
     assert [index for index, _ in output.events] == [0, 1, 3, 4]
 
 
-def test_equal_trades_are_all_kept_and_a_repeated_frame_is_not() -> None:
-    """Identity is the occurrence; the frame's bytes alone make a repeat."""
-    trades = [a_trade_event(frame_sequence=1, frame_hash=7)] * 3
-    again = [a_trade_event(frame_sequence=2, frame_hash=7)] * 3
-    other = [a_trade_event(frame_sequence=3, frame_hash=8)]
-    (output,) = run(state_of(RAW_TRADES), a_block(*trades, *again, *other, connection_id="c1"))
+def test_equal_trades_are_all_kept_and_a_frame_sent_again_is_not() -> None:
+    """Identity is the occurrence: of one moment all are real, in one frame or in many; what steps back was sent again."""
+    equal = [a_trade_event(frame_sequence=1 + n // 3, frame_hash=7) for n in range(9)]
+    spread = [a_trade_event(event_time=NINE_THIRTY + n, frame_sequence=8, frame_hash=8) for n in range(3)]
+    again = [event | {"frame_sequence": 9} for event in spread]
+    named = [a_trade_event(trade_id="t", frame_sequence=10 + n, frame_hash=9) for n in range(2)]
+    (output,) = run(state_of(RAW_TRADES), a_block(*equal, *spread, *again, *named, connection_id="c1"))
 
-    assert [index for index, _ in output.events] == [0, 1, 2, 6]
-    assert output.repeated == 3
+    assert [index for index, _ in output.events] == [*range(12), 15]
+    assert output.repeated == 4
 
 
 def test_downtime_of_a_quote_or_trade_stream_is_a_gap_from_its_last_event() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US, micros
 from schemas.records import Discontinuity
-from stream_processors.gaps import MISSING_BARS, Blindness, Hole, frontier_after, judge, unseen_range
+from stream_processors.gaps import MISSING_BARS, Blindness, Hole, judge, unseen_range
 from tests.support.builders import NINE_THIRTY
 
 SPY = calendar_of("SPY")
@@ -118,15 +118,6 @@ def test_blindness_already_judged_is_not_judged_again() -> None:
     blind = Blindness(from_time=minute(2), to_time=minute(9), cause="disconnected")
 
     assert judge(SPY, "1m", minute(8), [], [blind]) == (minute(8), [])
-
-
-def test_a_hole_leads_back_to_its_frontier() -> None:
-    """A rebuilt processor knows what the last one had judged."""
-    frontier, holes = judge(
-        SPY, "1m", minute(1), [], [Blindness(from_time=None, to_time=minute(5), cause="x")]
-    )
-
-    assert frontier_after("1m", holes[-1].to_time) == frontier
 
 
 NUMBERS = st.sets(st.integers(min_value=0, max_value=60), min_size=1)

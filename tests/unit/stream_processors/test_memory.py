@@ -1,23 +1,23 @@
-"""State rebuilt from the log decides as the state that wrote it would have."""
+"""What a partition remembers is bounded by bytes, and no series is forgotten by number."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from schemas.errors import InvalidRecord
-from schemas.intervals import DAY_US, MINUTE_US
+from schemas.intervals import DAY_US, HOUR_US, INTERVALS, MINUTE_US, SLOT_US
 from schemas.partitions import partition_of
-from schemas.records import Discontinuity, RawBlock
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
-from stream_processors import memory as streams
+from stream_processors import memory
 from stream_processors.block import process
 from stream_processors.memory import PartitionState
-from tests.support.builders import META, NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+from stream_processors.versions import Slots
+from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
 
 KNOWN = NINE_THIRTY + DAY_US
+AHEAD = KNOWN + 20 * HOUR_US
 
 
 def empty(raw_topic: str) -> PartitionState:
@@ -25,102 +25,127 @@ def empty(raw_topic: str) -> PartitionState:
     return PartitionState(raw_topic=raw_topic, partition=partition_of("SPY", 4), partitions=4)
 
 
-def bar(number: int, **changes: Any) -> dict[str, Any]:
-    """Return the bar of a minute of the session."""
-    return a_bar_event(event_time=NINE_THIRTY + number * MINUTE_US, **changes)
-
-
-def down(to_time: int, interval: str = "") -> Discontinuity:
-    """Return a producer's word that it was down since the last event."""
-    return Discontinuity(
-        symbol="SPY", interval=interval, from_time=None, to_time=to_time, cause="producer_down"
+def names(state: PartitionState, number: int) -> list[str]:
+    """Return symbols of the partition."""
+    homes = (
+        name for name in (f"S{n}" for n in range(8 * number)) if partition_of(name, 4) == state.partition
     )
+    return [next(homes) for _ in range(number)]
 
 
-@pytest.mark.parametrize(
-    ("raw_topic", "past", "future"),
-    [
-        pytest.param(
-            RAW_BARS,
-            [
-                a_block(bar(0), bar(1), bar(4)),
-                a_block(discontinuities=[down(NINE_THIRTY + 7 * MINUTE_US, "1m")]),
-            ],
-            [a_block(bar(1), bar(4, close=167.4), bar(9), bar(12, final=False)), a_block(bar(5), bar(14))],
-            id="bars",
-        ),
-        pytest.param(
-            RAW_QUOTES,
-            [a_block(a_quote_event()), a_block(discontinuities=[down(NINE_THIRTY + 9)])],
-            [a_block(a_quote_event(), a_quote_event(bid=1.0), discontinuities=[down(NINE_THIRTY + 20)])],
-            id="quotes",
-        ),
-        pytest.param(
-            RAW_TRADES,
-            [
-                a_block(a_trade_event(frame_sequence=1, frame_hash=7), connection_id="c"),
-                a_block(a_trade_event(frame_sequence=2, frame_hash=7), connection_id="c"),
-            ],
-            [
+def test_no_series_is_forgotten_however_many_there_are() -> None:
+    """A thousand symbols of two providers in six intervals: every hole of each is seen, nothing is given again."""
+    state, intervals = empty(RAW_BARS), ("1m", "5m", "15m", "30m", "1h", "1d")
+    symbols, starts = names(state, 1_000), {"1d": NINE_THIRTY // DAY_US * DAY_US}
+
+    def given(bars: int) -> tuple[int, int]:
+        found = [
+            process(
+                state,
+                0,
+                KNOWN * 2,
                 a_block(
-                    a_trade_event(frame_sequence=3, frame_hash=7),
-                    a_trade_event(frame_sequence=4, frame_hash=8),
-                    connection_id="c",
-                    discontinuities=[down(NINE_THIRTY + 20)],
-                )
-            ],
-            id="trades",
-        ),
-    ],
-)
-def test_a_rebuilt_state_decides_like_the_one_that_was_lost(
-    raw_topic: str, past: list[RawBlock], future: list[RawBlock]
+                    *(
+                        a_bar_event(
+                            symbol=symbol,
+                            interval=interval,
+                            event_time=starts.get(interval, NINE_THIRTY) + bars * SLOT_US[interval],
+                        )
+                        for symbol in symbols
+                    ),
+                    provider=provider,
+                ),
+            )
+            for provider in ("yahoo", "alpaca")
+            for interval in intervals
+        ]
+        absent = sum(told.kind == "absent" for outputs in found for told in outputs.evidence)
+        return sum(len(outputs.events) for outputs in found), absent
+
+    assert given(0) == (12_000, 0)
+    assert given(0) == (0, 0)
+    assert given(2) == (12_000, 12_000)
+    assert len(state.held) == 12_000
+    assert state.room.used <= memory.MAX_CONTENT_BYTES
+
+
+def test_beyond_the_bound_the_contents_touched_longest_ago_go_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """From canonical records, evidence and frames alone."""
-    lived, rebuilt = empty(raw_topic), empty(raw_topic)
-    for offset, block in enumerate(past):
-        outputs = process(lived, offset, KNOWN, block)
-        for index, event in outputs.events:
-            rebuilt.restore_record({**event, **META, "index": index})
-        for told in outputs.evidence:
-            rebuilt.restore_evidence(asdict(told))
-        rebuilt.restore_frames(block)
+    """What is forgotten is compared by the sink; what is known of completeness stays."""
+    monkeypatch.setattr(memory, "MAX_CONTENT_BYTES", 4 * 1_536 * 8)
+    state = empty(RAW_BARS)
+    symbols = names(state, 6)
+    for number, name in enumerate(symbols):
+        state.next_offset = number
+        process(state, number, KNOWN, a_block(a_bar_event(symbol=name)))
+        state.forget_oldest()
 
-    for offset, block in enumerate(future, start=len(past)):
-        expected = process(lived, offset, KNOWN, block)
-        assert process(rebuilt, offset, KNOWN, block) == expected
-        assert expected.repeated + len(expected.evidence) > 0
-
-
-def test_evidence_of_another_topic_is_not_this_ones() -> None:
-    """evidence.v1 holds quotes, trades and bars of the partition together."""
-    lived = empty(RAW_TRADES)
-    process(lived, 0, KNOWN, a_block(a_trade_event()))
-    told = process(lived, 1, KNOWN, a_block(discontinuities=[down(NINE_THIRTY + 9)])).evidence
-    quotes = empty(RAW_QUOTES)
-
-    quotes.restore_evidence(asdict(told[0]))
-
-    assert quotes.series("yahoo", "SPY", "").seen_to is None
+    held = [
+        key.symbol
+        for key, each in state.held.items()
+        if isinstance(each.versions, Slots) and each.versions.held
+    ]
+    assert held == symbols[2:]
+    assert all(each.frontier == NINE_THIRTY and each.collecting for each in state.held.values())
+    (outputs,) = [process(state, 9, KNOWN, a_block(*(a_bar_event(symbol=name) for name in symbols)))]
+    assert [event["symbol"] for _, event in outputs.events] == symbols[:2]
+    assert outputs.evidence == []
 
 
-def test_the_stalest_half_is_forgotten_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded however many names arrive; what is forgotten is compared by the sink."""
-    monkeypatch.setattr(streams, "MAX_SERIES", 4)
-    state = empty(RAW_QUOTES)
-    names = [name for name in (f"S{n}" for n in range(100)) if partition_of(name, 4) == state.partition][:5]
-    for number, name in enumerate(names):
-        event = a_quote_event(symbol=name, event_time=NINE_THIRTY + number)
-        process(state, number, KNOWN, a_block(event))
+def test_a_series_of_days_takes_a_twentieth_of_one_of_minutes() -> None:
+    """Each interval has the slots its polls give again."""
+    used = {}
+    for interval in INTERVALS:
+        state = empty(RAW_BARS)
+        process(state, 0, KNOWN, a_block(a_bar_event(interval=interval, event_time=28 * DAY_US)))
+        used[interval] = state.room.used
 
-    assert [key.symbol for key in state.held] == [names[3], names[2], names[4]]
+    assert used["1m"] >= 8 * DAY_US // MINUTE_US
+    assert used["1h"] >= 8 * 7 * 24
+    assert used["1d"] == used["1wk"] == used["1mo"] == 512
 
 
 def test_a_stream_is_not_opened_under_an_impossible_name() -> None:
-    """Otherwise hostile names would cost memory."""
+    """Otherwise hostile names would cost memory, or a record of the state too large to be written."""
     state = empty(RAW_BARS)
 
-    for symbol, interval in (("", "1m"), ("SPY", "9m")):
+    for provider, symbol, interval in (
+        ("yahoo", "", "1m"),
+        ("yahoo", "SPY", "9m"),
+        ("y" * 65, "SPY", "1m"),
+        ("\0", "SPY", "1m"),
+    ):
         with pytest.raises(InvalidRecord):
-            state.series("yahoo", symbol, interval)
+            state.series(provider, symbol, interval)
     assert state.held == {}
+    assert state.chunks == []
+
+
+@pytest.mark.parametrize(
+    ("raw_topic", "event"),
+    [(RAW_BARS, a_bar_event), (RAW_QUOTES, a_quote_event), (RAW_TRADES, a_trade_event)],
+)
+def test_a_stamp_of_the_future_moves_nothing(raw_topic: str, event: Any) -> None:
+    """Twenty hours ahead, first or later: it is stored, and what comes until then is judged as if it had not been."""
+    ahead = AHEAD // MINUTE_US * MINUTE_US
+    plain, misled = empty(raw_topic), empty(raw_topic)
+    blocks = [a_block(event(event_time=NINE_THIRTY + n * MINUTE_US)) for n in (0, 1, 4, 4)]
+    told = []
+    for offset, block in enumerate(blocks):
+        outputs = process(misled, offset, KNOWN, a_block(event(event_time=ahead)))
+        assert len(outputs.events) == 1, "it is given whenever it comes"
+        told += outputs.evidence
+        outputs, expected = (process(state, offset, KNOWN, block) for state in (misled, plain))
+        assert (outputs.events, outputs.repeated) == (expected.events, expected.repeated)
+        told += outputs.evidence
+        if offset:
+            assert [(e.kind, e.from_time, e.to_time) for e in outputs.evidence] == [
+                (e.kind, e.from_time, e.to_time) for e in expected.evidence
+            ]
+
+    (series,), (right,) = misled.held.values(), plain.held.values()
+    assert series.frontier == right.frontier
+    assert series.seen_to is not None
+    assert series.seen_to <= KNOWN
+    assert all(each.from_time <= KNOWN for each in told)

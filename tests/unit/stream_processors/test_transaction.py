@@ -87,8 +87,8 @@ def test_progress_of_a_run_stands_at_its_last_block_and_claims_what_was_known_be
     assert (progress.complete_before, progress.canonical_end_offset) == (50, 41)
 
 
-def test_knowledge_never_steps_back() -> None:
-    """A broker's clock may; the running maximum does not."""
+def test_knowledge_never_steps_back_nor_stands() -> None:
+    """A broker's clock may; the running maximum is told apart by the microsecond, in the order of the log."""
     state = a_state()
     tick = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
 
@@ -97,8 +97,27 @@ def test_knowledge_never_steps_back() -> None:
         for n, t in enumerate([50, 40, 60, 59])
     ]
 
-    assert known == [50, 50, 60, 60]
+    assert known == [50, 51, 60, 61]
     assert state.next_offset == 4
+
+
+def test_records_after_a_fast_clock_can_be_claimed_and_seen_at_once() -> None:
+    """One record ten minutes ahead: each one after it is complete as soon as the next one is processed, and told apart."""
+    state, fast = a_state(), 600_000_000
+    tick = encode(RAW_BARS, a_block(provider="", endpoint="tick"))
+    times = [n * 1_000_000 + (fast if n == 5 else 0) for n in range(1, 700)]
+    blocks = [transact(state, a_record(tick, offset=n, append_time=t)) for n, t in enumerate(times)]
+    claims = [
+        decode(PROGRESS, progress_of([block], Ends(canonical=0, evidence=0))[1], Progress) for block in blocks
+    ]
+
+    for done, claim in zip(blocks, claims[1:], strict=False):
+        assert claim.complete_before is not None
+        assert done.known_from <= claim.complete_before - 1, "what was processed before is not seen yet"
+    assert len({block.known_from for block in blocks}) == len(blocks)
+    assert [block.known_from for block in blocks[606:]] == times[606:], (
+        "the clock is right again, and so is knowledge"
+    )
 
 
 @pytest.mark.parametrize(
