@@ -42,7 +42,10 @@ def _missing(stream: Stream) -> list[str]:
 
 @dataclass(slots=True, kw_only=True)
 class RawRecord:
-    """One record of a raw topic, named without prefix; `append_time` is the broker's."""
+    """One record of a raw topic, named without prefix; `append_time` is the broker's.
+
+    Of a record `moved` here from another prefix it is when it was known there.
+    """
 
     topic: str
     partition: int
@@ -50,6 +53,7 @@ class RawRecord:
     append_time: KnowledgeTime
     key: bytes | None
     value: bytes | None
+    moved: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,7 +133,8 @@ def transact(state: PartitionState, record: RawRecord) -> Transaction:
     does not grow: else the records after one that a fast clock stamped would share its moment, and none could be claimed
     to be complete before it passes. Bytes that are no block become one dead letter.
     """
-    state.known_from = KnowledgeTime(max(state.known_from + 1, record.append_time))
+    step = 0 if record.moved else 1  # of a moved record that was done where it came from
+    state.known_from = KnowledgeTime(max(state.known_from + step, record.append_time))
     state.next_offset = RawOffset(record.offset + 1)
     done = _transacted(state, record)
     state.forget_oldest()

@@ -17,10 +17,11 @@ from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.types import TP
 
 from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.logs import moved_place
 from schemas.clocks import KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
-from schemas.topics import MOVED_FROM, RAW_TOPICS
+from schemas.topics import RAW_TOPICS
 from stream_processors.transaction import RawRecord
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,9 @@ def raw_record(message: Any, prefix: str) -> RawRecord:
 
     A moved record bears the stamp another broker's log gave it.
     """
-    if message.timestamp_type != LOG_APPEND_TIME and MOVED_FROM not in dict(message.headers or ()):
+    stamped = message.timestamp_type == LOG_APPEND_TIME
+    moved = None if stamped else moved_place(message.headers or ())
+    if not stamped and moved is None:
         raise ConfigurationError(
             f"{message.topic} is stamped by its producers, not by the broker",
             remedy="set message.timestamp.type=LogAppendTime on it (`mds topics apply`)",
@@ -233,7 +236,10 @@ def raw_record(message: Any, prefix: str) -> RawRecord:
         partition=message.partition,
         offset=RawOffset(message.offset),
         # Faust gives float seconds of whole milliseconds
-        append_time=KnowledgeTime(round(message.timestamp * 1_000) * 1_000),
+        append_time=KnowledgeTime(
+            round(message.timestamp * 1_000) * 1_000 if moved is None else moved.known_from_us
+        ),
+        moved=moved is not None,
         key=message.key,
         value=message.value,
     )

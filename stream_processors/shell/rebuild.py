@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
-from infra.runtime.kafka.logs import LogReader, append_time_us, newest
+from infra.runtime.kafka.logs import LogReader, append_time_us, moved_from, newest
 from infra.runtime.standstill import Worked
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, MalformedPayload
@@ -253,6 +253,7 @@ def raw_record_of(message: Message, topic: str, partition: int) -> RawRecord:
         append_time=KnowledgeTime(appended_us),
         key=key.encode() if isinstance(key, str) else key,
         value=value.encode() if isinstance(value, str) else value,
+        moved=moved_from(message) is not None,
     )
 
 

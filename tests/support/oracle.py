@@ -72,7 +72,7 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
         frames: dict[str, dict[int, int]] = {}
         running, out = 0, versions.setdefault(partition, [])
         for offset, append_time, block in raw_blocks(bootstrap, prefix, raw_topic, partition):
-            running = max(running, append_time)
+            running = max(running + 1, append_time)
             known[(partition, offset)] = running
             blocks += 1
             ticks += not (block.events or block.discontinuities)

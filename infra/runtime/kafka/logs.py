@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
@@ -61,6 +61,7 @@ class MovedFrom(NamedTuple):
 
     partition: int
     offset: int
+    known_from_us: int
 
 
 class LogEvent(Enum):
@@ -96,20 +97,29 @@ def event_of(error: KafkaError) -> LogEvent:
 def append_time_us(message: Message) -> int | None:
     """Return when a broker appended the record, µs; None where its producer stamped it.
 
-    A record that was moved here from another topic bears the time it was given there.
+    A record that was moved here from another topic was known since the time it was given there.
     """
     kind, stamp_ms = message.timestamp()
-    stamped = kind == TIMESTAMP_LOG_APPEND_TIME or moved_from(message) is not None
-    return stamp_ms * 1_000 if stamped else None
+    if kind == TIMESTAMP_LOG_APPEND_TIME:
+        return stamp_ms * 1_000
+    moved = moved_from(message)
+    return None if moved is None else moved.known_from_us
 
 
 def moved_from(message: Message) -> MovedFrom | None:
-    """Return where a moved record lay before; None where it was not moved."""
-    for name, value in cast("list[tuple[str, bytes | None]]", message.headers() or []):
+    """Return where a moved record lay before; None where it was not moved: what the broker stamped itself was not."""
+    if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME:
+        return None
+    return moved_place(cast("list[tuple[str, bytes | None]]", message.headers() or []))
+
+
+def moved_place(headers: Iterable[tuple[str, bytes | None]]) -> MovedFrom | None:
+    """Return where a record with these headers lay before it was moved; None where it was not."""
+    for name, value in headers:
         if name == MOVED_FROM and isinstance(value, bytes):
-            partition, _, offset = value.decode("ascii", "replace").partition("/")
-            if partition.isdecimal() and offset.isdecimal():
-                return MovedFrom(int(partition), int(offset))
+            parts = value.decode("ascii", "replace").split("/")
+            if len(parts) == len(MovedFrom._fields) and all(part.isdecimal() for part in parts):
+                return MovedFrom(*map(int, parts))
     return None
 
 

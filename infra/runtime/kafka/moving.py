@@ -69,7 +69,7 @@ class _Writing:
         """Append a record in order; waits where the broker is slower."""
         headers = [
             *((message.headers() or []) if moved_from(message) is None else []),
-            (MOVED_FROM, f"{point.partition}/{point.offset}".encode()),
+            (MOVED_FROM, f"{point.partition}/{point.offset}/{point.known_from_us}".encode()),
         ]
         while True:
             self.check()
@@ -258,7 +258,9 @@ class Move:
                     f"{self._source + topic}/{partition} holds records stamped by a producer, not by the broker",
                     remedy=f"nothing says when they became known; set {STAMP}={BY_BROKER} before anything is collected",
                 )
-            known_from_us = max(known_from_us, appended_us)
+            # As processors know it: see stream_processors.transaction.
+            step = 0 if moved_from(message) is not None else 1
+            known_from_us = max(known_from_us + step, appended_us)
             yield Point(known_from_us, partition, message.offset() or 0), message
 
     def _done(self, topic: str) -> list[Point]:
@@ -290,10 +292,10 @@ class Move:
                     moved.there += 1
 
     def _point(self, topic: str, message: Message) -> Point:
-        place, appended_us = moved_from(message), append_time_us(message)
-        if place is None or appended_us is None:
+        place = moved_from(message)
+        if place is None:
             raise ConfigurationError(
                 f"{self._target + topic} holds a record that was not moved there",
                 remedy="move to a prefix that nothing was started with",
             )
-        return Point(appended_us, *place)
+        return Point(place.known_from_us, place.partition, place.offset)

@@ -151,8 +151,11 @@ def test_a_topic_stamped_by_its_producers_is_refused() -> None:
 
 def test_a_moved_record_keeps_the_stamp_another_log_gave_it() -> None:
     """Its header says where it was; a record of a producer has none."""
-    moved = message(timestamp_type=0, timestamp=1_763_829_999.5, headers=[("mds-moved-from", b"3/17")])
+    headers = [("mds-moved-from", b"3/17/1763829999500007")]
+    moved = raw_record(message(timestamp_type=0, timestamp=1_763_829_999.5, headers=headers), "p.")
+    forged = raw_record(message(headers=headers), "p.")  # what the broker stamped was not moved
 
-    assert raw_record(moved, "p.").append_time == 1_763_829_999_500_000
+    assert (moved.append_time, moved.moved) == (1_763_829_999_500_007, True)
+    assert (forged.append_time, forged.moved) == (1_763_829_999_123_000, False)
     with pytest.raises(ConfigurationError, match="LogAppendTime"):
         raw_record(message(timestamp_type=0, headers=[("traceparent", b"1")]), "p.")
