@@ -10,7 +10,6 @@ from typing import Any
 from zlib import crc32
 
 from schemas.answered import AnsweredStretch, answered_of
-from schemas.calendar.sessions import calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
@@ -62,7 +61,6 @@ def process(
     """
     if contents is None and state.stream.versions != "occurrences":
         contents = [event_bytes(state.raw_topic, event) for event in block.events]
-    state.judge_by(calendars_in_force())
     run = _Run(state, raw_offset, known_from, block, contents or ())
     if state.torn_from is not None or state.torn:
         run.tell_truncation()

@@ -11,18 +11,23 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 from infra.runtime.configuration.following import replay_calendars
 from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import partition_count
 from infra.runtime.settings import MdsSettings
+from schemas.calendar.sessions import calendars_in_force
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import MalformedPayload, MarketDataError
 from schemas.partitions import TopicPartition
+from schemas.records import Progress
 from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of
+from schemas.wire.codec import decode
 from schemas.wire.framing import StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
 from stream_processors.shell.rebuild import raw_record_of
@@ -103,6 +108,12 @@ def from_kafka(
     tuning = {"fetch.wait.max.ms": FETCH_WAIT_MS}
     places = [(prefix + topic, partition) for topic in topics for partition in range(partitions)]
     with LogReader(bootstrap, f"{prefix}processor-replay", tuning=tuning) as reader:
+        for fingerprint in sorted(other_calendars(reader, topics, partitions, prefix=prefix)):
+            print(
+                f"warning: judged by calendars {fingerprint}, and by {calendars_in_force().fingerprint} now: gaps may differ; "
+                "replay with the release and the configuration of then",
+                file=sys.stderr,
+            )
         for line in reach([kept(reader, *place) for place in places]):
             print(line, file=sys.stderr)
         for topic in topics:
@@ -119,6 +130,25 @@ def _settings(bootstrap: str | None, prefix: str) -> MdsSettings:
         if bootstrap is None
         else shared.model_copy(update={"kafka": bootstrap, "topic_prefix": prefix})
     )
+
+
+def other_calendars(
+    reader: LogReader, topics: Sequence[str], partitions: int, *, prefix: str = ""
+) -> set[str]:
+    """Return the fingerprints of calendars that partitions of `topics` were last judged by, other than those in force."""
+    found = {
+        progress.calendars
+        for partition in range(partitions)
+        for message in reader.read(prefix + PROGRESS, partition, *reader.bounds(prefix + PROGRESS, partition))
+        for progress in _progress(message)
+        if progress.raw_topic in topics
+    }
+    return found - {"", calendars_in_force().fingerprint}
+
+
+def _progress(message: Message) -> Iterator[Progress]:
+    with suppress(MalformedPayload):
+        yield decode(PROGRESS, message.value(), Progress)
 
 
 def _source(options: argparse.Namespace) -> tuple[Iterator[RawRecord], int]:

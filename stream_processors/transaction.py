@@ -72,6 +72,7 @@ class Transaction:
     dead: Sequence[DeadLetter]
     events: int
     repeated: int
+    calendars: str = ""  # fingerprint of those it was judged by
     saved: Sequence[tuple[bytes, bytes]] = ()  # parts of the state that goes with it
 
     def evidence_records(self) -> list[tuple[bytes, bytes]]:
@@ -100,13 +101,11 @@ class RawLog:
     leader_epoch: int = -1
 
 
-def progress_of(
-    blocks: Sequence[Transaction], ends: Ends, raw: RawLog | None = None, *, calendars: str = ""
-) -> tuple[bytes, bytes]:
+def progress_of(blocks: Sequence[Transaction], ends: Ends, raw: RawLog | None = None) -> tuple[bytes, bytes]:
     """Return (key, value) of the progress record of consecutive blocks written in one Kafka transaction.
 
-    `ends` are those before them, `raw` is the log they were read from, `calendars` the fingerprint of those they were judged by. What they themselves hold the next transaction claims:
-    where it will lie is not known before it is written.
+    `ends` are those before them, `raw` is the log they were read from. What they themselves hold the next transaction
+    claims: where it will lie is not known before it is written. All were judged by the same calendars.
     """
     first, last, raw = blocks[0], blocks[-1], raw or RawLog()
     record = Progress(
@@ -121,7 +120,7 @@ def progress_of(
         complete_before=first.known_from,
         raw_topic_id=raw.topic_id,
         raw_leader_epoch=raw.leader_epoch,
-        calendars=calendars,
+        calendars=last.calendars,
     )
     return progress_key(last.raw_topic, last.partition), encode(PROGRESS, record)
 
@@ -181,6 +180,7 @@ def _transaction(
         dead=outputs.dead,
         events=events,
         repeated=outputs.repeated,
+        calendars=state.calendars.fingerprint,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from infra.runtime.clock import monotonic_s
+from schemas.calendar.sessions import calendars_in_force
 from schemas.clocks import RawOffset
 from schemas.partitions import TopicPartition
 from stream_processors.memory import PartitionState
@@ -140,6 +141,7 @@ class Lane:
         if not self.backlog.full and len(self.backlog) < limits.blocks:  # else there is no time to lose
             await asyncio.sleep(max(0.0, self.committed_at_s + SETTLING_S - monotonic_s()))
         await self.backlog.filled()
+        self.state.judge_by(calendars_in_force())  # all that a transaction holds is judged by one book
         blocks: list[Transaction] = []
         events = size = 0
         while (

@@ -513,6 +513,7 @@ def test_a_closed_day_of_the_overlay_is_no_gap_from_the_next_block_on(symbol: st
     found = [process(state, 0, known, blocks[0]), process(state, 1, known, blocks[1])]
     before = state.calendars
     put_in_force(overlay_of({name: [closed]}, {}))
+    state.judge_by(calendars_in_force())
     found += [process(state, 2, known, blocks[2]), process(state, 3, known, blocks[3])]
 
     assert [len(missing(each)) for each in found] == [0, 1, 1, 0]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from schemas.calendar.sessions import calendars_in_force
 from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
@@ -70,6 +71,7 @@ def test_evidence_and_progress_are_records_too() -> None:
         processing_version=PROCESSING_VERSION,
         complete_before=done.known_from,
         evidence_end_offset=17,
+        calendars=calendars_in_force().fingerprint,
     )
 
 

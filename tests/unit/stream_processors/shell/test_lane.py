@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from infra.runtime.clock import monotonic_s
+from schemas.calendar.overlay import NO_OVERLAY, overlay_of
+from schemas.calendar.sessions import calendars_in_force, put_in_force
 from schemas.partitions import TopicPartition
 from schemas.topics import RAW_QUOTES
 from schemas.wire.codec import encode
@@ -148,3 +151,30 @@ def test_a_lane_owes_progress_from_when_it_was_given_something() -> None:
 
     one.committed(1)
     assert not one.owes
+
+
+@pytest.fixture
+def _other_calendars_end() -> Iterator[None]:
+    yield
+    put_in_force(NO_OVERLAY)
+
+
+@pytest.mark.usefixtures("_other_calendars_end")
+def test_a_transaction_is_judged_by_one_book_of_calendars() -> None:
+    """Also where another comes in force meanwhile: progress names one, and a replay asks for it."""
+    made, limits = (
+        lane(*(quotes(number, 1) for number in range(4))),
+        TransactionLimits(blocks=2, events=99, bytes=10_000),
+    )
+    taken = made.backlog.take
+
+    def closing_at_once() -> RawRecord:
+        put_in_force(overlay_of({"XNYS": ["2024-07-03"]}, {}))
+        return taken()
+
+    made.backlog.take = closing_at_once  # type: ignore[method-assign]
+    first, second = (asyncio.run(asyncio.wait_for(made.next_blocks(limits), 10)) for _ in range(2))
+
+    assert [[block.raw_offset for block in run] for run in (first, second)] == [[0, 1], [2, 3]]
+    assert [len({block.calendars for block in run}) for run in (first, second)] == [1, 1]
+    assert first[0].calendars != second[0].calendars == calendars_in_force().fingerprint
