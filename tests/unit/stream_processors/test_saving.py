@@ -270,6 +270,31 @@ def test_contents_saved_before_a_hole_in_the_log_are_compared_with_nothing() -> 
         assert len(transact(after, record).canonical) == 1
 
 
+def test_what_was_forgotten_for_want_of_room_is_not_believed_from_what_was_saved_of_it() -> None:
+    """A is saved, B replaces it and is forgotten before it is saved: A again is news to a successor, too."""
+    state, first, then = empty(RAW_BARS), a_bar_event(), a_bar_event(close=167.4)
+    records = [
+        RawRecord(
+            topic=RAW_BARS,
+            partition=PARTITION,
+            offset=offset,
+            append_time=NINE_THIRTY + HOUR_US,
+            key=None,
+            value=encode(RAW_BARS, a_block(event)),
+        )
+        for offset, event in enumerate([first, then, first])
+    ]
+    transact(state, records[0])
+    kept = list(whole(state))
+    transact(state, records[1])
+    for series in state.held.values():
+        assert series.versions is not None
+        series.versions.forget()
+    kept += [*saving.changed(state), standing(state)]
+
+    assert len(transact(taken_over(RAW_BARS, kept, ()), records[2]).canonical) == 1
+
+
 def test_no_part_is_larger_than_a_record_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the longest names a series can have, every slot full and every connection remembered."""
     monkeypatch.setattr(memory, "check_symbol", lambda *_: None)

@@ -57,12 +57,14 @@ def test_a_successor_stands_where_the_last_one_stood() -> None:
     assert logs.commit(found, logs.raw(block_of(0, 1, 2))).canonical == []
 
 
+@pytest.mark.parametrize("clock_s", [0, -3_600])
 @pytest.mark.parametrize("grown", range(5))
-def test_a_log_that_lost_its_end_is_refused_however_far_it_grew_again(grown: int) -> None:
-    """Shorter, as long, or longer: other records lie where those were that were processed."""
+def test_a_log_that_lost_its_end_is_refused_however_far_it_grew_again(grown: int, clock_s: int) -> None:
+    """Shorter, as long, or longer, by a leader whose clock is right or slow: other records lie where those were."""
     logs = a_past(4)
     del logs.records[RAW_BARS][2:]
     logs.epoch += 1
+    logs.now_ms += clock_s * 1_000
     for number in range(grown):
         logs.raw(block_of(number))
 
