@@ -162,6 +162,19 @@ def test_a_gap_of_which_no_evidence_is_known_gives_way(overlapping: bool) -> Non
     assert shape(change.written) == [(0, 5, "open")]
 
 
+def test_what_the_change_does_not_touch_stays_as_it_is() -> None:
+    """Bars are known of the stretch that changes alone: a neighbour that reaches out of it is not judged by them."""
+    first, neighbour = told(0, 5, number=2), told(4, 12, number=1)
+    both, known = [first, neighbour], [at(10)]
+    before = gaps_of(SPY, both, known, horizon=None, start=at(0), end=at(20))
+    assert shape(tuple(before)) == [(0, 4, "open"), (4, 10, "open"), (10, 11, "filled"), (11, 12, "open")]
+
+    change = revision_of(SPY, [first], evidence=both, before=before, stored=[at(1)])
+
+    assert shape(change.written) == [(0, 1, "open"), (1, 2, "filled"), (2, 4, "open")]
+    assert change.deleted == ()
+
+
 def test_nothing_blind_changes_nothing() -> None:
     """A verdict on what nobody was blind to, and bars that nobody missed."""
     change = revision_of(SPY, [], evidence=[told(0, 5, "empty")], before=[], stored=[at(1)])
