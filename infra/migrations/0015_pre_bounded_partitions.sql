@@ -68,5 +68,5 @@ CREATE OR REPLACE FUNCTION make_partitions(parent text, moments timestamptz[]) R
     SELECT make_partitions(parent, moments, NULL)
 $$;
 
-INSERT INTO schema_migrations (name) VALUES ('0014_pre_bounded_partitions');
+INSERT INTO schema_migrations (name) VALUES ('0015_pre_bounded_partitions');
 COMMIT;
