@@ -28,7 +28,7 @@ from schemas.records import RawBlock
 from schemas.topics import (
     BARS,
     DEFAULT_PARTITIONS,
-    GAPS,
+    EVIDENCE,
     PROGRESS,
     RAW_BARS,
     RAW_QUOTES,
@@ -97,7 +97,7 @@ def history(bootstrap: str, prefix: str, partitions: int) -> dict[tuple[str, str
     for record in replay(from_kafka(bootstrap, RAW_TOPICS, partitions, prefix=prefix), partitions):
         if record.topic != PROGRESS:
             value = decode_value(record.topic, record.value)
-            fields = tuple(sorted((k, v) for k, v in value.items() if k not in PLACES and k != "gap_id"))
+            fields = tuple(sorted((k, v) for k, v in value.items() if k not in PLACES))
             made[record.topic, value["symbol"]].append(fields)
     return made
 
@@ -116,7 +116,7 @@ def test_answers_are_the_same_in_every_count(
     """Values, repeats, gaps and known_from of each symbol, by way of more, fewer and other counts, one after the other."""
     collect(kafka_bootstrap, topic_prefix, rounds=30)
     before = history(kafka_bootstrap, topic_prefix, DEFAULT_PARTITIONS)
-    assert {topic for topic, _ in before} == {"bars.v1", "quotes.v1", "trades.v1", GAPS}
+    assert {topic for topic, _ in before} == {"bars.v1", "quotes.v1", "trades.v1", EVIDENCE}
     source, old = topic_prefix, DEFAULT_PARTITIONS
     for count in (16, 6, 1, 5):
         target = f"{new_prefix}{count}."
