@@ -19,7 +19,7 @@ from schemas.intervals import DAY_US, MINUTE_US, micros
 from schemas.ledger.gaps import gaps_of
 from schemas.records import Evidence, Gap
 from schemas.streams import Bar, StreamId
-from schemas.topics import BARS, EVIDENCE, GAPS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, EVIDENCE, GAPS
 from schemas.wire.codec import decode, encode
 from schemas.wire.framing import StreamedRecord, write_record
 from sinks.replay import replay
@@ -143,7 +143,7 @@ async def test_a_replay_leaves_identical_rows(database: str) -> None:
         database,
         "TRUNCATE gaps, gap_evidence, coverage, streams, sink_offsets, bars, bars_superseded, watermarks",
     )
-    await replay(Store(database, write_within_s=WITHIN_S), stream)
+    await replay(Store(database, write_within_s=WITHIN_S), stream, DEFAULT_PARTITIONS)
 
     assert await all_views(database) == live
     assert all(live)
