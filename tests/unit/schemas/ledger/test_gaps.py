@@ -50,12 +50,7 @@ def lunch() -> Calendar:
         parts = ((opens, noon), (one, closes)) if number != 9 else ((opens, noon),)
         days.append(
             TradingSession(
-                day=MarketTime(opens - opens % DAY_US),
-                pre_open=opens,
-                open=opens,
-                close=closes,
-                post_close=closes,
-                trading=parts,
+                day=MarketTime(at), pre_open=opens, open=opens, close=closes, post_close=closes, trading=parts
             )
         )
     return Calendar("LUNCH", "UTC", days)
