@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from schemas.calendar.expected_bars import is_judged
+from schemas.calendar.expected_bars import is_judged, slot_of
 from schemas.clocks import EventTime
 from schemas.identity import stream_text
 from schemas.streams import StreamId
@@ -20,7 +20,7 @@ from sinks.ledger.gaps import Stretch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """Final bars of one series that a batch holds; `stretch` is from the earliest to the newest (µs)."""
+    """Final bars of one series that a batch holds; `stretch` is from the slot of the earliest to the newest (µs)."""
 
     series: StreamId
     stretch: Stretch
@@ -69,9 +69,9 @@ class Book:
             return np.ones(rows.columns.size, np.bool_)
         cursors = [self.cursors.get(key) for key in rows.streams.names]
         frontier = np.array([NEVER if each is None else each.last_seen for each in cursors], np.int64)
-        return above_frontier(
-            rows.streams, rows.columns.integers("event_time"), frontier, rows.final() & ~rows.suspect()
-        )
+        # What is stamped ahead counts as an earlier row: its key may come again, when its time has.
+        marked = above_frontier(rows.streams, rows.columns.integers("event_time"), frontier, rows.final())
+        return marked & ~rows.suspect()
 
     def observe(self, batch: Iterable[Rows]) -> Changes:
         """Return what storing the rows of a batch moves."""
@@ -85,10 +85,13 @@ class Book:
         first_rows = rows.streams.order[rows.streams.firsts]
         changes.partitions.update(zip(keys, rows.partitions[first_rows].tolist(), strict=True))
         for stream, earliest, newest in extents(rows.streams, event_time, rows.final() & ~rows.suspect()):
+            changes.cursors[keys[stream]] = moved(self.cursors.get(keys[stream]), earliest, newest)
+        # A stamp of the future moves no cursor. It fills its slot all the same, of which evidence may be read before it.
+        for stream, earliest, newest in extents(rows.streams, event_time, rows.final()):
             key = keys[stream]
-            changes.cursors[key] = moved(self.cursors.get(key), earliest, newest)
             if rows.table.has_slots and is_judged(key.interval):
-                arrived = Arrivals(series=key, stretch=(earliest, newest), rows=rows, number=stream)
+                stretch = slot_of(key.interval, earliest), newest
+                arrived = Arrivals(series=key, stretch=stretch, rows=rows, number=stream)
                 changes.arrivals[stream_text(key)] = arrived
 
     def apply(self, changes: Changes) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from schemas.intervals import AHEAD_US, MINUTE_US
+from schemas.intervals import AHEAD_US, DAY_US, MINUTE_US
 from schemas.streams import Bar, StreamId
 from sinks.batch.batch import Rows, assemble
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.memory import Book, Changes, newest_rows
+from sinks.ledger.reach import Reach
 from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade
 from tests.support.received import a_part, home
 
@@ -63,6 +64,33 @@ def test_a_stamp_of_the_future_moves_nothing_and_is_compared() -> None:
         a_minute(4, known_from=at(4) - AHEAD_US), a_minute(5, known_from=at(5) - AHEAD_US - 1), a_minute(6)
     )
     assert book.new_keys(rows).tolist() == [True, False, True]
+
+
+def test_a_bar_that_comes_again_in_its_time_is_compared_with_what_was_stamped_ahead() -> None:
+    """In one batch as in two: its key is stored already."""
+    ahead, again = a_minute(7, raw_offset=1, known_from=at(2)), a_minute(7, raw_offset=2, known_from=at(8))
+
+    assert Book().new_keys(rows_of(ahead, again)).tolist() == [False, False]
+
+
+def test_a_stamp_of_the_future_arrives_where_it_lies() -> None:
+    """Alone, too: it fills its slot, and what is told missing there may be read before it."""
+    changes = observe(book := Book(), rows_of(a_minute(700, known_from=at(3))))
+
+    assert book.cursors == {}
+    assert [(each.stretch, each.starts()) for each in changes.arrivals.values()] == [
+        ((at(700), at(700)), [at(700)])
+    ]
+
+
+def test_a_daily_bar_arrives_in_its_day() -> None:
+    """What is missing is told in days, and a daily bar is stamped anywhere in its own."""
+    day = at(0) // DAY_US * DAY_US
+    (arrived,) = Book().observe([rows_of(a_bar(interval="1d", event_time=at(0)))]).arrivals.values()
+
+    reach = Reach(bits={arrived.series: (day, day + 1)})
+    assert arrived.stretch == (day, at(0))
+    assert reach.of_bits(arrived.series, arrived.stretch)
 
 
 def test_series_of_evidence_are_noted_where_no_row_says_their_partition() -> None:
