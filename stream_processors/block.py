@@ -67,6 +67,7 @@ def process(
     run.take_discontinuities()
     TAKING[state.stream.versions](run)
     run.judge_slots()
+    run.tell_begun()
     run.tell_backfilled()
     return run.outputs
 
@@ -87,6 +88,7 @@ class _Run:
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
         self._contents, self._newest = contents, EventTime(known_from + AHEAD_US)
         self._judgements: dict[StreamId, _Judgement] = {}
+        self._begun: dict[StreamId, EventTime] = {}
         self._backfilled: dict[StreamId, list[EventTime]] | None = {} if block.route == BACKFILL else None
 
     def take_slots(self) -> None:
@@ -198,6 +200,7 @@ class _Run:
             return
         unseen = unseen_range(series.calendar, series.seen_to, discontinuity)
         if unseen is not None:
+            self._begin(series, unseen[0])
             self._told.of_series("blind", series.key, *unseen, cause=discontinuity.cause)
         if series.seen_to is not None or discontinuity.from_time is not None:
             see(series, discontinuity.to_time)
@@ -213,11 +216,21 @@ class _Run:
                 judgement.arrivals,
                 judgement.blindnesses,
             )
+            if not series.collecting and series.frontier is not None:
+                series.collecting = True
+                begin = min([*judgement.arrivals, *(hole.from_time for hole in holes[:1])])
+                self._told.of_series("collected", series.key, begin, None)
             for hole in holes:
                 kind: EvidenceKind = "absent" if hole.cause == MISSING_BARS else "blind"
                 self._told.of_series(
                     kind, series.key, hole.from_time, hole.to_time, cause=hole.cause, expected=hole.expected
                 )
+
+    def tell_begun(self) -> None:
+        """Tell since when series without slots are collected: a block holds them in any order."""
+        for key, begin in self._begun.items():
+            self._state.held[key].collecting = True
+            self._told.of_series("collected", key, begin, None)
 
     def tell_backfilled(self) -> None:
         """Tell what a backfill collected: the stretches that were asked for, else from its first to its last value."""
@@ -249,10 +262,13 @@ class _Run:
 
     def _see(self, series: Series, stamp: EventTime) -> None:
         seen = EventTime(min(stamp, self._known_from))
-        if not series.collecting:
-            series.collecting = True
-            self._told.of_series("collected", series.key, seen, None)
+        if not series.numbered:
+            self._begin(series, seen)
         see(series, seen)
+
+    def _begin(self, series: Series, moment: EventTime) -> None:
+        if not series.collecting:
+            self._begun[series.key] = min(self._begun.get(series.key, moment), moment)
 
     def _unseen_series(self, discontinuity: Discontinuity) -> Series:
         if not self._block.provider:

@@ -128,6 +128,39 @@ def test_a_series_is_told_to_be_collected_once_from_its_first_value_on() -> None
         assert [missing(output) for output in outputs] == [[], [], []]
 
 
+def test_what_is_collected_begins_with_the_earliest_value_of_its_first_block() -> None:
+    """A response may carry them in any order."""
+    for raw_topic, event in (
+        (RAW_QUOTES, a_quote_event),
+        (RAW_TRADES, a_trade_event),
+        (RAW_BARS, a_bar_event),
+    ):
+        events = [event(event_time=NINE_THIRTY + number * MINUTE_US) for number in (4, 1, 5)]
+        (output,) = run(state_of(raw_topic), a_block(*events))
+
+        assert collected(output) == [(NINE_THIRTY + MINUTE_US, None)]
+
+
+def test_bars_are_collected_from_the_first_that_is_judged() -> None:
+    """So that what is told to be absent is what follows later: nothing is missing before a forming bar is final."""
+    outputs = run(state_of(RAW_BARS), a_block(*bars(0, final=False)), a_block(*bars(3)), a_block(*bars(5)))
+
+    assert [collected(output) for output in outputs] == [[], [(NINE_THIRTY + 3 * MINUTE_US, None)], []]
+    assert [(told.from_time, told.expected) for told in missing(outputs[2])] == [
+        (NINE_THIRTY + 4 * MINUTE_US, 1)
+    ]
+
+
+@pytest.mark.parametrize("raw_topic", [RAW_BARS, RAW_QUOTES])
+def test_what_nobody_watched_is_collected_from_there_on(raw_topic: str) -> None:
+    """A producer says what it was blind to before anything came: what is missing after it is told, too."""
+    interval = "1m" if raw_topic == RAW_BARS else ""
+    blind = told(NINE_THIRTY, NINE_THIRTY + 2 * MINUTE_US, interval=interval)
+    (output,) = run(state_of(raw_topic), a_block(discontinuities=[blind]))
+
+    assert collected(output) == [(NINE_THIRTY, None)]
+
+
 def test_a_block_is_judged_at_its_end() -> None:
     """A response may carry its bars in any order."""
     (output,) = run(state_of(RAW_BARS), a_block(*bars(4, 1, 0, 2)))

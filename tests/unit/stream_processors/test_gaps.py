@@ -267,6 +267,15 @@ def test_a_minute_that_is_missing_at_the_edge_of_a_break_is_a_hole() -> None:
     assert (found.from_time, found.to_time, found.expected) == (noon - MINUTE_US, noon + 61 * MINUTE_US, 2)
 
 
+def test_a_bar_that_lunch_cuts_is_over_with_it() -> None:
+    """Nobody watched the hour that ended at noon, though it began less than an hour before they were back."""
+    tokyo, noon = calendar_of("9432.T"), moment("2024-12-03 11:30", "Asia/Tokyo")
+    blind = Blindness(from_time=noon - HOUR_US // 2, to_time=noon + 15 * MINUTE_US, cause="producer_down")
+
+    (found,) = judge(tokyo, "1h", noon - 3 * HOUR_US // 2, [], [blind])[1]
+    assert (found.from_time, found.expected) == (noon - HOUR_US // 2, 1)
+
+
 def test_nobody_was_blind_to_a_market_that_was_closed_or_is_unknown() -> None:
     """Of quotes and trades a blind stretch is cut to the hours in which trades are to be expected."""
     tokyo = moment("2024-12-03 10:00", "Asia/Tokyo"), moment("2024-12-03 14:00", "Asia/Tokyo")
