@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import isfinite
-from typing import Any
 from zlib import crc32
 
 from schemas.answered import AnsweredStretch, answered_of
@@ -17,13 +14,13 @@ from schemas.intervals import AHEAD_US, SLOT_US
 from schemas.records import DeadLetter, Discontinuity, Event, Evidence, EvidenceKind, RawBlock
 from schemas.streams import StreamId
 from schemas.wire.splicing import event_bytes
-from stream_processors.evidence import LOG_TRUNCATED, PROCESSOR, Told
+from stream_processors.evidence import LOG_TRUNCATED, Told
 from stream_processors.gaps import MISSING_BARS, Blindness, judge, unseen_range
 from stream_processors.memory import BACKFILL, PartitionState, Series, see
+from stream_processors.refusals import dead_event
 from stream_processors.validation import CHECKS, check_time
 from stream_processors.versions import Frame
 
-STAGE = PROCESSOR
 NAMELESS = "the block names no provider: only a tick may"
 PROCESSING_VERSION = 2  # raised with every change that makes equal raw records give other canonical ones
 
@@ -283,18 +280,15 @@ class _Run:
         return self._state.series(self._block.provider, symbol, named)
 
     def _refuse(self, index: int, event: Event, error: InvalidRecord) -> None:
-        letter = DeadLetter(
-            stage=STAGE,
-            reason=error.reason,
-            message=str(error),
+        letter = dead_event(
+            error,
+            event,
             topic=self._state.raw_topic,
             partition=self._state.partition,
             offset=self._offset,
             index=index,
             known_from=self._known_from,
             provider=self._block.provider,
-            symbol=str(event["symbol"]),
-            payload=_as_json(event),
         )
         self.outputs.dead.append(letter)
 
@@ -304,12 +298,3 @@ TAKING: Mapping[Versions, Callable[[_Run], None]] = {
     "latest": _Run.take_latest,
     "occurrences": _Run.take_occurrences,
 }
-
-
-def _as_json(event: Mapping[str, Any]) -> bytes:
-    """Return an event as JSON; a number JSON cannot hold becomes its name as text."""
-    plain = {
-        name: repr(value) if isinstance(value, float) and not isfinite(value) else value
-        for name, value in event.items()
-    }
-    return json.dumps(plain, ensure_ascii=False).encode()

@@ -14,8 +14,9 @@ from schemas.topics import EVIDENCE, PROGRESS, canonical_of, dead, progress_key
 from schemas.wire.codec import encode
 from schemas.wire.generated_readers import READERS
 from schemas.wire.splicing import canonical_values, decode_block_events
-from stream_processors.block import PROCESSING_VERSION, STAGE, Outputs, process
+from stream_processors.block import PROCESSING_VERSION, Outputs, process
 from stream_processors.memory import PartitionState
+from stream_processors.refusals import dead_record
 from stream_processors.validation import CHECKS
 
 
@@ -146,7 +147,15 @@ def _transacted(state: PartitionState, record: RawRecord) -> Transaction:
     try:
         block, heads = decode_block_events(record.topic, record.value)
     except MalformedPayload as error:
-        letter = _dead_record(record, state.known_from, error)
+        letter = dead_record(
+            error,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            known_from=state.known_from,
+            key=record.key,
+            value=record.value,
+        )
         return _transaction(record, state, Outputs(dead=[letter]), [], 0)
     outputs = process(state, record.offset, state.known_from, block, heads)
     common = {
@@ -181,18 +190,4 @@ def _transaction(
         events=events,
         repeated=outputs.repeated,
         calendars=state.calendars.fingerprint,
-    )
-
-
-def _dead_record(record: RawRecord, known_from: KnowledgeTime, error: MalformedPayload) -> DeadLetter:
-    return DeadLetter(
-        stage=STAGE,
-        reason=error.reason,
-        message=str(error),
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        known_from=known_from,
-        key=record.key,
-        payload=record.value or b"",
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from infra.runtime.kafka.logs import LogReader
+from schemas.calendar.sessions import calendars_in_force
 from schemas.errors import ConfigurationError
 from schemas.intervals import MINUTE_US
 from schemas.partitions import TopicPartition, partition_of
@@ -53,7 +54,7 @@ def test_a_successor_stands_where_the_last_one_stood() -> None:
     assert (found.ends.canonical, found.ends.evidence) == (3, len(logs.records[EVIDENCE]))
     assert (found.raw.topic_id, found.raw.leader_epoch) == ("one", 3)
     progress = decode(PROGRESS, logs.records[PROGRESS][-1].data, Progress)
-    assert (progress.raw_topic_id, progress.calendars) == ("one", "")
+    assert (progress.raw_topic_id, progress.calendars) == ("one", calendars_in_force().fingerprint)
     assert logs.commit(found, logs.raw(block_of(0, 1, 2))).canonical == []
 
 
