@@ -17,9 +17,8 @@ Kind = Literal["raw", "canonical", "ledger", "progress", "state", "journal", "co
 DAY_MS = 86_400_000
 DEFAULT_PARTITIONS = 4  # of a cluster whose topics are made without a word about their number
 MAX_PARTITIONS = 1_024
-MOVED_FROM = (
-    "mds-moved-from"  # header of a moved raw record: "<partition>/<offset>/<known_from>" (µs) of where it was
-)
+# Header of a moved raw record: "<partition>/<offset>/<known_from>" (µs) of where it was.
+MOVED_FROM = "mds-moved-from"
 
 RAW_QUOTES, QUOTES = QUOTE_STREAM.raw_topic, QUOTE_STREAM.topic
 RAW_TRADES, TRADES = TRADE_STREAM.raw_topic, TRADE_STREAM.topic

@@ -65,17 +65,9 @@ async def _store(
             linger_s=settings.linger_ms / 1_000,
         ) as feed,
     ):
-        market = (
-            WallMarketClock()
-            if shared.market_clock == "wall"
-            else SimulatorMarketClock(shared.simulator_base_url)
-        )
-        store = Store(
-            shared.dsn,
-            write_within_s=settings.write_timeout_s,
-            connection_class=connection_class,
-            market=market,
-        )
+        market = _market(shared)
+        within_s = settings.write_timeout_s
+        store = Store(shared.dsn, write_within_s=within_s, connection_class=connection_class, market=market)
         outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
         sink = Sink(feed, store, logs, outbox, process.health)
         retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
@@ -90,6 +82,11 @@ async def _store(
             show_generation(shared, process),
             _follow(market),
         )
+
+
+def _market(shared: MdsSettings) -> WallMarketClock | SimulatorMarketClock:
+    simulated = shared.market_clock != "wall"
+    return SimulatorMarketClock(shared.simulator_base_url) if simulated else WallMarketClock()
 
 
 async def _follow(market: WallMarketClock | SimulatorMarketClock) -> None:

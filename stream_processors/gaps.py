@@ -16,9 +16,8 @@ from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
 from schemas.records import Discontinuity
 
 MISSING_BARS = "missing_bars"
-LONGEST_CLOSURE_US = (
-    60 * DAY_US
-)  # no market was closed for longer: New York's four months of 1914 are not collected
+# No market was closed for longer: New York's four months of 1914 are not collected.
+LONGEST_CLOSURE_US = 60 * DAY_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,8 @@ from schemas.streams import BAR_STREAM, StreamId
 MAX_OPEN_GAPS = 256  # per symbol, of each kind; the ledger of all of them is in the database
 MAX_TOLD = 1_024  # gaps of a symbol of which it is remembered that they were told
 MAX_LATE_BARS = 1_024  # of a series, late ones remembered for evidence that is read after them
-LONGEST_DERIVED_US = (
-    31 * DAY_US
-)  # a longer stretch is told as one gap: the loop that reads all streams must not wait
+# A longer stretch is told as one gap: the loop that reads all streams must not wait.
+LONGEST_DERIVED_US = 31 * DAY_US
 MAX_AWAITED_BARS = 16_384  # of one gap; the end of a longer one is in the database only
 VERDICTS: Mapping[str, GapState] = {"empty": "empty", "unrecoverable": "unrecoverable"}
 

@@ -38,7 +38,7 @@ TAKE_OVERS_AT_ONCE = 16  # each is a producer and two readers while it lasts: a 
 
 
 @dataclass(slots=True, kw_only=True)
-class Watched:
+class LaneStanding:
     """A lane as the watchdog judges it; see `Lanes.standing`."""
 
     key: TopicPartition
@@ -72,7 +72,7 @@ class Lanes:
         """The lanes at work; none while partitions change hands, when standing still is right."""
         return [] if self._changing.locked() else list(self._lanes.values())
 
-    def standing(self) -> list[Watched]:
+    def standing(self) -> list[LaneStanding]:
         """Return the lanes at work, each with the moment (monotonic seconds) from which its standing still counts.
 
         One that was fed owes progress since it last moved. One that was fed all it was sent waits its turn at the
@@ -82,7 +82,7 @@ class Lanes:
         newest_s = max((max(lane.moved_at_s, lane.heard_at_s) for lane in lanes), default=0.0)
         turn_s = FORGOTTEN_AFTER_S - STALL_AFTER_S
         return [
-            Watched(
+            LaneStanding(
                 key=lane.key,
                 moved_at_s=lane.moved_at_s if lane.owes else min(newest_s, lane.heard_at_s + turn_s),
                 done=lane.done,

@@ -40,6 +40,7 @@ from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL
 from schemas.providers.facts import ProviderFacts
 from schemas.streams import StreamId
 from schemas.symbology.naming import Symbology, naming_day
+from schemas.universe import Member
 
 LOOK_AT_DAY_S = 5.0
 HEALTH_EVERY_S = 1.0
@@ -172,14 +173,10 @@ class Collection:
         places, lacking = self._around.opener.places(configuration)
         waits = None if self._configuration is None else self._around.settings.cursor_wait_s
         members = await self._membership.members(configuration, within_s=waits)
-        facts = facts_of(places)
-        usable = {name: each.capabilities for name, each in facts.items()}
-        plan = self._nameable(plan_of(configuration, usable=usable, members=members), facts)
+        plan = self._nameable(configuration, members, facts_of(places))
         if members and not plan.providers:
-            raise ConfigurationError(
-                "no enabled provider has a stream to collect",
-                remedy="enable one under `providers` and `streams`",
-            )
+            remedy = "enable one under `providers` and `streams`"
+            raise ConfigurationError("no enabled provider has a stream to collect", remedy=remedy)
         plan = owned_part(plan, owned, self._around.raw.partitions)
         streams = _streams_of(plan)
         new = streams - _streams_of(self._plan)
@@ -191,17 +188,13 @@ class Collection:
         self._lacking = lacking
         # From here on nothing can be refused, and nothing waits but for the broker.
         self._route(plan, configuration, calendars, vendors)
-        now = self._market.now_us()
-        await tell_missed(plan, new, cursors, raw=self._around.raw, router=self.router, now=now)
+        raw, now = self._around.raw, self._market.now_us()
+        await tell_missed(plan, new, cursors, raw=raw, router=self.router, now=now)
         self._configuration, self._vendors = configuration, vendors
         self._plan, self._calendars = plan, calendars
         self._known = frozenset(member.symbol for member in members)
-        log.info(
-            "collecting",
-            extra={
-                "streams": len(streams), "new": len(new), "known": len(cursors), "providers": plan.providers,
-            },
-        )  # fmt: skip
+        sizes = {"streams": len(streams), "new": len(new), "known": len(cursors)}
+        log.info("collecting", extra={**sizes, "providers": plan.providers})
         await self._collect(self._assignment(vendors, cursors))
         await self._membership.follow(configuration)
         self._report()
@@ -237,11 +230,15 @@ class Collection:
     async def _cursors(self, streams: frozenset[StreamId]) -> Mapping[StreamId, EventTime]:
         if not streams:
             return {}
-        within_s = self._around.settings.cursor_wait_s
-        return await known_cursors(self._around.dsn, streams, within_s=within_s, health=self._around.health)
+        around, within_s = self._around, self._around.settings.cursor_wait_s
+        return await known_cursors(around.dsn, streams, within_s=within_s, health=around.health)
 
-    def _nameable(self, plan: PollPlan, facts: Mapping[str, ProviderFacts]) -> PollPlan:
+    def _nameable(
+        self, configuration: Configuration, members: Sequence[Member], facts: Mapping[str, ProviderFacts]
+    ) -> PollPlan:
         """Return the plan without the symbols that cannot be asked for today; each is said once, with the reason."""
+        usable = {name: each.capabilities for name, each in facts.items()}
+        plan = plan_of(configuration, usable=usable, members=members)
         self._named = naming_day(self._market.horizon_us())
         smaller, left_out = nameable(plan, self._around.symbology, self._named, facts)
         for entry in sorted(set(left_out) - self._left_out):

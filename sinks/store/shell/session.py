@@ -1,5 +1,7 @@
 """The connection a sink writes with: ours alone, with the tables it stages rows in."""
 
+# ruff: noqa: S608 - the only names put into these texts are those of declared tables
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -20,6 +22,17 @@ STORED_COLUMNS = """
     SELECT table_name::text, column_name::text FROM information_schema.columns
     WHERE table_schema = current_schema() AND table_name = ANY ($1::text[])
 """
+
+TABLES_IN_USE = "SELECT " + " OR ".join(
+    f"EXISTS (SELECT FROM {name})"
+    for name in (
+        *(table.name for table in TABLES.values()),
+        "gaps",
+        "gap_evidence",
+        "streams",
+        "sink_offsets",
+    )
+)
 
 
 @asynccontextmanager
@@ -55,4 +68,12 @@ async def _check_tables(connection: Connection) -> None:
             f"the database does not hold every declared stream: {'; '.join(lacking)}",
             remedy="run `mds migrate` on this database; a new stream needs a migration, "
             "`python -m scripts.generate tables NAME` prints it",
+        )
+
+
+async def check_empty(connection: Connection) -> None:
+    """Raise ConfigurationError where the database holds anything: a replay's rows must not mix with others."""
+    if await connection.fetchval(TABLES_IN_USE):
+        raise ConfigurationError(
+            "the database is not empty", remedy="replay into a new database after `mds migrate`"
         )

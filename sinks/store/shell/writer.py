@@ -1,7 +1,5 @@
 """One batch is one transaction: rows, newest values, gaps, series, watermarks, outbox, and the fenced position last."""
 
-# ruff: noqa: S608 - the only names put into these texts are those of declared tables and columns
-
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +17,7 @@ from infra.runtime.postgres.errors import (
 )
 from infra.runtime.postgres.session import deadline
 from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
-from schemas.errors import ConfigurationError, StoreOverrun
+from schemas.errors import StoreOverrun
 from schemas.identity import stream_id_of, stream_of
 from schemas.ledger.coverage import MARKING
 from schemas.partitions import TopicPartition
@@ -27,7 +25,6 @@ from schemas.streams import STREAM_NAMES, StreamId
 from sinks.batch.batch import Batch
 from sinks.batch.cutting import BatchLimit, halves
 from sinks.batch.freshness import newest_of
-from sinks.columns.tables import TABLES
 from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
 from sinks.ledger.memory import Book, Changes
@@ -43,7 +40,7 @@ from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, take_ove
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.refused import smaller, tried
 from sinks.store.shell.rows import WritePath, store_rows
-from sinks.store.shell.session import open_connection
+from sinks.store.shell.session import check_empty, open_connection
 
 TAKE_OVER_WITHIN_S = 15.0
 
@@ -72,16 +69,6 @@ STORE_WATERMARKS = """
 STORE_OUTBOX = """
     INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
 """
-TABLES_IN_USE = "SELECT " + " OR ".join(
-    f"EXISTS (SELECT FROM {name})"
-    for name in (
-        *(table.name for table in TABLES.values()),
-        "gaps",
-        "gap_evidence",
-        "streams",
-        "sink_offsets",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,8 +288,5 @@ class Store:
         """Write without positions and publish nothing, into an empty database; raises ConfigurationError otherwise."""
         async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
-                if await connection.fetchval(TABLES_IN_USE):
-                    raise ConfigurationError(
-                        "the database is not empty", remedy="replay into a new database after `mds migrate`"
-                    )
+                await check_empty(connection)
             yield Writer(connection, None, self._ages, within_s=self._within_s, limit=self._limit)

@@ -137,9 +137,8 @@ async def test_without_its_index_the_ledger_would_be_read_whole(
     transaction = session.transaction()
     await transaction.start()
     await session.execute(f"DROP INDEX {index}")
-    if (
-        index == "gap_evidence_in_order"
-    ):  # the other one answers, in no order: by reading all that is told of a symbol
+    # The other one answers, in no order: by reading all that is told of a symbol.
+    if index == "gap_evidence_in_order":
         await session.execute("DROP INDEX gap_evidence_of_a_symbol")
     plan = await plan_of(session, text, values)
     await transaction.rollback()

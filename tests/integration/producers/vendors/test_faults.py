@@ -201,9 +201,8 @@ async def test_a_dropped_socket_is_told_and_opened_again(
     for entry in stored:
         for hole in entry.block.discontinuities:
             if hole.cause == "disconnected":
-                assert (
-                    last_trade <= hole.from_time < hole.to_time
-                )  # since the last frame, which may be a ping
+                # Since the last frame, which may be a ping.
+                assert last_trade <= hole.from_time < hole.to_time
         if entry.block.events:
             last_trade = entry.block.events[-1]["event_time"]
     assert as_json(simulation)["sockets_opened"] >= 3

@@ -49,9 +49,8 @@ def test_a_successor_takes_up_what_was_noted() -> None:
 
     assert {partition for partition, _ in records} == {partition_of("SPY", 4)}
     assert second.since([QUOTES, BARS], {}) == {QUOTES: 500, BARS: 600}
-    assert [key for _, noted in second.changed(4) for key in noted.until] == [
-        "SPY"
-    ]  # only its own is noted again
+    # Only its own is noted again.
+    assert [key for _, noted in second.changed(4) for key in noted.until] == ["SPY"]
 
 
 def test_a_group_is_noted_whole_and_only_when_something_in_it_changed() -> None:
