@@ -64,8 +64,7 @@ def process(
     run.take_discontinuities()
     TAKING[state.stream.versions](run)
     run.judge_slots()
-    run.tell_begun()
-    run.tell_backfilled()
+    run.tell_collected()
     return run.outputs
 
 
@@ -85,7 +84,6 @@ class _Run:
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
         self._contents, self._newest = contents, EventTime(known_from + AHEAD_US)
         self._judgements: dict[StreamId, _Judgement] = {}
-        self._begun: dict[StreamId, EventTime] = {}
         self._backfilled: dict[StreamId, list[EventTime]] | None = {} if block.route == BACKFILL else None
 
     def take_slots(self) -> None:
@@ -223,14 +221,10 @@ class _Run:
                     kind, series.key, hole.from_time, hole.to_time, cause=hole.cause, expected=hole.expected
                 )
 
-    def tell_begun(self) -> None:
-        """Tell since when series without slots are collected: a block holds them in any order."""
-        for key, begin in self._begun.items():
+    def tell_collected(self) -> None:
+        """Tell since when series are collected, and by a backfill: what was asked for, else from its first to its last value."""
+        for key in self._told.tell_begun():
             self._state.held[key].collecting = True
-            self._told.of_series("collected", key, begin, None)
-
-    def tell_backfilled(self) -> None:
-        """Tell what a backfill collected: the stretches that were asked for, else from its first to its last value."""
         if self._backfilled is None:
             return
         told: set[StreamId] = set()
@@ -265,7 +259,7 @@ class _Run:
 
     def _begin(self, series: Series, moment: EventTime) -> None:
         if not series.collecting:
-            self._begun[series.key] = min(self._begun.get(series.key, moment), moment)
+            self._told.begin(series.key, moment)
 
     def _unseen_series(self, discontinuity: Discontinuity) -> Series:
         if not self._block.provider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
@@ -22,6 +23,7 @@ class Told:
     known_from: KnowledgeTime
     job_id: str
     evidence: list[Evidence] = field(default_factory=list)
+    _begun: dict[StreamId, EventTime] = field(default_factory=dict)
 
     def of_series(
         self,
@@ -52,6 +54,16 @@ class Told:
                 index=len(self.evidence),
             )
         )
+
+    def begin(self, key: StreamId, moment: EventTime) -> None:
+        """Note that a series is collected from `moment` (µs) on: a block holds its values in any order."""
+        self._begun[key] = min(self._begun.get(key, moment), moment)
+
+    def tell_begun(self) -> Iterable[StreamId]:
+        """Tell since when the series noted are collected, and return them."""
+        for key, moment in self._begun.items():
+            self.of_series("collected", key, moment, None)
+        return self._begun
 
     def of_partition(self, raw_topic: str, partition: int, since: KnowledgeTime) -> None:
         """Tell that records of a raw partition, known from `since` (µs) until now, were deleted unprocessed."""
