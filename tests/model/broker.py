@@ -1,15 +1,18 @@
-"""A Kafka of one partition a topic: transactions, fencing, control records that take offsets, compaction."""
+"""A Kafka of one partition a topic: transactions, fencing, control records that take offsets, compaction, deletion."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
 from schemas.errors import Fenced
 from schemas.wire.codec import decode_value
+from tests.model.market import Raw
 
 Pair = tuple[bytes | None, bytes | None]  # key, value
 
@@ -22,6 +25,7 @@ class Entry:
     name: bytes | None
     data: bytes | None
     writer: str = ""
+    appended_ms: int = 0
 
     def value(self) -> bytes | None:
         """Return the value."""
@@ -36,8 +40,12 @@ class Entry:
         return self.place
 
     def timestamp(self) -> tuple[int, int]:
-        """Return a kind and an append time nobody asks for."""
-        return 2, 0
+        """Return that the broker stamped it, and when."""
+        return TIMESTAMP_LOG_APPEND_TIME, self.appended_ms
+
+    def leader_epoch(self) -> int | None:
+        """Return that the broker does not say."""
+        return None
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +118,59 @@ class Broker:
                 self.logs[topic][place] = None
             if places:
                 self.logs[topic].append(None)  # the control record takes an offset
+
+
+@dataclass(slots=True, kw_only=True)
+class RawPartition:
+    """Records of a raw topic: `records[:appended]` were appended so far, those below the offset `low` deleted.
+
+    `tears`: by the offset of the last one processed before it, since when and up to which offset records were deleted
+    unprocessed, and never will be processed; the moment is None where nothing had been processed.
+    """
+
+    topic: str
+    records: Sequence[Raw]
+    appended: int = 0
+    low: int = 0
+    tears: dict[int, tuple[int | None, int]] = field(default_factory=dict)
+
+    def after(self, offset: int) -> list[Raw]:
+        """Return what is there from `offset` on."""
+        return [raw for raw in self.records[: self.appended] if raw.record.offset >= max(offset, self.low)]
+
+    def processed(self) -> list[Raw]:
+        """Return all records that are not lost."""
+        lost = [(before, low) for before, (_, low) in self.tears.items()]
+        return [
+            raw for raw in self.records if not any(before < raw.record.offset < low for before, low in lost)
+        ]
+
+
+class Reader:
+    """Reads a raw partition and the logs as `infra.runtime.kafka.logs.LogReader` does."""
+
+    def __init__(self, broker: Broker, raw: RawPartition) -> None:
+        """Read committed records."""
+        self._broker, self._raw = broker, raw
+
+    def bounds(self, topic: str, _partition: int) -> tuple[int, int]:
+        """Return the first and the next offset."""
+        if topic != self._raw.topic:
+            return 0, self._broker.stable_end(topic)
+        there = self._raw.records[: self._raw.appended]
+        return self._raw.low, max(self._raw.low, there[-1].record.offset + 1 if there else 0)
+
+    def read(self, topic: str, _partition: int, start: int, end: int | None = None) -> Iterator[Entry]:
+        """Yield the records from `start` to before `end`."""
+        if topic == self._raw.topic:
+            for raw in self._raw.after(start):
+                record = raw.record
+                if end is None or record.offset < end:
+                    yield Entry(record.offset, record.key, record.value, "", record.append_time // 1_000)
+            return
+        for entry in self._broker.read(topic, start):
+            if end is None or entry.place < end:
+                yield entry
 
 
 @lru_cache(maxsize=512)

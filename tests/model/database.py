@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
 
 from schemas.deriving import content
 from schemas.errors import Fenced
+from schemas.ledger.coverage import Coverage
 from schemas.partitions import TopicPartition
-from schemas.records import Gap
+from schemas.records import Evidence, Gap
 from schemas.streams import BY_TOPIC, StreamId
 from sinks.ledger.cursors import Cursor
 from tests.model.broker import fields_of
-from tests.model.oracle import TRADE_CONTENT, Key, Place
+from tests.model.oracle import AHEAD_US, TRADE_CONTENT, Key, Place
+
+EvidenceKey = tuple[str, int, int, int, int]  # stream, from_time, known_from, raw_offset, index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +30,27 @@ class Version:
     content: Hashable
     known_from: int
     final: bool
+    live: bool = True  # neither backfilled nor stamped ahead of its record
 
 
 @lru_cache(maxsize=512)
 def version_of(topic: str, value: bytes | None) -> Version:
     """Return a canonical record as the database stores it."""
     fields = fields_of(topic, value)
+    ahead = fields["event_time"] > fields["known_from"] + AHEAD_US
     return Version(
         key=(fields["provider"], fields["symbol"], fields.get("interval", ""), fields["event_time"]),
         place=(fields["raw_offset"], fields["index"]),
         content=itemgetter(*(content(BY_TOPIC[topic]) or TRADE_CONTENT))(fields),
         known_from=fields["known_from"],
         final=fields.get("final", True),
+        live=fields["route"] != "backfill" and not ahead,
     )
+
+
+def evidence_key(told: Evidence) -> EvidenceKey:
+    """Return what no two rows of evidence share."""
+    return told.stream, told.from_time, told.known_from, told.raw_offset, told.index
 
 
 class KeyTaken(Exception):
@@ -51,12 +62,24 @@ class Pending:
     """What a transaction would change."""
 
     rows: dict[str, dict[Place, Version]] = field(default_factory=lambda: defaultdict(dict))  # by topic
+    evidence: list[Evidence] = field(default_factory=list)
     gone: list[Gap] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    cursors: dict[StreamId, Cursor] = field(default_factory=dict)
+    coverage: dict[StreamId, list[Coverage]] = field(default_factory=dict)
+    cursors: dict[StreamId, Cursor | None] = field(default_factory=dict)
     watermarks: dict[TopicPartition, int] = field(default_factory=dict)
-    outbox: list[Gap] = field(default_factory=list)
+    outbox: list[tuple[bytes, bytes]] = field(default_factory=list)
     moves: dict[str, tuple[int, int]] = field(default_factory=dict)  # topic → from, to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A watermark of a canonical topic, and which rows and evidence known before it were stored when it was published."""
+
+    topic: str
+    moment: int
+    rows: frozenset[Place]
+    evidence: frozenset[EvidenceKey]
 
 
 @dataclass(slots=True)
@@ -67,14 +90,16 @@ class Database:
     keys: dict[str, dict[Key, dict[Place, Version]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )
+    # stream → its evidence
+    evidence: dict[str, dict[EvidenceKey, Evidence]] = field(default_factory=lambda: defaultdict(dict))
     # stream → gap id → gap
     gaps: dict[str, dict[str, Gap]] = field(default_factory=lambda: defaultdict(dict))
-    cursors: dict[StreamId, Cursor] = field(default_factory=dict)
+    coverage: dict[StreamId, dict[int, Coverage]] = field(default_factory=lambda: defaultdict(dict))
+    cursors: dict[StreamId, Cursor | None] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
-    # with what was known before it
-    published: list[tuple[str, int, frozenset[Place]]] = field(default_factory=list)
-    outbox: list[Gap] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    outbox: list[tuple[bytes, bytes]] = field(default_factory=list)
     epoch: int = 0
 
     def take_over(self) -> int:
@@ -90,19 +115,39 @@ class Database:
             self.rows[topic].update(rows)
             for place, version in rows.items():
                 self.keys[topic][version.key][place] = version
-        for gap in pending.gone:
+        for told in pending.evidence:
+            assert told.to_time is None or told.from_time < told.to_time, f"evidence of nothing: {told}"
+            self.evidence[told.stream].setdefault(evidence_key(told), told)
+        for gap in (*pending.gone, *pending.gaps):
             self.gaps[gap.stream].pop(gap.gap_id, None)
         for gap in pending.gaps:
             self.gaps[gap.stream][gap.gap_id] = gap
-        self.cursors.update(pending.cursors)
+        for series, covered in pending.coverage.items():
+            self._cover(series, covered)
+        for series, cursor in pending.cursors.items():
+            self.cursors[series] = cursor or self.cursors.get(series)
         self.outbox.extend(pending.outbox)
         self.positions.update({topic: end for topic, (_, end) in pending.moves.items()})
         for (topic, _), moment in pending.watermarks.items():
             self.watermarks[topic] = max(moment, self.watermarks.get(topic, moment))
-            known = frozenset(
-                p for p, row in self.rows[topic].items() if row.known_from < self.watermarks[topic]
-            )
-            self.published.append((topic, self.watermarks[topic], known))
+            self.published.append(self._known(topic, self.watermarks[topic]))
+
+    def _cover(self, series: StreamId, covered: Iterable[Coverage]) -> None:
+        for row in covered:
+            if row.absent | row.empty:
+                self.coverage[series][row.start] = row
+            else:
+                self.coverage[series].pop(row.start, None)
+
+    def _known(self, topic: str, moment: int) -> Published:
+        rows = (place for place, row in self.rows[topic].items() if row.known_from < moment)
+        told = (
+            key
+            for stream in streams_of(self.evidence, topic)
+            for key, each in self.evidence[stream].items()
+            if each.known_from < moment
+        )
+        return Published(topic=topic, moment=moment, rows=frozenset(rows), evidence=frozenset(told))
 
     def check(self, pending: Pending, epoch: int) -> None:
         """Raise Fenced unless `epoch` owns the positions and they are where it left them."""
@@ -110,3 +155,9 @@ class Database:
             self.positions.get(t, 0) != start for t, (start, _) in pending.moves.items()
         ):
             raise Fenced("a newer owner took over")
+
+
+def streams_of(streams: Iterable[str], topic: str) -> list[str]:
+    """Return those of these streams that belong to a canonical topic, in order; of whole partitions, too."""
+    name = topic.partition(".")[0]
+    return sorted(each for each in streams if each.startswith((name, f"raw.{name}.")))

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from schemas.errors import Fenced
-from schemas.topics import DEFAULT_PARTITIONS, GAPS, PROGRESS, RAW_TOPICS, canonical_of
+from schemas.errors import Fenced, StoreOverrun
+from schemas.records import Gap
+from schemas.topics import EVIDENCE, GAPS, PROGRESS, RAW_TOPICS, STATE, canonical_of
+from sinks.batch.cutting import BatchLimit
 from stream_processors.replay import replay
-from tests.model.broker import Broker, fields_of
+from tests.model.asking import answers
+from tests.model.broker import Broker, RawPartition, fields_of
 from tests.model.database import Database
 from tests.model.market import Market, Raw, Weather
-from tests.model.processor import IDLE, RawPartition, Steps, Tails, processor, writer_of
+from tests.model.processor import IDLE, Steps, processor, writer_of
 from tests.model.sink import Sink
 
 STEPS_A_BLOCK = 7
@@ -38,9 +41,12 @@ class Faults:
     hand_over: float = 0.01
     compact: float = 0.0
     rewind: float = 0.0  # an operator sets the sink's positions back
+    truncate: float = 0.0  # the raw log loses its beginning, processed or not
+    halving: float = 0.0  # a transaction of the sink asks for less
+    overrun: float = 0.0  # ... or takes too long: it is taken over, and what it may hold is halved
+    ask: float = 0.05  # the ledger as of the sink's watermark
     weather: Weather = field(default_factory=Weather)
-    tails: Tails = field(default_factory=Tails)
-    remembers_all: bool = True  # whether the processor's memory and tails are longer than the schedule
+    remembers_all: bool = True  # whether the processor's memory of contents is longer than the schedule
 
 
 @dataclass(slots=True)
@@ -52,6 +58,15 @@ class Actor:
     label: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The ledger of a raw topic's series as of a moment (µs) at which the sink claimed to know all before."""
+
+    topic: str
+    moment: int
+    answers: Mapping[str, Sequence[Gap]]
+
+
 class Schedule:
     """Plays one schedule; afterwards the log and the database are what every reader sees."""
 
@@ -60,6 +75,9 @@ class Schedule:
         self.raw = {topic: RawPartition(topic=topic, records=records) for topic, records in raw.items()}
         self.broker, self.database = Broker(), Database()
         self.trace: list[str] = []
+        self.asked: list[Asked] = []
+        self.plays: dict[str, tuple[int, int]] = {}  # from and to (µs), by raw topic
+        self._limit = BatchLimit()
         self._owners: dict[str, Actor] = {}
         self._frozen: list[Actor] = []
         self._zombies: list[Actor] = []
@@ -76,10 +94,10 @@ class Schedule:
     def replay(self) -> None:
         """Let the replay's own code write the log, and a sink store it; raise AssertionError where it does not rest."""
         for topic, partition in self.raw.items():
-            for made in replay((entry.record for entry in partition.records), DEFAULT_PARTITIONS):
+            for made in replay(entry.record for entry in partition.records):
                 self.broker.publish(made.topic, [(made.key, made.value)], writer=writer_of(topic))
         self._start(SINK)
-        self._sinks[-1].everything = True
+        self._sinks[-1].hurry()
         self._until(self._all_stored, [SINK])
 
     def _happen(self) -> None:
@@ -98,6 +116,7 @@ class Schedule:
             (faults.hand_over, self._hand_over),
             (faults.compact, self._compact),
             (faults.rewind, self._rewind),
+            (faults.truncate, self._truncate),
             (faults.wake if self._frozen else 0.0, self._wake),
         ):
             if roll < chance:
@@ -113,12 +132,15 @@ class Schedule:
 
     def _start(self, role: str) -> None:
         if role == SINK:
-            topics = [*map(canonical_of, self.raw), GAPS, PROGRESS]
-            sink = Sink(self.broker, self.database, topics, self.random)
+            topics = [*map(canonical_of, self.raw), EVIDENCE, PROGRESS]
+            sink = Sink(
+                self.broker, self.database, topics, self.random, self._limit,
+                halving=self.faults.halving, overrun=self.faults.overrun,
+            )  # fmt: skip
             self._sinks.append(sink)
             self._owners[role] = Actor(role, sink.run())
         else:
-            steps = processor(self.broker, self.raw[role], self.faults.tails, self.random)
+            steps = processor(self.broker, self.raw[role], self.random)
             self._owners[role] = Actor(role, steps)
         self.trace.append(f"{role} starts")
 
@@ -126,12 +148,21 @@ class Schedule:
         try:
             actor.label = next(actor.steps)
             self.trace.append(f"{actor.role} {actor.label}")
-        except Fenced:
-            self.trace.append(f"{actor.role} fenced")
+            if actor.role == SINK and self.random.random() < self.faults.ask:
+                self._ask()
+        except (Fenced, StoreOverrun) as error:
+            self.trace.append(f"{actor.role} ends: {error}")
             if self._owners.get(actor.role) is actor:  # by one that froze before it took over, and woke
                 self._start(actor.role)
             else:
                 self._zombies.remove(actor)
+
+    def _ask(self) -> None:
+        for topic in self.raw:
+            complete = self.database.watermarks.get(canonical_of(topic))
+            if complete is not None:
+                found = answers(self.database, canonical_of(topic), complete - 1)
+                self.asked.append(Asked(topic=topic, moment=complete - 1, answers=found))
 
     def _crash(self, role: str) -> None:
         """Let one owner die, or all of the raw partitions at once: one process may own several."""
@@ -160,6 +191,7 @@ class Schedule:
     def _compact(self, _: str) -> None:
         self.broker.compact(PROGRESS)
         self.broker.compact(GAPS)
+        self.broker.compact(STATE)
         self.trace.append("compaction")
 
     def _rewind(self, _: str) -> None:
@@ -168,6 +200,13 @@ class Schedule:
             positions[topic] = self.random.randint(0, position)
         self.trace.append(f"rewound to {positions}")
         self._start(SINK)
+
+    def _truncate(self, _: str) -> None:
+        raw = self.random.choice(list(self.raw.values()))
+        there = [entry.record.offset for entry in raw.records[: raw.appended]]
+        if there:
+            raw.low = max(raw.low, self.random.choice(there) + self.random.randint(0, 1))
+            self.trace.append(f"{raw.topic} begins at {raw.low}")
 
     def _finish(self) -> None:
         while self._frozen:
@@ -186,7 +225,7 @@ class Schedule:
                 self._step(self._owners[SINK])
             self._start(SINK)
         for sink in self._sinks:
-            sink.everything = True
+            sink.hurry()
         self._until(self._all_stored, [SINK])
 
     def _until(self, done: Callable[[], bool], roles: Sequence[str]) -> None:
@@ -205,8 +244,8 @@ class Schedule:
             return False
         newest = {entry.name: fields_of(PROGRESS, entry.data) for entry in self.broker.read(PROGRESS, 0)}
         done = {fields["raw_topic"]: fields["raw_offset"] for fields in newest.values()}
-        appended = {topic: raw.records[: raw.appended] for topic, raw in self.raw.items()}
-        return done == {topic: some[-1].record.offset for topic, some in appended.items() if some}
+        waiting = {topic: raw.after(done.get(topic, -1) + 1) for topic, raw in self.raw.items()}
+        return not any(waiting.values())
 
 
 def scheduled(faults: Faults, seed: int) -> Schedule:
@@ -216,14 +255,16 @@ def scheduled(faults: Faults, seed: int) -> Schedule:
     if faults.topics:
         topics = [random.choice(faults.topics)]
     each = faults.blocks // faults.partitions
-    return Schedule(
-        faults, random, {topic: Market(random, topic, faults.weather).raw(each) for topic in topics}
-    )
+    markets = {topic: Market(random, topic, faults.weather) for topic in topics}
+    schedule = Schedule(faults, random, {topic: market.raw(each) for topic, market in markets.items()})
+    schedule.plays = {topic: (market.low, market.high) for topic, market in markets.items()}
+    return schedule
 
 
 def replayed(schedule: Schedule) -> Schedule:
     """Return the same raw records replayed, without any fault, into an empty log and database."""
     raw = {topic: partition.records for topic, partition in schedule.raw.items()}
     target = Schedule(Faults(name="replay"), Random(0), raw)
+    target.plays = schedule.plays
     target.replay()
     return target

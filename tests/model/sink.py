@@ -1,6 +1,6 @@
 """The owner of a partition number in all topics as an actor: takes over, reads batches, stores each in one transaction.
 
-The domain decides; what the adapters do with Kafka and PostgreSQL is re-created here in their order.
+The domain decides, and so does what asks PostgreSQL for it; what else the adapters do is re-created here in their order.
 """
 
 from __future__ import annotations
@@ -8,37 +8,62 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from random import Random
+from typing import cast
 
 import numpy as np
 
+from infra.runtime.postgres.errors import Connection
+from schemas.clocks import CanonicalOffset
+from schemas.errors import StoreOverrun
+from schemas.identity import stream_of
+from schemas.ledger.coverage import MARKING
 from schemas.partitions import TopicPartition
-from schemas.records import Gap
-from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS
-from schemas.wire.codec import encode
+from schemas.topics import BARS, GAPS, PROGRESS
 from sinks.batch.batch import Batch, PartitionRecords, Rows, assemble
-from sinks.ledger.gaps import admit, revise, settle
-from sinks.ledger.memory import Book, Changes
+from sinks.batch.cutting import BatchLimit, halves
+from sinks.ledger.memory import Book
+from sinks.ledger.reach import Reach
 from sinks.progress.watermark import Claims
+from sinks.store.shell.coverage import change_coverage, learn, widen
+from sinks.store.shell.gaps import KEPT, revise_gaps
+from sinks.store.shell.outcome import outbox_rows
 from tests.model import guard
 from tests.model.broker import Broker
 from tests.model.database import Database, KeyTaken, Pending, Version, version_of
 from tests.model.market import PARTITION
 from tests.model.oracle import Key, Place
 from tests.model.processor import IDLE, Steps
+from tests.model.tables import Tables, done
 
 
 class Sink:
     """One owner of the partition number in all topics; `run` is the actor."""
 
-    def __init__(self, broker: Broker, database: Database, topics: Sequence[str], random: Random) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        database: Database,
+        topics: Sequence[str],
+        random: Random,
+        limit: BatchLimit,
+        *,
+        halving: float = 0.0,
+        overrun: float = 0.0,
+    ) -> None:
+        """Own `topics`; `halving`, `overrun`: chances that a transaction asks for less, or takes too long."""
         self._broker, self._database, self._random = broker, database, random
-        self._topics = topics
-        self._book, self._claims = Book(), Claims()
+        self._topics, self._limit = topics, limit
+        self._halving, self._overrun = halving, overrun
+        self._book, self._claims, self._reach = Book(), Claims(), Reach()
         self._waiting: dict[str, PartitionRecords] = {}
         self._owned: dict[str, int] = {}
         self._reading: dict[str, int] = {}
-        self._ends: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, CanonicalOffset] = {}
         self.everything = False  # read all there is, not a random part of it
+
+    def hurry(self) -> None:
+        """Let nothing stand in the way any more."""
+        self.everything, self._halving, self._overrun = True, 0.0, 0.0
 
     @property
     def done(self) -> bool:
@@ -52,7 +77,9 @@ class Sink:
         epoch = database.take_over()
         yield "took over"
         self._owned = {topic: database.positions.get(topic, 0) for topic in self._topics}
-        self._ends = {(topic, PARTITION): at for topic, at in self._owned.items()}
+        self._ends = {
+            TopicPartition(topic, PARTITION): CanonicalOffset(at) for topic, at in self._owned.items()
+        }
         self._reading = dict(self._owned)
         self._book.load(dict(database.cursors))
         while True:
@@ -71,9 +98,10 @@ class Sink:
         """Drain the outbox: at least once, for a crash may come between publishing and deleting."""
         if self._database.outbox and (self.everything or random.random() < 0.5):
             sent = self._database.outbox[:]
-            self._broker.publish(GAPS, [(gap.gap_id.encode(), encode(GAPS, gap)) for gap in sent])
+            self._broker.publish(GAPS, sent)
             yield "published"
-            self._database.outbox = [gap for gap in self._database.outbox if gap not in sent]
+            if self._database.outbox[: len(sent)] == sent:
+                del self._database.outbox[: len(sent)]
 
     def _fetch(self) -> list[PartitionRecords]:
         parts = []
@@ -93,30 +121,49 @@ class Sink:
             self._reading[topic] = end
             records = [*(left.records if left is not None else ()), *there[:size]]
             parts.append(
-                PartitionRecords(
-                    topic=topic,
-                    partition=PARTITION,
-                    partitions=DEFAULT_PARTITIONS,
-                    end=end,
-                    at_end=at_end,
-                    records=records,
-                )
+                PartitionRecords(topic=topic, partition=PARTITION, end=end, at_end=at_end, records=records)
             )
         return parts
 
     def _write(self, batch: Batch, epoch: int) -> Steps:
-        self._claims = self._claims.with_new(batch.claims)
+        """Store a batch in one transaction, or in halves where the database asks for less or it takes too long."""
+        pending = [batch]
+        while pending:
+            part = pending.pop()
+            too_many = part.records > self._limit.records
+            if part.records > 1 and (too_many or self._random.random() < self._halving):
+                pending += reversed(halves(part))
+                yield "halved"
+                continue
+            if self._random.random() < self._overrun:
+                self._limit.exceeded(part.records)
+                raise StoreOverrun("the transaction took too long")
+            yield from self._transaction(part, epoch)
+            self._limit.kept(part.records)
+
+    def _transaction(self, batch: Batch, epoch: int) -> Steps:
+        connection, told, reach = cast("Connection", Tables(self._database)), batch.evidence, self._reach
+        changes = self._book.observe(batch.rows)
+        done(learn(connection, reach, [arrived.series for arrived in changes.arrivals.values()]))
+        revisions = done(revise_gaps(connection, changes, told, reach))
+        coverage = done(change_coverage(connection, changes, told, reach))
+        changes.note({stream_of(e.stream): number for number, e in told if e.kind in MARKING and e.symbol})
+        yield "planned"
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
-        complete, claims = self._claims.settled(ends)
-        changes, pending = self._book.observe(batch.rows), Pending(watermarks=complete)
+        complete, claims = self._claims.with_new(batch.claims).settled(ends)
         try:
+            pending = Pending(watermarks=dict(complete))
             self._store_rows(batch, pending, fast=True)
         except KeyTaken:
-            pending = Pending(watermarks=complete)
+            pending = Pending(watermarks=dict(complete))
             self._store_rows(batch, pending, fast=False)
-        yield "stored rows"
-        self._settle(batch, changes, pending)
-        pending.cursors = changes.cursors
+        pending.evidence = [each for _, each in told if each.kind in KEPT]
+        for _, revision in revisions:
+            pending.gone.extend(revision.deleted)
+            pending.gaps.extend(revision.written)
+        pending.outbox = [(key or b"", value) for _, _, key, value in outbox_rows((), revisions)]
+        pending.coverage = coverage.rows
+        pending.cursors = {key: changes.cursors.get(key) for key in changes.partitions}
         for (topic, number), (end, _) in batch.ends.items():
             waiting = claims.first_offset(number) if topic == PROGRESS else None
             target = end if waiting is None else min(end, waiting)
@@ -126,6 +173,7 @@ class Sink:
         self._database.commit(pending, epoch)
         self._owned.update({topic: end for topic, (_, end) in pending.moves.items()})
         self._book.apply(changes)
+        widen(reach, revisions, coverage)
         self._ends, self._claims = ends, claims
 
     def _store_rows(self, batch: Batch, pending: Pending, *, fast: bool) -> None:
@@ -164,34 +212,3 @@ class Sink:
                 places = guard.new_versions(stored, [(row.place, row.content) for row in arriving])
             chosen = set(places)
             pending.rows[topic].update({row.place: row for row in arriving if row.place in chosen})
-
-    def _settle(self, batch: Batch, changes: Changes, pending: Pending) -> None:
-        heard = [entry.gap for entry in batch.gaps]
-        news = [*heard, *(gap for _, gap in changes.holes)]
-        stretches = {stream: arrived.stretch for stream, arrived in changes.arrivals.items()}
-        for gap in news:
-            low, high = stretches.get(gap.stream, (gap.from_time, gap.to_time))
-            stretches[gap.stream] = (min(low, gap.from_time), max(high, gap.to_time))
-        for stream, (low, high) in stretches.items():
-            ledger = self._database.gaps[stream].values()
-            # touching ones, too
-            before = [gap for gap in ledger if gap.from_time <= high and gap.to_time >= low]
-            after = admit(before, [gap for gap in news if gap.stream == stream])
-            revision = revise(before, settle(after, self._final_bars(after, pending)), set(heard))
-            pending.gone.extend(revision.deleted)
-            pending.gaps.extend(revision.written)
-            pending.outbox.extend(revision.announced)
-
-    def _final_bars(self, gaps: Iterable[Gap], pending: Pending) -> set[int]:
-        """Return the starts of stored bars inside the gaps whose newest version is final."""
-        newest: dict[Key, Version] = {}
-        for rows in (self._database.rows[BARS], pending.rows[BARS]):
-            for row in rows.values():
-                if row.key not in newest or newest[row.key].place < row.place:
-                    newest[row.key] = row
-        return {
-            row.key[3]
-            for gap in gaps
-            for row in newest.values()
-            if row.final and row.key[:3] == (gap.provider, gap.symbol, gap.interval)
-        }
