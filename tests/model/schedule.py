@@ -8,7 +8,7 @@ from random import Random
 
 from schemas.errors import Fenced, StoreOverrun
 from schemas.records import Gap
-from schemas.topics import EVIDENCE, GAPS, PROGRESS, RAW_TOPICS, STATE, canonical_of
+from schemas.topics import DEFAULT_PARTITIONS, EVIDENCE, GAPS, PROGRESS, RAW_TOPICS, STATE, canonical_of
 from sinks.batch.cutting import BatchLimit
 from stream_processors.replay import replay
 from tests.model.asking import answers
@@ -94,7 +94,7 @@ class Schedule:
     def replay(self) -> None:
         """Let the replay's own code write the log, and a sink store it; raise AssertionError where it does not rest."""
         for topic, partition in self.raw.items():
-            for made in replay(entry.record for entry in partition.records):
+            for made in replay((entry.record for entry in partition.records), DEFAULT_PARTITIONS):
                 self.broker.publish(made.topic, [(made.key, made.value)], writer=writer_of(topic))
         self._start(SINK)
         self._sinks[-1].hurry()

@@ -18,7 +18,7 @@ from schemas.errors import StoreOverrun
 from schemas.identity import stream_of
 from schemas.ledger.coverage import MARKING
 from schemas.partitions import TopicPartition
-from schemas.topics import BARS, GAPS, PROGRESS
+from schemas.topics import BARS, DEFAULT_PARTITIONS, GAPS, PROGRESS
 from sinks.batch.batch import Batch, PartitionRecords, Rows, assemble
 from sinks.batch.cutting import BatchLimit, halves
 from sinks.ledger.memory import Book
@@ -121,7 +121,14 @@ class Sink:
             self._reading[topic] = end
             records = [*(left.records if left is not None else ()), *there[:size]]
             parts.append(
-                PartitionRecords(topic=topic, partition=PARTITION, end=end, at_end=at_end, records=records)
+                PartitionRecords(
+                    topic=topic,
+                    partition=PARTITION,
+                    partitions=DEFAULT_PARTITIONS,
+                    end=end,
+                    at_end=at_end,
+                    records=records,
+                )
             )
         return parts
 
@@ -130,16 +137,15 @@ class Sink:
         pending = [batch]
         while pending:
             part = pending.pop()
-            too_many = part.records > self._limit.records
-            if part.records > 1 and (too_many or self._random.random() < self._halving):
+            if part.records > 1 and (not self._limit.allows(part) or self._random.random() < self._halving):
                 pending += reversed(halves(part))
                 yield "halved"
                 continue
             if self._random.random() < self._overrun:
-                self._limit.exceeded(part.records)
+                self._limit.exceeded(part)
                 raise StoreOverrun("the transaction took too long")
             yield from self._transaction(part, epoch)
-            self._limit.kept(part.records)
+            self._limit.kept(part)
 
     def _transaction(self, batch: Batch, epoch: int) -> Steps:
         connection, told, reach = cast("Connection", Tables(self._database)), batch.evidence, self._reach
