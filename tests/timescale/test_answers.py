@@ -7,7 +7,6 @@ from typing import Any
 
 from gateway.database import statements
 from gateway.database.rows import bits_of
-from gateway.database.statements import gaps
 from infra.runtime.postgres.timescale import move_database
 from schemas.identity import stream_id_of
 from schemas.intervals import DAY_US, MINUTE_US
@@ -97,17 +96,25 @@ def asked() -> Iterator[Asked]:
     yield statements.PROVIDERS, ("SPY",)
     yield statements.KNOWN_SYMBOLS, (["SPY", "NOPE"],)
     yield statements.SERIES, (["SPY"], None, "1m")
-    yield statements.CURSOR, (ids[0], "bars.1m:yahoo:SPY")
+    yield statements.CURSOR, (ids[0],)
+    yield statements.COLLECTED, ("bars.1m:yahoo:SPY",)
+    yield statements.FIRST_HOLE, ("SPY", "bars.1m:yahoo:SPY", FROM)
+    yield statements.FIRST_ABSENCE, (ids[0], FROM)
+    yield statements.FIRST_EVIDENCE, ("SPY", AS_OF[-1])
+    yield statements.EVIDENCE_KNOWN, ("SPY",)
+    yield statements.REACHES, (ids,)
+    for as_of in AS_OF:
+        yield statements.EVIDENCE, ("SPY", FROM, TO, as_of, None, None)
+        yield statements.HORIZONS, (ids, FROM, TO, as_of)
+        yield statements.STORED_STARTS, ([ids[0]], [FROM], [TO], FROM, TO, as_of)
     yield statements.CURSORS_OF_SYMBOL, ("SPY",)
     yield statements.WATERMARKS, ()
     yield statements.WATERMARK, ("bars.v1", 0)
     yield statements.KEPT_FROM, (["bars", "quotes"],)
     for statement in statements.NEWEST_KEPT.values():
         yield statement, (ids, True)
-    for of_symbol, symbol in ((True, "SPY"), (False, None)):
-        page = (symbol, None, None, None, FROM, TO, AS_OF[-1], FROM, "", 10)
-        yield gaps(of_symbol=of_symbol, descending=False), page
-        yield gaps(of_symbol=of_symbol, descending=True), page
+    for statement in (statements.PRESENT_GAPS_ASCENDING, statements.PRESENT_GAPS_DESCENDING):
+        yield statement, (None, None, None, FROM, TO, FROM, "", 10)
 
 
 async def answers(bridge: Bridge) -> list[tuple[str, list[tuple[Any, ...]]]]:
