@@ -6,7 +6,7 @@ It shares no code with the processor, the ledger or the sink.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.intervals import DAY_US, MINUTE_US, SLOT_US
@@ -282,9 +282,16 @@ def _collected(series: Series, line: Line, said: Iterable[Statement], moment: in
 def bits(line: Line) -> tuple[set[int], set[int]]:
     """Return the slots of bars that are absent, and of those the vendor has none of, as they are told."""
     absent, empty = (
-        set[int]().union(*(e.slots for e in line.said if e.kind == kind)) for kind in ("absent", "empty")
+        set[int]().union(*(e.slots for e in line.said if e.kind == k)) for k in ("absent", "empty")
     )
-    return absent - empty - line.stored.keys(), empty - line.stored.keys()
+    return absent - empty - line.stored.keys() - running(line), empty - line.stored.keys()
+
+
+def running(line: Line) -> set[int]:
+    """Return the slots of bars that were not over when they were told absent, by clocks that differ."""
+    over = {bar.slot: bar.end for bar in line.bars}
+    told = ((slot, e.known_from) for e in line.said if e.kind == "absent" for slot in e.slots)
+    return {slot for slot, known in told if over[slot] > known}
 
 
 def completeness(oracle: Oracle, low: int, high: int, tears: Mapping[int, int]) -> Completeness:
@@ -293,8 +300,3 @@ def completeness(oracle: Oracle, low: int, high: int, tears: Mapping[int, int]) 
     for arrived in oracle.arrived:
         found.take(arrived)
     return found
-
-
-def series_of(lines: Mapping[Series, Line]) -> Iterator[Series]:
-    """Return the series proper: not what is told of a partition as a whole."""
-    return (series for series in lines if series[1])
