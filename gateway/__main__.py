@@ -30,7 +30,7 @@ async def main() -> None:
     """Wire the gateway and run it until it is told to stop."""
     shared, settings = MdsSettings.from_env(), GatewaySettings.from_env()
     granted, page_key = access(settings), page_token_key(settings, shared.home)
-    symbology = load_symbology(shared.map_files)
+    symbology, services = load_symbology(shared.map_files), ops_urls(settings.services, os.environ)
     clock: MarketClock = WallMarketClock()
     if shared.market_clock == "simulator":
         clock = SimulatorMarketClock(shared.simulator_base_url)
@@ -55,7 +55,7 @@ async def main() -> None:
                 clock=clock,
                 access=granted,
                 page_key=page_key,
-                ops_urls=ops_urls(settings.services, os.environ),
+                ops_urls=services,
                 symbology=symbology,
             )
             collect_rarely()
