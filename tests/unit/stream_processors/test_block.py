@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from stream_processors.block import Outputs, process
 from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+from tests.support.market_files import ticks
 
 KNOWN = NINE_THIRTY + DAY_US
 
@@ -552,3 +554,20 @@ def test_a_closed_day_of_the_overlay_is_no_gap_from_the_next_block_on(symbol: st
     assert [len(missing(each)) for each in found] == [0, 1, 1, 0]
     assert state.calendars is calendars_in_force() is not before
     assert state.calendars.fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize("frames", [1, 50])
+def test_of_real_trades_one_a_frame_none_is_taken_for_a_repeat(market_data: Path, frames: int) -> None:
+    """SPY of 2013-10-07: 69,703 of 250,601 share millisecond, price and size with another."""
+    state, connection, published, block = state_of(RAW_TRADES), "c1", 0, list[dict[str, Any]]()
+    real = ticks(market_data, "SPY", "20131007")
+    for number, (moment, price, size) in enumerate(real, 1):
+        said = zlib.crc32(f"{moment} {price} {size}".encode())
+        block.append(
+            a_trade_event(event_time=moment, price=price, size=size, frame_sequence=number, frame_hash=said)
+        )
+        if len(block) == frames or number == len(real):
+            published += len(process(state, number, KNOWN, a_block(*block, connection_id=connection)).events)
+            block = []
+
+    assert (len(real), published) == (250_601, 250_601)

@@ -34,9 +34,9 @@ def names(state: PartitionState, number: int) -> list[str]:
 
 
 def test_no_series_is_forgotten_however_many_there_are() -> None:
-    """A thousand symbols of two providers in six intervals: every hole of each is seen, nothing is given again."""
+    """1,400 symbols of two providers in six intervals: every hole of each is seen, nothing is given again."""
     state, intervals = empty(RAW_BARS), ("1m", "5m", "15m", "30m", "1h", "1d")
-    symbols, starts = names(state, 1_000), {"1d": NINE_THIRTY // DAY_US * DAY_US}
+    symbols, starts = names(state, 1_400), {"1d": NINE_THIRTY // DAY_US * DAY_US}
 
     def given(bars: int) -> tuple[int, int]:
         found = [
@@ -62,10 +62,10 @@ def test_no_series_is_forgotten_however_many_there_are() -> None:
         absent = sum(told.kind == "absent" for outputs in found for told in outputs.evidence)
         return sum(len(outputs.events) for outputs in found), absent
 
-    assert given(0) == (12_000, 0)
+    assert given(0) == (16_800, 0)
     assert given(0) == (0, 0)
-    assert given(2) == (12_000, 12_000)
-    assert len(state.held) == 12_000
+    assert given(2) == (16_800, 16_800)
+    assert len(state.held) == 16_800
     assert state.room.used <= memory.MAX_CONTENT_BYTES
 
 
