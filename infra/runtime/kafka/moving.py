@@ -258,7 +258,7 @@ class Move:
                     f"{self._source + topic}/{partition} holds records stamped by a producer, not by the broker",
                     remedy=f"nothing says when they became known; set {STAMP}={BY_BROKER} before anything is collected",
                 )
-            step = int(moved_from(message) is None)  # as processors know it: see stream_processors.transaction
+            step = int(moved_from(message) is None)  # as processors reckon it
             known_from_us = max(known_from_us + step, appended_us)
             yield Point(known_from_us, partition, message.offset() or 0), message
 

@@ -117,6 +117,7 @@ async def test_a_closure_makes_no_gap_in_any_process_and_a_new_one_needs_no_rest
         await sent(running, raw, "LLOY.L", at(10, (11, 29)), at(11, OPEN))
 
         assert [await gaps_of(running, symbol) for symbol in ("BARC.L", "LLOY.L")] == [[], []]
-        assert await gaps_of(running, "HSBA.L") == []  # derived by the days in force: what was closed lacks nothing
+        # Derived by the days in force: what was closed lacks nothing.
+        assert await gaps_of(running, "HSBA.L") == []
         # No day is derived where there is no session: the gateway judges by the same days.
         assert await bars_of(running, "TSCO.L", "1d") == []
