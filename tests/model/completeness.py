@@ -14,11 +14,9 @@ from tests.model.market import Series
 from tests.model.oracle import AHEAD_US, Arrived, Oracle, Place, has_slots
 from tests.model.venues import DAILY, Bar, expected, open_minutes
 
-MISSING_BARS = "missing_bars"
-LOG_TRUNCATED = "log_truncated"
+MISSING_BARS, LOG_TRUNCATED = "missing_bars", "log_truncated"
 
 Label = tuple[str, str, int]  # cause, state, how many times a verdict was overtaken
-Labels = Mapping[int, Label]  # by slot; of quotes and trades by the start of a stretch, with its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
