@@ -170,9 +170,8 @@ class Market:
             ahead = [start for start in line.starts[first : first + 6] if start < self.now + 23 * HOUR_US]
             if ahead:
                 return self._priced(series, random.choice(ahead), final=random.random() < 0.8)
-        if (
-            roll < self._weather.future + 0.05 and series[2] != DAILY
-        ):  # before the open, at lunch, after the close
+        if roll < self._weather.future + 0.05 and series[2] != DAILY:
+            # Before the open, at lunch, after the close.
             odd = line.bar(line.newest).start + SLOT_US[series[2]]
             if line.bar(line.newest + 1).start != odd:
                 self.now = max(self.now, odd + SLOT_US[series[2]])
