@@ -65,10 +65,10 @@ def test_the_delivered_end_is_the_offset_after_the_last_record_of_this_transacti
     for first in (0, 3):
         writer.begin()
         with pytest.raises(BrokerUnavailable, match="was not confirmed"):
-            writer.delivered_end()
+            writer.delivered_end(topic)
         writer.write(topic, 0, numbered(first, first + 3), within_s=WITHIN_S, report=True)
         writer.commit(WITHIN_S)
-        ends.append(writer.delivered_end())
+        ends.append(writer.delivered_end(topic))
 
     with LogReader(kafka_bootstrap, "test-reader") as reader:
         offsets = [message.offset() for message in reader.read(topic, 0, 0)]
@@ -90,7 +90,7 @@ def test_more_records_than_the_local_queue_takes_keep_their_order(
     writer.commit(WITHIN_S)
 
     assert committed(kafka_bootstrap, topic) == [value for _, value in numbered(0, 2_000)]
-    assert writer.delivered_end() == 2_000
+    assert writer.delivered_end(topic) == 2_000
 
 
 def test_a_predecessor_can_commit_nothing_once_it_is_replaced(
