@@ -177,4 +177,6 @@ async def test_a_successor_knows_what_its_predecessor_knew(
     )
     for topic in (BARS, QUOTES, TRADES, EVIDENCE):
         written = [(m.key(), m.value()) for p in range(DEFAULT_PARTITIONS) for m in log.messages(topic, p)]
-        assert [(record.key, record.value) for record in replayed if record.topic == topic] == written
+        told = [(record.key, record.value) for record in replayed if record.topic == topic]
+        # Three raw topics tell their evidence in one partition, in whatever order they are processed.
+        assert sorted(told) == sorted(written) if topic == EVIDENCE else told == written

@@ -12,7 +12,16 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from infra.runtime.kafka.clients import producer_config
 from schemas.errors import ConfigurationError
 from schemas.intervals import MINUTE_US
-from schemas.topics import BARS, EVIDENCE, PROGRESS, RAW_BARS, STATE, catalogue, partition_count, progress_key
+from schemas.topics import (
+    BARS,
+    DEFAULT_PARTITIONS,
+    EVIDENCE,
+    PROGRESS,
+    RAW_BARS,
+    STATE,
+    catalogue,
+    progress_key,
+)
 from schemas.wire.codec import encode
 from stream_processors import saving
 from stream_processors.memory import PartitionState
@@ -49,7 +58,7 @@ async def recreate(bootstrap: str, prefix: str, log: Log) -> None:
 
     def made() -> bool:
         try:
-            admin.create_topics([NewTopic(name, partition_count(), 1, config=config)])[name].result(30)
+            admin.create_topics([NewTopic(name, DEFAULT_PARTITIONS, 1, config=config)])[name].result(30)
         except Exception:  # noqa: BLE001 - the old one is still going
             return False
         return True

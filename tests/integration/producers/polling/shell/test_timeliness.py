@@ -235,6 +235,7 @@ async def _streamed(kafka: str, prefix: str) -> bytes:
 def _replay(stream: bytes, database: str) -> None:
     command, env = (
         [sys.executable, "-m", "sinks", "replay", "--partitions", str(DEFAULT_PARTITIONS)],
-        os.environ | {"SINKS_REPLAY_DSN": database},
+        {name: value for name, value in os.environ.items() if not name.startswith("MDS_")}
+        | {"SINKS_REPLAY_DSN": database},
     )
     subprocess.run(command, input=stream, cwd=ROOT, env=env, capture_output=True, check=True)
