@@ -15,7 +15,7 @@ from infra.runtime.kafka.topics import ensure_topics
 from schemas.intervals import MINUTE_US
 from tests.support import ledger_answers, oracle
 from tests.support.eventually import eventually
-from tests.support.market_files import at, minute_bars
+from tests.support.market_files import NEW_YORK, at, minute_bars
 from tests.support.producer_processes import watched
 from tests.support.system import System, subset, system
 
@@ -120,7 +120,7 @@ def _open(moment: int) -> bool:
 
 
 def _last_minute(moment: int) -> int:
-    day = datetime.fromtimestamp(moment / 1e6, UTC).strftime("%Y%m%d")
+    day = datetime.fromtimestamp(moment / 1e6, NEW_YORK).strftime("%Y%m%d")
     return at(day, "15:59") if day in DAYS else moment
 
 
