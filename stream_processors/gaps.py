@@ -88,13 +88,12 @@ def _note(holes: list[Hole], interval: str, span: Span | None, cause: str) -> No
 def _blind_span(
     calendar: Calendar, interval: str, frontier: EventTime | None, blind: Blindness
 ) -> Span | None:
-    start = (
-        blind.from_time
-        if frontier is None
-        else max(next_slot(interval, frontier), blind.from_time or EventTime(0))
-    )
-    if start is None:
+    # What was not over when watching ended was not watched: to call it absent would say that it never was.
+    known = [] if blind.from_time is None else [first_unended(calendar, interval, blind.from_time)]
+    known += [] if frontier is None else [next_slot(interval, frontier)]
+    if not known:
         return None
+    start = max(known)
     return expected_span(calendar, interval, start, first_unended(calendar, interval, blind.to_time))
 
 

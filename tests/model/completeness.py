@@ -156,7 +156,7 @@ class Completeness:
         after = -1 if line.frontier is None else slot_of(series, line.frontier)
         if line.frontier is None and since is None:
             return []
-        bars = [b for b in line.bars if b.slot > after and b.start >= (since or 0) and b.end <= to]
+        bars = [b for b in line.bars if b.slot > after and b.end > (since or 0) and b.end <= to]
         if not bars:
             return []
         self._walk(series, line, [start for start in arrivals if start < bars[0].slot])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.calendar.sessions import calendar_of
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US, micros
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, SLOT_US, micros
 from schemas.records import Discontinuity
 from stream_processors.gaps import MISSING_BARS, Blindness, Hole, judge, unseen_range
 from tests.support.builders import NINE_THIRTY
@@ -93,6 +93,19 @@ def test_blindness_begins_after_the_last_bar_when_nobody_knows_better() -> None:
 
     assert judge(SPY, "1m", minute(4), [], [blind]) == (minute(8), [hole(5, 9, "producer_down")])
     assert judge(SPY, "1m", None, [], [blind]) == (None, [])
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 17, 59])
+def test_a_bar_not_over_when_watching_ended_is_blind_not_absent(seconds: int) -> None:
+    """Killed within a minute, whoever watched knows the bars before it and nothing of this one."""
+    blind = Blindness(from_time=minute(5) + seconds * SECOND_US, to_time=minute(9), cause="producer_down")
+
+    assert judge(SPY, "1m", minute(4), [minute(9)], [blind]) == (minute(9), [hole(5, 9, "producer_down")])
+    assert judge(SPY, "1m", minute(3), [minute(9)], [blind]) == (
+        minute(9),
+        [hole(4, 5), hole(5, 9, "producer_down")],
+    )
+    assert judge(SPY, "1m", None, [], [blind]) == (minute(8), [hole(5, 9, "producer_down")])
 
 
 def test_blindness_is_a_hole_of_its_own_even_where_the_block_fills_it() -> None:
