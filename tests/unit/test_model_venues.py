@@ -11,7 +11,7 @@ from schemas.calendar.session_slots import session_slots
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
-from schemas.topics import partition_count
+from schemas.topics import DEFAULT_PARTITIONS
 from tests.model.market import PARTITION
 from tests.model.venues import DAILY, VENUES, bounds, expected, session_bars, tape
 from tests.support.expected_starts import expected_starts
@@ -49,7 +49,7 @@ def test_bars_of_a_session_are_numbered_as_bits_are(name: str) -> None:
 def test_symbols_live_in_the_models_partition_and_have_bars_enough() -> None:
     """A schedule begins some way into its tape and needs room after that."""
     for venue in VENUES.values():
-        assert {partition_of(symbol, partition_count()) for symbol in venue.symbols} == {PARTITION}
+        assert {partition_of(symbol, DEFAULT_PARTITIONS) for symbol in venue.symbols} == {PARTITION}
         for intervals in venue.days:
             low, high = bounds(venue, intervals)
             assert all(len(tape(venue.symbols[0], each, low, high)) >= 25 for each in intervals)
