@@ -17,7 +17,7 @@ from schemas.clocks import KnowledgeTime, RawOffset
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
-from schemas.topics import RAW_BARS, partition_count
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS
 from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
 from stream_processors.shell.writer import PartitionWriter
@@ -31,7 +31,9 @@ GOAL_S = 1.0
 def run() -> list[Row]:
     """Return how long a take-over lasts, and what was saved."""
     symbols = [
-        name for name in (f"SIM{n}" for n in range(5 * SYMBOLS)) if partition_of(name, partition_count()) == 0
+        name
+        for name in (f"SIM{n}" for n in range(5 * SYMBOLS))
+        if partition_of(name, DEFAULT_PARTITIONS) == 0
     ]
     with broker() as bootstrap:
         prefix = f"takeover{os.getpid()}."
@@ -56,7 +58,7 @@ def run() -> list[Row]:
 
 def writer_of(bootstrap: str, prefix: str) -> PartitionWriter:
     """Return a writer of the partition."""
-    return PartitionWriter(bootstrap, RAW_BARS, 0, partition_count(), prefix=prefix)
+    return PartitionWriter(bootstrap, RAW_BARS, 0, DEFAULT_PARTITIONS, prefix=prefix)
 
 
 def fill(bootstrap: str, prefix: str, symbols: list[str]) -> tuple[PartitionState, int]:
