@@ -97,8 +97,9 @@ async def test_hostile_health_records_are_dead_lettered_and_the_rest_stored(
     with sink_process(kafka_bootstrap, topic_prefix, database, free_port()):
 
         async def stored() -> bool:
-            waiting = await query(database, "SELECT 1 FROM outbox")
-            return await count(database, "provider_health") == len(good) and not waiting
+            if await count(database, "provider_health") != len(good):
+                return False
+            return not await query(database, "SELECT 1 FROM outbox")  # asked last: filled as rows are stored
 
         await eventually(stored, within_s=WITHIN_S, every_s=0.3)
     positions = await query(

@@ -155,8 +155,9 @@ async def test_a_second_database_and_an_emptied_one_get_the_same_rows(
 
                 async def stored(dsn: str = dsn) -> bool:
                     ends = "SELECT sum(next_offset) FROM sink_offsets WHERE topic = $1"
-                    waiting = await query(dsn, "SELECT 1 FROM outbox")
-                    return (await query(dsn, ends, CADENCE))[0][0] == len(samples) + 10 and not waiting
+                    if (await query(dsn, ends, CADENCE))[0][0] != len(samples) + 10:
+                        return False
+                    return not await query(dsn, "SELECT 1 FROM outbox")  # asked last
 
                 await eventually(stored, within_s=WITHIN_S, every_s=0.3)
         _replay(await _streamed(kafka_bootstrap, topic_prefix), empty)
