@@ -14,6 +14,7 @@ import asyncpg
 from benchmarks.measure import RUNS, Row, Servers, empty, middle, row, servers, topics
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing, Publisher
+from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.records import Progress, RawBlock
 from schemas.topics import DEFAULT_PARTITIONS, PROGRESS, RAW_TRADES, TRADES
@@ -52,7 +53,7 @@ def blocks() -> list[Outgoing]:
             for i in range(BLOCK_EVENTS)
         ]  # fmt: skip
         block = RawBlock(
-            provider="finnhub", endpoint="trades", route="primary", received_time=1_700_000_000_000_000 + number,
+            provider="finnhub", endpoint="trades", route="primary", received_time=WallTime(1_700_000_000_000_000 + number),
             connection_id="bench", events=events,
         )  # fmt: skip
         made.append(Outgoing(topic=RAW_TRADES, partition=partition, value=encode(RAW_TRADES, block)))

@@ -68,7 +68,9 @@ def _batch(records: Sequence[Bar | Evidence], topic: str, offsets: dict[TopicPar
         place = TopicPartition(topic, partition_of(record.symbol, DEFAULT_PARTITIONS))
         part = parts.get(place)
         if part is None:
-            part = parts[place] = PartitionRecords(topic=topic, partition=place.partition, end=0, at_end=True)
+            part = parts[place] = PartitionRecords(
+                topic=topic, partition=place.partition, partitions=DEFAULT_PARTITIONS, end=0, at_end=True
+            )
         at = offsets[place] = offsets.get(place, -1) + 1
         part.records.append(Message(encode(topic, record), at))
         part.end = at + 1

@@ -27,6 +27,7 @@ from producers.raw.shell.topics import RawTopics
 from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.shell.provider import Opening, VendorApi
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.topics import DEFAULT_PARTITIONS
 
@@ -86,13 +87,13 @@ def run() -> list[Row]:
 def _schedule_rows() -> list[Row]:
     names = [f"SIM{number:05d}" for number in range(STREAMS)]
     schedule: Schedule[str] = Schedule()
-    now = 0
+    now = MarketTime(0)
     for name in names:
-        schedule.add(name, due_us=phase_of(name, STREAMS, MINUTE_US), not_before_s=0.0)
+        schedule.add(name, due_us=MarketTime(phase_of(name, STREAMS, MINUTE_US)), not_before_s=0.0)
 
     def turn() -> int:
         nonlocal now
-        now += MINUTE_US
+        now = MarketTime(now + MINUTE_US)
         for _ in range(STREAMS):
             due = schedule.take(now, 1.0)
             assert due is not None
@@ -104,7 +105,7 @@ def _schedule_rows() -> list[Row]:
         for name in names[:1_000]:
             schedule.discard(name)
         for name in names[:1_000]:
-            schedule.add(name, due_us=now + phase_of(name, STREAMS, MINUTE_US), not_before_s=0.0)
+            schedule.add(name, due_us=MarketTime(now + phase_of(name, STREAMS, MINUTE_US)), not_before_s=0.0)
         return 1_000
 
     return [
@@ -117,7 +118,7 @@ async def _vendor_rows() -> list[Row]:
     simulation = build_simulation(data=None, start=START, speed="1", seed=7, scenario=None, wall_time=0)
     rows: list[Row] = []
     async with serving(simulation, 0) as url, _session() as session:
-        now = simulation.view.clock.now()
+        now = MarketTime(simulation.view.clock.now())
         for vendor in VENDORS:
             http = _Recorded(session)
             rows += await _rows_of(vendor, _api(vendor, http, session, url), http, now)
@@ -142,12 +143,13 @@ def _api(vendor: str, http: _Recorded, session: aiohttp.ClientSession, url: str)
     )
 
 
-async def _rows_of(vendor: str, api: VendorApi, http: _Recorded, now: int) -> list[Row]:
+async def _rows_of(vendor: str, api: VendorApi, http: _Recorded, now: MarketTime) -> list[Row]:
     """Return answer to events, and the whole poll, of quotes and of bars; requests were made once before."""
     capabilities = known_providers()[vendor].facts.capabilities
     size = min(BATCH, capabilities.quotes_per_request)
     names = [f"SIM{number:03d}" for number in range(1, size + 1)]
-    window = PollWindow(start=now - now % MINUTE_US - BARS * MINUTE_US, end=now - now % MINUTE_US)
+    minute = now - now % MINUTE_US
+    window = PollWindow(start=EventTime(minute - BARS * MINUTE_US), end=EventTime(minute))
     asked = BarsRequest(symbol="SIM001", interval="1m", window=window, now=now, calendar=CALENDAR)
 
     async def quotes() -> int:
@@ -209,20 +211,21 @@ class _At:
     """The market stands still: each poll asks for the same window, which was recorded."""
 
     speed = 1.0
+    known = True
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: MarketTime) -> None:
         self._now = now
 
-    def now_us(self) -> int:
+    def now_us(self) -> MarketTime:
         """Return the moment."""
         return self._now
 
 
-def _bars_poll(api: VendorApi, now: int) -> Callable[[], Awaitable[object]]:
+def _bars_poll(api: VendorApi, now: MarketTime) -> Callable[[], Awaitable[object]]:
     task = BarsTask(
         provider="yahoo", symbol="SIM001", interval="1m", every_us=MINUTE_US, overlap_us=5 * MINUTE_US
     )
-    first = now - now % MINUTE_US - MINUTE_US
+    first = EventTime(now - now % MINUTE_US - MINUTE_US)
 
     def fresh() -> BarsPoll:
         return BarsPoll(

@@ -21,12 +21,14 @@ from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
+from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
 from schemas.topics import DEFAULT_PARTITIONS, QUOTES, RAW_QUOTES
 from schemas.wire.codec import encode
 from tests.conftest import free_port
-from tests.support.builders import NINE_THIRTY, a_quote_event
+from tests.support.builders import a_quote_event
+from tests.support.stream_values import NINE_THIRTY
 
 ROOT = Path(__file__).parent.parent
 QUIX = ROOT / ".mds" / "bench" / "quix"
@@ -103,7 +105,11 @@ def fill(bootstrap: str, prefix: str) -> None:
             for place in range(EVENTS_PER_BLOCK)
         ]
         block = RawBlock(
-            provider="bench", endpoint="quote", route="primary", received_time=NINE_THIRTY, events=events
+            provider="bench",
+            endpoint="quote",
+            route="primary",
+            received_time=WallTime(NINE_THIRTY),
+            events=events,
         )
         producer.produce(prefix + RAW_QUOTES, encode(RAW_QUOTES, block), partition=number % count)
         producer.poll(0)

@@ -19,16 +19,17 @@ from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.versions import BarVersion, Span, View
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.intervals import DAY_US, SECOND_US
 from schemas.streams import BAR_STREAM
 
 SYMBOLS, DAYS, MINUTES = 500, 21, 390
 OF_A_MONTH = 60  # symbols with all days; the others have the last one only
-FIRST_DAY = 1_767_364_200_000_000  # 2026-01-02 09:30 in New York, µs
-LAST_DAY = FIRST_DAY + (DAYS - 1) * DAY_US
-AS_OF = LAST_DAY + DAY_US
-MONTH: Span = (FIRST_DAY, LAST_DAY + DAY_US)  # type: ignore[assignment]
-DAY: Span = (LAST_DAY, LAST_DAY + DAY_US)  # type: ignore[assignment]
+FIRST_DAY = EventTime(1_767_364_200_000_000)  # 2026-01-02 09:30 in New York, µs
+LAST_DAY = EventTime(FIRST_DAY + (DAYS - 1) * DAY_US)
+AS_OF = KnowledgeTime(LAST_DAY + DAY_US)
+MONTH: Span = (FIRST_DAY, EventTime(LAST_DAY + DAY_US))
+DAY: Span = (LAST_DAY, EventTime(LAST_DAY + DAY_US))
 CORRECTED_EVERY = 20
 # 1.3 and twice the time are the goal and the bound: less of a rate
 GOAL, FLOOR = 1 / 1.3, 0.5

@@ -13,7 +13,7 @@ from confluent_kafka import Message, Producer
 from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.topics import ensure_topics
-from schemas.clocks import KnowledgeTime, RawOffset
+from schemas.clocks import KnowledgeTime, RawOffset, WallTime
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import RawBlock
@@ -22,7 +22,8 @@ from schemas.wire.codec import encode
 from stream_processors.memory import PartitionState
 from stream_processors.shell.writer import PartitionWriter
 from stream_processors.transaction import RawRecord, transact
-from tests.support.builders import NINE_THIRTY, a_bar_event
+from tests.support.builders import a_bar_event
+from tests.support.stream_values import NINE_THIRTY
 
 SYMBOLS, MINUTES, BARS_PER_BLOCK = 2_500, 390, 500
 GOAL_S = 1.0
@@ -107,7 +108,7 @@ def _appended(raw: Producer, prefix: str, values: list[bytes]) -> list[RawRecord
 def _block(symbols: list[str], interval: str, start: int) -> bytes:
     events = [a_bar_event(symbol=symbol, interval=interval, event_time=start) for symbol in symbols]
     block = RawBlock(
-        provider="bench", endpoint="bars", route="primary", received_time=NINE_THIRTY, events=events
+        provider="bench", endpoint="bars", route="primary", received_time=WallTime(NINE_THIRTY), events=events
     )
     return encode(RAW_BARS, block)
 

@@ -32,7 +32,7 @@ async def main(bootstrap: str, raw_topic: str, out_topic: str, group: str) -> No
     out = app.topic(out_topic, key_serializer="raw", value_serializer="raw", internal=False)
     raw = app.topic(raw_topic, key_serializer="raw", value_serializer="raw", internal=False)
 
-    @app.agent(raw)
+    @app.agent(raw)  # type: ignore[untyped-decorator]
     async def canonicalise(stream: Any) -> None:
         async for event in stream.events():
             message = event.message
