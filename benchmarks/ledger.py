@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -137,27 +138,13 @@ async def measured(dsn: str) -> list[Row]:
             raise RuntimeError(f"{counted} absences of {ABSENCES}")
         taken = await _middle_s(created, offsets, 1 + ROUNDS)
         signals = await _signals_a_second(created, offsets)
+    less = partial(row, lower_is_better=True)
     return [
-        row("an absence, with its indexes", size / counted, "bytes", goal=BYTES_GOAL, lower_is_better=True),
-        row(
-            "taking over with six million absences",
-            taken[0],
-            "s",
-            yardstick=without[0],
-            goal=SLOWER_GOAL,
-            floor=SLOWER_FLOOR,
-            lower_is_better=True,
-        ),
-        row(
-            "then the first minute of 2,500 series",
-            taken[1],
-            "s",
-            yardstick=without[1],
-            floor=FIRST_FLOOR,
-            lower_is_better=True,
-        ),
+        less("an absence, with its indexes", size / counted, "bytes", goal=BYTES_GOAL),
+        less("taking over with six million absences", taken[0], "s", yardstick=without[0], goal=SLOWER_GOAL, floor=SLOWER_FLOOR),
+        less("then the first minute of 2,500 series", taken[1], "s", yardstick=without[1], floor=FIRST_FLOOR),
         row("absences told", signals, "a second", goal=SIGNALS_GOAL),
-    ]
+    ]  # fmt: skip
 
 
 def run() -> list[Row]:

@@ -21,14 +21,10 @@ from benchmarks.measure import RUNS, Row, broker, middle, row
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
-from schemas.clocks import WallTime
-from schemas.partitions import partition_of
-from schemas.records import RawBlock
 from schemas.topics import DEFAULT_PARTITIONS, QUOTES, RAW_QUOTES
 from schemas.wire.codec import encode
 from tests.conftest import free_port
-from tests.support.builders import a_quote_event
-from tests.support.stream_values import NINE_THIRTY
+from tests.support.loaded_partitions import block_of_quotes, symbols_at_home
 
 ROOT = Path(__file__).parent.parent
 QUIX = ROOT / ".mds" / "bench" / "quix"
@@ -86,32 +82,12 @@ def run() -> list[Row]:
 def fill(bootstrap: str, prefix: str) -> None:
     """Append blocks of quotes, every event another value, spread over all partitions."""
     ensure_topics(bootstrap, prefix=prefix)
-    count = DEFAULT_PARTITIONS
-    names = [f"SIM{number}" for number in range(SYMBOLS_PER_PARTITION * count * 2)]
-    homes = [
-        [name for name in names if partition_of(name, count) == p][:SYMBOLS_PER_PARTITION]
-        for p in range(count)
-    ]
+    homes = symbols_at_home(DEFAULT_PARTITIONS, SYMBOLS_PER_PARTITION)
     producer = Producer(producer_config(bootstrap, "bench-fill"))
     for number in range(BLOCKS):
-        home = homes[number % count]
-        events = [
-            a_quote_event(
-                symbol=home[(number * EVENTS_PER_BLOCK + place) % len(home)],
-                event_time=NINE_THIRTY + number * 1_000 + place,
-                bid=100 + place / 100,
-                last_size=float(number),
-            )
-            for place in range(EVENTS_PER_BLOCK)
-        ]
-        block = RawBlock(
-            provider="bench",
-            endpoint="quote",
-            route="primary",
-            received_time=WallTime(NINE_THIRTY),
-            events=events,
-        )
-        producer.produce(prefix + RAW_QUOTES, encode(RAW_QUOTES, block), partition=number % count)
+        partition = number % DEFAULT_PARTITIONS
+        block = block_of_quotes(homes[partition], number, EVENTS_PER_BLOCK)
+        producer.produce(prefix + RAW_QUOTES, encode(RAW_QUOTES, block), partition=partition)
         producer.poll(0)
     producer.flush()
 

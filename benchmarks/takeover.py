@@ -15,7 +15,6 @@ from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.clocks import KnowledgeTime, RawOffset, WallTime
 from schemas.intervals import DAY_US, MINUTE_US
-from schemas.partitions import partition_of
 from schemas.records import RawBlock
 from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS
 from schemas.wire.codec import encode
@@ -23,6 +22,7 @@ from stream_processors.memory import PartitionState
 from stream_processors.shell.writer import PartitionWriter
 from stream_processors.transaction import RawRecord, transact
 from tests.support.builders import a_bar_event
+from tests.support.loaded_partitions import symbols_at_home
 from tests.support.stream_values import NINE_THIRTY
 
 SYMBOLS, MINUTES, BARS_PER_BLOCK = 2_500, 390, 500
@@ -31,15 +31,11 @@ GOAL_S = 1.0
 
 def run() -> list[Row]:
     """Return how long a take-over lasts, and what was saved."""
-    symbols = [
-        name
-        for name in (f"SIM{n}" for n in range(5 * SYMBOLS))
-        if partition_of(name, DEFAULT_PARTITIONS) == 0
-    ]
+    symbols = symbols_at_home(DEFAULT_PARTITIONS, SYMBOLS)[0]
     with broker() as bootstrap:
         prefix = f"takeover{os.getpid()}."
         ensure_topics(bootstrap, prefix=prefix)
-        state, saved = fill(bootstrap, prefix, symbols[:SYMBOLS])
+        state, saved = fill(bootstrap, prefix, symbols)
         took, worked = [], []
         for _ in range(RUNS):
             started_s, began_s = time.monotonic(), time.process_time()
