@@ -37,8 +37,10 @@ def row(
 ) -> Row:
     """Return one result; `goal` and `floor` are judged on the ratio to the yardstick, or on the value without one."""
     judged = value if yardstick is None else value / yardstick
-    target = goal if goal is not None else floor
-    met = None if target is None else (judged <= target if lower_is_better else judged >= target)
+
+    def holds(bound: float | None) -> bool | None:
+        return None if bound is None else judged <= bound if lower_is_better else judged >= bound
+
     return {
         "name": name,
         "value": round(value, 3),
@@ -47,7 +49,8 @@ def row(
         "ratio": None if yardstick is None else round(judged, 3),
         "goal": goal,
         "floor": floor,
-        "met": met,
+        "met": holds(floor if goal is None else goal),
+        "floor_held": holds(floor),
     }
 
 
