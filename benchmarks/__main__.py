@@ -38,37 +38,46 @@ def main() -> int:
     """Run the suites named on the command line, or all; exit 1 where a floor is missed."""
     chosen = tuple(sys.argv[1:]) or SUITES
     results = ROOT / "benchmarks" / "results.json"
-    kept: dict[str, list[Row]] = json.loads(results.read_text("utf-8"))["suites"] if results.exists() else {}
+    before = json.loads(results.read_text("utf-8")) if results.exists() else {"commits": {}, "suites": {}}
+    commits: dict[str, str] = before["commits"]
+    kept: dict[str, list[Row]] = before["suites"]
     for suite in chosen:
         print(f"running {suite} …", flush=True)
         kept[suite] = importlib.import_module(f"benchmarks.{suite}").run()
+        commits[suite] = commit()
         for row in kept[suite]:
             print("  ", json.dumps(row, ensure_ascii=False), flush=True)
         results.write_text(
-            json.dumps({"machine": machine(), "suites": kept}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+            json.dumps(
+                {"machine": machine(), "commits": commits, "suites": kept}, indent=1, ensure_ascii=False
+            )
+            + "\n",
+            "utf-8",
         )
     (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "BENCHMARKS.md").write_text(document(kept), "utf-8")
+    (ROOT / "docs" / "BENCHMARKS.md").write_text(document(kept, commits), "utf-8")
     return 1 if any(row["floor_held"] is False for rows in kept.values() for row in rows) else 0
 
 
 def machine() -> dict[str, str]:
     """Return what the numbers were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     return {
         "cores": str(psutil.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "commit": commit.stdout.strip(),
         **{name: version(name) for name in VERSIONS},
     }
 
 
-def document(suites: dict[str, list[Row]]) -> str:
-    """Return docs/BENCHMARKS.md: ratios of one run, with machine, versions and command."""
+def commit() -> str:
+    """Return the commit that is measured."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def document(suites: dict[str, list[Row]], commits: dict[str, str]) -> str:
+    """Return docs/BENCHMARKS.md: ratios of one run, with machine, versions, command and commit."""
     lines = [
         "# Benchmarks",
         "",
@@ -78,7 +87,13 @@ def document(suites: dict[str, list[Row]]) -> str:
         "Machine: " + ", ".join(f"{name} {value}" for name, value in machine().items()) + ".",
     ]
     for suite, rows in suites.items():
-        lines += ["", f"## {suite.replace('_', ' ')}", "", f"`.venv/bin/python -m benchmarks {suite}`", ""]
+        lines += [
+            "",
+            f"## {suite.replace('_', ' ')}",
+            "",
+            f"`.venv/bin/python -m benchmarks {suite}`, at {commits[suite]}",
+            "",
+        ]
         lines += ["| what | value | yardstick | ratio | goal | floor | |", "|---|---|---|---|---|---|---|"]
         for row in rows:
             verdict = {True: "met", False: "missed", None: ""}[row["met"]]
