@@ -22,6 +22,7 @@ from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import catalogue
 from tests.support.databases import TIMESCALE_SERVER, execute, lay_out, with_database
+from tests.support.requirements import absent
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.
 settings.register_profile("unhurried", deadline=None)
@@ -69,18 +70,13 @@ def market_data() -> Path:
     for candidate in (ROOT.parent / "shared" / "data", ROOT / "shared" / "data"):
         if candidate.is_dir():
             return candidate
-    if os.environ.get("MDS_TEST_REQUIRE_DATA"):
-        pytest.fail("../shared/data is required here (MDS_TEST_REQUIRE_DATA) and absent")
-    pytest.skip("no ../shared/data beside this checkout")
+    return absent("no ../shared/data beside this checkout")
 
 
 @pytest.fixture(scope="session")
 def kcat() -> str:
     """The kcat on this machine; CI installs it, a user need not have it."""
-    found = shutil.which("kcat")
-    if found is None and os.environ.get("MDS_TEST_REQUIRE_DATA"):
-        pytest.fail("kcat is required here (MDS_TEST_REQUIRE_DATA) and absent")
-    return found or pytest.skip("no kcat on this machine")
+    return shutil.which("kcat") or absent("no kcat on this machine")
 
 
 @pytest.fixture(scope="session")
