@@ -14,10 +14,9 @@ from infra.embedded.ports import LOOPBACK, PortNeed
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
-from infra.runtime.kafka.topics import Topics, ensure_topics, partition_count
+from infra.runtime.kafka.topics import ensure_topics, partition_count
 from infra.runtime.settings import MdsSettings
 from schemas.errors import BrokerUnavailable, ConfigurationError
-from schemas.topics import agreed_partitions
 
 GATEWAY_PORT = 8001
 FINNHUB_TOKEN = "PRODUCERS_FINNHUB_TOKEN"  # noqa: S105 - the name of the setting
@@ -112,11 +111,13 @@ class System:
 
         `partitions` is how many they get where none are; None: MDS_PARTITIONS, or the count of those that are there.
         """
-        settings, broker = self.settings, self.settings.bootstrap_servers
-        if partitions is None:
-            existing = Topics(broker, "mds-cli").partition_counts()
-            partitions = agreed_partitions(existing, prefix=settings.topic_prefix) or settings.partitions
-        return ensure_topics(broker, prefix=settings.topic_prefix, partitions=partitions)
+        settings = self.settings
+        return ensure_topics(
+            settings.bootstrap_servers,
+            prefix=settings.topic_prefix,
+            partitions=partitions,
+            default=settings.partitions,
+        )
 
     def kafka(self, *, detached: bool = False) -> EmbeddedKafka:
         """Return the embedded broker."""

@@ -185,12 +185,17 @@ class Topics:
 
 
 def ensure_topics(
-    bootstrap: str, *, prefix: str = "", partitions: int | None = None, replication: int | None = None
+    bootstrap: str,
+    *,
+    prefix: str = "",
+    partitions: int | None = None,
+    default: int = DEFAULT_PARTITIONS,
+    replication: int | None = None,
 ) -> list[str]:
     """Create every declared topic that is missing, wait until all are known, and return the names created.
 
-    They get the count of those that are there; `partitions` is the count where none is (None: the default), and must be
-    theirs where some are. `replication` None takes the broker's default. Raises ConfigurationError where counts differ,
+    They get the count of those that are there; where none is, `partitions`, or without it `default`. A count that is
+    named must be theirs. `replication` None takes the broker's default. Raises ConfigurationError where counts differ,
     BrokerUnavailable where the broker does not answer. Safe to run from several processes that name one count.
     """
     broker = Topics(bootstrap, "mds-admin")
@@ -202,7 +207,7 @@ def ensure_topics(
             remedy=f"leave them at {found}, or move their records to topics of another prefix: "
             f"`mds topics move --to-prefix NEW --partitions {partitions}`; a count never changes in place",
         )
-    chosen = found or partitions or DEFAULT_PARTITIONS
+    chosen = found or partitions or default
     declared = {prefix + topic.name: topic for topic in catalogue().topics.values()}
     missing = {name: topic for name, topic in declared.items() if name not in existing}
     created = broker.create(missing, partitions=chosen, replication=replication)
