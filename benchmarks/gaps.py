@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from benchmarks.measure import Row, middle, row, servers
+from benchmarks.stored_minutes import FIRST_DAY, MINUTES, stored_minutes
 from gateway.database.gap_pages import WIDEST_US, GapPage
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.versions import GapFilter
@@ -22,26 +23,15 @@ from schemas.clocks import EventTime, KnowledgeTime
 from schemas.intervals import DAY_US, SECOND_US
 
 SYMBOLS, WITH_BARS, BLIND_OF_EACH = 5_000, 200, 200
-DAYS, MINUTES = 21, 390
-FIRST_DAY = EventTime(1_767_364_200_000_000)  # 2026-01-02 09:30 in New York, µs
 LAST_DAY = EventTime(FIRST_DAY + 18 * DAY_US)  # a Tuesday
 AS_OF = KnowledgeTime(FIRST_DAY + 40 * DAY_US)
 READ = range(0, WITH_BARS, 10)
 GOAL_MS = 20.0
-STORED = "(day * 390 + minute) % 8 < 3"
+STORED = f"(day * {MINUTES} + minute) % 8 < 3 AND extract(isodow FROM opened) < 6"
 
-FILL = f"""
-    SELECT make_partitions(name, ARRAY[to_timestamp({FIRST_DAY // SECOND_US})]) FROM unnest(ARRAY['bars', 'bars_superseded']) name;
-    INSERT INTO streams
-    SELECT stream_id_of('bars', '1m', 'yahoo', 'S' || n), 'bars', '1m', 'yahoo', 'S' || n, 0,
-        to_timestamp({FIRST_DAY // SECOND_US}), to_timestamp({(FIRST_DAY + 30 * DAY_US) // SECOND_US})
-    FROM generate_series(0, {SYMBOLS - 1}) n;
-    INSERT INTO bars
-    SELECT stream_id_of('bars', '1m', 'yahoo', 'S' || n), opened, (day * 390 + minute)::bigint << 16, 100, 101, 99,
-        100.5, 1000, NULL, NULL, opened + interval '61 s', opened + interval '61 s', 0, 3, 'USD'
-    FROM generate_series(0, 29) day, generate_series(0, {MINUTES - 1}) minute, generate_series(0, {WITH_BARS - 1}) n,
-        LATERAL (SELECT to_timestamp({FIRST_DAY // SECOND_US}) + day * interval '1 day' + minute * interval '1 minute') m (opened)
-    WHERE {STORED} AND extract(isodow FROM opened) < 6;
+FILL = (
+    stored_minutes(symbols=SYMBOLS, with_bars=WITH_BARS, days=30, where=STORED)
+    + f"""
     INSERT INTO gap_evidence
     SELECT 'bars.1m:yahoo:S' || n, opened, NULL, opened, 0, 0, 0, 0, 'collected', 'S' || n, 'yahoo', '1m', '', 'processor', ''
     FROM generate_series(0, {SYMBOLS - 1}) n, LATERAL (SELECT to_timestamp({FIRST_DAY // SECOND_US})) m (opened);
@@ -55,6 +45,7 @@ FILL = f"""
         'producer_down', 'proven', 'open', 0, 1, 'processor', began, n, 0, 0
     FROM generate_series(1, 1000000) n, LATERAL (SELECT to_timestamp({FIRST_DAY // SECOND_US}) + n * interval '1 minute') m (began);
 """
+)
 Read = Callable[[Snapshot, str], Awaitable[GapPage]]
 
 

@@ -14,18 +14,18 @@ from functools import partial
 import asyncpg
 
 from benchmarks.measure import RUNS, Row, middle, row, servers
+from benchmarks.stored_minutes import FIRST_DAY, stored_minutes
 from gateway.database.rows import read_columns, row_reader
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.versions import BarVersion, Span, View
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.intervals import DAY_US, SECOND_US
+from schemas.intervals import DAY_US
 from schemas.streams import BAR_STREAM
 
-SYMBOLS, DAYS, MINUTES = 500, 21, 390
+SYMBOLS, DAYS = 500, 21
 OF_A_MONTH = 60  # symbols with all days; the others have the last one only
-FIRST_DAY = EventTime(1_767_364_200_000_000)  # 2026-01-02 09:30 in New York, µs
 LAST_DAY = EventTime(FIRST_DAY + (DAYS - 1) * DAY_US)
 AS_OF = KnowledgeTime(LAST_DAY + DAY_US)
 MONTH: Span = (FIRST_DAY, EventTime(LAST_DAY + DAY_US))
@@ -34,19 +34,11 @@ CORRECTED_EVERY = 20
 # 1.3 and twice the time are the goal and the bound: less of a rate
 GOAL, FLOOR = 1 / 1.3, 0.5
 
-FILL = f"""
-    SELECT make_partitions(name, ARRAY[to_timestamp({FIRST_DAY // SECOND_US})]) FROM unnest(ARRAY['bars', 'bars_superseded']) name;
-    INSERT INTO streams
-    SELECT stream_id_of('bars', '1m', 'yahoo', 'S' || n), 'bars', '1m', 'yahoo', 'S' || n, 0,
-        to_timestamp({FIRST_DAY // SECOND_US}), to_timestamp({(LAST_DAY + DAY_US) // SECOND_US})
-    FROM generate_series(0, {SYMBOLS - 1}) n;
-    INSERT INTO bars
-    SELECT stream_id_of('bars', '1m', 'yahoo', 'S' || n), opened, (day * {MINUTES} + minute)::bigint << 16, 100, 101, 99,
-        100.5, 1000, NULL, NULL, opened + interval '61 s', opened + interval '61 s', 0, 3, 'USD'
-    FROM generate_series(0, {DAYS - 1}) day, generate_series(0, {MINUTES - 1}) minute, generate_series(0, {SYMBOLS - 1}) n,
-        LATERAL (SELECT to_timestamp({FIRST_DAY // SECOND_US}) + day * interval '1 day' + minute * interval '1 minute') m (opened)
-    WHERE n < {OF_A_MONTH} OR day = {DAYS - 1};
-
+FILL = (
+    stored_minutes(
+        symbols=SYMBOLS, with_bars=SYMBOLS, days=DAYS, where=f"n < {OF_A_MONTH} OR day = {DAYS - 1}"
+    )
+    + f"""
     CREATE TABLE unversioned (LIKE bars INCLUDING INDEXES) PARTITION BY RANGE (event_time);
     CREATE TABLE unversioned_of_a_month PARTITION OF unversioned FOR VALUES FROM ('2026-01-01 UTC') TO ('2026-02-01 UTC');
     INSERT INTO unversioned SELECT * FROM bars;
@@ -55,6 +47,7 @@ FILL = f"""
     UPDATE bars SET revision = 1, position = position + (1000000::bigint << 16), known_from = known_from + interval '60 days'
     WHERE (position >> 16) % {CORRECTED_EVERY} = 0;
 """
+)
 PLAIN = f"""
     SELECT bar.* FROM streams s CROSS JOIN LATERAL (
         SELECT s.provider, {", ".join(f"c.{column.name}" for column in read_columns(BAR_STREAM))}
