@@ -11,6 +11,7 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,7 @@ from hypothesis import settings
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
-from infra.runtime.kafka.topics import ensure_topics
-from schemas.topics import catalogue
+from infra.runtime.kafka.topics import Topics, ensure_topics
 from tests.support.databases import TIMESCALE_SERVER, execute, lay_out, with_database
 from tests.support.requirements import absent
 
@@ -100,15 +100,31 @@ def kafka_bootstrap(server_home: Path) -> Iterator[str]:
         broker.kill()  # nothing is to be kept: a clean stop after hundreds of topics takes ten seconds and more
 
 
+@contextmanager
+def _prefix(bootstrap: str) -> Iterator[str]:
+    """Give a prefix nobody used; what is made under it, and under longer ones, is deleted in the end."""
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    yield prefix
+    made = [name for name in Topics(bootstrap, "test").partition_counts() if name.startswith(prefix)]
+    if made:
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        admin.delete_topics(made, operation_timeout=0)
+        admin.poll(0)
+
+
 @pytest.fixture
 def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """A prefix of this test alone under which every declared topic exists, until the test is over."""
-    prefix = f"t{uuid.uuid4().hex[:10]}."
-    ensure_topics(kafka_bootstrap, prefix=prefix)
-    yield prefix
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.delete_topics([prefix + name for name in catalogue().topics], operation_timeout=0)
-    admin.poll(0)
+    with _prefix(kafka_bootstrap) as prefix:
+        ensure_topics(kafka_bootstrap, prefix=prefix)
+        yield prefix
+
+
+@pytest.fixture
+def bare_prefix(kafka_bootstrap: str) -> Iterator[str]:
+    """Another prefix of this test alone, under which nothing exists yet."""
+    with _prefix(kafka_bootstrap) as prefix:
+        yield prefix
 
 
 @pytest.fixture(scope="session")
@@ -127,13 +143,26 @@ def postgres_admin(server_home: Path) -> Iterator[str]:
         yield server.dsn
 
 
+@contextmanager
+def _database(admin: str) -> Iterator[str]:
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    asyncio.run(execute(admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
+    yield with_database(admin, name)
+    asyncio.run(execute(admin, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
 def database(postgres_admin: str) -> Iterator[str]:
     """DSN of a fresh, migrated database of this test alone, cloned from the template."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
-    yield with_database(postgres_admin, name)
-    asyncio.run(execute(postgres_admin, f"DROP DATABASE {name} WITH (FORCE)"))
+    with _database(postgres_admin) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def second_database(postgres_admin: str) -> Iterator[str]:
+    """DSN of another one."""
+    with _database(postgres_admin) as dsn:
+        yield dsn
 
 
 async def _make_template(dsn: str) -> None:

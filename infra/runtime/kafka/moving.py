@@ -33,6 +33,12 @@ POLL_S, FLUSH_S = 0.1, 120.0
 # One reader for each old partition: together they hold little more than a record of each.
 READING = {"queued.max.messages.kbytes": 1_024, "fetch.message.max.bytes": 1_100_000}
 WRITING = {"queue.buffering.max.kbytes": 32_768}
+# Stamped by whoever writes, as long as records are moved: what a broker stamped before must stay, however fast its clock
+# was. And a record grows where it says where it was.
+WHILE_MOVING = {
+    STAMP: BY_PRODUCER, "message.timestamp.after.max.ms": str(2**63 - 1),
+    "max.message.bytes": str(catalogue().topics[RAW_TOPICS[0]].max_message_bytes + 256),
+}  # fmt: skip
 
 
 class Point(NamedTuple):
@@ -75,14 +81,9 @@ class _Writing:
             self.check()
             try:
                 self.producer.produce(
-                    self.topic,
-                    value,
-                    message.key(),
-                    partition=partition,
-                    timestamp=point.known_from_us // 1_000,
-                    headers=headers,
-                    on_delivery=self._told,
-                )
+                    self.topic, value, message.key(), partition=partition, headers=headers,
+                    timestamp=point.known_from_us // 1_000, on_delivery=self._told,
+                )  # fmt: skip
             except BufferError:
                 self.producer.poll(POLL_S)
             else:
@@ -191,8 +192,7 @@ class Move:
             )
         raw = {self._target + topic: catalogue().topics[topic] for topic in RAW_TOPICS}
         missing = {name: topic for name, topic in raw.items() if name not in existing}
-        # Stamped by whoever writes, as long as records are moved: what a broker stamped before must stay.
-        self._topics.create(missing, partitions=self._partitions, changed={STAMP: BY_PRODUCER})
+        self._topics.create(missing, partitions=self._partitions, changed=WHILE_MOVING)
         ensure_topics(self._bootstrap, prefix=self._target, partitions=self._partitions)
         others = [name for name, topic in catalogue().topics.items() if topic.kind != "raw"]
         if used := self._holds([self._target + name for name in others]):

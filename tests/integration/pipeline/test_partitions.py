@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import pytest
-from confluent_kafka.admin import AdminClient
 
-from infra.runtime.kafka.topics import Topics
 from schemas.partitions import partition_of
 from tests.conftest import ROOT
-from tests.support.databases import execute, lay_out, with_database
 from tests.support.eventually import eventually
+from tests.support.sink_records import query
 from tests.support.system import System, system
 from tests.support.watcher import Watcher, watching
 
@@ -36,26 +33,11 @@ FROM v_quotes ORDER BY symbol, provider, known_from, position"""
 GAPS = "SELECT symbol, interval, provider, from_time, to_time, cause FROM v_gaps ORDER BY 1, 2, 3, 4"
 
 
-@pytest.fixture
-def prefix(kafka_bootstrap: str) -> Iterator[str]:
-    """A prefix under which nothing exists yet; what the test makes there, also under longer ones, is deleted."""
-    name = f"p{uuid4().hex[:10]}."
-    yield name
-    made = [each for each in Topics(kafka_bootstrap, "test").partition_counts() if each.startswith(name)]
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.delete_topics(made, operation_timeout=0)
-    admin.poll(0)
-
-
-@pytest.fixture
-def second_database(postgres_admin: str) -> Iterator[str]:
-    """DSN of another fresh, migrated database."""
-    name = f"t_{uuid4().hex[:12]}"
-    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name}"))
-    dsn = with_database(postgres_admin, name)
-    asyncio.run(lay_out(dsn))
-    yield dsn
-    asyncio.run(execute(postgres_admin, f"DROP DATABASE {name} WITH (FORCE)"))
+def system_on(bootstrap: str, dsn: str, prefix: str, folder: Path) -> AbstractContextManager[System]:
+    """Return the system of these symbols, of which nothing is started yet."""
+    return system(
+        bootstrap=bootstrap, dsn=dsn, prefix=prefix, folder=folder, symbols=SYMBOLS, settings=SETTINGS
+    )
 
 
 def mds(env: Mapping[str, str], *arguments: str) -> str:
@@ -70,11 +52,7 @@ def mds(env: Mapping[str, str], *arguments: str) -> str:
 
 async def rows(dsn: str, statement: str) -> list[tuple[Any, ...]]:
     """Return what a database answers."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        return [tuple(row) for row in await connection.fetch(statement)]
-    finally:
-        await connection.close()
+    return [tuple(row) for row in await query(dsn, statement)]
 
 
 async def stored(dsn: str, statement: str, least: int) -> bool:
@@ -120,17 +98,10 @@ async def resumed(running: System, watcher: Watcher) -> None:
 
 @pytest.mark.parametrize("count", [1, 4, 64])
 def test_the_pipeline_works_in_any_count(
-    kafka_bootstrap: str, database: str, prefix: str, tmp_path: Path, count: int
+    kafka_bootstrap: str, database: str, bare_prefix: str, tmp_path: Path, count: int
 ) -> None:
     """Chosen once by a command, never said again: collected, processed, stored where it lives, served, resumed."""
-    with system(
-        bootstrap=kafka_bootstrap,
-        dsn=database,
-        prefix=prefix,
-        folder=tmp_path,
-        symbols=SYMBOLS,
-        settings=SETTINGS,
-    ) as running:
+    with system_on(kafka_bootstrap, database, bare_prefix, tmp_path) as running:
         mds(running.env, "topics", "apply", "--partitions", str(count))
         asyncio.run(started(running, "simulator", "sinks", "stream_processors", "gateway"))
         streams = [f"bars.1m:best:{symbol}" for symbol in SYMBOLS[:3]]
@@ -145,18 +116,11 @@ def test_the_pipeline_works_in_any_count(
 
 
 def test_a_moved_system_answers_as_before_and_goes_on(
-    kafka_bootstrap: str, database: str, second_database: str, prefix: str, tmp_path: Path
+    kafka_bootstrap: str, database: str, second_database: str, bare_prefix: str, tmp_path: Path
 ) -> None:
     """From 4 to 16: of each symbol the same rows, known at the same moments; then the market goes on there."""
-    before, target = database, f"{prefix}moved."
-    with system(
-        bootstrap=kafka_bootstrap,
-        dsn=before,
-        prefix=prefix,
-        folder=tmp_path,
-        symbols=SYMBOLS,
-        settings=SETTINGS,
-    ) as running:
+    before, target = database, f"{bare_prefix}moved."
+    with system_on(kafka_bootstrap, before, bare_prefix, tmp_path) as running:
         mds(running.env, "topics", "apply")
         asyncio.run(started(running, "simulator", "sinks", "stream_processors"))
         running.start("producers")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import Topics, ensure_topics
 from schemas.partitions import TopicPartition
 from schemas.records import Progress
-from schemas.topics import PROGRESS, RAW_QUOTES, RAW_TOPICS, catalogue
+from schemas.topics import PROGRESS, RAW_QUOTES, RAW_TOPICS
 from schemas.wire.codec import decode, encode
 from tests.support.eventually import eventually
 from tests.support.loaded_partitions import block_of_quotes, symbols_at_home
@@ -31,14 +28,10 @@ WORKED_OFF_WITHIN_S = 180.0
 
 
 @pytest.fixture
-def prefix(kafka_bootstrap: str) -> Iterator[str]:
+def prefix(kafka_bootstrap: str, bare_prefix: str) -> str:
     """A prefix under which every topic has 64 partitions."""
-    made = f"many{uuid.uuid4().hex[:8]}."
-    ensure_topics(kafka_bootstrap, prefix=made, partitions=PARTITIONS)
-    yield made
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.delete_topics([made + name for name in catalogue().topics], operation_timeout=0)
-    admin.poll(0)
+    ensure_topics(kafka_bootstrap, prefix=bare_prefix, partitions=PARTITIONS)
+    return bare_prefix
 
 
 class Progressed:

@@ -8,32 +8,33 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
 from random import Random
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
+from infra.runtime.clock import wall_us
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
-from infra.runtime.kafka.moving import BY_BROKER, STAMP, Move
+from infra.runtime.kafka.moving import BY_BROKER, BY_PRODUCER, STAMP, STILL_FOR_S, Move
 from infra.runtime.kafka.topics import Topics, ensure_topics
 from producers.raw.blocks import encoded, place
 from schemas.errors import BrokerUnavailable, ConfigurationError
-from schemas.intervals import MINUTE_US
+from schemas.intervals import HOUR_US, MINUTE_US
+from schemas.partitions import partition_of
 from schemas.records import RawBlock
 from schemas.topics import (
     BARS,
     DEFAULT_PARTITIONS,
     EVIDENCE,
+    MOVED_FROM,
     PROGRESS,
     RAW_BARS,
     RAW_QUOTES,
     RAW_TOPICS,
     RAW_TRADES,
+    catalogue,
 )
 from schemas.wire.codec import decode_value
 from stream_processors.replay import from_kafka, replay
@@ -44,18 +45,6 @@ from tests.support.eventually import eventually
 SYMBOLS = [f"S{number:02}" for number in range(24)]
 RESULT = tuple[tuple[str, Any], ...]
 PLACES = {"raw_offset", "index"}  # where a record lies: what a move changes
-
-
-@pytest.fixture
-def new_prefix(kafka_bootstrap: str) -> Iterator[str]:
-    """A prefix under which nothing exists yet; what the test makes there, also under longer ones, is deleted."""
-    prefix = f"n{uuid4().hex[:10]}."
-    yield prefix
-    made = [name for name in Topics(kafka_bootstrap, "test").partition_counts() if name.startswith(prefix)]
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    if made:
-        admin.delete_topics(made, operation_timeout=0)
-        admin.poll(0)
 
 
 def collect(bootstrap: str, prefix: str, rounds: int, *, partitions: int = DEFAULT_PARTITIONS) -> None:
@@ -102,16 +91,21 @@ def history(bootstrap: str, prefix: str, partitions: int) -> dict[tuple[str, str
     return made
 
 
-def move(bootstrap: str, source: str, target: str, partitions: int) -> Move:
-    """Return a move that waits a shorter time for stillness: nothing runs here."""
+def move(bootstrap: str, source: str, target: str, partitions: int, *, still_for_s: float = 0.5) -> Move:
+    """Return a move that waits a shorter time for stillness: nothing runs in most tests."""
     told: list[str] = []
     return Move(
-        bootstrap, source=source, target=target, partitions=partitions, tell=told.append, still_for_s=0.5
+        bootstrap,
+        source=source,
+        target=target,
+        partitions=partitions,
+        tell=told.append,
+        still_for_s=still_for_s,
     )
 
 
 def test_answers_are_the_same_in_every_count(
-    kafka_bootstrap: str, topic_prefix: str, new_prefix: str
+    kafka_bootstrap: str, topic_prefix: str, bare_prefix: str
 ) -> None:
     """Values, repeats, gaps and known_from of each symbol, by way of more, fewer and other counts, one after the other."""
     collect(kafka_bootstrap, topic_prefix, rounds=30)
@@ -119,7 +113,7 @@ def test_answers_are_the_same_in_every_count(
     assert {topic for topic, _ in before} == {"bars.v1", "quotes.v1", "trades.v1", EVIDENCE}
     source, old = topic_prefix, DEFAULT_PARTITIONS
     for count in (16, 6, 1, 5):
-        target = f"{new_prefix}{count}."
+        target = f"{bare_prefix}{count}."
         moved = move(kafka_bootstrap, source, target, count).run()
 
         assert history(kafka_bootstrap, target, count) == before, (old, count)
@@ -129,7 +123,28 @@ def test_answers_are_the_same_in_every_count(
         source, old = target, count
 
 
-def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, new_prefix: str) -> None:
+def test_the_largest_record_and_one_known_ahead_of_the_clock_are_moved(
+    kafka_bootstrap: str, topic_prefix: str, bare_prefix: str
+) -> None:
+    """Noise as long as the broker takes it, and what became known while the clock of a broker was hours fast."""
+    topic = topic_prefix + RAW_QUOTES
+    largest = Random(1).randbytes(catalogue().topics[RAW_QUOTES].max_message_bytes - 80)
+    ahead_us = wall_us() + 5 * HOUR_US
+    producer = Producer(producer_config(kafka_bootstrap, "test-raw"))
+    producer.produce(topic, largest, partition=0)
+    producer.flush(15)
+    Topics(kafka_bootstrap, "test").change([topic], STAMP, BY_PRODUCER)
+    fast = encoded(RAW_QUOTES, a_block(a_quote_event(symbol=SYMBOLS[0])))[0]
+    home = partition_of(SYMBOLS[0], DEFAULT_PARTITIONS)
+    producer.produce(topic, fast, partition=home, headers=[(MOVED_FROM, f"0/0/{ahead_us}".encode())])
+    producer.flush(15)
+
+    moved = {each.topic: each for each in move(kafka_bootstrap, topic_prefix, bare_prefix, 1).run()}
+
+    assert moved[RAW_QUOTES].there == 2
+
+
+def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, bare_prefix: str) -> None:
     """Whatever was written when it was killed is neither written again nor missing."""
     collect(kafka_bootstrap, topic_prefix, rounds=400)
     before = history(kafka_bootstrap, topic_prefix, DEFAULT_PARTITIONS)
@@ -140,7 +155,7 @@ def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, 
         "topics",
         "move",
         "--to-prefix",
-        new_prefix,
+        bare_prefix,
         "--partitions",
         "6",
     ]
@@ -149,7 +164,7 @@ def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, 
     topics = Topics(kafka_bootstrap, "test")
 
     def written() -> int:
-        places = [(new_prefix + topic, number) for topic in RAW_TOPICS for number in range(6)]
+        places = [(bare_prefix + topic, number) for topic in RAW_TOPICS for number in range(6)]
         try:
             return sum(end for _, end in topics.bounds(places).values())  # type: ignore[arg-type]
         except BrokerUnavailable:
@@ -170,8 +185,8 @@ def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, 
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"MDS_TOPIC_PREFIX={new_prefix}" in done.stdout
-    assert history(kafka_bootstrap, new_prefix, 6) == before
+    assert f"MDS_TOPIC_PREFIX={bare_prefix}" in done.stdout
+    assert history(kafka_bootstrap, bare_prefix, 6) == before
     again = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
     )
@@ -186,65 +201,67 @@ def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, 
 
 
 def test_what_is_no_move_is_refused_untouched(
-    kafka_bootstrap: str, topic_prefix: str, new_prefix: str
+    kafka_bootstrap: str, topic_prefix: str, bare_prefix: str
 ) -> None:
     """The same prefix, topics made by others, another count than begun with, and a target that was used."""
     collect(kafka_bootstrap, topic_prefix, rounds=2)
     with pytest.raises(ConfigurationError, match="name another with --to-prefix"):
         move(kafka_bootstrap, topic_prefix, topic_prefix, 6).run()
     with pytest.raises(ConfigurationError, match="set MDS_TOPIC_PREFIX"):
-        move(kafka_bootstrap, "absent.", new_prefix, 6).run()
-    ensure_topics(kafka_bootstrap, prefix=f"{new_prefix}made.", partitions=6)
+        move(kafka_bootstrap, "absent.", bare_prefix, 6).run()
+    ensure_topics(kafka_bootstrap, prefix=f"{bare_prefix}made.", partitions=6)
     with pytest.raises(ConfigurationError, match="were not made by a move"):
-        move(kafka_bootstrap, topic_prefix, f"{new_prefix}made.", 6).run()
+        move(kafka_bootstrap, topic_prefix, f"{bare_prefix}made.", 6).run()
 
-    move(kafka_bootstrap, topic_prefix, new_prefix, 6).run()
+    move(kafka_bootstrap, topic_prefix, bare_prefix, 6).run()
     with pytest.raises(ConfigurationError, match="have 6 partitions, not 8"):
-        move(kafka_bootstrap, topic_prefix, new_prefix, 8).run()
+        move(kafka_bootstrap, topic_prefix, bare_prefix, 8).run()
     producer = Producer(producer_config(kafka_bootstrap, "test-raw"))
-    producer.produce(new_prefix + RAW_BARS, encoded(RAW_BARS, a_block())[0], partition=0)
+    producer.produce(bare_prefix + RAW_BARS, encoded(RAW_BARS, a_block())[0], partition=0)
     producer.flush(15)
     with pytest.raises(ConfigurationError, match="a record that was not moved there"):
-        move(kafka_bootstrap, topic_prefix, new_prefix, 6).run()
-    producer.produce(new_prefix + BARS, b"anything", partition=3)
+        move(kafka_bootstrap, topic_prefix, bare_prefix, 6).run()
+    producer.produce(bare_prefix + BARS, b"anything", partition=3)
     producer.flush(15)
     with pytest.raises(ConfigurationError, match=f"{BARS} holds records already"):
-        move(kafka_bootstrap, topic_prefix, new_prefix, 6).run()
+        move(kafka_bootstrap, topic_prefix, bare_prefix, 6).run()
 
 
 def test_a_system_that_still_runs_is_told_to_stop(
-    kafka_bootstrap: str, topic_prefix: str, new_prefix: str
+    kafka_bootstrap: str, topic_prefix: str, bare_prefix: str
 ) -> None:
     """Nothing is made before it does: what came later would be missing."""
     collect(kafka_bootstrap, topic_prefix, rounds=1)
     stopping = threading.Event()
 
     def run() -> None:
+        producer = Producer(producer_config(kafka_bootstrap, "test-raw"))
         while not stopping.wait(0.05):
-            collect(kafka_bootstrap, topic_prefix, rounds=1)
+            producer.produce(topic_prefix + RAW_BARS, encoded(RAW_BARS, a_block())[0], partition=0)
+            producer.flush(15)
 
     writer = threading.Thread(target=run)
     writer.start()
     try:
         with pytest.raises(ConfigurationError, match="stop producers and stream_processors"):
-            move(kafka_bootstrap, topic_prefix, new_prefix, 6).run()
+            move(kafka_bootstrap, topic_prefix, bare_prefix, 6, still_for_s=STILL_FOR_S).run()
     finally:
         stopping.set()
         writer.join()
-    assert not [n for n in Topics(kafka_bootstrap, "test").partition_counts() if n.startswith(new_prefix)]
+    assert not [n for n in Topics(kafka_bootstrap, "test").partition_counts() if n.startswith(bare_prefix)]
 
 
-def test_two_moves_at_once_are_found_out(kafka_bootstrap: str, topic_prefix: str, new_prefix: str) -> None:
+def test_two_moves_at_once_are_found_out(kafka_bootstrap: str, topic_prefix: str, bare_prefix: str) -> None:
     """What both have written is there twice, and is not taken for history."""
     collect(kafka_bootstrap, topic_prefix, rounds=2)
-    move(kafka_bootstrap, topic_prefix, new_prefix, 6).run()
+    move(kafka_bootstrap, topic_prefix, bare_prefix, 6).run()
     with LogReader(kafka_bootstrap, "test") as reader:
-        low, _ = reader.bounds(new_prefix + RAW_TRADES, 0)
-        first = next(reader.read(new_prefix + RAW_TRADES, 0, low))
-    Topics(kafka_bootstrap, "test").change([new_prefix + RAW_TRADES], STAMP, "CreateTime")
+        low, _ = reader.bounds(bare_prefix + RAW_TRADES, 0)
+        first = next(reader.read(bare_prefix + RAW_TRADES, 0, low))
+    Topics(kafka_bootstrap, "test").change([bare_prefix + RAW_TRADES], STAMP, "CreateTime")
     producer = Producer(producer_config(kafka_bootstrap, "test-raw"))
     producer.produce(
-        new_prefix + RAW_TRADES,
+        bare_prefix + RAW_TRADES,
         first.value(),
         partition=0,
         timestamp=first.timestamp()[1],
@@ -252,4 +269,4 @@ def test_two_moves_at_once_are_found_out(kafka_bootstrap: str, topic_prefix: str
     )
     producer.flush(15)
     with pytest.raises(ConfigurationError, match="two moves ran at once"):
-        move(kafka_bootstrap, topic_prefix, new_prefix, 6).run()
+        move(kafka_bootstrap, topic_prefix, bare_prefix, 6).run()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
-from uuid import uuid4
+from collections.abc import Callable, Collection
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -14,16 +13,6 @@ from infra.runtime.kafka.topics import Topics, ensure_topics, partition_count
 from schemas.errors import ConfigurationError
 from schemas.topics import BARS, CONFIGURATION, DEFAULT_PARTITIONS, GAPS, QUOTES, RAW_BARS, catalogue
 from tests.support.eventually import eventually
-
-
-@pytest.fixture
-def bare_prefix(kafka_bootstrap: str) -> Iterator[str]:
-    """A prefix under which nothing exists yet; what the test makes there is deleted."""
-    prefix = f"t{uuid4().hex[:10]}."
-    yield prefix
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.delete_topics([prefix + name for name in catalogue().topics], operation_timeout=0)
-    admin.poll(0)
 
 
 def counts(bootstrap: str, prefix: str) -> dict[str, int]:
