@@ -17,7 +17,7 @@ from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import BrokerUnavailable, Fenced, StoreUnavailable
 from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
-from sinks.progress.positions import Log, PartitionRefused
+from sinks.progress.positions import Log, PartitionRefused, StoredPosition
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,6 +57,9 @@ class Writer(Protocol):
 class Store(Protocol):
     """The destination of batches."""
 
+    async def stored(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, StoredPosition]:
+        """Return how far partitions are stored, whoever owns them."""
+
     def take_over(
         self, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
     ) -> AbstractAsyncContextManager[Writer]:
@@ -78,8 +81,10 @@ class Era(Protocol):
     def reason(self) -> str:
         """The reason why it is over."""
 
-    def begin(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
-        """Read from here on."""
+    def begin(
+        self, positions: Mapping[TopicPartition, CanonicalOffset], epochs: Mapping[TopicPartition, int]
+    ) -> None:
+        """Read from here on, which is good in the leaders' epochs."""
 
     def renew(self) -> None:
         """Offer the same partitions again."""
@@ -115,8 +120,12 @@ class BatchSource(Protocol):
 class Logs(Protocol):
     """Logs as the broker has them."""
 
-    async def look(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
-        """Return the log of each partition."""
+    async def look(
+        self,
+        partitions: Collection[TopicPartition],
+        stored: Mapping[TopicPartition, StoredPosition] | None = None,
+    ) -> dict[TopicPartition, Log]:
+        """Return the log of each partition, compared with what is stored of it."""
 
 
 class Outbox(Protocol):
@@ -167,11 +176,13 @@ class Sink:
                 era.renew()
 
     async def _own(self, era: Era) -> None:
-        logs = await self._logs.look(era.partitions)
+        # In this order, because the epoch of a leader that is asked later is never lower.
+        stored = await self._store.stored(era.partitions)
+        logs = await self._logs.look(era.partitions, stored)
         async with self._store.take_over(logs, now_us=wall_us()) as writer:
             self._health.report(DATABASE, ready=True)
             self._report_refused(writer.refused)
-            era.begin(writer.positions)
+            era.begin(writer.positions, {place: log.leader_epoch for place, log in logs.items()})
             look_again_at_s = monotonic_s() + LOOK_AGAIN_S
             while not era.over:
                 batch = await era.next_batch(within_s=WAIT_S)

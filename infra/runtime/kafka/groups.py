@@ -83,9 +83,15 @@ class GroupMember:
 
         self._consumer.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
-    def read_from(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read partitions that are owned from these offsets on: eagerly these and no others, cooperatively these too."""
-        places = _places(positions)
+    def read_from(
+        self, positions: Mapping[TopicPartition, int], epochs: Mapping[TopicPartition, int] | None = None
+    ) -> None:
+        """Read partitions that are owned from these offsets on: eagerly these and no others, cooperatively these too.
+
+        Where `epochs` gives the leader's epoch in which a position was found to be good, a log that is cut before it in
+        a later one is told as POSITION_LOST instead of being read on; a negative epoch is not known.
+        """
+        places = _places(positions, epochs or {})
         if self._cooperative:
             self._consumer.incremental_assign(places)
         else:
@@ -121,9 +127,9 @@ class GroupMember:
             return
         try:
             if wait:
-                self._consumer.commit(offsets=_places(positions), asynchronous=False)
+                self._consumer.commit(offsets=_places(positions, {}), asynchronous=False)
             else:
-                self._consumer.commit(offsets=_places(positions), asynchronous=True)
+                self._consumer.commit(offsets=_places(positions, {}), asynchronous=True)
         except KafkaException as error:
             raise unavailable("offsets not committed", error) from error
 
@@ -160,8 +166,12 @@ class GroupMember:
             consumer.unassign()
 
 
-def _places(positions: Mapping[TopicPartition, int]) -> list[Place]:
-    return [Place(topic, number, offset) for (topic, number), offset in positions.items()]
+def _places(positions: Mapping[TopicPartition, int], epochs: Mapping[TopicPartition, int]) -> list[Place]:
+    places = []
+    for partition, offset in positions.items():
+        epoch = epochs.get(partition, -1)
+        places.append(Place(*partition, offset, leader_epoch=None if epoch < 0 else epoch))
+    return places
 
 
 def _partitions(places: Collection[Place]) -> frozenset[TopicPartition]:

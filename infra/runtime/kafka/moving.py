@@ -179,7 +179,7 @@ class Move:
             for topic, count in self._old.items()
             for number in range(count)
         ]
-        return {place: end for place, (_, end) in self._topics.bounds(places).items()}
+        return {place: log.end for place, log in self._topics.bounds(places).items()}
 
     def _prepare(self) -> bool:
         """Make the new topics, or see that they are a move's; return whether all was copied before."""

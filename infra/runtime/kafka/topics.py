@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Place
@@ -43,6 +43,14 @@ class Described:
 
     topic_id: str
     partitions: int
+
+
+class Bounds(NamedTuple):
+    """A partition's log: offsets [start, end), and the epoch of the leader that says so, negative where it does not."""
+
+    start: int
+    end: int
+    leader_epoch: int
 
 
 class Topics:
@@ -93,11 +101,14 @@ class Topics:
             return {name: replace(topic, topic_id=cluster) for name, topic in found.items()}
         return found
 
-    def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """Return (log start, end) of each partition; two questions, however many there are."""
+    def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Bounds]:
+        """Return the bounds of each partition's log; two questions, however many there are."""
         starts = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         ends = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        return {partition: (starts[partition], ends[partition]) for partition in partitions}
+        return {
+            partition: Bounds(starts[partition].offset, ends[partition].offset, _epoch(ends[partition]))
+            for partition in partitions
+        }
 
     def create(
         self,
@@ -163,12 +174,12 @@ class Topics:
             answer = self._admin.describe_cluster(request_timeout=self._within_s).result(self._within_s)
             return str(answer.cluster_id)
 
-    def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
+    def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[TopicPartition, Any]:
         asked = {Place(topic, number): spec for topic, number in partitions}
         with self._asking("the broker does not tell where its logs end"):
             answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
             return {
-                TopicPartition(place.topic, place.partition): future.result(self._within_s).offset
+                TopicPartition(place.topic, place.partition): future.result(self._within_s)
                 for place, future in answers.items()
             }
 
@@ -182,6 +193,10 @@ class Topics:
             raise BrokerUnavailable(
                 f"{otherwise} within {self._within_s:.0f} s; is the broker up?"
             ) from error
+
+
+def _epoch(told: Any) -> int:
+    return -1 if told.leader_epoch is None else int(told.leader_epoch)
 
 
 def ensure_topics(

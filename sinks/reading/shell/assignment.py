@@ -17,8 +17,13 @@ BATCHES_AHEAD = 2  # one being written, one ready
 class Reader(Protocol):
     """The reading thread, as far as an era speaks to it."""
 
-    def begin(self, era: Era, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
-        """Read from `positions` on."""
+    def begin(
+        self,
+        era: Era,
+        positions: Mapping[TopicPartition, CanonicalOffset],
+        epochs: Mapping[TopicPartition, int],
+    ) -> None:
+        """Read from `positions` on, which are good in the leaders' `epochs`."""
 
     def renew(self, era: Era) -> None:
         """Offer the same partitions again."""
@@ -40,9 +45,11 @@ class Era:
         self._loop, self._reader = loop, reader
         self._batches: asyncio.Queue[Batch | None] = asyncio.Queue()  # bounded by `room`
 
-    def begin(self, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
-        """Read from `positions` on."""
-        self._reader.begin(self, positions)
+    def begin(
+        self, positions: Mapping[TopicPartition, CanonicalOffset], epochs: Mapping[TopicPartition, int]
+    ) -> None:
+        """Read from `positions` on, which are good in the leaders' `epochs`."""
+        self._reader.begin(self, positions, epochs)
 
     def renew(self) -> None:
         """Drop what was read and offer the same partitions again, if they are still ours after the next poll."""

@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import Message
@@ -24,6 +24,7 @@ from sinks.reading.shell.assignment import Era
 from sinks.reading.shell.buffer import Buffer
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 IDLE_POLL_S = 0.1
 BUSY_POLL_S = 0.005  # while records wait for the writer
@@ -79,9 +80,14 @@ class BatchSource:
                 return self._era
             await self._changed.wait()
 
-    def begin(self, era: Era, positions: Mapping[TopicPartition, CanonicalOffset]) -> None:
-        """Read from `positions` on."""
-        self._commands.put(lambda: self._begin(era, dict(positions)))
+    def begin(
+        self,
+        era: Era,
+        positions: Mapping[TopicPartition, CanonicalOffset],
+        epochs: Mapping[TopicPartition, int],
+    ) -> None:
+        """Read from `positions` on, which are good in the leaders' `epochs`; a log cut before one ends the era."""
+        self._commands.put(lambda: self._begin(era, dict(positions), dict(epochs)))
 
     def renew(self, era: Era) -> None:
         """Drop what was read and offer the same partitions again, if they are still ours after the next poll."""
@@ -171,13 +177,15 @@ class BatchSource:
                 return
             command()
 
-    def _begin(self, era: Era, positions: dict[TopicPartition, CanonicalOffset]) -> None:
+    def _begin(
+        self, era: Era, positions: dict[TopicPartition, CanonicalOffset], epochs: dict[TopicPartition, int]
+    ) -> None:
         if era is not self._era or era.over:
             return
         self._forget()
         self._buffer.restart(positions)
         self._reading = {self._full_name(place): place for place in positions}
-        self._member.read_from(self._named(positions))
+        self._member.read_from(self._named(positions), self._named(epochs))
 
     def _renew(self, era: Era) -> None:
         if era is not self._era:
@@ -198,10 +206,8 @@ class BatchSource:
             if (end := self._member.known_end(self._full_name(place))) is not None:
                 self.log_ends[place] = CanonicalOffset(end)
 
-    def _named(
-        self, positions: Mapping[TopicPartition, CanonicalOffset]
-    ) -> dict[TopicPartition, CanonicalOffset]:
-        return {self._full_name(place): offset for place, offset in positions.items()}
+    def _named(self, numbers: Mapping[TopicPartition, T]) -> dict[TopicPartition, T]:
+        return {self._full_name(place): number for place, number in numbers.items()}
 
     def _full_name(self, place: TopicPartition) -> TopicPartition:
         return TopicPartition(self._prefix + place.topic, place.partition)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,14 +29,14 @@ from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
 from sinks.ledger.memory import Book, Changes
 from sinks.ledger.reach import Reach
-from sinks.progress.positions import Log, PartitionRefused
+from sinks.progress.positions import Log, PartitionRefused, StoredPosition
 from sinks.progress.watermark import Claims
 from sinks.store.shell.ages import StoreAges
 from sinks.store.shell.coverage import CoverageChange, change_coverage, learn, widen, write_coverage
 from sinks.store.shell.gaps import revise_gaps, write_evidence, write_gaps
 from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
-from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, take_over
+from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, stored_positions, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.refused import smaller, tried
 from sinks.store.shell.rows import WritePath, store_rows
@@ -261,13 +261,21 @@ class Store:
         self._connection_class = connection_class
         self.owned: Mapping[TopicPartition, Owned] = {}  # as taken over last, until a newer epoch is stored
 
+    async def stored(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, StoredPosition]:
+        """Return how far partitions are stored, whoever owns them; raises StoreUnavailable or ConfigurationError."""
+        async with (
+            open_connection(self._dsn, connection_class=self._connection_class) as connection,
+            deadline(connection, within_s=TAKE_OVER_WITHIN_S),
+        ):
+            return await stored_positions(connection, partitions)
+
     @asynccontextmanager
     async def take_over(
         self, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
     ) -> AsyncIterator[Writer]:
         """Own the partitions of `logs` over a connection of their own; raises StoreUnavailable or ConfigurationError.
 
-        Where a log no longer holds what was not stored, the loss is evidence, stored with the new position.
+        Where a log may have lost what was not stored, the loss is evidence, stored with the new position.
         """
         async with open_connection(self._dsn, connection_class=self._connection_class) as connection:
             try:

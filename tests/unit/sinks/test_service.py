@@ -13,11 +13,12 @@ from infra.runtime.lifecycle import Health
 from schemas.errors import BrokerUnavailable, ConfigurationError, Fenced, StoreUnavailable
 from schemas.partitions import TopicPartition
 from sinks.batch.batch import Batch
-from sinks.progress.positions import Log, PartitionRefused
+from sinks.progress.positions import EpochStart, Log, PartitionRefused, StoredPosition
 from sinks.service import Sink, finished
 from tests.support.eventually import eventually
 
 PARTITION = TopicPartition("bars.v1", 0)
+STORED = StoredPosition(topic_id="one", next_offset=4, leader_epoch=3)
 
 
 class FakeEra:
@@ -27,11 +28,13 @@ class FakeEra:
         self.batches, self.over, self.reason = list(batches), False, ""
         self.partitions = frozenset({PARTITION})
         self.begun: list[Mapping[TopicPartition, int]] = []
+        self.epochs: list[Mapping[TopicPartition, int]] = []
         self.stored = self.left = self.renewed = 0
 
-    def begin(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Note the positions."""
+    def begin(self, positions: Mapping[TopicPartition, int], epochs: Mapping[TopicPartition, int]) -> None:
+        """Note the positions and epochs."""
         self.begun.append(positions)
+        self.epochs.append(epochs)
 
     def renew(self) -> None:
         """Count."""
@@ -89,16 +92,22 @@ class FakeStore:
         self.batches: list[Batch] = []
         self.taken, self.on_write, self.refused = 0, on_write, refused or {}
         self.positions = {PARTITION: 4}
+        self.logs: Mapping[TopicPartition, Log] = {}
+
+    async def stored(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, StoredPosition]:
+        """Say the same of every partition."""
+        return dict.fromkeys(partitions, STORED)
 
     @asynccontextmanager
     async def take_over(
         self,
-        logs: Mapping[TopicPartition, Log],  # noqa: ARG002
+        logs: Mapping[TopicPartition, Log],
         *,
         now_us: int,  # noqa: ARG002
     ) -> AsyncIterator[FakeStore]:
         """Count."""
         self.taken += 1
+        self.logs = logs
         yield self
 
     async def write(self, batch: Batch, *, go_on: Callable[[], bool]) -> FakeWritten:  # noqa: ARG002
@@ -111,9 +120,17 @@ class FakeStore:
 class FakeLogs:
     """Says the same of every log."""
 
-    async def look(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
-        """Return the logs."""
-        return {partition: Log(topic_id="one", start=0, end=9) for partition in partitions}
+    async def look(
+        self,
+        partitions: Collection[TopicPartition],
+        stored: Mapping[TopicPartition, StoredPosition] | None = None,
+    ) -> dict[TopicPartition, Log]:
+        """Return the logs; one that is compared with what is stored has a newer record before that."""
+        newer = EpochStart(offset=2, epoch=7) if stored == {PARTITION: STORED} else None
+        return {
+            partition: Log(topic_id="one", start=0, end=9, leader_epoch=7, newer=newer)
+            for partition in partitions
+        }
 
 
 class FakeOutbox:
@@ -165,6 +182,16 @@ async def test_batches_are_stored_in_order_from_the_stored_position() -> None:
     assert store.batches == batches
     assert (era.begun, era.stored, outbox.fills) == ([{PARTITION: 4}], 2, 1)
     assert health.live()
+
+
+async def test_the_log_is_compared_with_what_is_stored_and_read_in_the_epoch_it_has() -> None:
+    """Whoever takes over sees where the log grew anew, and whoever reads, until which epoch that was looked at."""
+    era, store = FakeEra(), FakeStore()
+
+    await run(FakeFeed([era]), store, lambda: era.left == 1)
+
+    assert store.logs[PARTITION].newer == EpochStart(offset=2, epoch=7)
+    assert era.epochs == [{PARTITION: 7}]
 
 
 @pytest.mark.parametrize("error", [Fenced("newer"), StoreUnavailable("down"), BrokerUnavailable("down")])

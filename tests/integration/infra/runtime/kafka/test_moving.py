@@ -166,7 +166,7 @@ def test_a_move_that_is_killed_goes_on(kafka_bootstrap: str, topic_prefix: str, 
     def written() -> int:
         places = [(bare_prefix + topic, number) for topic in RAW_TOPICS for number in range(6)]
         try:
-            return sum(end for _, end in topics.bounds(places).values())  # type: ignore[arg-type]
+            return sum(log.end for log in topics.bounds(places).values())  # type: ignore[arg-type]
         except BrokerUnavailable:
             return 0  # the topics are not there yet
 

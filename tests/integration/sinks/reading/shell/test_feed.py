@@ -75,7 +75,7 @@ async def test_nothing_is_read_before_the_positions_are_known(
         assert era.partitions == EVERYTHING
         assert await era.next_batch(within_s=QUIET_S) is None
         assert not era.over
-        era.begin(BEGINNING | {SPY: 4})
+        era.begin(BEGINNING | {SPY: 4}, {})
 
         assert sum(await read(era, 10)) == 6
 
@@ -85,7 +85,7 @@ async def test_a_few_batches_are_read_ahead_and_no_more(kafka_bootstrap: str, to
     await publish_bars(kafka_bootstrap, topic_prefix, range(100))
     async with feeding(kafka_bootstrap, topic_prefix, batch_records=10) as feed:
         era = await assigned(feed)
-        era.begin(BEGINNING)
+        era.begin(BEGINNING, {})
         ahead = [await era.next_batch(within_s=WITHIN_S) for _ in range(BATCHES_AHEAD)]
         assert None not in ahead
         assert await era.next_batch(within_s=QUIET_S) is None
@@ -103,11 +103,11 @@ async def test_a_renewed_era_is_the_same_partitions_anew(kafka_bootstrap: str, t
     await publish_bars(kafka_bootstrap, topic_prefix, range(10))
     async with feeding(kafka_bootstrap, topic_prefix) as feed:
         era = await assigned(feed)
-        era.begin(BEGINNING)
+        era.begin(BEGINNING, {})
         assert await era.next_batch(within_s=WITHIN_S) is not None
         era.renew()
         renewed = await assigned(feed)
-        renewed.begin(BEGINNING)
+        renewed.begin(BEGINNING, {})
 
         assert (era.over, era.reason, renewed.partitions) == (True, "renewed", EVERYTHING)
         assert await era.next_batch(within_s=QUIET_S) is None
@@ -139,7 +139,7 @@ async def test_shown_positions_are_the_groups_and_the_ends_are_known(
     await publish_bars(kafka_bootstrap, topic_prefix, range(10))
     async with feeding(kafka_bootstrap, topic_prefix) as feed:
         era = await assigned(feed)
-        era.begin(BEGINNING)
+        era.begin(BEGINNING, {})
         await read(era, 10)
         feed.show({SPY: 7})
         looking = feed_member(kafka_bootstrap, prefix=topic_prefix, session_timeout_s=6)

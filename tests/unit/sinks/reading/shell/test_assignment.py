@@ -21,9 +21,11 @@ class _Reader:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def begin(self, era: Era, positions: Mapping[TopicPartition, int]) -> None:
-        """Keep the positions."""
-        self.told.append(dict(positions))
+    def begin(
+        self, era: Era, positions: Mapping[TopicPartition, int], epochs: Mapping[TopicPartition, int]
+    ) -> None:
+        """Keep positions and epochs."""
+        self.told.append((dict(positions), dict(epochs)))
 
     def renew(self, era: Era) -> None:
         """Keep the era."""
@@ -98,10 +100,10 @@ async def test_beginning_and_renewing_are_the_readers_and_leaving_is_seen_by_it(
     reader = _Reader()
     era = an_era(reader)
 
-    era.begin({("bars.v1", 0): 7})
+    era.begin({("bars.v1", 0): 7}, {("bars.v1", 0): 3})
     era.renew()
     left_before = era.left.is_set()
     era.leave()
 
-    assert reader.told == [{("bars.v1", 0): 7}, era]
+    assert reader.told == [({("bars.v1", 0): 7}, {("bars.v1", 0): 3}), era]
     assert (left_before, era.left.is_set()) == (False, True)
