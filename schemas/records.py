@@ -24,6 +24,12 @@ JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
 NO_CANONICAL_OFFSET = CanonicalOffset(-1)
 NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime(0)
 
+# Why values are missing. Whoever publishes may name others.
+MISSING_BARS = "missing_bars"
+SERVED_ELSEWHERE = (
+    "served_elsewhere"  # another provider of the symbol was asked: nothing is missing of this one
+)
+
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
 
 Event = Mapping[str, Any]
@@ -80,7 +86,8 @@ class Position:
 class Evidence:
     """Statement of the log on the completeness of one stream over [from_time, to_time); never changed, never taken back.
 
-    `collected`: values are collected there, from here on where `to_time` is None. `blind`: nobody watched, and why.
+    `collected`: values are collected there, from here on where `to_time` is None; of a stretch with the cause
+    SERVED_ELSEWHERE by another provider, so that "from here on" leaves it out. `blind`: nobody watched, and why.
     `absent`: bars that should have come did not, though watched. `empty`: the vendor was asked again and what is not
     stored there does not exist. `unrecoverable`: it is given up, and why. Gaps follow from it (`schemas.ledger`). A
     stretch that no stream can be named for has `stream` topic/partition, and no symbol.

@@ -11,11 +11,11 @@ from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
 from schemas.intervals import AHEAD_US, SLOT_US
-from schemas.records import DeadLetter, Discontinuity, Event, Evidence, EvidenceKind, RawBlock
+from schemas.records import DeadLetter, Discontinuity, Event, Evidence, RawBlock
 from schemas.streams import StreamId
 from schemas.wire.splicing import event_bytes
 from stream_processors.evidence import LOG_TRUNCATED, Told
-from stream_processors.gaps import MISSING_BARS, Blindness, judge, unseen_range
+from stream_processors.gaps import Blindness, judge, unseen_range
 from stream_processors.memory import BACKFILL, PartitionState, Series, see
 from stream_processors.refusals import dead_event
 from stream_processors.validation import CHECKS, check_time
@@ -196,7 +196,7 @@ class _Run:
         unseen = unseen_range(series.calendar, series.seen_to, discontinuity)
         if unseen is not None:
             self._begin(series, unseen[0])
-            self._told.of_series("blind", series.key, *unseen, cause=discontinuity.cause)
+            self._told.missing(series.key, *unseen, cause=discontinuity.cause)
         if series.seen_to is not None or discontinuity.from_time is not None:
             see(series, discontinuity.to_time)
 
@@ -216,9 +216,8 @@ class _Run:
                 begin = min([*judgement.arrivals, *(hole.from_time for hole in holes[:1])])
                 self._told.of_series("collected", series.key, begin, None)
             for hole in holes:
-                kind: EvidenceKind = "absent" if hole.cause == MISSING_BARS else "blind"
-                self._told.of_series(
-                    kind, series.key, hole.from_time, hole.to_time, cause=hole.cause, expected=hole.expected
+                self._told.missing(
+                    series.key, hole.from_time, hole.to_time, cause=hole.cause, expected=hole.expected
                 )
 
     def tell_collected(self) -> None:

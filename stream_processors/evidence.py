@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
 from schemas.identity import stream_text
-from schemas.records import Evidence, EvidenceKind
+from schemas.records import MISSING_BARS, SERVED_ELSEWHERE, Evidence, EvidenceKind
 from schemas.streams import StreamId
 
 PROCESSOR = "processor"
 LOG_TRUNCATED = "log_truncated"
 MISSING = frozenset({"blind", "absent"})  # kinds that say that something is missing
+KIND_OF_CAUSE: Mapping[str, EvidenceKind] = {MISSING_BARS: "absent", SERVED_ELSEWHERE: "collected"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,13 @@ class Told:
                 index=len(self.evidence),
             )
         )
+
+    def missing(
+        self, key: StreamId, start: EventTime, end: EventTime, *, cause: str, expected: int = 0
+    ) -> None:
+        """Tell that values of [start, end) did not come: of any cause without a kind of its own, nobody watched."""
+        kind = KIND_OF_CAUSE.get(cause, "blind")
+        self.of_series(kind, key, start, end, cause=cause, expected=expected)
 
     def begin(self, key: StreamId, moment: EventTime) -> None:
         """Note that a series is collected from `moment` (µs) on: a block holds its values in any order."""

@@ -13,9 +13,8 @@ from schemas.calendar.expected_bars import Span, expected_after, expected_span, 
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
-from schemas.records import Discontinuity
+from schemas.records import MISSING_BARS, Discontinuity
 
-MISSING_BARS = "missing_bars"
 # No market was closed for longer: New York's four months of 1914 are not collected.
 LONGEST_CLOSURE_US = 60 * DAY_US
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from gateway.database.rows import bits_of, packed_field, read_columns
 from gateway.database.versions import VALUE_STREAMS
 from schemas.intervals import AHEAD_US
+from schemas.records import SERVED_ELSEWHERE
 from schemas.streams import BAR_STREAM, Stream
 from schemas.tables import tables
 
@@ -238,12 +239,17 @@ STORED_STARTS = f"""
     FROM unnest($1::int8[], $2::timestamptz[], $3::timestamptz[]) AS wanted(stream_id, low, high)
     CROSS JOIN LATERAL ({_STARTS}) known"""
 
-# $1 its text: where a series is collected. $1 symbol, $2 text, $3 from when on: the first gap that is not healed. $1 its
-# number, $2 from when on: the first sessions with bars that did not come.
-COLLECTED = """
+# $1 its text: where a series is collected; "from here on" leaves out what was served elsewhere. $1 symbol, $2 text, $3 from
+# when on: the first gap that is not healed. $1 its number, $2 from when on: the first sessions with bars that did not come.
+COLLECTED = f"""
     SELECT lower(stretch) AS from_time, upper(stretch) AS to_time
     FROM (
-        SELECT unnest(range_agg(tstzrange(from_time, to_time))) AS stretch FROM gap_evidence
+        SELECT unnest(
+            coalesce(range_agg(told) FILTER (WHERE to_time IS NULL), '{{}}')
+            - coalesce(range_agg(told) FILTER (WHERE cause = '{SERVED_ELSEWHERE}'), '{{}}')
+            + coalesce(range_agg(told) FILTER (WHERE to_time IS NOT NULL AND cause <> '{SERVED_ELSEWHERE}'), '{{}}')
+        ) AS stretch
+        FROM gap_evidence CROSS JOIN LATERAL (SELECT tstzrange(from_time, to_time) AS told) stretches
         WHERE stream = $1 AND kind = 'collected') merged
     ORDER BY 1"""
 FIRST_HOLE = """

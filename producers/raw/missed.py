@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from schemas.clocks import EventTime, MarketTime
-from schemas.records import Discontinuity
+from schemas.records import SERVED_ELSEWHERE, Discontinuity
 from schemas.streams import StreamId
 
 PRODUCER_DOWN = "producer_down"
@@ -28,6 +28,16 @@ def since_break(
 ) -> list[Discontinuity]:
     """Return what a broken socket missed until market time `now`: of all its streams the same, since its last frame."""
     return _until(now, [(stream, last_frame) for stream in streams], DISCONNECTED)
+
+
+def while_elsewhere(
+    stream: StreamId, own: EventTime | None, resumed: EventTime
+) -> list[Discontinuity]:
+    """Return what another provider served of a stream that goes on from `resumed`, after its `own` position (µs).
+
+    None where nothing of it was served; a position that is not known leaves the begin to the processor.
+    """
+    return _until(MarketTime(resumed), [(stream, own)], SERVED_ELSEWHERE)
 
 
 def _until(

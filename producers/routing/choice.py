@@ -84,7 +84,7 @@ def resume_position(own: EventTime | None, served: EventTime) -> EventTime:
     """Return from where a provider goes on that takes over a stream of bars served up to `served`.
 
     Its own position where that is older, so that its stream has no hole, but not from further back than a day; and
-    never later than `served`, so that no bar is skipped.
+    never later than `served`, so that no bar is skipped. What is not gone back over was served elsewhere, and is told so.
     """
     if own is None or served - own > CONTINUED_US:
         return served

@@ -30,10 +30,8 @@ from schemas.clocks import EventTime
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, SECOND_US, SLOT_US, micros
 from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
-from schemas.records import Evidence, Gap
+from schemas.records import MISSING_BARS, Evidence, Gap
 from schemas.streams import StreamId
-
-MISSING_BARS = "missing_bars"
 
 Run = tuple[EventTime, EventTime, Shortfall]
 Piece = tuple[EventTime, EventTime, Shortfall | None]

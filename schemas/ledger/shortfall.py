@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from schemas.clocks import EventTime
-from schemas.records import Evidence, GapState
+from schemas.records import SERVED_ELSEWHERE, Evidence, GapState
 
 
 class Stretch(NamedTuple):
@@ -39,6 +39,11 @@ class Shortfall:
         """Whether nothing tells the two apart; an absence is one, whoever said that values are collected there."""
         alike = (self.missing, self.state, self.generation) == (other.missing, other.state, other.generation)
         return alike and (self.missing == "absent" or self.evidence == other.evidence)
+
+
+def is_elsewhere(told: Evidence) -> bool:
+    """Whether evidence says that another provider of the symbol was asked, so that nothing is missing of this one."""
+    return told.kind == "collected" and told.cause == SERVED_ELSEWHERE
 
 
 def in_order_of_knowledge(evidence: Evidence) -> tuple[object, ...]:
@@ -79,22 +84,30 @@ class _Sweep:
         self._fold = _Fold(len(known))
         self._active = [False] * len(known)
         self._verdicts = {"empty": 0, "unrecoverable": 0}
-        self._collected: list[int] = []
+        # Told with an end, and "from here on": what was served elsewhere is no part of the latter alone.
+        self._collected: tuple[list[int], list[int]] = [], []
+        self._elsewhere = 0
 
     def enter(self, number: int) -> None:
-        kind = self._known[number].evidence.kind
+        told = self._known[number].evidence
+        kind = told.kind
         self._active[number] = True
-        if kind == "collected":
-            heappush(self._collected, number)
+        if is_elsewhere(told):
+            self._elsewhere += 1
+        elif kind == "collected":
+            heappush(self._collected[told.to_time is None], number)
         else:
             self._fold.put(number, STEPS[kind](number))
         if kind in self._verdicts:
             self._verdicts[kind] += 1
 
     def leave(self, number: int) -> None:
-        kind = self._known[number].evidence.kind
+        told = self._known[number].evidence
+        kind = told.kind
         self._active[number] = False
-        if kind != "collected":
+        if is_elsewhere(told):
+            self._elsewhere -= 1
+        elif kind != "collected":
             self._fold.put(number, UNCHANGED)
         if kind in self._verdicts:
             self._verdicts[kind] -= 1
@@ -103,14 +116,17 @@ class _Sweep:
         state, generation, opener = self._fold.whole[NOTHING]
         if opener is not None:
             return Shortfall("blind", self._known[opener].evidence, STATES[state], generation)
-        while self._collected and not self._active[self._collected[0]]:
-            heappop(self._collected)
-        if not self._collected:
+        for collected in self._collected:
+            while collected and not self._active[collected[0]]:
+                heappop(collected)
+        bounded, from_here_on = self._collected
+        first = [*bounded[:1], *(() if self._elsewhere else from_here_on[:1])]
+        if not first:
             return None
         state = (
             EMPTY if self._verdicts["empty"] else UNRECOVERABLE if self._verdicts["unrecoverable"] else OPEN
         )
-        return Shortfall("absent", self._known[self._collected[0]].evidence, STATES[state])
+        return Shortfall("absent", self._known[min(first)].evidence, STATES[state])
 
 
 # Of a blind stretch: what a piece of evidence makes of each state that was before. Blindness opens, and opens anew under

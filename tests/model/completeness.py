@@ -15,6 +15,8 @@ from tests.model.oracle import AHEAD_US, Arrived, Oracle, Place, has_slots
 from tests.model.venues import DAILY, Bar, expected, open_minutes
 
 MISSING_BARS, LOG_TRUNCATED = "missing_bars", "log_truncated"
+ELSEWHERE = "served_elsewhere"
+KIND_OF_CAUSE = {MISSING_BARS: "absent", ELSEWHERE: "collected"}  # of any other cause nobody watched
 
 Label = tuple[str, str, int]  # cause, state, how many times a verdict was overtaken
 
@@ -161,10 +163,9 @@ class Completeness:
             return []
         self._walk(series, line, [start for start in arrivals if start < bars[0].slot])
         if line.frontier is not None:
-            self._missing(series, self._between(series, line, bars[0].slot), MISSING_BARS, "absent")
-        self._missing(series, bars, cause, "blind")
+            self._missing(series, line, self._between(series, line, bars[0].slot), MISSING_BARS)
+        self._missing(series, line, bars, cause)
         line.frontier = bars[-1].slot
-        line.live.append((self._arrived.known_from, bars[-1].slot))
         return [bars[0].slot]
 
     def _walk(self, series: Series, line: Line, arrivals: Sequence[int]) -> None:
@@ -172,19 +173,21 @@ class Completeness:
             if line.frontier is not None and start <= line.frontier:
                 continue
             if line.frontier is not None:
-                self._missing(
-                    series, self._between(series, line, slot_of(series, start)), MISSING_BARS, "absent"
-                )
+                bars = self._between(series, line, slot_of(series, start))
+                self._missing(series, line, bars, MISSING_BARS)
             line.frontier = start
 
     def _between(self, series: Series, line: Line, before: int) -> list[Bar]:
         assert line.frontier is not None
         return [bar for bar in line.bars if slot_of(series, line.frontier) < bar.slot < before]
 
-    def _missing(self, series: Series, bars: Sequence[Bar], cause: str, kind: str) -> None:
+    def _missing(self, series: Series, line: Line, bars: Sequence[Bar], cause: str) -> None:
         if bars:
+            kind = KIND_OF_CAUSE.get(cause, "blind")
             to = bars[-1].slot + SLOT_US[series[2]]
             self._tell(kind, series, bars[0].slot, to, cause=cause, expected=len(bars), bars=bars)
+            if kind == "blind":
+                line.live.append((self._arrived.known_from, bars[-1].slot))
 
     def _blind_time(self, series: Series, line: Line, since: int | None, to: int, cause: str) -> list[int]:
         """Tell when trades could have happened that nobody watched; return what the series is known of then."""
@@ -196,7 +199,8 @@ class Completeness:
         begins = []
         if start < to and minutes:
             begins = [max(start, minutes[0])]
-            self._tell("blind", series, begins[0], min(to, minutes[-1] + MINUTE_US), cause=cause)
+            kind = KIND_OF_CAUSE.get(cause, "blind")
+            self._tell(kind, series, begins[0], min(to, minutes[-1] + MINUTE_US), cause=cause)
         line.seen_to = max(line.seen_to or 0, to)
         return begins
 
@@ -270,10 +274,11 @@ def ledger(series: Series, line: Line, moment: int) -> dict[int, Label]:
 
 def _collected(series: Series, line: Line, said: Iterable[Statement], moment: int) -> set[int]:
     live = [start for known, start in line.live if known <= moment]
-    slots = {slot for each in said if each.kind == "collected" for slot in each.slots}
+    slots = {slot for e in said if e.kind == "collected" and not e.cause for slot in e.slots}
+    elsewhere = {slot for e in said if e.cause == ELSEWHERE for slot in e.slots}
     if line.begun is not None and line.begun[0] <= moment and live:
         first, last = slot_of(series, line.begun[1]), slot_of(series, max(live))
-        slots |= {bar.slot for bar in line.bars if first <= bar.slot < last}
+        slots |= {bar.slot for bar in line.bars if first <= bar.slot < last} - elsewhere
     return slots
 
 

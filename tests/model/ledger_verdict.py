@@ -134,7 +134,7 @@ def check_coverage(database: Database, found: Completeness) -> None:
         assert kept == (absent, empty), f"coverage of {series} differs: {kept[0] ^ absent}, {kept[1] ^ empty}"
         follows = ledger(series, line, FOR_EVER)
         blind = {slot for each in line.said if each.kind == "blind" for slot in each.slots}
-        unsaid = {slot for each in line.said if each.kind == "collected" for slot in each.slots}
+        unsaid = {slot for e in line.said if e.kind == "collected" and not e.cause for slot in e.slots}
         # A bar may be told absent while clocks differ, and is no bit then. One that says nothing new is no row,
         # though it may be the newest that was judged.
         horizon = max((start for _, start in line.live), default=0)

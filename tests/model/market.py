@@ -11,7 +11,7 @@ from typing import Any
 from schemas.answered import AnsweredStretch, answered_hint
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset, WallTime
 from schemas.intervals import DAY_US, HOUR_US, SECOND_US, SLOT_US
-from schemas.records import Discontinuity, RawBlock
+from schemas.records import SERVED_ELSEWHERE, Discontinuity, RawBlock
 from schemas.streams import BY_RAW_TOPIC, QUOTE_STREAM
 from schemas.wire.codec import encode_value
 from stream_processors.transaction import RawRecord
@@ -248,7 +248,7 @@ class Market:
         self.now = max(self.now, to)
         return Discontinuity(
             symbol=series[1], interval=series[2] if self._strategy == "slots" else "", from_time=since if since is None else EventTime(since), to_time=EventTime(to),
-            cause=random.choice(("producer_down", "disconnected")),
+            cause=random.choice(("producer_down", "disconnected", SERVED_ELSEWHERE)),
         )  # fmt: skip
 
     def _backfill(self, block: RawBlock) -> Iterator[RawBlock]:

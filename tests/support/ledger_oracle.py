@@ -84,7 +84,10 @@ def _label(covering: Sequence[Evidence], stored: bool) -> tuple[object, ...] | N
             state = told.kind
     if opener is not None:
         return "proven", "filled" if stored else state, generation, opener
-    kinds = {told.kind for told in covering}
+    elsewhere = any(told.kind == "collected" and told.cause == "served_elsewhere" for told in covering)
+    kinds = {told.kind for told in covering if told.kind != "collected"}
+    if any(t.kind == "collected" and not t.cause and (t.to_time or not elsewhere) for t in covering):
+        kinds.add("collected")
     if stored or "collected" not in kinds:
         return None
     return (

@@ -117,6 +117,14 @@ def test_the_model_catches_bars_that_run_when_the_producer_is_back(monkeypatch: 
     assert caught(BACKFILLS, monkeypatch, "evidence")
 
 
+def test_the_model_catches_bars_that_are_absent_though_another_provider_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A series is watched only while it is collected."""
+    monkeypatch.setattr(shortfall, "SERVED_ELSEWHERE", "none")
+    assert caught(BACKFILLS, monkeypatch, "ledger differs")
+
+
 def test_the_model_catches_a_hull_of_what_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between an old backfill and what is collected live nothing is missing: nobody asked for it."""
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from infra.runtime.clock import Market, monotonic_s
+from infra.runtime.clock import Market, monotonic_s, wall_us
 from producers.budget.windows import Purpose
 from producers.plan.plan import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.polling.schedule import AT_ONCE, next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import answering, blank_block, place
+from producers.raw.missed import while_elsewhere
 from producers.raw.shell.topics import RawTopics
 from producers.routing.choice import resume_position
 from producers.routing.evidence import AnswerEvidence, bars_evidence
@@ -22,6 +23,8 @@ from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import slot_us
 from schemas.topics import RAW_BARS
+
+TAKE_OVER = "take-over"  # the endpoint of blocks that came from none
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class BarsPoll(TaskPoll[BarsTask]):
         """Fetch and publish what changed, in the name of a job where there is one; raises the vendor's errors."""
         task, step_us = self._task, self._step_us
         if self._coverage.provider != self.provider:
-            self._take_over()
+            await self._take_over()
         now = self._market.horizon_us()  # before asking: a bar is final only if it was over by then
         window = next_window(self._bars, now, step_us=step_us, overlap_us=task.overlap_us)
         response, evidence = await self._ask(window, now)
@@ -176,6 +179,11 @@ class BarsPoll(TaskPoll[BarsTask]):
             step_us=self._step_us,
         )
 
-    def _take_over(self) -> None:
+    async def _take_over(self) -> None:
+        """Go on where the other provider had come, and say so before anything else where that leaves bars out."""
         own = self._bars.position if self._served else None
-        self._bars = replace(self._bars, position=resume_position(own, self._coverage.position))
+        resumed = resume_position(own, self._coverage.position)
+        left_out = while_elsewhere(self._task.stream, own, resumed)
+        blank = blank_block(self.provider, TAKE_OVER, wall_us())
+        await self._raw.publish(RAW_BARS, place(blank, [], self._raw.partitions, left_out))
+        self._bars = replace(self._bars, position=resumed)

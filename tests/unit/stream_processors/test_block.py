@@ -22,8 +22,10 @@ from schemas.answered import AnsweredStretch, answered_hint
 from schemas.calendar.overlay import NO_OVERLAY, overlay_of
 from schemas.calendar.sessions import calendar_of, calendars_in_force, put_in_force
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.ledger.gaps import gaps_of
 from schemas.partitions import partition_of
-from schemas.records import Discontinuity, Evidence, RawBlock
+from schemas.records import SERVED_ELSEWHERE, Discontinuity, Evidence, RawBlock
+from schemas.streams import StreamId
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from stream_processors.block import Outputs, process
 from stream_processors.evidence import MISSING
@@ -375,6 +377,45 @@ def test_a_year_nobody_watched_is_one_range_cut_to_when_the_market_was_open() ->
     assert missing(outputs[1]) == []
     assert (lost.kind, lost.from_time) == ("blind", NINE_THIRTY + 18 * HOUR_US + 30 * MINUTE_US)
     assert lost.to_time == year
+
+
+def ledger(outputs: Sequence[Outputs], horizon: int) -> list[tuple[int, int, str, str]]:
+    """Return from when to when bars of SPY are missing, why and how sure that is, by what these blocks became."""
+    told = [each for output in outputs for each in output.evidence]
+    stored = sorted({event["event_time"] for output in outputs for _, event in output.events})
+    series = StreamId("bars", "1m", "yahoo", "SPY")
+    found = gaps_of(series, told, stored, horizon=horizon, start=stored[0], end=horizon)
+    return [(gap.from_time, gap.to_time, gap.cause, gap.confidence) for gap in found]
+
+
+def known_later(state: PartitionState, *blocks: RawBlock) -> list[Outputs]:
+    """Process blocks, all of them known when the last of their bars is long over."""
+    return [process(state, n, KNOWN + 999 * DAY_US, block) for n, block in enumerate(blocks)]
+
+
+@pytest.mark.parametrize("raw_topic", [RAW_BARS, RAW_QUOTES])
+def test_what_another_provider_served_is_neither_absent_nor_blind(raw_topic: str) -> None:
+    """Away for two days, a provider misses only what it watched: the minute before it left, and the one after it returned."""
+    state, event = state_of(raw_topic), a_bar_event if raw_topic == RAW_BARS else a_quote_event
+    own, back = NINE_THIRTY + 3 * MINUTE_US, NINE_THIRTY + 2 * DAY_US
+    served = Discontinuity(
+        symbol="SPY", interval="1m" if raw_topic == RAW_BARS else "", from_time=own, to_time=back, cause=SERVED_ELSEWHERE
+    )  # fmt: skip
+    before, told, after = known_later(
+        state,
+        a_block(event(event_time=NINE_THIRTY), event(event_time=NINE_THIRTY + MINUTE_US)),
+        a_block(discontinuities=[served]),
+        a_block(event(event_time=back + MINUTE_US)),
+    )
+
+    (elsewhere,) = (each for each in told.evidence if each.cause == SERVED_ELSEWHERE)
+    assert (elsewhere.kind, elsewhere.from_time) == ("collected", own)
+    assert not any(each.kind == "blind" for output in (before, told, after) for each in output.evidence)
+    if raw_topic == RAW_BARS:
+        assert ledger([before, told, after], back + MINUTE_US) == [
+            (own - MINUTE_US, own, "missing_bars", "inferred"),
+            (back, back + MINUTE_US, "missing_bars", "inferred"),
+        ]
 
 
 def backfill(*events: dict[str, Any], answered: Sequence[AnsweredStretch] = ()) -> RawBlock:

@@ -28,6 +28,19 @@ def test_evidence_is_numbered_and_named() -> None:
     assert [each.kind in MISSING for each in told.evidence] == [False, True, True]
 
 
+def test_each_cause_has_its_kind() -> None:
+    """Nobody watched, unless bars did not come though watched, or another provider was watched instead."""
+    told = Told(raw_offset=7, known_from=900, job_id="")
+    for cause in ("missing_bars", "served_elsewhere", "disconnected"):
+        told.missing(SPY, 100, 200, cause=cause, expected=3)
+
+    assert [(each.kind, each.cause, each.expected) for each in told.evidence] == [
+        ("absent", "missing_bars", 3),
+        ("collected", "served_elsewhere", 3),
+        ("blind", "disconnected", 3),
+    ]
+
+
 def test_a_stretch_is_never_empty() -> None:
     """Where nothing more was known when the loss was found it lasts a microsecond."""
     told = Told(raw_offset=0, known_from=900, job_id="")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, SLOT_US, micros
-from schemas.records import Discontinuity
-from stream_processors.gaps import MISSING_BARS, Blindness, Hole, judge, unseen_range
+from schemas.records import MISSING_BARS, Discontinuity
+from stream_processors.gaps import Blindness, Hole, judge, unseen_range
 from tests.support.builders import NINE_THIRTY
 
 SPY = calendar_of("SPY")

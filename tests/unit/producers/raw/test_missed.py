@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producers.raw.missed import since_break, since_stop
+from producers.raw.missed import since_break, since_stop, while_elsewhere
 from schemas.records import Discontinuity
 from schemas.streams import StreamId
 
@@ -39,6 +39,17 @@ def test_a_broken_socket_tells_every_symbol_since_its_last_frame() -> None:
         ("IBM", 70, 100, "disconnected"),
     ]
     assert [hole.from_time for hole in since_break([ibm], None, now=100)] == [None]
+
+
+def test_what_another_provider_served_is_told_from_the_own_position_on() -> None:
+    """Nothing where a provider goes on at its own; where it has none the processor knows from when."""
+    (told,) = while_elsewhere(BARS, 60, 100)
+
+    assert told == Discontinuity(
+        symbol="SPY", interval="1m", from_time=60, to_time=100, cause="served_elsewhere"
+    )
+    assert while_elsewhere(BARS, 100, 100) == []
+    assert [each.from_time for each in while_elsewhere(BARS, None, 100)] == [None]
 
 
 def test_keys_are_those_of_the_cursor_table() -> None:

@@ -15,9 +15,9 @@ def stretch(low: int, high: int, kind: EvidenceKind, number: int) -> Stretch:
     return Stretch(EventTime(low), EventTime(high), told(kind, number))
 
 
-def told(kind: EvidenceKind, number: int) -> Evidence:
+def told(kind: EvidenceKind, number: int, **changes: object) -> Evidence:
     """Return evidence number `number`."""
-    return an_evidence(kind=kind, raw_offset=number)
+    return an_evidence(kind=kind, raw_offset=number, **({"cause": ""} | changes))
 
 
 def test_edges_cut_and_any_order_says_the_same() -> None:
@@ -39,6 +39,21 @@ def test_edges_cut_and_any_order_says_the_same() -> None:
         (40, 50, Shortfall("absent", told("collected", 0), "open")),
     ]
     for order in itertools.permutations(stretches):
+        assert list(shortfalls(order)) == expected
+
+
+def test_what_was_served_elsewhere_is_no_part_of_from_here_on() -> None:
+    """In any order; what was backfilled there is collected, and what nobody watched stays blind."""
+    open_ended = Stretch(EventTime(0), EventTime(50), told("collected", 0, to_time=None))
+    elsewhere = Stretch(EventTime(10), EventTime(40), told("collected", 1, cause="served_elsewhere"))
+    backfilled, blind = stretch(30, 35, "collected", 2), stretch(15, 20, "blind", 3)
+    expected = [
+        (0, 10, Shortfall("absent", open_ended.evidence, "open")),
+        (15, 20, Shortfall("blind", blind.evidence, "open")),
+        (30, 35, Shortfall("absent", backfilled.evidence, "open")),
+        (40, 50, Shortfall("absent", open_ended.evidence, "open")),
+    ]
+    for order in itertools.permutations([open_ended, elsewhere, backfilled, blind]):
         assert list(shortfalls(order)) == expected
 
 

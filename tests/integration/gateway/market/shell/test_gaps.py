@@ -170,6 +170,19 @@ async def test_a_cursor_tells_where_its_stream_is_collected_whichever_came_first
             assert rows_of(listed, "from_time") != []
 
 
+async def test_a_cursor_leaves_out_what_another_provider_served(database: str) -> None:
+    """Of what is collected from here on, and not of what was backfilled there, before or after."""
+    elsewhere = told("collected", 3, 9, 5, cause="served_elsewhere")
+    records: list[Bar | Evidence] = [told("collected", 0, None, 1), elsewhere, told("collected", 4, 6, 2)]
+    async with rest(database) as gateway:
+        await gateway.store(*records, minute(0, 1), minute(10, 11))
+        found = (await gateway.get("/ops/cursor/SPY/1m/yahoo"))["data"]["collected"]
+
+    assert [(each["from_time"], each["to_time"]) for each in found] == [
+        (rfc3339(at(low)), rfc3339(at(high))) for low, high in ((0, 3), (4, 6), (9, 10))
+    ]
+
+
 async def test_a_range_is_whole_to_the_first_thing_missing_in_it(database: str) -> None:
     """A blind gap that is not healed, or a bar that did not come; what lies in an older range is another matter."""
     path = "/ops/cursor/SPY/1m/yahoo"

@@ -146,6 +146,37 @@ async def test_a_provider_that_comes_back_fills_its_own_stream() -> None:
     assert vendor.windows[0].start == NINE_THIRTY - 5 * MINUTE_US
 
 
+async def test_a_provider_that_was_away_for_long_says_what_another_served_before_its_bars() -> None:
+    """Else all of it would be absent. It is said again until Kafka has it, and no vendor is asked before."""
+    raw, vendor = RecordingTopics(), _Vendor(Answer(events=BARS))
+    served = Coverage("finnhub", NINE_THIRTY + MINUTE_US)
+    own = NINE_THIRTY - 2 * DAY_US
+    poll = bars_poll(vendor, raw, position=own, coverage=served)
+    raw.failing = [BrokerUnavailable("no broker")]
+    with pytest.raises(BrokerUnavailable):
+        await poll.poll(poll.symbols)
+
+    await poll.poll(poll.symbols)
+
+    first, *others = [placed.block for placed in raw.placed]
+    assert [(told.from_time, told.to_time, told.cause) for told in first.discontinuities] == [
+        (own, NINE_THIRTY + MINUTE_US, "served_elsewhere")
+    ]
+    assert [len(first.events), *(len(block.events) for block in others)] == [0, 3]
+    assert len(vendor.windows) == 1
+    assert not any(block.discontinuities for block in others)
+
+
+async def test_a_provider_that_goes_on_at_its_own_position_leaves_nothing_out() -> None:
+    """It fetches what another served, so that what does not come is absent."""
+    raw, served = RecordingTopics(), Coverage("finnhub", NINE_THIRTY + MINUTE_US)
+    poll = bars_poll(_Vendor(Answer(events=BARS)), raw, position=NINE_THIRTY, coverage=served)
+
+    await poll.poll(poll.symbols)
+
+    assert not any(placed.block.discontinuities for placed in raw.placed)
+
+
 async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
     """It asks for the newest bars alone, and what it saw is only evidence."""
     raw, vendor, served = RecordingTopics(), _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY)
