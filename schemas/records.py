@@ -26,6 +26,7 @@ NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime
 
 # Why values are missing. Whoever publishes may name others.
 MISSING_BARS = "missing_bars"
+LONG_SILENCE = "long_silence"  # nothing came for so long that nobody can say it was watched
 SERVED_ELSEWHERE = (
     "served_elsewhere"  # another provider of the symbol was asked: nothing is missing of this one
 )

@@ -13,8 +13,11 @@ from schemas.calendar.expected_bars import Span, expected_after, expected_span, 
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
-from schemas.records import MISSING_BARS, Discontinuity
+from schemas.records import LONG_SILENCE, MISSING_BARS, Discontinuity
 
+# What is watched and still trades does so within a month. After a longer silence, of which no producer says anything, a
+# bar proves nothing of it: the ticker may be another company's now.
+SILENCE_US = 30 * DAY_US
 # No market was closed for longer: New York's four months of 1914 are not collected.
 LONGEST_CLOSURE_US = 60 * DAY_US
 
@@ -49,7 +52,8 @@ def judge(
 
     `arrivals` are starts (µs) in any order. Nothing is missing before the first bar ever seen. A hole is a maximal run
     of absent expected bars with no arrival inside; what a producer was blind to is one hole of its own cause even
-    where the same block already fills it.
+    where the same block already fills it. That bars are absent is said up to where a producer says that it watched, and of
+    no longer silence than SILENCE_US.
     """
     newer = sorted(start for start in set(arrivals) if frontier is None or start > frontier)
     holes: list[Hole] = []
@@ -72,7 +76,8 @@ def _walk(
     step = INTRADAY_US.get(interval, 0)
     for start in starts:
         if frontier is not None and start - frontier != step:
-            _note(holes, interval, expected_after(calendar, interval, frontier, start), MISSING_BARS)
+            cause = MISSING_BARS if start - frontier <= SILENCE_US else LONG_SILENCE
+            _note(holes, interval, expected_after(calendar, interval, frontier, start), cause)
         frontier = start
     return frontier
 

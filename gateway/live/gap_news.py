@@ -17,7 +17,7 @@ from schemas.clocks import EventTime, KnowledgeTime
 from schemas.errors import InvalidRecord
 from schemas.identity import gap_id, stream_of
 from schemas.intervals import AHEAD_US, DAY_US, SLOT_US
-from schemas.ledger.gaps import gaps_of
+from schemas.ledger.gaps import confidence_of, gaps_of
 from schemas.records import Evidence, Gap, GapState
 from schemas.streams import BAR_STREAM, StreamId
 
@@ -166,7 +166,6 @@ def _revealed(series: StreamId, told: Evidence) -> list[Gap]:
 
 
 def _as_told(told: Evidence, end: EventTime) -> Gap:
-    blind = told.kind == "blind"
     return Gap(
         gap_id=gap_id(told.stream, told.from_time),
         stream=told.stream,
@@ -176,7 +175,7 @@ def _as_told(told: Evidence, end: EventTime) -> Gap:
         from_time=told.from_time,
         to_time=end,
         cause=told.cause,
-        confidence="proven" if blind else "inferred",
+        confidence=confidence_of(told),
         expected=told.expected,
         detector=told.detector,
         known_from=told.known_from,

@@ -30,9 +30,7 @@ def since_break(
     return _until(now, [(stream, last_frame) for stream in streams], DISCONNECTED)
 
 
-def while_elsewhere(
-    stream: StreamId, own: EventTime | None, resumed: EventTime
-) -> list[Discontinuity]:
+def while_elsewhere(stream: StreamId, own: EventTime | None, resumed: EventTime) -> list[Discontinuity]:
     """Return what another provider served of a stream that goes on from `resumed`, after its `own` position (µs).
 
     None where nothing of it was served; a position that is not known leaves the begin to the processor.

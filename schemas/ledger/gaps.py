@@ -30,7 +30,7 @@ from schemas.clocks import EventTime
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, SECOND_US, SLOT_US, micros
 from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
-from schemas.records import MISSING_BARS, Evidence, Gap
+from schemas.records import LONG_SILENCE, MISSING_BARS, Confidence, Evidence, Gap
 from schemas.streams import StreamId
 
 Run = tuple[EventTime, EventTime, Shortfall]
@@ -220,6 +220,12 @@ def _gap_of_slots(
     return _gap(first, EventTime(last + SLOT_US[series.interval]), shortfall, expected=count)
 
 
+def confidence_of(told: Evidence) -> Confidence:
+    """Return whether evidence proves that nobody watched, or it is inferred that something is missing."""
+    inferred = told.kind != "blind" or told.cause in (MISSING_BARS, LONG_SILENCE)
+    return "inferred" if inferred else "proven"
+
+
 def _gap(low: EventTime, high: EventTime, shortfall: Shortfall, *, expected: int) -> Gap:
     told, blind = shortfall.evidence, shortfall.missing == "blind"
     return Gap(
@@ -231,7 +237,7 @@ def _gap(low: EventTime, high: EventTime, shortfall: Shortfall, *, expected: int
         from_time=low,
         to_time=high,
         cause=told.cause if blind else MISSING_BARS,
-        confidence="proven" if blind and told.cause != MISSING_BARS else "inferred",
+        confidence=confidence_of(told),
         state=shortfall.state,
         generation=shortfall.generation,
         expected=expected,

@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.intervals import DAY_US, MINUTE_US, SLOT_US
-from tests.model.market import Series
+from tests.model.market import LONG_US, Series
 from tests.model.oracle import AHEAD_US, Arrived, Oracle, Place, has_slots
 from tests.model.venues import DAILY, Bar, expected, open_minutes
 
 MISSING_BARS, LOG_TRUNCATED = "missing_bars", "log_truncated"
-ELSEWHERE = "served_elsewhere"
+LONG_SILENCE, ELSEWHERE = "long_silence", "served_elsewhere"
+INFERRED = (MISSING_BARS, LONG_SILENCE)
 KIND_OF_CAUSE = {MISSING_BARS: "absent", ELSEWHERE: "collected"}  # of any other cause nobody watched
 
 Label = tuple[str, str, int]  # cause, state, how many times a verdict was overtaken
@@ -173,8 +174,8 @@ class Completeness:
             if line.frontier is not None and start <= line.frontier:
                 continue
             if line.frontier is not None:
-                bars = self._between(series, line, slot_of(series, start))
-                self._missing(series, line, bars, MISSING_BARS)
+                cause = LONG_SILENCE if start - line.frontier > LONG_US else MISSING_BARS
+                self._missing(series, line, self._between(series, line, slot_of(series, start)), cause)
             line.frontier = start
 
     def _between(self, series: Series, line: Line, before: int) -> list[Bar]:

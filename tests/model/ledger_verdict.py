@@ -11,6 +11,7 @@ from schemas.topics import EVIDENCE, GAPS, canonical_of
 from tests.model.asking import answers
 from tests.model.broker import Broker, fields_of
 from tests.model.completeness import (
+    INFERRED,
     MISSING_BARS,
     Completeness,
     Label,
@@ -84,7 +85,7 @@ def labels_of(series: Series, gaps: Iterable[Gap], low: int, high: int) -> dict[
         slots = [bar.slot for bar in bars if gap.from_time <= bar.slot < gap.to_time]
         assert slots and slots[0] == gap.from_time, f"{gap} does not begin with a bar"
         assert len(slots) == gap.expected, f"{gap} holds {len(slots)} bars"
-        assert gap.confidence == ("inferred" if gap.cause == MISSING_BARS else "proven"), f"{gap}"
+        assert gap.confidence == ("inferred" if gap.cause in INFERRED else "proven"), f"{gap}"
         for slot in slots:
             assert slot not in labels, f"the ledger has {slot} of {series} twice"
             labels[slot] = (gap.cause, gap.state, gap.generation)

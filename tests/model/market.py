@@ -21,6 +21,7 @@ from tests.support.stream_values import an_event
 PARTITION = 0
 PROVIDERS = ("yahoo", "finnhub")
 MILLISECOND = 1_000
+LONG_US = 30 * DAY_US  # no longer silence proves an absence
 PACES = (("1m",), ("1m",), ("1h",), (DAILY,), ("1m", "1h"), ("1h", DAILY))
 
 Series = tuple[str, str, str]  # provider, symbol, interval
@@ -41,6 +42,7 @@ class Weather:
     answers: float = 0.7  # that a backfill says for which stretch it is the whole answer
     future: float = 0.04
     jumps: float = 0.1  # to the newest bar there is: a hole of whatever lies between
+    silences: float = 0.02  # that nothing comes for longer than what proves an absence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,9 @@ class Market:
         number = line.newest + (1 if random.random() < 0.7 else random.randint(3, 7))
         if random.random() < self._weather.jumps:
             number = max(number, bisect_right(line.starts, self.now) - 2)
+        if random.random() < self._weather.silences:
+            after = bisect_right(line.starts, line.bar(line.newest).start + LONG_US)
+            number = max(number, after) if after < len(line.bars) else number
         line.skipped.extend(range(line.newest + 1, number))
         line.newest = min(number, len(line.bars) - 1)
         return line.bar(number)

@@ -125,6 +125,12 @@ def test_the_model_catches_bars_that_are_absent_though_another_provider_served(
     assert caught(BACKFILLS, monkeypatch, "ledger differs")
 
 
+def test_the_model_catches_absences_proved_by_a_long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar long after the one before says of the time between only that nobody knows of it."""
+    monkeypatch.setattr("stream_processors.gaps.SILENCE_US", 1 << 60)
+    assert caught(CRASHES, monkeypatch, "evidence")
+
+
 def test_the_model_catches_a_hull_of_what_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between an old backfill and what is collected live nothing is missing: nobody asked for it."""
 

@@ -388,6 +388,11 @@ def ledger(outputs: Sequence[Outputs], horizon: int) -> list[tuple[int, int, str
     return [(gap.from_time, gap.to_time, gap.cause, gap.confidence) for gap in found]
 
 
+def days(*numbers: int) -> list[dict[str, Any]]:
+    """Return two bars, minutes 0 and 1, of each of these days after the first."""
+    return [each | {"event_time": each["event_time"] + n * DAY_US} for n in numbers for each in bars(0, 1)]
+
+
 def known_later(state: PartitionState, *blocks: RawBlock) -> list[Outputs]:
     """Process blocks, all of them known when the last of their bars is long over."""
     return [process(state, n, KNOWN + 999 * DAY_US, block) for n, block in enumerate(blocks)]
@@ -416,6 +421,24 @@ def test_what_another_provider_served_is_neither_absent_nor_blind(raw_topic: str
             (own - MINUTE_US, own, "missing_bars", "inferred"),
             (back, back + MINUTE_US, "missing_bars", "inferred"),
         ]
+
+
+def test_a_ticker_that_is_used_again_has_no_absent_bars_but_a_silence() -> None:
+    """Nobody can say that it was watched between: one gap, inferred, of its own cause, and judged again from there on."""
+    outputs = known_later(state_of(RAW_BARS), a_block(*days(0)), a_block(*days(140)), a_block(*days(141)))
+
+    close, again = NINE_THIRTY + 390 * MINUTE_US, NINE_THIRTY + 140 * DAY_US
+    (silence,) = missing(outputs[1])
+    assert (silence.kind, silence.cause, silence.from_time) == (
+        "blind",
+        "long_silence",
+        NINE_THIRTY + 2 * MINUTE_US,
+    )
+    assert silence.expected > 30_000
+    found = ledger(outputs, again + DAY_US)
+    assert found[0] == (silence.from_time, silence.to_time, "long_silence", "inferred")
+    assert [each[2:] for each in found[1:]] == [("missing_bars", "inferred")]
+    assert found[0][0] < close
 
 
 def backfill(*events: dict[str, Any], answered: Sequence[AnsweredStretch] = ()) -> RawBlock:

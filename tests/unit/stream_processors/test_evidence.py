@@ -31,11 +31,12 @@ def test_evidence_is_numbered_and_named() -> None:
 def test_each_cause_has_its_kind() -> None:
     """Nobody watched, unless bars did not come though watched, or another provider was watched instead."""
     told = Told(raw_offset=7, known_from=900, job_id="")
-    for cause in ("missing_bars", "served_elsewhere", "disconnected"):
+    for cause in ("missing_bars", "long_silence", "served_elsewhere", "disconnected"):
         told.missing(SPY, 100, 200, cause=cause, expected=3)
 
     assert [(each.kind, each.cause, each.expected) for each in told.evidence] == [
         ("absent", "missing_bars", 3),
+        ("blind", "long_silence", 3),
         ("collected", "served_elsewhere", 3),
         ("blind", "disconnected", 3),
     ]

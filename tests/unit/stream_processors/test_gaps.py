@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, SLOT_US, micros
-from schemas.records import MISSING_BARS, Discontinuity
-from stream_processors.gaps import Blindness, Hole, judge, unseen_range
+from schemas.records import LONG_SILENCE, MISSING_BARS, Discontinuity
+from stream_processors.gaps import SILENCE_US, Blindness, Hole, judge, unseen_range
 from tests.support.builders import NINE_THIRTY
 
 SPY = calendar_of("SPY")
@@ -62,6 +62,24 @@ def test_a_run_over_the_night_is_one_hole_unless_something_arrived_in_it() -> No
 
     assert judge(SPY, "1m", minute(387), [second])[1] == [whole]
     assert judge(SPY, "1m", minute(387), [pre, second])[1] == [evening, morning]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "interval"), [("META", "1m"), ("META", "1d"), ("7203.T", "1h"), ("BTC-USD", "15m"), ("EURUSD=X", "1m")]
+)  # fmt: skip
+def test_a_long_silence_proves_no_absence(symbol: str, interval: str) -> None:
+    """Of whatever market: a ticker may be another company's after it. What a producer says it watched is absent."""
+    calendar, last = calendar_of(symbol), NINE_THIRTY
+    within, beyond = last + SILENCE_US, last + SILENCE_US + SLOT_US[interval]
+    for start, cause in ((within, MISSING_BARS), (beyond, LONG_SILENCE)):
+        frontier, holes = judge(calendar, interval, last, [start])
+        assert (frontier, [hole.cause for hole in holes]) == (start, [cause])
+
+    down = Blindness(from_time=beyond, to_time=beyond + 30 * DAY_US, cause="producer_down")
+    assert [hole.cause for hole in judge(calendar, interval, last, [], [down])[1]] == [
+        MISSING_BARS,
+        "producer_down",
+    ]
 
 
 def test_a_hole_of_decades_is_counted_not_listed() -> None:
