@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from zlib import crc32
 
 from schemas.answered import AnsweredStretch, answered_of
@@ -160,7 +160,9 @@ class _Run:
             except InvalidRecord as error:
                 self._refuse(-1, asdict(discontinuity), error)
                 continue
-            self._take_unseen(series, discontinuity)
+            # By whatever clock it was told: of time that has not come nothing was missed.
+            to_time = EventTime(min(discontinuity.to_time, self._newest))
+            self._take_unseen(series, replace(discontinuity, to_time=to_time))
 
     def tell_truncation(self) -> None:
         """Tell what raw records that were deleted unprocessed may have cost: the partition at once, then its series.

@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -377,6 +377,27 @@ def test_a_year_nobody_watched_is_one_range_cut_to_when_the_market_was_open() ->
     assert missing(outputs[1]) == []
     assert (lost.kind, lost.from_time) == ("blind", NINE_THIRTY + 18 * HOUR_US + 30 * MINUTE_US)
     assert lost.to_time == year
+
+
+@pytest.mark.parametrize("cause", ["producer_down", SERVED_ELSEWHERE])
+@pytest.mark.parametrize(
+    ("raw_topic", "event", "interval"),
+    [(RAW_BARS, a_bar_event, "1m"), (RAW_QUOTES, a_quote_event, ""), (RAW_TRADES, a_trade_event, "")],
+)
+def test_a_producer_with_a_fast_clock_speaks_of_no_time_that_has_not_come(
+    cause: str, raw_topic: str, event: Callable[..., dict[str, Any]], interval: str
+) -> None:
+    """Back an hour early by its own clock: what is missed within that hour is missed."""
+    state, known = state_of(raw_topic), NINE_THIRTY + HOUR_US
+    process(state, 0, known, a_block(event(event_time=NINE_THIRTY)))
+    early = replace(told(None, known + HOUR_US, interval=interval), cause=cause)
+    process(state, 1, known, a_block(discontinuities=[early]))
+
+    down = told(known + MINUTE_US, known + 9 * MINUTE_US, interval=interval)
+    later = process(state, 2, known + DAY_US, a_block(discontinuities=[down]))
+    assert [(each.from_time, each.to_time) for each in missing(later) if each.cause == "producer_down"] == [
+        (known + MINUTE_US, known + 9 * MINUTE_US)
+    ]
 
 
 def ledger(outputs: Sequence[Outputs], horizon: int) -> list[tuple[int, int, str, str]]:
