@@ -15,9 +15,9 @@ from schemas.calendar.expected_bars import expected_span, slot_of
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.errors import InvalidRecord
-from schemas.identity import gap_id, stream_of
+from schemas.identity import stream_of
 from schemas.intervals import AHEAD_US, DAY_US, SLOT_US
-from schemas.ledger.gaps import confidence_of, gaps_of
+from schemas.ledger.gaps import gap_from, gaps_of
 from schemas.records import Evidence, Gap, GapState
 from schemas.streams import BAR_STREAM, StreamId
 
@@ -160,25 +160,6 @@ def _revealed(series: StreamId, told: Evidence) -> list[Gap]:
     """Return the gaps that one piece of evidence makes by itself."""
     end = told.from_time if told.to_time is None else told.to_time
     if end - told.from_time > LONGEST_DERIVED_US:
-        return [_as_told(told, end)]
+        return [gap_from(told, told.from_time, end, expected=told.expected)]
     collected = replace(told, kind="collected", cause="")
     return gaps_of(series, [collected, told], (), horizon=None, start=told.from_time, end=end)
-
-
-def _as_told(told: Evidence, end: EventTime) -> Gap:
-    return Gap(
-        gap_id=gap_id(told.stream, told.from_time),
-        stream=told.stream,
-        symbol=told.symbol,
-        provider=told.provider,
-        interval=told.interval,
-        from_time=told.from_time,
-        to_time=end,
-        cause=told.cause,
-        confidence=confidence_of(told),
-        expected=told.expected,
-        detector=told.detector,
-        known_from=told.known_from,
-        raw_offset=told.raw_offset,
-        index=told.index,
-    )

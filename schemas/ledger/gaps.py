@@ -30,7 +30,7 @@ from schemas.clocks import EventTime
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, SECOND_US, SLOT_US, micros
 from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
-from schemas.records import LONG_SILENCE, MISSING_BARS, Confidence, Evidence, Gap
+from schemas.records import LONG_SILENCE, MISSING_BARS, Evidence, Gap, GapState
 from schemas.streams import StreamId
 
 Run = tuple[EventTime, EventTime, Shortfall]
@@ -220,14 +220,25 @@ def _gap_of_slots(
     return _gap(first, EventTime(last + SLOT_US[series.interval]), shortfall, expected=count)
 
 
-def confidence_of(told: Evidence) -> Confidence:
-    """Return whether evidence proves that nobody watched, or it is inferred that something is missing."""
-    inferred = told.kind != "blind" or told.cause in (MISSING_BARS, LONG_SILENCE)
-    return "inferred" if inferred else "proven"
-
-
 def _gap(low: EventTime, high: EventTime, shortfall: Shortfall, *, expected: int) -> Gap:
-    told, blind = shortfall.evidence, shortfall.missing == "blind"
+    state, generation = shortfall.state, shortfall.generation
+    return gap_from(shortfall.evidence, low, high, expected=expected, state=state, generation=generation)
+
+
+def gap_from(
+    told: Evidence,
+    low: EventTime,
+    high: EventTime,
+    *,
+    expected: int,
+    state: GapState = "open",
+    generation: int = 0,
+) -> Gap:
+    """Return the gap [low, high) (µs) that follows from evidence: it bears its name, its cause and its place.
+
+    Who was not there proves it; that bars did not come though watched, or that nothing came for long, is inferred.
+    """
+    cause = told.cause if told.kind == "blind" else MISSING_BARS
     return Gap(
         gap_id=gap_id(told.stream, low),
         stream=told.stream,
@@ -236,10 +247,10 @@ def _gap(low: EventTime, high: EventTime, shortfall: Shortfall, *, expected: int
         interval=told.interval,
         from_time=low,
         to_time=high,
-        cause=told.cause if blind else MISSING_BARS,
-        confidence=confidence_of(told),
-        state=shortfall.state,
-        generation=shortfall.generation,
+        cause=cause,
+        confidence="inferred" if cause in (MISSING_BARS, LONG_SILENCE) else "proven",
+        state=state,
+        generation=generation,
         expected=expected,
         detector=told.detector,
         known_from=told.known_from,

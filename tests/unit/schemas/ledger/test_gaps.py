@@ -16,7 +16,7 @@ from schemas.calendar.trading_days import TradingSession
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime, RawOffset
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US, micros
 from schemas.ledger import gaps as derived
-from schemas.ledger.gaps import confidence_of, gaps_of, reach
+from schemas.ledger.gaps import gap_from, gaps_of, reach
 from schemas.records import SERVED_ELSEWHERE, Evidence, EvidenceKind, Gap
 from schemas.streams import StreamId
 from tests.support.builders import an_evidence
@@ -243,7 +243,7 @@ def test_an_absence_is_inferred_up_to_the_newest_live_bar() -> None:
 def test_only_who_was_not_there_proves_a_gap(kind: EvidenceKind, cause: str, confidence: str) -> None:
     """A silence, too, may have been watched; a gap says what its evidence says."""
     told = minutes(0, 6, kind, cause=cause)
-    assert confidence_of(told) == confidence
+    assert gap_from(told, at(0), at(6), expected=6).confidence == confidence
     if kind == "blind":
         (gap,) = gaps_of(SPY, [told], (), horizon=None, start=at(0), end=at(60))
         assert gap.confidence == confidence
