@@ -21,6 +21,7 @@ from schemas.errors import ConfigurationError
 from schemas.intervals import interval_label
 from schemas.partitions import TopicPartition
 from stream_processors.evidence import MISSING
+from stream_processors.memory import PartitionState
 from stream_processors.shell.lane import Backlog, Lane, TransactionLimits, TransactionWriter
 from stream_processors.shell.writer import ahead_detail
 from stream_processors.transaction import RawRecord, Transaction
@@ -101,7 +102,7 @@ class Lanes:
             kept = [self._aside.pop(key) for key in keys if key in self._aside]
             await self._close(self._aside)
             for lane in kept:
-                self._begin(lane.key, lane, room)
+                self._begin(lane.key, lane.state, lane.writer, room)
             missing = [key for key in keys if key not in self._lanes]
             await asyncio.gather(*(self._take_over(key, room) for key in missing))
             for lane in self._lanes.values():  # the slowest rebuild held the others up
@@ -157,16 +158,16 @@ class Lanes:
             except Exception as error:
                 self._end(key, error)
                 raise
-        self._begin(key, Lane(key, state, writer, self._backlog(room)), room)
+        self._begin(key, state, writer, room)
 
-    def _begin(self, key: TopicPartition, stood: Lane, room: int) -> None:
-        """Work from where `stood` stands; a lane of its own, because somebody may still wait to feed the other."""
-        lane = self._lanes[key] = Lane(key, stood.state, stood.writer, self._backlog(room))
+    def _begin(
+        self, key: TopicPartition, state: PartitionState, writer: TransactionWriter, room: int
+    ) -> None:
+        """Work from where the state stands; a new lane, because somebody may still wait to feed one set aside."""
+        backlog = Backlog(most_bytes=room, most_records=2 * self._limits.blocks)
+        lane = self._lanes[key] = Lane(key, state, writer, backlog)
         self._health.expect(_part(key))
         lane.task = self._tasks.create_task(self._work(lane), name=_part(key))
-
-    def _backlog(self, room: int) -> Backlog:
-        return Backlog(most_bytes=room, most_records=2 * self._limits.blocks)
 
     async def _halt(self, lane: Lane) -> None:
         try:
