@@ -1,15 +1,34 @@
-"""Time a producer knows it could not see: while it was down, while a socket was broken."""
+"""Time a producer knows it could not see: while it was down, a socket was broken, or nobody answered its polls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 
 from schemas.clocks import EventTime, MarketTime
+from schemas.errors import (
+    BudgetExhausted,
+    MarketDataError,
+    ProviderBanned,
+    ProviderRefused,
+    ProviderThrottled,
+    UnknownSymbol,
+)
 from schemas.records import SERVED_ELSEWHERE, Discontinuity
 from schemas.streams import StreamId
 
 PRODUCER_DOWN = "producer_down"
 DISCONNECTED = "disconnected"
+PROVIDER_UNAVAILABLE = "provider_unavailable"
+NOT_OFFERED = "not_offered"
+# Of polls that were not answered; the first that fits counts.
+CAUSES: Sequence[tuple[type[MarketDataError], str]] = (
+    (BudgetExhausted, "budget"),
+    (ProviderBanned, "banned"),
+    (ProviderThrottled, "throttled"),
+    (ProviderRefused, "refused"),
+    (UnknownSymbol, NOT_OFFERED),
+)
 
 
 def since_stop(
@@ -36,6 +55,28 @@ def while_elsewhere(stream: StreamId, own: EventTime | None, resumed: EventTime)
     None where nothing of it was served; a position that is not known leaves the begin to the processor.
     """
     return _until(MarketTime(resumed), [(stream, own)], SERVED_ELSEWHERE)
+
+
+def since_failure(
+    interrupted: Iterable[tuple[StreamId, MarketTime, str]],
+    now: MarketTime,
+    late_us: Callable[[MarketTime], int],
+) -> list[Discontinuity]:
+    """Return what polls that failed missed until market time `now`: of each stream since it was last watched.
+
+    `late_us` says from when on (µs) a poll after one at a moment was late; it is asked once a moment.
+    """
+    late = cache(late_us)
+    holes: list[Discontinuity] = []
+    for stream, watched, cause in interrupted:
+        if now > late(watched):
+            holes += _until(now, [(stream, EventTime(watched))], cause)
+    return holes
+
+
+def cause_of(error: MarketDataError) -> str:
+    """Return why a poll that raised `error` saw nothing."""
+    return next((cause for kind, cause in CAUSES if isinstance(error, kind)), PROVIDER_UNAVAILABLE)
 
 
 def _until(

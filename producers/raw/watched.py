@@ -15,6 +15,8 @@ from schemas.records import Watched
 from schemas.streams import StreamId
 
 MAX_SYMBOLS = 20_000  # of one record: 400 kB at most; those beyond fall back on what is stored of them
+Name = tuple[str, str]
+"""Channel and symbol: a stream, whoever provides it."""
 Group = tuple[str, str, int]
 """Channel, provider and partition: what one record is about."""
 
@@ -25,23 +27,41 @@ class WatchedStreams:
     def __init__(self) -> None:
         """Know of nothing yet."""
         self._until: dict[StreamId, MarketTime] = {}
+        self._newest: dict[Name, MarketTime] = {}
         self._changed: set[StreamId] = set()
+        self._failed: dict[Name, str] = {}
 
     def note(self, streams: Iterable[StreamId], until: int) -> None:
-        """Note that these were watched until then, and that all of it is confirmed; it never moves back."""
+        """Note that these were watched until then, or told as missed, and all of it is confirmed; it never moves back."""
         moment = MarketTime(until)
         for stream in streams:
-            if self._until.get(stream, 0) < moment:
-                self._until[stream] = moment
+            self._failed.pop(_name(stream), None)
+            if self._reaches(stream, moment):
                 self._changed.add(stream)
+
+    def failed(self, streams: Iterable[StreamId], cause: str) -> None:
+        """Note why an attempt to watch these failed; the first cause since they were last watched counts."""
+        for stream in streams:
+            self._failed.setdefault(_name(stream), cause)
+
+    def interrupted(self, streams: Iterable[StreamId]) -> Iterator[tuple[StreamId, MarketTime, str]]:
+        """Yield those that failed since they were last watched, by whichever provider: until when that was, and the cause.
+
+        One that nobody ever watched has nothing to lose.
+        """
+        if not self._failed:
+            return
+        for stream in streams:
+            name = _name(stream)
+            if name in self._failed and name in self._newest:
+                yield stream, self._newest[name], self._failed[name]
 
     def take_up(self, noted: Watched) -> None:
         """Take up what another process noted of streams this one has not watched for longer."""
         name, _, interval = noted.channel.partition(".")
         for symbol, until in noted.until.items():
             stream = StreamId(name, interval, noted.provider, symbol)  # type: ignore[arg-type]  # of any channel there was
-            if self._until.get(stream, 0) < until:
-                self._until[stream] = until
+            self._reaches(stream, until)
 
     def since(
         self, streams: Collection[StreamId], stored: Mapping[StreamId, EventTime]
@@ -50,21 +70,21 @@ class WatchedStreams:
 
         What one provider did not collect while another served is not missing.
         """
-        wanted = {(stream.channel, stream.symbol) for stream in streams}
-        newest: dict[tuple[str, str], EventTime] = {}
-        for stream, until in self._until.items():
-            name = stream.channel, stream.symbol
-            if name in wanted and newest.get(name, 0) < until:
-                newest[name] = EventTime(until)
-        known = {
-            stream: newest.get((stream.channel, stream.symbol), stored.get(stream)) for stream in streams
-        }
-        return {stream: moment for stream, moment in known.items() if moment is not None}
+        since: dict[StreamId, EventTime] = {}
+        for stream in streams:
+            until = self._newest.get(_name(stream), stored.get(stream))
+            if until is not None:
+                since[stream] = EventTime(until)
+        return since
 
     def keep(self, streams: Collection[StreamId]) -> None:
         """Forget all others: whoever collects them now notes them."""
         self._until = {stream: until for stream, until in self._until.items() if stream in streams}
         self._changed &= self._until.keys()
+        # Whoever provides it: one that is asked no more may have watched the longest.
+        names = {_name(stream) for stream in streams}
+        self._newest = {name: until for name, until in self._newest.items() if name in names}
+        self._failed = {name: cause for name, cause in self._failed.items() if name in names}
 
     def changed(self, partitions: int) -> Iterator[tuple[int, Watched]]:
         """Yield, with its partition, a record of every group in which something changed since the last call."""
@@ -78,6 +98,18 @@ class WatchedStreams:
         for (channel, provider, partition), until_of in members.items():
             first = dict(islice(until_of.items(), MAX_SYMBOLS))
             yield partition, Watched(channel=channel, provider=provider, until=first)
+
+    def _reaches(self, stream: StreamId, until: MarketTime) -> bool:
+        """Take `until` where it is later than what is known of the stream; whether it is."""
+        if self._until.get(stream, 0) >= until:
+            return False
+        self._until[stream] = until
+        self._newest[_name(stream)] = max(self._newest.get(_name(stream), until), until)
+        return True
+
+
+def _name(stream: StreamId) -> Name:
+    return stream.channel, stream.symbol
 
 
 def _group(stream: StreamId, partitions: int) -> Group:

@@ -130,6 +130,8 @@ async def tell_missed(
                 for stream in plan.polled_streams()
                 if stream.provider == provider and stream.name == polled.name and stream in new
             ]
-            holes = since_stop(streams, raw.watched.since(streams, cursors), now)
+            watched = raw.watched.since(streams, cursors)
             blank = blank_block(provider, START, wall_us())
+            holes = since_stop(streams, watched, now)
             await raw.publish(polled.raw_topic, place(blank, [], raw.partitions, holes))
+            raw.watched.note(watched, now)  # what is told is not missed twice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from infra.runtime.clock import Market, monotonic_s
@@ -11,14 +11,19 @@ from producers.plan.plan import QuotesTask
 from producers.polling.schedule import next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import blank_block, place
+from producers.raw.missed import NOT_OFFERED, cause_of, since_failure
 from producers.raw.shell.topics import RawTopics
 from producers.routing.evidence import AnswerEvidence, quotes_evidence
 from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
-from schemas.records import Event
+from schemas.errors import MarketDataError
+from schemas.records import Discontinuity, Event
 from schemas.streams import QUOTE_STREAM, StreamId
 from schemas.topics import RAW_QUOTES
+
+# So many more may pass after the one due, before polls that failed are told: three between two answers.
+LATE_CADENCES = 2
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +70,22 @@ class QuotesPoll(TaskPoll[QuotesTask]):
     async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
         """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
         now = self._market.now_us()  # before asking: until then at least its answer is the state of things
-        response, evidence = await self._ask(symbols)
+        try:
+            response, evidence = await self._ask(symbols)
+        except MarketDataError as error:
+            self._raw.watched.failed(self._streams(symbols), cause_of(error))
+            raise
         await self._rejections.publish(response)
+        missing = frozenset(response.answer.missing)
+        served = self._streams(symbol for symbol in symbols if symbol not in missing)
         news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
-        await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions))
+        holes = self._missed(served, now)
+        await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions, holes))
         self._delivered.update((event["symbol"], event) for event in news)
-        streams = (StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols)
-        self._raw.watched.note(streams, now)
-        self._tell_missing(frozenset(response.answer.missing))
+        self._raw.watched.note(served, now)
+        self._raw.watched.failed(self._streams(missing), NOT_OFFERED)
+        self._tell_missing(missing)
         events = dict.fromkeys((event["symbol"] for event in news), 1)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)
 
@@ -84,8 +96,22 @@ class QuotesPoll(TaskPoll[QuotesTask]):
 
     def next_due(self) -> MarketTime:
         """Return the market time of the next poll."""
-        now, every_us = self._market.now_us(), self._task.every_us
-        return min(next_due(now, each, every_us=every_us, phase_us=self.phase_us) for each in self._calendars)
+        return self._due_after(self._market.now_us())
+
+    def _due_after(self, moment: MarketTime) -> MarketTime:
+        every_us, phase_us = self._task.every_us, self.phase_us
+        return min(next_due(moment, each, every_us=every_us, phase_us=phase_us) for each in self._calendars)
+
+    def _missed(self, served: Sequence[StreamId], now: MarketTime) -> list[Discontinuity]:
+        """Return what polls that failed before have cost of streams that are served again."""
+        if not self._market.paced:
+            return []  # time stands: nothing is late
+        spared_us = LATE_CADENCES * self._task.every_us
+        interrupted = self._raw.watched.interrupted(served)
+        return since_failure(interrupted, now, lambda watched: self._due_after(watched) + spared_us)
+
+    def _streams(self, symbols: Iterable[str]) -> list[StreamId]:
+        return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols]
 
     async def _ask(self, symbols: Sequence[str]) -> tuple[Response, AnswerEvidence]:
         begun_s = monotonic_s()

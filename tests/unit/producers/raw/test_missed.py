@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from producers.raw.missed import since_break, since_stop, while_elsewhere
+from producers.raw.missed import cause_of, since_break, since_failure, since_stop, while_elsewhere
+from schemas.errors import (
+    AmbiguousSymbol,
+    BudgetExhausted,
+    ProviderBanned,
+    ProviderThrottled,
+    ProviderUnavailable,
+    ProviderUnentitled,
+)
 from schemas.records import Discontinuity
 from schemas.streams import StreamId
 
@@ -55,3 +63,36 @@ def test_what_another_provider_served_is_told_from_the_own_position_on() -> None
 def test_keys_are_those_of_the_cursor_table() -> None:
     """Channels are spelt as the sink stores them."""
     assert [BARS.channel, QUOTES.channel, TRADES.channel] == ["bars.1m", "quotes", "trades"]
+
+
+def test_polls_that_failed_tell_a_stream_once_it_is_late() -> None:
+    """Since it was last watched, with the cause; when it is late is asked once a moment."""
+    asked: list[int] = []
+
+    def late_us(moment: int) -> int:
+        asked.append(moment)
+        return moment + 30
+
+    failed = [(QUOTES, 60, "banned"), (QUOTES._replace(symbol="IBM"), 70, "budget"), (BARS, 60, "banned")]
+
+    assert since_failure(failed, 100, late_us) == [
+        Discontinuity(symbol="SPY", interval=interval, from_time=60, to_time=100, cause="banned")
+        for interval in ("", "1m")
+    ]
+    assert asked == [60, 70]
+
+
+def test_a_failure_is_named_by_who_is_to_act() -> None:
+    """Our own brake is not the vendor's, and a ban is not one 429; anything else is an outage."""
+    errors = [
+        BudgetExhausted("yahoo", 1.0, limit="all", setting="limits"),
+        ProviderBanned("yahoo", 1.0),
+        ProviderThrottled("yahoo"),
+        ProviderUnentitled("no"),
+        AmbiguousSymbol("who"),
+        ProviderUnavailable("down"),
+    ]
+
+    assert [cause_of(error) for error in errors] == [
+        "budget", "banned", "throttled", "refused", "not_offered", "provider_unavailable",
+    ]  # fmt: skip

@@ -78,3 +78,28 @@ def test_what_is_collected_no_more_is_forgotten_and_a_record_is_bounded() -> Non
 
     assert len(record.until) == MAX_SYMBOLS
     assert [(noted.channel, list(noted.until)) for _, noted in watched.changed(1)] == [("bars.1m", ["SPY"])]
+
+
+def test_who_failed_is_known_until_somebody_watches() -> None:
+    """With the first cause, and since when; of what nobody ever watched there is nothing to say."""
+    watched, new = WatchedStreams(), QUOTES._replace(symbol="IBM")
+    watched.note([QUOTES], 500)
+    watched.failed([QUOTES, new], "banned")
+    watched.failed([QUOTES], "throttled")
+    failed = list(watched.interrupted([new, QUOTES, BARS]))
+    watched.note([QUOTES._replace(provider="alpaca")], 600)
+
+    assert failed == [(QUOTES, 500, "banned")]
+    assert list(watched.interrupted([QUOTES])) == []
+
+
+def test_what_a_provider_that_is_gone_watched_still_counts() -> None:
+    """The stream goes on with another; what is collected no more is forgotten, failures too."""
+    watched, alpaca = WatchedStreams(), QUOTES._replace(provider="alpaca")
+    watched.note([QUOTES, BARS], 500)
+    watched.note([alpaca], 900)
+    watched.failed([QUOTES, BARS], "refused")
+    watched.keep({QUOTES})
+
+    assert watched.since([QUOTES, BARS], {}) == {QUOTES: 900}
+    assert list(watched.interrupted([QUOTES, BARS])) == [(QUOTES, 900, "refused")]

@@ -53,3 +53,17 @@ async def test_every_new_stream_of_who_serves_has_a_hole_since_its_cursor() -> N
 async def test_a_stream_that_goes_on_has_missed_nothing() -> None:
     """Only what is new in a plan is told of."""
     assert await told(new=frozenset()) == []
+
+
+async def test_what_a_start_told_is_not_missed_a_second_time() -> None:
+    """Watching counts from there: neither polls that fail after it nor another start tell it again; others say nothing."""
+    raw, plan = RecordingTopics(), a_plan()
+    (quotes,) = [each for each in plan.polled_streams() if not each.interval and each.provider == "yahoo"]
+    new, router = frozenset(plan.polled_streams()), a_router("yahoo", "finnhub")
+
+    for now in (NOW, NOW + MINUTE_US):
+        await tell_missed(plan, new, {quotes: NINE_THIRTY}, raw=cast(Any, raw), router=router, now=now)
+
+    told = [(hole.from_time, hole.to_time) for hole in raw.holes if not hole.interval]
+    assert told == [(NINE_THIRTY, NOW), (NOW, NOW + MINUTE_US)]
+    assert raw.watched.since(list(new), {}).keys() == {each for each in new if not each.interval}
