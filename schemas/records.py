@@ -26,10 +26,10 @@ NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime
 
 # Why values are missing. Whoever publishes may name others.
 MISSING_BARS = "missing_bars"
-LONG_SILENCE = "long_silence"  # nothing came for so long that nobody can say it was watched
-SERVED_ELSEWHERE = (
-    "served_elsewhere"  # another provider of the symbol was asked: nothing is missing of this one
-)
+# Nothing came for so long that nobody can say it was watched.
+LONG_SILENCE = "long_silence"
+# Another provider of the symbol was asked: nothing is missing of this one.
+SERVED_ELSEWHERE = "served_elsewhere"
 
 GAP_STATE_RANK: Mapping[str, int] = {"open": 0, "filling": 1, "filled": 2, "empty": 2, "unrecoverable": 2}
 

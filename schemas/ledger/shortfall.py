@@ -5,14 +5,14 @@ The answer depends on what was known when, never on the order in which it was re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from schemas.clocks import EventTime
-from schemas.records import SERVED_ELSEWHERE, Evidence, GapState
+from schemas.records import LONG_SILENCE, SERVED_ELSEWHERE, Evidence, GapState
 
 
 class Stretch(NamedTuple):
@@ -83,34 +83,27 @@ class _Sweep:
         self._known = known
         self._fold = _Fold(len(known))
         self._active = [False] * len(known)
-        self._verdicts = {"empty": 0, "unrecoverable": 0}
         # Told with an end, and "from here on": what was served elsewhere is no part of the latter alone.
         self._collected: tuple[list[int], list[int]] = [], []
         self._elsewhere = 0
 
     def enter(self, number: int) -> None:
         told = self._known[number].evidence
-        kind = told.kind
         self._active[number] = True
         if is_elsewhere(told):
             self._elsewhere += 1
-        elif kind == "collected":
+        elif told.kind == "collected":
             heappush(self._collected[told.to_time is None], number)
         else:
-            self._fold.put(number, STEPS[kind](number))
-        if kind in self._verdicts:
-            self._verdicts[kind] += 1
+            self._fold.put(number, _step(told, number))
 
     def leave(self, number: int) -> None:
         told = self._known[number].evidence
-        kind = told.kind
         self._active[number] = False
         if is_elsewhere(told):
             self._elsewhere -= 1
-        elif kind != "collected":
+        elif told.kind != "collected":
             self._fold.put(number, UNCHANGED)
-        if kind in self._verdicts:
-            self._verdicts[kind] -= 1
 
     def shortfall(self) -> Shortfall | None:
         state, generation, opener = self._fold.whole[NOTHING]
@@ -123,27 +116,33 @@ class _Sweep:
         first = [*bounded[:1], *(() if self._elsewhere else from_here_on[:1])]
         if not first:
             return None
-        state = (
-            EMPTY if self._verdicts["empty"] else UNRECOVERABLE if self._verdicts["unrecoverable"] else OPEN
-        )
         return Shortfall("absent", self._known[min(first)].evidence, STATES[state])
 
 
-# Of a blind stretch: what a piece of evidence makes of each state that was before. Blindness opens, and opens anew under
-# the next generation what a verdict had closed; a verdict closes what is open; that nothing exists outranks giving up.
-NOTHING, OPEN, EMPTY, UNRECOVERABLE = range(4)
-STATES: Sequence[GapState] = ("open", "open", "empty", "unrecoverable")
+# What a piece of evidence makes of each state that was before. Blindness opens, and opens anew under the next generation
+# what a verdict had closed; a verdict closes what is open; that nothing exists outranks giving up. A long silence is no
+# news to who had asked: a verdict known before it, of which nobody was blind, closes it as one known after does.
+NOTHING, OPEN, EMPTY, UNRECOVERABLE, SAID_EMPTY, SAID_UNRECOVERABLE = range(6)
+STATES: Sequence[GapState] = ("open", "open", "empty", "unrecoverable", "empty", "unrecoverable")
 Step = tuple[tuple[int, int, int | None], ...]
 """By state before: the state after, how many times a gap was opened anew, and the number of what opened it last."""
-UNCHANGED: Step = tuple((state, 0, None) for state in range(4))
-STEPS: dict[str, Callable[[int], Step]] = {
-    "blind": lambda number: ((OPEN, 0, number), (OPEN, 0, None), (OPEN, 1, number), (OPEN, 1, number)),
-    "empty": lambda _: ((NOTHING, 0, None), (EMPTY, 0, None), (EMPTY, 0, None), (EMPTY, 0, None)),
-    "unrecoverable": lambda _: (
-        (NOTHING, 0, None),
-        (UNRECOVERABLE, 0, None),
-        (EMPTY, 0, None),
-        (UNRECOVERABLE, 0, None),
+UNCHANGED: Step = tuple((state, 0, None) for state in range(len(STATES)))
+
+
+def _step(told: Evidence, number: int) -> Step:
+    opened, reopened = (OPEN, 0, number), (OPEN, 1, number)
+    if told.kind == "blind" and told.cause == LONG_SILENCE:
+        return (opened, *UNCHANGED[OPEN:SAID_EMPTY], (EMPTY, 0, number), (UNRECOVERABLE, 0, number))
+    if told.kind == "blind":
+        return opened, UNCHANGED[OPEN], reopened, reopened, opened, opened
+    return VERDICTS[told.kind]
+
+
+VERDICTS: dict[str, Step] = {
+    "empty": tuple((state, 0, None) for state in (SAID_EMPTY, EMPTY, EMPTY, EMPTY, SAID_EMPTY, SAID_EMPTY)),
+    "unrecoverable": tuple(
+        (state, 0, None)
+        for state in (SAID_UNRECOVERABLE, UNRECOVERABLE, EMPTY, UNRECOVERABLE, SAID_EMPTY, SAID_UNRECOVERABLE)
     ),
 }
 

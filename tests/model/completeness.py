@@ -261,13 +261,18 @@ def ledger(series: Series, line: Line, moment: int) -> dict[int, Label]:
         answered = any(each.kind == "empty" and slot in each.slots for each in said)
         labels[slot] = (MISSING_BARS, "empty" if answered else "open", 0)
     blind: dict[int, Label] = {}
+    asked: set[int] = set()
     for each in said:  # in the order of knowledge
         for slot in each.slots:
             cause, state, times = blind.get(slot, ("", "", 0))
-            if each.kind == "blind" and state != "open":
+            if each.cause == LONG_SILENCE:  # no news to who had asked before
+                blind.setdefault(slot, (each.cause, "empty" if slot in asked else "open", 0))
+            elif each.kind == "blind" and state != "open":
                 blind[slot] = (each.cause, "open", times + (state == "empty"))
             elif each.kind == "empty" and state:
                 blind[slot] = (cause, "empty", times)
+        if each.kind == "empty":
+            asked |= each.slots
     for slot, (cause, state, times) in blind.items():
         labels[slot] = (cause, "filled" if slot in stored else state, times)
     return labels

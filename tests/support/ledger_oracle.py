@@ -43,7 +43,7 @@ def gaps_bar_by_bar(
         slot = slot_of(interval, start)
         covering = [each for each in told if _covers(calendar, interval, each, slot, start, horizon)]
         label = _label(covering, slot in there)
-        if label is not None and label[0] == "inferred":
+        if label is not None and label[3] is None:
             label = (*label, _session(calendar, interval, start))
         labels.append((slot, label))
     rows: list[Row] = []
@@ -75,15 +75,21 @@ def _covers(
 
 
 def _label(covering: Sequence[Evidence], stored: bool) -> tuple[object, ...] | None:
-    state, generation, opener = "", 0, None
+    state, generation, opener, asked = "", 0, None, ""
     for told in covering:
-        if told.kind == "blind" and state in ("", "empty", "unrecoverable"):
+        if told.kind in ("empty", "unrecoverable") and asked != "empty":
+            asked = told.kind
+        if told.kind == "blind" and told.cause == "long_silence":
+            if opener is None:
+                state, opener = asked or "open", told
+        elif told.kind == "blind" and state in ("", "empty", "unrecoverable"):
             generation += state != ""
             state, opener = "open", told
         elif told.kind in ("empty", "unrecoverable") and state not in ("", "empty"):
             state = told.kind
     if opener is not None:
-        return "proven", "filled" if stored else state, generation, opener
+        sure = "inferred" if opener.cause == "long_silence" else "proven"
+        return sure, "filled" if stored else state, generation, opener
     elsewhere = any(told.kind == "collected" and told.cause == "served_elsewhere" for told in covering)
     kinds = {told.kind for told in covering if told.kind != "collected"}
     if any(t.kind == "collected" and not t.cause and (t.to_time or not elsewhere) for t in covering):

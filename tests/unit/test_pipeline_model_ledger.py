@@ -131,6 +131,12 @@ def test_the_model_catches_absences_proved_by_a_long_silence(monkeypatch: pytest
     assert caught(CRASHES, monkeypatch, "evidence")
 
 
+def test_the_model_catches_a_silence_that_overrules_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That nothing came for long is no news to who had asked the vendor before."""
+    monkeypatch.setattr(shortfall, "LONG_SILENCE", "none")
+    assert caught(BACKFILLS, monkeypatch, "ledger differs")
+
+
 def test_the_model_catches_a_hull_of_what_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between an old backfill and what is collected live nothing is missing: nobody asked for it."""
 

@@ -1,4 +1,4 @@
-"""Where records of a later leader epoch begin: in a log that was cut and grew again, before what was stored of it."""
+"""The first record of a later leader epoch: in a log that was cut and grew again, before what was stored of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_WINDOW = 64  # offsets looked back; doubled until an older record is found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class EpochSpan:
     """Offsets [start, end) of a log, none of which may hold a record of a later leader epoch than `epoch`."""
 
     start: int
@@ -25,7 +25,9 @@ class Span:
     epoch: int
 
 
-def newer_records(source: Source, spans: Mapping[TopicPartition, Span]) -> dict[TopicPartition, EpochStart]:
+def newer_records(
+    source: Source, spans: Mapping[TopicPartition, EpochSpan]
+) -> dict[TopicPartition, EpochStart]:
     """Return the first record of a later epoch of each span that has one; blocking.
 
     Epochs never fall along a log, so it is read from its end backwards, all partitions at once, until a record is found
@@ -52,7 +54,7 @@ def newer_records(source: Source, spans: Mapping[TopicPartition, Span]) -> dict[
 
 
 def _records(
-    source: Source, begins: Mapping[TopicPartition, int], spans: Mapping[TopicPartition, Span]
+    source: Source, begins: Mapping[TopicPartition, int], spans: Mapping[TopicPartition, EpochSpan]
 ) -> Iterator[tuple[TopicPartition, int, int]]:
     """Yield offset and leader epoch of the records of each span from where it begins, as they come."""
     source.assign(begins)

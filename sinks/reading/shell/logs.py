@@ -12,7 +12,7 @@ from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from sinks.progress.positions import UNKNOWN_EPOCH, Log, StoredPosition
-from sinks.reading.shell.epochs import Span, newer_records
+from sinks.reading.shell.epochs import EpochSpan, newer_records
 
 ANSWER_WITHIN_S = 10.0
 TUNING = {"fetch.wait.max.ms": 20}  # the end of a log is told after one
@@ -63,7 +63,7 @@ class TopicLogs:
         self, logs: dict[TopicPartition, Log], stored: Mapping[TopicPartition, StoredPosition]
     ) -> dict[TopicPartition, Log]:
         spans = {
-            TopicPartition(self._prefix + place.topic, place.partition): Span(
+            TopicPartition(self._prefix + place.topic, place.partition): EpochSpan(
                 start=logs[place].start,
                 end=min(logs[place].end, known.next_offset),
                 epoch=known.leader_epoch,

@@ -50,7 +50,7 @@ def test_a_fingerprint_tells_calendars_apart(changed: str, monkeypatch: pytest.M
     if changed == "library":
         monkeypatch.setattr(overlay, "version", lambda _: "99.0")
     elif changed == "table":
-        monkeypatch.setattr(hours, "HOURS", {**hours.HOURS, "XXXX": hours.VenueHours(source="x")})
+        monkeypatch.setattr(hours, "HOURS", {**hours.HOURS, "XTST": hours.VenueHours(source="x")})
     else:
         monkeypatch.setattr(overlay, "RULES", overlay.RULES + 1)
     try:

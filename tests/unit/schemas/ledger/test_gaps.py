@@ -17,7 +17,7 @@ from schemas.clocks import EventTime, KnowledgeTime, MarketTime, RawOffset
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SLOT_US, micros
 from schemas.ledger import gaps as derived
 from schemas.ledger.gaps import gap_from, gaps_of, reach
-from schemas.records import SERVED_ELSEWHERE, Evidence, EvidenceKind, Gap
+from schemas.records import LONG_SILENCE, SERVED_ELSEWHERE, Evidence, EvidenceKind, Gap
 from schemas.streams import StreamId
 from tests.support.builders import an_evidence
 from tests.support.expected_starts import expected_starts
@@ -82,7 +82,7 @@ def histories(draw: st.DrawFn) -> tuple[str, str, list[Evidence], list[int], int
             an_evidence(
                 kind=kind, interval=interval, stream=f"bars.{interval}:yahoo:SPY", from_time=begin + low * unit,
                 to_time=None if high is None else begin + high * unit,
-                cause=draw(st.sampled_from(["", SERVED_ELSEWHERE] if kind == "collected" and high else [""] if kind == "collected" else ["down", "refused"])),
+                cause=draw(st.sampled_from(["", SERVED_ELSEWHERE] if kind == "collected" and high else [""] if kind == "collected" else ["down", "refused", LONG_SILENCE])),
                 known_from=begin + draw(st.sampled_from([0, 9, 18, 45])) * unit + draw(st.sampled_from([0, 0, unit * 5 // 6])), raw_offset=draw(st.integers(0, 2)), index=number,
             )
         )  # fmt: skip

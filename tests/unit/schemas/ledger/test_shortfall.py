@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from schemas.clocks import EventTime
 from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
 from schemas.records import Evidence, EvidenceKind
@@ -55,6 +57,19 @@ def test_what_was_served_elsewhere_is_no_part_of_from_here_on() -> None:
     ]
     for order in itertools.permutations([open_ended, elsewhere, backfilled, blind]):
         assert list(shortfalls(order)) == expected
+
+
+@pytest.mark.parametrize("verdict", ["empty", "unrecoverable"])
+def test_a_long_silence_is_no_news_to_who_had_asked(verdict: EvidenceKind) -> None:
+    """Whichever of the two was told first; that nobody watched is news, and opens the stretch again."""
+    for first, second in itertools.permutations(range(2)):
+        silence = Stretch(EventTime(0), EventTime(9), told("blind", first, cause="long_silence"))
+        asked = Stretch(EventTime(0), EventTime(9), told(verdict, second))
+        down = Stretch(EventTime(0), EventTime(9), told("blind", 2, cause="producer_down"))
+        assert list(shortfalls([silence, asked])) == [(0, 9, Shortfall("blind", silence.evidence, verdict))]
+        assert list(shortfalls([silence, asked, down])) == [
+            (0, 9, Shortfall("blind", down.evidence, "open", 1))
+        ]
 
 
 def test_nothing_told_says_nothing() -> None:

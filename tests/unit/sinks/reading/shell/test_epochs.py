@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
 from sinks.progress.positions import EpochStart
-from sinks.reading.shell.epochs import FIRST_WINDOW, Span, newer_records
+from sinks.reading.shell.epochs import FIRST_WINDOW, EpochSpan, newer_records
 
 BARS, QUOTES = TopicPartition("bars.v1", 3), TopicPartition("quotes.v1", 3)
 
@@ -77,7 +77,7 @@ def log(*epochs: tuple[int, range]) -> dict[int, int]:
     return {offset: epoch for epoch, offsets in epochs for offset in offsets}
 
 
-def newer(logs: Logs, **spans: Span) -> dict[str, EpochStart]:
+def newer(logs: Logs, **spans: EpochSpan) -> dict[str, EpochStart]:
     """Return what is found, by the name of the stream."""
     places = {"bars": BARS, "quotes": QUOTES}
     found = newer_records(logs, {places[name]: span for name, span in spans.items()})  # type: ignore[arg-type]
@@ -93,10 +93,10 @@ def test_the_cut_is_found_however_deep_it_is(cut: int) -> None:
     )
     epoch = 5 if middle > cut else 6
 
-    assert newer(logs, bars=Span(start=0, end=1_000, epoch=3)) == {
+    assert newer(logs, bars=EpochSpan(start=0, end=1_000, epoch=3)) == {
         "bars": EpochStart(offset=cut, epoch=epoch)
     }
-    begins = Span(start=cut + 1, end=1_000, epoch=3)
+    begins = EpochSpan(start=cut + 1, end=1_000, epoch=3)
     assert newer(logs, bars=begins).get("bars", EpochStart(offset=cut + 1, epoch=6)).offset == cut + 1
 
 
@@ -110,7 +110,9 @@ def test_only_partitions_that_need_it_are_read_further_back() -> None:
         {BARS: 900, QUOTES: 500},
     )
 
-    found = newer(logs, bars=Span(start=0, end=600, epoch=3), quotes=Span(start=0, end=410, epoch=1))
+    found = newer(
+        logs, bars=EpochSpan(start=0, end=600, epoch=3), quotes=EpochSpan(start=0, end=410, epoch=1)
+    )
 
     assert found == {"bars": EpochStart(offset=100, epoch=4), "quotes": EpochStart(offset=400, epoch=2)}
     assert [set(starts) for starts in logs.assigned[:2]] == [{BARS, QUOTES}, {BARS}]
@@ -120,23 +122,23 @@ def test_a_position_behind_control_records_of_a_later_epoch_is_no_cut() -> None:
     """They are never given, and the epoch noted with the position is that of the last record before them."""
     logs = Logs({BARS: log((3, range(140)), (4, range(146, 200)))}, {BARS: 200})
 
-    assert newer(logs, bars=Span(start=100, end=146, epoch=3)) == {}
+    assert newer(logs, bars=EpochSpan(start=100, end=146, epoch=3)) == {}
 
 
 def test_a_log_without_a_record_to_tell_is_read_to_its_beginning() -> None:
     """Compacted away, or control records alone."""
     logs = Logs({BARS: log((3, range(1, 3)))}, {BARS: 1_000})
 
-    assert newer(logs, bars=Span(start=0, end=1_000, epoch=3)) == {}
+    assert newer(logs, bars=EpochSpan(start=0, end=1_000, epoch=3)) == {}
     assert logs.assigned[-1][BARS] <= 3
-    assert newer(logs, bars=Span(start=1_000, end=1_000, epoch=3)) == {}
+    assert newer(logs, bars=EpochSpan(start=1_000, end=1_000, epoch=3)) == {}
 
 
 def test_records_without_an_epoch_prove_nothing() -> None:
     """An old broker's."""
     logs = Logs({BARS: dict.fromkeys(range(10), None)}, {BARS: 10})  # type: ignore[arg-type]
 
-    assert newer(logs, bars=Span(start=0, end=10, epoch=3)) == {}
+    assert newer(logs, bars=EpochSpan(start=0, end=10, epoch=3)) == {}
 
 
 def test_what_an_open_transaction_hides_is_waited_for() -> None:
@@ -144,7 +146,7 @@ def test_what_an_open_transaction_hides_is_waited_for() -> None:
     logs = Logs({BARS: log((3, range(140)))}, {BARS: 140})
 
     with pytest.raises(BrokerUnavailable, match="open transaction"):
-        newer(logs, bars=Span(start=100, end=150, epoch=3))
+        newer(logs, bars=EpochSpan(start=100, end=150, epoch=3))
 
 
 def test_a_log_that_changes_while_it_is_read_is_unavailable() -> None:
@@ -154,4 +156,4 @@ def test_a_log_that_changes_while_it_is_read_is_unavailable() -> None:
     logs.fetch = lambda most, *, within_s: [lost]  # type: ignore[method-assign] # noqa: ARG005
 
     with pytest.raises(BrokerUnavailable, match="cannot be read"):
-        newer(logs, bars=Span(start=100, end=150, epoch=3))
+        newer(logs, bars=EpochSpan(start=100, end=150, epoch=3))
