@@ -167,11 +167,11 @@ class GroupMember:
 
 
 def _places(positions: Mapping[TopicPartition, int], epochs: Mapping[TopicPartition, int]) -> list[Place]:
-    places = []
-    for partition, offset in positions.items():
+    def place(partition: TopicPartition, offset: int) -> Place:
         epoch = epochs.get(partition, -1)
-        places.append(Place(*partition, offset, leader_epoch=None if epoch < 0 else epoch))
-    return places
+        return Place(*partition, offset) if epoch < 0 else Place(*partition, offset, leader_epoch=epoch)
+
+    return [place(partition, offset) for partition, offset in positions.items()]
 
 
 def _partitions(places: Collection[Place]) -> frozenset[TopicPartition]:

@@ -68,6 +68,8 @@ class BatchSource:
         self.log_ends: dict[TopicPartition, CanonicalOffset] = {}
         # By the names a message has: one look-up a record. What else arrives was read before a restart.
         self._reading: dict[tuple[str | None, int | None], TopicPartition] = {}
+        # Until the first record of a partition: a newer one was written after its log was looked at.
+        self._looked_in: dict[TopicPartition, int] = {}
 
     async def assignment(self) -> Era:
         """Return the era in force once there is one; raise BrokerUnavailable where the reading thread died."""
@@ -145,21 +147,24 @@ class BatchSource:
                 self._take(message)
 
     def _take(self, message: Message) -> None:
-        offset, error = message.offset(), message.error()
         place = self._reading.get((message.topic(), message.partition()))
-        if place is None or offset is None:
-            if error is not None:
-                log.warning(
-                    "kafka_consumer_error", extra={"error": error.str(), "retriable": error.retriable()}
-                )
-        elif error is None:
-            self._buffer.take(place, message, offset)
+        offset, error = message.offset(), message.error()
+        if error is None:
+            if place is None or offset is None:
+                return
+            looked_in = self._looked_in.pop(place, None)
+            if looked_in is not None and (message.leader_epoch() or 0) > looked_in:
+                self._stop(f"{place.topic}/{place.partition}: led anew since its log was looked at")
+            else:
+                self._buffer.take(place, message, offset)
         elif (event := event_of(error)) is LogEvent.END:
-            self._buffer.end_of_log(place, offset)
-        elif event.log_changed:
+            if place is not None and offset is not None:
+                self._buffer.end_of_log(place, offset)
+        elif place is not None and event.log_changed:  # a log that was cut tells no offset
             self._stop(f"{place.topic}/{place.partition}: {error.str()}")
         else:
-            log.warning("kafka_partition_error", extra={"topic": place.topic, "error": error.str()})
+            detail = {"topic": message.topic(), "error": error.str(), "retriable": error.retriable()}
+            log.warning("kafka_consumer_error", extra=detail)
 
     def _hand_over(self) -> None:
         era, now_s = self._era, monotonic_s()
@@ -185,6 +190,7 @@ class BatchSource:
         self._forget()
         self._buffer.restart(positions)
         self._reading = {self._full_name(place): place for place in positions}
+        self._looked_in = {place: epoch for place, epoch in epochs.items() if epoch >= 0}
         self._member.read_from(self._named(positions), self._named(epochs))
 
     def _renew(self, era: Era) -> None:
@@ -216,6 +222,7 @@ class BatchSource:
         self._member.pause(on=False)
         self._buffer.restart({})
         self._reading = {}
+        self._looked_in = {}
         self._room_at_s = monotonic_s()
 
     def _stop(self, reason: str) -> None:

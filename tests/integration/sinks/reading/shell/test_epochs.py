@@ -108,14 +108,18 @@ async def test_where_a_log_was_cut_is_found_and_a_position_behind_it_is_not_read
         era = await asyncio.wait_for(feed.assignment(), WITHIN_S)
         era.begin({SPY: 5}, {SPY: before.leader_epoch})
         await eventually(lambda: era.over, within_s=WITHIN_S)
-        assert "truncation" in era.reason
+        assert "led anew" in era.reason
         era.leave()
         era.renew()
         era = await asyncio.wait_for(feed.assignment(), WITHIN_S)
         era.begin({SPY: 3}, {SPY: after.leader_epoch})
-        batch = await era.next_batch(within_s=WITHIN_S)
-        assert batch is not None
-        assert [row for rows in batch.rows for row in rows.columns.integers("raw_offset")] == [10, 11, 12, 13]
+        read = list[int]()
+        while len(read) < 4:  # the last block is whole where the log ends
+            batch = await era.next_batch(within_s=WITHIN_S)
+            assert batch is not None
+            era.done()
+            read += [row for rows in batch.rows for row in rows.columns.integers("raw_offset")]
+        assert read == [10, 11, 12, 13]
 
 
 @pytest.mark.parametrize("meanwhile", ["stopped", "running"])
