@@ -35,9 +35,10 @@ from gateway.websocket.asyncapi import asyncapi
 from gateway.websocket.shell.routes import WebSockets
 from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
-from infra.runtime.configuration.following import Follower
+from infra.runtime.configuration.following import Follower, begin_history
 from infra.runtime.lifecycle import VERSION, Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
+from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import US_EQUITIES, calendars_in_force
 from schemas.errors import ProviderUnavailable
 from schemas.symbology.naming import Symbology
@@ -75,10 +76,16 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     await asyncio.to_thread(calendars_in_force().load, [US_EQUITIES])
     await started(resources.clock, resources.session)
     watermarks = Watermarks(resources.store)
+    calendars = CalendarHistory()
     follower = Follower(
-        shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
+        shared.bootstrap_servers,
+        prefix=shared.topic_prefix,
+        service=process.name,
+        health=process.health,
+        history=calendars,
     )
     configured = await asyncio.to_thread(configured_at_start, shared)
+    await asyncio.to_thread(begin_history, shared, calendars)
     parts = Parts(
         process=process,
         settings=settings,
@@ -88,6 +95,7 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
         follower=follower,
         configured=configured,
         naming=Naming(resources.symbology, resources.clock),
+        calendars=calendars,
     )
     works = [watermarks.follow(process.health), _report(process.health, resources.live)]
     if isinstance(resources.clock, SimulatorMarketClock):
@@ -115,6 +123,7 @@ class Parts:
     follower: Follower
     configured: Configured
     naming: Naming
+    calendars: CalendarHistory
 
     async def known_symbol(self, symbol: str) -> bool:
         """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
@@ -148,6 +157,7 @@ def _prices(parts: Parts) -> Prices:
         resources.live,
         resources.clock,
         naming=parts.naming,
+        calendars=parts.calendars,
         partitions=resources.partitions,
     )
 
@@ -161,6 +171,7 @@ def _history(parts: Parts) -> History:
         resources.page_key,
         naming=parts.naming,
         seen=resources.live.knows,
+        calendars=parts.calendars,
         partitions=resources.partitions,
     )
 
@@ -188,7 +199,11 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     Prices: _prices,
     History: _history,
     Ledger: lambda parts: Ledger(
-        parts.resources.store, parts.watermarks, parts.resources.partitions, parts.resources.page_key
+        parts.resources.store,
+        parts.watermarks,
+        parts.calendars,
+        parts.resources.partitions,
+        parts.resources.page_key,
     ),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
     ConfigurationRoutes: _configuration,

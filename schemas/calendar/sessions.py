@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import cast
@@ -165,9 +167,25 @@ class _InForce:
     book = CalendarBook()
 
 
+_JUDGING: ContextVar[CalendarBook | None] = ContextVar("calendars", default=None)
+
+
 def calendars_in_force() -> CalendarBook:
-    """Return the calendars of this process as of now; keep the book where several answers must agree."""
-    return _InForce.book
+    """Return the calendars of this process, or inside `judging_by` those given there.
+
+    Keep the book where several answers must agree.
+    """
+    return _JUDGING.get() or _InForce.book
+
+
+@contextmanager
+def judging_by(book: CalendarBook) -> Iterator[None]:
+    """Let this task, and the threads it starts inside, judge by the calendars of another moment."""
+    token = _JUDGING.set(book)
+    try:
+        yield
+    finally:
+        _JUDGING.reset(token)
 
 
 def put_in_force(overlay: CalendarOverlay) -> bool:
@@ -222,8 +240,8 @@ def calendar_name(symbol: str) -> str:
 
 
 def calendar_of(symbol: str) -> Calendar:
-    """Return the calendar a symbol trades on, by the overlay in force; the first of its market costs a second of work."""
-    return _InForce.book.calendar_of(symbol)
+    """Return the calendar a symbol trades on, of those in force; the first of its market costs a second of work."""
+    return calendars_in_force().calendar_of(symbol)
 
 
 @lru_cache(maxsize=CACHED_CALENDARS)

@@ -22,10 +22,11 @@ from gateway.market.shell.naming import Naming
 from gateway.operations.shell.configuration import configured_at_start
 from gateway.settings import GatewaySettings
 from infra.runtime.clock import MarketClock
-from infra.runtime.configuration.following import Follower
+from infra.runtime.configuration.following import Follower, begin_history
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
+from schemas.calendar.history import CalendarHistory
 from schemas.records import Evidence, Gap
 from schemas.streams import Bar, Quote, Trade
 from schemas.symbology.naming import Symbology
@@ -182,10 +183,16 @@ async def rest(
             symbology=symbology or Symbology(),
         )
         settings, shared = GatewaySettings.from_env({}), MdsSettings.from_env(env or {})
+        calendars = CalendarHistory()
         follower = Follower(
-            shared.bootstrap_servers, prefix=shared.topic_prefix, service="gateway", health=process.health
-        )
+            shared.bootstrap_servers, prefix=shared.topic_prefix, service="gateway", health=process.health,
+            history=calendars,
+        )  # fmt: skip
         configured = configured_at_start(shared)
+        if env is None:
+            calendars.settle()
+        else:
+            begin_history(shared, calendars)
         app = service.assemble(
             service.Parts(
                 process=process,
@@ -196,6 +203,7 @@ async def rest(
                 follower=follower,
                 configured=configured,
                 naming=Naming(resources.symbology, resources.clock),
+                calendars=calendars,
             )
         )
         connection = await asyncpg.connect(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.runtime.kafka.logs import LogReader
-from schemas.configuration.generation import PARTITION, Generation, decode_generation
+from schemas.configuration.generation import KEY, PARTITION, Generation, decode_generation
 from schemas.topics import CONFIGURATION
 
 WITHIN_S = 20.0
@@ -20,4 +20,4 @@ def generations(kafka: str, prefix: str) -> list[Generation]:
     """Return every generation in the log."""
     with LogReader(kafka, "test-reader") as reader:
         messages = reader.read(prefix + CONFIGURATION, PARTITION, 0)
-        return [decode_generation(message.value()) for message in messages]
+        return [decode_generation(message.value()) for message in messages if message.key() == KEY]

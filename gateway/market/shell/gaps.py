@@ -20,6 +20,8 @@ from gateway.market.gaps import cursor_row, gap_row
 from gateway.market.gaps_request import CURSOR, GAPS, GapsQuery, check_cursor, gaps_request
 from gateway.market.shell.calendars import load_calendars
 from infra.runtime.clock import wall_us
+from schemas.calendar.history import CalendarHistory
+from schemas.calendar.sessions import judging_by
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.identity import stream_of
 from schemas.intervals import INTERVALS
@@ -46,9 +48,16 @@ class GapsReading:
 class Ledger:
     """Answers of gaps, derived as of a moment for a symbol, and of cursors as they are now."""
 
-    def __init__(self, store: Snapshots, watermarks: Watermarks, partitions: int, page_key: bytes) -> None:
+    def __init__(
+        self,
+        store: Snapshots,
+        watermarks: Watermarks,
+        calendars: CalendarHistory,
+        partitions: int,
+        page_key: bytes,
+    ) -> None:
         """Answer for a symbol by its partition of `partitions`; `page_key` signs page tokens."""
-        self._store, self._partitions = store, partitions
+        self._store, self._partitions, self._calendars = store, partitions, calendars
         self._watermarks = watermarks
         self._page_key = page_key
 
@@ -62,6 +71,8 @@ class Ledger:
         if ask.symbol is not None and as_of is not None:
             check_not_future(as_of, now)
             await self._watermarks.reached(as_of, _topics(ask), (partition_of(ask.symbol, self._partitions),))
+            with judging_by(self._calendars.at(as_of)):
+                await load_calendars([ask.symbol])
         async with self._store.snapshot() as snapshot:
             reading = await self._read(snapshot, ask, page, as_of)
         if not reading.known:
@@ -79,7 +90,7 @@ class Ledger:
         if ask.as_of is None:
             return answer(rows, meta, request, next_page_token=token)
         # Without a start the answer begins where what is kept does, which moves.
-        settled = token is None and "start" in ask.given
+        settled = token is None and "start" in ask.given and self._calendars.is_settled(ask.as_of)
         return cacheable(rows, meta, request, immutable=settled, next_page_token=token)
 
     async def _read(
@@ -107,7 +118,8 @@ class Ledger:
         if as_of is None:
             return GapsReading(known=await snapshot.knows(ask.symbol))
         which = replace(which, as_of=as_of)
-        found = await snapshot.gaps(which, limit=ask.limit, after=after, descending=descending)
+        with judging_by(self._calendars.at(as_of)):
+            found = await snapshot.gaps(which, limit=ask.limit, after=after, descending=descending)
         reading = GapsReading(as_of=as_of, page=found)
         reading.kept_from = await snapshot.kept_from(BAR_STREAM.name)
         if not found.gaps and page is None:

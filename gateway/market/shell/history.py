@@ -23,7 +23,8 @@ from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
-from schemas.calendar.sessions import calendar_of
+from schemas.calendar.history import CalendarHistory
+from schemas.calendar.sessions import calendar_of, judging_by
 from schemas.clocks import WallTime
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM
@@ -42,6 +43,7 @@ class History:
         *,
         naming: Naming,
         seen: Callable[[str], bool],
+        calendars: CalendarHistory,
         partitions: int,
     ) -> None:
         """`page_key` signs page tokens; a symbol is known as well where it was `seen` and nothing is stored yet.
@@ -51,6 +53,7 @@ class History:
         self._partitions = partitions
         self._naming = naming
         self._seen = seen
+        self._calendars = calendars
         self._store = store
         self._watermarks = watermarks
         self._clock = clock
@@ -83,7 +86,8 @@ class History:
             return table(TABLE_COLUMNS, said.rows, said.meta, token)
         if not (ask.fixed_range and ask.as_of is not None):
             return answer(said.rows, said.meta, request, next_page_token=token)
-        return cacheable(said.rows, said.meta, request, immutable=said.settled, next_page_token=token)
+        settled = said.settled and self._calendars.is_settled(ask.as_of)
+        return cacheable(said.rows, said.meta, request, immutable=settled, next_page_token=token)
 
     async def _read(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
@@ -92,6 +96,8 @@ class History:
         if as_of is not None:
             check_not_future(as_of, now)
             await self._watermarks.reached(as_of, (BARS,), (partition,))
+            with judging_by(self._calendars.at(as_of)):
+                await load_calendars([ask.symbol])
         async with self._store.snapshot() as snapshot:
             if as_of is None:
                 as_of = complete_through([await snapshot.complete_before(BARS, partition)])
@@ -99,7 +105,8 @@ class History:
                 return Reading(known=await snapshot.knows(ask.symbol))
             kept_from = await snapshot.kept_from(BAR_STREAM.name)
             wanted = plan(ask, page, as_of, wall_market=self._wall_market, kept_from=kept_from)
-            return await _read(snapshot, wanted)
+            with judging_by(self._calendars.at(as_of)):
+                return await _read(snapshot, wanted)
 
 
 async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:

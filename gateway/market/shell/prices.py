@@ -21,7 +21,8 @@ from gateway.market.price_request import BATCH, PRICE, batch_request
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
-from schemas.calendar.sessions import calendar_of
+from schemas.calendar.history import CalendarHistory
+from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force, judging_by
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.errors import StoreUnavailable
 from schemas.partitions import partition_of
@@ -84,6 +85,7 @@ class Prices:
         clock: MarketClock,
         *,
         naming: Naming,
+        calendars: CalendarHistory,
         partitions: int,
     ) -> None:
         """Take the newest from `live`; `clock` says what market time it is, `naming` what a symbol names then.
@@ -96,6 +98,7 @@ class Prices:
         self._live = live
         self._clock = clock
         self._naming = naming
+        self._calendars = calendars
         self._wall_market = isinstance(clock, WallMarketClock)
 
     async def price(self, request: web.Request) -> web.StreamResponse:
@@ -103,15 +106,16 @@ class Prices:
         symbol = checked_symbol(request.match_info["symbol"])
         ask = PRICE.parse(request.query.items())
         named = self._naming.one(symbol, ask.as_of)
-        await load_calendars(named.symbols)
-        findings = await self._find(named.symbols, ask.provider, ask.as_of)
-        meta = self._meta([symbol], ask.as_of)
-        if symbol not in findings.found:
-            if symbol not in findings.known:
-                raise unknown_symbol(symbol, suggestion=" or ".join(named.candidates(symbol)))
-            entry = named.unresolved(symbol, known=True, then=ask.as_of is not None)
-            return answer(None, meta | {"unresolved": [entry]}, request)
-        document = self._document(symbol, findings, ask.as_of)
+        with judging_by(self._calendars_at(ask.as_of)):
+            await load_calendars(named.symbols)
+            findings = await self._find(named.symbols, ask.provider, ask.as_of)
+            meta = self._meta([symbol], ask.as_of)
+            if symbol not in findings.found:
+                if symbol not in findings.known:
+                    raise unknown_symbol(symbol, suggestion=" or ".join(named.candidates(symbol)))
+                entry = named.unresolved(symbol, known=True, then=ask.as_of is not None)
+                return answer(None, meta | {"unresolved": [entry]}, request)
+            document = self._document(symbol, findings, ask.as_of)
         check_age(document, ask.max_age_ms)
         return answer(document, meta, request)
 
@@ -120,13 +124,14 @@ class Prices:
         ask = batch_request(await body_of(request))
         named = self._naming.resolution(ask.symbols, ask.as_of)
         symbols = named.symbols
-        await load_calendars(symbols)
-        findings = await self._find(symbols, None, ask.as_of)
-        data = {
-            symbol: chosen(self._document(symbol, findings, ask.as_of), ask.fields)
-            for symbol in symbols
-            if symbol in findings.found
-        }
+        with judging_by(self._calendars_at(ask.as_of)):
+            await load_calendars(symbols)
+            findings = await self._find(symbols, None, ask.as_of)
+            data = {
+                symbol: chosen(self._document(symbol, findings, ask.as_of), ask.fields)
+                for symbol in symbols
+                if symbol in findings.found
+            }
         unresolved = [
             named.unresolved(symbol, known=symbol in findings.known, then=ask.as_of is not None)
             for symbol in ask.symbols
@@ -135,6 +140,9 @@ class Prices:
         return answer(data, self._meta(symbols, ask.as_of), request, unresolved=unresolved)
 
     serves: ClassVar[Serves] = ((PRICE, price), (BATCH, batch))
+
+    def _calendars_at(self, as_of: KnowledgeTime | None) -> CalendarBook:
+        return calendars_in_force() if as_of is None else self._calendars.at(as_of)
 
     async def _find(
         self, symbols: Sequence[str], provider: str | None, as_of: KnowledgeTime | None

@@ -13,19 +13,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from infra.runtime.clock import monotonic_s
+from infra.runtime.configuration import reading
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogReader, newest
 from infra.runtime.kafka.transactions import Contended, FencedWriter
+from schemas.calendar.history import AnnouncedOverlay
+from schemas.calendar.overlay import NO_OVERLAY, CalendarOverlay
+from schemas.clocks import WallTime
 from schemas.configuration.generation import (
+    CALENDARS_KEY,
     KEY,
     PARTITION,
     Generation,
     Origin,
+    decode_calendars,
     decode_generation,
+    encode_calendars,
     encode_generation,
     following,
 )
-from schemas.errors import BrokerUnavailable, Fenced, MalformedPayload
+from schemas.errors import BrokerUnavailable, ConfigurationError, Fenced, MalformedPayload
 from schemas.topics import CONFIGURATION
 
 log = logging.getLogger(__name__)
@@ -62,8 +69,22 @@ def newest_in(reader: LogReader, prefix: str) -> tuple[StoredGeneration | None, 
     return newest(reader, prefix + CONFIGURATION, PARTITION, stored_in, window=TAIL_RECORDS)
 
 
+def calendars_in(message: Message) -> AnnouncedOverlay | None:
+    """Return what a message keeps of a generation's calendars; None where it is another record, logged where broken."""
+    if not (message.key() or b"").startswith(CALENDARS_KEY):
+        return None
+    try:
+        number, overlay = decode_calendars(message.value())
+    except MalformedPayload as error:
+        log.warning("foreign_record_skipped", extra={"offset": message.offset(), "error": str(error)})
+        return None
+    return AnnouncedOverlay(number, WallTime(message.timestamp()[1] * 1_000), overlay)
+
+
 def stored_in(message: Message) -> StoredGeneration | None:
-    """Return the generation in a message; None, logged, where it holds none."""
+    """Return the generation in a message; None, logged where it should be one, where it holds none."""
+    if (message.key() or b"").startswith(CALENDARS_KEY):
+        return None
     try:
         generation = decode_generation(message.value())
     except MalformedPayload as error:
@@ -105,12 +126,37 @@ def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, pref
     if generation is None:
         assert before is not None  # noqa: S101 - only a newest text can be repeated
         return Announced(generation=before, is_new=False)
-    value = encode_generation(generation)
+    records = [*_calendars(bootstrap, prefix, before, generation), (KEY, encode_generation(generation))]
     writer.begin()
-    writer.write(prefix + CONFIGURATION, PARTITION, [(KEY, value)], within_s=STEP_TIMEOUT_S)
+    writer.write(prefix + CONFIGURATION, PARTITION, records, within_s=STEP_TIMEOUT_S)
     writer.commit(STEP_TIMEOUT_S)
     log.info(
         "configuration_announced",
         extra={"generation": generation.generation, "sha256": generation.sha256, "origin": origin},
     )
     return Announced(generation=generation, is_new=True)
+
+
+def _calendars(
+    bootstrap: str, prefix: str, before: Generation | None, generation: Generation
+) -> list[tuple[bytes, bytes]]:
+    """Return the records that keep what the next generation says of the calendars: none where nothing changes.
+
+    The first of all keeps those of the generation before it, too, which was announced by a version that did not.
+    """
+    with LogReader(bootstrap, f"{prefix}configuration-reader") as reader:
+        kept, _ = newest(reader, prefix + CONFIGURATION, PARTITION, calendars_in, window=TAIL_RECORDS)
+    overlays = {generation.generation: _overlay(generation)}
+    if kept is None and before is not None:
+        overlays[before.generation] = _overlay(before)
+    if kept is not None and kept.overlay == overlays[generation.generation]:
+        return []
+    return [encode_calendars(number, overlays[number]) for number in sorted(overlays)]
+
+
+def _overlay(generation: Generation) -> CalendarOverlay:
+    """Return what a generation says of the calendars; nothing where this version cannot read it."""
+    try:
+        return reading.parse(generation.text, source=f"generation {generation.generation}").calendar_overlay()
+    except ConfigurationError:
+        return NO_OVERLAY

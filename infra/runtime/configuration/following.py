@@ -14,10 +14,12 @@ from pathlib import Path
 
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
+from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import (
     TAIL_RECORDS,
     StoredGeneration,
+    calendars_in,
     newest_generation,
     newest_in,
     stored_in,
@@ -25,6 +27,7 @@ from infra.runtime.configuration.announcing import (
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.lifecycle import Health, Process
 from infra.runtime.settings import MdsSettings
+from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import put_in_force
 from schemas.configuration.difference import Difference, difference
 from schemas.configuration.generation import PARTITION, Generation
@@ -38,6 +41,8 @@ log = logging.getLogger(__name__)
 PART = "configuration"
 POLL_S = 0.5
 REPORT_EVERY_S = 1.0
+HISTORY_WITHIN_S = 5.0
+CHECK_END_EVERY_S = 1.0  # of the log, by who keeps a history of the calendars
 MAX_ERROR_CHARS = 2_000  # of a refusal in the health documents
 MAX_LOGGED_CHANGES = 20
 
@@ -47,9 +52,18 @@ Apply = Callable[[Configuration], Awaitable[None]]
 class Follower:
     """Keeps a service on the newest generation it can apply; `health` gets the part `configuration`."""
 
-    def __init__(self, bootstrap: str, *, prefix: str, service: str, health: Health) -> None:
-        """Connect when `run`; nothing is in force until then, or until `begin`."""
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        prefix: str,
+        service: str,
+        health: Health,
+        history: CalendarHistory | None = None,
+    ) -> None:
+        """Connect when `run`; nothing is in force until then, or until `begin`. All calendars are taken into `history`."""
         self._bootstrap, self._prefix, self._service, self._health = bootstrap, prefix, service, health
+        self._history = history
         self._in_force: Generation | None = None
         self._configuration: Configuration | None = None
         self._last_error = ""
@@ -154,24 +168,70 @@ class Follower:
 
     def _read_on(self, reader: LogReader, loop: asyncio.AbstractEventLoop) -> None:
         newest, position = newest_in(reader, self._prefix)
+        if self._history is not None:
+            read_calendars(reader, self._prefix, self._history)
         reader.assign({TopicPartition(self._prefix + CONFIGURATION, PARTITION): position})
+        checked_s = monotonic_s()
         while not self._closed.is_set():
             if newest is not None:
                 loop.call_soon_threadsafe(self._deliver, newest)
-            newest = self._next(reader)
+            newest, position = self._next(reader, position)
+            if self._history is not None and monotonic_s() - checked_s > CHECK_END_EVERY_S:
+                checked_s = monotonic_s()
+                _note_end(reader, self._prefix, position, self._history)
 
-    def _next(self, reader: LogReader) -> StoredGeneration | None:
-        newest = None
+    def _next(self, reader: LogReader, position: int) -> tuple[StoredGeneration | None, int]:
+        """Return the newest generation that has arrived, if any, and where reading goes on."""
+        newest, overlays = None, []
         for message in reader.fetch(TAIL_RECORDS, within_s=POLL_S):
+            offset = message.offset() or 0
             if (error := message.error()) is None:
-                newest = stored_in(message) or newest
-            elif event_of(error) not in (LogEvent.END, LogEvent.PASSING):
+                newest, position = stored_in(message) or newest, offset + 1
+                if (announced := calendars_in(message)) is not None:
+                    overlays.append(announced)
+            elif (event := event_of(error)) is LogEvent.END:
+                position = offset
+            elif event is not LogEvent.PASSING:
                 raise BrokerUnavailable(f"{CONFIGURATION}: {error.str()}; reading begins anew")
-        return newest
+        if self._history is not None and overlays:
+            self._history.take(overlays)
+        return newest, position
 
     def _deliver(self, stored: StoredGeneration) -> None:
         self._newest = stored.generation
         self._arrived.set()
+
+
+def read_calendars(reader: LogReader, prefix: str, history: CalendarHistory) -> None:
+    """Take all calendars there are into a history; blocking. Raises BrokerUnavailable."""
+    asked, topic = wall_us(), prefix + CONFIGURATION
+    start, end = reader.bounds(topic, PARTITION)
+    found = (calendars_in(message) for message in reader.read(topic, PARTITION, start, end))
+    history.take([each for each in found if each is not None])
+    history.read_through(asked)
+
+
+def begin_history(shared: MdsSettings, history: CalendarHistory) -> None:
+    """Take up all calendars before a past moment is answered; blocking, some seconds at most.
+
+    Where no broker tells, what is in force answers for every moment, and nothing is settled until one does.
+    """
+    if shared.configuration_path is None:
+        history.settle()
+        return
+    try:
+        with LogReader(
+            shared.bootstrap_servers, f"{shared.topic_prefix}configuration-reader", within_s=HISTORY_WITHIN_S
+        ) as reader:
+            read_calendars(reader, shared.topic_prefix, history)
+    except BrokerUnavailable as error:
+        log.warning("calendars_without_history", extra={"error": str(error)})
+
+
+def _note_end(reader: LogReader, prefix: str, position: int, history: CalendarHistory) -> None:
+    asked = wall_us()
+    if position >= reader.bounds(prefix + CONFIGURATION, PARTITION)[1]:
+        history.read_through(asked)
 
 
 def replay_calendars(shared: MdsSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,25 @@ async def gaps_of(running: System, symbol: str) -> list[tuple[str, int]]:
     return [(gap["from_time"][:19], gap["expected"]) for gap in answer["data"]]
 
 
+async def pinned(running: System, as_of: str) -> list[tuple[bool, str]]:
+    """Return gaps and derived days as of a moment: whether they are immutable, and the answer but for its request's id."""
+    span = {"start": "2013-10-01", "as_of": as_of}
+    asked = [
+        ("/gaps", span | {"symbol": "HSBA.L"}),
+        ("/stocks/TSCO.L/history", span | {"end": "2013-11-01", "interval": "1d"}),
+    ]
+    answers = []
+    async with aiohttp.ClientSession() as session:
+        for path, query in asked:
+            async with session.get(running.url + path, params=query) as answer:
+                said = await answer.json()
+                said["meta"].pop("request_id", None)
+                text = json.dumps(said)
+                assert answer.status == 200, text
+                answers.append(("immutable" in answer.headers["Cache-Control"], text))
+    return answers
+
+
 async def sent(running: System, raw: Raw, symbol: str, *stamps: int) -> None:
     """Send one block of final bars a stamp, and wait until the last is stored."""
     for stamp in stamps:
@@ -109,6 +129,10 @@ async def test_a_closure_makes_no_gap_in_any_process_and_a_new_one_needs_no_rest
             "2013-10-09T07:00:00"
         ]
 
+        then = (await running.get("/gaps", symbol="HSBA.L"))[1]["meta"]["as_of"]
+        before = await pinned(running, then)
+        assert [immutable for immutable, _ in before] == [True, True]
+
         (tmp_path / "mds.yaml").write_text(TWO_DAYS)
         async with aiohttp.ClientSession() as session, session.post(running.url + "/ops/reload") as answer:
             assert answer.status == 202, await answer.text()
@@ -116,8 +140,17 @@ async def test_a_closure_makes_no_gap_in_any_process_and_a_new_one_needs_no_rest
         await sent(running, raw, "BARC.L", at(7, LAST_MINUTE), at(10, OPEN))
         await sent(running, raw, "LLOY.L", at(10, (11, 29)), at(11, OPEN))
 
+        async def judged_anew() -> bool:
+            return await gaps_of(running, "HSBA.L") == []
+
+        await eventually(judged_anew, within_s=WITHIN_S, what="what was closed lacks nothing")
         assert [await gaps_of(running, symbol) for symbol in ("BARC.L", "LLOY.L")] == [[], []]
-        # Derived by the days in force: what was closed lacks nothing.
-        assert await gaps_of(running, "HSBA.L") == []
         # No day is derived where there is no session: the gateway judges by the same days.
         assert await bars_of(running, "TSCO.L", "1d") == []
+
+        # What was answered of a moment stays as it was, after a restart, too.
+        assert await pinned(running, then) == before
+        running.kill("gateway")
+        running.start("gateway")
+        await running.ready("gateway")
+        assert await pinned(running, then) == before

@@ -5,13 +5,22 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from base64 import b64encode
+from datetime import date
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.configuration.generation import decode_generation, encode_generation, following, sha256_of
+from schemas.calendar.overlay import overlay_of
+from schemas.configuration.generation import (
+    decode_calendars,
+    decode_generation,
+    encode_calendars,
+    encode_generation,
+    following,
+    sha256_of,
+)
 from schemas.configuration.model import MAX_FILE_BYTES
 from schemas.errors import ConfigurationError, MalformedPayload
 from schemas.topics import CONFIGURATION
@@ -56,6 +65,46 @@ def test_a_record_that_does_not_hold_together_is_refused(changes: dict[str, obje
 
     with pytest.raises(MalformedPayload, match="reload again"):
         decode_generation(encode_value(CONFIGURATION, fields | changes))
+
+
+DAYS = st.dates(date(1990, 1, 1), date(2030, 1, 1)).map(str)
+CLOSURES = st.dictionaries(st.sampled_from(["XNYS", "XLON", "FX"]), st.frozensets(DAYS, max_size=5))
+EARLY = st.dictionaries(
+    st.sampled_from(["XNYS", "XTKS"]), st.dictionaries(DAYS, st.just("12:30"), max_size=5)
+)
+
+
+@given(CLOSURES, EARLY, st.integers(1, 1 << 40))
+def test_calendars_survive_the_wire(
+    closures: dict[str, frozenset[str]], early: dict[str, dict[str, str]], number: int
+) -> None:
+    """With the number of their generation, under a key of their own; as a generation they are refused."""
+    overlay = overlay_of(closures, early)
+    key, value = encode_calendars(number, overlay)
+
+    assert key == b"calendars:%d" % number
+    assert decode_calendars(value) == (number, overlay)
+    with pytest.raises(MalformedPayload, match="do not agree"):
+        decode_generation(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"calendar_closures": 3, "calendar_early_closes": {}}', "x"]
+)
+def test_calendars_that_say_nothing_are_refused(text: str) -> None:
+    """Whatever is wrong with them; and a generation is none."""
+    fields = {
+        "generation": 1,
+        "sha256": sha256_of(text),
+        "origin": "calendars",
+        "text": zlib.compress(text.encode()),
+    }
+    with pytest.raises(MalformedPayload, match="reload again"):
+        decode_calendars(encode_value(CONFIGURATION, fields))
+    generation = following(None, text, "api")
+    assert generation is not None
+    with pytest.raises(MalformedPayload, match="do not agree"):
+        decode_calendars(encode_generation(generation))
 
 
 def test_a_bomb_is_inflated_no_further_than_a_file_may_be_long() -> None:

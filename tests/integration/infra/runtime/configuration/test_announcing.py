@@ -5,7 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from infra.runtime.configuration.announcing import announce
+from confluent_kafka import Producer
+
+from infra.runtime.clock import wall_us
+from infra.runtime.configuration.announcing import announce, calendars_in, newest_generation
+from infra.runtime.configuration.following import read_calendars
+from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.logs import LogReader
+from schemas.calendar.history import CalendarHistory
+from schemas.clocks import KnowledgeTime
+from schemas.configuration.generation import KEY, PARTITION, encode_generation, following
+from schemas.intervals import SECOND_US
 from schemas.topics import CONFIGURATION, PROGRESS
 from tests.support.generations import generations, text_of
 
@@ -39,3 +49,64 @@ def test_the_topic_is_one_compacted_partition() -> None:
     topic = catalogue().topics[CONFIGURATION]
     assert (topic.fixed_partitions, topic.config["cleanup.policy"]) == (1, "compact")
     assert catalogue().topics[PROGRESS].fixed_partitions is None
+
+
+def closing(*days: str) -> str:
+    """Return a configuration with these closed days in New York."""
+    return text_of(1) + f"calendar_closures: {{XNYS: [{', '.join(days)}]}}\n"
+
+
+def kept(kafka: str, prefix: str) -> list[tuple[int, int]]:
+    """Return number and number of closed days of all calendars that are kept."""
+    with LogReader(kafka, "test-reader") as reader:
+        found = map(calendars_in, reader.read(prefix + CONFIGURATION, PARTITION, 0))
+        return [(each.number, len(each.overlay.of("XNYS").closed)) for each in found if each is not None]
+
+
+def test_calendars_are_kept_beside_each_generation_that_changes_them(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """In its transaction, under a key compaction keeps; other generations add nothing."""
+    texts = [text_of(1), closing("2026-03-10"), closing("2026-03-10") + "# why\n", text_of(2)]
+    for text in texts:
+        announce(kafka_bootstrap, lambda text=text: text, "api", prefix=topic_prefix)  # type: ignore[misc]
+
+    assert kept(kafka_bootstrap, topic_prefix) == [(1, 0), (2, 1), (4, 0)]
+    assert [each.generation for each in generations(kafka_bootstrap, topic_prefix)] == [1, 2, 3, 4]
+    stored = newest_generation(kafka_bootstrap, prefix=topic_prefix)
+    assert stored is not None and stored.generation.text == texts[-1]
+
+
+def test_what_an_older_version_announced_is_kept_with_the_next_generation(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Else its days would be answered by the next one's calendars."""
+    older = following(None, closing("2026-03-10"), "start")
+    assert older is not None
+    producer = Producer(producer_config(kafka_bootstrap, "test-older"))
+    producer.produce(topic_prefix + CONFIGURATION, encode_generation(older), KEY, partition=PARTITION)
+    producer.flush(15)
+
+    announce(kafka_bootstrap, lambda: closing("2026-03-10", "2026-03-11"), "api", prefix=topic_prefix)
+
+    assert kept(kafka_bootstrap, topic_prefix) == [(1, 1), (2, 2)]
+
+
+def test_a_history_is_read_whole_and_followed(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Noise and other records beside them cost nothing; and it knows up to when it has read."""
+    announce(kafka_bootstrap, lambda: closing("2026-03-10"), "api", prefix=topic_prefix)
+    producer = Producer(producer_config(kafka_bootstrap, "test-noise"))
+    for value in (b"", b"\x00garbage", None):
+        producer.produce(topic_prefix + CONFIGURATION, value, b"calendars:7", partition=PARTITION)
+    producer.flush(15)
+    announce(kafka_bootstrap, closing, "api", prefix=topic_prefix)
+    history, before = CalendarHistory(), wall_us()
+
+    with LogReader(kafka_bootstrap, "test-reader") as reader:
+        read_calendars(reader, topic_prefix, history)
+
+    closed = [
+        len(history.at(KnowledgeTime(at)).overlay.of("XNYS").closed) for at in (0, before + 11 * SECOND_US)
+    ]
+    assert closed == [1, 0]
+    assert history.is_settled(KnowledgeTime(before))
