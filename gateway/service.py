@@ -75,33 +75,12 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     # A second of work nobody's first request shall wait for.
     await asyncio.to_thread(calendars_in_force().load, [US_EQUITIES])
     await started(resources.clock, resources.session)
-    watermarks = Watermarks(resources.store)
-    calendars = CalendarHistory()
-    follower = Follower(
-        shared.bootstrap_servers,
-        prefix=shared.topic_prefix,
-        service=process.name,
-        health=process.health,
-        history=calendars,
-    )
-    configured = await asyncio.to_thread(configured_at_start, shared)
-    await asyncio.to_thread(begin_history, shared, calendars)
-    parts = Parts(
-        process=process,
-        settings=settings,
-        shared=shared,
-        resources=resources,
-        watermarks=watermarks,
-        follower=follower,
-        configured=configured,
-        naming=Naming(resources.symbology, resources.clock),
-        calendars=calendars,
-    )
-    works = [watermarks.follow(process.health), _report(process.health, resources.live)]
+    parts = await _parts(process, settings, shared, resources)
+    works = [parts.watermarks.follow(process.health), _report(process.health, resources.live)]
     if isinstance(resources.clock, SimulatorMarketClock):
         works.append(resources.clock.follow(resources.session))
-    if configured.path is not None:
-        works.append(follower.run(configured.apply))
+    if parts.configured.path is not None:
+        works.append(parts.follower.run(parts.configured.apply))
     async with listening(assemble(parts), settings.host, settings.port, resources.live.drain) as port:
         process.health.report(HTTP_PART, ready=True, port=port)
         log.info(
@@ -132,6 +111,32 @@ class Parts:
         # an outage: "cannot say now", never "unknown"
         async with self.resources.store.snapshot() as snapshot:
             return await snapshot.knows(symbol)
+
+
+async def _parts(
+    process: Process, settings: GatewaySettings, shared: MdsSettings, resources: Resources
+) -> Parts:
+    """Return the parts, which know by then what file and broker say of the configuration."""
+    calendars = CalendarHistory()
+    configured = await asyncio.to_thread(configured_at_start, shared)
+    await asyncio.to_thread(begin_history, shared, calendars)
+    return Parts(
+        process=process,
+        settings=settings,
+        shared=shared,
+        resources=resources,
+        watermarks=Watermarks(resources.store),
+        follower=Follower(
+            shared.bootstrap_servers,
+            prefix=shared.topic_prefix,
+            service=process.name,
+            health=process.health,
+            history=calendars,
+        ),
+        configured=configured,
+        naming=Naming(resources.symbology, resources.clock),
+        calendars=calendars,
+    )
 
 
 def _console(parts: Parts) -> Console:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from schemas.intervals import SECOND_US
 # A reader has an overlay before it counts, else what was answered of a moment would change.
 COUNTS_AFTER_US = 10 * SECOND_US
 CLOCKS_DIFFER_US = 5 * SECOND_US
+NEVER = WallTime((1 << 63) - 1)
 
 
 class AnnouncedOverlay(NamedTuple):
@@ -52,7 +52,7 @@ class CalendarHistory:
 
     def settle(self) -> None:
         """State that nothing will be announced: no configuration is followed."""
-        self._read_through = WallTime(sys.maxsize)
+        self._read_through = NEVER
 
     def at(self, as_of: KnowledgeTime) -> CalendarBook:
         """Return the calendars that count at a moment."""
