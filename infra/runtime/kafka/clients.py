@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 LOG_CRITICAL = 2  # syslog's scale
 TELL_AGAIN_S = 10.0
 DELIVERY_TIMEOUT_MS = 120_000
+# A request that overtakes a refused one on a partition whose writers the broker does not know yet is taken, and the refused
+# one is then taken for its repeat: confirmed, and in no log. In transactions the broker verifies the first number.
+IN_FLIGHT, IN_FLIGHT_OF_TRANSACTIONS = 1, 5
 UNKNOWN_TOPIC_AFTER_MS = 5_000  # a topic the broker does not know by then does not exist
 QUEUE_MAX_MESSAGES = 100_000
 QUEUE_MAX_KBYTES = 131_072
@@ -68,6 +71,7 @@ def producer_config(bootstrap: str, client_id: str, *, linger_ms: float = 5) -> 
         **common_config(bootstrap, client_id),
         "acks": "all",
         "enable.idempotence": True,
+        "max.in.flight.requests.per.connection": IN_FLIGHT,
         "partitioner": "murmur2_random",
         "compression.type": "lz4",
         "linger.ms": linger_ms,

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Message, producer_config
+from infra.runtime.kafka.clients import IN_FLIGHT_OF_TRANSACTIONS, Message, producer_config
 from schemas.errors import BrokerUnavailable, Fenced
 
 QUEUE_POLL_S = 0.05
@@ -63,6 +63,7 @@ class FencedWriter:
                 **config,
                 "error_cb": self._on_error,
                 "transactional.id": transactional_id,
+                "max.in.flight.requests.per.connection": IN_FLIGHT_OF_TRANSACTIONS,
                 "transaction.timeout.ms": timeout_ms,
                 "delivery.timeout.ms": timeout_ms,
                 **(tuning or {}),
