@@ -61,7 +61,7 @@ def build_simulation(
         start=market.start_time if begin is None else begin, speed=factor, monotonic=monotonic
     )
     plan = FaultPlan(faults, seed=seed, begun=clock.start)
-    return Simulation(view=MarketView(market, clock), plan=plan, seed=seed)
+    return Simulation(view=MarketView(market, clock), plan=plan, seed=seed, monotonic=monotonic)
 
 
 def parse_start(text: str) -> int | None:

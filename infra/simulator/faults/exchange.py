@@ -1,21 +1,25 @@
 """One HTTP exchange as a vendor would have it: counts it, lets the scenario spoil it, answers.
 
-Vendor modules build a Reply; nothing in them knows of faults other than those that change bars.
+Vendor modules build a reply from the market as this vendor sees it; of faults and habits they know those of their own format.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
+from infra.runtime.clock import monotonic_s
+from infra.simulator.faults.habits import CountedLimit, Latency, RefusedSymbols
 from infra.simulator.faults.injection import FaultPlan
-from infra.simulator.faults.refusals import refused
+from infra.simulator.faults.limits import Count
+from infra.simulator.faults.refusals import MANNERS, Manners, refused
 from infra.simulator.faults.scenario import Fault, Hang, Truncate
+from infra.simulator.faults.seen import seen
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply
 
@@ -61,7 +65,11 @@ class Simulation:
     view: MarketView
     plan: FaultPlan
     seed: int
+    # What limits are counted by: a vendor's seconds are real ones.
+    monotonic: Callable[[], float] = monotonic_s
     statistics: Statistics = field(default_factory=Statistics)
+    # The newest by its keys.
+    sockets: dict[tuple[str, ...], web.WebSocketResponse] = field(default_factory=dict)
 
 
 SIMULATION = web.AppKey("simulation", Simulation)
@@ -72,35 +80,71 @@ async def answer(
     vendor: str,
     endpoint: str,
     symbols: Collection[str],
-    build: Callable[[tuple[Fault, ...]], SimulatedReply],
+    build: Callable[[MarketView, tuple[Fault, ...]], SimulatedReply],
     *,
     in_thread: bool = False,
 ) -> web.Response:
-    """Return what `build` makes of the request, as the scenario leaves it.
+    """Return what `build` makes of the request and the market as the vendor sees it, as the scenario leaves it.
 
     `in_thread` keeps a reply that takes long to build away from the event loop.
     """
     simulation = request.app[SIMULATION]
-    faults = await strike(simulation, vendor, endpoint, symbols)
-    reply = refused(request, vendor, faults)
+    faults = struck(simulation, vendor, endpoint, symbols)
+    counts = list(_counted(request, vendor, endpoint, faults))  # on arrival, however long the answer takes
+    await _wait(simulation, faults)
+    manners = request.app[MANNERS][vendor]
+    reply = next((manners.throttled(count) for count in counts if count.refused), None)
+    reply = reply or refused(request, vendor, faults) or _failed_by_one(manners, symbols, faults)
     if reply is None:
-        reply = await asyncio.to_thread(build, faults) if in_thread else build(faults)
+        view = seen(simulation.view, faults)
+        reply = await asyncio.to_thread(build, view, faults) if in_thread else build(view, faults)
         reply = _cut(reply, faults)
+    headers = {name: text for count in counts for name, text in manners.told(count).items()}
     simulation.statistics.responses[f"{vendor}.{endpoint} {reply.status}"] += 1
-    return as_response(reply)
+    return as_response(replace(reply, headers={**headers, **reply.headers}))
+
+
+def struck(simulation: Simulation, vendor: str, endpoint: str, symbols: Collection[str]) -> tuple[Fault, ...]:
+    """Count a request and return what strikes it."""
+    simulation.statistics.requests[f"{vendor}.{endpoint}"] += 1
+    faults = simulation.plan.request_faults(vendor, endpoint, symbols, simulation.view.clock.now())
+    simulation.statistics.faults.update(fault.type for fault in faults)
+    return faults
 
 
 async def strike(
     simulation: Simulation, vendor: str, endpoint: str, symbols: Collection[str]
 ) -> tuple[Fault, ...]:
-    """Count a request, decide its faults and sit out the hanging ones."""
-    simulation.statistics.requests[f"{vendor}.{endpoint}"] += 1
-    faults = simulation.plan.request_faults(vendor, endpoint, symbols, simulation.view.clock.now())
+    """Count a request, decide its faults and sit out those that take time."""
+    faults = struck(simulation, vendor, endpoint, symbols)
+    await _wait(simulation, faults)
+    return faults
+
+
+async def _wait(simulation: Simulation, faults: Collection[Fault]) -> None:
+    number = simulation.statistics.requests.total()
     for fault in faults:
-        simulation.statistics.faults[fault.type] += 1
         if isinstance(fault, Hang):
             await asyncio.sleep(fault.s)
-    return faults
+        elif isinstance(fault, Latency):
+            await asyncio.sleep(simulation.plan.latency_s(number, fault))
+
+
+def _counted(request: web.Request, vendor: str, endpoint: str, faults: Collection[Fault]) -> Iterator[Count]:
+    simulation, keys = request.app[SIMULATION], request.app[MANNERS][vendor].keys(request)
+    known = {"key": keys, "address": request.remote, "endpoint": endpoint}
+    for fault in faults:
+        if isinstance(fault, CountedLimit):
+            whose = (vendor, *(known[part] for part in fault.by))
+            yield simulation.plan.limits.take(fault, whose, simulation.monotonic())
+
+
+def _failed_by_one(
+    manners: Manners, symbols: Collection[str], faults: Collection[Fault]
+) -> SimulatedReply | None:
+    """Return the refusal of a whole request for one of its symbols, None where all are taken."""
+    refusing = {name for fault in faults if isinstance(fault, RefusedSymbols) for name in fault.symbols}
+    return next((manners.no_symbol(symbol) for symbol in symbols if symbol in refusing), None)
 
 
 def as_response(reply: SimulatedReply) -> web.Response:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
+from statistics import NormalDist
 from zoneinfo import ZoneInfo
 
+from infra.simulator.faults.habits import FrozenSymbols, Latency, SocketHabit, SymbolHabit
+from infra.simulator.faults.limits import LimitCounts
 from infra.simulator.faults.scenario import (
     BarFault,
     ConnectionFault,
@@ -20,6 +24,7 @@ from infra.simulator.faults.scenario import (
     Scenario,
     When,
 )
+from infra.simulator.faults.values import MAX_WAIT_S
 from infra.simulator.market.model import Candle
 from schemas.intervals import MINUTE_US, SECOND_US
 
@@ -27,6 +32,8 @@ Row = tuple[int, Candle | None]
 """A minute's START in µs and its bar; None is a null row."""
 
 PRICE_DECIMALS = 4
+NORMAL = NormalDist()
+MIN_QUANTILE = 1e-6  # the ends of the distribution are at infinity
 
 
 class FaultPlan:
@@ -35,8 +42,10 @@ class FaultPlan:
     def __init__(self, scenario: Scenario, *, seed: int, begun: int) -> None:
         """Count offsets of `from` and `to` from market time `begun` (µs)."""
         self.scenario = scenario
+        self.limits = LimitCounts()
         self._seed = seed
         self._begun = begun
+        self._effects = [self._begun_at(rule) for rule in scenario.rules]
         self._seen = [0] * len(scenario.rules)
         self._struck = [0] * len(scenario.rules)
 
@@ -45,9 +54,9 @@ class FaultPlan:
     ) -> tuple[Fault, ...]:
         """Return the faults that strike this request (for a socket: its handshake) at market time `now`; counts it."""
         return tuple(
-            rule.fault
+            self._effects[number]
             for number, rule in enumerate(self.scenario.rules)
-            if not isinstance(rule.fault, FrameFault | ConnectionFault)
+            if not isinstance(rule.fault, FrameFault | ConnectionFault | SocketHabit)
             and _matches(rule, vendor, endpoint, symbols)
             and self._in_window(rule.when, now)
             and self._strikes(number, rule.when)
@@ -80,6 +89,16 @@ class FaultPlan:
         """Whether market time `now` lies between the `from` and `to` of a rule."""
         return self._in_window(when, now)
 
+    def socket_habits(self, vendor: str, endpoint: str, now: int) -> tuple[Fault, ...]:
+        """Return the habits that shape a socket at market time `now`: its frames, its symbols, how many there may be."""
+        return tuple(
+            self._effects[number]
+            for number, rule in enumerate(self.scenario.rules)
+            if isinstance(rule.fault, SocketHabit | SymbolHabit)
+            and _matches(rule, vendor, endpoint, ())
+            and self._in_window(rule.when, now)
+        )
+
     @property
     def has_frame_faults(self) -> bool:
         """Whether any rule looks at frames: without one, a frame costs nothing here."""
@@ -89,6 +108,20 @@ class FaultPlan:
         """Return a number in [0, 1) that depends on the seed and `words` alone."""
         text = "/".join(str(word) for word in (self._seed, *words))
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+
+    def latency_s(self, number: int, latency: Latency) -> float:
+        """Return how long the answer to the `number`-th request takes."""
+        share = min(max(self.draw("latency", number), MIN_QUANTILE), 1.0 - MIN_QUANTILE)
+        spread = math.log(latency.p99_s / latency.p50_s) / NORMAL.inv_cdf(0.99)
+        return min(latency.p50_s * math.exp(spread * NORMAL.inv_cdf(share)), MAX_WAIT_S)
+
+    def _begun_at(self, rule: Rule) -> Fault:
+        """Return the fault of a rule; where prices freeze, with the market time since when."""
+        fault = rule.fault
+        if not isinstance(fault, FrozenSymbols):
+            return fault
+        begun = self._moment(rule.when.from_, self._begun)
+        return fault.model_copy(update={"since": self._moment(fault.since, begun)})
 
     def _in_window(self, when: When, now: int) -> bool:
         return self._moment(when.from_, now) <= now < self._moment(when.to, now + 1)

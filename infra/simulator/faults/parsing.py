@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from infra.simulator.faults.scenario import FAULTS, Match, Scenario, ScenarioPart, When
+from infra.simulator.faults.scenario import FAULTS, Match, Scenario, When
+from infra.simulator.faults.values import ScenarioPart
 from schemas.errors import ConfigurationError
 from schemas.remedies import problem_of, remedy_of
 

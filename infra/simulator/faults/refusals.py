@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from infra.simulator.faults.limits import Count
 from infra.simulator.faults.scenario import BanToken, Crumb429, Fault, Html, StatusFault, ZeroQuote
 from infra.simulator.reply import JSON, TEXT, SimulatedReply
 
@@ -14,6 +15,11 @@ THROTTLED_TEXT = "Too Many Requests"
 OUTAGE_PAGE = (
     "<!DOCTYPE html><html><head><title>Yahoo</title></head><body><p>Will be right back...</p></body></html>"
 )
+
+
+def told_nothing(_: Count) -> Mapping[str, str]:
+    """Return the headers of a vendor that does not say how much of a limit is left."""
+    return {}
 
 
 def no_keys(_: web.Request) -> tuple[str, ...]:
@@ -32,6 +38,16 @@ class Manners:
     keys: Callable[[web.Request], tuple[str, ...]] = no_keys  # an empty one is missing
     without_key: SimulatedReply | None = None
     zero_quote: SimulatedReply | None = None
+    told: Callable[[Count], Mapping[str, str]] = told_nothing  # headers of all answers, for a limit
+    unknown: Callable[[str], SimulatedReply] | None = None  # its words for a symbol that fails its request
+
+    def throttled(self, count: Count) -> SimulatedReply:
+        """Return the answer to a request over a limit."""
+        return replace(self.words(429), headers=self.told(count))
+
+    def no_symbol(self, symbol: str) -> SimulatedReply:
+        """Return the answer to a request that fails for one of its symbols."""
+        return self.words(400) if self.unknown is None else self.unknown(symbol)
 
 
 MANNERS = web.AppKey("manners", dict[str, Manners])

@@ -1,26 +1,18 @@
-"""The fault scenario: which requests and frames go wrong, and how."""
+"""The scenario: which requests and frames go wrong, and how; what a vendor does every day is among its habits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from infra.simulator.faults.values import Endpoint, Moment, TimeOfDay, Vendor
+from infra.simulator.faults.habits import HABITS, Habit
+from infra.simulator.faults.values import Endpoint, Moment, ScenarioPart, Seconds, TimeOfDay, Vendor
 
 MAX_RULES = 200
-MAX_HANG_S = 600.0
 MAX_REPEATS = 10
 MAX_REORDER_FRAMES = 1_000
-
-Seconds = Annotated[float, Field(ge=0.0, le=MAX_HANG_S)]
-
-
-class ScenarioPart(BaseModel):
-    """A part of a scenario: nothing in it is unknown, and nothing changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Match(ScenarioPart):
@@ -99,7 +91,7 @@ class CorrectBars(ScenarioPart):
 
 
 class DuplicateFrames(ScenarioPart):
-    """Send a socket frame `times` times in all."""
+    """Send a socket frame `times` times in all: Finnhub sent each one three times (finnhubio/Finnhub-API#143, #158)."""
 
     type: Literal["duplicate_frames"]
     times: int = Field(default=2, ge=2, le=MAX_REPEATS)
@@ -164,6 +156,7 @@ Fault = (
     | Crumb429
     | Html
     | BanToken
+    | Habit
 )
 FAULTS: Mapping[str, type[ScenarioPart]] = {
     "status": StatusFault,
@@ -180,11 +173,12 @@ FAULTS: Mapping[str, type[ScenarioPart]] = {
     "crumb_429": Crumb429,
     "html": Html,
     "ban_token": BanToken,
+    **HABITS,
 }
 
 
 class Rule(ScenarioPart):
-    """One fault and when it strikes."""
+    """One fault or habit, and when it strikes."""
 
     match: Match = Match()
     when: When = When()

@@ -1,17 +1,28 @@
-"""Values that a scenario's rules take: vendors and endpoints by their facts, moments and times of day."""
+"""Values that a scenario's rules are made of: vendors and endpoints by their facts, moments and times of day."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.intervals import SECOND_US
 from schemas.providers.built_in import BUILT_IN
 
+MAX_WAIT_S = 600.0
+
 SERVED = {name: facts for name, facts in BUILT_IN.items() if facts.on_simulator}
 ENDPOINTS = sorted({endpoint for facts in SERVED.values() for endpoint in facts.endpoints})
+
+
+class ScenarioPart(BaseModel):
+    """A part of a scenario: nothing in it is unknown, and nothing changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+Seconds = Annotated[float, Field(ge=0.0, le=MAX_WAIT_S)]
 
 
 def _vendor(name: str) -> str:

@@ -1,7 +1,7 @@
 """The tape: trades of several symbols merged in time order and packed into Finnhub's frames.
 
-Pure: it is fed chunks and asked for frames. Trades of one symbol and millisecond always share a
-frame, so two different frames of a stream are never the same bytes.
+Pure: it is fed chunks and asked for frames. Trades of one symbol and millisecond share a frame, so two different
+frames of a stream are never the same bytes; unless frames are cut, as Finnhub's were seen.
 """
 
 from __future__ import annotations
@@ -91,34 +91,39 @@ class Tape:
         """Return the market time (µs) of the next trade; None when there is none or a chunk is wanted."""
         return self._heap[0][0] * MS_US if self._heap and not self._starved else None
 
-    def take(self, until: int | None) -> Frame | None:
-        """Return the next frame of trades at or before `until` (µs; None: no limit), None when nothing is due."""
+    def take(self, until: int | None, *, most: int | None = None) -> Frame | None:
+        """Return the next frame of trades at or before `until` (µs; None: no limit), None when nothing is due.
+
+        With `most`, so many trades at most, wherever that cuts.
+        """
         if self._starved:
             return None
         until_ms = None if until is None else until // MS_US
         parts: list[str] = []
         trades: dict[str, int] = {}
         last_ms = 0
-        while self._heap and len(parts) < FRAME_TRADES and not self._starved:
+        while self._heap and len(parts) < (most or FRAME_TRADES) and not self._starved:
             time_ms, _, cursor = self._heap[0]
             if until_ms is not None and time_ms > until_ms:
                 break
             last_ms = time_ms
-            trades[cursor.symbol] = trades.get(cursor.symbol, 0) + self._append(cursor, time_ms, parts)
+            taken = self._append(cursor, time_ms, parts, most)
+            trades[cursor.symbol] = trades.get(cursor.symbol, 0) + taken
         if not parts:
             return None
         payload = '{"data":[' + ",".join(parts) + '],"type":"trade"}'
         return Frame(payload=payload.encode(), trades=tuple(trades.items()), last_time=last_ms * MS_US)
 
-    def _append(self, cursor: _Cursor, time_ms: int, parts: list[str]) -> int:
-        """Append the trades of one symbol and millisecond, move the cursor on; return how many there were."""
+    def _append(self, cursor: _Cursor, time_ms: int, parts: list[str], most: int | None) -> int:
+        """Append the trades of one symbol and millisecond until there are `most`, move the cursor on; return how many."""
         chunk = cursor.chunk
         if chunk is None:
             raise AssertionError("a queued cursor has a chunk")
         times, prices, sizes, conditions = chunk.times_ms, chunk.prices, chunk.sizes, chunk.conditions
         begin = index = cursor.index
         end, middle = len(times), cursor.prefix + str(time_ms)
-        while index < end and times[index] == time_ms:
+        last = end if most is None else min(end, index + most - len(parts))
+        while index < last and times[index] == time_ms:
             parts.append(f'{{"c":["{conditions[index]}"],"p":{prices[index]!r}{middle},"v":{sizes[index]}}}')
             index += 1
         cursor.index = index

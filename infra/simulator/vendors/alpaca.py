@@ -12,12 +12,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 from aiohttp import web
 
-from infra.simulator.faults.exchange import SIMULATION, answer
-from infra.simulator.faults.refusals import Manners
+from infra.simulator.faults.exchange import answer
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.market.model import Candle, Listing
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
+from infra.simulator.vendors import alpaca_plan
+from infra.simulator.vendors.alpaca_plan import SIP, InvalidSymbol, Refused, on_feed
 from infra.simulator.vendors.bar_rows import (
     Facts,
     bar_fields,
@@ -25,6 +26,7 @@ from infra.simulator.vendors.bar_rows import (
     facts,
     local_midnight,
     minute_rows,
+    page_rows,
 )
 from infra.simulator.vendors.yahoo_chart import join_rows
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -36,31 +38,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 1_000, 10_000
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:\.[A-Z]{1,2})?")
 EXCHANGES = {"NMS": "NASDAQ", "NYQ": "NYSE", "PCX": "ARCA"}
 LAST_US = 10**16  # the year 2286
-WORDS = {
-    401: "unauthorized",
-    403: "subscription does not permit querying recent SIP data",
-    422: "invalid query parameter",
-    429: "too many requests.",
-}
-
-
-def _keys(request: web.Request) -> tuple[str, ...]:
-    return request.headers.get("APCA-API-KEY-ID", ""), request.headers.get("APCA-API-SECRET-KEY", "")
-
-
-def _words(status: int) -> SimulatedReply:
-    return json_reply({"message": WORDS.get(status, "internal server error")}, status)
-
-
-MANNERS = Manners(words=_words, keys=_keys, without_key=json_reply({"message": "forbidden."}, 403))
-
-
-class _Refused(Exception):
-    """A request Alpaca would refuse."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.reply = json_reply({"message": message}, status)
+MANNERS = alpaca_plan.MANNERS
 
 
 def add_routes(app: web.Application) -> None:
@@ -73,36 +51,36 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _bars(request: web.Request) -> web.Response:
-    view, names = request.app[SIMULATION].view, _symbols(request)
+    names = _symbols(request)
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return bars(view, names, request.query, faults)
 
     return await answer(request, "alpaca", "bars", names, build, in_thread=True)
 
 
 async def _bars_of_one(request: web.Request) -> web.Response:
-    view, symbol = request.app[SIMULATION].view, request.match_info["symbol"].upper()
+    symbol = request.match_info["symbol"].upper()
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return bars(view, (symbol,), request.query, faults, alone=True)
 
     return await answer(request, "alpaca", "bars", (symbol,), build, in_thread=True)
 
 
 async def _snapshots(request: web.Request) -> web.Response:
-    view, names = request.app[SIMULATION].view, _symbols(request)
+    names = _symbols(request)
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
-        return snapshots(view, names, faults)
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
+        return snapshots(view, names, faults, feed=request.query.get("feed", SIP))
 
     return await answer(request, "alpaca", "snapshots", names, build)
 
 
 async def _latest_quotes(request: web.Request) -> web.Response:
-    view, names = request.app[SIMULATION].view, _symbols(request)
+    names = _symbols(request)
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         found = ((name, facts(view, name, faults)) for name in names)
         return json_reply({"quotes": {name: _quote(each) for name, each in found if each is not None}})
 
@@ -110,8 +88,7 @@ async def _latest_quotes(request: web.Request) -> web.Response:
 
 
 async def _assets(request: web.Request) -> web.Response:
-    view = request.app[SIMULATION].view
-    return await answer(request, "alpaca", "assets", (), lambda _: assets(view))
+    return await answer(request, "alpaca", "assets", (), lambda view, _: assets(view))
 
 
 def _symbols(request: web.Request) -> tuple[str, ...]:
@@ -133,12 +110,13 @@ def bars(
     """
     try:
         _check_symbols(symbols)
-        limit = _limit(given)
+        view = on_feed(view, given.get("feed", SIP), _moment(given, "end", LAST_US), faults)
+        limit = page_rows(_limit(given), faults)
         after = _token(given.get("page_token", ""))
         rows: list[tuple[str, int, Candle]] = []
         for symbol in sorted(symbols):
             rows += [(symbol, time, bar) for time, bar in _rows(view, symbol, given, faults)]
-    except _Refused as error:
+    except Refused as error:
         return error.reply
     left = [row for row in rows if row[:2] > after]
     page = left[:limit]
@@ -157,14 +135,14 @@ def _rows(
     listing = view.market.listing(symbol)
     match = TIMEFRAME.fullmatch(given.get("timeframe", ""))
     if match is None or not 1 <= int(match[1]) <= MAX_COUNTS[match[2]]:
-        raise _Refused(400, f"invalid timeframe: {given.get('timeframe', '')}")
+        raise Refused(400, f"invalid timeframe: {given.get('timeframe', '')}")
     if listing is None or "bars" not in listing.streams:
         return
     now, step = view.now(symbol), int(match[1]) * UNIT_US[match[2]]
     start = _moment(given, "start", local_midnight(view, listing, now))
     end = _moment(given, "end", now) + 1
     if start >= end:
-        raise _Refused(400, "end should not be before start")
+        raise Refused(400, "end should not be before start")
     if step == DAY_US:
         adjusted = given.get("adjustment", "raw") != "raw"
         yield from days_by_midnight(view, listing, start, min(end, now + 1), now, adjusted=adjusted)
@@ -176,11 +154,14 @@ def _rows(
             yield time, bar
 
 
-def snapshots(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault]) -> SimulatedReply:
+def snapshots(
+    view: MarketView, symbols: Sequence[str], faults: Sequence[Fault], *, feed: str = SIP
+) -> SimulatedReply:
     """Return a snapshot of each symbol, without a wrapper; those unknown or not traded yet are null."""
     try:
         _check_symbols(symbols)
-    except _Refused as error:
+        view = on_feed(view, feed, LAST_US, faults)
+    except Refused as error:
         return error.reply
     found = ((symbol, view.market.listing(symbol), facts(view, symbol, faults)) for symbol in symbols)
     return json_reply(
@@ -243,16 +224,16 @@ def assets(view: MarketView) -> SimulatedReply:
 
 def _check_symbols(symbols: Sequence[str]) -> None:
     if not symbols:
-        raise _Refused(400, "symbols is required")
+        raise Refused(400, "symbols is required")
     for symbol in symbols:
         if SYMBOL.fullmatch(symbol) is None:
-            raise _Refused(400, f"code=400, message=invalid symbol: {symbol}")
+            raise InvalidSymbol(symbol)
 
 
 def _limit(given: Mapping[str, str]) -> int:
     text = given.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_LIMIT):
-        raise _Refused(400, f"invalid limit: must be between 1 and {MAX_LIMIT}")
+        raise Refused(400, f"invalid limit: must be between 1 and {MAX_LIMIT}")
     return int(text)
 
 
@@ -263,7 +244,7 @@ def _moment(given: Mapping[str, str], name: str, default: int) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise _Refused(400, f"Invalid format for parameter {name}") from None
+        raise Refused(400, f"Invalid format for parameter {name}") from None
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     # Exact, unlike a float of seconds with six decimals.
     return min(int(aware.replace(microsecond=0).timestamp()) * SECOND_US + aware.microsecond, LAST_US)
@@ -287,4 +268,4 @@ def _token(text: str) -> tuple[str, int]:
         symbol, _, time = base64.b64decode(text, validate=True).decode("ascii").split("|")
         return symbol, int(time)
     except (binascii.Error, ValueError):
-        raise _Refused(400, "invalid page_token") from None
+        raise Refused(400, "invalid page_token") from None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from infra.simulator.faults.habits import ShortPages
 from infra.simulator.faults.injection import Row, apply_bar_faults
 from infra.simulator.faults.scenario import Fault, LateBars, ZeroQuote
 from infra.simulator.market.model import Aggregate, Candle, DailyBar, Listing, TopOfBook
@@ -36,6 +38,11 @@ def forming_minute(
     if forming is None or any(isinstance(fault, LateBars) for fault in faults):
         return []
     return [(forming.time, forming)]
+
+
+def page_rows(limit: int, faults: Sequence[Fault]) -> int:
+    """Return how many bars a page holds where `limit` were asked for."""
+    return min([limit, *(fault.rows for fault in faults if isinstance(fault, ShortPages))])
 
 
 def day_rows(
@@ -143,3 +150,10 @@ def bar_fields(view: MarketView, bar: Candle) -> dict[str, float]:
         typical = (bar.high + bar.low + bar.close) / 3
         fields |= {"n": max(1, bar.volume // SHARES_PER_TRADE), "vw": round(typical, 6)}
     return fields
+
+
+def zeros(row: Any) -> Any:
+    """Return the same shape with every number 0."""
+    if isinstance(row, dict):
+        return {name: zeros(value) for name, value in row.items()}
+    return 0 if isinstance(row, int | float) else row

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from infra.simulator.faults.exchange import SIMULATION, answer
+from infra.simulator.faults.exchange import answer
 from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.market.model import Candle
@@ -61,23 +61,20 @@ def add_routes(app: web.Application) -> None:
 
 async def _quote(request: web.Request) -> web.Response:
     symbol = request.query.get("symbol", "").upper()
-    view = request.app[SIMULATION].view
-    return await answer(request, "finnhub", "quote", (symbol,), lambda _: quote(view, symbol))
+    return await answer(request, "finnhub", "quote", (symbol,), lambda view, _: quote(view, symbol))
 
 
 async def _candle(request: web.Request) -> web.Response:
     symbol = request.query.get("symbol", "").upper()
-    view = request.app[SIMULATION].view
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return candles(view, symbol, request.query, faults)
 
     return await answer(request, "finnhub", "candle", (symbol,), build, in_thread=True)
 
 
 async def _symbols(request: web.Request) -> web.Response:
-    view = request.app[SIMULATION].view
-    return await answer(request, "finnhub", "symbol", (), lambda _: symbols(view, request.query))
+    return await answer(request, "finnhub", "symbol", (), lambda view, _: symbols(view, request.query))
 
 
 def symbols(view: MarketView, given: Mapping[str, str]) -> SimulatedReply:

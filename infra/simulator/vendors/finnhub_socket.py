@@ -16,9 +16,13 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 
 from infra.runtime.clock import monotonic_s
 from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response, strike
-from infra.simulator.faults.refusals import refused
-from infra.simulator.faults.scenario import DropSocket, DuplicateFrames, MuteSocket
+from infra.simulator.faults.habits import CutFrames, GatherFrames, OneSocket
+from infra.simulator.faults.refusals import MANNERS, refused
+from infra.simulator.faults.scenario import DropSocket, DuplicateFrames, Fault, MuteSocket
+from infra.simulator.faults.seen import seen
+from infra.simulator.market.model import MarketModel
 from infra.simulator.market.tape import Frame, Tape
+from schemas.intervals import SECOND_US
 
 ROUTE = ("finnhub", "socket")
 PING_INTERVAL_S = 10.0
@@ -51,6 +55,9 @@ async def _connect(request: web.Request) -> web.StreamResponse:
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
     statistics = simulation.statistics
     statistics.sockets_opened += 1
+    if not await _is_the_one(simulation, socket, request):
+        await socket.close()
+        return socket
     statistics.sockets_open += 1
     try:
         await SimulatedConnection(simulation, socket, request).run()
@@ -58,7 +65,24 @@ async def _connect(request: web.Request) -> web.StreamResponse:
         pass  # the client is gone; there is nobody to tell
     finally:
         statistics.sockets_open -= 1
+        for keys in [keys for keys, open_one in simulation.sockets.items() if open_one is socket]:
+            del simulation.sockets[keys]
     return socket
+
+
+async def _is_the_one(simulation: Simulation, socket: web.WebSocketResponse, request: web.Request) -> bool:
+    """Whether a connection may stay where its key may have one; the one before it may have to go."""
+    keys = request.app[MANNERS][ROUTE[0]].keys(request)
+    habits = simulation.plan.socket_habits(*ROUTE, simulation.view.clock.now())
+    habit = next((habit for habit in habits if isinstance(habit, OneSocket)), None)
+    before = simulation.sockets.get(keys)
+    if habit is not None and before is not None and not before.closed:
+        simulation.statistics.faults[habit.type] += 1
+        if habit.ends == "second":
+            return False
+        await before.close()
+    simulation.sockets[keys] = socket
+    return True
 
 
 class SimulatedConnection:
@@ -104,7 +128,7 @@ class SimulatedConnection:
             self._complain('send {"type":"subscribe","symbol":"AAPL"} or unsubscribe')
         elif kind == "unsubscribe":
             self._tape.remove(symbol)
-        elif self._simulation.view.market.listing(symbol) is None:
+        elif self._market().listing(symbol) is None:
             self._complain(f"Invalid symbol {symbol}")
         elif len(self._tape) >= MAX_SUBSCRIPTIONS:
             self._complain(f"Subscribing to too many symbols: at most {MAX_SUBSCRIPTIONS}")
@@ -125,7 +149,7 @@ class SimulatedConnection:
             if clock.unpaced and (self._is_settling() or clock.paused or self._is_muted()):
                 await self._nap(MAX_NAP_S)
                 continue
-            frame = self._tape.take(None if clock.unpaced else clock.now())
+            frame = self._take()
             if frame is not None:
                 await self._send_trades(frame)
             elif self._held:
@@ -135,12 +159,36 @@ class SimulatedConnection:
                 delay_s = clock.delay_until_s(due) if due is not None else None
                 await self._nap(MAX_NAP_S if delay_s is None else delay_s)
 
+    def _take(self) -> Frame | None:
+        """Return the next frame that is due, cut and gathered as the vendor does."""
+        clock = self._simulation.view.clock
+        habits, now = self._habits(), None if clock.unpaced else clock.now()
+        most = next((habit.trades for habit in habits if isinstance(habit, CutFrames)), None)
+        gather = next((habit for habit in habits if isinstance(habit, GatherFrames)), None)
+        first = self._tape.next_time()
+        if gather is not None and first is not None:
+            full = first + int(gather.s * SECOND_US)
+            if now is not None and now < full:
+                return None
+            now = full - 1
+        return self._tape.take(now, most=most)
+
+    def _habits(self) -> tuple[Fault, ...]:
+        """Return the habits in force; without a rule they cost nothing."""
+        simulation = self._simulation
+        if not simulation.plan.scenario.rules:
+            return ()
+        return simulation.plan.socket_habits(*ROUTE, simulation.view.clock.now())
+
+    def _market(self) -> MarketModel:
+        return seen(self._simulation.view, self._habits()).market
+
     async def _read_tape(self) -> None:
         """Fetch what the tape needs; a removed symbol simply wastes its chunk."""
         chunks = 0
         while (wanted := self._tape.wanted()) is not None:
             symbol, from_time = wanted
-            self._tape.feed(symbol, await self._simulation.view.market.trade_chunk(symbol, from_time))
+            self._tape.feed(symbol, await self._market().trade_chunk(symbol, from_time))
             chunks += 1
             if chunks % YIELD_CHUNKS == 0:
                 await asyncio.sleep(0)

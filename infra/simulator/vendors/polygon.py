@@ -14,10 +14,20 @@ from aiohttp import web
 from infra.simulator.faults.exchange import SIMULATION, answer
 from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
+from infra.simulator.faults.seen import delay_s
 from infra.simulator.market.model import MS_US, Candle, Listing
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
-from infra.simulator.vendors.bar_rows import MICS, Facts, bar_fields, days_by_midnight, facts, minute_rows
+from infra.simulator.vendors.bar_rows import (
+    MICS,
+    Facts,
+    bar_fields,
+    days_by_midnight,
+    facts,
+    minute_rows,
+    page_rows,
+    zeros,
+)
 from infra.simulator.vendors.yahoo_chart import join_rows
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
@@ -71,46 +81,44 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _aggregates(request: web.Request) -> web.Response:
-    view, ticker = request.app[SIMULATION].view, request.match_info["ticker"].upper()
+    ticker = request.match_info["ticker"].upper()
     given = {**request.query, **request.match_info, "ticker": ticker}
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return aggregates(view, given, faults, address=_address(request))
 
     return await answer(request, "polygon", "aggs", (ticker,), build, in_thread=True)
 
 
 async def _snapshots(request: web.Request) -> web.Response:
-    view = request.app[SIMULATION].view
     names = [name.strip().upper() for name in request.query.get("tickers", "").split(",") if name.strip()]
-    names = names or [listing.symbol for listing in view.market.listings()]
+    names = names or [listing.symbol for listing in request.app[SIMULATION].view.market.listings()]
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         found = ((name, facts(view, name, faults)) for name in names)
         rows = [_snapshot(view, name, each) for name, each in found if each is not None]
-        return json_reply({"status": "OK", "request_id": REQUEST_ID, "count": len(rows), "tickers": rows})
+        said = {"status": _status(faults), "request_id": REQUEST_ID, "count": len(rows), "tickers": rows}
+        return json_reply(said)
 
     return await answer(request, "polygon", "snapshot", names, build)
 
 
 async def _snapshot_of_one(request: web.Request) -> web.Response:
-    view, ticker = request.app[SIMULATION].view, request.match_info["ticker"].upper()
+    ticker = request.match_info["ticker"].upper()
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         found = facts(view, ticker, faults)
         if found is None:
             content = {"status": "NOT_FOUND", "request_id": REQUEST_ID, "message": "Ticker not found."}
             return json_reply(content, 404)
         row = _snapshot(view, ticker, found)
-        return json_reply({"status": "OK", "request_id": REQUEST_ID, "ticker": row})
+        return json_reply({"status": _status(faults), "request_id": REQUEST_ID, "ticker": row})
 
     return await answer(request, "polygon", "snapshot", (ticker,), build)
 
 
 async def _tickers(request: web.Request) -> web.Response:
-    view = request.app[SIMULATION].view
-
-    def build(_: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, _: tuple[Fault, ...]) -> SimulatedReply:
         return tickers(view, request.query, address=_address(request))
 
     return await answer(request, "polygon", "tickers", (), build)
@@ -130,7 +138,7 @@ def aggregates(
     adjusted = given.get("adjusted", "true").lower() != "false"
     try:
         step, start, end = _asked(view, given)
-        limit = _limit(given, DEFAULT_BARS, MAX_BARS)
+        limit = page_rows(_limit(given, DEFAULT_BARS, MAX_BARS), faults)
         start = max(start, _cursor(given))
     except _Refused as error:
         return error.reply
@@ -151,7 +159,7 @@ def aggregates(
         "resultsCount": len(rows),
         "adjusted": adjusted,
         **({"results": rows} if rows else {}),
-        "status": "OK",
+        "status": _status(faults),
         "request_id": REQUEST_ID,
         "count": len(rows),
     }
@@ -159,6 +167,10 @@ def aggregates(
         query = f"cursor={_encoded(str(cut))}&adjusted={str(adjusted).lower()}&limit={limit}"
         content["next_url"] = f"{address}?{query}"
     return json_reply(content)
+
+
+def _status(faults: Sequence[Fault]) -> str:
+    return "DELAYED" if delay_s(faults) else "OK"
 
 
 def _cut(scanned: Sequence[tuple[int, Candle]], limit: int, step: int) -> int | None:
@@ -225,14 +237,7 @@ def _snapshot(view: MarketView, ticker: str, found: Facts) -> dict[str, Any]:
         "min": {"t": minute.time // MS_US, **bar_fields(view, minute)} if minute is not None else {},
         "prevDay": bar_fields(view, previous) if previous is not None else {},
     }
-    return _zeros(row) if found.zeroed else row
-
-
-def _zeros(row: Any) -> Any:
-    """Return the same shape with every number 0."""
-    if isinstance(row, dict):
-        return {name: _zeros(value) for name, value in row.items()}
-    return 0 if isinstance(row, int | float) else row
+    return zeros(row) if found.zeroed else row
 
 
 def tickers(view: MarketView, given: Mapping[str, str], *, address: str) -> SimulatedReply:

@@ -10,6 +10,7 @@ from aiohttp import web
 from infra.simulator.faults.exchange import SIMULATION, answer
 from infra.simulator.faults.refusals import THROTTLED_TEXT, Manners
 from infra.simulator.faults.scenario import Fault
+from infra.simulator.market.view import MarketView
 from infra.simulator.reply import TEXT, SimulatedReply, json_reply
 from infra.simulator.vendors.yahoo_chart import chart
 from infra.simulator.vendors.yahoo_quote import quotes
@@ -44,9 +45,8 @@ def crumb_of(seed: int, cookie: str) -> str:
 
 async def _chart(request: web.Request) -> web.Response:
     symbol = request.match_info["symbol"].upper()
-    view = request.app[SIMULATION].view
 
-    def build(faults: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return chart(view, symbol, request.query, faults)
 
     # Only minute charts are short; years of days or weeks of joined minutes would hold up everybody else.
@@ -60,13 +60,13 @@ async def _quote(request: web.Request) -> web.Response:
         symbol.strip().upper() for symbol in request.query.get("symbols", "").split(",") if symbol.strip()
     ]
 
-    def build(_: tuple[Fault, ...]) -> SimulatedReply:
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         cookie = request.cookies.get(COOKIE, "")
         if not cookie:
             return _unauthorized("Invalid Cookie")
         if request.query.get("crumb", "") != crumb_of(simulation.seed, cookie):
             return _unauthorized("Invalid Crumb")
-        return quotes(simulation.view, symbols)
+        return quotes(view, symbols, faults)
 
     return await answer(request, "yahoo", "quote", symbols, build)
 
@@ -74,7 +74,7 @@ async def _quote(request: web.Request) -> web.Response:
 async def _crumb(request: web.Request) -> web.Response:
     seed = request.app[SIMULATION].seed
 
-    def build(_: tuple[Fault, ...]) -> SimulatedReply:
+    def build(_: MarketView, __: tuple[Fault, ...]) -> SimulatedReply:
         cookie = request.cookies.get(COOKIE, "")
         if not cookie:
             return _unauthorized("Invalid Cookie")
@@ -87,7 +87,7 @@ async def _cookie(request: web.Request) -> web.Response:
     """Answer 404 and set the cookie, as fc.yahoo.com does."""
     simulation = request.app[SIMULATION]
 
-    def build(_: tuple[Fault, ...]) -> SimulatedReply:
+    def build(_: MarketView, __: tuple[Fault, ...]) -> SimulatedReply:
         number = simulation.statistics.requests["yahoo.cookie"]
         value = blake2b(f"{simulation.seed}/cookie/{number}".encode(), digest_size=12).hexdigest()
         cookie = f"{COOKIE}=d=AQABB{value}&S=AQAAA{value[::-1]}; Max-Age={COOKIE_MAX_AGE_S}; Path=/; HttpOnly"

@@ -1,6 +1,6 @@
 """Yahoo's /v8/finance/chart: the rules of its parameters, its rows and its meta block.
 
-Prices are served exactly as the market holds them; Yahoo itself widens float32 values.
+Prices are served exactly as the market holds them; Yahoo itself widens float32 values, which is among its habits.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from infra.simulator.faults.habits import Float32, LiveRow
 from infra.simulator.faults.injection import Row, apply_bar_faults, changes_bars, null_minutes
 from infra.simulator.faults.scenario import Fault, LateBars
 from infra.simulator.market.model import Candle, DailyBar, Listing
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
+from infra.simulator.vendors.yahoo_habits import float32, live_rows, stamped_days, widened
 from infra.simulator.vendors.yahoo_meta import chart_meta, zone_of
 from infra.simulator.vendors.yahoo_query import MINUTES_OF, ChartError, ChartQuery, parse_query
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -38,9 +40,12 @@ def chart(
     rows = _rows(view, listing, query, now, faults)
     if query.intraday:
         adjusted: list[float | None] | None = None
-        served = _aggregated(view, listing, query, rows)
+        served = _aggregated(view, listing, query, rows) + live_rows(summary, query, faults, now)
     else:
-        served, adjusted = _daily_rows(view, listing, query, now)
+        served, adjusted = stamped_days(*_daily_rows(view, listing, query, now), summary, query, faults, now)
+    if any(isinstance(fault, Float32) for fault in faults):
+        served = [(time, bar and widened(bar)) for time, bar in served]
+        adjusted = adjusted and [price and float32(price) for price in adjusted]
     result: dict[str, Any] = {"meta": chart_meta(view, listing, query, summary, now)}
     if served:
         result["timestamp"] = [time // SECOND_US for time, _ in served]
@@ -66,7 +71,8 @@ def _rows(
         rows = apply_bar_faults(rows, faults, now=now, zone=zone)
     forming = view.forming(listing.symbol, query.start, query.end, now)
     if forming is not None and not any(isinstance(fault, LateBars) for fault in faults):
-        rows.append((now - now % SECOND_US, forming))
+        beside = any(isinstance(fault, LiveRow) for fault in faults)
+        rows.append((forming.time if beside else now - now % SECOND_US, forming))
     if not query.extended:
         regular = [(s.open, s.close) for s in view.calendar(listing).sessions(query.start, query.end)]
         rows = [row for row in rows if any(opened <= row[0] < closed for opened, closed in regular)]

@@ -11,6 +11,8 @@ from infra.simulator.market.view import DaySummary, MarketView
 from infra.simulator.vendors.yahoo_query import VALID_RANGES, ChartQuery
 from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import SECOND_US
+from schemas.symbols.instruments import classify
+from schemas.symbols.venues import US_CURRENCY
 
 
 def chart_meta(
@@ -20,7 +22,7 @@ def chart_meta(
     calendar, zone = view.calendar(listing), zone_of(view, listing)
     offset_s, name = zone_at(zone, now)
     return {
-        "currency": "USD",
+        "currency": currency_of(listing),
         "symbol": listing.symbol,
         "exchangeName": listing.exchange_code,
         "fullExchangeName": listing.exchange_name,
@@ -68,6 +70,12 @@ def _current_period(view: MarketView, listing: Listing, zone: ZoneInfo, now: int
         ("post", session.close, session.post_close),
     )
     return {"currentTradingPeriod": {part: _period(zone, start, end) for part, start, end in parts}}
+
+
+def currency_of(listing: Listing) -> str:
+    """Return the currency a listing is traded in, hundredths of pounds among them."""
+    instrument = classify(listing.symbol)
+    return instrument.currency if instrument is not None else US_CURRENCY
 
 
 def fifty_two_weeks(view: MarketView, listing: Listing, summary: DaySummary, now: int) -> tuple[float, float]:

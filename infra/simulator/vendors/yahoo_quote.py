@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from infra.simulator.faults.scenario import Fault
+from infra.simulator.faults.seen import delay_s, is_empty
 from infra.simulator.market.model import Listing
 from infra.simulator.market.view import DaySummary, MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
-from infra.simulator.vendors.yahoo_meta import fifty_two_weeks, zone_at
+from infra.simulator.vendors.yahoo_meta import currency_of, fifty_two_weeks, zone_at
 from schemas.intervals import SECOND_US
 
 MAX_SYMBOLS = 1_500  # of one request; the rest are silently missing
@@ -19,7 +21,7 @@ STATES = {"pre": "PRE", "regular": "REGULAR", "post": "POST", "closed": "CLOSED"
 HEADERS = {"Cache-Control": "public, max-age=1, stale-while-revalidate=9", "Age": "0"}
 
 
-def quotes(view: MarketView, symbols: Sequence[str]) -> SimulatedReply:
+def quotes(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault] = ()) -> SimulatedReply:
     """Return the quotes of `symbols`; those unknown or not traded yet are silently missing."""
     rows = []
     for symbol in dict.fromkeys(symbols[:MAX_SYMBOLS]):
@@ -29,8 +31,16 @@ def quotes(view: MarketView, symbols: Sequence[str]) -> SimulatedReply:
         now = view.now(symbol)
         summary = view.summary(listing, now)
         if summary is not None:
-            rows.append(_quote(view, listing, summary, now))
+            rows.append(_quote(view, listing, summary, now) | _late(faults))
+        elif is_empty(symbol, faults):
+            rows.append({"symbol": symbol, "quoteType": "NONE", "tradeable": False, "triggerable": False})
     return json_reply({"quoteResponse": {"result": rows, "error": None}}, headers=HEADERS)
+
+
+def _late(faults: Sequence[Fault]) -> dict[str, Any]:
+    """Return the fields by which a delayed quote says so."""
+    minutes = round(delay_s(faults) / 60)
+    return {"exchangeDataDelayedBy": minutes, "quoteSourceName": "Delayed Quote"} if minutes else {}
 
 
 def _quote(view: MarketView, listing: Listing, summary: DaySummary, now: int) -> dict[str, Any]:
@@ -42,7 +52,7 @@ def _quote(view: MarketView, listing: Listing, summary: DaySummary, now: int) ->
         "region": "US",
         **_names(listing),
         "marketState": state,
-        "currency": "USD",
+        "currency": currency_of(listing),
         "exchangeTimezoneName": calendar.timezone,
         "exchangeTimezoneShortName": zone_name,
         "gmtOffSetMilliseconds": offset_s * 1_000,

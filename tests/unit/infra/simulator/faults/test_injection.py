@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from infra.simulator.faults.habits import FrozenSymbols, Latency
 from infra.simulator.faults.injection import FaultPlan, Row, apply_bar_faults, null_minutes
 from infra.simulator.faults.parsing import parse_scenario
-from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars
+from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars, Scenario
 from infra.simulator.market.model import Candle
+from schemas.errors import ConfigurationError
 from schemas.intervals import MINUTE_US, SECOND_US
 
 BEGUN = 1_381_152_600_000_000  # 2013-10-07 09:30 New York
@@ -98,3 +102,28 @@ def test_a_named_minute_without_a_row_is_known() -> None:
     """So that a missing minute can be served as a null row."""
     named = NullBars(type="null_bars", minutes=("09:31", "12:08"))
     assert null_minutes([named], BEGUN, BEGUN + 3 * MINUTE_US, ZONE) == [BEGUN + MINUTE_US]
+
+
+def test_latency_has_the_median_and_the_tail_that_were_asked_for() -> None:
+    """Over 20,000 requests, for each of several shapes; the same seed draws the same."""
+    for p50_s, p99_s in ((0.1, 0.4), (0.02, 2.0), (0.3, 0.3)):
+        latency = Latency(type="latency", p50_s=p50_s, p99_s=p99_s)
+        plan = FaultPlan(Scenario(), seed=3, begun=BEGUN)
+        drawn = sorted(plan.latency_s(number, latency) for number in range(20_000))
+        assert drawn[10_000] == pytest.approx(p50_s, rel=0.05)
+        assert drawn[19_800] == pytest.approx(p99_s, rel=0.12)
+        assert plan.latency_s(5, latency) == FaultPlan(Scenario(), seed=3, begun=0).latency_s(5, latency)
+    with pytest.raises(ConfigurationError, match="p50_s"):
+        parse_scenario("- fault: {type: latency, p50_s: 2, p99_s: 1}")
+
+
+def test_prices_freeze_where_the_rule_begins_or_where_it_is_told() -> None:
+    """An offset counts from the scenario's beginning, as that of a window does."""
+    for rule, offset_s in (
+        ("{fault: {type: frozen_symbols, symbols: [SPY]}}", 0),
+        ("{when: {from: +90s}, fault: {type: frozen_symbols, symbols: [SPY]}}", 90),
+        ("{when: {from: +90s}, fault: {type: frozen_symbols, symbols: [SPY], since: +30s}}", 30),
+    ):
+        (fault,) = a_plan(rule).request_faults("yahoo", "chart", (), BEGUN + 100 * SECOND_US)
+        assert isinstance(fault, FrozenSymbols)
+        assert fault.since == BEGUN + offset_s * SECOND_US

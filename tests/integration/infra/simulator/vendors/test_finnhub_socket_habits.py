@@ -1,0 +1,118 @@
+"""Habits of the trade stream: how frames are cut, gathered and repeated, how many sockets a key has, what symbols say."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from tests.support.eventually import eventually
+from tests.support.simulated_vendor import SOCKET, SYNTHETIC_NOW, Served, Vendor, next_frame
+
+
+async def frames_of(vendor: Vendor, count: int, *symbols: str) -> list[list[dict[str, Any]]]:
+    """Return the trades of the first `count` frames of a fresh connection, frame by frame."""
+    found = []
+    async with vendor.socket() as socket:
+        for symbol in symbols:
+            await socket.send_json({"type": "subscribe", "symbol": symbol})
+        for _ in range(count):
+            frame = await next_frame(socket)
+            assert frame is not None
+            found.append(orjson.loads(frame)["data"])
+    return found
+
+
+@pytest.mark.parametrize("trades", [1, 3])
+async def test_frames_are_cut_wherever_they_are_full(served: Served, trades: int) -> None:
+    """The same trades in the same order, so many a frame, those of one millisecond too; each repeated where that is said."""
+    async with served(start=SYNTHETIC_NOW) as vendor:
+        honest = [trade for frame in await frames_of(vendor, 3, "SIM001") for trade in frame]
+        await vendor.scenario(
+            {"match": SOCKET, "fault": {"type": "cut_frames", "trades": trades}},
+            {"match": SOCKET, "fault": {"type": "duplicate_frames", "times": 3}},
+        )
+        frames = await frames_of(vendor, 3 * 40, "SIM001")
+    assert all(frames[n] == frames[n + 1] == frames[n + 2] for n in range(0, len(frames), 3))
+    once = frames[::3]
+    assert {len(frame) for frame in once} == {trades}
+    assert [trade for frame in once for trade in frame] == honest[: 40 * trades]
+
+
+async def test_frames_hold_what_came_in_a_second_of_all_symbols(served: Served) -> None:
+    """Symbols mixed, in the order of time; without the habit a paced frame is one symbol's nearly always."""
+    names = [f"SIM{number:03d}" for number in range(1, 11)]
+    async with served(start=SYNTHETIC_NOW, speed="20") as vendor:
+        await vendor.scenario({"match": SOCKET, "fault": {"type": "gather_frames", "s": 10}})
+        frames = await frames_of(vendor, 4, *names)
+    for frame in frames[1:]:  # the first may begin before all are subscribed
+        times = [trade["t"] for trade in frame]
+        assert len({trade["s"] for trade in frame}) >= 3
+        assert times == sorted(times)
+    assert max(frame[-1]["t"] - frame[0]["t"] for frame in frames) > 5_000
+
+
+async def test_a_second_socket_of_a_key_is_ended_at_once(served: Served) -> None:
+    """The first goes on; another key has one of its own; when the first is gone there is room again."""
+    async with served(start=SYNTHETIC_NOW, speed="60") as vendor:
+        await vendor.scenario({"match": SOCKET, "fault": {"type": "one_socket"}})
+        async with vendor.socket() as first:
+            await first.send_json({"type": "subscribe", "symbol": "SIM001"})
+            assert await next_frame(first) is not None
+            async with vendor.socket() as second:
+                await second.send_json({"type": "subscribe", "symbol": "SIM001"})
+                assert await next_frame(second) is None
+            async with vendor.socket("another") as other:
+                await other.send_json({"type": "subscribe", "symbol": "SIM002"})
+                assert await next_frame(other) is not None
+            assert await next_frame(first) is not None
+            assert (await vendor.stats())["faults"]["one_socket"] == 1
+
+        async def there_is_room() -> bool:
+            async with vendor.socket() as again:
+                await again.send_json({"type": "subscribe", "symbol": "SIM001"})
+                return await next_frame(again) is not None
+
+        await eventually(there_is_room, within_s=10)
+
+
+async def test_or_the_first_is_ended_by_the_second(served: Served) -> None:
+    """Polygon's way: the older one is dropped."""
+    async with served(start=SYNTHETIC_NOW, speed="60") as vendor:
+        await vendor.scenario({"match": SOCKET, "fault": {"type": "one_socket", "ends": "first"}})
+        async with vendor.socket() as first, vendor.socket() as second:
+            assert (await asyncio.wait_for(first.receive(), 10)).type in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSED,
+            )
+            await second.send_json({"type": "subscribe", "symbol": "SIM001"})
+            assert await next_frame(second) is not None
+
+
+async def test_trades_of_symbols_are_scaled_frozen_or_not_there(served: Served) -> None:
+    """In the same trades of the same milliseconds."""
+    async with served(start=SYNTHETIC_NOW) as vendor:
+        honest = {
+            name: [t for frame in await frames_of(vendor, 2, name) for t in frame]
+            for name in ("SIM001", "SIM002")
+        }
+        frozen = {"type": "frozen_symbols", "symbols": ["SIM002"], "since": SYNTHETIC_NOW}
+        await vendor.scenario(
+            {"match": SOCKET, "fault": {"type": "scaled_symbols", "symbols": ["SIM001"], "factor": 2}},
+            {"match": SOCKET, "fault": frozen},
+            {"match": SOCKET, "fault": {"type": "unknown_symbols", "symbols": ["SIM003"]}},
+            {"match": SOCKET, "fault": {"type": "empty_symbols", "symbols": ["SIM004"]}},
+        )
+        doubled = [t for frame in await frames_of(vendor, 2, "SIM001") for t in frame]
+        stood = [t for frame in await frames_of(vendor, 2, "SIM002", "SIM004") for t in frame]
+        async with vendor.socket() as socket:
+            await socket.send_json({"type": "subscribe", "symbol": "SIM003"})
+            refusal = await asyncio.wait_for(socket.receive_json(), 10)
+    assert [(t["t"], round(t["p"] / 2, 6)) for t in doubled] == [(t["t"], t["p"]) for t in honest["SIM001"]]
+    assert len({t["p"] for t in honest["SIM002"]}) > 1
+    assert len({t["p"] for t in stood}) == 1
+    assert {t["s"] for t in stood} == {"SIM002"}
+    assert refusal == {"type": "error", "msg": "Invalid symbol SIM003"}
