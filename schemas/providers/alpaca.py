@@ -9,6 +9,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    VendorHabit,
 )
 from schemas.providers.spelling import Spelling, is_stock, stock
 from schemas.symbols.instruments import Instrument
@@ -50,8 +51,44 @@ FACTS = ProviderFacts(
     feeds=("sip", "iex"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(unentitled=("subscription does not permit",), unknown_symbol=("asset not found",)),
+    habits=(
+        VendorHabit(
+            rule="iex_plan",
+            says="a plan without recent SIP data has IEX: one exchange's prices and volumes",
+            source="docs.alpaca.markets, Market Data FAQ",
+        ),
+        VendorHabit(
+            rule="short_pages",
+            says="pages sorted by symbol before time, cut anywhere",
+            source="docs.alpaca.markets, Historical bars; alpacahq/alpaca-trade-api-csharp#473",
+            handled="followed to the last",
+        ),
+        VendorHabit(
+            rule="refused_symbols",
+            says="one invalid symbol fails its batch",
+            source="alpacahq/alpaca-trade-api-python#423",
+        ),
+        VendorHabit(
+            rule="stale_symbols",
+            says="a snapshot joins the quote of now with a trade of months ago",
+            source="alpacahq/Alpaca-API#267",
+        ),
+        VendorHabit(
+            rule="limit",
+            says="200 a minute a key on Basic; X-Ratelimit headers on every answer",
+            source="docs.alpaca.markets",
+            handled="nothing is asked until `X-Ratelimit-Reset`",
+        ),
+        VendorHabit(
+            rule="empty_symbols",
+            says="null in a batch of snapshots",
+            source="alpacahq/alpaca-trade-api-go, marketdata tests",
+            handled="missing",
+        ),
+    ),
     on_simulator=True,
     notes=Notes(
+        delay="SIP of the last 15 minutes is refused on Basic; `delayed_sip` is not asked for (docs.alpaca.markets)",
         symbols="US equities",
         vwap="yes",
         bid_and_ask="yes, of the feed",

@@ -120,8 +120,22 @@ class Notes:
     bid_and_ask: str = ""
     sizes: str = ""
     quiet_minute: str = "absent"  # a minute without a trade
+    delay: str = "none is said"  # how late it is, and which field says so
     terms: str = ""
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorHabit:
+    """Something a vendor does that its format alone does not tell, and where it was seen; `rule` plays it on the simulator.
+
+    `handled` is what becomes of it here, empty where nothing does yet.
+    """
+
+    rule: str
+    says: str
+    source: str
+    handled: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +159,7 @@ class ProviderFacts:
     spelling: Spelling = AS_WE_DO
     refusals: RefusalWords = RefusalWords()
     samples: tuple[str, ...] = ("SPY",)  # symbols it has, for the contract suite
+    habits: tuple[VendorHabit, ...] = ()
     on_simulator: bool = False  # the simulator speaks its format, under its name
     notes: Notes = Notes()
 

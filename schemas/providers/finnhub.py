@@ -12,6 +12,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    VendorHabit,
 )
 from schemas.providers.spelling import Spelling, of_class, unglued
 from schemas.symbols.instruments import Instrument
@@ -73,11 +74,58 @@ FACTS = ProviderFacts(
         unentitled=("don't have access to this resource",),
         no_key=("please sign up for a free account",),
     ),
+    habits=(
+        VendorHabit(
+            rule="cut_frames",
+            says="one trade a frame",
+            source="finnhubio/Finnhub-API#143",
+            handled="taken as they are",
+        ),
+        VendorHabit(
+            rule="duplicate_frames",
+            says="each frame two or three times",
+            source="finnhubio/Finnhub-API#143, #158",
+            handled="dropped where they have several trades",
+        ),
+        VendorHabit(
+            rule="gather_frames",
+            says="many symbols in a frame",
+            source="finnhub.io/docs/api/websocket-trades",
+            handled="taken as they are",
+        ),
+        VendorHabit(
+            rule="one_socket",
+            says="a second socket of a key is ended within a second",
+            source="finnhubio/Finnhub-API#158",
+        ),
+        VendorHabit(
+            rule="limit",
+            says="60 a minute and 30 a second a key, without a word of when",
+            source="finnhub.io/docs/api/rate-limit; finnhubio/Finnhub-API#122, #466",
+            handled="a pause that doubles",
+        ),
+        VendorHabit(
+            rule="empty_symbols",
+            says="200 with zeros for a symbol it has nothing of",
+            source="finnhubio/Finnhub-API#54, #332",
+            handled="no data",
+        ),
+        VendorHabit(
+            rule="frozen_symbols",
+            says="one price through a day of trades",
+            source="finnhubio/Finnhub-API#262",
+            handled="counted against its validity where others move",
+        ),
+    ),
     on_simulator=True,
     notes=Notes(
+        delay="none is said; the socket was late by up to 40 minutes (finnhubio/Finnhub-API#42, #84)",
         bars="paid plans",
         symbols="US exchanges",
         terms="finnhub.io/terms-of-service",
-        remarks=("Its socket takes the token in the query only; everything else takes it in a header.",),
+        remarks=(
+            "Its socket takes the token in the query only; everything else takes it in a header.",
+            "Trades of US shares are those of IEX, some 2.5 % of all (finnhubio/Finnhub-API#293).",
+        ),
     ),
 )

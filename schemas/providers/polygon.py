@@ -11,6 +11,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    VendorHabit,
 )
 from schemas.providers.spelling import Spelling, is_stock, stock, unglued
 from schemas.symbols.instruments import Instrument
@@ -84,8 +85,35 @@ FACTS = ProviderFacts(
         throttled=("exceeded the maximum requests",),
         unentitled=("not_authorized", "plan doesn't include"),
     ),
+    habits=(
+        VendorHabit(
+            rule="delayed",
+            says="all answers of a delayed plan say DELAYED",
+            source="polygon.io/docs/stocks",
+            handled="quotes carry `delay_s` 900; bars not yet",
+        ),
+        VendorHabit(
+            rule="short_pages",
+            says="`limit` counts the base bars, not those returned",
+            source="polygon.io/docs/stocks, aggregates",
+            handled="followed to the last",
+        ),
+        VendorHabit(
+            rule="limit",
+            says="5 a minute a key on the free plan, no word of when",
+            source="massive-com/client-python#870, #871; polygon-io/issues#112",
+            handled="a pause that doubles",
+        ),
+        VendorHabit(
+            rule="empty_symbols",
+            says="no `results` key, a ticker left out of a batch",
+            source="massive-com/client-python, aggregates model",
+            handled="missing",
+        ),
+    ),
     on_simulator=True,
     notes=Notes(
+        delay="15 minutes on the plans below real time: `status` DELAYED (polygon.io/pricing)",
         quotes="paid plans",
         symbols="US stocks",
         vwap="where the vendor has them",

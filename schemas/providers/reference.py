@@ -45,6 +45,18 @@ by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addres
 - **Trading halts** are told by none of the endpoints that are asked: a halted market is one whose quotes stand still.
 {remarks}
 
+## Habits
+
+How late each is, and by which field it says so:
+
+{delays}
+
+What each does besides its format, and where that was seen. A rule of that name plays it on the simulator (`MDS_SIMULATOR_SCENARIO`,
+`PUT /simulator/scenario`; examples in `infra/simulator/scenarios`); none is played without. `latency`, `scaled_symbols` and
+`listed_elsewhere` are nobody's in particular.
+
+{habits}
+
 ## Limits
 
 {limits}
@@ -123,6 +135,11 @@ def page() -> str:
             for facts in vendors
             if facts.notes.remarks
         ),
+        delays=_table(("Provider", "Delay", "Feeds"), map(_delay, vendors)),
+        habits=_table(
+            ("Provider", "Rule", "What it does", "Seen in", "Here"),
+            [row for facts in vendors for row in _habits(facts)],
+        ),
         limits=_table(
             ("Provider", "Plan", "Published limit", "Source", "Read"),
             [row for facts in vendors for row in _published(facts)],
@@ -170,6 +187,15 @@ def _capabilities(facts: ProviderFacts) -> tuple[str, ...]:
 
 def _with(what: str, note: str) -> str:
     return f"{what} ({note})" if what and note else what or MISSING
+
+
+def _delay(facts: ProviderFacts) -> tuple[str, ...]:
+    return f"`{facts.name}`", facts.notes.delay, ", ".join(facts.feeds) or "one, by plan"
+
+
+def _habits(facts: ProviderFacts) -> Iterable[tuple[str, ...]]:
+    for habit in facts.habits:
+        yield f"`{facts.name}`", f"`{habit.rule}`", habit.says, habit.source, habit.handled or "not yet"
 
 
 def _published(facts: ProviderFacts) -> Iterable[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    VendorHabit,
 )
 from schemas.providers.spelling import Spelling
 from schemas.symbols.instruments import Instrument, classify
@@ -58,8 +59,52 @@ FACTS = ProviderFacts(
     adjustments=Adjustments(intraday="split", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(banned_statuses=(999,)),  # what its edge answers to a blocked address
+    habits=(
+        VendorHabit(
+            rule="live_row",
+            says="a row stamped now beside the interval's own, flat at the last price; it stays after the close",
+            source="ranaroussi/yfinance#2206, #2389; dpguthrie/yahooquery#18, #127",
+        ),
+        VendorHabit(
+            rule="float32",
+            says="prices of charts are float32 values widened",
+            source="recorded charts of gadicc/node-yahoo-finance2",
+            handled="taken back to the decimal that `priceHint` names",
+        ),
+        VendorHabit(
+            rule="close_stamps",
+            says="outside New York the newest day is stamped after its close, beside its own row or instead of it",
+            source="dpguthrie/yahooquery#127, #176; maread99/market_prices#562",
+            handled="one bar of its venue's date, final after the close",
+        ),
+        VendorHabit(
+            rule="delayed",
+            says="quotes and charts of many exchanges are late",
+            source="recorded quotes of OCDO.L; ranaroussi/yfinance#789",
+            handled="quotes carry `delay_s`",
+        ),
+        VendorHabit(
+            rule="limit",
+            says="counts by address, blocks for minutes and longer, in plain text and without a word of when",
+            source="ranaroussi/yfinance#2411, #2422, #2518",
+            handled="a pause that doubles",
+        ),
+        VendorHabit(
+            rule="empty_symbols",
+            says="a symbol without data is a stub with `quoteType` NONE; an empty window has no `timestamp`",
+            source="recorded quotes of gadicc/node-yahoo-finance2",
+            handled="missing, no dead letter",
+        ),
+        VendorHabit(
+            rule="unknown_symbols",
+            says="left out of a batch of quotes; 404 for a chart",
+            source="recorded quotes of gadicc/node-yahoo-finance2",
+            handled="missing",
+        ),
+    ),
     on_simulator=True,
     notes=Notes(
+        delay="by exchange, 0 to 20 minutes: `exchangeDataDelayedBy` of a quote, `regularMarketTime` of a chart",
         bid_and_ask="yes",
         sizes="as the vendor counts",
         quiet_minute="null row, no bar",

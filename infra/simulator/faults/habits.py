@@ -165,11 +165,15 @@ class EmptySymbols(ScenarioPart):
 
 
 class StaleSymbols(ScenarioPart):
-    """Symbols whose answers stand `by_s` behind, without a word; not their trades (ranaroussi/yfinance#789; Alpaca-API#267: a trade of months ago)."""
+    """Symbols whose answers stand `by_s` behind, without a word; trades of a socket do not (ranaroussi/yfinance#789).
+
+    Without `book`, bid and ask are of now beside the old trade (alpacahq/Alpaca-API#267: a trade of August in December).
+    """
 
     type: Literal["stale_symbols"]
     symbols: Symbols
     by_s: Delay
+    book: bool = True
 
 
 class ScaledSymbols(ScenarioPart):

@@ -77,10 +77,10 @@ class _HabitualView(MarketView):
     def __init__(self, market: MarketModel, clock: SimulatedClock, faults: Collection[Fault]) -> None:
         super().__init__(market, clock)
         self._delay_us = int(delay_s(faults) * SECOND_US)
-        self._stale = [fault for fault in faults if isinstance(fault, StaleSymbols)]
+        self._faults = faults
 
     def now(self, symbol: str) -> int:
-        behind = sum(int(fault.by_s * SECOND_US) for fault in self._stale if symbol in fault.symbols)
+        behind = sum(int(fault.by_s * SECOND_US) for fault in _stale(symbol, self._faults))
         return super().now(symbol) - self._delay_us - behind
 
 
@@ -152,6 +152,7 @@ class HabitualMarket:
 
     def top_of_book(self, symbol: str, now: int) -> TopOfBook | None:
         """Return the book as it is shown: around the price that stands, where it does."""
+        now += sum(int(f.by_s * SECOND_US) for f in _stale(symbol, self._faults) if not f.book)
         book = None if is_empty(symbol, self._faults) else self._market.top_of_book(symbol, now)
         if book is None:
             return None
@@ -248,6 +249,10 @@ class _ThinMarket(HabitualMarket):
     def _thin(self, bar: Bar | None) -> Bar | None:
         volume = 0 if bar is None else int(bar.volume * self._share)
         return replace(bar, volume=volume) if bar is not None and volume else None
+
+
+def _stale(symbol: str, faults: Collection[Fault]) -> list[StaleSymbols]:
+    return [fault for fault in faults if isinstance(fault, StaleSymbols) and symbol in fault.symbols]
 
 
 def _frozen(faults: Collection[Fault]) -> Iterator[tuple[str, int]]:

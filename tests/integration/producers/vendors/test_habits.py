@@ -35,6 +35,8 @@ NOT_YET_MENDED = {
     ("live_row", "1m-closed"): "the row of now replaces that of its interval",
     ("live_row", "5m-closed"): "the row of now replaces that of its interval",
     ("one_feed", "alpaca"): "IEX is served under the name of SIP",
+    ("own_clock", "alpaca"): "the last trade stands under the quote's stamp",
+    ("own_clock", "polygon"): "the last trade stands under the quote's stamp",
     ("one_refused_symbol", "alpaca"): "one refused symbol fails its batch",
 }
 
@@ -271,6 +273,23 @@ async def test_stale_scaled_and_frozen_symbols_look_well(vendor: str) -> None:
     assert stood is not None
     assert quotes["SIM003"]["last"] == stood.close != last["SIM003"]
     assert quotes["SIM004"]["last"] == last["SIM004"]
+
+
+@pytest.mark.parametrize("vendor", cases("own_clock", *ALL_VENDORS))
+async def test_an_old_trade_is_never_live_by_a_quotes_stamp(vendor: str) -> None:
+    """Beside a book of now, half an hour old: its price has its own time, or there is none."""
+    rule = habit("stale_symbols", symbols=["SIM001"], by_s=1_800, book=False)
+    async with border(rule, SYNTHETIC) as here:
+        view, now = here.simulation.view, here.simulation.view.clock.now()
+        (event,) = (await here.opened.apis[vendor].quotes(["SIM001"])).answer.events
+        traded = view.market.span("SIM001", now - now % DAY_US, now - 1_800 * SECOND_US)
+        book = view.market.top_of_book("SIM001", now)
+    assert traded is not None
+    assert book is not None
+    stamps = {moment // SECOND_US for name, moment in event.items() if name.endswith("_time") and moment}
+    assert event["last"] in (None, traded.close)
+    assert event["last"] is None or traded.last_time // SECOND_US in stamps
+    assert event["bid"] in (None, book.bid)
 
 
 @pytest.mark.parametrize("vendor", ALL_VENDORS)

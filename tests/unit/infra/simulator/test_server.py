@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from infra.simulator.faults.habits import HABITS
 from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.faults.refusals import MANNERS
+from infra.simulator.faults.scenario import FAULTS
 from infra.simulator.server import build_app, build_simulation
 from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import ProviderFacts
 
+NOBODYS = {"latency", "scaled_symbols", "listed_elsewhere"}  # docs/PROVIDERS.md says so
 SPOKEN_FOR = [facts for facts in BUILT_IN.values() if facts.on_simulator]
 
 
@@ -26,6 +29,18 @@ def test_a_vendor_is_found_by_its_name(facts: ProviderFacts) -> None:
     throttled = manners.words(429).body.lower()
     assert any(phrase.encode() in throttled for phrase in facts.words.throttled)
     assert (manners.without_key is not None) == bool(facts.credentials)
+
+
+def test_every_habit_is_some_vendors_and_its_source_is_named() -> None:
+    """The documents' habits are those that can be played, and the other way round."""
+    told = {habit.rule for facts in SPOKEN_FOR for habit in facts.habits}
+
+    assert told <= set(FAULTS)
+    assert set(HABITS) - told == NOBODYS
+    for facts in SPOKEN_FOR:
+        rules = [habit.rule for habit in facts.habits]
+        assert len(rules) == len(set(rules)) > 0
+        assert all(habit.source and habit.says for habit in facts.habits), facts.name
 
 
 @pytest.mark.parametrize("facts", SPOKEN_FOR, ids=lambda facts: facts.name)
