@@ -103,9 +103,11 @@ class Facts:
 def facts(view: MarketView, symbol: str, faults: Sequence[Fault]) -> Facts | None:
     """Return the facts of a symbol at its market time; None for one unknown or not traded yet."""
     listing = view.market.listing(symbol)
+    if listing is None:
+        return None
     now = view.now(symbol)
-    summary = view.summary(listing, now) if listing is not None else None
-    if listing is None or summary is None:
+    summary = view.summary(listing, now)
+    if summary is None:
         return None
     session = view.session(listing, now)
     today = view.market.span(symbol, session.pre_open, min(now, session.post_close)) if session else None

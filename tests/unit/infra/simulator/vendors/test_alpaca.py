@@ -127,3 +127,11 @@ def test_assets_are_the_listings() -> None:
 
     assert {row["class"] for row in rows} == {"us_equity"}
     assert len(rows) == 20
+
+
+def test_an_unknown_symbol_is_null_at_any_speed(market_data: Path) -> None:
+    """Without a clock a symbol is seen at the end of its data: one without data has none."""
+    document = body(snapshots(frozen_view(market_data, SYNTHETIC_NOW, speed="max"), ("SPY", "NOPE"), ()))
+
+    assert document["NOPE"] is None
+    assert document["SPY"]["latestTrade"]["p"] > 0
