@@ -108,7 +108,8 @@ def struck(simulation: Simulation, vendor: str, endpoint: str, symbols: Collecti
     """Count a request and return what strikes it."""
     simulation.statistics.requests[f"{vendor}.{endpoint}"] += 1
     faults = simulation.plan.request_faults(vendor, endpoint, symbols, simulation.view.clock.now())
-    simulation.statistics.faults.update(fault.type for fault in faults)
+    counted = (fault.type for fault in faults if not isinstance(fault, CountedLimit))
+    simulation.statistics.faults.update(counted)
     return faults
 
 
@@ -136,7 +137,9 @@ def _counted(request: web.Request, vendor: str, endpoint: str, faults: Collectio
     for fault in faults:
         if isinstance(fault, CountedLimit):
             whose = (vendor, *(known[part] for part in fault.by))
-            yield simulation.plan.limits.take(fault, whose, simulation.monotonic())
+            count = simulation.plan.limits.take(fault, whose, simulation.monotonic())
+            simulation.statistics.faults[fault.type] += count.refused
+            yield count
 
 
 def _failed_by_one(

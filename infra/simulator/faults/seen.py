@@ -39,6 +39,7 @@ from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import MINUTE_US, SECOND_US
 
 PRICE_DECIMALS = 6
+NEVER_TRADED = 1.0  # what stands where nothing was traded before
 FROZEN_HALF_SPREAD = 0.01  # a frozen price has a book around it
 
 Bar = TypeVar("Bar", bound=Candle)
@@ -91,6 +92,7 @@ class HabitualMarket:
         """Show `market` by the habits among `faults`."""
         self._market = market
         self._faults = faults
+        self._last: dict[str, float] = {}  # prices that stand, by symbol
         self.synthetic = market.synthetic
         self.start_time = market.start_time
         self.end_time = market.end_time
@@ -188,8 +190,10 @@ class HabitualMarket:
 
     def _held(self, symbol: str, since: int) -> float:
         """Return the price that stands: the last one before the minute of `since`."""
-        last = self._market.span(symbol, since - LOOKBACK_US, since)
-        return last.close if last is not None else 1.0
+        if symbol not in self._last:
+            last = self._market.span(symbol, since - LOOKBACK_US, since)
+            self._last[symbol] = last.close if last is not None else NEVER_TRADED
+        return self._last[symbol]
 
     def _times(self, symbol: str, price: float) -> float:
         for fault in self._faults:

@@ -127,6 +127,7 @@ async def test_alpaca_tells_on_every_answer_what_is_left() -> None:
             assert 0 < int(answer[2]["X-Ratelimit-Reset"]) - time.time() <= 61
             assert "Retry-After" not in answer[2]
         assert answer[1] == {"message": "too many requests."}
+        assert (await vendor.stats())["faults"] == {"limit": 1}
 
 
 async def test_polygon_says_only_that_it_was_too_much_and_endpoints_may_count_alone() -> None:
