@@ -39,7 +39,7 @@ def test_every_habit_is_some_vendors_and_its_source_is_named() -> None:
     assert set(HABITS) - told == NOBODYS
     for facts in SPOKEN_FOR:
         rules = [habit.rule for habit in facts.habits]
-        assert len(rules) == len(set(rules)) > 0
+        assert len(rules) == len(set(rules)), facts.name
         assert all(habit.source and habit.says for habit in facts.habits), facts.name
 
 
