@@ -1,4 +1,4 @@
-"""The tape merges trades in time order and never splits a millisecond."""
+"""The tape merges trades in time order and never splits a millisecond, unless frames are cut."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ def a_chunk(symbol: str, times_ms: Sequence[int], *, next_from: int = 10**12) ->
     )
 
 
-def drain(tape: Tape, chunks: Mapping[str, list[TradeChunk]], until: int | None = None) -> list[Frame]:
-    """Feed the tape from `chunks` and take all frames due."""
+def drain(
+    tape: Tape, chunks: Mapping[str, list[TradeChunk]], until: int | None = None, *, most: int | None = None
+) -> list[Frame]:
+    """Feed the tape from `chunks` and take all frames due, of `most` trades."""
     frames = []
     while True:
         while (wanted := tape.wanted()) is not None:
             rest = chunks[wanted[0]]
             tape.feed(wanted[0], rest.pop(0) if rest else None)
-        frame = tape.take(until)
+        frame = tape.take(until, most=most)
         if frame is None:
             return frames
         frames.append(frame)
@@ -136,3 +138,17 @@ def test_prices_print_as_the_shortest_decimal() -> None:
     tape.add("AAA", 0)
     (frame,) = drain(tape, {"AAA": [a_chunk("AAA", [6741])]})
     assert frame.payload == (b'{"data":[{"c":["0"],"p":167.41,"s":"AAA","t":6741,"v":1}],"type":"trade"}')
+
+
+@given(STREAMS, st.integers(1, 5))
+def test_cut_frames_hold_the_same_trades_in_the_same_order(streams: dict[str, list[int]], most: int) -> None:
+    """So many each at most, those of one millisecond too."""
+    whole, cut = Tape(), Tape()
+    frames = []
+    for tape, limit in ((whole, None), (cut, most)):
+        for symbol in streams:
+            tape.add(symbol, 0)
+        chunks = {symbol: [a_chunk(symbol, times)] for symbol, times in streams.items()}
+        frames.append(trades_of(drain(tape, chunks, most=limit)))
+    assert all(len(frame) <= most for frame in frames[1])
+    assert [t for frame in frames[1] for t in frame] == [t for frame in frames[0] for t in frame]
