@@ -106,9 +106,9 @@ FACTS = ProviderFacts(
         ),
         VendorHabit(
             rule="empty_symbols",
-            says="200 with zeros for a symbol it has nothing of",
-            source="finnhubio/Finnhub-API#54, #332",
-            handled="no data",
+            says="200 with zeros, or with an empty list, for a symbol it has nothing of",
+            source="finnhubio/Finnhub-API#54, #332, #179",
+            handled="no data; the empty list not yet",
         ),
         VendorHabit(
             rule="frozen_symbols",

@@ -91,9 +91,9 @@ FACTS = ProviderFacts(
         ),
         VendorHabit(
             rule="empty_symbols",
-            says="a symbol without data is a stub with `quoteType` NONE; an empty window has no `timestamp`",
-            source="recorded quotes of gadicc/node-yahoo-finance2",
-            handled="missing, no dead letter",
+            says="a symbol without data is a stub with `quoteType` NONE, or a share without a price; an empty window has no `timestamp`",
+            source="gadicc/node-yahoo-finance2#465, #636, and its recorded quotes",
+            handled="missing; the share without a price not yet",
         ),
         VendorHabit(
             rule="unknown_symbols",

@@ -157,11 +157,14 @@ class RefusedSymbols(ScenarioPart):
 class EmptySymbols(ScenarioPart):
     """Symbols that the vendor lists and has nothing of.
 
-    Yahoo's stub with quoteType NONE (recorded by node-yahoo-finance2), Finnhub's zeros (Finnhub-API#54, #332).
+    Yahoo's stub with quoteType NONE (recorded by node-yahoo-finance2), Finnhub's zeros (Finnhub-API#54, #332). With `spelt`
+    otherwise, the other words for nothing: Yahoo's entry of a share without a price (node-yahoo-finance2#465, #636),
+    Finnhub's empty list (Finnhub-API#179).
     """
 
     type: Literal["empty_symbols"]
     symbols: Symbols
+    spelt: Literal["usual", "otherwise"] = "usual"
 
 
 class StaleSymbols(ScenarioPart):

@@ -69,6 +69,12 @@ def is_empty(symbol: str, faults: Collection[Fault]) -> bool:
     return any(isinstance(fault, EmptySymbols) and symbol in fault.symbols for fault in faults)
 
 
+def is_spelt_otherwise(symbol: str, faults: Collection[Fault]) -> bool:
+    """Whether the vendor says in its rarer way that it has nothing of a symbol."""
+    empty = (fault for fault in faults if isinstance(fault, EmptySymbols) and symbol in fault.symbols)
+    return any(fault.spelt == "otherwise" for fault in empty)
+
+
 def delay_s(faults: Collection[Fault]) -> float:
     """Return by how much the feed says it is late."""
     return max((fault.by_s for fault in faults if isinstance(fault, Delayed)), default=0.0)

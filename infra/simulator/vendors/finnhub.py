@@ -11,6 +11,7 @@ from aiohttp import web
 from infra.simulator.faults.exchange import answer
 from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
+from infra.simulator.faults.seen import is_spelt_otherwise
 from infra.simulator.market.model import Candle
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
@@ -61,7 +62,11 @@ def add_routes(app: web.Application) -> None:
 
 async def _quote(request: web.Request) -> web.Response:
     symbol = request.query.get("symbol", "").upper()
-    return await answer(request, "finnhub", "quote", (symbol,), lambda view, _: quote(view, symbol))
+
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
+        return json_reply([]) if is_spelt_otherwise(symbol, faults) else quote(view, symbol)
+
+    return await answer(request, "finnhub", "quote", (symbol,), build)
 
 
 async def _candle(request: web.Request) -> web.Response:

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.faults.seen import delay_s, is_empty
+from infra.simulator.faults.seen import delay_s, is_empty, is_spelt_otherwise
 from infra.simulator.market.model import Listing
 from infra.simulator.market.view import DaySummary, MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
@@ -33,8 +33,16 @@ def quotes(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault] = (
         if summary is not None:
             rows.append(_quote(view, listing, summary, now) | _late(faults))
         elif is_empty(symbol, faults):
-            rows.append({"symbol": symbol, "quoteType": "NONE", "tradeable": False, "triggerable": False})
+            rows.append(_stub(listing, symbol, faults))
     return json_reply({"quoteResponse": {"result": rows, "error": None}}, headers=HEADERS)
+
+
+def _stub(listing: Listing, symbol: str, faults: Sequence[Fault]) -> dict[str, Any]:
+    """Return the entry of a symbol of which there is nothing: no price in it, whatever else it says."""
+    stub = {"symbol": symbol, "quoteType": "NONE", "tradeable": False, "triggerable": False}
+    if is_spelt_otherwise(symbol, faults):
+        stub |= _names(listing) | {"quoteType": "EQUITY", "priceHint": 2, "marketState": "CLOSED"}
+    return stub
 
 
 def _late(faults: Sequence[Fault]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ NOT_YET_MENDED = {
     ("one_feed", "alpaca"): "IEX is served under the name of SIP",
     ("own_clock", "alpaca"): "the last trade stands under the quote's stamp",
     ("own_clock", "polygon"): "the last trade stands under the quote's stamp",
+    ("nothing_there", "yahoo-empty_symbols-otherwise"): "an entry without a price is malformed",
+    ("nothing_there", "finnhub-empty_symbols-otherwise"): "an empty list is malformed",
     ("one_refused_symbol", "alpaca"): "one refused symbol fails its batch",
 }
 
@@ -47,6 +49,7 @@ SYNTHETIC = "2026-11-20T15:00:30Z"
 STEPS = {"1m": MINUTE_US, "5m": 5 * MINUTE_US}
 ALL_VENDORS = ("yahoo", "finnhub", "alpaca", "polygon")
 WRONG = (AssertionError, MarketDataError)
+NOTHING = ("unknown_symbols", "empty_symbols", "empty_symbols-otherwise")
 DELAYED_VENDORS = ("yahoo", "polygon")
 
 
@@ -219,11 +222,12 @@ async def test_a_provider_is_one_feed(vendor: str, market_data: Path) -> None:
     assert found == {start: whole[start] for start in found}
 
 
-@pytest.mark.parametrize("vendor", ALL_VENDORS)
-@pytest.mark.parametrize("kind", ["unknown_symbols", "empty_symbols"])
-async def test_a_symbol_without_data_costs_itself_alone(vendor: str, kind: str) -> None:
+@pytest.mark.parametrize("case", cases("nothing_there", *(f"{v}-{k}" for v in ALL_VENDORS for k in NOTHING)))
+async def test_a_symbol_without_data_costs_itself_alone(case: str) -> None:
     """It is missing, and nothing is rejected: an empty answer is no fault of a value."""
-    async with border(habit(kind, symbols=["SIM002"]), SYNTHETIC) as here:
+    vendor, kind, *otherwise = case.split("-")
+    settings = {"spelt": "otherwise"} if otherwise else {}
+    async with border(habit(kind, symbols=["SIM002"], **settings), SYNTHETIC) as here:
         api = here.opened.apis[vendor]
         for symbols in (["SIM001"], ["SIM002"]) if vendor == "finnhub" else (["SIM001", "SIM002", "SIM003"],):
             try:

@@ -346,6 +346,13 @@ async def test_symbols_are_unknown_or_empty_in_each_vendors_words() -> None:
         for symbol in ("SIM002", "SIM003"):
             quote = await vendor.json("/finnhub/api/v1/quote", symbol=symbol, token="k")
             assert (quote["c"], quote["t"]) == (0, 0)
+        await vendor.scenario(
+            {"fault": {"type": "empty_symbols", "symbols": ["SIM003"], "spelt": "otherwise"}},
+            {"fault": {"type": "unknown_symbols", "symbols": ["SIM002"]}},
+        )
+        stub = (await quotes_of(vendor, "SIM003"))["SIM003"]
+        assert (stub["quoteType"], "regularMarketPrice" in stub) == ("EQUITY", False)
+        assert await vendor.json("/finnhub/api/v1/quote", symbol="SIM003", token="k") == []
         listed = await vendor.json("/finnhub/api/v1/stock/symbol", exchange="US", token="k")
         assert "SIM002" not in {row["symbol"] for row in listed}
 
