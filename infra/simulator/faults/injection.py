@@ -90,7 +90,10 @@ class FaultPlan:
         return self._in_window(when, now)
 
     def socket_habits(self, vendor: str, endpoint: str, now: int) -> tuple[Fault, ...]:
-        """Return the habits that shape a socket at market time `now`: its frames, its symbols, how many there may be."""
+        """Return the habits that shape a socket at market time `now`: its frames, its symbols, how many there may be.
+
+        They last: of `when`, only `from` and `to` hold.
+        """
         return tuple(
             self._effects[number]
             for number, rule in enumerate(self.scenario.rules)
