@@ -26,8 +26,8 @@ from producers.vendors.bar_rows import (
     bar_events,
     bar_origin,
     session_hours,
-    widened,
 )
+from producers.vendors.bar_slots import widened
 from producers.vendors.payloads import VendorModel, checked_us, first_fault, rfc3339_us
 from producers.vendors.refusals import meaning
 from producers.vendors.shell.contract import broken_promises
@@ -57,6 +57,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
 )
 from schemas.providers.spelling import AS_WE_DO, Spelling
 from schemas.records import Event
@@ -101,6 +102,7 @@ __all__ = [
     "RejectedValue",
     "Request",
     "Response",
+    "Settling",
     "Spelling",
     "SubscriptionKind",
     "TradeSocket",

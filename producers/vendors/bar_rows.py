@@ -8,17 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue
+from producers.vendors.bar_slots import HALF_HOUR_US, HOURLY, bar_end, bar_start, over_at
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import InvalidRecord
-from schemas.intervals import DAY_US, EPOCH, HOUR_US, INTRADAY_US, MINUTE_US
+from schemas.intervals import INTRADAY_US, MINUTE_US
+from schemas.providers.facts import NOTHING_LATE, Settling
 from schemas.records import Event
 from schemas.streams import AdjustmentState
 
-DAILY = "1d"
-HOURLY = "1h"
-HALF_HOUR_US = 30 * MINUTE_US
-STAMPED_LATE_US = 4 * HOUR_US  # 17:00 New York to the midnight of London or UTC, summer time on one side
+LATE_PART_US = 15 * MINUTE_US  # a part of a bar that is absent so long after the bar is no longer on its way
 MAX_TRADES = 2**53  # of one bar; beyond it a count is no count
 VALUES = ("open", "high", "low", "close", "volume")
 
@@ -31,27 +30,30 @@ class BarRow:
     values: Sequence[float | None]
     vwap: float | None = None
     trade_count: int | None = None
+    reaches: EventTime | None = None  # of a bar joined of parts: the end of the newest of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarPage:
-    """One page of a bar response; `following` leads to the next one, empty on the last."""
+    """One page of a bar response, of a feed that is `delay_s` behind; `following` leads to the next, empty on the last."""
 
     rows: Sequence[BarRow]
     following: str = ""
     adjustment_state: AdjustmentState = "raw"
+    delay_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarOrigin:
-    """Origin that all bars of one response share; `now` is no later than the vendor's answer."""
+    """Origin that all bars of one response share; `horizon` is how far the feed it came from is known to have come."""
 
     symbol: str
     interval: str
     window: PollWindow
-    now: MarketTime
+    horizon: MarketTime
     calendar: Calendar
     adjustment_state: AdjustmentState
+    settling: Settling = NOTHING_LATE
     currency: str = ""
     simulated: bool = False
 
@@ -60,17 +62,20 @@ def bar_origin(
     asked: BarsRequest,
     *,
     adjustment_state: AdjustmentState = "raw",
+    settling: Settling = NOTHING_LATE,
+    horizon: MarketTime | None = None,
     currency: str = "",
     simulated: bool = False,
 ) -> BarOrigin:
-    """Return what all bars of the answer to a request share."""
+    """Return what all bars of the answer to a request share; without a `horizon` the feed is not behind our clock."""
     return BarOrigin(
         symbol=asked.symbol,
         interval=asked.interval,
         window=asked.window,
-        now=asked.now,
+        horizon=asked.now if horizon is None else horizon,
         calendar=asked.calendar,
         adjustment_state=adjustment_state,
+        settling=settling,
         currency=currency,
         simulated=simulated,
     )
@@ -84,7 +89,8 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     """
     events: dict[EventTime, Event] = {}
     rejected: list[RejectedValue] = []
-    for row in sorted(rows, key=lambda row: row.time):
+    ordered = sorted(rows, key=lambda row: row.time)
+    for row in ordered:
         if None in row.values:
             continue
         start = bar_start(row.time, origin.interval, origin.calendar)
@@ -95,40 +101,8 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
         if refusal is not None:
             rejected.append(_rejected(origin.symbol, refusal, {"time": row.time, **values}))
             continue
-        events[start] = _event(start, row, values, origin)
+        events[start] = _event(start, row, values, origin, newest=ordered[-1].time)
     return Answer(events=[events[start] for start in sorted(events)], rejected=rejected)
-
-
-def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime:
-    """Return the start of the bar that holds `moment`; raise InvalidRecord for an interval we do not poll.
-
-    Hours are counted from the beginning of each part of the session: 09:30, 10:30 in New York. A day starts at its
-    regular open: vendors stamp it with its midnight, with its open, or, in progress, with its last trade.
-    """
-    if interval in INTRADAY_US:
-        step = INTRADAY_US[interval]
-        # Every part of a session begins on a half hour: shorter bars are the clock's.
-        origin = _part_of_session(moment, calendar)[0] if step > HALF_HOUR_US else 0
-        return EventTime(moment - (moment - origin) % step)
-    if interval != DAILY:
-        raise InvalidRecord(
-            f"bars of interval {interval!r} are not polled; use one of {' '.join(INTRADAY_US)} {DAILY}"
-        )
-    if moment % DAY_US == 0:
-        # Midnight UTC is a date, though it may fall into the evening before in New York.
-        session = calendar.session_on(moment)
-    else:
-        day = calendar.date_of(moment)
-        session = calendar.session_at(moment) or calendar.session_on((day - EPOCH.date()).days * DAY_US)
-    return EventTime(session.open if session is not None else moment - moment % DAY_US)
-
-
-def _part_of_session(moment: EventTime, calendar: Calendar) -> tuple[int, int]:
-    """Return [begin, end) of the stretch of the trading day that holds `moment`; the UTC day where none does."""
-    session = calendar.session_at(moment)
-    if session is None:
-        return moment - moment % DAY_US, moment - moment % DAY_US + DAY_US
-    return session.stretch_at(moment)[1:]
 
 
 def session_hours(rows: Iterable[BarRow], calendar: Calendar) -> list[BarRow]:
@@ -141,7 +115,8 @@ def session_hours(rows: Iterable[BarRow], calendar: Calendar) -> list[BarRow]:
         if any(value is None for value in row.values):
             continue
         start = bar_start(row.time, HOURLY, calendar)
-        joined[start] = _joined(joined[start], row) if start in joined else replace(row, time=start)
+        half = replace(row, time=start, reaches=EventTime(row.time + HALF_HOUR_US))
+        joined[start] = _joined(joined[start], half) if start in joined else half
     return list(joined.values())
 
 
@@ -150,7 +125,7 @@ def _joined(before: BarRow, row: BarRow) -> BarRow:
     opened, high, low, close, volume = ((float(a or 0), float(b or 0)) for a, b in pairs)
     for half in (before, row):
         if refused(dict(zip(VALUES, (float(value or 0) for value in half.values), strict=True))):
-            return replace(half, time=before.time)  # one half that cannot be used spoils the hour, visibly
+            return half  # one half that cannot be used spoils the hour, visibly
     vwap, total = None, sum(volume)
     if before.vwap is not None and row.vwap is not None and total > 0:
         vwap = (before.vwap * volume[0] + row.vwap * volume[1]) / total
@@ -160,22 +135,8 @@ def _joined(before: BarRow, row: BarRow) -> BarRow:
         values=(opened[0], max(high), min(low), close[1], total),
         vwap=vwap,
         trade_count=None if None in counts else sum(count or 0 for count in counts),
+        reaches=row.reaches,
     )
-
-
-def widened(window: PollWindow, interval: str) -> PollWindow:
-    """Return what to ask a vendor for so that every bar that starts in `window` is whole in the answer.
-
-    A day is stamped up to a day before its open, of currencies some hours after it; an hour of ours reaches into the
-    next hour of the clock.
-    """
-    if interval == DAILY:
-        return PollWindow(
-            start=EventTime(max(window.start - DAY_US, 0)), end=EventTime(window.end + STAMPED_LATE_US)
-        )
-    if interval == HOURLY:
-        return PollWindow(start=window.start, end=EventTime(window.end + HOUR_US))
-    return window
 
 
 def refused(values: dict[str, float]) -> str | None:
@@ -194,18 +155,20 @@ def _row_refused(row: BarRow, values: dict[str, float]) -> str | None:
     return refused(values if row.vwap is None else {**values, "vwap": row.vwap})
 
 
-def _is_final(stamp: EventTime, start: EventTime, origin: BarOrigin) -> bool:
-    if origin.interval == DAILY:
-        session = origin.calendar.session_at(start)
-        return origin.now >= (session.close if session is not None else start + DAY_US)
-    end = start + INTRADAY_US[origin.interval]
-    if origin.interval == HOURLY:
-        end = min(end, _part_of_session(start, origin.calendar)[1])
-    # An unaligned stamp is the vendor's way of saying "so far".
-    return stamp == start and end <= origin.now
+def _is_final(row: BarRow, start: EventTime, newest: EventTime, origin: BarOrigin) -> bool:
+    """Whether the feed has left a bar behind: its horizon is past it, and no part of it can still be on its way."""
+    if origin.interval in INTRADAY_US and row.time != start:
+        return False  # an unaligned stamp is the vendor's way of saying "so far"
+    over = over_at(start, origin.interval, origin.calendar, origin.settling)
+    if row.reaches is not None and row.reaches < (end := bar_end(start, origin.interval, origin.calendar)):
+        # Its last part is absent: nobody traded, which later parts show, or it is late.
+        return origin.horizon >= over and (newest >= end or origin.horizon >= over + LATE_PART_US)
+    return origin.horizon >= over
 
 
-def _event(start: EventTime, row: BarRow, values: dict[str, float], origin: BarOrigin) -> Event:
+def _event(
+    start: EventTime, row: BarRow, values: dict[str, float], origin: BarOrigin, *, newest: EventTime
+) -> Event:
     return {
         "symbol": origin.symbol,
         "interval": origin.interval,
@@ -213,7 +176,7 @@ def _event(start: EventTime, row: BarRow, values: dict[str, float], origin: BarO
         **values,
         "vwap": row.vwap,
         "trade_count": row.trade_count,
-        "final": _is_final(row.time, start, origin),
+        "final": _is_final(row, start, newest, origin),
         "session": origin.calendar.session_of(start),
         "adjustment_state": origin.adjustment_state,
         "currency": origin.currency,

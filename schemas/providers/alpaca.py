@@ -9,6 +9,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
 )
 from schemas.providers.spelling import Spelling, is_stock, stock
 from schemas.symbols.instruments import Instrument
@@ -48,6 +49,8 @@ FACTS = ProviderFacts(
     ),
     ours=Limits(concurrency=8),
     feeds=("sip", "iex"),
+    # docs.alpaca.markets, "Real-time Stock Data": a bar is sent anew half a minute later where trades came late.
+    settling=Settling(bars_s=30, day_has_post=True),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(unentitled=("subscription does not permit",), unknown_symbol=("asset not found",)),
     on_simulator=True,

@@ -110,6 +110,18 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """Seconds of market time in which a vendor still changes a bar that is over: late prints, the closing auction."""
+
+    bars_s: int = 0  # within the day
+    days_s: int = 1_800  # after the close: auctions, and prints that are reported after them
+    day_has_post: bool = False  # its days take the post-market in
+
+
+NOTHING_LATE = Settling()  # of bars within the day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
     """Sentences for the documents: what a vendor's values mean, and what to know before asking it."""
 
@@ -140,7 +152,8 @@ class ProviderFacts:
     ours: Limits = Limits()  # our own restraint, where the vendor publishes nothing
     endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
     feeds: tuple[str, ...] = ()  # the first is asked for, the next where the plan lacks it
-    delay_s: int = 0  # of an answer that says it is delayed, without saying by how much
+    delay_s: int = 0  # at most, of an answer that says it is delayed, or only how far it has come
+    settling: Settling = NOTHING_LATE
     adjustments: Adjustments = Adjustments()
     spelling: Spelling = AS_WE_DO
     refusals: RefusalWords = RefusalWords()

@@ -12,6 +12,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
 )
 from schemas.providers.spelling import Spelling, of_class, unglued
 from schemas.symbols.instruments import Instrument
@@ -66,6 +67,9 @@ FACTS = ProviderFacts(
     ),
     every_plan=Limits(per_second=30),
     ours=Limits(concurrency=8),
+    settling=Settling(
+        bars_s=10
+    ),  # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late
     adjustments=Adjustments(intraday="raw", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(

@@ -11,6 +11,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
 )
 from schemas.providers.spelling import Spelling, is_stock, stock, unglued
 from schemas.symbols.instruments import Instrument
@@ -79,6 +80,8 @@ FACTS = ProviderFacts(
     ),
     ours=Limits(concurrency=2),
     delay_s=900,
+    # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late. A day's volume takes the post-market in.
+    settling=Settling(bars_s=10, day_has_post=True),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
         throttled=("exceeded the maximum requests",),
@@ -93,7 +96,7 @@ FACTS = ProviderFacts(
         sizes="as the vendor counts",
         terms="polygon.io/legal (massive.com/legal)",
         remarks=(
-            "Quotes of a delayed plan carry `delay_s` 900.",
+            "Quotes of a delayed plan carry `delay_s` 900; its bars are final fifteen minutes later.",
             "Next pages are followed at the same origin only.",
         ),
     ),

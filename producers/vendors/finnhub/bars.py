@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import TypeAdapter, ValidationError
 
 from producers.vendors.answers import Answer, BarsRequest, ListingPage, VendorListing
-from producers.vendors.bar_rows import HOURLY, BarRow, bar_events, bar_origin, session_hours
+from producers.vendors.bar_rows import BarRow, bar_events, bar_origin, session_hours
+from producers.vendors.bar_slots import HOURLY
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
 from producers.vendors.refusals import meaning
 from schemas.errors import MalformedPayload, MarketDataError, NoData
@@ -54,7 +55,12 @@ def parse_candles(payload: bytes, *, asked: BarsRequest, simulated: bool) -> Ans
         raise MalformedPayload(f"finnhub candle: s is {candles.s[:16]!r} or the columns differ in length")
     if not all(0 < time_s < LAST_EPOCH_S for time_s in candles.t):
         raise MalformedPayload("finnhub candle: t holds values that are no unix seconds")
-    origin = bar_origin(asked, adjustment_state=FACTS.adjustments.of(asked.interval), simulated=simulated)
+    origin = bar_origin(
+        asked,
+        adjustment_state=FACTS.adjustments.of(asked.interval),
+        settling=FACTS.settling,
+        simulated=simulated,
+    )
     rows = [BarRow(time=row[0] * SECOND_US, values=row[1:]) for row in zip(candles.t, *columns, strict=True)]
     return bar_events(session_hours(rows, asked.calendar) if asked.interval == HOURLY else rows, origin)
 

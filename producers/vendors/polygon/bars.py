@@ -16,6 +16,7 @@ from producers.vendors.refusals import meaning
 from schemas.errors import MalformedPayload, MarketDataError
 from schemas.providers.polygon import FACTS
 
+DELAYED = "DELAYED"  # the status of plans that are fifteen minutes behind
 SAID_NO = ("ERROR", "NOT_AUTHORIZED", "NOT_FOUND")
 PAIR_PREFIXES, INDEX_PREFIX = ("X:", "C:"), "I:"
 HTTP_PORTS = {"http": 80, "https": 443}
@@ -93,6 +94,7 @@ def parse_aggregates(payload: bytes, *, symbol: str, base_url: str) -> BarPage:
         rows=rows,
         following=_following(page.next_url, base_url),
         adjustment_state="split" if page.adjusted else "raw",
+        delay_s=delay_s(page),
     )
 
 
@@ -145,6 +147,11 @@ def refusal(status: int, payload: bytes, about: str) -> MarketDataError:
     except ValidationError:
         words = (payload[:200].decode("utf-8", "replace"), None, None)
     return meaning(FACTS, status, words, about=about)
+
+
+def delay_s(said: Said) -> int:
+    """Return how many seconds an answer is behind, by its status."""
+    return FACTS.delay_s if said.status == DELAYED else 0
 
 
 def raise_refusal(said: Said, about: str) -> None:

@@ -11,12 +11,9 @@ from pydantic import Field, ValidationError
 from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.bar_rows import refused
 from producers.vendors.payloads import VendorModel, checked_us, first_fault
-from producers.vendors.polygon.bars import Said, currency_of, raise_refusal
+from producers.vendors.polygon.bars import Said, currency_of, delay_s, raise_refusal
 from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
-from schemas.providers.polygon import FACTS
 from schemas.records import Event
-
-DELAYED = "DELAYED"  # the status of plans that are fifteen minutes behind
 
 
 class _LastQuote(VendorModel):
@@ -78,8 +75,7 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
             rejected.append(_rejected(symbol, error, entry))
         else:
             if event is not None and symbol:
-                delay_s = FACTS.delay_s if page.status == DELAYED else 0
-                events[symbol] = event | {"simulated": symbol in simulated, "delay_s": delay_s}
+                events[symbol] = event | {"simulated": symbol in simulated, "delay_s": delay_s(page)}
     answered = {*events, *(entry.symbol for entry in rejected)}
     missing = [symbol for symbol in asked.values() if symbol not in answered]
     return Answer(events=list(events.values()), rejected=rejected, missing=missing)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from producers.vendors.answers import Answer, BarsRequest
 from producers.vendors.bar_rows import BarRow, bar_events, bar_origin
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
+from schemas.clocks import MarketTime
 from schemas.errors import (
     InvalidRecord,
     MalformedPayload,
@@ -39,6 +40,7 @@ class _Meta(VendorModel):
     exchange_name: str | None = None
     price_hint: int | None = None
     data_granularity: str | None = None
+    regular_market_time: int | None = None
 
 
 class _Columns(VendorModel):
@@ -108,6 +110,8 @@ def parse_chart(payload: bytes, *, asked: BarsRequest) -> Answer:
     origin = bar_origin(
         asked,
         adjustment_state=FACTS.adjustments.of(interval),
+        settling=FACTS.settling,
+        horizon=_horizon(result, asked.now),
         currency=result.meta.currency or "",
         simulated=result.meta.exchange_name == SIMULATED_EXCHANGE,
     )
@@ -124,6 +128,18 @@ def _chart_result(payload: bytes, symbol: str) -> _Result:
     if chart is None or not chart.result:
         raise NoData(f"yahoo answered nothing about {symbol}")
     return chart.result[0]
+
+
+def _horizon(result: _Result, now: MarketTime) -> MarketTime:
+    """Return how far the feed has come: to the newest stamp it shows, and no less than its longest delay allows.
+
+    An answer that does not say where the market stands is taken to be of now.
+    """
+    if result.meta.regular_market_time is None:
+        return now
+    stamps = (result.meta.regular_market_time, *(result.timestamp or ()))
+    shown = max((stamp * SECOND_US for stamp in stamps if stamp * SECOND_US <= now), default=0)
+    return MarketTime(max(shown, now - FACTS.delay_s * SECOND_US))
 
 
 def _rows(result: _Result) -> list[BarRow]:

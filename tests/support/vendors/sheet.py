@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from producers.vendors.answers import Answer, BarsRequest, PollWindow
-from producers.vendors.bar_rows import HOURLY, BarPage, bar_events, bar_origin, session_hours
+from producers.vendors.bar_rows import BarPage, bar_events, bar_origin, session_hours
+from producers.vendors.bar_slots import HOURLY
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import MarketDataError
 from schemas.providers.built_in import BUILT_IN

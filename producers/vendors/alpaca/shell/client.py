@@ -14,7 +14,8 @@ from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import bars as alpaca
 from producers.vendors.alpaca import quotes as alpaca_quotes
 from producers.vendors.answers import Answer, BarsRequest, ListingPage, Response, VendorListing
-from producers.vendors.bar_rows import BarPage, bar_origin, widened
+from producers.vendors.bar_rows import BarPage, bar_origin
+from producers.vendors.bar_slots import widened
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
 from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
@@ -77,6 +78,7 @@ class AlpacaApi(VendorApi):
         origin = bar_origin(
             asked,
             adjustment_state=FACTS.adjustments.of(asked.interval),
+            settling=FACTS.settling,
             currency=alpaca.CURRENCY,
             simulated=asked.symbol in self._simulated,
         )

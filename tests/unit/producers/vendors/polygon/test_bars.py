@@ -133,6 +133,12 @@ def test_malformed_aggregates_name_the_field(payload: bytes, words: str | None) 
         parse(payload)
 
 
+@pytest.mark.parametrize(("status", "delay_s"), [("OK", 0), ("DELAYED", 900)])
+def test_a_delayed_plan_says_how_far_its_bars_are_behind(status: str, delay_s: int) -> None:
+    """By its status alone, as for its quotes."""
+    assert parse(page(status=status)).delay_s == delay_s
+
+
 def test_recorded_tickers_parse_and_lead_on(market_data: Path) -> None:
     """Two tickers with venue and currency, and the next page at the vendor's own host."""
     found = parse_tickers(recorded(market_data, "v3_reference_tickers.json"), base_url=BASE)

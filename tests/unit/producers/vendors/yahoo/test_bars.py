@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +109,43 @@ def test_an_aligned_minute_that_is_not_over_is_not_final() -> None:
     events = parse(a_chart({NINE_THIRTY_S: ROW}), now=START + 59 * SECOND_US).events
 
     assert [event["final"] for event in events] == [False]
+
+
+def at(text: str, zone: str) -> int:
+    """Return a local time in seconds."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
+
+
+def finals(
+    symbol: str, zone: str, day: str, rows: Sequence[str], *, now: str, shown: str | None
+) -> list[bool]:
+    """Return which minutes of a chart are final, asked at `now` of a feed whose market stands at `shown`."""
+    meta = {} if shown is None else {"regularMarketTime": at(f"{day} {shown}", zone)}
+    chart = a_chart({at(f"{day} {each}", zone): ROW for each in rows}, symbol=symbol, **meta)
+    everything = PollWindow(start=0, end=2**60)
+    answer = parse(chart, window=everything, now=at(f"{day} {now}", zone) * SECOND_US, symbol=symbol)
+    return [event["final"] for event in answer.events]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "rows", "now", "shown", "expected"),
+    [
+        pytest.param("OCDO.L", "Europe/London", ["10:14", "10:15"], "10:30:30", "10:15:20", [True, False], id="a quarter of an hour behind"),
+        pytest.param("OCDO.L", "Europe/London", ["10:14", "10:15"], "10:31:30", "10:16:20", [True, True], id="a minute later"),
+        pytest.param("7203.T", "Asia/Tokyo", ["10:59", "11:00"], "11:19:59", "11:00:00", [True, False], id="twenty minutes behind"),
+        pytest.param("SPY", "America/New_York", ["10:14", "10:15"], "10:16:01", "10:16:00", [True, True], id="not behind"),
+        pytest.param("SPY", "America/New_York", ["10:02", "10:03"], "10:20:00", "10:03:20", [True, False], id="quiet since"),
+        pytest.param("SPY", "America/New_York", ["10:02", "10:03"], "10:34:00", "10:03:20", [True, True], id="quiet for longer than any delay"),
+        pytest.param("SPY", "America/New_York", ["08:00", "08:01"], "08:02:30", "06:00:00", [True, False], id="pre-market: the market's clock stands, rows go on"),
+        pytest.param("SPY", "America/New_York", ["10:14", "10:15"], "10:15:59", None, [True, False], id="it does not say"),
+        pytest.param("SPY", "America/New_York", ["10:15", "10:16"], "10:15:30", "10:15:10", [False, False], id="a row of time to come"),
+    ],
+)  # fmt: skip
+def test_a_bar_is_final_by_the_feeds_own_clock(
+    symbol: str, zone: str, rows: Sequence[str], now: str, shown: str | None, expected: list[bool]
+) -> None:
+    """A delayed exchange shows a minute that is over for us with its first trades alone (yfinance issue 789)."""
+    assert finals(symbol, zone, "2024-07-02", rows, now=now, shown=shown) == expected
 
 
 def test_null_rows_are_no_bars() -> None:
