@@ -138,7 +138,7 @@ async def bars_answered(
 ) -> Response:
     """Return all pages of bars as one response, empty where the vendor has none; hours come as half hours.
 
-    A page that says it is delayed tells how far the feed has come.
+    A page that says it is delayed tells how far the feed has come. Raises MalformedResponse where no bar can be used.
     """
     try:
         pages = await asking
@@ -151,6 +151,15 @@ async def bars_answered(
         horizon=MarketTime(origin.horizon - delay_us),
     )
     rows = [row for page in pages for row in page.value.rows]
-    if origin.interval == HOURLY:
-        rows = session_hours(rows, origin.calendar)
-    return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=bar_events(rows, origin))
+    try:
+        answer = bar_events(session_hours(rows, origin) if origin.interval == HOURLY else rows, origin)
+    except MalformedPayload as error:
+        raise MalformedResponse(
+            str(error),
+            endpoint=endpoint,
+            received_time=pages[-1].received_time,
+            payload=repr(rows[0]).encode(),
+        ) from error
+    unplaced = [refused for page in pages for refused in page.value.rejected]
+    answer = replace(answer, rejected=[*answer.rejected, *unplaced])
+    return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=answer)

@@ -58,8 +58,8 @@ def asked(symbol: str, interval: str) -> BarsRequest:
 def bars(page: BarPage, interval: str, symbol: str = "AAPL") -> Answer:
     """Return the events of a page."""
     request = asked(symbol, interval)
-    rows = session_hours(page.rows, request.calendar) if interval == HOURLY else page.rows
-    return bar_events(rows, bar_origin(request))
+    origin = bar_origin(request)
+    return bar_events(session_hours(page.rows, origin) if interval == HOURLY else page.rows, origin)
 
 
 def recordings(vendor: str) -> Callable[[Path], Sequence[tuple[str, bytes]]]:

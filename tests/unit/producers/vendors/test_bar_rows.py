@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from producers.vendors.answers import PollWindow
-from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events, refused, session_hours
+from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events, bar_rows, bar_values, session_hours
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime
+from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import Settling
 from tests.support.vendor_payloads import NINE_THIRTY_S
@@ -39,15 +41,16 @@ def test_the_day_in_progress_replaces_its_earlier_row_and_is_final_at_the_close(
     assert settled["final"]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.01])
-def test_values_nobody_traded_at_are_refused(value: float) -> None:
-    """NaN, infinity and negative prices never pass the border."""
-    assert refused({"close": 1.0, "open": value})
-    assert refused({"close": 0.0}) is None
-
-
 def half(number: int, *values: float, vwap: float | None = None, count: int | None = None) -> BarRow:
     return BarRow(time=START + number * 30 * MINUTE_US, values=values, vwap=vwap, trade_count=count)
+
+
+def hours(rows) -> list[BarRow]:
+    """Return the hours that half hours of SPY make."""
+    origin = BarOrigin(
+        symbol="SPY", interval="1h", window=PollWindow(start=0, end=2**60), horizon=0, calendar=SPY, adjustment_state="raw"
+    )  # fmt: skip
+    return session_hours(rows, origin)
 
 
 def test_half_hours_join_to_hours_of_the_session() -> None:
@@ -58,27 +61,33 @@ def test_half_hours_join_to_hours_of_the_session() -> None:
         half(0, 2, 5, 1, 3, 10, vwap=2.0, count=1),
     ]
 
-    joined = session_hours(rows, SPY)
+    before, hour = hours(rows)
 
-    assert joined[0] == replace(rows[0], reaches=START)
-    assert joined[1] == BarRow(
+    assert before == BarRow(time=rows[0].time, values=(1.0, 1.0, 1.0, 1.0, 5.0), reaches=START)
+    assert hour == BarRow(
         time=START, values=(2.0, 9.0, 1.0, 4.0, 40.0), vwap=3.5, trade_count=4, reaches=START + HOUR_US
     )
+
+
+def test_the_same_half_on_two_pages_is_one() -> None:
+    """Its volume does not count twice."""
+    (hour,) = hours([half(0, 1, 1, 1, 1, 5), half(0, 1, 1, 1, 1, 5), half(1, 1, 1, 1, 1, 7)])
+
+    assert hour.values[4] == 12.0
 
 
 def test_what_one_half_does_not_know_the_hour_does_not() -> None:
     """No vwap is guessed; a half without values is no half; one nobody traded at spoils the hour."""
     known, unknown = half(0, 1, 1, 1, 1, 5, vwap=1.0, count=1), half(1, 1, 1, 1, 1, 5)
 
-    (hour,) = session_hours([known, unknown], SPY)
-    (alone,) = session_hours([known, BarRow(time=START + 30 * MINUTE_US, values=(None,) * 5)], SPY)
-    (spoilt,) = session_hours([known, half(1, 1, float("nan"), 1, 1, 5)], SPY)
+    (hour,) = hours([known, unknown])
+    (alone,) = hours([known, BarRow(time=START + 30 * MINUTE_US, values=(None,) * 5)])
+    (spoilt,) = hours([known, half(1, 1, float("nan"), 1, 1, 5)])
 
     assert (hour.vwap, hour.trade_count) == (None, None)
-    assert alone == replace(known, reaches=START + 30 * MINUTE_US)
-    assert refused(
-        dict(zip(("open", "high", "low", "close", "volume"), map(float, spoilt.values), strict=True))
-    )  # type: ignore[arg-type]
+    assert (alone.vwap, alone.reaches) == (1.0, START + 30 * MINUTE_US)
+    with pytest.raises(InvalidRecord, match="high is nan"):
+        bar_values(spoilt, "SPY")
 
 
 @pytest.mark.parametrize(
@@ -104,17 +113,57 @@ def test_an_hour_ends_with_its_part_of_the_session(start: int, now: int, *, fina
 
 
 @pytest.mark.parametrize(
-    "extra", [{"vwap": float("nan")}, {"vwap": -1.0}, {"trade_count": -1}, {"trade_count": 2**60}]
+    "extra",
+    [
+        *({"vwap": value} for value in (float("nan"), -1.0, "1")),
+        *({"trade_count": value} for value in (-1, 2**60, 272.5, "3", float("inf"))),
+    ],
 )
-def test_a_bad_vwap_or_count_costs_its_bar(extra: dict[str, float]) -> None:
+def test_a_bad_vwap_or_count_costs_its_bar(extra: dict[str, Any]) -> None:
     """It is rejected like a bad price."""
     origin = BarOrigin(
         symbol="SPY", interval="1m", window=PollWindow(start=0, end=2**60), horizon=2**60, calendar=SPY, adjustment_state="raw"
     )  # fmt: skip
 
-    answer = bar_events([BarRow(time=START, values=(1, 1, 1, 1, 1), **extra)], origin)  # type: ignore[arg-type]
+    answer = bar_events([BarRow(time=START, values=(1, 1, 1, 1, 1), **extra)], origin)
 
     assert (list(answer.events), len(answer.rejected)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "count"), [(272, 272), (272.0, 272), (1.2e5, 120_000), (None, None), (0, 0)]
+)
+def test_a_count_is_whole_however_it_is_spelt(given: object, count: int | None) -> None:
+    """Vendors write counts in E notation and as 1748755.0 (polygon-io issues 194, 280)."""
+    values = bar_values(BarRow(time=START, values=(1, 1, 1, 1, 1), trade_count=given, vwap=0), "SPY")
+
+    assert values is not None
+    assert (values["trade_count"], values["vwap"]) == (count, None)
+
+
+def test_a_row_without_a_place_costs_the_row_and_a_page_of_them_the_page() -> None:
+    """One is a slip of the vendor's; all of them are another format."""
+
+    def read(entry: dict[str, int]) -> BarRow:
+        return BarRow(time=EventTime(entry["t"] + 0), values=(1, 1, 1, 1, 1))
+
+    rows, unplaced = bar_rows("SPY", [{"t": 5}, {}, None, {"t": "x"}], read)
+
+    assert ([row.time for row in rows], len(unplaced)) == ([5], 3)
+    with pytest.raises(MalformedPayload, match="SPY"):
+        bar_rows("SPY", [{}, None], read)
+
+
+def test_many_rows_of_which_none_can_be_used_are_another_format() -> None:
+    """They are one dead letter, not one each."""
+    origin = BarOrigin(
+        symbol="SPY", interval="1m", window=PollWindow(start=0, end=2**60), horizon=0, calendar=SPY, adjustment_state="raw"
+    )  # fmt: skip
+    rows = [BarRow(time=START + n * MINUTE_US, values=("1", 1, 1, 1, 1)) for n in range(10)]
+
+    assert len(bar_events(rows[:9], origin).rejected) == 9
+    with pytest.raises(MalformedPayload, match="none of 10 bars"):
+        bar_events(rows, origin)
 
 
 def local_s(text: str, zone: str) -> int:
@@ -146,7 +195,7 @@ def hour(*halves: BarRow, horizon: int):
         symbol="SPY", interval="1h", window=PollWindow(start=0, end=2**60), horizon=horizon, calendar=SPY,
         adjustment_state="raw", settling=Settling(bars_s=30),
     )  # fmt: skip
-    return bar_events(session_hours(halves, SPY), origin).events
+    return bar_events(session_hours(halves, origin), origin).events
 
 
 def test_an_hour_whose_second_half_is_on_its_way_is_not_final() -> None:

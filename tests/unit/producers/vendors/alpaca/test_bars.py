@@ -59,16 +59,21 @@ def test_the_token_leads_on() -> None:
     ("payload", "words"),
     [
         pytest.param(b"{", "alpaca bars", id="cut"),
-        pytest.param(page(bars={"AAPL": [BAR | {"o": "178"}]}), "bars.AAPL.0.o", id="text-for-a-price"),
         pytest.param(page(bars={"AAPL": [BAR | {"t": "yesterday"}]}), "t is 'yesterday'", id="no-time"),
         pytest.param(page(bars={"MSFT": [BAR]}), "'MSFT', AAPL was asked for", id="another-symbol"),
-        pytest.param(page(bars={"AAPL": [{"t": BAR["t"]}]}), "Field required", id="values-missing"),
     ],
 )
 def test_malformed_bars_name_the_field(payload: bytes, words: str) -> None:
     """What cannot be used as a whole says which field is wrong."""
     with pytest.raises(MalformedPayload, match=words):
         parse_bars(payload, symbol="AAPL")
+
+
+def test_one_bar_without_a_time_costs_one_bar() -> None:
+    """The others of its page are kept."""
+    found = parse_bars(page(bars={"AAPL": [BAR, BAR | {"t": 5}, {"o": 1}, None, BAR]}), symbol="AAPL")
+
+    assert (len(found.rows), [refused.symbol for refused in found.rejected]) == (2, ["AAPL"] * 3)
 
 
 def test_assets_are_listed() -> None:

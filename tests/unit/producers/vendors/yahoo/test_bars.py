@@ -162,15 +162,70 @@ def test_rows_outside_the_window_are_dropped() -> None:
     assert [event["event_time"] for event in parse(chart).events] == [START]
 
 
-def test_unsorted_rows_are_sorted_and_the_later_of_two_wins() -> None:
-    """Arrays need not be sorted; of two rows of one minute the later stamp is the news."""
+def test_unsorted_rows_are_sorted() -> None:
+    """Arrays need not be sorted; the row inside a minute is that minute so far."""
     newer = (167.41, 167.6, 167.25, 167.6, 15_000)
     chart = a_chart([(NINE_THIRTY_S + 60, ROW), (NINE_THIRTY_S + 30, newer), (NINE_THIRTY_S, ROW)])
 
     events = parse(chart).events
 
     assert [event["event_time"] for event in events] == [START, START + MINUTE_US]
-    assert events[0]["close"] == 167.6
+    assert (events[0]["close"], events[0]["volume"]) == (167.6, 27_000.0)
+
+
+def five_minutes(rows: Sequence[tuple[str, Sequence[float | None]]], *, now: str, shown: str | None = None):
+    """Return the bars of a day of 2024 in five minutes as (open, high, low, close, volume, final), by their clock."""
+    day, zone = "2024-07-02", "America/New_York"
+    meta = {} if shown is None else {"regularMarketTime": at(f"{day} {shown}", zone)}
+    chart = a_chart([(at(f"{day} {clock}", zone), row) for clock, row in rows], dataGranularity="5m", **meta)
+    answer = parse(
+        chart, window=PollWindow(start=0, end=2**60), now=at(f"{day} {now}", zone) * SECOND_US, interval="5m"
+    )
+    names = ("open", "high", "low", "close", "volume", "final")
+    found = {
+        event["event_time"] // SECOND_US: tuple(event[name] for name in names) for event in answer.events
+    }
+    return [found.get(at(f"{day} {clock}", zone)) for clock, _ in rows], len(answer.rejected)
+
+
+OWN = ("10:05", (100.5, 104.0, 100.0, 103.0, 80_000))
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "shown", "expected"),
+    [
+        pytest.param([OWN, ("10:08:07", (102.5, 102.5, 102.5, 102.5, 0))], "10:08:08", "10:08:07", (100.5, 104.0, 100.0, 102.5, 80_000.0, False), id="inside its interval"),
+        pytest.param([OWN, ("10:08:07", (99.0, 99.0, 99.0, 99.0, 300))], "10:08:08", "10:08:07", (100.5, 104.0, 99.0, 99.0, 80_300.0, False), id="a new low, with a volume"),
+        pytest.param([OWN, ("10:09:58", (105.0, 105.0, 105.0, 105.0, None))], "12:00:00", "10:09:58", (100.5, 105.0, 100.0, 105.0, 80_000.0, True), id="kept for hours after the close"),
+        pytest.param([OWN, ("10:08:07", (None,) * 5)], "10:08:08", "10:08:07", (100.5, 104.0, 100.0, 103.0, 80_000.0, False), id="of nothing"),
+        pytest.param([("10:05", (None,) * 5), ("10:08:07", (7, 7, 7, 7, 0))], "12:00:00", "10:08:07", (7.0, 7.0, 7.0, 7.0, 0.0, False), id="alone: what an interval held before is unknown"),
+        pytest.param([OWN, ("10:05", (104.5, 104.5, 104.5, 104.5, 0))], "10:05:01", "10:05:00", (100.5, 104.5, 100.0, 104.5, 80_000.0, False), id="on the second an interval begins"),
+    ],
+)  # fmt: skip
+def test_the_live_row_is_a_word_about_the_interval_it_lies_in(
+    rows: list[tuple[str, Sequence[float | None]]], now: str, shown: str, expected: tuple[object, ...]
+) -> None:
+    """It extends high and low and is the close; the open stays, and volumes are added (yfinance issue 2206)."""
+    found, refused = five_minutes(rows, now=now, shown=shown)
+
+    assert (found[0], refused) == (expected, 0)
+
+
+def test_a_live_row_that_cannot_be_used_costs_itself() -> None:
+    """It is told, and the interval stands as it was."""
+    found, refused = five_minutes([OWN, ("10:08:07", (102.5, -1, 102.5, 102.5, 0))], now="10:20:00")
+
+    assert (found[0], refused) == ((*OWN[1], True), 1)
+
+
+@pytest.mark.parametrize("columns", [[], [{}]])
+def test_stamps_without_columns_are_a_window_without_data(columns: list[object]) -> None:
+    """An object without a column is another spelling of nothing; no object is another format."""
+    document = json.loads(a_chart({NINE_THIRTY_S: ROW}))
+    document["chart"]["result"][0]["indicators"]["quote"] = columns
+
+    with pytest.raises(NoData if columns else MalformedPayload):
+        parse(json.dumps(document).encode())
 
 
 def test_one_bad_price_costs_one_bar() -> None:
@@ -215,7 +270,7 @@ def test_bars_say_their_session_and_adjustment() -> None:
         pytest.param(
             a_chart({NINE_THIRTY_S: ROW}, dataGranularity="5m"), "dataGranularity", id="another-interval"
         ),
-        pytest.param(a_chart({NINE_THIRTY_S: ("x", 1, 1, 1, 1)}), "open", id="text-for-a-price"),
+        pytest.param(a_chart({NINE_THIRTY_S + 0.5: ROW}), "timestamp", id="a fraction of a second"),  # type: ignore[dict-item]
         pytest.param(a_chart({-5: ROW}), "timestamp", id="stamp-before-1970"),
         pytest.param(a_chart({10**17: ROW}), "timestamp", id="stamp-in-another-unit"),
         pytest.param(
