@@ -49,8 +49,8 @@ def over_at(start: EventTime, interval: str, calendar: Calendar, settling: Settl
     session = calendar.session_at(start)
     if session is None or session.close - session.open == DAY_US:
         return MarketTime(start + DAY_US)
-    close = session.post_close if settling.day_has_post else session.close
-    return MarketTime(close + settling.days_s * SECOND_US)
+    settled = session.close + settling.days_s * SECOND_US
+    return MarketTime(max(settled, session.post_close) if settling.day_has_post else settled)
 
 
 def bar_end(start: EventTime, interval: str, calendar: Calendar) -> int:

@@ -117,7 +117,7 @@ def test_hours_are_counted_from_each_part_of_a_session(
         pytest.param("SPY", "America/New_York", "2024-07-02 15:30", "1h", Settling(bars_s=60), "2024-07-02 16:01", id="the last half hour"),
         pytest.param("SPY", "America/New_York", "2024-07-02 09:30", "1d", Settling(), "2024-07-02 16:30", id="a day and its auction"),
         pytest.param("SPY", "America/New_York", "2024-07-03 09:30", "1d", Settling(), "2024-07-03 13:30", id="a short day"),
-        pytest.param("SPY", "America/New_York", "2024-07-02 09:30", "1d", Settling(day_has_post=True), "2024-07-02 20:30", id="with the post-market"),
+        pytest.param("SPY", "America/New_York", "2024-07-02 09:30", "1d", Settling(day_has_post=True), "2024-07-02 20:00", id="with the post-market"),
         pytest.param("7203.T", "Asia/Tokyo", "2024-12-03 09:00", "1d", Settling(days_s=0), "2024-12-03 15:31", id="Tokyo and its auction"),
         pytest.param("BTC-USD", "UTC", "2024-07-02 00:00", "1d", Settling(), "2024-07-03 00:00", id="a market without a close"),
         pytest.param("^NSEI", "UTC", "2024-07-02 00:00", "1d", Settling(day_has_post=True), "2024-07-03 00:00", id="an unknown home"),
