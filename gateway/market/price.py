@@ -47,6 +47,7 @@ PRICE_COLUMNS = (
 )
 PRICE_FIELDS = tuple(column.name for column in PRICE_COLUMNS if column.always)
 CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
+DAILY = "1d"
 _RANK: Mapping[type, int] = {Trade: 2, Quote: 1, Bar: 0}
 _KIND: Mapping[type, Kind] = {Trade: "trade", Quote: "quote", Bar: "bar"}
 
@@ -101,7 +102,7 @@ def price_document(
     price, price_type = priced
     if quote is not None and quote.previous_close is not None:
         previous_close = quote.previous_close
-    age_us = max(0, now - _value_time(value, now))
+    age_us = max(0, now - _value_time(value, now, calendar))
     document = {
         "symbol": value.symbol, "price": price, "price_type": price_type,
         **_book(quote), "previous_close": previous_close, **_change(price, previous_close),
@@ -137,11 +138,14 @@ def chosen(document: Mapping[str, Any], fields: Sequence[str] | None) -> dict[st
     return {name: value for name, value in document.items() if name in fields or name == "simulated"}
 
 
-def _value_time(value: Value, now: MarketTime) -> int:
-    """Return when the price was true: a bar's close belongs to its end, or to now while the bar is forming."""
-    if isinstance(value, Bar):
-        return max(value.event_time, min(value.event_time + slot_us(value.interval), now))
-    return value.event_time
+def _value_time(value: Value, now: MarketTime, calendar: Calendar) -> int:
+    """Return when the price was true: a bar's close belongs to its end, a day's to its session's; or to now while it forms."""
+    if not isinstance(value, Bar):
+        return value.event_time
+    end = value.event_time + slot_us(value.interval)
+    if value.interval == DAILY and (session := calendar.session_at(value.event_time)) is not None:
+        end = session.close
+    return max(value.event_time, min(end, now))
 
 
 def _state(value: Value, quote: Quote | None, age_us: int, session: Session | None, speed: float) -> State:

@@ -91,6 +91,21 @@ def test_a_bars_age_counts_from_its_end_and_never_below_zero() -> None:
     assert document(a_quote(), now=NINE_THIRTY - SECOND_US)["age_ms"] == 0
 
 
+@pytest.mark.parametrize(
+    ("after_open", "age_us", "state"),
+    [
+        pytest.param(HOUR_US, 0, "live", id="while it forms"),
+        pytest.param(8 * HOUR_US + 30 * MINUTE_US, 2 * HOUR_US, "closed", id="in the evening"),
+        pytest.param(22 * HOUR_US + 30 * MINUTE_US, 16 * HOUR_US, "closed", id="before the next open"),
+        pytest.param(24 * HOUR_US + 2 * MINUTE_US, 17 * HOUR_US + 32 * MINUTE_US, "stale", id="after it"),
+    ],
+)
+def test_a_days_close_is_as_old_as_its_session(after_open: int, age_us: int, state: str) -> None:
+    """Not 24 hours younger than its open: an old close looked like a market that stood (IEX-API issue 754)."""
+    answer = document(a_bar(interval="1d"), now=NINE_THIRTY + after_open)
+    assert (answer["age_ms"] * 1_000, answer["state"]) == (age_us, state)
+
+
 def test_too_old_a_value_is_refused_with_its_age() -> None:
     """503, and when to come again."""
     answer = document(a_quote(), now=NINE_THIRTY + MINUTE_US)
