@@ -195,7 +195,8 @@ class ProviderFacts:
         name = self.spelling.name(instrument)
         if name is None:
             told = f"{self.name} has no name for {instrument.symbol} ({instrument.asset_class})"
-            raise UnknownSymbol(f"{told}; collect it from another provider")
+            proven = " that is proven" if "-" in instrument.symbol and not instrument.base else ""
+            raise UnknownSymbol(f"{told}{proven}; collect it from another provider")
         return name
 
     def symbol_of(self, name: str) -> str:

@@ -23,6 +23,7 @@ COINBASE_QUOTES = frozenset({"USD", "EUR", "GBP"})
 # An hour of Finnhub's is the clock's; ours is the session's, so half hours are asked for and joined.
 RESOLUTIONS = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "30", "1d": "D"}
 
+_UNIT, _UNIT_NAME = re.compile(r"([A-Z0-9]{1,12})-UN\.TO"), re.compile(r"([A-Z0-9]{1,12})\.UN\.TO")
 _OANDA = re.compile(r"OANDA:([A-Z]{3})_([A-Z]{3})")
 _COINBASE = re.compile(r"COINBASE:([A-Z0-9]+)-([A-Z]+)")
 
@@ -31,11 +32,22 @@ def _name(instrument: Instrument) -> str | None:
     if instrument.asset_class == "fx":
         return f"OANDA:{instrument.base}_{instrument.currency}"
     if instrument.asset_class != "crypto":
-        return instrument.symbol
+        return _listed(instrument.symbol)
     if instrument.currency in COINBASE_QUOTES:
         return f"COINBASE:{instrument.symbol}"
     pair = f"{instrument.base}{instrument.currency}"
     return f"BINANCE:{pair}" if instrument.currency in BINANCE_QUOTES else None
+
+
+def _listed(symbol: str) -> str | None:
+    """Return its name of a listing; of share classes elsewhere only that of Toronto's units is known.
+
+    Finnhub-API issue 410: ERE-UN.TO gives nothing, and the vendor writes ERE.UN.TO. Guessing VOLV.B.ST from it might name
+    another share.
+    """
+    if (match := _UNIT.fullmatch(symbol)) is not None:
+        return f"{match[1]}.UN.TO"
+    return None if "-" in symbol else symbol
 
 
 def _symbol(name: str) -> str | None:
@@ -45,6 +57,10 @@ def _symbol(name: str) -> str | None:
         return f"{match[1]}-{match[2]}" if match[2] in COINBASE_QUOTES else None
     if name.startswith("BINANCE:"):
         return unglued(name.removeprefix("BINANCE:"), BINANCE_QUOTES)
+    if (match := _UNIT_NAME.fullmatch(name)) is not None:
+        return f"{match[1]}-UN.TO"
+    if "-" in name:
+        return None
     return of_class(name, "equity", "etf", "index", "simulated")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -14,6 +16,7 @@ from schemas.errors import MalformedPayload, MarketDataError, UnknownSymbol
 from schemas.providers.alpaca import FACTS
 
 CURRENCY = "USD"
+WORD = re.compile(r"[A-Z0-9]+(?:\.[A-Z0-9]+)*")
 RECENT_SIP = "recent sip"  # a free plan asked for the newest consolidated data
 
 
@@ -37,10 +40,7 @@ ASSETS = TypeAdapter(list[_Asset])
 
 
 def vendor_symbol(symbol: str) -> str:
-    """Return what Alpaca's stock endpoints call `symbol`; raise UnknownSymbol for what is no US stock.
-
-    One malformed symbol makes it refuse a whole batch, so that none is ever sent.
-    """
+    """Return what Alpaca's stock endpoints call `symbol`; raise UnknownSymbol for what is no US stock."""
     name = FACTS.vendor_symbol(symbol)
     if "/" in name:
         raise UnknownSymbol(f"alpaca's stock endpoints do not know {symbol}; take another provider for it")
@@ -85,6 +85,11 @@ def parse_assets(payload: bytes) -> ListingPage:
             for asset in assets
         )
     )
+
+
+def named(payload: bytes, names: Collection[str]) -> frozenset[str]:
+    """Return which of the symbols asked for a refusal names, as in `invalid symbol: ABC1`."""
+    return frozenset(WORD.findall(_words(payload) or "")) & frozenset(names)
 
 
 def needs_another_feed(payload: bytes) -> bool:

@@ -16,6 +16,7 @@ from producers.vendors.alpaca import quotes as alpaca_quotes
 from producers.vendors.answers import Answer, BarsRequest, ListingPage, Response, VendorListing
 from producers.vendors.bar_rows import BarPage, bar_origin
 from producers.vendors.bar_slots import widened
+from producers.vendors.shell.batches import Batches, RefusedBatch
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
 from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
@@ -56,6 +57,7 @@ class AlpacaApi(VendorApi):
         self._simulated = frozenset(simulated)
         self._page_bars = page_bars
         self._feed = CONSOLIDATED
+        self._batches = Batches()
 
     async def bars(self, asked: BarsRequest) -> Response:
         """Return the bars asked for, unadjusted; raises as VendorApi says."""
@@ -91,18 +93,19 @@ class AlpacaApi(VendorApi):
         asked = dict(_spelt(symbols))
         unspeakable = tuple(symbol for symbol in symbols if symbol not in asked.values())
 
-        def snapshots() -> Awaitable[Asked[Answer]]:
-            params = {"symbols": ",".join(asked), "feed": self._feed}
-            request = self._request(SNAPSHOTS, "/v2/stocks/snapshots", params, "the snapshots")
-            return ask(
-                self._http,
-                request,
-                partial(alpaca_quotes.parse_snapshots, asked=asked, simulated=self._simulated),
-            )
+        def snapshots(batch: Mapping[str, str]) -> Awaitable[Asked[Answer]]:
+            params = {"symbols": ",".join(batch), "feed": self._feed}
+            request = self._request(SNAPSHOTS, "/v2/stocks/snapshots", params, "the snapshots", batch=batch)
+            parse = partial(alpaca_quotes.parse_snapshots, asked=batch, simulated=self._simulated)
+            return ask(self._http, request, parse)
+
+        def on_a_feed(batch: Mapping[str, str]) -> Awaitable[Asked[Answer]]:
+            return self._on_a_feed(lambda: snapshots(batch))
 
         if not asked:
             raise UnknownSymbol(f"alpaca has no quotes of {unspeakable[0]}; take another provider for it")
-        response = await answered(SNAPSHOTS, self._on_a_feed(snapshots), tuple(asked.values()))
+        asking = self._batches.ask(asked, on_a_feed)
+        response = await answered(SNAPSHOTS, asking, tuple(asked.values()))
         answer = replace(response.answer, missing=[*response.answer.missing, *unspeakable])
         return replace(response, answer=answer)
 
@@ -138,11 +141,14 @@ class AlpacaApi(VendorApi):
         *,
         base: str | None = None,
         purpose: Purpose = "live",
+        batch: Collection[str] = (),
     ) -> Request:
         def refused(status: int, body: bytes) -> MarketDataError:
             error = alpaca.refusal(status, body, about)
             if self._feed == CONSOLIDATED and status == 403 and alpaca.needs_another_feed(body):
                 return _FeedNotIncluded(str(error))
+            if batch and isinstance(error, UnknownSymbol):
+                return RefusedBatch(str(error), names=alpaca.named(body, batch))
             return error
 
         return Request(

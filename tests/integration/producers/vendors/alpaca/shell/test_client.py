@@ -123,3 +123,18 @@ async def test_a_refused_key_is_no_other_feed() -> None:
             await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
 
     assert len(script.asked) == 1
+
+
+async def test_one_refused_symbol_costs_itself_and_not_its_batch() -> None:
+    """The others are asked for again at once, and the refused one is left out from then on (alpaca-trade-api issue 423)."""
+    quote = {"latestTrade": {"t": "2024-07-02T14:00:00Z", "p": 1.5, "s": 1}}
+    served = json.dumps({"SPY": quote, "MSFT": quote}).encode()
+    script = Script((400, b'{"message":"invalid symbol: ABC1"}'), served, served)
+    async with opening_on(PROVIDER, script) as opening:
+        api = PROVIDER.open(opening)
+        answers = [(await api.quotes(["SPY", "ABC1", "MSFT"])).answer for _ in range(2)]
+
+    assert [query["symbols"] for query in script.queries] == ["SPY,ABC1,MSFT", "SPY,MSFT", "SPY,MSFT"]
+    for answer in answers:
+        assert [event["symbol"] for event in answer.events] == ["SPY", "MSFT"]
+        assert list(answer.missing) == ["ABC1"]
