@@ -48,7 +48,11 @@ FACTS = ProviderFacts(
         ),
     ),
     ours=Limits(concurrency=8),
-    feeds=("sip", "iex"),
+    feeds=(
+        "sip",
+        "delayed_sip",
+    ),  # both the consolidated tape: IEX has some fiftieth of its volume and is no stand-in
+    delay_s=900,
     # docs.alpaca.markets, "Real-time Stock Data": a bar is sent anew half a minute later where trades came late.
     settling=Settling(bars_s=30, day_has_post=True),
     spelling=Spelling(_name, _symbol),
@@ -62,8 +66,8 @@ FACTS = ProviderFacts(
         terms="alpaca.markets/disclosures and the market-data agreements of its exchanges",
         remarks=(
             "The feed is the consolidated tape (`sip`).",
-            "A plan without recent data of it is asked for `iex` from then on, with a line in the log (`feed_changed`).",
-            "Volumes of `iex` are those of one exchange.",
+            "A plan without recent data of it is asked for the same fifteen minutes late from then on, with a line in the log (`feed_changed`); its quotes carry `delay_s` 900.",
+            "`iex` is not asked for: its volumes are those of one exchange.",
         ),
     ),
 )

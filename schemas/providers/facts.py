@@ -151,7 +151,7 @@ class ProviderFacts:
     every_plan: Limits = Limits()  # what holds on each of them
     ours: Limits = Limits()  # our own restraint, where the vendor publishes nothing
     endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
-    feeds: tuple[str, ...] = ()  # the first is asked for, the next where the plan lacks it
+    feeds: tuple[str, ...] = ()  # of one coverage; the first is asked for, the next where the plan lacks it
     delay_s: int = 0  # at most, of an answer that says it is delayed, or only how far it has come
     settling: Settling = NOTHING_LATE
     adjustments: Adjustments = Adjustments()

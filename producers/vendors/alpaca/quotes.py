@@ -46,8 +46,10 @@ class _Snapshot(VendorModel):
     prev_daily_bar: _Day | None = None
 
 
-def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Collection[str]) -> Answer:
-    """Return one quote per symbol; `asked` maps the vendor's symbol to ours.
+def parse_snapshots(
+    payload: bytes, *, asked: Mapping[str, str], simulated: Collection[str], delay_s: int = 0
+) -> Answer:
+    """Return one quote per symbol of a feed that is `delay_s` behind; `asked` maps the vendor's symbol to ours.
 
     A quote that cannot be used is rejected alone; symbols that are null, absent or all zero are `missing`. Raises
     MalformedPayload where the response as a whole cannot be used.
@@ -72,7 +74,7 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
             if event is None:
                 missing.append(symbol)
             else:
-                events.append(event | {"simulated": symbol in simulated})
+                events.append(event | {"simulated": symbol in simulated, "delay_s": delay_s})
     return Answer(events=events, rejected=refused, missing=missing)
 
 
