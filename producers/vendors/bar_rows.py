@@ -118,10 +118,10 @@ def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     refused: list[RejectedValue] = []
     ordered = sorted(rows, key=lambda row: row.time)
     for row in ordered:
-        start = bar_start(row.time, origin.interval, origin.calendar)
-        if not origin.window.start <= start < origin.window.end:
-            continue
         try:
+            start = bar_start(row.time, origin.interval, origin.calendar)
+            if not origin.window.start <= start < origin.window.end:
+                continue
             values = bar_values(row, origin.symbol)
         except InvalidRecord as error:
             fault = InvalidRecord(f"{origin.symbol}: {error}")

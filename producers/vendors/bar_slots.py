@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from producers.vendors.answers import PollWindow
 from schemas.calendar.sessions import Calendar
+from schemas.calendar.trading_days import TradingSession
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, EPOCH, HOUR_US, INTRADAY_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import Settling
+from schemas.symbols.venues import FX_HOURS
 
 DAILY = "1d"
 HOURLY = "1h"
 HALF_HOUR_US = 30 * MINUTE_US
+WEEK_END_US = 3 * DAY_US
 STAMPED_LATE_US = 4 * HOUR_US  # 17:00 New York to the midnight of London or UTC, summer time on one side
 
 
@@ -19,7 +22,8 @@ def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime
     """Return the start of the bar that holds `moment`; raise InvalidRecord for an interval we do not poll.
 
     Hours are counted from the beginning of each part of the session: 09:30, 10:30 in New York. A day starts at its
-    regular open: vendors stamp it with its midnight, with its open, or, in progress, with its last trade.
+    regular open: vendors stamp it with its midnight, with its open, or, in progress, with its last trade. Currencies have
+    five days a week: raises InvalidRecord for a sixth.
     """
     if interval in INTRADAY_US:
         step = INTRADAY_US[interval]
@@ -36,7 +40,19 @@ def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime
     else:
         day = calendar.date_of(moment)
         session = calendar.session_at(moment) or calendar.session_on((day - EPOCH.date()).days * DAY_US)
+    if session is None and calendar.name == FX_HOURS:
+        session = _week_ended(moment, calendar)
     return EventTime(session.open if session is not None else moment - moment % DAY_US)
+
+
+def _week_ended(moment: EventTime, calendar: Calendar) -> TradingSession:
+    """Return the Friday whose last stamp lies in the week-end after it; raise InvalidRecord for the midnight of another day."""
+    before = [day for day in calendar.sessions(moment - WEEK_END_US, moment) if day.close <= moment]
+    if not before or moment % HOUR_US == 0:
+        raise InvalidRecord(
+            f"a day of currencies is stamped {moment} µs, in a week-end: there is no such day"
+        )
+    return before[-1]
 
 
 def over_at(start: EventTime, interval: str, calendar: Calendar, settling: Settling) -> MarketTime:

@@ -99,12 +99,9 @@ async def test_a_plan_without_recent_data_goes_on_a_quarter_of_an_hour_late() ->
 
         await api.bars(asked("SIM001", "1m", window, now))
 
-        assert (
-            len(response.answer.events) == 44
-        )  # whole minutes of an hour that begins within one, but for the last 15
-        assert (
-            simulation.statistics.requests["alpaca.bars"] == 3
-        )  # the second poll began with the delayed one
+        # Whole minutes of an hour that begins within one, but for the last fifteen; the second poll began with the delayed feed.
+        assert len(response.answer.events) == 44
+        assert simulation.statistics.requests["alpaca.bars"] == 3
 
 
 async def test_a_banned_vendor_is_left_alone() -> None:

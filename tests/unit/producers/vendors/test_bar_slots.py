@@ -110,6 +110,21 @@ def test_hours_are_counted_from_each_part_of_a_session(
     assert found == local_s(start, zone) * SECOND_US
 
 
+@pytest.mark.parametrize("friday", ["2024-07-12", "2024-01-12"])
+def test_the_stamp_of_a_weeks_last_trade_is_its_fridays(friday: str) -> None:
+    """It lies after 17:00 New York, in no day; a midnight there is of a day that is none."""
+    fx = calendar_of("EURUSD=X")
+    evening = local_s(f"{friday} 17:00", "America/New_York") * SECOND_US
+    opened = bar_start(evening - SECOND_US, "1d", fx)
+
+    assert opened == evening - DAY_US
+    for late in (1, 29 * MINUTE_US + 3, 15 * HOUR_US + SECOND_US):
+        assert bar_start(evening + late, "1d", fx) == opened
+    for midnight in (2 * HOUR_US, 7 * HOUR_US, 31 * HOUR_US):
+        with pytest.raises(InvalidRecord, match="week-end"):
+            bar_start(evening + midnight, "1d", fx)
+
+
 @pytest.mark.parametrize(
     ("symbol", "zone", "start", "interval", "settling", "over"),
     [

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.polling.position import BarsPosition, next_window
 from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
-from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.yahoo import FACTS
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_chart, recorded
 
@@ -146,6 +148,38 @@ def test_a_bar_is_final_by_the_feeds_own_clock(
 ) -> None:
     """A delayed exchange shows a minute that is over for us with its first trades alone (yfinance issue 789)."""
     assert finals(symbol, zone, "2024-07-02", rows, now=now, shown=shown) == expected
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "opened", "stamp", "now"),
+    [
+        pytest.param("OCDO.L", "Europe/London", "2024-07-02 08:00:00", "2024-07-02 16:35:01", "2024-07-02 20:00:00", id="London, in its auction"),
+        pytest.param("UNIR.MI", "Europe/Rome", "2024-07-02 09:00:00", "2024-07-02 17:35:42", "2024-07-02 20:00:00", id="Milan"),
+        pytest.param("OCDO.L", "Europe/London", "2024-07-05 08:00:00", "2024-07-05 16:35:01", "2024-07-06 12:00:00", id="Friday, asked on Saturday"),
+        pytest.param("CSL.AX", "Australia/Sydney", "2024-01-09 10:00:00", "2024-01-09 16:21:07", "2024-01-09 18:00:00", id="Sydney, the day before in UTC"),
+        pytest.param("7203.T", "Asia/Tokyo", "2024-12-03 09:00:00", "2024-12-03 15:45:00", "2024-12-03 17:00:00", id="Tokyo"),
+        pytest.param("SHOP.TO", "America/Toronto", "2024-07-02 09:30:00", "2024-07-02 16:10:11", "2024-07-02 18:00:00", id="Toronto"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("own_row", [False, True])
+def test_a_day_stamped_after_its_close_is_the_days_own(
+    symbol: str, zone: str, opened: str, stamp: str, now: str, *, own_row: bool
+) -> None:
+    """One bar a day under the venue's date, final after the close, in the window a poll asks for (yahooquery issue 127)."""
+    begin, asked_at = at(opened, zone), at(now, zone) * SECOND_US
+    days = [
+        (begin - 86_400, (10.0, 11.0, 9.0, 10.5, 1000)),
+        (at(stamp, zone), (10.5, 12.0, 10.0, 11.5, 2000)),
+    ]
+    days += [(begin, (10.5, 12.0, 10.0, 11.0, 1900))] * own_row
+    chart = a_chart(days, symbol=symbol, dataGranularity="1d", regularMarketTime=at(stamp, zone))
+    position = BarsPosition(position=EventTime((begin - 86_400) * SECOND_US + DAY_US))
+    window = next_window(position, MarketTime(asked_at), step_us=DAY_US, overlap_us=2 * DAY_US)
+
+    events = parse(chart, window=window, now=asked_at, symbol=symbol, interval="1d").events
+
+    assert [(event["close"], event["final"]) for event in events][-1] == (11.5, True)
+    assert [event["event_time"] // SECOND_US for event in events if event["close"] > 10.5] == [begin]
 
 
 def test_null_rows_are_no_bars() -> None:
