@@ -13,6 +13,7 @@ from schemas.calendar.sessions import Calendar
 from schemas.clocks import KnowledgeTime, MarketTime
 from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
+from schemas.providers.built_in import is_priced
 from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
 
 State = Literal["live", "delayed", "stale", "closed", "unknown"]
@@ -53,9 +54,12 @@ _KIND: Mapping[type, Kind] = {Trade: "trade", Quote: "quote", Bar: "bar"}
 
 
 def price_of(value: Value) -> tuple[float, str] | None:
-    """Return (price, price_type) of a record: last, mid of a two-sided quote, or close; None where it has none."""
+    """Return (price, price_type) of a record: last, mid of a two-sided quote, or close; None where it has none.
+
+    Nor has a trade whose conditions say that it was not made at the price of its moment.
+    """
     if isinstance(value, Trade):
-        return value.price, "last"
+        return (value.price, "last") if is_priced(value.provider, value.conditions) else None
     if isinstance(value, Bar):
         return value.close, "close"
     if value.last is not None:

@@ -154,6 +154,7 @@ class ProviderFacts:
     feeds: tuple[str, ...] = ()  # of one coverage; the first is asked for, the next where the plan lacks it
     delay_s: int = 0  # at most, of an answer that says it is delayed, or only how far it has come
     settling: Settling = NOTHING_LATE
+    unpriced: frozenset[str] = frozenset()  # conditions by which a trade is none at the price of its moment
     adjustments: Adjustments = Adjustments()
     spelling: Spelling = AS_WE_DO
     refusals: RefusalWords = RefusalWords()
@@ -182,6 +183,10 @@ class ProviderFacts:
         """Quotes it answers a second at most, on whatever plan; None where no such limit is known."""
         per_s = self.every_plan.per_second
         return None if per_s is None else float(per_s * self.capabilities.quotes_per_request)
+
+    def is_priced(self, conditions: str) -> bool:
+        """Whether a trade under these conditions, comma separated, was made at the price of its moment."""
+        return not conditions or self.unpriced.isdisjoint(conditions.split(","))
 
     def vendor_symbol(self, symbol: str) -> str:
         """Return what the vendor calls a canonical symbol.

@@ -87,6 +87,9 @@ FACTS = ProviderFacts(
         bars_s=10
     ),  # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late
     adjustments=Adjustments(intraday="raw", daily="split"),
+    # Contingent trades, as reported of SPY 8 dollars off its price (polygon-io issue 13, Finnhub-API issue 262). The vendor's
+    # own table of codes could not be read, and its low ones are not those of the tapes: no more is taken for proven.
+    unpriced=frozenset({"52", "53"}),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
         throttled=("api limit reached",),
@@ -98,6 +101,10 @@ FACTS = ProviderFacts(
         bars="paid plans",
         symbols="US exchanges",
         terms="finnhub.io/terms-of-service",
-        remarks=("Its socket takes the token in the query only; everything else takes it in a header.",),
+        remarks=(
+            "Its socket takes the token in the query only; everything else takes it in a header.",
+            "Trades of size 0 are updates of a price and left out, but of currencies.",
+            "Of share classes elsewhere only Toronto's units have a proven name (Finnhub-API issue 410).",
+        ),
     ),
 )

@@ -82,6 +82,10 @@ FACTS = ProviderFacts(
     delay_s=900,
     # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late. A day's volume takes the post-market in.
     settling=Settling(bars_s=10, day_has_post=True),
+    # massive.com/docs, Condition Codes (ids of /v3/reference/conditions), and what the CTA and UTP plans let update the last
+    # sale: average price, cash, derivatively priced, next day, price variation, prior reference price, seller, sold last, sold
+    # out of sequence, contingent, qualified contingent. Trades before and after hours, and odd lots, count here.
+    unpriced=frozenset({"2", "7", "10", "20", "21", "22", "29", "30", "32", "33", "52", "53"}),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
         throttled=("exceeded the maximum requests",),

@@ -64,6 +64,11 @@ FACTS = ProviderFacts(
         bid_and_ask="yes",
         sizes="as the vendor counts",
         quiet_minute="null row, no bar",
+        remarks=(
+            "Its extra row of now is merged into the interval it lies in (yfinance issue 2206).",
+            "A day stamped after its close is the venue's date (yahooquery issue 127); before the open the regular keys of a quote are those of the session before.",
+            "Widened float32 prices are the decimals they stood for.",
+        ),
         terms="legal.yahoo.com (an undocumented interface, for personal use)",
     ),
 )

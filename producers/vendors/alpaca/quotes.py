@@ -14,6 +14,7 @@ from producers.vendors.values import price, quote_values, rejected, size, under_
 from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import DAY_US
+from schemas.providers.alpaca import FACTS
 from schemas.records import Event
 
 EVERYTHING = TypeAdapter(dict[str, Any])
@@ -23,6 +24,7 @@ class _Trade(VendorModel):
     t: str | None = None
     p: Any = None
     s: Any = None
+    c: list[str] | None = None
 
 
 class _Quote(VendorModel):
@@ -85,7 +87,7 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
         "ask": quote.ap,
         "bid_size": quote.bid_size,
         "ask_size": quote.ask_size,
-        "last": trade.p,
+        "last": trade.p if FACTS.is_priced(",".join(trade.c or ())) else None,
         "last_size": trade.s,
     }
     try:

@@ -13,6 +13,7 @@ from producers.vendors.polygon.bars import Said, currency_of, delay_s, raise_ref
 from producers.vendors.values import quote_values, rejected, under_its_clock
 from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord, MalformedPayload
+from schemas.providers.polygon import FACTS
 from schemas.records import Event
 
 
@@ -28,6 +29,7 @@ class _LastTrade(VendorModel):
     p: Any = None
     s: Any = None
     t: Whole | None = None
+    c: list[Whole] | None = None
 
 
 class _Day(VendorModel):
@@ -89,7 +91,7 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
         "ask": quote.ask,
         "bid_size": quote.bid_size,
         "ask_size": quote.ask_size,
-        "last": trade.p,
+        "last": trade.p if FACTS.is_priced(",".join(map(str, trade.c or ()))) else None,
         "last_size": trade.s,
         "volume": day.v if day.c else None,  # before the open the day is zeros
         "previous_close": previous.c,

@@ -53,6 +53,18 @@ def test_the_newest_event_wins_and_a_trade_breaks_ties() -> None:
     assert newest([None]) is None
 
 
+def test_a_contingent_trade_is_no_last_price() -> None:
+    """SPY at 257.6591 while it traded at 249.75 (polygon-io issue 13): a print of another bargain; of an unknown vendor it may be one."""
+    last = a_trade(provider="finnhub", price=249.75, conditions="1,12")
+    contingent = a_trade(
+        provider="finnhub", price=257.6591, conditions="52,41", event_time=NINE_THIRTY + 53_000
+    )
+    foreign = a_trade(provider="acme", price=3.0, conditions="52", event_time=NINE_THIRTY + 60_000)
+    assert newest([last, contingent]) is last
+    assert newest([contingent]) is None
+    assert newest([last, contingent, foreign]) is foreign
+
+
 def test_the_answer_has_every_field_of_the_contract() -> None:
     """In its order."""
     assert tuple(document(a_quote(), a_quote())) == PRICE_FIELDS

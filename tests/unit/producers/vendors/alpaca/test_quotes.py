@@ -111,3 +111,21 @@ def test_one_bad_quote_costs_one_quote(entry: object) -> None:
 
     assert [event["symbol"] for event in answer.events] == ["AAPL"]
     assert json.loads(answer.rejected[0].payload) == entry
+
+
+def test_a_trade_at_another_price_than_its_moments_is_no_last() -> None:
+    """Derivatively priced: the book stands alone by its own stamp."""
+    trade = {"t": QUOTE["t"], "p": 140.0, "s": 1000, "c": ["@", "4"]}
+    entries = [
+        {"latestTrade": trade | {"c": codes}, "latestQuote": QUOTE}
+        for codes in (["@", "4"], ["@", "T"], None)
+    ]
+    events = [
+        parse_snapshots(snapshot(each), asked={"AAPL": "AAPL"}, simulated=()).events[0] for each in entries
+    ]
+
+    assert [(event["last"], event["last_size"]) for event in events] == [
+        (None, None),
+        (140.0, 1000.0),
+        (140.0, 1000.0),
+    ]

@@ -127,3 +127,14 @@ def test_a_plan_without_snapshots_says_so() -> None:
         parse(status="NOT_AUTHORIZED", message="You are not entitled to this data.")
     with pytest.raises(MalformedPayload, match="polygon snapshot"):
         parse_snapshots(b"[", asked={}, simulated=())
+
+
+def test_a_trade_at_another_price_than_its_moments_is_no_last() -> None:
+    """By its conditions; nor does the day's price, which may be of it, stand in."""
+    trades = [ENTRY["lastTrade"] | {"c": codes} for codes in ([52, 41], [12.0, 37], None)]  # type: ignore[operator]
+
+    assert [parse(ENTRY | {"lastTrade": trade}).events[0]["last"] for trade in trades] == [
+        None,
+        159.97,
+        159.97,
+    ]
