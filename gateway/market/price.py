@@ -171,7 +171,10 @@ def _change(price: float, previous_close: float | None) -> dict[str, float | Non
     if not previous_close:
         return {"change": None, "change_percent": None}
     change = price - previous_close
-    return {"change": _rounded(change), "change_percent": _rounded(change / previous_close * 100)}
+    percent = (
+        _rounded(change / previous_close * 100) if previous_close > 0 else None
+    )  # no share of a rate below zero
+    return {"change": _rounded(change), "change_percent": percent}
 
 
 def _rounded(number: float) -> float:

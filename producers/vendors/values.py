@@ -28,7 +28,7 @@ def price(name: str, value: object, symbol: str) -> float | None:
     if value is None:
         return None
     number = _number(name, value)
-    if may_be_negative(symbol):
+    if number > 0 or may_be_negative(symbol):
         return number
     if number < 0:
         raise InvalidRecord(f"{name} is {number}; only an index may be negative")

@@ -78,6 +78,13 @@ def test_the_change_is_from_the_quotes_close_before_the_bars() -> None:
     assert answer["previous_close"] == 50.0
 
 
+def test_a_rate_below_zero_has_a_change_and_no_share_of_it() -> None:
+    """From -0.02 to -0.105 it fell, though the quotient is positive."""
+    quote = a_quote(symbol="^IRX", last=-0.105, previous_close=-0.02)
+    answer = document(quote, quote)
+    assert (answer["price"], answer["change"], answer["change_percent"]) == (-0.105, -0.085, None)
+
+
 @pytest.mark.parametrize("previous_close", [None, 0.0])
 def test_without_a_close_there_is_no_change(previous_close: float | None) -> None:
     """Never a division by zero."""
