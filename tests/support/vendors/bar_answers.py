@@ -45,13 +45,14 @@ def _alpaca(rows: Sequence[Row], asked: BarsRequest) -> Answer:
         for time_s, values in rows
     ]
     payload = json.dumps({"bars": {asked.symbol: bars}, "next_page_token": None}).encode()
-    return _of_page(alpaca.parse_bars(payload, symbol=asked.symbol), asked)
+    return _of_page("alpaca", alpaca.parse_bars(payload, symbol=asked.symbol), asked)
 
 
 def _polygon(rows: Sequence[Row], asked: BarsRequest) -> Answer:
     results = [{"t": time_s * 1_000, **_named(values)} for time_s, values in rows]
     payload = json.dumps({"status": "OK", "results": results}).encode()
-    return _of_page(parse_aggregates(payload, symbol=asked.symbol, base_url="https://x.example"), asked)
+    page = parse_aggregates(payload, symbol=asked.symbol, base_url="https://x.example")
+    return _of_page("polygon", page, asked)
 
 
 def _named(values: Sequence[Any]) -> dict[str, Any]:
@@ -59,8 +60,8 @@ def _named(values: Sequence[Any]) -> dict[str, Any]:
     return {name: value for name, value in zip(NAMES, values, strict=True) if value is not None}
 
 
-def _of_page(page: BarPage, asked: BarsRequest) -> Answer:
-    answer = bar_events(page.rows, bar_origin(asked))
+def _of_page(vendor: str, page: BarPage, asked: BarsRequest) -> Answer:
+    answer = bar_events(page.rows, bar_origin(asked, settling=BUILT_IN[vendor].settling))
     return Answer(events=answer.events, rejected=[*answer.rejected, *page.rejected])
 
 

@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from producers.vendors.answers import PollWindow
+from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events, bar_rows, bar_values, session_hours
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import EventTime
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import Settling
 from tests.support.vendor_payloads import NINE_THIRTY_S
+from tests.support.vendors.bar_answers import ANSWERS
 
 START = NINE_THIRTY_S * SECOND_US
 SPY = calendar_of("SPY")
@@ -210,3 +211,32 @@ def test_an_hour_whose_second_half_is_on_its_way_is_not_final() -> None:
     (whole,) = hour(first, second, horizon=over)
     assert (whole["high"], whole["close"], whole["volume"], whole["final"]) == (15, 14, 3000, True)
     assert [each["final"] for each in hour(first, second, horizon=over - 1)] == [False]
+
+
+@pytest.mark.parametrize("vendor", sorted(ANSWERS))
+@pytest.mark.parametrize(
+    ("interval", "stamp", "now", "final"),
+    [
+        pytest.param("1d", "09:30:00", "16:00:01", set(), id="a second after the close, before its auction"),
+        pytest.param("1d", "09:30:00", "16:29:59", set(), id="while late prints come"),
+        pytest.param("1d", "09:30:00", "16:30:00", {"yahoo", "finnhub"}, id="settled, but for the post-market"),
+        pytest.param("1d", "09:30:00", "20:00:00", {"yahoo", "finnhub", "alpaca", "polygon"}, id="after the post-market"),
+        pytest.param("1m", "10:00:00", "10:00:59", set(), id="a minute that forms"),
+        pytest.param("1m", "10:00:00", "10:01:00", {"yahoo"}, id="over"),
+        pytest.param("1m", "10:00:00", "10:01:10", {"yahoo", "finnhub", "polygon"}, id="with trades reported late"),
+        pytest.param("1m", "10:00:00", "10:01:30", {"yahoo", "finnhub", "polygon", "alpaca"}, id="and sent anew"),
+    ],
+)  # fmt: skip
+def test_a_bar_is_final_when_its_vendor_adds_no_more_to_it(
+    vendor: str, interval: str, stamp: str, now: str, final: set[str]
+) -> None:
+    """Each by what it takes into its bars."""
+    asked = BarsRequest(
+        symbol="SPY", interval=interval, window=PollWindow(start=0, end=2**60), calendar=SPY,
+        now=MarketTime(local_s(f"2024-07-02 {now}", "America/New_York") * SECOND_US),
+    )  # fmt: skip
+    rows = [(local_s(f"2024-07-02 {stamp}", "America/New_York"), (1, 2, 1, 2, 5))]
+
+    (event,) = ANSWERS[vendor](rows, asked).events
+
+    assert event["final"] == (vendor in final)
