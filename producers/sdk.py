@@ -25,16 +25,18 @@ from producers.vendors.bar_rows import (
     BarRow,
     bar_events,
     bar_origin,
+    bar_rows,
     session_hours,
-    widened,
 )
-from producers.vendors.payloads import VendorModel, checked_us, first_fault, rfc3339_us
+from producers.vendors.bar_slots import widened
+from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fault, rfc3339_us
 from producers.vendors.refusals import meaning
 from producers.vendors.shell.contract import broken_promises
 from producers.vendors.shell.provider import Frames, Opening, Provider, TradeSocket, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
 from producers.vendors.shell.socket import SubscriptionKind, VendorSocket
 from producers.vendors.trade_rows import frame_hash, trade_event
+from producers.vendors.values import quote_values, rejected, under_its_clock
 from schemas.errors import (
     InvalidRecord,
     MalformedPayload,
@@ -57,6 +59,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
 )
 from schemas.providers.spelling import AS_WE_DO, Spelling
 from schemas.records import Event
@@ -101,6 +104,7 @@ __all__ = [
     "RejectedValue",
     "Request",
     "Response",
+    "Settling",
     "Spelling",
     "SubscriptionKind",
     "TradeSocket",
@@ -111,19 +115,24 @@ __all__ = [
     "VendorListing",
     "VendorModel",
     "VendorSocket",
+    "Whole",
     "all_pages",
     "answered",
     "ask",
     "bar_events",
     "bar_origin",
+    "bar_rows",
     "bars_answered",
     "broken_promises",
     "checked_us",
     "first_fault",
     "frame_hash",
     "meaning",
+    "quote_values",
+    "rejected",
     "rfc3339_us",
     "session_hours",
     "trade_event",
+    "under_its_clock",
     "widened",
 ]

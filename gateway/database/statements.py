@@ -16,7 +16,7 @@ from gateway.database.rows import bits_of, packed_field, read_columns
 from gateway.database.versions import VALUE_STREAMS
 from schemas.intervals import AHEAD_US
 from schemas.records import SERVED_ELSEWHERE
-from schemas.streams import BAR_STREAM, Stream
+from schemas.streams import BAR_STREAM, TRADE_STREAM, Stream
 from schemas.tables import tables
 
 WATERMARKS = "SELECT topic, partition, complete_before FROM watermarks"
@@ -40,6 +40,12 @@ def _not_shadow(stream: Stream, row: str) -> str:
 def _stamped(row: str) -> str:
     # A stamp further ahead of its knowledge than clocks differ is suspect: never the newest of anything.
     return f"{row}.event_time <= {row}.known_from + interval '{AHEAD_US} us'"
+
+
+def _priced(stream: Stream, row: str) -> str:
+    if stream is not TRADE_STREAM:
+        return ""
+    return f" AND NOT coalesce(string_to_array({row}.conditions, ',') && string_to_array(wanted.unpriced, ','), false)"
 
 
 BARS = tables(BAR_STREAM)
@@ -162,15 +168,16 @@ def _newest_of(stream: Stream) -> str:
         f"""
         (SELECT {_columns(stream, "x")} FROM {table} x
         WHERE x.stream_id = wanted.stream_id AND x.event_time >= $2 AND x.event_time < $3 AND x.known_from <= $4
-          AND ($5::bool OR {_not_shadow(stream, "x")}) AND {_stamped("x")} {newest.format("x")})"""
+          AND ($5::bool OR {_not_shadow(stream, "x")}) AND {_stamped("x")}{_priced(stream, "x")} {newest.format("x")})"""
         for table in tables(stream).timed
     )
     return f"""
-    SELECT wanted.stream_id, newest.* FROM unnest($1::int8[]) AS wanted(stream_id)
+    SELECT wanted.stream_id, newest.* FROM unnest($1::int8[], $6::text[]) AS wanted(stream_id, unpriced)
     CROSS JOIN LATERAL (SELECT v.* FROM ({of_tables}) v {newest.format("v")}) newest"""
 
 
-# $1 stream_ids, [$2, $3) event_time, $4 as_of, $5 whether shadow polls count. The newest row of each series known then.
+# $1 stream_ids, [$2, $3) event_time, $4 as_of, $5 whether shadow polls count, $6 of each series the conditions, comma separated,
+# of trades that are none at the price of their moment. The newest row of each series known then that may be a price.
 NEWEST_OF: Mapping[str, str] = {stream.name: _newest_of(stream) for stream in VALUE_STREAMS}
 
 

@@ -14,6 +14,7 @@ from gateway.live.streams import BEST, CHANNEL_TOPICS, channel_of, encode_entry,
 from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.intervals import AHEAD_US
 from schemas.partitions import TopicPartition, partition_of
+from schemas.providers.built_in import is_priced
 from schemas.streams import STREAMS
 from schemas.topics import GAPS
 
@@ -67,6 +68,8 @@ class Feed:
         moment = known.fields.get("event_time", 0)
         if moment > known.fields["known_from"] + AHEAD_US:
             return  # a suspect stamp: it would stand for the newest until then
+        if not is_priced(known.fields["provider"], known.fields.get("conditions", "")):
+            return  # a trade at another price than that of its moment
         for scope in scopes:
             if (held := self._latest.get(scope)) is None or moment >= held.fields.get("event_time", 0):
                 self._latest[scope] = known

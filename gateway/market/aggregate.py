@@ -124,6 +124,7 @@ def _combined(
     newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
     providers = sorted({part.provider for part in parts})
     states = {part.adjustment_state for part in parts}
+    currencies = {part.currency for part in parts}  # GBp is a hundredth of GBP
     counts = [part.trade_count for part in parts if part.trade_count is not None]
     return BarVersion(
         symbol=newest.symbol,
@@ -139,7 +140,7 @@ def _combined(
         final=bucket.closes <= known_through and all(part.final for part in parts),
         session=bucket.session,
         adjustment_state=newest.adjustment_state if len(states) == 1 else MIXED,
-        currency=newest.currency,
+        currency=newest.currency if len(currencies) == 1 else MIXED,
         simulated=any(part.simulated for part in parts),
         provider=newest.provider if len(providers) == 1 else MIXED,
         received_time=newest.received_time,

@@ -81,10 +81,16 @@ BAR_COLUMNS = (
         always=False,
     ),
     Column("adjustment", TEXT, "One of raw, split, all; only where the rows differ.", always=False),
+    Column(
+        "currency",
+        TEXT,
+        "Of its prices; only where the rows differ, and mixed where its minutes do: it is no price then.",
+        always=False,
+    ),
 )
 
 
-def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:
+def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool = False) -> dict[str, Any]:
     """Return the JSON row of a bar; optional fields appear only where they say something."""
     fields = _always(bar)
     for name, value in zip(_WHERE_SAID, _where_said(bar), strict=True):
@@ -98,6 +104,8 @@ def row(bar: BarVersion, *, with_adjustment: bool = False) -> dict[str, Any]:
         fields["route"] = bar.route
     if with_adjustment:
         fields["adjustment"] = bar.adjustment_state
+    if with_currency:
+        fields["currency"] = bar.currency
     return fields
 
 

@@ -149,14 +149,16 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[list[dict[str, Any]], di
     """Return (rows, meta) of a page."""
     ask, (start, end) = plan.ask, plan.bounds
     adjustment = one_or_mixed(bar.adjustment_state for bar in reading.bars)
-    rows = [row(bar, with_adjustment=adjustment == MIXED) for bar in reading.bars]
+    currency = one_or_mixed(bar.currency for bar in reading.bars)
+    differing = {"with_adjustment": adjustment == MIXED, "with_currency": currency == MIXED}
+    rows = [row(bar, **differing) for bar in reading.bars]
     meta: dict[str, Any] = {
         "as_of": rfc3339(plan.as_of),
         "symbol": ask.symbol, "interval": ask.interval, "session": ask.session,
         "start": None if start <= EARLIEST_US else rfc3339(start),
         "end": None if end >= LATEST_US else rfc3339(end),
         "provider": ask.provider or "best", "adjustment": adjustment,
-        "currency": one_or_mixed(bar.currency for bar in reading.bars) or None,
+        "currency": currency or None,
         "revisions": ask.revisions, "sort": "desc" if ask.descending else "asc", "row_count": len(rows),
         "gaps": [gap_row(gap) for gap in reading.gaps.gaps], "unresolved": [],
     }  # fmt: skip

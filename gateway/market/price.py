@@ -13,6 +13,7 @@ from schemas.calendar.sessions import Calendar
 from schemas.clocks import KnowledgeTime, MarketTime
 from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
+from schemas.providers.built_in import is_priced
 from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
 
 State = Literal["live", "delayed", "stale", "closed", "unknown"]
@@ -47,14 +48,18 @@ PRICE_COLUMNS = (
 )
 PRICE_FIELDS = tuple(column.name for column in PRICE_COLUMNS if column.always)
 CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
+DAILY = "1d"
 _RANK: Mapping[type, int] = {Trade: 2, Quote: 1, Bar: 0}
 _KIND: Mapping[type, Kind] = {Trade: "trade", Quote: "quote", Bar: "bar"}
 
 
 def price_of(value: Value) -> tuple[float, str] | None:
-    """Return (price, price_type) of a record: last, mid of a two-sided quote, or close; None where it has none."""
+    """Return (price, price_type) of a record: last, mid of a two-sided quote, or close; None where it has none.
+
+    Nor has a trade whose conditions say that it was not made at the price of its moment.
+    """
     if isinstance(value, Trade):
-        return value.price, "last"
+        return (value.price, "last") if is_priced(value.provider, value.conditions) else None
     if isinstance(value, Bar):
         return value.close, "close"
     if value.last is not None:
@@ -101,7 +106,7 @@ def price_document(
     price, price_type = priced
     if quote is not None and quote.previous_close is not None:
         previous_close = quote.previous_close
-    age_us = max(0, now - _value_time(value, now))
+    age_us = max(0, now - _value_time(value, now, calendar))
     document = {
         "symbol": value.symbol, "price": price, "price_type": price_type,
         **_book(quote), "previous_close": previous_close, **_change(price, previous_close),
@@ -137,11 +142,14 @@ def chosen(document: Mapping[str, Any], fields: Sequence[str] | None) -> dict[st
     return {name: value for name, value in document.items() if name in fields or name == "simulated"}
 
 
-def _value_time(value: Value, now: MarketTime) -> int:
-    """Return when the price was true: a bar's close belongs to its end, or to now while the bar is forming."""
-    if isinstance(value, Bar):
-        return max(value.event_time, min(value.event_time + slot_us(value.interval), now))
-    return value.event_time
+def _value_time(value: Value, now: MarketTime, calendar: Calendar) -> int:
+    """Return when the price was true: a bar's close belongs to its end, a day's to its session's; or to now while it forms."""
+    if not isinstance(value, Bar):
+        return value.event_time
+    end = value.event_time + slot_us(value.interval)
+    if value.interval == DAILY and (session := calendar.session_at(value.event_time)) is not None:
+        end = session.close
+    return max(value.event_time, min(end, now))
 
 
 def _state(value: Value, quote: Quote | None, age_us: int, session: Session | None, speed: float) -> State:
@@ -163,7 +171,10 @@ def _change(price: float, previous_close: float | None) -> dict[str, float | Non
     if not previous_close:
         return {"change": None, "change_percent": None}
     change = price - previous_close
-    return {"change": _rounded(change), "change_percent": _rounded(change / previous_close * 100)}
+    percent = (
+        _rounded(change / previous_close * 100) if previous_close > 0 else None
+    )  # no share of a rate below zero
+    return {"change": _rounded(change), "change_percent": percent}
 
 
 def _rounded(number: float) -> float:

@@ -13,6 +13,7 @@ from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.records import Event
+from schemas.symbols.instruments import may_be_negative
 
 # a stamp so far ahead of the market is wrong: clocks of vendors and ours differ by less
 FUTURE_US = 5 * MINUTE_US
@@ -42,7 +43,9 @@ def quotes_evidence(
     asked: Sequence[str], events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int
 ) -> AnswerEvidence:
     """Return what an answer to a poll of quotes says; a declared delay of the feed is no fault."""
-    sound = [event for event in events if event["event_time"] <= now + FUTURE_US and _price(event) > 0.0]
+    sound = [
+        event for event in events if event["event_time"] <= now + FUTURE_US and _can_be(event, _price(event))
+    ]
     return AnswerEvidence(
         latency_s=latency_s,
         newest=max((event["event_time"] + event["delay_s"] * SECOND_US for event in sound), default=None),
@@ -57,7 +60,9 @@ def bars_evidence(
     events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int, step_us: int
 ) -> AnswerEvidence:
     """Return what an answer to a poll of bars says; minutes without a trade have no bar, so absence is no fault."""
-    sound = [event for event in events if event["event_time"] <= now + FUTURE_US and event["close"] > 0.0]
+    sound = [
+        event for event in events if event["event_time"] <= now + FUTURE_US and _can_be(event, event["close"])
+    ]
     newest = max(sound, key=lambda event: event["event_time"], default=None)
     return AnswerEvidence(
         latency_s=latency_s,
@@ -115,6 +120,10 @@ class Witness:
         for other in self._providers - {provider}:
             if (seen := self._seen.get((other, symbol))) is not None:
                 seen.moves_of_others += 1
+
+
+def _can_be(event: Event, price: float) -> bool:
+    return price > 0.0 or may_be_negative(event["symbol"])
 
 
 def _price(event: Event) -> float:

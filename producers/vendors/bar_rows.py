@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue
+from producers.vendors.bar_slots import HALF_HOUR_US, HOURLY, bar_end, bar_start, over_at
+from producers.vendors.payloads import MAX_FAULT_CHARACTERS
+from producers.vendors.values import has_sizes, price, rejected, size
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
-from schemas.errors import InvalidRecord
-from schemas.intervals import DAY_US, EPOCH, HOUR_US, INTRADAY_US, MINUTE_US
+from schemas.errors import InvalidRecord, MalformedPayload
+from schemas.intervals import INTRADAY_US, MINUTE_US
+from schemas.providers.facts import NOTHING_LATE, Settling
 from schemas.records import Event
 from schemas.streams import AdjustmentState
 
-DAILY = "1d"
-HOURLY = "1h"
-HALF_HOUR_US = 30 * MINUTE_US
-STAMPED_LATE_US = 4 * HOUR_US  # 17:00 New York to the midnight of London or UTC, summer time on one side
+LATE_PART_US = 15 * MINUTE_US  # a part of a bar that is absent so long after the bar is no longer on its way
+MANY_ROWS = 10
 MAX_TRADES = 2**53  # of one bar; beyond it a count is no count
 VALUES = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarRow:
-    """One row as the vendor gives it: its own stamp and its values in the order of VALUES."""
+    """One row as the vendor gives it: its own stamp, and in the order of VALUES what may be any JSON."""
 
     time: EventTime
-    values: Sequence[float | None]
-    vwap: float | None = None
-    trade_count: int | None = None
+    values: Sequence[object]
+    vwap: object = None
+    trade_count: object = None
+    reaches: EventTime | None = None  # of a bar joined of parts: the end of the newest of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarPage:
-    """One page of a bar response; `following` leads to the next one, empty on the last."""
+    """One page of a bar response, of a feed that is `delay_s` behind; `following` leads to the next, empty on the last."""
 
     rows: Sequence[BarRow]
+    rejected: Sequence[RejectedValue] = ()  # rows without a place
     following: str = ""
     adjustment_state: AdjustmentState = "raw"
+    delay_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarOrigin:
-    """Origin that all bars of one response share; `now` is no later than the vendor's answer."""
+    """Origin that all bars of one response share; `horizon` is how far the feed it came from is known to have come."""
 
     symbol: str
     interval: str
     window: PollWindow
-    now: MarketTime
+    horizon: MarketTime
     calendar: Calendar
     adjustment_state: AdjustmentState
+    settling: Settling = NOTHING_LATE
     currency: str = ""
     simulated: bool = False
 
@@ -60,160 +65,161 @@ def bar_origin(
     asked: BarsRequest,
     *,
     adjustment_state: AdjustmentState = "raw",
+    settling: Settling = NOTHING_LATE,
+    horizon: MarketTime | None = None,
     currency: str = "",
     simulated: bool = False,
 ) -> BarOrigin:
-    """Return what all bars of the answer to a request share."""
+    """Return what all bars of the answer to a request share; without a `horizon` the feed is not behind our clock."""
     return BarOrigin(
         symbol=asked.symbol,
         interval=asked.interval,
         window=asked.window,
-        now=asked.now,
+        horizon=asked.now if horizon is None else horizon,
         calendar=asked.calendar,
         adjustment_state=adjustment_state,
+        settling=settling,
         currency=currency,
         simulated=simulated,
     )
 
 
+def bar_rows(
+    symbol: str, entries: Iterable[Any], read: Callable[[Any], BarRow]
+) -> tuple[list[BarRow], list[RejectedValue]]:
+    """Return the rows that `read` makes of a page's entries, and those without a place: a bad row costs the row.
+
+    `read` raises MalformedPayload, or what a missing key or another type raises. Raises MalformedPayload where no entry
+    can be read: then it is the page.
+    """
+    rows: list[BarRow] = []
+    refused: list[RejectedValue] = []
+    for entry in entries:
+        try:
+            rows.append(read(entry))
+        except MalformedPayload as error:
+            refused.append(rejected(symbol, error, entry))
+        except (KeyError, TypeError, AttributeError) as error:
+            fault = MalformedPayload(f"{symbol}: a bar is no object, or lacks {error}"[:MAX_FAULT_CHARACTERS])
+            refused.append(rejected(symbol, fault, entry))
+    if refused and not rows:
+        raise MalformedPayload(refused[0].message)
+    return rows, refused
+
+
 def bar_events(rows: Iterable[BarRow], origin: BarOrigin) -> Answer:
     """Return one event per bar, oldest first.
 
-    Rows with a null value are no bars; rows outside the window were not asked for; of two rows of one bar the later
-    wins. A price that is not finite or is negative is rejected alone.
+    A row without prices and volume is no bar; one that lacks some, or holds what cannot be, is rejected alone; rows
+    outside the window were not asked for. Of two rows of one bar the later wins. Raises MalformedPayload where none of
+    many rows can be used: then it is the format.
     """
     events: dict[EventTime, Event] = {}
-    rejected: list[RejectedValue] = []
-    for row in sorted(rows, key=lambda row: row.time):
-        if None in row.values:
+    refused: list[RejectedValue] = []
+    ordered = sorted(rows, key=lambda row: row.time)
+    for row in ordered:
+        try:
+            start = bar_start(row.time, origin.interval, origin.calendar)
+            if not origin.window.start <= start < origin.window.end:
+                continue
+            values = bar_values(row, origin.symbol)
+        except InvalidRecord as error:
+            fault = InvalidRecord(f"{origin.symbol}: {error}")
+            refused.append(rejected(origin.symbol, fault, _shown(row)))
             continue
-        start = bar_start(row.time, origin.interval, origin.calendar)
-        if not origin.window.start <= start < origin.window.end:
-            continue
-        values = dict(zip(VALUES, map(float, row.values), strict=True))  # type: ignore[arg-type]
-        refusal = _row_refused(row, values)
-        if refusal is not None:
-            rejected.append(_rejected(origin.symbol, refusal, {"time": row.time, **values}))
-            continue
-        events[start] = _event(start, row, values, origin)
-    return Answer(events=[events[start] for start in sorted(events)], rejected=rejected)
+        if values is not None:
+            events[start] = _event(start, row, values, origin, newest=ordered[-1].time)
+    if len(refused) >= MANY_ROWS and not events:
+        raise MalformedPayload(f"none of {len(ordered)} bars can be used: {refused[0].message}")
+    return Answer(events=[events[start] for start in sorted(events)], rejected=refused)
 
 
-def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime:
-    """Return the start of the bar that holds `moment`; raise InvalidRecord for an interval we do not poll.
-
-    Hours are counted from the beginning of each part of the session: 09:30, 10:30 in New York. A day starts at its
-    regular open: vendors stamp it with its midnight, with its open, or, in progress, with its last trade.
-    """
-    if interval in INTRADAY_US:
-        step = INTRADAY_US[interval]
-        # Every part of a session begins on a half hour: shorter bars are the clock's.
-        origin = _part_of_session(moment, calendar)[0] if step > HALF_HOUR_US else 0
-        return EventTime(moment - (moment - origin) % step)
-    if interval != DAILY:
-        raise InvalidRecord(
-            f"bars of interval {interval!r} are not polled; use one of {' '.join(INTRADAY_US)} {DAILY}"
-        )
-    if moment % DAY_US == 0:
-        # Midnight UTC is a date, though it may fall into the evening before in New York.
-        session = calendar.session_on(moment)
-    else:
-        day = calendar.date_of(moment)
-        session = calendar.session_at(moment) or calendar.session_on((day - EPOCH.date()).days * DAY_US)
-    return EventTime(session.open if session is not None else moment - moment % DAY_US)
-
-
-def _part_of_session(moment: EventTime, calendar: Calendar) -> tuple[int, int]:
-    """Return [begin, end) of the stretch of the trading day that holds `moment`; the UTC day where none does."""
-    session = calendar.session_at(moment)
-    if session is None:
-        return moment - moment % DAY_US, moment - moment % DAY_US + DAY_US
-    return session.stretch_at(moment)[1:]
+def bar_values(row: BarRow, symbol: str) -> dict[str, Any] | None:
+    """Return what a row says, None where that is nothing; raise InvalidRecord naming what it lacks or cannot be."""
+    *given, traded = row.values
+    prices = {name: price(name, value, symbol) for name, value in zip(VALUES, given, strict=False)}
+    volume = size("volume", traded)
+    lacking = [name for name, value in prices.items() if value is None]
+    if len(lacking) == len(prices) and not volume:
+        return None
+    if volume is None and has_sizes(symbol):
+        lacking.append("volume")
+    if lacking:
+        raise InvalidRecord(f"{' and '.join(lacking)} of a bar is missing, null or 0")
+    count = size("trade_count", row.trade_count)
+    if count is not None and not (count.is_integer() and count < MAX_TRADES):
+        raise InvalidRecord(f"trade_count is {count}; it is a whole number below {MAX_TRADES}")
+    return {
+        **prices,
+        "volume": volume or 0.0,
+        "vwap": price("vwap", row.vwap, symbol),
+        "trade_count": None if count is None else int(count),
+    }
 
 
-def session_hours(rows: Iterable[BarRow], calendar: Calendar) -> list[BarRow]:
+def session_hours(rows: Iterable[BarRow], origin: BarOrigin) -> list[BarRow]:
     """Return half-hour rows joined to hours counted from the session's parts, oldest first.
 
-    For vendors whose own hours are the clock's: 09:00 to 10:00 would hold pre-market and regular session in one.
+    For vendors whose own hours are the clock's: 09:00 to 10:00 would hold pre-market and regular session in one. A half
+    that cannot be used spoils its hour, visibly.
     """
-    joined: dict[EventTime, BarRow] = {}
+    hours: dict[EventTime, dict[EventTime, BarRow]] = {}
     for row in sorted(rows, key=lambda row: row.time):
-        if any(value is None for value in row.values):
-            continue
-        start = bar_start(row.time, HOURLY, calendar)
-        joined[start] = _joined(joined[start], row) if start in joined else replace(row, time=start)
-    return list(joined.values())
+        hours.setdefault(bar_start(row.time, HOURLY, origin.calendar), {})[row.time] = row
+    return [_joined(start, list(halves.values()), origin.symbol) for start, halves in hours.items()]
 
 
-def _joined(before: BarRow, row: BarRow) -> BarRow:
-    pairs = list(zip(before.values, row.values, strict=True))
-    opened, high, low, close, volume = ((float(a or 0), float(b or 0)) for a, b in pairs)
-    for half in (before, row):
-        if refused(dict(zip(VALUES, (float(value or 0) for value in half.values), strict=True))):
-            return replace(half, time=before.time)  # one half that cannot be used spoils the hour, visibly
-    vwap, total = None, sum(volume)
-    if before.vwap is not None and row.vwap is not None and total > 0:
-        vwap = (before.vwap * volume[0] + row.vwap * volume[1]) / total
-    counts = (before.trade_count, row.trade_count)
+def _joined(start: EventTime, halves: list[BarRow], symbol: str) -> BarRow:
+    given: list[dict[str, Any]] = []
+    reaches = start
+    for half in halves:
+        try:
+            values = bar_values(half, symbol)
+        except InvalidRecord:
+            return replace(half, time=start)
+        if values is not None:
+            given.append(values)
+            reaches = EventTime(half.time + HALF_HOUR_US)
+    if not given:
+        return replace(halves[0], time=start)
+    volume = sum(values["volume"] for values in given)
+    vwaps, counts = ([values[name] for values in given] for name in ("vwap", "trade_count"))
+    known = None not in vwaps and volume > 0
     return BarRow(
-        time=before.time,
-        values=(opened[0], max(high), min(low), close[1], total),
-        vwap=vwap,
-        trade_count=None if None in counts else sum(count or 0 for count in counts),
+        time=start,
+        values=(
+            given[0]["open"],
+            max(values["high"] for values in given),
+            min(values["low"] for values in given),
+            given[-1]["close"],
+            volume,
+        ),
+        vwap=sum(values["vwap"] * values["volume"] for values in given) / volume if known else None,
+        trade_count=None if None in counts else sum(counts),
+        reaches=reaches,
     )
 
 
-def widened(window: PollWindow, interval: str) -> PollWindow:
-    """Return what to ask a vendor for so that every bar that starts in `window` is whole in the answer.
-
-    A day is stamped up to a day before its open, of currencies some hours after it; an hour of ours reaches into the
-    next hour of the clock.
-    """
-    if interval == DAILY:
-        return PollWindow(
-            start=EventTime(max(window.start - DAY_US, 0)), end=EventTime(window.end + STAMPED_LATE_US)
-        )
-    if interval == HOURLY:
-        return PollWindow(start=window.start, end=EventTime(window.end + HOUR_US))
-    return window
+def _is_final(row: BarRow, start: EventTime, newest: EventTime, origin: BarOrigin) -> bool:
+    """Whether the feed has left a bar behind: its horizon is past it, and no part of it can still be on its way."""
+    if origin.interval in INTRADAY_US and row.time != start:
+        return False  # an unaligned stamp is the vendor's way of saying "so far"
+    over = over_at(start, origin.interval, origin.calendar, origin.settling)
+    if row.reaches is not None and row.reaches < (end := bar_end(start, origin.interval, origin.calendar)):
+        # Its last part is absent: nobody traded, which later parts show, or it is late.
+        return origin.horizon >= over and (newest >= end or origin.horizon >= over + LATE_PART_US)
+    return origin.horizon >= over
 
 
-def refused(values: dict[str, float]) -> str | None:
-    """Return why a set of prices and sizes may not pass the border, if so."""
-    for name, value in values.items():
-        if not math.isfinite(value):
-            return f"{name} is {value}, which is not a number anyone traded at"
-        if value < 0:
-            return f"{name} is {value}; prices and sizes are never negative"
-    return None
-
-
-def _row_refused(row: BarRow, values: dict[str, float]) -> str | None:
-    if row.trade_count is not None and not 0 <= row.trade_count < MAX_TRADES:
-        return f"trade_count is not between 0 and {MAX_TRADES}"
-    return refused(values if row.vwap is None else {**values, "vwap": row.vwap})
-
-
-def _is_final(stamp: EventTime, start: EventTime, origin: BarOrigin) -> bool:
-    if origin.interval == DAILY:
-        session = origin.calendar.session_at(start)
-        return origin.now >= (session.close if session is not None else start + DAY_US)
-    end = start + INTRADAY_US[origin.interval]
-    if origin.interval == HOURLY:
-        end = min(end, _part_of_session(start, origin.calendar)[1])
-    # An unaligned stamp is the vendor's way of saying "so far".
-    return stamp == start and end <= origin.now
-
-
-def _event(start: EventTime, row: BarRow, values: dict[str, float], origin: BarOrigin) -> Event:
+def _event(
+    start: EventTime, row: BarRow, values: dict[str, Any], origin: BarOrigin, *, newest: EventTime
+) -> Event:
     return {
         "symbol": origin.symbol,
         "interval": origin.interval,
         "event_time": start,
         **values,
-        "vwap": row.vwap,
-        "trade_count": row.trade_count,
-        "final": _is_final(row.time, start, origin),
+        "final": _is_final(row, start, newest, origin),
         "session": origin.calendar.session_of(start),
         "adjustment_state": origin.adjustment_state,
         "currency": origin.currency,
@@ -221,10 +227,6 @@ def _event(start: EventTime, row: BarRow, values: dict[str, float], origin: BarO
     }
 
 
-def _rejected(symbol: str, message: str, row: dict[str, float]) -> RejectedValue:
-    return RejectedValue(
-        symbol=symbol,
-        reason=InvalidRecord.reason,
-        message=f"{symbol}: {message}",
-        payload=json.dumps(row).encode(),
-    )
+def _shown(row: BarRow) -> dict[str, object]:
+    shown = {"time": row.time, **dict(zip(VALUES, row.values, strict=False))}
+    return shown | {"vwap": row.vwap, "trade_count": row.trade_count}

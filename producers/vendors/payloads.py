@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from schemas.clocks import EventTime
@@ -20,6 +21,22 @@ class VendorModel(BaseModel):
     """Part of a vendor's payload: its names in camelCase, types never coerced, keys we do not need ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+def _as_whole(value: object) -> object:
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+# JSON has one kind of number: 272.0 and 1.2e+5 are whole, and vendors write them so.
+Whole = Annotated[int, BeforeValidator(_as_whole)]
+
+
+def whole(value: object, place: str) -> int:
+    """Return a whole number however it is spelt; raise MalformedPayload naming the `place` where it is none."""
+    number = _as_whole(value)
+    if type(number) is not int:
+        raise MalformedPayload(f"{place} is {value!r:.40}, which is no whole number")
+    return number
 
 
 def first_fault(error: ValidationError) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.clocks import EventTime
 from schemas.records import Event
+from schemas.symbols.instruments import may_be_negative
 
 HASH_BYTES = 8
 MAX_CONDITIONS_CHARACTERS = 256
@@ -36,9 +37,9 @@ def trade_event(
     """
     if type(price) not in (float, int) or type(size) not in (float, int):
         raise ValueError("price or size is not a number")
-    if not (isfinite(price) and isfinite(size) and price >= 0 and size >= 0):
+    if not (isfinite(price) and isfinite(size) and size >= 0 and (price > 0 or may_be_negative(symbol))):
         raise ValueError(
-            f"price is {price!r:.40} and size is {size!r:.40}; both are finite and never negative"
+            f"price is {price!r:.40} and size is {size!r:.40}; both are finite, a price above 0, a size never below"
         )
     if len(conditions) > MAX_CONDITIONS_CHARACTERS or not conditions.isprintable():
         raise ValueError("its conditions hold no condition codes")

@@ -9,6 +9,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
     VendorHabit,
 )
 from schemas.providers.spelling import Spelling, is_stock, stock
@@ -48,7 +49,17 @@ FACTS = ProviderFacts(
         ),
     ),
     ours=Limits(concurrency=8),
-    feeds=("sip", "iex"),
+    feeds=(
+        "sip",
+        "delayed_sip",
+    ),  # both the consolidated tape: IEX has some fiftieth of its volume and is no stand-in
+    delay_s=900,
+    # docs.alpaca.markets, "Real-time Stock Data": a bar is sent anew half a minute later where trades came late.
+    settling=Settling(bars_s=30, day_has_post=True),
+    # docs.alpaca.markets, stock meta conditions, and what the CTA and UTP plans let update the last sale: derivatively priced,
+    # qualified contingent, cash, price variation, next day, prior reference price, seller, extended hours out of sequence,
+    # contingent, average price, sold out of sequence. B is average price on one tape and bunched on the other: it counts.
+    unpriced=frozenset("47CHNPRUVWZ"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(unentitled=("subscription does not permit",), unknown_symbol=("asset not found",)),
     habits=(
@@ -56,6 +67,7 @@ FACTS = ProviderFacts(
             rule="iex_plan",
             says="a plan without recent SIP data has IEX: one exchange's prices and volumes",
             source="docs.alpaca.markets, Market Data FAQ",
+            handled="the same tape is asked for, fifteen minutes late",
         ),
         VendorHabit(
             rule="short_pages",
@@ -67,11 +79,13 @@ FACTS = ProviderFacts(
             rule="refused_symbols",
             says="one invalid symbol fails its batch",
             source="alpacahq/alpaca-trade-api-python#423",
+            handled="asked again without it",
         ),
         VendorHabit(
             rule="stale_symbols",
             says="a snapshot joins the quote of now with a trade of months ago",
             source="alpacahq/Alpaca-API#267",
+            handled="a price is stamped by its trade",
         ),
         VendorHabit(
             rule="limit",
@@ -88,7 +102,7 @@ FACTS = ProviderFacts(
     ),
     on_simulator=True,
     notes=Notes(
-        delay="SIP of the last 15 minutes is refused on Basic; `delayed_sip` is not asked for (docs.alpaca.markets)",
+        delay="SIP of the last 15 minutes is refused on Basic: `delayed_sip` then (docs.alpaca.markets)",
         symbols="US equities",
         vwap="yes",
         bid_and_ask="yes, of the feed",
@@ -96,8 +110,8 @@ FACTS = ProviderFacts(
         terms="alpaca.markets/disclosures and the market-data agreements of its exchanges",
         remarks=(
             "The feed is the consolidated tape (`sip`).",
-            "A plan without recent data of it is asked for `iex` from then on, with a line in the log (`feed_changed`).",
-            "Volumes of `iex` are those of one exchange.",
+            "A plan without recent data of it is asked for the same fifteen minutes late from then on, with a line in the log (`feed_changed`); its quotes carry `delay_s` 900.",
+            "`iex` is not asked for: its volumes are those of one exchange.",
         ),
     ),
 )

@@ -26,6 +26,18 @@ def facts_of(provider: str) -> ProviderFacts:
     return facts
 
 
+def unpriced_by(provider: str) -> frozenset[str]:
+    """Return the conditions under which a provider's trades are no last price; none where we do not ship it."""
+    facts = BUILT_IN.get(provider)
+    return frozenset() if facts is None else facts.unpriced
+
+
+def is_priced(provider: str, conditions: str) -> bool:
+    """Whether a provider's trade under these conditions, comma separated, may be the last price."""
+    facts = BUILT_IN.get(provider)
+    return facts is None or facts.is_priced(conditions)
+
+
 def classified(symbol: str) -> Instrument:
     """Return what a canonical symbol names by its spelling; raise UnknownSymbol naming what it may have meant."""
     return spelling.classified(symbol, meant_by)

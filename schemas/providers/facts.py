@@ -110,6 +110,18 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """Seconds of market time in which a vendor still changes a bar that is over: late prints, the closing auction."""
+
+    bars_s: int = 0  # within the day
+    days_s: int = 1_800  # after the close: auctions, and prints that are reported after them
+    day_has_post: bool = False  # its days take the post-market in
+
+
+NOTHING_LATE = Settling()  # of bars within the day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
     """Sentences for the documents: what a vendor's values mean, and what to know before asking it."""
 
@@ -153,8 +165,10 @@ class ProviderFacts:
     every_plan: Limits = Limits()  # what holds on each of them
     ours: Limits = Limits()  # our own restraint, where the vendor publishes nothing
     endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
-    feeds: tuple[str, ...] = ()  # the first is asked for, the next where the plan lacks it
-    delay_s: int = 0  # of an answer that says it is delayed, without saying by how much
+    feeds: tuple[str, ...] = ()  # of one coverage; the first is asked for, the next where the plan lacks it
+    delay_s: int = 0  # at most, of an answer that says it is delayed, or only how far it has come
+    settling: Settling = NOTHING_LATE
+    unpriced: frozenset[str] = frozenset()  # conditions by which a trade is none at the price of its moment
     adjustments: Adjustments = Adjustments()
     spelling: Spelling = AS_WE_DO
     refusals: RefusalWords = RefusalWords()
@@ -185,6 +199,10 @@ class ProviderFacts:
         per_s = self.every_plan.per_second
         return None if per_s is None else float(per_s * self.capabilities.quotes_per_request)
 
+    def is_priced(self, conditions: str) -> bool:
+        """Whether a trade under these conditions, comma separated, was made at the price of its moment."""
+        return not conditions or self.unpriced.isdisjoint(conditions.split(","))
+
     def vendor_symbol(self, symbol: str) -> str:
         """Return what the vendor calls a canonical symbol.
 
@@ -197,7 +215,8 @@ class ProviderFacts:
         name = self.spelling.name(instrument)
         if name is None:
             told = f"{self.name} has no name for {instrument.symbol} ({instrument.asset_class})"
-            raise UnknownSymbol(f"{told}; collect it from another provider")
+            proven = " that is proven" if "-" in instrument.symbol and not instrument.base else ""
+            raise UnknownSymbol(f"{told}{proven}; collect it from another provider")
         return name
 
     def symbol_of(self, name: str) -> str:

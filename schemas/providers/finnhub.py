@@ -12,6 +12,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
     VendorHabit,
 )
 from schemas.providers.spelling import Spelling, of_class, unglued
@@ -23,6 +24,7 @@ COINBASE_QUOTES = frozenset({"USD", "EUR", "GBP"})
 # An hour of Finnhub's is the clock's; ours is the session's, so half hours are asked for and joined.
 RESOLUTIONS = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "30", "1d": "D"}
 
+_UNIT, _UNIT_NAME = re.compile(r"([A-Z0-9]{1,12})-UN\.TO"), re.compile(r"([A-Z0-9]{1,12})\.UN\.TO")
 _OANDA = re.compile(r"OANDA:([A-Z]{3})_([A-Z]{3})")
 _COINBASE = re.compile(r"COINBASE:([A-Z0-9]+)-([A-Z]+)")
 
@@ -31,11 +33,22 @@ def _name(instrument: Instrument) -> str | None:
     if instrument.asset_class == "fx":
         return f"OANDA:{instrument.base}_{instrument.currency}"
     if instrument.asset_class != "crypto":
-        return instrument.symbol
+        return _listed(instrument.symbol)
     if instrument.currency in COINBASE_QUOTES:
         return f"COINBASE:{instrument.symbol}"
     pair = f"{instrument.base}{instrument.currency}"
     return f"BINANCE:{pair}" if instrument.currency in BINANCE_QUOTES else None
+
+
+def _listed(symbol: str) -> str | None:
+    """Return its name of a listing; of share classes elsewhere only that of Toronto's units is known.
+
+    Finnhub-API issue 410: ERE-UN.TO gives nothing, and the vendor writes ERE.UN.TO. Guessing VOLV.B.ST from it might name
+    another share.
+    """
+    if (match := _UNIT.fullmatch(symbol)) is not None:
+        return f"{match[1]}.UN.TO"
+    return None if "-" in symbol else symbol
 
 
 def _symbol(name: str) -> str | None:
@@ -45,6 +58,10 @@ def _symbol(name: str) -> str | None:
         return f"{match[1]}-{match[2]}" if match[2] in COINBASE_QUOTES else None
     if name.startswith("BINANCE:"):
         return unglued(name.removeprefix("BINANCE:"), BINANCE_QUOTES)
+    if (match := _UNIT_NAME.fullmatch(name)) is not None:
+        return f"{match[1]}-UN.TO"
+    if "-" in name:
+        return None
     return of_class(name, "equity", "etf", "index", "simulated")
 
 
@@ -67,7 +84,13 @@ FACTS = ProviderFacts(
     ),
     every_plan=Limits(per_second=30),
     ours=Limits(concurrency=8),
+    settling=Settling(
+        bars_s=10
+    ),  # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late
     adjustments=Adjustments(intraday="raw", daily="split"),
+    # Contingent trades, as reported of SPY 8 dollars off its price (polygon-io issue 13, Finnhub-API issue 262). The vendor's
+    # own table of codes could not be read, and its low ones are not those of the tapes: no more is taken for proven.
+    unpriced=frozenset({"52", "53"}),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
         throttled=("api limit reached",),
@@ -108,7 +131,7 @@ FACTS = ProviderFacts(
             rule="empty_symbols",
             says="200 with zeros, or with an empty list, for a symbol it has nothing of",
             source="finnhubio/Finnhub-API#54, #332, #179",
-            handled="no data; the empty list not yet",
+            handled="no data",
         ),
         VendorHabit(
             rule="frozen_symbols",
@@ -126,6 +149,8 @@ FACTS = ProviderFacts(
         remarks=(
             "Its socket takes the token in the query only; everything else takes it in a header.",
             "Trades of US shares are those of IEX, some 2.5 % of all (finnhubio/Finnhub-API#293).",
+            "Trades of size 0 are updates of a price and left out, but of currencies.",
+            "Of share classes elsewhere only Toronto's units have a proven name (Finnhub-API issue 410).",
         ),
     ),
 )

@@ -11,6 +11,7 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
+    Settling,
     VendorHabit,
 )
 from schemas.providers.spelling import Spelling, is_stock, stock, unglued
@@ -80,6 +81,12 @@ FACTS = ProviderFacts(
     ),
     ours=Limits(concurrency=2),
     delay_s=900,
+    # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late. A day's volume takes the post-market in.
+    settling=Settling(bars_s=10, day_has_post=True),
+    # massive.com/docs, Condition Codes (ids of /v3/reference/conditions), and what the CTA and UTP plans let update the last
+    # sale: average price, cash, derivatively priced, next day, price variation, prior reference price, seller, sold last, sold
+    # out of sequence, contingent, qualified contingent. Trades before and after hours, and odd lots, count here.
+    unpriced=frozenset({"2", "7", "10", "20", "21", "22", "29", "30", "32", "33", "52", "53"}),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
         throttled=("exceeded the maximum requests",),
@@ -90,7 +97,7 @@ FACTS = ProviderFacts(
             rule="delayed",
             says="all answers of a delayed plan say DELAYED",
             source="polygon.io/docs/stocks",
-            handled="quotes carry `delay_s` 900; bars not yet",
+            handled="quotes carry `delay_s` 900; bars are final as much later",
         ),
         VendorHabit(
             rule="short_pages",
@@ -121,7 +128,7 @@ FACTS = ProviderFacts(
         sizes="as the vendor counts",
         terms="polygon.io/legal (massive.com/legal)",
         remarks=(
-            "Quotes of a delayed plan carry `delay_s` 900.",
+            "Quotes of a delayed plan carry `delay_s` 900; its bars are final fifteen minutes later.",
             "Next pages are followed at the same origin only.",
         ),
     ),

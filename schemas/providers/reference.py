@@ -42,6 +42,10 @@ by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addres
 - **Hours** are counted from the beginning of each part of the session: 09:30 to 10:30 in New York. Vendors that count theirs by the clock mix
   pre-market with the regular session in one; they are asked for half hours, which are joined. vwap is joined by volume.
 - **Days** start at their regular open, however the vendor stamps them.
+- **A row** is kept, says nothing, or lacks something and is dead-lettered alone, by one rule for all. 0 is no price, but of an index, which may be negative.
+- **Final** is what the feed has left behind: its clock is ours less its delay, or what it shows itself. What comes later is a revision.
+- **A quote** with a last price is stamped by that trade, so a quiet share's price is as old as it is; a book alone by its quote.
+- **Coverage** is one for each provider: what a plan lacks is asked for later, never of another exchange.
 - **Trading halts** are told by none of the endpoints that are asked: a halted market is one whose quotes stand still.
 {remarks}
 
@@ -155,6 +159,15 @@ def page() -> str:
     )
 
 
+def _day_is_final(facts: ProviderFacts) -> str:
+    after = f"{facts.settling.days_s // 60} minutes after the close"
+    return f"with the post-market, {after} at the earliest" if facts.settling.day_has_post else after
+
+
+def _by_number(code: str) -> tuple[int, str]:
+    return (int(code) if code.isdigit() else 10**6, code)
+
+
 MEANINGS: dict[str, Callable[[ProviderFacts], str]] = {
     "Adjustment of intraday bars": lambda facts: facts.adjustments.intraday,
     "Adjustment of daily bars": lambda facts: facts.adjustments.daily,
@@ -162,6 +175,12 @@ MEANINGS: dict[str, Callable[[ProviderFacts], str]] = {
     "Bid and ask": lambda facts: facts.notes.bid_and_ask,
     "Sizes": lambda facts: facts.notes.sizes,
     "Feeds, the preferred one first": lambda facts: ", ".join(facts.feeds),
+    "Longest delay": lambda facts: f"{facts.delay_s} s" if facts.delay_s else "",
+    "A bar is final after its end by": lambda facts: f"{facts.settling.bars_s} s of the feed's clock",
+    "A day is final": _day_is_final,
+    "Conditions of trades that are no last price": lambda facts: " ".join(
+        sorted(facts.unpriced, key=_by_number)
+    ),
     "A minute without a trade": lambda facts: facts.notes.quiet_minute,
     "Evidence of completeness": lambda _: "none: gaps are `inferred`",
 }

@@ -56,6 +56,7 @@ FACTS = ProviderFacts(
     ours=Limits(per_second=4, per_minute=33, concurrency=4),
     # A crumb lives about a day; asking for many is what was seen throttled first.
     endpoint_limits={"crumb": Limits(per_minute=4)},
+    delay_s=1_800,  # its quotes name 10 to 20 minutes for other exchanges than those of the US; half an hour is our bound
     adjustments=Adjustments(intraday="split", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(banned_statuses=(999,)),  # what its edge answers to a blocked address
@@ -64,6 +65,7 @@ FACTS = ProviderFacts(
             rule="live_row",
             says="a row stamped now beside the interval's own, flat at the last price; it stays after the close",
             source="ranaroussi/yfinance#2206, #2389; dpguthrie/yahooquery#18, #127",
+            handled="merged into its interval",
         ),
         VendorHabit(
             rule="float32",
@@ -81,7 +83,7 @@ FACTS = ProviderFacts(
             rule="delayed",
             says="quotes and charts of many exchanges are late",
             source="recorded quotes of OCDO.L; ranaroussi/yfinance#789",
-            handled="quotes carry `delay_s`",
+            handled="quotes carry `delay_s`; bars are final by the feed's own time",
         ),
         VendorHabit(
             rule="limit",
@@ -93,7 +95,7 @@ FACTS = ProviderFacts(
             rule="empty_symbols",
             says="a symbol without data is a stub with `quoteType` NONE, or a share without a price; an empty window has no `timestamp`",
             source="gadicc/node-yahoo-finance2#465, #636, and its recorded quotes",
-            handled="missing; the share without a price not yet",
+            handled="missing",
         ),
         VendorHabit(
             rule="unknown_symbols",
@@ -108,6 +110,11 @@ FACTS = ProviderFacts(
         bid_and_ask="yes",
         sizes="as the vendor counts",
         quiet_minute="null row, no bar",
+        remarks=(
+            "Its extra row of now is merged into the interval it lies in (yfinance issue 2206).",
+            "A day stamped after its close is the venue's date (yahooquery issue 127); before the open the regular keys of a quote are those of the session before.",
+            "Widened float32 prices are the decimals they stood for.",
+        ),
         terms="legal.yahoo.com (an undocumented interface, for personal use)",
     ),
 )

@@ -70,6 +70,12 @@ def classify(symbol: str) -> Instrument | None:
     return _classify(symbol) if len(symbol) <= MAX_SYMBOL_CHARACTERS else None
 
 
+def may_be_negative(symbol: str) -> bool:
+    """Whether prices of a symbol may be zero or below: those of an index may, the 13-week bill stood at -0.105 in 2020."""
+    instrument = classify(symbol)
+    return instrument is not None and instrument.asset_class == "index"
+
+
 @lru_cache(maxsize=CACHED_SYMBOLS)
 def _classify(symbol: str) -> Instrument | None:
     if _SIMULATED.fullmatch(symbol):

@@ -29,9 +29,14 @@ def empty_feeds(start: int = 0, *, budget_bytes: int = 10_000_000, ring_messages
     return feeds
 
 
-def apply_trade(feeds: Feeds, offset: int, *, provider: str = "finnhub", route: str = "primary") -> Feed:
+def apply_trade(
+    feeds: Feeds, offset: int, *, provider: str = "finnhub", route: str = "primary", conditions: str = ""
+) -> Feed:
     """Apply one SPY trade at `offset`."""
-    fields = asdict(a_trade(provider=provider, route=route, raw_offset=offset, event_time=offset))
+    trade = a_trade(
+        provider=provider, route=route, conditions=conditions, raw_offset=offset, event_time=offset
+    )
+    fields = asdict(trade)
     feed = feeds.apply(TopicPartition(TRADES, PLACE), offset, offset, fields)
     assert feed is not None
     return feed

@@ -89,8 +89,8 @@ def asked() -> Iterator[Asked]:
             yield statements.ALL_BARS, (*span, 100, sessions, NINE_THIRTY + DAY_US, 7)
             yield statements.BAR_EDGES, span
         for statement in statements.NEWEST_OF.values():
-            yield statement, (ids, FROM, TO, as_of, False)
-            yield statement, (ids, FROM, TO, as_of, True)
+            yield statement, (ids, FROM, TO, as_of, False, ["52,53"] * len(ids))
+            yield statement, (ids, FROM, TO, as_of, True, [""] * len(ids))
         yield statements.PREVIOUS_CLOSES, ([ids[0]], [NINE_THIRTY + 3 * DAY_US], as_of, FROM, TO)
     yield statements.FIRST_KNOWN, ("SPY", ["1m"], FROM, TO, None)
     yield statements.PROVIDERS, ("SPY",)

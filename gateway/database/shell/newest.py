@@ -14,6 +14,7 @@ from infra.runtime.postgres.errors import Connection, Record
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import key
 from schemas.intervals import AHEAD_US, DAY_US
+from schemas.providers.built_in import unpriced_by
 from schemas.streams import Stream
 
 FIRST_STEP_US = DAY_US
@@ -80,8 +81,9 @@ async def _stored(
         # How far a series has come is said by what was known then, which its newest row may be a little ahead of.
         end = min(end, 1 + AHEAD_US + max(last for _, last in left.values()))
         start = max(end - step_us, min(first for first, _ in left.values()))
+        unpriced = [",".join(sorted(unpriced_by(series[number].provider))) for number in left]
         rows = await connection.fetch(
-            statements.NEWEST_OF[stream.name], list(left), start, end, as_of, wanted.shadows
+            statements.NEWEST_OF[stream.name], list(left), start, end, as_of, wanted.shadows, unpriced
         )
         found |= _values(stream, rows, series)
         end, step_us = start, step_us * WIDER

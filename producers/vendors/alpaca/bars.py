@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from typing import Any
+
 from pydantic import Field, TypeAdapter, ValidationError
 
 from producers.vendors.answers import ListingPage, VendorListing
-from producers.vendors.bar_rows import BarPage, BarRow
+from producers.vendors.bar_rows import BarPage, BarRow, bar_rows
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
 from producers.vendors.refusals import meaning
 from schemas.errors import MalformedPayload, MarketDataError, UnknownSymbol
 from schemas.providers.alpaca import FACTS
 
 CURRENCY = "USD"
+WORD = re.compile(r"[A-Z0-9]+(?:\.[A-Z0-9]+)*")
 RECENT_SIP = "recent sip"  # a free plan asked for the newest consolidated data
 
 
-class AlpacaBar(VendorModel):
-    """One row of bars, also inside a snapshot."""
-
-    t: str
-    o: float | None
-    h: float | None
-    l: float | None  # noqa: E741 - the vendor's name
-    c: float | None
-    v: float | None
-    vw: float | None = None
-    n: int | None = None
-
-
 class _Bars(VendorModel):
-    bars: dict[str, list[AlpacaBar] | None] | None
+    bars: dict[str, list[Any] | None] | None
     next_page_token: str | None = Field(default=None, alias="next_page_token")
 
 
@@ -48,10 +40,7 @@ ASSETS = TypeAdapter(list[_Asset])
 
 
 def vendor_symbol(symbol: str) -> str:
-    """Return what Alpaca's stock endpoints call `symbol`; raise UnknownSymbol for what is no US stock.
-
-    One malformed symbol makes it refuse a whole batch, so that none is ever sent.
-    """
+    """Return what Alpaca's stock endpoints call `symbol`; raise UnknownSymbol for what is no US stock."""
     name = FACTS.vendor_symbol(symbol)
     if "/" in name:
         raise UnknownSymbol(f"alpaca's stock endpoints do not know {symbol}; take another provider for it")
@@ -68,16 +57,14 @@ def parse_bars(payload: bytes, *, symbol: str) -> BarPage:
     others = [name for name in given if name != asked]
     if others:
         raise MalformedPayload(f"alpaca bars: bars holds {others[0][:32]!r}, {asked} was asked for")
-    rows = [
-        BarRow(
-            time=rfc3339_us(bar.t, "alpaca bars: t"),
-            values=(bar.o, bar.h, bar.l, bar.c, bar.v),
-            vwap=bar.vw,
-            trade_count=bar.n,
-        )
-        for bar in given.get(asked) or ()
-    ]
-    return BarPage(rows=rows, following=page.next_page_token or "")
+    rows, unplaced = bar_rows(symbol, given.get(asked) or (), _row)
+    return BarPage(rows=rows, rejected=unplaced, following=page.next_page_token or "")
+
+
+def _row(bar: Any) -> BarRow:
+    values = tuple(bar.get(name) for name in "ohlcv")
+    time = rfc3339_us(bar["t"], "alpaca bars: t")
+    return BarRow(time=time, values=values, vwap=bar.get("vw"), trade_count=bar.get("n"))
 
 
 def parse_assets(payload: bytes) -> ListingPage:
@@ -98,6 +85,11 @@ def parse_assets(payload: bytes) -> ListingPage:
             for asset in assets
         )
     )
+
+
+def named(payload: bytes, names: Collection[str]) -> frozenset[str]:
+    """Return which of the symbols asked for a refusal names, as in `invalid symbol: ABC1`."""
+    return frozenset(WORD.findall(_words(payload) or "")) & frozenset(names)
 
 
 def needs_another_feed(payload: bytes) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import TypeAdapter, ValidationError
 
 from producers.vendors.answers import Answer, BarsRequest, ListingPage, VendorListing
-from producers.vendors.bar_rows import HOURLY, BarRow, bar_events, bar_origin, session_hours
-from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
+from producers.vendors.bar_rows import BarRow, bar_events, bar_origin, session_hours
+from producers.vendors.bar_slots import HOURLY
+from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, Whole, first_fault
 from producers.vendors.refusals import meaning
 from schemas.errors import MalformedPayload, MarketDataError, NoData
 from schemas.intervals import SECOND_US
@@ -15,12 +18,12 @@ from schemas.providers.finnhub import FACTS
 
 class _Candles(VendorModel):
     s: str
-    t: tuple[int, ...] = ()
-    o: tuple[float | None, ...] = ()
-    h: tuple[float | None, ...] = ()
-    l: tuple[float | None, ...] = ()  # noqa: E741 - the vendor's name
-    c: tuple[float | None, ...] = ()
-    v: tuple[float | None, ...] = ()
+    t: tuple[Whole, ...] | None = None
+    o: tuple[Any, ...] | None = None
+    h: tuple[Any, ...] | None = None
+    l: tuple[Any, ...] | None = None  # noqa: E741 - the vendor's name
+    c: tuple[Any, ...] | None = None
+    v: tuple[Any, ...] | None = None
 
 
 class _Listed(VendorModel):
@@ -47,16 +50,22 @@ def parse_candles(payload: bytes, *, asked: BarsRequest, simulated: bool) -> Ans
         candles = _Candles.model_validate_json(payload)
     except ValidationError as error:
         raise MalformedPayload(f"finnhub candle: {first_fault(error)}") from error
-    if candles.s == "no_data":
+    if candles.s == "no_data" or (candles.s == "ok" and not candles.t):
         raise NoData(f"finnhub has no {asked.interval} bars of {asked.symbol} in the window")
-    columns = (candles.o, candles.h, candles.l, candles.c, candles.v)
-    if candles.s != "ok" or any(len(column) != len(candles.t) for column in columns):
+    times = candles.t or ()
+    columns = [column or () for column in (candles.o, candles.h, candles.l, candles.c, candles.v)]
+    if candles.s != "ok" or any(len(column) != len(times) for column in columns):
         raise MalformedPayload(f"finnhub candle: s is {candles.s[:16]!r} or the columns differ in length")
-    if not all(0 < time_s < LAST_EPOCH_S for time_s in candles.t):
+    if not all(0 < time_s < LAST_EPOCH_S for time_s in times):
         raise MalformedPayload("finnhub candle: t holds values that are no unix seconds")
-    origin = bar_origin(asked, adjustment_state=FACTS.adjustments.of(asked.interval), simulated=simulated)
-    rows = [BarRow(time=row[0] * SECOND_US, values=row[1:]) for row in zip(candles.t, *columns, strict=True)]
-    return bar_events(session_hours(rows, asked.calendar) if asked.interval == HOURLY else rows, origin)
+    origin = bar_origin(
+        asked,
+        adjustment_state=FACTS.adjustments.of(asked.interval),
+        settling=FACTS.settling,
+        simulated=simulated,
+    )
+    rows = [BarRow(time=row[0] * SECOND_US, values=row[1:]) for row in zip(times, *columns, strict=True)]
+    return bar_events(session_hours(rows, origin) if asked.interval == HOURLY else rows, origin)
 
 
 def parse_symbols(payload: bytes) -> ListingPage:

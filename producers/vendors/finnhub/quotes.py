@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
-from producers.vendors.answers import Answer, RejectedValue
-from producers.vendors.bar_rows import refused
-from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
+from producers.vendors.answers import Answer
+from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, Whole, first_fault
+from producers.vendors.values import quote_values, rejected
 from schemas.errors import InvalidRecord, MalformedPayload, NoData
 from schemas.intervals import SECOND_US
 from schemas.records import Event
 
+SAID_OF_NOTHING = (b"[]", b"{}", b"null")  # Finnhub-API issue 179: of a symbol it does not carry
+
 
 class _Quote(VendorModel):
-    c: float
-    pc: float | None = None
-    t: int
+    c: Any
+    pc: Any = None
+    t: Whole | None
 
 
 def parse_quote(payload: bytes, *, symbol: str, simulated: bool) -> Answer:
-    """Return the quote a response holds; raise NoData for the all-zero one, MalformedPayload naming the field."""
+    """Return the quote a response holds; raise NoData for one without a price, MalformedPayload naming the field."""
+    if payload.strip() in SAID_OF_NOTHING:
+        raise NoData(f"finnhub has no quote of {symbol}")
     try:
         quote = _Quote.model_validate_json(payload)
     except ValidationError as error:
         raise MalformedPayload(f"finnhub quote: {first_fault(error)}") from error
-    if quote.t == 0:
+    try:
+        values = quote_values(symbol, {"last": quote.c, "previous_close": quote.pc})
+    except InvalidRecord as error:
+        fault = InvalidRecord(f"finnhub quote of {symbol}: {error}")
+        return Answer(rejected=[rejected(symbol, fault, payload)])
+    if values is None or not quote.t:
         raise NoData(f"finnhub has no quote of {symbol}")
     if not 0 < quote.t < LAST_EPOCH_S:
         raise MalformedPayload(f"finnhub quote: t is {quote.t}, which is no unix second")
-    values = {"last": quote.c, "previous_close": quote.pc or None}
-    refusal = refused({name: value for name, value in values.items() if value is not None})
-    if refusal is not None:
-        return Answer(rejected=[_rejected(symbol, f"finnhub quote of {symbol}: {refusal}", payload)])
     event: Event = {
         "symbol": symbol,
         "event_time": quote.t * SECOND_US,
-        **dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "last_size", "volume")),
         **values,
         "currency": "",
         "market_state": "",
@@ -43,7 +49,3 @@ def parse_quote(payload: bytes, *, symbol: str, simulated: bool) -> Answer:
         "simulated": simulated,
     }
     return Answer(events=[event])
-
-
-def _rejected(symbol: str, message: str, payload: bytes) -> RejectedValue:
-    return RejectedValue(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)

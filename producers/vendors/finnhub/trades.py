@@ -5,7 +5,6 @@ A busy socket brings hundreds of trades a frame, so frames are checked by hand i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,6 +13,8 @@ import orjson
 from producers.vendors.answers import Answer, Frame, RejectedValue
 from producers.vendors.payloads import LAST_EPOCH_S
 from producers.vendors.trade_rows import frame_hash, trade_event
+from producers.vendors.values import has_sizes, rejected
+from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.records import Event
 
@@ -54,23 +55,27 @@ def _trades(
     rows: list[Any], sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
 ) -> Answer:
     events: list[Event] = []
-    rejected: list[RejectedValue] = []
+    refused: list[RejectedValue] = []
     for row in rows:
         try:
-            events.append(_trade(row, sequence, digest, asked, simulated))
+            event = _trade(row, sequence, digest, asked, simulated)
+            # The vendor's documentation: a size of 0 is an update of the price, and no trade; pairs have no sizes.
+            if event["size"] or not has_sizes(event["symbol"]):
+                events.append(event)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             name = row.get("s") if isinstance(row, dict) else None
             symbol = asked.get(name, name[:MAX_SYMBOL_CHARACTERS]) if isinstance(name, str) else ""
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            rejected.append(_rejected(symbol, f"finnhub trade: {why}", json.dumps(row).encode()))
-    return Answer(events=events, rejected=rejected)
+            refused.append(rejected(symbol, InvalidRecord(f"finnhub trade: {why}"[:300]), row))
+    return Answer(events=events, rejected=refused)
 
 
 def _trade(
     row: Any, sequence: int, digest: int, asked: Mapping[str, str], simulated: Collection[str]
 ) -> Event:
     """Return the event of one trade; raise KeyError, TypeError or ValueError naming the field."""
-    name, price, size, time_ms, codes = row["s"], row["p"], row["v"], row["t"], row.get("c")
+    name, price, size, codes = row["s"], row["p"], row["v"], row.get("c")
+    time_ms = int(row["t"]) if type(row["t"]) is float and row["t"].is_integer() else row["t"]
     if type(name) is not str or (symbol := asked.get(name)) is None:
         raise ValueError(f"s is {name!r:.{MAX_SYMBOL_CHARACTERS}}, which was not subscribed")
     if type(time_ms) is not int or not 0 < time_ms < LAST_EPOCH_MS:
@@ -80,7 +85,7 @@ def _trade(
     conditions = ",".join(codes) if codes else ""
     return trade_event(
         symbol,
-        row["t"] * MS_US,
+        EventTime(time_ms * MS_US),
         price,
         size,
         conditions=conditions,
@@ -88,7 +93,3 @@ def _trade(
         sequence=sequence,
         digest=digest,
     )
-
-
-def _rejected(symbol: str, message: str, payload: bytes) -> RejectedValue:
-    return RejectedValue(symbol=symbol, reason=InvalidRecord.reason, message=message[:300], payload=payload)

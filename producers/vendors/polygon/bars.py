@@ -5,17 +5,20 @@ Stamps are milliseconds; keys are missing rather than null.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
 from producers.vendors.answers import ListingPage, VendorListing
-from producers.vendors.bar_rows import BarPage, BarRow
-from producers.vendors.payloads import VendorModel, checked_us, first_fault
+from producers.vendors.bar_rows import BarPage, BarRow, bar_rows
+from producers.vendors.payloads import VendorModel, checked_us, first_fault, whole
 from producers.vendors.refusals import meaning
 from schemas.errors import MalformedPayload, MarketDataError
 from schemas.providers.polygon import FACTS
 
+DELAYED = "DELAYED"  # the status of plans that are fifteen minutes behind
 SAID_NO = ("ERROR", "NOT_AUTHORIZED", "NOT_FOUND")
 PAIR_PREFIXES, INDEX_PREFIX = ("X:", "C:"), "I:"
 HTTP_PORTS = {"http": 80, "https": 443}
@@ -29,21 +32,10 @@ class Said(VendorModel):
     message: str | None = None
 
 
-class _Aggregate(VendorModel):
-    t: int
-    o: float | None = None
-    h: float | None = None
-    l: float | None = None  # noqa: E741 - the vendor's name
-    c: float | None = None
-    v: float | None = None
-    vw: float | None = None
-    n: int | None = None
-
-
 class _Aggregates(Said):
     ticker: str | None = None
     adjusted: bool | None = None
-    results: list[_Aggregate] | None = None
+    results: list[Any] | None = None
     next_url: str | None = Field(default=None, alias="next_url")
 
 
@@ -80,25 +72,22 @@ def parse_aggregates(payload: bytes, *, symbol: str, base_url: str) -> BarPage:
     asked = FACTS.vendor_symbol(symbol)
     if page.ticker not in (None, asked):
         raise MalformedPayload(f"polygon aggs: ticker is {page.ticker[:32]!r}, {asked} was asked for")
-    rows = [
-        BarRow(
-            time=checked_us(bar.t, "ms", "polygon aggs: t"),
-            values=(bar.o, bar.h, bar.l, bar.c, _volume(bar, asked)),
-            vwap=bar.vw,
-            trade_count=bar.n,
-        )
-        for bar in page.results or ()
-    ]
+    rows, unplaced = bar_rows(symbol, page.results or (), partial(_row, asked))
     return BarPage(
         rows=rows,
+        rejected=unplaced,
         following=_following(page.next_url, base_url),
         adjustment_state="split" if page.adjusted else "raw",
+        delay_s=delay_s(page),
     )
 
 
-def _volume(bar: _Aggregate, ticker: str) -> float | None:
-    # An index has no trades: its aggregates come without the key, as they come with 0 elsewhere.
-    return 0.0 if bar.v is None and ticker.startswith(INDEX_PREFIX) else bar.v
+def _row(asked: str, bar: Any) -> BarRow:
+    if bar.get("T") not in (None, asked):
+        raise MalformedPayload(f"polygon aggs: T is {bar['T']!r:.40}, {asked} was asked for")
+    time = checked_us(whole(bar["t"], "polygon aggs: t"), "ms", "polygon aggs: t")
+    values = tuple(bar.get(name) for name in "ohlcv")
+    return BarRow(time=time, values=values, vwap=bar.get("vw"), trade_count=bar.get("n"))
 
 
 def parse_tickers(payload: bytes, *, base_url: str) -> ListingPage:
@@ -145,6 +134,11 @@ def refusal(status: int, payload: bytes, about: str) -> MarketDataError:
     except ValidationError:
         words = (payload[:200].decode("utf-8", "replace"), None, None)
     return meaning(FACTS, status, words, about=about)
+
+
+def delay_s(said: Said) -> int:
+    """Return how many seconds an answer is behind, by its status."""
+    return FACTS.delay_s if said.status == DELAYED else 0
 
 
 def raise_refusal(said: Said, about: str) -> None:

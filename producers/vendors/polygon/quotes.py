@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from producers.vendors.answers import Answer, RejectedValue
-from producers.vendors.bar_rows import refused
-from producers.vendors.payloads import VendorModel, checked_us, first_fault
-from producers.vendors.polygon.bars import Said, currency_of, raise_refusal
-from schemas.errors import InvalidRecord, MalformedPayload, PermanentError
+from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fault
+from producers.vendors.polygon.bars import Said, currency_of, delay_s, raise_refusal
+from producers.vendors.values import quote_values, rejected, under_its_clock
+from schemas.clocks import EventTime
+from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.providers.polygon import FACTS
 from schemas.records import Event
 
-DELAYED = "DELAYED"  # the status of plans that are fifteen minutes behind
-
 
 class _LastQuote(VendorModel):
-    ask: float | None = Field(default=None, alias="P")
-    ask_size: float | None = Field(default=None, alias="S")
-    bid: float | None = Field(default=None, alias="p")
-    bid_size: float | None = Field(default=None, alias="s")
-    t: int | None = None
+    ask: Any = Field(default=None, alias="P")
+    ask_size: Any = Field(default=None, alias="S")
+    bid: Any = Field(default=None, alias="p")
+    bid_size: Any = Field(default=None, alias="s")
+    t: Whole | None = None
 
 
 class _LastTrade(VendorModel):
-    p: float | None = None
-    s: float | None = None
-    t: int | None = None
+    p: Any = None
+    s: Any = None
+    t: Whole | None = None
+    c: list[Whole] | None = None
 
 
 class _Day(VendorModel):
-    c: float | None = None
-    v: float | None = None
+    c: Any = None
+    v: Any = None
 
 
 class _Snapshot(VendorModel):
     ticker: str
-    updated: int | None = None
+    updated: Whole | None = None
     day: _Day | None = None
     prev_day: _Day | None = None
     last_quote: _LastQuote | None = None
@@ -65,7 +64,7 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
     raise_refusal(page, "the snapshots")
     entries = list(page.tickers or ()) if page.ticker is None else [page.ticker]
     events: dict[str, Event] = {}
-    rejected: list[RejectedValue] = []
+    refused: list[RejectedValue] = []
     for entry in entries:
         name = entry.get("ticker") if isinstance(entry, dict) else None
         symbol = asked.get(name, "") if isinstance(name, str) else ""
@@ -73,44 +72,46 @@ def parse_snapshots(payload: bytes, *, asked: Mapping[str, str], simulated: Coll
             event = _quote_event(symbol, _Snapshot.model_validate(entry))
         except ValidationError as error:
             fault = MalformedPayload(f"polygon snapshot: {symbol}: {first_fault(error)}")
-            rejected.append(_rejected(symbol, fault, entry))
+            refused.append(rejected(symbol, fault, entry))
         except (MalformedPayload, InvalidRecord) as error:
-            rejected.append(_rejected(symbol, error, entry))
+            refused.append(rejected(symbol, error, entry))
         else:
             if event is not None and symbol:
-                delay_s = FACTS.delay_s if page.status == DELAYED else 0
-                events[symbol] = event | {"simulated": symbol in simulated, "delay_s": delay_s}
-    answered = {*events, *(entry.symbol for entry in rejected)}
+                events[symbol] = event | {"simulated": symbol in simulated, "delay_s": delay_s(page)}
+    answered = {*events, *(entry.symbol for entry in refused)}
     missing = [symbol for symbol in asked.values() if symbol not in answered]
-    return Answer(events=list(events.values()), rejected=rejected, missing=missing)
+    return Answer(events=list(events.values()), rejected=refused, missing=missing)
 
 
 def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
     quote, trade = snapshot.last_quote or _LastQuote(), snapshot.last_trade or _LastTrade()
     day, previous = snapshot.day or _Day(), snapshot.prev_day or _Day()
-    bid, ask, last = quote.bid or None, quote.ask or None, trade.p or day.c or None
-    stamps = [stamp for stamp in (quote.t, trade.t) if stamp] or [snapshot.updated or 0]
-    if (bid, ask, last) == (None, None, None) or not any(stamps):
-        return None
-    values = {
-        "bid": bid,
-        "ask": ask,
-        "bid_size": quote.bid_size if bid is not None else None,
-        "ask_size": quote.ask_size if ask is not None else None,
-        "last": last,
-        "last_size": trade.s if trade.p else None,
+    given = {
+        "bid": quote.bid,
+        "ask": quote.ask,
+        "bid_size": quote.bid_size,
+        "ask_size": quote.ask_size,
+        "last": trade.p if FACTS.is_priced(",".join(map(str, trade.c or ()))) else None,
+        "last_size": trade.s,
         "volume": day.v if day.c else None,  # before the open the day is zeros
-        "previous_close": previous.c or None,
+        "previous_close": previous.c,
     }
-    refusal = refused({name: value for name, value in values.items() if value is not None})
-    if refusal is not None:
-        raise InvalidRecord(f"polygon snapshot: {symbol}: {refusal}")
-    moment = max(checked_us(stamp, "ns", "polygon snapshot: t") for stamp in stamps)
+    traded, quoted = trade.t, quote.t
+    if not (trade.p or quote.bid or quote.ask):
+        # A plan without trades and quotes: the day's last price, as old as the day's last change.
+        given, traded = given | {"last": day.c}, snapshot.updated
+    try:
+        values = quote_values(symbol, given)
+        if values is None:
+            return None
+        moment, values = under_its_clock(values, _moment(traded), _moment(quoted))
+        if moment is None:
+            raise InvalidRecord("a price has no stamp of its own")
+    except InvalidRecord as error:
+        raise InvalidRecord(f"polygon snapshot: {symbol}: {error}") from None
     fixed = {"currency": currency_of(snapshot.ticker), "market_state": ""}
     return {"symbol": symbol, "event_time": moment, **values, **fixed}
 
 
-def _rejected(symbol: str, fault: PermanentError, entry: object) -> RejectedValue:
-    return RejectedValue(
-        symbol=symbol, reason=fault.reason, message=str(fault), payload=json.dumps(entry).encode()
-    )
+def _moment(stamp: int | None) -> EventTime | None:
+    return checked_us(stamp, "ns", "polygon snapshot: t") if stamp else None

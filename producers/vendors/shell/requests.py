@@ -12,8 +12,9 @@ from producers.budget.windows import Purpose
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import MAX_KEPT_BYTES, VendorHttp
 from producers.vendors.answers import Answer, Response
-from producers.vendors.bar_rows import HOURLY, BarOrigin, BarPage, bar_events, session_hours
-from schemas.clocks import WallTime
+from producers.vendors.bar_rows import BarOrigin, BarPage, bar_events, session_hours
+from producers.vendors.bar_slots import HOURLY
+from schemas.clocks import MarketTime, WallTime
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -22,6 +23,7 @@ from schemas.errors import (
     ProviderRefused,
     ProviderThrottled,
 )
+from schemas.intervals import SECOND_US
 
 REFUSALS = (400, 401, 402, 403, 404, 422)  # answers whose body says what is meant
 MAX_PAGES = 100  # of one answer: an unfinished list of symbols is no list
@@ -134,13 +136,30 @@ async def answered(endpoint: str, asking: Awaitable[Asked[Answer]], missing: tup
 async def bars_answered(
     endpoint: str, asking: Awaitable[list[Asked[BarPage]]], origin: BarOrigin
 ) -> Response:
-    """Return all pages of bars as one response, empty where the vendor has none; hours come as half hours."""
+    """Return all pages of bars as one response, empty where the vendor has none; hours come as half hours.
+
+    A page that says it is delayed tells how far the feed has come. Raises MalformedResponse where no bar can be used.
+    """
     try:
         pages = await asking
     except NoData:
         return Response(endpoint=endpoint, received_time=wall_us(), answer=Answer())
-    origin = replace(origin, adjustment_state=pages[0].value.adjustment_state)
+    delay_us = max(page.value.delay_s for page in pages) * SECOND_US
+    origin = replace(
+        origin,
+        adjustment_state=pages[0].value.adjustment_state,
+        horizon=MarketTime(origin.horizon - delay_us),
+    )
     rows = [row for page in pages for row in page.value.rows]
-    if origin.interval == HOURLY:
-        rows = session_hours(rows, origin.calendar)
-    return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=bar_events(rows, origin))
+    try:
+        answer = bar_events(session_hours(rows, origin) if origin.interval == HOURLY else rows, origin)
+    except MalformedPayload as error:
+        raise MalformedResponse(
+            str(error),
+            endpoint=endpoint,
+            received_time=pages[-1].received_time,
+            payload=repr(rows[0]).encode(),
+        ) from error
+    unplaced = [refused for page in pages for refused in page.value.rejected]
+    answer = replace(answer, rejected=[*answer.rejected, *unplaced])
+    return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=answer)

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import repeat
+from typing import Any
 
 from pydantic import ValidationError
 
 from producers.vendors.answers import Answer, BarsRequest
-from producers.vendors.bar_rows import BarRow, bar_events, bar_origin
-from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
+from producers.vendors.bar_rows import BarOrigin, BarRow, bar_events, bar_origin, bar_values
+from producers.vendors.bar_slots import DAILY, bar_start
+from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, Whole, first_fault
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import (
     InvalidRecord,
     MalformedPayload,
@@ -39,14 +43,15 @@ class _Meta(VendorModel):
     exchange_name: str | None = None
     price_hint: int | None = None
     data_granularity: str | None = None
+    regular_market_time: Whole | None = None
 
 
 class _Columns(VendorModel):
-    open: list[float | None] | None = None
-    high: list[float | None] | None = None
-    low: list[float | None] | None = None
-    close: list[float | None] | None = None
-    volume: list[float | None] | None = None
+    open: list[Any] | None = None
+    high: list[Any] | None = None
+    low: list[Any] | None = None
+    close: list[Any] | None = None
+    volume: list[Any] | None = None
 
 
 class _Indicators(VendorModel):
@@ -55,7 +60,7 @@ class _Indicators(VendorModel):
 
 class _Result(VendorModel):
     meta: _Meta
-    timestamp: list[int] | None = None
+    timestamp: list[Whole] | None = None
     indicators: _Indicators
 
 
@@ -103,15 +108,22 @@ def parse_chart(payload: bytes, *, asked: BarsRequest) -> Answer:
         raise MalformedPayload(
             f"yahoo chart: meta.dataGranularity is {given[:8]!r}, {interval} was asked for"
         )
-    if not result.timestamp:
+    if not result.timestamp or _says_nothing(result.indicators.quote):
         raise NoData(f"yahoo has no {interval} bars of {symbol} in the window")
     origin = bar_origin(
         asked,
         adjustment_state=FACTS.adjustments.of(interval),
+        settling=FACTS.settling,
+        horizon=_horizon(result, asked.now),
         currency=result.meta.currency or "",
         simulated=result.meta.exchange_name == SIMULATED_EXCHANGE,
     )
-    return bar_events(_rows(result), origin)
+    rows = _rows(result)
+    return bar_events(rows if interval == DAILY else _with_live_row(rows, origin), origin)
+
+
+def _says_nothing(columns: list[_Columns]) -> bool:
+    return columns == [_Columns()]  # a window without data has the empty object
 
 
 def _chart_result(payload: bytes, symbol: str) -> _Result:
@@ -124,6 +136,18 @@ def _chart_result(payload: bytes, symbol: str) -> _Result:
     if chart is None or not chart.result:
         raise NoData(f"yahoo answered nothing about {symbol}")
     return chart.result[0]
+
+
+def _horizon(result: _Result, now: MarketTime) -> MarketTime:
+    """Return how far the feed has come: to the newest stamp it shows, and no less than its longest delay allows.
+
+    An answer that does not say where the market stands is taken to be of now.
+    """
+    if result.meta.regular_market_time is None:
+        return now
+    stamps = (result.meta.regular_market_time, *(result.timestamp or ()))
+    shown = max((stamp * SECOND_US for stamp in stamps if stamp * SECOND_US <= now), default=0)
+    return MarketTime(max(shown, now - FACTS.delay_s * SECOND_US))
 
 
 def _rows(result: _Result) -> list[BarRow]:
@@ -145,12 +169,40 @@ def _rows(result: _Result) -> list[BarRow]:
     ]
 
 
-def narrowed(price: float | None, price_hint: int | None) -> float | None:
+def _with_live_row(rows: list[BarRow], origin: BarOrigin) -> list[BarRow]:
+    """Return the rows with the extra one of now merged into the interval it lies in, which keeps its open and volume.
+
+    Yahoo appends it at its market time, flat at the last price and with the volume since the interval's own row, or none
+    (yfinance issue 2206, yahooquery issues 18 and 127); where it falls on the second an interval begins there are two of one stamp.
+    """
+    merged: dict[EventTime, BarRow] = {}
+    unusable: list[BarRow] = []
+    for row in sorted(rows, key=lambda row: row.time):
+        start = bar_start(row.time, origin.interval, origin.calendar)
+        try:
+            merged[start] = _updated(merged[start], row, origin.symbol) if start in merged else row
+        except InvalidRecord:
+            unusable.append(row)  # to be judged alone
+    return [*merged.values(), *unusable]
+
+
+def _updated(before: BarRow, live: BarRow, symbol: str) -> BarRow:
+    """Return a bar with what a live row says added; raise InvalidRecord where one of them cannot be used."""
+    *prices, volume = live.values
+    old, new = bar_values(before, symbol), bar_values(replace(live, values=(*prices, volume or 0)), symbol)
+    if old is None or new is None:
+        return before if new is None else live
+    high, low = max(old["high"], new["high"]), min(old["low"], new["low"])
+    values = (old["open"], high, low, new["close"], old["volume"] + new["volume"])
+    return replace(before, values=values)
+
+
+def narrowed(price: object, price_hint: int | None) -> object:
     """Return the decimal a widened float32 stood for: 129.0399932861328 → 129.04 with a hint of 2.
 
     Only where the rounded price is the very same float32: an exact decimal passes unchanged.
     """
-    if price is None or price_hint is None or not 0 <= price_hint <= MAX_PRICE_HINT:
+    if type(price) is not float or price_hint is None or not 0 <= price_hint <= MAX_PRICE_HINT:
         return price
     if ctypes.c_float(price).value != price:
         return price

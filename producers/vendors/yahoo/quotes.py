@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from producers.vendors.answers import Answer, RejectedValue
-from producers.vendors.bar_rows import refused
-from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, first_fault
+from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, Whole, first_fault
+from producers.vendors.values import price, quote_values, rejected, size
 from producers.vendors.yahoo.bars import SIMULATED_EXCHANGE, asked_symbol
-from schemas.errors import InvalidRecord, MalformedPayload, PermanentError, ProviderRefused
+from schemas.errors import InvalidRecord, MalformedPayload, ProviderRefused
 from schemas.intervals import SECOND_US
 from schemas.records import Event
 
@@ -47,19 +46,19 @@ class _Quote(VendorModel):
     currency: str | None = None
     exchange: str | None = None
     market_state: str | None = None
-    exchange_data_delayed_by: float | None = None
-    bid: float | None = None
-    ask: float | None = None
-    bid_size: float | None = None
-    ask_size: float | None = None
-    regular_market_price: float | None = None
-    regular_market_time: int | None = None
-    pre_market_price: float | None = None
-    pre_market_time: int | None = None
-    post_market_price: float | None = None
-    post_market_time: int | None = None
-    regular_market_volume: float | None = None
-    regular_market_previous_close: float | None = None
+    exchange_data_delayed_by: Any = None
+    bid: Any = None
+    ask: Any = None
+    bid_size: Any = None
+    ask_size: Any = None
+    regular_market_price: Any = None
+    regular_market_time: Whole | None = None
+    pre_market_price: Any = None
+    pre_market_time: Whole | None = None
+    post_market_price: Any = None
+    post_market_time: Whole | None = None
+    regular_market_volume: Any = None
+    regular_market_previous_close: Any = None
 
 
 def parse_quotes(payload: bytes, *, asked: Mapping[str, str]) -> Answer:
@@ -77,69 +76,85 @@ def parse_quotes(payload: bytes, *, asked: Mapping[str, str]) -> Answer:
             f"yahoo refused the quotes: {response.error.code}: {response.error.description}"
         )
     events: dict[str, Event] = {}
-    rejected: list[RejectedValue] = []
+    refused: list[RejectedValue] = []
     for entry in response.result or ():
         name = entry.get("symbol") if isinstance(entry, dict) else None
         symbol = asked_symbol(name, asked) if isinstance(name, str) else ""
         try:
             quote = _Quote.model_validate(entry)
-            if symbol and quote.quote_type != "NONE":
-                events[symbol] = _quote_event(symbol, quote)
+            event = _quote_event(symbol, quote) if symbol and quote.quote_type != "NONE" else None
+            if event is not None:
+                events[symbol] = event
         except ValidationError as error:
             fault = MalformedPayload(f"yahoo quote: {first_fault(error)}")
-            rejected.append(_rejected(symbol, fault, entry))
-        except (MalformedPayload, InvalidRecord) as error:
-            rejected.append(_rejected(symbol, error, entry))
-    answered = {*events, *(entry.symbol for entry in rejected)}
+            refused.append(rejected(symbol, fault, entry))
+        except InvalidRecord as error:
+            refused.append(rejected(symbol, error, entry))
+    answered = {*events, *(entry.symbol for entry in refused)}
     return Answer(
         events=list(events.values()),
-        rejected=rejected,
+        rejected=refused,
         missing=[symbol for symbol in asked.values() if symbol not in answered],
     )
 
 
-def _quote_event(symbol: str, quote: _Quote) -> Event:
-    # The keys of pre- and post-market exist only while they say something, so the newest stamp is the last trade.
-    stamped = [
-        (time_s, price)
-        for time_s, price in (
-            (quote.regular_market_time, quote.regular_market_price),
-            (quote.pre_market_time, quote.pre_market_price),
-            (quote.post_market_time, quote.post_market_price),
+def _quote_event(symbol: str, quote: _Quote) -> Event | None:
+    """Return the quote of an entry, None where it has no price: Yahoo has stubs of symbols it lost (yahoo-finance2 issue 636)."""
+    try:
+        traded = _newest_trade(symbol, quote)
+        if traded is None:
+            return None
+        time_s, last, is_pre_market = traded
+        # The keys of the regular session are still those of the last one: its close is the one before, its volume is over.
+        previous, volume = quote.regular_market_previous_close, quote.regular_market_volume
+        if is_pre_market:
+            previous, volume = quote.regular_market_price, None
+        values = quote_values(
+            symbol,
+            {
+                "bid": quote.bid,
+                "ask": quote.ask,
+                "bid_size": quote.bid_size,
+                "ask_size": quote.ask_size,
+                "last": last,
+                "volume": volume,
+                "previous_close": previous,
+            },
         )
-        if time_s is not None and price is not None
-    ]
-    if not stamped:
-        raise MalformedPayload(f"yahoo quote: {symbol} has no regularMarketTime with a regularMarketPrice")
-    time_s, last = max(stamped)
-    if not 0 < time_s < LAST_EPOCH_S:
-        raise MalformedPayload(f"yahoo quote: {symbol} is stamped {time_s}, which is no unix second")
-    values = {
-        "bid": quote.bid or None,  # 0 is Yahoo's way of saying that nobody bids
-        "ask": quote.ask or None,
-        "bid_size": quote.bid_size if quote.bid else None,
-        "ask_size": quote.ask_size if quote.ask else None,
-        "last": last,
-        "last_size": None,
-        "volume": quote.regular_market_volume,
-        "previous_close": quote.regular_market_previous_close,
-    }
-    checked = {**values, "exchangeDataDelayedBy": quote.exchange_data_delayed_by}
-    refusal = refused({name: value for name, value in checked.items() if value is not None})
-    if refusal is not None:
-        raise InvalidRecord(f"yahoo quote: {symbol}: {refusal}")
+        delay_min = size("exchangeDataDelayedBy", quote.exchange_data_delayed_by) or 0
+    except InvalidRecord as error:
+        raise InvalidRecord(f"yahoo quote: {symbol}: {error}") from None
+    if values is None:
+        return None
     return {
         "symbol": symbol,
         "event_time": time_s * SECOND_US,
         **values,
         "currency": quote.currency or "",
         "market_state": MARKET_STATES.get(quote.market_state or "", ""),
-        "delay_s": int(min((quote.exchange_data_delayed_by or 0) * 60, LONGEST_DELAY_S)),
+        "delay_s": int(min(delay_min * 60, LONGEST_DELAY_S)),
         "simulated": quote.exchange == SIMULATED_EXCHANGE,
     }
 
 
-def _rejected(symbol: str, fault: PermanentError, entry: object) -> RejectedValue:
-    return RejectedValue(
-        symbol=symbol, reason=fault.reason, message=str(fault), payload=json.dumps(entry).encode()
+def _newest_trade(symbol: str, quote: _Quote) -> tuple[int, float, bool] | None:
+    """Return stamp, price and whether it is of the pre-market; None where no price is given, or only 0 in its place.
+
+    The keys of pre- and post-market exist only while they say something, so the newest stamp is the last trade.
+    """
+    given = (
+        (quote.regular_market_time, quote.regular_market_price, False),
+        (quote.pre_market_time, quote.pre_market_price, True),
+        (quote.post_market_time, quote.post_market_price, False),
     )
+    trades = [(time_s, price("a last price", said, symbol), is_pre) for time_s, said, is_pre in given]
+    priced = [(time_s, last, is_pre) for time_s, last, is_pre in trades if last is not None]
+    if not priced:
+        return None
+    stamped = [(time_s, last, is_pre) for time_s, last, is_pre in priced if time_s is not None]
+    if not stamped:
+        raise InvalidRecord("no regularMarketTime stands beside a regularMarketPrice")
+    time_s, last, is_pre_market = max(stamped)
+    if not 0 < time_s < LAST_EPOCH_S:
+        raise InvalidRecord(f"its stamp is {time_s}, which is no unix second")
+    return time_s, last, is_pre_market

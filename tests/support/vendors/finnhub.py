@@ -19,7 +19,7 @@ NAMES = {
     "BRK.B": "BRK.B",
     "BF.A": "BF.A",
     "VOD.L": "VOD.L",
-    "VOLV-B.ST": "VOLV-B.ST",
+    "VOLV-B.ST": None,
     "^GSPC": "^GSPC",
     "^SPX": "^SPX",
     "^VIX": "^VIX",

@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from producers.vendors.answers import Answer, BarsRequest, PollWindow
-from producers.vendors.bar_rows import HOURLY, BarPage, bar_events, bar_origin, session_hours
+from producers.vendors.bar_rows import BarPage, bar_events, bar_origin, session_hours
+from producers.vendors.bar_slots import HOURLY
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import MarketDataError
 from schemas.providers.built_in import BUILT_IN
@@ -57,8 +58,8 @@ def asked(symbol: str, interval: str) -> BarsRequest:
 def bars(page: BarPage, interval: str, symbol: str = "AAPL") -> Answer:
     """Return the events of a page."""
     request = asked(symbol, interval)
-    rows = session_hours(page.rows, request.calendar) if interval == HOURLY else page.rows
-    return bar_events(rows, bar_origin(request))
+    origin = bar_origin(request)
+    return bar_events(session_hours(page.rows, origin) if interval == HOURLY else page.rows, origin)
 
 
 def recordings(vendor: str) -> Callable[[Path], Sequence[tuple[str, bytes]]]:

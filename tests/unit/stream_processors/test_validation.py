@@ -91,6 +91,19 @@ def test_an_impossible_quote_is_refused(changes: dict[str, Any]) -> None:
         check_quote(a_quote_event(**changes), NOW)
 
 
+def test_an_index_may_stand_below_zero() -> None:
+    """A rate did in 2020; its sizes and a share's prices never do."""
+    below = {"open": -0.1, "high": -0.05, "low": -0.11, "close": -0.105}
+
+    check_bar(a_bar_event(symbol="^IRX", **below), NOW)
+    check_quote(a_quote_event(symbol="^IRX", last=-0.105, previous_close=-0.02), NOW)
+    for impossible in (a_bar_event(**below), a_bar_event(symbol="^IRX", volume=-1.0, **below)):
+        with pytest.raises(InvalidRecord):
+            check_bar(impossible, NOW)
+    with pytest.raises(InvalidRecord):
+        check_quote(a_quote_event(symbol="^IRX", last=-INF), NOW)
+
+
 def test_a_crossed_or_empty_quote_passes() -> None:
     """Both happen on real markets."""
     check_quote(a_quote_event(bid=167.5, ask=167.4), NOW)

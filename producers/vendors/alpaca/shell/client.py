@@ -14,10 +14,13 @@ from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import bars as alpaca
 from producers.vendors.alpaca import quotes as alpaca_quotes
 from producers.vendors.answers import Answer, BarsRequest, ListingPage, Response, VendorListing
-from producers.vendors.bar_rows import BarPage, bar_origin, widened
+from producers.vendors.bar_rows import BarPage, bar_origin
+from producers.vendors.bar_slots import widened
+from producers.vendors.shell.batches import Batches, RefusedBatch
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
-from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
+from schemas.errors import MarketDataError, NoData, ProviderUnentitled, UnknownSymbol
+from schemas.intervals import SECOND_US
 from schemas.providers.alpaca import FACTS, TIMEFRAMES
 
 TRADING_URL = "https://api.alpaca.markets"  # the assets live beside the accounts, not beside the data
@@ -25,7 +28,8 @@ PAPER_URL = "https://paper-api.alpaca.markets"
 PAPER_KEYS = "PK"  # how the key ids of paper accounts begin
 BARS, SNAPSHOTS, ASSETS = "bars", "snapshots", "assets"
 PAGE_BARS = 10_000  # the vendor's own limit
-CONSOLIDATED, FREE_FEED = FACTS.feeds
+CONSOLIDATED, DELAYED = FACTS.feeds
+CLOCKS_APART_S = 5  # what is asked for as old enough is so by the vendor's clock, too
 
 T = TypeVar("T")
 
@@ -54,29 +58,42 @@ class AlpacaApi(VendorApi):
         self._trading_url = trading_url
         self._simulated = frozenset(simulated)
         self._page_bars = page_bars
-        self._feed = CONSOLIDATED
+        self._delay_s = 0
+        self._batches = Batches()
 
     async def bars(self, asked: BarsRequest) -> Response:
-        """Return the bars asked for, unadjusted; raises as VendorApi says."""
+        """Return the bars asked for, unadjusted; raises as VendorApi says.
+
+        On a delayed plan those that are old enough for it.
+        """
         window = widened(asked.window, asked.interval)
         params = {
             "symbols": alpaca.vendor_symbol(asked.symbol),
             "timeframe": TIMEFRAMES[asked.interval],
             "start": rfc3339(window.start),
-            "end": rfc3339(window.end - 1),  # the vendor takes both ends in
             "adjustment": "raw",
             "limit": str(self._page_bars),
             "sort": "asc",
+            "feed": CONSOLIDATED,
         }
 
         async def page(token: str) -> Asked[BarPage]:
-            given = {**params, "feed": self._feed} | ({"page_token": token} if token else {})
+            delay_s = self._delay_s
+            end = (
+                min(window.end, asked.now - (delay_s + CLOCKS_APART_S) * SECOND_US) if delay_s else window.end
+            )
+            if end <= window.start:
+                raise NoData(f"alpaca's delayed plan has nothing of {asked.symbol} in the window yet")
+            given = params | {"end": rfc3339(end - 1)}  # the vendor takes both ends in
+            given |= {"page_token": token} if token else {}
             request = self._request(BARS, "/v2/stocks/bars", given, asked.symbol, purpose=asked.purpose)
-            return await ask(self._http, request, partial(alpaca.parse_bars, symbol=asked.symbol))
+            answer = await ask(self._http, request, partial(alpaca.parse_bars, symbol=asked.symbol))
+            return replace(answer, value=replace(answer.value, delay_s=delay_s))
 
         origin = bar_origin(
             asked,
             adjustment_state=FACTS.adjustments.of(asked.interval),
+            settling=FACTS.settling,
             currency=alpaca.CURRENCY,
             simulated=asked.symbol in self._simulated,
         )
@@ -89,18 +106,21 @@ class AlpacaApi(VendorApi):
         asked = dict(_spelt(symbols))
         unspeakable = tuple(symbol for symbol in symbols if symbol not in asked.values())
 
-        def snapshots() -> Awaitable[Asked[Answer]]:
-            params = {"symbols": ",".join(asked), "feed": self._feed}
-            request = self._request(SNAPSHOTS, "/v2/stocks/snapshots", params, "the snapshots")
-            return ask(
-                self._http,
-                request,
-                partial(alpaca_quotes.parse_snapshots, asked=asked, simulated=self._simulated),
+        def snapshots(batch: Mapping[str, str]) -> Awaitable[Asked[Answer]]:
+            params = {"symbols": ",".join(batch), "feed": DELAYED if self._delay_s else CONSOLIDATED}
+            request = self._request(SNAPSHOTS, "/v2/stocks/snapshots", params, "the snapshots", batch=batch)
+            parse = partial(
+                alpaca_quotes.parse_snapshots, asked=batch, simulated=self._simulated, delay_s=self._delay_s
             )
+            return ask(self._http, request, parse)
+
+        def on_a_feed(batch: Mapping[str, str]) -> Awaitable[Asked[Answer]]:
+            return self._on_a_feed(lambda: snapshots(batch))
 
         if not asked:
             raise UnknownSymbol(f"alpaca has no quotes of {unspeakable[0]}; take another provider for it")
-        response = await answered(SNAPSHOTS, self._on_a_feed(snapshots), tuple(asked.values()))
+        asking = self._batches.ask(asked, on_a_feed)
+        response = await answered(SNAPSHOTS, asking, tuple(asked.values()))
         answer = replace(response.answer, missing=[*response.answer.missing, *unspeakable])
         return replace(response, answer=answer)
 
@@ -112,7 +132,7 @@ class AlpacaApi(VendorApi):
         return list(listed.value.listings)
 
     async def _on_a_feed(self, asking: Callable[[], Awaitable[T]]) -> T:
-        """Return what `asking` gives; a plan without the newest consolidated data is asked by the free feed from then on."""
+        """Return what `asking` gives; a plan without the newest data is asked for the same with its delay from then on."""
         try:
             return await asking()
         except _FeedNotIncluded:
@@ -120,11 +140,11 @@ class AlpacaApi(VendorApi):
                 "feed_changed",
                 extra={
                     "provider": self.provider,
-                    "feed": FREE_FEED,
+                    "feed": DELAYED,
                     "reason": "the plan lacks recent SIP data",
                 },
             )
-            self._feed = FREE_FEED
+            self._delay_s = FACTS.delay_s
             return await asking()
 
     def _request(
@@ -136,11 +156,14 @@ class AlpacaApi(VendorApi):
         *,
         base: str | None = None,
         purpose: Purpose = "live",
+        batch: Collection[str] = (),
     ) -> Request:
         def refused(status: int, body: bytes) -> MarketDataError:
             error = alpaca.refusal(status, body, about)
-            if self._feed == CONSOLIDATED and status == 403 and alpaca.needs_another_feed(body):
+            if not self._delay_s and status == 403 and alpaca.needs_another_feed(body):
                 return _FeedNotIncluded(str(error))
+            if batch and isinstance(error, UnknownSymbol):
+                return RefusedBatch(str(error), names=alpaca.named(body, batch))
             return error
 
         return Request(
@@ -154,7 +177,7 @@ class AlpacaApi(VendorApi):
 
 
 class _FeedNotIncluded(ProviderUnentitled):
-    """The plan lacks this feed and has another."""
+    """The plan lacks the newest data and has the same with a delay."""
 
 
 def _spelt(symbols: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from functools import partial
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
 from producers.vendors.answers import BarsRequest, Response, VendorListing
-from producers.vendors.bar_rows import widened
+from producers.vendors.bar_slots import widened
 from producers.vendors.finnhub.bars import parse_candles, parse_symbols, refusal
 from producers.vendors.finnhub.quotes import parse_quote
 from producers.vendors.finnhub.shell.socket import FinnhubSocket

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
 from producers.vendors.answers import BarsRequest, ListingPage, Response, VendorListing
-from producers.vendors.bar_rows import BarPage, bar_origin, widened
+from producers.vendors.bar_rows import BarPage, bar_origin
+from producers.vendors.bar_slots import widened
 from producers.vendors.polygon import bars as polygon
 from producers.vendors.polygon import quotes as polygon_quotes
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
@@ -60,6 +61,7 @@ class PolygonApi(VendorApi):
         origin = bar_origin(
             asked,
             adjustment_state=FACTS.adjustments.of(asked.interval),
+            settling=FACTS.settling,
             currency=polygon.currency_of(ticker),
             simulated=asked.symbol in self._simulated,
         )

@@ -54,11 +54,11 @@ CASES: list[tuple[str, str, str, int]] = [
     ("series of a hundred", statements.SERIES, f"{HUNDRED}, 'yahoo', '1m'", 0),
     ("kept quotes", statements.NEWEST_KEPT["quotes"], f"{ids('quotes', '')}, false", 0),
     ("kept bars", statements.NEWEST_KEPT["bars"], f"{ids('bars', '1m')}, true", 0),
-    ("newest quotes", statements.NEWEST_OF["quotes"], f"ARRAY[{QUOTES}], '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false", 1),
-    ("newest trades", statements.NEWEST_OF["trades"], f"ARRAY[{TRADES}], '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false", 1),
-    ("newest bars", statements.NEWEST_OF["bars"], f"ARRAY[{MINUTES}], '2026-02-06 UTC', '2026-02-07 UTC', {NOW}, true", 2),
+    ("newest quotes", statements.NEWEST_OF["quotes"], f"ARRAY[{QUOTES}], '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false, ARRAY['52,53']", 1),
+    ("newest trades", statements.NEWEST_OF["trades"], f"ARRAY[{TRADES}], '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false, ARRAY['52,53']", 1),
+    ("newest bars", statements.NEWEST_OF["bars"], f"ARRAY[{MINUTES}], '2026-02-06 UTC', '2026-02-07 UTC', {NOW}, true, ARRAY['']", 2),
     ("newest of a hundred", statements.NEWEST_OF["quotes"],
-     f"{ids('quotes', '')}, '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false", 1),
+     f"{ids('quotes', '')}, '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false, ARRAY['52,53']", 1),
     *(
         (f"present gaps{backwards}{what}", text, f"{given}, {ALL}, {after}, 1000", 0)
         for backwards, text, after in (

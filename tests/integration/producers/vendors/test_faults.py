@@ -122,7 +122,7 @@ async def test_late_and_corrected_bars_are_published_as_the_vendor_shows_them(
 ) -> None:
     """A correction within the overlap is another version of its bar; a late bar is not skipped over.
 
-    The vendor corrects a minute once its first version is known to be on the topic, whenever that was.
+    The vendor corrects a minute once its first final version is known to be on the topic, whenever that was.
     """
     late = "{match: {vendor: yahoo, endpoint: chart}, fault: {type: late_bars, by_s: 400}}"
     env = configuration(tmp_path, streams="bars: {provider: yahoo, overlap_s: 86400}")
@@ -132,7 +132,7 @@ async def test_late_and_corrected_bars_are_published_as_the_vendor_shows_them(
 
             async def collected() -> list[dict[str, Any]]:
                 found = await raw_events(kafka_bootstrap, topic_prefix, RAW_BARS)
-                return [event for event in found if event["event_time"] >= begin]
+                return [event for event in found if event["event_time"] >= begin and event["final"]]
 
             corrected = (await eventually(collected, within_s=60.0, every_s=0.3))[0]["event_time"]
             minute = rfc3339(corrected)[11:16]  # the market of simulated symbols keeps UTC

@@ -26,42 +26,14 @@ from tests.support.producer_processes import values
 from tests.support.simulated_vendor import next_frame
 from tests.support.vendor_apis import asked, vendors
 
-# What today's code gets wrong, by test and case: each entry turns red when it is mended, and goes then.
-NOT_YET_MENDED = {
-    ("finality", "yahoo-5m"): "a bar of a delayed feed is final by our clock, not by the feed's",
-    ("finality", "polygon-5m"): "a bar of a delayed feed is final by our clock, not by the feed's",
-    ("live_row", "1m-open"): "the row of now replaces that of its interval",
-    ("live_row", "5m-open"): "the row of now replaces that of its interval",
-    ("live_row", "1m-closed"): "the row of now replaces that of its interval",
-    ("live_row", "5m-closed"): "the row of now replaces that of its interval",
-    ("one_feed", "alpaca"): "IEX is served under the name of SIP",
-    ("own_clock", "alpaca"): "the last trade stands under the quote's stamp",
-    ("own_clock", "polygon"): "the last trade stands under the quote's stamp",
-    ("nothing_there", "yahoo-empty_symbols-otherwise"): "an entry without a price is malformed",
-    ("nothing_there", "finnhub-empty_symbols-otherwise"): "an empty list is malformed",
-    ("one_refused_symbol", "alpaca"): "one refused symbol fails its batch",
-}
-
 OPEN = "2013-10-07T14:07:30Z"  # 10:07:30 in New York
 CLOSED = "2013-10-07T22:30:00Z"  # two and a half hours after the close
 BEGIN = int(datetime.fromisoformat("2013-10-07T13:30:00Z").timestamp()) * SECOND_US
 SYNTHETIC = "2026-11-20T15:00:30Z"
 STEPS = {"1m": MINUTE_US, "5m": 5 * MINUTE_US}
 ALL_VENDORS = ("yahoo", "finnhub", "alpaca", "polygon")
-WRONG = (AssertionError, MarketDataError)
 NOTHING = ("unknown_symbols", "empty_symbols", "empty_symbols-otherwise")
 DELAYED_VENDORS = ("yahoo", "polygon")
-
-
-def cases(test: str, *names: str) -> list[Any]:
-    """Return the cases of a test, those that are not yet mended marked."""
-    reasons = {name: NOT_YET_MENDED.get((test, name)) for name in names}
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=WRONG, reason=reason))
-        if reason
-        else name
-        for name, reason in reasons.items()
-    ]
 
 
 def habit(kind: str, *, vendor: str | None = None, **settings: Any) -> str:
@@ -117,9 +89,7 @@ def by_start(events: list[Any]) -> dict[int, tuple[float, ...]]:
 
 @pytest.mark.parametrize(
     "case",
-    cases(
-        "finality", "yahoo-1m", "yahoo-5m", "yahoo-5m-beside", "yahoo-1m-beside", "polygon-1m", "polygon-5m"
-    ),
+    ["yahoo-1m", "yahoo-5m", "yahoo-5m-beside", "yahoo-1m-beside", "polygon-1m", "polygon-5m"],
 )
 async def test_a_final_bar_of_a_delayed_feed_is_whole(case: str, market_data: Path) -> None:
     """Whatever our clock says: the feed is a quarter of an hour behind, in the middle of a minute and of five.
@@ -148,7 +118,7 @@ async def test_a_delayed_quote_says_by_how_much(vendor: str) -> None:
     assert late - MINUTE_US < event["event_time"] <= late
 
 
-@pytest.mark.parametrize("case", cases("live_row", "1m-open", "5m-open", "1m-closed", "5m-closed"))
+@pytest.mark.parametrize("case", ["1m-open", "5m-open", "1m-closed", "5m-closed"])
 async def test_yahoos_row_of_now_is_part_of_its_interval(case: str, market_data: Path) -> None:
     """The interval keeps its open and its volume; after the close it is final."""
     interval, moment = case.split("-")
@@ -209,7 +179,7 @@ async def test_short_pages_are_one_answer(vendor: str, rows: int, market_data: P
             assert found == here.truth(interval, BEGIN, end)
 
 
-@pytest.mark.parametrize("vendor", cases("one_feed", "alpaca"))
+@pytest.mark.parametrize("vendor", ["alpaca"])
 async def test_a_provider_is_one_feed(vendor: str, market_data: Path) -> None:
     """Where the plan lacks the consolidated tape, its name is not given to the volume of one exchange."""
     end = BEGIN + 37 * MINUTE_US
@@ -222,7 +192,7 @@ async def test_a_provider_is_one_feed(vendor: str, market_data: Path) -> None:
     assert found == {start: whole[start] for start in found}
 
 
-@pytest.mark.parametrize("case", cases("nothing_there", *(f"{v}-{k}" for v in ALL_VENDORS for k in NOTHING)))
+@pytest.mark.parametrize("case", [f"{v}-{k}" for v in ALL_VENDORS for k in NOTHING])
 async def test_a_symbol_without_data_costs_itself_alone(case: str) -> None:
     """It is missing, and nothing is rejected: an empty answer is no fault of a value."""
     vendor, kind, *otherwise = case.split("-")
@@ -246,7 +216,7 @@ async def test_a_symbol_without_data_costs_itself_alone(case: str) -> None:
         assert len(await here.bars(vendor, "SIM001", "1m", now - 10 * MINUTE_US, now)) >= 9
 
 
-@pytest.mark.parametrize("vendor", cases("one_refused_symbol", "alpaca"))
+@pytest.mark.parametrize("vendor", ["alpaca"])
 async def test_a_refused_symbol_costs_itself_alone(vendor: str) -> None:
     """The others of its batch are served, and it is missing."""
     async with border(habit("refused_symbols", symbols=["SIM002"]), SYNTHETIC) as here:
@@ -279,7 +249,7 @@ async def test_stale_scaled_and_frozen_symbols_look_well(vendor: str) -> None:
     assert quotes["SIM004"]["last"] == last["SIM004"]
 
 
-@pytest.mark.parametrize("vendor", cases("own_clock", *ALL_VENDORS))
+@pytest.mark.parametrize("vendor", ALL_VENDORS)
 async def test_an_old_trade_is_never_live_by_a_quotes_stamp(vendor: str) -> None:
     """Beside a book of now, half an hour old: its price has its own time, or there is none."""
     rule = habit("stale_symbols", symbols=["SIM001"], by_s=1_800, book=False)

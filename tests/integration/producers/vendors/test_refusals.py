@@ -84,7 +84,7 @@ async def test_yahoos_403_is_a_ban(*, quotes: bool) -> None:
     assert type(await fails("yahoo", "{type: status, status: 403}", quotes=quotes)) is ProviderBanned
 
 
-async def test_a_plan_without_the_consolidated_feed_goes_on_with_the_free_one() -> None:
+async def test_a_plan_without_recent_data_goes_on_a_quarter_of_an_hour_late() -> None:
     """The first 403 changes the feed, and the same poll has its bars."""
     async with vendors(speed="0.001") as (opened, simulation, _):
         break_vendors(
@@ -99,8 +99,9 @@ async def test_a_plan_without_the_consolidated_feed_goes_on_with_the_free_one() 
 
         await api.bars(asked("SIM001", "1m", window, now))
 
-        assert len(response.answer.events) == 59  # whole minutes of an hour that begins within one
-        assert simulation.statistics.requests["alpaca.bars"] == 3  # the second poll began with the free one
+        # Whole minutes of an hour that begins within one, but for the last fifteen; the second poll began with the delayed feed.
+        assert len(response.answer.events) == 44
+        assert simulation.statistics.requests["alpaca.bars"] == 3
 
 
 async def test_a_banned_vendor_is_left_alone() -> None:

@@ -48,6 +48,17 @@ def test_latest_is_by_event_time_then_by_place() -> None:
     assert feed.latest("finnhub") is None
 
 
+def test_a_contingent_trade_is_in_the_log_and_the_newest_of_nothing() -> None:
+    """Who follows the trades gets it; who asks for the price does not."""
+    feeds = empty_feeds()
+    apply_trade(feeds, 3, provider="finnhub", conditions="1,12")
+    feed = apply_trade(feeds, 4, provider="finnhub", conditions="52,41")
+    latest = feed.latest(BEST)
+    assert latest is not None
+    assert latest.offset == 3
+    assert [entry.offset for entry in feed.ring.after(2, BEST)] == [3, 4]
+
+
 def test_a_snapshot_of_bars_is_the_last_closed_and_the_forming_one() -> None:
     """Both are needed to draw a chart; a single closed one is not repeated."""
     feeds = empty_feeds()

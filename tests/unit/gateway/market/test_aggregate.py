@@ -133,6 +133,15 @@ def test_a_market_that_never_closes_has_utc_days() -> None:
     assert [(aware(bar.event_time).day, bar.final) for bar in bars] == [(1, True), (2, False)]
 
 
+@pytest.mark.parametrize("interval", ["5m", "1d", "1wk"])
+def test_parts_in_pence_and_in_pounds_are_said_to_be_both(interval: str) -> None:
+    """Their bar has no currency, and one of either has its own (ghostfolio issue 2973, yfinance issue 280)."""
+    pence, pounds = a_version(0, currency="GBp"), a_version(1, currency="GBP")
+    (mixed,) = aggregate([pence, pounds], interval, "regular", XNYS, known_through=0)
+    (alike,) = aggregate([pence, a_version(1, currency="GBp")], interval, "regular", XNYS, known_through=0)
+    assert (mixed.currency, alike.currency) == ("mixed", "GBp")
+
+
 def test_parts_of_two_providers_are_said_and_never_hidden() -> None:
     """The provider is `mixed`, and who they are is listed."""
     minutes = [a_version(0), a_version(1, provider="finnhub", adjustment_state="split")]

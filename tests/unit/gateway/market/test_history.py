@@ -120,6 +120,19 @@ def test_rows_name_their_adjustment_only_where_it_differs() -> None:
     assert (mixed.meta["adjustment"], mixed.rows[1]["adjustment"]) == ("mixed", "split")
 
 
+def test_rows_name_their_currency_only_where_it_differs() -> None:
+    """A series whose scale changes from pence to pounds says so row by row."""
+    alike = said(ask(), bars=[a_version(currency="GBp"), a_version(1, currency="GBp")])
+    mixed = said(
+        ask(), bars=[a_version(currency="GBp"), a_version(1, currency="GBP"), a_version(2, currency="mixed")]
+    )
+    assert (alike.meta["currency"], "currency" in alike.rows[0]) == ("GBp", False)
+    assert (mixed.meta["currency"], [row["currency"] for row in mixed.rows]) == (
+        "mixed",
+        ["GBp", "GBP", "mixed"],
+    )
+
+
 def test_meta_tells_what_is_not_shown() -> None:
     """More gaps than are listed, and the moment before which nothing was known."""
     more = GapPage(gaps=[a_gap()], after=(NINE_THIRTY, "g"))

@@ -53,6 +53,18 @@ def test_the_newest_event_wins_and_a_trade_breaks_ties() -> None:
     assert newest([None]) is None
 
 
+def test_a_contingent_trade_is_no_last_price() -> None:
+    """SPY at 257.6591 while it traded at 249.75 (polygon-io issue 13): a print of another bargain; of an unknown vendor it may be one."""
+    last = a_trade(provider="finnhub", price=249.75, conditions="1,12")
+    contingent = a_trade(
+        provider="finnhub", price=257.6591, conditions="52,41", event_time=NINE_THIRTY + 53_000
+    )
+    foreign = a_trade(provider="acme", price=3.0, conditions="52", event_time=NINE_THIRTY + 60_000)
+    assert newest([last, contingent]) is last
+    assert newest([contingent]) is None
+    assert newest([last, contingent, foreign]) is foreign
+
+
 def test_the_answer_has_every_field_of_the_contract() -> None:
     """In its order."""
     assert tuple(document(a_quote(), a_quote())) == PRICE_FIELDS
@@ -64,6 +76,13 @@ def test_the_change_is_from_the_quotes_close_before_the_bars() -> None:
     assert (answer["previous_close"], answer["change"], answer["change_percent"]) == (100.0, 0.1, 0.1)
     answer = document(a_trade(price=100.1), a_quote(previous_close=None), previous_close=50.0)
     assert answer["previous_close"] == 50.0
+
+
+def test_a_rate_below_zero_has_a_change_and_no_share_of_it() -> None:
+    """From -0.02 to -0.105 it fell, though the quotient is positive."""
+    quote = a_quote(symbol="^IRX", last=-0.105, previous_close=-0.02)
+    answer = document(quote, quote)
+    assert (answer["price"], answer["change"], answer["change_percent"]) == (-0.105, -0.085, None)
 
 
 @pytest.mark.parametrize("previous_close", [None, 0.0])
@@ -89,6 +108,21 @@ def test_a_bars_age_counts_from_its_end_and_never_below_zero() -> None:
     assert document(a_bar(), now=NINE_THIRTY + 30 * SECOND_US)["age_ms"] == 0
     assert document(a_bar(), now=NINE_THIRTY + 3 * MINUTE_US)["age_ms"] == 120_000
     assert document(a_quote(), now=NINE_THIRTY - SECOND_US)["age_ms"] == 0
+
+
+@pytest.mark.parametrize(
+    ("after_open", "age_us", "state"),
+    [
+        pytest.param(HOUR_US, 0, "live", id="while it forms"),
+        pytest.param(8 * HOUR_US + 30 * MINUTE_US, 2 * HOUR_US, "closed", id="in the evening"),
+        pytest.param(22 * HOUR_US + 30 * MINUTE_US, 16 * HOUR_US, "closed", id="before the next open"),
+        pytest.param(24 * HOUR_US + 2 * MINUTE_US, 17 * HOUR_US + 32 * MINUTE_US, "stale", id="after it"),
+    ],
+)
+def test_a_days_close_is_as_old_as_its_session(after_open: int, age_us: int, state: str) -> None:
+    """Not 24 hours younger than its open: an old close looked like a market that stood (IEX-API issue 754)."""
+    answer = document(a_bar(interval="1d"), now=NINE_THIRTY + after_open)
+    assert (answer["age_ms"] * 1_000, answer["state"]) == (age_us, state)
 
 
 def test_too_old_a_value_is_refused_with_its_age() -> None:

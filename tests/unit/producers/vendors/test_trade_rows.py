@@ -21,7 +21,7 @@ def test_a_trade_has_every_field_of_its_topic() -> None:
 
 @pytest.mark.parametrize(
     ("price", "size", "conditions"),
-    [("1", 1.0, ""), (1.0, None, ""), (True, 1.0, ""), (float("nan"), 1.0, ""), (-1.0, 1.0, ""), (1.0, 1.0, "\x00"), (1.0, 1.0, "x" * 257)],
+    [("1", 1.0, ""), (1.0, None, ""), (True, 1.0, ""), (float("nan"), 1.0, ""), (-1.0, 1.0, ""), (0.0, 1.0, ""), (1.0, 1.0, "\x00"), (1.0, 1.0, "x" * 257)],
 )  # fmt: skip
 def test_what_nobody_traded_is_refused(price: Any, size: Any, conditions: str) -> None:
     """With the reason, so that it can be dead-lettered alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.errors import UnknownSymbol
-from schemas.providers.built_in import BUILT_IN, classified, facts_of, meant_by
+from schemas.providers.built_in import BUILT_IN, classified, facts_of, is_priced, meant_by, unpriced_by
 from schemas.providers.facts import ProviderFacts
 
 FACTS = pytest.mark.parametrize("facts", BUILT_IN.values(), ids=lambda facts: facts.name)
@@ -45,3 +45,20 @@ def test_a_text_means_what_any_vendor_calls_so() -> None:
     assert classified("SPY").symbol == "SPY"
     with pytest.raises(UnknownSymbol, match=r"did you mean \^GSPC\?"):
         classified("I:SPX")
+
+
+@pytest.mark.parametrize(
+    ("provider", "conditions", "priced"),
+    [
+        ("finnhub", "", True), ("finnhub", "1,12", True), ("finnhub", "1,8,24,12", True), ("finnhub", "52,41", False),
+        ("finnhub", "152", True), ("polygon", "12,37", True), ("polygon", "14,41,53", False), ("polygon", "2", False),
+        ("polygon", "22,41", False), ("alpaca", "@,T,I", True), ("alpaca", "@,4", False), ("alpaca", "@,B", True),
+        ("alpaca", "Z", False), ("yahoo", "52", True), ("acme", "52", True),
+    ],
+)  # fmt: skip
+def test_a_trade_at_another_price_than_its_moments_is_told_by_its_conditions(
+    provider: str, conditions: str, *, priced: bool
+) -> None:
+    """By each vendor's own codes; one code of several is enough, and hours and odd lots are no reason."""
+    assert is_priced(provider, conditions) is priced
+    assert unpriced_by(provider).isdisjoint(conditions.split(",")) is priced

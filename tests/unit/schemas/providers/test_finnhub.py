@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from schemas.errors import InvalidRecord, UnknownSymbol
 from schemas.providers.finnhub import BINANCE_QUOTES, COINBASE_QUOTES, FACTS, RESOLUTIONS
 from schemas.symbols.venues import COIN_QUOTES, FIAT
 
@@ -25,3 +28,16 @@ def test_days_are_adjusted_and_minutes_are_not() -> None:
         **dict.fromkeys(("1m", "5m", "15m", "30m", "1h"), "raw"),
         "1d": "split",
     }
+
+
+def test_share_classes_of_other_venues_are_named_only_where_it_is_proven() -> None:
+    """Toronto's units are, by the vendor's own word (issue 410); a guess might name another share."""
+    assert FACTS.vendor_symbol("ERE-UN.TO") == "ERE.UN.TO"
+    assert FACTS.vendor_symbol("REI-UN.TO") == "REI.UN.TO"
+    assert FACTS.symbol_of("ERE.UN.TO") == "ERE-UN.TO"
+    assert (FACTS.vendor_symbol("BRK.B"), FACTS.vendor_symbol("VOD.L")) == ("BRK.B", "VOD.L")
+    for symbol in ("TECK-B.TO", "BT-A.L", "VOLV-B.ST", "MAERSK-B.CO", "ERE-UN.V"):
+        with pytest.raises(UnknownSymbol, match="that is proven; collect it from another provider"):
+            FACTS.vendor_symbol(symbol)
+        with pytest.raises(InvalidRecord):
+            FACTS.symbol_of(symbol)

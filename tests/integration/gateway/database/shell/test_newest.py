@@ -88,6 +88,22 @@ async def test_newest_values_are_found_however_long_ago_they_were(database: str)
     assert then == {"SPY": old, "QQQ": [quiet_first]}
 
 
+async def test_a_contingent_trade_hides_no_older_price(database: str) -> None:
+    """It is stored, and no price; its codes are its vendor's, so another's trade of the same codes is one."""
+    priced = a_trade(provider="finnhub", event_time=NINE_THIRTY - 2 * DAY_US, conditions="1,12", raw_offset=1)
+    contingent = a_trade(provider="finnhub", event_time=NINE_THIRTY, conditions="52,41", raw_offset=2)
+    foreign = a_trade(provider="acme", event_time=NINE_THIRTY, conditions="52", raw_offset=3)
+    await store(database, [priced, contingent, foreign])
+    async with a_snapshot(database) as view:
+        found = [
+            (await view.newest_values(["SPY"], provider=provider, as_of=as_of, latest_event=LATEST_US))["SPY"]
+            for provider in ("finnhub", "acme")
+            for as_of in (None, LATEST_US)
+        ]
+
+    assert found == [[priced], [priced], [foreign], [foreign]]
+
+
 async def test_a_shadow_poll_kept_as_the_newest_hides_no_older_value(database: str) -> None:
     """Of the best of all the newest that was no shadow poll counts; of one provider every one."""
     shown = a_quote(event_time=NINE_THIRTY - 3 * DAY_US, raw_offset=1)

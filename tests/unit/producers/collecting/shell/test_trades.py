@@ -95,7 +95,7 @@ class _QueueingTopics(_GatedTopics):
 def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
     return a_frame(
         *(
-            {"s": symbol, "p": 1.0, "v": number, "t": NINE_THIRTY_S * 1000 + number}
+            {"s": symbol, "p": 1.0, "v": number + 1, "t": NINE_THIRTY_S * 1000 + number}
             for number in range(first, first + count)
         )
     )
@@ -137,7 +137,7 @@ async def test_all_trades_are_published_in_order_with_their_frame() -> None:
 
     await running(a_stream(socket, raw), lambda: len(raw.events) == 703)
 
-    assert [event["size"] for event in raw.events] == list(range(703))
+    assert [event["size"] for event in raw.events] == list(range(1, 704))
     assert {event["frame_sequence"] for event in raw.events} == {1, 3}
     assert {entry.block.connection_id for entry in raw.placed} == {"connection-1"}
 
@@ -162,7 +162,7 @@ async def test_trades_that_come_while_others_are_confirmed_share_their_blocks() 
     await running(a_stream(socket, raw), lambda: len(raw.events) == 100)
 
     assert len(published_s) <= (published_s[-1] - begun_s) / trade_stream.PACE_S + 2
-    assert [event["size"] for event in raw.events] == list(range(100))
+    assert [event["size"] for event in raw.events] == list(range(1, 101))
 
 
 async def test_a_start_tells_what_the_cursors_say_was_missed() -> None:
@@ -265,7 +265,7 @@ async def test_the_socket_is_not_read_while_kafka_does_not_confirm() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     assert held <= 2 * bound + 2 * 500
-    assert [event["size"] for event in raw.events] == list(range(len(frames) * 500))
+    assert [event["size"] for event in raw.events] == list(range(1, len(frames) * 500 + 1))
 
 
 async def test_a_malformed_frame_costs_itself() -> None:
@@ -290,7 +290,7 @@ async def test_what_was_read_is_published_once_when_we_are_stopped(monkeypatch: 
     await asyncio.gather(task, return_exceptions=True)
 
     assert before < 1_200
-    assert [event["size"] for event in raw.events] == list(range(1_200))
+    assert [event["size"] for event in raw.events] == list(range(1, 1_201))
 
 
 async def test_a_dead_publisher_ends_the_stream() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.vendors.alpaca.bars import needs_another_feed, parse_assets, parse_bars, vendor_symbol
+from producers.vendors.alpaca.bars import named, needs_another_feed, parse_assets, parse_bars, vendor_symbol
 from producers.vendors.bar_rows import BarRow
 from schemas.errors import MalformedPayload, UnknownSymbol
 
@@ -59,16 +59,21 @@ def test_the_token_leads_on() -> None:
     ("payload", "words"),
     [
         pytest.param(b"{", "alpaca bars", id="cut"),
-        pytest.param(page(bars={"AAPL": [BAR | {"o": "178"}]}), "bars.AAPL.0.o", id="text-for-a-price"),
         pytest.param(page(bars={"AAPL": [BAR | {"t": "yesterday"}]}), "t is 'yesterday'", id="no-time"),
         pytest.param(page(bars={"MSFT": [BAR]}), "'MSFT', AAPL was asked for", id="another-symbol"),
-        pytest.param(page(bars={"AAPL": [{"t": BAR["t"]}]}), "Field required", id="values-missing"),
     ],
 )
 def test_malformed_bars_name_the_field(payload: bytes, words: str) -> None:
     """What cannot be used as a whole says which field is wrong."""
     with pytest.raises(MalformedPayload, match=words):
         parse_bars(payload, symbol="AAPL")
+
+
+def test_one_bar_without_a_time_costs_one_bar() -> None:
+    """The others of its page are kept."""
+    found = parse_bars(page(bars={"AAPL": [BAR, BAR | {"t": 5}, {"o": 1}, None, BAR]}), symbol="AAPL")
+
+    assert (len(found.rows), [refused.symbol for refused in found.rejected]) == (2, ["AAPL"] * 3)
 
 
 def test_assets_are_listed() -> None:
@@ -84,7 +89,7 @@ def test_assets_are_listed() -> None:
 
 @pytest.mark.parametrize("symbol", ["^GSPC", "BTC-USD", "EURUSD=X", "spy", "VOD.LONDON"])
 def test_what_is_no_us_stock_is_never_asked_for(symbol: str) -> None:
-    """One of these would make the vendor refuse a whole batch."""
+    """Nor is it for the vendor to refuse."""
     assert vendor_symbol("BRK.B") == "BRK.B"
     with pytest.raises(UnknownSymbol):
         vendor_symbol(symbol)
@@ -94,3 +99,12 @@ def test_a_plan_without_recent_consolidated_data_is_recognised() -> None:
     """Only then another feed helps."""
     assert needs_another_feed(b'{"message":"subscription does not permit querying recent SIP data"}')
     assert not needs_another_feed(b'{"message":"forbidden."}')
+
+
+def test_a_refusal_names_symbols_that_were_asked_for() -> None:
+    """Others, and words, are none."""
+    names = ["SPY", "BRK.B", "ABC1"]
+
+    assert named(b'{"message":"invalid symbol: ABC1"}', names) == {"ABC1"}
+    assert named(b'{"message":"invalid symbol(s): BRK.B, XYZ, ABC1"}', names) == {"BRK.B", "ABC1"}
+    assert named(b"<html>no SPYGLASS</html>", names) == frozenset()

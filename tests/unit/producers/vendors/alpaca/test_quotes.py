@@ -22,7 +22,7 @@ def snapshot(entry: object) -> bytes:
 
 
 def test_recorded_snapshots_parse(market_data: Path) -> None:
-    """Quote, last trade, volume of the day and previous close, stamped with the newest of trade and quote."""
+    """Quote, last trade, volume of the day and previous close, stamped by the trade."""
     answer = parse_snapshots(
         recorded(market_data, "snapshots_multi.json"),
         asked={"AAPL": "AAPL", "MSFT": "MSFT", "INVALID": "INVALID", "NONE": "NONE"},
@@ -32,7 +32,7 @@ def test_recorded_snapshots_parse(market_data: Path) -> None:
     assert list(answer.missing) == ["INVALID", "NONE"]
     assert not answer.rejected
     assert answer.events[0] == {
-        "symbol": "AAPL", "event_time": 1_620_053_287_257_820, "bid": 133.42, "ask": 133.43, "bid_size": 15.0,
+        "symbol": "AAPL", "event_time": 1_620_053_286_563_000, "bid": 133.42, "ask": 133.43, "bid_size": 15.0,
         "ask_size": 7.0, "last": 133.4201, "last_size": 145.0, "volume": 25_846_800.0, "previous_close": 131.46,
         "currency": "USD", "market_state": "", "delay_s": 0, "simulated": False,
     }  # fmt: skip
@@ -77,7 +77,32 @@ def test_before_the_days_first_trade_the_daily_bar_is_yesterdays() -> None:
     assert (event["volume"], event["previous_close"]) == (None, 131.46)
 
 
-@pytest.mark.parametrize("entry", [{"latestQuote": QUOTE | {"bp": -1}}, {"latestQuote": {"t": 5}}, "text"])
+def test_an_old_trade_is_as_old_as_it_is_beside_a_book_of_now() -> None:
+    """Of August in December: neither it nor the day it was made in is the book's (oscmcompany/fund PR 1062)."""
+    entry = {
+        "latestTrade": {"t": "2024-08-14T18:02:11.1Z", "p": 0.21, "s": 100},
+        "latestQuote": {"t": "2024-12-02T15:30:00Z", "ap": 0.06, "as": 5, "bp": 0.04, "bs": 3},
+        "dailyBar": BAR | {"t": "2024-08-14T04:00:00Z", "c": 0.21, "v": 300},
+        "prevDailyBar": BAR | {"t": "2024-08-13T04:00:00Z", "c": 0.2},
+    }
+
+    (event,) = parse_snapshots(snapshot(entry), asked={"AAPL": "AAPL"}, simulated=()).events
+    (book,) = parse_snapshots(
+        snapshot(entry | {"latestTrade": {"t": "2024-08-14T18:02:11.1Z", "p": 0}}),
+        asked={"AAPL": "AAPL"},
+        simulated=(),
+    ).events
+
+    assert (event["event_time"], event["last"], event["bid"]) == (1_723_658_531_100_000, 0.21, 0.04)
+    assert (event["volume"], event["previous_close"]) == (300.0, 0.2)
+    assert (book["event_time"], book["last"], book["volume"]) == (1_733_153_400_000_000, None, None)
+    assert book["previous_close"] == 0.21
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"latestQuote": QUOTE | {"bp": -1}}, {"latestQuote": {"t": 5}}, {"latestTrade": {"p": 3}}, "text"],
+)
 def test_one_bad_quote_costs_one_quote(entry: object) -> None:
     """It is rejected with its bytes, the others are kept."""
     payload = json.dumps({"BAD": entry, "AAPL": {"latestQuote": QUOTE}}).encode()
@@ -86,3 +111,21 @@ def test_one_bad_quote_costs_one_quote(entry: object) -> None:
 
     assert [event["symbol"] for event in answer.events] == ["AAPL"]
     assert json.loads(answer.rejected[0].payload) == entry
+
+
+def test_a_trade_at_another_price_than_its_moments_is_no_last() -> None:
+    """Derivatively priced: the book stands alone by its own stamp."""
+    trade = {"t": QUOTE["t"], "p": 140.0, "s": 1000, "c": ["@", "4"]}
+    entries = [
+        {"latestTrade": trade | {"c": codes}, "latestQuote": QUOTE}
+        for codes in (["@", "4"], ["@", "T"], None)
+    ]
+    events = [
+        parse_snapshots(snapshot(each), asked={"AAPL": "AAPL"}, simulated=()).events[0] for each in entries
+    ]
+
+    assert [(event["last"], event["last_size"]) for event in events] == [
+        (None, None),
+        (140.0, 1000.0),
+        (140.0, 1000.0),
+    ]

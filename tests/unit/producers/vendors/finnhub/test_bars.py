@@ -45,8 +45,14 @@ def test_candles_are_raw_by_the_minute_and_split_adjusted_by_the_day() -> None:
 
 def test_no_data_is_not_an_error() -> None:
     """A closed window answers 200 with `no_data` and no columns."""
-    with pytest.raises(NoData):
-        candles({"s": "no_data"})
+    for nothing in (
+        {"s": "no_data"},
+        {"s": "ok"},
+        {"s": "ok", "t": None, "c": None},
+        {"s": "ok", "t": [], "o": []},
+    ):
+        with pytest.raises(NoData):
+            candles(nothing)
 
 
 @pytest.mark.parametrize(

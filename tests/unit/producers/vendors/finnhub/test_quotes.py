@@ -48,6 +48,20 @@ def test_the_all_zero_quote_is_no_data(nothing: int | None) -> None:
         parse_quote(json.dumps(zeros).encode(), symbol="NOPE", simulated=False)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[]", b" {} ", b"null",
+        b'{"c":0,"d":null,"dp":null,"h":0,"l":0,"o":0,"pc":12.5,"t":1740063000}',
+        b'{"c":null,"pc":null,"t":null}', b'{"c":5,"pc":4,"t":0}',
+    ],
+)  # fmt: skip
+def test_nothing_is_no_data_however_it_is_spelt(payload: bytes) -> None:
+    """Finnhub-API issue 179 has the empty list, of a symbol it does not carry; a price needs a stamp."""
+    with pytest.raises(NoData):
+        parse_quote(payload, symbol="CBA.AX", simulated=False)
+
+
 def test_a_negative_quote_is_rejected_with_its_bytes() -> None:
     """A price nobody can have paid is a dead letter, not an event."""
     payload = json.dumps(QUOTE | {"c": -1}).encode()

@@ -55,6 +55,7 @@ def test_the_hash_tells_frames_apart_and_repeats_together() -> None:
     "broken",
     [
         pytest.param(TRADE | {"p": -1}, id="negative-price"),
+        pytest.param(TRADE | {"p": 0}, id="no-price"),
         pytest.param(TRADE | {"p": "167"}, id="price-is-text"),
         pytest.param(TRADE | {"v": True}, id="size-is-a-truth"),
         pytest.param(TRADE | {"p": True}, id="price-is-a-truth"),
@@ -75,6 +76,17 @@ def test_one_bad_trade_costs_one_trade(broken: object) -> None:
 
     assert len(answer.events) == 2
     assert json.loads(answer.rejected[0].payload) == broken
+
+
+def test_an_update_of_the_price_is_no_trade() -> None:
+    """A size of 0 says so of shares; of a pair nobody counts sizes. Stamps are whole however they are spelt."""
+    asked = ASKED | {"OANDA:EUR_USD": "EURUSD=X"}
+    pair = TRADE | {"s": "OANDA:EUR_USD", "p": 1.1, "v": 0, "t": float(TRADE["t"])}
+
+    answer = parse_frame(a_frame(TRADE | {"v": 0}, pair), sequence=1, asked=asked, simulated=()).answer
+
+    assert [(event["symbol"], event["size"]) for event in answer.events] == [("EURUSD=X", 0.0)]
+    assert (answer.events[0]["event_time"], list(answer.rejected)) == (START + 7_000, [])
 
 
 def test_pings_and_complaints_are_no_trades() -> None:

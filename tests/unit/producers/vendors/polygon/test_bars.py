@@ -66,12 +66,20 @@ def test_missing_keys_are_unknown() -> None:
     assert parse(b'{"ticker":"AAPL","resultsCount":0,"status":"OK"}').rows == []
 
 
-def test_an_index_has_no_volume() -> None:
-    """Its aggregates come without the key; a stock's would be no bar."""
-    bare = {name: value for name, value in AGGREGATE.items() if name != "v"}
+def test_a_row_of_another_ticker_costs_the_row() -> None:
+    """Each row of some endpoints names its own; so does a stamp that is none cost its row alone."""
+    rows = [AGGREGATE | {"T": "AAPL"}, AGGREGATE | {"T": "GIK"}, AGGREGATE | {"t": "x"}, AGGREGATE]
 
-    assert parse(page(ticker="I:SPX", results=[bare]), "^GSPC").rows[0].values[4] == 0.0
-    assert parse(page(results=[bare])).rows[0].values[4] is None
+    found = parse(page(results=rows))
+
+    assert (len(found.rows), len(found.rejected)) == (2, 2)
+    assert json.loads(found.rejected[0].payload)["T"] == "GIK"
+
+
+@pytest.mark.parametrize("spelling", [b"1.1123316e+12", b"1112331600000.0"])
+def test_a_whole_number_is_whole_however_it_is_spelt(spelling: bytes) -> None:
+    """JSON has one kind of number (polygon-io issues 194, 280)."""
+    assert parse(page().replace(b"1112331600000", spelling)).rows[0].time == 1_112_331_600_000_000
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_a_200_that_says_no_is_a_refusal(changes: dict[str, str], expected: type
         pytest.param(page(ticker="MSFT"), "'MSFT', AAPL was asked for", id="another-ticker"),
         pytest.param(page(results=[AGGREGATE | {"t": 1112331600}]), None, id="seconds"),
         pytest.param(page(results=[AGGREGATE | {"t": 1112331600000 * 10**6}]), "t is no unix time", id="nanoseconds"),
-        pytest.param(page(results=[AGGREGATE | {"c": "1"}]), "results.0.c", id="text"),
+        pytest.param(page(results=[AGGREGATE | {"t": 1.5}]), "t is 1.5", id="a fraction"),
     ],
 )  # fmt: skip
 def test_malformed_aggregates_name_the_field(payload: bytes, words: str | None) -> None:
@@ -131,6 +139,12 @@ def test_malformed_aggregates_name_the_field(payload: bytes, words: str | None) 
         return
     with pytest.raises(MalformedPayload, match=words):
         parse(payload)
+
+
+@pytest.mark.parametrize(("status", "delay_s"), [("OK", 0), ("DELAYED", 900)])
+def test_a_delayed_plan_says_how_far_its_bars_are_behind(status: str, delay_s: int) -> None:
+    """By its status alone, as for its quotes."""
+    assert parse(page(status=status)).delay_s == delay_s
 
 
 def test_recorded_tickers_parse_and_lead_on(market_data: Path) -> None:

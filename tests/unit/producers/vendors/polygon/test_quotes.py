@@ -33,7 +33,7 @@ def test_the_recorded_snapshot_parses(market_data: Path) -> None:
     (event,) = parse_snapshots(payload, asked={"AAPL": "AAPL"}, simulated=()).events
 
     assert event == {
-        "symbol": "AAPL", "event_time": 1_651_251_948_407_646, "bid": 159.98, "ask": 159.99, "bid_size": 3.0,
+        "symbol": "AAPL", "event_time": 1_651_251_948_294_080, "bid": 159.98, "ask": 159.99, "bid_size": 3.0,
         "ask_size": 5.0, "last": 159.99, "last_size": 200.0, "volume": 68_840_127.0, "previous_close": 163.64,
         "currency": "USD", "market_state": "", "simulated": False, "delay_s": 0,
     }  # fmt: skip
@@ -64,6 +64,28 @@ def test_before_the_open_the_day_is_zeros() -> None:
     assert (event["volume"], event["last"], event["bid"]) == (None, None, 159.98)
 
 
+def test_a_trade_of_yesterday_is_of_yesterday_beside_a_book_of_now() -> None:
+    """And a book of yesterday is not beside a trade of now; without a trade the day's price has no clock of its own."""
+    day_ns = 86_400 * 10**9
+    old = ENTRY["lastTrade"] | {"t": STAMP_NS - day_ns}  # type: ignore[operator]
+    late = ENTRY["lastTrade"] | {"t": STAMP_NS + day_ns}  # type: ignore[operator]
+    (quiet,), (crossed,), (untraded,) = (
+        parse(ENTRY | {"lastTrade": trade}).events for trade in (old, late, None)
+    )
+
+    assert (quiet["event_time"], quiet["last"], quiet["bid"]) == (
+        (STAMP_NS - day_ns) // 1_000,
+        159.97,
+        159.98,
+    )
+    assert (crossed["event_time"], crossed["last"], crossed["bid"]) == (
+        (STAMP_NS + day_ns) // 1_000,
+        159.97,
+        None,
+    )
+    assert (untraded["event_time"], untraded["last"]) == (STAMP_NS // 1_000, None)
+
+
 def test_a_plan_without_quotes_has_the_day() -> None:
     """Then the day's close so far is the last price, stamped with the snapshot's update."""
     (event,) = parse({"ticker": "AAPL", "updated": STAMP_NS, "day": {"c": 160.3, "v": 100}}).events
@@ -81,15 +103,15 @@ def test_a_plan_without_quotes_has_the_day() -> None:
             "lastQuote": {"P": 0, "p": 0, "t": 0},
             "lastTrade": {"p": 0, "t": 0},
         },
-        {"ticker": "AAPL", "lastQuote": {"P": 5}},
+        {"ticker": "AAPL", "day": {"c": 0}, "lastTrade": {}, "lastQuote": None},
     ],
 )
-def test_zeros_and_unstamped_values_are_no_quote(entry: object) -> None:
+def test_zeros_are_no_quote(entry: object) -> None:
     """Nothing is published of a symbol the vendor says nothing about."""
     assert (list(parse(entry).events), list(parse(entry).missing)) == ([], ["AAPL"])
 
 
-@pytest.mark.parametrize("entry", [ENTRY | {"lastTrade": {"p": -1, "t": STAMP_NS}}, ENTRY | {"lastTrade": {"p": 1, "t": 5 * 10**22}}, ENTRY | {"day": 5}])  # fmt: skip
+@pytest.mark.parametrize("entry", [ENTRY | {"lastTrade": {"p": -1, "t": STAMP_NS}}, ENTRY | {"lastTrade": {"p": 1, "t": 5 * 10**22}}, ENTRY | {"day": 5}, {"ticker": "AAPL", "lastQuote": {"P": 5}}, {"ticker": "AAPL", "lastTrade": {"p": 5}}])  # fmt: skip
 def test_one_bad_snapshot_costs_one_quote(entry: object) -> None:
     """It is rejected with its bytes."""
     answer = parse(entry)
@@ -105,3 +127,14 @@ def test_a_plan_without_snapshots_says_so() -> None:
         parse(status="NOT_AUTHORIZED", message="You are not entitled to this data.")
     with pytest.raises(MalformedPayload, match="polygon snapshot"):
         parse_snapshots(b"[", asked={}, simulated=())
+
+
+def test_a_trade_at_another_price_than_its_moments_is_no_last() -> None:
+    """By its conditions; nor does the day's price, which may be of it, stand in."""
+    trades = [ENTRY["lastTrade"] | {"c": codes} for codes in ([52, 41], [12.0, 37], None)]  # type: ignore[operator]
+
+    assert [parse(ENTRY | {"lastTrade": trade}).events[0]["last"] for trade in trades] == [
+        None,
+        159.97,
+        159.97,
+    ]

@@ -35,10 +35,10 @@ def an_origin(interval: str) -> BarOrigin:
     return bar_origin(asked("SPY", interval, WINDOW, WINDOW.end + HOUR_US))
 
 
-def a_page(*minutes: int, adjustment: AdjustmentState = "raw") -> BarPage:
+def a_page(*minutes: int, adjustment: AdjustmentState = "raw", delay_s: int = 0) -> BarPage:
     """Return a page of bars whose volume is their minute."""
     rows = [BarRow(time=NINE_THIRTY + m * MINUTE_US, values=(1, 2, 1, 2, float(m))) for m in minutes]
-    return BarPage(rows=rows, adjustment_state=adjustment)
+    return BarPage(rows=rows, adjustment_state=adjustment, delay_s=delay_s)
 
 
 async def given(*pages: BarPage) -> list[Asked[BarPage]]:
@@ -119,3 +119,13 @@ async def test_hours_are_joined_of_half_hours() -> None:
     assert [(event["event_time"], event["volume"]) for event in response.answer.events] == [
         (NINE_THIRTY, 30.0)
     ]
+
+
+async def test_bars_of_a_delayed_page_are_final_as_much_later() -> None:
+    """One page that is behind puts the whole answer behind."""
+    origin = bar_origin(asked("SPY", "1m", WINDOW, NINE_THIRTY + 7 * MINUTE_US))
+    on_time = await bars_answered("bars", given(a_page(5), a_page(6)), origin)
+    behind = await bars_answered("bars", given(a_page(5), a_page(6, delay_s=60)), origin)
+
+    assert [event["final"] for event in on_time.answer.events] == [True, True]
+    assert [event["final"] for event in behind.answer.events] == [True, False]

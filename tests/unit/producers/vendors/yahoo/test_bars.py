@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.polling.position import BarsPosition, next_window
 from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
-from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.yahoo import FACTS
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_chart, recorded
 
@@ -108,6 +113,75 @@ def test_an_aligned_minute_that_is_not_over_is_not_final() -> None:
     assert [event["final"] for event in events] == [False]
 
 
+def at(text: str, zone: str) -> int:
+    """Return a local time in seconds."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
+
+
+def finals(
+    symbol: str, zone: str, day: str, rows: Sequence[str], *, now: str, shown: str | None
+) -> list[bool]:
+    """Return which minutes of a chart are final, asked at `now` of a feed whose market stands at `shown`."""
+    meta = {} if shown is None else {"regularMarketTime": at(f"{day} {shown}", zone)}
+    chart = a_chart({at(f"{day} {each}", zone): ROW for each in rows}, symbol=symbol, **meta)
+    everything = PollWindow(start=0, end=2**60)
+    answer = parse(chart, window=everything, now=at(f"{day} {now}", zone) * SECOND_US, symbol=symbol)
+    return [event["final"] for event in answer.events]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "rows", "now", "shown", "expected"),
+    [
+        pytest.param("OCDO.L", "Europe/London", ["10:14", "10:15"], "10:30:30", "10:15:20", [True, False], id="a quarter of an hour behind"),
+        pytest.param("OCDO.L", "Europe/London", ["10:14", "10:15"], "10:31:30", "10:16:20", [True, True], id="a minute later"),
+        pytest.param("7203.T", "Asia/Tokyo", ["10:59", "11:00"], "11:19:59", "11:00:00", [True, False], id="twenty minutes behind"),
+        pytest.param("SPY", "America/New_York", ["10:14", "10:15"], "10:16:01", "10:16:00", [True, True], id="not behind"),
+        pytest.param("SPY", "America/New_York", ["10:02", "10:03"], "10:20:00", "10:03:20", [True, False], id="quiet since"),
+        pytest.param("SPY", "America/New_York", ["10:02", "10:03"], "10:34:00", "10:03:20", [True, True], id="quiet for longer than any delay"),
+        pytest.param("SPY", "America/New_York", ["08:00", "08:01"], "08:02:30", "06:00:00", [True, False], id="pre-market: the market's clock stands, rows go on"),
+        pytest.param("SPY", "America/New_York", ["10:14", "10:15"], "10:15:59", None, [True, False], id="it does not say"),
+        pytest.param("SPY", "America/New_York", ["10:15", "10:16"], "10:15:30", "10:15:10", [False, False], id="a row of time to come"),
+    ],
+)  # fmt: skip
+def test_a_bar_is_final_by_the_feeds_own_clock(
+    symbol: str, zone: str, rows: Sequence[str], now: str, shown: str | None, expected: list[bool]
+) -> None:
+    """A delayed exchange shows a minute that is over for us with its first trades alone (yfinance issue 789)."""
+    assert finals(symbol, zone, "2024-07-02", rows, now=now, shown=shown) == expected
+
+
+@pytest.mark.parametrize(
+    ("symbol", "zone", "opened", "stamp", "now"),
+    [
+        pytest.param("OCDO.L", "Europe/London", "2024-07-02 08:00:00", "2024-07-02 16:35:01", "2024-07-02 20:00:00", id="London, in its auction"),
+        pytest.param("UNIR.MI", "Europe/Rome", "2024-07-02 09:00:00", "2024-07-02 17:35:42", "2024-07-02 20:00:00", id="Milan"),
+        pytest.param("OCDO.L", "Europe/London", "2024-07-05 08:00:00", "2024-07-05 16:35:01", "2024-07-06 12:00:00", id="Friday, asked on Saturday"),
+        pytest.param("CSL.AX", "Australia/Sydney", "2024-01-09 10:00:00", "2024-01-09 16:21:07", "2024-01-09 18:00:00", id="Sydney, the day before in UTC"),
+        pytest.param("7203.T", "Asia/Tokyo", "2024-12-03 09:00:00", "2024-12-03 15:45:00", "2024-12-03 17:00:00", id="Tokyo"),
+        pytest.param("SHOP.TO", "America/Toronto", "2024-07-02 09:30:00", "2024-07-02 16:10:11", "2024-07-02 18:00:00", id="Toronto"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("own_row", [False, True])
+def test_a_day_stamped_after_its_close_is_the_days_own(
+    symbol: str, zone: str, opened: str, stamp: str, now: str, *, own_row: bool
+) -> None:
+    """One bar a day under the venue's date, final after the close, in the window a poll asks for (yahooquery issue 127)."""
+    begin, asked_at = at(opened, zone), at(now, zone) * SECOND_US
+    days = [
+        (begin - 86_400, (10.0, 11.0, 9.0, 10.5, 1000)),
+        (at(stamp, zone), (10.5, 12.0, 10.0, 11.5, 2000)),
+    ]
+    days += [(begin, (10.5, 12.0, 10.0, 11.0, 1900))] * own_row
+    chart = a_chart(days, symbol=symbol, dataGranularity="1d", regularMarketTime=at(stamp, zone))
+    position = BarsPosition(position=EventTime((begin - 86_400) * SECOND_US + DAY_US))
+    window = next_window(position, MarketTime(asked_at), step_us=DAY_US, overlap_us=2 * DAY_US)
+
+    events = parse(chart, window=window, now=asked_at, symbol=symbol, interval="1d").events
+
+    assert [(event["close"], event["final"]) for event in events][-1] == (11.5, True)
+    assert [event["event_time"] // SECOND_US for event in events if event["close"] > 10.5] == [begin]
+
+
 def test_null_rows_are_no_bars() -> None:
     """Minutes without a trade come as nulls and stay missing."""
     chart = a_chart({NINE_THIRTY_S: ROW, NINE_THIRTY_S + 60: [None] * 5, NINE_THIRTY_S + 120: ROW})
@@ -122,15 +196,70 @@ def test_rows_outside_the_window_are_dropped() -> None:
     assert [event["event_time"] for event in parse(chart).events] == [START]
 
 
-def test_unsorted_rows_are_sorted_and_the_later_of_two_wins() -> None:
-    """Arrays need not be sorted; of two rows of one minute the later stamp is the news."""
+def test_unsorted_rows_are_sorted() -> None:
+    """Arrays need not be sorted; the row inside a minute is that minute so far."""
     newer = (167.41, 167.6, 167.25, 167.6, 15_000)
     chart = a_chart([(NINE_THIRTY_S + 60, ROW), (NINE_THIRTY_S + 30, newer), (NINE_THIRTY_S, ROW)])
 
     events = parse(chart).events
 
     assert [event["event_time"] for event in events] == [START, START + MINUTE_US]
-    assert events[0]["close"] == 167.6
+    assert (events[0]["close"], events[0]["volume"]) == (167.6, 27_000.0)
+
+
+def five_minutes(rows: Sequence[tuple[str, Sequence[float | None]]], *, now: str, shown: str | None = None):
+    """Return the bars of a day of 2024 in five minutes as (open, high, low, close, volume, final), by their clock."""
+    day, zone = "2024-07-02", "America/New_York"
+    meta = {} if shown is None else {"regularMarketTime": at(f"{day} {shown}", zone)}
+    chart = a_chart([(at(f"{day} {clock}", zone), row) for clock, row in rows], dataGranularity="5m", **meta)
+    answer = parse(
+        chart, window=PollWindow(start=0, end=2**60), now=at(f"{day} {now}", zone) * SECOND_US, interval="5m"
+    )
+    names = ("open", "high", "low", "close", "volume", "final")
+    found = {
+        event["event_time"] // SECOND_US: tuple(event[name] for name in names) for event in answer.events
+    }
+    return [found.get(at(f"{day} {clock}", zone)) for clock, _ in rows], len(answer.rejected)
+
+
+OWN = ("10:05", (100.5, 104.0, 100.0, 103.0, 80_000))
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "shown", "expected"),
+    [
+        pytest.param([OWN, ("10:08:07", (102.5, 102.5, 102.5, 102.5, 0))], "10:08:08", "10:08:07", (100.5, 104.0, 100.0, 102.5, 80_000.0, False), id="inside its interval"),
+        pytest.param([OWN, ("10:08:07", (99.0, 99.0, 99.0, 99.0, 300))], "10:08:08", "10:08:07", (100.5, 104.0, 99.0, 99.0, 80_300.0, False), id="a new low, with a volume"),
+        pytest.param([OWN, ("10:09:58", (105.0, 105.0, 105.0, 105.0, None))], "12:00:00", "10:09:58", (100.5, 105.0, 100.0, 105.0, 80_000.0, True), id="kept for hours after the close"),
+        pytest.param([OWN, ("10:08:07", (None,) * 5)], "10:08:08", "10:08:07", (100.5, 104.0, 100.0, 103.0, 80_000.0, False), id="of nothing"),
+        pytest.param([("10:05", (None,) * 5), ("10:08:07", (7, 7, 7, 7, 0))], "12:00:00", "10:08:07", (7.0, 7.0, 7.0, 7.0, 0.0, False), id="alone: what an interval held before is unknown"),
+        pytest.param([OWN, ("10:05", (104.5, 104.5, 104.5, 104.5, 0))], "10:05:01", "10:05:00", (100.5, 104.5, 100.0, 104.5, 80_000.0, False), id="on the second an interval begins"),
+    ],
+)  # fmt: skip
+def test_the_live_row_is_a_word_about_the_interval_it_lies_in(
+    rows: list[tuple[str, Sequence[float | None]]], now: str, shown: str, expected: tuple[object, ...]
+) -> None:
+    """It extends high and low and is the close; the open stays, and volumes are added (yfinance issue 2206)."""
+    found, refused = five_minutes(rows, now=now, shown=shown)
+
+    assert (found[0], refused) == (expected, 0)
+
+
+def test_a_live_row_that_cannot_be_used_costs_itself() -> None:
+    """It is told, and the interval stands as it was."""
+    found, refused = five_minutes([OWN, ("10:08:07", (102.5, -1, 102.5, 102.5, 0))], now="10:20:00")
+
+    assert (found[0], refused) == ((*OWN[1], True), 1)
+
+
+@pytest.mark.parametrize("columns", [[], [{}]])
+def test_stamps_without_columns_are_a_window_without_data(columns: list[object]) -> None:
+    """An object without a column is another spelling of nothing; no object is another format."""
+    document = json.loads(a_chart({NINE_THIRTY_S: ROW}))
+    document["chart"]["result"][0]["indicators"]["quote"] = columns
+
+    with pytest.raises(NoData if columns else MalformedPayload):
+        parse(json.dumps(document).encode())
 
 
 def test_one_bad_price_costs_one_bar() -> None:
@@ -175,7 +304,7 @@ def test_bars_say_their_session_and_adjustment() -> None:
         pytest.param(
             a_chart({NINE_THIRTY_S: ROW}, dataGranularity="5m"), "dataGranularity", id="another-interval"
         ),
-        pytest.param(a_chart({NINE_THIRTY_S: ("x", 1, 1, 1, 1)}), "open", id="text-for-a-price"),
+        pytest.param(a_chart({NINE_THIRTY_S + 0.5: ROW}), "timestamp", id="a fraction of a second"),  # type: ignore[dict-item]
         pytest.param(a_chart({-5: ROW}), "timestamp", id="stamp-before-1970"),
         pytest.param(a_chart({10**17: ROW}), "timestamp", id="stamp-in-another-unit"),
         pytest.param(

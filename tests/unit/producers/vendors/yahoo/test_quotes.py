@@ -53,6 +53,41 @@ def test_last_is_the_newest_of_the_three_markets(state: str, extra: dict[str, ob
     assert event["last"] == last
 
 
+@pytest.mark.parametrize(
+    "stub",
+    [
+        pytest.param({"symbol": "SPY", "quoteType": "EQUITY", "market": "us24_market", "priceHint": 2}, id="no price"),
+        pytest.param({"symbol": "SPY", "quoteType": "MUTUALFUND", "regularMarketTime": 1561759658, "marketState": "CLOSED"}, id="a stamp alone"),
+        pytest.param({"symbol": "SPY", "quoteType": "ETF", "regularMarketPrice": 0, "regularMarketTime": 1561759658}, id="a price of 0"),
+        pytest.param({"symbol": "SPY", "quoteType": "NONE", "regularMarketPrice": 5.0, "regularMarketTime": 1561759658}, id="of type NONE"),
+    ],
+)  # fmt: skip
+def test_a_stub_is_a_missing_symbol(stub: dict[str, object]) -> None:
+    """Yahoo answers a symbol it has lost so (yahoo-finance2 issues 465, 636): no dead letter a poll."""
+    answer = parse_quotes(a_quote_response(stub), asked=SPY)
+
+    assert (list(answer.events), list(answer.rejected), list(answer.missing)) == ([], [], ["SPY"])
+
+
+def test_before_the_open_the_regular_keys_are_those_of_the_session_before() -> None:
+    """Recorded of AAPL on 2021-02-16: the close is 135.37, the change +0.74, and Friday's volume is not today's."""
+    entry = a_quote_entry(
+        marketState="PRE", preMarketPrice=136.11, preMarketTime=1_613_472_136, regularMarketPrice=135.37,
+        regularMarketTime=1_613_163_603, regularMarketVolume=60_145_130, regularMarketPreviousClose=135.13,
+    )  # fmt: skip
+    without = entry | {"preMarketPrice": None, "preMarketTime": None}
+
+    (traded,) = parse_quotes(a_quote_response(entry), asked=SPY).events
+    (untraded,) = parse_quotes(a_quote_response(without), asked=SPY).events
+
+    assert (traded["last"], traded["previous_close"], traded["volume"]) == (136.11, 135.37, None)
+    assert (untraded["last"], untraded["previous_close"], untraded["volume"]) == (
+        135.37,
+        135.13,
+        60_145_130.0,
+    )
+
+
 def test_nobody_bidding_is_no_bid() -> None:
     """A bid of 0 means there is none; it never becomes a price."""
     (event,) = parse_quotes(a_quote_response(a_quote_entry(bid=0, bidSize=0)), asked=SPY).events

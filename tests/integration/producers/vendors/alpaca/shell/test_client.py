@@ -61,29 +61,44 @@ async def test_pages_are_followed_by_their_token_and_make_one_response() -> None
     assert [event["volume"] for event in response.answer.events] == [0.0, 1.0, 2.0, 3.0]
 
 
-async def test_a_plan_without_the_consolidated_feed_is_asked_by_the_free_one_from_then_on(
+async def test_a_plan_without_recent_data_is_asked_for_the_same_with_its_delay_from_then_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One refusal is enough, for bars and quotes alike, and one line tells."""
-    script = Script(OTHER_FEED, NO_BARS, NO_BARS, b"{}")
+    """One refusal is enough, for bars and quotes alike, and one line tells; never for another exchange's volumes."""
+    quote = json.dumps({"SPY": {"latestTrade": {"t": "2013-10-07T13:30:00Z", "p": 1.5, "s": 1}}}).encode()
+    script = Script(OTHER_FEED, a_page(0, 1), a_page(0, 1), quote)
+    now = NINE_THIRTY + 17 * MINUTE_US
     async with opening_on(PROVIDER, script) as opening:
         api = PROVIDER.open(opening)
-        for _ in range(2):
-            await api.bars(asked("SPY", "1m", WINDOW, WINDOW.end))
-        await api.quotes(["SPY"])
+        bars = [(await api.bars(asked("SPY", "1m", WINDOW, now))).answer.events for _ in range(2)]
+        (event,) = (await api.quotes(["SPY"])).answer.events
 
-    assert [query["feed"] for query in script.queries] == ["sip", "iex", "iex", "iex"]
+    assert [query["feed"] for query in script.queries] == ["sip", "sip", "sip", "delayed_sip"]
+    assert [query["end"] for query in script.queries[:3]] == [
+        "2013-10-07T13:39:59.999999Z", *["2013-10-07T13:31:54.999999Z"] * 2,
+    ]  # fmt: skip
+    assert [[event["final"] for event in each] for each in bars] == [[True, False]] * 2
+    assert (event["delay_s"], event["last"]) == (900, 1.5)
     assert [record.getMessage() for record in caplog.records].count("feed_changed") == 1
 
 
-async def test_a_plan_that_refuses_the_free_feed_too_is_not_asked_for_ever() -> None:
+async def test_nothing_is_asked_for_that_a_delayed_plan_cannot_have_yet() -> None:
+    """A window of the last quarter of an hour is empty, and no refusal."""
+    script = Script(OTHER_FEED)
+    async with opening_on(PROVIDER, script) as opening:
+        response = await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+
+    assert (list(response.answer.events), len(script.asked)) == ([], 1)
+
+
+async def test_a_plan_that_refuses_old_data_too_is_not_asked_for_ever() -> None:
     """Two questions, then the vendor's word stands."""
     script = Script(OTHER_FEED)
     async with opening_on(PROVIDER, script) as opening:
         with pytest.raises(ProviderUnentitled):
-            await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
+            await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end + 60 * MINUTE_US))
 
-    assert [query["feed"] for query in script.queries] == ["sip", "iex"]
+    assert len(script.asked) == 2
 
 
 async def test_what_is_no_us_stock_is_missing_and_spoils_no_batch() -> None:
@@ -123,3 +138,18 @@ async def test_a_refused_key_is_no_other_feed() -> None:
             await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
 
     assert len(script.asked) == 1
+
+
+async def test_one_refused_symbol_costs_itself_and_not_its_batch() -> None:
+    """The others are asked for again at once, and the refused one is left out from then on (alpaca-trade-api issue 423)."""
+    quote = {"latestTrade": {"t": "2024-07-02T14:00:00Z", "p": 1.5, "s": 1}}
+    served = json.dumps({"SPY": quote, "MSFT": quote}).encode()
+    script = Script((400, b'{"message":"invalid symbol: ABC1"}'), served, served)
+    async with opening_on(PROVIDER, script) as opening:
+        api = PROVIDER.open(opening)
+        answers = [(await api.quotes(["SPY", "ABC1", "MSFT"])).answer for _ in range(2)]
+
+    assert [query["symbols"] for query in script.queries] == ["SPY,ABC1,MSFT", "SPY,MSFT", "SPY,MSFT"]
+    for answer in answers:
+        assert [event["symbol"] for event in answer.events] == ["SPY", "MSFT"]
+        assert list(answer.missing) == ["ABC1"]
