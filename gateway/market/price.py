@@ -171,7 +171,7 @@ def _change(price: float, previous_close: float | None) -> dict[str, float | Non
     if not previous_close:
         return {"change": None, "change_percent": None}
     change = price - previous_close
-    # There is no share of a rate below zero.
+    # Of a rate below zero there is no share: a fall would be shown as a rise.
     percent = _rounded(change / previous_close * 100) if previous_close > 0 else None
     return {"change": _rounded(change), "change_percent": percent}
 

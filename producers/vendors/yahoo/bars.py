@@ -32,6 +32,9 @@ from schemas.providers.yahoo import FACTS
 
 SAME_GRANULARITY = {"60m": "1h"}
 SIMULATED_EXCHANGE = "SIM"
+# Exchanges whose quotes are recorded with `exchangeDataDelayedBy` 0: Nasdaq's three markets, New York, American, Arca, Cboe,
+# coins and currencies. Trades over the counter (PNK) and indices are not among them.
+IN_REAL_TIME = frozenset({"NMS", "NGM", "NCM", "NYQ", "ASE", "PCX", "BTS", "CCC", "CCY", SIMULATED_EXCHANGE})
 MAX_PRICE_HINT = 8
 NO_SUCH_SYMBOL = ("not found", "no data found")
 NOTHING_THERE = ("data doesn't exist", "data not available", "must be within the last")
@@ -139,11 +142,11 @@ def _chart_result(payload: bytes, symbol: str) -> _Result:
 
 
 def _horizon(result: _Result, now: MarketTime) -> MarketTime:
-    """Return how far the feed has come: to the newest stamp it shows, and no less than its longest delay allows.
+    """Return how far the feed has come: where it may be delayed to the newest stamp it shows, and as far as its delay allows.
 
     An answer that does not say where the market stands is taken to be of now.
     """
-    if result.meta.regular_market_time is None:
+    if result.meta.regular_market_time is None or result.meta.exchange_name in IN_REAL_TIME:
         return now
     stamps = (result.meta.regular_market_time, *(result.timestamp or ()))
     shown = max((stamp * SECOND_US for stamp in stamps if stamp * SECOND_US <= now), default=0)

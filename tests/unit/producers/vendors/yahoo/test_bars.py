@@ -119,35 +119,47 @@ def at(text: str, zone: str) -> int:
 
 
 def finals(
-    symbol: str, zone: str, day: str, rows: Sequence[str], *, now: str, shown: str | None
+    symbol: str, zone: str, day: str, rows: Sequence[str], *, now: str, shown: str | None, exchange: str
 ) -> list[bool]:
     """Return which minutes of a chart are final, asked at `now` of a feed whose market stands at `shown`."""
     meta = {} if shown is None else {"regularMarketTime": at(f"{day} {shown}", zone)}
-    chart = a_chart({at(f"{day} {each}", zone): ROW for each in rows}, symbol=symbol, **meta)
+    chart = a_chart(
+        {at(f"{day} {each}", zone): ROW for each in rows}, symbol=symbol, exchangeName=exchange, **meta
+    )
     everything = PollWindow(start=0, end=2**60)
     answer = parse(chart, window=everything, now=at(f"{day} {now}", zone) * SECOND_US, symbol=symbol)
     return [event["final"] for event in answer.events]
 
 
+NEW_YORK = "America/New_York"
+
+
 @pytest.mark.parametrize(
-    ("symbol", "zone", "rows", "now", "shown", "expected"),
+    ("symbol", "exchange", "zone", "rows", "now", "shown", "expected"),
     [
-        pytest.param("OCDO.L", "Europe/London", ["10:14", "10:15"], "10:30:30", "10:15:20", [True, False], id="a quarter of an hour behind"),
-        pytest.param("OCDO.L", "Europe/London", ["10:14", "10:15"], "10:31:30", "10:16:20", [True, True], id="a minute later"),
-        pytest.param("7203.T", "Asia/Tokyo", ["10:59", "11:00"], "11:19:59", "11:00:00", [True, False], id="twenty minutes behind"),
-        pytest.param("SPY", "America/New_York", ["10:14", "10:15"], "10:16:01", "10:16:00", [True, True], id="not behind"),
-        pytest.param("SPY", "America/New_York", ["10:02", "10:03"], "10:20:00", "10:03:20", [True, False], id="quiet since"),
-        pytest.param("SPY", "America/New_York", ["10:02", "10:03"], "10:34:00", "10:03:20", [True, True], id="quiet for longer than any delay"),
-        pytest.param("SPY", "America/New_York", ["08:00", "08:01"], "08:02:30", "06:00:00", [True, False], id="pre-market: the market's clock stands, rows go on"),
-        pytest.param("SPY", "America/New_York", ["10:14", "10:15"], "10:15:59", None, [True, False], id="it does not say"),
-        pytest.param("SPY", "America/New_York", ["10:15", "10:16"], "10:15:30", "10:15:10", [False, False], id="a row of time to come"),
+        pytest.param("OCDO.L", "LSE", "Europe/London", ["10:14", "10:15"], "10:30:30", "10:15:20", [True, False], id="a quarter of an hour behind"),
+        pytest.param("OCDO.L", "LSE", "Europe/London", ["10:14", "10:15"], "10:31:30", "10:16:20", [True, True], id="a minute later"),
+        pytest.param("7203.T", "JPX", "Asia/Tokyo", ["10:59", "11:00"], "11:19:59", "11:00:00", [True, False], id="twenty minutes behind"),
+        pytest.param("NSRGY", "PNK", NEW_YORK, ["10:02", "10:03"], "10:20:00", "10:03:20", [True, False], id="over the counter, quiet since"),
+        pytest.param("NSRGY", "PNK", NEW_YORK, ["10:02", "10:03"], "10:34:00", "10:03:20", [True, True], id="quiet for longer than any delay"),
+        pytest.param("NSRGY", "PNK", NEW_YORK, ["08:00", "08:01"], "08:02:30", "06:00:00", [True, False], id="the market's clock stands, rows go on"),
+        pytest.param("SPY", "PCX", NEW_YORK, ["10:02", "10:03"], "10:04:00", "10:03:20", [True, True], id="in real time, quiet or not"),
+        pytest.param("SPY", "PCX", NEW_YORK, ["19:58", "19:59"], "20:00:00", "16:00:00", [True, True], id="the last minute of the day"),
+        pytest.param("VOD.L", "LSE", "Europe/London", ["10:14", "10:15"], "10:15:59", None, [True, False], id="it does not say"),
+        pytest.param("VOD.L", "LSE", "Europe/London", ["10:15", "10:16"], "10:15:30", "10:15:10", [False, False], id="a row of time to come"),
     ],
 )  # fmt: skip
 def test_a_bar_is_final_by_the_feeds_own_clock(
-    symbol: str, zone: str, rows: Sequence[str], now: str, shown: str | None, expected: list[bool]
+    symbol: str,
+    exchange: str,
+    zone: str,
+    rows: Sequence[str],
+    now: str,
+    shown: str | None,
+    expected: list[bool],
 ) -> None:
     """A delayed exchange shows a minute that is over for us with its first trades alone (yfinance issue 789)."""
-    assert finals(symbol, zone, "2024-07-02", rows, now=now, shown=shown) == expected
+    assert finals(symbol, zone, "2024-07-02", rows, now=now, shown=shown, exchange=exchange) == expected
 
 
 @pytest.mark.parametrize(
