@@ -139,6 +139,9 @@ class ProviderFacts:
     every_plan: Limits = Limits()  # what holds on each of them
     ours: Limits = Limits()  # our own restraint, where the vendor publishes nothing
     endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
+    # By stream (bars, quotes), where all that it asks is known: its endpoint, and those asked for that one's sake.
+    # Of a stream that is left out every endpoint of the provider may be meant.
+    serving: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     feeds: tuple[str, ...] = ()  # the first is asked for, the next where the plan lacks it
     delay_s: int = 0  # of an answer that says it is delayed, without saying by how much
     adjustments: Adjustments = Adjustments()
@@ -153,6 +156,11 @@ class ProviderFacts:
         """Limits in force until others are configured: every plan's, the first plan's, ours."""
         plan = self.plans[0].limits if self.plans else Limits()
         return self.every_plan.over(plan).over(self.ours)
+
+    @property
+    def helpers(self) -> Mapping[str, str]:
+        """Endpoints that are asked for another's sake, with that one."""
+        return {helper: first for first, *helpers in self.serving.values() for helper in helpers}
 
     @property
     def words(self) -> RefusalWords:
@@ -227,6 +235,9 @@ class ProviderFacts:
         for endpoint in self.endpoint_limits:
             if endpoint not in self.endpoints:
                 yield f"limits are given of {endpoint!r}, which is none of its endpoints"
+        for stream, endpoints in self.serving.items():
+            if not endpoints or not set(endpoints) <= set(self.endpoints):
+                yield f"serving {stream!r} names {' '.join(endpoints) or 'none'}; name some of its endpoints"
         for plan in self.plans:
             if not plan.source or ISO_DATE.fullmatch(plan.read) is None:
                 yield f"plan {plan.name!r} lacks its source, or the day it was read there"

@@ -55,6 +55,7 @@ FACTS = ProviderFacts(
     ours=Limits(per_second=4, per_minute=33, concurrency=4),
     # A crumb lives about a day; asking for many is what was seen throttled first.
     endpoint_limits={"crumb": Limits(per_minute=4)},
+    serving={"bars": ("chart",), "quotes": ("quote", "crumb", "cookie")},
     adjustments=Adjustments(intraday="split", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(banned_statuses=(999,)),  # what its edge answers to a blocked address

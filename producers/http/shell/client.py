@@ -262,10 +262,13 @@ class VendorHttp:
         if answer.status >= 400:
             raise _Declined(answer)
 
-    def banned(self, endpoint: str, for_s: float) -> None:
-        """Ask the provider nothing for `for_s` seconds: it shut us out in words instead of a status."""
+    def banned(self, endpoint: str, for_s: float, *, whole: bool = True) -> None:
+        """Ask the provider nothing for `for_s` seconds: it shut us out; where not `whole`, of that endpoint alone."""
         PROVIDER_ERRORS.labels(self.provider, endpoint, BANNED).inc()
-        self.gate.told(Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason="a ban, in words"))
+        reason = "a ban, in words" if whole else "a ban, of this endpoint"
+        self.gate.told(
+            endpoint, Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason=reason, whole=whole)
+        )
 
 
 class _Declined(Exception):

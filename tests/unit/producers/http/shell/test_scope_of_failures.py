@@ -1,0 +1,69 @@
+"""How far a vendor's failure reaches, in hours of virtual time: one endpoint's refusals stop that endpoint alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.support.played_vendors import Answering, Said, a_chart, play_yahoo
+
+CHART = "/v8/finance/chart/"
+QUOTE, CRUMB = "/v7/finance/quote", "/v1/test/getcrumb"
+HOURS, SYMBOLS = 2.0, 10
+FULL = SYMBOLS * HOURS * 60  # polls of bars
+
+
+def refusing(*paths: str, says: Said) -> Answering:
+    """Return a Yahoo whose charts are well, and which answers so at some paths."""
+
+    def answer(path: str, query: Mapping[str, str]) -> Said:
+        if path.startswith(paths):
+            return says
+        if path.startswith(CHART):
+            return a_chart(path, query)
+        return Said(body=b"a.crumb.Fits" if path == CRUMB else b"{}", status=404 if path == "/" else 200)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        ((CRUMB,), Said(429, b"Too Many Requests")),
+        ((QUOTE, CRUMB), Said(429, b"Edge: Too Many Requests", {"Retry-After": "60"}, "text/html")),
+        ((QUOTE,), Said(429, b"{}", {"Retry-After": "3600"})),
+        ((QUOTE,), Said(403, b"{}")),
+        ((QUOTE, CRUMB), Said(403, b"Too Many Requests")),
+        ((CRUMB,), Said(401, b"{}")),
+    ],
+    ids=["crumb 429", "both 429 for a minute", "quote 429 for an hour", "quote 403", "both 403", "crumb 401"],
+)
+def test_bars_go_on_while_quotes_are_refused(
+    monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], says: Said
+) -> None:
+    """Charts need no crumb and have not been refused: nearly every poll is made, and no symbol waits for two."""
+    played = play_yahoo(monkeypatch, refusing(*paths, says=says), hours=HOURS)
+
+    assert len(played.session.times(CHART)) >= 0.98 * FULL
+    assert played.longest_wait_s(CHART) <= 125.0
+    assert len(played.session.times(paths[0])) < HOURS * 60  # what refuses is not asked again and again
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        ((QUOTE,), Said(403, b"Your IP address has been blocked", content_type="text/html")),
+        ((QUOTE, CRUMB, CHART), Said(999, b"{}")),
+        ((QUOTE, CHART), Said(429, b"{}", {"Retry-After": "600"})),
+    ],
+    ids=["said of the address", "said by status", "two refuse"],
+)
+def test_a_refusal_of_all_of_us_stops_all(
+    monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], says: Said
+) -> None:
+    """Where it is said of the address, or a second endpoint refuses, nothing is asked but for one test a pause."""
+    played = play_yahoo(monkeypatch, refusing(*paths, says=says), hours=0.4)
+
+    # the first round goes out at once
+    assert len([moment for moment in played.session.times("/") if moment > 30.0]) <= 20
