@@ -40,6 +40,12 @@ PROVIDER_LATENCY_MS = Histogram(
     buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
 )  # fmt: skip
 CIRCUIT_STATE = Gauge("circuit_state", "0 closed, 1 half-open, 2 open.", ["provider"], registry=REGISTRY)
+ENDPOINT_CIRCUIT_STATE = Gauge(
+    "mds_endpoint_circuit_state",
+    "0 closed, 1 half-open, 2 open; `circuit_state` is that of the worst of them.",
+    ["provider", "endpoint"],
+    registry=REGISTRY,
+)
 PROVIDER_SELECTED = Counter(
     "provider_selected",
     "Times a provider became the one that serves a capability.",

@@ -158,12 +158,11 @@ def _collecting(
     calendars = {symbol: calendar_of(symbol) for symbol in symbols}
     router = Router(budgets=lambda _: {}, market=market, deadline_s=10.0)
     capabilities = ("quotes", "bars:1m")
-    breakers = {name: vendors.breaker(name)}
     router.route(
         dict.fromkeys(capabilities, (name,)),
         {capability: list(calendars.values())[:1] for capability in capabilities},
         Routing(),
-        breakers,
+        {name: vendors.capability_breaker(name)},
     )
     polls = Polls(raw=topics, router=router, duty=duty)
     polls.exchange(
@@ -180,7 +179,9 @@ def _collecting(
     poller = Poller(
         name,
         market=market,
-        attempts=Attempts(raw=topics, status=ProviderStatus(breakers), router=router, duty=duty),
+        attempts=Attempts(
+            raw=topics, status=ProviderStatus({name: vendors.breaker(name)}), router=router, duty=duty
+        ),
         swept=lambda *_: None,
         cadence=cast(Any, RecordingCadence()),
         health=cast(

@@ -13,7 +13,7 @@ from producers.budget.limits import limits_of
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.addresses import AddressPolicy
-from producers.http.shell.breaker import Breaker
+from producers.http.shell.breaker import Breakers
 from producers.http.shell.client import VendorHttp
 from producers.http.shell.failures import show_bans
 from producers.settings import ProducersSettings
@@ -50,9 +50,19 @@ class Vendors:
     gone: frozenset[str] = frozenset()  # open before, and no more
 
     def breaker(self, provider: str) -> Callable[[], str]:
-        """Return what tells the state of a provider's breaker."""
-        breaker = self.https[provider].breaker
-        return lambda: breaker.state
+        """Return what tells the state of a provider as a whole."""
+        breakers = self.https[provider].breakers
+        return lambda: breakers.state
+
+    def capability_breaker(self, provider: str) -> Callable[[str], str]:
+        """Return what tells the state of the endpoint that serves a capability; of the provider where that is not known."""
+        breakers, serving = self.https[provider].breakers, self.facts[provider].serving
+
+        def state(capability: str) -> str:
+            endpoints = serving.get(capability.partition(":")[0])
+            return breakers.state_of(endpoints[0]) if endpoints else breakers.worst
+
+        return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +158,7 @@ class Opener:
             name,
             self.session,
             deadline_s=self.settings.request_deadline_s,
-            breaker=Breaker(name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
+            breakers=Breakers(name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
             gate=self.budgets.gate(name, limits_of(facts, limits, simulated=simulated)),
             secrets=tuple(secret for secret in secrets if secret),
             words=facts.words,

@@ -21,7 +21,7 @@ from producers.budget.shell.gate import Admission, Gate
 from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
 from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
-from producers.http.shell.breaker import Breaker, CircuitOpen
+from producers.http.shell.breaker import Breakers, CircuitOpen, Unconnected
 from producers.http.shell.failures import BANNED, Unanswered, code_of, held_back, show_bans
 from schemas.clocks import WallTime
 from schemas.errors import (
@@ -80,7 +80,7 @@ def vendor_session(policy: AddressPolicy) -> aiohttp.ClientSession:
 
 
 class VendorHttp:
-    """GET requests to one provider; all of its endpoints share breaker, budget and pause."""
+    """GET requests to one provider; its endpoints share the budget, and each has a breaker and a pause of its own."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class VendorHttp:
         session: aiohttp.ClientSession,
         *,
         deadline_s: float = REQUEST_DEADLINE_S,
-        breaker: Breaker | None = None,
+        breakers: Breakers | None = None,
         gate: Gate | None = None,
         secrets: Sequence[SecretStr] = (),
         words: RefusalWords = ANY_VENDOR,
@@ -99,7 +99,7 @@ class VendorHttp:
         `words` are those by which it refuses.
         """
         self.provider = provider
-        self.breaker = Breaker(provider) if breaker is None else breaker
+        self.breakers = Breakers(provider) if breakers is None else breakers
         self.gate = Gate(provider) if gate is None else gate
         self._session = session
         self._words = words
@@ -129,7 +129,7 @@ class VendorHttp:
             async with self._admitted(endpoint, purpose, end_s) as admission:
                 asked = partial(self._attempt, admission, url, params or {}, headers or {}, text=text)
                 try:
-                    return await self.breaker.call(partial(asked, end_s=end_s))
+                    return await self.breakers.call(endpoint, partial(asked, end_s=end_s))
                 except CircuitOpen:  # it opened while this one waited its turn
                     self.gate.give_back(admission)
                     with held_back(self.provider, endpoint):
@@ -149,7 +149,7 @@ class VendorHttp:
         """Wait for leave to ask; where our own brakes give none it is counted as held back, and nothing is sent."""
         async with AsyncExitStack() as stack:
             with held_back(self.provider, endpoint):
-                self.breaker.check()
+                self.breakers.check(endpoint)
                 spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
                 admission = await stack.enter_async_context(
                     self.gate.admitted(endpoint, purpose, within_s=spare_s)
@@ -228,15 +228,21 @@ class VendorHttp:
                     received_time=wall_us(),
                     body=body,
                 )
-        except TimeoutError as error:
-            raise Unanswered(
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
+            raise self._failure(endpoint, error) from None
+
+    def _failure(self, endpoint: str, error: Exception) -> MarketDataError:
+        """Return what became of a request; the error's own text may hold the URL, and with it a key: its kind is told."""
+        if forbidden := forbidden_in(error):
+            return ProviderRefused(f"{self.provider} {endpoint}: {forbidden}")
+        kind, timed_out = type(error).__name__, isinstance(error, TimeoutError)
+        if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
+            return Unconnected(self.provider, endpoint, kind, TIMED_OUT if timed_out else "connection")
+        if timed_out:
+            return Unanswered(
                 self.provider, endpoint, f"no answer within {self._deadline_s:.0f} s", TIMED_OUT
-            ) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if forbidden := forbidden_in(error):
-                raise ProviderRefused(f"{self.provider} {endpoint}: {forbidden}") from None
-            # The error's own text may hold the URL, and with it a key: only its kind is told, and no cause kept.
-            raise Unanswered(self.provider, endpoint, type(error).__name__, "connection") from None
+            )
+        return Unanswered(self.provider, endpoint, kind, "connection")
 
     def _heed(self, admission: Admission, signal: Signal | None, status: int) -> None:
         """Do at once what the answer asks of our rate; raise ProviderThrottled where it is nothing but that."""
@@ -281,7 +287,7 @@ class _Declined(Exception):
 
 def _is_worth_retrying(error: Exception) -> bool:
     # Throttled means wait as told; an open circuit means leave it alone; a time-out has had its time.
-    timed_out = isinstance(error, Unanswered) and error.code == TIMED_OUT
+    timed_out = isinstance(error, Unanswered | Unconnected) and error.code == TIMED_OUT
     return (
         isinstance(error, TransientError)
         and not isinstance(error, ProviderThrottled | CircuitOpen)

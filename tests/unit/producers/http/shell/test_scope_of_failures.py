@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import aiohttp
 import pytest
 
+from producers.routing.shell.router import Turn
+from schemas.intervals import SECOND_US
 from tests.support.played_vendors import Answering, Said, a_chart, play_yahoo
+from tests.support.virtual_time import BEGIN_US, now_us
 
 CHART = "/v8/finance/chart/"
 QUOTE, CRUMB = "/v7/finance/quote", "/v1/test/getcrumb"
@@ -18,7 +22,7 @@ def refusing(*paths: str, says: Said) -> Answering:
     """Return a Yahoo whose charts are well, and which answers so at some paths."""
 
     def answer(path: str, query: Mapping[str, str]) -> Said:
-        if path.startswith(paths):
+        if path in paths or (CHART in paths and path.startswith(CHART)):
             return says
         if path.startswith(CHART):
             return a_chart(path, query)
@@ -36,8 +40,21 @@ def refusing(*paths: str, says: Said) -> Answering:
         ((QUOTE,), Said(403, b"{}")),
         ((QUOTE, CRUMB), Said(403, b"Too Many Requests")),
         ((CRUMB,), Said(401, b"{}")),
+        ((QUOTE,), Said(503, b"{}")),
+        ((QUOTE, CRUMB, "/"), Said(200, b"<html>", content_type="text/html", latency_s=4.0)),
+        ((CRUMB,), Said(latency_s=60.0)),
     ],
-    ids=["crumb 429", "both 429 for a minute", "quote 429 for an hour", "quote 403", "both 403", "crumb 401"],
+    ids=[
+        *(
+            "crumb 429",
+            "both 429 for a minute",
+            "quote 429 for an hour",
+            "quote 403",
+            "both 403",
+            "crumb 401",
+        ),
+        *("quote 503", "slow web pages", "crumb in silence"),
+    ],
 )
 def test_bars_go_on_while_quotes_are_refused(
     monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], says: Said
@@ -47,7 +64,9 @@ def test_bars_go_on_while_quotes_are_refused(
 
     assert len(played.session.times(CHART)) >= 0.98 * FULL
     assert played.longest_wait_s(CHART) <= 125.0
-    assert len(played.session.times(paths[0])) < HOURS * 60  # what refuses is not asked again and again
+    # what refuses is not asked again and again: an outage once every 15 s
+    assert sum(len(played.session.asked[path]) for path in paths if path != "/") < HOURS * 3_600 / 14
+    assert played.router.turn("bars:1m", "yahoo") is Turn.SERVE
 
 
 @pytest.mark.parametrize(
@@ -67,3 +86,21 @@ def test_a_refusal_of_all_of_us_stops_all(
 
     # the first round goes out at once
     assert len([moment for moment in played.session.times("/") if moment > 30.0]) <= 20
+
+
+def test_a_vendor_that_cannot_be_reached_is_asked_once_every_fifteen_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No endpoint is up where none can be connected to: one probe for all of them, and all are back at once."""
+    back_s = 1_200.0
+
+    def answer(path: str, query: Mapping[str, str]) -> Said | BaseException:
+        if now_us() < BEGIN_US + back_s * SECOND_US:
+            return aiohttp.ConnectionTimeoutError("connecting took too long")
+        return refusing(says=Said())(path, query)
+
+    played = play_yahoo(monkeypatch, answer, hours=0.5)
+    down = [moment for moment in played.session.times("/") if 60.0 < moment < back_s]
+
+    assert len(down) <= back_s / 15.0 + 1
+    assert len([moment for moment in played.session.times(CHART) if moment > back_s]) >= 9 * 10
