@@ -183,6 +183,12 @@ KNOWLEDGE_AHEAD_SECONDS = Gauge(
 DEAD_LETTERS = Counter(
     "mds_dead_letters_total", "Dead letters written.", ["stage", "reason"], registry=REGISTRY
 )
+DEAD_LETTERS_SPARED = Counter(
+    "mds_dead_letters_spared_total",
+    "Whole answers of vendors that were of no use like one that is a dead letter already: counted, and not written again.",
+    ["provider", "endpoint"],
+    registry=REGISTRY,
+)
 ROWS_WRITTEN = Counter("mds_rows_written_total", "Rows committed.", ["table", "path"], registry=REGISTRY)
 ROWS_UNCHANGED = Counter(
     "mds_rows_unchanged_total", "Rows the guard found already stored.", ["table"], registry=REGISTRY

@@ -17,7 +17,13 @@ from producers.polling.slots import slot_of
 from producers.polling.timeliness import CadenceGroup
 from producers.routing.shell.router import Turn
 from schemas.clocks import MarketTime
-from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
+from schemas.errors import (
+    MalformedPayload,
+    MarketDataError,
+    ProviderRefused,
+    ProviderThrottled,
+    UnknownSymbol,
+)
 
 TICK_S = 0.05
 FLOOR_S = 0.2  # of wall time between two polls of one task
@@ -193,7 +199,8 @@ class Poller:
             log_failure(poll, error)
         if isinstance(error, UnknownSymbol):
             return AT_ONCE, UNKNOWN_SYMBOL_S
-        if isinstance(error, ProviderRefused):
+        # One answer cut short is asked for again at once; a format that is another now will be so for a while.
+        if isinstance(error, ProviderRefused) or (isinstance(error, MalformedPayload) and failures > 1):
             return AT_ONCE, REFUSED_S
         if isinstance(error, ProviderThrottled):
             # At least as long as told, and not all tasks at the same moment.

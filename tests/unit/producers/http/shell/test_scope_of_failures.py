@@ -26,6 +26,8 @@ def refusing(*paths: str, says: Said) -> Answering:
             return says
         if path.startswith(CHART):
             return a_chart(path, query)
+        if path == QUOTE:
+            return Said(body=b'{"quoteResponse":{"result":[],"error":null}}')
         return Said(body=b"a.crumb.Fits" if path == CRUMB else b"{}", status=404 if path == "/" else 200)
 
     return answer
@@ -104,3 +106,21 @@ def test_a_vendor_that_cannot_be_reached_is_asked_once_every_fifteen_seconds(
 
     assert len(down) <= back_s / 15.0 + 1
     assert len([moment for moment in played.session.times(CHART) if moment > back_s]) >= 9 * 10
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"chart":{"result":[{"meta":{"symbol":1}}],"error":null}}',
+        b'{"bars":' + b"[]" * 100_000,
+    ],
+)
+def test_a_format_that_changed_is_told_once_and_asked_like_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """Ten symbols for two hours: one dead letter with its bytes, a request a minute and symbol; quotes go on."""
+    played = play_yahoo(monkeypatch, refusing(CHART, says=Said(200, body)), hours=HOURS)
+
+    assert [letter["payload"] for letter in played.raw.dead if letter["topic"] == "raw.bars.v1"] == [body]
+    assert len(played.session.times(CHART)) <= SYMBOLS * (HOURS * 60 + 2)
+    assert len(played.session.times(QUOTE)) >= 0.95 * HOURS * 240

@@ -133,9 +133,12 @@ async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> No
 
     task = _Task(error)
 
-    due_us, _ = await a_turn(a_poller(task, raw=raw), task)
+    poller = a_poller(task, raw=raw)
+    due_us, soon_s = await a_turn(poller, task)
 
     assert due_us == 0
+    assert soon_s <= 1.0  # it may have been cut short
+    assert await a_turn(poller, _Task(error)) == (0, REFUSED_S)
     assert [(letter["topic"], letter["payload"], letter["reason"]) for letter in raw.dead] == [
         ("raw.bars.v1", b'{"cha', "malformed")
     ]
