@@ -133,6 +133,12 @@ PROVIDER_BANS = Gauge(
     ["provider"],
     registry=REGISTRY,
 )
+SYMBOLS_REFUSED = Gauge(
+    "mds_symbols_refused",
+    "Symbols that a provider's socket was asked for and, by its own words, may not send.",
+    ["provider"],
+    registry=REGISTRY,
+)
 JOB_LEASE = Gauge(
     "mds_job_lease",
     "Who decides what this process polls: 1 the job feed, 0 the sweeper.",

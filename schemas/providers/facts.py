@@ -77,13 +77,14 @@ class RefusalWords:
     banned: tuple[str, ...] = ()
     unentitled: tuple[str, ...] = ()
     unknown_symbol: tuple[str, ...] = ()
+    too_many_symbols: tuple[str, ...] = ()  # said by a socket of what it does not send
     no_key: tuple[str, ...] = ()  # an answer to a request without a key, whatever its status says
     banned_statuses: tuple[int, ...] = ()
     ban_s: float = BAN_S  # how long a ban in words lasts
 
     def __add__(self, more: RefusalWords) -> RefusalWords:
         """Return the phrases of both; the ban of the second."""
-        names = ("throttled", "banned", "unentitled", "unknown_symbol", "no_key", "banned_statuses")
+        names = [each.name for each in fields(self) if each.name != "ban_s"]
         both = {name: (*getattr(self, name), *getattr(more, name)) for name in names}
         return RefusalWords(**both, ban_s=more.ban_s)
 
@@ -94,6 +95,9 @@ ANY_VENDOR = RefusalWords(
     banned=("edge: ", "has been banned", "has been blocked"),
     unentitled=("not entitled", "upgrade your plan"),
     unknown_symbol=("invalid symbol", "symbol not found", "unknown symbol"),
+    # Finnhub, beyond 50 symbols of a free key: "Subscribing to too many symbols", as users of it log it; Alpaca's code
+    # 405 of its real-time stream (docs.alpaca.markets): "symbol limit exceeded".
+    too_many_symbols=("too many symbols", "symbol limit exceeded"),
 )
 
 

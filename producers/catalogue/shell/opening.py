@@ -55,6 +55,12 @@ class Vendors:
         breakers = self.https[provider].breakers
         return lambda: breakers.state
 
+    def secrets(self, provider: str) -> tuple[bytes, ...]:
+        """Return the credentials of a provider, to be struck out of what it says."""
+        place = self.places.get(provider)
+        given = () if place is None else place.credentials.values()
+        return tuple(secret.get_secret_value().encode() for secret in given)
+
     def capability_breaker(self, provider: str) -> Callable[[str], str]:
         """Return what tells the state of the endpoint that serves a capability; of the provider where that is not known."""
         breakers, serving = self.https[provider].breakers, self.facts[provider].serving
