@@ -14,6 +14,7 @@ DECREASE = 0.7  # of the limit, after a 429 that came although our windows had r
 FLOOR_SHARE = 0.2  # a learned limit is never lower than this part of the known one
 INCREASE = 0.05  # of the limit, for every INCREASE_EVERY_US without such a 429
 INCREASE_EVERY_US = MINUTE_US
+MOST_AT_ONCE = 64  # connections to a vendor that sets no limit of its own, as many as may be configured
 
 
 class Budget:
@@ -38,7 +39,7 @@ class Budget:
         `day_share` is the part of a day's limit that may be used, `part` that of a second's and a minute's. For a time
         in the future ask again then.
         """
-        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+        if self.in_flight >= self._at_once:
             return None
         moments = [
             window.earliest(now_us, limit, purpose)
@@ -50,7 +51,7 @@ class Budget:
         self, now_us: int, purpose: Purpose, *, day_share: float = 1.0, part: float = 1.0
     ) -> tuple[str, int] | None:
         """Return the limit that keeps a request waiting longest, as (name in `Limits`, what it allows now); None: none."""
-        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+        if self.in_flight >= (at_once := self._at_once):
             return "concurrency", at_once
         waits = [
             (window.earliest(now_us, limit, purpose), f"per_{window.name}", limit)
@@ -110,12 +111,12 @@ class Budget:
         }
 
     @property
-    def _at_once(self) -> int | None:
-        """Requests that may be under way, None: any number; none at all where nothing is ours."""
+    def _at_once(self) -> int:
+        """Requests that may be under way; none at all where nothing is ours."""
         if not self._shares.now.owned:
             return 0
         limit = self.limits.concurrency
-        return None if limit is None else self._shares.now.of_limit(limit)
+        return MOST_AT_ONCE if limit is None else self._shares.now.of_limit(limit)
 
     def _logs(self) -> list[SlidingWindow]:
         """Return the windows that are kept: without a limit nothing would bound them."""

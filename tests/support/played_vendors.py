@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from infra.runtime import clock
 from infra.runtime.clock import Market, WallMarketClock
-from producers.budget.limits import limits_of
+from producers.budget.limits import VendorLimits, limits_of
 from producers.budget.shell.gate import Gate
 from producers.catalogue.shell.opening import Vendors
 from producers.http.shell.client import VendorHttp
@@ -34,9 +34,10 @@ from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import ProviderLimits, Routing
 from schemas.intervals import MINUTE_US, SECOND_US
+from schemas.providers.facts import Limits
 from schemas.providers.yahoo import FACTS as YAHOO
 from tests.support.producer_fakes import RecordingCadence, RecordingTopics
-from tests.support.virtual_time import now_us, run
+from tests.support.virtual_time import BEGIN_US, now_us, run
 
 WORKERS = 8
 TICK_S = 0.5  # between two looks at the schedule: a tenth of them is enough, and of the time the test takes
@@ -113,6 +114,21 @@ class Played:
         )
 
 
+def virtual_clock(loop: asyncio.AbstractEventLoop | None = None) -> SimpleNamespace:
+    """Return what stands in for the module `time` in `infra.runtime.clock`: a virtual loop's time, None: the running one's."""
+
+    def now_s() -> float:
+        return (loop or asyncio.get_running_loop()).time()
+
+    return SimpleNamespace(monotonic=now_s, time_ns=lambda: (BEGIN_US + int(now_s() * SECOND_US)) * 1_000)
+
+
+def a_client(session: PlayedSession, **limits: int) -> VendorHttp:
+    """Return a client of a played vendor with these limits."""
+    gate = Gate("played", VendorLimits(whole=Limits(**limits)), now_us=now_us)
+    return VendorHttp("played", cast(Any, session), gate=gate)
+
+
 def play_yahoo(
     monkeypatch: pytest.MonkeyPatch,
     answering: Answering,
@@ -123,9 +139,8 @@ def play_yahoo(
     """Collect bars (60 s) and quotes (15 s) of Yahoo for so long, at its real limits."""
 
     async def story() -> Played:
-        loop, session, raw = asyncio.get_running_loop(), PlayedSession(answering), RecordingTopics()
-        seen = SimpleNamespace(monotonic=loop.time, time_ns=lambda: now_us() * 1_000)
-        monkeypatch.setattr(clock, "time", seen)
+        session, raw = PlayedSession(answering), RecordingTopics()
+        monkeypatch.setattr(clock, "time", virtual_clock(asyncio.get_running_loop()))
         monkeypatch.setattr(poller_module, "TICK_S", TICK_S)
         gate = Gate(YAHOO.name, limits_of(YAHOO, ProviderLimits(), simulated=False), now_us=now_us)
         http = VendorHttp(YAHOO.name, cast(Any, session), gate=gate, words=YAHOO.words)

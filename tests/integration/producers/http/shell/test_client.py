@@ -25,7 +25,8 @@ from schemas.errors import (
 )
 from schemas.providers.facts import ANY_VENDOR, Limits, RefusalWords
 from tests.conftest import free_port
-from tests.support.answering_vendor import ANYWHERE, SECRET, answering, vendor
+from tests.support.answering_vendor import ANYWHERE, SECRET, answering, serving, vendor
+from tests.support.eventually import eventually
 
 
 def held_back(reason: str) -> float:
@@ -228,3 +229,31 @@ async def test_an_outage_is_retried_and_the_answer_taken() -> None:
         answer = await http.get("chart", url)
 
     assert (answer.status, answer.body) == (200, b"{}")
+
+
+async def test_sixty_four_requests_to_one_vendor_are_under_way_at_once_and_another_is_asked_meanwhile() -> (
+    None
+):
+    """Over one session: no connection is waited for, so that none of it looks like a vendor that does not answer."""
+    arrived, all_there = list[str](), asyncio.Event()
+
+    async def hold(request: web.Request) -> web.Response:
+        if request.path == "/quick":
+            return web.json_response({})
+        arrived.append(request.path)
+        if len(arrived) == 64:
+            all_there.set()
+        await all_there.wait()
+        return web.json_response({})
+
+    async with serving(hold) as url, vendor_session(ANYWHERE) as session:
+        slow = VendorHttp("slow", session, deadline_s=20.0)
+        slow.gate.limit(VendorLimits(whole=Limits(concurrency=64)))
+        first = [asyncio.ensure_future(slow.get("chart", f"{url}/slow")) for _ in range(60)]
+        await eventually(lambda: len(arrived) == 60, within_s=15.0)
+        assert (await VendorHttp("quick", session).get("chart", f"{url}/quick")).status == 200
+        rest = [asyncio.ensure_future(slow.get("chart", f"{url}/slow")) for _ in range(4)]
+        answers = await asyncio.gather(*first, *rest)
+
+    assert [answer.status for answer in answers] == [200] * 64
+    assert slow.breakers.worst == "closed"
