@@ -8,6 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from schemas.clocks import EventTime, MarketTime
 from schemas.providers.facts import RefusalWords
 
+# Symbols that stay refused are told as missed so often: a gap is a record within a minute, and a day is no hundred of them.
+FIRST_TOLD_AFTER_S = 60.0
+LONGEST_UNTOLD_S = 3_600.0
+
 _BETWEEN_WORDS = re.compile(r"[\s,;'\"()\[\]{}]+")
 
 
@@ -25,6 +29,7 @@ class RefusedSymbols:
         self._since: dict[str, EventTime] = {}  # subscribed over this connection
         self._served: set[str] = set()
         self._refused: set[str] = set()
+        self._told_s = self._every_s = 0.0
 
     @property
     def symbols(self) -> Collection[str]:
@@ -38,8 +43,11 @@ class RefusedSymbols:
         self._served -= fresh.keys()
         self._refused -= fresh.keys()
 
-    def complained(self, words: str, asked: Mapping[str, str]) -> Collection[str]:
-        """Take a complaint of the vendor; return which symbols are in doubt that were not. `asked` maps its names to ours."""
+    def complained(self, words: str, asked: Mapping[str, str], now_s: float) -> Collection[str]:
+        """Take a complaint of the vendor; return which symbols are in doubt that were not.
+
+        `asked` maps its names to ours; `now_s` is monotonic seconds.
+        """
         lower = words.lower()
         if not any(phrase in lower for phrase in self._phrases):
             return ()
@@ -48,6 +56,8 @@ class RefusedSymbols:
         fresh = doubted - self._refused
         self._served -= fresh
         self._refused |= fresh
+        if fresh:
+            self._told_s, self._every_s = now_s, FIRST_TOLD_AFTER_S
         return fresh
 
     def traded(self, symbols: Iterable[str]) -> Mapping[str, EventTime]:
@@ -62,8 +72,14 @@ class RefusedSymbols:
         self._refused.difference_update(over)
         return {symbol: self._since[symbol] for symbol in over}
 
-    def taken(self, now: MarketTime) -> Mapping[str, EventTime]:
-        """Return all in doubt with the time since; it is told until `now`, and goes on from there."""
+    def due(self, now: MarketTime, now_s: float) -> Mapping[str, EventTime]:
+        """Return all in doubt with the time since, where it is time to tell of them; it goes on from `now` then.
+
+        After a minute, and then ever less often. `now_s` is monotonic seconds.
+        """
+        if not self._refused or now_s - self._told_s < self._every_s:
+            return {}
+        self._told_s, self._every_s = now_s, min(2 * self._every_s, LONGEST_UNTOLD_S)
         since = {symbol: self._since[symbol] for symbol in self._refused}
         self._since |= dict.fromkeys(since, EventTime(now))
         return since

@@ -42,9 +42,6 @@ YIELD_FRAMES = 8  # a vendor that sends as fast as we read must not keep the loo
 BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 REFUSED_WAIT_S = 60.0
 SILENCE_S = 1.0
-# Symbols that stay refused are told as missed so often: a gap is a record within a minute, and a day is no hundred of them.
-FIRST_TELL_REFUSED_S = 60.0
-LONGEST_TELL_REFUSED_S = 3_600.0
 DRAIN_S = 2.0  # with the flush after it, within what a stop may take
 
 log = logging.getLogger(__name__)
@@ -78,7 +75,6 @@ class TradeStream:
         self._frames = frames
         self._spelt = facts.vendor_symbol
         self._refused = RefusedSymbols(facts.words)
-        self._refused_told_s = self._tell_every_s = 0.0
         self._connection_id = ""
         self._wanted = self._named(task)
         # over this connection, also what is wanted no more: some is on its way
@@ -190,22 +186,17 @@ class TradeStream:
         """Take what the vendor complains of: symbols it refuses are not watched, and told as missed from now and then."""
         provider = self._task.provider
         log.warning("trade_socket_complaint", extra={"provider": provider, "words": words})
-        if not (fresh := self._refused.complained(words, self._asked)):
+        if not (fresh := self._refused.complained(words, self._asked, monotonic_s())):
             return
-        self._tell_every_s, self._refused_told_s = FIRST_TELL_REFUSED_S, monotonic_s()
         self._tell_unsent({}, self._market.now_us())
         shown = {"count": len(fresh), "symbols": ",".join(sorted(fresh)[:SHOWN_SYMBOLS])}
         log.warning("trade_symbols_refused", extra={"provider": provider, **shown})
 
     def _tell_refused(self) -> None:
         """Say once in a while what is not sent of symbols that stay refused."""
-        now_s, now = monotonic_s(), self._market.now_us()
-        if self._refused.symbols and now_s - self._refused_told_s >= self._tell_every_s:
-            self._refused_told_s, self._tell_every_s = (
-                now_s,
-                min(2 * self._tell_every_s, LONGEST_TELL_REFUSED_S),
-            )
-            self._tell_unsent(self._refused.taken(now), now)
+        now = self._market.now_us()
+        if since := self._refused.due(now, monotonic_s()):
+            self._tell_unsent(since, now)
 
     async def _serve(self, connection: Frames) -> None:
         """Receive until the connection is over, and subscribe what is exchanged meanwhile."""

@@ -15,6 +15,7 @@ from infra.runtime import backoff
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s
 from infra.runtime.metrics import REGISTRY
+from producers.collecting import refused
 from producers.collecting.shell import trades as trade_stream
 from producers.collecting.shell.frames import FrameReader
 from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStream
@@ -396,8 +397,8 @@ async def test_symbols_the_socket_refuses_are_told_as_missed_and_not_as_watched(
 async def test_symbols_that_stay_refused_are_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each stretch begins where the one before ended; and what a new connection finds refused goes on there."""
     monkeypatch.setattr(trade_stream, "SILENCE_S", 0.001)
-    monkeypatch.setattr(trade_stream, "FIRST_TELL_REFUSED_S", 0.001)
-    monkeypatch.setattr(trade_stream, "LONGEST_TELL_REFUSED_S", 0.01)
+    monkeypatch.setattr(refused, "FIRST_TOLD_AFTER_S", 0.001)
+    monkeypatch.setattr(refused, "LONGEST_UNTOLD_S", 0.01)
     socket, raw = _Socket([trades(0, 1), TOO_MANY]), RecordingTopics()
 
     def told() -> list[Any]:
