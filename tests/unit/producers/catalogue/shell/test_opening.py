@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -215,3 +216,20 @@ def test_another_address_or_key_is_another_place() -> None:
 
     assert moved.sockets["finnhub"] is not before.sockets["finnhub"]
     assert rotated.sockets["finnhub"] is not before.sockets["finnhub"]
+
+
+async def test_a_capability_is_judged_by_the_breaker_of_the_endpoint_that_serves_it() -> None:
+    """Dead quotes leave bars closed, and a dead crumb leaves both; where the facts do not say, the worst counts."""
+    opener, _ = one_opener()
+    places, _ = opener.places(parse_configuration("symbols: [SPY]\nproviders: {yahoo: {}}", source="test"))
+    vendors = opener.open(places)
+    state, breakers = vendors.capability_breaker("yahoo"), vendors.https["yahoo"].breakers
+    silent = replace(vendors, facts={"yahoo": replace(vendors.facts["yahoo"], serving={})})
+
+    for endpoint in ("crumb", "quote"):
+        for _ in range(5):
+            with pytest.raises(ProviderUnavailable):
+                await breakers.call(endpoint, down)
+        assert state("bars:1m") == "closed"
+        assert state("quotes") == ("open" if endpoint == "quote" else "closed")
+        assert silent.capability_breaker("yahoo")("bars:1m") == "open"
