@@ -122,5 +122,5 @@ def test_a_format_that_changed_is_told_once_and_asked_like_a_refusal(
     played = play_yahoo(monkeypatch, refusing(CHART, says=Said(200, body)), hours=HOURS)
 
     assert [letter["payload"] for letter in played.raw.dead if letter["topic"] == "raw.bars.v1"] == [body]
-    assert len(played.session.times(CHART)) <= SYMBOLS * (HOURS * 60 + 2)
+    assert len(played.session.times(CHART)) <= SYMBOLS * (HOURS * 60 + 4)
     assert len(played.session.times(QUOTE)) >= 0.95 * HOURS * 240
