@@ -339,20 +339,28 @@ async def test_an_answer_of_any_kind_shows_that_a_provider_is_reached() -> None:
     assert breakers.state == "closed"
 
 
-async def test_an_endpoints_open_breaker_uses_up_no_probe_of_the_provider() -> None:
-    """Half open as a whole, asked for what is left alone by itself: nothing is tried, and the next one may probe."""
-    clock = _Clock()
+async def test_an_endpoints_open_breaker_is_no_answer_of_the_provider() -> None:
+    """Half open as a whole, and asked for what is left alone by itself: nothing was tried, so nothing closes."""
+    clock, down = _Clock(), asyncio.Event()
     breakers = some_breakers(clock)
-    await in_vain(breakers, "chart", unreachable, 3)
-    clock.now += OPEN_S + 1.0
-    await in_vain(breakers, "quote", outage, 1)  # it answers again, if only so
-    await in_vain(breakers, "quote", outage, 2)
-    await in_vain(breakers, "crumb", unreachable, 3)
-    clock.now += OPEN_S - 1.0
-    breakers.configure(failures=3, open_s=OPEN_S - 2.0)
 
-    assert await breakers.call("chart", well) == "well"
-    assert breakers.state_of("chart") == "closed"
+    async def slow_outage() -> None:
+        await down.wait()
+        raise ProviderUnavailable("down")
+
+    slow = [asyncio.ensure_future(breakers.call("quote", slow_outage)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await in_vain(breakers, "chart", unreachable, 3)
+    clock.now += OPEN_S / 2
+    down.set()
+    await asyncio.gather(*slow, return_exceptions=True)
+    clock.now += OPEN_S / 2 + 1.0
+    with pytest.raises(CircuitOpen, match="scoped quote"):
+        await breakers.call("quote", well)
+    assert breakers.state_of("never asked") == "half_open"
+
+    await in_vain(breakers, "crumb", unreachable, 1)
+    assert breakers.state_of("never asked") == "open"
 
 
 async def test_other_settings_count_from_now_on_and_close_nothing() -> None:
