@@ -40,6 +40,12 @@ PROVIDER_LATENCY_MS = Histogram(
     buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
 )  # fmt: skip
 CIRCUIT_STATE = Gauge("circuit_state", "0 closed, 1 half-open, 2 open.", ["provider"], registry=REGISTRY)
+ENDPOINT_CIRCUIT_STATE = Gauge(
+    "mds_endpoint_circuit_state",
+    "0 closed, 1 half-open, 2 open; `circuit_state` is that of the worst of them.",
+    ["provider", "endpoint"],
+    registry=REGISTRY,
+)
 PROVIDER_SELECTED = Counter(
     "provider_selected",
     "Times a provider became the one that serves a capability.",
@@ -127,6 +133,12 @@ PROVIDER_BANS = Gauge(
     ["provider"],
     registry=REGISTRY,
 )
+SYMBOLS_REFUSED = Gauge(
+    "mds_symbols_refused",
+    "Symbols that a provider's socket was asked for and, by its own words, may not send.",
+    ["provider"],
+    registry=REGISTRY,
+)
 JOB_LEASE = Gauge(
     "mds_job_lease",
     "Who decides what this process polls: 1 the job feed, 0 the sweeper.",
@@ -176,6 +188,12 @@ KNOWLEDGE_AHEAD_SECONDS = Gauge(
 )
 DEAD_LETTERS = Counter(
     "mds_dead_letters_total", "Dead letters written.", ["stage", "reason"], registry=REGISTRY
+)
+DEAD_LETTERS_SPARED = Counter(
+    "mds_dead_letters_spared_total",
+    "Whole answers of vendors that were of no use like one that is a dead letter already: counted, and not written again.",
+    ["provider", "endpoint"],
+    registry=REGISTRY,
 )
 ROWS_WRITTEN = Counter("mds_rows_written_total", "Rows committed.", ["table", "path"], registry=REGISTRY)
 ROWS_UNCHANGED = Counter(

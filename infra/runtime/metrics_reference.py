@@ -16,6 +16,8 @@ UNITS: Mapping[str, str] = {"_seconds": "s", "_ms": "ms", "_ratio": "share of 1"
 # somebody: what it shows is as old as its last computation, so each says when that is.
 GAUGES_COMPUTED: Mapping[str, str] = {
     "circuit_state": "when scraped; gone with the provider",
+    "mds_symbols_refused": "when the socket refuses or begins to send some; gone with the provider",
+    "mds_endpoint_circuit_state": "when scraped; gone with the provider",
     "dlq_depth": "every 30 s by the sink, once counted to the end; the last value stays while the broker is away",
     "ingestion_lag_seconds": "when scraped; gone with the partitions",
     "mds_build_info": "once, when the process starts",

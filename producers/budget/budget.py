@@ -14,6 +14,7 @@ DECREASE = 0.7  # of the limit, after a 429 that came although our windows had r
 FLOOR_SHARE = 0.2  # a learned limit is never lower than this part of the known one
 INCREASE = 0.05  # of the limit, for every INCREASE_EVERY_US without such a 429
 INCREASE_EVERY_US = MINUTE_US
+MOST_AT_ONCE = 64  # connections to a vendor that sets no limit of its own, as many as may be configured
 
 
 class Budget:
@@ -30,26 +31,31 @@ class Budget:
         self._share = 1.0
         self._lowered_at = 0
 
-    def earliest(self, now_us: int, purpose: Purpose, *, day_share: float = 1.0) -> int | None:
+    def earliest(
+        self, now_us: int, purpose: Purpose, *, day_share: float = 1.0, part: float = 1.0
+    ) -> int | None:
         """Return when a request may start, `now_us` for at once; None: when another has ended.
 
-        `day_share` is the part of a day's limit that may be used. For a time in the future ask again then.
+        `day_share` is the part of a day's limit that may be used, `part` that of a second's and a minute's. For a time
+        in the future ask again then.
         """
-        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+        if self.in_flight >= self._at_once:
             return None
         moments = [
             window.earliest(now_us, limit, purpose)
-            for window, limit in self._windows(now_us, day_share=day_share)
+            for window, limit in self._windows(now_us, day_share=day_share, part=part)
         ]
         return max(moments, default=now_us)
 
-    def binding(self, now_us: int, purpose: Purpose, *, day_share: float = 1.0) -> tuple[str, int] | None:
+    def binding(
+        self, now_us: int, purpose: Purpose, *, day_share: float = 1.0, part: float = 1.0
+    ) -> tuple[str, int] | None:
         """Return the limit that keeps a request waiting longest, as (name in `Limits`, what it allows now); None: none."""
-        if (at_once := self._at_once) is not None and self.in_flight >= at_once:
+        if self.in_flight >= (at_once := self._at_once):
             return "concurrency", at_once
         waits = [
             (window.earliest(now_us, limit, purpose), f"per_{window.name}", limit)
-            for window, limit in self._windows(now_us, day_share=day_share)
+            for window, limit in self._windows(now_us, day_share=day_share, part=part)
         ]
         at, name, limit = max(waits, default=(now_us, "", 0))
         return (name, limit) if at > now_us else None
@@ -105,20 +111,20 @@ class Budget:
         }
 
     @property
-    def _at_once(self) -> int | None:
-        """Requests that may be under way, None: any number; none at all where nothing is ours."""
+    def _at_once(self) -> int:
+        """Requests that may be under way; none at all where nothing is ours."""
         if not self._shares.now.owned:
             return 0
         limit = self.limits.concurrency
-        return None if limit is None else self._shares.now.of_limit(limit)
+        return MOST_AT_ONCE if limit is None else self._shares.now.of_limit(limit)
 
     def _logs(self) -> list[SlidingWindow]:
         """Return the windows that are kept: without a limit nothing would bound them."""
         pairs = ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute))
         return [window for window, limit in pairs if limit is not None]
 
-    def _windows(self, now_us: int, *, day_share: float) -> list[tuple[Window, int]]:
-        learned, limits, least = self.share(now_us), self.limits, self._shares.least
+    def _windows(self, now_us: int, *, day_share: float, part: float = 1.0) -> list[tuple[Window, int]]:
+        learned, limits, least = min(self.share(now_us), part), self.limits, self._shares.least
         limited: list[tuple[Window, int | None, Share, float]] = [
             (self._second, limits.per_second, least(now_us, self._second.length_us), learned),
             (self._minute, limits.per_minute, least(now_us, self._minute.length_us), learned),
@@ -126,7 +132,7 @@ class Budget:
             (self.day, limits.per_day, self._shares.now, day_share),
         ]
         return [
-            (window, max(1, int(share.of_limit(limit) * part)) if share.owned else 0)
-            for window, limit, share, part in limited
+            (window, max(1, int(share.of_limit(limit) * usable)) if share.owned else 0)
+            for window, limit, share, usable in limited
             if limit is not None
         ]

@@ -14,11 +14,19 @@ from schemas.providers.facts import Limits, ProviderFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorLimits:
-    """Limits of a provider as a whole, and of single endpoints beside them; `separate` ones do not share its windows."""
+    """Limits of a provider as a whole, and of single endpoints beside them; `separate` ones do not share its windows.
+
+    `helpers` are endpoints asked for another's sake: where both refuse it is one that does.
+    """
 
     whole: Limits = field(default_factory=Limits)
     endpoints: Mapping[str, Limits] = field(default_factory=dict)
     separate: frozenset[str] = frozenset()
+    helpers: Mapping[str, str] = field(default_factory=dict)
+
+    def asked_for(self, endpoint: str) -> str:
+        """Return for whose sake an endpoint is asked: another's, or its own."""
+        return self.helpers.get(endpoint, endpoint)
 
 
 def limits_of(facts: ProviderFacts, given: ProviderLimits, *, simulated: bool) -> VendorLimits:
@@ -32,6 +40,7 @@ def limits_of(facts: ProviderFacts, given: ProviderLimits, *, simulated: bool) -
             for name in names
         },
         separate=known.separate | {name for name, each in given.endpoints.items() if each.separate},
+        helpers=facts.helpers,
     )
 
 

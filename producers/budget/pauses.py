@@ -30,11 +30,15 @@ Kind = Literal["throttled", "banned", "exhausted", "no_key"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A vendor's word on our rate: `wait_us` None where it does not say how long; `reason` is for people and holds no body."""
+    """A vendor's word on our rate: `wait_us` None where it does not say how long; `reason` is for people and holds no body.
+
+    `whole` where it speaks of our address or key, and not of what was asked for.
+    """
 
     kind: Kind
     wait_us: int | None
     reason: str
+    whole: bool = False
 
 
 def read_signal(
@@ -45,14 +49,16 @@ def read_signal(
     text = body[:MAX_TEXT_BYTES].lower() if len(body) <= MAX_TEXT_BYTES or status >= 400 else b""
     throttled = any(known.encode() in text for known in words.throttled)
     if status in words.banned_statuses or (status == FORBIDDEN_STATUS and throttled):
-        return Signal(kind="banned", wait_us=wait_us, reason=f"status {status}, a ban")
+        whole = status in words.banned_statuses
+        return Signal(kind="banned", wait_us=wait_us, reason=f"status {status}, a ban", whole=whole)
     no_key = any(known.encode() in text for known in words.no_key)
     if no_key and status in (THROTTLED_STATUS, FORBIDDEN_STATUS, 401):
         return Signal(kind="no_key", wait_us=None, reason=f"status {status}, no key")
     if status == THROTTLED_STATUS or throttled:
         return Signal(kind="throttled", wait_us=wait_us, reason=f"status {status}, too many requests")
     if _remaining(headers) == 0 and (reset_us := _reset(headers, now)):
-        return Signal(kind="exhausted", wait_us=reset_us, reason="the vendor counts no request left")
+        reason = "the vendor counts no request left"  # by key or address: the header knows of no endpoint
+        return Signal(kind="exhausted", wait_us=reset_us, reason=reason, whole=True)
     return None
 
 
@@ -137,6 +143,10 @@ class Pause:
             self._bans_in_a_row += 1
         self._honest = signal.wait_us is not None or wait_us >= HONEST_PAUSE_US
         return wait_us
+
+    def is_refusing(self, now_us: int) -> bool:
+        """Whether it refused last, and that not long ago."""
+        return self._refusals > 0 and now_us < self.until_us + HONEST_PAUSE_US
 
     def answered(self, *, started_us: int) -> None:
         """Take an answer that is no refusal; one from before the pause proves nothing."""

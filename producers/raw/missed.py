@@ -21,12 +21,13 @@ PRODUCER_DOWN = "producer_down"
 DISCONNECTED = "disconnected"
 PROVIDER_UNAVAILABLE = "provider_unavailable"
 NOT_OFFERED = "not_offered"
+REFUSED = "refused"
 # Of polls that were not answered; the first that fits counts.
 CAUSES: Sequence[tuple[type[MarketDataError], str]] = (
     (BudgetExhausted, "budget"),
     (ProviderBanned, "banned"),
     (ProviderThrottled, "throttled"),
-    (ProviderRefused, "refused"),
+    (ProviderRefused, REFUSED),
     (UnknownSymbol, NOT_OFFERED),
 )
 
@@ -47,6 +48,11 @@ def since_break(
 ) -> list[Discontinuity]:
     """Return what a broken socket missed until market time `now`: of all its streams the same, since its last frame."""
     return _until(now, [(stream, last_frame) for stream in streams], DISCONNECTED)
+
+
+def while_refused(refused: Mapping[StreamId, EventTime], now: MarketTime) -> list[Discontinuity]:
+    """Return what a socket did not send until market time `now` of symbols it refuses, each since its own time."""
+    return _until(now, refused.items(), REFUSED)
 
 
 def while_elsewhere(stream: StreamId, own: EventTime | None, resumed: EventTime) -> list[Discontinuity]:

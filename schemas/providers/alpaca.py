@@ -40,6 +40,7 @@ FACTS = ProviderFacts(
     base_url="https://data.alpaca.markets",
     credentials=("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY"),
     endpoints=("bars", "snapshots", "assets"),
+    serving={"bars": ("bars",), "quotes": ("snapshots",)},
     plans=(
         PricingPlan(
             name="Basic", limits=Limits(per_minute=200), source="docs.alpaca.markets", read="2026-11-22"

@@ -77,13 +77,14 @@ class RefusalWords:
     banned: tuple[str, ...] = ()
     unentitled: tuple[str, ...] = ()
     unknown_symbol: tuple[str, ...] = ()
+    too_many_symbols: tuple[str, ...] = ()  # said by a socket of what it does not send
     no_key: tuple[str, ...] = ()  # an answer to a request without a key, whatever its status says
     banned_statuses: tuple[int, ...] = ()
     ban_s: float = BAN_S  # how long a ban in words lasts
 
     def __add__(self, more: RefusalWords) -> RefusalWords:
         """Return the phrases of both; the ban of the second."""
-        names = ("throttled", "banned", "unentitled", "unknown_symbol", "no_key", "banned_statuses")
+        names = [each.name for each in fields(self) if each.name != "ban_s"]
         both = {name: (*getattr(self, name), *getattr(more, name)) for name in names}
         return RefusalWords(**both, ban_s=more.ban_s)
 
@@ -94,6 +95,9 @@ ANY_VENDOR = RefusalWords(
     banned=("edge: ", "has been banned", "has been blocked"),
     unentitled=("not entitled", "upgrade your plan"),
     unknown_symbol=("invalid symbol", "symbol not found", "unknown symbol"),
+    # Finnhub, beyond 50 symbols of a free key: "Subscribing to too many symbols", as users of it log it; Alpaca's code
+    # 405 of its real-time stream (docs.alpaca.markets): "symbol limit exceeded".
+    too_many_symbols=("too many symbols", "symbol limit exceeded"),
 )
 
 
@@ -169,6 +173,9 @@ class ProviderFacts:
     delay_s: int = 0  # at most, of an answer that says it is delayed, or only how far it has come
     settling: Settling = NOTHING_LATE
     unpriced: frozenset[str] = frozenset()  # conditions by which a trade is none at the price of its moment
+    # By stream (bars, quotes), where all that it asks is known: its endpoint, and those asked for that one's sake.
+    # Of a stream that is left out every endpoint of the provider may be meant.
+    serving: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     adjustments: Adjustments = Adjustments()
     spelling: Spelling = AS_WE_DO
     refusals: RefusalWords = RefusalWords()
@@ -182,6 +189,11 @@ class ProviderFacts:
         """Limits in force until others are configured: every plan's, the first plan's, ours."""
         plan = self.plans[0].limits if self.plans else Limits()
         return self.every_plan.over(plan).over(self.ours)
+
+    @property
+    def helpers(self) -> Mapping[str, str]:
+        """Endpoints that are asked for another's sake, with that one."""
+        return {helper: first for first, *helpers in self.serving.values() for helper in helpers}
 
     @property
     def words(self) -> RefusalWords:
@@ -261,6 +273,9 @@ class ProviderFacts:
         for endpoint in self.endpoint_limits:
             if endpoint not in self.endpoints:
                 yield f"limits are given of {endpoint!r}, which is none of its endpoints"
+        for stream, endpoints in self.serving.items():
+            if not endpoints or not set(endpoints) <= set(self.endpoints):
+                yield f"serving {stream!r} names {' '.join(endpoints) or 'none'}; name some of its endpoints"
         for plan in self.plans:
             if not plan.source or ISO_DATE.fullmatch(plan.read) is None:
                 yield f"plan {plan.name!r} lacks its source, or the day it was read there"

@@ -73,6 +73,7 @@ FACTS = ProviderFacts(
     socket_url="wss://ws.finnhub.io",
     credentials=("PRODUCERS_FINNHUB_TOKEN",),
     endpoints=("candle", "quote", "symbol", "socket", "websocket"),
+    serving={"bars": ("candle",), "quotes": ("quote",)},
     plans=(
         PricingPlan(
             name="free",

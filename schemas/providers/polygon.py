@@ -69,6 +69,7 @@ FACTS = ProviderFacts(
     base_url="https://api.massive.com",  # api.polygon.io until the end of 2025, and still served
     credentials=("PRODUCERS_POLYGON_KEY",),
     endpoints=("aggs", "snapshot", "tickers"),
+    serving={"bars": ("aggs",), "quotes": ("snapshot",)},
     plans=(
         PricingPlan(
             name="free",

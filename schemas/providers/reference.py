@@ -74,8 +74,8 @@ restraint where a vendor publishes nothing. On the simulator only what is config
 
 | Error | Means | What follows |
 |---|---|---|
-| `ProviderThrottled` | 429, or its words inside another answer | nothing is asked until `Retry-After` or `X-Ratelimit-Reset` |
-| `ProviderBanned` | Yahoo's 403, an edge's block | nothing is asked for a quarter of an hour |
+| `ProviderThrottled` | 429, or its words inside another answer | that endpoint is left alone until `Retry-After` or `X-Ratelimit-Reset` |
+| `ProviderBanned` | Yahoo's 403, an edge's block | that endpoint, or all where it says so, is left alone for a quarter of an hour |
 | `ProviderUnentitled` | 402, or 403 in the words below: the plan lacks this | upgrade, or take another provider for it |
 | `ProviderRefused` | the key is missing or wrong, or the request is not taken | the message names the variable to set |
 | `UnknownSymbol` | the vendor does not know the symbol | asked again after a quarter of an hour |

@@ -57,6 +57,7 @@ FACTS = ProviderFacts(
     # A crumb lives about a day; asking for many is what was seen throttled first.
     endpoint_limits={"crumb": Limits(per_minute=4)},
     delay_s=1_800,  # its quotes name 10 to 20 minutes for other exchanges than those of the US; half an hour is our bound
+    serving={"bars": ("chart",), "quotes": ("quote", "crumb", "cookie")},
     adjustments=Adjustments(intraday="split", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(banned_statuses=(999,)),  # what its edge answers to a blocked address

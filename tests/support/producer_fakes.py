@@ -106,11 +106,12 @@ def a_router(
     router = Router(
         budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
     )
+    states = breakers or {name: lambda: "closed" for name in providers}
     router.route(
         dict.fromkeys(names, providers),
         {name: [calendar_of("SPY")] for name in names},
         routing or Routing(),
-        breakers or {name: lambda: "closed" for name in providers},
+        {name: (lambda _, state=state: state()) for name, state in states.items()},  # type: ignore[misc]
     )
     return router
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
-from producers.budget.allowance import Scope
-from producers.budget.budget import Budget
+from producers.budget.allowance import WHOLE, Allowances, Scope
 from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Signal
 from producers.budget.shares import WHOLE_SHARE, Share
 from producers.budget.windows import Purpose
 from schemas.errors import BudgetExhausted, ProviderBanned, ProviderThrottled
 from schemas.intervals import SECOND_US
-from schemas.providers.facts import Limits
 
 MAX_WAITING = 1_024  # requests of one provider; the next is refused at once
 ASK_AGAIN_US = SECOND_US  # told to a request that waits for another to end, which nobody can foresee
-WHOLE = ""  # the scope of a provider's own budget and pause; an endpoint's is its name
 PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
 
 _BEGUN_US = wall_us() - int(monotonic_s() * SECOND_US)
@@ -65,8 +62,7 @@ class Gate:
     ) -> None:
         """Admit within `share` of `limits`; `now_us` never steps."""
         self.provider = provider
-        self._share = share
-        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(Limits(), share))}
+        self._allowances = Allowances(share)
         self._now_us = now_us
         self._waiting: dict[Purpose, deque[_Waiter]] = {"live": deque(), "backfill": deque()}
         self._timer: asyncio.TimerHandle | None = None
@@ -75,19 +71,12 @@ class Gate:
 
     def limit(self, limits: VendorLimits) -> None:
         """Put other limits in force; what was used and learned stays."""
-        self._limits = limits
-        self.scopes[WHOLE].budget.limits = limits.whole
-        for endpoint in self.scopes.keys() - {WHOLE} - limits.endpoints.keys():
-            self.scopes[endpoint].budget.limits = Limits()
-        for endpoint, own in limits.endpoints.items():
-            self.scopes.setdefault(endpoint, Scope(Budget(own, self._share))).budget.limits = own
+        self._allowances.limit(limits)
         self.pump()
 
     def own(self, share: Share) -> None:
         """Use another part of all limits; what was used and learned stays."""
-        self._share = share
-        for scope in self.scopes.values():
-            scope.budget.own(share, self._now_us())
+        self._allowances.own(share, self._now_us())
         self.pump()
 
     @asynccontextmanager
@@ -112,26 +101,34 @@ class Gate:
 
         It is ProviderBanned where the vendor says so, or refuses again right after a pause it had set itself.
         """
-        now_us = self._now_us()
-        scope = self._pausing(admission.endpoint)
-        bans = scope.pause.bans
-        if scope.pause.refused(signal, started_us=admission.started_us, now_us=now_us):
-            scope.budget.lower(now_us)
+        now_us, before = self._now_us(), self.bans
+        self._allowances.refused(admission.endpoint, signal, started_us=admission.started_us, now_us=now_us)
         self._last = (now_us, signal)
         self.pump()
-        kind = ProviderBanned if signal.kind == "banned" or scope.pause.bans > bans else ProviderThrottled
-        return kind(self.provider, max(0.0, (scope.pause.until_us - now_us) / SECOND_US))
+        until_us = max(scope.pause.until_us for scope in self._allowances.of(admission.endpoint))
+        kind = ProviderBanned if signal.kind == "banned" or self.bans > before else ProviderThrottled
+        return kind(self.provider, max(0.0, (until_us - now_us) / SECOND_US))
 
-    def told(self, signal: Signal) -> None:
-        """Take what the vendor said of the whole of its rate in an answer that looked like any other."""
-        now_us, pause = self._now_us(), self.scopes[WHOLE].pause
-        pause.refused(signal, started_us=now_us, now_us=now_us)
+    def told(self, endpoint: str, signal: Signal) -> None:
+        """Take what the vendor said of our rate in an answer that looked like any other."""
+        now_us = self._now_us()
+        self._allowances.refused(endpoint, signal, started_us=now_us, now_us=now_us)
         self._last = (now_us, signal)
         self.pump()
 
     def answered(self, admission: Admission) -> None:
         """Take an answer that was no refusal."""
-        self._pausing(admission.endpoint).pause.answered(started_us=admission.started_us)
+        for scope in admission.scopes:
+            scope.pause.answered(started_us=admission.started_us)
+
+    @property
+    def scopes(self) -> Mapping[str, Scope]:
+        """Budgets and pauses by endpoint, the provider's own under `WHOLE`."""
+        return self._allowances.scopes
+
+    def scope(self, endpoint: str) -> Scope:
+        """Return the budget and pause of an endpoint, whether it was asked already or not."""
+        return self._allowances.scope(endpoint)
 
     @property
     def paused_s(self) -> float:
@@ -146,11 +143,16 @@ class Gate:
 
     def document(self) -> dict[str, Any]:
         """Return limits, use, pauses and the last signal as JSON types."""
-        now_us = self._now_us()
-        last = self._last
-        shown = {name: _shown(scope, now_us) for name, scope in self.scopes.items()}
+        now_us, last, share = self._now_us(), self._last, self._allowances.share
+        shown = {
+            name: _shown(scope, now_us)
+            for name, scope in self.scopes.items()
+            if name in (WHOLE, *self._allowances.limits.endpoints)
+            or scope.pause.until_us > now_us
+            or scope.budget.share(now_us) < 1.0
+        }
         return shown.pop(WHOLE) | {
-            "partitions": {"owned": self._share.owned, "of": self._share.of},
+            "partitions": {"owned": share.owned, "of": share.of},
             "bans": self.bans,
             "last_signal": None if last is None else {"at": rfc3339(last[0]), "kind": last[1].kind, "reason": last[1].reason},
             "waiting": {purpose: len(queue) for purpose, queue in self._waiting.items()},
@@ -159,7 +161,7 @@ class Gate:
 
     async def _admit(self, endpoint: str, purpose: Purpose, within_s: float) -> Admission:
         now_us = self._now_us()
-        at = self._earliest(now_us, endpoint, purpose)
+        at = self._allowances.earliest(endpoint, now_us, purpose)
         clear = not self._waiting["live"] and (purpose == "live" or not self._waiting["backfill"])
         if clear and at == now_us:
             return self._start(now_us, endpoint, purpose)
@@ -185,9 +187,9 @@ class Gate:
 
     def _no_room(self, endpoint: str, purpose: Purpose) -> ProviderThrottled:
         now_us = self._now_us()
-        at = self._earliest(now_us, endpoint, purpose)
+        at = self._allowances.earliest(endpoint, now_us, purpose)
         wait_s = (ASK_AGAIN_US if at is None or at <= now_us else at - now_us) / SECOND_US
-        if any(scope.left_alone(now_us) for scope in self._scopes(endpoint)):
+        if any(scope.left_alone(now_us) for scope in self._allowances.of(endpoint)):
             return ProviderThrottled(self.provider, wait_s)
         limit, setting = self._used_up(now_us, endpoint, purpose)
         return BudgetExhausted(self.provider, wait_s, limit=limit, setting=setting)
@@ -195,8 +197,9 @@ class Gate:
     def _used_up(self, now_us: int, endpoint: str, purpose: Purpose) -> tuple[str, str]:
         """Return in words which of our limits leaves no room, and the setting that would."""
         limits = f"providers.{self.provider}.limits"
-        for scope in self._scopes(endpoint):
-            if (bound := scope.binding(now_us, purpose)) is not None:
+        part = self._allowances.scope(endpoint).budget.share(now_us)
+        for scope in self._allowances.of(endpoint):
+            if (bound := scope.binding(now_us, purpose, part=part)) is not None:
                 name, allowed = bound
                 at = limits if scope is self.scopes[WHOLE] else f"{limits}.endpoints.{endpoint}"
                 return f"{allowed} requests {PER[name]}", f"{at}.{name}"
@@ -204,7 +207,7 @@ class Gate:
         return f"{waiting} requests wait before this one", f"{limits}.per_minute"
 
     def _start(self, now_us: int, endpoint: str, purpose: Purpose) -> Admission:
-        scopes = self._scopes(endpoint)
+        scopes = self._allowances.of(endpoint)
         testing = tuple(scope for scope in scopes if scope.pause.testing)
         for scope in scopes:
             scope.budget.start(now_us, purpose)
@@ -228,10 +231,10 @@ class Gate:
         behind: set[str] = set()  # endpoints whose first waiter cannot start: those after it wait too
         for purpose, queue in self._waiting.items():  # live first
             for waiter in list(queue):
-                apart = waiter.endpoint in self._limits.separate
+                apart = waiter.endpoint in self._allowances.limits.separate
                 if waiter.ready.done() or waiter.endpoint in behind or (closed and not apart):
                     continue
-                at = self._earliest(now_us, waiter.endpoint, purpose)
+                at = self._allowances.earliest(waiter.endpoint, now_us, purpose)
                 if at == now_us:
                     queue.remove(waiter)
                     waiter.ready.set_result(self._start(now_us, waiter.endpoint, purpose))
@@ -249,20 +252,6 @@ class Gate:
         if next_at is not None:
             delay_s = (next_at - now_us + 1) / SECOND_US
             self._timer = asyncio.get_running_loop().call_later(delay_s, self.pump)
-
-    def _earliest(self, now_us: int, endpoint: str, purpose: Purpose) -> int | None:
-        moments = [scope.earliest(now_us, purpose) for scope in self._scopes(endpoint)]
-        return None if None in moments else max(moment_us for moment_us in moments if moment_us is not None)
-
-    def _scopes(self, endpoint: str) -> tuple[Scope, ...]:
-        own = self.scopes.get(endpoint)
-        if own is None:
-            return (self.scopes[WHOLE],)
-        return (own,) if endpoint in self._limits.separate else (self.scopes[WHOLE], own)
-
-    def _pausing(self, endpoint: str) -> Scope:
-        """Return what a refusal of this endpoint pauses: the provider, unless the vendor counts the endpoint apart."""
-        return self.scopes[endpoint if endpoint in self._limits.separate else WHOLE]
 
 
 def _shown(scope: Scope, now_us: int) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from infra.runtime.metrics import (
     compute_at_scrape,
 )
 from infra.runtime.postgres.pool import pool
-from producers.budget.allowance import Scope
+from producers.budget.allowance import WHOLE, Scope
 from producers.budget.limits import VendorLimits
 from producers.budget.shares import WHOLE_SHARE, Share
-from producers.budget.shell.gate import WHOLE, Gate, steady_us
+from producers.budget.shell.gate import Gate, steady_us
 from producers.budget.shell.store import Addition, BudgetStore, Remembered
 from schemas.errors import StoreUnavailable
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -134,6 +134,9 @@ class Budgets:
 
     def _settle(self, gate: Gate) -> None:
         """Give every scope of a gate its past, once; an unknown one counts as a full minute that has just been."""
+        for row in self._past or ():
+            if row.provider == gate.provider:
+                gate.scope(row.endpoint)  # one that was paused may not have been asked yet
         for endpoint, scope in gate.scopes.items():
             if (gate.provider, endpoint) not in self._blocks:
                 self._blocks[gate.provider, endpoint] = 0
@@ -192,8 +195,10 @@ class Budgets:
         day, pause = scope.budget.day, scope.pause
         bans = pause.bans - self._bans_stored.get(key, 0)
         news = bans > 0 or pause.until_us > max(now_us, self._pauses_stored.get(key, 0))
-        block = self._blocks[key] = self._block(key, scope) if reserve else 0
-        slots = day.unstored(now_us, block=block)
+        # What nothing limits nobody need count: an endpoint has its pauses remembered then, and no more.
+        counted = endpoint == WHOLE or not scope.budget.limits.unlimited
+        block = self._blocks[key] = self._block(key, scope) if reserve and counted else 0
+        slots = day.unstored(now_us, block=block) if counted else {}
         if not slots and not news:
             return None
         reason = pause.last.reason if news and pause.last is not None else ""
@@ -208,7 +213,7 @@ class Budgets:
 
     def _block(self, key: tuple[str, str], scope: Scope) -> int:
         """Return how many requests to reserve: a fast provider must not wait long for writes, nor a crash cost much."""
-        spent = max(0, self._blocks[key] - scope.budget.day.granted)
+        spent = max(0, self._blocks.get(key, 0) - scope.budget.day.granted)
         block = max(RESERVED, LASTS_WRITES * spent)
         per_day = scope.budget.limits.per_day
         return block if per_day is None else min(block, max(1, per_day // RESERVED_DAY_PARTS))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from pydantic import SecretStr
 
 from producers.budget.limits import limits_of
+from producers.budget.shell.gate import Gate
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.addresses import AddressPolicy
-from producers.http.shell.breaker import Breaker
+from producers.http.shell.breaker import Breakers
 from producers.http.shell.client import VendorHttp
 from producers.http.shell.failures import show_bans
 from producers.settings import ProducersSettings
@@ -29,10 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAddress:
-    """Address and terms of one provider: what makes two of them the same."""
+    """Address and terms of one provider; of the same are two with one vendor, addresses and credentials, whatever the terms."""
 
     provider: Provider
-    entry: ProviderEntry
+    entry: ProviderEntry = field(compare=False)
     base_url: str
     socket_url: str
     credentials: Mapping[str, SecretStr]
@@ -50,9 +51,25 @@ class Vendors:
     gone: frozenset[str] = frozenset()  # open before, and no more
 
     def breaker(self, provider: str) -> Callable[[], str]:
-        """Return what tells the state of a provider's breaker."""
-        breaker = self.https[provider].breaker
-        return lambda: breaker.state
+        """Return what tells the state of a provider as a whole."""
+        breakers = self.https[provider].breakers
+        return lambda: breakers.state
+
+    def secrets(self, provider: str) -> tuple[bytes, ...]:
+        """Return the credentials of a provider, to be struck out of what it says."""
+        place = self.places.get(provider)
+        given = () if place is None else place.credentials.values()
+        return tuple(secret.get_secret_value().encode() for secret in given)
+
+    def capability_breaker(self, provider: str) -> Callable[[str], str]:
+        """Return what tells the state of the endpoint that serves a capability; of the provider where that is not known."""
+        breakers, serving = self.https[provider].breakers, self.facts[provider].serving
+
+        def state(capability: str) -> str:
+            endpoints = serving.get(capability.partition(":")[0])
+            return breakers.state_of(endpoints[0]) if endpoints else breakers.worst
+
+        return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +135,15 @@ class Opener:
     def open(self, places: Mapping[str, ProviderAddress], before: Vendors | None = None) -> Vendors:
         """Return the vendors at `places`; one of `before` that is still at its place stays as it is.
 
-        It keeps its connection's cookies, its breaker and what its adapter has learned. The budgets of any stay.
+        It keeps its connections, its breakers and what its adapter has learned; other limits and settings of breakers
+        come into force under it. The budgets of any stay.
         """
         kept = {} if before is None else {n: p for n, p in places.items() if before.places.get(n) == p}
+        for name, place in kept.items():
+            self._gate(place)
+            if before is not None:
+                limits = place.entry.limits.breaker
+                before.https[name].breakers.configure(failures=limits.failures, open_s=limits.open_s)
         openings = {name: self._opening(place) for name, place in places.items() if name not in kept}
         connects = {name: places[name].provider.open_socket for name in openings}
         sockets = {name: connect(openings[name]) for name, connect in connects.items() if connect is not None}
@@ -142,14 +165,13 @@ class Opener:
     def _opening(self, place: ProviderAddress) -> Opening:
         facts, limits, secrets = place.provider.facts, place.entry.limits, place.credentials.values()
         name = facts.name
-        simulated = self.policy.is_simulator(place.base_url)
         show_bans(name, (*facts.endpoints, *([ENDPOINT] if facts.capabilities.trades else [])))
         http = VendorHttp(
             name,
             self.session,
             deadline_s=self.settings.request_deadline_s,
-            breaker=Breaker(name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
-            gate=self.budgets.gate(name, limits_of(facts, limits, simulated=simulated)),
+            breakers=Breakers(name, failures=limits.breaker.failures, open_s=limits.breaker.open_s),
+            gate=self._gate(place),
             secrets=tuple(secret for secret in secrets if secret),
             words=facts.words,
         )
@@ -161,6 +183,11 @@ class Opener:
             credentials=place.credentials,
             simulated=self.simulated,
         )
+
+    def _gate(self, place: ProviderAddress) -> Gate:
+        """Return the gate of a provider, its limits in force."""
+        facts, simulated = place.provider.facts, self.policy.is_simulator(place.base_url)
+        return self.budgets.gate(facts.name, limits_of(facts, place.entry.limits, simulated=simulated))
 
 
 def open_vendors(

@@ -269,7 +269,8 @@ class Collection:
         breakers = {name: vendors.breaker(name) for name in plan.providers}
         self._status.know(breakers)
         markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
-        self.router.route(plan.routes, markets, configuration.streams.routing, breakers)
+        by_capability = {name: vendors.capability_breaker(name) for name in plan.providers}
+        self.router.route(plan.routes, markets, configuration.streams.routing, by_capability)
 
     def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: MarketTime, polled: Polled) -> None:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}

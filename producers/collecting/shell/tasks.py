@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 
 from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
+from producers.collecting.shell.frames import FrameReader
 from producers.collecting.shell.trades import TradeStream
 from producers.polling.shell.assignment import Assignment
 from producers.polling.shell.attempts import Attempts, Poll
@@ -92,15 +93,22 @@ class Collectors:
             await asyncio.wait(self._closing)
             self._closing.clear()
         for provider in wanted.keys() - self._streams.keys():
+            frames = FrameReader(
+                provider,
+                sockets[provider],
+                self._attempts.raw,
+                simulated=assignment.simulated,
+                secrets=assignment.vendors.secrets(provider),
+            )
             stream = TradeStream(
                 wanted[provider],
                 sockets[provider],
+                frames,
                 self._attempts.raw,
-                spelt=assignment.vendors.facts[provider].vendor_symbol,
+                facts=assignment.vendors.facts[provider],
                 market=self._market,
                 status=self._attempts.status,
                 cursors=assignment.cursors,
-                simulated=assignment.simulated,
             )
             task = self._tasks.create_task(stream.run(), name=f"{provider}-trades")
             self._streams[provider] = stream, sockets[provider], task

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s, wall_us
+from infra.runtime.metrics import SYMBOLS_REFUSED
+from producers.collecting.refused import RefusedSymbols
+from producers.collecting.shell.frames import FrameReader
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
-from producers.raw.missed import since_break, since_stop
+from producers.raw.missed import since_break, since_stop, while_refused
 from producers.raw.shell.topics import RawTopics
-from producers.routing.shell.status import ProviderStatus
+from producers.routing.shell.status import SHOWN_SYMBOLS, ProviderStatus
 from producers.vendors.shell.provider import Frames, TradeSocket
-from schemas.clocks import EventTime, WallTime
+from schemas.clocks import EventTime, MarketTime
 from schemas.errors import (
     BrokerUnavailable,
-    MalformedPayload,
     ProviderRefused,
     ProviderThrottled,
     TransientError,
 )
+from schemas.providers.facts import ProviderFacts
+from schemas.records import Discontinuity
 from schemas.streams import TRADE_STREAM, StreamId
 from schemas.topics import RAW_TRADES
 
@@ -50,17 +54,17 @@ class TradeStream:
         self,
         task: TradesTask,
         socket: TradeSocket,
+        frames: FrameReader,
         raw: RawTopics,
         *,
-        spelt: Callable[[str], str],
+        facts: ProviderFacts,
         market: Market,
         status: ProviderStatus,
         cursors: Mapping[StreamId, EventTime],
-        simulated: frozenset[str],
     ) -> None:
         """Stream what `task` asks for; `cursors` say how far each stream had come before we started.
 
-        `spelt` returns what the vendor calls a symbol. Raises UnknownSymbol for a symbol the vendor has no name for.
+        `facts` are the vendor's, `frames` reads what its socket sends. Raises UnknownSymbol for a symbol it has no name for.
         """
         self._task = task
         self._socket = socket
@@ -68,8 +72,10 @@ class TradeStream:
         self._market = market
         self._status = status
         self._cursors = dict(cursors)
-        self._simulated = simulated
-        self._spelt = spelt
+        self._frames = frames
+        self._spelt = facts.vendor_symbol
+        self._refused = RefusedSymbols(facts.words)
+        self._connection_id = ""
         self._wanted = self._named(task)
         # over this connection, also what is wanted no more: some is on its way
         self._asked: dict[str, str] = {}
@@ -146,22 +152,51 @@ class TradeStream:
     def _begin(self, connection: Frames, symbols: Collection[str]) -> None:
         """Say what was missed until now of what is received from now on: while we were not there, or the socket broken."""
         now = self._market.now_us()
+        self._connection_id = connection.connection_id
+        refused = self._refused.ended(symbols)
         begun = self._streams(symbol for symbol in symbols if symbol not in self._told)
-        broken = self._streams(symbol for symbol in symbols if symbol in self._told)
+        broken = self._streams(symbol for symbol in symbols if symbol in self._told and symbol not in refused)
         watched = self._raw.watched.since(begun, self._cursors)
-        holes = [*since_stop(begun, watched, now), *since_break(broken, self._last_frame, now)]
+        self._tell([*since_stop(begun, watched, now), *since_break(broken, self._last_frame, now)])
         self._last_frame = EventTime(now)
         self._told.update(stream.symbol for stream in begun)
-        blank = blank_block(
-            self._task.provider, self._socket.endpoint, wall_us(), connection_id=connection.connection_id
-        )
-        self._batches.add_discontinuities(blank, holes, monotonic_s())
-        self._news.set()
+        self._tell_unsent(refused, now)
+        self._refused.subscribed(symbols, now)
         self._status.succeeded(self._task.provider)
         log.info(
             "trade_socket_connected",
             extra={"provider": self._task.provider, "symbols": len(begun) + len(broken)},
         )
+
+    def _tell(self, holes: Sequence[Discontinuity]) -> None:
+        blank = blank_block(
+            self._task.provider, self._socket.endpoint, wall_us(), connection_id=self._connection_id
+        )
+        self._batches.add_discontinuities(blank, holes, monotonic_s())
+        self._news.set()
+
+    def _tell_unsent(self, since: Mapping[str, EventTime], now: MarketTime) -> None:
+        """Say of symbols that were refused what was not sent of them, and who still is."""
+        if since:
+            self._tell(while_refused(dict(zip(self._streams(since), since.values(), strict=True)), now))
+        self._status.refuses(self._task.provider, self._refused.symbols)
+        SYMBOLS_REFUSED.labels(self._task.provider).set(len(self._refused.symbols))
+
+    def _complained(self, words: str) -> None:
+        """Take what the vendor complains of: symbols it refuses are not watched, and told as missed from now and then."""
+        provider = self._task.provider
+        log.warning("trade_socket_complaint", extra={"provider": provider, "words": words})
+        if not (fresh := self._refused.complained(words, self._asked, monotonic_s())):
+            return
+        self._tell_unsent({}, self._market.now_us())
+        shown = {"count": len(fresh), "symbols": ",".join(sorted(fresh)[:SHOWN_SYMBOLS])}
+        log.warning("trade_symbols_refused", extra={"provider": provider, **shown})
+
+    def _tell_refused(self) -> None:
+        """Say once in a while what is not sent of symbols that stay refused."""
+        now = self._market.now_us()
+        if since := self._refused.due(now, monotonic_s()):
+            self._tell_unsent(since, now)
 
     async def _serve(self, connection: Frames) -> None:
         """Receive until the connection is over, and subscribe what is exchanged meanwhile."""
@@ -182,6 +217,9 @@ class TradeStream:
             self._asked |= wanted
             await connection.subscribe(sorted(come))
             self._begin(connection, [wanted[name] for name in sorted(come)])
+            self._tell_unsent(
+                self._refused.ended([self._asked[name] for name in gone]), self._market.now_us()
+            )
             await connection.unsubscribe(sorted(gone))
 
     async def _receive(self, connection: Frames) -> None:
@@ -196,25 +234,17 @@ class TradeStream:
                 await asyncio.sleep(0)
 
     async def _take_in(self, payload: bytes, sequence: int, connection_id: str) -> None:
-        received_time = wall_us()
-        try:
-            frame = self._socket.parse(
-                payload, sequence=sequence, asked=self._asked, simulated=self._simulated
-            )
-        except MalformedPayload as error:
-            await self._dead_letter(error.reason, str(error), "", received_time, payload)
+        read = await self._frames.read(payload, sequence=sequence, asked=self._asked)
+        if read is None:
             return
+        frame, received_time = read
         self._status.succeeded(self._task.provider)
         if frame.kind == "error":
-            log.warning(
-                "trade_socket_complaint", extra={"provider": self._task.provider, "words": frame.words}
-            )
-        for rejected in frame.answer.rejected:
-            await self._dead_letter(
-                rejected.reason, rejected.message, rejected.symbol, received_time, rejected.payload
-            )
+            self._complained(frame.words)
         if not frame.answer.events:
             return
+        if over := self._refused.traded(event["symbol"] for event in frame.answer.events):
+            self._tell_unsent(over, self._market.now_us())
         while self._batches.is_full:
             self._room.clear()
             await self._room.wait()
@@ -224,19 +254,6 @@ class TradeStream:
         self._batches.add(blank, frame.answer.events, monotonic_s())
         self._news.set()
 
-    async def _dead_letter(
-        self, reason: str, message: str, symbol: str, received_time: WallTime, payload: bytes
-    ) -> None:
-        await self._raw.dead_letter(
-            RAW_TRADES,
-            reason=reason,
-            message=message,
-            provider=self._task.provider,
-            symbol=symbol,
-            received_time=received_time,
-            payload=payload,
-        )
-
     async def _publish(self) -> None:
         begun_s = monotonic_s() - PACE_S
         while True:
@@ -245,6 +262,7 @@ class TradeStream:
                 await asyncio.sleep(max(0.0, begun_s + PACE_S - monotonic_s()))
             begun_s = monotonic_s()
             self._news.clear()
+            self._tell_refused()
             await self._publish_batches()
             if self._batches:
                 self._news.set()
@@ -257,7 +275,7 @@ class TradeStream:
         self._room.set()
         await self._raw.publish(RAW_TRADES, placed)
         if all_of_it and last_frame is not None:
-            watched = self._told.intersection(self._task.symbols)
+            watched = self._told.intersection(self._task.symbols).difference(self._refused.symbols)
             self._raw.watched.note(self._streams(watched), last_frame)
 
     async def _news_or_silence(self) -> None:

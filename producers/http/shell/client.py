@@ -21,8 +21,9 @@ from producers.budget.shell.gate import Admission, Gate
 from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
 from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
-from producers.http.shell.breaker import Breaker, CircuitOpen
+from producers.http.shell.breaker import Breakers, CircuitOpen, Unconnected
 from producers.http.shell.failures import BANNED, Unanswered, code_of, held_back, show_bans
+from producers.http.shell.waiting import ATTEMPT_SHARE, RequestDeadline
 from schemas.clocks import WallTime
 from schemas.errors import (
     MarketDataError,
@@ -38,11 +39,9 @@ __all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vend
 REQUEST_DEADLINE_S = 10.0
 CONNECT_DEADLINE_S = 5.0
 ATTEMPTS = 3
-# of the deadline must be left for an attempt: less would take our impatience for an outage
-ATTEMPT_SHARE = 0.5
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 2.0
-CONNECTIONS = 32
+UNLIMITED = 0  # to aiohttp
 MIN_ATTEMPT_S = 0.05  # a time-out of 0 would be none to aiohttp
 TIMED_OUT = "timeout"
 AUTHENTICATION = (401, 403)
@@ -63,12 +62,12 @@ class HttpAnswer:
 
 
 def vendor_session(policy: AddressPolicy) -> aiohttp.ClientSession:
-    """Return a session for vendors: to permitted addresses only, few connections, bodies as they came.
+    """Return a session for vendors: to permitted addresses only, bodies as they came.
 
-    Cookies are kept also from a vendor on a numeric address.
+    How many connections a vendor has is bounded by its own gate, so that none waits for another's. Cookies are kept also from a vendor on a numeric address.
     """
     return aiohttp.ClientSession(
-        connector=checked_connector(policy, limit=CONNECTIONS),
+        connector=checked_connector(policy, limit=UNLIMITED),
         cookie_jar=aiohttp.CookieJar(unsafe=True, quote_cookie=False),
         headers={
             "User-Agent": USER_AGENT,
@@ -80,7 +79,7 @@ def vendor_session(policy: AddressPolicy) -> aiohttp.ClientSession:
 
 
 class VendorHttp:
-    """GET requests to one provider; all of its endpoints share breaker, budget and pause."""
+    """GET requests to one provider; its endpoints share the budget, and each has a breaker and a pause of its own."""
 
     def __init__(
         self,
@@ -88,18 +87,18 @@ class VendorHttp:
         session: aiohttp.ClientSession,
         *,
         deadline_s: float = REQUEST_DEADLINE_S,
-        breaker: Breaker | None = None,
+        breakers: Breakers | None = None,
         gate: Gate | None = None,
         secrets: Sequence[SecretStr] = (),
         words: RefusalWords = ANY_VENDOR,
     ) -> None:
-        """Ask `provider` over `session`, waiting and attempts together within `deadline_s`.
+        """Ask `provider` over `session`, all attempts together within `deadline_s`, and half of it in our own queue.
 
         Without a `gate` only the vendor's own word limits requests; `secrets` are struck out of what it answers;
         `words` are those by which it refuses.
         """
         self.provider = provider
-        self.breaker = Breaker(provider) if breaker is None else breaker
+        self.breakers = Breakers(provider) if breakers is None else breakers
         self.gate = Gate(provider) if gate is None else gate
         self._session = session
         self._words = words
@@ -123,13 +122,13 @@ class VendorHttp:
         Raises ProviderThrottled (the caller waits as told), BudgetExhausted (nothing was sent), ProviderUnavailable,
         ProviderRefused, MalformedResponse.
         """
-        end_s = monotonic_s() + self._deadline_s
+        deadline = RequestDeadline(self._deadline_s)
 
         async def attempt() -> HttpAnswer:
-            async with self._admitted(endpoint, purpose, end_s) as admission:
+            async with self._admitted(endpoint, purpose, deadline) as admission:
                 asked = partial(self._attempt, admission, url, params or {}, headers or {}, text=text)
                 try:
-                    return await self.breaker.call(partial(asked, end_s=end_s))
+                    return await self.breakers.call(endpoint, partial(asked, deadline=deadline))
                 except CircuitOpen:  # it opened while this one waited its turn
                     self.gate.give_back(admission)
                     with held_back(self.provider, endpoint):
@@ -137,7 +136,7 @@ class VendorHttp:
 
         show_bans(self.provider, [endpoint])
         try:
-            return await self._retried(attempt, end_s)
+            return await self._retried(attempt, deadline)
         except _Declined as declined:
             status = declined.answer.status
             if status in refusals:
@@ -145,14 +144,15 @@ class VendorHttp:
         raise self._refused(endpoint, status)
 
     @asynccontextmanager
-    async def _admitted(self, endpoint: str, purpose: Purpose, end_s: float) -> AsyncIterator[Admission]:
+    async def _admitted(
+        self, endpoint: str, purpose: Purpose, deadline: RequestDeadline
+    ) -> AsyncIterator[Admission]:
         """Wait for leave to ask; where our own brakes give none it is counted as held back, and nothing is sent."""
         async with AsyncExitStack() as stack:
-            with held_back(self.provider, endpoint):
-                self.breaker.check()
-                spare_s = max(0.0, end_s - monotonic_s() - self._deadline_s * ATTEMPT_SHARE)
+            with held_back(self.provider, endpoint), deadline.queueing():
+                self.breakers.check(endpoint)
                 admission = await stack.enter_async_context(
-                    self.gate.admitted(endpoint, purpose, within_s=spare_s)
+                    self.gate.admitted(endpoint, purpose, within_s=deadline.queue_s)
                 )
             yield admission
 
@@ -161,9 +161,11 @@ class VendorHttp:
         advice = "check the key and its entitlements" if status in AUTHENTICATION else "check the request"
         return ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")
 
-    async def _retried(self, attempt: Callable[[], Awaitable[HttpAnswer]], end_s: float) -> HttpAnswer:
+    async def _retried(
+        self, attempt: Callable[[], Awaitable[HttpAnswer]], deadline: RequestDeadline
+    ) -> HttpAnswer:
         def worth(error: Exception) -> bool:
-            return _is_worth_retrying(error) and end_s - monotonic_s() >= self._deadline_s * ATTEMPT_SHARE
+            return _is_worth_retrying(error) and deadline.left_s >= self._deadline_s * ATTEMPT_SHARE
 
         async for retry in stamina.retry_context(
             on=worth,
@@ -185,11 +187,11 @@ class VendorHttp:
         headers: Mapping[str, str],
         *,
         text: bool,
-        end_s: float,
+        deadline: RequestDeadline,
     ) -> HttpAnswer:
         begun_s, endpoint = monotonic_s(), admission.endpoint
         try:
-            answer = await self._exchange(admission, url, params, headers, end_s)
+            answer = await self._exchange(admission, url, params, headers, deadline.left_s)
             self._check(endpoint, answer, text=text)
         except MarketDataError as error:  # one cancelled by us is no failure of theirs
             PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()
@@ -204,12 +206,11 @@ class VendorHttp:
         url: str,
         params: Mapping[str, str],
         headers: Mapping[str, str],
-        end_s: float,
+        left_s: float,
     ) -> HttpAnswer:
         endpoint = admission.endpoint
-        timeout = aiohttp.ClientTimeout(
-            total=max(MIN_ATTEMPT_S, end_s - monotonic_s()), connect=CONNECT_DEADLINE_S
-        )
+        # Nobody waits for a connection of ours: `connect` is the vendor's name server, network and handshake.
+        timeout = aiohttp.ClientTimeout(total=max(MIN_ATTEMPT_S, left_s), connect=CONNECT_DEADLINE_S)
         try:
             async with self._session.get(
                 url,
@@ -228,15 +229,21 @@ class VendorHttp:
                     received_time=wall_us(),
                     body=body,
                 )
-        except TimeoutError as error:
-            raise Unanswered(
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
+            raise self._failure(endpoint, error) from None
+
+    def _failure(self, endpoint: str, error: Exception) -> MarketDataError:
+        """Return what became of a request; the error's own text may hold the URL, and with it a key: its kind is told."""
+        if forbidden := forbidden_in(error):
+            return ProviderRefused(f"{self.provider} {endpoint}: {forbidden}")
+        kind, timed_out = type(error).__name__, isinstance(error, TimeoutError)
+        if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
+            return Unconnected(self.provider, endpoint, kind, TIMED_OUT if timed_out else "connection")
+        if timed_out:
+            return Unanswered(
                 self.provider, endpoint, f"no answer within {self._deadline_s:.0f} s", TIMED_OUT
-            ) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if forbidden := forbidden_in(error):
-                raise ProviderRefused(f"{self.provider} {endpoint}: {forbidden}") from None
-            # The error's own text may hold the URL, and with it a key: only its kind is told, and no cause kept.
-            raise Unanswered(self.provider, endpoint, type(error).__name__, "connection") from None
+            )
+        return Unanswered(self.provider, endpoint, kind, "connection")
 
     def _heed(self, admission: Admission, signal: Signal | None, status: int) -> None:
         """Do at once what the answer asks of our rate; raise ProviderThrottled where it is nothing but that."""
@@ -262,10 +269,13 @@ class VendorHttp:
         if answer.status >= 400:
             raise _Declined(answer)
 
-    def banned(self, endpoint: str, for_s: float) -> None:
-        """Ask the provider nothing for `for_s` seconds: it shut us out in words instead of a status."""
+    def banned(self, endpoint: str, for_s: float, *, whole: bool = True) -> None:
+        """Ask the provider nothing for `for_s` seconds: it shut us out; where not `whole`, of that endpoint alone."""
         PROVIDER_ERRORS.labels(self.provider, endpoint, BANNED).inc()
-        self.gate.told(Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason="a ban, in words"))
+        reason = "a ban, in words" if whole else "a ban, of this endpoint"
+        self.gate.told(
+            endpoint, Signal(kind="banned", wait_us=int(for_s * SECOND_US), reason=reason, whole=whole)
+        )
 
 
 class _Declined(Exception):
@@ -278,7 +288,7 @@ class _Declined(Exception):
 
 def _is_worth_retrying(error: Exception) -> bool:
     # Throttled means wait as told; an open circuit means leave it alone; a time-out has had its time.
-    timed_out = isinstance(error, Unanswered) and error.code == TIMED_OUT
+    timed_out = isinstance(error, Unanswered | Unconnected) and error.code == TIMED_OUT
     return (
         isinstance(error, TransientError)
         and not isinstance(error, ProviderThrottled | CircuitOpen)

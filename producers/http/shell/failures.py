@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from infra.runtime.metrics import PROVIDER_ERRORS, PROVIDER_HELD_BACK
-from producers.http.shell.breaker import CircuitOpen
+from producers.http.shell.breaker import CircuitOpen, Unconnected
 from schemas.errors import BudgetExhausted, ProviderThrottled, ProviderUnavailable
 
 BANNED = "banned"
@@ -23,7 +23,11 @@ class Unanswered(ProviderUnavailable):
 
 def code_of(error: BaseException) -> str:
     """Return the metric label of a failure; one of a small set."""
-    return error.code if isinstance(error, Unanswered) else CODES.get(type(error).__name__, "other")
+    return (
+        error.code
+        if isinstance(error, Unanswered | Unconnected)
+        else CODES.get(type(error).__name__, "other")
+    )
 
 
 def show_bans(provider: str, endpoints: Iterable[str]) -> None:

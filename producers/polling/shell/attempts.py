@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from infra.runtime.clock import monotonic_s
+from infra.runtime.metrics import DEAD_LETTERS_SPARED
 from producers.http.shell.body import MalformedResponse
 from producers.polling.shell.bars_poll import BarsPoll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
+from producers.raw.faults import KnownFaults
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from producers.routing.shell.status import ProviderStatus
@@ -70,6 +73,7 @@ class Attempts:
     status: ProviderStatus
     router: Router
     duty: Duty
+    faults: KnownFaults = field(default_factory=KnownFaults)
 
     async def serve(
         self, poll: Poll, asked: Callable[[], Sequence[str]], slot: MarketTime, *, job_id: str = ""
@@ -121,18 +125,26 @@ class Attempts:
 
     async def _failed(self, poll: Poll, error: MarketDataError) -> MarketDataError:
         if isinstance(error, MalformedResponse):
-            await self.raw.dead_letter(
-                poll.topic,
-                reason=error.reason,
-                message=str(error),
-                provider=poll.provider,
-                symbol=poll.symbols[0] if len(poll.symbols) == 1 else "",
-                received_time=error.received_time,
-                payload=error.payload,
-            )
+            await self._tell_malformed(poll, error)
         self.status.failed(poll.provider, error)
         self.router.failed(poll.capability, poll.provider, error)
         return error
+
+    async def _tell_malformed(self, poll: Poll, error: MalformedResponse) -> None:
+        """Dead-letter an answer that is of no use with its bytes, once for each kind of fault; then it is counted."""
+        where = poll.provider, error.endpoint
+        if not self.faults.is_new(where, str(error), monotonic_s(), symbols=poll.symbols):
+            DEAD_LETTERS_SPARED.labels(*where).inc()
+            return
+        await self.raw.dead_letter(
+            poll.topic,
+            reason=error.reason,
+            message=str(error),
+            provider=poll.provider,
+            symbol=poll.symbols[0] if len(poll.symbols) == 1 else "",
+            received_time=error.received_time,
+            payload=error.payload,
+        )
 
 
 def log_failure(poll: Poll, error: MarketDataError) -> None:

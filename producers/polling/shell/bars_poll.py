@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from infra.runtime.clock import Market, monotonic_s, wall_us
+from infra.runtime.clock import Market, wall_us
 from producers.budget.windows import Purpose
+from producers.http.shell.waiting import timed
 from producers.plan.plan import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.polling.schedule import AT_ONCE, next_due
@@ -160,21 +161,20 @@ class BarsPoll(TaskPoll[BarsTask]):
     async def _ask(
         self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
     ) -> tuple[Response, AnswerEvidence]:
-        task, begun_s = self._task, monotonic_s()
-        response = await self._source.bars(
-            BarsRequest(
-                symbol=task.symbol,
-                interval=task.interval,
-                window=window,
-                now=now,
-                calendar=self._calendar,
-                purpose=purpose,
-            )
+        task = self._task
+        asked = BarsRequest(
+            symbol=task.symbol,
+            interval=task.interval,
+            window=window,
+            now=now,
+            calendar=self._calendar,
+            purpose=purpose,
         )
+        response, latency_s = await timed(self._source.bars(asked))
         return response, bars_evidence(
             response.answer.events,
             now,
-            latency_s=monotonic_s() - begun_s,
+            latency_s=latency_s,
             every_us=task.every_us,
             step_us=self._step_us,
         )

@@ -17,7 +17,13 @@ from producers.polling.slots import slot_of
 from producers.polling.timeliness import CadenceGroup
 from producers.routing.shell.router import Turn
 from schemas.clocks import MarketTime
-from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
+from schemas.errors import (
+    MalformedPayload,
+    MarketDataError,
+    ProviderRefused,
+    ProviderThrottled,
+    UnknownSymbol,
+)
 
 TICK_S = 0.05
 FLOOR_S = 0.2  # of wall time between two polls of one task
@@ -28,6 +34,8 @@ BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 APART_S = 0.5  # by up to so much do tasks of a vendor part that told all of them the same
 REFUSED_S = 60.0
 UNKNOWN_SYMBOL_S = 900.0
+# Answers in a row that may have been cut short, and are asked for again soon: a format that is another now stays so.
+CUT_SHORT = 3
 STALL_S = 30.0
 PROBED_TASKS = 3  # of a capability: the same few, so that what providers say of them can be compared
 
@@ -193,7 +201,8 @@ class Poller:
             log_failure(poll, error)
         if isinstance(error, UnknownSymbol):
             return AT_ONCE, UNKNOWN_SYMBOL_S
-        if isinstance(error, ProviderRefused):
+        malformed = isinstance(error, MalformedPayload) and failures > CUT_SHORT
+        if isinstance(error, ProviderRefused) or malformed:
             return AT_ONCE, REFUSED_S
         if isinstance(error, ProviderThrottled):
             # At least as long as told, and not all tasks at the same moment.

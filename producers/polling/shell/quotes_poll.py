@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from infra.runtime.clock import Market, monotonic_s
+from infra.runtime.clock import Market
+from producers.http.shell.waiting import timed
 from producers.plan.plan import QuotesTask
 from producers.polling.schedule import next_due
 from producers.polling.shell.polls import Polled, TaskPoll
@@ -114,13 +115,12 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols]
 
     async def _ask(self, symbols: Sequence[str]) -> tuple[Response, AnswerEvidence]:
-        begun_s = monotonic_s()
-        response = await self._source.quotes(symbols)
+        response, latency_s = await timed(self._source.quotes(symbols))
         return response, quotes_evidence(
             symbols,
             response.answer.events,
             self._market.horizon_us(),
-            latency_s=monotonic_s() - begun_s,
+            latency_s=latency_s,
             every_us=self._task.every_us,
         )
 

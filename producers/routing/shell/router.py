@@ -92,11 +92,11 @@ class Router:
         routes: Mapping[str, Sequence[str]],
         calendars: Mapping[str, Sequence[Calendar]],
         routing: Routing,
-        breakers: Mapping[str, Callable[[], str]],
+        breakers: Mapping[str, Callable[[str], str]],
     ) -> None:
         """Route each capability of `routes` among its providers, the preferred one first, from now on.
 
-        What is known of a provider's health in a capability stays known.
+        `breakers` tell by provider the state of the breaker in front of a capability. What is known of a provider's health in a capability stays known.
         """
         self._routing = routing
         self._rules = Rules(
@@ -165,9 +165,14 @@ class Router:
         self._decide(capability)
 
     def failed(self, capability: str, provider: str, error: MarketDataError) -> None:
-        """Take a failure; a symbol unknown there, a circuit that stayed open and our own budget say nothing of it."""
+        """Take a failure; a symbol unknown there, its circuit that stayed open and our own budget say nothing of it.
+
+        One before what is asked for its sake only (a crumb for quotes) is a failure like any other.
+        """
         entry = self._entry(capability, provider)
-        if entry is None or isinstance(error, UnknownSymbol | CircuitOpen | BudgetExhausted):
+        if entry is None or isinstance(error, UnknownSymbol | BudgetExhausted):
+            return
+        if isinstance(error, CircuitOpen) and self._breakers[provider](capability) != "closed":
             return
         entry.last_error = str(error)[:MAX_ERROR_CHARACTERS]
         entry.health = health_score.failed(entry.health, self._now_s(), self._routing.half_life_s)
@@ -213,10 +218,10 @@ class Router:
             return None
         return 0.0 if entry.newest is None else freshness_sample(now - entry.newest, evidence.tolerance_us)
 
-    def _candidates(self, kept: _Capability) -> Iterable[Candidate]:
+    def _candidates(self, name: str) -> Iterable[Candidate]:
         now_s = self._now_s()
-        for provider, entry in kept.entries.items():
-            breaker, since_s = self._breakers[provider](), entry.health.sound_since_s
+        for provider, entry in self._capabilities[name].entries.items():
+            breaker, since_s = self._breakers[provider](name), entry.health.sound_since_s
             yield Candidate(
                 provider=provider,
                 score=health_score.score(entry.health, breaker),
@@ -226,12 +231,12 @@ class Router:
 
     def _score(self, name: str, provider: str) -> float:
         return health_score.score(
-            self._capabilities[name].entries[provider].health, self._breakers[provider]()
+            self._capabilities[name].entries[provider].health, self._breakers[provider](name)
         )
 
     def _decide(self, name: str) -> None:
         kept = self._capabilities[name]
-        choice = choose(kept.choice, list(self._candidates(kept)), self._rules, self._now_s())
+        choice = choose(kept.choice, list(self._candidates(name)), self._rules, self._now_s())
         if choice is kept.choice:
             return
         moved = kept.choice is None or choice.provider != kept.choice.provider
@@ -260,7 +265,7 @@ class Router:
         kept = self._capabilities[name]
         choice, health = kept.choice, kept.entries[provider].health
         assert choice is not None  # noqa: S101 - decided when it was routed
-        candidate = next(each for each in self._candidates(kept) if each.provider == provider)
+        candidate = next(each for each in self._candidates(name) if each.provider == provider)
         return ProviderHealth(
             capability=name,
             provider=provider,

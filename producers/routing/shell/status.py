@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from infra.runtime.clock import monotonic_s
 from schemas.errors import BudgetExhausted
+
+SHOWN_SYMBOLS = 20
 
 
 @dataclass(slots=True)
@@ -15,6 +17,7 @@ class _Provider:
     succeeded_s: float | None = None
     failing: bool = False
     last_error: str = ""
+    refused: tuple[str, ...] = ()
 
 
 class ProviderStatus:
@@ -45,6 +48,10 @@ class ProviderStatus:
         entry.failing = entry.failing or not isinstance(error, BudgetExhausted)
         entry.last_error = str(error)
 
+    def refuses(self, provider: str, symbols: Collection[str]) -> None:
+        """Note which symbols the provider's socket refuses now."""
+        self._providers[provider].refused = tuple(sorted(symbols))
+
     def ready(self, provider: str) -> bool:
         """Whether the provider has answered and is not left alone now."""
         return self._providers[provider].succeeded_s is not None and self._breakers[provider]() != "open"
@@ -57,5 +64,7 @@ class ProviderStatus:
             "breaker": self._breakers[provider](),
             "failing": entry.failing,
             "last_error": entry.last_error,
+            "refused_symbols": len(entry.refused),
+            "refused_first": list(entry.refused[:SHOWN_SYMBOLS]),
             "seconds_since_answer": None if since is None else round(monotonic_s() - since, 1),
         }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
+from producers.budget.pauses import MAX_TEXT_BYTES
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
 from producers.vendors.answers import BarsRequest, Response
@@ -92,7 +93,10 @@ class YahooApi(VendorApi):
 
     def _leave_alone_if_banned(self, endpoint: str, answer: HttpAnswer) -> None:
         if answer.status == 403:
-            self._http.banned(endpoint, FACTS.words.ban_s)
+            # A crumb's 403 says nothing of charts, unless it says so: gadicc/yahoo-finance2 #977, ranaroussi/yfinance #2441.
+            said = answer.body[:MAX_TEXT_BYTES].decode("utf-8", "replace").lower()
+            whole = any(phrase in said for phrase in FACTS.words.banned)
+            self._http.banned(endpoint, FACTS.words.ban_s, whole=whole)
             raise ProviderBanned(self.provider, FACTS.words.ban_s)
 
     async def _fetch_crumb(self) -> str:

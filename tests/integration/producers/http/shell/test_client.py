@@ -25,7 +25,8 @@ from schemas.errors import (
 )
 from schemas.providers.facts import ANY_VENDOR, Limits, RefusalWords
 from tests.conftest import free_port
-from tests.support.answering_vendor import ANYWHERE, SECRET, answering, vendor
+from tests.support.answering_vendor import ANYWHERE, SECRET, answering, serving, vendor
+from tests.support.eventually import eventually
 
 
 def held_back(reason: str) -> float:
@@ -101,7 +102,7 @@ async def test_a_hanging_vendor_is_left_at_the_deadline() -> None:
 
     assert len(requests) == 1
     assert 0.5 <= took_s < 30.0  # its deadline, not the vendor's answer
-    assert http.breaker.state == "closed"
+    assert http.breakers.state == "closed"
 
 
 async def test_our_own_budget_is_not_counted_as_the_vendors_failure() -> None:
@@ -114,7 +115,7 @@ async def test_our_own_budget_is_not_counted_as_the_vendors_failure() -> None:
             await http.get("quote", url)
 
     assert (held_back("budget"), vendor_errors()) == (before + 1, errors)
-    assert http.breaker.state == "closed"
+    assert http.breakers.state == "closed"
 
 
 async def test_what_a_pause_or_an_open_circuit_stops_is_no_error_of_the_vendors() -> None:
@@ -125,7 +126,7 @@ async def test_what_a_pause_or_an_open_circuit_stops_is_no_error_of_the_vendors(
             with pytest.raises(ProviderThrottled):
                 await http.get("quote", url)
     async with vendor(answering(status=500)) as (http, url):
-        while http.breaker.state == "closed":
+        while http.breakers.state == "closed":
             with pytest.raises(ProviderUnavailable):
                 await http.get("quote", url)
         sent = vendor_errors()
@@ -199,7 +200,7 @@ async def test_a_body_cut_short_is_an_outage() -> None:
 
 
 async def test_while_throttled_the_vendor_is_not_asked_at_all() -> None:
-    """One 429 pauses every endpoint of the provider; nothing is sent until the time is over."""
+    """One 429 pauses its endpoint, that of a second one the provider; nothing is sent until the time is over."""
     requests = []
 
     async def throttle(request: web.Request) -> web.Response:
@@ -207,14 +208,14 @@ async def test_while_throttled_the_vendor_is_not_asked_at_all() -> None:
         return web.Response(status=429, headers={"Retry-After": "30"})
 
     async with vendor(throttle) as (http, url):
-        for endpoint in ("chart", "quote", "chart"):
+        for endpoint in ("chart", "chart", "quote", "quote", "crumb", "chart"):
             with pytest.raises(ProviderThrottled) as caught:
                 await http.get(endpoint, url)
             assert caught.value.retry_after_s is not None
             assert 0.0 < caught.value.retry_after_s <= 30.0
 
-    assert len(requests) == 1
-    assert http.breaker.state == "closed"
+    assert len(requests) == 2
+    assert http.breakers.state == "closed"
 
 
 async def test_an_outage_is_retried_and_the_answer_taken() -> None:
@@ -228,3 +229,31 @@ async def test_an_outage_is_retried_and_the_answer_taken() -> None:
         answer = await http.get("chart", url)
 
     assert (answer.status, answer.body) == (200, b"{}")
+
+
+async def test_sixty_four_requests_to_one_vendor_are_under_way_at_once_and_another_is_asked_meanwhile() -> (
+    None
+):
+    """Over one session: no connection is waited for, so that none of it looks like a vendor that does not answer."""
+    arrived, all_there = list[str](), asyncio.Event()
+
+    async def hold(request: web.Request) -> web.Response:
+        if request.path == "/quick":
+            return web.json_response({})
+        arrived.append(request.path)
+        if len(arrived) == 64:
+            all_there.set()
+        await all_there.wait()
+        return web.json_response({})
+
+    async with serving(hold) as url, vendor_session(ANYWHERE) as session:
+        slow = VendorHttp("slow", session, deadline_s=20.0)
+        slow.gate.limit(VendorLimits(whole=Limits(concurrency=64)))
+        first = [asyncio.ensure_future(slow.get("chart", f"{url}/slow")) for _ in range(60)]
+        await eventually(lambda: len(arrived) == 60, within_s=15.0)
+        assert (await VendorHttp("quick", session).get("chart", f"{url}/quick")).status == 200
+        rest = [asyncio.ensure_future(slow.get("chart", f"{url}/slow")) for _ in range(4)]
+        answers = await asyncio.gather(*first, *rest)
+
+    assert [answer.status for answer in answers] == [200] * 64
+    assert slow.breakers.worst == "closed"

@@ -143,8 +143,8 @@ async def test_a_refused_handshake_is_ours_and_holds_no_token(
     assert SECRET not in shown(caught.value)
 
 
-async def test_a_throttled_handshake_pauses_the_provider_and_is_not_repeated() -> None:
-    """Its Retry-After holds for requests and for the next handshake, which is then not sent at all."""
+async def test_a_throttled_handshake_is_not_repeated_and_with_a_second_refusal_pauses_the_provider() -> None:
+    """Its Retry-After holds for the next handshake, which is then not sent at all, and with a refused request for all others."""
     asked = []
 
     async def throttle(request: web.Request) -> web.Response:
@@ -158,11 +158,13 @@ async def test_a_throttled_handshake_pauses_the_provider_and_is_not_repeated() -
                 async with socket.connected(["SPY"]):
                     pass
             assert 29.0 < (caught.value.retry_after_s or 0.0) <= 30.0
-        with pytest.raises(ProviderThrottled):
-            await http.get("quote", url)
+        assert len(asked) == 1
+        for endpoint in ("quote", "quote", "candle"):
+            with pytest.raises(ProviderThrottled):
+                await http.get(endpoint, url)
 
-    assert len(asked) == 1
-    assert http.gate.document()["used"]["day"] == 1
+    assert len(asked) == 2
+    assert http.gate.document()["used"]["day"] == 2
 
 
 async def test_a_handshake_takes_a_request_of_the_budget() -> None:

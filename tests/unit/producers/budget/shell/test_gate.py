@@ -244,15 +244,69 @@ async def test_an_endpoints_own_limit_holds_nobody_else_up() -> None:
 
 @in_virtual_time
 async def test_a_429_with_room_in_our_windows_lowers_the_limit_for_a_while() -> None:
-    """The vendor counts otherwise than we thought: less for some minutes, then as before."""
+    """The vendor counts otherwise than we thought: less for some minutes, then as before; others are asked as ever."""
     gate = a_gate(per_minute=100)
     async with gate.admitted("quote", "live", within_s=1.0) as admission:
         gate.refused(admission, THROTTLED)
-    lowered = gate.document()["share_in_force"]
+    lowered = gate.document()["endpoints"]["quote"]["share_in_force"]
+    await asyncio.sleep(3.0)
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.answered(admission)
+    for _ in range(68):
+        await ask(gate)
+    with pytest.raises(BudgetExhausted, match="70 requests a minute"):
+        await ask(gate, within_s=1.0)
+    for _ in range(30):
+        await ask(gate, endpoint="chart", within_s=0.0)
     await asyncio.sleep(10 * 60)
 
     assert lowered == 0.7
-    assert gate.document()["share_in_force"] == 1.0
+    assert gate.document()["endpoints"] == {}
+
+
+@in_virtual_time
+async def test_a_refused_endpoint_is_left_alone_and_the_others_are_not() -> None:
+    """Whatever it says of its own rate; a second one that refuses means the provider, its helper does not."""
+    gate = Gate("test", VendorLimits(helpers={"crumb": "quote"}), now_us=now_us)
+    for endpoint in ("quote", "crumb"):
+        async with gate.admitted(endpoint, "live", within_s=1.0) as admission:
+            gate.refused(admission, Signal(kind="banned", wait_us=600 * SECOND_US, reason="status 403"))
+    await ask(gate, endpoint="chart", within_s=0.0)
+    for endpoint in ("quote", "crumb"):
+        with pytest.raises(ProviderThrottled):
+            await ask(gate, endpoint=endpoint, within_s=5.0)
+
+    async with gate.admitted("chart", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+    with pytest.raises(ProviderThrottled):
+        await ask(gate, endpoint="list", within_s=1.0)
+    assert gate.bans == 2
+
+
+@in_virtual_time
+async def test_a_refusal_that_was_answered_since_counts_for_no_second_one() -> None:
+    """One endpoint that refused a while ago and another that does now are two stories."""
+    gate = a_gate()
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+    await asyncio.sleep(5.0)
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.answered(admission)
+    async with gate.admitted("chart", "live", within_s=1.0) as admission:
+        gate.refused(admission, THROTTLED)
+
+    assert await ask(gate, within_s=0.0) == now_us()
+
+
+@in_virtual_time
+async def test_what_is_said_of_our_key_or_address_stops_all() -> None:
+    """By any endpoint, once."""
+    gate = a_gate()
+    async with gate.admitted("quote", "live", within_s=1.0) as admission:
+        gate.refused(admission, Signal(kind="banned", wait_us=None, reason="status 999", whole=True))
+
+    with pytest.raises(ProviderThrottled):
+        await ask(gate, endpoint="chart", within_s=1.0)
 
 
 @in_virtual_time

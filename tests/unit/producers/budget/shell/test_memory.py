@@ -25,7 +25,8 @@ from tests.support.virtual_time import now_us, run
 
 DAILY = VendorLimits(whole=Limits(per_day=2_000))
 MINUTELY = VendorLimits(whole=Limits(per_minute=10))
-BANNED = Signal(kind="banned", wait_us=None, reason="status 999, a ban")
+BANNED = Signal(kind="banned", wait_us=None, reason="status 999, a ban", whole=True)
+REFUSED = Signal(kind="throttled", wait_us=90 * SECOND_US, reason="status 429")
 
 
 class MemoryStore:
@@ -33,20 +34,25 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.slots: Counter[int] = Counter()
-        self.paused_until = self.bans = self.updated_at = self.writes = 0
+        self.paused: dict[str, int] = {}
+        self.bans: Counter[str] = Counter()
+        self.updated_at = self.writes = 0
+        self.counted: set[str] = set()
         self.down = False
 
     async def read(self, now: int) -> list[Remembered]:
-        """Return the one row."""
+        """Return a row an endpoint; what was used is the provider's."""
         if self.down:
             raise StoreUnavailable("away")
         if not self.updated_at:
             return []
         return [
             Remembered(
-                provider="test", endpoint="", slots=list(self.slots.items()), paused_until=self.paused_until,
-                bans=self.bans, reason="stored", updated_at=self.updated_at,
+                provider="test", endpoint=endpoint, slots=[] if endpoint else list(self.slots.items()),
+                paused_until=self.paused.get(endpoint, 0), bans=self.bans[endpoint], reason="stored",
+                updated_at=self.updated_at,
             )
+            for endpoint in {"", *self.paused}
         ]  # fmt: skip
 
     async def add(self, additions: Sequence[Addition], now: int) -> None:
@@ -57,8 +63,9 @@ class MemoryStore:
         self.updated_at = now
         for addition in additions:
             self.slots.update(addition.slots)
-            self.paused_until = max(self.paused_until, addition.paused_until)
-            self.bans += addition.bans
+            self.counted |= {addition.endpoint} if addition.slots else set()
+            self.paused[addition.endpoint] = max(self.paused.get(addition.endpoint, 0), addition.paused_until)
+            self.bans[addition.endpoint] += addition.bans
 
     @property
     def used(self) -> int:
@@ -166,6 +173,25 @@ async def test_a_pause_and_its_bans_outlive_a_kill() -> None:
 
 
 @in_virtual_time
+async def test_an_endpoints_pause_outlives_a_kill_and_stops_that_endpoint_alone() -> None:
+    """The successor knows of it before it has asked for anything, and counts its requests as the provider's only."""
+    store = MemoryStore()
+    async with process(store, VendorLimits(), killed=True) as (_, gate):
+        async with gate.admitted("crumb", "live", within_s=1.0) as admission:
+            gate.refused(admission, REFUSED)
+        await asyncio.sleep(1.5)
+    async with process(store, VendorLimits()) as (budgets, gate):
+        await ask(gate)
+        with pytest.raises(ProviderThrottled):
+            async with gate.admitted("crumb", "live", within_s=1.0):
+                raise AssertionError("it was to be left alone")
+        document = budgets.document()["test"]
+
+    assert document["endpoints"]["crumb"]["paused_until"] is not None
+    assert store.counted == {""}
+
+
+@in_virtual_time
 async def test_a_minute_is_not_begun_anew_by_a_restart() -> None:
     """Ten in the minute before and a restart: the next starts when the first ten are a minute old."""
     store = MemoryStore()
@@ -240,7 +266,7 @@ async def test_pause_bans_and_use_are_those_of_the_scrape() -> None:
     gate = budgets.gate("gauged", MINUTELY)
     await ask(gate, 5)
     async with gate.admitted("quote", "live", within_s=1.0) as admission:
-        gate.refused(admission, Signal(kind="banned", wait_us=90 * SECOND_US, reason="a ban"))
+        gate.refused(admission, Signal(kind="banned", wait_us=90 * SECOND_US, reason="a ban", whole=True))
     used, paused = (
         shown("mds_provider_budget_used_ratio", window="minute"),
         shown("mds_provider_paused_seconds"),

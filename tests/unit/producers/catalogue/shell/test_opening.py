@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -11,7 +12,7 @@ import pytest
 
 from infra.runtime.metrics import REGISTRY
 from producers.budget.shell.memory import Budgets
-from producers.catalogue.shell.opening import Vendors, open_vendors
+from producers.catalogue.shell.opening import Opener, Vendors, open_vendors
 from producers.http.shell.addresses import AddressPolicy
 from producers.settings import ProducersSettings
 from producers.vendors.answers import PollWindow
@@ -151,3 +152,84 @@ async def test_bans_of_an_opened_vendor_are_counted_from_nothing_on() -> None:
     }
     asked_for = {(facts.name, endpoint) for facts in BUILT_IN.values() for endpoint in facts.endpoints}
     assert asked_for | {("finnhub", "socket")} <= banned
+
+
+def one_opener(**env: str) -> tuple[Opener, Budgets]:
+    budgets = Budgets()
+    settings, policy = ProducersSettings.from_env(env), AddressPolicy()
+    opener = Opener(
+        session=NOBODY,
+        simulator_url=None,
+        settings=settings,
+        simulated=frozenset(),
+        budgets=budgets,
+        policy=policy,
+    )
+    return opener, budgets
+
+
+def reopened(opener: Opener, before: Vendors | None, providers: str) -> Vendors:
+    text = f"symbols: [SPY]\nstreams: {{trades: {{provider: finnhub}}}}\nproviders: {providers}"
+    places, _ = opener.places(parse_configuration(text, source="test"))
+    return opener.open(places, before)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "{finnhub: {limits: {per_minute: 50}}}",
+        "{finnhub: {limits: {breaker: {open_s: 20, failures: 2}}}}",
+        "{finnhub: {limits: {endpoints: {quote: {per_minute: 7, separate: true}}}}}",
+        "{finnhub: {limits: {concurrency: 3}}, yahoo: {}}",
+    ],
+)
+async def test_an_edited_limit_or_breaker_cuts_nothing(edited: str) -> None:
+    """Socket, client, adapter and what they learned stay; the new terms are in force."""
+    opener, budgets = one_opener(PRODUCERS_FINNHUB_TOKEN="abcdefghijk")
+    before = reopened(opener, None, "{}")
+    http = before.https["finnhub"]
+    after = reopened(opener, before, edited)
+
+    assert after.sockets["finnhub"] is before.sockets["finnhub"]
+    assert after.apis["finnhub"] is before.apis["finnhub"]
+    assert after.https["finnhub"] is http
+    document = budgets.document()["finnhub"]
+    assert document["limits"]["per_minute"] == (50 if "per_minute: 50" in edited else 60)
+    assert document["limits"]["concurrency"] == (3 if "concurrency" in edited else 8)
+    assert set(document["endpoints"]) == ({"quote"} if "quote" in edited else set())
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailable):
+            await http.breakers.call("quote", down)
+    assert http.breakers.state_of("quote") == ("open" if "failures: 2" in edited else "closed")
+
+
+async def down() -> None:
+    raise ProviderUnavailable("down")
+
+
+def test_another_address_or_key_is_another_place() -> None:
+    """What is asked there is asked anew, over connections of its own."""
+    opener, _ = one_opener(PRODUCERS_FINNHUB_TOKEN="abcdefghijk")
+    before = reopened(opener, None, "{}")
+    moved = reopened(opener, before, "{finnhub: {socket_url: 'wss://proxy.example/ws'}}")
+    rotated = reopened(one_opener(PRODUCERS_FINNHUB_TOKEN="lmnopqrstuv")[0], before, "{}")
+
+    assert moved.sockets["finnhub"] is not before.sockets["finnhub"]
+    assert rotated.sockets["finnhub"] is not before.sockets["finnhub"]
+
+
+async def test_a_capability_is_judged_by_the_breaker_of_the_endpoint_that_serves_it() -> None:
+    """Dead quotes leave bars closed, and a dead crumb leaves both; where the facts do not say, the worst counts."""
+    opener, _ = one_opener()
+    places, _ = opener.places(parse_configuration("symbols: [SPY]\nproviders: {yahoo: {}}", source="test"))
+    vendors = opener.open(places)
+    state, breakers = vendors.capability_breaker("yahoo"), vendors.https["yahoo"].breakers
+    silent = replace(vendors, facts={"yahoo": replace(vendors.facts["yahoo"], serving={})})
+
+    for endpoint in ("crumb", "quote"):
+        for _ in range(5):
+            with pytest.raises(ProviderUnavailable):
+                await breakers.call(endpoint, down)
+        assert state("bars:1m") == "closed"
+        assert state("quotes") == ("open" if endpoint == "quote" else "closed")
+        assert silent.capability_breaker("yahoo")("bars:1m") == "open"

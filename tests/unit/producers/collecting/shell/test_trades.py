@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -12,7 +14,10 @@ import pytest
 from infra.runtime import backoff
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s
+from infra.runtime.metrics import REGISTRY
+from producers.collecting import refused
 from producers.collecting.shell import trades as trade_stream
+from producers.collecting.shell.frames import FrameReader
 from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStream
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, Placed
@@ -102,11 +107,23 @@ def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
 
 
 def a_stream(socket: _Socket, raw: RecordingTopics, **changes: Any) -> TradeStream:
-    return TradeStream(
-        TradesTask(provider="finnhub", symbols=("SPY", "IBM")), cast(Any, socket), cast(Any, raw),
-        spelt=FACTS.vendor_symbol, market=Market(clock=changes.get("clock", FixedClock(NOW))), status=a_status("finnhub"), cursors=changes.get("cursors", {}),
+    frames = FrameReader(
+        "finnhub",
+        cast(Any, socket),
+        cast(Any, raw),
         simulated=frozenset(),
-    )  # fmt: skip
+        secrets=changes.get("secrets", ()),
+    )
+    return TradeStream(
+        TradesTask(provider="finnhub", symbols=changes.get("symbols", ("SPY", "IBM"))),
+        cast(Any, socket),
+        frames,
+        cast(Any, raw),
+        facts=FACTS,
+        market=Market(clock=changes.get("clock", FixedClock(NOW))),
+        status=changes.get("status", a_status("finnhub")),
+        cursors=changes.get("cursors", {}),
+    )
 
 
 class _TickingClock(FixedClock):
@@ -346,3 +363,78 @@ async def test_a_reconnect_asks_for_what_was_exchanged_meanwhile() -> None:
         ("SPY", "producer_down"),
         ("SPY", "disconnected"),
     ]
+
+
+TOO_MANY = b'{"msg":"Subscribing to too many symbols","type":"error"}'
+
+
+async def test_symbols_the_socket_refuses_are_told_as_missed_and_not_as_watched() -> None:
+    """One is served before the complaint and stays watched; one begins to be sent after it, with its hole before it."""
+    socket, raw, status = (
+        _Socket([trades(0, 5), TOO_MANY, TOO_MANY, trades(5, 1, "IBM")]),
+        RecordingTopics(),
+        a_status("finnhub"),
+    )
+    stream = a_stream(
+        socket, raw, clock=_TickingClock(NOW), symbols=("SPY", "IBM", "F", "BRK.B"), status=status
+    )
+    watched = [StreamId("trades", "", "finnhub", symbol) for symbol in ("SPY", "IBM", "F", "BRK.B")]
+
+    def until(symbol: str) -> int:
+        return raw.watched.since(watched, {}).get(StreamId("trades", "", "finnhub", symbol), 0)
+
+    await running(stream, lambda: len(raw.events) == 6 and until("IBM") > until("F"))
+    holes = [hole for hole in raw.holes if hole.cause == "refused"]
+
+    assert [hole.symbol for hole in holes] == ["IBM"]
+    assert NOW < holes[0].from_time < holes[0].to_time
+    assert until("F") == until("BRK.B") < holes[0].to_time
+    assert until("F") < until("SPY") == until("IBM")
+    assert status.document("finnhub")["refused_first"] == ["BRK.B", "F"]
+    assert REGISTRY.get_sample_value("mds_symbols_refused", {"provider": "finnhub"}) == 2.0
+
+
+async def test_symbols_that_stay_refused_are_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stretch begins where the one before ended; and what a new connection finds refused goes on there."""
+    monkeypatch.setattr(trade_stream, "SILENCE_S", 0.001)
+    monkeypatch.setattr(refused, "FIRST_TOLD_AFTER_S", 0.001)
+    monkeypatch.setattr(refused, "LONGEST_UNTOLD_S", 0.01)
+    socket, raw = _Socket([trades(0, 1), TOO_MANY]), RecordingTopics()
+
+    def told() -> list[Any]:
+        return [hole for hole in raw.holes if hole.cause == "refused"]
+
+    await running(a_stream(socket, raw, clock=_TickingClock(NOW)), lambda: len(told()) >= 4)
+
+    assert {hole.symbol for hole in told()} == {"IBM"}
+    assert all(before.to_time == after.from_time for before, after in pairwise(told()))
+
+
+async def test_a_refused_symbol_that_is_broken_off_is_told_as_refused() -> None:
+    """A break costs the others from the last frame on; it was refused since it was subscribed."""
+    socket, raw = _Socket([trades(0, 1), TOO_MANY], [trades(1, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw, clock=_TickingClock(NOW)), lambda: len(raw.events) == 2)
+    told = {(hole.symbol, hole.cause): hole for hole in raw.holes if hole.from_time is not None}
+
+    assert set(told) == {("SPY", "disconnected"), ("IBM", "refused")}
+    assert told["IBM", "refused"].from_time < told["SPY", "disconnected"].from_time
+
+
+async def test_neither_logs_nor_dead_letters_hold_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the vendor echoes it in: its complaint, a frame that is none, a trade that cannot be."""
+    key = "c0ffee-canary-0815"
+    echoed = [
+        b'{"type":"error","msg":"token c0ffee-canary-0815 may not"}',
+        b'{"type": c0ffee-canary-0815',
+        a_frame({"s": key, "p": 1.0, "v": 1, "t": NINE_THIRTY_S * 1000}),
+    ]
+    socket, raw = _Socket([*echoed, trades(0, 1)]), RecordingTopics()
+
+    with caplog.at_level(logging.INFO):
+        await running(a_stream(socket, raw, secrets=(key.encode(),)), lambda: len(raw.events) == 1)
+
+    said = [str(record.__dict__) for record in caplog.records]
+    assert any("[redacted] may not" in line for line in said)
+    assert len(raw.dead) == 2
+    assert key not in "".join(said) + str(raw.dead)

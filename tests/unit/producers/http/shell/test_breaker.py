@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from infra.runtime.metrics import REGISTRY
-from producers.http.shell.breaker import Breaker, CircuitOpen
+from producers.http.shell.breaker import Breaker, Breakers, CircuitOpen, Unconnected
 from schemas.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable
 
 OPEN_S = 30.0
@@ -278,3 +279,98 @@ async def test_a_breaker_that_was_replaced_is_shown_no_more() -> None:
     await fail(old, 1)
 
     assert (old.state, shown()) == ("open", 0.0)
+
+
+def some_breakers(clock: _Clock) -> Breakers:
+    return Breakers("scoped", failures=3, open_s=OPEN_S, now_s=clock)
+
+
+async def unreachable() -> None:
+    raise Unconnected("scoped", "chart", "refused", "connection")
+
+
+async def in_vain(
+    breakers: Breakers, endpoint: str, attempt: Callable[[], Awaitable[None]], times: int
+) -> None:
+    for _ in range(times):
+        with pytest.raises(ProviderUnavailable):
+            await breakers.call(endpoint, attempt)
+
+
+async def test_an_endpoint_that_is_down_opens_its_own_breaker() -> None:
+    """However many answers another one gives between, and that one is asked on."""
+    breakers = some_breakers(_Clock())
+    for _ in range(3):
+        await in_vain(breakers, "quote", outage, 1)
+        assert await breakers.call("chart", well) == "well"
+
+    assert (breakers.state_of("quote"), breakers.state_of("chart")) == ("open", "closed")
+    assert (breakers.state, breakers.worst) == ("closed", "open")
+    assert REGISTRY.get_sample_value("circuit_state", {"provider": "scoped"}) == 2.0
+    shown = {"provider": "scoped", "endpoint": "chart"}
+    assert REGISTRY.get_sample_value("mds_endpoint_circuit_state", shown) == 0.0
+    with pytest.raises(CircuitOpen, match="scoped quote failed too often"):
+        breakers.check("quote")
+    assert await breakers.call("chart", well) == "well"
+
+
+async def test_a_provider_that_cannot_be_reached_is_left_alone_as_a_whole() -> None:
+    """Failures to connect count over all endpoints; one probe of any of them finds out whether it is back."""
+    clock = _Clock()
+    breakers = some_breakers(clock)
+    for endpoint in ("quote", "chart", "crumb"):
+        await in_vain(breakers, endpoint, unreachable, 1)
+
+    assert breakers.state == breakers.state_of("never asked") == "open"
+    with pytest.raises(CircuitOpen):
+        await breakers.call("never asked", well)
+    clock.now += OPEN_S + 1.0
+    assert await breakers.call("chart", well) == "well"
+    assert breakers.state_of("quote") == "closed"
+
+
+async def test_an_answer_of_any_kind_shows_that_a_provider_is_reached() -> None:
+    """A 503 between two failures to connect is an outage of its endpoint, and no third one of the provider."""
+    breakers = some_breakers(_Clock())
+    await in_vain(breakers, "chart", unreachable, 2)
+    await in_vain(breakers, "quote", outage, 1)
+    await in_vain(breakers, "crumb", unreachable, 2)
+
+    assert breakers.state == "closed"
+
+
+async def test_an_endpoints_open_breaker_is_no_answer_of_the_provider() -> None:
+    """Half open as a whole, and asked for what is left alone by itself: nothing was tried, so nothing closes."""
+    clock, down = _Clock(), asyncio.Event()
+    breakers = some_breakers(clock)
+
+    async def slow_outage() -> None:
+        await down.wait()
+        raise ProviderUnavailable("down")
+
+    slow = [asyncio.ensure_future(breakers.call("quote", slow_outage)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await in_vain(breakers, "chart", unreachable, 3)
+    clock.now += OPEN_S / 2
+    down.set()
+    await asyncio.gather(*slow, return_exceptions=True)
+    clock.now += OPEN_S / 2 + 1.0
+    with pytest.raises(CircuitOpen, match="scoped quote"):
+        await breakers.call("quote", well)
+    assert breakers.state_of("never asked") == "half_open"
+
+    await in_vain(breakers, "crumb", unreachable, 1)
+    assert breakers.state_of("never asked") == "open"
+
+
+async def test_other_settings_count_from_now_on_and_close_nothing() -> None:
+    """Also for endpoints that have not been asked yet."""
+    breakers = some_breakers(_Clock())
+    await in_vain(breakers, "quote", outage, 3)
+    breakers.configure(failures=1, open_s=1_000.0)
+    await in_vain(breakers, "chart", outage, 1)
+
+    assert (breakers.state_of("quote"), breakers.state_of("chart")) == ("open", "open")
+    with pytest.raises(CircuitOpen) as caught:
+        breakers.check("chart")
+    assert caught.value.retry_after_s == 1_000.0

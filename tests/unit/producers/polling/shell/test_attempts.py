@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from infra.runtime.metrics import REGISTRY
 from producers.http.shell.body import MalformedResponse
 from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.polls import Polled
@@ -90,16 +91,21 @@ async def test_a_failure_is_told_and_leaves_the_slot_open() -> None:
 
 
 async def test_bytes_nobody_understands_are_kept() -> None:
-    """A response of several symbols is no single symbol's."""
+    """Once for each kind of fault, whoever meets it; a response of several symbols is no single symbol's."""
     world = _World()
     error = MalformedResponse("yahoo quote: cut", endpoint="quote", received_time=7, payload=b"{")
 
     await world.serve(_Poll(error), "SPY")
     await world.attempts.probe(_Poll(error))
+    other = MalformedResponse("yahoo quote: another fault", endpoint="quote", received_time=8, payload=b"[")
+    await world.attempts.probe(_Poll(other))
 
     assert [(letter["topic"], letter["symbol"], letter["payload"]) for letter in world.raw.dead] == [
-        ("raw.quotes.v1", "", b"{")
-    ] * 2
+        ("raw.quotes.v1", "", b"{"),
+        ("raw.quotes.v1", "", b"["),
+    ]
+    spared = {"provider": "yahoo", "endpoint": "quote"}
+    assert (REGISTRY.get_sample_value("mds_dead_letters_spared_total", spared) or 0.0) >= 1.0
 
 
 async def test_who_waits_for_the_turn_asks_for_what_is_still_open_then() -> None:

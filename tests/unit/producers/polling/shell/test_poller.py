@@ -13,7 +13,7 @@ from infra.runtime.lifecycle import Health
 from producers.http.shell.body import MalformedResponse
 from producers.polling.schedule import Due
 from producers.polling.shell.attempts import Attempts
-from producers.polling.shell.poller import FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
+from producers.polling.shell.poller import BACKOFF, CUT_SHORT, FLOOR_S, REFUSED_S, UNKNOWN_SYMBOL_S, Poller
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import AnswerEvidence
@@ -133,9 +133,14 @@ async def test_a_malformed_response_is_dead_lettered_and_asked_for_again() -> No
 
     task = _Task(error)
 
-    due_us, _ = await a_turn(a_poller(task, raw=raw), task)
+    poller = a_poller(task, raw=raw)
+    due_us, soon_s = await a_turn(poller, task)
 
     assert due_us == 0
+    assert soon_s <= 1.0  # it may have been cut short
+    later = [pause_s for _, pause_s in [await a_turn(poller, _Task(error)) for _ in range(4)]]
+    assert max(later[: CUT_SHORT - 1]) <= BACKOFF.longest_s
+    assert later[CUT_SHORT - 1 :] == [REFUSED_S] * (5 - CUT_SHORT)
     assert [(letter["topic"], letter["payload"], letter["reason"]) for letter in raw.dead] == [
         ("raw.bars.v1", b'{"cha', "malformed")
     ]

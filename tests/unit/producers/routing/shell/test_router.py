@@ -113,6 +113,7 @@ def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
     used_up = BudgetExhausted("yahoo", 3.0, limit="60 requests a minute", setting="per_minute")
     for error in (UnknownSymbol("who"), CircuitOpen("yahoo", 3.0), used_up):
         world.pass_s(60.0)
+        world.breakers["yahoo"] = "open" if isinstance(error, CircuitOpen) else "closed"
         world.router.failed(QUOTES, "yahoo", error)
     before = world.router.records()[0]
     world.router.failed(QUOTES, "yahoo", ProviderRefused("check the key"))
@@ -121,6 +122,17 @@ def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
     assert (before.success, before.last_error) == (1.0, "")
     assert after.success < 0.1
     assert after.last_error == "check the key"
+
+
+def test_a_circuit_before_what_only_helps_is_a_failure() -> None:
+    """Quotes whose crumb is left alone bring nothing, though their own breaker is closed: another serves them."""
+    world = _World()
+    for _ in range(3):
+        world.answer("finnhub")
+        world.pass_s(10.0)
+        world.router.failed(QUOTES, "yahoo", CircuitOpen("yahoo crumb", 3.0))
+
+    assert world.router.chosen(QUOTES) == "finnhub"
 
 
 def chosen_finnhub() -> float:
@@ -175,7 +187,7 @@ def test_a_score_is_that_of_the_scrape_and_goes_with_its_route() -> None:
         {QUOTES: ["finnhub"]},
         {QUOTES: [calendar_of("SPY")]},
         Routing(),
-        {"finnhub": lambda: "closed"},
+        {"finnhub": lambda _: "closed"},
     )
 
     assert sound is not None
