@@ -22,7 +22,7 @@ from producers.collecting.shell.tasks import Collectors
 from producers.plan.plan import PollKey, PollPlan, plan_of
 from producers.plan.shell.universe import Membership
 from producers.plan.trimming import LeftOut, nameable, owned_part
-from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
+from producers.polling.shell.assignment import Assignment, Polls, cadences_of
 from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
@@ -262,14 +262,9 @@ class Collection:
         vendors: Vendors,
     ) -> None:
         """Let the router say who is asked for what: every polled capability with all of its providers."""
-        symbols: dict[str, set[str]] = {}
-        for task in plan.polls():
-            for capability, symbol in task.poll_keys:
-                symbols.setdefault(capability, set()).add(symbol)
         breakers = {name: vendors.breaker(name) for name in plan.providers}
         self._status.know(breakers)
-        markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
-        self.router.route(plan.routes, markets, configuration.streams.routing, breakers)
+        self.router.route(plan.named, calendars, configuration.streams.routing, breakers)
 
     def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: MarketTime, polled: Polled) -> None:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}

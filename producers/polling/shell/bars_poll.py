@@ -75,7 +75,13 @@ class BarsPoll(TaskPoll[BarsTask]):
         """Go on by another cadence, overlap, source or calendar for the same bars; the position stays."""
         self._task, self._source, self._calendar, self.phase_us = task, source, calendar, phase_us
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002 - there is only one
+    async def poll(
+        self,
+        symbols: Sequence[str],  # noqa: ARG002 - there is only one
+        *,
+        probed: Sequence[str] = (),  # noqa: ARG002 - likewise
+        job_id: str = "",
+    ) -> Polled:
         """Fetch and publish what changed, in the name of a job where there is one; raises the vendor's errors."""
         task, step_us = self._task, self._step_us
         if self._coverage.provider != self.provider:
@@ -139,7 +145,7 @@ class BarsPoll(TaskPoll[BarsTask]):
             to_time=EventTime(end),
         )
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002 - there is only one
         """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
         now = self._market.horizon_us()
         window = next_window(
@@ -172,11 +178,13 @@ class BarsPoll(TaskPoll[BarsTask]):
             )
         )
         return response, bars_evidence(
+            task.symbol,
             response.answer.events,
             now,
             latency_s=monotonic_s() - begun_s,
             every_us=task.every_us,
             step_us=self._step_us,
+            is_present=is_caught_up(window, now),
         )
 
     async def _take_over(self) -> None:

@@ -67,18 +67,26 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         """Go on by another cadence, source or calendars for the same symbols."""
         self._task, self._source, self._calendars, self.phase_us = task, source, calendars, phase_us
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
-        """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
+    async def poll(self, symbols: Sequence[str], *, probed: Sequence[str] = (), job_id: str = "") -> Polled:
+        """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors.
+
+        What is `probed` is asked for in the same request, and only judged.
+        """
         now = self._market.now_us()  # before asking: until then at least its answer is the state of things
         try:
-            response, evidence = await self._ask(symbols)
+            response, evidence = await self._ask([*symbols, *probed])
         except MarketDataError as error:
             self._raw.watched.failed(self._streams(symbols), cause_of(error))
             raise
         await self._rejections.publish(response)
-        missing = frozenset(response.answer.missing)
+        asked = frozenset(symbols)
+        missing = asked.intersection(response.answer.missing)
         served = self._streams(symbol for symbol in symbols if symbol not in missing)
-        news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
+        news = [
+            event
+            for event in response.answer.events
+            if event["symbol"] in asked and self._delivered.get(event["symbol"]) != event
+        ]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
         holes = self._missed(served, now)
         await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions, holes))
@@ -89,9 +97,9 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         events = dict.fromkeys((event["symbol"] for event in news), 1)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:
         """Ask only to see how the answer is; nothing is published."""
-        _, evidence = await self._ask(self.symbols)
+        _, evidence = await self._ask(symbols)
         return Polled(due_us=self.next_due(), evidence=evidence)
 
     def next_due(self) -> MarketTime:

@@ -182,11 +182,11 @@ async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
     raw, vendor, served = RecordingTopics(), _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY)
     poll = bars_poll(vendor, raw, position=None, coverage=served)
 
-    polled = await poll.probe()
+    polled = await poll.probe(["SPY"])
 
     assert (raw.placed, served.provider) == ([], "finnhub")
     assert vendor.windows[0].start == NOW - 5 * MINUTE_US
-    assert polled.evidence.newest == NINE_THIRTY + 3 * MINUTE_US
+    assert polled.evidence.newest == {"SPY": NINE_THIRTY + 3 * MINUTE_US}
 
 
 BACKFILLED = (NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + 3 * MINUTE_US)

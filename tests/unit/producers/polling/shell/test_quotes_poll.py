@@ -109,13 +109,26 @@ async def test_a_probe_asks_for_all_and_publishes_nothing() -> None:
     vendor = _Vendor(Answer(events=[SPY]), Answer(events=[SPY]))
     poll = quotes_poll(vendor, raw)
 
-    probed = await poll.probe()
+    probed = await poll.probe(["SPY", "IBM"])
     assert raw.placed == []
     await poll.poll(["SPY"])
 
-    assert vendor.asked == [("SPY", "IBM"), ["SPY"]]
+    assert vendor.asked == [["SPY", "IBM"], ["SPY"]]
     assert raw.events == [SPY]
     assert probed.due_us == NOW + SECOND_US  # its place within the cadence
+
+
+async def test_what_is_probed_beside_others_is_judged_and_not_published() -> None:
+    """One request: the evidence is of both, the events of one; what is missing of the probed is not missed here."""
+    raw = RecordingTopics()
+    poll = quotes_poll(_Vendor(Answer(events=[SPY, IBM]), Answer(events=[SPY], missing=["IBM"])), raw)
+
+    polled = await poll.poll(["SPY"], probed=["IBM"])
+    await poll.poll(["SPY"], probed=["IBM"])
+
+    assert set(polled.evidence.prices) == {"SPY", "IBM"}
+    assert raw.events == [SPY]
+    assert polled.events == {"SPY": 1}
 
 
 async def test_a_symbol_without_a_quote_is_said_when_it_begins(caplog: pytest.LogCaptureFixture) -> None:
