@@ -14,7 +14,7 @@ from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
 from producers.routing.evidence import AnswerEvidence, Witness, is_judged
 from producers.routing.score import CapabilityHealth, Sample, latency_sample
 from producers.routing.shares import Marks, RecentShares
-from producers.routing.streams import Shortfall, StreamRoutes
+from producers.routing.streams import Lack, StreamRoutes
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import MarketDataError, ProviderRefused, ProviderThrottled, UnknownSymbol
@@ -171,7 +171,7 @@ class Serving:
         fault = _fault_of(error, symbols)
         for symbol in symbols if fault is not None else ():
             self.streams.bad(provider, symbol, fault, None, now_s)  # type: ignore[arg-type]  # not None
-        if fault is not Shortfall.NOT_OFFERED:
+        if fault is not Lack.NOT_OFFERED:
             entry.last_error = str(error)[:MAX_ERROR_CHARACTERS]
             told = [symbol for symbol in symbols if not self._is_alone_in_failing(entry, provider, symbol)]
             for symbol in told:
@@ -186,14 +186,14 @@ class Serving:
 
     def _judged(
         self, provider: str, symbol: str, evidence: AnswerEvidence, now: MarketTime, *, paced: bool
-    ) -> tuple[Marks, Shortfall | None]:
+    ) -> tuple[Marks, Lack | None]:
         """Return what an answer says of one symbol, and what is wrong with it."""
         if symbol in evidence.absent:
             # One it never had is unknown there, which is no lie as long as it has any other.
             had = not self.entries[provider].newest or self.streams.newest(provider, symbol) is not None
-            return {"success": True, "honest": False if had else None}, Shortfall.NOTHING
+            return {"success": True, "honest": False if had else None}, Lack.NOTHING
         if symbol in evidence.lies:
-            return {"success": True, "honest": False}, Shortfall.WRONG
+            return {"success": True, "honest": False}, Lack.WRONG
         price, fresh, fault = evidence.prices.get(symbol), None, None
         confirmed = None if price is None else self._witness.confirms(provider, symbol, price, now)
         # Without a pace all of the data is now: nothing is ever late.
@@ -202,12 +202,12 @@ class Serving:
             fresh, fault = self._age(provider, symbol, evidence, calendar, now)
         honest = None if price is None else True
         if confirmed is False:
-            fault = Shortfall.WRONG
+            fault = Lack.WRONG
         return {"success": True, "fresh": fresh, "honest": honest, "confirmed": confirmed}, fault
 
     def _age(
         self, provider: str, symbol: str, evidence: AnswerEvidence, calendar: Calendar, now: MarketTime
-    ) -> tuple[bool | None, Shortfall | None]:
+    ) -> tuple[bool | None, Lack | None]:
         """Return whether the newest value of a symbol is fresh, None where that cannot be told: it may be quiet."""
         tolerance_us = evidence.tolerance_us
         if not is_judged(calendar, now, tolerance_us):
@@ -216,7 +216,7 @@ class Serving:
         newest = max((each for each in shown if each is not None), default=None)
         if newest is not None and now - newest <= tolerance_us:
             return True, None
-        fault = Shortfall.NOTHING if newest is None else Shortfall.STALE
+        fault = Lack.NOTHING if newest is None else Lack.STALE
         others = self.streams.newest_of_others(provider, symbol)
         if others is not None and others - (newest or 0) > tolerance_us:
             return False, fault
@@ -257,10 +257,10 @@ class Serving:
         return [symbol for symbol, provider in before.items() if self.provider_of(symbol) != provider]
 
 
-def _fault_of(error: MarketDataError, symbols: Sequence[str]) -> Shortfall | None:
+def _fault_of(error: MarketDataError, symbols: Sequence[str]) -> Lack | None:
     """Return what a failure says of each of its symbols; None where it is about the provider as a whole."""
     if isinstance(error, ProviderThrottled):
         return None
     if isinstance(error, UnknownSymbol) and len(symbols) <= 1:
-        return Shortfall.NOT_OFFERED
-    return Shortfall.REFUSED if isinstance(error, ProviderRefused) else Shortfall.FAILING
+        return Lack.NOT_OFFERED
+    return Lack.REFUSED if isinstance(error, ProviderRefused) else Lack.FAILING

@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 3_600.0
 SUSPECTS = 3  # of a provider, that are probed before anything else
 
 
-class Shortfall(Enum):
+class Lack(Enum):
     """Cause for which a provider does not give a symbol; the value is told to operators."""
 
     NOT_OFFERED = "not_offered"
@@ -30,13 +30,13 @@ class Shortfall(Enum):
     WRONG = "wrong"
 
 
-PATIENCE: Mapping[Shortfall, int] = {
-    Shortfall.NOT_OFFERED: 1,
-    Shortfall.REFUSED: 1,
-    Shortfall.FAILING: 3,
-    Shortfall.NOTHING: 3,
-    Shortfall.STALE: 1,  # it has been late for several cadences by then
-    Shortfall.WRONG: 2,
+PATIENCE: Mapping[Lack, int] = {
+    Lack.NOT_OFFERED: 1,
+    Lack.REFUSED: 1,
+    Lack.FAILING: 3,
+    Lack.NOTHING: 3,
+    Lack.STALE: 1,  # it has been late for several cadences by then
+    Lack.WRONG: 2,
 }
 """Faults in a row after which a symbol is lacking."""
 
@@ -45,7 +45,7 @@ PATIENCE: Mapping[Shortfall, int] = {
 class _Standing:
     """One symbol at one provider: faults in a row and of what kind, and the waits they led to."""
 
-    fault: Shortfall | None = None
+    fault: Lack | None = None
     faults: int = 0
     lacking: bool = False
     since_s: float = NEVER  # it has been lacking, or not
@@ -57,11 +57,7 @@ class _Standing:
     @property
     def is_missing(self) -> bool:
         """Whether nothing that could be used came, again and again; old values are a quiet symbol's."""
-        return (
-            self.fault is not None
-            and self.fault is not Shortfall.STALE
-            and self.faults >= PATIENCE[self.fault]
-        )
+        return self.fault is not None and self.fault is not Lack.STALE and self.faults >= PATIENCE[self.fault]
 
     def shows(self, newest: EventTime | None) -> None:
         """Note the newest value of an answer."""
@@ -84,7 +80,7 @@ class StreamRoutes:
         self._named: Mapping[str, frozenset[str]] = {}
         self._standings: dict[str, dict[str, _Standing]] = {}  # symbol, provider
         self._failing: dict[str, dict[str, None]] = {}  # provider, symbols; what failed last comes last
-        self._unserved: dict[str, Shortfall] = {}
+        self._unserved: dict[str, Lack] = {}
         self._first_wait_s = 0.0
 
     def plan(self, named: Mapping[str, Collection[str]], first_wait_s: float) -> None:
@@ -114,7 +110,7 @@ class StreamRoutes:
         well = next((each for each in named if each not in known or not known[each].lacking), None)
         if well is not None or not named:
             return well
-        old = [each for each in named if known[each].fault is Shortfall.STALE]
+        old = [each for each in named if known[each].fault is Lack.STALE]
         return max(old or named[:1], key=lambda each: known[each].newest or 0)
 
     def good(self, provider: str, symbol: str, newest: EventTime | None, now_s: float) -> None:
@@ -127,17 +123,15 @@ class StreamRoutes:
         self._failing.get(provider, {}).pop(symbol, None)
         self._judge(symbol)
 
-    def bad(
-        self, provider: str, symbol: str, fault: Shortfall, newest: EventTime | None, now_s: float
-    ) -> None:
+    def bad(self, provider: str, symbol: str, fault: Lack, newest: EventTime | None, now_s: float) -> None:
         """Note that a provider did not give a symbol; where nobody has newer values of it, it is quiet."""
         standing = self._standing(provider, symbol)
         standing.faults = standing.faults + 1 if standing.fault is fault else 1
         standing.fault = fault
         standing.shows(newest)
-        if fault in (Shortfall.STALE, Shortfall.NOTHING) and self._is_quiet(symbol, provider):
+        if fault in (Lack.STALE, Lack.NOTHING) and self._is_quiet(symbol, provider):
             for each in self._standings[symbol].values():
-                if each.fault in (Shortfall.STALE, Shortfall.NOTHING):
+                if each.fault in (Lack.STALE, Lack.NOTHING):
                     if not each.lacking:
                         each.wait(self._first_wait_s, now_s)
                     each.lacking, each.since_s, each.quiet_until_s = False, now_s, each.retry_s
@@ -145,7 +139,7 @@ class StreamRoutes:
             standing.wait(self._first_wait_s, now_s)
             if not standing.lacking:
                 standing.lacking, standing.since_s = True, now_s
-        if fault is not Shortfall.NOT_OFFERED:
+        if fault is not Lack.NOT_OFFERED:
             failing = self._failing.setdefault(provider, {})
             failing.pop(symbol, None)
             failing[symbol] = None
@@ -169,7 +163,7 @@ class StreamRoutes:
         """Let a provider that has just proven itself serve all it was not told to be without."""
         for known in self._standings.values():
             standing = known.get(provider)
-            if standing is not None and standing.fault not in (Shortfall.NOT_OFFERED, Shortfall.REFUSED):
+            if standing is not None and standing.fault not in (Lack.NOT_OFFERED, Lack.REFUSED):
                 standing.lacking, standing.faults = False, 0
 
     def suspects(self, provider: str) -> list[str]:
@@ -204,7 +198,7 @@ class StreamRoutes:
                 yield provider
 
     @property
-    def unserved(self) -> Mapping[str, Shortfall]:
+    def unserved(self) -> Mapping[str, Lack]:
         """Symbols nobody gives, and what the last one asked did instead."""
         return self._unserved
 
@@ -214,7 +208,7 @@ class StreamRoutes:
         rivals = [
             each
             for name, each in known.items()
-            if name != provider and each.lacking and each.fault in (Shortfall.STALE, Shortfall.NOTHING)
+            if name != provider and each.lacking and each.fault in (Lack.STALE, Lack.NOTHING)
         ]
         own = known[provider].newest
         return bool(rivals) and all((own or 0) <= (each.newest or 0) for each in rivals)

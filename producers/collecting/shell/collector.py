@@ -21,7 +21,7 @@ from producers.collecting.shell.starting import known_cursors, tell_missed
 from producers.collecting.shell.tasks import Collectors
 from producers.plan.plan import PollKey, PollPlan, plan_of
 from producers.plan.shell.universe import Membership
-from producers.plan.trimming import LeftOut, nameable, owned_part
+from producers.plan.trimming import LeftOut, nameable, nameless, owned_part
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of
 from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
@@ -97,6 +97,7 @@ class Collection:
         self._known = frozenset[str]()
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
+        self._nameless: Mapping[str, Sequence[str]] = {}
         self._named = naming_day(0)
         self._collectors: Collectors | None = None
         self._exchanging = asyncio.Lock()
@@ -166,7 +167,7 @@ class Collection:
             await asyncio.sleep(HEALTH_EVERY_S)
 
     def _report(self) -> None:
-        self._readiness.report(self._plan, self._calendars, self._running().streams)
+        self._readiness.report(self._plan, self._calendars, self._running().streams, self._nameless)
 
     async def _exchange(self, configuration: Configuration) -> None:
         owned = self._owned
@@ -251,7 +252,7 @@ class Collection:
                     "reason": entry.why,
                 },
             )
-        self._left_out = frozenset(left_out)
+        self._left_out, self._nameless = frozenset(left_out), nameless(plan, smaller)
         return smaller
 
     def _route(

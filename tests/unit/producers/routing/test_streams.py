@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producers.routing.streams import LONGEST_WAIT_S, PATIENCE, Shortfall, StreamRoutes
+from producers.routing.streams import LONGEST_WAIT_S, PATIENCE, Lack, StreamRoutes
 
 FIRST_WAIT_S = 60.0
 TOLERANCE_US = 240
@@ -16,9 +16,7 @@ def routes(**named: str) -> StreamRoutes:
     return made
 
 
-def lacking(
-    made: StreamRoutes, provider: str, fault: Shortfall = Shortfall.REFUSED, now_s: float = 0.0
-) -> None:
+def lacking(made: StreamRoutes, provider: str, fault: Lack = Lack.REFUSED, now_s: float = 0.0) -> None:
     for _ in range(PATIENCE[fault]):
         made.bad(provider, "SPY", fault, None, now_s)
 
@@ -31,8 +29,8 @@ def test_a_symbol_goes_to_the_choice_or_whoever_has_a_name_for_it() -> None:
     assert made.route("SPY", "c") == "c"
 
 
-@pytest.mark.parametrize("fault", Shortfall)
-def test_one_that_is_lacking_goes_on_alone_after_so_many_faults(fault: Shortfall) -> None:
+@pytest.mark.parametrize("fault", Lack)
+def test_one_that_is_lacking_goes_on_alone_after_so_many_faults(fault: Lack) -> None:
     """A refusal is believed at once, a time-out is not."""
     made = routes(a="SPY IBM", b="SPY IBM")
     for _ in range(PATIENCE[fault] - 1):
@@ -47,8 +45,8 @@ def test_a_good_answer_between_faults_begins_the_count_anew() -> None:
     """Two time-outs, an answer, two time-outs: it stays."""
     made = routes(a="SPY", b="SPY")
     for _ in range(3):
-        made.bad("a", "SPY", Shortfall.FAILING, None, 0.0)
-        made.bad("a", "SPY", Shortfall.FAILING, None, 0.0)
+        made.bad("a", "SPY", Lack.FAILING, None, 0.0)
+        made.bad("a", "SPY", Lack.FAILING, None, 0.0)
         made.good("a", "SPY", None, 0.0)
 
     assert made.route("SPY", "a") == "a"
@@ -88,10 +86,10 @@ def test_old_values_everywhere_are_those_of_a_quiet_symbol() -> None:
     """It goes to the other once, comes back, and is suspected again after a wait that doubles."""
     made, moved = routes(a="SPY", b="SPY"), []
     for second in range(0, 7_440, 60):
-        made.bad("a", "SPY", Shortfall.STALE, 100, float(second))  # type: ignore[arg-type]
+        made.bad("a", "SPY", Lack.STALE, 100, float(second))  # type: ignore[arg-type]
         if made.route("SPY", "a") == "b":
             moved.append(second)
-            made.bad("b", "SPY", Shortfall.STALE, 100, float(second))  # type: ignore[arg-type]
+            made.bad("b", "SPY", Lack.STALE, 100, float(second))  # type: ignore[arg-type]
         assert made.route("SPY", "a") == "a"
 
     assert moved == [0, 60, 180, 420, 900, 1860, 3780, 7380]
@@ -101,8 +99,8 @@ def test_old_values_everywhere_are_those_of_a_quiet_symbol() -> None:
 def test_of_old_values_the_newest_are_taken_where_all_are_old() -> None:
     """A part of the tape is older than all of it, and both are late."""
     made = routes(a="SPY", b="SPY")
-    made.bad("a", "SPY", Shortfall.STALE, 100, 0.0)  # type: ignore[arg-type]
-    made.bad("b", "SPY", Shortfall.STALE, 900, 0.0)  # type: ignore[arg-type]
+    made.bad("a", "SPY", Lack.STALE, 100, 0.0)  # type: ignore[arg-type]
+    made.bad("b", "SPY", Lack.STALE, 900, 0.0)  # type: ignore[arg-type]
 
     assert made.route("SPY", "a") == "b"
     assert list(made.behind("SPY", 900, TOLERANCE_US)) == ["a"]  # type: ignore[arg-type]
@@ -113,9 +111,9 @@ def test_what_nobody_gives_is_unserved_until_one_does() -> None:
     made = routes(a="SPY", b="SPY", c="IBM")
     lacking(made, "a")
     before = dict(made.unserved)
-    lacking(made, "b", Shortfall.NOT_OFFERED)
+    lacking(made, "b", Lack.NOT_OFFERED)
 
-    assert (before, made.unserved) == ({}, {"SPY": Shortfall.REFUSED})
+    assert (before, made.unserved) == ({}, {"SPY": Lack.REFUSED})
     assert made.route("SPY", "a") == "a"
     assert made.suspects("a") == []
     assert made.retries("b", "SPY", "a", FIRST_WAIT_S)
@@ -123,7 +121,7 @@ def test_what_nobody_gives_is_unserved_until_one_does() -> None:
     assert made.unserved == {}
     assert made.suspects("a") == ["SPY"]
     made.plan({"a": ["SPY"]}, FIRST_WAIT_S)
-    assert made.unserved == {"SPY": Shortfall.REFUSED}
+    assert made.unserved == {"SPY": Lack.REFUSED}
     made.plan({"a": ["IBM"]}, FIRST_WAIT_S)
     assert made.unserved == {}
 
@@ -131,8 +129,8 @@ def test_what_nobody_gives_is_unserved_until_one_does() -> None:
 def test_one_that_proved_itself_is_asked_for_all_but_what_it_said_it_lacks() -> None:
     """A dead provider failed for every symbol: that it is back is told by a few."""
     made = routes(a="SPY IBM", b="SPY IBM")
-    lacking(made, "a", Shortfall.FAILING)
-    made.bad("a", "IBM", Shortfall.NOT_OFFERED, None, 0.0)
+    lacking(made, "a", Lack.FAILING)
+    made.bad("a", "IBM", Lack.NOT_OFFERED, None, 0.0)
     made.forgive("a")
 
     assert [made.route(symbol, "a") for symbol in ("SPY", "IBM")] == ["a", "b"]
