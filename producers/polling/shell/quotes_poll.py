@@ -76,7 +76,7 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         try:
             response, evidence = await self._ask([*symbols, *probed])
         except MarketDataError as error:
-            self._raw.watched.failed(self._streams(symbols), cause_of(error))
+            await self._not_watched(symbols, cause_of(error), now)
             raise
         await self._rejections.publish(response)
         asked = frozenset(symbols)
@@ -92,7 +92,8 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions, holes))
         self._delivered.update((event["symbol"], event) for event in news)
         self._raw.watched.note(served, now)
-        self._raw.watched.failed(self._streams(missing), NOT_OFFERED)
+        if missing:
+            await self._not_watched(sorted(missing), NOT_OFFERED, now)
         self._tell_missing(missing)
         events = dict.fromkeys((event["symbol"] for event in news), 1)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)
@@ -114,9 +115,14 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         """Return what polls that failed before have cost of streams that are served again."""
         if not self._market.paced:
             return []  # time stands: nothing is late
-        spared_us = LATE_CADENCES * self._task.every_us
-        interrupted = self._raw.watched.interrupted(served)
-        return since_failure(interrupted, now, lambda watched: self._due_after(watched) + spared_us)
+        return since_failure(self._raw.watched.interrupted(served), now, self._late_after)
+
+    async def _not_watched(self, symbols: Iterable[str], cause: str, now: MarketTime) -> None:
+        await self._unanswered(self._streams(symbols), cause, now, self._late_after, self._calendars)
+
+    def _late_after(self, watched: MarketTime) -> int:
+        """Return from when on (µs) a poll after one at a moment was late."""
+        return self._due_after(watched) + LATE_CADENCES * self._task.every_us
 
     def _streams(self, symbols: Iterable[str]) -> list[StreamId]:
         return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols]

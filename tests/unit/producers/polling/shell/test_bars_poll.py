@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue, Response
 from schemas.answered import answered_of
 from schemas.calendar.sessions import calendar_of
-from schemas.errors import BrokerUnavailable, ProviderUnavailable
+from schemas.errors import BrokerUnavailable, ProviderRefused, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.streams import StreamId
@@ -237,3 +238,40 @@ async def test_a_poll_watches_what_its_answer_covers_once_it_is_confirmed() -> N
     await poll.poll(poll.symbols)
 
     assert (before, raw.watched.since([stream], {})) == ({}, {stream: NOW})
+
+
+async def failing(minutes: int, *, answered: tuple[int, ...]) -> list[tuple[int, int, str]]:
+    """Poll each minute, refused but for those answered; return what was told as missed: minutes from NOW, and why."""
+    raw, vendor = RecordingTopics(), _Vendor()
+    poll = bars_poll(vendor, raw)
+    clock = cast(FixedClock, poll._market.clock)  # noqa: SLF001 - time passes
+    for minute in range(minutes):
+        clock.now = NOW + minute * MINUTE_US
+        vendor.answers = [Answer(events=BARS) if minute in answered else ProviderRefused("not in the plan")]
+        with suppress(ProviderRefused):
+            await poll.poll(poll.symbols)
+    return [
+        ((hole.from_time - NOW) // MINUTE_US, (hole.to_time - NOW) // MINUTE_US, hole.cause)
+        for entry in raw.placed
+        for hole in entry.block.discontinuities
+        if hole.from_time is not None
+    ]
+
+
+async def test_bars_nobody_gave_for_an_hour_are_told_as_blind_with_the_cause() -> None:
+    """So that what the vendor no longer has, when it is back, is missing for a reason; what it has fills the gap."""
+    assert await failing(130, answered=(0,)) == [(0, 61, "refused"), (61, 121, "refused")]
+    assert await failing(110, answered=(0, 55)) == []
+    assert await failing(119, answered=(0, 55)) == [(55, 116, "refused")]
+
+
+async def test_a_backlog_that_fails_once_is_not_blind() -> None:
+    """It lay behind already, and is fetched later."""
+    raw, vendor = RecordingTopics(), _Vendor(Answer(), ProviderUnavailable("down"))
+    poll = bars_poll(vendor, raw, now=NOW + 20 * DAY_US)
+
+    await poll.poll(poll.symbols)
+    with pytest.raises(ProviderUnavailable):
+        await poll.poll(poll.symbols)
+
+    assert [entry for entry in raw.placed if entry.block.discontinuities] == []
