@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from schemas.clocks import EventTime
 
 NEVER = float("-inf")
 LONGEST_WAIT_S = 3_600.0
 SUSPECTS = 3  # of a provider, that are probed before anything else
+LOOKED_AT = 100  # of those that failed last, to find them
 
 
 class Lack(Enum):
@@ -169,7 +171,7 @@ class StreamRoutes:
     def suspects(self, provider: str) -> list[str]:
         """Return what failed last at a provider, though others have it."""
         found: list[str] = []
-        for symbol in reversed(self._failing.get(provider, {})):
+        for symbol in islice(reversed(self._failing.get(provider, {})), LOOKED_AT):
             if not self.is_alone(provider, symbol):
                 found.append(symbol)
                 if len(found) == SUSPECTS:
