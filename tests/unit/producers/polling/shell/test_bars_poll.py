@@ -45,7 +45,11 @@ class _Vendor:
 
 def bars_poll(vendor: _Vendor, raw: RecordingTopics, *, now: int = NOW, **changes: Any) -> BarsPoll:
     task = BarsTask(
-        provider="yahoo", symbol="SPY", interval="1m", every_us=MINUTE_US, overlap_us=5 * MINUTE_US
+        provider=changes.pop("provider", "yahoo"),
+        symbol="SPY",
+        interval="1m",
+        every_us=MINUTE_US,
+        overlap_us=5 * MINUTE_US,
     )
     market = Market(clock=FixedClock(now, changes.pop("speed", 1.0)), end=changes.pop("end", None))
     position = changes.pop("position", NINE_THIRTY)
@@ -275,3 +279,28 @@ async def test_a_backlog_that_fails_once_is_not_blind() -> None:
         await poll.poll(poll.symbols)
 
     assert [entry for entry in raw.placed if entry.block.discontinuities] == []
+
+
+async def test_a_symbol_tried_of_the_next_one_in_vain_goes_on_where_it_was() -> None:
+    """Nobody has newer bars for a day: the other says once that it never served before, and nothing that comes is skipped."""
+    raw, coverage = RecordingTopics(), Coverage("yahoo", NINE_THIRTY)
+    late = [a_bar_event(event_time=NINE_THIRTY + DAY_US + minute * MINUTE_US) for minute in range(3)]
+    yahoo, alpaca = _Vendor(Answer(events=BARS)), _Vendor()
+    first = bars_poll(yahoo, raw, coverage=coverage)
+    other = bars_poll(alpaca, raw, coverage=coverage, position=None, provider="alpaca")
+    clocks = [cast(FixedClock, poll._market.clock) for poll in (first, other)]  # noqa: SLF001 - time passes
+    await first.poll(first.symbols)
+    for minute in range(10, 24 * 60, 10):
+        for clock in clocks:
+            clock.now = NOW + minute * MINUTE_US
+        tried, vendor = (other, alpaca) if minute % 60 == 0 else (first, yahoo)
+        vendor.answers = [Answer()]
+        await tried.poll(tried.symbols)
+    yahoo.answers = [Answer(events=late)]
+    clocks[0].now = NOW + DAY_US
+    await first.poll(first.symbols)
+
+    said = [(placed.block.provider, hole) for placed in raw.placed for hole in placed.block.discontinuities]
+    assert [(who, hole.from_time, hole.cause) for who, hole in said] == [("alpaca", None, "served_elsewhere")]
+    assert yahoo.windows[-1].start <= NOW
+    assert raw.events == [*BARS, *late]
