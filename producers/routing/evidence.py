@@ -108,6 +108,7 @@ class Witness:
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self._seen: dict[str, dict[str, _Seen]] = {}  # symbol, provider
+        self.disputed: dict[str, None] = {}  # two have them on two levels, and nothing tells who is right
         self._agreed: dict[
             str, float
         ] = {}  # the last price of a symbol that two providers were on the level of
@@ -115,6 +116,7 @@ class Witness:
     def keep(self, symbols: Collection[str]) -> None:
         """Forget all other symbols."""
         self._seen = {symbol: seen for symbol, seen in self._seen.items() if symbol in symbols}
+        self.disputed = {symbol: None for symbol in self.disputed if symbol in symbols}
         self._agreed = {symbol: price for symbol, price in self._agreed.items() if symbol in symbols}
 
     def confirms(self, provider: str, symbol: str, price: float, now: MarketTime) -> bool | None:
@@ -123,6 +125,7 @@ class Witness:
         One that stands while others move is wrong, and so is one on another level than theirs: where there are two of
         them, or where it is the one that left the level on which both were.
         """
+        self.disputed.pop(symbol, None)
         seen = self._take(provider, symbol, price, now)
         others = list(self._others(provider, symbol, now))
         if not others:
@@ -136,7 +139,10 @@ class Witness:
         if len(others) > 1:
             return 2 * len(apart) <= len(others)
         agreed = self._agreed.get(symbol)
-        return None if agreed is None else abs(log(price / agreed)) < abs(log(others[0] / agreed))
+        if agreed is None:
+            self.disputed[symbol] = None
+            return None
+        return abs(log(price / agreed)) < abs(log(others[0] / agreed))
 
     def _take(self, provider: str, symbol: str, price: float, now: MarketTime) -> _Seen:
         by_provider = self._seen.setdefault(symbol, {})

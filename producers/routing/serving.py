@@ -113,6 +113,11 @@ class Serving:
         assert self.choice is not None  # noqa: S101 - decided when it was planned
         return self.choice.provider
 
+    @property
+    def disputed(self) -> Collection[str]:
+        """Symbols whose prices two providers have on two levels, so that one of them is wrong and nothing tells which."""
+        return self._witness.disputed
+
     def provider_of(self, symbol: str) -> str:
         """Return who is asked for a symbol."""
         return self.streams.route(symbol, self.chosen) or self.chosen

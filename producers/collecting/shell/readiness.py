@@ -71,7 +71,7 @@ class Readiness:
             )
 
     def _report_unserved(self, nameless: Mapping[str, Sequence[str]]) -> None:
-        """Name the symbols nobody gives, with the reason; the rest is collected, so that it is ready all the same."""
+        """Name the symbols nobody gives, with the reason, and those whose prices are disputed; the rest is collected, so that it is ready all the same."""
         found = {name: dict(symbols) for name, symbols in self._router.unserved().items()}
         for capability, symbols in nameless.items():
             found.setdefault(capability, {}).update(dict.fromkeys(symbols, NO_NAME))
@@ -80,4 +80,5 @@ class Readiness:
             ready=True,
             count=sum(map(len, found.values())),
             symbols={name: dict(islice(symbols.items(), MAX_NAMED)) for name, symbols in found.items()},
+            disputed={name: list(islice(each, MAX_NAMED)) for name, each in self._router.disputed().items()},
         )

@@ -36,7 +36,7 @@ from schemas.journals import HealthChange, ProviderHealth
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5  # at breakers: they open and close between polls
 MAX_UNTOLD = 1_000  # records of switches waiting for the broker; the oldest give way
-SHOWN_UNSERVED = 10
+SHOWN_SYMBOLS = 10
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +122,10 @@ class Router:
             for name, kept in self._capabilities.items()
         }
         return {name: symbols for name, symbols in found.items() if symbols}
+
+    def disputed(self) -> Mapping[str, Collection[str]]:
+        """Return the symbols of whose prices two providers say too different things, by capability."""
+        return {name: kept.disputed for name, kept in self._capabilities.items() if kept.disputed}
 
     def turn(self, capability: str, provider: str, symbols: Sequence[str]) -> Turn:
         """Return what a poll of some symbols may ask `provider` for now; a probe granted is a probe used."""
@@ -255,12 +259,12 @@ class Router:
 
 
 def _words(kept: Serving) -> str:
-    """Return which symbols nobody gives, as what follows the reason of the choice; "" where there are none."""
-    unserved = kept.streams.unserved
-    if not unserved:
-        return ""
-    shown = ", ".join(
-        f"{symbol} ({fault.value})" for symbol, fault in list(unserved.items())[:SHOWN_UNSERVED]
-    )
-    more = len(unserved) - SHOWN_UNSERVED
-    return f"; nobody gives {shown}" + (f" and {more} more" if more > 0 else "")
+    """Return what follows the reason of the choice: which symbols nobody gives, and whose prices are disputed."""
+    unserved = [f"{symbol} ({lack.value})" for symbol, lack in kept.streams.unserved.items()]
+    return _some("nobody gives", unserved) + _some("two levels of prices of", list(kept.disputed))
+
+
+def _some(title: str, names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_SYMBOLS
+    shown = ", ".join(names[:SHOWN_SYMBOLS]) + (f" and {more} more" if more > 0 else "")
+    return f"; {title} {shown}" if names else ""

@@ -92,8 +92,10 @@ def test_one_that_leaves_the_level_of_both_is_wrong_and_one_that_never_was_on_it
     assert witness.confirms("finnhub", "SPY", 101.0, NOW) is True
     assert witness.confirms("yahoo", "IBM", 10.0, NOW) is None
     assert witness.confirms("finnhub", "IBM", 1_000.0, NOW) is None
+    assert list(witness.disputed) == ["IBM"]
     assert witness.confirms("alpaca", "IBM", 11.0, NOW) is True
     assert witness.confirms("finnhub", "IBM", 1_001.0, NOW) is False
+    assert list(witness.disputed) == []
 
 
 def test_an_old_price_is_held_against_nobody() -> None:

@@ -103,7 +103,7 @@ def test_what_nobody_gives_is_named_and_the_rest_is_ready() -> None:
     both = unserved({"quotes": ["^GSPC"]})
     many = unserved({"quotes": [f"S{number:04d}" for number in range(5_000)]})
 
-    assert (one["ready"], one["count"], one["symbols"]) == (True, 0, {})
+    assert (one["ready"], one["count"], one["symbols"], one["disputed"]) == (True, 0, {}, {})
     assert both["symbols"] == {"quotes": {"IBM": "not_offered", "^GSPC": "no_name"}}
     assert (both["ready"], both["count"]) == (True, 2)
     assert REGISTRY.get_sample_value("mds_unserved_symbols", {"capability": "quotes"}) == 1.0

@@ -125,6 +125,9 @@ def test_of_three_the_one_on_another_level_is_left_from_the_start() -> None:
 
     assert [to for _, to, _ in three.switches] == [B]
     assert two.switches == []
+    assert two.router.disputed()["bars:1m"]
+    assert "; two levels of prices of S00" in two.router.records()[0].reason
+    assert three.router.disputed() == {}
 
 
 def test_a_symbol_without_a_name_at_the_choice_is_asked_of_the_next_one() -> None:
