@@ -221,7 +221,7 @@ class Serving:
         newest = max((each for each in shown if each is not None), default=None)
         if newest is not None and now - newest <= tolerance_us:
             return True, None
-        fault = Lack.NOTHING if newest is None else Lack.STALE
+        fault = Lack.STALE
         others = self.streams.newest_of_others(provider, symbol)
         if others is not None and others - (newest or 0) > tolerance_us:
             return False, fault

@@ -2,7 +2,8 @@
 
 A symbol goes to the provider that serves, else to the next that has it. What is *lacking* at a provider (no name for
 it, said unknown, refused or failing alone, nothing or old values in an open market) is tried again after a wait that
-doubles up to an hour. Values that are old everywhere are those of a quiet symbol, which stays where it is.
+doubles up to an hour. Values that are old everywhere are those of a quiet symbol, which stays where it is: the others are
+asked once, and whoever has newer ones takes over.
 Times are monotonic seconds; memory is bounded by providers × symbols.
 """
 
@@ -53,13 +54,16 @@ class _Standing:
     since_s: float = NEVER  # it has been lacking, or not
     wait_s: float = 0.0
     retry_s: float = NEVER  # not before
-    quiet_until_s: float = NEVER
+    quiet_until_s: float = NEVER  # another is not asked before whether it has newer values
+    wanted: bool = False  # asked once, whether it has newer values
     newest: EventTime | None = None
 
     @property
     def is_missing(self) -> bool:
         """Whether nothing that could be used came, again and again; old values are a quiet symbol's."""
-        return self.fault is not None and self.fault is not Lack.STALE and self.faults >= PATIENCE[self.fault]
+        if self.fault is Lack.STALE:
+            return self.newest is None and self.faults >= PATIENCE[Lack.NOTHING]
+        return self.fault is not None and self.faults >= PATIENCE[self.fault]
 
     def shows(self, newest: EventTime | None) -> None:
         """Note the newest value of an answer."""
@@ -123,25 +127,24 @@ class StreamRoutes:
         if standing.lacking:
             standing.lacking, standing.since_s = False, now_s
         self._failing.get(provider, {}).pop(symbol, None)
+        self._compare(provider, symbol, now_s)
         self._judge(symbol)
 
-    def bad(self, provider: str, symbol: str, fault: Lack, newest: EventTime | None, now_s: float) -> None:
-        """Note that a provider did not give a symbol; where nobody has newer values of it, it is quiet."""
+    def bad(self, provider: str, symbol: str, lack: Lack, newest: EventTime | None, now_s: float) -> None:
+        """Note that a provider did not give a symbol.
+
+        One whose values are old stays where it is until another has newer ones: the others are asked once.
+        """
         standing = self._standing(provider, symbol)
-        standing.faults = standing.faults + 1 if standing.fault is fault else 1
-        standing.fault = fault
+        standing.faults = standing.faults + 1 if standing.fault is lack else 1
+        standing.fault = lack
         standing.shows(newest)
-        if fault in (Lack.STALE, Lack.NOTHING) and self._is_quiet(symbol, provider):
-            for each in self._standings[symbol].values():
-                if each.fault in (Lack.STALE, Lack.NOTHING):
-                    if not each.lacking:
-                        each.wait(self._first_wait_s, now_s)
-                    each.lacking, each.since_s, each.quiet_until_s = False, now_s, each.retry_s
-        elif standing.faults >= PATIENCE[fault] and now_s >= standing.quiet_until_s:
-            standing.wait(self._first_wait_s, now_s)
-            if not standing.lacking:
-                standing.lacking, standing.since_s = True, now_s
-        if fault is not Lack.NOT_OFFERED:
+        if lack is Lack.STALE and not standing.lacking:
+            self._suspect(provider, symbol, standing, now_s)
+        elif standing.faults >= PATIENCE[lack]:
+            self._pass_over(standing, now_s)
+        self._compare(provider, symbol, now_s)
+        if lack is not Lack.NOT_OFFERED:
             failing = self._failing.setdefault(provider, {})
             failing.pop(symbol, None)
             failing[symbol] = None
@@ -150,7 +153,12 @@ class StreamRoutes:
     def retries(self, provider: str, symbol: str, choice: str, now_s: float) -> bool:
         """Whether a provider is tried now for a symbol it was lacking; granted once a wait, where it could change the route."""
         standing = self._standings.get(symbol, {}).get(provider)
-        if standing is None or now_s < standing.retry_s:
+        if standing is None:
+            return False
+        if standing.wanted:
+            standing.wanted = False
+            return True
+        if now_s < standing.retry_s or not (standing.lacking or symbol in self._unserved):
             return False
         order = self._order(symbol, choice)
         asked = self.route(symbol, choice)
@@ -204,16 +212,25 @@ class StreamRoutes:
         """Symbols nobody gives, and what the last one asked did instead."""
         return self._unserved
 
-    def _is_quiet(self, symbol: str, provider: str) -> bool:
-        """Whether a provider was tried for what another lacks, and has nothing newer."""
-        known = self._standings[symbol]
-        rivals = [
-            each
-            for name, each in known.items()
-            if name != provider and each.lacking and each.fault in (Lack.STALE, Lack.NOTHING)
-        ]
-        own = known[provider].newest
-        return bool(rivals) and all((own or 0) <= (each.newest or 0) for each in rivals)
+    def _suspect(self, provider: str, symbol: str, standing: _Standing, now_s: float) -> None:
+        """Let the others be asked once for what is old here, after waits that double: it may be quiet."""
+        if now_s >= standing.quiet_until_s:
+            standing.wait(self._first_wait_s, now_s)
+            standing.since_s, standing.quiet_until_s = now_s, standing.retry_s
+            for other in self._order(symbol, provider)[1:]:
+                self._standing(other, symbol).wanted = True
+
+    def _compare(self, provider: str, symbol: str, now_s: float) -> None:
+        """Pass over those whose values of a symbol are old, where a provider has just shown newer ones."""
+        newest = self.newest(provider, symbol) or 0
+        for each in self._standings[symbol].values():
+            if each.fault is Lack.STALE and not each.lacking and (each.newest or 0) < newest:
+                self._pass_over(each, now_s)
+
+    def _pass_over(self, standing: _Standing, now_s: float) -> None:
+        standing.wait(self._first_wait_s, now_s)
+        if not standing.lacking:
+            standing.lacking, standing.since_s = True, now_s
 
     def _judge(self, symbol: str) -> None:
         """Note whether anybody gives a symbol."""
@@ -222,7 +239,7 @@ class StreamRoutes:
         if named and all(each in known and known[each].is_missing for each in named):
             fault = known[named[0]].fault
             assert fault is not None  # noqa: S101 - it is missing
-            self._unserved[symbol] = fault
+            self._unserved[symbol] = Lack.NOTHING if fault is Lack.STALE else fault
         else:
             self._unserved.pop(symbol, None)
 

@@ -33,10 +33,15 @@ def test_a_symbol_goes_to_the_choice_or_whoever_has_a_name_for_it() -> None:
 def test_one_that_is_lacking_goes_on_alone_after_so_many_faults(fault: Lack) -> None:
     """A refusal is believed at once, a time-out is not."""
     made = routes(a="SPY IBM", b="SPY IBM")
+    made.good("b", "SPY", 100, 0.0)  # type: ignore[arg-type]
     for _ in range(PATIENCE[fault] - 1):
         made.bad("a", "SPY", fault, None, 0.0)
     before = made.route("SPY", "a")
     made.bad("a", "SPY", fault, None, 0.0)
+    if fault is Lack.STALE:
+        assert made.route("SPY", "a") == "a"
+        assert made.retries("b", "SPY", "a", 0.0)
+        made.good("b", "SPY", 100, 0.0)  # type: ignore[arg-type]
 
     assert (before, made.route("SPY", "a"), made.route("IBM", "a")) == ("a", "b", "a")
 
@@ -83,16 +88,40 @@ def test_one_that_would_change_nothing_is_not_tried() -> None:
 
 
 def test_old_values_everywhere_are_those_of_a_quiet_symbol() -> None:
-    """It goes to the other once, comes back, and is suspected again after a wait that doubles."""
-    made, moved = routes(a="SPY", b="SPY"), []
+    """It stays, and the other is asked once after each of the waits that double."""
+    made, asked = routes(a="SPY", b="SPY"), []
     for second in range(0, 7_440, 60):
         made.bad("a", "SPY", Lack.STALE, 100, float(second))  # type: ignore[arg-type]
-        if made.route("SPY", "a") == "b":
-            moved.append(second)
+        if made.retries("b", "SPY", "a", float(second)):
+            asked.append(second)
             made.bad("b", "SPY", Lack.STALE, 100, float(second))  # type: ignore[arg-type]
         assert made.route("SPY", "a") == "a"
 
-    assert moved == [0, 60, 180, 420, 900, 1860, 3780, 7380]
+    assert asked == [0, 60, 180, 420, 900, 1860, 3780, 7380]
+    assert made.unserved == {}
+
+
+def test_a_quiet_symbol_does_not_wait_for_one_that_has_no_time_for_it() -> None:
+    """The other is out of budget for an hour: what comes meanwhile comes from where it is."""
+    made = routes(a="SPY", b="SPY")
+    made.bad("a", "SPY", Lack.STALE, None, 0.0)
+    assert made.retries("b", "SPY", "a", 0.0)  # and nothing is heard of it
+
+    assert made.route("SPY", "a") == "a"
+    made.good("a", "SPY", 500, 60.0)  # type: ignore[arg-type]
+    made.good("b", "SPY", 900, 61.0)  # type: ignore[arg-type]
+    assert made.route("SPY", "a") == "a"
+
+
+def test_what_never_had_a_value_anywhere_is_unserved() -> None:
+    """Three times at each; old values are not enough."""
+    made = routes(a="SPY", b="SPY")
+    for _ in range(3):
+        made.bad("a", "SPY", Lack.STALE, None, 0.0)
+        made.bad("b", "SPY", Lack.STALE, None, 0.0)
+
+    assert made.unserved == {"SPY": Lack.NOTHING}
+    made.bad("b", "SPY", Lack.STALE, 7, 0.0)  # type: ignore[arg-type]
     assert made.unserved == {}
 
 
