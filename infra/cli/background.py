@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from infra.cli.http import get_json
@@ -22,6 +23,7 @@ from infra.embedded.service import answers_ok
 UP_TIMEOUT_S = 120.0
 DOWN_TIMEOUT_S = 15.0  # the run itself stops within 10 s
 POLL_S = 0.1
+SHOWN_UNSERVED = 5
 
 
 def up(system: System, what: str) -> None:
@@ -113,6 +115,7 @@ def status(system: System) -> list[dict[str, Any]]:
         parts = (document or {}).get("parts", {}) if isinstance(document, dict) else {}
         entry = _entry(service.module, _pid(system, service.module), ops_port, ready=code == 200)
         entry["progress_s"] = min((part["seconds_since_progress"] for part in parts.values()), default=None)
+        entry["unserved"] = parts.get("unserved", {}).get("symbols", {})
         entry["waiting_for"] = [name for name, part in parts.items() if not part.get("ready", True)]
         entries.append(entry)
     return entries
@@ -128,10 +131,23 @@ def status_rows(entries: list[dict[str, Any]]) -> list[list[str]]:
             state = colour("not ready", YELLOW) if entry["pid"] else colour("down", RED)
         progress = entry.get("progress_s")
         waiting = ", ".join(entry.get("waiting_for") or ())
-        detail = f"waiting for {waiting}" if waiting else ""
+        detail = f"waiting for {waiting}" if waiting else _unserved(entry.get("unserved") or {})
         moved = "" if progress is None else f"{progress:.1f} s ago"
         rows.append([entry["name"], str(entry["pid"] or "-"), str(entry["port"]), state, moved, detail])
     return rows
+
+
+def _unserved(found: Mapping[str, Mapping[str, str]]) -> str:
+    """Return which symbols no provider gives, "" where there are none."""
+    named = [
+        f"{symbol} ({what}: {why})" for what, symbols in found.items() for symbol, why in symbols.items()
+    ]
+    more = len(named) - SHOWN_UNSERVED
+    return (
+        ("nobody gives " if named else "")
+        + ", ".join(named[:SHOWN_UNSERVED])
+        + (f" and {more} more" if more > 0 else "")
+    )
 
 
 def _entry(name: str, pid: int | None, port: int, *, ready: bool) -> dict[str, Any]:

@@ -55,6 +55,12 @@ PROVIDER_SELECTED = Counter(
 PROVIDER_HEALTH_SCORE = Gauge(
     "provider_health_score", "Health in [0, 1].", ["capability", "provider"], registry=REGISTRY
 )
+UNSERVED_SYMBOLS = Gauge(
+    "mds_unserved_symbols",
+    "Symbols that no provider gives, though they are asked for.",
+    ["capability"],
+    registry=REGISTRY,
+)
 JOBS_PROCESSED = Counter(
     "jobs_processed",
     "Jobs that came to an end, and polls the sweeper did by itself; provider `routed` where none was named.",

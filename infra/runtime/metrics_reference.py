@@ -30,6 +30,7 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "mds_session_open": "when scraped; gone with the partitions",
     "mds_watermark_lag_seconds": "when scraped; gone with the partition",
     "mds_watermark_timestamp_seconds": "when a transaction moved it, and at a take-over; gone with the partition",
+    "mds_unserved_symbols": "when scraped; gone with its capability",
     "provider_health_score": "when scraped; gone with the provider, or with its place in the route",
     "ws_clients_gauge": "when a client comes or goes",
 }

@@ -15,7 +15,7 @@ LONGEST_UNTOLD_S = 3_600.0
 _BETWEEN_WORDS = re.compile(r"[\s,;'\"()\[\]{}]+")
 
 
-class RefusedSymbols:
+class DoubtedSymbols:
     """Symbols of one connection that are in doubt, with the market time (µs) until which it was told of them.
 
     Vendors complain of too many symbols without a name (Finnhub: one complaint for each beyond its limit), so whatever

@@ -51,6 +51,11 @@ class BarsTask:
         """Return the series of the provider that is polled."""
         return StreamId(BAR_STREAM.name, self.interval, self.provider, self.symbol)
 
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series of the provider that are polled: this one."""
+        return (self.stream,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotesTask:
@@ -109,12 +114,13 @@ class PollPlan:
         return sorted(set(names))
 
     @property
-    def routes(self) -> Mapping[str, Sequence[Provider]]:
-        """Capabilities that are polled, each with the providers that may serve it, the preferred one first."""
-        routes: dict[str, dict[Provider, None]] = {}
+    def named(self) -> Mapping[str, Mapping[Provider, Sequence[str]]]:
+        """Capabilities that are polled, each with the providers that may serve it, the preferred one first, and their symbols."""
+        named: dict[str, dict[Provider, list[str]]] = {}
         for task in self.polls():
-            routes.setdefault(task.capability, {})[task.provider] = None
-        return {capability: tuple(providers) for capability, providers in routes.items()}
+            symbols = named.setdefault(task.capability, {}).setdefault(task.provider, [])
+            symbols += [symbol for _, symbol in task.poll_keys]
+        return named
 
     def polls(self) -> Iterator[BarsTask | QuotesTask]:
         """Yield all tasks that are polled."""

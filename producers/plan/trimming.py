@@ -8,7 +8,7 @@ store that company's prices under the old one's name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -50,6 +50,17 @@ def nameable(
         trades=[task for task in trades if task.symbols],
     )
     return smaller, sorted(left_out)
+
+
+def nameless(plan: PollPlan, kept: PollPlan) -> Mapping[str, Sequence[str]]:
+    """Return by capability the symbols that `plan` asks for and that no provider of what was `kept` of it has."""
+    found: dict[str, list[str]] = {}
+    for capability, providers in plan.named.items():
+        asked = {symbol for symbols in kept.named.get(capability, {}).values() for symbol in symbols}
+        wanted = {symbol for symbols in providers.values() for symbol in symbols}
+        if left := sorted(wanted - asked):
+            found[capability] = left
+    return found
 
 
 def _fault(facts: ProviderFacts, symbol: str, symbology: Symbology, day: date) -> LeftOut | None:

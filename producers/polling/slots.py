@@ -59,6 +59,10 @@ class Duty:
             if self.is_open(capability, symbol, slot):
                 self._done[capability, symbol] = slot
 
+    def reopen(self, capability: str, symbol: str) -> None:
+        """Let a stream be asked for once more in the slot that is done: what came of it was no use."""
+        self._done.pop((capability, symbol), None)
+
     def restore(self, slots: Mapping[PollKey, MarketTime]) -> None:
         """Take over what others have done."""
         for (capability, symbol), slot in slots.items():

@@ -56,6 +56,10 @@ class WatchedStreams:
             if name in self._failed and name in self._newest:
                 yield stream, self._newest[name], self._failed[name]
 
+    def knows(self, stream: StreamId) -> bool:
+        """Whether this very series was ever watched, not only its symbol of another provider."""
+        return stream in self._until
+
     def take_up(self, noted: Watched) -> None:
         """Take up what another process noted of streams this one has not watched for longer."""
         name, _, interval = noted.channel.partition(".")

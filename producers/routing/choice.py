@@ -2,13 +2,14 @@
 
 A dead choice is left at once. Every other change needs a margin or a proof, and waits for the dwell, so that constant
 scores never make it swing. Whatever the scores do, switches are paid from an account that earns one per dwell and holds
-two: in any stretch of time there are at most two more of them than dwells.
+two: in any stretch of time there are at most two more of them than dwells. A return that fails doubles the proof of the
+next one, so that what fails again and again is asked for less and less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from schemas.clocks import EventTime
 from schemas.journals import HealthChange
@@ -16,6 +17,8 @@ from schemas.journals import HealthChange
 NEVER = float("-inf")
 # a provider that pauses for longer does not go back over what the others served
 CONTINUED_US = 86_400_000_000
+LONGEST_PROOF_S = 3_600.0
+LASTED_S = 3_600.0  # a return that is left within it has failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,13 @@ class Choice:
     previous: str = ""
     exhausted: bool = False  # nobody is usable
     paid_until_s: float = NEVER  # the account: up to when switches are paid for in advance
+    returned: bool = False  # to one that had been left for a less preferred one
+    failed_returns: Mapping[str, int] = field(default_factory=dict)  # in a row, by provider
+
+    def proof_s(self, provider: str, rules: Rules) -> float:
+        """Return for how long nothing may speak against a provider before it is returned to."""
+        doubled = rules.proof_s * 2.0 ** min(self.failed_returns.get(provider, 0), 32)
+        return max(rules.proof_s, min(doubled, LONGEST_PROOF_S))
 
 
 def choose(choice: Choice | None, candidates: Sequence[Candidate], rules: Rules, now_s: float) -> Choice:
@@ -72,7 +82,7 @@ def choose(choice: Choice | None, candidates: Sequence[Candidate], rules: Rules,
         return _switched(choice, best, candidates, f"{_fault(current, rules)}", rules, now_s)
     if now_s >= choice.paid_until_s:
         for candidate in others:
-            if (why := _advantage(candidate, current, candidates, rules)) is not None:
+            if (why := _advantage(candidate, current, candidates, choice, rules)) is not None:
                 return _switched(choice, candidate, candidates, why, rules, now_s)
     if choice.exhausted:
         reason = f"{current.provider} is usable again (score {current.score:.2f})"
@@ -121,19 +131,18 @@ def _fault(candidate: Candidate, rules: Rules) -> str:
 
 
 def _advantage(
-    candidate: Candidate, current: Candidate, candidates: Sequence[Candidate], rules: Rules
+    candidate: Candidate, current: Candidate, candidates: Sequence[Candidate], choice: Choice, rules: Rules
 ) -> str | None:
     """Return why a usable candidate is to be preferred to a usable choice; None where it is not."""
     if candidate.sound_s is None:
         return None  # no answer of its own speaks for it
+    proven = candidate.sound_s >= choice.proof_s(candidate.provider, rules)
+    if candidate.provider in choice.failed_returns and not proven:
+        return None
     if candidate.score >= current.score + rules.margin:
         return f"{candidate.provider} scores {candidate.score:.2f}, {current.provider} {current.score:.2f}"
     preferred = candidates.index(candidate) < candidates.index(current)
-    if (
-        preferred
-        and candidate.sound_s >= rules.proof_s
-        and candidate.score >= current.score - rules.margin / 2
-    ):
+    if preferred and proven and candidate.score >= current.score - rules.margin / 2:
         return f"{candidate.provider} is preferred and was well for {candidate.sound_s:.0f} s"
     return None
 
@@ -150,4 +159,15 @@ def _switched(
         since_s=now_s,
         previous=choice.provider,
         paid_until_s=max(now_s, choice.paid_until_s) + rules.dwell_s,
+        returned=back,
+        failed_returns=_failed_returns(choice, now_s),
     )
+
+
+def _failed_returns(left: Choice, now_s: float) -> Mapping[str, int]:
+    """Return how many returns to each provider have failed in a row, once `left` is left."""
+    counts = dict(left.failed_returns)
+    lasted = now_s - left.since_s >= LASTED_S
+    before = counts.pop(left.provider, 0)
+    failed = 0 if lasted else before + left.returned
+    return counts | {left.provider: failed} if failed else counts

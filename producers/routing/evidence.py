@@ -1,13 +1,14 @@
-"""Evidence an answer gives about its provider: the age of its newest value, and whether its values can be true; pure.
+"""Evidence an answer gives about its provider: how new the values of each symbol are, and whether they can be true; pure.
 
-Times are market time, µs. A vendor that answers quickly with zeros, with the future, or with the same price while
-others move, is not well.
+Times are market time, µs. A vendor that answers quickly with zeros, with the future, with the same price while others
+move, or with a multiple of what it was, is not well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
@@ -22,21 +23,27 @@ TOLERATED_POLLS = 4  # or so many polls, where they are rarer
 TOLERATED_BARS = 3  # bars that may not be there yet
 FROZEN_US = 2 * MINUTE_US  # a price that stands so long is suspicious if others saw it move
 FROZEN_MOVES = 2  # times that others saw it move meanwhile
+COMPARED_US = 5 * MINUTE_US  # for so long can a price of one provider be held against another's
+# Two prices of one symbol so far apart are on two levels: a split of 3 for 2 is further, no market is in minutes.
+LEVEL = log(1.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerEvidence:
-    """One answer: `newest` is the end of its newest value (None: it had none), `prices` those that can be true.
+    """One answer: `newest` is the end of the newest value of each symbol, `prices` those that can be true.
 
-    `absent` are symbols asked for that it leaves out, `lies` counts values that cannot be true.
+    `absent` are symbols `asked` for that it leaves out, `lies` those whose values cannot be true; `is_present` says
+    whether the question reached the present, so that age can be judged.
     """
 
     latency_s: float
-    newest: EventTime | None
+    asked: Sequence[str]
+    newest: Mapping[str, EventTime]
     tolerance_us: int
     prices: Mapping[str, float]
     absent: Collection[str] = ()
-    lies: int = 0
+    lies: Collection[str] = ()
+    is_present: bool = True
 
 
 def quotes_evidence(
@@ -48,16 +55,24 @@ def quotes_evidence(
     ]
     return AnswerEvidence(
         latency_s=latency_s,
-        newest=max((event["event_time"] + event["delay_s"] * SECOND_US for event in sound), default=None),
+        asked=asked,
+        newest={event["symbol"]: event["event_time"] + event["delay_s"] * SECOND_US for event in sound},
         tolerance_us=max(QUOTE_TOLERANCE_US, TOLERATED_POLLS * every_us),
         prices={event["symbol"]: _price(event) for event in sound},
         absent=set(asked) - {event["symbol"] for event in events},
-        lies=len(events) - len(sound),
+        lies={event["symbol"] for event in events} - {event["symbol"] for event in sound},
     )
 
 
 def bars_evidence(
-    events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int, step_us: int
+    symbol: str,
+    events: Sequence[Event],
+    now: MarketTime,
+    *,
+    latency_s: float,
+    every_us: int,
+    step_us: int,
+    is_present: bool = True,
 ) -> AnswerEvidence:
     """Return what an answer to a poll of bars says; minutes without a trade have no bar, so absence is no fault."""
     sound = [
@@ -66,23 +81,30 @@ def bars_evidence(
     newest = max(sound, key=lambda event: event["event_time"], default=None)
     return AnswerEvidence(
         latency_s=latency_s,
-        newest=None if newest is None else newest["event_time"] + step_us,
+        asked=(symbol,),
+        newest={} if newest is None else {symbol: newest["event_time"] + step_us},
         tolerance_us=every_us + TOLERATED_BARS * step_us,
-        prices={} if newest is None else {newest["symbol"]: newest["close"]},
-        lies=len(events) - len(sound),
+        prices={} if newest is None else {symbol: newest["close"]},
+        lies=(symbol,) if 2 * len(sound) < len(events) else (),
+        is_present=is_present,
     )
 
 
-def is_judged(calendars: Iterable[Calendar], now: MarketTime, tolerance_us: int) -> bool:
-    """Whether values must be arriving: one of the markets is open, and was a tolerance ago."""
-    return any(calendar.is_open(now) and calendar.is_open(now - tolerance_us) for calendar in calendars)
+def is_judged(calendar: Calendar, now: MarketTime, tolerance_us: int) -> bool:
+    """Whether values must be arriving: the market is open, and was a tolerance ago."""
+    return calendar.is_open(now) and calendar.is_open(now - tolerance_us)
 
 
 @dataclass(slots=True)
 class _Seen:
     price: float
+    at: MarketTime
     moved: MarketTime
     moves_of_others: int = 0
+
+    def is_frozen(self, now: MarketTime) -> bool:
+        """Whether it stands though others saw it move."""
+        return now - self.moved >= FROZEN_US and self.moves_of_others >= FROZEN_MOVES
 
 
 class Witness:
@@ -90,36 +112,60 @@ class Witness:
 
     def __init__(self) -> None:
         """Begin with nothing seen."""
-        self._seen: dict[tuple[str, str], _Seen] = {}
-        self._providers: set[str] = set()
+        self._seen: dict[str, dict[str, _Seen]] = {}  # symbol, provider
+        self.disputed: dict[str, None] = {}  # two have them on two levels, and nothing tells who is right
+        self._agreed: dict[
+            str, float
+        ] = {}  # the last price of a symbol that two providers were on the level of
 
-    def validity(self, provider: str, evidence: AnswerEvidence, now: MarketTime) -> float | None:
-        """Return the share of an answer that can be true; None where it holds nothing to judge.
+    def keep(self, symbols: Collection[str]) -> None:
+        """Forget all other symbols."""
+        self._seen = {symbol: seen for symbol, seen in self._seen.items() if symbol in symbols}
+        self.disputed = {symbol: None for symbol in self.disputed if symbol in symbols}
+        self._agreed = {symbol: price for symbol, price in self._agreed.items() if symbol in symbols}
 
-        A price that stands while others move does not count. Nor does a symbol left out, unless the provider never
-        had it: then it is unknown there, which is no lie as long as it has any other.
+    def confirms(self, provider: str, symbol: str, price: float, now: MarketTime) -> bool | None:
+        """Take a price and return whether others bear it out; None where nobody can be asked, or word stands against word.
+
+        One that stands while others move is wrong, and so is one on another level than theirs: where there are two of
+        them, or where it is the one that left the level on which both were.
         """
-        absent = sum((provider, symbol) in self._seen for symbol in evidence.absent)
-        if provider not in self._providers:
-            absent = len(evidence.absent)
-        moving = sum(self._moves(provider, symbol, price, now) for symbol, price in evidence.prices.items())
-        judged = len(evidence.prices) + absent + evidence.lies
-        return moving / judged if judged else None
-
-    def _moves(self, provider: str, symbol: str, price: float, now: MarketTime) -> bool:
-        self._providers.add(provider)
-        seen = self._seen.get((provider, symbol))
-        if seen is None or seen.price != price:
-            self._seen[provider, symbol] = _Seen(price, now)
-            if seen is not None:
-                self._tell_others(provider, symbol)
+        self.disputed.pop(symbol, None)
+        seen = self._take(provider, symbol, price, now)
+        others = list(self._others(provider, symbol, now))
+        if not others:
+            return None
+        if seen.is_frozen(now):
+            return False
+        apart = [other for other in others if abs(log(other / price)) > LEVEL]
+        if not apart:
+            self._agreed[symbol] = price
             return True
-        return now - seen.moved < FROZEN_US or seen.moves_of_others < FROZEN_MOVES
+        if len(others) > 1:
+            return 2 * len(apart) <= len(others)
+        agreed = self._agreed.get(symbol)
+        if agreed is None:
+            self.disputed[symbol] = None
+            return None
+        return abs(log(price / agreed)) < abs(log(others[0] / agreed))
 
-    def _tell_others(self, provider: str, symbol: str) -> None:
-        for other in self._providers - {provider}:
-            if (seen := self._seen.get((other, symbol))) is not None:
-                seen.moves_of_others += 1
+    def _take(self, provider: str, symbol: str, price: float, now: MarketTime) -> _Seen:
+        by_provider = self._seen.setdefault(symbol, {})
+        seen = by_provider.get(provider)
+        if seen is None:
+            seen = by_provider[provider] = _Seen(price, now, now)
+        elif seen.price != price:
+            by_provider[provider] = seen = _Seen(price, now, now)
+            for other, theirs in by_provider.items():
+                theirs.moves_of_others += other != provider
+        seen.at = now
+        return seen
+
+    def _others(self, provider: str, symbol: str, now: MarketTime) -> Iterator[float]:
+        """Yield what others said of a symbol lately, but for those that stand still themselves."""
+        for other, theirs in self._seen[symbol].items():
+            if other != provider and now - theirs.at <= COMPARED_US and not theirs.is_frozen(now):
+                yield theirs.price
 
 
 def _can_be(event: Event, price: float) -> bool:

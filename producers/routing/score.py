@@ -13,7 +13,6 @@ LATENCY_WEIGHT = 0.3  # of the score, at most, is lost by answering at the deadl
 # of the score, at most, is lost by old values: old is worse than late, better than none
 FRESHNESS_WEIGHT = 0.65
 BREAKER_CAPS = {"closed": 1.0, "half_open": 0.5, "open": 0.0}
-SOUND = 0.5  # of validity or freshness in one sample: below it the answer counts as a fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +31,16 @@ class Average:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Marks of one answer, each in [0, 1]; None where it cannot be judged."""
+    """Marks of one answer, each in [0, 1]; None where it cannot be judged.
+
+    `sound`: nothing in the answer speaks against the provider.
+    """
 
     latency: float
+    success: float = 1.0
     freshness: float | None = None
     validity: float | None = None
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing in the answer speaks against the provider."""
-        return all(part is None or part >= SOUND for part in (self.freshness, self.validity))
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ def answered(health: CapabilityHealth, sample: Sample, now_s: float, half_life_s
     judged = {
         name: getattr(health, name).after(value, now_s, half_life_s)
         for name, value in (
-            ("success", 1.0),
+            ("success", sample.success),
             ("latency", sample.latency),
             ("freshness", sample.freshness),
             ("validity", sample.validity),
@@ -79,9 +78,9 @@ def answered(health: CapabilityHealth, sample: Sample, now_s: float, half_life_s
     return replace(health, **judged, sound_since_s=since)
 
 
-def failed(health: CapabilityHealth, now_s: float, half_life_s: float) -> CapabilityHealth:
-    """Return the health after a poll that brought nothing."""
-    return replace(health, success=health.success.after(0.0, now_s, half_life_s), sound_since_s=None)
+def failed(health: CapabilityHealth, success: float, now_s: float, half_life_s: float) -> CapabilityHealth:
+    """Return the health after a poll that brought nothing, where a share `success` of what was asked for came."""
+    return replace(health, success=health.success.after(success, now_s, half_life_s), sound_since_s=None)
 
 
 def score(health: CapabilityHealth, breaker: str) -> float:
@@ -94,8 +93,3 @@ def score(health: CapabilityHealth, breaker: str) -> float:
 def latency_sample(latency_s: float, deadline_s: float) -> float:
     """Return 1 for an answer at once, 0 for one at the deadline or later."""
     return min(max(1.0 - latency_s / deadline_s, 0.0), 1.0)
-
-
-def freshness_sample(age_us: int, tolerance_us: int) -> float:
-    """Return 1 for values up to `tolerance_us` old, then less the older they are."""
-    return 1.0 if age_us <= tolerance_us else tolerance_us / age_us

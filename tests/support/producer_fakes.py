@@ -100,16 +100,17 @@ def a_router(
     clock: FixedClock | None = None,
     now_s: Callable[[], float] = lambda: 0.0,
     routing: Routing | None = None,
+    symbols: Sequence[str] = ("SPY",),
 ) -> Router:
-    """Return a router that routes quotes and bars of SPY among `providers`, the first one preferred."""
+    """Return a router that routes quotes and bars of `symbols` among `providers`, the first one preferred."""
     names = ("quotes", "bars:1m")
     router = Router(
         budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
     )
     states = breakers or {name: lambda: "closed" for name in providers}
     router.route(
-        dict.fromkeys(names, providers),
-        {name: [calendar_of("SPY")] for name in names},
+        {name: dict.fromkeys(providers, symbols) for name in names},
+        {symbol: calendar_of(symbol) for symbol in symbols},
         routing or Routing(),
         {name: (lambda _, state=state: state()) for name, state in states.items()},  # type: ignore[misc]
     )

@@ -21,8 +21,8 @@ from producers.collecting.shell.starting import known_cursors, tell_missed
 from producers.collecting.shell.tasks import Collectors
 from producers.plan.plan import PollKey, PollPlan, plan_of
 from producers.plan.shell.universe import Membership
-from producers.plan.trimming import LeftOut, nameable, owned_part
-from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
+from producers.plan.trimming import LeftOut, nameable, nameless, owned_part
+from producers.polling.shell.assignment import Assignment, Polls, cadences_of
 from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
@@ -97,6 +97,7 @@ class Collection:
         self._known = frozenset[str]()
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
+        self._nameless: Mapping[str, Sequence[str]] = {}
         self._named = naming_day(0)
         self._collectors: Collectors | None = None
         self._exchanging = asyncio.Lock()
@@ -166,7 +167,7 @@ class Collection:
             await asyncio.sleep(HEALTH_EVERY_S)
 
     def _report(self) -> None:
-        self._readiness.report(self._plan, self._calendars, self._running().streams)
+        self._readiness.report(self._plan, self._calendars, self._running().streams, self._nameless)
 
     async def _exchange(self, configuration: Configuration) -> None:
         owned = self._owned
@@ -251,7 +252,7 @@ class Collection:
                     "reason": entry.why,
                 },
             )
-        self._left_out = frozenset(left_out)
+        self._left_out, self._nameless = frozenset(left_out), nameless(plan, smaller)
         return smaller
 
     def _route(
@@ -262,15 +263,10 @@ class Collection:
         vendors: Vendors,
     ) -> None:
         """Let the router say who is asked for what: every polled capability with all of its providers."""
-        symbols: dict[str, set[str]] = {}
-        for task in plan.polls():
-            for capability, symbol in task.poll_keys:
-                symbols.setdefault(capability, set()).add(symbol)
         breakers = {name: vendors.breaker(name) for name in plan.providers}
         self._status.know(breakers)
-        markets = {capability: markets_of(calendars, names) for capability, names in symbols.items()}
         by_capability = {name: vendors.capability_breaker(name) for name in plan.providers}
-        self.router.route(plan.routes, markets, configuration.streams.routing, by_capability)
+        self.router.route(plan.named, calendars, configuration.streams.routing, by_capability)
 
     def _tell_swept(self, poll: Poll, symbols: Sequence[str], slot: MarketTime, polled: Polled) -> None:
         outcomes = {symbol: Outcome(status="done", events=polled.events.get(symbol, 0)) for symbol in symbols}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
@@ -14,6 +15,10 @@ from producers.routing.shell.status import ProviderStatus
 from schemas.calendar.sessions import Calendar
 
 BROKER_PATIENCE_S = 15.0
+UNSERVED = "unserved"  # the part that names symbols nobody gives
+MAX_NAMED = 100  # of a capability
+NO_NAME = "no_name"
+NOTHING: Mapping[str, Sequence[str]] = {}
 
 
 class Readiness:
@@ -28,9 +33,16 @@ class Readiness:
         self._reported = frozenset[str]()
 
     def report(
-        self, plan: PollPlan, calendars: Mapping[str, Calendar], streams: Callable[[str], bool]
+        self,
+        plan: PollPlan,
+        calendars: Mapping[str, Calendar],
+        streams: Callable[[str], bool],
+        nameless: Mapping[str, Sequence[str]] = NOTHING,
     ) -> None:
-        """Tell how it stands now; `streams` says whether a provider has a socket open, or about to be."""
+        """Tell how it stands now; `streams` says whether a provider has a socket open, or about to be.
+
+        `nameless` are symbols by capability that no provider has a name for.
+        """
         raw, now = self._raw, self._market.horizon_us()
         is_open = any(
             is_polling_time(now, calendar)
@@ -43,6 +55,7 @@ class Readiness:
             waiting_for_broker_s=round(raw.waiting_s, 1),
             market_open=is_open,
         )
+        self._report_unserved(nameless)
         for provider in self._reported - set(plan.providers):
             self._health.forget(provider)
         self._reported = frozenset(plan.providers)
@@ -56,3 +69,16 @@ class Readiness:
                 serving=serving,
                 **self._status.document(provider),
             )
+
+    def _report_unserved(self, nameless: Mapping[str, Sequence[str]]) -> None:
+        """Name the symbols nobody gives, with the reason, and those whose prices are disputed; the rest is collected, so that it is ready all the same."""
+        found = {name: dict(symbols) for name, symbols in self._router.unserved().items()}
+        for capability, symbols in nameless.items():
+            found.setdefault(capability, {}).update(dict.fromkeys(symbols, NO_NAME))
+        self._health.report(
+            UNSERVED,
+            ready=True,
+            count=sum(map(len, found.values())),
+            symbols={name: dict(islice(symbols.items(), MAX_NAMED)) for name, symbols in found.items()},
+            disputed={name: list(islice(each, MAX_NAMED)) for name, each in self._router.disputed().items()},
+        )

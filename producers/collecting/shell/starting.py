@@ -123,13 +123,12 @@ async def tell_missed(
     Only of the providers that serve: what another one did not collect while it did not serve is not missing.
     """
     for polled, tasks in ((BAR_STREAM, plan.bars), (QUOTE_STREAM, plan.quotes)):
-        serving = {router.chosen(task.capability) for task in tasks}
-        for provider in sorted(serving):
-            streams = [
-                stream
-                for stream in plan.polled_streams()
-                if stream.provider == provider and stream.name == polled.name and stream in new
-            ]
+        serving: dict[str, list[StreamId]] = {}
+        for task in tasks:
+            for stream in task.streams:
+                if stream in new and router.chosen(task.capability, stream.symbol) == task.provider:
+                    serving.setdefault(task.provider, []).append(stream)
+        for provider, streams in sorted(serving.items()):
             watched = raw.watched.since(streams, cursors)
             blank = blank_block(provider, START, wall_us())
             holes = since_stop(streams, watched, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
@@ -36,6 +36,7 @@ class Collectors:
         self._retiring: set[Poller] = set()
         self._streams: dict[str, tuple[TradeStream, object, asyncio.Task[None]]] = {}
         self._closing: list[asyncio.Task[None]] = []  # sockets
+        attempts.router.moved = self._take_over
 
     def streams(self, provider: str) -> bool:
         """Whether a provider has a socket open, or about to be."""
@@ -45,6 +46,13 @@ class Collectors:
         """Poll at once what is open of the present slots."""
         for poller, _ in self._pollers.values():
             poller.resume()
+
+    def _take_over(self, capability: str, symbols: Sequence[str]) -> None:
+        """Poll at once what another provider serves from now on; of what was routed alone the last answer was no use."""
+        for symbol in symbols:
+            self._attempts.duty.reopen(capability, symbol)
+        for poller, _ in self._pollers.values():
+            poller.resume(capability, symbols)
 
     async def settled(self) -> None:
         """Return when no poll is under way that is assigned no more."""

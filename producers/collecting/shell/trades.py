@@ -14,7 +14,7 @@ from contextlib import suppress
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s, wall_us
 from infra.runtime.metrics import SYMBOLS_REFUSED
-from producers.collecting.refused import RefusedSymbols
+from producers.collecting.refused import DoubtedSymbols
 from producers.collecting.shell.frames import FrameReader
 from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
@@ -74,7 +74,7 @@ class TradeStream:
         self._cursors = dict(cursors)
         self._frames = frames
         self._spelt = facts.vendor_symbol
-        self._refused = RefusedSymbols(facts.words)
+        self._refused = DoubtedSymbols(facts.words)
         self._connection_id = ""
         self._wanted = self._named(task)
         # over this connection, also what is wanted no more: some is on its way

@@ -66,7 +66,7 @@ class JobPolls:
         self, capability: str, symbol: str, start: MarketTime, end: MarketTime, *, provider: str, job_id: str
     ) -> Outcome:
         """Fetch the bars in [start, end) and return what became of it; no position moves."""
-        chosen = provider or self._chosen(capability)
+        chosen = provider or self._chosen(capability, symbol)
         poll = self._polls.bars(chosen, capability, symbol)
         if poll is None:
             return _not_collected(capability, symbol, chosen)
@@ -99,7 +99,7 @@ class JobPolls:
         return [symbol for symbol in symbols if duty.is_open(poll.capability, symbol, slot)]
 
     def _poll_of(self, capability: str, symbol: str, provider: str) -> Poll | Outcome:
-        chosen = provider or self._chosen(capability)
+        chosen = provider or self._chosen(capability, symbol)
         poll: Poll | None
         if capability == QUOTE_STREAM.name:
             poll = self._polls.quotes(chosen, symbol)
@@ -107,9 +107,9 @@ class JobPolls:
             poll = self._polls.bars(chosen, capability, symbol)
         return _not_collected(capability, symbol, chosen) if poll is None else poll
 
-    def _chosen(self, capability: str) -> str:
+    def _chosen(self, capability: str, symbol: str) -> str:
         router = self._attempts.router
-        return router.chosen(capability) if router.routes(capability) else ""
+        return router.chosen(capability, symbol) if router.routes(capability) else ""
 
 
 def _not_collected(capability: str, symbol: str, provider: str) -> Outcome:

@@ -144,7 +144,7 @@ class Polls:
             stream = task.symbol, task.interval
             if stream in self._coverage:
                 continue
-            if stream not in new or self.router.chosen(task.capability) == task.provider:
+            if stream not in new or self.router.chosen(task.capability, task.symbol) == task.provider:
                 new[stream] = Coverage(task.provider, _position(assignment, task.stream))
         self._coverage |= new
 

@@ -55,10 +55,10 @@ class Poll(Protocol):
     def every_us(self) -> int:
         """The cadence, µs of market time."""
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
-        """Ask for some of its symbols once and publish."""
+    async def poll(self, symbols: Sequence[str], *, probed: Sequence[str] = (), job_id: str = "") -> Polled:
+        """Ask for some of its symbols once and publish; what is `probed` is asked for as well and not published."""
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:
         """Ask once, only to see how the provider answers."""
 
     def next_due(self) -> MarketTime:
@@ -76,7 +76,13 @@ class Attempts:
     faults: KnownFaults = field(default_factory=KnownFaults)
 
     async def serve(
-        self, poll: Poll, asked: Callable[[], Sequence[str]], slot: MarketTime, *, job_id: str = ""
+        self,
+        poll: Poll,
+        asked: Callable[[], Sequence[str]],
+        slot: MarketTime,
+        *,
+        probed: Sequence[str] = (),
+        job_id: str = "",
     ) -> tuple[Sequence[str], Polled | MarketDataError | None]:
         """Ask for what is `asked` when its turn has come, publish, and mark the slot as done.
 
@@ -89,11 +95,11 @@ class Attempts:
             if not symbols:
                 return symbols, None
             try:
-                polled = await poll.poll(symbols, job_id=job_id)
+                polled = await poll.poll(symbols, probed=probed, job_id=job_id)
             except BrokerUnavailable:
                 raise
             except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
-                return symbols, await self._failed(poll, error)
+                return symbols, await self._failed(poll, error, (*symbols, *probed))
             self.duty.done(poll.capability, symbols, slot)
             return symbols, self._succeeded(poll, polled)
 
@@ -106,16 +112,16 @@ class Attempts:
         except BrokerUnavailable:
             raise
         except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
-            return await self._failed(poll, error)
+            return await self._failed(poll, error, ())  # the past says nothing of who gives the present
 
-    async def probe(self, poll: Poll) -> Polled | MarketDataError:
+    async def probe(self, poll: Poll, symbols: Sequence[str]) -> Polled | MarketDataError:
         """Ask only to see how the provider answers; otherwise like `serve`."""
         try:
-            polled = await poll.probe()
+            polled = await poll.probe(symbols)
         except BrokerUnavailable:
             raise
         except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
-            return await self._failed(poll, error)
+            return await self._failed(poll, error, symbols)
         return self._succeeded(poll, polled)
 
     def _succeeded(self, poll: Poll, polled: Polled) -> Polled:
@@ -123,11 +129,11 @@ class Attempts:
         self.router.answered(poll.capability, poll.provider, polled.evidence)
         return polled
 
-    async def _failed(self, poll: Poll, error: MarketDataError) -> MarketDataError:
+    async def _failed(self, poll: Poll, error: MarketDataError, symbols: Sequence[str]) -> MarketDataError:
         if isinstance(error, MalformedResponse):
             await self._tell_malformed(poll, error)
         self.status.failed(poll.provider, error)
-        self.router.failed(poll.capability, poll.provider, error)
+        self.router.failed(poll.capability, poll.provider, error, symbols)
         return error
 
     async def _tell_malformed(self, poll: Poll, error: MalformedResponse) -> None:

@@ -14,7 +14,7 @@ from producers.polling.position import BarsPosition, changed, delivered, is_caug
 from producers.polling.schedule import AT_ONCE, next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import answering, blank_block, place
-from producers.raw.missed import while_elsewhere
+from producers.raw.missed import cause_of, while_elsewhere
 from producers.raw.shell.topics import RawTopics
 from producers.routing.choice import resume_position
 from producers.routing.evidence import AnswerEvidence, bars_evidence
@@ -22,6 +22,7 @@ from producers.vendors.answers import BarsRequest, PollWindow, Response
 from schemas.answered import AnsweredStretch
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
+from schemas.errors import MarketDataError
 from schemas.intervals import slot_us
 from schemas.topics import RAW_BARS
 
@@ -66,6 +67,7 @@ class BarsPoll(TaskPoll[BarsTask]):
         """
         super().__init__(task, (task.symbol,), raw, market)
         self.is_behind = True  # for all this process knows
+        self._failing_since: MarketTime | None = None
         self._step_us = slot_us(task.interval)
         self._coverage = coverage
         self._served = position is not None
@@ -76,14 +78,29 @@ class BarsPoll(TaskPoll[BarsTask]):
         """Go on by another cadence, overlap, source or calendar for the same bars; the position stays."""
         self._task, self._source, self._calendar, self.phase_us = task, source, calendar, phase_us
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002 - there is only one
+    async def poll(
+        self,
+        symbols: Sequence[str],  # noqa: ARG002 - there is only one
+        *,
+        probed: Sequence[str] = (),  # noqa: ARG002 - likewise
+        job_id: str = "",
+    ) -> Polled:
         """Fetch and publish what changed, in the name of a job where there is one; raises the vendor's errors."""
         task, step_us = self._task, self._step_us
         if self._coverage.provider != self.provider:
             await self._take_over()
         now = self._market.horizon_us()  # before asking: a bar is final only if it was over by then
         window = next_window(self._bars, now, step_us=step_us, overlap_us=task.overlap_us)
-        response, evidence = await self._ask(window, now)
+        try:
+            response, evidence = await self._ask(window, now)
+        except MarketDataError as error:
+            # What lay behind before that was not missed: it is only fetched later.
+            begun = self._failing_since = self._failing_since or now
+            await self._unanswered(
+                [task.stream], cause_of(error), now, self._due_after, [self._calendar], begun
+            )
+            raise
+        self._failing_since = None
         await self._rejections.publish(response)
         news = changed(self._bars, response.answer.events)
         blank = blank_block(task.provider, response.endpoint, response.received_time, job_id=job_id)
@@ -140,7 +157,7 @@ class BarsPoll(TaskPoll[BarsTask]):
             to_time=EventTime(end),
         )
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002 - there is only one
         """Ask for the newest bars only to see how they are; nothing is published and no position moves."""
         now = self._market.horizon_us()
         window = next_window(
@@ -154,9 +171,10 @@ class BarsPoll(TaskPoll[BarsTask]):
 
     def next_due(self) -> MarketTime:
         """Return the market time of the next poll."""
-        return next_due(
-            self._market.now_us(), self._calendar, every_us=self._task.every_us, phase_us=self.phase_us
-        )
+        return self._due_after(self._market.now_us())
+
+    def _due_after(self, moment: MarketTime) -> MarketTime:
+        return next_due(moment, self._calendar, every_us=self._task.every_us, phase_us=self.phase_us)
 
     async def _ask(
         self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
@@ -172,11 +190,13 @@ class BarsPoll(TaskPoll[BarsTask]):
         )
         response, latency_s = await timed(self._source.bars(asked))
         return response, bars_evidence(
+            task.symbol,
             response.answer.events,
             now,
             latency_s=latency_s,
             every_us=task.every_us,
             step_us=self._step_us,
+            is_present=is_caught_up(window, now),
         )
 
     async def _take_over(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 
 from infra.runtime.backoff import Backoff
 from infra.runtime.clock import Market, monotonic_s
@@ -15,7 +16,6 @@ from producers.polling.shell.polls import Polled
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.polling.slots import slot_of
 from producers.polling.timeliness import CadenceGroup
-from producers.routing.shell.router import Turn
 from schemas.clocks import MarketTime
 from schemas.errors import (
     MalformedPayload,
@@ -37,7 +37,6 @@ UNKNOWN_SYMBOL_S = 900.0
 # Answers in a row that may have been cut short, and are asked for again soon: a format that is another now stays so.
 CUT_SHORT = 3
 STALL_S = 30.0
-PROBED_TASKS = 3  # of a capability: the same few, so that what providers say of them can be compared
 
 Swept = Callable[[Poll, Sequence[str], MarketTime, Polled], None]
 """Told of every poll of the schedule that was answered: the poll, what was asked for, the slot, and the answer."""
@@ -74,12 +73,13 @@ class Poller:
         self._polls: dict[Hashable, Poll] = {}
         self._scheduled: dict[Hashable, Hashable] = {}  # the task a poll's place in the schedule was made for
         self._failures: dict[Hashable, int] = {}
-        self._probing: frozenset[Hashable] = frozenset()
+        self._key_of: dict[tuple[str, str], Hashable] = {}  # by capability and symbol
         self._busy: dict[Hashable, Poll] = {}
         self._ended = asyncio.Event()
         self._schedule: Schedule[Hashable] = Schedule()
         self._queue: asyncio.Queue[Due[Hashable]] = asyncio.Queue(workers * QUEUED_PER_WORKER)
         self._taken: set[Hashable] = set()  # queued or under way: scheduled again when that has ended
+        self._again: set[Hashable] = set()  # of those: at once
 
     def assign(self, polls: Mapping[Hashable, Poll]) -> None:
         """Poll these from now on; one that was polled before keeps its place unless its task is another now."""
@@ -99,14 +99,28 @@ class Poller:
             elif before != poll.task:
                 self._schedule.add(key, due_us=poll.next_due(), not_before_s=now_s)
         self._polls = dict(polls)
-        self._probing = frozenset(_first_of_each(polls))
+        self._key_of = {
+            (poll.capability, symbol): key for key, poll in polls.items() for symbol in poll.symbols
+        }
 
-    def resume(self) -> None:
-        """Poll at once what is open of the present slots: whoever was to do it does it no more."""
+    def resume(self, capability: str | None = None, symbols: Sequence[str] = ()) -> None:
+        """Poll at once what is open of the present slots: whoever was to do it does it no more.
+
+        All of it, or that of a capability, or some symbols of one.
+        """
+        if symbols and capability is not None:
+            found = {self._key_of.get((capability, symbol)) for symbol in symbols} - {None}
+            polls: Mapping[Hashable, Poll] = {key: self._polls[key] for key in found}
+        else:
+            polls = self._polls
         now_us, now_s, open_polls = self._market.now_us(), monotonic_s(), 0
-        for key, poll in self._polls.items():
+        for key, poll in polls.items():
             slot = slot_of(now_us, every_us=poll.every_us, phase_us=poll.phase_us)
-            if key not in self._taken and self._asked(poll, slot):
+            if capability not in (None, poll.capability) or not self._asked(poll, slot, poll.symbols):
+                continue
+            if key in self._taken:
+                self._again.add(key)
+            else:
                 self._schedule.add(
                     key, due_us=AT_ONCE, not_before_s=now_s + open_polls * TICK_S / self._workers
                 )
@@ -132,28 +146,31 @@ class Poller:
     async def turn(self, due: Due[Hashable], poll: Poll) -> tuple[MarketTime, float]:
         """Poll once what is due; return when next: market time and seconds of wall time, both of which must have passed."""
         key, group = due.key, CadenceGroup(poll.capability, self._provider, poll.tier)
-        turn = self._attempts.router.turn(poll.capability, self._provider, may_probe=key in self._probing)
+        turn = self._attempts.router.turn(poll.capability, self._provider, poll.symbols)
+        for symbol in turn.anew:
+            self._duty.reopen(poll.capability, symbol)
         slot = slot_of(self._market.now_us(), every_us=poll.every_us, phase_us=poll.phase_us)
-        symbols = self._asked(poll, slot) if turn is Turn.SERVE else poll.symbols
-        if turn is Turn.SKIP or not symbols:
+        symbols = self._asked(poll, slot, turn.serve)
+        if not symbols and not turn.probe:
             next_due_us = poll.next_due()
             self._cadence.skipped(group, poll.symbols, next_due_us=next_due_us)
             return next_due_us, FLOOR_S
         self._cadence.begun(group, due_us=due.due_us)
         result: Polled | MarketDataError | None
-        if turn is Turn.SERVE:
-            symbols, result = await self._attempts.serve(poll, lambda: self._asked(poll, slot), slot)
+        if symbols:
+            asked = partial(self._asked, poll, slot, turn.serve)
+            symbols, result = await self._attempts.serve(poll, asked, slot, probed=turn.probe)
         else:
-            result = await self._attempts.probe(poll)
+            result = await self._attempts.probe(poll, turn.probe)
         if result is None:  # a job was quicker
             self._cadence.ended(group, poll.symbols, next_due_us=poll.next_due(), ok=True)
             return poll.next_due(), FLOOR_S
         if isinstance(result, MarketDataError):
-            self._cadence.ended(group, symbols, next_due_us=AT_ONCE, ok=False)
+            self._cadence.ended(group, symbols or turn.probe, next_due_us=AT_ONCE, ok=False)
             return self._failed(key, poll, result)
-        if turn is Turn.SERVE and self._market.paced:
+        if symbols and self._market.paced:
             self._swept(poll, symbols, slot, result)
-        self._cadence.ended(group, symbols, next_due_us=result.due_us, ok=True)
+        self._cadence.ended(group, symbols or turn.probe, next_due_us=result.due_us, ok=True)
         self._failures.pop(key, None)
         return result.due_us, FLOOR_S if self._market.paced or result.due_us else UNPACED_BACKLOG_S
 
@@ -186,13 +203,16 @@ class Poller:
             elif poll is None or self._polls[key] is not poll:
                 self._schedule.add(key, due_us=AT_ONCE, not_before_s=monotonic_s())
             else:
+                if key in self._again:
+                    due_us, pause_s = AT_ONCE, FLOOR_S
                 self._schedule.add(key, due_us=due_us, not_before_s=monotonic_s() + pause_s)
+            self._again.discard(key)
 
-    def _asked(self, poll: Poll, slot: MarketTime) -> Sequence[str]:
+    def _asked(self, poll: Poll, slot: MarketTime, symbols: Sequence[str]) -> Sequence[str]:
         # time stands, or there is more to fetch than this slot's
         if not self._market.paced or poll.is_behind:
-            return [symbol for symbol in poll.symbols if self._duty.sweeps(symbol)]
-        return self._duty.asked(poll.capability, poll.symbols, slot)
+            return [symbol for symbol in symbols if self._duty.sweeps(symbol)]
+        return self._duty.asked(poll.capability, symbols, slot)
 
     def _failed(self, key: Hashable, poll: Poll, error: MarketDataError) -> tuple[MarketTime, float]:
         """Note a failure; nothing moved, so the same is asked for again after the pause returned."""
@@ -208,12 +228,3 @@ class Poller:
             # At least as long as told, and not all tasks at the same moment.
             return AT_ONCE, (error.retry_after_s or 0.0) + random.uniform(0, APART_S)  # noqa: S311
         return AT_ONCE, max(FLOOR_S, BACKOFF.anywhere_s(failures))
-
-
-def _first_of_each(polls: Mapping[Hashable, Poll]) -> Iterable[Hashable]:
-    """Yield the keys of the first few polls of each capability."""
-    seen: dict[str, int] = {}
-    for key, poll in polls.items():
-        seen[poll.capability] = seen.get(poll.capability, 0) + 1
-        if seen[poll.capability] <= PROBED_TASKS:
-            yield key

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from infra.runtime.clock import Market
+from infra.runtime.clock import Market, wall_us
 from producers.plan.plan import BarsTask, QuotesTask
+from producers.polling.schedule import is_polling_time
+from producers.raw.blocks import blank_block, place
+from producers.raw.missed import since_failure
 from producers.raw.shell.topics import RawTopics
 from producers.routing.evidence import AnswerEvidence
 from producers.vendors.answers import Response
+from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
+from schemas.intervals import HOUR_US
+from schemas.streams import StreamId
+
+LASTING_US = HOUR_US  # so long must nothing have been answered before it is told while it lasts
+UNANSWERED = "unanswered"  # the endpoint of blocks that came from none
 
 Task = TypeVar("Task", BarsTask, QuotesTask)
 
@@ -41,6 +50,35 @@ class TaskPoll(Generic[Task]):
         self._raw = raw
         self._market = market
         self._rejections = Rejections(raw, self.topic, task.provider)
+
+    async def _unanswered(
+        self,
+        streams: Sequence[StreamId],
+        cause: str,
+        now: MarketTime,
+        late_us: Callable[[MarketTime], int],
+        calendars: Sequence[Calendar],
+        begun: int = 0,
+    ) -> None:
+        """Note that these could not be watched; tell what has gone on for an hour, for it may never be answered again.
+
+        It began at `begun` (µs) at the earliest. `late_us` says from when on a poll after one at a moment was late. A series of which another provider was
+        watched last and not this one is that one's to tell.
+        """
+        watched = self._raw.watched
+        watched.failed(streams, cause)
+        if not self._market.paced or not any(is_polling_time(now, calendar) for calendar in calendars):
+            return
+        lasting = [
+            each
+            for each in watched.interrupted(streams)
+            if watched.knows(each[0]) and now - max(each[1], begun) >= LASTING_US and now > late_us(each[1])
+        ]
+        if lasting:
+            blank = blank_block(self.provider, UNANSWERED, wall_us())
+            holes = since_failure(lasting, now, late_us)
+            await self._raw.publish(self.topic, place(blank, [], self._raw.partitions, holes))
+            watched.note([stream for stream, _, _ in lasting], now)  # what is told is not missed twice
 
     @property
     def task(self) -> Task:

@@ -68,31 +68,40 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         """Go on by another cadence, source or calendars for the same symbols."""
         self._task, self._source, self._calendars, self.phase_us = task, source, calendars, phase_us
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
-        """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors."""
+    async def poll(self, symbols: Sequence[str], *, probed: Sequence[str] = (), job_id: str = "") -> Polled:
+        """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors.
+
+        What is `probed` is asked for in the same request, and only judged.
+        """
         now = self._market.now_us()  # before asking: until then at least its answer is the state of things
         try:
-            response, evidence = await self._ask(symbols)
+            response, evidence = await self._ask([*symbols, *probed])
         except MarketDataError as error:
-            self._raw.watched.failed(self._streams(symbols), cause_of(error))
+            await self._not_watched(symbols, cause_of(error), now)
             raise
         await self._rejections.publish(response)
-        missing = frozenset(response.answer.missing)
+        asked = frozenset(symbols)
+        missing = asked.intersection(response.answer.missing)
         served = self._streams(symbol for symbol in symbols if symbol not in missing)
-        news = [event for event in response.answer.events if self._delivered.get(event["symbol"]) != event]
+        news = [
+            event
+            for event in response.answer.events
+            if event["symbol"] in asked and self._delivered.get(event["symbol"]) != event
+        ]
         blank = blank_block(self._task.provider, response.endpoint, response.received_time, job_id=job_id)
         holes = self._missed(served, now)
         await self._raw.publish(RAW_QUOTES, place(blank, news, self._raw.partitions, holes))
         self._delivered.update((event["symbol"], event) for event in news)
         self._raw.watched.note(served, now)
-        self._raw.watched.failed(self._streams(missing), NOT_OFFERED)
+        if missing:
+            await self._not_watched(sorted(missing), NOT_OFFERED, now)
         self._tell_missing(missing)
         events = dict.fromkeys((event["symbol"] for event in news), 1)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:
         """Ask only to see how the answer is; nothing is published."""
-        _, evidence = await self._ask(self.symbols)
+        _, evidence = await self._ask(symbols)
         return Polled(due_us=self.next_due(), evidence=evidence)
 
     def next_due(self) -> MarketTime:
@@ -107,9 +116,14 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         """Return what polls that failed before have cost of streams that are served again."""
         if not self._market.paced:
             return []  # time stands: nothing is late
-        spared_us = LATE_CADENCES * self._task.every_us
-        interrupted = self._raw.watched.interrupted(served)
-        return since_failure(interrupted, now, lambda watched: self._due_after(watched) + spared_us)
+        return since_failure(self._raw.watched.interrupted(served), now, self._late_after)
+
+    async def _not_watched(self, symbols: Iterable[str], cause: str, now: MarketTime) -> None:
+        await self._unanswered(self._streams(symbols), cause, now, self._late_after, self._calendars)
+
+    def _late_after(self, watched: MarketTime) -> int:
+        """Return from when on (µs) a poll after one at a moment was late."""
+        return self._due_after(watched) + LATE_CADENCES * self._task.every_us
 
     def _streams(self, symbols: Iterable[str]) -> list[StreamId]:
         return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols]

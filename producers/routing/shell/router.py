@@ -1,7 +1,8 @@
 """The router of polls to providers: keeps every provider's health, decides at poll time, and tells Kafka, metrics and logs.
 
 What a provider that does not serve answers to a probe is judged and dropped: a shadow row would move the provider's
-cursor, and every stretch between two probes would then be a hole of its stream.
+cursor, and every stretch between two probes would then be a hole of its stream. Of a symbol nobody gives it is no probe:
+who is tried for it serves it.
 """
 
 from __future__ import annotations
@@ -10,60 +11,38 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from infra.runtime.clock import Market, monotonic_s, wall_us
-from infra.runtime.metrics import PROVIDER_HEALTH_SCORE, PROVIDER_SELECTED, compute_at_scrape
+from infra.runtime.metrics import (
+    PROVIDER_HEALTH_SCORE,
+    PROVIDER_SELECTED,
+    UNSERVED_SYMBOLS,
+    compute_at_scrape,
+)
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing import score as health_score
-from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
-from producers.routing.evidence import AnswerEvidence, Witness, is_judged
-from producers.routing.score import CapabilityHealth, Sample, freshness_sample, latency_sample
+from producers.routing.choice import NEVER, Rules
+from producers.routing.evidence import AnswerEvidence
+from producers.routing.serving import Serving, Turn
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import EventTime, MarketTime, WallTime
+from schemas.clocks import WallTime
 from schemas.configuration.model import Routing
-from schemas.errors import BudgetExhausted, MarketDataError, UnknownSymbol
+from schemas.errors import BudgetExhausted, MarketDataError
 from schemas.journals import HealthChange, ProviderHealth
 
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5  # at breakers: they open and close between polls
 MAX_UNTOLD = 1_000  # records of switches waiting for the broker; the oldest give way
-MAX_ERROR_CHARACTERS = 300
-
-NEVER_CHOSEN = WallTime(0)
+SHOWN_SYMBOLS = 10
 
 log = logging.getLogger(__name__)
 
 
-class Turn(Enum):
-    """Permission of a poll."""
-
-    SERVE = "serve"  # ask and publish
-    PROBE = "probe"  # ask, be judged, publish nothing
-    SKIP = "skip"
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One provider in one capability."""
-
-    health: CapabilityHealth
-    probed_s: float = NEVER
-    newest: EventTime | None = None
-    last_error: str = ""
-
-
-@dataclass(slots=True)
-class _Capability:
-    calendars: Sequence[Calendar]
-    entries: dict[str, _Entry]  # in order of preference
-    witness: Witness = field(default_factory=Witness)
-    choice: Choice | None = None
-    chosen_since: WallTime = NEVER_CHOSEN
+Moved = Callable[[str, Sequence[str]], None]
+"""Told of a capability and the symbols of it that another provider serves from now on; of no symbols: of all of it."""
 
 
 class Router:
@@ -85,46 +64,48 @@ class Router:
         self._deadline_s, self._now_s = deadline_s, now_s
         self._changed = asyncio.Event()
         self._untold: deque[ProviderHealth] = deque(maxlen=MAX_UNTOLD)
-        self._capabilities: dict[str, _Capability] = {}
+        self._capabilities: dict[str, Serving] = {}
+        self._chosen_since: dict[str, WallTime] = {}
+        self.moved: Moved = lambda _capability, _symbols: None
 
     def route(
         self,
-        routes: Mapping[str, Sequence[str]],
-        calendars: Mapping[str, Sequence[Calendar]],
+        named: Mapping[str, Mapping[str, Collection[str]]],
+        calendars: Mapping[str, Calendar],
         routing: Routing,
         breakers: Mapping[str, Callable[[str], str]],
     ) -> None:
-        """Route each capability of `routes` among its providers, the preferred one first, from now on.
+        """Route each capability of `named` among its providers, the preferred one first, each with its symbols.
 
         `breakers` tell by provider the state of the breaker in front of a capability. What is known of a provider's health in a capability stays known.
         """
-        self._routing = routing
-        self._rules = Rules(
+        self._routing, self._breakers = routing, breakers
+        rules = Rules(
             margin=routing.margin, floor=routing.floor, dwell_s=routing.dwell_s, proof_s=routing.proof_s
         )
-        self._breakers = breakers
-        now_s, before = self._now_s(), self._capabilities
-        self._capabilities = {}
+        self._rules, before, self._capabilities = rules, self._capabilities, {}
         PROVIDER_HEALTH_SCORE.clear()
-        for name, providers in routes.items():
-            kept = before.get(name) or _Capability(calendars[name], {})
-            kept.calendars = calendars[name]
-            kept.entries = {
-                provider: kept.entries.get(provider)
-                or _Entry(health_score.unknown(now_s, routing.half_life_s))
-                for provider in providers
-            }
-            self._capabilities[name] = kept
+        UNSERVED_SYMBOLS.clear()
+        for name, symbols in named.items():
+            kept = self._capabilities[name] = before.get(name) or Serving()
+            kept.plan(
+                symbols,
+                calendars,
+                rules,
+                half_life_s=routing.half_life_s,
+                deadline_s=self._deadline_s,
+                now_s=self._now_s(),
+            )
             self._decide(name)
-            for provider in providers:
+            compute_at_scrape(UNSERVED_SYMBOLS.labels(name), partial(self._count_unserved, name))
+            for provider in symbols:
                 gauge = PROVIDER_HEALTH_SCORE.labels(name, provider)
                 compute_at_scrape(gauge, partial(self._score, name, provider))
 
-    def chosen(self, capability: str) -> str:
-        """Return who serves a capability now."""
-        choice = self._capabilities[capability].choice
-        assert choice is not None  # noqa: S101 - decided when it was routed
-        return choice.provider
+    def chosen(self, capability: str, symbol: str | None = None) -> str:
+        """Return who serves a capability now, or a symbol of it."""
+        kept = self._capabilities[capability]
+        return kept.chosen if symbol is None else kept.provider_of(symbol)
 
     def routes(self, capability: str) -> bool:
         """Whether anybody is asked for a capability."""
@@ -134,49 +115,48 @@ class Router:
         """Whether a provider is the choice for anything."""
         return any(self.chosen(name) == provider for name in self._capabilities)
 
-    def turn(self, capability: str, provider: str, *, may_probe: bool = True) -> Turn:
-        """Return what a poll of `provider` may do now; a probe granted is a probe used."""
-        entry = self._entry(capability, provider)
-        if entry is None:
-            return Turn.SKIP
+    def unserved(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the symbols that nobody gives, by capability, with the reason in a word."""
+        found = {
+            name: {symbol: fault.value for symbol, fault in kept.streams.unserved.items()}
+            for name, kept in self._capabilities.items()
+        }
+        return {name: symbols for name, symbols in found.items() if symbols}
+
+    def disputed(self) -> Mapping[str, Collection[str]]:
+        """Return the symbols of whose prices two providers say too different things, by capability."""
+        return {name: kept.disputed for name, kept in self._capabilities.items() if kept.disputed}
+
+    def turn(self, capability: str, provider: str, symbols: Sequence[str]) -> Turn:
+        """Return what a poll of some symbols may ask `provider` for now; a probe granted is a probe used."""
+        kept = self._serving(capability, provider)
+        if kept is None:
+            return Turn()
         self._decide(capability)
-        if self.chosen(capability) == provider:
-            return Turn.SERVE
-        now_s = self._now_s()
-        if not may_probe or now_s - entry.probed_s < self._routing.probe_every_s:
-            return Turn.SKIP
-        entry.probed_s = now_s
-        return Turn.PROBE
+        return kept.turn(provider, symbols, self._routing.probe_every_s, self._now_s())
 
     def answered(self, capability: str, provider: str, evidence: AnswerEvidence) -> None:
         """Take what an answer says of its provider; one that is routed no more while it answered is forgotten."""
-        entry = self._entry(capability, provider)
-        if entry is None:
+        kept = self._serving(capability, provider)
+        if kept is None:
             return
-        kept, now = self._capabilities[capability], self._market.horizon_us()
-        if evidence.newest is not None:
-            entry.newest = max(evidence.newest, entry.newest or evidence.newest)
-        sample = Sample(
-            latency=latency_sample(evidence.latency_s, self._deadline_s),
-            freshness=self._freshness(kept, entry, evidence, now),
-            validity=kept.witness.validity(provider, evidence, now),
-        )
-        entry.health = health_score.answered(entry.health, sample, self._now_s(), self._routing.half_life_s)
-        self._decide(capability)
+        now, now_s = self._market.horizon_us(), self._now_s()
+        moved = kept.answered(provider, evidence, now, now_s, paced=self._market.paced)
+        self._take(capability, moved)
 
-    def failed(self, capability: str, provider: str, error: MarketDataError) -> None:
-        """Take a failure; a symbol unknown there, its circuit that stayed open and our own budget say nothing of it.
+    def failed(
+        self, capability: str, provider: str, error: MarketDataError, symbols: Sequence[str] = ()
+    ) -> None:
+        """Take a failure to get some symbols; its circuit that stayed open and our own budget say nothing of it.
 
         One before what is asked for its sake only (a crumb for quotes) is a failure like any other.
         """
-        entry = self._entry(capability, provider)
-        if entry is None or isinstance(error, UnknownSymbol | BudgetExhausted):
+        kept = self._serving(capability, provider)
+        if kept is None or isinstance(error, BudgetExhausted):
             return
-        if isinstance(error, CircuitOpen) and self._breakers[provider](capability) != "closed":
+        if isinstance(error, CircuitOpen) and self._breaker(capability, provider) != "closed":
             return
-        entry.last_error = str(error)[:MAX_ERROR_CHARACTERS]
-        entry.health = health_score.failed(entry.health, self._now_s(), self._routing.half_life_s)
-        self._decide(capability)
+        self._take(capability, kept.failed(provider, symbols, error, self._now_s()))
 
     def records(self) -> list[ProviderHealth]:
         """Return the health of every provider in every capability."""
@@ -206,43 +186,36 @@ class Router:
             except TimeoutError:
                 pass
 
-    def _entry(self, capability: str, provider: str) -> _Entry | None:
+    def _serving(self, capability: str, provider: str) -> Serving | None:
         kept = self._capabilities.get(capability)
-        return None if kept is None else kept.entries.get(provider)
+        return kept if kept is not None and provider in kept.entries else None
 
-    def _freshness(
-        self, kept: _Capability, entry: _Entry, evidence: AnswerEvidence, now: MarketTime
-    ) -> float | None:
-        # Without a pace all of the data is now: nothing is ever late.
-        if not self._market.paced or not is_judged(kept.calendars, now, evidence.tolerance_us):
-            return None
-        return 0.0 if entry.newest is None else freshness_sample(now - entry.newest, evidence.tolerance_us)
+    def _take(self, capability: str, moved: Sequence[str]) -> None:
+        """Decide anew after what was noted, and tell what moved."""
+        self._decide(capability)
+        if moved:
+            self.moved(capability, moved)
 
-    def _candidates(self, name: str) -> Iterable[Candidate]:
-        now_s = self._now_s()
-        for provider, entry in self._capabilities[name].entries.items():
-            breaker, since_s = self._breakers[provider](name), entry.health.sound_since_s
-            yield Candidate(
-                provider=provider,
-                score=health_score.score(entry.health, breaker),
-                breaker=breaker,
-                sound_s=None if since_s is None else now_s - since_s,
-            )
+    def _count_unserved(self, name: str) -> float:
+        return len(self._capabilities[name].streams.unserved)
+
+    def _breaker(self, capability: str, provider: str) -> str:
+        return self._breakers[provider](capability)
 
     def _score(self, name: str, provider: str) -> float:
-        return health_score.score(
-            self._capabilities[name].entries[provider].health, self._breakers[provider](name)
-        )
+        health = self._capabilities[name].entries[provider].health
+        return health_score.score(health, self._breaker(name, provider))
 
     def _decide(self, name: str) -> None:
         kept = self._capabilities[name]
-        choice = choose(kept.choice, list(self._candidates(name)), self._rules, self._now_s())
-        if choice is kept.choice:
+        before = kept.choice
+        if not kept.decide(partial(self._breaker, name), self._now_s()):
             return
-        moved = kept.choice is None or choice.provider != kept.choice.provider
-        kept.choice = choice
+        choice = kept.choice
+        assert choice is not None  # noqa: S101 - just decided
+        moved = before is None or choice.provider != before.provider
         if moved:
-            kept.chosen_since = wall_us()
+            self._chosen_since[name] = wall_us()
             PROVIDER_SELECTED.labels(name, choice.provider).inc()
         log.log(
             logging.INFO if choice.changed == "initial" else logging.WARNING,
@@ -260,12 +233,15 @@ class Router:
             for provider in kept.entries
         )
         self._changed.set()
+        if moved and before is not None:
+            self.moved(name, ())
 
     def _record(self, name: str, provider: str, changed: HealthChange = "no") -> ProviderHealth:
         kept = self._capabilities[name]
         choice, health = kept.choice, kept.entries[provider].health
         assert choice is not None  # noqa: S101 - decided when it was routed
-        candidate = next(each for each in self._candidates(name) if each.provider == provider)
+        candidates = kept.candidates(partial(self._breaker, name), self._now_s())
+        candidate = next(each for each in candidates if each.provider == provider)
         return ProviderHealth(
             capability=name,
             provider=provider,
@@ -277,11 +253,23 @@ class Router:
             breaker=candidate.breaker,
             usable=candidate.usable(self._rules),
             chosen=provider == choice.provider,
-            reason=choice.reason,
+            reason=choice.reason + _words(kept),
             changed=changed,
             previous=choice.previous,
-            chosen_since=kept.chosen_since,
+            chosen_since=self._chosen_since[name],
             last_error=kept.entries[provider].last_error,
             budgets=json.dumps(self._budgets(provider)),
             observed_time=wall_us(),
         )
+
+
+def _words(kept: Serving) -> str:
+    """Return what follows the reason of the choice: which symbols nobody gives, and whose prices are disputed."""
+    unserved = [f"{symbol} ({lack.value})" for symbol, lack in kept.streams.unserved.items()]
+    return _some("nobody gives", unserved) + _some("two levels of prices of", list(kept.disputed))
+
+
+def _some(title: str, names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_SYMBOLS
+    shown = ", ".join(names[:SHOWN_SYMBOLS]) + (f" and {more} more" if more > 0 else "")
+    return f"; {title} {shown}" if names else ""

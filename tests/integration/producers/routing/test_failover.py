@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from tests.support.producer_processes import (
 DWELL_S, PROOF_S = 2.0, 4.0
 FLAPS = 4
 ALL_DEAD = "rules: [{fault: {type: status, status: 503}}]"
+ZEROS_FOR = "rules: [{match: {vendor: %s, symbol: %s}, fault: {type: zero_quote}}]"
 HANGING = "rules: [{match: {vendor: %s}, fault: {type: hang, s: 60}}]"
 # What is proven here is who serves, not how long a breaker stays open: short ones make short tests.
 SHORT_BREAKERS = (
@@ -408,3 +409,35 @@ async def test_a_provider_whose_quotes_stand_still_is_left(
     print(f"the frozen one was left after {took_s:.0f} s of market time")
 
     assert (over.provider, over.previous, over.breaker) == ("finnhub", "yahoo", "closed")
+
+
+async def test_a_symbol_the_choice_lacks_comes_from_the_other_alone(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Finnhub answers zeros for one of two symbols, as for one it does not know: no failover, and nobody is without."""
+    other = "SIM002"
+    streams = f"quotes: {{providers: [finnhub, yahoo], every_s: 1}}, {ROUTING}"
+    env = configuration(tmp_path, symbols=f"[{SYMBOL}, {other}]", streams=streams)
+
+    async def quoted_by() -> dict[str, set[str]]:
+        blocks = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_QUOTES, None)
+        found: dict[str, set[str]] = {}
+        for entry in blocks:
+            for event in entry.block.events:
+                found.setdefault(event["symbol"], set()).add(entry.block.provider)
+        return found
+
+    async with simulator(speed="1") as (simulation, url):
+        break_vendors(simulation, ZEROS_FOR % ("finnhub", other))
+        with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env):
+            await eventually(lambda: has_both(quoted_by, SYMBOL, other), within_s=60.0, every_s=0.5)
+            found = await quoted_by()
+        told_of = await changes(kafka_bootstrap, topic_prefix, "quotes")
+
+    assert found == {SYMBOL: {"finnhub"}, other: {"yahoo"}}
+    assert told_of == []
+
+
+async def has_both(quoted_by: Callable[[], Awaitable[dict[str, set[str]]]], *symbols: str) -> bool:
+    """Whether each symbol was quoted by anybody."""
+    return set(symbols) <= set(await quoted_by())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producers.collecting.refused import RefusedSymbols
+from producers.collecting.refused import DoubtedSymbols
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import ANY_VENDOR
 
@@ -12,8 +12,8 @@ NOW = 1_790_000_000_000_000
 ASKED = {name: name for name in ("SPY", "IBM", "F")} | {"BRK-B": "BRK.B", "BINANCE:BTCUSDT": "BTC-USDT"}
 
 
-def a_connection() -> RefusedSymbols:
-    refused = RefusedSymbols(ANY_VENDOR)
+def a_connection() -> DoubtedSymbols:
+    refused = DoubtedSymbols(ANY_VENDOR)
     refused.subscribed(ASKED.values(), NOW)
     return refused
 

@@ -77,7 +77,10 @@ def test_every_provider_that_may_serve_has_its_tasks() -> None:
     assert [(task.provider, task.symbol) for task in plan.bars] == [
         ("finnhub", "SPY"), ("finnhub", "IBM"), ("yahoo", "SPY"), ("yahoo", "IBM"),
     ]  # fmt: skip
-    assert plan.routes == {"bars:1m": ("finnhub", "yahoo"), "quotes": ("yahoo",)}
+    assert {name: list(providers) for name, providers in plan.named.items()} == {
+        "bars:1m": ["finnhub", "yahoo"],
+        "quotes": ["yahoo"],
+    }
 
 
 def test_every_interval_has_its_tasks_cadence_and_overlap() -> None:
@@ -91,7 +94,7 @@ def test_every_interval_has_its_tasks_cadence_and_overlap() -> None:
         ("1h", 12 * MINUTE_US, 2 * HOUR_US),
         ("1d", HOUR_US, 48 * HOUR_US),
     ]
-    assert list(plan.routes) == ["bars:1m", "bars:5m", "bars:1h", "bars:1d"]
+    assert list(plan.named) == ["bars:1m", "bars:5m", "bars:1h", "bars:1d"]
 
 
 def test_a_tier_says_how_often_and_a_request_holds_one_tier() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask, TradesTask
-from producers.plan.trimming import nameable, owned_part
+from producers.plan.trimming import nameable, nameless, owned_part
 from schemas.partitions import partition_of
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.spelling import AS_WE_DO, Spelling
@@ -65,6 +65,22 @@ def test_a_plan_of_names_alone_stays() -> None:
     same, left_out = nameable(plan, RENAMED, date(2022, 6, 8), {**BUILT_IN, "acme": ACME})
 
     assert (same.bars, left_out) == (plan.bars, [])
+
+
+def test_what_no_provider_has_a_name_for_is_nameless() -> None:
+    """One that another provider has is asked of that one; each capability for itself."""
+    plan = PollPlan(
+        bars=[bars("SPY"), bars("FB"), bars("FB", "finnhub"), bars("GOOG"), bars("GOOG", "finnhub")],
+        quotes=[QuotesTask(provider="yahoo", symbols=("SPY", "FB"), every_us=1)],
+    )
+    kept = PollPlan(
+        bars=[bars("SPY"), bars("GOOG", "finnhub")],
+        quotes=[QuotesTask(provider="yahoo", symbols=("FB",), every_us=1)],
+    )
+
+    assert nameless(plan, kept) == {plan.bars[0].capability: ["FB"], "quotes": ["SPY"]}
+    assert nameless(plan, PollPlan())["quotes"] == ["FB", "SPY"]
+    assert nameless(plan, plan) == {}
 
 
 SYMBOLS = tuple(f"SIM{number:03d}" for number in range(40))

@@ -20,6 +20,16 @@ def test_what_was_watched_is_known_beyond_what_is_stored() -> None:
     assert watched.since([BARS], {}) == {}
 
 
+def test_a_series_is_known_by_itself_alone() -> None:
+    """Another provider of its symbol is another series; what a predecessor noted counts."""
+    watched = WatchedStreams()
+    watched.note([QUOTES], 500)
+    watched.take_up(Watched(channel="bars.1m", provider="yahoo", until={"SPY": 7}))
+    known = [watched.knows(stream) for stream in (QUOTES, BARS, QUOTES._replace(provider="alpaca"))]
+
+    assert known == [True, True, False]
+
+
 def test_it_never_moves_back() -> None:
     """Answers of one stream may come out of order."""
     watched = WatchedStreams()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.routing.evidence import (
+    COMPARED_US,
     FROZEN_US,
     FUTURE_US,
     AnswerEvidence,
@@ -38,9 +37,9 @@ def test_zero_absent_and_future_quotes_do_not_count() -> None:
         asked=5,
     )
 
-    assert (len(found.prices), found.lies, found.absent) == (2, 2, {"S0", "S1", "S2", "S3", "S4"})
-    assert Witness().validity("yahoo", found, NOW) == 2 / 9
-    assert found.newest == NOW - SECOND_US
+    assert (len(found.prices), found.lies) == (2, {"C", "D"})
+    assert found.absent == {"S0", "S1", "S2", "S3", "S4"}
+    assert found.newest == {"A": NOW - SECOND_US, "B": NOW - SECOND_US}
     assert found.prices == {"A": 167.4, "B": (167.4 + 167.41) / 2}
 
 
@@ -48,61 +47,71 @@ def test_a_declared_delay_is_no_fault() -> None:
     """A feed that says it is 15 minutes late is as fresh as it says it can be."""
     late = a_quote_event(event_time=NOW - 15 * MINUTE_US, delay_s=900)
 
-    assert quotes(late).newest == NOW
+    assert set(quotes(late).newest.values()) == {NOW}
 
 
 def test_bars_are_as_new_as_the_end_of_the_newest() -> None:
     """A minute is known when it is over; an empty window says nothing about validity."""
     events = [a_bar_event(event_time=NOW - 2 * MINUTE_US), a_bar_event(event_time=NOW - 3 * MINUTE_US)]
-    found = bars_evidence(events, NOW, latency_s=0.1, every_us=MINUTE_US, step_us=MINUTE_US)
-    empty = bars_evidence([], NOW, latency_s=0.1, every_us=MINUTE_US, step_us=MINUTE_US)
+    found = bars_evidence("SPY", events, NOW, latency_s=0.1, every_us=MINUTE_US, step_us=MINUTE_US)
+    empty = bars_evidence("SPY", [], NOW, latency_s=0.1, every_us=MINUTE_US, step_us=MINUTE_US)
 
-    assert (found.newest, found.lies, found.tolerance_us) == (NOW - MINUTE_US, 0, 4 * MINUTE_US)
-    assert (empty.newest, Witness().validity("yahoo", empty, NOW)) == (None, None)
+    assert (found.newest, found.lies, found.tolerance_us) == ({"SPY": NOW - MINUTE_US}, (), 4 * MINUTE_US)
+    assert (empty.newest, empty.lies) == ({}, ())
 
 
 def test_values_are_expected_only_in_an_open_market() -> None:
     """Not before the open, not just after it, not after the close."""
-    calendars = [calendar_of("SPY")]
+    calendar = calendar_of("SPY")
     judged = [
-        is_judged(calendars, NINE_THIRTY + minute * MINUTE_US, MINUTE_US) for minute in (-60, 0, 1, 300, 390)
+        is_judged(calendar, NINE_THIRTY + minute * MINUTE_US, MINUTE_US) for minute in (-60, 0, 1, 300, 390)
     ]
 
     assert judged == [False, False, True, True, False]
 
 
-def said(**prices: float) -> AnswerEvidence:
-    return AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices=prices)
-
-
 def test_a_price_that_stands_while_others_move_is_frozen() -> None:
     """The same price for minutes is suspicious only beside a provider that saw it change, and until it moves."""
-    witness = Witness()
-    shares = []
+    witness, said = Witness(), list[bool | None]()
     for step in range(6):
         now = NOW + step * FROZEN_US // 2
-        witness.validity("finnhub", said(SPY=100.0 + step), now)
-        shares.append(witness.validity("yahoo", said(SPY=100.0, IBM=50.0 + step), now))
+        witness.confirms("finnhub", "SPY", 100.0 + step, now)
+        said.append(witness.confirms("yahoo", "SPY", 100.0, now))
 
-    assert shares == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
-    assert witness.validity("yahoo", said(SPY=101.0, IBM=60.0), NOW + 4 * FROZEN_US) == 1.0
+    assert said == [True, True, False, False, False, False]
+    assert witness.confirms("yahoo", "SPY", 104.0, NOW + 3 * FROZEN_US) is True
 
 
-def test_a_symbol_a_provider_never_had_is_unknown_there_and_one_it_had_is_missing() -> None:
-    """Zeros for an index are no lie of a provider of shares; zeros for all that it had are."""
-    witness, nothing = Witness(), replace(said(), absent={"^GSPC"})
+def test_one_that_leaves_the_level_of_both_is_wrong_and_one_that_never_was_on_it_is_disputed() -> None:
+    """Of two the last agreement decides, of three the majority; 30 % are a market, 50 % a split of three for two."""
+    witness = Witness()
+    witness.confirms("finnhub", "SPY", 100.0, NOW)
 
-    assert witness.validity("finnhub", nothing, NOW) == 0.0  # nothing at all so far: nothing speaks for it
-    assert witness.validity("finnhub", said(SPY=100.0), NOW) == 1.0
-    assert witness.validity("finnhub", nothing, NOW) is None
-    assert witness.validity("finnhub", replace(said(), absent={"SPY"}), NOW) == 0.0
+    assert witness.confirms("yahoo", "SPY", 130.0, NOW) is True
+    assert witness.confirms("yahoo", "SPY", 195.0, NOW) is False
+    assert witness.confirms("finnhub", "SPY", 101.0, NOW) is True
+    assert witness.confirms("yahoo", "IBM", 10.0, NOW) is None
+    assert witness.confirms("finnhub", "IBM", 1_000.0, NOW) is None
+    assert list(witness.disputed) == ["IBM"]
+    assert witness.confirms("alpaca", "IBM", 11.0, NOW) is True
+    assert witness.confirms("finnhub", "IBM", 1_001.0, NOW) is False
+    assert list(witness.disputed) == []
+
+
+def test_an_old_price_is_held_against_nobody() -> None:
+    """A market that gapped since then is no lie."""
+    witness = Witness()
+    witness.confirms("finnhub", "SPY", 100.0, NOW)
+    witness.confirms("yahoo", "SPY", 100.0, NOW)
+
+    assert witness.confirms("yahoo", "SPY", 50.0, NOW + COMPARED_US + 1) is None
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), max_size=60))
 def test_nobody_is_frozen_where_nothing_moves(answers: list[tuple[str, int]]) -> None:
-    """A quiet symbol is quiet for all: no share below 1 while every provider shows the same price."""
+    """A quiet symbol is quiet for all: nobody is wrong while every provider shows the same price."""
     witness, now = Witness(), NOW
     for provider, minutes in answers:
         now += minutes * MINUTE_US
 
-        assert witness.validity(provider, said(SPY=100.0), now) == 1.0
+        assert witness.confirms(provider, "SPY", 100.0, now) is not False

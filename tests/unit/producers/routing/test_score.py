@@ -16,7 +16,6 @@ from producers.routing.score import (
     Sample,
     answered,
     failed,
-    freshness_sample,
     latency_sample,
     score,
     unknown,
@@ -25,7 +24,9 @@ from producers.routing.score import (
 HALF_LIFE_S = 10.0
 SHARE = st.floats(0.0, 1.0)
 BREAKERS = st.sampled_from(["closed", "half_open", "open"])
-SAMPLES = st.builds(Sample, latency=SHARE, freshness=st.none() | SHARE, validity=st.none() | SHARE)
+SAMPLES = st.builds(
+    Sample, latency=SHARE, success=SHARE, freshness=st.none() | SHARE, validity=st.none() | SHARE
+)
 HISTORIES = st.lists(st.tuples(st.floats(0.0, 100.0), st.none() | SAMPLES), max_size=30)
 PARTS = ("success", "latency", "freshness", "validity")
 
@@ -40,7 +41,7 @@ def after(history: list[tuple[float, Sample | None]]) -> CapabilityHealth:
     for pause_s, sample in history:
         now_s += pause_s
         known = (
-            failed(known, now_s, HALF_LIFE_S)
+            failed(known, 0.0, now_s, HALF_LIFE_S)
             if sample is None
             else answered(known, sample, now_s, HALF_LIFE_S)
         )
@@ -80,7 +81,7 @@ def test_a_better_sample_never_gives_a_worse_score(
     quicker = replace(sample, latency=max(sample.latency, better))
 
     with_answer = answered(known, sample, now_s, HALF_LIFE_S)
-    assert with_answer.success.value >= failed(known, now_s, HALF_LIFE_S).success.value
+    assert with_answer.success.value >= failed(known, 0.0, now_s, HALF_LIFE_S).success.value
     assert score(answered(known, quicker, now_s, HALF_LIFE_S), "closed") >= score(with_answer, "closed")
 
 
@@ -112,18 +113,17 @@ def test_a_score_settles_under_constant_input(sample: Sample) -> None:
 
 def test_a_fault_ends_the_time_of_soundness() -> None:
     """Proof counts from the first good answer after the last fault; an answer full of zeros is a fault."""
-    good, zeros = Sample(latency=1.0, validity=1.0), Sample(latency=1.0, validity=0.0)
+    good, zeros = Sample(latency=1.0, validity=1.0), Sample(latency=1.0, validity=0.0, sound=False)
     known = answered(answered(unknown(0.0, 10.0), good, 5.0, 10.0), good, 9.0, 10.0)
 
     assert known.sound_since_s == 5.0
     assert answered(known, zeros, 10.0, 10.0).sound_since_s is None
-    assert answered(failed(known, 10.0, 10.0), good, 12.0, 10.0).sound_since_s == 12.0
+    assert answered(failed(known, 0.0, 10.0, 10.0), good, 12.0, 10.0).sound_since_s == 12.0
 
 
 def test_samples_have_the_ends_their_names_promise() -> None:
-    """Latency against the deadline, age against what is normal."""
+    """Latency against the deadline."""
     assert [latency_sample(s, 10.0) for s in (0.0, 5.0, 10.0, 50.0)] == [1.0, 0.5, 0.0, 0.0]
-    assert [freshness_sample(age, 60) for age in (-5, 60, 120, 6_000)] == [1.0, 1.0, 0.5, 0.01]
 
 
 def test_stale_values_cost_a_choice_but_are_better_than_none() -> None:

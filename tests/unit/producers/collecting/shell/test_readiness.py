@@ -8,9 +8,11 @@ import pytest
 
 from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
-from producers.collecting.shell.readiness import BROKER_PATIENCE_S, Readiness
+from infra.runtime.metrics import REGISTRY
+from producers.collecting.shell.readiness import BROKER_PATIENCE_S, MAX_NAMED, Readiness
 from producers.plan.plan import PollPlan, QuotesTask
 from schemas.calendar.sessions import calendar_of
+from schemas.errors import ProviderRefused, UnknownSymbol
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from tests.support.builders import NINE_THIRTY
 from tests.support.producer_fakes import FixedClock, a_router, a_status
@@ -77,4 +79,36 @@ def test_a_provider_that_left_the_plan_is_forgotten() -> None:
     """Nothing is asked of it any more, so nothing can be wrong with it."""
     parts = told(_Raw(1, 0.0), OPEN, a_plan("yahoo", "finnhub"), a_plan("yahoo"))
 
-    assert set(parts) == {"publishing", "yahoo"}
+    assert set(parts) == {"publishing", "unserved", "yahoo"}
+
+
+def test_what_nobody_gives_is_named_and_the_rest_is_ready() -> None:
+    """Said unknown by both, or without a name at all: each with its reason, and no more than a page of them."""
+    health, router = Health(), a_router("yahoo", "finnhub", symbols=("SPY", "IBM"))
+    readiness = Readiness(
+        health,
+        raw=cast(Any, _Raw(1, 0.0)),
+        status=a_status("yahoo", "finnhub"),
+        router=router,
+        market=Market(clock=FixedClock(OPEN)),
+    )
+
+    def unserved(nameless: dict[str, list[str]]) -> dict[str, Any]:
+        readiness.report(PollPlan(), {"SPY": calendar_of("SPY")}, lambda _: False, nameless)
+        return cast(dict[str, Any], health.document()["unserved"])
+
+    router.failed("quotes", "yahoo", UnknownSymbol("who?"), ("IBM",))
+    one = unserved({})
+    router.failed("quotes", "finnhub", ProviderRefused("not in the plan"), ("IBM",))
+    both = unserved({"quotes": ["^GSPC"]})
+    many = unserved({"quotes": [f"S{number:04d}" for number in range(5_000)]})
+
+    assert (one["ready"], one["count"], one["symbols"], one["disputed"]) == (True, 0, {}, {})
+    assert both["symbols"] == {"quotes": {"IBM": "not_offered", "^GSPC": "no_name"}}
+    assert (both["ready"], both["count"]) == (True, 2)
+    assert REGISTRY.get_sample_value("mds_unserved_symbols", {"capability": "quotes"}) == 1.0
+    record = next(
+        each for each in router.records() if (each.capability, each.provider) == ("quotes", "yahoo")
+    )
+    assert record.reason.endswith("; nobody gives IBM (not_offered)")
+    assert (many["count"], len(many["symbols"]["quotes"])) == (5_001, MAX_NAMED)

@@ -28,7 +28,7 @@ from tests.support.producer_fakes import (
     a_status,
 )
 
-SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
 FAR_US = 2**60  # the next poll is never due
 MARKET = Market(clock=FixedClock(1_000))
 WITHIN_S = 5.0
@@ -53,13 +53,13 @@ class _Poll:
         if is_open:
             self.gate.set()
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
+    async def poll(self, symbols: Sequence[str], **_: object) -> Polled:  # noqa: ARG002
         self.begun += 1
         await self.gate.wait()
         self.ended += 1
         return Polled(due_us=FAR_US, evidence=SOUND)
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002
         return Polled(due_us=FAR_US, evidence=SOUND)
 
     def next_due(self) -> int:

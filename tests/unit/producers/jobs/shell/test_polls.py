@@ -16,7 +16,7 @@ from producers.routing.evidence import AnswerEvidence
 from schemas.errors import ProviderThrottled, UnknownSymbol
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
-SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
 SLOT = 60
 
 
@@ -34,7 +34,7 @@ class _Bars:
         self.turn = asyncio.Lock()
         self.polled: list[str] = []
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:
+    async def poll(self, symbols: Sequence[str], *, job_id: str = "", **_: object) -> Polled:
         self.polled.append(job_id)
         await asyncio.sleep(0)
         if self.error is not None:

@@ -18,7 +18,7 @@ from schemas.errors import BrokerUnavailable, ProviderUnavailable
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SLOT = 60
-SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
 
 
 class _Poll:
@@ -34,12 +34,12 @@ class _Poll:
         self.turn = asyncio.Lock()
         self.polled: list[Sequence[str]] = []
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
+    async def poll(self, symbols: Sequence[str], **_: object) -> Polled:
         self.polled.append(symbols)
         await asyncio.sleep(0)
         return self._polled()
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002
         return self._polled()
 
     def next_due(self) -> int:
@@ -96,9 +96,9 @@ async def test_bytes_nobody_understands_are_kept() -> None:
     error = MalformedResponse("yahoo quote: cut", endpoint="quote", received_time=7, payload=b"{")
 
     await world.serve(_Poll(error), "SPY")
-    await world.attempts.probe(_Poll(error))
+    await world.attempts.probe(_Poll(error), ("SPY",))
     other = MalformedResponse("yahoo quote: another fault", endpoint="quote", received_time=8, payload=b"[")
-    await world.attempts.probe(_Poll(other))
+    await world.attempts.probe(_Poll(other), ("SPY",))
 
     assert [(letter["topic"], letter["symbol"], letter["payload"]) for letter in world.raw.dead] == [
         ("raw.quotes.v1", "", b"{"),
@@ -128,9 +128,9 @@ async def test_a_probe_marks_nothing_as_done() -> None:
     """Nothing was published; the provider is judged all the same."""
     world = _World()
 
-    await world.attempts.probe(_Poll(ProviderUnavailable("down")))
+    await world.attempts.probe(_Poll(ProviderUnavailable("down")), ("SPY",))
     judged = world.success
-    assert await world.attempts.probe(_Poll()) == Polled(due_us=7, evidence=SOUND)
+    assert await world.attempts.probe(_Poll(), ("SPY",)) == Polled(due_us=7, evidence=SOUND)
 
     assert judged < 1.0
     assert world.duty.is_open("quotes", "SPY", SLOT)
@@ -142,7 +142,7 @@ async def test_a_dead_publisher_ends_the_process() -> None:
 
     for ask in (
         world.serve(_Poll(BrokerUnavailable("dead")), "SPY"),
-        world.attempts.probe(_Poll(BrokerUnavailable("dead"))),
+        world.attempts.probe(_Poll(BrokerUnavailable("dead")), ("SPY",)),
     ):
         with pytest.raises(BrokerUnavailable):
             await ask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue, Response
 from schemas.answered import answered_of
 from schemas.calendar.sessions import calendar_of
-from schemas.errors import BrokerUnavailable, ProviderUnavailable
+from schemas.errors import BrokerUnavailable, ProviderRefused, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.streams import StreamId
@@ -44,7 +45,11 @@ class _Vendor:
 
 def bars_poll(vendor: _Vendor, raw: RecordingTopics, *, now: int = NOW, **changes: Any) -> BarsPoll:
     task = BarsTask(
-        provider="yahoo", symbol="SPY", interval="1m", every_us=MINUTE_US, overlap_us=5 * MINUTE_US
+        provider=changes.pop("provider", "yahoo"),
+        symbol="SPY",
+        interval="1m",
+        every_us=MINUTE_US,
+        overlap_us=5 * MINUTE_US,
     )
     market = Market(clock=FixedClock(now, changes.pop("speed", 1.0)), end=changes.pop("end", None))
     position = changes.pop("position", NINE_THIRTY)
@@ -182,11 +187,11 @@ async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
     raw, vendor, served = RecordingTopics(), _Vendor(Answer(events=BARS)), Coverage("finnhub", NINE_THIRTY)
     poll = bars_poll(vendor, raw, position=None, coverage=served)
 
-    polled = await poll.probe()
+    polled = await poll.probe(["SPY"])
 
     assert (raw.placed, served.provider) == ([], "finnhub")
     assert vendor.windows[0].start == NOW - 5 * MINUTE_US
-    assert polled.evidence.newest == NINE_THIRTY + 3 * MINUTE_US
+    assert polled.evidence.newest == {"SPY": NINE_THIRTY + 3 * MINUTE_US}
 
 
 BACKFILLED = (NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + 3 * MINUTE_US)
@@ -237,3 +242,65 @@ async def test_a_poll_watches_what_its_answer_covers_once_it_is_confirmed() -> N
     await poll.poll(poll.symbols)
 
     assert (before, raw.watched.since([stream], {})) == ({}, {stream: NOW})
+
+
+async def failing(minutes: int, *, answered: tuple[int, ...]) -> list[tuple[int, int, str]]:
+    """Poll each minute, refused but for those answered; return what was told as missed: minutes from NOW, and why."""
+    raw, vendor = RecordingTopics(), _Vendor()
+    poll = bars_poll(vendor, raw)
+    clock = cast(FixedClock, poll._market.clock)  # noqa: SLF001 - time passes
+    for minute in range(minutes):
+        clock.now = NOW + minute * MINUTE_US
+        vendor.answers = [Answer(events=BARS) if minute in answered else ProviderRefused("not in the plan")]
+        with suppress(ProviderRefused):
+            await poll.poll(poll.symbols)
+    return [
+        ((hole.from_time - NOW) // MINUTE_US, (hole.to_time - NOW) // MINUTE_US, hole.cause)
+        for entry in raw.placed
+        for hole in entry.block.discontinuities
+        if hole.from_time is not None
+    ]
+
+
+async def test_bars_nobody_gave_for_an_hour_are_told_as_blind_with_the_cause() -> None:
+    """So that what the vendor no longer has, when it is back, is missing for a reason; what it has fills the gap."""
+    assert await failing(130, answered=(0,)) == [(0, 61, "refused"), (61, 121, "refused")]
+    assert await failing(110, answered=(0, 55)) == []
+    assert await failing(119, answered=(0, 55)) == [(55, 116, "refused")]
+
+
+async def test_a_backlog_that_fails_once_is_not_blind() -> None:
+    """It lay behind already, and is fetched later."""
+    raw, vendor = RecordingTopics(), _Vendor(Answer(), ProviderUnavailable("down"))
+    poll = bars_poll(vendor, raw, now=NOW + 20 * DAY_US)
+
+    await poll.poll(poll.symbols)
+    with pytest.raises(ProviderUnavailable):
+        await poll.poll(poll.symbols)
+
+    assert [entry for entry in raw.placed if entry.block.discontinuities] == []
+
+
+async def test_a_symbol_tried_of_the_next_one_in_vain_goes_on_where_it_was() -> None:
+    """Nobody has newer bars for a day: the other says once that it never served before, and nothing that comes is skipped."""
+    raw, coverage = RecordingTopics(), Coverage("yahoo", NINE_THIRTY)
+    late = [a_bar_event(event_time=NINE_THIRTY + DAY_US + minute * MINUTE_US) for minute in range(3)]
+    yahoo, alpaca = _Vendor(Answer(events=BARS)), _Vendor()
+    first = bars_poll(yahoo, raw, coverage=coverage)
+    other = bars_poll(alpaca, raw, coverage=coverage, position=None, provider="alpaca")
+    clocks = [cast(FixedClock, poll._market.clock) for poll in (first, other)]  # noqa: SLF001 - time passes
+    await first.poll(first.symbols)
+    for minute in range(10, 24 * 60, 10):
+        for clock in clocks:
+            clock.now = NOW + minute * MINUTE_US
+        tried, vendor = (other, alpaca) if minute % 60 == 0 else (first, yahoo)
+        vendor.answers = [Answer()]
+        await tried.poll(tried.symbols)
+    yahoo.answers = [Answer(events=late)]
+    clocks[0].now = NOW + DAY_US
+    await first.poll(first.symbols)
+
+    said = [(placed.block.provider, hole) for placed in raw.placed for hole in placed.block.discontinuities]
+    assert [(who, hole.from_time, hole.cause) for who, hole in said] == [("alpaca", None, "served_elsewhere")]
+    assert yahoo.windows[-1].start <= NOW
+    assert raw.events == [*BARS, *late]

@@ -34,7 +34,7 @@ from tests.support.producer_fakes import (
     a_status,
 )
 
-SOUND = AnswerEvidence(latency_s=0.1, newest=None, tolerance_us=1, prices={})
+SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
 LATER_US = 9_000
 
 
@@ -54,16 +54,20 @@ class _Task:
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)
         self.polls = self.probes = 0
+        self.asked: list[Sequence[str]] = []
+        self.probed: list[Sequence[str]] = []
         self.turn = asyncio.Lock()
 
-    async def poll(self, symbols: Sequence[str], *, job_id: str = "") -> Polled:  # noqa: ARG002
+    async def poll(self, symbols: Sequence[str], *, probed: Sequence[str] = (), **_: object) -> Polled:
         self.polls += 1
+        self.asked.append(symbols)
+        self.probed.append(probed)
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
         return Polled(due_us=outcome, evidence=SOUND)
 
-    async def probe(self) -> Polled:
+    async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002
         self.probes += 1
         return Polled(due_us=self.next_due(), evidence=SOUND)
 
@@ -198,6 +202,40 @@ async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_lef
     assert (task.polls, task.probes) == (0, 2)
 
 
+async def test_a_symbol_the_choice_lacks_is_served_by_the_next_one_alone() -> None:
+    """Of one request a part is served and the rest left to the choice; a probe rides along, and is not published."""
+    moments, task = [0.0], _Task(0)
+    task.symbols = ("SPY", "^GSPC")
+    router = a_router("finnhub", "yahoo", now_s=lambda: moments[0], symbols=("SPY", "^GSPC"))
+    router.failed("bars:1m", "finnhub", UnknownSymbol("who?"), ("^GSPC",))
+    poller = a_poller(task, router=router)
+
+    await a_turn(poller, task)
+    await a_turn(poller, task)
+
+    assert [list(each) for each in task.asked] == [["^GSPC"]]
+    assert [list(each) for each in task.probed] == [["SPY"]]
+
+
+async def test_what_moves_alone_is_polled_at_once() -> None:
+    """Neither its cadence nor a slot that was done by an answer of no use keeps it waiting."""
+    clock, task, duty = FixedClock(1_000), _Task(900_000), Duty(4)
+    poller = a_poller(task, clock=clock, duty=duty)
+    running = asyncio.ensure_future(poller.run())
+    try:
+        await eventually(lambda: task.polls == 1, within_s=5.0)
+        poller.resume("bars:1m", ["IBM"])
+        poller.resume("quotes", ["SPY"])
+        poller.resume("bars:1m", ["SPY"])  # its slot is done
+        await asyncio.sleep(2 * FLOOR_S)
+        assert task.polls == 1
+        duty.reopen("bars:1m", "SPY")
+        poller.resume("bars:1m", ["SPY"])
+        await eventually(lambda: task.polls == 2, within_s=5.0)
+    finally:
+        running.cancel()
+
+
 async def test_a_slot_that_is_done_is_not_polled_again() -> None:
     """What a job, or another replica, has polled waits for the next slot; what lies behind it does not."""
     duty, task, behind = Duty(4), _Task(0), _Task(0)
@@ -271,7 +309,7 @@ async def test_settled_waits_for_what_is_under_way_and_no_more_assigned() -> Non
     """A replica gives a partition up only when it polls nothing of it any more."""
     gate, task = asyncio.Event(), _Task(0)
 
-    async def slow(symbols: Sequence[str], *, job_id: str = "") -> Polled:
+    async def slow(symbols: Sequence[str], **_: object) -> Polled:
         task.polls += 1
         await gate.wait()
         return Polled(due_us=LATER_US, evidence=SOUND)

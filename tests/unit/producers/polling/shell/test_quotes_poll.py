@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -30,6 +31,7 @@ from schemas.errors import (
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.records import Event, Evidence
+from schemas.streams import StreamId
 from schemas.topics import RAW_QUOTES
 from stream_processors.block import process
 from stream_processors.memory import PartitionState
@@ -109,13 +111,26 @@ async def test_a_probe_asks_for_all_and_publishes_nothing() -> None:
     vendor = _Vendor(Answer(events=[SPY]), Answer(events=[SPY]))
     poll = quotes_poll(vendor, raw)
 
-    probed = await poll.probe()
+    probed = await poll.probe(["SPY", "IBM"])
     assert raw.placed == []
     await poll.poll(["SPY"])
 
-    assert vendor.asked == [("SPY", "IBM"), ["SPY"]]
+    assert vendor.asked == [["SPY", "IBM"], ["SPY"]]
     assert raw.events == [SPY]
     assert probed.due_us == NOW + SECOND_US  # its place within the cadence
+
+
+async def test_what_is_probed_beside_others_is_judged_and_not_published() -> None:
+    """One request: the evidence is of both, the events of one; what is missing of the probed is not missed here."""
+    raw = RecordingTopics()
+    poll = quotes_poll(_Vendor(Answer(events=[SPY, IBM]), Answer(events=[SPY], missing=["IBM"])), raw)
+
+    polled = await poll.poll(["SPY"], probed=["IBM"])
+    await poll.poll(["SPY"], probed=["IBM"])
+
+    assert set(polled.evidence.prices) == {"SPY", "IBM"}
+    assert raw.events == [SPY]
+    assert polled.events == {"SPY": 1}
 
 
 async def test_a_symbol_without_a_quote_is_said_when_it_begins(caplog: pytest.LogCaptureFixture) -> None:
@@ -293,3 +308,30 @@ async def test_ten_thousand_symbols_cost_ten_times_a_thousand(monkeypatch: pytes
     assert sorted(each[1] for each in told(raw)) == sorted(symbols)
     assert max(len(entry.block.discontinuities) for entry in raw.placed) <= MAX_BLOCK_DISCONTINUITIES
     assert asked.count(NOW) == 2  # for the next poll, and once for what was missed
+
+
+async def test_a_symbol_that_never_comes_back_is_told_every_hour_all_the_same() -> None:
+    """Of the series that was watched, while its market is open, piece by piece without a hole between them."""
+    raw, clock = RecordingTopics(), FixedClock(NOW)
+    without = Answer(events=[SPY], missing=["IBM"])
+    poll = quotes_poll(_Vendor(BOTH, without), raw, clock=clock)
+    end = NOW + 3 * HOUR_US + MINUTE_US
+
+    await polled(poll, clock, *range(NOW, end, MINUTE_US))
+    pieces = told(raw)
+    await polled(poll, clock, *range(NOW + 12 * HOUR_US, NOW + 14 * HOUR_US, MINUTE_US))
+
+    hours = [NOW + number * HOUR_US for number in range(4)]
+    assert pieces == [("yahoo", "IBM", start, stop, "not_offered") for start, stop in pairwise(hours)]
+    assert told(raw) == pieces  # at night nothing could be watched
+
+
+async def test_one_that_was_watched_of_another_provider_is_that_ones_to_tell() -> None:
+    """A series nobody has ever seen has no hole."""
+    raw, clock = RecordingTopics(), FixedClock(NOW)
+    raw.watched.note([StreamId("quotes", "", "finnhub", "IBM")], NOW)
+    poll = quotes_poll(_Vendor(Answer(events=[SPY], missing=["IBM"])), raw, clock=clock)
+
+    await polled(poll, clock, *range(NOW, NOW + 2 * HOUR_US, MINUTE_US))
+
+    assert told(raw) == []

@@ -12,7 +12,6 @@ import pytest
 
 from producers.http.shell.breaker import Breaker
 from producers.routing.evidence import AnswerEvidence
-from producers.routing.shell.router import Turn
 from schemas.configuration.model import Routing
 from schemas.errors import ProviderUnavailable
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
@@ -94,18 +93,18 @@ async def told(*vendors: Vendor, dice: random.Random, routing: Routing = ROUTING
     async def poll(vendor: Vendor) -> None:
         await asyncio.sleep(dice.uniform(0.0, POLL_S))
         while True:
-            turn, began_s = router.turn("quotes", vendor.name), loop.time()
-            if turn is not Turn.SKIP:
+            turn, began_s = router.turn("quotes", vendor.name, ("SPY",)), loop.time()
+            if turn.serve or turn.probe:
                 try:
                     await breakers[vendor.name].call(vendor.answer)
                 except ProviderUnavailable as error:
-                    router.failed("quotes", vendor.name, error)
+                    router.failed("quotes", vendor.name, error, ("SPY",))
                 else:
                     market.now = OPENED + int(loop.time() * SECOND_US)
                     router.answered("quotes", vendor.name, evidence(market.now, loop.time() - began_s))
-                    if turn is Turn.SERVE:
+                    if turn.serve:
                         story.published.append((loop.time(), vendor.name))
-            await asyncio.sleep(POLL_S if turn is Turn.SERVE else routing.probe_every_s / 2)
+            await asyncio.sleep(POLL_S if turn.serve else routing.probe_every_s / 2)
 
     async def publish(records: Sequence[ProviderHealth]) -> None:
         story.switches += [
@@ -126,8 +125,10 @@ async def told(*vendors: Vendor, dice: random.Random, routing: Routing = ROUTING
 
 def evidence(now_us: int, latency_s: float) -> AnswerEvidence:
     """Return what a sound answer says: a new price, of this moment."""
-    prices = {"SPY": 100.0 + now_us % MINUTE_US}
-    return AnswerEvidence(latency_s=latency_s, newest=now_us, tolerance_us=MINUTE_US, prices=prices)
+    prices = {"SPY": 100.0 + now_us % MINUTE_US / MINUTE_US}
+    return AnswerEvidence(
+        latency_s=latency_s, asked=("SPY",), newest={"SPY": now_us}, tolerance_us=MINUTE_US, prices=prices
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -9,7 +9,8 @@ from typing import Any
 from infra.runtime.metrics import REGISTRY
 from producers.http.shell.breaker import CircuitOpen
 from producers.routing.evidence import AnswerEvidence
-from producers.routing.shell.router import TELL_EVERY_S, Router, Turn
+from producers.routing.serving import Turn
+from producers.routing.shell.router import TELL_EVERY_S, Router
 from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, ProviderRefused, ProviderUnavailable, UnknownSymbol
@@ -21,6 +22,7 @@ from tests.support.producer_fakes import FixedClock, a_router
 
 NOW = NINE_THIRTY + HOUR_US
 QUOTES = "quotes"
+SPY = ("SPY",)
 
 
 class _World:
@@ -43,10 +45,11 @@ class _World:
         prices = {"SPY": price or 100.0 + self.s}
         evidence = AnswerEvidence(
             latency_s=0.1,
-            newest=self.market.now - age_us,
+            asked=("SPY",),
+            newest={"SPY": self.market.now - age_us},
             tolerance_us=MINUTE_US,
             prices={} if lies else prices,
-            lies=lies,
+            lies=("SPY",) if lies else (),
         )
         self.router.answered(QUOTES, provider, evidence)
 
@@ -70,13 +73,13 @@ def test_the_choice_serves_and_the_others_are_probed_at_their_rate() -> None:
     """One probe a provider and capability within the time set for it."""
     world = _World()
 
-    turns = [world.router.turn(QUOTES, "finnhub") for _ in range(3)]
+    turns = [world.router.turn(QUOTES, "finnhub", SPY) for _ in range(3)]
     world.pass_s(30.0)
 
-    assert world.router.turn(QUOTES, "yahoo") is Turn.SERVE
-    assert turns == [Turn.PROBE, Turn.SKIP, Turn.SKIP]
-    assert world.router.turn(QUOTES, "finnhub") is Turn.PROBE
-    assert world.router.turn("bars:1m", "finnhub") is Turn.PROBE
+    assert world.router.turn(QUOTES, "yahoo", SPY) == Turn(serve=SPY)
+    assert turns == [Turn(probe=SPY), Turn(), Turn()]
+    assert world.router.turn(QUOTES, "finnhub", SPY) == Turn(probe=SPY)
+    assert world.router.turn("bars:1m", "finnhub", SPY) == Turn(probe=SPY)
 
 
 def test_an_open_breaker_routes_the_next_poll_elsewhere() -> None:
@@ -84,7 +87,7 @@ def test_an_open_breaker_routes_the_next_poll_elsewhere() -> None:
     world = _World()
     world.breakers["yahoo"] = "open"
 
-    assert world.router.turn(QUOTES, "finnhub") is Turn.SERVE
+    assert world.router.turn(QUOTES, "finnhub", SPY) == Turn(serve=SPY)
     assert world.router.chosen(QUOTES) == "finnhub"
 
 
@@ -114,9 +117,9 @@ def test_what_says_nothing_of_the_provider_costs_nothing() -> None:
     for error in (UnknownSymbol("who"), CircuitOpen("yahoo", 3.0), used_up):
         world.pass_s(60.0)
         world.breakers["yahoo"] = "open" if isinstance(error, CircuitOpen) else "closed"
-        world.router.failed(QUOTES, "yahoo", error)
+        world.router.failed(QUOTES, "yahoo", error, SPY)
     before = world.router.records()[0]
-    world.router.failed(QUOTES, "yahoo", ProviderRefused("check the key"))
+    world.router.failed(QUOTES, "yahoo", ProviderRefused("check the key"), SPY)
     after = next(r for r in world.router.records() if (r.capability, r.provider) == (QUOTES, "yahoo"))
 
     assert (before.success, before.last_error) == (1.0, "")
@@ -153,7 +156,7 @@ async def test_every_change_is_told_at_once_and_the_rest_regularly() -> None:
     try:
         await eventually(lambda: len(told) >= 4, within_s=2.0)
         first = len(told)
-        world.router.failed(QUOTES, "yahoo", ProviderUnavailable("yahoo quote: status 500"))
+        world.router.failed(QUOTES, "yahoo", ProviderUnavailable("yahoo quote: status 500"), SPY)
         world.breakers["yahoo"] = "open"
         await eventually(lambda: len(told) > first, within_s=2.0)
         told_at_switch = told[first:]
@@ -184,8 +187,8 @@ def test_a_score_is_that_of_the_scrape_and_goes_with_its_route() -> None:
     world.breakers["yahoo"] = "open"
     broken = shown("yahoo")
     world.router.route(
-        {QUOTES: ["finnhub"]},
-        {QUOTES: [calendar_of("SPY")]},
+        {QUOTES: {"finnhub": SPY}},
+        {"SPY": calendar_of("SPY")},
         Routing(),
         {"finnhub": lambda _: "closed"},
     )

@@ -1,0 +1,25 @@
+"""What the status table says of a part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.cli.background import status_rows
+
+
+def a_part(**more: Any) -> dict[str, Any]:
+    return {"name": "producers", "pid": 7, "port": 9_101, "ready": True, "progress_s": 0.5} | more
+
+
+def test_symbols_nobody_gives_are_named_in_the_status() -> None:
+    """The first few with stream and reason; what a part waits for is said before that."""
+    bars = {f"S{number}": "nothing" for number in range(6)}
+    found = {"quotes": {"^GSPC": "no_name"}, "bars:1m": bars}
+
+    (row,) = status_rows([a_part(unserved=found)])
+    (waiting,) = status_rows([a_part(unserved=found, waiting_for=["yahoo"], ready=False)])
+    (well,) = status_rows([a_part(unserved={})])
+
+    assert row[-1].startswith("nobody gives ^GSPC (quotes: no_name), S0 (bars:1m: nothing), ")
+    assert row[-1].endswith(", S3 (bars:1m: nothing) and 2 more")
+    assert (waiting[-1], well[-1]) == ("waiting for yahoo", "")
