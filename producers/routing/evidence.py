@@ -114,9 +114,8 @@ class Witness:
         """Begin with nothing seen."""
         self._seen: dict[str, dict[str, _Seen]] = {}  # symbol, provider
         self.disputed: dict[str, None] = {}  # two have them on two levels, and nothing tells who is right
-        self._agreed: dict[
-            str, float
-        ] = {}  # the last price of a symbol that two providers were on the level of
+        # The last price of a symbol that two providers were on the level of.
+        self._agreed: dict[str, float] = {}
 
     def keep(self, symbols: Collection[str]) -> None:
         """Forget all other symbols."""

@@ -27,7 +27,6 @@ POINTS_OF_ENTRY = frozenset(
 # Small, read by one module, and apart because that one is at its limit or another idea; the list only shrinks.
 APART = frozenset(
     {
-        "producers.collecting.shell.readiness",
         "sinks.store.shell.journals",
     }
 )

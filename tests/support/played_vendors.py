@@ -174,8 +174,8 @@ def _collecting(
     router = Router(budgets=lambda _: {}, market=market, deadline_s=10.0)
     capabilities = ("quotes", "bars:1m")
     router.route(
-        dict.fromkeys(capabilities, (name,)),
-        {capability: list(calendars.values())[:1] for capability in capabilities},
+        {capability: {name: tuple(symbols)} for capability in capabilities},
+        calendars,
         Routing(),
         {name: vendors.capability_breaker(name)},
     )

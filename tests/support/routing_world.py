@@ -59,9 +59,8 @@ class World:
     now_s: float = 0.0
     switches: list[tuple[float, str, str]] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
-    served: dict[str, list[tuple[float, str]]] = field(
-        default_factory=dict
-    )  # by symbol: when something true, by whom
+    # By symbol: when something true, by whom.
+    served: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Route everything, and let every poll be due within two seconds."""
@@ -86,7 +85,7 @@ class World:
             {BARS: self._named},
             self.calendars or dict.fromkeys(self.symbols, ALWAYS_OPEN),
             self.routing,
-            {name: (lambda breaker=breaker: breaker.state) for name, breaker in self.breakers.items()},
+            {name: (lambda _, breaker=breaker: breaker.state) for name, breaker in self.breakers.items()},
         )
         self.served = {symbol: [] for symbol in self.symbols}
         for name, symbols in self._named.items():

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import aiohttp
 import pytest
 
-from producers.routing.shell.router import Turn
 from schemas.intervals import SECOND_US
 from tests.support.played_vendors import Answering, Said, a_chart, play_yahoo
 from tests.support.virtual_time import BEGIN_US, now_us
@@ -68,7 +67,7 @@ def test_bars_go_on_while_quotes_are_refused(
     assert played.longest_wait_s(CHART) <= 125.0
     # what refuses is not asked again and again: an outage once every 15 s
     assert sum(len(played.session.asked[path]) for path in paths if path != "/") < HOURS * 3_600 / 14
-    assert played.router.turn("bars:1m", "yahoo") is Turn.SERVE
+    assert list(played.router.turn("bars:1m", "yahoo", ("SPY",)).serve) == ["SPY"]
 
 
 @pytest.mark.parametrize(
