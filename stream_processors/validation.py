@@ -22,7 +22,7 @@ from schemas.symbols.instruments import may_be_negative
 MAX_SYMBOL_CHARS = 128
 MAX_TEXT_CHARS = 1_024  # of an event's other texts together
 MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
-# what may be negative of an index; sizes and counts never are
+# What may be negative of an index; sizes and counts never are.
 PRICES = frozenset({"open", "high", "low", "close", "vwap", "bid", "ask", "last", "previous_close", "price"})
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
 

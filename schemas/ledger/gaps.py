@@ -29,7 +29,7 @@ from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.clocks import EventTime
 from schemas.identity import gap_id
 from schemas.intervals import DAY_US, SECOND_US, SLOT_US, micros
-from schemas.ledger.shortfall import Shortfall, Stretch, shortfalls
+from schemas.ledger.shortfall import Shortfall, Stretch, is_elsewhere, shortfalls
 from schemas.records import LONG_SILENCE, MISSING_BARS, Evidence, Gap, GapState
 from schemas.streams import StreamId
 
@@ -132,13 +132,16 @@ def _sessions_touching(series: StreamId, start: EventTime, end: EventTime) -> tu
 
 
 def _stretch(calendar: Calendar, told: Evidence, horizon: EventTime | None) -> Stretch | None:
-    """Return the stretch in which a piece of evidence holds; a bar that was not over when it was told is no part of it."""
+    """Return the stretch in which a piece of evidence holds; a bar that was not over when it was told is no part of it.
+
+    Who says that nobody watched, or who did instead, means it by a clock that may be ahead of the log's.
+    """
     low, high = slot_of(told.interval, told.from_time), told.to_time
     if high is None:
         if told.kind != "collected" or horizon is None:
             return None
         return Stretch(low, slot_of(told.interval, horizon), told)
-    high = high if told.kind == "blind" else said_until(calendar, told)
+    high = high if told.kind == "blind" or is_elsewhere(told) else said_until(calendar, told)
     return Stretch(low, slot_of(told.interval, high), told)
 
 

@@ -77,7 +77,8 @@ class Oracle:
             return
         arrived = Arrived(offset, self.known_from, raw.block, [])
         for index, event in enumerate(raw.block.events):
-            if min(event[name] or 0.0 for name in ("bid", "price", "low") if name in event) < 0:
+            below = min(event[name] or 0.0 for name in ("bid", "price", "low") if name in event) < 0
+            if below and not event["symbol"].startswith("^"):  # an index may stand there
                 self.dead.append((offset, index))
             else:
                 arrived.events.append((index, event))

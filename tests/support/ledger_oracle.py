@@ -70,7 +70,11 @@ def _covers(
     floor: Callable[[int], int] = lambda moment: moment - moment % DAY_US if interval == "1d" else moment  # noqa: E731
     if told.to_time is None:
         return horizon is not None and floor(told.from_time) <= slot < floor(horizon)
-    ended = told.kind == "blind" or ended_by(calendar, interval, start, told.known_from)
+    ended = (
+        told.kind == "blind"
+        or told.cause == "served_elsewhere"
+        or ended_by(calendar, interval, start, told.known_from)
+    )
     return ended and floor(told.from_time) <= slot < floor(told.to_time)
 
 
