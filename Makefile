@@ -32,7 +32,7 @@ status: $(INSTALLED) ## what runs, and whether it moves
 ##@ Develop
 setup: $(INSTALLED) ## the environment in .venv, from the lock files (instant when nothing changed)
 
-check: $(INSTALLED) ## the inner loop, under a minute: ruff, mypy --strict, import rules, unit tests
+check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, import rules, unit tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
