@@ -19,6 +19,7 @@ from infra.simulator.market.model import Candle
 from producers.catalogue.shell.opening import Vendors
 from producers.vendors.answers import PollWindow
 from producers.vendors.finnhub.trades import parse_frame
+from producers.vendors.yahoo import bars as yahoo_bars
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import MarketDataError, NoData, ProviderThrottled, ProviderUnentitled, UnknownSymbol
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
@@ -91,11 +92,14 @@ def by_start(events: list[Any]) -> dict[int, tuple[float, ...]]:
     "case",
     ["yahoo-1m", "yahoo-5m", "yahoo-5m-beside", "yahoo-1m-beside", "polygon-1m", "polygon-5m"],
 )
-async def test_a_final_bar_of_a_delayed_feed_is_whole(case: str, market_data: Path) -> None:
+async def test_a_final_bar_of_a_delayed_feed_is_whole(
+    case: str, market_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever our clock says: the feed is a quarter of an hour behind, in the middle of a minute and of five.
 
-    `beside`: with the row of now beside the interval's own.
+    `beside`: with the row of now beside the interval's own. Yahoo's is that of an exchange it may be late for: SPY's is none.
     """
+    monkeypatch.setattr(yahoo_bars, "IN_REAL_TIME", frozenset())
     vendor, interval, *beside = case.split("-")
     end = BEGIN + 40 * MINUTE_US
     rules = [{"type": "delayed", "by_s": 900}, *([{"type": "live_row"}] if beside else [])]
