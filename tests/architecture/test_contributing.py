@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -82,7 +83,9 @@ def copied(folder: Path) -> Path:
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)  # with its time: make must not install anew
+            shutil.copy2(ROOT / name, folder / name)
+            # Or make would install anew, from here, into the environment that is only linked to.
+            os.utime(folder / name, (0, 0))
     (folder / ".venv").symlink_to(ROOT / ".venv")
     if (ROOT.parent / "shared").exists():  # real data, which tests read beside the checkout
         (folder.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
