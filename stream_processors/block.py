@@ -153,8 +153,9 @@ class _Run:
             yield index, event, series
 
     def take_discontinuities(self) -> None:
-        """Turn what the producer could not see into gaps; those of slots wait for the block's values."""
-        for discontinuity in self._block.discontinuities:
+        """Turn what the producer could not see into gaps, whichever it names first; those of slots wait for the block's values."""
+        # A series is judged forward only. What has no begin begins with what was seen last.
+        for discontinuity in sorted(self._block.discontinuities, key=lambda each: each.from_time or 0):
             try:
                 series = self._unseen_series(discontinuity)
             except InvalidRecord as error:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -398,6 +399,35 @@ def test_a_producer_with_a_fast_clock_speaks_of_no_time_that_has_not_come(
     assert [(each.from_time, each.to_time) for each in missing(later) if each.cause == "producer_down"] == [
         (known + MINUTE_US, known + 9 * MINUTE_US)
     ]
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "7203.T", "0700.HK", "EURUSD=X", "BTC-USD"])
+@pytest.mark.parametrize("raw_topic", [RAW_BARS, RAW_QUOTES, RAW_TRADES])
+def test_what_nobody_watched_is_told_in_whatever_order_a_block_says_it(raw_topic: str, symbol: str) -> None:
+    """A producer that names the later stretch first, or one inside another, loses none of the time of both."""
+    noon = {"7203.T": -NINE_THIRTY % DAY_US, "0700.HK": -NINE_THIRTY % DAY_US + 2 * HOUR_US}.get(
+        symbol, HOUR_US
+    )
+    interval, begin = "1m" if raw_topic == RAW_BARS else "", NINE_THIRTY + noon
+    apart, within = ((3, 7), (12, 31), (31, 44)), ((5, 40), (9, 20), (None, 11))
+    for stretches, whole in ((apart, [(3, 7), (12, 31), (31, 44)]), (within, [(1, 11), (11, 40)])):
+        for order in permutations(stretches):
+            state = state_of(raw_topic, symbol)
+            event = {RAW_BARS: a_bar_event, RAW_QUOTES: a_quote_event, RAW_TRADES: a_trade_event}[raw_topic]
+            run(state, a_block(event(symbol=symbol, event_time=begin)))
+            holes = [
+                told(None if first is None else begin + first * MINUTE_US, begin + after * MINUTE_US, interval=interval, symbol=symbol)
+                for first, after in order
+            ]  # fmt: skip
+            (output,) = run(state, a_block(discontinuities=holes))
+
+            found = [
+                ((each.from_time - begin) // MINUTE_US, (each.to_time - begin) // MINUTE_US)
+                for each in output.evidence
+                if each.kind == "blind" and each.to_time is not None
+            ]
+            first = whole[0] if raw_topic == RAW_BARS or whole[0][0] != 1 else (0, whole[0][1])
+            assert found == [first, *whole[1:]], order
 
 
 def ledger(outputs: Sequence[Outputs], horizon: int) -> list[tuple[int, int, str, str]]:
