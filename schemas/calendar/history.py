@@ -41,7 +41,7 @@ class CalendarHistory:
         made, counts_from = {book.overlay: book for _, book in self._books}, 0
         for _, appended, overlay in sorted(self._announced.values(), key=lambda each: each.number):
             counts_from = max(counts_from + 1, appended + COUNTS_AFTER_US)  # whatever a broker's clock did
-            book = made.setdefault(overlay, CalendarBook(overlay))
+            book = made.get(overlay) or made.setdefault(overlay, CalendarBook(overlay))
             if not books or books[-1][1] is not book:
                 books.append((KnowledgeTime(counts_from), book))
         self._books = books

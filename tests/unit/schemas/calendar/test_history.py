@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
+from schemas.calendar import sessions
 from schemas.calendar.history import COUNTS_AFTER_US, AnnouncedOverlay, CalendarHistory
-from schemas.calendar.overlay import NO_OVERLAY, overlay_of
+from schemas.calendar.overlay import NO_OVERLAY, CalendarOverlay, overlay_of
 from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force, judging_by
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.intervals import DAY_US, SECOND_US, micros
@@ -97,3 +100,24 @@ async def test_one_task_judges_by_another_moment_and_others_do_not() -> None:
 def is_open() -> bool:
     """Whether New York trades at eleven on 10 March 2026, as far as this task judges."""
     return calendar_of("SPY").session_at(TENTH) is not None  # type: ignore[arg-type]
+
+
+def test_thousands_of_generations_cost_what_each_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was known before makes no calendars once more, be it told again or among 3,000 that differ."""
+    made: list[CalendarOverlay] = []
+
+    def counted(overlay: CalendarOverlay) -> str:
+        made.append(overlay)
+        return ""
+
+    monkeypatch.setattr(sessions, "calendar_fingerprint", counted)
+    days = [(date(2001, 1, 1) + timedelta(days=number)).isoformat() for number in range(40)]
+    told = [
+        announced(number, 60 * number, overlay_of({"XHKG": [days[number % 40]]}, {}))
+        for number in range(3_000)
+    ]
+    history = CalendarHistory()
+    history.take(told)
+    assert len(made) == 40
+    history.take([announced(3_001, 180_060, overlay_of({"XHKG": days[:2]}, {})), told[7]])
+    assert len(made) == 41
