@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
-from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, VALUE, Role
+from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, PRICE, VALUE, Role
 from schemas.records import RawBlock
 from schemas.streams import Known, Stream
 
@@ -183,8 +183,14 @@ def content(stream: Stream) -> tuple[str, ...]:
 
 @cache
 def amounts(stream: Stream) -> tuple[str, ...]:
-    """Return the fields that must be finite and zero or more where they are given."""
+    """Return the fields that must be finite and zero or more where they are given; `prices` may be below."""
     return _names(own_fields(stream), AMOUNT)
+
+
+@cache
+def prices(stream: Stream) -> tuple[str, ...]:
+    """Return the amounts that may be below zero where the instrument's prices may."""
+    return _names(own_fields(stream), PRICE)
 
 
 @cache

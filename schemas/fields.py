@@ -19,11 +19,12 @@ class Role(Enum):
     KEY = "key"  # names the series the value belongs to
     CLOCK = "clock"  # a moment: µs in a record, a time in a table
     AMOUNT = "amount"  # a number a market made: finite, zero or more, and part of what the value says
+    PRICE = "price"  # an amount that may be below zero where the instrument's prices may
     VALUE = "value"  # part of what the value says, and no amount
     FLAG = "flag"  # shown only where it is set
 
 
-KEY, CLOCK, AMOUNT, VALUE, FLAG = Role.KEY, Role.CLOCK, Role.AMOUNT, Role.VALUE, Role.FLAG
+KEY, CLOCK, AMOUNT, PRICE, VALUE, FLAG = Role.KEY, Role.CLOCK, Role.AMOUNT, Role.PRICE, Role.VALUE, Role.FLAG
 
 
 class Width(Enum):

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset, WallTime
 from schemas.errors import ConfigurationError
-from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, US, VALUE, Versions
+from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, PRICE, US, VALUE, Versions
 from schemas.records import Route
 
 Session = Literal["pre", "regular", "post", "closed"]
@@ -50,14 +50,14 @@ class Quote(Known):
 
     symbol: Symbol
     event_time: Stamp
-    bid: Annotated[float | None, AMOUNT, "best bid"] = None
-    ask: Annotated[float | None, AMOUNT, "best ask"] = None
+    bid: Annotated[float | None, AMOUNT, PRICE, "best bid"] = None
+    ask: Annotated[float | None, AMOUNT, PRICE, "best ask"] = None
     bid_size: Annotated[float | None, AMOUNT, "size at the bid, shares"] = None
     ask_size: Annotated[float | None, AMOUNT, "size at the ask, shares"] = None
-    last: Annotated[float | None, AMOUNT, "last traded price"] = None
+    last: Annotated[float | None, AMOUNT, PRICE, "last traded price"] = None
     last_size: Annotated[float | None, AMOUNT, "size of the last trade"] = None
     volume: Annotated[float | None, AMOUNT, "volume of the session so far"] = None
-    previous_close: Annotated[float | None, AMOUNT, "official close of the previous session"] = None
+    previous_close: Annotated[float | None, AMOUNT, PRICE, "official close of the previous session"] = None
     currency: Currency = ""
     market_state: Annotated[
         str, VALUE, "pre, regular, post or closed as the vendor says; empty where it does not"
@@ -72,7 +72,7 @@ class Trade(Known):
 
     symbol: Symbol
     event_time: Stamp
-    price: Annotated[float, AMOUNT, "price"]
+    price: Annotated[float, AMOUNT, PRICE, "price"]
     size: Annotated[float, AMOUNT, "shares"]
     trade_id: Annotated[str | None, VALUE, "the vendor's id where it is unique"] = None
     conditions: Annotated[str, VALUE, "the vendor's condition codes, comma separated, in its order"] = ""
@@ -87,12 +87,12 @@ class Bar(Known):
     symbol: Symbol
     interval: Annotated[str, KEY, "1m 5m 15m 30m 1h 1d 1wk 1mo"]
     event_time: Annotated[EventTime, CLOCK, "START of the bar" + US]
-    open: Annotated[float, AMOUNT, "first price"]
-    high: Annotated[float, AMOUNT, "highest price"]
-    low: Annotated[float, AMOUNT, "lowest price"]
-    close: Annotated[float, AMOUNT, "last price"]
+    open: Annotated[float, AMOUNT, PRICE, "first price"]
+    high: Annotated[float, AMOUNT, PRICE, "highest price"]
+    low: Annotated[float, AMOUNT, PRICE, "lowest price"]
+    close: Annotated[float, AMOUNT, PRICE, "last price"]
     volume: Annotated[float, AMOUNT, "shares"]
-    vwap: Annotated[float | None, AMOUNT, "volume weighted average price"] = None
+    vwap: Annotated[float | None, AMOUNT, PRICE, "volume weighted average price"] = None
     trade_count: Annotated[int | None, AMOUNT, "number of trades"] = None
     final: Annotated[bool, VALUE, "false while the bar is still forming"]
     session: Annotated[Session, VALUE, "session the start falls in"] = "regular"

@@ -11,7 +11,7 @@ from math import isfinite
 from operator import itemgetter
 
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.deriving import amounts
+from schemas.deriving import amounts, prices
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
 from schemas.partitions import partition_of
@@ -22,8 +22,6 @@ from schemas.symbols.instruments import may_be_negative
 MAX_SYMBOL_CHARS = 128
 MAX_TEXT_CHARS = 1_024  # of an event's other texts together
 MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
-# What may be negative of an index; sizes and counts never are.
-PRICES = frozenset({"open", "high", "low", "close", "vwap", "bid", "ask", "last", "previous_close", "price"})
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
 
 _ALIGNMENT_US = {name: min(INTRADAY_US.get(name, 1), FINEST_ALIGNMENT_US) for name in INTERVALS}
@@ -106,7 +104,7 @@ CHECKS: Mapping[str, Callable[[Event, KnowledgeTime], None]] = {
 
 
 def _check_amounts(event: Event, stream: Stream) -> None:
-    signed = PRICES if may_be_negative(event["symbol"]) else ()
+    signed = prices(stream) if may_be_negative(event["symbol"]) else ()
     for name in amounts(stream):
         value = event[name]
         if value is not None and not (isfinite(value) and (value >= 0 or name in signed)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from schemas.fields import AMOUNT, INT32, KEY, VALUE
+from schemas.fields import AMOUNT, INT32, KEY, PRICE, VALUE
 from schemas.streams import Currency, Known, Simulated, Stamp, Stream, StreamName, Symbol
 
 
@@ -16,7 +16,7 @@ class Slice(Known):
     symbol: Symbol
     maturity: Annotated[str, KEY, "month, as 2026-01"]
     event_time: Stamp
-    rate: Annotated[float, AMOUNT, "rate, per cent a year"]
+    rate: Annotated[float, AMOUNT, PRICE, "rate, per cent a year"]
     spread: Annotated[float | None, AMOUNT, "distance to the reference, per cent"] = None
     rank: Annotated[int, INT32, VALUE, "place in its list"] = 0
     currency: Currency = ""

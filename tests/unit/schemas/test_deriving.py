@@ -15,6 +15,7 @@ from schemas.deriving import (
     content,
     event_fields,
     key,
+    prices,
     raw_schema,
     record_fields,
     record_schema,
@@ -71,6 +72,7 @@ def test_roles_say_what_is_compared_checked_shown_and_keyed() -> None:
     assert key(TOY) == ("symbol", "provider", "maturity")
     assert content(TOY) == ("rate", "spread", "rank", "currency")
     assert amounts(TOY) == ("rate", "spread")
+    assert prices(TOY) == ("rate",)
     assert texts(TOY) == ("currency",)
     assert clocks(TOY) == ("event_time", "received_time", "known_from")
     assert shown(TOY) == (

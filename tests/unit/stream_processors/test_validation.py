@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.deriving import Field, own_fields, texts
+from schemas.deriving import Field, amounts, own_fields, prices, texts
 from schemas.errors import InvalidRecord
 from schemas.fields import AMOUNT
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
@@ -145,6 +145,18 @@ def test_no_declared_amount_may_be_negative_infinite_or_no_number(stream: Stream
     for impossible in (NAN, INF, -INF, -1.0) if field.kind == "double" else (-1,):
         with pytest.raises(InvalidRecord):
             CHECKS[stream.name](plain(stream, **{field.name: impossible}), NOW)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_each_declared_price_of_an_index_may_be_negative_and_nothing_else(stream: Stream) -> None:
+    """A price declared and not known as one would be a dead letter; a size known as one would become history."""
+    rate = plain(stream, symbol="^TNX") | dict.fromkeys(prices(stream), -0.25)
+    CHECKS[stream.name](rate, NOW)
+    for name in amounts(stream):
+        with pytest.raises(InvalidRecord):
+            CHECKS[stream.name](rate | {name: -INF if name in prices(stream) else -1}, NOW)
+    with pytest.raises(InvalidRecord):
+        CHECKS[stream.name](rate | {"symbol": "TNX"}, NOW)
 
 
 @pytest.mark.parametrize(
