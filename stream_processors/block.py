@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from zlib import crc32
 
 from schemas.answered import AnsweredStretch, answered_of
@@ -15,7 +15,7 @@ from schemas.records import DeadLetter, Discontinuity, Event, Evidence, RawBlock
 from schemas.streams import StreamId
 from schemas.wire.splicing import event_bytes
 from stream_processors.evidence import LOG_TRUNCATED, Told
-from stream_processors.gaps import Blindness, judge, unseen_range
+from stream_processors.gaps import Blindness, ended_by, judge, unseen_range
 from stream_processors.memory import BACKFILL, PartitionState, Series, see
 from stream_processors.refusals import dead_event
 from stream_processors.validation import CHECKS, check_time
@@ -161,9 +161,7 @@ class _Run:
             except InvalidRecord as error:
                 self._refuse(-1, asdict(discontinuity), error)
                 continue
-            # By whatever clock it was told: of time that has not come nothing was missed.
-            to_time = EventTime(min(discontinuity.to_time, self._newest))
-            self._take_unseen(series, replace(discontinuity, to_time=to_time))
+            self._take_unseen(series, ended_by(discontinuity, self._newest))
 
     def tell_truncation(self) -> None:
         """Tell what raw records that were deleted unprocessed may have cost: the partition at once, then its series.

@@ -7,7 +7,7 @@ once, in order, and holes never overlap. A bar that arrives behind the frontier 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.calendar.expected_bars import Span, expected_after, expected_span, first_unended, next_slot
 from schemas.calendar.sessions import Calendar
@@ -99,6 +99,16 @@ def _blind_span(
         return None
     start = max(known)
     return expected_span(calendar, interval, start, first_unended(calendar, interval, blind.to_time))
+
+
+def ended_by(told: Discontinuity, newest: EventTime) -> Discontinuity:
+    """Return a stretch that ends by `newest` (µs): told by a clock that is ahead, it is as long and that much earlier.
+
+    Cut instead, all of it could lie in time that has not come, and no hole would be known.
+    """
+    ahead = max(told.to_time - newest, 0)
+    begin = None if told.from_time is None else EventTime(max(told.from_time - ahead, 1))
+    return replace(told, from_time=begin, to_time=EventTime(told.to_time - ahead))
 
 
 def unseen_range(

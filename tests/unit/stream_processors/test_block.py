@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from schemas.answered import AnsweredStretch, answered_hint
 from schemas.calendar.overlay import NO_OVERLAY, overlay_of
 from schemas.calendar.sessions import calendar_of, calendars_in_force, put_in_force
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.intervals import AHEAD_US, DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.ledger.gaps import gaps_of
 from schemas.partitions import partition_of
 from schemas.records import SERVED_ELSEWHERE, Discontinuity, Evidence, RawBlock
@@ -399,6 +399,36 @@ def test_a_producer_with_a_fast_clock_speaks_of_no_time_that_has_not_come(
     assert [(each.from_time, each.to_time) for each in missing(later) if each.cause == "producer_down"] == [
         (known + MINUTE_US, known + 9 * MINUTE_US)
     ]
+
+
+@pytest.mark.parametrize("ahead_s", [7, 90, 4_000])
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("symbol", ["SPY", "EURUSD=X", "BTC-USD"])
+@pytest.mark.parametrize(
+    ("raw_topic", "event", "interval"),
+    [(RAW_BARS, a_bar_event, "1m"), (RAW_QUOTES, a_quote_event, ""), (RAW_TRADES, a_trade_event, "")],
+)
+def test_what_nobody_watched_is_as_long_by_whatever_clock_it_was_told(
+    raw_topic: str,
+    event: Callable[..., dict[str, Any]],
+    interval: str,
+    symbol: str,
+    ahead_s: int,
+    *,
+    restarted: bool,
+) -> None:
+    """Eleven minutes and a half by a producer's clock that is ahead of the broker's, or beside one that is behind."""
+    state, known, ahead = state_of(raw_topic, symbol), NINE_THIRTY + 3 * HOUR_US, ahead_s * SECOND_US
+    if not restarted:
+        process(
+            state, 0, known, a_block(event(symbol=symbol, event_time=known + ahead // MINUTE_US * MINUTE_US))
+        )
+    down, up = known + 20 * SECOND_US, known + 710 * SECOND_US
+    hole = told(down + ahead, up + ahead, interval=interval, symbol=symbol)
+    (lost,) = missing(process(state, 1, up, a_block(discontinuities=[hole])))
+
+    assert up - 2 * MINUTE_US < lost.to_time <= up + AHEAD_US
+    assert lost.to_time - lost.from_time >= (10 if raw_topic == RAW_BARS else 11) * MINUTE_US
 
 
 @pytest.mark.parametrize("symbol", ["SPY", "7203.T", "0700.HK", "EURUSD=X", "BTC-USD"])
