@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from schemas.calendar.expected_bars import Span, expected_after, expected_span, first_unended, next_slot
+from schemas.calendar.expected_bars import (
+    Span,
+    expected_after,
+    expected_span,
+    first_unended,
+    next_slot,
+    slot_of,
+)
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, SLOT_US
@@ -76,7 +83,8 @@ def _walk(
     step = INTRADAY_US.get(interval, 0)
     for start in starts:
         if frontier is not None and start - frontier != step:
-            cause = MISSING_BARS if start - frontier <= SILENCE_US else LONG_SILENCE
+            silence = slot_of(interval, start) - slot_of(interval, frontier)
+            cause = MISSING_BARS if silence <= SILENCE_US else LONG_SILENCE
             _note(holes, interval, expected_after(calendar, interval, frontier, start), cause)
         frontier = start
     return frontier

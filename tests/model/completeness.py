@@ -174,7 +174,8 @@ class Completeness:
             if line.frontier is not None and start <= line.frontier:
                 continue
             if line.frontier is not None:
-                cause = LONG_SILENCE if start - line.frontier > LONG_US else MISSING_BARS
+                silence = slot_of(series, start) - slot_of(series, line.frontier)
+                cause = LONG_SILENCE if silence > LONG_US else MISSING_BARS
                 self._missing(series, line, self._between(series, line, slot_of(series, start)), cause)
             line.frontier = start
 

@@ -82,6 +82,24 @@ def test_a_long_silence_proves_no_absence(symbol: str, interval: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("symbol", "last", "after"),
+    [
+        ("META", "2024-10-09T13:30", "2024-11-08T14:30"),  # by its opens, which move with the clocks
+        ("VOD.L", "2024-10-14T07:00", "2024-11-13T08:00"),
+        ("0700.HK", "2024-10-09T00:00", "2024-11-08T08:10"),  # midnight of a blind day, then the close of one in progress
+        ("EURUSD=X", "2024-10-09T21:00", "2024-11-08T22:00"),
+        ("BTC-USD", "2024-10-09T00:00", "2024-11-08T23:59"),
+    ],
+)  # fmt: skip
+def test_a_silence_of_days_is_counted_in_days(symbol: str, last: str, after: str) -> None:
+    """Thirty of them are no longer for the hour at which the bars of the first and the last are stamped."""
+    first, second = (micros(datetime.fromisoformat(text + "+00:00")) for text in (last, after))
+    for days, cause in ((0, MISSING_BARS), (3, LONG_SILENCE)):
+        holes = judge(calendar_of(symbol), "1d", first, [second + days * DAY_US])[1]
+        assert [hole.cause for hole in holes] == [cause]
+
+
 def test_a_hole_of_decades_is_counted_not_listed() -> None:
     """A hostile stamp costs milliseconds, not memory."""
     frontier, holes = judge(SPY, "1m", 900_000_000_000_000, [NINE_THIRTY])
