@@ -28,8 +28,10 @@ def lost_evidence(
     """Return that records of a partition, known from `since` until `now` (µs), were deleted before they were stored.
 
     Of the partition as a whole, since what was in it nobody knows, and of each of its series with its newest stored event
-    (µs): it may have lost what came later, but nothing much older than the records were.
+    (µs): it may have lost what came later, but nothing much older than the records were. Of moments before `since`, up to
+    where all was answered, nothing new is known, whatever our clock says.
     """
+    now = max(now, WallTime(since))
     told = [_told(partition, now, 0, from_time=EventTime(since), to_time=EventTime(max(now, since + 1)))]
     for key, last_seen in series:
         stretch = _unseen(key, last_seen, since, now)

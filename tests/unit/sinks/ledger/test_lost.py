@@ -65,3 +65,22 @@ def test_nothing_traded_nothing_lost() -> None:
     saturday = NINE_THIRTY + 5 * DAY_US
     for name, interval in (("bars", "1m"), ("quotes", "")):
         assert lost(StreamId(name, interval, "yahoo", "SPY"), at(0), saturday, saturday + HOUR_US) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("behind_us", [1, 90_000_000, 5 * HOUR_US])
+@pytest.mark.parametrize(
+    ("key", "end"),
+    [
+        (StreamId("bars", "5m", "yahoo", "SPY"), at(230)),
+        (StreamId("bars", "1m", "yahoo", "BTC-USD"), at(233)),
+        (StreamId("quotes", "", "yahoo", "EURUSD=X"), at(233)),
+    ],
+)
+def test_a_sink_whose_clock_is_behind_rewrites_no_past(key: StreamId, end: int, behind_us: int) -> None:
+    """Up to the watermark is answered already: what is found now became known no earlier, and is no shorter."""
+    since = at(233)
+    told = lost_evidence(BARS, KnowledgeTime(since), WallTime(since - behind_us), [(key, EventTime(at(200)))])
+
+    assert [each.known_from for each in told] == [since, since]
+    assert (told[0].from_time, told[0].to_time) == (since, since + 1)
+    assert told[1].to_time == end
