@@ -136,14 +136,15 @@ class AlpacaApi(VendorApi):
         try:
             return await asking()
         except _FeedNotIncluded:
-            log.warning(
-                "feed_changed",
-                extra={
-                    "provider": self.provider,
-                    "feed": DELAYED,
-                    "reason": "the plan lacks recent SIP data",
-                },
-            )
+            if not self._delay_s:  # of several under way the first tells
+                log.warning(
+                    "feed_changed",
+                    extra={
+                        "provider": self.provider,
+                        "feed": DELAYED,
+                        "reason": "the plan lacks recent SIP data",
+                    },
+                )
             self._delay_s = FACTS.delay_s
             return await asking()
 
@@ -158,9 +159,11 @@ class AlpacaApi(VendorApi):
         purpose: Purpose = "live",
         batch: Collection[str] = (),
     ) -> Request:
+        newest = not self._delay_s  # as it is asked: by the answer another request may have changed the feed
+
         def refused(status: int, body: bytes) -> MarketDataError:
             error = alpaca.refusal(status, body, about)
-            if not self._delay_s and status == 403 and alpaca.needs_another_feed(body):
+            if newest and status == 403 and alpaca.needs_another_feed(body):
                 return _FeedNotIncluded(str(error))
             if batch and isinstance(error, UnknownSymbol):
                 return RefusedBatch(str(error), names=alpaca.named(body, batch))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from producers.vendors.alpaca.shell.client import PROVIDER
 from producers.vendors.answers import PollWindow
@@ -80,6 +82,25 @@ async def test_a_plan_without_recent_data_is_asked_for_the_same_with_its_delay_f
     assert [[event["final"] for event in each] for each in bars] == [[True, False]] * 2
     assert (event["delay_s"], event["last"]) == (900, 1.5)
     assert [record.getMessage() for record in caplog.records].count("feed_changed") == 1
+
+
+async def test_requests_under_way_while_the_feed_changes_are_asked_again_too() -> None:
+    """A start asks for many symbols at once: each of them is refused, and none of them is the key's fault."""
+    under_way = asyncio.Barrier(7)
+
+    async def free_plan(request: web.Request) -> web.Response:
+        if request.query["end"] > "2013-10-07T13:35":
+            await under_way.wait()
+            status, body = OTHER_FEED
+            return web.Response(status=status, body=body, content_type="application/json")
+        return web.Response(body=a_page(0, 1), content_type="application/json")
+
+    now = NINE_THIRTY + 17 * MINUTE_US
+    async with opening_on(PROVIDER, free_plan) as opening:
+        api = PROVIDER.open(opening)
+        responses = await asyncio.gather(*(api.bars(asked("SPY", "1m", WINDOW, now)) for _ in range(7)))
+
+    assert [len(response.answer.events) for response in responses] == [2] * 7
 
 
 async def test_nothing_is_asked_for_that_a_delayed_plan_cannot_have_yet() -> None:
