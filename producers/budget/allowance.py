@@ -5,7 +5,7 @@ What is refused at an endpoint stops that endpoint: others of the same vendor we
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from producers.budget.budget import Budget
 from producers.budget.limits import VendorLimits
@@ -106,13 +106,7 @@ class Allowances:
             return
         scope.budget.lower(now_us)
         if scope is own and not apart and self._refusing_elsewhere(endpoint, now_us):
-            both = replace(
-                signal,
-                kind="throttled",  # a ban is counted once, where it was said
-                wait_us=own.pause.until_us - now_us,
-                reason=f"{signal.reason}, at two endpoints",
-            )
-            whole.pause.refused(both, started_us=started_us, now_us=now_us)
+            whole.pause.follow(own.pause, reason=f"{signal.reason}, at two endpoints", now_us=now_us)
             whole.budget.lower(now_us)
 
     def _refusing_elsewhere(self, endpoint: str, now_us: int) -> bool:

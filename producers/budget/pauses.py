@@ -144,6 +144,13 @@ class Pause:
         self._honest = signal.wait_us is not None or wait_us >= HONEST_PAUSE_US
         return wait_us
 
+    def follow(self, other: Pause, *, reason: str, now_us: int) -> None:
+        """Last as long as another pause that has just begun; whether it was told or guessed, and a ban, is that one's."""
+        self.until_us, self._set_at, self.testing = max(self.until_us, other.until_us), now_us, True
+        self.last = Signal(kind="throttled", wait_us=other.until_us - now_us, reason=reason)
+        self._refusals += 1
+        self._honest = False
+
     def is_refusing(self, now_us: int) -> bool:
         """Whether it refused last, and that not long ago."""
         return self._refusals > 0 and now_us < self.until_us + HONEST_PAUSE_US

@@ -284,6 +284,32 @@ async def test_a_refused_endpoint_is_left_alone_and_the_others_are_not() -> None
 
 
 @in_virtual_time
+async def test_pauses_we_guessed_at_two_endpoints_are_no_ban() -> None:
+    """No answer says how long: the pause of the provider is as much our guess as theirs, however often they refuse by turns."""
+    gate, waits = a_gate(), []
+    for turn in range(6):
+        async with gate.admitted(("quote", "chart")[turn % 2], "live", within_s=HOUR_S) as admission:
+            error = gate.refused(admission, THROTTLED)
+        assert not isinstance(error, ProviderBanned)
+        waits.append(error.retry_after_s)
+
+    assert waits == [2.0, 2.0, 4.0, 4.0, 8.0, 8.0]
+    assert gate.bans == 0
+
+
+@in_virtual_time
+async def test_a_ban_of_two_endpoints_is_counted_where_it_was_said() -> None:
+    """The provider's pause that follows from both is none more."""
+    gate = a_gate()
+    patient = Signal(kind="throttled", wait_us=7 * SECOND_US, reason="status 429, too many requests")
+    for endpoint in ("quote", "chart", "quote"):
+        async with gate.admitted(endpoint, "live", within_s=HOUR_S) as admission:
+            gate.refused(admission, patient)
+
+    assert gate.bans == 1  # the quotes' second refusal came right after the pause that was told
+
+
+@in_virtual_time
 async def test_a_refusal_that_was_answered_since_counts_for_no_second_one() -> None:
     """One endpoint that refused a while ago and another that does now are two stories."""
     gate = a_gate()
