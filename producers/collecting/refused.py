@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from schemas.clocks import EventTime, MarketTime
 from schemas.providers.facts import RefusalWords
@@ -27,59 +28,83 @@ class DoubtedSymbols:
         """Doubt nothing; `words` are those by which the vendor refuses."""
         self._phrases = (*words.too_many_symbols, *words.unknown_symbol, *words.unentitled)
         self._since: dict[str, EventTime] = {}  # subscribed over this connection
-        self._served: set[str] = set()
-        self._refused: set[str] = set()
-        self._told_s = self._every_s = 0.0
+        self._unproven: set[str] = set()  # of them, those that sent nothing yet and were not complained of
+        self._refused: dict[str, _Telling] = {}
+        self._next_s = 0.0  # before then none of them is to be told
 
     @property
     def symbols(self) -> Collection[str]:
         """Symbols in doubt now."""
-        return self._refused
+        return self._refused.keys()
 
     def subscribed(self, symbols: Iterable[str], now: MarketTime) -> None:
         """Note that these are subscribed from `now` on; of each nothing is known yet."""
         fresh = dict.fromkeys(symbols, EventTime(now))
         self._since |= fresh
-        self._served -= fresh.keys()
-        self._refused -= fresh.keys()
+        self._unproven |= fresh.keys()
 
     def complained(self, words: str, asked: Mapping[str, str], now_s: float) -> Collection[str]:
         """Take a complaint of the vendor; return which symbols are in doubt that were not.
 
-        `asked` maps its names to ours; `now_s` is monotonic seconds.
+        `asked` maps its names to ours; `now_s` is monotonic seconds. There may be one for each symbol: those that say
+        nothing new cost nothing.
         """
         lower = words.lower()
         if not any(phrase in lower for phrase in self._phrases):
             return ()
         named = {asked[name] for word in _BETWEEN_WORDS.split(words) if (name := word.strip(".:")) in asked}
-        doubted = (named or self._since.keys() - self._served) & self._since.keys()
-        fresh = doubted - self._refused
-        self._served -= fresh
-        self._refused |= fresh
+        if named:
+            fresh = {each for each in named if each in self._since and each not in self._refused}
+            self._unproven -= fresh
+        else:
+            fresh, self._unproven = self._unproven, set()
         if fresh:
-            self._told_s, self._every_s = now_s, FIRST_TOLD_AFTER_S
+            first = _Telling(at_s=now_s + FIRST_TOLD_AFTER_S, every_s=FIRST_TOLD_AFTER_S)
+            self._next_s = min(self._next_s, first.at_s) if self._refused else first.at_s
+            self._refused |= dict.fromkeys(fresh, first)
         return fresh
 
-    def traded(self, symbols: Iterable[str]) -> Mapping[str, EventTime]:
+    def traded(self, symbols: Collection[str]) -> Mapping[str, EventTime]:
         """Note that these sent a trade; return those that were in doubt until now, with the time since."""
-        sent = set(symbols)
-        self._served |= sent
-        return self.ended(sent)
+        self._unproven.difference_update(symbols)
+        return {symbol: self._since[symbol] for symbol in symbols if self._refused.pop(symbol, None)}
 
-    def ended(self, symbols: Collection[str]) -> Mapping[str, EventTime]:
-        """Return those of some symbols that are in doubt, with the time since, and doubt them no more."""
-        over = self._refused.intersection(symbols) if self._refused else ()
-        self._refused.difference_update(over)
-        return {symbol: self._since[symbol] for symbol in over}
+    def unsubscribed(self, symbols: Iterable[str]) -> Mapping[str, EventTime]:
+        """Forget some symbols, of which no complaint is any more; return those that were in doubt, with the time since."""
+        over: dict[str, EventTime] = {}
+        for symbol in symbols:
+            since = self._since.pop(symbol, None)
+            self._unproven.discard(symbol)
+            if self._refused.pop(symbol, None) and since is not None:
+                over[symbol] = since
+        return over
+
+    def disconnected(self) -> Mapping[str, EventTime]:
+        """Forget all symbols like `unsubscribed`: of another connection nothing is known."""
+        return self.unsubscribed(list(self._since))
 
     def due(self, now: MarketTime, now_s: float) -> Mapping[str, EventTime]:
-        """Return all in doubt with the time since, where it is time to tell of them; it goes on from `now` then.
+        """Return those of whom it is time to tell, with the time since when they are in doubt; it goes on from `now` then.
 
-        After a minute, and then ever less often. `now_s` is monotonic seconds.
+        Of each a minute after the complaint, and then ever less often. `now_s` is monotonic seconds.
         """
-        if not self._refused or now_s - self._told_s < self._every_s:
+        if not self._refused or now_s < self._next_s:
             return {}
-        self._told_s, self._every_s = now_s, min(2 * self._every_s, LONGEST_UNTOLD_S)
-        since = {symbol: self._since[symbol] for symbol in self._refused}
-        self._since |= dict.fromkeys(since, EventTime(now))
+        due = [symbol for symbol, telling in self._refused.items() if telling.at_s <= now_s]
+        since = {symbol: self._since[symbol] for symbol in due}
+        self._since |= dict.fromkeys(due, EventTime(now))
+        self._refused |= {symbol: self._refused[symbol].next(now_s) for symbol in due}
+        self._next_s = min(telling.at_s for telling in self._refused.values())
         return since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Telling:
+    """Moment at which a symbol in doubt is told of next (monotonic seconds), and how long after the last time that is."""
+
+    at_s: float
+    every_s: float
+
+    def next(self, now_s: float) -> _Telling:
+        every_s = min(2 * self.every_s, LONGEST_UNTOLD_S)
+        return _Telling(at_s=now_s + every_s, every_s=every_s)

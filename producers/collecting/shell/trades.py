@@ -75,6 +75,8 @@ class TradeStream:
         self._frames = frames
         self._spelt = facts.vendor_symbol
         self._refused = DoubtedSymbols(facts.words)
+        self._shown: frozenset[str] = frozenset()  # of them, in status and metrics
+        self._complaint = ""
         self._connection_id = ""
         self._wanted = self._named(task)
         # over this connection, also what is wanted no more: some is on its way
@@ -130,7 +132,7 @@ class TradeStream:
                 self._exchanged.clear()
                 self._asked, self._subscribed = dict(self._wanted), set(self._wanted)
                 async with self._socket.connected(list(self._asked)) as connection:
-                    self._begin(connection, self._asked.values())
+                    self._begin(connection, self._asked.values(), refused=self._refused.disconnected())
                     begun_s = monotonic_s()
                     await self._serve(connection)
             except BrokerUnavailable:
@@ -149,18 +151,24 @@ class TradeStream:
         self._status.failed(self._task.provider, error)
         log.warning("trade_socket_lost", extra={"provider": self._task.provider, "error": str(error)})
 
-    def _begin(self, connection: Frames, symbols: Collection[str]) -> None:
-        """Say what was missed until now of what is received from now on: while we were not there, or the socket broken."""
+    def _begin(
+        self, connection: Frames, symbols: Collection[str], *, refused: Mapping[str, EventTime]
+    ) -> None:
+        """Say what was missed until now of what is received from now on: while we were not there, or the socket broken.
+
+        Those `refused` before the break (since when) were so until now; who is wanted no more was until the break.
+        """
         now = self._market.now_us()
         self._connection_id = connection.connection_id
-        refused = self._refused.ended(symbols)
         begun = self._streams(symbol for symbol in symbols if symbol not in self._told)
         broken = self._streams(symbol for symbol in symbols if symbol in self._told and symbol not in refused)
         watched = self._raw.watched.since(begun, self._cursors)
         self._tell([*since_stop(begun, watched, now), *since_break(broken, self._last_frame, now)])
+        gone = refused.keys() - symbols
+        self._tell_unsent({symbol: refused[symbol] for symbol in gone}, MarketTime(self._last_frame or 0))
+        self._tell_unsent({symbol: refused[symbol] for symbol in refused.keys() - gone}, now)
         self._last_frame = EventTime(now)
         self._told.update(stream.symbol for stream in begun)
-        self._tell_unsent(refused, now)
         self._refused.subscribed(symbols, now)
         self._status.succeeded(self._task.provider)
         log.info(
@@ -175,28 +183,30 @@ class TradeStream:
         self._batches.add_discontinuities(blank, holes, monotonic_s())
         self._news.set()
 
-    def _tell_unsent(self, since: Mapping[str, EventTime], now: MarketTime) -> None:
-        """Say of symbols that were refused what was not sent of them, and who still is."""
+    def _tell_unsent(self, since: Mapping[str, EventTime], until: MarketTime) -> None:
+        """Say of symbols that were refused what was not sent of them."""
         if since:
-            self._tell(while_refused(dict(zip(self._streams(since), since.values(), strict=True)), now))
-        self._status.refuses(self._task.provider, self._refused.symbols)
-        SYMBOLS_REFUSED.labels(self._task.provider).set(len(self._refused.symbols))
+            self._tell(while_refused(dict(zip(self._streams(since), since.values(), strict=True)), until))
 
     def _complained(self, words: str) -> None:
         """Take what the vendor complains of: symbols it refuses are not watched, and told as missed from now and then."""
         provider = self._task.provider
-        log.warning("trade_socket_complaint", extra={"provider": provider, "words": words})
-        if not (fresh := self._refused.complained(words, self._asked, monotonic_s())):
-            return
-        self._tell_unsent({}, self._market.now_us())
-        shown = {"count": len(fresh), "symbols": ",".join(sorted(fresh)[:SHOWN_SYMBOLS])}
-        log.warning("trade_symbols_refused", extra={"provider": provider, **shown})
+        fresh = self._refused.complained(words, self._asked, monotonic_s())
+        if fresh or words != self._complaint:  # a vendor may say the same of each of its symbols
+            log.warning("trade_socket_complaint", extra={"provider": provider, "words": words})
+        self._complaint = words
+        if fresh:
+            shown = {"count": len(fresh), "symbols": ",".join(sorted(fresh)[:SHOWN_SYMBOLS])}
+            log.warning("trade_symbols_refused", extra={"provider": provider, **shown})
 
     def _tell_refused(self) -> None:
-        """Say once in a while what is not sent of symbols that stay refused."""
+        """Show who is refused, and say once in a while what is not sent of those that stay so."""
         now = self._market.now_us()
-        if since := self._refused.due(now, monotonic_s()):
-            self._tell_unsent(since, now)
+        self._tell_unsent(self._refused.due(now, monotonic_s()), now)
+        if self._refused.symbols != self._shown:
+            self._shown = frozenset(self._refused.symbols)
+            self._status.refuses(self._task.provider, self._shown)
+            SYMBOLS_REFUSED.labels(self._task.provider).set(len(self._shown))
 
     async def _serve(self, connection: Frames) -> None:
         """Receive until the connection is over, and subscribe what is exchanged meanwhile."""
@@ -216,10 +226,9 @@ class TradeStream:
             self._subscribed = set(wanted)
             self._asked |= wanted
             await connection.subscribe(sorted(come))
-            self._begin(connection, [wanted[name] for name in sorted(come)])
-            self._tell_unsent(
-                self._refused.ended([self._asked[name] for name in gone]), self._market.now_us()
-            )
+            self._begin(connection, [wanted[name] for name in sorted(come)], refused={})
+            over = self._refused.unsubscribed(self._asked[name] for name in gone)
+            self._tell_unsent(over, self._market.now_us())
             await connection.unsubscribe(sorted(gone))
 
     async def _receive(self, connection: Frames) -> None:
@@ -243,8 +252,8 @@ class TradeStream:
             self._complained(frame.words)
         if not frame.answer.events:
             return
-        if over := self._refused.traded(event["symbol"] for event in frame.answer.events):
-            self._tell_unsent(over, self._market.now_us())
+        over = self._refused.traded({event["symbol"] for event in frame.answer.events})
+        self._tell_unsent(over, self._market.now_us())
         while self._batches.is_full:
             self._room.clear()
             await self._room.wait()

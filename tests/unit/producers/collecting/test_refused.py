@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from infra.runtime.clock import monotonic_s
 from producers.collecting.refused import DoubtedSymbols
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import ANY_VENDOR
@@ -66,17 +67,17 @@ def test_another_subscription_begins_anew() -> None:
     refused = a_connection()
     refused.traded(["SPY"])
     refused.complained("too many symbols", ASKED, 0.0)
-    over = refused.ended(["F", "SPY"])
+    over = refused.unsubscribed(["F", "SPY"])
     refused.subscribed(["F", "SPY"], NOW + SECOND_US)
 
     assert over == {"F": NOW}
     assert set(refused.symbols) == {"IBM", "BRK.B", "BTC-USDT"}
     assert refused.complained("too many symbols", ASKED, 0.0) == {"F", "SPY"}
-    assert refused.ended(["F"]) == {"F": NOW + SECOND_US}
+    assert refused.unsubscribed(["F"]) == {"F": NOW + SECOND_US}
 
 
 def test_what_stays_refused_is_told_after_a_minute_and_ever_less_often() -> None:
-    """A day of it is some thirty stretches, each beginning where the one before ended; a new complaint begins the count anew."""
+    """A day of it is some thirty stretches, each beginning where the one before ended."""
     refused = a_connection()
     refused.traded(["IBM", "F", "BRK.B", "BTC-USDT"])
     refused.complained("too many symbols", ASKED, 0.0)
@@ -94,3 +95,45 @@ def test_what_stays_refused_is_told_after_a_minute_and_ever_less_often() -> None
         *(NOW + second * SECOND_US for second in moments[:-1]),
     ]
     assert a_connection().due(NOW, 1e9) == {}
+
+
+def test_who_is_subscribed_no_more_is_not_doubted() -> None:
+    """Neither left out one by one nor with the connection: another may collect it, and nobody waits for its trade."""
+    refused = a_connection()
+    refused.unsubscribed(["F", "BRK.B"])
+    assert refused.complained("too many symbols", ASKED, 0.0) == {"SPY", "IBM", "BTC-USDT"}
+    assert refused.complained("invalid symbol F", ASKED, 0.0) == set()
+
+    assert refused.disconnected() == dict.fromkeys(("SPY", "IBM", "BTC-USDT"), NOW)
+    refused.subscribed(["IBM"], NOW + SECOND_US)
+    assert not refused.symbols
+    assert refused.complained("too many symbols", ASKED, 0.0) == {"IBM"}
+
+
+def test_complaints_that_go_on_put_nobody_off() -> None:
+    """Each symbol is told a minute after its own complaint, though another one comes every half a minute."""
+    refused = DoubtedSymbols(ANY_VENDOR)
+    asked = {f"S{number}": f"S{number}" for number in range(40)}
+    refused.subscribed(asked, NOW)
+    told: dict[str, list[int]] = {}
+    for second in range(1_200):
+        if second % 30 == 0:
+            refused.complained(f"invalid symbol: S{second // 30}", asked, second)
+        for symbol in refused.due(NOW + second * SECOND_US, second):
+            told.setdefault(symbol, []).append(second)
+
+    assert told["S0"] == [60, 180, 420, 900]
+    assert [told[f"S{number}"][0] for number in range(38)] == [60 + 30 * number for number in range(38)]
+
+
+def test_a_complaint_for_each_symbol_costs_as_many_steps_as_there_are_symbols() -> None:
+    """Twenty thousand of the same words, or each with its own name: neither looks at all the others every time."""
+    asked = {f"S{number}": f"S{number}" for number in range(20_000)}
+    for words in ("too many symbols", "invalid symbol: S{}"):
+        refused = DoubtedSymbols(ANY_VENDOR)
+        refused.subscribed(asked, NOW)
+        begun_s = monotonic_s()
+        doubted = [len(refused.complained(words.format(number), asked, 0.0)) for number in range(20_000)]
+
+        assert sum(doubted) == 20_000
+        assert monotonic_s() - begun_s < 10.0  # half a minute and more where each looks at all

@@ -421,6 +421,39 @@ async def test_a_refused_symbol_that_is_broken_off_is_told_as_refused() -> None:
     assert told["IBM", "refused"].from_time < told["SPY", "disconnected"].from_time
 
 
+async def test_a_refused_symbol_that_is_given_up_during_a_break_is_refused_no_more() -> None:
+    """It is told until the connection broke; from then on it is another's, and no state of ours."""
+
+    class Leaving(_Socket):
+        @asynccontextmanager
+        async def connected(self, symbols: Sequence[str]) -> AsyncIterator[Any]:
+            try:
+                async with super().connected(symbols) as connection:
+                    yield connection
+            finally:
+                stream.exchange(TradesTask(provider="finnhub", symbols=("SPY",)), {})
+
+    socket, raw, status = Leaving([trades(0, 1), TOO_MANY], []), RecordingTopics(), a_status("finnhub")
+    stream = a_stream(socket, raw, clock=_TickingClock(NOW), status=status)
+    await running(stream, lambda: socket.opened == 2 and len(raw.holes) == 4)
+    told = {(hole.symbol, hole.cause): hole for hole in raw.holes if hole.from_time is not None}
+
+    assert set(told) == {("SPY", "disconnected"), ("IBM", "refused")}
+    assert told["IBM", "refused"].to_time == told["SPY", "disconnected"].from_time
+    assert status.document("finnhub")["refused_symbols"] == 0
+
+
+async def test_the_same_words_for_each_symbol_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Other words are another."""
+    words = [TOO_MANY] * 50 + [b'{"msg":"internal error","type":"error"}'] * 50
+    socket, raw = _Socket([*words, trades(0, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw), lambda: len(raw.events) == 1)
+
+    lines = [record.getMessage() for record in caplog.records]
+    assert [lines.count(line) for line in ("trade_socket_complaint", "trade_symbols_refused")] == [2, 1]
+
+
 async def test_neither_logs_nor_dead_letters_hold_the_key(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the vendor echoes it in: its complaint, a frame that is none, a trade that cannot be."""
     key = "c0ffee-canary-0815"
