@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 
 from infra.runtime.clock import monotonic_s
 from producers.vendors.answers import Answer
 from producers.vendors.shell.requests import Asked
-from schemas.errors import UnknownSymbol
+from schemas.errors import TransientError, UnknownSymbol
 
 REFUSED_S = 900.0  # a symbol that was refused is not asked for again so long
+MOST_REQUESTS = 48  # of one call: a vendor that names nobody takes 2 n − 1 to say who is meant of n
 
 Names = Mapping[str, str]  # the vendor's symbol → ours
 
@@ -24,33 +26,69 @@ class RefusedBatch(UnknownSymbol):
 
 
 class Batches:
-    """Asks for batches without the symbols that were refused, whom it remembers for a while."""
+    """Asks for batches without the symbols that were refused, whom it remembers for a while.
+
+    Until it is found out whom a refusal means those in question are asked for apart, so that the others have theirs.
+    """
 
     def __init__(self, clock_s: Callable[[], float] = monotonic_s) -> None:
         """Remember by a clock that never goes back, in seconds."""
         self._clock_s = clock_s
         self._refused: dict[str, float] = {}  # the vendor's symbol → until when
+        self._apart: dict[str, int] = {}  # the vendor's symbol → the part it is asked for with
+        self._parts = count()
 
     async def ask(self, asked: Names, fetch: Callable[[Names], Awaitable[Asked[Answer]]]) -> Asked[Answer]:
-        """Return what `fetch` gives for `asked`, refused symbols `missing`.
+        """Return what `fetch` gives for `asked`; symbols that are refused, or may be, are `missing`.
 
-        A refused batch is asked for again without the symbols the vendor named, or in halves where it named none. Raises
-        RefusedBatch where every symbol is refused, and what `fetch` raises.
+        A refused batch is asked for again without the symbols the vendor named, or in halves where it named none, with
+        MOST_REQUESTS in all; what is not known then the next call finds out, which also asks again for what a transient
+        error has cut off. Raises RefusedBatch where nothing is served, and what `fetch` raises.
         """
-        now_s = self._clock_s()
-        self._refused = {name: until_s for name, until_s in self._refused.items() if until_s > now_s}
-        left = {name: symbol for name, symbol in asked.items() if name not in self._refused}
-        answers: list[Asked[Answer]] = []
-        batches = [left or dict(asked)]
-        while batches:
-            batch = batches.pop()
+        parts, answers = self._divided(asked), list[Asked[Answer]]()
+        refusal = RefusedBatch(
+            f"all {len(asked)} symbols of a batch were refused; leave them to another provider"
+        )
+        for _ in range(MOST_REQUESTS):
+            if not parts:
+                break
+            part = parts.pop()
             try:
-                answers.append(await fetch(batch))
+                answers.append(await fetch(part))
             except RefusedBatch as error:
-                batches += self._without(batch, error)
-                if not batches and not answers:
-                    raise
-        return _one(answers, [symbol for name, symbol in asked.items() if name in self._refused])
+                parts += self._without(part, error)
+                refusal = error
+            except TransientError:
+                parts.append(part)
+                if answers:
+                    break
+                raise
+            finally:
+                self._put_apart(asked, parts)
+        if not answers:
+            raise refusal
+        unserved = [symbol for name, symbol in asked.items() if name in self._refused or name in self._apart]
+        return _one(answers, unserved)
+
+    def _divided(self, asked: Names) -> list[dict[str, str]]:
+        """Return the batches to ask for, the last one first: of those nobody complained of."""
+        now_s = self._clock_s()
+        again = [name for name, until_s in self._refused.items() if until_s <= now_s]
+        for name in again:
+            del self._refused[name]
+        self._apart |= dict.fromkeys(again, next(self._parts))
+        parts: dict[int, dict[str, str]] = {}
+        for name, symbol in asked.items():
+            if name not in self._refused:
+                parts.setdefault(self._apart.get(name, -1), {})[name] = symbol
+        return [parts[number] for number in sorted(parts, reverse=True)]
+
+    def _put_apart(self, asked: Names, parts: Iterable[Names]) -> None:
+        """Remember who is to be asked for with whom, of those this call is about."""
+        for name in asked:
+            self._apart.pop(name, None)
+        for part in parts:
+            self._apart |= dict.fromkeys(part, next(self._parts))
 
     def _without(self, batch: Names, error: RefusedBatch) -> list[dict[str, str]]:
         """Return what to ask for in place of a refused batch, and remember who is to blame for it."""
@@ -64,11 +102,11 @@ class Batches:
         return [left] if left else []
 
 
-def _one(answers: list[Asked[Answer]], refused: list[str]) -> Asked[Answer]:
+def _one(answers: list[Asked[Answer]], unserved: list[str]) -> Asked[Answer]:
     parts = [each.value for each in answers]
     answer = Answer(
         events=[event for part in parts for event in part.events],
         rejected=[value for part in parts for value in part.rejected],
-        missing=[*(symbol for part in parts for symbol in part.missing), *refused],
+        missing=[*(symbol for part in parts for symbol in part.missing), *unserved],
     )
     return replace(answers[-1], value=answer)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from producers.vendors.answers import Answer
-from producers.vendors.shell.batches import REFUSED_S, Batches, Names, RefusedBatch
+from producers.vendors.shell.batches import MOST_REQUESTS, REFUSED_S, Batches, Names, RefusedBatch
 from producers.vendors.shell.requests import Asked
-from schemas.errors import ProviderUnavailable
+from schemas.errors import ProviderThrottled, ProviderUnavailable
 
 HUNDRED = {f"S{number}": f"s{number}" for number in range(100)}
 
@@ -51,6 +51,63 @@ async def test_the_others_are_served(bad: tuple[str, ...], *, names: bool) -> No
         assert sorted(each.missing) == sorted(HUNDRED[name] for name in bad)
     assert requests <= (1 + len(bad) if names else 1 + 2 * 7 * len(bad))
     assert len(vendor.asked) == requests + 1
+
+
+async def test_a_vendor_that_refuses_every_other_symbol_and_names_none_is_asked_a_bounded_number_of_times() -> (
+    None
+):
+    """A call has its share of the rate; what is not known then the next ones find out, and lose nobody who is served."""
+    bad = [f"S{number}" for number in range(1, 100, 2)]
+    vendor, batches, served = Vendor(*bad, names=False), at(0.0), list[int]()
+    for _ in range(6):
+        begun = len(vendor.asked)
+        answer = (await batches.ask(HUNDRED, vendor.fetch)).value
+        assert len(vendor.asked) - begun <= MOST_REQUESTS
+        assert len(answer.events) + len(answer.missing) == len(HUNDRED)
+        served.append(len(answer.events))
+
+    assert served == sorted(served)
+    assert served[-1] == 50
+    assert len(vendor.asked[-1]) == 50  # the last call needed no other
+
+
+async def test_who_is_asked_for_again_spoils_nobodys_batch() -> None:
+    """Those refused a quarter of an hour ago are apart from the others until one of them is served."""
+    vendor, batches = Vendor("S3", "S50", names=True), at(0.0, 0.0, 0.0, REFUSED_S)
+    await batches.ask(HUNDRED, vendor.fetch)
+    vendor.asked.clear()
+
+    answer = (await batches.ask(HUNDRED, vendor.fetch)).value
+
+    assert [len(batch) for batch in vendor.asked] == [98, 2, 1]
+    assert len(answer.events) == 98
+
+
+async def test_of_a_batch_that_is_refused_whole_nobody_is_asked_for_until_it_is_time() -> None:
+    """Its 199 questions are not put at each poll anew."""
+    vendor, batches = Vendor(*HUNDRED, names=False), at(0.0)
+    for _ in range(9):
+        with pytest.raises(RefusedBatch):
+            await batches.ask(HUNDRED, vendor.fetch)
+
+    assert len(vendor.asked) == 199
+
+
+async def test_what_was_answered_before_the_vendor_had_enough_is_kept() -> None:
+    """Of three in question the first is answered, the second meets a limit: it and the third are missing, and are asked for next."""
+    vendor, batches, names = Vendor("D", names=False), at(0.0), {name: name.lower() for name in "ABCD"}
+
+    async def fetch(batch: Names) -> Asked[Answer]:
+        if len(vendor.asked) == 2:
+            vendor.asked.append([])
+            raise ProviderThrottled("acme", 3.0)
+        return await vendor.fetch(batch)
+
+    first = (await batches.ask(names, fetch)).value
+    second = (await batches.ask(names, fetch)).value
+
+    assert (len(first.events), sorted(first.missing)) == (2, ["c", "d"])
+    assert (len(second.events), list(second.missing)) == (3, ["d"])
 
 
 async def test_after_a_while_it_is_asked_for_again() -> None:
