@@ -44,7 +44,11 @@ class Signal:
 def read_signal(
     status: int, headers: Mapping[str, str], body: bytes, now: WallTime, words: RefusalWords = ANY_VENDOR
 ) -> Signal | None:
-    """Return what the answer says about our rate, None for nothing; `now` is wall time, `headers` ignore case."""
+    """Return what the answer says about our rate, None for nothing; `headers` ignore case.
+
+    Moments in it are of the vendor's clock, which its `Date` shows; `now` is wall time, for answers without one.
+    """
+    now = _vendors_now(headers, now)
     wait_us = _told(headers, now)
     text = body[:MAX_TEXT_BYTES].lower() if len(body) <= MAX_TEXT_BYTES or status >= 400 else b""
     throttled = any(known.encode() in text for known in words.throttled)
@@ -69,12 +73,21 @@ def parse_retry_after(value: str | None, now: WallTime) -> int | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(int(text[:12]) * SECOND_US, LONGEST_TOLD_US)
+    moment = _http_date(text)
+    return None if moment is None else min(max(moment - now, 0), LONGEST_TOLD_US)
+
+
+def _vendors_now(headers: Mapping[str, str], now: WallTime) -> WallTime:
+    """Return what time it is where the answer comes from, `now` where it does not say; either clock may be hours off."""
+    theirs = _http_date(headers.get("Date", ""))
+    return now if theirs is None else theirs
+
+
+def _http_date(text: str) -> WallTime | None:
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-        left_us = int(moment.timestamp() * SECOND_US) - now
+        return WallTime(int(email.utils.parsedate_to_datetime(text).timestamp() * SECOND_US))
     except (ValueError, OverflowError):
         return None
-    return min(max(left_us, 0), LONGEST_TOLD_US)
 
 
 def _told(headers: Mapping[str, str], now: WallTime) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,41 @@ def refused_again(pause: Pause, signal: Signal) -> int:
     begun = pause.until_us
     pause.refused(signal, started_us=begun, now_us=begun)
     return pause.until_us - begun
+
+
+@pytest.mark.parametrize("hours", [-30, -5, 0, 3, 20])
+@pytest.mark.parametrize(
+    ("status", "headers", "wait_s"),
+    [
+        pytest.param(200, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "{epoch}"}, 40, id="exhausted"),
+        pytest.param(429, {"X-Ratelimit-Reset": "{epoch}"}, 40, id="reset"),
+        pytest.param(429, {"Retry-After": "{http}"}, 40, id="date"),
+        pytest.param(429, {"Retry-After": "6"}, 6, id="seconds"),
+    ],
+)
+def test_a_moment_is_told_by_the_clock_of_who_tells_it(
+    status: int, headers: dict[str, str], wait_s: int, hours: int
+) -> None:
+    """The answer's own date says what time it is there: a clock that is hours off, ours or theirs, makes no pause of hours."""
+    theirs_s = NOW // SECOND_US + hours * 3_600
+    at = {"epoch": theirs_s + 40, "http": formatdate(theirs_s + 40, usegmt=True)}
+    given = {name: text.format(**at) for name, text in headers.items()} | {
+        "Date": formatdate(theirs_s, usegmt=True)
+    }
+    signal = read_signal(status, CIMultiDict(given), b"{}", NOW)
+
+    assert signal is not None
+    assert signal.wait_us == wait_s * SECOND_US
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Oct 2013 13:30:00 GMT", "9" * 300])
+def test_without_a_date_our_clock_is_asked(date: str) -> None:
+    """As good as absent."""
+    headers = CIMultiDict({"Date": date, "X-Ratelimit-Reset": str(NOW // SECOND_US + 9)})
+    signal = read_signal(429, headers, b"", NOW)
+
+    assert signal is not None
+    assert signal.wait_us == 9 * SECOND_US
 
 
 def test_an_unsaid_pause_doubles_and_a_minute_of_patience_makes_the_next_a_ban() -> None:
