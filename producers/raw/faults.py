@@ -35,5 +35,6 @@ class KnownFaults:
 
 def _kind(fault: str, symbols: Collection[str]) -> str:
     for symbol in symbols:
-        fault = fault.replace(symbol, "")
+        if symbol in fault:  # as a word: F is no part of "Field required"
+            fault = re.sub(rf"(?<![A-Za-z0-9]){re.escape(symbol)}(?![A-Za-z0-9])", "", fault)
     return _VARYING.sub("", _WORD.sub("", fault))

@@ -46,6 +46,17 @@ def test_symbols_in_small_letters_are_those_that_were_asked_for() -> None:
     assert not faults.is_new(BARS, "no bars of spy", 0.0, symbols=["spy"])
 
 
+def test_a_symbol_of_one_letter_is_no_letter_of_a_word() -> None:
+    """One fault of all of them is one kind: they may not use up the day's letters of an endpoint."""
+    faults, symbols = KnownFaults(), ["F", "I", "A", "M", "o", "T", "BRK.B", "1"]
+    news = [
+        faults.is_new(BARS, f"alpaca bars: bars.{symbol}.1.v: Input A Missing, Field", 0.0, symbols=[symbol])
+        for symbol in symbols
+    ]
+
+    assert news == [True] + [False] * 7
+
+
 def test_a_days_letters_of_an_endpoint_are_bounded() -> None:
     """A vendor that words each fault anew gets so many; the next day a fault that lasts is told again."""
     faults = KnownFaults()
