@@ -195,6 +195,8 @@ def _updated(before: BarRow, live: BarRow, symbol: str) -> BarRow:
     old, new = bar_values(before, symbol), bar_values(replace(live, values=(*prices, volume or 0)), symbol)
     if old is None or new is None:
         return before if new is None else live
+    if live.time == before.time and (live.values == before.values or new["high"] != new["low"]):
+        return live  # no row of now, but the same one again
     high, low = max(old["high"], new["high"]), min(old["low"], new["low"])
     values = (old["open"], high, low, new["close"], old["volume"] + new["volume"])
     return replace(before, values=values)

@@ -257,11 +257,35 @@ def test_the_live_row_is_a_word_about_the_interval_it_lies_in(
     assert (found[0], refused) == (expected, 0)
 
 
+@pytest.mark.parametrize(
+    ("again", "holds"),
+    [
+        pytest.param(OWN, OWN[1], id="as it was"),
+        pytest.param(("10:05", (100.5, 106.0, 100.0, 105.5, 95_000)), (100.5, 106.0, 100.0, 105.5, 95_000), id="corrected"),
+    ],
+)  # fmt: skip
+def test_a_row_that_is_given_twice_is_no_row_of_now(
+    again: tuple[str, Sequence[float]], holds: tuple[float, ...]
+) -> None:
+    """The later wins, as at the other vendors: its volume is the interval's, and is not added."""
+    found, refused = five_minutes([OWN, again], now="12:00:00", shown="11:59:59")
+
+    assert (found[0], refused) == ((*holds, True), 0)
+
+
+def test_a_flat_row_that_is_given_twice_counts_once() -> None:
+    """An interval of one price looks like a row of now; the same volume twice is the same row."""
+    flat = ("10:05", (50.25, 50.25, 50.25, 50.25, 400))
+
+    assert five_minutes([flat, flat], now="12:00:00", shown="11:59:59")[0][0] == (*flat[1], True)
+
+
 def test_a_live_row_that_cannot_be_used_costs_itself() -> None:
     """It is told, and the interval stands as it was."""
-    found, refused = five_minutes([OWN, ("10:08:07", (102.5, -1, 102.5, 102.5, 0))], now="10:20:00")
+    for clock in ("10:08:07", "10:05"):
+        found, refused = five_minutes([OWN, (clock, (102.5, -1, 102.5, 102.5, 0))], now="10:20:00")
 
-    assert (found[0], refused) == ((*OWN[1], True), 1)
+        assert (found[0], refused) == ((*OWN[1], True), 1)
 
 
 @pytest.mark.parametrize("columns", [[], [{}]])
