@@ -14,10 +14,10 @@ from schemas.intervals import DAY_US, EPOCH
 ANSWER_WITHIN_S = 2.0
 KEPT_DAYS = 30
 FORGOTTEN = "budgets cannot be remembered"
-# $1: the first day that still counts.
+# $1 and $2: the first and last day that count; what lies beyond tomorrow was written by a clock that was wrong.
 READ = """
     SELECT provider, endpoint, day, slots, paused_until, ban_count, reason, updated_at
-    FROM provider_budgets WHERE day >= $1
+    FROM provider_budgets WHERE day BETWEEN $1 AND $2
 """
 # $4: requests by slot, added to what is there; $5: paused until; $6: bans, added; $7: reason; $8: now.
 ADD = """
@@ -73,7 +73,7 @@ class BudgetStore:
         today = _day(now_us // DAY_US)
         async with connection(self._pool, within_s=ANSWER_WITHIN_S, or_else=FORGOTTEN) as reader:
             await reader.execute(FORGET, today - timedelta(days=KEPT_DAYS))
-            rows = await reader.fetch(READ, today - timedelta(days=1))
+            rows = await reader.fetch(READ, today - timedelta(days=1), today + timedelta(days=1))
         return [_remembered(row) for row in rows]
 
     async def add(self, additions: Sequence[Addition], now_us: int) -> None:

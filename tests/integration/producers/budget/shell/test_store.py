@@ -143,6 +143,22 @@ async def test_rows_add_up_and_are_read_back(database: str) -> None:
     assert later == []
 
 
+async def test_what_a_clock_that_was_days_ahead_wrote_counts_no_more(database: str) -> None:
+    """Its pause and its day would be in force until then; those of tomorrow are of a clock somewhat ahead of ours."""
+    now = 20_000 * DAY_US + 3 * SLOT_US
+    async with pool(database, service="producers", size=1) as opened:
+        store = BudgetStore(opened)
+        for days in (0, 1, 2, 400):
+            then = now + days * DAY_US
+            addition = Addition(
+                provider="acme", endpoint="chart", slots={then // SLOT_US: 7}, paused_until=then + 9, bans=1, reason=""
+            )  # fmt: skip
+            await store.add([addition], then)
+        rows = await store.read(now)
+
+    assert sorted(row.updated_at - now for row in rows) == [0, DAY_US]
+
+
 @pytest.mark.parametrize("migrated", [True, False])
 async def test_no_database_and_no_table_are_said_in_time(database: str, *, migrated: bool) -> None:
     """Both are the store's own error, within seconds; the second names the remedy."""
