@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import NoReturn, TypeVar
@@ -187,7 +188,19 @@ class Breakers:
 
     async def call(self, endpoint: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Return what `attempt` returns; raise CircuitOpen without trying while endpoint or provider is left alone."""
-        return await self._whole.call(partial(self._of(endpoint).call, attempt))
+        result = await self._whole.call(partial(self._reached, endpoint, attempt))
+        if isinstance(result, _SaidNo):
+            raise result.error
+        return result
+
+    async def _reached(self, endpoint: str, attempt: Callable[[], Awaitable[T]]) -> T | _SaidNo:
+        """Return what an endpoint says, where it says no as well: to the provider's breaker both are an answer."""
+        try:
+            return await self._of(endpoint).call(attempt)
+        except ProviderUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again by the caller
+            return _SaidNo(error)
 
     def _of(self, endpoint: str) -> Breaker:
         if endpoint not in self._endpoints:
@@ -195,6 +208,11 @@ class Breakers:
                 self._provider, endpoint, failures=self._failures, open_s=self._open_s, now_s=self._now_s
             )
         return self._endpoints[endpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class _SaidNo:
+    error: Exception
 
 
 def _succeed() -> None:

@@ -339,6 +339,38 @@ async def test_an_answer_of_any_kind_shows_that_a_provider_is_reached() -> None:
     assert breakers.state == "closed"
 
 
+@pytest.mark.parametrize(
+    "no",
+    [
+        ProviderThrottled("scoped", 7.0),
+        ProviderRefused("status 404"),
+        ValueError("another of the client's own"),
+    ],
+)
+async def test_a_provider_that_says_no_is_reached(no: Exception) -> None:
+    """A 404 or a 429 between failures to connect begins their count anew, and closes what was half open."""
+    clock = _Clock()
+    breakers = some_breakers(clock)
+
+    async def refused() -> None:
+        raise no
+
+    async def ask() -> None:
+        with pytest.raises(type(no)) as caught:
+            await breakers.call("quote", refused)
+        assert caught.value is no
+
+    for endpoint in ("chart", "crumb"):
+        await in_vain(breakers, endpoint, unreachable, 2)
+        await ask()
+    assert breakers.state == "closed"
+
+    await in_vain(breakers, "list", unreachable, 3)
+    clock.now += OPEN_S + 1.0
+    await ask()
+    assert breakers.state == "closed"
+
+
 async def test_an_endpoints_open_breaker_is_no_answer_of_the_provider() -> None:
     """Half open as a whole, and asked for what is left alone by itself: nothing was tried, so nothing closes."""
     clock, down = _Clock(), asyncio.Event()
