@@ -82,6 +82,22 @@ def under_its_clock(
     return traded, values
 
 
+def snapshot_values(
+    symbol: str, given: Mapping[str, object], traded: EventTime | None, quoted: EventTime | None
+) -> tuple[EventTime, dict[str, float | None]] | None:
+    """Return the values of a snapshot with when they were true, None where it has no price at all.
+
+    Raises InvalidRecord for one that cannot be, or has no stamp.
+    """
+    values = quote_values(symbol, given)
+    if values is None:
+        return None
+    moment, values = under_its_clock(values, traded, quoted)
+    if moment is None:
+        raise InvalidRecord("a price has no stamp of its own")
+    return moment, values
+
+
 def rejected(symbol: str, fault: PermanentError, entry: object) -> RejectedValue:
     """Return what is dead-lettered of one entry of an answer, of its bytes where it is all of it."""
     payload = entry if isinstance(entry, bytes) else json.dumps(entry).encode()

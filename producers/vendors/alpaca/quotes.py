@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from producers.vendors.alpaca.bars import CURRENCY
 from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
-from producers.vendors.values import price, quote_values, rejected, size, under_its_clock
+from producers.vendors.values import price, rejected, size, snapshot_values
 from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import DAY_US
@@ -91,12 +91,10 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
         "last_size": trade.s,
     }
     try:
-        values = quote_values(symbol, given)
-        if values is None:
+        found = snapshot_values(symbol, given, _moment(trade.t), _moment(quote.t))
+        if found is None:
             return None
-        moment, values = under_its_clock(values, _moment(trade.t), _moment(quote.t))
-        if moment is None:
-            raise InvalidRecord("a price has no stamp of its own")
+        moment, values = found
         day = _day(snapshot, moment, symbol)
     except InvalidRecord as error:
         raise InvalidRecord(f"alpaca snapshots: {symbol}: {error}") from None

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from producers.vendors.answers import Answer, RejectedValue
 from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fault
 from producers.vendors.polygon.bars import Said, currency_of, delay_s, raise_refusal
-from producers.vendors.values import quote_values, rejected, under_its_clock
+from producers.vendors.values import rejected, snapshot_values
 from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.providers.polygon import FACTS
@@ -101,14 +101,12 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
         # A plan without trades and quotes: the day's last price, as old as the day's last change.
         given, traded = given | {"last": day.c}, snapshot.updated
     try:
-        values = quote_values(symbol, given)
-        if values is None:
-            return None
-        moment, values = under_its_clock(values, _moment(traded), _moment(quoted))
-        if moment is None:
-            raise InvalidRecord("a price has no stamp of its own")
+        found = snapshot_values(symbol, given, _moment(traded), _moment(quoted))
     except InvalidRecord as error:
         raise InvalidRecord(f"polygon snapshot: {symbol}: {error}") from None
+    if found is None:
+        return None
+    moment, values = found
     fixed = {"currency": currency_of(snapshot.ticker), "market_state": ""}
     return {"symbol": symbol, "event_time": moment, **values, **fixed}
 

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from producers.vendors.answers import BarsRequest, PollWindow
-from producers.vendors.values import has_sizes, price, quote_values, rejected, size, under_its_clock
+from producers.vendors.values import (
+    has_sizes,
+    price,
+    quote_values,
+    rejected,
+    size,
+    snapshot_values,
+    under_its_clock,
+)
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import InvalidRecord
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -144,3 +152,15 @@ def test_what_is_rejected_keeps_its_bytes() -> None:
 
     assert rejected("SPY", fault, b"{").payload == b"{"
     assert json.loads(rejected("SPY", fault, {"c": -1}).payload) == {"c": -1}
+
+
+def test_a_snapshot_is_true_at_the_stamp_of_what_it_says() -> None:
+    """Without a price it says nothing; a price without a stamp is no value of any moment."""
+    book = {"bid": 9.75, "bid_size": 300}
+
+    assert snapshot_values("SPY", {"bid": 0, "ask": None}, 7, 8) is None
+    moment, values = snapshot_values("SPY", book, 7, 8) or (0, {})
+    assert (moment, values["bid"], values["last"]) == (8, 9.75, None)
+    assert (snapshot_values("SPY", book | {"last": 9.5}, 7, 8) or (0,))[0] == 7
+    with pytest.raises(InvalidRecord, match="no stamp"):
+        snapshot_values("SPY", book | {"last": 9.5}, None, 8)
