@@ -74,6 +74,10 @@ def test_five_days_of_currencies_are_five_bars_whatever_midnight_they_are_stampe
     assert found == [local_s(f"{day} 17:00", "America/New_York") * SECOND_US for day in evenings]
 
 
+def start_of(interval: str, symbol: str, zone: str, stamp: str) -> int:
+    return bar_start(local_s(stamp, zone) * SECOND_US, interval, calendar_of(symbol))
+
+
 @pytest.mark.parametrize(
     ("symbol", "zone", "stamp", "start"),
     [
@@ -87,9 +91,7 @@ def test_five_days_of_currencies_are_five_bars_whatever_midnight_they_are_stampe
 )  # fmt: skip
 def test_a_day_of_any_venue_starts_at_its_open(symbol: str, zone: str, stamp: str, start: str) -> None:
     """Whatever the moment of its date it is stamped with."""
-    found = bar_start(local_s(stamp, zone) * SECOND_US, "1d", calendar_of(symbol))
-
-    assert found == local_s(start, zone) * SECOND_US
+    assert start_of("1d", symbol, zone, stamp) == local_s(start, zone) * SECOND_US
 
 
 @pytest.mark.parametrize(
@@ -105,9 +107,7 @@ def test_hours_are_counted_from_each_part_of_a_session(
     symbol: str, zone: str, stamp: str, start: str
 ) -> None:
     """A break begins them anew; the closing auction is in the last of them."""
-    found = bar_start(local_s(stamp, zone) * SECOND_US, "1h", calendar_of(symbol))
-
-    assert found == local_s(start, zone) * SECOND_US
+    assert start_of("1h", symbol, zone, stamp) == local_s(start, zone) * SECOND_US
 
 
 @pytest.mark.parametrize("friday", ["2024-07-12", "2024-01-12"])
