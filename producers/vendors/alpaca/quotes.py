@@ -17,6 +17,7 @@ from schemas.intervals import DAY_US
 from schemas.providers.alpaca import FACTS
 from schemas.records import Event
 
+UNSET = "0001-01-01T00:00:00Z"  # a time that was never set, as Go spells it
 EVERYTHING = TypeAdapter(dict[str, Any])
 
 
@@ -103,14 +104,14 @@ def _quote_event(symbol: str, snapshot: _Snapshot) -> dict[str, Any] | None:
 
 
 def _moment(stamp: str | None) -> EventTime | None:
-    return None if stamp is None else rfc3339_us(stamp, "alpaca snapshots: t")
+    return None if stamp in (None, UNSET) else rfc3339_us(stamp, "alpaca snapshots: t")
 
 
 def _day(snapshot: _Snapshot, moment: EventTime, symbol: str) -> dict[str, float | None]:
     """Return volume and previous close; before a day's first trade, `dailyBar` is still the day before."""
     daily, previous = snapshot.daily_bar or _Day(), snapshot.prev_daily_bar or _Day()
     begun = _moment(daily.t)
-    volume, close = daily.v, previous.c
+    volume, close = daily.v if daily.c else None, previous.c
     if begun is not None and moment - begun >= DAY_US:
         volume, close = None, daily.c
     return {"volume": size("volume", volume), "previous_close": price("previous_close", close, symbol)}

@@ -129,3 +129,27 @@ def test_a_trade_at_another_price_than_its_moments_is_no_last() -> None:
         (140.0, 1000.0),
         (140.0, 1000.0),
     ]
+
+
+UNSET = "0001-01-01T00:00:00Z"  # the time of nothing, as the vendor's language spells it
+
+
+def test_parts_that_are_unset_are_parts_that_are_missing() -> None:
+    """A trade stands without a book, a book without a trade, both without their days; nothing at all is no quote and no fault."""
+    trade, book = {"t": "2024-07-02T14:00:00.5Z", "p": 61.5, "s": 3}, {"t": "2024-07-02T14:00:02Z", "bp": 61.25, "bs": 2}  # fmt: skip
+    no_trade, no_book = {"t": UNSET, "p": 0, "s": 0}, {"t": UNSET, "ap": 0, "bp": 0, "as": 0, "bs": 0}
+    no_day = {"t": UNSET, "o": 0, "h": 0, "l": 0, "c": 0, "v": 0}
+    entries = {
+        "KO": {"latestTrade": trade, "latestQuote": no_book, "dailyBar": no_day, "prevDailyBar": no_day},
+        "PEP": {"latestTrade": no_trade, "latestQuote": book, "dailyBar": no_day},
+        "MO": {"latestTrade": no_trade, "latestQuote": no_book, "dailyBar": no_day},
+    }
+    answer = parse_snapshots(
+        json.dumps(entries).encode(), asked={name: name for name in entries}, simulated=()
+    )
+
+    assert [(event["symbol"], event["last"], event["bid"]) for event in answer.events] == [
+        ("KO", 61.5, None), ("PEP", None, 61.25),
+    ]  # fmt: skip
+    assert {event[name] for event in answer.events for name in ("volume", "previous_close")} == {None}
+    assert (list(answer.rejected), list(answer.missing)) == ([], ["MO"])
