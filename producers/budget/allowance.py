@@ -98,7 +98,7 @@ class Allowances:
         return None if None in moments else max(moment_us for moment_us in moments if moment_us is not None)
 
     def refused(self, endpoint: str, signal: Signal, *, started_us: int, now_us: int) -> None:
-        """Pause the endpoint; the provider where the vendor speaks of all of us, or refuses elsewhere, too."""
+        """Pause the endpoint; the provider where the vendor speaks of all of us, or refuses elsewhere, too, and answers nowhere."""
         apart = endpoint in self.limits.separate
         whole, own = self.scopes[WHOLE], self.scope(endpoint)
         scope = whole if signal.whole and not apart else own
@@ -110,12 +110,15 @@ class Allowances:
             whole.budget.lower(now_us)
 
     def _refusing_elsewhere(self, endpoint: str, now_us: int) -> bool:
-        """Return whether an endpoint that has nothing to do with this one refuses as well."""
-        limits = self.limits
-        return any(
-            scope.pause.is_refusing(now_us)
+        """Return whether an endpoint that has nothing to do with this one refuses as well, and no third was answered since."""
+        asked_for = self.limits.asked_for
+        counted = [
+            (asked_for(name), scope.pause)
             for name, scope in self.scopes.items()
-            if name != WHOLE
-            and name not in limits.separate
-            and limits.asked_for(name) != limits.asked_for(endpoint)
+            if name != WHOLE and name not in self.limits.separate and asked_for(name) != asked_for(endpoint)
+        ]
+        refusing = [(other, pause.began_us) for other, pause in counted if pause.is_refusing(now_us)]
+        return any(
+            not any(third != other and pause.well_us > since_us for third, pause in counted)
+            for other, since_us in refusing
         )

@@ -118,6 +118,8 @@ class Pause:
         self.bans = 0
         self.last: Signal | None = None
         self.testing = False  # after a pause: one request finds out whether it is over
+        self.began_us = 0  # of the refusals in a row
+        self.well_us = 0  # start of the last request that was answered
         self._set_at = 0
         self._refusals = 0  # in a row, one an episode
         self._bans_in_a_row = 0
@@ -135,6 +137,8 @@ class Pause:
         if self._refusals and started_us < self._set_at:
             self.until_us = max(self.until_us, now_us + (signal.wait_us or 0))
             return False
+        if not self._refusals:
+            self.began_us = now_us
         wait_us = self._escalate(signal)
         self.until_us, self._set_at, self.last, self.testing = (
             max(self.until_us, now_us + wait_us),
@@ -171,6 +175,7 @@ class Pause:
     def answered(self, *, started_us: int) -> None:
         """Take an answer that is no refusal; one from before the pause proves nothing."""
         if started_us >= self._set_at:
+            self.well_us = max(self.well_us, started_us)
             self._refusals = self._bans_in_a_row = 0
             self.testing = False
 
@@ -181,4 +186,5 @@ class Pause:
             self.until_us = max(self.until_us, until_us)
             self.last = self.last or Signal(kind="throttled", wait_us=until_us - now_us, reason=reason)
             self._refusals, self._honest, self.testing, self._set_at = 1, True, True, now_us
+            self.began_us = now_us
             self._bans_in_a_row = min(bans, 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -281,6 +282,46 @@ async def test_a_refused_endpoint_is_left_alone_and_the_others_are_not() -> None
     with pytest.raises(ProviderThrottled):
         await ask(gate, endpoint="list", within_s=1.0)
     assert gate.bans == 2
+
+
+@in_virtual_time
+async def test_an_endpoint_that_is_well_is_not_paused_for_two_that_refuse_for_an_hour() -> None:
+    """All begin at once, so that it may take some pauses until it has its turn; once it was answered it is those two, and not our key."""
+    gate, served = Gate("test", VendorLimits(helpers={"crumb": "quote"}), now_us=now_us), 0
+
+    async def refused(endpoint: str) -> None:
+        while True:
+            with suppress(ProviderThrottled):
+                async with gate.admitted(endpoint, "live", within_s=5.0) as admission:
+                    gate.refused(admission, THROTTLED)
+            await asyncio.sleep(1.3)
+
+    refusing = [asyncio.ensure_future(refused(endpoint)) for endpoint in ("quote", "crumb", "list")]
+    for _ in range(3_600):
+        with suppress(ProviderThrottled):
+            async with gate.admitted("chart", "live", within_s=0.5) as admission:
+                gate.answered(admission)
+                served += 1
+        await asyncio.sleep(1.0)
+    for task in refusing:
+        task.cancel()
+
+    assert served > 3_000
+
+
+@in_virtual_time
+async def test_an_answer_from_before_says_nothing_of_now() -> None:
+    """A third that was well, and is not asked while the two refuse, may be refused as well."""
+    gate = a_gate()
+    async with gate.admitted("chart", "live", within_s=1.0) as admission:
+        gate.answered(admission)
+    for endpoint in ("quote", "list"):
+        await asyncio.sleep(0.1)
+        async with gate.admitted(endpoint, "live", within_s=1.0) as admission:
+            gate.refused(admission, THROTTLED)
+
+    with pytest.raises(ProviderThrottled):
+        await ask(gate, endpoint="chart", within_s=1.0)
 
 
 @in_virtual_time
