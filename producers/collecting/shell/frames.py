@@ -10,6 +10,7 @@ from producers.http.shell.body import redacted
 from producers.raw.faults import KnownFaults
 from producers.raw.shell.topics import RawTopics
 from producers.vendors.answers import Frame
+from producers.vendors.bar_rows import MANY_ROWS
 from producers.vendors.shell.provider import TradeSocket
 from schemas.clocks import WallTime
 from schemas.errors import MalformedPayload
@@ -32,6 +33,7 @@ class FrameReader:
         self._provider, self._socket, self._raw = provider, socket, raw
         self._simulated, self._secrets = simulated, secrets
         self._faults = KnownFaults()
+        self._unusable = 0  # trades since the last one that could be used
 
     async def read(
         self, payload: bytes, *, sequence: int, asked: Mapping[str, str]
@@ -43,19 +45,33 @@ class FrameReader:
         except MalformedPayload as error:
             await self._malformed(error, received_time, payload)
             return None
-        for rejected in frame.answer.rejected:
-            await self._dead_letter(
-                rejected.reason, rejected.message, rejected.symbol, received_time, rejected.payload
-            )
+        await self._rejected(frame, received_time)
         return frame, received_time
+
+    async def _rejected(self, frame: Frame, received_time: WallTime) -> None:
+        """Dead-letter each trade that cannot be used; after many of which none can it is the format."""
+        if frame.answer.events:
+            self._unusable = 0
+        for value in frame.answer.rejected:
+            if self._unusable < MANY_ROWS or self._is_news(value.message):
+                await self._dead_letter(
+                    value.reason, value.message, value.symbol, received_time, value.payload
+                )
+            if not frame.answer.events:
+                self._unusable += 1
 
     async def _malformed(self, error: MalformedPayload, received_time: WallTime, payload: bytes) -> None:
         """Dead-letter a frame once for each kind of fault; then it is counted."""
-        where = self._provider, self._socket.endpoint
-        if self._faults.is_new(where, str(error), monotonic_s()):
+        if self._is_news(str(error)):
             await self._dead_letter(error.reason, str(error), "", received_time, payload)
-        else:
+
+    def _is_news(self, fault: str) -> bool:
+        """Return whether a fault is the first of its kind; count it where it is not."""
+        where = self._provider, self._socket.endpoint
+        is_new = self._faults.is_new(where, fault, monotonic_s())
+        if not is_new:
             DEAD_LETTERS_SPARED.labels(*where).inc()
+        return is_new
 
     async def _dead_letter(
         self, reason: str, message: str, symbol: str, received_time: WallTime, payload: bytes

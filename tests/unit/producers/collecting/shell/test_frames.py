@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from infra.runtime.metrics import REGISTRY
 from producers.collecting.shell.frames import FrameReader
 from producers.vendors.answers import Frame
@@ -53,6 +55,26 @@ async def test_a_trade_that_cannot_be_costs_itself() -> None:
     assert frame is not None
     assert len(frame.answer.events) == 1
     assert [letter["symbol"] for letter in raw.dead] == ["SPY", "SPY"]
+
+
+@pytest.mark.parametrize("trades_a_frame", [1, 7, 250])
+async def test_trades_whose_format_changed_are_kept_ten_times_and_once_a_kind(trades_a_frame: int) -> None:
+    """However they are cut into frames: ten in a row of which none can be used are no values, but the format.
+
+    A trade that can be used makes the next ones values again.
+    """
+    raw = RecordingTopics()
+    reader = a_reader(raw)
+    renamed = {"s": "SPY", "price": 1.0, "v": 1, "t": NINE_THIRTY_S * 1000}
+    for _ in range(1_750 // trades_a_frame):
+        await read(reader, a_frame(*[renamed] * trades_a_frame))
+    told = len(raw.dead)
+    await read(reader, a_frame(TRADE | {"p": -3.0}))
+    await read(reader, a_frame(TRADE))
+    await read(reader, a_frame(renamed, renamed))
+
+    assert told == 11
+    assert len(raw.dead) == told + 1 + 2
 
 
 async def test_the_key_is_struck_out_of_all_that_is_read() -> None:
