@@ -26,6 +26,7 @@ FROZEN_MOVES = 2  # times that others saw it move meanwhile
 COMPARED_US = 5 * MINUTE_US  # for so long can a price of one provider be held against another's
 # Two prices of one symbol so far apart are on two levels: a split of 3 for 2 is further, no market is in minutes.
 LEVEL = log(1.4)
+LEAST_LEVEL = 1.0  # a rate near zero may double within minutes, and below it there is no ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,17 +137,17 @@ class Witness:
             return None
         if seen.is_frozen(now):
             return False
-        apart = [other for other in others if abs(log(other / price)) > LEVEL]
+        apart = [other for other in others if _distance(symbol, other, price) > LEVEL]
         if not apart:
             self._agreed[symbol] = price
             return True
         if len(others) > 1:
             return 2 * len(apart) <= len(others)
         agreed = self._agreed.get(symbol)
-        if agreed is None:
+        if agreed is None or not _has_level(symbol, agreed):
             self.disputed[symbol] = None
             return None
-        return abs(log(price / agreed)) < abs(log(others[0] / agreed))
+        return _distance(symbol, price, agreed) < _distance(symbol, others[0], agreed)
 
     def _take(self, provider: str, symbol: str, price: float, now: MarketTime) -> _Seen:
         by_provider = self._seen.setdefault(symbol, {})
@@ -165,6 +166,17 @@ class Witness:
         for other, theirs in self._seen[symbol].items():
             if other != provider and now - theirs.at <= COMPARED_US and not theirs.is_frozen(now):
                 yield theirs.price
+
+
+def _has_level(symbol: str, price: float) -> bool:
+    return price >= LEAST_LEVEL or not may_be_negative(symbol)
+
+
+def _distance(symbol: str, one: float, other: float) -> float:
+    """Return how far two prices are apart by their ratio; 0 where they are not to be compared by it."""
+    if not (_has_level(symbol, one) and _has_level(symbol, other)):
+        return 0.0
+    return abs(log(one) - log(other))  # the ratio itself may be beyond any number
 
 
 def _can_be(event: Event, price: float) -> bool:

@@ -98,6 +98,29 @@ def test_one_that_leaves_the_level_of_both_is_wrong_and_one_that_never_was_on_it
     assert list(witness.disputed) == []
 
 
+def test_an_index_about_zero_is_on_no_level() -> None:
+    """A bill's yield crosses zero, stands on it and doubles within minutes; one in the thousands is scaled or it is not."""
+    witness, said = Witness(), list[bool | None]()
+    for yahoo, polygon in ((0.013, 0.03), (0.0, -0.105), (-0.105, 0.002), (-0.05, -0.2), (4.2, 0.9)):
+        witness.confirms("yahoo", "^IRX", yahoo, NOW)
+        said.append(witness.confirms("polygon", "^IRX", polygon, NOW))
+    witness.confirms("yahoo", "^IRX", 4.2, NOW)
+
+    assert said == [True] * 5
+    assert list(witness.disputed) == []
+    assert witness.confirms("polygon", "^IRX", 4.3, NOW) is True
+    assert witness.confirms("polygon", "^IRX", 43.0, NOW) is False
+
+
+def test_prices_beyond_any_ratio_are_on_two_levels() -> None:
+    """A vendor's smallest and largest number."""
+    witness = Witness()
+    witness.confirms("yahoo", "SPY", 5e-324, NOW)
+
+    assert witness.confirms("polygon", "SPY", 1.7e308, NOW) is None
+    assert witness.confirms("yahoo", "SPY", 5e-324, NOW) is None
+
+
 def test_an_old_price_is_held_against_nobody() -> None:
     """A market that gapped since then is no lie."""
     witness = Witness()
