@@ -73,6 +73,8 @@ class Ledger:
             await self._watermarks.reached(as_of, _topics(ask), (partition_of(ask.symbol, self._partitions),))
             with judging_by(self._calendars.at(as_of)):
                 await load_calendars([ask.symbol])
+        # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
+        settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
         async with self._store.snapshot() as snapshot:
             reading = await self._read(snapshot, ask, page, as_of)
         if not reading.known:
@@ -90,8 +92,8 @@ class Ledger:
         if ask.as_of is None:
             return answer(rows, meta, request, next_page_token=token)
         # Without a start the answer begins where what is kept does, which moves.
-        settled = token is None and "start" in ask.given and self._calendars.is_settled(ask.as_of)
-        return cacheable(rows, meta, request, immutable=settled, next_page_token=token)
+        immutable = settled and token is None and "start" in ask.given
+        return cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
 
     async def _read(
         self, snapshot: Snapshot, ask: GapsQuery, page: Page | None, as_of: KnowledgeTime | None

@@ -77,6 +77,8 @@ class History:
         named = self._naming.one(ask.symbol, ask.as_of)
         query, now = query_hash(request.path, ask.given), wall_us()
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
+        # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
+        settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
         reading = await self._read(ask, page, now)
         if not reading.known and not self._seen(ask.symbol):
             raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
@@ -86,8 +88,9 @@ class History:
             return table(TABLE_COLUMNS, said.rows, said.meta, token)
         if not (ask.fixed_range and ask.as_of is not None):
             return answer(said.rows, said.meta, request, next_page_token=token)
-        settled = said.settled and self._calendars.is_settled(ask.as_of)
-        return cacheable(said.rows, said.meta, request, immutable=settled, next_page_token=token)
+        return cacheable(
+            said.rows, said.meta, request, immutable=said.settled and settled, next_page_token=token
+        )
 
     async def _read(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""

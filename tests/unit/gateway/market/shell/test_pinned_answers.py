@@ -1,0 +1,101 @@
+"""Answers of a pinned moment while a generation of calendars arrives: what they were made by decides whether they stand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from gateway.database.gap_pages import NO_GAPS
+from gateway.http.shell.answers import IMMUTABLE, REQUEST_ID, REVALIDATE
+from gateway.market.shell.gaps import Ledger
+from gateway.market.shell.history import History
+from gateway.market.shell.naming import Naming
+from infra.runtime.clock import WallMarketClock
+from schemas.calendar.history import AnnouncedOverlay, CalendarHistory
+from schemas.calendar.overlay import NO_OVERLAY, overlay_of
+from schemas.calendar.sessions import calendars_in_force
+from schemas.clocks import WallTime
+from schemas.intervals import MINUTE_US, SECOND_US, micros
+from schemas.symbology.naming import Symbology
+
+AS_OF = micros(datetime(2026, 3, 11, 15, tzinfo=UTC))
+GAPS = "/gaps?symbol=SPY&as_of=2026-03-11T15:00:00Z&start=2026-03-09T00:00:00Z"
+BARS = "/stocks/SPY/history?interval=1m&as_of=2026-03-11T15:00:00Z&start=2026-03-09T14:00:00Z&end=2026-03-09T15:00:00Z"
+
+
+class _Store:
+    """A database without a row; `meanwhile` happens while it reads."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+        self.closed: list[int] = []
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[_Store]:
+        yield self
+
+    async def gaps(self, *_: object, **__: object) -> object:
+        self.closed.append(len(calendars_in_force().overlay.of("XNYS").closed))
+        self._meanwhile()
+        return NO_GAPS
+
+    async def nothing(self, *_: object, **__: object) -> list[object]:
+        return []
+
+    async def knows(self, _symbol: str) -> bool:
+        return True
+
+    async def unknown(self, *_: object) -> None:
+        return None
+
+    bars = providers = nothing
+    kept_from = evidence_known = first_known = unknown
+
+
+class _Reached:
+    async def reached(self, *_: object) -> None:
+        """Everything is."""
+
+
+def _ledger(store: Any, calendars: CalendarHistory) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    return Ledger(store, _Reached(), calendars, 4, b"key").gaps  # type: ignore[arg-type]
+
+
+def _history(
+    store: Any, calendars: CalendarHistory
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    clock = WallMarketClock()
+    naming = Naming(Symbology(), clock)
+    seen = {"seen": lambda _: True, "calendars": calendars, "partitions": 4}
+    return History(store, _Reached(), clock, b"key", naming=naming, **seen).history  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("make", "path"), [(_ledger, GAPS), (_history, BARS)])
+async def test_what_an_older_generation_answered_is_not_called_immutable(make: Any, path: str) -> None:
+    """A gateway lags by a minute; the generation that counted then comes while it reads, and settles the moment after."""
+    calendars = CalendarHistory()
+    calendars.take([AnnouncedOverlay(1, WallTime(0), NO_OVERLAY)])
+    calendars.read_through(WallTime(AS_OF - MINUTE_US))
+
+    def catches_up() -> None:
+        late = overlay_of({"XNYS": ["2026-03-10", "2026-03-12"]}, {})
+        calendars.take([AnnouncedOverlay(2, WallTime(AS_OF - 30 * SECOND_US), late)])
+        calendars.read_through(WallTime(AS_OF + MINUTE_US))
+
+    store = _Store(catches_up)
+    answers = [await make(store, calendars)(_request(path)) for _ in range(2)]
+
+    assert store.closed == [0, 2]
+    assert [each.headers["Cache-Control"] for each in answers] == [REVALIDATE, IMMUTABLE]
+
+
+def _request(path: str) -> web.Request:
+    request = make_mocked_request("GET", path, match_info={"symbol": "SPY"})
+    request[REQUEST_ID] = "one"
+    return request
