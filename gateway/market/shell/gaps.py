@@ -71,7 +71,8 @@ class Ledger:
         if ask.symbol is not None and as_of is not None:
             check_not_future(as_of, now)
             await self._watermarks.reached(as_of, _topics(ask), (partition_of(ask.symbol, self._partitions),))
-            with judging_by(self._calendars.at(as_of)):
+        if ask.symbol is not None:
+            with judging_by(self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)):
                 await load_calendars([ask.symbol])
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)

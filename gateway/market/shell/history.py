@@ -25,7 +25,7 @@ from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import calendar_of, judging_by
-from schemas.clocks import WallTime
+from schemas.clocks import KnowledgeTime, WallTime
 from schemas.partitions import partition_of
 from schemas.streams import BAR_STREAM
 from schemas.topics import BARS
@@ -99,8 +99,8 @@ class History:
         if as_of is not None:
             check_not_future(as_of, now)
             await self._watermarks.reached(as_of, (BARS,), (partition,))
-            with judging_by(self._calendars.at(as_of)):
-                await load_calendars([ask.symbol])
+        with judging_by(self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)):
+            await load_calendars([ask.symbol])
         async with self._store.snapshot() as snapshot:
             if as_of is None:
                 as_of = complete_through([await snapshot.complete_before(BARS, partition)])

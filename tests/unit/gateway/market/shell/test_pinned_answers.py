@@ -35,6 +35,7 @@ class _Store:
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self._meanwhile = meanwhile
         self.closed: list[int] = []
+        self.loaded: list[bool] = []
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[_Store]:
@@ -42,11 +43,15 @@ class _Store:
 
     async def gaps(self, *_: object, **__: object) -> object:
         self.closed.append(len(calendars_in_force().overlay.of("XNYS").closed))
+        self.loaded.append(calendars_in_force().holds("SPY"))
         self._meanwhile()
         return NO_GAPS
 
     async def nothing(self, *_: object, **__: object) -> list[object]:
         return []
+
+    async def complete_before(self, *_: object) -> int:
+        return AS_OF
 
     async def knows(self, _symbol: str) -> bool:
         return True
@@ -93,6 +98,16 @@ async def test_what_an_older_generation_answered_is_not_called_immutable(make: A
 
     assert store.closed == [0, 2]
     assert [each.headers["Cache-Control"] for each in answers] == [REVALIDATE, IMMUTABLE]
+
+
+@pytest.mark.parametrize(("make", "path"), [(_ledger, GAPS), (_history, BARS)])
+async def test_calendars_of_the_default_moment_are_loaded_off_the_loop(make: Any, path: str) -> None:
+    """What the history of calendars judges by is no book that is in force: its first market costs a second as well."""
+    calendars, store = CalendarHistory(), _Store(lambda: None)
+    calendars.take([AnnouncedOverlay(1, WallTime(0), overlay_of({"XNYS": ["2026-03-10"]}, {}))])
+    await make(store, calendars)(_request(path.replace("&as_of=2026-03-11T15:00:00Z", "")))
+
+    assert (store.closed, store.loaded) == ([1], [True])
 
 
 def _request(path: str) -> web.Request:
