@@ -48,7 +48,7 @@ class RoutedProvider:
     probed_s: float = NEVER
     suspect_probed_s: float = NEVER
     probed: frozenset[str] = frozenset()
-    newest: dict[int, EventTime] = field(default_factory=dict)  # by market
+    newest: dict[str, EventTime] = field(default_factory=dict)  # by market
 
 
 class Serving:
@@ -144,7 +144,7 @@ class Serving:
         sound = True
         for symbol, end in evidence.newest.items():
             if (calendar := self._calendars.get(symbol)) is not None:
-                market = id(calendar)
+                market = calendar.name
                 entry.newest[market] = max(end, entry.newest.get(market, end))
         for symbol in evidence.asked:
             marks, fault = self._judged(provider, symbol, evidence, now, paced=paced)
@@ -225,7 +225,7 @@ class Serving:
         others = self.streams.newest_of_others(provider, symbol)
         if others is not None and others - (newest or 0) > tolerance_us:
             return False, fault
-        of_market = self.entries[provider].newest.get(id(calendar))
+        of_market = self.entries[provider].newest.get(calendar.name)
         quiet = of_market is not None and now - of_market <= tolerance_us
         return None if quiet else False, fault
 

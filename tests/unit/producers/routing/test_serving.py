@@ -5,7 +5,8 @@ from __future__ import annotations
 from producers.routing.choice import Rules
 from producers.routing.evidence import AnswerEvidence
 from producers.routing.serving import Serving, Turn
-from schemas.calendar.sessions import calendar_of
+from schemas.calendar.overlay import overlay_of
+from schemas.calendar.sessions import CalendarBook, calendar_of
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, UnknownSymbol
 from schemas.intervals import HOUR_US, MINUTE_US
@@ -152,3 +153,16 @@ def test_what_nobody_gives_is_asked_for_anew_and_published() -> None:
     world.answer("yahoo", "S1")
     assert world.turn("yahoo", "S1").serve == ("S1",)
     assert world.serving.streams.unserved == {}
+
+
+def test_markets_are_known_by_name_whatever_object_stands_for_them() -> None:
+    """A new generation of calendars is other objects of the same markets: what was shown of them was shown."""
+    world = _World()
+    world.answer("alpaca", *STOCKS[1:])
+    book = CalendarBook(overlay_of({"XNYS": ["2031-03-11"]}, {}))
+    again = {symbol: book.calendar_of(symbol) for symbol in STOCKS}
+    named = {"alpaca": STOCKS, "yahoo": STOCKS}
+    world.serving.plan(named, again, RULES, half_life_s=10.0, deadline_s=10.0, now_s=world.now_s)
+    world.answer("alpaca", "S0", age_us=HOUR_US)
+
+    assert world.freshness("alpaca") == 1.0
