@@ -7,7 +7,7 @@ move, or with a multiple of what it was, is not well.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 
 from schemas.calendar.sessions import Calendar
@@ -33,7 +33,7 @@ LEAST_LEVEL = 1.0  # a rate near zero may double within minutes, and below it th
 class AnswerEvidence:
     """One answer: `newest` is the end of the newest value of each symbol, `prices` those that can be true.
 
-    `absent` are symbols `asked` for that it leaves out, `lies` those whose values cannot be true; `is_present` says
+    `delays_us` say how late the feed declares these to be, `absent` are symbols `asked` for that it leaves out, `lies` those whose values cannot be true; `is_present` says
     whether the question reached the present, so that age can be judged.
     """
 
@@ -42,6 +42,7 @@ class AnswerEvidence:
     newest: Mapping[str, EventTime]
     tolerance_us: int
     prices: Mapping[str, float]
+    delays_us: Mapping[str, int] = field(default_factory=dict)
     absent: Collection[str] = ()
     lies: Collection[str] = ()
     is_present: bool = True
@@ -50,16 +51,17 @@ class AnswerEvidence:
 def quotes_evidence(
     asked: Sequence[str], events: Sequence[Event], now: MarketTime, *, latency_s: float, every_us: int
 ) -> AnswerEvidence:
-    """Return what an answer to a poll of quotes says; a declared delay of the feed is no fault."""
+    """Return what an answer to a poll of quotes says."""
     sound = [
         event for event in events if event["event_time"] <= now + FUTURE_US and _can_be(event, _price(event))
     ]
     return AnswerEvidence(
         latency_s=latency_s,
         asked=asked,
-        newest={event["symbol"]: event["event_time"] + event["delay_s"] * SECOND_US for event in sound},
+        newest={event["symbol"]: event["event_time"] for event in sound},
         tolerance_us=max(QUOTE_TOLERANCE_US, TOLERATED_POLLS * every_us),
         prices={event["symbol"]: _price(event) for event in sound},
+        delays_us={event["symbol"]: event["delay_s"] * SECOND_US for event in sound},
         absent=set(asked) - {event["symbol"] for event in events},
         lies={event["symbol"] for event in events} - {event["symbol"] for event in sound},
     )
@@ -74,8 +76,12 @@ def bars_evidence(
     every_us: int,
     step_us: int,
     is_present: bool = True,
+    delay_s: int = 0,
 ) -> AnswerEvidence:
-    """Return what an answer to a poll of bars says; minutes without a trade have no bar, so absence is no fault."""
+    """Return what an answer to a poll of bars says of a feed that declares to be `delay_s` late.
+
+    Minutes without a trade have no bar, so absence is no fault.
+    """
     sound = [
         event for event in events if event["event_time"] <= now + FUTURE_US and _can_be(event, event["close"])
     ]
@@ -86,6 +92,7 @@ def bars_evidence(
         newest={} if newest is None else {symbol: newest["event_time"] + step_us},
         tolerance_us=every_us + TOLERATED_BARS * step_us,
         prices={} if newest is None else {symbol: newest["close"]},
+        delays_us={} if newest is None else {symbol: delay_s * SECOND_US},
         lies=(symbol,) if 2 * len(sound) < len(events) else (),
         is_present=is_present,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from producers.routing import score as health_score
 from producers.routing.choice import NEVER, Candidate, Choice, Rules, choose
@@ -38,6 +39,13 @@ class Turn:
     anew: Sequence[str] = ()
 
 
+class ShownMarket(NamedTuple):
+    """The newest value of a market that a provider has shown, and how late it declared its feed of it to be."""
+
+    newest: EventTime
+    delay_us: int
+
+
 @dataclass(slots=True)
 class RoutedProvider:
     """One provider in one capability."""
@@ -48,7 +56,7 @@ class RoutedProvider:
     probed_s: float = NEVER
     suspect_probed_s: float = NEVER
     probed: frozenset[str] = frozenset()
-    newest: dict[str, EventTime] = field(default_factory=dict)  # by market
+    markets: dict[str, ShownMarket] = field(default_factory=dict)
 
 
 class Serving:
@@ -144,15 +152,17 @@ class Serving:
         sound = True
         for symbol, end in evidence.newest.items():
             if (calendar := self._calendars.get(symbol)) is not None:
-                market = calendar.name
-                entry.newest[market] = max(end, entry.newest.get(market, end))
+                before_us = entry.markets[calendar.name].newest if calendar.name in entry.markets else end
+                delay_us = evidence.delays_us.get(symbol, 0)
+                entry.markets[calendar.name] = ShownMarket(max(end, before_us), delay_us)
         for symbol in evidence.asked:
             marks, fault = self._judged(provider, symbol, evidence, now, paced=paced)
             newest = evidence.newest.get(symbol)
             if fault is None:
                 self.streams.good(provider, symbol, newest, now_s)
             else:
-                self.streams.bad(provider, symbol, fault, newest, now_s)
+                behind_us = evidence.tolerance_us if marks.get("fresh") else 0
+                self.streams.bad(provider, symbol, fault, newest, now_s, behind_us=behind_us)
             if False in marks.values():
                 alone = self.streams.is_alone(provider, symbol)
                 sound = sound and alone
@@ -195,7 +205,7 @@ class Serving:
         """Return what an answer says of one symbol, and what is wrong with it."""
         if symbol in evidence.absent:
             # One it never had is unknown there, which is no lie as long as it has any other.
-            had = not self.entries[provider].newest or self.streams.newest(provider, symbol) is not None
+            had = not self.entries[provider].markets or self.streams.newest(provider, symbol) is not None
             return {"success": True, "honest": False if had else None}, Lack.NOTHING
         if symbol in evidence.lies:
             return {"success": True, "honest": False}, Lack.WRONG
@@ -213,7 +223,10 @@ class Serving:
     def _age(
         self, provider: str, symbol: str, evidence: AnswerEvidence, calendar: Calendar, now: MarketTime
     ) -> tuple[bool | None, Lack | None]:
-        """Return whether the newest value of a symbol is fresh, None where that cannot be told: it may be quiet."""
+        """Return whether the newest value of a symbol is fresh, None where that cannot be told: it may be quiet.
+
+        What is no later than its feed declares is fresh while no other has newer, which is found out.
+        """
         tolerance_us = evidence.tolerance_us
         if not is_judged(calendar, now, tolerance_us):
             return None, None
@@ -221,13 +234,16 @@ class Serving:
         newest = max((each for each in shown if each is not None), default=None)
         if newest is not None and now - newest <= tolerance_us:
             return True, None
-        fault = Lack.STALE
         others = self.streams.newest_of_others(provider, symbol)
         if others is not None and others - (newest or 0) > tolerance_us:
-            return False, fault
-        of_market = self.entries[provider].newest.get(calendar.name)
-        quiet = of_market is not None and now - of_market <= tolerance_us
-        return None if quiet else False, fault
+            return False, Lack.STALE
+        market = self.entries[provider].markets.get(calendar.name)
+        delay_us = evidence.delays_us.get(symbol, 0 if market is None else market.delay_us)
+        expected = MarketTime(now - delay_us - tolerance_us)
+        if newest is not None and newest >= expected and delay_us:
+            return True, Lack.STALE
+        is_quiet = market is not None and market.newest >= expected
+        return None if is_quiet or not calendar.is_open(expected) else False, Lack.STALE
 
     def _sample(self, entry: RoutedProvider, latency: float, *, sound: bool) -> Sample:
         success, honest = entry.shares.share("success"), entry.shares.share("honest")

@@ -57,6 +57,7 @@ class _Standing:
     quiet_until_s: float = NEVER  # another is not asked before whether it has newer values
     wanted: bool = False  # asked once, whether it has newer values
     newest: EventTime | None = None
+    behind_us: int = 0  # others may be so much newer: it is as new as its feed declares
 
     @property
     def is_missing(self) -> bool:
@@ -130,12 +131,23 @@ class StreamRoutes:
         self._compare(provider, symbol, now_s)
         self._judge(symbol)
 
-    def bad(self, provider: str, symbol: str, lack: Lack, newest: EventTime | None, now_s: float) -> None:
+    def bad(
+        self,
+        provider: str,
+        symbol: str,
+        lack: Lack,
+        newest: EventTime | None,
+        now_s: float,
+        *,
+        behind_us: int = 0,
+    ) -> None:
         """Note that a provider did not give a symbol.
 
-        One whose values are old stays where it is until another has newer ones: the others are asked once.
+        One whose values are old stays where it is until another has newer ones, by more than `behind_us`: the others
+        are asked once.
         """
         standing = self._standing(provider, symbol)
+        standing.behind_us = behind_us
         standing.faults = standing.faults + 1 if standing.fault is lack else 1
         standing.fault = lack
         standing.shows(newest)
@@ -224,7 +236,8 @@ class StreamRoutes:
         """Pass over those whose values of a symbol are old, where a provider has just shown newer ones."""
         newest = self.newest(provider, symbol) or 0
         for each in self._standings[symbol].values():
-            if each.fault is Lack.STALE and not each.lacking and (each.newest or 0) < newest:
+            shown = (each.newest or 0) + each.behind_us
+            if each.fault is Lack.STALE and not each.lacking and shown < newest:
                 self._pass_over(each, now_s)
 
     def _pass_over(self, standing: _Standing, now_s: float) -> None:

@@ -31,13 +31,17 @@ ALWAYS_OPEN = calendar_of("BTC-USD")
 
 @dataclass(frozen=True, kw_only=True)
 class Bars:
-    """What a vendor answers: how long it took, how old the newest bar is and its price; `age_s` None: no bar at all."""
+    """What a vendor answers: how long it took, how old the newest bar is and its price; `age_s` None: no bar at all.
+
+    `delay_s` is how late it declares its feed to be.
+    """
 
     latency_s: float = 0.2
     age_s: float | None = 30.0
     price: float | None = None
     scale: float = 1.0
     is_true: bool = True
+    delay_s: int = 0
 
 
 Said = Bars | MarketDataError
@@ -59,6 +63,7 @@ class World:
     now_s: float = 0.0
     switches: list[tuple[float, str, str]] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
+    moved: Counter[str] = field(default_factory=Counter)  # symbols that were routed alone
     # By symbol: when something true, by whom.
     served: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
 
@@ -129,6 +134,7 @@ class World:
         self.router._untold.clear()  # noqa: SLF001
 
     def _take_over(self, capability: str, symbols: Sequence[str]) -> None:  # noqa: ARG002 - there is one
+        self.moved.update(symbols)
         for symbol in symbols:
             self._done.pop(symbol, None)
         for name, named in self._named.items():
@@ -178,6 +184,7 @@ class World:
             latency_s=said.latency_s,
             every_us=int(self.every_s * SECOND_US),
             step_us=MINUTE_US,
+            delay_s=said.delay_s,
         )
         self.router.answered(BARS, name, evidence)
 

@@ -197,6 +197,7 @@ class BarsPoll(TaskPoll[BarsTask]):
             every_us=task.every_us,
             step_us=self._step_us,
             is_present=is_caught_up(window, now),
+            delay_s=response.answer.delay_s,
         )
 
     async def _take_over(self) -> None:

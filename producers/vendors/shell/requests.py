@@ -144,11 +144,11 @@ async def bars_answered(
         pages = await asking
     except NoData:
         return Response(endpoint=endpoint, received_time=wall_us(), answer=Answer())
-    delay_us = max(page.value.delay_s for page in pages) * SECOND_US
+    delay_s = max(page.value.delay_s for page in pages)
     origin = replace(
         origin,
         adjustment_state=pages[0].value.adjustment_state,
-        horizon=MarketTime(origin.horizon - delay_us),
+        horizon=MarketTime(origin.horizon - delay_s * SECOND_US),
     )
     rows = [row for page in pages for row in page.value.rows]
     try:
@@ -161,5 +161,5 @@ async def bars_answered(
             payload=repr(rows[0]).encode(),
         ) from error
     unplaced = [refused for page in pages for refused in page.value.rejected]
-    answer = replace(answer, rejected=[*answer.rejected, *unplaced])
+    answer = replace(answer, rejected=[*answer.rejected, *unplaced], delay_s=delay_s)
     return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=answer)

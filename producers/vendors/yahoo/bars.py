@@ -122,7 +122,8 @@ def parse_chart(payload: bytes, *, asked: BarsRequest) -> Answer:
         simulated=result.meta.exchange_name == SIMULATED_EXCHANGE,
     )
     rows = _rows(result)
-    return bar_events(rows if interval == DAILY else _with_live_row(rows, origin), origin)
+    answer = bar_events(rows if interval == DAILY else _with_live_row(rows, origin), origin)
+    return replace(answer, delay_s=(asked.now - origin.horizon) // SECOND_US)
 
 
 def _says_nothing(columns: list[_Columns]) -> bool:

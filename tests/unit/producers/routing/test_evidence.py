@@ -43,11 +43,13 @@ def test_zero_absent_and_future_quotes_do_not_count() -> None:
     assert found.prices == {"A": 167.4, "B": (167.4 + 167.41) / 2}
 
 
-def test_a_declared_delay_is_no_fault() -> None:
-    """A feed that says it is 15 minutes late is as fresh as it says it can be."""
+def test_a_declared_delay_is_said_beside_the_stamp() -> None:
+    """A trade of half past two is that, whichever feed says it: only its age is excused."""
     late = a_quote_event(event_time=NOW - 15 * MINUTE_US, delay_s=900)
+    found = quotes(late)
 
-    assert set(quotes(late).newest.values()) == {NOW}
+    assert set(found.newest.values()) == {NOW - 15 * MINUTE_US}
+    assert set(found.delays_us.values()) == {15 * MINUTE_US}
 
 
 def test_bars_are_as_new_as_the_end_of_the_newest() -> None:

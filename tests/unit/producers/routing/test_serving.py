@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from producers.routing.choice import Rules
-from producers.routing.evidence import AnswerEvidence
+from producers.routing.evidence import AnswerEvidence, quotes_evidence
 from producers.routing.serving import Serving, Turn
 from schemas.calendar.overlay import overlay_of
 from schemas.calendar.sessions import CalendarBook, calendar_of
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import ProviderRefused, ProviderThrottled, ProviderUnavailable, UnknownSymbol
-from schemas.intervals import HOUR_US, MINUTE_US
-from tests.support.builders import NINE_THIRTY
+from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
+from tests.support.builders import NINE_THIRTY, a_quote_event
 
 RULES = Rules(margin=0.2, floor=0.3, dwell_s=30.0, proof_s=60.0)
 STOCKS = [f"S{number}" for number in range(8)]
@@ -153,6 +153,24 @@ def test_what_nobody_gives_is_asked_for_anew_and_published() -> None:
     world.answer("yahoo", "S1")
     assert world.turn("yahoo", "S1").serve == ("S1",)
     assert world.serving.streams.unserved == {}
+
+
+def test_the_same_trade_is_no_newer_where_a_feed_declares_to_be_late() -> None:
+    """A share traded half an hour ago: both providers show that trade, and the live one keeps the symbol."""
+    world = _World()
+    trade = world.now - HOUR_US // 2
+    for _ in range(20):
+        for provider, delay_s in (("alpaca", 0), ("yahoo", 900)):
+            world.now_s += 5.0
+            quotes = [
+                a_quote_event(symbol=stock, event_time=trade if stock == "S1" else world.now, delay_s=delay_s)
+                for stock in STOCKS
+            ]
+            found = quotes_evidence(STOCKS, quotes, world.now, latency_s=0.1, every_us=5 * SECOND_US)
+            moved = world.serving.answered(provider, found, world.now, world.now_s, paced=True)
+
+            assert (list(moved), world.decide()) == ([], "alpaca")
+    assert world.freshness("alpaca") == 1.0
 
 
 def test_markets_are_known_by_name_whatever_object_stands_for_them() -> None:

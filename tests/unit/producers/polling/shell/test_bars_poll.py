@@ -98,6 +98,15 @@ async def test_the_position_stays_where_the_vendor_did_not_answer() -> None:
     assert vendor.windows[0] == vendor.windows[1]
 
 
+async def test_what_an_answer_declares_of_its_delay_is_evidence() -> None:
+    """Of what is served as of what is probed."""
+    late = Answer(events=BARS, delay_s=1_234)
+    poll = bars_poll(_Vendor(late, late), RecordingTopics())
+    polled, probed = await poll.poll(poll.symbols), await poll.probe(poll.symbols)
+
+    assert polled.evidence.delays_us == probed.evidence.delays_us == {"SPY": 1_234 * SECOND_US}
+
+
 async def test_a_backlog_is_asked_for_at_once() -> None:
     """A window that ends before now is followed by the next without waiting for the cadence."""
     poll = bars_poll(_Vendor(Answer()), RecordingTopics(), now=NOW + 20 * DAY_US)

@@ -195,3 +195,39 @@ def test_a_symbol_that_is_quiet_everywhere_stays_where_it_is() -> None:
     assert world.router.unserved() == {}
     assert {world.router.chosen("bars:1m", symbol) for symbol in FEW} == {A}
     assert world.requests[B] < 6 * 20 + HOURS * 3600.0 / 30.0 + 100
+
+
+LATE = where(lambda *_: True, Bars(age_s=930.0, delay_s=900))
+
+
+@pytest.mark.parametrize("vendors", [{A: LATE}, {A: LATE, B: LATE}, {B: LATE, A: LATE, "polygon": LATE}])
+def test_a_feed_is_not_stale_by_its_own_delay_where_nobody_has_newer(vendors: dict[str, Vendor]) -> None:
+    """Plans that are a quarter of an hour late, alone or all of them: nothing moves, and the score says that all is well."""
+    world = World(vendors, FEW).run(2.0)
+    first = next(iter(vendors))
+
+    assert (world.switches, world.moved) == ([], {})
+    assert {world.router.chosen("bars:1m", symbol) for symbol in FEW} == {first}
+    assert all(record.score > 0.9 for record in world.router.records() if record.provider == first)
+    assert world.router.unserved() == {}
+
+
+def test_a_live_feed_is_preferred_to_a_delayed_one() -> None:
+    """Whatever the order; the delayed one serves while the live one is down, and no longer."""
+    behind = World({A: LATE, B: well}, FEW).run(1.0)
+    down = where(lambda _n, at_s: 3600.0 < at_s < 7200.0, DEAD)
+    before = World({A: down, B: LATE}, FEW).run(3.0)
+
+    assert [to for _, to, _ in behind.switches] == [B]
+    assert behind.served_by("S000", 300.0) == {B}
+    assert [to for _, to, _ in before.switches] == [B, A]
+    assert before.worst_s() <= 2 * EVERY_S
+    assert before.served_by("S000", 7500.0) == {A}
+
+
+def test_a_delay_excuses_no_more_than_itself() -> None:
+    """A feed that declares a quarter of an hour and is half an hour late stands still."""
+    stands = where(lambda _n, at_s: at_s > 600.0, Bars(age_s=1_830.0, delay_s=900))
+    world = World({A: stands}, FEW).run(1.0)
+
+    assert world.router.records()[0].freshness < 0.1

@@ -129,3 +129,4 @@ async def test_bars_of_a_delayed_page_are_final_as_much_later() -> None:
 
     assert [event["final"] for event in on_time.answer.events] == [True, True]
     assert [event["final"] for event in behind.answer.events] == [True, False]
+    assert (on_time.answer.delay_s, behind.answer.delay_s) == (0, 60)

@@ -163,6 +163,20 @@ def test_a_bar_is_final_by_the_feeds_own_clock(
 
 
 @pytest.mark.parametrize(
+    ("exchange", "shown", "delay_s"),
+    [("ASX", "14:39:40", 1_220), ("ASX", "13:11:00", 1_800), ("ASX", None, 0), ("NYQ", "14:39:40", 0)],
+)
+def test_a_chart_says_how_late_its_exchange_is(exchange: str, shown: str | None, delay_s: int) -> None:
+    """As far as its market's clock has come, and no later than the longest delay; where it is in real time not at all."""
+    day, zone = "2024-07-02", "Australia/Sydney"
+    meta = {} if shown is None else {"regularMarketTime": at(f"{day} {shown}", zone)}
+    chart = a_chart({at(f"{day} 13:10", zone): ROW}, symbol="CSL.AX", exchangeName=exchange, **meta)
+    now = at(f"{day} 15:00:00", zone) * SECOND_US
+
+    assert parse(chart, window=PollWindow(start=0, end=2**60), now=now, symbol="CSL.AX").delay_s == delay_s
+
+
+@pytest.mark.parametrize(
     ("symbol", "zone", "opened", "stamp", "now"),
     [
         pytest.param("OCDO.L", "Europe/London", "2024-07-02 08:00:00", "2024-07-02 16:35:01", "2024-07-02 20:00:00", id="London, in its auction"),
