@@ -7,7 +7,7 @@ calendar, and counted as shares: coins in the universe do not condemn the provid
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from producers.routing import score as health_score
@@ -147,6 +147,9 @@ class Serving:
     ) -> Sequence[str]:
         """Take what an answer says; return the symbols whose route it changed."""
         entry = self.entries[provider]
+        # A bar that is forming ends ahead, and so does what a clock ahead stamps: nobody else is late for that.
+        shown = {symbol: min(end, EventTime(now)) for symbol, end in evidence.newest.items()}
+        evidence = replace(evidence, newest=shown)
         self._recent_s = max(RECENT_S, 2 * evidence.tolerance_us / SECOND_US)
         before = self._routed(evidence.asked)
         sound = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from producers.routing.choice import Rules
 from producers.routing.evidence import AnswerEvidence, quotes_evidence
 from producers.routing.serving import Serving, Turn
@@ -184,3 +186,21 @@ def test_markets_are_known_by_name_whatever_object_stands_for_them() -> None:
     world.answer("alpaca", "S0", age_us=HOUR_US)
 
     assert world.freshness("alpaca") == 1.0
+
+
+@pytest.mark.parametrize("ahead_s", [61, 180, 299])
+def test_a_vendor_whose_clock_is_ahead_makes_nobody_late(ahead_s: int) -> None:
+    """Its quotes are minutes to come, and those of now are as new as can be, whoever is asked first."""
+    world = _World()
+    for _ in range(20):
+        for provider, lead_s in (("alpaca", 0), ("yahoo", ahead_s)):
+            world.now_s += 5.0
+            stamp = world.now + lead_s * SECOND_US
+            quotes = [a_quote_event(symbol=stock, event_time=stamp) for stock in STOCKS]
+            found = quotes_evidence(STOCKS, quotes, world.now, latency_s=0.1, every_us=5 * SECOND_US)
+            moved = world.serving.answered(provider, found, world.now, world.now_s, paced=True)
+
+            assert (list(moved), world.decide()) == ([], "alpaca")
+        marks = world.serving.entries["alpaca"].shares
+
+        assert marks.share("fresh") == 1.0
