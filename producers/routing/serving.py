@@ -90,7 +90,7 @@ class Serving:
         for provider, symbols in named.items():
             self.entries[provider].probed = frozenset(list(symbols)[:PROBED_SYMBOLS])
         self.streams.plan(named, rules.proof_s)
-        self._witness.keep(frozenset[str]().union(*named.values()))
+        self._witness.keep(self.streams.symbols)
 
     def decide(self, breaker_of: Callable[[str], str], now_s: float) -> bool:
         """Choose who serves; return whether anything is to be told."""
@@ -130,6 +130,18 @@ class Serving:
         """Return who is asked for a symbol."""
         return self.streams.route(symbol, self.chosen) or self.chosen
 
+    def routes(self) -> Mapping[str, str]:
+        """Return who is asked for each symbol; nobody before the first choice."""
+        return {} if self.choice is None else self._routed(self.streams.symbols)
+
+    def moved(self, before: Mapping[str, str]) -> Sequence[str]:
+        """Return the symbols that are asked of another than `before`, of those that are still routed."""
+        return [
+            symbol
+            for symbol, provider in before.items()
+            if symbol in self.streams.symbols and self.provider_of(symbol) != provider
+        ]
+
     def turn(self, provider: str, symbols: Sequence[str], probe_every_s: float, now_s: float) -> Turn:
         """Return what a poll of some symbols may ask `provider` for; what is granted is used."""
         serve, probe, anew = list[str](), list[str](), list[str]()
@@ -139,7 +151,8 @@ class Serving:
             elif self.streams.retries(provider, symbol, self.chosen, now_s):
                 (anew if symbol in self.streams.unserved else probe).append(symbol)
         if self.chosen != provider and self._may_probe(provider, symbols, probe_every_s, now_s):
-            probe = [symbol for symbol in symbols if symbol not in serve and symbol not in anew]
+            given = {*serve, *anew}
+            probe = [symbol for symbol in symbols if symbol not in given]
         return Turn(serve=(*serve, *anew), probe=tuple(probe), anew=tuple(anew))
 
     def answered(
@@ -176,7 +189,7 @@ class Serving:
                     self.entries[other].shares.amend(symbol, "fresh", mark=False)
         sample = self._sample(entry, latency_sample(evidence.latency_s, self._deadline_s), sound=sound)
         entry.health = health_score.answered(entry.health, sample, now_s, self._half_life_s)
-        return self._moved(before)
+        return self.moved(before)
 
     def failed(
         self, provider: str, symbols: Sequence[str], error: MarketDataError, now_s: float
@@ -197,7 +210,7 @@ class Serving:
             if told or not symbols:
                 success = entry.shares.share("success") or 0.0
                 entry.health = health_score.failed(entry.health, success, now_s, self._half_life_s)
-        return self._moved(before)
+        return self.moved(before)
 
     def _is_alone_in_failing(self, entry: RoutedProvider, provider: str, symbol: str) -> bool:
         return bool(entry.shares.share("success")) and self.streams.is_alone(provider, symbol)
@@ -276,9 +289,6 @@ class Serving:
 
     def _routed(self, symbols: Iterable[str]) -> Mapping[str, str]:
         return {symbol: self.provider_of(symbol) for symbol in symbols}
-
-    def _moved(self, before: Mapping[str, str]) -> Sequence[str]:
-        return [symbol for symbol, provider in before.items() if self.provider_of(symbol) != provider]
 
 
 def _fault_of(error: MarketDataError, symbols: Sequence[str]) -> Lack | None:

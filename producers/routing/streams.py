@@ -84,6 +84,7 @@ class StreamRoutes:
 
     def __init__(self) -> None:
         """Route nothing until `plan`."""
+        self.symbols: frozenset[str] = frozenset()
         self._named: Mapping[str, frozenset[str]] = {}
         self._standings: dict[str, dict[str, _Standing]] = {}  # symbol, provider
         self._failing: dict[str, dict[str, None]] = {}  # provider, symbols; what failed last comes last
@@ -94,7 +95,7 @@ class StreamRoutes:
         """Route these symbols by provider, the preferred one first; what is known of them stays known."""
         self._named = {provider: frozenset(symbols) for provider, symbols in named.items()}
         self._first_wait_s = first_wait_s
-        symbols = frozenset[str]().union(*self._named.values())
+        self.symbols = symbols = frozenset[str]().union(*self._named.values())
         self._standings = {
             symbol: {provider: kept for provider, kept in known.items() if symbol in self._of(provider)}
             for symbol, known in self._standings.items()

@@ -88,6 +88,7 @@ class Router:
         UNSERVED_SYMBOLS.clear()
         for name, symbols in named.items():
             kept = self._capabilities[name] = before.get(name) or Serving()
+            routes, choice = kept.routes(), kept.choice
             kept.plan(
                 symbols,
                 calendars,
@@ -97,6 +98,8 @@ class Router:
                 now_s=self._now_s(),
             )
             self._decide(name)
+            if choice is not None and kept.chosen == choice.provider and (moved := kept.moved(routes)):
+                self.moved(name, moved)
             compute_at_scrape(UNSERVED_SYMBOLS.labels(name), partial(self._count_unserved, name))
             for provider in symbols:
                 gauge = PROVIDER_HEALTH_SCORE.labels(name, provider)

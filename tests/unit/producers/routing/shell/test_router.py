@@ -198,3 +198,30 @@ def test_a_score_is_that_of_the_scrape_and_goes_with_its_route() -> None:
     assert broken < sound
     assert shown("yahoo") is None
     assert shown("finnhub") is not None
+
+
+def test_what_another_plan_moves_alone_is_told_at_once() -> None:
+    """The one that gave a symbol alone is removed, or one that has it is added: it waits for no cadence of the next."""
+    router = a_router("yahoo")
+    told = list[tuple[str, list[str]]]()
+    router.moved = lambda capability, symbols: told.append((capability, sorted(symbols)))
+    calendars = {symbol: calendar_of("SPY") for symbol in ("SPY", "IBM", "GE", "MMM")}
+    closed = dict.fromkeys(("yahoo", "finnhub", "alpaca", "polygon"), lambda _: "closed")
+
+    def plan(**named: str) -> None:
+        router.route({QUOTES: {name: of.split() for name, of in named.items()}}, calendars, Routing(), closed)
+
+    plan(yahoo="SPY IBM", finnhub="SPY GE", alpaca="SPY GE")
+    router.failed(QUOTES, "yahoo", UnknownSymbol("who?"), ("SPY",))
+    begun = list(told)
+    plan(yahoo="SPY IBM", alpaca="SPY GE MMM")
+    for provider in ("yahoo", "alpaca"):
+        router.failed(QUOTES, provider, UnknownSymbol("who?"), ("SPY",))
+    before = list(told)
+    plan(yahoo="SPY IBM", alpaca="GE MMM", polygon="SPY IBM GE")
+    plan(yahoo="SPY IBM", alpaca="GE", polygon="SPY IBM")
+
+    assert begun == [(QUOTES, ["SPY"])]
+    assert before == [*begun, (QUOTES, ["GE", "SPY"]), (QUOTES, ["SPY"])]
+    assert told == [*before, (QUOTES, ["SPY"])]
+    assert (router.chosen(QUOTES), router.chosen(QUOTES, "SPY")) == ("yahoo", "polygon")
