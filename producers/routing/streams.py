@@ -184,10 +184,11 @@ class StreamRoutes:
 
     def forgive(self, provider: str) -> None:
         """Let a provider that has just proven itself serve all it was not told to be without."""
-        for known in self._standings.values():
+        for symbol, known in self._standings.items():
             standing = known.get(provider)
             if standing is not None and standing.fault not in (Lack.NOT_OFFERED, Lack.REFUSED):
                 standing.lacking, standing.faults = False, 0
+                self._judge(symbol)
 
     def suspects(self, provider: str) -> list[str]:
         """Return what failed last at a provider, though others have it."""

@@ -163,3 +163,17 @@ def test_one_that_proved_itself_is_asked_for_all_but_what_it_said_it_lacks() -> 
     made.forgive("a")
 
     assert [made.route(symbol, "a") for symbol in ("SPY", "IBM")] == ["a", "b"]
+
+
+def test_what_one_that_proved_itself_is_asked_for_again_is_not_unserved() -> None:
+    """Both failed; what the other refuses is now the hope of this one alone."""
+    made = routes(a="SPY IBM", b="SPY IBM")
+    for symbol in ("SPY", "IBM"):
+        made.bad("b", symbol, Lack.REFUSED, None, 0.0)
+        for _ in range(PATIENCE[Lack.FAILING]):
+            made.bad("a", symbol, Lack.FAILING if symbol == "SPY" else Lack.REFUSED, None, 0.0)
+    before = dict(made.unserved)
+    made.forgive("a")
+
+    assert before == {"SPY": Lack.FAILING, "IBM": Lack.REFUSED}
+    assert made.unserved == {"IBM": Lack.REFUSED}
