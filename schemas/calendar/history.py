@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from threading import Lock
 from typing import NamedTuple
 
 from schemas.calendar.overlay import CalendarOverlay
@@ -15,6 +16,7 @@ from schemas.intervals import SECOND_US
 COUNTS_AFTER_US = 10 * SECOND_US
 CLOCKS_DIFFER_US = 5 * SECOND_US
 NEVER = WallTime((1 << 63) - 1)
+HELD_BOOKS = 32  # of the moments asked about last; a market of one book is some 3 MB
 
 
 class AnnouncedOverlay(NamedTuple):
@@ -32,6 +34,8 @@ class CalendarHistory:
         """Know of none: what is in force answers, and nothing is settled."""
         self._announced: dict[int, AnnouncedOverlay] = {}
         self._books: list[tuple[KnowledgeTime, CalendarBook]] = []
+        self._asked: dict[CalendarBook, None] = {}  # what was asked for longest ago comes first
+        self._asking = Lock()
         self._read_through: WallTime | None = None
 
     def take(self, announced: Iterable[AnnouncedOverlay]) -> None:
@@ -55,11 +59,19 @@ class CalendarHistory:
         self._read_through = NEVER
 
     def at(self, as_of: KnowledgeTime) -> CalendarBook:
-        """Return the calendars that count at a moment."""
+        """Return the calendars that count at a moment; those of many other moments since are loaded anew when asked."""
         books = self._books
         if not books:
             return calendars_in_force()
-        return books[max(bisect_right(books, as_of, key=lambda each: each[0]) - 1, 0)][1]
+        book = books[max(bisect_right(books, as_of, key=lambda each: each[0]) - 1, 0)][1]
+        with self._asking:
+            self._asked.pop(book, None)
+            self._asked[book] = None
+            if len(self._asked) > HELD_BOOKS:
+                oldest = next(iter(self._asked))
+                del self._asked[oldest]
+                oldest.unload()
+        return book
 
     def is_settled(self, as_of: KnowledgeTime) -> bool:
         """Whether nothing announced from now on can count at a moment, by clocks that differ by 5 s at most."""

@@ -158,6 +158,10 @@ class CalendarBook:
         for name in names:
             self.calendar(name)
 
+    def unload(self) -> None:
+        """Forget the calendars that are loaded; they are loaded anew when asked for."""
+        self._held = {}
+
     def names(self) -> frozenset[str]:
         """Return the names of the calendars that are loaded."""
         return frozenset(self._held)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from schemas.calendar import sessions
-from schemas.calendar.history import COUNTS_AFTER_US, AnnouncedOverlay, CalendarHistory
+from schemas.calendar.history import COUNTS_AFTER_US, HELD_BOOKS, AnnouncedOverlay, CalendarHistory
 from schemas.calendar.overlay import NO_OVERLAY, CalendarOverlay, overlay_of
 from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force, judging_by
 from schemas.clocks import KnowledgeTime, WallTime
@@ -71,6 +71,25 @@ def test_what_is_still_to_come_cannot_count_at_a_settled_moment() -> None:
     assert [history.is_settled(KnowledgeTime(each)) for each in moments] == [True, True, False, False]
     history.settle()
     assert history.is_settled(KnowledgeTime(read + 99_999 * DAY_US))
+
+
+def test_thousands_of_overlays_are_not_held_at_once() -> None:
+    """A caller walks through all that ever was; the book of now, which everybody asks for, stays loaded."""
+    history, days = CalendarHistory(), range(1, 2_001)
+    year = datetime(2031, 1, 1, tzinfo=UTC)
+    overlays = [overlay_of({"XNYS": [f"{year + timedelta(days=day):%Y-%m-%d}"]}, {}) for day in days]
+    history.take([announced(day, 60 * day, overlay) for day, overlay in zip(days, overlays, strict=True)])
+    newest = history.at(KnowledgeTime(10**9 * SECOND_US))
+    newest.calendar_of("BTC-USD")
+    books = list[CalendarBook]()
+    for day in days[:-1]:
+        book = history.at(KnowledgeTime((60 * day + 11) * SECOND_US))
+        assert book.calendar_of("BTC-USD").always_open
+        books.append(book)
+        assert history.at(KnowledgeTime(10**9 * SECOND_US)).holds("BTC-USD")
+
+    assert len({id(book) for book in books}) == len(books)
+    assert sum(book.holds("BTC-USD") for book in books) == HELD_BOOKS - 1
 
 
 def test_without_a_history_what_is_in_force_answers() -> None:
