@@ -15,6 +15,7 @@ from schemas.identity import event_id
 from schemas.intervals import MINUTE_US, SECOND_US, slot_us
 from schemas.providers.built_in import is_priced
 from schemas.streams import BY_RECORD, Bar, Quote, Session, Trade
+from schemas.symbols.instruments import may_be_negative
 
 State = Literal["live", "delayed", "stale", "closed", "unknown"]
 Kind = Literal["trade", "quote", "bar"]
@@ -109,7 +110,7 @@ def price_document(
     age_us = max(0, now - _value_time(value, now, calendar))
     document = {
         "symbol": value.symbol, "price": price, "price_type": price_type,
-        **_book(quote), "previous_close": previous_close, **_change(price, previous_close),
+        **_book(quote), "previous_close": previous_close, **_change(value.symbol, price, previous_close),
         "volume": None if quote is None else quote.volume,
         "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now) if calendar.is_known else None, speed),
         "provisional": complete_through is None or value.known_from > complete_through,
@@ -167,11 +168,11 @@ def _book(quote: Quote | None) -> dict[str, Any]:
     return {name: None if quote is None else getattr(quote, name) for name in names}
 
 
-def _change(price: float, previous_close: float | None) -> dict[str, float | None]:
-    if not previous_close:
+def _change(symbol: str, price: float, previous_close: float | None) -> dict[str, float | None]:
+    if previous_close is None or (previous_close == 0.0 and not may_be_negative(symbol)):
         return {"change": None, "change_percent": None}
     change = price - previous_close
-    # Of a rate below zero there is no share: a fall would be shown as a rise.
+    # Of a rate at zero there is no share, of one below a fall would be shown as a rise.
     percent = _rounded(change / previous_close * 100) if previous_close > 0 else None
     return {"change": _rounded(change), "change_percent": percent}
 

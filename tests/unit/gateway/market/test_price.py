@@ -85,6 +85,13 @@ def test_a_rate_below_zero_has_a_change_and_no_share_of_it() -> None:
     assert (answer["price"], answer["change"], answer["change_percent"]) == (-0.105, -0.085, None)
 
 
+def test_an_index_changes_from_a_close_of_zero() -> None:
+    """Which is a value like any other of a rate, and has no share."""
+    quote = a_quote(symbol="^IRX", last=-0.03, previous_close=0.0)
+    answer = document(quote, quote)
+    assert (answer["previous_close"], answer["change"], answer["change_percent"]) == (0.0, -0.03, None)
+
+
 @pytest.mark.parametrize("previous_close", [None, 0.0])
 def test_without_a_close_there_is_no_change(previous_close: float | None) -> None:
     """Never a division by zero."""
