@@ -5,7 +5,6 @@ Moments are market time in µs.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -23,6 +22,7 @@ from infra.simulator.market.model import (
     span_of,
 )
 from infra.simulator.market.synthetic import FIRST_TRADE_TIME, SimulatedMarket
+from infra.simulator.market.view import LOOKBACK_US
 from schemas.calendar.sessions import Calendar, calendar_of, load_calendar
 from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import MINUTE_US
@@ -105,14 +105,12 @@ class VenueMarket:
         return market.top_of_book(symbol, now)
 
     async def trade_chunk(self, symbol: str, from_time: int) -> TradeChunk | None:
-        """Return the next trades; of ours none outside of the venue's hours."""
+        """Return the next trades, of ours those of the next minute in which the venue trades; None after its last."""
         if symbol not in self._symbols:
             return await self._market.trade_chunk(symbol, from_time)
-        chunk = await self._made_up.trade_chunk(symbol, from_time)
         minute = from_time - from_time % MINUTE_US
-        if list(_parts(symbol, minute, minute + 1)):
-            return chunk
-        return replace(chunk, times_ms=array("q"), prices=array("d"), sizes=array("q"), conditions=())
+        traded = next(_parts(symbol, minute, minute + LOOKBACK_US), None)
+        return None if traded is None else await self._made_up.trade_chunk(symbol, traded[0])
 
     def _day(self, symbol: str, session: TradingSession) -> Iterator[DailyBar]:
         if session.open < FIRST_TRADE_TIME:
