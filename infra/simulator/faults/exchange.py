@@ -146,8 +146,9 @@ def _failed_by_one(
     manners: Manners, symbols: Collection[str], faults: Collection[Fault]
 ) -> SimulatedReply | None:
     """Return the refusal of a whole request for one of its symbols, None where all are taken."""
-    refusing = {name for fault in faults if isinstance(fault, RefusedSymbols) for name in fault.symbols}
-    return next((manners.no_symbol(symbol) for symbol in symbols if symbol in refusing), None)
+    refusing = [fault.symbols for fault in faults if isinstance(fault, RefusedSymbols)]
+    refused_ones = (symbol for symbol in symbols if any(symbol in names for names in refusing))
+    return next((manners.no_symbol(symbol) for symbol in refused_ones), None)
 
 
 def as_response(reply: SimulatedReply) -> web.Response:

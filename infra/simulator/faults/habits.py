@@ -17,7 +17,7 @@ MAX_WINDOW_S = 86_400.0
 MAX_DELAY_S = 7 * 86_400.0
 MAX_SYMBOLS = 10_000
 
-Symbols = Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_SYMBOLS)]
+Symbols = Annotated[frozenset[str], Field(min_length=1, max_length=MAX_SYMBOLS)]  # asked about for every bar
 Delay = Annotated[float, Field(gt=0.0, le=MAX_DELAY_S)]
 
 

@@ -97,6 +97,8 @@ class SimulatedConnection:
         self._changed = asyncio.Event()
         self._errors: deque[bytes] = deque(maxlen=MAX_PENDING_ERRORS)
         self._held: list[Frame] = []  # by reorder_frames
+        self._shown_by: tuple[Fault, ...] = ()
+        self._shown = simulation.view.market
         self._plan = simulation.plan
         self._faults = simulation.plan.connection_faults(*ROUTE)
         self._frames = 0
@@ -181,7 +183,11 @@ class SimulatedConnection:
         return simulation.plan.socket_habits(*ROUTE, simulation.view.clock.now())
 
     def _market(self) -> MarketModel:
-        return seen(self._simulation.view, self._habits()).market
+        """Return the market by the habits in force; made anew only where they change, since their lists may be long."""
+        habits = self._habits()
+        if habits != self._shown_by:
+            self._shown_by, self._shown = habits, seen(self._simulation.view, habits).market
+        return self._shown
 
     async def _read_tape(self) -> None:
         """Fetch what the tape needs; a removed symbol simply wastes its chunk."""

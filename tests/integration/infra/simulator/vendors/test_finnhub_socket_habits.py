@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 
+from infra.simulator.faults.scenario import Fault
+from infra.simulator.faults.seen import seen
+from infra.simulator.market.view import MarketView
+from infra.simulator.vendors import finnhub_socket
 from tests.support.eventually import eventually
 from tests.support.simulated_vendor import SOCKET, SYNTHETIC_NOW, Served, Vendor, next_frame
 
@@ -55,6 +60,35 @@ async def test_frames_hold_what_came_in_a_second_of_all_symbols(served: Served) 
         assert len({trade["s"] for trade in frame}) >= 3
         assert times == sorted(times)
     assert max(frame[-1]["t"] - frame[0]["t"] for frame in frames) > 5_000
+
+
+async def test_a_long_list_of_symbols_is_gone_through_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for every subscription and every minute of trades; and anew where the scenario changes."""
+    asked: list[int] = []
+
+    def counted(view: MarketView, faults: Collection[Fault]) -> MarketView:
+        asked.append(len(faults))
+        return seen(view, faults)
+
+    monkeypatch.setattr(finnhub_socket, "seen", counted)
+    abroad = [f"A{number}.L" for number in range(9_000)]
+    unknown = {"type": "unknown_symbols", "symbols": ["SIM001"]}
+    async with served(start=SYNTHETIC_NOW) as vendor:
+        await vendor.scenario(
+            {"match": SOCKET, "fault": {"type": "listed_elsewhere", "symbols": abroad}},
+            {"match": SOCKET, "fault": unknown},
+        )
+        async with vendor.socket() as socket:
+            for symbol in ("SIM001", *abroad[:40], "SIM002"):
+                await socket.send_json({"type": "subscribe", "symbol": symbol})
+            frames = [await next_frame(socket) for _ in range(5)]
+            traded = {trade["s"] for frame in frames if frame for trade in orjson.loads(frame)["data"]}
+            assert (traded, asked) == ({"SIM002"}, [2])
+            await vendor.scenario({"match": SOCKET, "fault": unknown})
+            await socket.send_json({"type": "subscribe", "symbol": "SIM003"})
+            await eventually(lambda: asked == [2, 1], within_s=20.0)
 
 
 async def test_a_second_socket_of_a_key_is_ended_at_once(served: Served) -> None:
