@@ -22,7 +22,6 @@ from infra.simulator.faults.habits import (
     UnknownSymbols,
 )
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.market.clock import SimulatedClock
 from infra.simulator.market.model import (
     Aggregate,
     Candle,
@@ -50,18 +49,18 @@ def seen(view: MarketView, faults: Collection[Fault]) -> MarketView:
     if not any(isinstance(fault, Delayed | SymbolHabit) for fault in faults):
         return view
     abroad = [s for fault in faults if isinstance(fault, ListedElsewhere) for s in fault.symbols]
-    market = VenueMarket(view.market, abroad) if abroad else view.market
-    return _HabitualView(HabitualMarket(market, faults), view.clock, faults)
+    whole = MarketView(VenueMarket(view.market, abroad), view.clock) if abroad else view
+    return _HabitualView(whole, HabitualMarket(whole.market, faults), faults)
 
 
 def delayed(view: MarketView, by_s: float) -> MarketView:
-    """Return a view of the market `by_s` seconds ago."""
-    return _HabitualView(view.market, view.clock, (Delayed(type="delayed", by_s=by_s),))
+    """Return what `view` showed `by_s` seconds ago."""
+    return _HabitualView(view, view.market, (Delayed(type="delayed", by_s=by_s),))
 
 
 def thinned(view: MarketView, share: float) -> MarketView:
-    """Return the view of one exchange that has `share` of the volume."""
-    return _HabitualView(_ThinMarket(view.market, share), view.clock, ())
+    """Return what `view` shows of one exchange that has `share` of the volume."""
+    return _HabitualView(view, _ThinMarket(view.market, share), ())
 
 
 def is_empty(symbol: str, faults: Collection[Fault]) -> bool:
@@ -81,14 +80,17 @@ def delay_s(faults: Collection[Fault]) -> float:
 
 
 class _HabitualView(MarketView):
-    def __init__(self, market: MarketModel, clock: SimulatedClock, faults: Collection[Fault]) -> None:
-        super().__init__(market, clock)
+    """A view of another's moment, later still by `faults`, with `market` in place of its own."""
+
+    def __init__(self, view: MarketView, market: MarketModel, faults: Collection[Fault]) -> None:
+        super().__init__(market, view.clock)
+        self._view = view
         self._delay_us = int(delay_s(faults) * SECOND_US)
         self._faults = faults
 
     def now(self, symbol: str) -> int:
         behind = sum(int(fault.by_s * SECOND_US) for fault in _stale(symbol, self._faults))
-        return super().now(symbol) - self._delay_us - behind
+        return self._view.now(symbol) - self._delay_us - behind
 
 
 class HabitualMarket:

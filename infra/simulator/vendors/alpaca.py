@@ -81,8 +81,7 @@ async def _latest_quotes(request: web.Request) -> web.Response:
     names = _symbols(request)
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
-        found = ((name, facts(view, name, faults)) for name in names)
-        return json_reply({"quotes": {name: _quote(each) for name, each in found if each is not None}})
+        return latest_quotes(view, names, faults, feed=request.query.get("feed", SIP))
 
     return await answer(request, "alpaca", "snapshots", names, build)
 
@@ -170,6 +169,19 @@ def snapshots(
             for symbol, listing, each in found
         }
     )
+
+
+def latest_quotes(
+    view: MarketView, symbols: Sequence[str], faults: Sequence[Fault], *, feed: str = SIP
+) -> SimulatedReply:
+    """Return the book of each symbol; those unknown or not traded yet are absent."""
+    try:
+        _check_symbols(symbols)
+        view = on_feed(view, feed, LAST_US, faults)
+    except Refused as error:
+        return error.reply
+    found = ((symbol, facts(view, symbol, faults)) for symbol in symbols)
+    return json_reply({"quotes": {symbol: _quote(each) for symbol, each in found if each is not None}})
 
 
 def _snapshot(view: MarketView, listing: Listing, found: Facts) -> dict[str, Any]:

@@ -74,14 +74,14 @@ class InvalidSymbol(Refused):
 
 
 def on_feed(view: MarketView, feed: str, end: int, faults: Sequence[Fault]) -> MarketView:
-    """Return the market as a feed shows it; raise Refused where the plan lacks it up to `end` (µs)."""
+    """Return the market as a feed shows it, `delayed_sip` late on every plan; raise Refused where the plan lacks it up to `end` (µs)."""
     plan = next((fault for fault in faults if isinstance(fault, IexPlan)), None)
+    if feed == DELAYED_SIP:
+        return delayed(view, (plan or IexPlan(type="iex_plan")).recent_s)
     if plan is None or feed not in FEEDS:
         return view
     if feed == IEX:
         return thinned(view, plan.share)
-    if feed == DELAYED_SIP:
-        return delayed(view, plan.recent_s)
     if end > view.clock.now() - int(plan.recent_s * SECOND_US):
         raise Refused(403, WORDS[403])
     return view

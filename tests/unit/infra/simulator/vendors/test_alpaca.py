@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.simulator.faults.habits import IexPlan
 from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars, ZeroQuote
-from infra.simulator.vendors.alpaca import assets, bars, snapshots
+from infra.simulator.vendors.alpaca import assets, bars, latest_quotes, snapshots
 from tests.support.simulations import SYNTHETIC_NOW, body, file_bars, frozen_view
 
 WINDOW = {"timeframe": "1Min", "start": "2013-10-07T13:30:00Z", "end": "2013-10-07T13:39:00Z"}
@@ -135,3 +136,17 @@ def test_an_unknown_symbol_is_null_at_any_speed(market_data: Path) -> None:
 
     assert document["NOPE"] is None
     assert document["SPY"]["latestTrade"]["p"] > 0
+
+
+def test_newest_quotes_are_of_the_feed_that_is_asked() -> None:
+    """Late on `delayed_sip` with a plan and without, refused of `sip` on a plan that lacks it."""
+    view = frozen_view(None, SYNTHETIC_NOW)
+    plan = (IexPlan(type="iex_plan", recent_s=600.0),)
+
+    def stamp(faults: tuple[IexPlan, ...], feed: str) -> str:
+        return str(body(latest_quotes(view, ("SIM007",), faults, feed=feed))["quotes"]["SIM007"]["t"])
+
+    assert stamp((), "sip") > "2026-11-22T16:00:00Z" > stamp(plan, "delayed_sip") > stamp((), "delayed_sip")
+    assert stamp(plan, "iex") == stamp((), "sip")
+    assert latest_quotes(view, ("SIM007",), plan).status == 403
+    assert latest_quotes(view, ("sim 7",), ()).status == 400
