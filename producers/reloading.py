@@ -19,7 +19,12 @@ from watchfiles import Change, awatch
 from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import monotonic_s
 from infra.runtime.configuration import reading
-from infra.runtime.configuration.announcing import StoredGeneration, announce, newest_generation
+from infra.runtime.configuration.announcing import (
+    StoredGeneration,
+    announce,
+    keep_calendars,
+    newest_generation,
+)
 from infra.runtime.configuration.following import Apply, Follower
 from infra.runtime.threads import in_daemon_thread
 from schemas.clocks import WallTime
@@ -88,7 +93,9 @@ def first_generation(file: ConfigurationFile) -> tuple[Generation, Configuration
         return _parsed(newest.generation)
     if newest is None or (newest.generation.sha256 != digest and file.changed_time() > newest.appended):
         return _parsed(file.announce("start")[0])
-    if newest.generation.sha256 != digest:
+    if newest.generation.sha256 == digest:
+        keep_calendars(file.bootstrap, newest.generation, prefix=file.prefix)
+    else:
         log.warning("configuration_file_older", extra=_older(file, newest))
     return _parsed(newest.generation)
 

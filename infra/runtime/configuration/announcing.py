@@ -103,6 +103,8 @@ def newest_generation(bootstrap: str, *, prefix: str) -> StoredGeneration | None
 def announce(bootstrap: str, read: Callable[[], str], origin: Origin, *, prefix: str) -> Announced:
     """Append what `read` returns as the next generation, unless it is the newest's text; blocking.
 
+    Of the newest's text nothing is appended but its calendars, where an older version announced it and did not keep them.
+
     `read` returns a *validated* text and is called with every other announcer fenced off: of two that read a file
     while it changes, the one that reads last appends last. What it raises passes through; BrokerUnavailable where
     Kafka does not confirm within ANNOUNCE_WITHIN_S.
@@ -122,36 +124,60 @@ def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, pref
     writer.take_over(STEP_TIMEOUT_S)
     stored = newest_generation(bootstrap, prefix=prefix)
     before = None if stored is None else stored.generation
-    generation = following(before, read(), origin)
-    if generation is None:
-        assert before is not None  # noqa: S101 - only a newest text can be repeated
-        return Announced(generation=before, is_new=False)
-    records = [*_calendars(bootstrap, prefix, before, generation), (KEY, encode_generation(generation))]
-    writer.begin()
-    writer.write(prefix + CONFIGURATION, PARTITION, records, within_s=STEP_TIMEOUT_S)
-    writer.commit(STEP_TIMEOUT_S)
-    log.info(
-        "configuration_announced",
-        extra={"generation": generation.generation, "sha256": generation.sha256, "origin": origin},
-    )
-    return Announced(generation=generation, is_new=True)
+    changed = following(before, read(), origin)
+    generation = changed or before
+    assert generation is not None  # noqa: S101 - only a newest text can be repeated
+    records = _calendars(bootstrap, prefix, before, generation)
+    if changed is not None:
+        records.append((KEY, encode_generation(changed)))
+    if records:
+        writer.begin()
+        writer.write(prefix + CONFIGURATION, PARTITION, records, within_s=STEP_TIMEOUT_S)
+        writer.commit(STEP_TIMEOUT_S)
+    if changed is not None:
+        log.info(
+            "configuration_announced",
+            extra={"generation": changed.generation, "sha256": changed.sha256, "origin": origin},
+        )
+    return Announced(generation=generation, is_new=changed is not None)
+
+
+def keep_calendars(bootstrap: str, generation: Generation, *, prefix: str) -> None:
+    """Keep the calendars of the newest generation where an older version announced it and did not; blocking.
+
+    Raises BrokerUnavailable.
+    """
+    kept = _kept(bootstrap, prefix)
+    if kept is not None and kept.overlay == _overlay(generation):
+        return
+
+    def newest_text() -> str:
+        stored = newest_generation(bootstrap, prefix=prefix)
+        return (generation if stored is None else stored.generation).text
+
+    announce(bootstrap, newest_text, "start", prefix=prefix)
 
 
 def _calendars(
     bootstrap: str, prefix: str, before: Generation | None, generation: Generation
 ) -> list[tuple[bytes, bytes]]:
-    """Return the records that keep what the next generation says of the calendars: none where nothing changes.
+    """Return the records that keep what the newest generation says of the calendars: none where nothing changes.
 
     The first of all keeps those of the generation before it, too, which was announced by a version that did not.
     """
-    with LogReader(bootstrap, f"{prefix}configuration-reader") as reader:
-        kept, _ = newest(reader, prefix + CONFIGURATION, PARTITION, calendars_in, window=TAIL_RECORDS)
+    kept = _kept(bootstrap, prefix)
     overlays = {generation.generation: _overlay(generation)}
     if kept is None and before is not None:
         overlays[before.generation] = _overlay(before)
     if kept is not None and kept.overlay == overlays[generation.generation]:
         return []
     return [encode_calendars(number, overlays[number]) for number in sorted(overlays)]
+
+
+def _kept(bootstrap: str, prefix: str) -> AnnouncedOverlay | None:
+    """Return the newest calendars that are kept."""
+    with LogReader(bootstrap, f"{prefix}configuration-reader") as reader:
+        return newest(reader, prefix + CONFIGURATION, PARTITION, calendars_in, window=TAIL_RECORDS)[0]
 
 
 def _overlay(generation: Generation) -> CalendarOverlay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 from confluent_kafka import Producer
 
@@ -12,6 +13,7 @@ from infra.runtime.configuration.announcing import announce, calendars_in, newes
 from infra.runtime.configuration.following import read_calendars
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
+from producers.reloading import ConfigurationFile, first_generation
 from schemas.calendar.history import CalendarHistory
 from schemas.clocks import KnowledgeTime
 from schemas.configuration.generation import KEY, PARTITION, encode_generation, following
@@ -77,19 +79,44 @@ def test_calendars_are_kept_beside_each_generation_that_changes_them(
     assert stored is not None and stored.generation.text == texts[-1]
 
 
+def older_version_announces(kafka: str, prefix: str, text: str) -> None:
+    """Append the next generation as versions did that kept no calendars."""
+    stored = newest_generation(kafka, prefix=prefix)
+    older = following(None if stored is None else stored.generation, text, "start")
+    assert older is not None
+    producer = Producer(producer_config(kafka, "test-older"))
+    producer.produce(prefix + CONFIGURATION, encode_generation(older), KEY, partition=PARTITION)
+    producer.flush(15)
+
+
 def test_what_an_older_version_announced_is_kept_with_the_next_generation(
     kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     """Else its days would be answered by the next one's calendars."""
-    older = following(None, closing("2026-03-10"), "start")
-    assert older is not None
-    producer = Producer(producer_config(kafka_bootstrap, "test-older"))
-    producer.produce(topic_prefix + CONFIGURATION, encode_generation(older), KEY, partition=PARTITION)
-    producer.flush(15)
+    older_version_announces(kafka_bootstrap, topic_prefix, closing("2026-03-10"))
 
     announce(kafka_bootstrap, lambda: closing("2026-03-10", "2026-03-11"), "api", prefix=topic_prefix)
 
     assert kept(kafka_bootstrap, topic_prefix) == [(1, 1), (2, 2)]
+
+
+def test_versions_that_announce_in_turn_leave_the_calendars_of_the_newest(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Also where the newer one has the same text to say: else past moments were answered by calendars long replaced."""
+    texts = [closing("2026-07-20"), closing("2026-07-20", "2026-07-21"), text_of(3)]
+    for newer, older in pairwise([*texts, texts[0]]):
+        announce(kafka_bootstrap, lambda text=newer: text, "start", prefix=topic_prefix)  # type: ignore[misc]
+        older_version_announces(kafka_bootstrap, topic_prefix, older)
+
+    file = ConfigurationFile(path=tmp_path / "mds.yaml", bootstrap=kafka_bootstrap, prefix=topic_prefix)
+    file.path.write_text(texts[0])
+    started = [first_generation(file)[0].generation for _ in range(2)]
+
+    assert started == [4, 4]
+    assert announce(kafka_bootstrap, lambda: texts[0], "signal", prefix=topic_prefix).is_new is False
+    assert kept(kafka_bootstrap, topic_prefix) == [(1, 1), (2, 2), (3, 0), (4, 1)]
+    assert [each.generation for each in generations(kafka_bootstrap, topic_prefix)] == [1, 2, 3, 4]
 
 
 def test_a_history_is_read_whole_and_followed(kafka_bootstrap: str, topic_prefix: str) -> None:
