@@ -76,13 +76,16 @@ async def _is_the_one(simulation: Simulation, socket: web.WebSocketResponse, req
     habits = simulation.plan.socket_habits(*ROUTE, simulation.view.clock.now())
     habit = next((habit for habit in habits if isinstance(habit, OneSocket)), None)
     before = simulation.sockets.get(keys)
-    if habit is not None and before is not None and not before.closed:
+    one_too_many = habit is not None and before is not None and not before.closed
+    if habit is not None and one_too_many:
         simulation.statistics.faults[habit.type] += 1
         if habit.ends == "second":
             return False
-        await before.close()
+    # Before the other's end, which takes as long as its client: the next one may come meanwhile, and has to find this one.
     simulation.sockets[keys] = socket
-    return True
+    if before is not None and one_too_many:
+        await before.close()
+    return not socket.closed
 
 
 class SimulatedConnection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -126,6 +127,33 @@ async def test_or_the_first_is_ended_by_the_second(served: Served) -> None:
             )
             await second.send_json({"type": "subscribe", "symbol": "SIM001"})
             assert await next_frame(second) is not None
+
+
+async def until_its_end(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Read a connection until the server ends it."""
+    while await next_frame(socket, 30.0) is not None:
+        pass
+
+
+async def test_of_many_that_come_at_once_one_is_left(served: Served) -> None:
+    """Though the first does not read, so that its end takes a while, and five more come meanwhile."""
+    async with served(start=SYNTHETIC_NOW, speed="60") as vendor:
+        await vendor.scenario({"match": SOCKET, "fault": {"type": "one_socket", "ends": "first"}})
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(vendor.socket())
+            come = [asyncio.ensure_future(stack.enter_async_context(vendor.socket())) for _ in range(5)]
+            sockets = await asyncio.gather(*come)
+            for socket in sockets:
+                await socket.send_json({"type": "subscribe", "symbol": "SIM004"})
+            reading = [asyncio.ensure_future(until_its_end(socket)) for socket in sockets]
+
+            async def one_is_left() -> bool:
+                return (await vendor.stats())["sockets_open"] == 1
+
+            await eventually(one_is_left, within_s=20.0)
+            assert sum(not each.done() for each in reading) == 1
+            for each in reading:
+                each.cancel()
 
 
 async def test_trades_of_symbols_are_scaled_frozen_or_not_there(served: Served) -> None:
