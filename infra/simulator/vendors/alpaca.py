@@ -112,12 +112,15 @@ def bars(
         view = on_feed(view, given.get("feed", SIP), _moment(given, "end", LAST_US), faults)
         limit = page_rows(_limit(given), faults)
         after = _token(given.get("page_token", ""))
-        rows: list[tuple[str, int, Candle]] = []
-        for symbol in sorted(symbols):
-            rows += [(symbol, time, bar) for time, bar in _rows(view, symbol, given, faults)]
+        left: list[tuple[str, int, Candle]] = []
+        # No symbol of an earlier page, none of a later one: else each page would cost what all of them hold.
+        for symbol in sorted(each for each in symbols if each >= after[0]):
+            rows = ((symbol, time, bar) for time, bar in _rows(view, symbol, given, faults))
+            left += [row for row in rows if row[:2] > after]
+            if len(left) > limit:
+                break
     except Refused as error:
         return error.reply
-    left = [row for row in rows if row[:2] > after]
     page = left[:limit]
     token = _token_of(page[-1]) if len(left) > limit else None
     found: dict[str, list[Any]] = {}

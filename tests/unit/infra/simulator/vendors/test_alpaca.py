@@ -8,7 +8,9 @@ import pytest
 
 from infra.simulator.faults.habits import IexPlan
 from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars, ZeroQuote
+from infra.simulator.vendors import alpaca
 from infra.simulator.vendors.alpaca import assets, bars, latest_quotes, snapshots
+from infra.simulator.vendors.bar_rows import minute_rows
 from tests.support.simulations import SYNTHETIC_NOW, body, file_bars, frozen_view
 
 WINDOW = {"timeframe": "1Min", "start": "2013-10-07T13:30:00Z", "end": "2013-10-07T13:39:00Z"}
@@ -49,6 +51,32 @@ def test_a_first_page_may_hold_one_symbol_only() -> None:
         token = page["next_page_token"]
 
     assert pages == [{"SIM001": 10, "SIM002": 2}, {"SIM002": 8}]
+
+
+def test_a_page_costs_its_own_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 symbols no page makes the bars of more than it shows and one; together they are those of one large page."""
+    view, names = frozen_view(None, SYNTHETIC_NOW), [f"SIM{number:03d}" for number in range(60, 0, -1)]
+    given = {"timeframe": "5Min", "start": "2026-11-22T14:00:00Z", "end": "2026-11-22T14:59:59Z"}
+    whole = body(bars(view, names, given | {"limit": "10000"}, ()))["bars"]
+    made: list[str] = []
+
+    def counted(view, listing, *rest):
+        made.append(listing.symbol)
+        return minute_rows(view, listing, *rest)
+
+    monkeypatch.setattr(alpaca, "minute_rows", counted)
+    found: dict[str, list[object]] = {}
+    token: str | None = ""
+    while token is not None:
+        made.clear()
+        page = body(bars(view, names, given | {"limit": "30", "page_token": token}, ()))
+        for name, part in page["bars"].items():
+            found.setdefault(name, []).extend(part)
+        token = page["next_page_token"]
+        assert len(made) <= len(page["bars"]) + 1
+
+    assert found == whole
+    assert sum(map(len, whole.values())) == 60 * 12
 
 
 def test_symbols_without_bars_are_absent_or_null(market_data: Path) -> None:
