@@ -29,6 +29,7 @@ FORMS = {
     "bool_type": "set it to true or false",
     "tuple_type": "write a list, such as [a, b]",
     "list_type": "write a list, such as [a, b]",
+    "frozen_set_type": "write a list, such as [a, b]",
     "dict_type": "write a mapping, such as {key: value}",
     "model_type": "write a mapping, such as {key: value}",
     "model_attributes_type": "write a mapping, such as {key: value}",

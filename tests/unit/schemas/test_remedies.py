@@ -25,6 +25,7 @@ class _Model(BaseModel):
     flag: bool = False
     name: str = Field(default="ab", pattern="^[a-z]+$", max_length=3)
     names: tuple[str, ...] = ("a",)
+    others: frozenset[str] = frozenset()
     address: HttpUrl | None = None
     even: Annotated[int, AfterValidator(_even)] = 2
 
@@ -50,6 +51,7 @@ def complaint(**given: Any) -> dict[str, Any]:
         ({"name": "abcd"}, "give at most 3"),
         ({"name": 5}, "write text, in quotes where it looks like a number"),
         ({"names": 5}, "write a list, such as [a, b]"),
+        ({"others": "a"}, "write a list, such as [a, b]"),
         ({"address": "ftp://x"}, "write an address that begins with http, https"),
         ({"address": "nowhere"}, "write a whole address, such as https://host/path"),
         ({"even": 3}, "write 2 or 4"),
