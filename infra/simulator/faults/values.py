@@ -11,6 +11,8 @@ from schemas.intervals import SECOND_US
 from schemas.providers.built_in import BUILT_IN
 
 MAX_WAIT_S = 600.0
+MAX_OFFSET_S = 1e9  # thirty years
+A_MOMENT = "2026-11-20T15:00:00Z, or +90s after the start"
 
 SERVED = {name: facts for name, facts in BUILT_IN.items() if facts.on_simulator}
 ENDPOINTS = sorted({endpoint for facts in SERVED.values() for endpoint in facts.endpoints})
@@ -43,16 +45,21 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 def _moment(value: Any) -> Any:
     """Return µs since the epoch as int for a date-time, or an offset in seconds as float for `+90s`, `90`."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = float(text[1:].removesuffix("s")) if text[:1] == "+" else datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{text[:40]!r} is no moment; write one such as {A_MOMENT}") from None
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"{value} has no zone; write it with Z or an offset")
         return int(value.timestamp() * SECOND_US)
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith("+"):
-            return float(text[1:].removesuffix("s"))
-        return _moment(datetime.fromisoformat(text))
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{str(value)[:40]!r} is no moment; write one such as {A_MOMENT}")
+    if not abs(value) <= MAX_OFFSET_S:
+        raise ValueError(f"{value} is no number of seconds; write at most {MAX_OFFSET_S:.0f}")
+    return float(value)
 
 
 Moment = Annotated[int | float, BeforeValidator(_moment)]

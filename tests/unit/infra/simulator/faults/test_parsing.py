@@ -58,6 +58,19 @@ def test_nothing_is_a_scenario_without_faults() -> None:
         pytest.param("- {fault: {type: null_bars}}", "minutes", id="null bars of what"),
         pytest.param("- {fault: {type: null_bars, minutes: ['25:00']}}", "25:00", id="no such minute"),
         pytest.param("- {when: {from: 2013-10-07T09:30:00}, fault: {type: html}}", "zone", id="no zone"),
+        *(
+            pytest.param(f"- {{when: {{to: {moment}}}, fault: {{type: html}}}}", hint, id=f"at {moment}")
+            for moment, hint in [
+                *((each, "at most 1000000000") for each in (".inf", "-.inf", ".nan", "+1e305s", "+nan")),
+                *(
+                    (each, r"or \+90s after the start")
+                    for each in ("noon", "+s", "2026-11-20", "true", "[3]")
+                ),
+            ]
+        ),
+        pytest.param(
+            "- {fault: {type: unknown_symbols, symbols: SPY}}", r"such as \[a, b\]", id="no list of symbols"
+        ),
         pytest.param("a: [", "YAML", id="not yaml"),
     ],
 )
