@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from threading import Lock
 from typing import NamedTuple
 
 from schemas.calendar.overlay import CalendarOverlay
@@ -35,7 +34,6 @@ class CalendarHistory:
         self._announced: dict[int, AnnouncedOverlay] = {}
         self._books: list[tuple[KnowledgeTime, CalendarBook]] = []
         self._asked: dict[CalendarBook, None] = {}  # what was asked for longest ago comes first
-        self._asking = Lock()
         self._read_through: WallTime | None = None
 
     def take(self, announced: Iterable[AnnouncedOverlay]) -> None:
@@ -59,18 +57,20 @@ class CalendarHistory:
         self._read_through = NEVER
 
     def at(self, as_of: KnowledgeTime) -> CalendarBook:
-        """Return the calendars that count at a moment; those of many other moments since are loaded anew when asked."""
+        """Return the calendars that count at a moment; those of many other moments ago are loaded anew.
+
+        Of one task at a time.
+        """
         books = self._books
         if not books:
             return calendars_in_force()
         book = books[max(bisect_right(books, as_of, key=lambda each: each[0]) - 1, 0)][1]
-        with self._asking:
-            self._asked.pop(book, None)
-            self._asked[book] = None
-            if len(self._asked) > HELD_BOOKS:
-                oldest = next(iter(self._asked))
-                del self._asked[oldest]
-                oldest.unload()
+        self._asked.pop(book, None)
+        self._asked[book] = None
+        if len(self._asked) > HELD_BOOKS:
+            oldest = next(iter(self._asked))
+            del self._asked[oldest]
+            oldest.unload()
         return book
 
     def is_settled(self, as_of: KnowledgeTime) -> bool:
