@@ -174,6 +174,7 @@ class Serving:
         for symbol in evidence.asked:
             marks, fault = self._judged(provider, symbol, evidence, now, paced=paced)
             newest = evidence.newest.get(symbol)
+            self.streams.asked(provider, symbol, now)
             if fault is None:
                 self.streams.good(provider, symbol, newest, now_s)
             else:
@@ -185,7 +186,7 @@ class Serving:
                 marks = {"success": True} if alone else marks
             entry.shares.note(symbol, marks, now_s, self._recent_s)
             if newest is not None:
-                for other in self.streams.behind(symbol, newest, evidence.tolerance_us):
+                for other in self.streams.behind(symbol, newest, now, evidence.tolerance_us):
                     self.entries[other].shares.amend(symbol, "fresh", mark=False)
         sample = self._sample(entry, latency_sample(evidence.latency_s, self._deadline_s), sound=sound)
         entry.health = health_score.answered(entry.health, sample, now_s, self._half_life_s)

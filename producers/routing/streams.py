@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
-from schemas.clocks import EventTime
+from schemas.clocks import EventTime, MarketTime
 
 NEVER = float("-inf")
 LONGEST_WAIT_S = 3_600.0
@@ -57,6 +57,7 @@ class _Standing:
     quiet_until_s: float = NEVER  # another is not asked before whether it has newer values
     wanted: bool = False  # asked once, whether it has newer values
     newest: EventTime | None = None
+    asked: MarketTime = MarketTime(0)  # last, with an answer
     behind_us: int = 0  # others may be so much newer: it is as new as its feed declares
 
     @property
@@ -120,6 +121,10 @@ class StreamRoutes:
             return well
         old = [each for each in named if known[each].fault is Lack.STALE]
         return max(old or named[:1], key=lambda each: known[each].newest or 0)
+
+    def asked(self, provider: str, symbol: str, now: MarketTime) -> None:
+        """Note at which market time a provider answered for a symbol."""
+        self._standing(provider, symbol).asked = now
 
     def good(self, provider: str, symbol: str, newest: EventTime | None, now_s: float) -> None:
         """Note that a provider gave a symbol."""
@@ -215,10 +220,13 @@ class StreamRoutes:
         """Return the newest value of a symbol that any other provider has shown."""
         return _newest(each for name, each in self._standings.get(symbol, {}).items() if name != provider)
 
-    def behind(self, symbol: str, newest: EventTime, tolerance_us: int) -> Iterator[str]:
-        """Yield the providers whose newest value of a symbol is older than `newest` by more than is tolerated."""
+    def behind(self, symbol: str, newest: EventTime, now: MarketTime, tolerance_us: int) -> Iterator[str]:
+        """Yield the providers whose newest value was behind by more than is tolerated when they were asked last.
+
+        One that was asked a while before `now` may have come as far since.
+        """
         for provider, each in self._standings.get(symbol, {}).items():
-            if each.newest is not None and newest - each.newest > tolerance_us:
+            if each.newest is not None and newest - each.newest > tolerance_us + (now - each.asked):
                 yield provider
 
     @property

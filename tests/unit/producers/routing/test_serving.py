@@ -204,3 +204,17 @@ def test_a_vendor_whose_clock_is_ahead_makes_nobody_late(ahead_s: int) -> None:
         marks = world.serving.entries["alpaca"].shares
 
         assert marks.share("fresh") == 1.0
+
+
+def test_one_that_was_asked_a_while_ago_is_not_behind_for_what_came_since() -> None:
+    """A probe a quarter of an hour after the last poll shows what is a quarter of an hour newer; both were right."""
+    world = _World()
+    for _ in range(8):
+        world.answer("alpaca", *STOCKS)
+        world.now = MarketTime(world.now + 15 * MINUTE_US)
+        world.answer("yahoo", *STOCKS)
+
+        assert world.serving.entries["alpaca"].shares.share("fresh") == 1.0
+    world.answer("alpaca", *STOCKS, age_us=5 * MINUTE_US)
+    world.answer("yahoo", *STOCKS)
+    assert world.serving.entries["alpaca"].shares.share("fresh") == 0.0

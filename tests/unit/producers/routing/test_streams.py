@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producers.routing.streams import LONGEST_WAIT_S, PATIENCE, Lack, StreamRoutes
+from schemas.clocks import MarketTime
 
 FIRST_WAIT_S = 60.0
 TOLERANCE_US = 240
@@ -132,7 +133,10 @@ def test_of_old_values_the_newest_are_taken_where_all_are_old() -> None:
     made.bad("b", "SPY", Lack.STALE, 900, 0.0)  # type: ignore[arg-type]
 
     assert made.route("SPY", "a") == "b"
-    assert list(made.behind("SPY", 900, TOLERANCE_US)) == ["a"]  # type: ignore[arg-type]
+    for each in ("a", "b"):
+        made.asked(each, "SPY", MarketTime(1_000))
+    assert list(made.behind("SPY", 900, 1_000, TOLERANCE_US)) == ["a"]  # type: ignore[arg-type]
+    assert list(made.behind("SPY", 900, 1_800, TOLERANCE_US)) == []  # type: ignore[arg-type]
 
 
 def test_what_nobody_gives_is_unserved_until_one_does() -> None:
