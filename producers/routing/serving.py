@@ -168,9 +168,9 @@ class Serving:
         sound = True
         for symbol, end in evidence.newest.items():
             if (calendar := self._calendars.get(symbol)) is not None:
-                before_us = entry.markets[calendar.name].newest if calendar.name in entry.markets else end
-                delay_us = evidence.delays_us.get(symbol, 0)
-                entry.markets[calendar.name] = ShownMarket(max(end, before_us), delay_us)
+                known = entry.markets.get(calendar.name, ShownMarket(end, 0))
+                late_us = evidence.delays_us.get(symbol, 0)
+                entry.markets[calendar.name] = ShownMarket(max(end, known.newest), late_us)
         for symbol in evidence.asked:
             marks, fault = self._judged(provider, symbol, evidence, now, paced=paced)
             newest = evidence.newest.get(symbol)
@@ -185,9 +185,8 @@ class Serving:
                 sound = sound and alone
                 marks = {"success": True} if alone else marks
             entry.shares.note(symbol, marks, now_s, self._recent_s)
-            if newest is not None:
-                for other in self.streams.behind(symbol, newest, now, evidence.tolerance_us):
-                    self.entries[other].shares.amend(symbol, "fresh", mark=False)
+            for other in self.streams.behind(symbol, newest, now, evidence.tolerance_us):
+                self.entries[other].shares.amend(symbol, "fresh", mark=False)
         sample = self._sample(entry, latency_sample(evidence.latency_s, self._deadline_s), sound=sound)
         entry.health = health_score.answered(entry.health, sample, now_s, self._half_life_s)
         return self.moved(before)

@@ -57,7 +57,7 @@ class _Standing:
     quiet_until_s: float = NEVER  # another is not asked before whether it has newer values
     wanted: bool = False  # asked once, whether it has newer values
     newest: EventTime | None = None
-    asked: MarketTime = MarketTime(0)  # last, with an answer
+    asked: MarketTime | None = None  # last, with an answer
     behind_us: int = 0  # others may be so much newer: it is as new as its feed declares
 
     @property
@@ -220,13 +220,17 @@ class StreamRoutes:
         """Return the newest value of a symbol that any other provider has shown."""
         return _newest(each for name, each in self._standings.get(symbol, {}).items() if name != provider)
 
-    def behind(self, symbol: str, newest: EventTime, now: MarketTime, tolerance_us: int) -> Iterator[str]:
+    def behind(
+        self, symbol: str, newest: EventTime | None, now: MarketTime, tolerance_us: int
+    ) -> Iterator[str]:
         """Yield the providers whose newest value was behind by more than is tolerated when they were asked last.
 
         One that was asked a while before `now` may have come as far since.
         """
         for provider, each in self._standings.get(symbol, {}).items():
-            if each.newest is not None and newest - each.newest > tolerance_us + (now - each.asked):
+            if newest is None or each.newest is None or each.asked is None:
+                continue
+            if newest - each.newest > tolerance_us + (now - each.asked):
                 yield provider
 
     @property
