@@ -183,13 +183,13 @@ def content(stream: Stream) -> tuple[str, ...]:
 
 @cache
 def amounts(stream: Stream) -> tuple[str, ...]:
-    """Return the fields that must be finite and zero or more where they are given; `prices` may be below."""
+    """Return the fields that must be finite and zero or more where they are given, `prices` by a rule of their own."""
     return _names(own_fields(stream), AMOUNT)
 
 
 @cache
 def prices(stream: Stream) -> tuple[str, ...]:
-    """Return the amounts that may be below zero where the instrument's prices may."""
+    """Return the amounts that are above zero, or any number where the instrument's prices may be negative."""
     return _names(own_fields(stream), PRICE)
 
 

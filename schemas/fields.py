@@ -19,7 +19,7 @@ class Role(Enum):
     KEY = "key"  # names the series the value belongs to
     CLOCK = "clock"  # a moment: µs in a record, a time in a table
     AMOUNT = "amount"  # a number a market made: finite, zero or more, and part of what the value says
-    PRICE = "price"  # an amount that may be below zero where the instrument's prices may
+    PRICE = "price"  # an amount above zero, or any number where the instrument's prices may be negative
     VALUE = "value"  # part of what the value says, and no amount
     FLAG = "flag"  # shown only where it is set
 

@@ -30,7 +30,7 @@ UTC. Every record is Avro in Confluent framing under the id given here; [topics.
 {generated}
 
 A field of a market-data record may play a **part**: *key* names the series, *clock* is a moment, *amount* is a number that
-must be finite and zero or more, *price* is an amount that may be below zero of an index, *value* is what else the record says, *flag* is
+must be finite and zero or more, *price* is an amount above zero, of an index any number, *value* is what else the record says, *flag* is
 shown only where it is set. Two versions are the same value where all amounts and values are equal.
 {records}"""
 TOPICS = """\

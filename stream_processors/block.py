@@ -22,7 +22,7 @@ from stream_processors.validation import CHECKS, check_time
 from stream_processors.versions import Frame
 
 NAMELESS = "the block names no provider: only a tick may"
-PROCESSING_VERSION = 2  # raised with every change that makes equal raw records give other canonical ones
+PROCESSING_VERSION = 3  # raised with every change that makes equal raw records give other canonical ones
 
 
 @dataclass(slots=True)

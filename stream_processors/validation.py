@@ -61,10 +61,12 @@ def check_bar(event: Event, known_from: KnowledgeTime) -> None:
             f"event_time {event_time} is not the start of a {event['interval']} bar: align it"
         )
     low, high, volume = event["low"], event["high"], event["volume"]
-    vwap, count = event["vwap"] or 0.0, event["trade_count"] or 0
+    vwap, count = event["vwap"], event["trade_count"] or 0
+    if vwap is None:
+        vwap = low
     opened, closed = event["open"], event["close"]
     total = opened + high + low + closed + volume + vwap
-    if not isfinite(total) or low < 0 or volume < 0 or vwap < 0 or count < 0:
+    if not isfinite(total) or low <= 0 or volume < 0 or vwap <= 0 or count < 0:
         _check_amounts(event, BAR_STREAM)
     if not (low <= event["open"] <= high and low <= event["close"] <= high):
         raise InvalidRecord(
@@ -80,7 +82,7 @@ def check_quote(event: Event, known_from: KnowledgeTime) -> None:
     given = _quote_amounts(event)
     if None in given:
         given = tuple(amount for amount in given if amount is not None) or (0.0,)
-    if not isfinite(sum(given)) or min(given) < 0:  # NaN makes the sum NaN
+    if not isfinite(sum(given)) or min(given) <= 0:  # NaN makes the sum NaN; a size may be 0
         _check_amounts(event, QUOTE_STREAM)
     _check_text(event["currency"] + event["market_state"])
 
@@ -90,7 +92,7 @@ def check_trade(event: Event, known_from: KnowledgeTime) -> None:
     if not 0 < event["event_time"] <= known_from + MAX_AHEAD_US:
         check_time(event["event_time"], known_from)
     price, size = event["price"], event["size"]
-    if not isfinite(price + size) or price < 0 or size < 0:
+    if not isfinite(price + size) or price <= 0 or size < 0:
         _check_amounts(event, TRADE_STREAM)
     _check_text(event["conditions"] + event["venue"] + (event["trade_id"] or ""))
 
@@ -104,11 +106,15 @@ CHECKS: Mapping[str, Callable[[Event, KnowledgeTime], None]] = {
 
 
 def _check_amounts(event: Event, stream: Stream) -> None:
-    signed = prices(stream) if may_be_negative(event["symbol"]) else ()
+    priced, signed = prices(stream), may_be_negative(event["symbol"])
     for name in amounts(stream):
-        value = event[name]
-        if value is not None and not (isfinite(value) and (value >= 0 or name in signed)):
+        value, is_price = event[name], name in priced
+        if value is None:
+            continue
+        if not isfinite(value) or (value < 0 and not (signed and is_price)):
             raise InvalidRecord(f"{name} is {value}: a finite number, zero or more, is right")
+        if value == 0 and is_price and not signed:
+            raise InvalidRecord(f"{name} is 0, which says that there is none: send null, or nothing at all")
 
 
 def _check_text(text: str) -> None:

@@ -25,7 +25,7 @@ from producers.vendors.answers import BarsRequest, PollWindow, Response
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime, MarketTime
-from schemas.deriving import event_fields
+from schemas.deriving import event_fields, prices
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -36,6 +36,7 @@ from schemas.errors import (
 from schemas.intervals import HOUR_US
 from schemas.records import Event, RawBlock
 from schemas.streams import BAR_STREAM, STREAMS
+from schemas.symbols.instruments import may_be_negative
 
 CANARY = "canary-4711-"
 START = EventTime(1_381_152_600_000_000)  # 2013-10-07 09:30 in New York
@@ -277,7 +278,14 @@ def _bad_events(response: Response) -> list[str]:
         encoded(topic, block)
     except MarketDataError as error:
         return [f"an event does not fit {topic}: {error}"]
-    return _bad_bars(events) if stream is BAR_STREAM else []
+    zeros = {
+        name
+        for event in events
+        for name in prices(stream)
+        if event[name] == 0 and not may_be_negative(event["symbol"])
+    }
+    broken = [f"{name} is 0, which says that there is none" for name in sorted(zeros)]
+    return [*broken, *(_bad_bars(events) if stream is BAR_STREAM else [])]
 
 
 def _bad_bars(events: list[Event]) -> list[str]:

@@ -64,7 +64,7 @@ def test_an_impossible_bar_is_refused(changes: dict[str, Any]) -> None:
     [
         pytest.param({}, id="plain"),
         pytest.param({"vwap": 167.3, "trade_count": 12}, id="with its trades"),
-        pytest.param({"vwap": 0.0, "trade_count": 0, "volume": 0.0}, id="without a trade"),
+        pytest.param({"trade_count": 0, "volume": 0.0}, id="without a trade"),
         pytest.param({"open": 5.0, "high": 5.0, "low": 5.0, "close": 5.0}, id="flat"),
         pytest.param({"interval": "1h"}, id="hourly at the half hour"),
         pytest.param({"interval": "1d", "event_time": NINE_THIRTY + 1}, id="daily anywhere in the day"),
@@ -132,6 +132,26 @@ def test_an_impossible_trade_is_refused(changes: dict[str, Any]) -> None:
 def test_a_trade_of_nothing_passes() -> None:
     """Odd lots of zero are printed by some venues."""
     check_trade(a_trade_event(size=0.0, trade_id="x"), NOW)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_no_declared_price_may_be_zero_but_of_an_index(stream: Stream) -> None:
+    """Whoever parsed it: 0 is how vendors say that a price is missing, and a client would read that all was lost."""
+    for name in prices(stream):
+        with pytest.raises(InvalidRecord):
+            CHECKS[stream.name](plain(stream, symbol="NZDUSD=X", **{name: 0.0}), NOW)
+    CHECKS[stream.name](plain(stream, symbol="^IRX") | dict.fromkeys(prices(stream), 0.0), NOW)
+    no_sizes = dict.fromkeys(set(amounts(stream)) - set(prices(stream)), 0)
+    CHECKS[stream.name](plain(stream) | no_sizes, NOW)
+
+
+@pytest.mark.parametrize(
+    "zero", [{"low": 0.0}, {"open": 0.0, "high": 0.0, "low": 0.0, "close": 0.0}, {"vwap": 0.0}], ids=str
+)
+def test_a_bar_at_zero_says_what_is_right(zero: dict[str, Any]) -> None:
+    """One price or all of them."""
+    with pytest.raises(InvalidRecord, match="is 0, which says that there is none"):
+        check_bar(a_bar_event(**zero), NOW)
 
 
 @pytest.mark.parametrize(

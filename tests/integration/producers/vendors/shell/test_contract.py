@@ -28,7 +28,7 @@ from producers.sdk import (
     broken_promises,
 )
 from producers.vendors.shell.contract import CANARY
-from tests.support.builders import a_bar_event
+from tests.support.builders import a_bar_event, a_quote_event, a_trade_event
 from tests.support.plugin_packages import ACME, install
 
 
@@ -177,6 +177,9 @@ async def test_samples_are_what_is_asked_for() -> None:
         pytest.param([a_bar_event(), a_bar_event()], "each once", id="twice"),
         pytest.param([a_bar_event(close=1_000.0)], "outside its bar", id="close"),
         pytest.param([a_bar_event(volume="many")], "does not fit", id="type"),
+        pytest.param([a_bar_event(low=0.0)], "low is 0", id="a price of 0"),
+        pytest.param([a_quote_event(bid=0.0)], "bid is 0", id="a bid of 0"),
+        pytest.param([a_trade_event(price=0.0)], "price is 0", id="a trade at 0"),
     ],
 )
 async def test_events_are_checked_too(events: list[dict[str, object]], words: str, acme: Provider) -> None:
