@@ -246,6 +246,22 @@ async def test_a_break_is_told_between_the_trades_around_it() -> None:
     assert {entry.block.connection_id for entry in raw.placed} == {"connection-1", "connection-2"}
 
 
+@pytest.mark.parametrize("ahead_s", [2, 20 * 3600, 366 * 86_400])
+async def test_a_break_costs_the_same_whatever_the_vendors_clock_says(ahead_s: int) -> None:
+    """A trade stamped ahead of us is no progress: what is lost begins at our own clock, and what a restart costs too."""
+    stamp = NOW // 1_000 + ahead_s * 1_000
+    ahead = a_frame({"s": "SPY", "p": 9.5, "v": 3, "t": stamp}, {"s": "IBM", "p": 1.5, "v": 1, "t": stamp})
+    socket, raw = _Socket([ahead], [trades(9, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw, clock=_TickingClock(NOW)), lambda: len(raw.events) == 3)
+
+    told = {hole.symbol: hole for hole in raw.holes if hole.cause == "disconnected"}
+    assert set(told) == {"SPY", "IBM"}
+    assert all(NOW < hole.from_time < hole.to_time <= NOW + 30 * SECOND_US for hole in told.values())  # type: ignore[operator]
+    streams = [StreamId("trades", "", "finnhub", symbol) for symbol in told]
+    assert all(until < NOW + 60 * SECOND_US for until in raw.watched.since(streams, {}).values())
+
+
 async def test_a_socket_is_watched_until_its_last_frame_and_no_longer_than_what_is_confirmed() -> None:
     """A ping counts; what Kafka has not confirmed does not."""
     streams = [StreamId("trades", "", "finnhub", symbol) for symbol in ("SPY", "IBM")]
