@@ -63,6 +63,45 @@ WHOLLY = {
     "9.5 s of 10": where(lambda *_: True, Bars(latency_s=9.5)),
 }
 FROZEN = Bars(price=50.0, is_true=False)
+# What a provider does who is preferred, how many symbols there are, who is chosen after it (None: its symbols move alone, or
+# all), and how long (s) a symbol may be without anything true (None: nobody can tell which of the two is right).
+BEHAVIOURS: dict[str, tuple[Vendor, int, list[str] | None, float | None]] = {
+    "well": (well, 5, [], PATIENT_S),
+    "6 s of 10": (where(lambda *_: True, Bars(latency_s=6.0)), 5, [], PATIENT_S),
+    "9.5 s of 10": (where(lambda *_: True, Bars(latency_s=9.5)), 5, [B], PATIENT_S),
+    "dead": (where(lambda _n, at_s: at_s > 610, DEAD), 5, [B], 120.0),
+    "a zero": (where(lambda *_: True, Bars(price=0.0, is_true=False)), 5, [B], PATIENT_S),
+    "twice the price": (where(lambda *_: True, Bars(scale=2.0, is_true=False)), 5, [], None),
+    "twice the price from a moment on": (
+        where(lambda _n, at_s: at_s > 900, Bars(scale=2.0, is_true=False)), 20, [B], PATIENT_S,
+    ),
+    "frozen, 5 symbols": (where(lambda *_: True, FROZEN), 5, [B], 900.0),
+    "frozen, 20 symbols": (where(lambda *_: True, FROZEN), 20, [B], 900.0),
+    "stale": (where(lambda *_: True, Bars(age_s=1_200.0, is_true=False)), 5, [B], PATIENT_S),
+    "stale later": (stale_from(600.0, lambda _: True), 5, [B], PATIENT_S),
+    "stale later for 4 of 5": (stale_from(600.0, lambda n: n != 2), 5, None, PATIENT_S),
+    "empty for 2 of 5": (where(lambda n, _: n >= 3, EMPTY), 5, None, PATIENT_S),
+    "unknown for 2 of 5": (where(lambda n, _: n >= 3, UnknownSymbol("who?")), 5, None, PATIENT_S),
+    "5xx for 1 of 5": (where(lambda n, _: n == 4, DEAD), 5, None, PATIENT_S),
+    "403 for 2 of 5": (where(lambda n, _: n >= 3, ProviderRefused("not in the plan")), 5, None, PATIENT_S),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_in_ten_hours_nothing_swings(behaviour: str) -> None:
+    """Each behaviour has its verdict, and at most six switches where it concerns some of the symbols alone."""
+    vendor, symbols, chosen, longest_s = BEHAVIOURS[behaviour]
+    world = World({A: vendor, B: well}, SYMBOLS[:symbols]).run(HOURS)
+
+    if chosen is None:
+        assert len(world.switches) <= MOST_SWITCHES
+    else:
+        assert [to for _, to, _ in world.switches] == chosen
+    if longest_s is None:
+        assert world.router.disputed()["bars:1m"]
+    else:
+        assert world.worst_s() <= longest_s
+    assert world.router.unserved() == {}
 
 
 def test_nobody_is_left_who_is_well_or_merely_slow() -> None:
@@ -133,9 +172,10 @@ def test_of_three_the_one_on_another_level_is_left_from_the_start() -> None:
 def test_a_symbol_without_a_name_at_the_choice_is_asked_of_the_next_one() -> None:
     """An index and a coin beside stocks: each comes from whoever has it, from the first round on."""
     world = a_world(well, names={A: SYMBOLS[:98], B: SYMBOLS}).run(1.0)
+    few = World({A: well, B: well}, FEW, names={A: FEW[:-2], B: FEW}).run(HOURS)
 
-    assert world.worst_s() <= 2 * EVERY_S
-    assert world.switches == []
+    assert max(world.worst_s(), few.worst_s()) <= 2 * EVERY_S
+    assert world.switches == few.switches == []
     assert (world.served_by("S098"), world.served_by("S097")) == ({B}, {A})
 
 
@@ -157,6 +197,7 @@ def test_both_down_by_turns_leave_no_symbol_behind() -> None:
     ).run(1.0)
 
     assert world.worst_s(120.0) <= 3 * EVERY_S
+    assert len(world.switches) <= world.now_s / 60.0  # the vendors do so themselves
 
 
 @pytest.mark.parametrize("every_s", [60.0, 300.0, 720.0, 3600.0])
