@@ -55,11 +55,10 @@ FACTS = ProviderFacts(
         "delayed_sip",
     ),  # both the consolidated tape: IEX has some fiftieth of its volume and is no stand-in
     delay_s=900,
-    # docs.alpaca.markets, "Real-time Stock Data": a bar is sent anew half a minute later where trades came late.
     settling=Settling(bars_s=30, day_has_post=True),
-    # docs.alpaca.markets, stock meta conditions, and what the CTA and UTP plans let update the last sale: derivatively priced,
-    # qualified contingent, cash, price variation, next day, prior reference price, seller, extended hours out of sequence,
-    # contingent, average price, sold out of sequence. B is average price on one tape and bunched on the other: it counts.
+    # Derivatively priced, qualified contingent, cash, price variation, next day, prior reference price, seller, extended hours
+    # out of sequence, contingent, average price, sold out of sequence. B is average price on one tape and bunched on the
+    # other: it counts.
     unpriced=frozenset("47CHNPRUVWZ"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(unentitled=("subscription does not permit",), unknown_symbol=("asset not found",)),
@@ -104,6 +103,9 @@ FACTS = ProviderFacts(
     on_simulator=True,
     notes=Notes(
         delay="SIP of the last 15 minutes is refused on Basic: `delayed_sip` then (docs.alpaca.markets)",
+        coverage="the consolidated tape (docs.alpaca.markets, Market Data FAQ)",
+        settling="a bar is sent anew half a minute later where trades came late (docs.alpaca.markets, Real-time Stock Data)",
+        conditions="docs.alpaca.markets, stock meta conditions, and what the CTA and UTP plans let update the last sale",
         symbols="US equities",
         vwap="yes",
         bid_and_ask="yes, of the feed",

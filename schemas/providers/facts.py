@@ -137,21 +137,21 @@ class Notes:
     sizes: str = ""
     quiet_minute: str = "absent"  # a minute without a trade
     delay: str = "none is said"  # how late it is, and which field says so
+    coverage: str = ""  # whose trades its feeds hold; as what follows, with the place where it was read
+    settling: str = ""  # what is added to a bar, or a day, that is over
+    conditions: str = ""  # where those of `unpriced` are from
     terms: str = ""
     remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorHabit:
-    """Something a vendor does that its format alone does not tell, and where it was seen; `rule` plays it on the simulator.
+    """Something a vendor does that its format alone does not tell, and where it was seen."""
 
-    `handled` is what becomes of it here, empty where nothing does yet.
-    """
-
-    rule: str
     says: str
     source: str
-    handled: str = ""
+    rule: str = ""  # that plays it on the simulator
+    handled: str = ""  # what becomes of it here, empty where nothing does yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,12 +85,9 @@ FACTS = ProviderFacts(
     ),
     every_plan=Limits(per_second=30),
     ours=Limits(concurrency=8),
-    settling=Settling(
-        bars_s=10
-    ),  # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late
+    settling=Settling(bars_s=10),
     adjustments=Adjustments(intraday="raw", daily="split"),
-    # Contingent trades, as reported of SPY 8 dollars off its price (polygon-io issue 13, Finnhub-API issue 262). The vendor's
-    # own table of codes could not be read, and its low ones are not those of the tapes: no more is taken for proven.
+    # The vendor's own table of codes could not be read, and its low ones are not those of the tapes: no more is taken for proven.
     unpriced=frozenset({"52", "53"}),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
@@ -116,6 +113,11 @@ FACTS = ProviderFacts(
             says="many symbols in a frame",
             source="finnhub.io/docs/api/websocket-trades",
             handled="taken as they are",
+        ),
+        VendorHabit(
+            says="a trade of size 0 is an update of the price",
+            source="finnhub.io/docs/api/websocket-trades",
+            handled="left out, but of currencies, of which nobody counts sizes",
         ),
         VendorHabit(
             rule="one_socket",
@@ -144,13 +146,14 @@ FACTS = ProviderFacts(
     on_simulator=True,
     notes=Notes(
         delay="none is said; the socket was late by up to 40 minutes (finnhubio/Finnhub-API#42, #84)",
+        coverage="over the socket IEX alone of US shares, some 2.5 % of all trades (finnhubio/Finnhub-API#293)",
+        settling="trades off the exchanges, reported up to 10 s late (FINRA Rule 6380A)",
+        conditions="contingent trades, 8 dollars off the price of SPY (polygon-io/issues#13, finnhubio/Finnhub-API#262)",
         bars="paid plans",
         symbols="US exchanges",
         terms="finnhub.io/terms-of-service",
         remarks=(
             "Its socket takes the token in the query only; everything else takes it in a header.",
-            "Trades of US shares are those of IEX, some 2.5 % of all (finnhubio/Finnhub-API#293).",
-            "Trades of size 0 are updates of a price and left out, but of currencies.",
             "Of share classes elsewhere only Toronto's units have a proven name (Finnhub-API issue 410).",
         ),
     ),

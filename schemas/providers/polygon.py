@@ -82,11 +82,9 @@ FACTS = ProviderFacts(
     ),
     ours=Limits(concurrency=2),
     delay_s=900,
-    # FINRA Rule 6380A: a trade off the exchanges may be reported 10 seconds late. A day's volume takes the post-market in.
     settling=Settling(bars_s=10, day_has_post=True),
-    # massive.com/docs, Condition Codes (ids of /v3/reference/conditions), and what the CTA and UTP plans let update the last
-    # sale: average price, cash, derivatively priced, next day, price variation, prior reference price, seller, sold last, sold
-    # out of sequence, contingent, qualified contingent. Trades before and after hours, and odd lots, count here.
+    # Average price, cash, derivatively priced, next day, price variation, prior reference price, seller, sold last, sold out of
+    # sequence, contingent, qualified contingent. Trades before and after hours, and odd lots, count here.
     unpriced=frozenset({"2", "7", "10", "20", "21", "22", "29", "30", "32", "33", "52", "53"}),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(
@@ -107,6 +105,11 @@ FACTS = ProviderFacts(
             handled="followed to the last",
         ),
         VendorHabit(
+            says="whole numbers may come as 1.2e+5 or 1748755.0",
+            source="polygon-io/issues#194, #280",
+            handled="taken where they are whole; else the row is a dead letter",
+        ),
+        VendorHabit(
             rule="limit",
             says="5 a minute a key on the free plan, no word of when",
             source="massive-com/client-python#870, #871; polygon-io/issues#112",
@@ -122,6 +125,9 @@ FACTS = ProviderFacts(
     on_simulator=True,
     notes=Notes(
         delay="15 minutes on the plans below real time: `status` DELAYED (polygon.io/pricing)",
+        coverage="the consolidated tapes and the trading facilities of FINRA (polygon.io/docs/stocks, Getting started)",
+        settling="trades off the exchanges, reported up to 10 s late (FINRA Rule 6380A)",
+        conditions="massive.com/docs, Condition Codes, and what the CTA and UTP plans let update the last sale",
         quotes="paid plans",
         symbols="US stocks",
         vwap="where the vendor has them",

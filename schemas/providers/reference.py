@@ -10,6 +10,7 @@ from schemas.providers.facts import ANY_VENDOR, Limits, ProviderFacts
 PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
 NOTHING = "none"
 MISSING = "\N{EN DASH}"
+FEEDS = ("Provider", "Delay", "Feeds", "Added to what is over", "Conditions of trades that are no last price")
 
 PAGE = """# Providers
 
@@ -51,11 +52,11 @@ by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addres
 
 ## Habits
 
-How late each is, and by which field it says so:
+How late each is and by which field it says so, whose trades it has, and what of them counts, each with the place where it was read:
 
-{delays}
+{feeds}
 
-What each does besides its format, and where that was seen. A rule of that name plays it on the simulator (`MDS_SIMULATOR_SCENARIO`,
+What each does besides its format, and where that was seen. Where it has a rule, that plays it on the simulator (`MDS_SIMULATOR_SCENARIO`,
 `PUT /simulator/scenario`; examples in `infra/simulator/scenarios`); none is played without. `latency`, `scaled_symbols` and
 `listed_elsewhere` are nobody's in particular.
 
@@ -139,7 +140,7 @@ def page() -> str:
             for facts in vendors
             if facts.notes.remarks
         ),
-        delays=_table(("Provider", "Delay", "Feeds"), map(_delay, vendors)),
+        feeds=_table(FEEDS, map(_feeds, vendors)),
         habits=_table(
             ("Provider", "Rule", "What it does", "Seen in", "Here"),
             [row for facts in vendors for row in _habits(facts)],
@@ -208,13 +209,16 @@ def _with(what: str, note: str) -> str:
     return f"{what} ({note})" if what and note else what or MISSING
 
 
-def _delay(facts: ProviderFacts) -> tuple[str, ...]:
-    return f"`{facts.name}`", facts.notes.delay, ", ".join(facts.feeds) or "one, by plan"
+def _feeds(facts: ProviderFacts) -> tuple[str, ...]:
+    notes = facts.notes
+    feeds = ": ".join(filter(None, (", ".join(facts.feeds), notes.coverage))) or "one, by plan"
+    return f"`{facts.name}`", notes.delay, feeds, notes.settling or MISSING, notes.conditions or MISSING
 
 
 def _habits(facts: ProviderFacts) -> Iterable[tuple[str, ...]]:
     for habit in facts.habits:
-        yield f"`{facts.name}`", f"`{habit.rule}`", habit.says, habit.source, habit.handled or "not yet"
+        rule = f"`{habit.rule}`" if habit.rule else MISSING
+        yield f"`{facts.name}`", rule, habit.says, habit.source, habit.handled or "not yet"
 
 
 def _published(facts: ProviderFacts) -> Iterable[tuple[str, ...]]:

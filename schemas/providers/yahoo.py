@@ -87,6 +87,26 @@ FACTS = ProviderFacts(
             handled="quotes carry `delay_s`; bars are final by the feed's own time",
         ),
         VendorHabit(
+            says="before the open the regular keys of a quote are those of the session before",
+            source="recorded quotes of gadicc/node-yahoo-finance2 (AAPL on 2021-02-16)",
+            handled="the previous close is the last regular one, and there is no volume",
+        ),
+        VendorHabit(
+            says="0 where a price is missing, in one column of a row or in all",
+            source="ranaroussi/yfinance#315, #2361",
+            handled="never a price: the row is a dead letter, or nothing where all of it is 0",
+        ),
+        VendorHabit(
+            says="days of currencies begin at midnight in London, the evening before in UTC from March to October",
+            source="atreadw1492/yahoo_fin#65",
+            handled="five days a week, each under its own trade date",
+        ),
+        VendorHabit(
+            says="a series goes over from GBp to GBP",
+            source="ghostfolio/ghostfolio#2973; ranaroussi/yfinance#280",
+            handled="each bar has its currency; one that is made of both says `mixed`",
+        ),
+        VendorHabit(
             rule="limit",
             says="counts by address, blocks for minutes and longer, in plain text and without a word of when",
             source="ranaroussi/yfinance#2411, #2422, #2518",
@@ -108,12 +128,14 @@ FACTS = ProviderFacts(
     on_simulator=True,
     notes=Notes(
         delay="by exchange, 0 to 20 minutes: `exchangeDataDelayedBy` of a quote, `regularMarketTime` of a chart",
+        coverage="each exchange's own, named in `quoteSourceName` of its recorded quotes (gadicc/node-yahoo-finance2)",
+        settling="the closing auction is the day's (recorded `regularMarketTime` of OCDO.L and UNIR.MI, gadicc/node-yahoo-finance2)",
         bid_and_ask="yes",
         sizes="as the vendor counts",
         quiet_minute="null row, no bar",
         remarks=(
             "Its extra row of now is merged into the interval it lies in (yfinance issue 2206).",
-            "A day stamped after its close is the venue's date (yahooquery issue 127); before the open the regular keys of a quote are those of the session before.",
+            "A day stamped after its close is the venue's date (yahooquery issue 127).",
             "Widened float32 prices are the decimals they stood for.",
         ),
         terms="legal.yahoo.com (an undocumented interface, for personal use)",

@@ -19,6 +19,10 @@ def test_a_vendor_is_declared_whole(facts: ProviderFacts) -> None:
     assert facts.endpoints
     assert facts.plans
     assert facts.notes.terms
+    assert facts.notes.delay
+    assert facts.notes.coverage
+    assert facts.notes.settling
+    assert bool(facts.notes.conditions) == bool(facts.unpriced)
     assert all(variable.startswith(f"PRODUCERS_{facts.name.upper()}_") for variable in facts.credentials)
 
 

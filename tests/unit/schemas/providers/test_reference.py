@@ -25,4 +25,6 @@ def test_every_fact_a_user_needs_is_told() -> None:
         told = [facts.name, *facts.credentials, *facts.feeds, facts.notes.terms, *facts.notes.remarks]
         told += [plan.source for plan in facts.plans] + [plan.read for plan in facts.plans]
         told += [*facts.refusals.throttled, *facts.refusals.unentitled]
+        told += [text for habit in facts.habits for text in (habit.says, habit.source, habit.handled)]
+        told += [facts.notes.delay, facts.notes.coverage, facts.notes.settling, facts.notes.conditions]
         assert [word for word in told if word not in text] == []
