@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.polling.schedule import CLOSED_EVERY_US, Due, Schedule, first_position, next_due, phase_of
 from schemas.calendar.sessions import calendar_of
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, micros
 from tests.support.builders import NINE_THIRTY
 from tests.support.memory import held_bytes
 
@@ -84,6 +87,21 @@ def test_a_closed_market_is_polled_slowly_and_the_opening_on_time() -> None:
         next_due(before_open, SPY, every_us=EVERY, phase_us=5)
         == NINE_THIRTY - 5 * HOUR_US - 30 * MINUTE_US + 5
     )
+
+
+def test_every_venue_is_asked_in_its_own_hours() -> None:
+    """Frankfurt's floor trades until ten in the evening, Xetra until its auction; Tokyo's lunch is a part of its day."""
+    for symbol, zone, clock, is_open in (
+        ("BMW.F", "Europe/Berlin", "19:00", True),
+        ("BMW.F", "Europe/Berlin", "21:59", True),
+        ("BMW.F", "Europe/Berlin", "22:30", False),
+        ("BMW.DE", "Europe/Berlin", "19:00", False),
+        ("7203.T", "Asia/Tokyo", "12:00", True),
+        ("7203.T", "Asia/Tokyo", "18:00", False),
+    ):
+        now = micros(datetime.fromisoformat(f"2024-07-02 {clock}").replace(tzinfo=ZoneInfo(zone)))
+        due = next_due(now, calendar_of(symbol), every_us=EVERY, phase_us=2 * SECOND_US)
+        assert (due - now <= EVERY) is is_open, (symbol, clock)
 
 
 def test_the_last_minutes_are_still_asked_for_after_the_close() -> None:

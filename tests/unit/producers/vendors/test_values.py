@@ -95,6 +95,28 @@ def test_what_may_be_negative_follows_from_what_it_is(
     assert judged(vendor, *values, symbol=symbol) == verdict
 
 
+@pytest.mark.parametrize("vendor", ["yahoo", "finnhub", "polygon"])
+def test_an_index_is_one_at_every_vendor_that_has_indices(vendor: str) -> None:
+    """The class decides, not the vendor: below zero, at zero, and without a volume."""
+    assert judged(vendor, -0.25, -0.2, -0.5, -0.3, None, symbol="^VIX") == KEPT
+    assert judged(vendor, 0.01, 0.02, 0.0, 0.0, 0, symbol="^GSPC") == KEPT
+    assert judged(vendor, None, 1, 1, 1, 0, symbol="^GSPC") == REFUSED
+
+
+@pytest.mark.parametrize("vendor", ["yahoo", "finnhub", "polygon"])
+def test_a_stamp_is_whole_however_it_is_spelt(vendor: str) -> None:
+    """JSON has one kind of number (polygon-io issues 194, 280): 1381152600.0 is a second."""
+    asked = BarsRequest(
+        symbol="SPY", interval="1m", window=PollWindow(start=0, end=2**60), now=2**60, calendar=calendar_of("SPY")
+    )  # fmt: skip
+    answer = ANSWERS[vendor]([(float(T), (1, 2, 1, 2, 7.5e2)), GOOD], asked)  # type: ignore[list-item]
+
+    assert [(event["event_time"] // SECOND_US, event["volume"]) for event in answer.events] == [
+        (T, 750.0),
+        (T + 60, 100.0),
+    ]
+
+
 def test_prices_and_sizes_one_by_one() -> None:
     """A missing one is None; only an index may stand at zero."""
     assert (price("last", 0, "SPY"), price("last", 0, "^IRX"), price("last", None, "^IRX")) == (

@@ -37,6 +37,8 @@ def test_a_quote_is_stamped_by_the_vendor() -> None:
         1_582_641_000_000_000,
     )
     assert event["bid"] is None
+    spelt = json.dumps(QUOTE).replace("1582641000", "1.582641e9").encode()
+    assert parse_quote(spelt, symbol="AAPL", simulated=False).events == [event]
 
 
 @pytest.mark.parametrize("nothing", [0, None])

@@ -62,6 +62,7 @@ def test_before_the_open_the_day_is_zeros() -> None:
     (event,) = parse(ENTRY | {"day": {"c": 0, "v": 0}, "lastTrade": None}).events
 
     assert (event["volume"], event["last"], event["bid"]) == (None, None, 159.98)
+    assert event["previous_close"] == 163.64
 
 
 def test_a_trade_of_yesterday_is_of_yesterday_beside_a_book_of_now() -> None:

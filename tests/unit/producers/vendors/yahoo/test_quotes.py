@@ -102,6 +102,14 @@ def test_a_declared_delay_is_in_seconds() -> None:
     assert event["delay_s"] == 900
 
 
+def test_whole_numbers_are_whole_however_they_are_spelt() -> None:
+    """Stamps and minutes of delay, as 1381152600.0 and 15.0."""
+    entry = a_quote_entry(regularMarketTime=float(NINE_THIRTY_S), exchangeDataDelayedBy=15.0)
+    (event,) = parse_quotes(a_quote_response(entry), asked=SPY).events
+
+    assert (event["event_time"], event["delay_s"]) == (NINE_THIRTY_S * SECOND_US, 900)
+
+
 def test_symbols_come_back_under_our_names() -> None:
     """BRK-B was asked for as BRK.B, and is published as that."""
     (event,) = parse_quotes(a_quote_response(a_quote_entry(symbol="BRK-B")), asked={"BRK-B": "BRK.B"}).events
