@@ -17,8 +17,10 @@ import pytest
 
 from producers.raw.blocks import encoded
 from producers.vendors.answers import Answer
+from schemas.deriving import prices
 from schemas.errors import MarketDataError
 from schemas.records import RawBlock
+from schemas.streams import STREAMS
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from tests.support.vendors.sheet import sheets
 
@@ -52,6 +54,7 @@ ODD_VALUES: tuple[object, ...] = (
         [None],
     ),
 )
+PRICES = {name for stream in STREAMS for name in prices(stream)}
 Case = tuple[str, bytes, Callable[[bytes], object]]
 
 
@@ -114,10 +117,11 @@ def mutated(payload: bytes, draw: random.Random) -> bytes:
 
 
 def check(answer: Answer) -> None:
-    """Events hold only finite, never negative numbers, and fit their topic's schema."""
+    """Events hold only finite, never negative numbers, no price of 0, and fit their topic's schema."""
     for event in answer.events:
         numbers = [value for value in event.values() if isinstance(value, float)]
         assert all(math.isfinite(value) and value >= 0 for value in numbers), event
+        assert all(event.get(name) != 0 for name in PRICES), event
     if answer.events:
         first = answer.events[0]
         topic = RAW_BARS if "interval" in first else RAW_TRADES if "frame_hash" in first else RAW_QUOTES
