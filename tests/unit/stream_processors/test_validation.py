@@ -175,8 +175,9 @@ def test_each_declared_price_of_an_index_may_be_negative_and_nothing_else(stream
     for name in amounts(stream):
         with pytest.raises(InvalidRecord):
             CHECKS[stream.name](rate | {name: -INF if name in prices(stream) else -1}, NOW)
-    with pytest.raises(InvalidRecord):
-        CHECKS[stream.name](rate | {"symbol": "TNX"}, NOW)
+    for name in prices(stream):
+        with pytest.raises(InvalidRecord):
+            CHECKS[stream.name](plain(stream, symbol="TNX", **{name: -0.25}), NOW)
 
 
 @pytest.mark.parametrize(
