@@ -63,20 +63,26 @@ class Budget:
     def start(self, now_us: int, purpose: Purpose) -> None:
         """Note a request that starts; only when `earliest` said now."""
         self.in_flight += 1
-        self.day.add(now_us, purpose)
-        for window in self._logs():
+        windows: list[Window] = [self.day, self._second, self._minute]
+        for window in windows:
             window.add(now_us, purpose)
 
-    def finish(self) -> None:
+    def finish(self, now_us: int, purpose: Purpose) -> None:
         """Note that a request has ended, however."""
         self.in_flight -= 1
+        logs = self._logs()
+        for window in (self._second, self._minute):
+            if window in logs:
+                window.end(now_us, purpose)
+            else:
+                window.take_back(purpose)
 
     def take_back(self, started_us: int, purpose: Purpose) -> None:
         """Forget a request that was not sent after all."""
         self.in_flight -= 1
-        windows: list[Window] = [self.day, *self._logs()]
-        for window in windows:
-            window.take_back(started_us, purpose)
+        self.day.take_back(started_us, purpose)
+        for window in (self._second, self._minute):
+            window.take_back(purpose)
 
     def own(self, share: Share, now_us: int) -> None:
         """Use another part of all limits from now on: less at once, more when a window has passed; what is used stays."""
@@ -93,7 +99,7 @@ class Budget:
         return min(1.0, self._share + rises * INCREASE)
 
     def fill(self, moment_us: int, count: int | None = None) -> None:
-        """Take `count` starts (None: as many as allowed) for made by an earlier process, at `moment_us` at the latest."""
+        """Take `count` requests (None: as many as allowed) for made by an earlier process, at `moment_us` at the latest."""
         for window, limit in ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute)):
             if limit is not None:
                 window.fill(limit if count is None else min(count, limit), moment_us)
@@ -119,7 +125,7 @@ class Budget:
         return MOST_AT_ONCE if limit is None else self._shares.now.of_limit(limit)
 
     def _logs(self) -> list[SlidingWindow]:
-        """Return the windows that are kept: without a limit nothing would bound them."""
+        """Return the windows that remember what has ended: without a limit nothing would bound them."""
         pairs = ((self._second, self.limits.per_second), (self._minute, self.limits.per_minute))
         return [window for window, limit in pairs if limit is not None]
 

@@ -1,7 +1,7 @@
 """Our share of a vendor's limits: replicas own partitions of the work exclusively, and budgets go with them.
 
-What is lost is given up at once. What is gained is used once a window has passed in which its last owner may have used
-it: so the replicas together never start more in a window than the vendor allows. Times are µs; nothing here reads a clock.
+What is lost is given up at once. What is gained is used once a window has passed since what its last owner sent has arrived:
+so the replicas together never start more in a window than the vendor allows. Times are µs; nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 
+from schemas.intervals import SECOND_US
+
+# until what the last owner sent has been answered or given up: a deadline of 10 s is the default
+UNDER_WAY_US = 15 * SECOND_US
 MAX_REMEMBERED = 64  # changes within a window; of more the oldest two become one, of the smaller part
 
 
@@ -60,11 +64,15 @@ class Shares:
             self._ended.appendleft((ended, min(first, second, key=_part)))
 
     def least(self, now_us: int, length_us: int) -> Share:
-        """Return the smallest share that was in force within the last `length_us`."""
+        """Return the smallest share whose requests may have arrived within the last `length_us`."""
         if not self._ended:  # as good as always, and asked several times a request
             return self.now
         return min(
-            [self.now, *(share for ended, share in self._ended if ended + length_us > now_us)], key=_part
+            [
+                self.now,
+                *(share for ended, share in self._ended if ended + UNDER_WAY_US + length_us > now_us),
+            ],
+            key=_part,
         )
 
 

@@ -1,6 +1,7 @@
-"""Exact sliding windows: requests started within a length of time, and what each class of use may take.
+"""Exact sliding windows: requests that may reach a vendor within a length of time, and what each class of use may take.
 
-A window never holds more starts than its limit, wherever it is laid. Times are integer microseconds of one clock
+A vendor counts a request when it arrives: at any moment between its start and the end of its answer. So no window, wherever
+it is laid, ever meets more requests than its limit. Times are integer microseconds of one clock
 that never steps (see producers.budget.shell.gate); nothing here reads it.
 """
 
@@ -15,15 +16,16 @@ from schemas.intervals import DAY_US, MINUTE_US
 
 Purpose = Literal["live", "backfill"]
 
-GUARD_SHARE = 50  # a window is 1/50 longer than the vendor's: requests do not travel equally fast
+GUARD_SHARE = 1_000  # a window is 1/1000 longer than the vendor's: clocks do not run equally fast
 LIVE_RESERVE_SHARE = 0.05  # of each second and minute, kept from backfill beyond what live has lately needed
 LIVE_RESERVE_DAY_SHARE = 0.5  # of a day: what backfill took in the morning is gone until the next
 SLOT_US = 15 * MINUTE_US  # a request counts to the end of its slot and a day longer
 SLOTS_PER_DAY = DAY_US // SLOT_US
+LONGEST_UNDER_WAY_US = 2 * MINUTE_US  # no request is given a longer deadline
 
 
 class Window(Protocol):
-    """Starts within one length of time; `limit` is what holds now, at most what the vendor allows."""
+    """Requests within one length of time; `limit` is what holds now, at most what the vendor allows."""
 
     name: str
 
@@ -33,23 +35,21 @@ class Window(Protocol):
     def add(self, now_us: int, purpose: Purpose) -> None:
         """Note a start."""
 
-    def take_back(self, started_us: int, purpose: Purpose) -> None:
-        """Forget a start that was not made after all."""
-
     def used(self, now_us: int) -> int:
-        """Return the starts that count now."""
+        """Return the requests that count now."""
 
 
 class SlidingWindow:
-    """Every start of the last `length_us`, one by one."""
+    """Every request that is under way, or ended within the last `length_us`."""
 
     def __init__(self, name: str, length_us: int) -> None:
-        """Count starts of `length_us` and the guard."""
+        """Count requests of `length_us` and the guard."""
         self.name = name
         self.length_us = length_us + length_us // GUARD_SHARE
-        self._starts: deque[tuple[int, Purpose]] = deque()
-        self._live = 0
-        self._peaks = (0, 0)  # most live starts in a window: of the period before, and of this one
+        self._under_way = 0
+        self._ends: deque[tuple[int, Purpose]] = deque()
+        self._live = 0  # of both
+        self._peaks = (0, 0)  # most live requests in a window: of the period before, and of this one
         self._period = 0
 
     def earliest(self, now_us: int, limit: int, purpose: Purpose) -> int:
@@ -57,38 +57,41 @@ class SlidingWindow:
         self._forget(now_us)
         if purpose == "backfill":
             limit -= max(0, self._needed_by_live(now_us, limit) - self._live)
-        count = len(self._starts)
+        count = self._under_way + len(self._ends)
         if count < limit:
             return now_us
         # With a limit just lowered several must go first; below one, whatever goes first may change the answer.
         index = count - limit if limit > 0 else 0
-        return now_us + self.length_us if count == 0 else self._starts[index][0] + self.length_us
+        # What is under way ends now at the earliest.
+        return (self._ends[index][0] if index < len(self._ends) else now_us) + self.length_us
 
     def add(self, now_us: int, purpose: Purpose) -> None:
         """Note a start."""
-        self._starts.append((now_us, purpose))
+        self._under_way += 1
         if purpose == "live":
             self._live += 1
             self._turn_period(now_us)
             self._peaks = (self._peaks[0], max(self._peaks[1], self._live))
 
-    def take_back(self, started_us: int, purpose: Purpose) -> None:
-        """Forget a start; one that no longer counts is forgotten already."""
-        for index in range(len(self._starts) - 1, -1, -1):
-            if self._starts[index] == (started_us, purpose):
-                del self._starts[index]
-                self._live -= purpose == "live"
-                return
+    def end(self, now_us: int, purpose: Purpose) -> None:
+        """Note that a request has ended, however: it counts for a window from now."""
+        self._under_way -= 1
+        self._ends.append((now_us, purpose))
+
+    def take_back(self, purpose: Purpose) -> None:
+        """Forget a request that is under way."""
+        self._under_way -= 1
+        self._live -= purpose == "live"
 
     def fill(self, count: int, moment_us: int) -> None:
-        """Count `count` starts of an earlier process, made at `moment_us` at the latest."""
-        ours: list[tuple[int, Purpose]] = [*self._starts, *[(moment_us, "backfill")] * count]  # type: ignore[list-item]
-        self._starts = deque(sorted(ours, key=itemgetter(0)))
+        """Count `count` requests of an earlier process, ended at `moment_us` at the latest."""
+        ours: list[tuple[int, Purpose]] = [*self._ends, *[(moment_us, "backfill")] * count]  # type: ignore[list-item]
+        self._ends = deque(sorted(ours, key=itemgetter(0)))
 
     def used(self, now_us: int) -> int:
-        """Return the starts of the last window."""
+        """Return the requests under way and those that ended in the last window."""
         self._forget(now_us)
-        return len(self._starts)
+        return self._under_way + len(self._ends)
 
     def _needed_by_live(self, now_us: int, limit: int) -> int:
         self._turn_period(now_us)
@@ -102,8 +105,8 @@ class SlidingWindow:
             self._period = period
 
     def _forget(self, now_us: int) -> None:
-        while self._starts and self._starts[0][0] + self.length_us <= now_us:
-            self._live -= self._starts.popleft()[1] == "live"
+        while self._ends and self._ends[0][0] + self.length_us <= now_us:
+            self._live -= self._ends.popleft()[1] == "live"
 
 
 class DayCount:
@@ -161,8 +164,8 @@ class DayCount:
             self._slots[slot] = self._slots.get(slot, 0) + count
 
     def recent(self, now_us: int) -> int:
-        """Return how many starts may have been made in the minute before `now_us`, as far as slots tell."""
-        slots = {now_us // SLOT_US, (now_us - MINUTE_US) // SLOT_US}
+        """Return how many requests may have ended in the minute before `now_us`, as far as slots of starts tell."""
+        slots = {now_us // SLOT_US, (now_us - MINUTE_US - LONGEST_UNDER_WAY_US) // SLOT_US}
         return sum(self._slots.get(slot, 0) for slot in slots)
 
     def unstored(self, now_us: int, *, block: int) -> dict[int, int]:

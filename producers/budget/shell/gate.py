@@ -220,7 +220,7 @@ class Gate:
             if admission.returned:
                 scope.budget.take_back(admission.started_us, admission.purpose)
             else:
-                scope.budget.finish()
+                scope.budget.finish(self._now_us(), admission.purpose)
         for scope in admission.testing:
             scope.tests -= 1
         self.pump()

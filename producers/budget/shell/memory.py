@@ -35,7 +35,7 @@ RESERVED = 50  # requests the store holds ahead of those made: what a killed pro
 # of a day's limit at most this part: a killed process leaves its block counted as used
 RESERVED_DAY_PARTS = 20
 LASTS_WRITES = 4  # writes a block should last for
-# the last write of a killed process is at most so much older than its last request
+# the last write of a killed process is at most so much older than the end of its last request
 WRITE_LAG_US = 3 * SECOND_US
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,8 @@ class Budgets:
         counted = endpoint == WHOLE or not scope.budget.limits.unlimited
         block = self._blocks[key] = self._block(key, scope) if reserve and counted else 0
         slots = day.unstored(now_us, block=block) if counted else {}
-        if not slots and not news:
+        # The successor of a killed process counts from the last write what may have arrived until then.
+        if not slots and not news and not (counted and scope.budget.in_flight):
             return None
         reason = pause.last.reason if news and pause.last is not None else ""
         return Addition(

@@ -22,7 +22,7 @@ def started_today(scope: Scope) -> int:
     count = 0
     while scope.earliest(NOW, "live") == NOW:
         scope.budget.start(NOW, "live")
-        scope.budget.finish()
+        scope.budget.finish(NOW, "live")
         count += 1
     return count
 
@@ -56,7 +56,7 @@ def test_our_own_limit_is_named_with_what_it_allows() -> None:
     """A used-up second keeps a request waiting, and that is no word of the vendor's."""
     scope = Scope(Budget(Limits(per_second=1)))
     scope.budget.start(NOW, "live")
-    scope.budget.finish()
+    scope.budget.finish(NOW, "live")
 
     assert (scope.earliest(NOW, "live") or 0) > NOW
     assert scope.binding(NOW, "live") == ("per_second", 1)

@@ -12,6 +12,7 @@ from producers.budget.budget import FLOOR_SHARE, Budget
 from producers.budget.windows import GUARD_SHARE, SLOT_US, Purpose
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import Limits
+from tests.support.memory import held_bytes
 
 NOW = 1_790_000_000_000_000
 PURPOSES = st.sampled_from(["live", "backfill"])
@@ -38,7 +39,7 @@ class Caller:
             assert at > self.now
             self.now = at
         self.budget.start(self.now, purpose)
-        self.budget.finish()
+        self.budget.finish(self.now, purpose)
         return True
 
 
@@ -97,13 +98,26 @@ def test_a_start_taken_back_leaves_its_room() -> None:
     assert budget.used(NOW) == {"second": 0, "minute": 0, "day": 0, "in_flight": 0}
 
 
+def test_requests_without_a_limit_are_not_remembered() -> None:
+    """A vendor that sets none may be asked for ever in the memory of a day's slots."""
+
+    def after(requests: int) -> Budget:
+        budget = Budget(Limits())
+        for number in range(requests):
+            budget.start(NOW + number, "live")
+            budget.finish(NOW + number, "live")
+        return budget
+
+    assert held_bytes(lambda: after(5_000)) < 1.5 * held_bytes(lambda: after(50))
+
+
 def test_concurrency_is_given_by_those_who_end() -> None:
     """Nobody can say when: the answer is to ask when another has ended."""
     budget = Budget(Limits(concurrency=2))
     budget.start(NOW, "live")
     budget.start(NOW, "live")
     assert budget.earliest(NOW, "live") is None
-    budget.finish()
+    budget.finish(NOW, "live")
 
     assert budget.earliest(NOW, "live") == NOW
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.budget.budget import Budget
-from producers.budget.shares import MAX_REMEMBERED, Share, Shares
+from producers.budget.shares import MAX_REMEMBERED, UNDER_WAY_US, Share, Shares
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.facts import Limits
 from tests.support.memory import held_bytes
@@ -33,31 +33,38 @@ def most_within(starts: list[int], length: int) -> int:
     steps=st.lists(
         st.tuples(
             st.integers(0, 20 * SECOND_US),
-            st.lists(st.integers(0, REPLICAS - 1), max_size=12),
+            st.lists(
+                st.tuples(st.integers(0, REPLICAS - 1), st.integers(0, UNDER_WAY_US), st.floats(0.0, 1.0)),
+                max_size=12,
+            ),
             st.none() | assignments,
         ),
         max_size=25,
     ),
 )
 def test_no_window_of_all_replicas_is_over_the_limit(
-    first: Assignment, steps: list[tuple[int, list[int], Assignment | None]]
+    first: Assignment, steps: list[tuple[int, list[tuple[int, int, float]], Assignment | None]]
 ) -> None:
-    """Whoever asks when, and whatever moves from one replica to another: seconds and minutes hold for the sum."""
+    """Whoever asks when, however long it travels, and whatever moves to another: seconds and minutes hold for the sum."""
     budgets = [Budget(LIMITS, owned(first, replica)) for replica in range(REPLICAS)]
-    now, starts = START, list[int]()
+    now, arrivals, under_way = START, list[int](), list[tuple[int, int]]()
     for passed, asking, moved in steps:
         now += passed
-        for replica in asking:
+        for ends, replica in sorted(under_way):
+            if ends <= now:
+                budgets[replica].finish(ends, "live")
+                under_way.remove((ends, replica))
+        for replica, took, part in asking:
             if budgets[replica].earliest(now, "live") == now:
                 budgets[replica].start(now, "live")
-                budgets[replica].finish()
-                starts.append(now)
+                under_way.append((now + took, replica))
+                arrivals.append(now + int(took * part))
         if moved is not None:
             for replica, budget in enumerate(budgets):
                 budget.own(owned(moved, replica), now)
 
-    assert most_within(starts, SECOND_US) <= 5
-    assert most_within(starts, MINUTE_US) <= 24
+    assert most_within(arrivals, SECOND_US) <= 5
+    assert most_within(arrivals, MINUTE_US) <= 24
 
 
 @given(assignment=assignments)
@@ -72,14 +79,14 @@ def test_what_stays_where_it_is_holds_for_days_and_places_too(assignment: Assign
     now = START
     for budget in budgets:
         for _ in range(budget.in_flight):
-            budget.finish()
+            budget.finish(START, "live")
             in_a_day += 1
     while now < START + DAY_US - MINUTE_US:
         now += 10 * MINUTE_US
         for budget in budgets:
             if budget.earliest(now, "live") == now:
                 budget.start(now, "live")
-                budget.finish()
+                budget.finish(now, "live")
                 in_a_day += 1
 
     assert 1 <= at_once <= 5
@@ -114,8 +121,14 @@ def test_a_loss_holds_at_once_a_gain_after_the_window_and_use_stays_counted() ->
 
     budget.own(Share(owned=4, of=4), START + 1)
     assert budget.earliest(START + 2, "live") > START + 2
+    for _ in range(4):
+        budget.finish(START + 3, "live")
+    still_theirs = START + MINUTE_US + UNDER_WAY_US
+    assert budget.used_ratio(still_theirs) == {"minute": 0.0}
+    for _ in range(4):
+        budget.start(still_theirs, "live")
+    assert budget.earliest(still_theirs, "live") > still_theirs
     assert budget.earliest(START + 2 * MINUTE_US, "live") == START + 2 * MINUTE_US
-    assert budget.used_ratio(START + 2 * MINUTE_US) == {"minute": 0.0}
 
 
 def test_many_changes_are_remembered_in_bounded_room_and_never_forgotten_downwards() -> None:

@@ -81,9 +81,9 @@ async def test_who_cannot_start_in_time_is_told_at_once_how_long() -> None:
         await ask(gate, within_s=10.0)
 
     assert now_us() == begun
-    assert caught.value.retry_after_s == pytest.approx(61.2)
+    assert caught.value.retry_after_s == pytest.approx(60.06)
     assert str(caught.value) == (
-        "our own budget for test is used up: 1 requests a minute, room in 61.2 s; "
+        "our own budget for test is used up: 1 requests a minute, room in 60.1 s; "
         "raise providers.test.limits.per_minute or poll less often"
     )
 

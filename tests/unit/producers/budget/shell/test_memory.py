@@ -18,6 +18,7 @@ from producers.budget.pauses import Signal
 from producers.budget.shell.gate import Gate
 from producers.budget.shell.memory import RESERVED, WRITE_EVERY_S, Budgets
 from producers.budget.shell.store import Addition, Remembered
+from producers.budget.windows import SLOT_US
 from schemas.errors import ProviderThrottled, StoreUnavailable
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.providers.facts import Limits
@@ -203,6 +204,34 @@ async def test_a_minute_is_not_begun_anew_by_a_restart() -> None:
         await ask(gate, within_s=120.0)
 
     assert now_us() - last >= MINUTE_US
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(("before_s", "takes_s"), [(0.0, 30.0), (97.0, 110.0)])
+def test_what_was_under_way_at_a_kill_counts_from_then(
+    before_s: float, takes_s: float, *, ended: bool
+) -> None:
+    """Sixty-four that travel for long, answered or not when the process dies; a stored slot may end meanwhile."""
+
+    async def killed() -> None:
+        await asyncio.sleep(before_s)
+        assert before_s == 0.0 or now_us() // SLOT_US < (now_us() + 4 * SECOND_US) // SLOT_US
+        store, limits = MemoryStore(), VendorLimits(whole=Limits(per_minute=64))
+        async with process(store, limits, killed=True) as (_, gate):
+            travelling = [asyncio.ensure_future(travel(gate)) for _ in range(64)]
+            await asyncio.sleep(takes_s + (1.5 if ended else -0.5))
+            died = now_us()
+        for task in travelling:
+            task.cancel()
+        async with process(store, limits) as (_, gate):
+            await ask(gate, within_s=120.0)
+        assert now_us() - died >= MINUTE_US - 2 * SECOND_US
+
+    async def travel(gate: Gate) -> None:
+        async with gate.admitted("quote", "live", within_s=5.0):
+            await asyncio.sleep(takes_s)
+
+    run(killed())
 
 
 @in_virtual_time
