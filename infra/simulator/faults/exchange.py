@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,6 +75,15 @@ class Simulation:
 SIMULATION = web.AppKey("simulation", Simulation)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as the scenario met it: what strikes it, the refusal that stands in for its answer, headers of either."""
+
+    faults: tuple[Fault, ...]
+    refusal: SimulatedReply | None
+    headers: Mapping[str, str]
+
+
 async def answer(
     request: web.Request,
     vendor: str,
@@ -88,37 +97,35 @@ async def answer(
 
     `in_thread` keeps a reply that takes long to build away from the event loop.
     """
-    simulation = request.app[SIMULATION]
-    faults = struck(simulation, vendor, endpoint, symbols)
-    counts = list(_counted(request, vendor, endpoint, faults))  # on arrival, however long the answer takes
-    await _wait(simulation, faults)
-    manners = request.app[MANNERS][vendor]
-    reply = next((manners.throttled(count) for count in counts if count.refused), None)
-    reply = reply or refused(request, vendor, faults) or _failed_by_one(manners, symbols, faults)
+    simulation, received = request.app[SIMULATION], await receive(request, vendor, endpoint, symbols)
+    faults = received.faults
+    reply = received.refusal or _failed_by_one(request.app[MANNERS][vendor], symbols, faults)
     if reply is None:
         view = seen(simulation.view, faults)
         reply = await asyncio.to_thread(build, view, faults) if in_thread else build(view, faults)
         reply = _cut(reply, faults)
-    headers = {name: text for count in counts for name, text in manners.told(count).items()}
     simulation.statistics.responses[f"{vendor}.{endpoint} {reply.status}"] += 1
-    return as_response(replace(reply, headers={**headers, **reply.headers}))
+    return as_response(replace(reply, headers={**received.headers, **reply.headers}))
 
 
-def struck(simulation: Simulation, vendor: str, endpoint: str, symbols: Collection[str]) -> tuple[Fault, ...]:
-    """Count a request and return what strikes it."""
+async def receive(request: web.Request, vendor: str, endpoint: str, symbols: Collection[str]) -> Received:
+    """Count a request, a socket's handshake too, decide its faults and sit out those that take time."""
+    simulation, manners = request.app[SIMULATION], request.app[MANNERS][vendor]
+    faults = _struck(simulation, vendor, endpoint, symbols)
+    counts = list(_counted(request, vendor, endpoint, faults))  # on arrival, however long the answer takes
+    await _wait(simulation, faults)
+    throttled = next((manners.throttled(count) for count in counts if count.refused), None)
+    headers = {name: text for count in counts for name, text in manners.told(count).items()}
+    return Received(faults=faults, refusal=throttled or refused(request, vendor, faults), headers=headers)
+
+
+def _struck(
+    simulation: Simulation, vendor: str, endpoint: str, symbols: Collection[str]
+) -> tuple[Fault, ...]:
     simulation.statistics.requests[f"{vendor}.{endpoint}"] += 1
     faults = simulation.plan.request_faults(vendor, endpoint, symbols, simulation.view.clock.now())
     counted = (fault.type for fault in faults if not isinstance(fault, CountedLimit))
     simulation.statistics.faults.update(counted)
-    return faults
-
-
-async def strike(
-    simulation: Simulation, vendor: str, endpoint: str, symbols: Collection[str]
-) -> tuple[Fault, ...]:
-    """Count a request, decide its faults and sit out those that take time."""
-    faults = struck(simulation, vendor, endpoint, symbols)
-    await _wait(simulation, faults)
     return faults
 
 

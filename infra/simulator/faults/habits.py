@@ -40,7 +40,7 @@ class Latency(ScenarioPart):
 
 
 class CountedLimit(ScenarioPart):
-    """So many requests in a window that begins with the first; the next ones get the vendor's own 429.
+    """So many requests, a socket's handshakes among them, in a window that begins with the first; then the vendor's own 429.
 
     `by` says what has a count of its own. Over the limit, nothing passes for `block_s`, if that is longer than the window.
     Finnhub: 60 a minute and 30 a second a key (finnhub.io/docs/api/rate-limit, Finnhub-API#122, #125, #466); Alpaca: 200 a

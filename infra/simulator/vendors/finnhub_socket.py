@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
@@ -15,9 +16,9 @@ import orjson
 from aiohttp import ClientConnectionError, WSMsgType, web
 
 from infra.runtime.clock import monotonic_s
-from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response, strike
+from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response, receive
 from infra.simulator.faults.habits import CutFrames, GatherFrames, OneSocket
-from infra.simulator.faults.refusals import MANNERS, refused
+from infra.simulator.faults.refusals import MANNERS
 from infra.simulator.faults.scenario import DropSocket, DuplicateFrames, Fault, MuteSocket
 from infra.simulator.faults.seen import seen
 from infra.simulator.market.model import MarketModel
@@ -45,11 +46,12 @@ def add_socket(app: web.Application) -> None:
 
 async def _connect(request: web.Request) -> web.StreamResponse:
     simulation = request.app[SIMULATION]
-    reply = refused(request, ROUTE[0], await strike(simulation, *ROUTE, ()))
-    if reply is not None:
+    received = await receive(request, *ROUTE, ())
+    if (reply := received.refusal) is not None:
         simulation.statistics.responses[f"{'.'.join(ROUTE)} {reply.status}"] += 1
-        return as_response(reply)
+        return as_response(replace(reply, headers={**received.headers, **reply.headers}))
     socket = web.WebSocketResponse(max_msg_size=MAX_COMMAND_BYTES, compress=False)
+    socket.headers.update(received.headers)
     await socket.prepare(request)
     if (transport := request.transport) is not None:
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)

@@ -129,6 +129,29 @@ async def test_or_the_first_is_ended_by_the_second(served: Served) -> None:
             assert await next_frame(second) is not None
 
 
+async def test_a_handshake_is_a_request_of_the_key(served: Served) -> None:
+    """Sockets and REST of one key share its count; over it a handshake gets Finnhub's 429, another key its own count."""
+    quote = "/finnhub/api/v1/quote"
+    async with served(start=SYNTHETIC_NOW, speed="1") as vendor:
+        await vendor.scenario(
+            {"match": {"vendor": "finnhub"}, "fault": {"type": "limit", "requests": 3, "window_s": 600}}
+        )
+        assert (await vendor.get(quote, symbol="SIM001", token="k"))[0] == 200
+        async with vendor.socket("k"), vendor.socket("k"):
+            for token, status in (("k", 429), ("other", 200)):
+                assert (await vendor.get(quote, symbol="SIM001", token=token))[0] == status
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                async with vendor.socket("k"):
+                    pass
+            async with vendor.socket("other"):
+                pass
+        assert caught.value.status == 429
+        stats = await vendor.stats()
+    assert stats["faults"]["limit"] == 2
+    assert stats["responses"]["finnhub.socket 429"] == 1
+    assert stats["sockets_opened"] == 3
+
+
 async def until_its_end(socket: aiohttp.ClientWebSocketResponse) -> None:
     """Read a connection until the server ends it."""
     while await next_frame(socket, 30.0) is not None:
