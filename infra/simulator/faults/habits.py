@@ -59,7 +59,7 @@ class Delayed(ScenarioPart):
     """A feed that shows the market `by_s` late and says so, each vendor in its field.
 
     Yahoo: exchangeDataDelayedBy in minutes, the chart's regularMarketTime (yfinance#789, recorded quotes of OCDO.L); Polygon:
-    status DELAYED (polygon.io/docs/stocks, 15-minute plans). Who has no field for it says nothing.
+    status DELAYED (polygon.io/docs/stocks, 15-minute plans). Who has no field for it says nothing, nor does a socket.
     """
 
     type: Literal["delayed"]
@@ -168,9 +168,9 @@ class EmptySymbols(ScenarioPart):
 
 
 class StaleSymbols(ScenarioPart):
-    """Symbols whose answers stand `by_s` behind, without a word; trades of a socket do not (ranaroussi/yfinance#789).
+    """Symbols whose answers and trades stand `by_s` behind, without a word (ranaroussi/yfinance#789).
 
-    Without `book`, bid and ask are of now beside the old trade (alpacahq/Alpaca-API#267: a trade of August in December).
+    A socket sends a trade so much later, under its own stamp. Without `book`, bid and ask are of now beside the old trade (alpacahq/Alpaca-API#267: a trade of August in December).
     """
 
     type: Literal["stale_symbols"]

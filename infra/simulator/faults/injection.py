@@ -10,7 +10,7 @@ from hashlib import blake2b
 from statistics import NormalDist
 from zoneinfo import ZoneInfo
 
-from infra.simulator.faults.habits import FrozenSymbols, Latency, SocketHabit, SymbolHabit
+from infra.simulator.faults.habits import Delayed, FrozenSymbols, Latency, SocketHabit, SymbolHabit
 from infra.simulator.faults.limits import LimitCounts
 from infra.simulator.faults.scenario import (
     BarFault,
@@ -90,14 +90,14 @@ class FaultPlan:
         return self._in_window(when, now)
 
     def socket_habits(self, vendor: str, endpoint: str, now: int) -> tuple[Fault, ...]:
-        """Return the habits that shape a socket at market time `now`: its frames, its symbols, how many there may be.
+        """Return the habits that shape a socket at market time `now`: its frames and symbols, how late, how many there may be.
 
         They last: of `when`, only `from` and `to` hold.
         """
         return tuple(
             self._effects[number]
             for number, rule in enumerate(self.scenario.rules)
-            if isinstance(rule.fault, SocketHabit | SymbolHabit)
+            if isinstance(rule.fault, SocketHabit | SymbolHabit | Delayed)
             and _matches(rule, vendor, endpoint, ())
             and self._in_window(rule.when, now)
         )

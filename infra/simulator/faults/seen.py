@@ -79,6 +79,11 @@ def delay_s(faults: Collection[Fault]) -> float:
     return max((fault.by_s for fault in faults if isinstance(fault, Delayed)), default=0.0)
 
 
+def behind_us(symbol: str, faults: Collection[Fault]) -> int:
+    """Return by how much what is seen of `symbol` is late: the feed, and the symbol in it."""
+    return int(delay_s(faults) * SECOND_US) + _stale_us(symbol, faults)
+
+
 class _HabitualView(MarketView):
     """A view of another's moment, later still by `faults`, with `market` in place of its own."""
 
@@ -89,8 +94,7 @@ class _HabitualView(MarketView):
         self._faults = faults
 
     def now(self, symbol: str) -> int:
-        behind = sum(int(fault.by_s * SECOND_US) for fault in _stale(symbol, self._faults))
-        return self._view.now(symbol) - self._delay_us - behind
+        return self._view.now(symbol) - self._delay_us - _stale_us(symbol, self._faults)
 
 
 class HabitualMarket:
@@ -265,6 +269,10 @@ class _ThinMarket(HabitualMarket):
 
 def _stale(symbol: str, faults: Collection[Fault]) -> list[StaleSymbols]:
     return [fault for fault in faults if isinstance(fault, StaleSymbols) and symbol in fault.symbols]
+
+
+def _stale_us(symbol: str, faults: Collection[Fault]) -> int:
+    return sum(int(fault.by_s * SECOND_US) for fault in _stale(symbol, faults))
 
 
 def _frozen(faults: Collection[Fault]) -> Iterator[tuple[str, int]]:

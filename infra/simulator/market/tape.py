@@ -1,6 +1,6 @@
 """The tape: trades of several symbols merged in time order and packed into Finnhub's frames.
 
-Pure: it is fed chunks and asked for frames. Trades of one symbol and millisecond share a frame, so two different
+A symbol may be behind: its trades are due so much after their stamps. Pure: it is fed chunks and asked for frames. Trades of one symbol and millisecond share a frame, so two different
 frames of a stream are never the same bytes; unless frames are cut, as Finnhub's were seen.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
@@ -19,7 +20,7 @@ FRAME_TRADES = 200  # a frame is closed at the first millisecond that reaches th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One message as bytes, with what it holds: trades per symbol and the market time of the last one."""
+    """One message as bytes, with what it holds: trades per symbol and the market time at which the last one is due."""
 
     payload: bytes
     trades: tuple[tuple[str, int], ...]
@@ -29,10 +30,11 @@ class Frame:
 class _Cursor:
     """Place of one symbol's stream in its chunk."""
 
-    __slots__ = ("chunk", "from_time", "index", "order", "prefix", "symbol")
+    __slots__ = ("behind_ms", "chunk", "from_time", "index", "order", "prefix", "symbol")
 
-    def __init__(self, symbol: str, order: int, from_time: int) -> None:
+    def __init__(self, symbol: str, order: int, from_time: int, behind_ms: int) -> None:
         self.symbol = symbol
+        self.behind_ms = behind_ms
         self.order = order  # ties between symbols go by the order of subscription
         self.from_time = from_time
         self.chunk: TradeChunk | None = None
@@ -48,6 +50,7 @@ class Tape:
         self._heap: list[tuple[int, int, _Cursor]] = []
         self._starved: dict[str, _Cursor] = {}
         self._orders = 0
+        self._behind_us: Callable[[str], int] = lambda _: 0
 
     def __len__(self) -> int:
         """Return how many symbols are subscribed, ended ones among them."""
@@ -57,8 +60,18 @@ class Tape:
         """Stream `symbol` from market time `from_time` (µs) on; nothing happens when it already is."""
         if symbol not in self._cursors:
             self._orders += 1
-            cursor = _Cursor(symbol, self._orders, from_time)
+            cursor = _Cursor(symbol, self._orders, from_time, self._behind_us(symbol) // MS_US)
             self._cursors[symbol] = self._starved[symbol] = cursor
+
+    def delay(self, behind_us: Callable[[str], int]) -> None:
+        """Let symbols be behind from now on; what has become due by that is next."""
+        self._behind_us = behind_us
+        for cursor in self._cursors.values():
+            cursor.behind_ms = behind_us(cursor.symbol) // MS_US
+        cursors = [cursor for _, _, cursor in self._heap]
+        self._heap = []
+        for cursor in cursors:
+            self._queue(cursor)
 
     def remove(self, symbol: str) -> None:
         """Stop streaming `symbol`."""
@@ -88,11 +101,11 @@ class Tape:
         self._queue(cursor)
 
     def next_time(self) -> int | None:
-        """Return the market time (µs) of the next trade; None when there is none or a chunk is wanted."""
+        """Return the market time (µs) at which the next trade is due; None when there is none or a chunk is wanted."""
         return self._heap[0][0] * MS_US if self._heap and not self._starved else None
 
     def take(self, until: int | None, *, most: int | None = None) -> Frame | None:
-        """Return the next frame of trades at or before `until` (µs; None: no limit), None when nothing is due.
+        """Return the next frame of trades due at or before `until` (µs; None: no limit), None when nothing is due.
 
         With `most`, so many trades at most, wherever that cuts.
         """
@@ -103,11 +116,11 @@ class Tape:
         trades: dict[str, int] = {}
         last_ms = 0
         while self._heap and len(parts) < (most or FRAME_TRADES) and not self._starved:
-            time_ms, _, cursor = self._heap[0]
-            if until_ms is not None and time_ms > until_ms:
+            due_ms, _, cursor = self._heap[0]
+            if until_ms is not None and due_ms > until_ms:
                 break
-            last_ms = time_ms
-            taken = self._append(cursor, time_ms, parts, most)
+            last_ms = due_ms
+            taken = self._append(cursor, due_ms - cursor.behind_ms, parts, most)
             trades[cursor.symbol] = trades.get(cursor.symbol, 0) + taken
         if not parts:
             return None
@@ -128,7 +141,7 @@ class Tape:
             index += 1
         cursor.index = index
         if index < end:
-            heapq.heapreplace(self._heap, (times[index], cursor.order, cursor))
+            heapq.heapreplace(self._heap, (times[index] + cursor.behind_ms, cursor.order, cursor))
         else:
             heapq.heappop(self._heap)
             self._starved[cursor.symbol] = cursor
@@ -137,6 +150,7 @@ class Tape:
     def _queue(self, cursor: _Cursor) -> None:
         chunk = cursor.chunk
         if chunk is not None and cursor.index < len(chunk):
-            heapq.heappush(self._heap, (chunk.times_ms[cursor.index], cursor.order, cursor))
+            due_ms = chunk.times_ms[cursor.index] + cursor.behind_ms
+            heapq.heappush(self._heap, (due_ms, cursor.order, cursor))
         else:
             self._starved[cursor.symbol] = cursor

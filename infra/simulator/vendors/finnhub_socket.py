@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
@@ -20,7 +21,7 @@ from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response,
 from infra.simulator.faults.habits import CutFrames, GatherFrames, OneSocket
 from infra.simulator.faults.refusals import MANNERS
 from infra.simulator.faults.scenario import DropSocket, DuplicateFrames, Fault, MuteSocket
-from infra.simulator.faults.seen import seen
+from infra.simulator.faults.seen import behind_us, seen
 from infra.simulator.market.model import MarketModel
 from infra.simulator.market.tape import Frame, Tape
 from schemas.intervals import SECOND_US
@@ -142,7 +143,8 @@ class SimulatedConnection:
         else:
             clock = self._simulation.view.clock
             self._last_subscribe_s = monotonic_s()
-            self._tape.add(symbol, clock.start if clock.unpaced else clock.now())
+            seen_from = clock.start if clock.unpaced else clock.now()
+            self._tape.add(symbol, seen_from - behind_us(symbol, self._shown_by))
         self._changed.set()
 
     def _complain(self, words: str) -> None:
@@ -169,7 +171,8 @@ class SimulatedConnection:
     def _take(self) -> Frame | None:
         """Return the next frame that is due, cut and gathered as the vendor does."""
         clock = self._simulation.view.clock
-        habits, now = self._habits(), None if clock.unpaced else clock.now()
+        self._market()  # symbols may be behind from now on, or no longer
+        habits, now = self._shown_by, None if clock.unpaced else clock.now()
         most = next((habit.trades for habit in habits if isinstance(habit, CutFrames)), None)
         gather = next((habit for habit in habits if isinstance(habit, GatherFrames)), None)
         first = self._tape.next_time()
@@ -192,6 +195,7 @@ class SimulatedConnection:
         habits = self._habits()
         if habits != self._shown_by:
             self._shown_by, self._shown = habits, seen(self._simulation.view, habits).market
+            self._tape.delay(partial(behind_us, faults=habits))
         return self._shown
 
     async def _read_tape(self) -> None:

@@ -82,7 +82,7 @@ async def test_a_long_list_of_symbols_is_gone_through_once(
             {"match": SOCKET, "fault": unknown},
         )
         async with vendor.socket() as socket:
-            for symbol in ("SIM001", *abroad[:40], "SIM002"):
+            for symbol in ("SIM001", "SIM002", *abroad[:40]):
                 await socket.send_json({"type": "subscribe", "symbol": symbol})
             frames = [await next_frame(socket) for _ in range(5)]
             traded = {trade["s"] for frame in frames if frame for trade in orjson.loads(frame)["data"]}
@@ -127,6 +127,58 @@ async def test_or_the_first_is_ended_by_the_second(served: Served) -> None:
             )
             await second.send_json({"type": "subscribe", "symbol": "SIM001"})
             assert await next_frame(second) is not None
+
+
+@pytest.mark.parametrize("habit", ["stale_symbols", "delayed"])
+async def test_trades_of_a_symbol_behind_come_late_under_their_stamps(served: Served, habit: str) -> None:
+    """As late as its quote; others are of now, unless the whole feed is late."""
+    fault: dict[str, Any] = {"type": habit, "by_s": 1_800}
+    both = habit == "delayed"
+    if not both:
+        fault["symbols"] = ["SIM001"]
+    async with served(start=SYNTHETIC_NOW, speed="20") as vendor:
+        await vendor.scenario({"match": {"vendor": "finnhub"}, "fault": fault})
+        begun_ms = (await vendor.json("/simulator/clock"))["market_time"] // 1_000
+        frames = await frames_of(vendor, 12, "SIM001", "SIM002")
+        now_ms = (await vendor.json("/simulator/clock"))["market_time"] // 1_000
+    stamps: dict[str, list[int]] = {"SIM001": [], "SIM002": []}
+    for trade in (trade for frame in frames for trade in frame):
+        stamps[trade["s"]].append(trade["t"])
+    for symbol, behind_ms in (("SIM001", 1_800_000), ("SIM002", 1_800_000 if both else 0)):
+        assert stamps[symbol] == sorted(stamps[symbol]) != []
+        assert begun_ms - behind_ms <= stamps[symbol][0]
+        assert stamps[symbol][-1] <= now_ms - behind_ms
+
+
+async def test_a_symbol_falls_behind_and_catches_up(served: Served) -> None:
+    """While the rule holds its trades wait; when it ends all of them come, none twice."""
+    async with served(start=SYNTHETIC_NOW) as vendor:
+        honest = [trade for frame in await frames_of(vendor, 20, "SIM001") for trade in frame]
+    stale = {"type": "stale_symbols", "symbols": ["SIM001"], "by_s": 3_600}
+    async with served(start=SYNTHETIC_NOW, speed="20") as vendor, vendor.socket() as socket:
+        for symbol in ("SIM001", "SIM002"):
+            await socket.send_json({"type": "subscribe", "symbol": symbol})
+        found: list[dict[str, Any]] = []
+
+        async def read(symbol: str, *, after_s: int) -> int:
+            """Read up to a trade of that symbol made so many market seconds from now; return how many the first one has."""
+            now_ms = (await vendor.json("/simulator/clock"))["market_time"] // 1_000 + after_s * 1_000
+            while not any(trade["s"] == symbol and trade["t"] > now_ms for trade in found):
+                frame = await next_frame(socket)
+                assert frame is not None
+                found.extend(orjson.loads(frame)["data"])
+            return sum(trade["s"] == "SIM001" for trade in found)
+
+        await read("SIM001", after_s=5)
+        await vendor.scenario({"match": SOCKET, "fault": stale})
+        before = await read("SIM002", after_s=2)
+        assert await read("SIM002", after_s=40) == before
+        await vendor.scenario()
+        assert await read("SIM001", after_s=5) > before
+    mine = [(trade["t"], trade["p"]) for trade in found if trade["s"] == "SIM001"]
+    all_of_them = [(trade["t"], trade["p"]) for trade in honest]
+    begin = all_of_them.index(mine[0])
+    assert mine == all_of_them[begin : begin + len(mine)]
 
 
 async def test_a_handshake_is_a_request_of_the_key(served: Served) -> None:

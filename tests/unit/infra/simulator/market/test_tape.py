@@ -152,3 +152,32 @@ def test_cut_frames_hold_the_same_trades_in_the_same_order(streams: dict[str, li
         frames.append(trades_of(drain(tape, chunks, most=limit)))
     assert all(len(frame) <= most for frame in frames[1])
     assert [t for frame in frames[1] for t in frame] == [t for frame in frames[0] for t in frame]
+
+
+@given(
+    STREAMS,
+    st.dictionaries(st.sampled_from(["AAA", "BBB", "CCC"]), st.integers(0, 200)),
+    st.dictionaries(st.sampled_from(["AAA", "BBB", "CCC"]), st.integers(0, 200)),
+    st.integers(0, 600),
+)
+def test_a_symbol_behind_comes_later_under_its_own_stamps(
+    streams: dict[str, list[int]], before: dict[str, int], after: dict[str, int], swap_ms: int
+) -> None:
+    """Each trade once, stamped as it was; none before it is due; those that have become late meanwhile at once."""
+    tape, sent = Tape(), list[tuple[int, str, int]]()
+    for symbol in streams:
+        tape.add(symbol, 0)
+    chunks = {symbol: [a_chunk(symbol, times)] for symbol, times in streams.items()}
+    tape.delay(lambda symbol: before.get(symbol, 0) * 1_000)
+    for now_ms in range(0, 901, 5):
+        if now_ms >= swap_ms:
+            tape.delay(lambda symbol: after.get(symbol, 0) * 1_000)
+        for frame in drain(tape, chunks, now_ms * 1_000):
+            assert frame.last_time <= now_ms * 1_000
+            sent += [(now_ms, trade["s"], trade["t"]) for trade in orjson.loads(frame.payload)["data"]]
+    for symbol, times in streams.items():
+        assert [stamp for _, name, stamp in sent if name == symbol] == times
+    for now_ms, symbol, stamp in sent:
+        behind = (before if now_ms < swap_ms else after).get(symbol, 0)
+        assert stamp + behind <= now_ms
+        assert now_ms < max(stamp + max(before.get(symbol, 0), behind), swap_ms) + 5
