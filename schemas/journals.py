@@ -23,6 +23,7 @@ MAX_NAME_CHARACTERS = 64  # names are index keys
 MAX_TEXT_CHARACTERS = 4_000
 MAX_TIME_US = 1 << 55
 MAX_COUNT = (1 << 31) - 1
+MAX_NAMES = 50
 
 HealthChange = Literal["no", "initial", "failover", "failback", "exhausted", "restored"]
 
@@ -53,6 +54,10 @@ def _is_amount(value: float) -> bool:
 
 def _is_count(value: int) -> bool:
     return 0 <= value <= MAX_COUNT
+
+
+def _are_names(values: Sequence[str]) -> bool:
+    return len(values) <= MAX_NAMES and all(map(NAME.is_sound, values))
 
 
 def _are_counts(values: Sequence[int]) -> bool:
@@ -99,6 +104,11 @@ COUNTS = FieldKind(
     is_sound=_are_counts,
     remedy=f"send at most {LAST_BUCKET + 1} whole numbers of 0 to {MAX_COUNT}",
 )
+NAMES = FieldKind(
+    column="text[]",
+    is_sound=_are_names,
+    remedy=f"send at most {MAX_NAMES} names of 1 to {MAX_NAME_CHARACTERS} characters without NUL",
+)
 FLAG = FieldKind(
     column="boolean", is_sound=lambda value: isinstance(value, bool), remedy="send true or false"
 )
@@ -129,6 +139,8 @@ class ProviderHealth:
     last_error: Annotated[str, TEXT] = ""
     budgets: Annotated[str, JSON_OBJECT] = "{}"
     observed_time: Annotated[WallTime, TIME]
+    unserved: Annotated[int, COUNT] = 0  # symbols of the capability that nobody gives
+    unserved_symbols: Annotated[Sequence[str], NAMES] = ()  # of these, by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

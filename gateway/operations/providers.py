@@ -39,12 +39,13 @@ def _choice(rows: Sequence[Row]) -> dict[str, Any]:
     """Return who serves, as the newest word of anybody has it."""
     chosen = max((row for row in rows if row["chosen"]), key=lambda row: row["observed_time"], default=None)
     if chosen is None:
-        return {"chosen": None, "chosen_since": None, "previous": None, "reason": None}
+        return {"chosen": None, "chosen_since": None, "previous": None, "reason": None, "unserved": None}
     return {
         "chosen": chosen["provider"],
         "chosen_since": rfc3339(chosen["chosen_since"]),
         "previous": chosen["previous"] or None,
         "reason": chosen["reason"],
+        "unserved": {"count": chosen["unserved"], "symbols": chosen["unserved_symbols"]},
     }
 
 

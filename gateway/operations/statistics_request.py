@@ -22,6 +22,7 @@ from gateway.http.columns import (
 from gateway.http.endpoints import Answer, Endpoint, Query, parameter
 from gateway.http.parameters import OneOf, ProviderName, Whole, Word
 from gateway.operations.statistics import POINTS
+from schemas.journals import MAX_NAMES
 
 DEFAULT_SWITCHES = 20
 MAX_SWITCHES = 500
@@ -150,6 +151,10 @@ _PROVIDER = (
     Column("age_ms", WHOLE, "Its age.", "ms"),
     Column("history", rows(record(*_SCORE)), f"At most {POINTS} points, oldest first."),
 )
+_UNSERVED = (
+    Column("count", WHOLE, "How many."),
+    Column("symbols", rows(TEXT), f"At most {MAX_NAMES} of them, by name."),
+)
 _SWITCH = (
     Column("time", TIME, "When.", "UTC"),
     Column("change", TEXT, "initial, failover, failback, exhausted or restored."),
@@ -176,6 +181,11 @@ PROVIDERS = Endpoint(
                             Column("chosen_since", or_null(TIME), "Since when.", "UTC"),
                             Column("previous", or_null(TEXT), "Who served before."),
                             Column("reason", or_null(TEXT), "Why."),
+                            Column(
+                                "unserved",
+                                or_null(record(*_UNSERVED)),
+                                "Symbols of it that nobody gives; null: nobody serves.",
+                            ),
                             Column(
                                 "providers", rows(record(*_PROVIDER)), "All of them, the chosen one first."
                             ),

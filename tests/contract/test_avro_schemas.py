@@ -28,7 +28,7 @@ STREAM_SCHEMAS = {stream.schema: record_schema(stream) for stream in STREAMS} | 
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
     "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "evidence.v1": Evidence, "watched.v1": Watched, "progress.v3": Progress,
-    "dead_letter.v1": DeadLetter, "provider_health.v1": ProviderHealth, "cadence.v1": CadenceSample, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
+    "dead_letter.v1": DeadLetter, "provider_health.v2": ProviderHealth, "cadence.v1": CadenceSample, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
     "configuration.v1": Generation, "job.v1": Job, "job_result.v1": JobResult,
 }  # fmt: skip
 

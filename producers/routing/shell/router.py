@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from infra.runtime.clock import Market, monotonic_s, wall_us
@@ -31,7 +32,7 @@ from schemas.calendar.sessions import Calendar
 from schemas.clocks import WallTime
 from schemas.configuration.model import Routing
 from schemas.errors import BudgetExhausted, MarketDataError
-from schemas.journals import HealthChange, ProviderHealth
+from schemas.journals import MAX_NAMES, HealthChange, ProviderHealth
 
 TELL_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5  # at breakers: they open and close between polls
@@ -263,6 +264,8 @@ class Router:
             last_error=kept.entries[provider].last_error,
             budgets=json.dumps(self._budgets(provider)),
             observed_time=wall_us(),
+            unserved=len(kept.streams.unserved),
+            unserved_symbols=tuple(islice(kept.streams.unserved, MAX_NAMES)),
         )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 
+import fastavro
 import pytest
 
 from infra.runtime.postgres.migrate import DIRECTORY
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, JOURNALS, Journal, key_of
 from schemas.topics import DAY_MS, catalogue
-from schemas.wire.codec import decode, encode, parsed_schema
+from schemas.wire.codec import decode, encode, parsed_schema, schema_text
 from tests.support.builders import a_cadence_sample, a_health
 
 EACH = pytest.mark.parametrize("journal", JOURNALS.values(), ids=lambda journal: journal.table)
@@ -20,6 +23,7 @@ AVRO_OF = {
     "double precision": {"double"},
     "integer": {"int"},
     "integer[]": {"array"},
+    "text[]": {"array"},
     "boolean": {"boolean"},
 }
 
@@ -79,3 +83,33 @@ def test_a_cadence_sample_comes_back_from_its_bytes() -> None:
         data = encode(CADENCE_JOURNAL.topic, sample)
 
         assert decode(CADENCE_JOURNAL.topic, data, CADENCE_JOURNAL.record) == sample
+
+
+def test_a_statement_of_before_is_read_with_nothing_unserved() -> None:
+    """Those of version 1 that are still in the topic say it in words alone."""
+    told = replace(a_health(), unserved=2, unserved_symbols=["IBM", "^GSPC"])
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, json.loads(schema_text("provider_health.v1")), asdict(told))
+    before = decode(
+        HEALTH_JOURNAL.topic, b"\0" + (10).to_bytes(4, "big") + out.getvalue(), HEALTH_JOURNAL.record
+    )
+
+    assert before == replace(told, unserved=0, unserved_symbols=[])
+    assert decode(HEALTH_JOURNAL.topic, encode(HEALTH_JOURNAL.topic, told), HEALTH_JOURNAL.record) == told
+
+
+@pytest.mark.parametrize(
+    ("names", "sound"),
+    [
+        ([], True),
+        (["BRK-B"] * 50, True),
+        (["BRK-B"] * 51, False),
+        (["A", ""], False),
+        (["A", "B\0"], False),
+        (["A" * 64], True),
+        (["A" * 65, "B"], False),
+    ],
+)
+def test_names_are_few_and_each_is_one(names: list[str], *, sound: bool) -> None:
+    """A list that PostgreSQL would not take, or that has no end, is refused."""
+    assert HEALTH_JOURNAL.fields["unserved_symbols"].is_sound(names) is sound

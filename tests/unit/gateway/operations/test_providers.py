@@ -40,6 +40,17 @@ def test_the_choice_comes_with_its_reason_and_the_others_with_theirs() -> None:
     assert entry["switches"][0]["change"] == "failover"
 
 
+def test_symbols_that_nobody_gives_are_a_field_of_what_the_choice_said() -> None:
+    """As the one that serves says it, not whoever was asked before; nothing where nobody serves."""
+    telling = FINNHUB | {"unserved": 70, "unserved_symbols": ["IBM", "^GSPC"]}
+    stale = YAHOO | {"unserved": 3, "unserved_symbols": ["SPY"]}
+
+    assert [provider_stats(rows, [], [], NOW)[0]["unserved"] for rows in ([stale, telling], [stale])] == [
+        {"count": 70, "symbols": ["IBM", "^GSPC"]},
+        None,
+    ]
+
+
 def test_where_nobody_serves_nobody_is_named() -> None:
     """A history without a choice is shown as such."""
     (entry,) = provider_stats([YAHOO], [], [], NOW)

@@ -14,6 +14,7 @@ from producers.plan.plan import PollPlan, QuotesTask
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import ProviderRefused, UnknownSymbol
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.journals import HEALTH_JOURNAL
 from tests.support.builders import NINE_THIRTY
 from tests.support.producer_fakes import FixedClock, a_router, a_status
 
@@ -82,6 +83,19 @@ def test_a_provider_that_left_the_plan_is_forgotten() -> None:
     assert set(parts) == {"publishing", "unserved", "yahoo"}
 
 
+def test_of_many_that_nobody_gives_a_statement_names_fifty() -> None:
+    """All are counted, and what is published stays small however many they are."""
+    names = tuple(f"S{number}" for number in range(300))
+    router = a_router("yahoo", "finnhub", symbols=names)
+    for provider in ("yahoo", "finnhub"):
+        router.failed("quotes", provider, ProviderRefused("not in the plan"), names)
+    statements = [each for each in router.records() if each.capability == "quotes"]
+
+    assert [(each.unserved, len(set(each.unserved_symbols))) for each in statements] == [(300, 50)] * 2
+    kind = HEALTH_JOURNAL.fields["unserved_symbols"]
+    assert all(kind.is_sound(each.unserved_symbols) for each in statements)
+
+
 def test_what_nobody_gives_is_named_and_the_rest_is_ready() -> None:
     """Said unknown by both, or without a name at all: each with its reason, and no more than a page of them."""
     health, router = Health(), a_router("yahoo", "finnhub", symbols=("SPY", "IBM"))
@@ -111,4 +125,5 @@ def test_what_nobody_gives_is_named_and_the_rest_is_ready() -> None:
         each for each in router.records() if (each.capability, each.provider) == ("quotes", "yahoo")
     )
     assert record.reason.endswith("; nobody gives IBM (not_offered)")
+    assert (record.unserved, list(record.unserved_symbols)) == (1, ["IBM"])
     assert (many["count"], len(many["symbols"]["quotes"])) == (5_001, MAX_NAMED)
