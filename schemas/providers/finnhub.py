@@ -125,6 +125,12 @@ FACTS = ProviderFacts(
             source="finnhubio/Finnhub-API#158",
         ),
         VendorHabit(
+            rule="too_many_symbols",
+            says="the first 50 symbols of a free key; the same words for each one beyond, without its name",
+            source="as users of it log it",
+            handled="what sends nothing is told as refused",
+        ),
+        VendorHabit(
             rule="limit",
             says="60 a minute and 30 a second a key, without a word of when",
             source="finnhub.io/docs/api/rate-limit; finnhubio/Finnhub-API#122, #466",

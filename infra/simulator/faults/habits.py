@@ -140,6 +140,16 @@ class OneSocket(ScenarioPart):
     ends: Literal["first", "second"] = "second"
 
 
+class TooManySymbols(ScenarioPart):
+    """A socket that takes so many symbols; each further subscription is answered alike, without its name.
+
+    Finnhub, beyond 50 of a free key: "Subscribing to too many symbols", as users of it log it.
+    """
+
+    type: Literal["too_many_symbols"]
+    most: int = Field(ge=0, le=MAX_SYMBOLS)
+
+
 class UnknownSymbols(ScenarioPart):
     """Symbols that the vendor never heard of, in its own words or silence."""
 
@@ -148,7 +158,10 @@ class UnknownSymbols(ScenarioPart):
 
 
 class RefusedSymbols(ScenarioPart):
-    """Symbols that fail the whole request they are part of: "invalid symbol" (alpacahq/alpaca-trade-api-python#423)."""
+    """Symbols that fail the whole request they are part of: "invalid symbol" (alpacahq/alpaca-trade-api-python#423).
+
+    A socket refuses them alone, in its vendor's words for what is not in a plan.
+    """
 
     type: Literal["refused_symbols"]
     symbols: Symbols
@@ -220,7 +233,7 @@ SymbolHabit = (
     | FrozenSymbols
     | ListedElsewhere
 )
-SocketHabit = CutFrames | GatherFrames | OneSocket
+SocketHabit = CutFrames | GatherFrames | OneSocket | TooManySymbols
 Habit = (
     Latency
     | CountedLimit
@@ -245,6 +258,7 @@ HABITS: Mapping[str, type[ScenarioPart]] = {
     "cut_frames": CutFrames,
     "gather_frames": GatherFrames,
     "one_socket": OneSocket,
+    "too_many_symbols": TooManySymbols,
     "unknown_symbols": UnknownSymbols,
     "refused_symbols": RefusedSymbols,
     "empty_symbols": EmptySymbols,

@@ -18,7 +18,7 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 
 from infra.runtime.clock import monotonic_s
 from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response, receive
-from infra.simulator.faults.habits import CutFrames, GatherFrames, OneSocket
+from infra.simulator.faults.habits import CutFrames, GatherFrames, OneSocket, RefusedSymbols, TooManySymbols
 from infra.simulator.faults.refusals import MANNERS
 from infra.simulator.faults.scenario import DropSocket, DuplicateFrames, Fault, MuteSocket
 from infra.simulator.faults.seen import behind_us, seen
@@ -138,8 +138,10 @@ class SimulatedConnection:
             self._tape.remove(symbol)
         elif self._market().listing(symbol) is None:
             self._complain(f"Invalid symbol {symbol}")
-        elif len(self._tape) >= MAX_SUBSCRIPTIONS:
-            self._complain(f"Subscribing to too many symbols: at most {MAX_SUBSCRIPTIONS}")
+        elif any(isinstance(habit, RefusedSymbols) and symbol in habit.symbols for habit in self._habits()):
+            self._complain("You don't have access to this resource.")
+        elif len(self._tape) >= self._most():
+            self._complain("Subscribing to too many symbols")
         else:
             clock = self._simulation.view.clock
             self._last_subscribe_s = monotonic_s()
@@ -189,6 +191,11 @@ class SimulatedConnection:
         if not simulation.plan.scenario.rules:
             return ()
         return simulation.plan.socket_habits(*ROUTE, simulation.view.clock.now())
+
+    def _most(self) -> int:
+        """Return how many symbols this connection may have."""
+        limits = (habit.most for habit in self._habits() if isinstance(habit, TooManySymbols))
+        return min(limits, default=MAX_SUBSCRIPTIONS)
 
     def _market(self) -> MarketModel:
         """Return the market by the habits in force; made anew only where they change, since their lists may be long."""

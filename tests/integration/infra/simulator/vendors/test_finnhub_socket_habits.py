@@ -255,3 +255,33 @@ async def test_trades_of_symbols_are_scaled_frozen_or_not_there(served: Served) 
     assert len({t["p"] for t in stood}) == 1
     assert {t["s"] for t in stood} == {"SIM002"}
     assert refusal == {"type": "error", "msg": "Invalid symbol SIM003"}
+
+
+async def test_a_socket_takes_so_many_symbols_and_says_so_for_each_beyond(served: Served) -> None:
+    """In the order of subscription; one that was given up makes room, and one that is not in the plan takes none."""
+    async with served(start=SYNTHETIC_NOW, speed="60") as vendor:
+        await vendor.scenario(
+            {"match": SOCKET, "fault": {"type": "too_many_symbols", "most": 2}},
+            {"match": SOCKET, "fault": {"type": "refused_symbols", "symbols": ["SIM001"]}},
+        )
+        async with vendor.socket() as socket:
+            for symbol in ("SIM001", "SIM002", "SIM003", "SIM004", "SIM005"):
+                await socket.send_json({"type": "subscribe", "symbol": symbol})
+            said = [await next_complaint(socket) for _ in range(3)]
+            await socket.send_json({"type": "unsubscribe", "symbol": "SIM002"})
+            await socket.send_json({"type": "subscribe", "symbol": "SIM005"})
+            traded: set[str] = set()
+            while not traded >= {"SIM003", "SIM005"}:
+                frame = await next_frame(socket)
+                assert frame is not None
+                traded |= {trade["s"] for trade in orjson.loads(frame)["data"]}
+    assert said == ["You don't have access to this resource.", *["Subscribing to too many symbols"] * 2]
+    assert traded <= {"SIM002", "SIM003", "SIM005"}
+
+
+async def next_complaint(socket: aiohttp.ClientWebSocketResponse) -> str:
+    """Return the words of the next complaint."""
+    while True:
+        message = orjson.loads((await asyncio.wait_for(socket.receive(), 10.0)).data)
+        if message["type"] == "error":
+            return str(message["msg"])
