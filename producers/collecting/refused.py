@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.clocks import EventTime, MarketTime
 from schemas.providers.facts import RefusalWords
@@ -21,7 +21,8 @@ class DoubtedSymbols:
 
     Vendors complain of too many symbols without a name (Finnhub: one complaint for each beyond its limit), so whatever
     has sent no trade over this connection is in doubt then. A quiet symbol may be called refused that is not; one that
-    is, is never called watched. Its first trade ends the doubt.
+    is, is never called watched. Its first trade ends the doubt: where nothing was said of it yet, no complaint that
+    names it and no stretch told as missed, it was served all along.
     """
 
     def __init__(self, words: RefusalWords) -> None:
@@ -54,20 +55,25 @@ class DoubtedSymbols:
             return ()
         named = {asked[name] for word in _BETWEEN_WORDS.split(words) if (name := word.strip(".:")) in asked}
         if named:
-            fresh = {each for each in named if each in self._since and each not in self._refused}
+            doubted = {each: telling for each in named if (telling := self._refused.get(each)) is not None}
+            self._refused |= {each: replace(telling, said=True) for each, telling in doubted.items()}
+            fresh = {each for each in named if each in self._since and each not in doubted}
             self._unproven -= fresh
         else:
             fresh, self._unproven = self._unproven, set()
         if fresh:
-            first = _Telling(at_s=now_s + FIRST_TOLD_AFTER_S, every_s=FIRST_TOLD_AFTER_S)
+            first = _Telling(at_s=now_s + FIRST_TOLD_AFTER_S, every_s=FIRST_TOLD_AFTER_S, said=bool(named))
             self._next_s = min(self._next_s, first.at_s) if self._refused else first.at_s
             self._refused |= dict.fromkeys(fresh, first)
         return fresh
 
     def traded(self, symbols: Collection[str]) -> Mapping[str, EventTime]:
-        """Note that these sent a trade; return those that were in doubt until now, with the time since."""
+        """Note that these sent a trade; return those that were refused until now, with the time since."""
         self._unproven.difference_update(symbols)
-        return {symbol: self._since[symbol] for symbol in symbols if self._refused.pop(symbol, None)}
+        over = ((symbol, self._refused.pop(symbol, None)) for symbol in symbols)
+        return {
+            symbol: self._since[symbol] for symbol, telling in over if telling is not None and telling.said
+        }
 
     def unsubscribed(self, symbols: Iterable[str]) -> Mapping[str, EventTime]:
         """Forget some symbols, of which no complaint is any more; return those that were in doubt, with the time since."""
@@ -100,11 +106,15 @@ class DoubtedSymbols:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Telling:
-    """Moment at which a symbol in doubt is told of next (monotonic seconds), and how long after the last time that is."""
+    """Moment at which a symbol in doubt is told of next (monotonic seconds), and how long after the last time that is.
+
+    `said`: the vendor named it, or it was told as missed.
+    """
 
     at_s: float
     every_s: float
+    said: bool
 
     def next(self, now_s: float) -> _Telling:
         every_s = min(2 * self.every_s, LONGEST_UNTOLD_S)
-        return _Telling(at_s=now_s + every_s, every_s=every_s)
+        return _Telling(at_s=now_s + every_s, every_s=every_s, said=True)

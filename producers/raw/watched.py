@@ -10,11 +10,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from schemas.clocks import EventTime, MarketTime
+from schemas.intervals import HOUR_US
 from schemas.partitions import partition_of
 from schemas.records import Watched
 from schemas.streams import StreamId
 
 MAX_SYMBOLS = 20_000  # of one record: 400 kB at most; those beyond fall back on what is stored of them
+# What comes later than that was reported again and says nothing of the others: Finnhub's came up to 40 minutes late.
+LATEST_US = HOUR_US
 Name = tuple[str, str]
 """Channel and symbol: a stream, whoever provides it."""
 Group = tuple[str, str, int]
@@ -110,6 +113,31 @@ class WatchedStreams:
         self._until[stream] = until
         self._newest[_name(stream)] = max(self._newest.get(_name(stream), until), until)
         return True
+
+
+class Received:
+    """Market time (µs) up to which everything was received over one connection after another; it never moves back.
+
+    A frame is as late as its oldest trade, and what is as late as that may be on its way when a connection breaks:
+    vendors gather what a frame holds, and some feeds are late by minutes.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was received."""
+        self.until: EventTime | None = None
+        self._late_us = 0
+
+    def begin(self, now: MarketTime) -> None:
+        """Note that symbols are subscribed from `now` on."""
+        self.until = EventTime(now)
+
+    def heard(self, now: MarketTime, stamps: Iterable[EventTime] = ()) -> None:
+        """Note a frame, heard at `now`, with the stamps of the trades in it: a ping has none."""
+        late_us = now - min(stamps, default=EventTime(now - self._late_us))
+        if late_us <= LATEST_US:
+            self._late_us = max(late_us, 0)
+        until = EventTime(now - self._late_us)
+        self.until = until if self.until is None else max(self.until, until)
 
 
 def _name(stream: StreamId) -> Name:

@@ -20,17 +20,13 @@ from producers.plan.plan import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
 from producers.raw.missed import since_break, since_stop, while_refused
 from producers.raw.shell.topics import RawTopics
+from producers.raw.watched import Received
 from producers.routing.shell.status import SHOWN_SYMBOLS, ProviderStatus
 from producers.vendors.shell.provider import Frames, TradeSocket
-from schemas.clocks import EventTime, MarketTime
-from schemas.errors import (
-    BrokerUnavailable,
-    ProviderRefused,
-    ProviderThrottled,
-    TransientError,
-)
+from schemas.clocks import EventTime, MarketTime, WallTime
+from schemas.errors import BrokerUnavailable, ProviderRefused, ProviderThrottled, TransientError
 from schemas.providers.facts import ProviderFacts
-from schemas.records import Discontinuity
+from schemas.records import Discontinuity, RawBlock
 from schemas.streams import TRADE_STREAM, StreamId
 from schemas.topics import RAW_TRADES
 
@@ -83,7 +79,8 @@ class TradeStream:
         self._asked: dict[str, str] = {}
         self._subscribed: set[str] = set()
         self._told: set[str] = set()  # symbols whose missed time was told by this process
-        self._last_frame: EventTime | None = None  # market time at which the connection last said anything
+        self._received = Received()
+        self._accounted: dict[str, EventTime] = {}  # symbols, told as missed until then, not confirmed yet
         self._batches = StreamBatches(max_events=MAX_UNCONFIRMED_BATCHES * MAX_STREAM_EVENTS)
         self._exchanged = asyncio.Event()
         self._news = asyncio.Event()
@@ -132,7 +129,8 @@ class TradeStream:
                 self._exchanged.clear()
                 self._asked, self._subscribed = dict(self._wanted), set(self._wanted)
                 async with self._socket.connected(list(self._asked)) as connection:
-                    self._begin(connection, self._asked.values(), refused=self._refused.disconnected())
+                    gone = self._refused.disconnected()
+                    self._received.begin(self._begin(connection, self._asked.values(), refused=gone))
                     begun_s = monotonic_s()
                     await self._serve(connection)
             except BrokerUnavailable:
@@ -153,7 +151,7 @@ class TradeStream:
 
     def _begin(
         self, connection: Frames, symbols: Collection[str], *, refused: Mapping[str, EventTime]
-    ) -> None:
+    ) -> MarketTime:
         """Say what was missed until now of what is received from now on: while we were not there, or the socket broken.
 
         Those `refused` before the break (since when) were so until now; who is wanted no more was until the break.
@@ -163,24 +161,20 @@ class TradeStream:
         begun = self._streams(symbol for symbol in symbols if symbol not in self._told)
         broken = self._streams(symbol for symbol in symbols if symbol in self._told and symbol not in refused)
         watched = self._raw.watched.since(begun, self._cursors)
-        self._tell([*since_stop(begun, watched, now), *since_break(broken, self._last_frame, now)])
+        self._tell([*since_stop(begun, watched, now), *since_break(broken, self._received.until, now)])
         gone = refused.keys() - symbols
-        self._tell_unsent({symbol: refused[symbol] for symbol in gone}, MarketTime(self._last_frame or 0))
+        self._tell_unsent({symbol: refused[symbol] for symbol in gone}, MarketTime(self._received.until or 0))
         self._tell_unsent({symbol: refused[symbol] for symbol in refused.keys() - gone}, now)
-        self._last_frame = EventTime(now)
         self._told.update(stream.symbol for stream in begun)
+        self._accounted |= dict.fromkeys(symbols, EventTime(now))
         self._refused.subscribed(symbols, now)
         self._status.succeeded(self._task.provider)
-        log.info(
-            "trade_socket_connected",
-            extra={"provider": self._task.provider, "symbols": len(begun) + len(broken)},
-        )
+        shown = {"provider": self._task.provider, "symbols": len(begun) + len(broken)}
+        log.info("trade_socket_connected", extra=shown)
+        return now
 
     def _tell(self, holes: Sequence[Discontinuity]) -> None:
-        blank = blank_block(
-            self._task.provider, self._socket.endpoint, wall_us(), connection_id=self._connection_id
-        )
-        self._batches.add_discontinuities(blank, holes, monotonic_s())
+        self._batches.add_discontinuities(self._blank(wall_us()), holes, monotonic_s())
         self._news.set()
 
     def _tell_unsent(self, since: Mapping[str, EventTime], until: MarketTime) -> None:
@@ -236,32 +230,31 @@ class TradeStream:
         while True:
             payload = await connection.receive()
             sequence += 1
-            heard = EventTime(self._market.now_us())
-            await self._take_in(payload, sequence, connection.connection_id)
-            self._last_frame = heard  # not before what it brought is in line to be published
+            heard = self._market.now_us()
+            stamps = await self._take_in(payload, sequence)
+            self._received.heard(heard, stamps)  # not before what it brought is in line to be published
             if sequence % YIELD_FRAMES == 0:
                 await asyncio.sleep(0)
 
-    async def _take_in(self, payload: bytes, sequence: int, connection_id: str) -> None:
+    async def _take_in(self, payload: bytes, sequence: int) -> Sequence[EventTime]:
+        """Queue what a frame brings, and return the stamps of its trades."""
         read = await self._frames.read(payload, sequence=sequence, asked=self._asked)
         if read is None:
-            return
+            return ()
         frame, received_time = read
         self._status.succeeded(self._task.provider)
         if frame.kind == "error":
             self._complained(frame.words)
         if not frame.answer.events:
-            return
+            return ()
         over = self._refused.traded({event["symbol"] for event in frame.answer.events})
         self._tell_unsent(over, self._market.now_us())
         while self._batches.is_full:
             self._room.clear()
             await self._room.wait()
-        blank = blank_block(
-            self._task.provider, self._socket.endpoint, received_time, connection_id=connection_id
-        )
-        self._batches.add(blank, frame.answer.events, monotonic_s())
+        self._batches.add(self._blank(received_time), frame.answer.events, monotonic_s())
         self._news.set()
+        return [event["event_time"] for event in frame.answer.events]
 
     async def _publish(self) -> None:
         begun_s = monotonic_s() - PACE_S
@@ -278,20 +271,27 @@ class TradeStream:
 
     async def _publish_batches(self) -> None:
         """Publish the oldest batches; confirmed before any other begins, so that order holds by construction."""
-        last_frame = self._last_frame
+        received, accounted = self._received.until, self._accounted
         placed = self._batches.take(MAX_UNCONFIRMED_BATCHES, self._raw.partitions)
         all_of_it = not self._batches
+        self._accounted = {} if all_of_it else accounted
         self._room.set()
         await self._raw.publish(RAW_TRADES, placed)
-        if all_of_it and last_frame is not None:
+        if all_of_it and received is not None:
+            for symbol in accounted.keys() & self._told:
+                self._raw.watched.note(self._streams([symbol]), accounted[symbol])
             watched = self._told.intersection(self._task.symbols).difference(self._refused.symbols)
-            self._raw.watched.note(self._streams(watched), last_frame)
+            self._raw.watched.note(self._streams(watched), received)
 
     async def _news_or_silence(self) -> None:
         """Return with the next news, or after a second: a socket that only says that it lives is watched, too."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SILENCE_S):
                 await self._news.wait()
+
+    def _blank(self, received_time: WallTime) -> RawBlock:
+        provider, endpoint = self._task.provider, self._socket.endpoint
+        return blank_block(provider, endpoint, received_time, connection_id=self._connection_id)
 
     def _streams(self, symbols: Iterable[str]) -> list[StreamId]:
         return [StreamId(TRADE_STREAM.name, "", self._task.provider, symbol) for symbol in symbols]

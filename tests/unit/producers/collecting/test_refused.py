@@ -52,14 +52,26 @@ def test_a_complaint_with_a_name_means_that_symbol(words: str, means: set[str]) 
 
 
 def test_the_first_trade_ends_the_doubt_with_the_time_it_lasted() -> None:
-    """A quiet symbol was in doubt since it was subscribed, or since it was last told of."""
+    """One that was named, or told of, was refused since it was subscribed, or since it was last told of."""
     refused = a_connection()
     refused.complained("too many symbols", ASKED, 0.0)
+    refused.complained("invalid symbol F", ASKED, 0.0)
 
     assert refused.traded(["F"]) == {"F": NOW}
     assert refused.due(NOW + 60 * SECOND_US, 60.0) == dict.fromkeys(("SPY", "IBM", "BRK.B", "BTC-USDT"), NOW)
     assert refused.traded(["F", "IBM"]) == {"IBM": NOW + 60 * SECOND_US}
     assert set(refused.symbols) == {"SPY", "BRK.B", "BTC-USDT"}
+
+
+def test_what_trades_before_anything_was_said_of_it_was_served_all_along() -> None:
+    """A complaint for the eleventh symbol doubts the ten that have not traded yet in its first second, too."""
+    refused = a_connection()
+    refused.complained("too many symbols", ASKED, 0.0)
+    assert refused.traded(["SPY", "IBM"]) == {}
+    assert set(refused.symbols) == {"F", "BRK.B", "BTC-USDT"}
+    refused.due(NOW + 60 * SECOND_US, 60.0)
+
+    assert refused.traded(["SPY", "F"]) == {"F": NOW + 60 * SECOND_US}
 
 
 def test_another_subscription_begins_anew() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from producers.raw.watched import MAX_SYMBOLS, WatchedStreams, watched_key
+import pytest
+
+from producers.raw.watched import LATEST_US, MAX_SYMBOLS, Received, WatchedStreams, watched_key
+from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.records import Watched
 from schemas.streams import StreamId
 
 QUOTES = StreamId("quotes", "", "yahoo", "SPY")
 BARS = StreamId("bars", "1m", "yahoo", "SPY")
+MOMENT = 1_790_000_000_000_000
 
 
 def test_what_was_watched_is_known_beyond_what_is_stored() -> None:
@@ -113,3 +117,60 @@ def test_what_a_provider_that_is_gone_watched_still_counts() -> None:
 
     assert watched.since([QUOTES, BARS], {}) == {QUOTES: 900}
     assert list(watched.interrupted([QUOTES, BARS])) == [(QUOTES, 900, "refused")]
+
+
+def a_connection() -> Received:
+    received = Received()
+    received.begin(MOMENT)
+    return received
+
+
+def test_a_frame_counts_up_to_its_oldest_trade() -> None:
+    """Two seconds of trades in a frame: the next ones are gathered already, and a ping does not bring them."""
+    received = a_connection()
+    received.heard(MOMENT + 10 * SECOND_US, [MOMENT + 9 * SECOND_US, MOMENT + 8 * SECOND_US])
+    assert received.until == MOMENT + 8 * SECOND_US
+
+    received.heard(MOMENT + 11 * SECOND_US)
+    assert received.until == MOMENT + 9 * SECOND_US
+
+
+@pytest.mark.parametrize("late_us", [0, 7, 40 * MINUTE_US])
+def test_a_late_feed_is_watched_as_much_later(late_us: int) -> None:
+    """What it sent last was of then; what has happened since is on its way."""
+    received = a_connection()
+    now = MOMENT + 3 * LATEST_US
+    received.heard(now, [now - late_us])
+
+    assert received.until == now - late_us
+
+
+def test_pings_alone_are_watched() -> None:
+    """A quiet socket that says it lives has sent all it had; nothing was received before the first connection."""
+    received = a_connection()
+    received.heard(MOMENT + 60 * SECOND_US)
+
+    assert received.until == MOMENT + 60 * SECOND_US
+    assert Received().until is None
+
+
+def test_what_is_reported_again_or_ahead_of_our_clock_delays_nothing() -> None:
+    """A trade of yesterday among those of now, and a vendor whose clock is ahead of ours."""
+    received = a_connection()
+    received.heard(MOMENT + SECOND_US, [MOMENT - 2 * LATEST_US])
+    assert received.until == MOMENT + SECOND_US
+
+    received.heard(MOMENT + 2 * SECOND_US, [MOMENT + 5 * SECOND_US])
+    assert received.until == MOMENT + 2 * SECOND_US
+
+
+def test_a_late_trade_moves_nothing_back() -> None:
+    """Not by one late trade, and not for those that were subscribed after it."""
+    received = a_connection()
+    received.heard(MOMENT + SECOND_US)
+    received.heard(MOMENT + 2 * SECOND_US, [MOMENT - 5 * MINUTE_US])
+    assert received.until == MOMENT + SECOND_US
+
+    received.begin(MOMENT + 3 * SECOND_US)
+    received.heard(MOMENT + 4 * SECOND_US)
+    assert received.until == MOMENT + 3 * SECOND_US

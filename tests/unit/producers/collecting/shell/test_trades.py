@@ -32,6 +32,7 @@ from tests.support.vendor_payloads import NINE_THIRTY_S, a_frame
 
 _sleep = asyncio.sleep
 NOW = (NINE_THIRTY_S + 10) * 1_000_000
+TRADED_MS = NOW // 1_000 + 60_000  # by the ticking clock of these tests no trade comes late
 
 
 class _Socket:
@@ -100,7 +101,7 @@ class _QueueingTopics(_GatedTopics):
 def trades(first: int, count: int, symbol: str = "SPY") -> bytes:
     return a_frame(
         *(
-            {"s": symbol, "p": 1.0, "v": number + 1, "t": NINE_THIRTY_S * 1000 + number}
+            {"s": symbol, "p": 1.0, "v": number + 1, "t": TRADED_MS + number}
             for number in range(first, first + count)
         )
     )
@@ -385,27 +386,28 @@ TOO_MANY = b'{"msg":"Subscribing to too many symbols","type":"error"}'
 
 
 async def test_symbols_the_socket_refuses_are_told_as_missed_and_not_as_watched() -> None:
-    """One is served before the complaint and stays watched; one begins to be sent after it, with its hole before it."""
-    socket, raw, status = (
-        _Socket([trades(0, 5), TOO_MANY, TOO_MANY, trades(5, 1, "IBM")]),
-        RecordingTopics(),
-        a_status("finnhub"),
-    )
+    """One is served before the complaint and stays watched. One is named; when it is sent after all, its hole is before that.
+
+    One that is sent after a complaint without a name was served all along.
+    """
+    invalid = b'{"msg":"Invalid symbol GE","type":"error"}'
+    frames = [trades(0, 5), TOO_MANY, TOO_MANY, invalid, trades(5, 1, "IBM"), trades(6, 1, "GE")]
+    socket, raw, status = _Socket(frames), RecordingTopics(), a_status("finnhub")
     stream = a_stream(
-        socket, raw, clock=_TickingClock(NOW), symbols=("SPY", "IBM", "F", "BRK.B"), status=status
+        socket, raw, clock=_TickingClock(NOW), symbols=("SPY", "IBM", "F", "BRK.B", "GE"), status=status
     )
-    watched = [StreamId("trades", "", "finnhub", symbol) for symbol in ("SPY", "IBM", "F", "BRK.B")]
+    watched = [StreamId("trades", "", "finnhub", each) for each in ("SPY", "IBM", "F", "BRK.B", "GE")]
 
     def until(symbol: str) -> int:
         return raw.watched.since(watched, {}).get(StreamId("trades", "", "finnhub", symbol), 0)
 
-    await running(stream, lambda: len(raw.events) == 6 and until("IBM") > until("F"))
+    await running(stream, lambda: len(raw.events) == 7 and until("GE") > until("F"))
     holes = [hole for hole in raw.holes if hole.cause == "refused"]
 
-    assert [hole.symbol for hole in holes] == ["IBM"]
+    assert [hole.symbol for hole in holes] == ["GE"]
     assert NOW < holes[0].from_time < holes[0].to_time
     assert until("F") == until("BRK.B") < holes[0].to_time
-    assert until("F") < until("SPY") == until("IBM")
+    assert until("F") < until("SPY") == until("IBM") == until("GE")
     assert status.document("finnhub")["refused_first"] == ["BRK.B", "F"]
     assert REGISTRY.get_sample_value("mds_symbols_refused", {"provider": "finnhub"}) == 2.0
 
@@ -487,3 +489,34 @@ async def test_neither_logs_nor_dead_letters_hold_the_key(caplog: pytest.LogCapt
     assert any("[redacted] may not" in line for line in said)
     assert len(raw.dead) == 2
     assert key not in "".join(said) + str(raw.dead)
+
+
+async def test_a_symbol_that_is_refused_at_once_is_accounted_for_until_it_was_subscribed() -> None:
+    """Whoever comes after us knows since when it was blind, though nothing ever came and nothing was told yet."""
+    streams = [StreamId("trades", "", "finnhub", symbol) for symbol in ("SPY", "IBM")]
+    socket, raw = _Socket([TOO_MANY]), _GatedTopics()
+    task = asyncio.ensure_future(a_stream(socket, raw, clock=_TickingClock(NOW)).run())
+    try:
+        await eventually(lambda: socket.read == 1, within_s=10.0)
+        unconfirmed = raw.watched.since(streams, {})
+        raw.gate.set()
+        await eventually(lambda: raw.watched.since(streams, {}), within_s=10.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert unconfirmed == {}
+    assert raw.watched.since(streams, {}) == dict.fromkeys(streams, raw.holes[0].to_time)
+
+
+async def test_a_break_of_a_late_feed_costs_what_was_on_its_way() -> None:
+    """Trades came half a minute late: the hole begins half a minute before the break, so that none is lost unsaid."""
+    late = a_frame({"s": "SPY", "p": 1.0, "v": 1, "t": NOW // 1_000 - 30_000})
+    ping = b'{"type":"ping"}'
+    socket, raw = _Socket([late, *[ping] * 60], [trades(1, 1)]), RecordingTopics()
+
+    await running(a_stream(socket, raw, clock=_TickingClock(NOW)), lambda: len(raw.events) == 2)
+    broken = [hole for hole in raw.holes if hole.cause == "disconnected"]
+
+    assert {hole.symbol for hole in broken} == {"SPY", "IBM"}
+    assert all(hole.to_time - hole.from_time >= 30 * SECOND_US for hole in broken)
