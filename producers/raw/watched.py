@@ -63,6 +63,10 @@ class WatchedStreams:
         """Whether this very series was ever watched, not only its symbol of another provider."""
         return stream in self._until
 
+    def own(self, stream: StreamId) -> MarketTime | None:
+        """Return until when this very series was watched; None where it never was."""
+        return self._until.get(stream)
+
     def take_up(self, noted: Watched) -> None:
         """Take up what another process noted of streams this one has not watched for longer."""
         name, _, interval = noted.channel.partition(".")

@@ -18,12 +18,15 @@ from infra.runtime.threads import in_daemon_thread
 from producers.catalogue.shell.simulated import SimulatedVendors, ask_simulator
 from producers.plan.plan import PollPlan
 from producers.raw.blocks import blank_block, place
-from producers.raw.missed import since_stop
+from producers.raw.missed import since_stop, while_elsewhere
 from producers.raw.shell.topics import RawTopics
+from producers.raw.watched import WatchedStreams
+from producers.routing.choice import resume_position
 from producers.routing.shell.router import Router
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
 from schemas.identity import stream_id_of
+from schemas.records import Discontinuity
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, StreamId
 
 START = "start"  # endpoint of the blocks that only say what was missed
@@ -118,7 +121,8 @@ async def tell_missed(
 ) -> None:
     """Publish, before anything else, what new polled streams missed until market time `now`; a socket tells when it is open.
 
-    What was missed began where watching ended; of a stream nobody noted it of, where what is stored of it ends.
+    What was missed began where watching ended; of a stream nobody noted it of, where what is stored of it ends. Before
+    that, what another provider served of bars that are not gone back over.
 
     Only of the providers that serve: what another one did not collect while it did not serve is not missing.
     """
@@ -131,6 +135,23 @@ async def tell_missed(
         for provider, streams in sorted(serving.items()):
             watched = raw.watched.since(streams, cursors)
             blank = blank_block(provider, START, wall_us())
-            holes = since_stop(streams, watched, now)
+            left_out = _left_out(streams, watched, raw.watched, cursors) if polled is BAR_STREAM else []
+            holes = [*left_out, *since_stop(streams, watched, now)]
             await raw.publish(polled.raw_topic, place(blank, [], raw.partitions, holes))
             raw.watched.note(watched, now)  # what is told is not missed twice
+
+
+def _left_out(
+    streams: Collection[StreamId],
+    newest: Mapping[StreamId, EventTime],
+    watched: WatchedStreams,
+    cursors: Mapping[StreamId, EventTime],
+) -> list[Discontinuity]:
+    """Return what other providers served of bars after each was watched last, by more than it goes back over."""
+    told: list[Discontinuity] = []
+    for stream in streams:
+        served, noted = newest.get(stream), watched.own(stream)
+        own = cursors.get(stream) if noted is None else EventTime(noted)
+        if served is not None and own is not None and resume_position(own, served) > own:
+            told += while_elsewhere(stream, own, served)
+    return told

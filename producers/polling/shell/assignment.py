@@ -135,18 +135,20 @@ class Polls:
         )
 
     def _cover(self, assignment: Assignment) -> None:
-        """Note how far the bars of each new (symbol, interval) were served: as far as those of its present provider.
+        """Note how far the bars of each new (symbol, interval) were served: as far as any provider's are stored.
 
-        Of a symbol the present provider has no name for, as far as those of the first that has one.
+        Where none are, as far as those of its present provider; of a symbol that has no name there, of the first that has one.
         """
-        new: dict[tuple[str, str], Coverage] = {}
+        ranks: dict[tuple[str, str], tuple[int, bool]] = {}
         for task in assignment.plan.bars:
             stream = task.symbol, task.interval
-            if stream in self._coverage:
+            if stream in self._coverage and stream not in ranks:
                 continue
-            if stream not in new or self.router.chosen(task.capability, task.symbol) == task.provider:
-                new[stream] = Coverage(task.provider, _position(assignment, task.stream))
-        self._coverage |= new
+            position = _position(assignment, task.stream)
+            is_chosen = self.router.chosen(task.capability, task.symbol) == task.provider
+            rank = (position if task.stream in assignment.cursors else -1), is_chosen
+            if stream not in ranks or rank > ranks[stream]:
+                ranks[stream], self._coverage[stream] = rank, Coverage(task.provider, position)
 
 
 def cadences_of(plan: PollPlan) -> Mapping[CadenceGroup, PlannedCadence]:

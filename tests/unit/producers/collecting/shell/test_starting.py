@@ -6,7 +6,9 @@ from typing import Any, cast
 
 from producers.collecting.shell.starting import tell_missed
 from producers.plan.plan import BarsTask, PollPlan, QuotesTask
-from schemas.intervals import MINUTE_US
+from producers.raw.watched import WatchedStreams
+from schemas.intervals import DAY_US, MINUTE_US
+from schemas.streams import StreamId
 from tests.support.builders import NINE_THIRTY
 from tests.support.producer_fakes import RecordingTopics, a_router
 
@@ -67,3 +69,21 @@ async def test_what_a_start_told_is_not_missed_a_second_time() -> None:
     told = [(hole.from_time, hole.to_time) for hole in raw.holes if not hole.interval]
     assert told == [(NINE_THIRTY, NOW), (NOW, NOW + MINUTE_US)]
     assert raw.watched.since(list(new), {}).keys() == {each for each in new if not each.interval}
+
+
+async def test_what_another_provider_served_is_told_before_what_nobody_watched() -> None:
+    """Bars of more than a day are not gone back over, and were not absent; those of less are fetched, and need no word."""
+    raw, plan = RecordingTopics(), a_plan()
+    own, other = (StreamId("bars", "1m", name, "SPY") for name in ("yahoo", "finnhub"))
+    killed, new = NOW - 5 * MINUTE_US, frozenset(plan.polled_streams())
+    for left in (NOW - 2 * DAY_US, NOW - DAY_US):
+        raw.watched = WatchedStreams()
+        raw.watched.note([own], left)
+        raw.watched.note([other], killed)
+        await tell_missed(plan, new, {}, raw=cast(Any, raw), router=a_router("yahoo", "finnhub"), now=NOW)
+
+    assert [(hole.from_time, hole.to_time, hole.cause) for hole in raw.holes if hole.interval] == [
+        (NOW - 2 * DAY_US, killed, "served_elsewhere"),
+        (killed, NOW, "producer_down"),
+        (killed, NOW, "producer_down"),
+    ]

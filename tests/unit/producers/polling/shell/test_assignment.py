@@ -155,3 +155,16 @@ def test_cadences_are_counted_by_capability_provider_and_tier() -> None:
         CadenceGroup("quotes", "yahoo", "T0"): PlannedCadence(every_us=5, symbols=["SPY"]),
     }
     assert markets_of({"SPY": SPY, "IBM": SPY}, ["SPY", "IBM"]) == [SPY]
+
+
+async def test_a_start_knows_how_far_another_provider_had_come() -> None:
+    """Who served alone for more than a day is gone on from; less is gone back over. One that stored nothing goes on, too."""
+    own, other = (StreamId("bars", "1m", name, "SPY") for name in ("yahoo", "finnhub"))
+    plan = PollPlan(bars=[bars("yahoo"), bars("finnhub")])
+    begins = []
+    for cursors in ({own: NOW - 49 * HOUR_US}, {own: NOW - 5 * HOUR_US}, {}, {own: NOW - MINUTE_US}):
+        vendors = _Vendors()
+        given = {other: NOW - HOUR_US, **cursors}
+        begins.append(NOW - await begun(assigned(plan, vendors, cursors=given), vendors))
+
+    assert begins == [HOUR_US, 5 * HOUR_US, HOUR_US, MINUTE_US]
