@@ -82,8 +82,12 @@ async def test_a_long_list_of_symbols_is_gone_through_once(
             {"match": SOCKET, "fault": unknown},
         )
         async with vendor.socket() as socket:
-            for symbol in ("SIM001", "SIM002", *abroad[:40]):
+            # All begin together, however long a calendar takes to load.
+            await vendor.clock(pause=True)
+            for symbol in (*abroad[:40], "SIM002", "SIM001"):
                 await socket.send_json({"type": "subscribe", "symbol": symbol})
+            assert "Invalid symbol" in await next_complaint(socket)
+            await vendor.clock(pause=False)
             frames = [await next_frame(socket) for _ in range(5)]
             traded = {trade["s"] for frame in frames if frame for trade in orjson.loads(frame)["data"]}
             assert (traded, asked) == ({"SIM002"}, [2])
