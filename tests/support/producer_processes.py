@@ -102,7 +102,9 @@ def break_vendors(simulation: Simulation, scenario: str) -> None:
 
 
 @contextmanager
-def producer(folder: Path, url: str, *, kafka: str, prefix: str, **env: str) -> Iterator[Producer]:
+def producer(
+    folder: Path, url: str, *, kafka: str, prefix: str, module: str = "producers", **env: str
+) -> Iterator[Producer]:
     """Run a producer; stop it with SIGTERM at the end, which it must obey."""
     port = free_port()
     variables = {
@@ -113,7 +115,7 @@ def producer(folder: Path, url: str, *, kafka: str, prefix: str, **env: str) -> 
     log_path = folder / f"producers-{port}.log"
     with log_path.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "producers"], cwd=ROOT, env=variables, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, "-m", module], cwd=ROOT, env=variables, stdout=out, stderr=subprocess.STDOUT
         )
     try:
         yield Producer(process, f"http://127.0.0.1:{port}", log_path)
@@ -185,6 +187,17 @@ async def raw_events(
     """Return the events of those blocks."""
     stored = await raw_blocks(kafka, prefix, topic, symbol)
     return [dict(event) for entry in stored for event in entry.block.events]
+
+
+async def final_starts(kafka: str, prefix: str, topic: str, symbol: str, provider: str) -> set[int]:
+    """Return the starts of the final bars of a symbol that one provider sold."""
+    return {
+        event["event_time"]
+        for entry in await raw_blocks(kafka, prefix, topic, symbol)
+        if entry.block.provider == provider
+        for event in entry.block.events
+        if event["final"] and event["symbol"] == symbol
+    }
 
 
 async def dead_letters(kafka: str, prefix: str, topic: str) -> list[DeadLetter]:
