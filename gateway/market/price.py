@@ -112,7 +112,7 @@ def price_document(
         "symbol": value.symbol, "price": price, "price_type": price_type,
         **_book(quote), "previous_close": previous_close, **_change(value.symbol, price, previous_close),
         "volume": None if quote is None else quote.volume,
-        "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now) if calendar.is_known else None, speed),
+        "currency": _currency(value, quote), "provider": value.provider, "state": _state(value, quote, age_us, calendar.session_of(now) if calendar.knows(now) else None, speed),
         "provisional": complete_through is None or value.known_from > complete_through,
         "age_ms": age_us // 1000,
         "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),

@@ -50,7 +50,9 @@ def next_due(now: MarketTime, calendar: Calendar, *, every_us: int, phase_us: in
 
 
 def is_polling_time(now: MarketTime, calendar: Calendar) -> bool:
-    """Whether values may be arriving: pre-market to post-market, and a little longer for late feeds."""
+    """Whether values may be arriving: pre-market to post-market, and a little longer for late feeds; where unknown, too."""
+    if not calendar.knows(now):
+        return True
     return calendar.session_at(now) is not None or calendar.session_at(now - CLOSING_US) is not None
 
 

@@ -40,7 +40,7 @@ def bar_start(moment: EventTime, interval: str, calendar: Calendar) -> EventTime
     else:
         day = calendar.date_of(moment)
         session = calendar.session_at(moment) or calendar.session_on((day - EPOCH.date()).days * DAY_US)
-    if session is None and calendar.name == FX_HOURS:
+    if session is None and calendar.name == FX_HOURS and calendar.knows(moment):
         session = _week_ended(moment, calendar)
     return EventTime(session.open if session is not None else moment - moment % DAY_US)
 

@@ -15,7 +15,7 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from schemas.calendar.overlay import NO_OVERLAY, NOTHING, CalendarOverlay, MarketOverlay, calendar_fingerprint
-from schemas.calendar.trading_days import TradingSession, trading_days
+from schemas.calendar.trading_days import FIRST_DAY, LAST_DAY, TradingSession, trading_days
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US, EPOCH, micros
@@ -36,14 +36,27 @@ class Calendar:
     It is asked about what a market did (event time) as about now (market time): moments are plain integers, in µs.
     """
 
-    def __init__(self, name: str, timezone: str, sessions: Collection[TradingSession]) -> None:
-        """Hold `sessions` in order; an empty collection means the market never closes, or that nobody knows its hours."""
+    def __init__(
+        self,
+        name: str,
+        timezone: str,
+        sessions: Collection[TradingSession],
+        *,
+        first_day: str = FIRST_DAY,
+        last_day: str = LAST_DAY,
+    ) -> None:
+        """Hold `sessions` in order; an empty collection means the market never closes, or that nobody knows its hours.
+
+        They are all there are from `first_day` to `last_day` (ISO dates); of other days nothing is known.
+        """
         self.name = name
         self.timezone = timezone
         self._roll = timedelta(hours=FX_ROLL_HOURS if name == venues.FX_HOURS else 0)
         self._sessions = sorted(sessions, key=lambda session: session.open)
         self._days = [session.day for session in self._sessions]
         self._pre_opens = [session.pre_open for session in self._sessions]
+        self._known_from = self.day_start(date.fromisoformat(first_day))
+        self._horizon = self.day_start(date.fromisoformat(last_day) + timedelta(days=1))
 
     @property
     def always_open(self) -> bool:
@@ -54,6 +67,20 @@ class Calendar:
     def is_known(self) -> bool:
         """Whether the market's hours are known; where not, nothing is expected and nothing is ever called closed."""
         return self.name != UNKNOWN
+
+    @property
+    def known_from(self) -> EventTime | None:
+        """The moment (µs) before which its trading days are not known; None where it has no such days."""
+        return self._known_from if self._sessions else None
+
+    @property
+    def horizon(self) -> EventTime | None:
+        """The moment (µs) from which on its trading days are not known; None where it has no such days."""
+        return self._horizon if self._sessions else None
+
+    def knows(self, moment: int) -> bool:
+        """Whether it can be said if the market is open at `moment`; where not, it is as if its hours were not known."""
+        return self._known_from <= moment < self._horizon if self._sessions else self.is_known
 
     def sessions(self, start: int, end: int) -> Iterator[TradingSession]:
         """Yield the trading days that overlap [start, end), pre- and post-market included.
@@ -90,14 +117,16 @@ class Calendar:
     def session_of(self, moment: int) -> Session:
         """Return which part of the trading day `moment` falls in; a break is closed, the closing auction regular.
 
-        A market whose hours are not known is always regular: nothing says that it is closed.
+        Where its hours are not known a market is regular: nothing says that it is closed.
         """
         session = self.session_at(moment)
-        return "closed" if session is None else session.stretch_at(moment)[0]
+        if session is None:
+            return "closed" if self.knows(moment) else "regular"
+        return session.stretch_at(moment)[0]
 
     def is_open(self, moment: int) -> bool:
         """Whether the regular session holds `moment`, as far as is known."""
-        return self.is_known and self.session_of(moment) == "regular"
+        return self.knows(moment) and self.session_of(moment) == "regular"
 
     def open_ranges(self, start: int, end: int) -> list[tuple[EventTime, EventTime]]:
         """Return the parts of [start, end) in which trades are to be expected, pre- and post-market included."""

@@ -193,3 +193,13 @@ def test_a_bar_may_be_older_than_a_quote() -> None:
     assert stale_after_us("bar", 0, 1.0) > stale_after_us("quote", 0, 1.0)
     assert state(kind="bar", age_us=120 * SECOND_US) == "live"
     assert state(kind="quote", age_us=120 * SECOND_US) == "stale"
+
+
+def test_beyond_what_its_calendar_knows_an_old_price_is_unknown_not_stale() -> None:
+    """Nobody says whether the market is open."""
+    horizon = XNYS.horizon
+    assert horizon is not None
+    old = a_trade(event_time=horizon - 9 * HOUR_US)
+
+    assert document(old, now=horizon - HOUR_US)["state"] == "closed"
+    assert document(old, now=horizon + 15 * HOUR_US)["state"] == "unknown"

@@ -193,3 +193,12 @@ def test_discarding_over_and_over_keeps_the_schedule_small() -> None:
 
     assert len(after(10_000)) == 0
     assert held_bytes(lambda: after(10_000)) < 2 * held_bytes(lambda: after(500))
+
+
+def test_beyond_what_its_calendar_knows_a_market_is_polled_as_if_it_were_open() -> None:
+    """Nobody says that it is closed in 2037, or was in 1993."""
+    horizon, begins = SPY.horizon, SPY.known_from
+    assert horizon is not None and begins is not None
+    for now in (horizon, horizon + 100 * DAY_US, begins - DAY_US):
+        assert next_due(now, SPY, every_us=EVERY, phase_us=0) <= now + EVERY
+    assert next_due(horizon - MINUTE_US, SPY, every_us=EVERY, phase_us=0) > horizon

@@ -145,3 +145,11 @@ def test_a_bar_is_over_when_nothing_is_added_to_it_any_more(
     found = over_at(local_s(start, zone) * SECOND_US, interval, calendar_of(symbol), settling)
 
     assert found == local_s(over, zone) * SECOND_US
+
+
+@pytest.mark.parametrize("moment", ["1993-02-06T00:00", "2037-01-03T00:00"])
+def test_a_day_of_currencies_that_no_table_knows_is_taken_as_it_is_stamped(moment: str) -> None:
+    """A Saturday in the tables has no bar; of one outside them nobody can say so."""
+    eurusd, stamp = calendar_of("EURUSD=X"), local_s(moment, "America/New_York") * SECOND_US
+
+    assert bar_start(stamp, "1d", eurusd) == stamp - stamp % DAY_US

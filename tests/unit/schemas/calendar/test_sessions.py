@@ -15,6 +15,7 @@ from schemas.calendar.sessions import (
     ALWAYS_OPEN,
     UNKNOWN,
     US_EQUITIES,
+    Calendar,
     CalendarBook,
     calendar_name,
     calendar_of,
@@ -307,3 +308,31 @@ def test_every_venue_has_a_calendar_to_the_last_day_we_judge() -> None:
 
     assert names - {UNKNOWN} <= set(CALENDARS)
     assert [name for name in CALENDARS if len(list(load_calendar(name).sessions(*december))) < 18] == []
+
+
+def test_outside_the_days_it_knows_a_market_is_never_called_closed_and_nothing_is_expected() -> None:
+    """A bar of 1993 is regular like any other, and after the last day of the tables nobody says that it is closed."""
+    for calendar in (XNYS, load_calendar("XTKS"), load_calendar("XASX"), load_calendar("FX")):
+        begins, ends = calendar.known_from, calendar.horizon
+        assert begins is not None and ends is not None
+        for moment in (begins - 20 * DAY_US, begins - 1, ends, ends + 3 * DAY_US + 13 * HOUR_US):
+            assert not calendar.knows(moment) and not calendar.is_open(moment)
+            assert calendar.session_of(moment) == "regular"
+        assert calendar.knows(begins) and calendar.knows(ends - 1)
+        assert expected_starts(calendar, "1m", ends, ends + 400 * DAY_US) == []
+        assert expected_starts(calendar, "1d", begins - 400 * DAY_US, begins) == []
+
+
+def test_the_horizon_is_the_venues_midnight_after_the_last_day() -> None:
+    """In local time, of currencies at 17:00 New York; a market without days has none and is known for ever."""
+    assert XNYS.horizon == utc(2037, 1, 1, 5)
+    assert load_calendar("XTKS").horizon == utc(2036, 12, 31, 15)
+    assert load_calendar("FX").horizon == utc(2036, 12, 31, 22)
+    short = Calendar(
+        "XNYS", "America/New_York", list(XNYS.sessions(0, utc(2026, 3, 7))), last_day="2026-03-06"
+    )
+    assert short.horizon == utc(2026, 3, 7, 5)
+    assert [short.session_of(utc(2026, 3, day, 3)) for day in (7, 8)] == ["closed", "regular"]
+    unknown = load_calendar(UNKNOWN)
+    assert (ALWAYS.horizon, ALWAYS.known_from, unknown.horizon) == (None, None, None)
+    assert ALWAYS.knows(utc(2150, 1, 1)) and not unknown.knows(utc(2026, 3, 2, 15))
