@@ -20,6 +20,7 @@ from gateway.http.shell.answers import Feature
 from gateway.http.shell.app import application, listening
 from gateway.http.shell.documents import Documents
 from gateway.live.shell.live import LiveStreams
+from gateway.market.shell.calendars import MarketCalendar
 from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import History
 from gateway.market.shell.naming import Naming
@@ -210,6 +211,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
         parts.resources.partitions,
         parts.resources.page_key,
     ),
+    MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
     ConfigurationRoutes: _configuration,
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),

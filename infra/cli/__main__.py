@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from infra.cli import background, inspection, symbols
+from infra.cli import background, calendar, inspection, symbols
 from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.rebuild import rebuild
@@ -170,6 +170,35 @@ def tail(
             say(as_json_line(record))
     except KeyboardInterrupt:
         return  # the usual way to end it
+
+
+@app.command("calendar")
+def calendar_command(
+    symbol: Annotated[str, typer.Argument(help="Whose market, as in SPY, 7203.T or BTC-USD.")],
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day; by default today.", metavar="DATE"),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="The day after the last; by default 30 days.", metavar="DATE"
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the days of a symbol's market in its own time: sessions, breaks, half days, closures, and who says so.
+
+    Read from the library, our tables and the configuration file; nothing has to run.
+    """
+    found = calendar.calendar_days(
+        MdsSettings.from_env(),
+        symbol,
+        None if start is None else start.date(),
+        None if end is None else end.date(),
+    )
+    head = ["date", "status", "origin", "session", "breaks", "auction"]
+    say(as_json(found) if json else table(head, calendar.rows(found)))
 
 
 @symbols_app.command("resolve")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from schemas.calendar.hours import (
@@ -36,6 +37,8 @@ FLOOR = "XFRA"
 NO_HOURS = VenueHours(source="")
 
 Part = tuple[MarketTime, MarketTime]
+Origin = Literal["library", "tables", "configuration"]
+"""Who says something of a day: exchange_calendars, our own `hours`, or the overlay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class TradingSession:
 
     `close` is the end of the closing auction and of trading at its price. `trading` are the stretches of continuous
     trading where they are not all of [open, close); between two of them is a break. `day` is its date, at midnight UTC.
+    `shortened_by` says who knows that it is a short day; None where it is none.
     """
 
     day: MarketTime
@@ -52,6 +56,7 @@ class TradingSession:
     close: MarketTime
     post_close: MarketTime
     trading: tuple[Part, ...] = ()
+    shortened_by: Origin | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -62,6 +67,11 @@ class TradingSession:
     def breaks(self) -> tuple[Part, ...]:
         """The stretches [start, end) (µs) between the parts, in which the market is closed."""
         return tuple((before[1], after[0]) for before, after in pairwise(self.trading))
+
+    @property
+    def closing_auction(self) -> Part | None:
+        """The stretch [start, end) (µs) of the closing auction and of trading at its price; None where there is none."""
+        return None if (ends := self.parts[-1][1]) == self.close else (ends, self.close)
 
     def stretch_at(self, moment: int) -> tuple[Session, int, int]:
         """Return what `moment`, of this day, falls into, as (session, from, to) in µs; longer bars begin anew with it.
@@ -90,7 +100,7 @@ class _Day:
     opens: int
     closes: int
     lunch: tuple[int, int] | None
-    is_half: bool
+    shortened_by: Origin | None
 
 
 def trading_days(name: str, overlay: MarketOverlay) -> tuple[str, list[TradingSession]]:
@@ -115,12 +125,12 @@ def trading_days(name: str, overlay: MarketOverlay) -> tuple[str, list[TradingSe
 def _shortened(day: _Day, closes: int) -> _Day:
     if not day.opens < closes < day.closes:
         return day  # `check_overlay` refuses it where it is written
-    return replace(day, closes=closes, is_half=True)
+    return replace(day, closes=closes, shortened_by="configuration")
 
 
 def _session(name: str, day: _Day, hours: VenueHours, zone: ZoneInfo) -> TradingSession:
     iso = day.date.isoformat()
-    call = call_minutes(hours, iso, is_half_day=day.is_half) * MINUTE_US
+    call = call_minutes(hours, iso, is_half_day=day.shortened_by is not None) * MINUTE_US
     ends, closes = day.closes - call, day.closes + hours.after_min * MINUTE_US
     lunch = day.lunch
     if lunch is not None and (told := current(hours.breaks, iso)) is not None:
@@ -136,16 +146,21 @@ def _session(name: str, day: _Day, hours: VenueHours, zone: ZoneInfo) -> Trading
         close=MarketTime(closes),
         post_close=MarketTime(closes + post),
         trading=() if trading == ((day.opens, closes),) else trading,
+        shortened_by=day.shortened_by,
     )
 
 
 def _on_the_floor(day: _Day, hours: VenueHours, zone: ZoneInfo) -> _Day:
     """Return a day with the floor's own hours; on its short days it ends as the library says."""
     opens, closes = current(hours.hours, day.date.isoformat()) or ("", "")
-    if is_floor_holiday(day.date):
-        closes = min(closes, FLOOR_HOLIDAY_CLOSE)
-    ends = day.closes if day.is_half else _at(day.date, closes, zone)
-    return replace(day, opens=_at(day.date, opens, zone), closes=ends)
+    begins = _at(day.date, opens, zone)
+    if day.shortened_by is not None:
+        return replace(day, opens=begins)
+    if is_floor_holiday(day.date) and closes > FLOOR_HOLIDAY_CLOSE:
+        return replace(
+            day, opens=begins, closes=_at(day.date, FLOOR_HOLIDAY_CLOSE, zone), shortened_by="tables"
+        )
+    return replace(day, opens=begins, closes=_at(day.date, closes, zone))
 
 
 def _fx_days() -> tuple[str, Iterator[_Day]]:
@@ -153,7 +168,7 @@ def _fx_days() -> tuple[str, Iterator[_Day]]:
     first, last = date.fromisoformat(FIRST_DAY), date.fromisoformat(LAST_DAY)
     dates = (first + n * day for n in range((last - first).days + 1))
     return NEW_YORK, (
-        _Day(each, _at(each - day, roll, zone), _at(each, roll, zone), lunch=None, is_half=False)
+        _Day(each, _at(each - day, roll, zone), _at(each, roll, zone), lunch=None, shortened_by=None)
         for each in dates
         if each.weekday() < 5 and each.isoformat()[5:] not in FX_HOLIDAYS
     )
@@ -173,7 +188,7 @@ def _library_days(name: str) -> tuple[str, Iterator[_Day]]:
         _Day(
             each, opens[n], closes[n],
             (lunch_from[n], lunch_to[n]) if opens[n] < lunch_from[n] else None,  # NaT is the least of integers
-            each in half_days,
+            "library" if each in half_days else None,
         )
         for n, each in enumerate(dates)
     )  # fmt: skip
