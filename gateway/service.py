@@ -35,6 +35,7 @@ from gateway.settings import GatewaySettings
 from gateway.websocket.asyncapi import asyncapi
 from gateway.websocket.shell.routes import WebSockets
 from infra.runtime.backoff import STARTING_RETRY_S
+from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
 from infra.runtime.configuration.following import Follower, begin_history
 from infra.runtime.lifecycle import VERSION, Health, Process, until_stopped
@@ -77,7 +78,11 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     await asyncio.to_thread(calendars_in_force().load, [US_EQUITIES])
     await started(resources.clock, resources.session)
     parts = await _parts(process, settings, shared, resources)
-    works = [parts.watermarks.follow(process.health), _report(process.health, resources.live)]
+    works = [
+        parts.watermarks.follow(process.health),
+        _report(process.health, resources.live),
+        HorizonWatch(process.health).run(),
+    ]
     if isinstance(resources.clock, SimulatorMarketClock):
         works.append(resources.clock.follow(resources.session))
     if parts.configured.path is not None:

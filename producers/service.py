@@ -8,6 +8,7 @@ from functools import partial
 
 import aiohttp
 
+from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.clock import Market, SimulatorMarketClock, WallMarketClock
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
@@ -83,6 +84,7 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         await collection.begun.wait()
         resources.health.report(COLLECTION, ready=True)
         tasks.create_task(feed.run(JobPolls(collection, workers=resources.settings.concurrency)), name="jobs")
+        tasks.create_task(HorizonWatch(resources.health).run(), name="calendars")
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")
         await collecting

@@ -10,6 +10,7 @@ from functools import partial
 import aiohttp
 
 from infra.runtime import lifecycle
+from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
 from infra.runtime.configuration.following import begin_calendars, replay_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
@@ -80,6 +81,7 @@ async def _store(
             retention.run(),
             DeadLetterDepth(bootstrap, logs, partitions, prefix=prefix).watch(),
             show_generation(shared, process),
+            HorizonWatch(process.health).run(),
             _follow(market),
         )
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from infra.runtime import lifecycle
+from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.configuration.following import begin_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.known_partitions import known_partitions
@@ -75,6 +76,7 @@ async def _process(
             run_app(app, os._exit),
             tick(publisher, lambda: lanes.owned, prefix=prefix, silent_s=settings.tick_after_s),
             show_generation(shared, process),
+            HorizonWatch(process.health).run(),
         )
         await lanes.release()
         watchdog.stop()

@@ -228,6 +228,13 @@ SESSION_OPEN = Gauge(
     ["calendar"],
     registry=REGISTRY,
 )
+CALENDAR_HORIZON_DAYS = Gauge(
+    "mds_calendar_horizon_days",
+    "Days of 24 h until the calendar is no longer known, on wall time; of those this process has used. Nothing is expected "
+    "beyond: below 60 it is time to update.",
+    ["calendar"],
+    registry=REGISTRY,
+)
 HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)
 WS_SENT_MESSAGES = Counter("mds_ws_sent_messages_total", "Messages handed to sockets.", registry=REGISTRY)

@@ -10,11 +10,18 @@ from dataclasses import dataclass
 
 from infra.runtime import metrics
 
-UNITS: Mapping[str, str] = {"_seconds": "s", "_ms": "ms", "_ratio": "share of 1", "_score": "share of 1"}
+UNITS: Mapping[str, str] = {
+    "_seconds": "s",
+    "_ms": "ms",
+    "_days": "d",
+    "_ratio": "share of 1",
+    "_score": "share of 1",
+}
 
 # A counter moves when what it counts happens, a histogram when what it measures ends. A gauge is a value kept by
 # somebody: what it shows is as old as its last computation, so each says when that is.
 GAUGES_COMPUTED: Mapping[str, str] = {
+    "mds_calendar_horizon_days": "when scraped; a calendar is there from its first use",
     "circuit_state": "when scraped; gone with the provider",
     "mds_symbols_refused": "when the socket refuses or begins to send some; gone with the provider",
     "mds_endpoint_circuit_state": "when scraped; gone with the provider",
