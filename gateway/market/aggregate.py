@@ -7,7 +7,7 @@ a minute has no bar: nothing is made up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import fsum
@@ -36,7 +36,8 @@ def bucket_at(moment: EventTime, interval: str, session: str, calendar: Calendar
         return _intraday(moment, INTRADAY_US[interval], calendar)
     left, end = unit_bounds(moment, interval, calendar)
     days = list(calendar.sessions(left, end))
-    if not days:  # a minute on a day the calendar calls closed: it still belongs to its day
+    # A minute on a day the calendar calls closed still belongs to its day; what it does not know may trade to the end.
+    if not days or not calendar.knows(end - 1):
         return Bucket(start=left, left=left, end=end, closes=end, session=session)
     closes = EventTime(days[-1].close if session == "regular" else days[-1].post_close)
     start = left
@@ -64,14 +65,31 @@ def unit_bounds(moment: EventTime, interval: str, calendar: Calendar) -> Span:
 def units_without(
     stored: Sequence[EventTime], start: EventTime, end: EventTime, interval: str, calendar: Calendar
 ) -> list[Span]:
-    """Return the bounds of the units of [start, end) in which the market opens and no bar of `stored` (times) lies."""
+    """Return the bounds of the units of [start, end) in which the market may open and no bar of `stored` (times) lies."""
     held = {unit_bounds(moment, interval, calendar)[0] for moment in stored}
     missing: list[Span] = []
-    for day in calendar.sessions(start, end):
-        bounds = unit_bounds(EventTime(day.open), interval, calendar)
+    for moment in _openings(start, end, calendar):
+        bounds = unit_bounds(moment, interval, calendar)
         if bounds[0] not in held and (not missing or missing[-1] != bounds):
             missing.append(bounds)
     return missing
+
+
+def _openings(start: EventTime, end: EventTime, calendar: Calendar) -> Iterator[EventTime]:
+    """Yield a moment of every day of [start, end) on which the market opens, or of which nobody knows."""
+    begins, horizon = calendar.known_from, calendar.horizon
+    if begins is not None:
+        yield from _day_starts(start, min(end, begins), calendar)
+    yield from (EventTime(session.open) for session in calendar.sessions(start, end))
+    if horizon is not None:
+        yield from _day_starts(max(start, horizon), end, calendar)
+
+
+def _day_starts(start: EventTime, end: EventTime, calendar: Calendar) -> Iterator[EventTime]:
+    day = calendar.date_of(start)
+    while (begins := calendar.day_start(day)) < end:
+        yield begins
+        day += timedelta(days=1)
 
 
 def aggregate(

@@ -252,3 +252,37 @@ def test_days_of_currencies_end_at_five_in_new_york(
     if interval == "1d":
         assert len(list(calendar.sessions(*bounds))) == 1
         assert bucket_at(moment, "1d", "regular", calendar).start == bounds[0]
+
+
+@pytest.mark.parametrize("interval", ["5m", "1h", "1d", "1wk", "1mo"])
+@pytest.mark.parametrize("name", ["XNYS", "XTKS", "FX"])
+@pytest.mark.parametrize("moment", [at(1997, 6, 4, 15), at(2037, 6, 3, 15)])
+def test_days_no_calendar_knows_are_made_of_their_minutes(name: str, moment: int, interval: str) -> None:
+    """Nobody says that the market was closed: the minutes there are must not be hidden."""
+    calendar = load_calendar(name)
+    start, end = unit_bounds(moment, interval, calendar)
+
+    assert units_without([], start, end, interval, calendar) == [(start, end)]
+    assert units_without([moment], start, end, interval, calendar) == []
+    minutes = minutes_at(moment, moment + MINUTE_US)
+    (bar,) = aggregate(minutes, interval, "regular", calendar, known_through=end)
+    assert bar.final and bar.volume == sum(minute.volume for minute in minutes)
+
+
+def test_units_over_the_ends_of_what_is_known_are_each_named_once() -> None:
+    """The last days of the tables and the first beyond them, in order; week-ends among the known days have none."""
+    days = units_without([], at(2036, 12, 30, 5), at(2037, 1, 5, 5), "1d", XNYS)
+    weeks = units_without([], at(2036, 12, 22, 5), at(2037, 1, 12, 5), "1wk", XNYS)
+
+    assert [aware(begin).day for begin, _ in days] == [30, 31, 1, 2, 3, 4]
+    assert [aware(begin).day for begin, _ in weeks] == [22, 29, 5]
+
+
+def test_a_week_that_is_known_in_part_is_not_final_with_its_last_known_session() -> None:
+    """2036 ends on a Wednesday: who knows whether Friday is traded."""
+    (wednesday,) = minutes_at(at(2036, 12, 31, 15))
+    closed, over = at(2036, 12, 31, 21), at(2037, 1, 5, 5)
+
+    for known_through, final in ((closed, False), (over - 1, False), (over, True)):
+        (week,) = aggregate([wednesday], "1wk", "regular", XNYS, known_through=known_through)
+        assert week.final is final
