@@ -36,6 +36,9 @@ class BarVersion(Bar):
     revision: int  # ordinal among the versions of the key; of a derived bar the corrections among its parts
     derived: bool = False
     providers: tuple[str, ...] = ()  # of a derived bar whose parts come from several
+    parts: int = 0  # minutes a derived bar is made of
+    expected: int | None = None  # minutes the calendar expects in a derived bar; None where it does not know
+    complete: bool | None = None  # whether those are all among its parts; None where none is expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import fsum
+from typing import Any
 
-from gateway.database.versions import BarVersion, Span
+from gateway.database.versions import MINUTE, BarVersion, Span
 from gateway.market.bars import MIXED
+from schemas.calendar.expected_bars import expected_span, runs
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US, slot_us
@@ -111,12 +113,25 @@ def aggregate(
     for minute in minutes:
         if bucket is None or not bucket.left <= minute.event_time < bucket.end:
             if bucket is not None:
-                bars.append(_combined(bucket, parts, interval, known_through))
+                bars.append(_combined(bucket, parts, interval, calendar, known_through))
             bucket, parts = bucket_at(EventTime(minute.event_time), interval, session, calendar), []
         parts.append(minute)
     if bucket is not None:
-        bars.append(_combined(bucket, parts, interval, known_through))
+        bars.append(_combined(bucket, parts, interval, calendar, known_through))
     return bars
+
+
+def _wholeness(bucket: Bucket, parts: Sequence[BarVersion], calendar: Calendar) -> dict[str, Any]:
+    """Return how many minutes the calendar expects in a bucket, and whether they are all there; None: it does not say."""
+    if not (calendar.knows(bucket.left) and calendar.knows(bucket.end - 1)):
+        return {}
+    span = expected_span(calendar, MINUTE, bucket.left, bucket.end)
+    if span is None or bucket.session == "extended":
+        return {"expected": 0}
+    if len(parts) < span.count:
+        return {"expected": span.count, "complete": False}
+    found = runs(calendar, MINUTE, bucket.left, bucket.end, [EventTime(part.event_time) for part in parts])
+    return {"expected": span.count, "complete": next(found, None) == (span.first, None)}
 
 
 def minutes_in(interval: str) -> int:
@@ -137,7 +152,7 @@ def _intraday(moment: EventTime, step_us: int, calendar: Calendar) -> Bucket:
 
 
 def _combined(
-    bucket: Bucket, parts: Sequence[BarVersion], interval: str, known_through: EventTime
+    bucket: Bucket, parts: Sequence[BarVersion], interval: str, calendar: Calendar, known_through: EventTime
 ) -> BarVersion:
     newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
     providers = sorted({part.provider for part in parts})
@@ -168,6 +183,8 @@ def _combined(
         revision=sum(part.revision for part in parts),
         derived=True,
         providers=tuple(providers) if len(providers) > 1 else (),
+        parts=len(parts),
+        **_wholeness(bucket, parts, calendar),
     )
 
 

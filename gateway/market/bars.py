@@ -68,9 +68,34 @@ _BESIDE = {  # what is no field of a stored bar, or says more in an answer
         Column("provider", TEXT, "Seller of it; mixed where a derived bar has several."),
         Column("known_from", TIME, "Moment this version was first known here.", "UTC"),
         Column("derived", FLAG, "Made here of 1-minute bars.", always=False),
+        Column("parts", WHOLE, "Minutes a derived bar is made of.", "minutes", always=False),
+        Column(
+            "expected",
+            WHOLE,
+            "Minutes of a derived bar in which the calendar expects one; absent where it does not know.",
+            "minutes",
+            always=False,
+        ),
+        Column(
+            "complete",
+            FLAG,
+            "Whether a derived bar has every minute that is expected; where it has not, gaps in meta say whether something is "
+            "missing or nobody traded. Absent where none is expected.",
+            always=False,
+        ),
     )
 }
-TABLE_COLUMNS = ("event_time", *_GIVEN, *_ALWAYS, *_OPTIONAL, "derived", *_FLAGS)
+TABLE_COLUMNS = (
+    "event_time",
+    *_GIVEN,
+    *_ALWAYS,
+    *_OPTIONAL,
+    "derived",
+    *_FLAGS,
+    "parts",
+    "expected",
+    "complete",
+)
 BAR_COLUMNS = (
     *(_BESIDE.get(name) or _OWN[name] for name in TABLE_COLUMNS),
     Column("providers", rows(TEXT), "Sellers of a derived bar's minutes, where several.", always=False),
@@ -97,7 +122,11 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
         if value is not None and value is not False:
             fields[name] = value
     if bar.derived:
-        fields["derived"] = True
+        fields |= {"derived": True, "parts": bar.parts}
+        if bar.expected is not None:
+            fields["expected"] = bar.expected
+        if bar.complete is not None:
+            fields["complete"] = bar.complete
     if bar.providers:
         fields["providers"] = list(bar.providers)
     if bar.route != "primary":

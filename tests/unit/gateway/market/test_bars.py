@@ -20,13 +20,21 @@ def test_a_plain_row_has_the_contracts_fields_in_order() -> None:
 def test_optional_fields_appear_where_they_say_something() -> None:
     """Zero is something, None is not."""
     bar = a_version(
-        vwap=0.0, trade_count=0, derived=True, simulated=True, route="shadow", providers=("a", "b")
+        vwap=0.0,
+        trade_count=0,
+        derived=True,
+        parts=3,
+        expected=5,
+        complete=False,
+        simulated=True,
+        route="shadow",
+        providers=("a", "b"),
     )
     fields = row(bar, with_adjustment=True)
     extra = {name: value for name, value in fields.items() if name not in ALWAYS}
     assert extra == {
         "vwap": 0.0, "trade_count": 0, "derived": True, "simulated": True, "route": "shadow", "adjustment": "raw",
-        "providers": ["a", "b"],
+        "providers": ["a", "b"], "parts": 3, "expected": 5, "complete": False,
     }  # fmt: skip
 
 
@@ -45,3 +53,12 @@ def test_adjustments_name_their_providers() -> None:
         a_version(provider="finnhub", adjustment_state="split"),
     ]
     assert adjustments(bars) == {"raw": ["alpaca", "yahoo"], "split": ["finnhub"]}
+
+
+def test_a_derived_row_says_nothing_of_what_nobody_knows() -> None:
+    """How many minutes it has, and neither how many it should have nor whether that is all."""
+    fields = row(a_version(derived=True, parts=3))
+
+    assert fields["parts"] == 3
+    assert not {"expected", "complete"} & fields.keys()
+    assert row(a_version(derived=True, parts=3, expected=0))["expected"] == 0

@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.database.versions import BarVersion
 from gateway.market.aggregate import aggregate, bucket_at, unit_bounds
 from schemas.calendar.sessions import load_calendar
 from schemas.intervals import DAY_US, MINUTE_US, micros
 from tests.support.bar_versions import a_version
+from tests.support.expected_starts import expected_starts
 
 NEW_YORK, LONDON, TOKYO, HONG_KONG, SYDNEY, BERLIN = (
     "America/New_York", "Europe/London", "Asia/Tokyo", "Asia/Hong_Kong", "Australia/Sydney", "Europe/Berlin",
@@ -199,3 +201,108 @@ def test_a_coin_has_days_of_utc_and_no_bar_over_midnight(first: str) -> None:
     monday = moment - timedelta(days=moment.weekday())
     assert unit_bounds(begin, "1wk", calendar) == (micros(monday), micros(monday) + 7 * DAY_US)
     assert unit_bounds(begin, "1mo", calendar)[0] == micros(moment.replace(day=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "interval", "expected"),
+    [
+        ("XNYS", "2026-03-09", "1d", 390),
+        ("XNYS", "2026-11-27", "1d", 210),
+        ("XNYS", "2024-11-27", "1wk", 3 * 390 + 210),
+        ("XLON", "2025-10-27", "1d", 510),
+        ("XLON", "2024-12-31", "1d", 270),
+        ("XLON", "2026-03-30", "1wk", 4 * 510),
+        ("XTKS", "2024-11-01", "1d", 300),
+        ("XTKS", "2024-11-05", "1d", 325),
+        ("XHKG", "2025-02-03", "1d", 330),
+        ("XHKG", "2025-01-02", "1mo", 18 * 330 + 150),
+        ("XASX", "2024-10-07", "1d", 360),
+        ("FX", "2026-03-09", "1d", 1_440),
+        ("FX", "2026-03-09", "1wk", 5 * 1_440),
+        ("24/7", "2026-03-29", "1d", 1_440),
+        ("24/7", "2026-02-10", "1mo", 28 * 1_440),
+    ],
+)
+def test_a_bar_is_complete_with_every_minute_of_continuous_trading(
+    name: str, day: str, interval: str, expected: int
+) -> None:
+    """How many those are was counted by hand; one that lacks makes it incomplete, and no other minute stands in for it."""
+    calendar, noon = load_calendar(name), at(day, "12:00", ZONES.get(name, "UTC"))
+    left, end = unit_bounds(noon, interval, calendar)
+    stamps = expected_starts(calendar, "1m", left, end)
+    minutes = [a_version(event_time=stamp) for stamp in stamps]
+    beside = a_version(event_time=end - MINUTE_US if name == "XNYS" else stamps[-1] + MINUTE_US // 2)
+
+    def made(parts: list[BarVersion]) -> BarVersion:
+        (bar,) = aggregate(parts, interval, "all", calendar, known_through=end)
+        return bar
+
+    whole, lacking = made(minutes), made(minutes[:7] + minutes[8:])
+    assert (whole.parts, whole.expected, whole.complete) == (expected, expected, True)
+    assert (lacking.parts, lacking.expected, lacking.complete) == (expected - 1, expected, False)
+    for gone in (0, len(minutes) // 2, len(minutes) - 1):
+        replaced = made(minutes[:gone] + minutes[gone + 1 :] + [beside])
+        assert (replaced.parts, replaced.complete) == (expected, False)
+    more = made([*minutes, beside])
+    assert (more.parts, more.expected, more.complete) == (expected + 1, expected, True)
+
+
+def test_a_bar_cut_by_lunch_is_complete_with_what_is_left_of_it() -> None:
+    """Tokyo's hour of 11:00 has thirty minutes, that of 14:30 none of the five in which orders are only called.
+
+    Its auction is held when the hour is over, and so is a bar of its own, which nobody expects; London's lies within one.
+    """
+    calendar, day = load_calendar("XTKS"), "2024-12-03"
+    stamps = expected_starts(calendar, "1m", at(day, "00:00", TOKYO), at(day, "23:59", TOKYO))
+    auction = at(day, "15:30", TOKYO)
+    bars = aggregate(
+        [a_version(event_time=stamp) for stamp in (*stamps, auction)],
+        "1h", "regular", calendar, known_through=auction + DAY_US,
+    )  # fmt: skip
+
+    assert [(bar.parts, bar.expected, bar.complete) for bar in bars] == [
+        (60, 60, True), (60, 60, True), (30, 30, True), (60, 60, True), (60, 60, True), (55, 55, True),
+        (1, 0, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "moment", "interval", "session", "said"),
+    [
+        pytest.param("XNYS", "2026-03-09T08:30", "1h", "all", (1, 0, None), id="before the open"),
+        pytest.param(
+            "XNYS", "2026-03-09T08:30", "1d", "extended", (1, 0, None), id="a day of what is outside"
+        ),
+        pytest.param("XNYS", "2026-03-08T12:00", "1d", "all", (1, 0, None), id="a Sunday"),
+        pytest.param("none", "2026-03-09T12:00", "1d", "regular", (1, None, None), id="of an unknown home"),
+        pytest.param("XNYS", "2037-06-03T12:00", "1d", "regular", (1, None, None), id="beyond the horizon"),
+        pytest.param("XNYS", "2036-12-30T12:00", "1wk", "regular", (1, None, None), id="known in part"),
+    ],
+)
+def test_where_nothing_is_expected_nobody_calls_a_bar_complete(
+    name: str, moment: str, interval: str, session: str, said: tuple[int, int | None, bool | None]
+) -> None:
+    """No minute expected, or the calendar does not know: then nothing is said."""
+    stamp = at(*moment.split("T"), NEW_YORK)  # type: ignore[call-arg]
+    (bar,) = aggregate(
+        [a_version(event_time=stamp)], interval, session, load_calendar(name), known_through=stamp
+    )
+
+    assert (bar.parts, bar.expected, bar.complete) == said
+
+
+def test_an_hour_takes_in_the_auction_that_lies_within_it() -> None:
+    """London's 16:00 has thirty minutes and the print of 16:35, which makes it neither more nor less complete."""
+    calendar, begin = load_calendar("XLON"), at("2026-03-30", "16:00", LONDON)
+    stamps = [*range(begin, begin + 30 * MINUTE_US, MINUTE_US), begin + 35 * MINUTE_US]
+    whole, lacking = (
+        aggregate(
+            [a_version(event_time=stamp) for stamp in kept], "1h", "regular", calendar, known_through=begin
+        )
+        for kept in (stamps, stamps[1:])
+    )
+
+    assert [(bar.parts, bar.expected, bar.complete) for bar in (*whole, *lacking)] == [
+        (31, 30, True),
+        (30, 30, False),
+    ]

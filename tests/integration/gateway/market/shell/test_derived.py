@@ -22,6 +22,8 @@ async def test_longer_bars_are_derived_where_the_vendor_gave_none(database: str)
         assert rows_of(answer, "volume") == [999.0, 390.0]
         assert [row.get("derived", False) for row in answer["data"]] == [False, True]
         assert answer["data"][1]["final"] is True
+        assert [answer["data"][1][name] for name in ("parts", "expected", "complete")] == [390, 390, True]
+        assert not {"parts", "expected", "complete"} & answer["data"][0].keys()
         halves = await gateway.get(HISTORY, interval="30m", **DAY)
         assert rows_of(halves, "volume") == [30.0] * 13
         weeks = await gateway.get(HISTORY, interval="1wk", start="2013-10-06", end="2013-10-13")
