@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 BIG_ROWS = 10_000
+LARGE_ROWS = 300  # of a partition; what is smaller fits a few pages
 OFTEN = 7  # from the sixth time on a plan that knows no values may be taken
 # ruff: noqa: S608 - statements under test, and constants
 BIG = f"SELECT relname FROM pg_class WHERE relkind IN ('r', 'm') AND reltuples >= {BIG_ROWS}"
@@ -59,3 +60,12 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for below in node.get("Plans", ()):
         yield from nodes(below)
+
+
+async def scanned_whole(connection: asyncpg.Connection[Any], statement: str, *values: Any) -> set[str]:
+    """Return the tables of some size that a statement reads from end to end."""
+    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *values)
+    plan = json.loads(found)[0]["Plan"]
+    scans = {node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
+    large = "SELECT relname::text FROM pg_class WHERE relname = ANY ($1::text[]) AND reltuples >= $2"
+    return {row["relname"] for row in await connection.fetch(large, list(scans), LARGE_ROWS)}

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ from sinks.columns.tables import TABLES
 from sinks.store.shell.gaps import STORED_SLOTS
 from sinks.store.shell.session import open_connection
 from sinks.store.versions import STORE_STAGED, STORED_KEYS
-from tests.support.plans import nodes
+from tests.support.plans import scanned_whole
 
 SERIES, MOMENTS = 200, 1_000  # of each, half a day apart: 17 months of bars, 500 days of quotes
 STAGED = 2_000
-LARGE_ROWS = 300  # of a partition; what is smaller fits a few pages
 START = "to_timestamp(1381152600)"
 FILL = {
     BARS: """
@@ -43,15 +41,6 @@ async def filled(connection: Connection, topic: str) -> None:
         await connection.execute(f"SELECT make_partitions('{name}', ({moments}))")
     await connection.execute(FILL[topic].format(table.name, START, SERIES, MOMENTS))
     await connection.execute(f"ANALYZE {table.name}")
-
-
-async def scanned_whole(connection: Connection, statement: str, *values: Any) -> set[str]:
-    """Return the tables of some size that a statement reads from end to end."""
-    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *values)
-    plan = json.loads(found)[0]["Plan"]
-    scans = {node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
-    large = "SELECT relname::text FROM pg_class WHERE relname = ANY ($1::text[]) AND reltuples >= $2"
-    return {row["relname"] for row in await connection.fetch(large, list(scans), LARGE_ROWS)}
 
 
 @pytest.mark.parametrize("topic", [BARS, QUOTES])
