@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from schemas.calendar.overlay import CalendarOverlay, overlay_of
+from schemas.configuration.backfill import Backfill
 from schemas.configuration.faults import explained, faults_between
 from schemas.configuration.streams import (
     EVERYTHING,
@@ -43,6 +44,7 @@ from schemas.universe import MAX_SYMBOLS, Member, Tier
 __all__ = [  # the words of the file, from one place
     "EVERYTHING",
     "MAX_SYMBOLS",
+    "Backfill",
     "BarsStream",
     "Configuration",
     "Provider",
@@ -171,6 +173,7 @@ class Configuration(Section):
         default_factory=dict,
         description="The vendors by name, and where they are; one that is not named is enabled where its key is set.",
     )
+    backfill: Backfill = Field(default=Backfill(), description="How gaps are filled.")
     calendar_closures: Mapping[CalendarName, tuple[IsoDate, ...]] = Field(
         default_factory=dict,
         max_length=len(CALENDARS),
