@@ -16,7 +16,7 @@ CREATE TABLE backfill_jobs (
     source text COLLATE "C" NOT NULL,      -- who asked for it
     state text COLLATE "C" NOT NULL CHECK (state IN
         ('queued', 'waiting', 'running', 'done', 'empty', 'unrecoverable', 'dead')),
-    enqueued_time timestamptz NOT NULL DEFAULT now(),
+    enqueued_time timestamptz NOT NULL,
     ready_time timestamptz,                -- waiting: not before
     leased_until timestamptz,              -- running: then it is anybody's again
     lease_owner text COLLATE "C",
@@ -48,7 +48,7 @@ CREATE VIEW v_backfill_jobs AS
 -- Acts by hand: only ever added to.
 CREATE TABLE audit_acts (
     act_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    acted_time timestamptz NOT NULL DEFAULT now(),
+    acted_time timestamptz NOT NULL,
     actor text COLLATE "C" NOT NULL,       -- name of the key, or of the account that ran the command
     act text COLLATE "C" NOT NULL,         -- backfill.enqueue, backfill.requeue, backfill.purge, ...
     subject text COLLATE "C" NOT NULL,     -- what it was done to

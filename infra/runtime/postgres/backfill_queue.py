@@ -31,8 +31,8 @@ UNDER_WAY = "state IN ({})".format(", ".join(f"'{state}'" for state in ACTIVE))
 
 ENQUEUE = """
     INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, gap_id,
-        source, state)
-    SELECT t.*, 'queued' FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+        source, state, enqueued_time)
+    SELECT t.*, 'queued', now() FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
         $7::timestamptz[], $8::text[], $9::text[], $10::smallint[], $11::text[], $12::text[]) t
     ON CONFLICT DO NOTHING RETURNING job_id
 """
