@@ -68,5 +68,5 @@ EXCEPTION WHEN insufficient_privilege OR undefined_object THEN
     RAISE NOTICE 'the role mds_reader may not read the new view: GRANT SELECT ON v_backfill_jobs TO it';
 END $$;
 
-INSERT INTO schema_migrations (name) VALUES ('0016_pre_backfill_jobs');
+INSERT INTO schema_migrations (name) VALUES ('0017_pre_backfill_jobs');
 COMMIT;
