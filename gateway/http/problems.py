@@ -144,7 +144,8 @@ class FieldError:
 
     def document(self) -> dict[str, str]:
         """Return the entry of a problem's `errors`."""
-        return {"param": self.param, "code": self.code, "detail": self.detail}
+        named = self.param.encode("utf-8", "backslashreplace").decode()  # JSON may name what is no text
+        return {"param": named, "code": self.code, "detail": self.detail}
 
 
 @dataclass(eq=False, kw_only=True)

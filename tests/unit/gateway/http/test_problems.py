@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from gateway.http.problems import (
@@ -52,6 +53,12 @@ def test_a_problem_names_the_parameter_and_the_request() -> None:
     assert document["errors"] == [{"param": "start", "code": "no_zone", "detail": "add a zone"}]
     assert (document["status"], document["request_id"], document["retryable"]) == (422, "r1", False)
     assert set(document) >= {"type", "title", "status", "code", "detail"}
+
+
+def test_a_name_that_is_no_text_can_be_written() -> None:
+    """JSON may name half of a surrogate pair."""
+    (error,) = invalid_field("\ud800", "unknown_field", "no").document("r1")["errors"]
+    assert orjson.dumps(error) and error["param"] == "\\ud800"
 
 
 def test_several_wrong_parameters_are_all_named() -> None:
