@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from gateway.backfill.shell.ended import EndedBackfills
+from gateway.backfill.shell.orders import Backfills, QueueAccess
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
@@ -39,6 +41,7 @@ from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
 from infra.runtime.configuration.following import Follower, begin_history
 from infra.runtime.lifecycle import VERSION, Health, Process, until_stopped
+from infra.runtime.providers import known_facts
 from infra.runtime.settings import MdsSettings
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import US_EQUITIES, calendars_in_force
@@ -204,6 +207,19 @@ def _websockets(parts: Parts) -> WebSockets:
     )
 
 
+def _backfill(parts: Parts) -> QueueAccess:
+    resources = parts.resources
+    return QueueAccess(
+        store=resources.store,
+        clock=resources.clock,
+        configured=parts.configured,
+        facts=known_facts(),
+        knows=parts.known_symbol,
+        partitions=resources.partitions,
+        simulated=parts.shared.market_clock == "simulator",
+    )
+
+
 FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     Console: _console,
     ServiceStatus: _status,
@@ -219,6 +235,8 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
     ConfigurationRoutes: _configuration,
+    Backfills: lambda parts: Backfills(_backfill(parts)),
+    EndedBackfills: lambda parts: EndedBackfills(_backfill(parts), parts.resources.page_key),
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
     WebSockets: _websockets,
     Documents: lambda _: Documents(openapi=openapi(ENDPOINTS, VERSION), asyncapi=asyncapi(VERSION)),

@@ -189,6 +189,7 @@ class Endpoint(Generic[Q]):
     query: type[Q]
     answers: Mapping[int, tuple[Answer, ...]]
     path_parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    request_headers: Mapping[str, Parameter] = field(default_factory=dict)
     body: Body | None = None
     problems: tuple[str, ...] = ()
     lenient: bool = False

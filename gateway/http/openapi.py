@@ -68,7 +68,11 @@ def _operation(endpoint: Endpoint[Any]) -> dict[str, Any]:
         "tags": [endpoint.topic],
         "summary": endpoint.summary,
         "description": f"Needs the scope `{endpoint.scope}` where keys are in use.",
-        "parameters": [*_path_parameters(endpoint.path_parameters), *_query_parameters(endpoint)],
+        "parameters": [
+            *_declared(endpoint.path_parameters, "path"),
+            *_query_parameters(endpoint),
+            *_declared(endpoint.request_headers, "header"),
+        ],
         "responses": _responses(endpoint),
     }
     if endpoint.scope == "public":
@@ -91,12 +95,12 @@ def _operation_id(endpoint: Endpoint[Any]) -> str:
     return "_".join([endpoint.method.lower(), *(word for word in words if word)])
 
 
-def _path_parameters(declared: Mapping[str, Parameter]) -> Iterable[dict[str, Any]]:
+def _declared(declared: Mapping[str, Parameter], place: str) -> Iterable[dict[str, Any]]:
     for name, parameter in declared.items():
         yield {
             "name": name,
-            "in": "path",
-            "required": True,
+            "in": place,
+            "required": place == "path",
             "description": parameter_words(parameter),
             "schema": parameter.kind.schema(),
         }
@@ -143,7 +147,7 @@ def _responses(endpoint: Endpoint[Any]) -> dict[str, Any]:
             "description": words,
             "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        if status == "503":
+        if status in ("429", "503"):
             refused["headers"] = RETRY
         known = responses.setdefault(status, {"description": "", "content": {}, "headers": {}})
         known["description"] = f"{known['description']}\n{words}".strip()

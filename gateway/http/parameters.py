@@ -59,6 +59,27 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class SomeOf:
+    """Some of some words, with commas between; the value is a tuple of them in the order of the choices."""
+
+    choices: Sequence[str]
+
+    def read(self, name: str, text: str, _: str) -> tuple[str, ...]:
+        """Return the words, each once."""
+        given = text.split(",")
+        for word in given:
+            if word not in self.choices:
+                detail = f"{name} {shown(word)} is unknown; {one_of(word, self.choices)}, with commas between"
+                raise Complaint("not_a_choice", detail)
+        return tuple(choice for choice in self.choices if choice in given)
+
+    def schema(self) -> Schema:
+        """Return the choices."""
+        one = "|".join(self.choices)
+        return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """A whole number of [low, high]."""
 

@@ -22,6 +22,7 @@ TITLES: Mapping[int, str] = {
     410: "No longer available",
     413: "Too large",
     422: "A parameter is wrong",
+    429: "Too many",
     500: "Internal error",
     503: "Not available now",
 }
@@ -64,6 +65,9 @@ PROBLEMS: Mapping[str, Cause] = {
     "origin_not_allowed": Cause(
         403, "A web page of that Origin may not ask.", "Add it to GATEWAY_ORIGINS or to the key's origins."
     ),
+    "backfill_disabled": Cause(
+        403, "The configuration says that nothing is fetched again.", "Set backfill.enabled to true, then reload."
+    ),
     "unknown_path": Cause(404, "There is no such path.", "Take the one suggested; GET / lists what there is."),
     "unknown_symbol": Cause(
         404, "Nothing was ever stored or seen of the symbol.", "Correct it, or add it to the configuration."
@@ -71,10 +75,16 @@ PROBLEMS: Mapping[str, Cause] = {
     "unknown_cursor": Cause(
         404, "The symbol has no such stream.", "Take one of those `detail` lists, or wait for its first record."
     ),
+    "unknown_job": Cause(
+        404, "There is no such backfill job.", "Copy its `job_id`, or ask again: one that ended may be purged."
+    ),
     "method_not_allowed": Cause(405, "The path has other methods.", "Use one of the header `Allow`."),
     "request_timeout": Cause(408, "The body did not come in time.", "Send it whole."),
     "no_configuration_file": Cause(
         409, "No file is in force: the simulator's symbols are collected.", "Set MDS_CONFIG and restart."
+    ),
+    "wrong_state": Cause(
+        409, "The job is in a state in which this cannot be done.", "Look at `state`, and who `acted` on it last."
     ),
     "token_expired": Cause(410, "The page token is older than an hour.", "Begin without one."),
     "not_kept": Cause(
@@ -84,14 +94,23 @@ PROBLEMS: Mapping[str, Cause] = {
     "invalid_parameter": Cause(
         422, "One or more parameters are wrong; `errors` names all of them.", "Correct each as its `detail` says."
     ),
+    "idempotency_key_reused": Cause(
+        422, "The Idempotency-Key stands for another request of yours.", "Take a new key for a new request."
+    ),
     "body_not_allowed": Cause(422, "The endpoint takes no body.", "Send none; POST /ops/validate tries one."),
     "invalid_configuration": Cause(
         422, "The configuration file has faults; the last good one stays in force.", "Correct each of `errors`."
     ),
+    "backfill_cap": Cause(
+        429, "The tier has as many backfill jobs as it may.", "Come again after `Retry-After`, or take another tier."
+    ),
     "upgrade_required": Cause(426, "The path is a WebSocket.", "Connect with ws:// or wss://."),
     "internal": Cause(500, "A fault of the service.", "Report it with the `request_id`."),
     "broker_unavailable": Cause(503, "Kafka does not answer now.", "Come again after `Retry-After`."),
-    "busy": Cause(503, "Too many configurations are being read.", "Come again after `Retry-After`."),
+    "busy": Cause(503, "Too much of this is under way at once.", "Come again after `Retry-After`."),
+    "configuration_unknown": Cause(
+        503, "No configuration was read yet.", "Come again, or see `last_error` of GET /health."
+    ),
     "not_ready": Cause(
         503, "The store has not said yet how complete it is.", "Come again, or look at GET /health."
     ),
@@ -111,18 +130,25 @@ FIELD_ERRORS: Mapping[str, str] = {
     "conflict": "Two parameters say the same thing differently; use one of them.",
     "in_future": "Nobody knows yet what will be known then; use an earlier as_of or none.",
     "inverted_range": "`end` is not after `start`; `end` is exclusive.",
+    "missing_field": "The member is needed; send it.",
     "needs_symbol": "The parameter is answered for one symbol only; name one, or leave it out.",
     "no_zone": "The time names no zone; add Z or an offset.",
     "not_a_capability": "It is no capability; use one like quotes or bars:1m.",
     "not_a_choice": "It is none of the choices; use one of those listed.",
     "not_a_date": "It is no date of the calendar; write it like 2026-03-02.",
+    "not_a_key": "It cannot be a key of yours; use visible signs without spaces.",
     "not_a_list": "A list is wanted.",
     "not_a_provider": "It cannot be a provider's name; use best or one like yahoo.",
     "not_a_symbol": "It cannot be a symbol; use capitals, percent-encoded in a path.",
     "not_a_tier": "It is no tier; use one like T0.",
     "not_a_time": "It is not RFC 3339; write it like 2026-03-02T14:30:00Z.",
+    "not_an_age": "It is no age; write it like 30d, 12h or 90m.",
     "not_an_object": "A JSON object is wanted.",
+    "not_collected": "It is not collected here; use what is, or add it to the configuration.",
+    "not_over": "The stretch ends in the future; end it now or earlier.",
+    "not_served": "The provider does not serve that here; use one of those listed, or name none.",
     "not_stored": "Bars of that adjustment are not stored here; ask for one that is, or for none.",
+    "not_text": "The member is no text; put it in quotes.",
     "not_with_revisions": "All revisions come in order of time; use sort=asc.",
     "out_of_range": "The number, time or length is outside the range named.",
     "repeated_parameter": "A parameter is given twice; give it once.",

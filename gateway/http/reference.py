@@ -84,13 +84,17 @@ def _endpoint(endpoint: Endpoint[Any]) -> Iterable[str]:
 
 
 def _parameters(endpoint: Endpoint[Any]) -> Iterable[Sequence[str]]:
-    declared: Mapping[str, Parameter] = endpoint.path_parameters
-    for name, parameter in declared.items():
-        yield f"`{name}`", "path", type_of(parameter.kind.schema()), "", parameter_words(parameter)
+    yield from _declared(endpoint.path_parameters, "path")
     defaults = defaults_of(endpoint.query)
     for name, parameter in parameters_of(endpoint.query).items():
         default = f"`{defaults[name]}`" if has_default(parameter, defaults[name]) else ""
         yield f"`{name}`", "query", type_of(parameter.kind.schema()), default, parameter_words(parameter)
+    yield from _declared(endpoint.request_headers, "header")
+
+
+def _declared(declared: Mapping[str, Parameter], place: str) -> Iterable[Sequence[str]]:
+    for name, parameter in declared.items():
+        yield f"`{name}`", place, type_of(parameter.kind.schema()), "", parameter_words(parameter)
 
 
 def _answers(endpoint: Endpoint[Any]) -> Iterable[str]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -161,8 +162,11 @@ async def rest(
     symbology: Symbology | None = None,
     env: Mapping[str, str] | None = None,
     market: MarketClock | None = None,
+    config: Path | None = None,
 ) -> AsyncIterator[Rest]:
     """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration.
+
+    Without, it holds to the file `config`, by default the one of this checkout.
 
     Market time is what the test sets, unless it gives a clock: then days are those of the wall where that is its own.
     """
@@ -182,7 +186,10 @@ async def rest(
             ops_urls=ops_urls or {},
             symbology=symbology or Symbology(),
         )
-        settings, shared = GatewaySettings.from_env({}), MdsSettings.from_env(env or {})
+        settings, shared = (
+            GatewaySettings.from_env({}),
+            MdsSettings.from_env(env or ({} if config is None else {"MDS_CONFIG": str(config)})),
+        )
         calendars = CalendarHistory()
         follower = Follower(
             shared.bootstrap_servers, prefix=shared.topic_prefix, service="gateway", health=process.health,

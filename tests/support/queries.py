@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gateway.backfill.ended_request import ENDED_JOBS, PURGE
+from gateway.backfill.order_request import backfill_asked
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import Problem
 from gateway.market.bars_request import HISTORY, INTRADAY, bars_request
@@ -54,6 +56,14 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "window": ("15m", "30d", "5m", "2y"), "capability": ("quotes", "bars:1m", "Bars!", ""),
         "provider": PROVIDERS_GIVEN, "limit": LIMITS,
     },
+    "ended": {
+        "status": ("dead", "dead,done", "done,dead,done", "queued", "dead,", "", "Dead"), "symbol": ("SPY", "spy", "", "A" * 40),
+        "limit": LIMITS, "page_token": ("t",),
+    },
+    "purge": {
+        "status": ("dead", "empty,unrecoverable", "running", ""), "older_than": ("30d", "1m", "0d", "30", "5y", "-3d", "99999h", "100000h"),
+        "dry_run": ("true", "false", "no", "True", ""), "limit": LIMITS,
+    },
 }  # fmt: skip
 VALUES["intraday"] = {
     **VALUES["history"],
@@ -64,6 +74,11 @@ MEMBERS: dict[str, tuple[Any, ...]] = {
     "symbols": (["SPY"], ["SPY", "spy", "SPY"], [], "SPY", [7, "SPY"], ["A"] * 501, None),
     "fields": (None, ["price"], ["price", "prise"], [], "price", [7]),
     "as_of": (*MOMENTS, None, 7), "symbol": ("SPY",), "zzz": (1,),
+}  # fmt: skip
+ASKED: dict[str, tuple[Any, ...]] = {
+    "symbol": ("SPY", "BTC-USD", "spy", "", 7, None, ["SPY"], "A" * 40, "VOD.L"), "interval": (*INTERVALS, 5, None),
+    "start": (*MOMENTS, 1_381_140_000_000_000, None, True), "end": (*MOMENTS, 1.5, {}, None),
+    "priority": ("T0", "T2", "T3", "t0", 0, None), "source": (*PROVIDERS_GIVEN, 3, None), "prioritty": ("T0",), "\ud800": (1,),
 }  # fmt: skip
 RAW_BODIES = (b"", b"{", b"[]", b"7", b"\xff\xfe", b"null")
 
@@ -76,6 +91,9 @@ READ: dict[str, Callable[[str, Any], Any]] = {
     "gaps": lambda _, pairs: gaps_request(pairs),
     "cadence": lambda _, pairs: CADENCE.parse(pairs),
     "providers": lambda _, pairs: PROVIDERS.parse(pairs),
+    "ended": lambda _, pairs: ENDED_JOBS.parse(pairs),
+    "purge": lambda _, pairs: PURGE.parse(pairs),
+    "backfill": lambda _, body: backfill_asked(body),
     "batch": lambda _, body: batch_request(body),
     "cursor": lambda symbol, path: check_cursor(symbol, *path) or {"symbol": symbol, "path": path},
 }
@@ -88,7 +106,12 @@ def queries(endpoint: str, seed: int) -> Iterator[Asked]:
     for _ in range(QUERIES_A_SEED):
         symbol = chance.choice(SYMBOLS)
         if endpoint == "batch":
-            yield symbol, _body(chance)
+            yield symbol, _body(chance, MEMBERS, ("symbols",))
+        elif endpoint == "backfill":
+            yield (
+                symbol,
+                _body(chance, ASKED, chance.choice((("symbol", "interval", "start", "end"), ("symbol",)))),
+            )
         elif endpoint == "cursor":
             yield symbol, (chance.choice((*INTERVALS, "quotes", "trade")), chance.choice(PROVIDERS_GIVEN))
         else:
@@ -139,8 +162,8 @@ def _pairs(values: dict[str, tuple[str, ...]], chance: random.Random) -> list[tu
     return pairs
 
 
-def _body(chance: random.Random) -> bytes:
+def _body(chance: random.Random, members: dict[str, tuple[Any, ...]], needed: tuple[str, ...]) -> bytes:
     if chance.random() < 0.05:
         return chance.choice(RAW_BODIES)
-    names = {"symbols", *chance.sample(sorted(MEMBERS), chance.randint(0, 3))}
-    return json.dumps({name: chance.choice(MEMBERS[name]) for name in sorted(names)}).encode()
+    names = {*needed, *chance.sample(sorted(members), chance.randint(0, 3))}
+    return json.dumps({name: chance.choice(members[name]) for name in sorted(names)}).encode()

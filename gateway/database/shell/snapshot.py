@@ -240,6 +240,20 @@ class Snapshots:
         ):
             yield Snapshot(borrowed)
 
+    @asynccontextmanager
+    async def acting(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that may write; raises like `snapshot`.
+
+        Raise nothing of your own inside.
+        """
+        unusable = "what is done by hand cannot be noted"
+        async with (
+            self._slot(),
+            connection(self._pool, within_s=READ_TIMEOUT_S, or_else=unusable) as borrowed,
+            borrowed.transaction(),
+        ):
+            yield borrowed
+
     async def watermarks(self) -> dict[TopicPartition, KnowledgeTime]:
         """Return every watermark: the exclusive complete_before by partition."""
         async with connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed:

@@ -10,12 +10,14 @@ from typing import Any, ClassVar, Protocol
 import orjson
 from aiohttp import web
 
+from gateway.http.access import Grant
 from gateway.http.endpoints import JSON, PROBLEM_JSON, Endpoint
 from gateway.http.problems import Problem, about
 
 BODY_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 65_536
 REQUEST_ID = web.RequestKey("request_id", str)
+GRANT = web.RequestKey("grant", Grant)  # of the caller, where the route is guarded
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
 Handler = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
@@ -30,9 +32,12 @@ class Feature(Protocol):
     serves: ClassVar[Serves]
 
 
-def answer(data: Any, meta: Mapping[str, Any], request: web.Request, **members: Any) -> web.Response:
+def answer(
+    data: Any, meta: Mapping[str, Any], request: web.Request, *, status: int = 200, **members: Any
+) -> web.Response:
     """Return the envelope {data, ..., meta} for a request; never cached."""
-    return document({"data": data, **members, "meta": {"request_id": request[REQUEST_ID], **meta}})
+    body = {"data": data, **members, "meta": {"request_id": request[REQUEST_ID], **meta}}
+    return document(body, status=status)
 
 
 def document(body: Any, *, status: int = 200, content_type: str = JSON) -> web.Response:

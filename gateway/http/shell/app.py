@@ -16,7 +16,7 @@ from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Access, AccessDenied, Scope, bearer_token
 from gateway.http.problems import PROBLEMS, FieldError, Problem
-from gateway.http.shell.answers import REQUEST_ID, Feature, problem
+from gateway.http.shell.answers import GRANT, REQUEST_ID, Feature, problem
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
 from schemas.errors import ConfigurationError, StoreUnavailable
@@ -83,7 +83,7 @@ def _guarded(access: Access) -> Middleware:
         if scope != WEBSOCKET_SCOPE:
             token = bearer_token(request.headers.get("Authorization"))
             origin, host = request.headers.get("Origin"), request.headers.get("Host")
-            access.check(scope, token=token, origin=origin, host=host)
+            request[GRANT] = access.check(scope, token=token, origin=origin, host=host)
         return await handler(request)
 
     return guarded

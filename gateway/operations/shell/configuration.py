@@ -131,7 +131,7 @@ RELOAD = Endpoint(
 
 
 class Configured:
-    """The symbols the configuration names, which a client may subscribe to before their first record.
+    """The configuration in force, and the symbols it names: a client may subscribe to them before their first record.
 
     `path` None: the simulator's own offer is collected, and nobody knows its symbols before they speak.
     """
@@ -139,13 +139,15 @@ class Configured:
     def __init__(self, path: Path | None, symbols: frozenset[str]) -> None:
         self.path = path
         self.symbols = symbols
+        self.configuration: Configuration | None = None  # None: none was read yet, or there is none
 
     async def apply(self, configuration: Configuration) -> None:
         """Know the symbols of another configuration instead."""
         self.know(configuration)
 
     def know(self, configuration: Configuration) -> None:
-        """Know the symbols of a configuration."""
+        """Know a configuration and its symbols."""
+        self.configuration = configuration
         self.symbols = frozenset(entry.symbol for entry in configuration.symbols)
 
 

@@ -43,6 +43,9 @@ HISTORY = """
     FROM universe_changes WHERE symbol = $1 ORDER BY version
 """
 
+# $1: the symbol; its newest change, by an index.
+NEWEST = "SELECT tier, streams, note FROM universe_changes WHERE symbol = $1 ORDER BY version DESC LIMIT 1"
+
 Edit = Callable[[Sequence[Member]], Iterable[Member]]
 
 
@@ -113,6 +116,12 @@ class UniverseStore:
             )
             for row in rows
         ]
+
+
+async def member_named(connection: Connection, symbol: str) -> Member | None:
+    """Return the member of that symbol as it is; None where it is none."""
+    row = await connection.fetchrow(NEWEST, symbol)
+    return None if row is None or row["tier"] is None else _member({**row, "symbol": symbol})
 
 
 async def _read_past(reader: Connection, at: int) -> Universe:

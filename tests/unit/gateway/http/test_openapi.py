@@ -51,6 +51,14 @@ def test_every_parameter_is_described_with_its_default(endpoint: Any) -> None:
     assert all(each["description"].endswith(".") for each in described.values())
 
 
+def test_a_header_that_is_read_is_described() -> None:
+    """It may be left out."""
+    parameters = openapi(ENDPOINTS, "1")["paths"]["/ops/backfill"]["post"]["parameters"]
+    (header,) = [each for each in parameters if each["in"] == "header"]
+    assert (header["name"], header["required"]) == ("Idempotency-Key", False)
+    assert header["schema"]["pattern"] and "30 days" in header["description"]
+
+
 def test_a_limit_has_unit_range_and_default() -> None:
     """Everything a caller needs to know of a parameter."""
     (limit,) = (

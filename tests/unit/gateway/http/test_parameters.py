@@ -15,6 +15,7 @@ from gateway.http.parameters import (
     Moment,
     OneOf,
     ProviderName,
+    SomeOf,
     Symbol,
     Whole,
     Word,
@@ -25,11 +26,23 @@ from gateway.http.parameters import (
 from gateway.http.problems import FIELD_ERRORS, Problem
 
 KINDS: list[Kind] = [
-    OneOf(("asc", "desc")), Whole(0, 10), Moment(), Moment(dates=True), Day(), ProviderName(), ProviderName(needed=True),
+    OneOf(("asc", "desc")), SomeOf(("asc", "best")), Whole(0, 10), Moment(), Moment(dates=True), Day(), ProviderName(), ProviderName(needed=True),
     Word("[a-z]{1,4}", "not_a_tier", "use one like a"), Symbol(), AnyText(),
 ]  # fmt: skip
 TEXTS = st.text(max_size=40) | st.sampled_from(
-    ["asc", "7", "2013-10-07", "2013-10-07T09:30:00Z", "yahoo", "best", "abc", "SPY", "BRK.B"]
+    [
+        "asc",
+        "asc,best",
+        "asc,",
+        "7",
+        "2013-10-07",
+        "2013-10-07T09:30:00Z",
+        "yahoo",
+        "best",
+        "abc",
+        "SPY",
+        "BRK.B",
+    ]
 )
 
 
@@ -46,7 +59,14 @@ def test_any_text_is_read_or_complained_of_in_a_published_word(kind: Kind, text:
 
 @pytest.mark.parametrize(
     "kind",
-    [OneOf(("asc", "desc")), ProviderName(), Symbol(), AnyText(), Word("[a-z]{1,4}", "not_a_tier", "")],
+    [
+        OneOf(("asc", "desc")),
+        SomeOf(("asc", "best")),
+        ProviderName(),
+        Symbol(),
+        AnyText(),
+        Word("[a-z]{1,4}", "not_a_tier", ""),
+    ],
 )
 @given(text=TEXTS)
 def test_a_schema_takes_what_the_kind_reads(kind: Kind, text: str) -> None:
@@ -58,6 +78,14 @@ def test_a_schema_takes_what_the_kind_reads(kind: Kind, text: str) -> None:
         read = False
     if "\n" not in text:  # JSON Schema's $ is the end of a line in Python
         assert Draft202012Validator(kind.schema()).is_valid(text) == read
+
+
+def test_some_words_come_once_and_in_their_order() -> None:
+    """However they are given; one that is none is named, with the nearest."""
+    kind = SomeOf(("dead", "done", "empty"))
+    assert kind.read("status", "empty,dead,empty", "UTC") == ("dead", "empty")
+    with pytest.raises(Complaint, match="status 'doen' is unknown; did you mean done"):
+        kind.read("status", "dead,doen", "UTC")
 
 
 def test_best_is_no_provider_in_particular() -> None:
