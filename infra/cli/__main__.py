@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import typer
 
 from infra.cli import background, calendar, inspection, symbols
+from infra.cli.backfill import backfill_app, dlq_app
 from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.rebuild import rebuild
@@ -54,6 +55,8 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(symbols_app, name="symbols")
 app.add_typer(universe_app, name="universe")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(backfill_app, name="backfill")
+app.add_typer(dlq_app, name="dlq")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

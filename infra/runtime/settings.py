@@ -104,6 +104,7 @@ class MdsSettings(Settings):
     simulator_seed: int = 1
     simulator_scenario: Path | None = None  # faults, see infra/simulator/faults/scenario.py
     map_files: Path | None = None  # LEAN map files, one CSV an instrument: which symbol it bore when
+    api_key: SecretStr = SecretStr("")  # what commands show the gateway, where it asks for a key
     # of topics that are made where none are yet; what is there stays as it is, and is asked of the broker
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=MAX_PARTITIONS)
     topic_prefix: str = ""  # put before every topic, group and transactional id: two systems on one cluster

@@ -246,10 +246,9 @@ class Snapshots:
 
         Raise nothing of your own inside.
         """
-        unusable = "what is done by hand cannot be noted"
         async with (
             self._slot(),
-            connection(self._pool, within_s=READ_TIMEOUT_S, or_else=unusable) as borrowed,
+            connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed,
             borrowed.transaction(),
         ):
             yield borrowed

@@ -9,7 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from infra.cli.http import get_json
+from infra.cli.http import ask_json, complaints, exit_of, get_json
+from infra.runtime.exit_codes import ExitCode
 from tests.conftest import free_port
 
 
@@ -20,6 +21,10 @@ async def serving() -> AsyncIterator[str]:
     async def document(request: web.Request) -> web.Response:
         return web.json_response({"asked": dict(request.query)}, status=int(request.query.get("status", 200)))
 
+    async def taken(request: web.Request) -> web.Response:
+        sent = {"key": request.headers.get("Authorization"), "type": request.content_type}
+        return web.json_response({**sent, "body": await request.json()}, status=202)
+
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<html>")
 
@@ -29,6 +34,7 @@ async def serving() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/document", document)
+    app.router.add_post("/taken", taken)
     app.router.add_get("/page", page)
     app.router.add_get("/hang", hang)
     runner, port = web.AppRunner(app, shutdown_timeout=0), free_port()
@@ -62,3 +68,34 @@ async def test_nobody_and_somebody_who_hangs_are_no_answer() -> None:
     async with serving() as url:
         assert await ask(f"{url}/hang", 0.2) == (0, None)
     assert await ask(f"http://127.0.0.1:{free_port()}/document") == (0, None)
+
+
+async def test_a_body_is_sent_as_json_with_what_goes_with_it() -> None:
+    """The answer is read whatever its status."""
+    async with serving() as url:
+        status, answer = await asyncio.to_thread(
+            ask_json, "POST", f"{url}/taken", body={"symbol": "SPY"}, headers={"Authorization": "Bearer k"}
+        )
+    assert (status, answer) == (
+        202,
+        {"key": "Bearer k", "type": "application/json", "body": {"symbol": "SPY"}},
+    )
+
+
+def test_what_a_gateway_does_not_do_is_said_with_a_remedy() -> None:
+    """Each wrong member in a line; whoever is no gateway of ours is said to be none."""
+    several = {"detail": "a", "errors": [{"detail": "a is wrong; use b"}, {"detail": "c is; use d"}]}
+    assert complaints("u", 422, several) == ["a is wrong; use b", "c is; use d"]
+    assert complaints("u", 409, {"detail": "wait", "errors": []}) == ["wait"]
+    assert complaints("u", 401, {"detail": "send a key"}) == ["send a key: set MDS_API_KEY to your key"]
+    assert "no gateway answers at u" in complaints("u", 0, None)[0]
+    assert "is no gateway of ours" in complaints("u", 200, ["?"])[0]
+
+
+def test_the_exit_code_follows_from_the_status() -> None:
+    """Something must be changed first, the answer is no, or nobody can say now."""
+    for code, statuses in (
+        (ExitCode.CONFIGURATION, (400, 401, 403, 413, 422)), (ExitCode.NO, (404, 409, 410, 429)),
+        (ExitCode.UNREACHABLE, (0, 500, 503)),
+    ):  # fmt: skip
+        assert {exit_of(status) for status in statuses} == {code}

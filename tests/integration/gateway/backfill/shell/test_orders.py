@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +16,7 @@ from gateway.http.access import Access, Key, token_sha256
 from gateway.http.moments import parse_moment
 from tests.support.backfill_jobs import DAY, acts, configured, filled
 from tests.support.gateway_rest import Rest, rest
+from tests.support.relay import relay
 
 PATH = "/ops/backfill"
 TOKENS = {"ann": "token-of-ann", "bob": "token-of-bob", "reader": "token-of-reader"}
@@ -202,6 +205,29 @@ async def test_where_nothing_heals_nothing_is_taken(database: str, tmp_path: Pat
     async with rest(database, config=tmp_path / "absent.yaml") as gateway:
         status, headers, problem = await ask(gateway)
         assert (status, problem["code"], headers["Retry-After"]) == (503, "configuration_unknown", "2")
+
+
+async def test_without_the_database_it_is_said_that_it_is_away(database: str, tmp_path: Path) -> None:
+    """To come again, whatever is asked; where an act cannot be noted it is not done, and that is a fault."""
+    parts = urlsplit(database)
+    async with AsyncExitStack() as link:
+        port, _ = await link.enter_async_context(relay(parts.port or 5432))
+        dsn = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{port}")).geturl()
+        async with rest(dsn, config=configured(tmp_path)) as gateway:
+            found = (await ask(gateway))[2]["data"]["job_id"]
+            await gateway.database.execute("ALTER TABLE audit_acts RENAME TO acts_elsewhere")
+            assert (await ask(gateway, {**DAY, "end": "2013-10-03"}))[0] == 500
+            assert await gateway.database.fetchval("SELECT count(*) FROM backfill_jobs") == 1
+            await gateway.database.close()
+            await link.aclose()
+            for method, path in (
+                ("POST", PATH), ("GET", f"{PATH}/{found}"), ("GET", "/ops/dlq/backfills"),
+                ("POST", f"/ops/dlq/backfills/requeue/{found}"), ("DELETE", "/ops/dlq/backfills/purge"),
+            ):  # fmt: skip
+                body = {"json": DAY} if path == PATH else {}
+                status, headers, problem = await gateway.ask(method, path, **body)
+                assert (status, problem["code"]) == (503, "store_unavailable"), path
+                assert headers["Retry-After"]
 
 
 async def test_symbols_of_the_database_and_of_the_simulator_count_where_they_are_collected(
