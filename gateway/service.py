@@ -54,6 +54,7 @@ CLOCK_WITHIN_S = 30.0  # the simulator may still be starting
 HTTP_PART = "http"
 EXAMPLE, SYNTHETIC_EXAMPLE = "SPY", "SIM001"  # symbols the page at / shows commands for
 LIVE_PART = "live"
+ACTS_AT_ONCE = 2  # they wait for each other, and hold a connection meanwhile that readers want
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +211,7 @@ def _websockets(parts: Parts) -> WebSockets:
 def _backfill(parts: Parts) -> QueueAccess:
     resources = parts.resources
     return QueueAccess(
-        store=resources.store,
+        store=resources.store.apart(concurrent=ACTS_AT_ONCE),
         clock=resources.clock,
         configured=parts.configured,
         facts=known_facts(),

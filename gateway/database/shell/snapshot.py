@@ -227,6 +227,10 @@ class Snapshots:
         self._slots = asyncio.Semaphore(concurrent)
         self._waiting = 0
 
+    def apart(self, *, concurrent: int) -> Snapshots:
+        """Return another queue for the same pool, so that those in this one do not wait behind it."""
+        return Snapshots(self._pool, concurrent=concurrent)
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """Lend a repeatable-read snapshot; raises Problem when too many wait, StoreUnavailable when it cannot answer.

@@ -14,7 +14,9 @@ import pytest
 
 from gateway.http.access import Access, Key, token_sha256
 from gateway.http.moments import parse_moment
+from infra.runtime.postgres.backfill_acts import LOCKED
 from tests.support.backfill_jobs import DAY, acts, configured, filled
+from tests.support.eventually import eventually
 from tests.support.gateway_rest import Rest, rest
 from tests.support.relay import relay
 
@@ -118,6 +120,27 @@ async def test_a_full_tier_refuses_and_says_when_to_come_again(gateway: Rest) ->
     assert (await ask(gateway, {**DAY, "priority": "T1"}))[0] == 202
     await gateway.database.execute("UPDATE backfill_jobs SET state = 'done', finished_time = now()")
     assert (await ask(gateway, bodies[5]))[0] == 202
+
+
+async def test_readers_do_not_wait_behind_those_who_wait_for_each_other(gateway: Rest) -> None:
+    """Twelve requests wait for one lock, and whoever reads is answered meanwhile."""
+    held = LOCKED, "T2"
+    await gateway.database.execute("SELECT pg_advisory_lock($1, hashtext($2))", *held)
+    waiting = [asyncio.create_task(ask(gateway)) for _ in range(12)]
+    try:
+        blocked = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+        async def some_wait() -> bool:
+            return bool(await gateway.database.fetchval(blocked))
+
+        await eventually(some_wait, within_s=5)
+        async with asyncio.timeout(5):
+            for _ in range(8):
+                await gateway.get("/gaps")
+        assert not any(task.done() for task in waiting)
+    finally:
+        await gateway.database.execute("SELECT pg_advisory_unlock($1, hashtext($2))", *held)
+    assert sorted([(await task)[0] for task in waiting]) == [200] * 11 + [202]
 
 
 async def test_the_estimate_is_of_those_that_ended_in_the_same_line(gateway: Rest) -> None:
