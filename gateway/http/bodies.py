@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.http.endpoints import Q, defaults_of, parameters_of, parse
+from gateway.http.endpoints import Parameter, Q, defaults_of, parameters_of, parse
 from gateway.http.openapi import has_default, parameter_words
 from gateway.http.parameters import Schema, unknown
 from gateway.http.problems import FieldError, Problem, about, invalid, invalid_field
 
+MOST_UNKNOWN = 20  # members that are told of, each with the name it may have meant: that takes its time
 JSON_WORDS: Mapping[type, str] = {bool: "a boolean", int: "a number", float: "a number", list: "a list"}
 
 
@@ -35,18 +36,8 @@ def read_body(
     one left out.
     """
     members = _members(body, example)
-    known, given = parameters_of(declared), {name for name, _ in members}
-    errors, pairs = list[FieldError](), list[tuple[str, str]]()
-    for name, value in members:
-        if name not in known:
-            detail = unknown(name, tuple(known), "no member here")
-            errors.append(FieldError(param=name, code="unknown_field", detail=detail))
-        elif isinstance(value, str):
-            pairs.append((name, value))
-        elif value is not None or name in required:
-            word = "null" if value is None else JSON_WORDS.get(type(value), "an object")
-            detail = f"{name} is {word}; write it as text: {example}"
-            errors.append(FieldError(param=name, code="not_text", detail=detail))
+    errors, pairs = _judged(members, parameters_of(declared), required, example)
+    given = {name for name, _ in members}
     errors += [
         FieldError(param=name, code="missing_field", detail=f"{name} is missing; send it: {example}")
         for name in required
@@ -74,6 +65,27 @@ def body_schema(declared: type[Any], required: Sequence[str]) -> Schema:
         "required": [*required],
         "additionalProperties": False,
     }
+
+
+def _judged(
+    members: _Members, known: Mapping[str, Parameter], required: Sequence[str], example: str
+) -> tuple[list[FieldError], list[tuple[str, str]]]:
+    """Return what is wrong with members whatever they say, and those that are text."""
+    errors, pairs, strange = list[FieldError](), list[tuple[str, str]](), 0
+    for name, value in members:
+        if name not in known:
+            strange += 1
+            if strange > MOST_UNKNOWN:
+                continue
+            detail = unknown(name, tuple(known), "no member here")
+            errors.append(FieldError(param=name, code="unknown_field", detail=detail))
+        elif isinstance(value, str):
+            pairs.append((name, value))
+        elif value is not None or name in required:
+            word = "null" if value is None else JSON_WORDS.get(type(value), "an object")
+            detail = f"{name} is {word}; write it as text: {example}"
+            errors.append(FieldError(param=name, code="not_text", detail=detail))
+    return errors, pairs
 
 
 def _members(body: bytes, example: str) -> _Members:

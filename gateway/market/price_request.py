@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from gateway.http.bodies import MOST_UNKNOWN
 from gateway.http.columns import AS_OF, UNRESOLVED, by_name, envelope, or_null, record
 from gateway.http.endpoints import Answer, Body, Endpoint, Query, parameter
 from gateway.http.parameters import SYMBOL_RULE, Complaint, Moment, ProviderName, Schema, Whole, unknown
@@ -48,10 +50,10 @@ class BatchRequest:
 def batch_request(body: bytes) -> BatchRequest:
     """Return what the body of BATCH asks; raise Problem naming each member that is wrong."""
     document = _object(body)
+    strange = (name for name in document if name not in BATCH_MEMBERS)
     errors = [
         FieldError(param=name, code="unknown_field", detail=unknown(name, BATCH_MEMBERS))
-        for name in document
-        if name not in BATCH_MEMBERS
+        for name in islice(strange, MOST_UNKNOWN)
     ]
     as_of = None
     if document.get("as_of") is not None:
@@ -94,10 +96,10 @@ def _field_errors(fields: Any) -> list[FieldError]:
     if not isinstance(fields, list) or not fields:
         detail = f"fields: give a list of some of: {' '.join(PRICE_FIELDS)}"
         return [FieldError(param="fields", code="not_a_list", detail=detail)]
+    strange = ((place, str(name)) for place, name in enumerate(fields) if name not in PRICE_FIELDS)
     return [
-        FieldError(param=f"fields[{place}]", code="unknown_field", detail=unknown(str(name), PRICE_FIELDS))
-        for place, name in enumerate(fields)
-        if name not in PRICE_FIELDS
+        FieldError(param=f"fields[{place}]", code="unknown_field", detail=unknown(name, PRICE_FIELDS))
+        for place, name in islice(strange, MOST_UNKNOWN)
     ]
 
 

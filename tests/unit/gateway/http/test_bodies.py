@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway.http.bodies import body_schema, read_body
+from gateway.http.bodies import MOST_UNKNOWN, body_schema, read_body
 from gateway.http.endpoints import Query, parameter
 from gateway.http.moments import parse_moment
 from gateway.http.parameters import Moment, OneOf, Symbol
@@ -93,6 +93,13 @@ def test_a_name_that_is_no_text_can_be_answered() -> None:
         read(body)
     (error,) = problem.value.document("r")["errors"]
     assert (error["param"], error["code"]) == (r"\ud800", "unknown_field")
+
+
+def test_of_very_many_strange_members_the_first_are_told() -> None:
+    """Finding out what each was meant for must not hold everybody else up."""
+    many = {f"nam{number}": "1" for number in range(5_000)}
+    found = complaints(json.dumps({**many, "name": "SPY", "since": "2013-10-07"}))
+    assert found == [(f"nam{number}", "unknown_field") for number in range(MOST_UNKNOWN)]
 
 
 def test_the_schema_takes_what_is_read_and_says_what_is_left_out() -> None:

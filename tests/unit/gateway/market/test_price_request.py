@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.http.bodies import MOST_UNKNOWN
 from gateway.http.problems import Problem
 from gateway.market.price_request import MAX_BATCH_SYMBOLS, PRICE, batch_request
 
@@ -45,6 +46,16 @@ def test_price_has_an_age_limit_in_milliseconds() -> None:
 def test_each_wrong_member_of_a_batch_is_named(body: bytes, error: tuple[str, str]) -> None:
     """By its place."""
     assert wrong(lambda: batch_request(body)) == {error}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fields": ["prise"] * 8_000}, {f"fields{number}": 1 for number in range(6_000)}]
+)
+def test_of_very_many_strange_names_the_first_are_told(wrong: dict[str, Any]) -> None:
+    """Finding out what each was meant for must not hold everybody else up."""
+    with pytest.raises(Problem) as problem:
+        batch_request(json.dumps({"symbols": ["SPY"], **wrong}).encode())
+    assert [error.code for error in problem.value.errors] == ["unknown_field"] * MOST_UNKNOWN
 
 
 def test_a_batch_names_each_symbol_once() -> None:
