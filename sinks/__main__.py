@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import aiohttp
@@ -22,13 +23,15 @@ from schemas.errors import ConfigurationError
 from schemas.journals import JOURNALS
 from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
 from sinks.reading.shell.dead_letters import DeadLetterDepth
-from sinks.reading.shell.feed import feed_member, open_feed
+from sinks.reading.shell.feed import BatchSource, feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay
 from sinks.service import Sink
 from sinks.settings import SinkSettings
+from sinks.store.shell.healing import Healing
 from sinks.store.shell.outbox import Outbox, OutboxWriter
 from sinks.store.shell.retention import Retention
+from sinks.store.shell.sweep import Sweep
 from sinks.store.shell.writer import Store
 
 TOPICS = (*CANONICAL_TOPICS, EVIDENCE, PROGRESS, *JOURNALS)
@@ -53,37 +56,59 @@ async def _store(
     connection_class: type[Connection] | None,
 ) -> None:
     prefix, bootstrap = shared.topic_prefix, shared.bootstrap_servers
-    logs = TopicLogs(bootstrap, prefix=prefix)
-    member = feed_member(bootstrap, prefix=prefix, session_timeout_s=settings.session_timeout_s)
+    logs, market = TopicLogs(bootstrap, prefix=prefix), _market(shared)
+    healing = Healing(partitions=partitions)
     async with (
         postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
-        open_feed(
-            member,
-            TOPICS,
-            partitions=partitions,
-            prefix=prefix,
-            batch_records=settings.batch_records,
-            linger_s=settings.linger_ms / 1_000,
-        ) as feed,
+        postgres.pool(shared.dsn, service="sinks-sweep", size=1) as sweeping,
+        _feed(settings, shared, partitions) as feed,
     ):
-        market = _market(shared)
-        within_s = settings.write_timeout_s
-        store = Store(shared.dsn, write_within_s=within_s, connection_class=connection_class, market=market)
+        store = Store(
+            shared.dsn,
+            write_within_s=settings.write_timeout_s,
+            connection_class=connection_class,
+            market=market,
+            healing=healing,
+        )
         outbox = Outbox(pool, partial(OutboxWriter, bootstrap, prefix=prefix), lambda: store.owned)
         sink = Sink(feed, store, logs, outbox, process.health)
         retention = Retention(pool, days=settings.journal_days(), keep_days=settings.keep_days)
         collect_rarely()
-        await asyncio.to_thread(begin_calendars, shared)
+        await _begin(shared, healing)
         await lifecycle.until_stopped(
             process,
             sink.run(),
             outbox.run(),
             retention.run(),
             DeadLetterDepth(bootstrap, logs, partitions, prefix=prefix).watch(),
-            show_generation(shared, process),
+            Sweep(sweeping, healing, lambda: store.owned, market).run(),
+            show_generation(shared, process, healing.take),
             HorizonWatch(process.health).run(),
             _follow(market),
         )
+
+
+def _feed(
+    settings: SinkSettings, shared: MdsSettings, partitions: int
+) -> AbstractAsyncContextManager[BatchSource]:
+    prefix = shared.topic_prefix
+    return open_feed(
+        feed_member(shared.bootstrap_servers, prefix=prefix, session_timeout_s=settings.session_timeout_s),
+        TOPICS,
+        partitions=partitions,
+        prefix=prefix,
+        batch_records=settings.batch_records,
+        linger_s=settings.linger_ms / 1_000,
+    )
+
+
+async def _begin(shared: MdsSettings, healing: Healing) -> None:
+    """Put the configuration in force that is in force elsewhere; one that cannot be used is waited for."""
+    configuration = await asyncio.to_thread(begin_calendars, shared)
+    if configuration is not None:
+        await healing.take(configuration)
+    elif shared.configuration_path is None:
+        healing.by_default()
 
 
 def _market(shared: MdsSettings) -> WallMarketClock | SimulatorMarketClock:

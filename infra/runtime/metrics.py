@@ -26,15 +26,13 @@ LATENCY_MS_BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000,
 PROVIDER_ERRORS = Counter(
     "provider_errors",
     "Failed vendor requests and frames; `banned` begins at 0 for every endpoint. What we did not send is none.",
-    ["provider", "endpoint", "code"],
-    registry=REGISTRY,
-)
+    ["provider", "endpoint", "code"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_HELD_BACK = Counter(
     "mds_provider_held_back_total",
     "Requests not sent because of a brake of ours: the `budget`, a `pause` in force, an open `circuit`.",
-    ["provider", "endpoint", "reason"],
-    registry=REGISTRY,
-)
+    ["provider", "endpoint", "reason"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_LATENCY_MS = Histogram(
     "provider_latency_ms", "Vendor request duration.", ["provider", "endpoint"],
     buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
@@ -43,43 +41,55 @@ CIRCUIT_STATE = Gauge("circuit_state", "0 closed, 1 half-open, 2 open.", ["provi
 ENDPOINT_CIRCUIT_STATE = Gauge(
     "mds_endpoint_circuit_state",
     "0 closed, 1 half-open, 2 open; `circuit_state` is that of the worst of them.",
-    ["provider", "endpoint"],
-    registry=REGISTRY,
-)
+    ["provider", "endpoint"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_SELECTED = Counter(
     "provider_selected",
     "Times a provider became the one that serves a capability.",
-    ["capability", "provider"],
-    registry=REGISTRY,
-)
+    ["capability", "provider"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_HEALTH_SCORE = Gauge(
     "provider_health_score", "Health in [0, 1].", ["capability", "provider"], registry=REGISTRY
 )
 UNSERVED_SYMBOLS = Gauge(
     "mds_unserved_symbols",
     "Symbols that no provider gives, though they are asked for.",
-    ["capability"],
-    registry=REGISTRY,
-)
+    ["capability"], registry=REGISTRY,
+)  # fmt: skip
 JOBS_PROCESSED = Counter(
     "jobs_processed",
     "Jobs that came to an end, and polls the sweeper did by itself; provider `routed` where none was named.",
-    ["type", "provider"],
-    registry=REGISTRY,
-)
+    ["type", "provider"], registry=REGISTRY,
+)  # fmt: skip
 GAPS_FOUND = Counter(
     "gaps_found",
     "Gaps that processors published, each once. `interval` is a bar's, or `quotes` or `trades`.",
-    ["interval"],
+    ["interval"], registry=REGISTRY,
+)  # fmt: skip
+BACKFILL_JOBS_ENQUEUED = Counter(
+    "backfill_jobs_enqueued", "Jobs added to the backfill queue.", ["tier"], registry=REGISTRY
+)
+BACKFILL_GAPS_DEFERRED = Counter(
+    "mds_backfill_gaps_deferred_total",
+    "Gaps that were not queued when they opened, since their tier had no room; they are when it has.",
+    ["tier"], registry=REGISTRY,
+)  # fmt: skip
+BACKFILL_QUEUE_DEPTH = Gauge(
+    "backfill_queue_depth",
+    "Jobs that wait or are under way, of each tier counted up to the largest cap. The same from every sink.",
+    registry=REGISTRY,
+)
+BACKFILL_OLDEST_AGE_SECONDS = Gauge(
+    "backfill_oldest_age_seconds",
+    "Wall time since the oldest T0 job that is not over was added; 0 where there is none. The same from every sink.",
     registry=REGISTRY,
 )
 DLQ_DEPTH = Gauge(
     "dlq_depth",
-    "Letters that are kept in the topic of dead letters, of whoever wrote them; `kind` is the topic they died in. One that "
-    "was handled counts until it expires or is deleted from the log. The same from every sink.",
-    ["kind"],
-    registry=REGISTRY,
-)
+    "What died and is kept. `kind` is the topic letters died in, of whoever wrote them: one that was handled counts until it "
+    "expires or is deleted from the log; or `backfills`: jobs that failed too often. The same from every sink.",
+    ["kind"], registry=REGISTRY,
+)  # fmt: skip
 WRITE_BATCH_MS = Histogram(
     "write_batch_ms", "One sink transaction, begin to commit.", buckets=LATENCY_MS_BUCKETS, registry=REGISTRY
 )
@@ -87,15 +97,13 @@ INGESTION_LAG_SECONDS = Gauge(
     "ingestion_lag_seconds",
     "Market time since the newest stored row (a bar's end), of the calendar furthest behind; 0 while all are closed. "
     "`interval` is a bar's, or `quotes` or `trades`; a healthy lag grows up to an interval's length.",
-    ["interval"],
-    registry=REGISTRY,
-)
+    ["interval"], registry=REGISTRY,
+)  # fmt: skip
 CONFIG_RELOADS = Counter(
     "config_reload",
     "Configurations offered to this process: applied, refused or unchanged.",
-    ["status"],
-    registry=REGISTRY,
-)
+    ["status"], registry=REGISTRY,
+)  # fmt: skip
 WS_CLIENTS = Gauge("ws_clients_gauge", "Connected WebSocket clients.", registry=REGISTRY)
 WS_PUBLISH_LATENCY_MS = Histogram(
     "ws_publish_latency_ms", "Append time of the canonical record to the frame's hand-over to the socket.",
@@ -118,9 +126,8 @@ BUILD_INFO = Gauge(
 CONFIG_GENERATION = Gauge(
     "mds_config_generation",
     "Generation of the configuration in force; 0 before the first.",
-    ["service"],
-    registry=REGISTRY,
-)
+    ["service"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_BUDGET_USED_RATIO = Gauge(
     "mds_provider_budget_used_ratio",
     "Requests that count now, of the limit in force.",
@@ -134,10 +141,7 @@ PROVIDER_PAUSED_SECONDS = Gauge(
     registry=REGISTRY,
 )
 PROVIDER_BANS = Gauge(
-    "mds_provider_bans",
-    "Hard bans of today and yesterday, over restarts.",
-    ["provider"],
-    registry=REGISTRY,
+    "mds_provider_bans", "Hard bans of today and yesterday, over restarts.", ["provider"], registry=REGISTRY
 )
 SYMBOLS_REFUSED = Gauge(
     "mds_symbols_refused",

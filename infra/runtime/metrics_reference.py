@@ -25,7 +25,10 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "circuit_state": "when scraped; gone with the provider",
     "mds_symbols_refused": "when the socket refuses or begins to send some; gone with the provider",
     "mds_endpoint_circuit_state": "when scraped; gone with the provider",
-    "dlq_depth": "every 30 s by the sink, once counted to the end; the last value stays while the broker is away",
+    "backfill_oldest_age_seconds": "when scraped, from the job seen last; asked for every 15 s by the sink",
+    "backfill_queue_depth": "every 15 s by the sink; the last value stays while the database is away",
+    "dlq_depth": "every 30 s by the sink, once counted to the end; the last value stays while the broker is away; "
+    "`backfills` every 15 s, while the database is away alike",
     "ingestion_lag_seconds": "when scraped; gone with the partitions",
     "mds_build_info": "once, when the process starts",
     "mds_config_generation": "every second",

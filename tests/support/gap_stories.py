@@ -86,6 +86,20 @@ class Story:
         self.evidence += [each for each in made if isinstance(each, Evidence)]
         return made
 
+    def answered(self, first: int, end: int) -> list[Bar | Evidence]:
+        """Return what a vendor answers that is asked for a stretch that is over: some bars, and what is to be said of the rest."""
+        self.offset += 1
+        offset = self.offset
+        kept = [slot for slot in range(first, end) if self.rng.random() < 0.5]
+        made: list[Bar | Evidence] = [
+            self._bar(slot, offset, route="backfill", index=slot + 5) for slot in kept
+        ]
+        verdict = self.rng.choice(["empty", "empty", "unrecoverable"])
+        made += [self._told("collected", first, end, offset), self._told(verdict, first, end, offset)]
+        self.bars += [each for each in made if isinstance(each, Bar)]
+        self.evidence += [each for each in made if isinstance(each, Evidence)]
+        return made
+
     def _bar(self, slot: int, offset: int, **changes: Any) -> Bar:
         # An equal bar would be no new version.
         return minute(slot, self.now, raw_offset=offset, volume=float(offset), **changes)

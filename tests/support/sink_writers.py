@@ -17,6 +17,7 @@ from schemas.topics import (
 )
 from sinks.batch.batch import Batch, assemble
 from sinks.progress.positions import Log
+from sinks.store.shell.healing import Healing
 from sinks.store.shell.outcome import Written
 from sinks.store.shell.writer import Store, Writer
 from tests.support.builders import NINE_THIRTY, a_bar
@@ -39,9 +40,10 @@ def logs(**changes: Any) -> dict[tuple[str, int], Log]:
 
 
 @asynccontextmanager
-async def a_writer(dsn: str) -> AsyncIterator[Writer]:
+async def a_writer(dsn: str, healing: Healing | None = None) -> AsyncIterator[Writer]:
     """Own everything."""
-    async with Store(dsn, write_within_s=WITHIN_S).take_over(logs(), now_us=NOW) as writer:
+    store = Store(dsn, write_within_s=WITHIN_S, healing=healing)
+    async with store.take_over(logs(), now_us=NOW) as writer:
         yield writer
 
 

@@ -242,17 +242,21 @@ def replay_calendars(shared: MdsSettings) -> None:
         put_in_force(reading.load(shared.configuration_path).calendar_overlay())
 
 
-def begin_calendars(shared: MdsSettings) -> None:
+def begin_calendars(shared: MdsSettings) -> Configuration | None:
     """Put the calendars of the newest generation in force before anything is judged; blocking, some seconds at most.
 
-    Where there is none yet, or no broker that tells, the file's on this disk are, until a generation is read.
+    Where there is none yet, or no broker that tells, the file's on this disk are, until a generation is read. Returns the
+    configuration they are of; None where none is named, or none can be used.
     """
     if shared.configuration_path is None:
-        return
+        return None
     try:
-        put_in_force(_newest_configuration(shared, shared.configuration_path).calendar_overlay())
+        configuration = _newest_configuration(shared, shared.configuration_path)
     except ConfigurationError as error:
         log.warning("calendars_without_configuration", extra={"error": str(error)})
+        return None
+    put_in_force(configuration.calendar_overlay())
+    return configuration
 
 
 def _newest_configuration(shared: MdsSettings, path: Path) -> Configuration:
@@ -267,17 +271,17 @@ def _newest_configuration(shared: MdsSettings, path: Path) -> Configuration:
     return reading.parse(stored.generation.text, source=source)
 
 
-async def show_generation(shared: MdsSettings, process: Process) -> None:
-    """Follow for a service that only the calendars of the file concern: it judges by them from then on."""
+async def _take(_: Configuration) -> None:
+    """Take any: it could be parsed, and no more than the calendars follows from it."""
+
+
+async def show_generation(shared: MdsSettings, process: Process, take: Apply = _take) -> None:
+    """Follow for a service that the calendars of the file concern, and what `take` does with it: it judges by them from then on."""
     if shared.configuration_path is not None:
         follower = Follower(
             shared.bootstrap_servers, prefix=shared.topic_prefix, service=process.name, health=process.health
         )
-        await follower.run(_take)
-
-
-async def _take(_: Configuration) -> None:
-    """Take any: it could be parsed, and no more than the calendars follows from it."""
+        await follower.run(take)
 
 
 def _logged(generation: Generation, changes: Difference) -> dict[str, object]:

@@ -42,6 +42,13 @@ HISTORY = """
     SELECT version, tier, streams, note, changed_time, changed_by
     FROM universe_changes WHERE symbol = $1 ORDER BY version
 """
+# $1: symbols; those that are no members are left out.
+TIERS_OF = """
+    SELECT s.symbol, newest.tier FROM unnest($1::text[]) s(symbol)
+    CROSS JOIN LATERAL (
+        SELECT tier FROM universe_changes c WHERE c.symbol = s.symbol ORDER BY c.version DESC LIMIT 1
+    ) newest WHERE newest.tier IS NOT NULL
+"""
 
 # $1: the symbol; its newest change, by an index.
 NEWEST = "SELECT tier, streams, note FROM universe_changes WHERE symbol = $1 ORDER BY version DESC LIMIT 1"
@@ -122,6 +129,11 @@ async def member_named(connection: Connection, symbol: str) -> Member | None:
     """Return the member of that symbol as it is; None where it is none."""
     row = await connection.fetchrow(NEWEST, symbol)
     return None if row is None or row["tier"] is None else _member({**row, "symbol": symbol})
+
+
+async def tiers_of(connection: Connection, symbols: Iterable[str]) -> dict[str, Tier]:
+    """Return the tiers of those of the symbols that are members now."""
+    return {row["symbol"]: row["tier"] for row in await connection.fetch(TIERS_OF, sorted(set(symbols)))}
 
 
 async def _read_past(reader: Connection, at: int) -> Universe:

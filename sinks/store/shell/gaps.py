@@ -169,7 +169,7 @@ async def _load_gaps(
     ]
     if asked:
         for row in await connection.fetch(LOAD_GAPS, *map(list, zip(*asked, strict=True))):
-            streams[row["stream"]].before.append(_gap(row))
+            streams[row["stream"]].before.append(gap_of(row))
 
 
 async def stored_slots(
@@ -234,7 +234,8 @@ def _values(record: Gap | Evidence, names: Iterable[str]) -> tuple[Any, ...]:
     return tuple(getattr(record, "index" if name == "idx" else name) for name in names)
 
 
-def _gap(row: Any) -> Gap:
+def gap_of(row: Any) -> Gap:
+    """Return the gap a row holds."""
     return Gap(**{"index" if name == "idx" else name: row[name] for name in GAP_COLUMNS})
 
 

@@ -1,12 +1,12 @@
-"""One batch is one transaction: rows, newest values, gaps, series, watermarks, outbox, and the fenced position last."""
+"""One batch is one transaction: rows, newest values, gaps and their jobs, series, watermarks, outbox, the fenced position last."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s
 from infra.runtime.postgres.errors import (
@@ -16,16 +16,16 @@ from infra.runtime.postgres.errors import (
     PartitionMissing,
 )
 from infra.runtime.postgres.session import deadline
-from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
+from schemas.backfill import BackfillOrder
+from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import StoreOverrun
-from schemas.identity import stream_id_of, stream_of
+from schemas.identity import stream_of
 from schemas.ledger.coverage import MARKING
 from schemas.partitions import TopicPartition
-from schemas.streams import STREAM_NAMES, StreamId
+from schemas.universe import Tier
 from sinks.batch.batch import Batch
 from sinks.batch.cutting import BatchLimit, halves
 from sinks.batch.freshness import newest_of
-from sinks.ledger.cursors import Cursor
 from sinks.ledger.gaps import Revision
 from sinks.ledger.memory import Book, Changes
 from sinks.ledger.reach import Reach
@@ -34,38 +34,19 @@ from sinks.progress.watermark import Claims
 from sinks.store.shell.ages import StoreAges
 from sinks.store.shell.coverage import CoverageChange, change_coverage, learn, widen, write_coverage
 from sinks.store.shell.gaps import revise_gaps, write_evidence, write_gaps
+from sinks.store.shell.healing import Healing
 from sinks.store.shell.journals import append
 from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
 from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, stored_positions, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.refused import smaller, tried
 from sinks.store.shell.rows import WritePath, store_rows
+from sinks.store.shell.series import store_streams, store_watermarks, stored_streams
 from sinks.store.shell.session import check_empty, open_connection
 
 TAKE_OVER_WITHIN_S = 15.0
 
 
-LOAD_STREAMS = """
-    SELECT kind, interval, provider, symbol, start_time, last_seen FROM streams WHERE partition = ANY($1::int[])
-"""
-# A row not returned is another series under the same number.
-STORE_STREAMS = """
-    INSERT INTO streams (stream_id, kind, interval, provider, symbol, partition, start_time, last_seen)
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::timestamptz[],
-        $8::timestamptz[])
-    ON CONFLICT (stream_id) DO UPDATE
-    SET start_time = LEAST(streams.start_time, excluded.start_time),
-        last_seen = GREATEST(streams.last_seen, excluded.last_seen)
-    WHERE (streams.kind, streams.interval, streams.provider, streams.symbol)
-        = (excluded.kind, excluded.interval, excluded.provider, excluded.symbol)
-    RETURNING 1
-"""
-STORE_WATERMARKS = """
-    INSERT INTO watermarks (topic, partition, complete_before)
-    SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[])
-    ON CONFLICT (topic, partition) DO UPDATE
-    SET complete_before = GREATEST(watermarks.complete_before, excluded.complete_before)
-"""
 STORE_OUTBOX = """
     INSERT INTO outbox (topic, partition, key, value) SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bytea[])
 """
@@ -78,6 +59,7 @@ class Plan:
     changes: Changes
     revisions: list[tuple[int, Revision]]
     coverage: CoverageChange
+    orders: list[BackfillOrder]
     outgoing: list[OutboxRow]
 
 
@@ -92,12 +74,13 @@ class Writer:
         *,
         within_s: float,
         limit: BatchLimit,
+        healing: Healing | None = None,
     ) -> None:
-        """Write each transaction within `within_s` seconds; `ages` and `limit` outlive the connection.
+        """Write each transaction within `within_s` seconds; `ages`, `limit` and `healing` outlive the connection.
 
-        `taken` None (a replay) keeps no positions and publishes nothing.
+        `taken` None (a replay) keeps no positions and publishes nothing. Without `healing` nothing is fetched again.
         """
-        self._connection, self._ages = connection, ages
+        self._connection, self._ages, self._healing = connection, ages, healing
         self._within_s, self._limit = within_s, limit
         self._owned: dict[TopicPartition, Owned] | None = None if taken is None else taken.owned
         self._ends = {partition: owned.next_offset for partition, owned in (self._owned or {}).items()}
@@ -113,17 +96,7 @@ class Writer:
     async def load(self) -> None:
         """Load the series of the owned partition numbers."""
         numbers = sorted({number for _, number in self._owned or {}})
-        rows = await self._connection.fetch(LOAD_STREAMS, numbers)
-        # what is no longer declared is kept and never moved
-        self._book.load(
-            {
-                StreamId(row["kind"], row["interval"], row["provider"], row["symbol"]): None
-                if row["last_seen"] is None
-                else Cursor(start=row["start_time"], last_seen=row["last_seen"])
-                for row in rows
-                if row["kind"] in STREAM_NAMES
-            }
-        )
+        self._book.load(await stored_streams(self._connection, numbers))
         self._ages.begin({key: cursor.last_seen for key, cursor in self._book.cursors.items()})
 
     async def write(self, batch: Batch, *, go_on: Callable[[], bool] = lambda: True) -> Written:
@@ -185,17 +158,20 @@ class Writer:
         changes.note(
             {stream_of(each.stream): number for number, each in told if each.kind in MARKING and each.symbol}
         )
+        orders: list[BackfillOrder] = []
         outgoing: list[OutboxRow] = []
+        if self._healing is not None:
+            orders = await self._healing.orders(connection, revisions)
         if self._owned is not None:
             outgoing = await asyncio.to_thread(outbox_rows, batch.refusals, revisions)
-        return Plan(changes=changes, revisions=revisions, coverage=coverage, outgoing=outgoing)
+        return Plan(changes=changes, revisions=revisions, coverage=coverage, orders=orders, outgoing=outgoing)
 
     async def _attempt(self, batch: Batch, plan: Plan, path: WritePath) -> Written:
         ends = {**self._ends, **{partition: end for partition, (end, _) in batch.ends.items()}}
         complete, claims = self._claims.with_new(batch.claims).settled(None if self._owned is None else ends)
         written, moves = Written(path=path, transactions=1), dict[TopicPartition, CanonicalOffset]()
         written.refusals, written.watermarks, written.revisions = batch.refusals, complete, plan.revisions
-        written.outgoing = len(plan.outgoing)
+        written.outgoing, queued = len(plan.outgoing), Counter[Tier]()
         if batch.records or batch.evidence or complete:
             async with self._connection.transaction():
                 for rows in batch.rows:
@@ -203,41 +179,24 @@ class Writer:
                     written.tables.append(await store_rows(self._connection, rows, new_keys, path))
                 await write_evidence(self._connection, batch.evidence)
                 await write_gaps(self._connection, plan.revisions)
+                if self._healing is not None and plan.orders:
+                    queued = await self._healing.enqueue(self._connection, plan.orders)
                 await write_coverage(self._connection, plan.coverage)
-                await self._store_streams(plan.changes)
-                await self._store_watermarks(complete)
+                await store_streams(self._connection, self._book, plan.changes)
+                await store_watermarks(self._connection, complete)
                 await append(self._connection, batch.entries)
                 if plan.outgoing:
                     await self._connection.execute(STORE_OUTBOX, *map(list, zip(*plan.outgoing, strict=True)))
                 if self._owned is not None:
                     moves = await move(self._connection, self._owned, batch.ends, claims)
+        if self._healing is not None:
+            self._healing.note(queued)
         self._book.apply(plan.changes)
         widen(self._reach, plan.revisions, plan.coverage)
         for partition, end in moves.items():
             (self._owned or {})[partition].next_offset = end
         self._ends, self._claims = ends, claims
         return written
-
-    async def _store_streams(self, changes: Changes) -> None:
-        book, rows = self._book, list[tuple[Any, ...]]()
-        for key, partition in changes.partitions.items():
-            cursor = changes.cursors.get(key)
-            if key in book.series and (cursor is None or cursor == book.cursors.get(key)):
-                continue
-            start, last = (None, None) if cursor is None else (cursor.start, cursor.last_seen)
-            named = (stream_id_of(key), key.name, key.interval, key.provider, key.symbol)
-            rows.append((*named, partition, start, last))
-        if rows:
-            stored = await self._connection.fetch(STORE_STREAMS, *map(list, zip(*rows, strict=True)))
-            if len(stored) != len(rows):
-                raise RuntimeError(
-                    "two series have one number in table streams, or a row of it was changed by hand"
-                )
-
-    async def _store_watermarks(self, complete: Mapping[TopicPartition, KnowledgeTime]) -> None:
-        if complete:
-            rows = [(topic, number, moment) for (topic, number), moment in complete.items()]
-            await self._connection.execute(STORE_WATERMARKS, *map(list, zip(*rows, strict=True)))
 
 
 class Store:
@@ -250,11 +209,13 @@ class Store:
         write_within_s: float,
         connection_class: type[Connection] | None = None,
         market: MarketClock | None = None,
+        healing: Healing | None = None,
     ) -> None:
         """Remember where to connect; `write_within_s` bounds each transaction, then its connection is terminated.
 
-        How far rows lag is shown on the clock of `market`, by default wall time.
+        How far rows lag is shown on the clock of `market`, by default wall time; `healing` queues gaps that open.
         """
+        self._healing = healing
         self._ages = StoreAges(market or WallMarketClock())
         self._dsn = dsn
         self._within_s, self._limit = write_within_s, BatchLimit()
@@ -281,7 +242,14 @@ class Store:
             try:
                 async with deadline(connection, within_s=TAKE_OVER_WITHIN_S):
                     taken = await take_over(connection, logs)
-                    writer = Writer(connection, taken, self._ages, within_s=self._within_s, limit=self._limit)
+                    writer = Writer(
+                        connection,
+                        taken,
+                        self._ages,
+                        within_s=self._within_s,
+                        limit=self._limit,
+                        healing=self._healing,
+                    )
                     await writer.load()
                 self._ages.show({}, taken.watermarks)
                 if taken.lost:

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.embedded.postgres import EmbeddedPostgres
+from infra.runtime.configuration.announcing import announce
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
@@ -31,7 +33,7 @@ from schemas.topics import BARS, DEFAULT_PARTITIONS, TRADES, dead
 from schemas.wire.codec import decode, encode
 from schemas.wire.framing import StreamedRecord, write_record
 from tests.conftest import free_port
-from tests.support.builders import NINE_THIRTY, a_bar, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_trade, an_evidence
 from tests.support.eventually import eventually
 from tests.support.sink_records import ROOT, count, outgoing, publish, query, sink_process
 
@@ -125,6 +127,51 @@ async def test_frozen_inside_copy(kafka_bootstrap: str, topic_prefix: str, datab
             assert frozen.poll() is None
 
     assert await versions_are_whole(database)
+
+
+async def test_gaps_are_queued_by_the_configuration_in_force(
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
+) -> None:
+    """That of the file first, then the generation somebody announced; the depth of the queue is scraped."""
+    path, ops_port = tmp_path / "mds.yaml", free_port()
+    path.write_text("symbols: [{symbol: S1, tier: T0}]\n")
+
+    def blind(minute: int) -> list[Outgoing]:
+        low = NINE_THIRTY + minute * MINUTE_US
+        named = {"stream": "bars.1m:yahoo:S1", "symbol": "S1", "raw_offset": minute}
+        return outgoing(
+            topic_prefix,
+            [an_evidence(from_time=low, to_time=low + MINUTE_US, known_from=NINE_THIRTY + 10**12, **named)],
+        )
+
+    with sink_process(kafka_bootstrap, topic_prefix, database, ops_port, MDS_CONFIG=str(path)):
+        await publish(kafka_bootstrap, blind(1))
+        await eventually(lambda: tiers_are(database, ["T0"]), within_s=STORED_WITHIN_S)
+        text = "symbols: [{symbol: S1, tier: T1}]\n"
+        await asyncio.to_thread(announce, kafka_bootstrap, lambda: text, "api", prefix=topic_prefix)
+        await eventually(
+            lambda: shows(ops_port, 'mds_config_generation{service="sinks"} 1.0'), within_s=STORED_WITHIN_S
+        )
+        await publish(kafka_bootstrap, blind(5))
+        await eventually(lambda: tiers_are(database, ["T0", "T1"]), within_s=STORED_WITHIN_S)
+        await eventually(lambda: shows(ops_port, "backfill_queue_depth 2.0"), within_s=STORED_WITHIN_S)
+        assert await shows(ops_port, 'backfill_jobs_enqueued_total{tier="T0"} 1.0')
+
+
+async def tiers_are(dsn: str, expected: list[str]) -> bool:
+    """Whether the jobs are of these tiers, in order of their stretches."""
+    return [
+        row["tier"] for row in await query(dsn, "SELECT tier FROM backfill_jobs ORDER BY from_time")
+    ] == expected
+
+
+async def shows(ops_port: int, line: str) -> bool:
+    """Whether a line stands among the metrics of a process."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{ops_port}/metrics") as answer,
+    ):
+        return line in (await answer.text()).splitlines()
 
 
 async def test_replicas_come_and_go(kafka_bootstrap: str, topic_prefix: str, database: str) -> None:

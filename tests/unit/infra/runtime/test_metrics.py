@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.runtime import metrics
 
-# The published names; those of backfill and SLO come with them.
+# The published names; those of the SLO come with it.
 AGREED = {
     "provider_selected_total": ("capability", "provider"),
     "provider_errors_total": ("provider", "endpoint", "code"),
@@ -13,6 +13,9 @@ AGREED = {
     "provider_health_score": ("capability", "provider"),
     "jobs_processed_total": ("type", "provider"),
     "gaps_found_total": ("interval",),
+    "backfill_jobs_enqueued_total": ("tier",),
+    "backfill_queue_depth": (),
+    "backfill_oldest_age_seconds": (),
     "dlq_depth": ("kind",),
     "write_batch_ms": (),
     "ingestion_lag_seconds": ("interval",),

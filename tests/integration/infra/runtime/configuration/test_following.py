@@ -379,10 +379,16 @@ def test_a_process_begins_with_the_newest_calendars(
         text = GOOD + "calendar_closures: {XTKS: [2024-12-03]}\n"
         announce(kafka_bootstrap, lambda: text, "api", prefix=topic_prefix)
     bootstrap = "127.0.0.1:9" if stored == "no broker" else kafka_bootstrap
-    begin_calendars(MdsSettings(config=path, kafka=bootstrap, topic_prefix=topic_prefix, market_clock="wall"))
+    settings = MdsSettings(config=path, kafka=bootstrap, topic_prefix=topic_prefix, market_clock="wall")
+    found = begin_calendars(settings)
 
     closed = "XTKS" if stored == "newest" else "XLON"
     assert calendars_in_force().overlay == overlay_of({closed: ["2024-12-03"]}, {})
+    assert found is not None and found.calendar_overlay() == calendars_in_force().overlay
+    path.write_text("symbols: 5\n")
+    if stored != "newest":
+        assert begin_calendars(settings) is None
+        assert calendars_in_force().overlay == overlay_of({closed: ["2024-12-03"]}, {})
 
 
 @pytest.mark.usefixtures("_restored")
