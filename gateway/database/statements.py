@@ -181,21 +181,29 @@ def _newest_of(stream: Stream) -> str:
 NEWEST_OF: Mapping[str, str] = {stream.name: _newest_of(stream) for stream in VALUE_STREAMS}
 
 
-def _gaps(order: str, beyond: str) -> str:
+# Gaps as they are shown now: filling while a job fetches a part, which is nowhere stored. Few jobs run at once.
+_FETCHED = "j.stream = g.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(j.from_time, j.to_time)"
+_IS_FILLING = f"EXISTS (SELECT FROM running j WHERE {_FETCHED})"
+_PRESENT = (
+    f"gaps g WHERE ($3::text IS NULL OR state = $3) AND ($3 IS DISTINCT FROM 'open' OR NOT {_IS_FILLING})"
+)
+_FILLING = f"(SELECT DISTINCT g.* FROM running j JOIN gaps g ON {_FETCHED}) g WHERE state = 'open' AND $3::text = 'filling'"
+
+
+def _gaps(found: str, order: str, beyond: str) -> str:
     return f"""
-    SELECT gap_id, stream, symbol, provider, interval, from_time, to_time, cause, confidence, state, generation,
-           expected, detector, known_from
-    FROM gaps
-    WHERE ($1::text[] IS NULL OR interval = ANY ($1))
-      AND ($2::text IS NULL OR provider = $2) AND ($3::text IS NULL OR state = $3)
+    WITH running AS MATERIALIZED (SELECT stream, from_time, to_time FROM backfill_jobs WHERE state = 'running')
+    SELECT gap_id, stream, symbol, provider, interval, from_time, to_time, cause, confidence, generation, expected, detector,
+           known_from, CASE WHEN state = 'open' AND {_IS_FILLING} THEN 'filling' ELSE state END AS state
+    FROM {found} AND ($1::text[] IS NULL OR interval = ANY ($1)) AND ($2::text IS NULL OR provider = $2)
       AND from_time < $5 AND to_time > $4 AND (from_time, gap_id) {beyond} ($6, $7)
     ORDER BY from_time {order}, gap_id {order} LIMIT $8"""
 
 
 # $1 intervals or null, $2 provider or null, $3 state or null, overlapping [$4, $5), $6, $7: (from_time, gap_id) of the
-# last row of the page before, $8 rows. Blind gaps of all symbols as they are now.
-PRESENT_GAPS_ASCENDING = _gaps("ASC", ">")
-PRESENT_GAPS_DESCENDING = _gaps("DESC", "<")
+# last row of the page before, $8 rows. Blind gaps of all symbols as they are now; where $3 is filling, the second pair.
+PRESENT_GAPS_ASCENDING, PRESENT_GAPS_DESCENDING = _gaps(_PRESENT, "ASC", ">"), _gaps(_PRESENT, "DESC", "<")
+FILLING_GAPS_ASCENDING, FILLING_GAPS_DESCENDING = _gaps(_FILLING, "ASC", ">"), _gaps(_FILLING, "DESC", "<")
 
 _OF_GAPS = """symbol = $1 AND known_from <= $4 AND ($5::text[] IS NULL OR interval = ANY ($5))
         AND ($6::text IS NULL OR provider = $6)"""

@@ -46,6 +46,13 @@ FILL = f"""
         'missing_bars', 'inferred', (ARRAY['open', 'filled', 'empty', 'unrecoverable'])[1 + n % 4], 0, 1, 'sink', from_time, n, 0, 0
     FROM generate_series(1, 30000) n, LATERAL (SELECT '2026-01-01 UTC'::timestamptz + n * interval '4 minutes') t (from_time);
 
+    INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, gap_id, source, state,
+        leased_until, finished_time)
+    SELECT 'j' || n, 0, stream, provider, symbol, from_time, to_time, 'T1', 'gap', 4, gap_id, 'sink', j.state,
+        CASE j.state WHEN 'running' THEN now() + interval '1 hour' END, CASE j.state WHEN 'done' THEN now() END
+    FROM gaps, LATERAL (SELECT gap_id::integer AS n) number,
+        LATERAL (SELECT CASE WHEN n % 600 = 0 THEN 'running' WHEN n % 2 = 0 THEN 'queued' ELSE 'done' END AS state) j;
+
     INSERT INTO gap_evidence
     SELECT 'bars.1m:yahoo:S' || n % {SYMBOLS}, from_time, from_time + interval '1 minute', from_time, n, 0, 1, 0, 'blind',
         'S' || n % {SYMBOLS}, 'yahoo', '1m', 'producer_down', 'processor', ''

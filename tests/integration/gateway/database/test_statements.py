@@ -67,6 +67,8 @@ CASES: list[tuple[str, str, str, int]] = [
         )
         for what, given in (("", "NULL, NULL, NULL"), (" that are open", "ARRAY['1m'], NULL, 'open'"))
     ),
+    ("filling gaps", statements.FILLING_GAPS_ASCENDING, f"NULL, NULL, 'filling', {ALL}, '-infinity', '', 1000", 0),
+    ("filling gaps backwards", statements.FILLING_GAPS_DESCENDING, f"ARRAY['1m'], 'yahoo', 'filling', {ALL}, 'infinity', 'x', 1000", 0),
     ("evidence of a day", statements.EVIDENCE, f"'S70', {DAY}, {NOW}, NULL, NULL", 0),
     ("all evidence", statements.EVIDENCE, f"'S70', {ALL}, {NOW}, ARRAY['1m'], 'yahoo'", 0),
     ("first evidence", statements.FIRST_EVIDENCE, f"'S70', {NOW}", 0),

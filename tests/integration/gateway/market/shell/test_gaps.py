@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
@@ -12,7 +13,7 @@ from gateway.http.moments import rfc3339
 from schemas.calendar.session_slots import session_slots
 from schemas.calendar.sessions import calendar_of
 from schemas.identity import gap_id, stream_id_of
-from schemas.intervals import SECOND_US
+from schemas.intervals import EPOCH, SECOND_US
 from schemas.ledger.coverage import Coverage
 from schemas.records import Evidence
 from schemas.streams import Bar
@@ -142,6 +143,48 @@ async def test_gaps_of_all_symbols_are_the_present(database: str) -> None:
         assert second["next_page_token"] is None
         status, _, problem = await gateway.ask("GET", "/gaps", params={"as_of": rfc3339(at(1))})
         assert (status, problem["errors"][0]["code"]) == (422, "needs_symbol")
+
+
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+async def test_a_gap_that_is_fetched_at_this_moment_is_filling(database: str, sort: str) -> None:
+    """By whichever job, all of it or a part; what waits, ended, or is of another stream fills nothing."""
+    async with rest(database) as gateway:
+        gaps = [
+            a_gap(gap_id=f"g{n}", symbol="SPY", stream=STREAM, from_time=at(10 * n), to_time=at(10 * n + 5))
+            for n in range(5)
+        ]
+        closed = a_gap(
+            gap_id="g5", symbol="SPY", stream=STREAM, from_time=at(50), to_time=at(55), state="empty"
+        )
+        await gateway.store(*gaps, closed, told("blind", 0, 5, 60))
+        jobs = [
+            ("running", 0, 5, STREAM), ("running", 12, 33, STREAM), ("queued", 40, 45, STREAM), ("running", 40, 45, STREAM + "X"),
+            ("running", 5, 10, STREAM), ("running", 35, 40, STREAM), ("done", 41, 45, STREAM), ("running", 50, 55, STREAM),
+        ]  # fmt: skip
+        for number, (state, low, high, stream) in enumerate(jobs):
+            await gateway.database.execute(
+                "INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, source,"
+                " state, leased_until) VALUES ($1, 0, $2, 'yahoo', 'SPY', $3, $4, 'T1', 'user', 5, 'test', $5,"
+                " CASE WHEN $5 = 'running' THEN now() END)",
+                f"j{number}", stream, *(EPOCH + timedelta(microseconds=at(each)) for each in (low, high)), state,
+            )  # fmt: skip
+        shown = {each["gap_id"]: each["state"] for each in (await gateway.get("/gaps", sort=sort))["data"]}
+        filling = ["g0", "g1", "g2", "g3"]
+        assert shown == dict.fromkeys(filling, "filling") | {"g4": "open", "g5": "empty"}
+        rows = await gateway.database.fetch("SELECT gap_id, state FROM v_gaps")
+        assert {row["gap_id"]: row["state"] for row in rows} == shown
+
+        page = await gateway.get("/gaps", sort=sort, state="filling", limit=3)
+        found = rows_of(page, "gap_id")
+        page = await gateway.get(
+            "/gaps", sort=sort, state="filling", limit=3, page_token=page["next_page_token"]
+        )
+        assert sorted(found + rows_of(page, "gap_id")) == filling
+        assert {each["state"] for each in page["data"]} == {"filling"}
+        assert rows_of(await gateway.get("/gaps", sort=sort, state="open"), "gap_id") == ["g4"]
+        assert rows_of(await gateway.get("/gaps", sort=sort, state="empty"), "gap_id") == ["g5"]
+        pinned = await gateway.get("/gaps", symbol="SPY", as_of=rfc3339(at(60)), sort=sort)
+        assert {each["state"] for each in pinned["data"]} == {"open"}
 
 
 async def test_a_cursor_tells_where_its_stream_is_collected_whichever_came_first(database: str) -> None:
