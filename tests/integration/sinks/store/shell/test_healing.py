@@ -18,8 +18,8 @@ from schemas.wire.framing import StreamedRecord, write_record
 from sinks.replay import replay
 from sinks.store.shell import healing as rules
 from sinks.store.shell.writer import Store
-from tests.support.queued_gaps import end_all, healing, queued
 from tests.support.ledger_rows import ledger, told
+from tests.support.queued_gaps import end_all, healing, queued
 from tests.support.received import home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import NOW, WITHIN_S, a_batch, a_minute, a_writer, logs

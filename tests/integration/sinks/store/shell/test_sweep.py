@@ -29,12 +29,12 @@ from sinks.store.shell import sweep as sweeping
 from sinks.store.shell.healing import Healing
 from sinks.store.shell.sweep import Sweep
 from sinks.store.shell.writer import Writer
-from tests.support.queued_gaps import end_all, healing, queued
 from tests.support.builders import NINE_THIRTY, a_bar
 from tests.support.gap_stories import Story, at
 from tests.support.ledger_rows import told
 from tests.support.plans import plan_of
 from tests.support.producer_fakes import FixedClock
+from tests.support.queued_gaps import end_all, healing, queued
 from tests.support.received import home
 from tests.support.sink_records import query
 from tests.support.sink_writers import ALL, a_batch, a_minute, a_writer
