@@ -30,6 +30,7 @@ from gateway.http.shell.answers import GRANT, Serves, answer, body_of
 from gateway.market.shell.calendars import load_calendars
 from gateway.operations.shell.configuration import Configured
 from infra.runtime.clock import MarketClock, wall_us
+from infra.runtime.metrics import BACKFILL_JOBS_ENQUEUED
 from infra.runtime.postgres import backfill_queue as queue
 from infra.runtime.postgres.backfill_acts import Ordered, Wish, place
 from infra.runtime.postgres.backfill_listing import Pace, pace_beside, pace_of_tier, used_today
@@ -109,6 +110,8 @@ class Backfills:
                 pace = await pace_of_tier(connection, order.tier)
         if placed.job is None or stands is None:
             raise _refused(placed, order.tier, most, pace)
+        if placed.is_new:
+            BACKFILL_JOBS_ENQUEUED.labels(order.tier).inc()
         status = 202 if placed.is_new else 200
         response = answer(self._around.row(placed.job, stands), {}, request, status=status)
         response.headers["Location"] = f"/ops/backfill/{placed.job.order.job_id}"
