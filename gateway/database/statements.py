@@ -202,8 +202,9 @@ def _gaps(found: str, order: str, beyond: str) -> str:
 
 # $1 intervals or null, $2 provider or null, $3 state or null, overlapping [$4, $5), $6, $7: (from_time, gap_id) of the
 # last row of the page before, $8 rows. Blind gaps of all symbols as they are now; where $3 is filling, the second pair.
-PRESENT_GAPS_ASCENDING, PRESENT_GAPS_DESCENDING = _gaps(_PRESENT, "ASC", ">"), _gaps(_PRESENT, "DESC", "<")
-FILLING_GAPS_ASCENDING, FILLING_GAPS_DESCENDING = _gaps(_FILLING, "ASC", ">"), _gaps(_FILLING, "DESC", "<")
+# Each in the order of time and backwards.
+PRESENT_GAPS = _gaps(_PRESENT, "ASC", ">"), _gaps(_PRESENT, "DESC", "<")
+FILLING_GAPS = _gaps(_FILLING, "ASC", ">"), _gaps(_FILLING, "DESC", "<")
 
 _OF_GAPS = """symbol = $1 AND known_from <= $4 AND ($5::text[] IS NULL OR interval = ANY ($5))
         AND ($6::text IS NULL OR provider = $6)"""

@@ -113,7 +113,7 @@ def asked() -> Iterator[Asked]:
     yield statements.KEPT_FROM, (["bars", "quotes"],)
     for statement in statements.NEWEST_KEPT.values():
         yield statement, (ids, True)
-    for statement in (statements.PRESENT_GAPS_ASCENDING, statements.PRESENT_GAPS_DESCENDING):
+    for statement in statements.PRESENT_GAPS:
         yield statement, (None, None, None, FROM, TO, FROM, "", 10)
 
 

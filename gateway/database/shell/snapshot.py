@@ -170,14 +170,8 @@ class Snapshot:
         self, which: GapFilter, *, limit: int, after: GapKey | None = None, descending: bool = False
     ) -> GapPage:
         """Return a page of the blind gaps of all symbols as they are now: what a job fetches at this moment is `filling`."""
-        if which.state == "filling":
-            statement = (
-                statements.FILLING_GAPS_DESCENDING if descending else statements.FILLING_GAPS_ASCENDING
-            )
-        else:
-            statement = (
-                statements.PRESENT_GAPS_DESCENDING if descending else statements.PRESENT_GAPS_ASCENDING
-            )
+        both = statements.FILLING_GAPS if which.state == "filling" else statements.PRESENT_GAPS
+        statement = both[1 if descending else 0]
         from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
         rows = await self._connection.fetch(
             statement, which.intervals, which.provider, which.state, which.start, which.end, from_time,

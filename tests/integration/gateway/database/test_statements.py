@@ -62,13 +62,13 @@ CASES: list[tuple[str, str, str, int]] = [
     *(
         (f"present gaps{backwards}{what}", text, f"{given}, {ALL}, {after}, 1000", 0)
         for backwards, text, after in (
-            ("", statements.PRESENT_GAPS_ASCENDING, "'-infinity', ''"),
-            (" backwards", statements.PRESENT_GAPS_DESCENDING, "'infinity', 'x'"),
+            ("", statements.PRESENT_GAPS[0], "'-infinity', ''"),
+            (" backwards", statements.PRESENT_GAPS[1], "'infinity', 'x'"),
         )
         for what, given in (("", "NULL, NULL, NULL"), (" that are open", "ARRAY['1m'], NULL, 'open'"))
     ),
-    ("filling gaps", statements.FILLING_GAPS_ASCENDING, f"NULL, NULL, 'filling', {ALL}, '-infinity', '', 1000", 0),
-    ("filling gaps backwards", statements.FILLING_GAPS_DESCENDING, f"ARRAY['1m'], 'yahoo', 'filling', {ALL}, 'infinity', 'x', 1000", 0),
+    ("filling gaps", statements.FILLING_GAPS[0], f"NULL, NULL, 'filling', {ALL}, '-infinity', '', 1000", 0),
+    ("filling gaps backwards", statements.FILLING_GAPS[1], f"ARRAY['1m'], 'yahoo', 'filling', {ALL}, 'infinity', 'x', 1000", 0),
     ("evidence of a day", statements.EVIDENCE, f"'S70', {DAY}, {NOW}, NULL, NULL", 0),
     ("all evidence", statements.EVIDENCE, f"'S70', {ALL}, {NOW}, ARRAY['1m'], 'yahoo'", 0),
     ("first evidence", statements.FIRST_EVIDENCE, f"'S70', {NOW}", 0),
@@ -126,7 +126,7 @@ def test_every_statement_has_its_plan_looked_at() -> None:
     [
         (
             "gaps_by_time",
-            statements.PRESENT_GAPS_ASCENDING,
+            statements.PRESENT_GAPS[0],
             f"NULL, NULL, NULL, {ALL}, '-infinity', '', 1000",
         ),
         ("gap_evidence_in_order", statements.FIRST_EVIDENCE, f"'S70', {NOW}"),
