@@ -201,8 +201,7 @@ def _gaps(found: str, order: str, beyond: str) -> str:
 
 
 # $1 intervals or null, $2 provider or null, $3 state or null, overlapping [$4, $5), $6, $7: (from_time, gap_id) of the
-# last row of the page before, $8 rows. Blind gaps of all symbols as they are now; where $3 is filling, the second pair.
-# Each in the order of time and backwards.
+# last row of the page before, $8 rows. Blind gaps of all symbols as they are now, in order and backwards; FILLING_GAPS where $3 is filling.
 PRESENT_GAPS = _gaps(_PRESENT, "ASC", ">"), _gaps(_PRESENT, "DESC", "<")
 FILLING_GAPS = _gaps(_FILLING, "ASC", ">"), _gaps(_FILLING, "DESC", "<")
 

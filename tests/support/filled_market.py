@@ -47,8 +47,8 @@ FILL = f"""
     FROM generate_series(1, 30000) n, LATERAL (SELECT '2026-01-01 UTC'::timestamptz + n * interval '4 minutes') t (from_time);
 
     INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, gap_id, source, state,
-        leased_until, finished_time)
-    SELECT 'j' || n, 0, stream, provider, symbol, from_time, to_time, 'T1', 'gap', 4, gap_id, 'sink', j.state,
+        enqueued_time, leased_until, finished_time)
+    SELECT 'j' || n, 0, stream, provider, symbol, from_time, to_time, 'T1', 'gap', 4, gap_id, 'sink', j.state, now(),
         CASE j.state WHEN 'running' THEN now() + interval '1 hour' END, CASE j.state WHEN 'done' THEN now() END
     FROM gaps, LATERAL (SELECT gap_id::integer AS n) number,
         LATERAL (SELECT CASE WHEN n % 600 = 0 THEN 'running' WHEN n % 2 = 0 THEN 'queued' ELSE 'done' END AS state) j;

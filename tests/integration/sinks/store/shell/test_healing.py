@@ -95,8 +95,8 @@ async def test_a_job_of_lesser_rank_covers_nothing_unless_it_runs(database: str)
     """A gap of the most wanted symbols does not wait for a year that somebody wants in bulk."""
     await query(
         database,
-        "INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, source, state)"
-        " VALUES ('bulk', 0, $1, 'yahoo', 'SPY', '2013-01-01', '2014-01-01', 'T2', 'bulk', 11, 'test', 'queued')",
+        "INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, source, state,"
+        " enqueued_time) VALUES ('bulk', 0, $1, 'yahoo', 'SPY', '2013-01-01', '2014-01-01', 'T2', 'bulk', 11, 'test', 'queued', now())",
         SPY,
     )
     async with a_writer(database, await healing()) as writer:

@@ -395,9 +395,9 @@ async def test_no_round_reads_a_table_of_a_hundred_thousand_rows(database: str) 
         database,
         """
         INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, source, state,
-            finished_time) SELECT 'j' || n, n % 4, 'bars.1m:yahoo:S' || n % 500, 'yahoo', 'S' || n % 500, now() + n * interval '1 min',
+            enqueued_time, finished_time) SELECT 'j' || n, n % 4, 'bars.1m:yahoo:S' || n % 500, 'yahoo', 'S' || n % 500, now() + n * interval '1 min',
             now() + (n + 1) * interval '1 min', 'T' || n % 3, 'gap', n % 12, 'test', CASE WHEN n % 2 = 0 THEN 'queued' ELSE 'done' END,
-            CASE WHEN n % 2 = 1 THEN now() - n * interval '1 s' END FROM generate_series(1, 100000) n""",
+            now(), CASE WHEN n % 2 = 1 THEN now() - n * interval '1 s' END FROM generate_series(1, 100000) n""",
     )
     await query(
         database,
