@@ -235,6 +235,10 @@ class _Run:
             except InvalidRecord as error:
                 self._refuse(-1, asdict(asked), error)
                 continue
+            if asked.given_up:
+                said = (asked.from_time, asked.to_time)
+                self._told.of_series("unrecoverable", series.key, *said, cause=asked.given_up)
+                continue
             told.add(series.key)
             self._told.of_series("collected", series.key, asked.from_time, asked.to_time)
             if series.numbered:

@@ -17,6 +17,7 @@ from tests.model.venues import DAILY, Bar, expected, open_minutes
 MISSING_BARS, LOG_TRUNCATED = "missing_bars", "log_truncated"
 LONG_SILENCE, ELSEWHERE = "long_silence", "served_elsewhere"
 INFERRED = (MISSING_BARS, LONG_SILENCE)
+VERDICTS = ("empty", "unrecoverable")  # the first outranks the second
 KIND_OF_CAUSE = {MISSING_BARS: "absent", ELSEWHERE: "collected"}  # of any other cause nobody watched
 
 Label = tuple[str, str, int]  # cause, state, how many times a verdict was overtaken
@@ -214,6 +215,10 @@ class Completeness:
             said.add(series)
             for kind in ("collected", "empty") if has_slots(self.topic) else ("collected",):
                 self._tell(kind, series, low, high, bars=self._over(series, low, high))
+        for symbol, interval, low, high, cause in json.loads(self._arrived.block.hints.get("given_up", "[]")):
+            series = (self._arrived.block.provider, symbol, interval)
+            bars = self._over(series, low, high)
+            self._tell("unrecoverable", series, low, high, cause=cause, bars=bars)
         for series, values in events.items():
             starts = [start for start, final in values if final]
             if starts and series not in said:
@@ -259,24 +264,28 @@ def ledger(series: Series, line: Line, moment: int) -> dict[int, Label]:
     stored = {slot for slot, known in line.stored.items() if known <= moment}
     labels: dict[int, Label] = {}
     for slot in _collected(series, line, said, moment) - stored:
-        answered = any(each.kind == "empty" and slot in each.slots for each in said)
-        labels[slot] = (MISSING_BARS, "empty" if answered else "open", 0)
+        labels[slot] = (MISSING_BARS, _verdict({each.kind for each in said if slot in each.slots}), 0)
     blind: dict[int, Label] = {}
-    asked: set[int] = set()
+    asked: dict[int, set[str]] = {}
     for each in said:  # in the order of knowledge
         for slot in each.slots:
             cause, state, times = blind.get(slot, ("", "", 0))
             if each.cause == LONG_SILENCE:  # no news to who had asked before
-                blind.setdefault(slot, (each.cause, "empty" if slot in asked else "open", 0))
+                blind.setdefault(slot, (each.cause, _verdict(asked.get(slot, set())), 0))
             elif each.kind == "blind" and state != "open":
-                blind[slot] = (each.cause, "open", times + (state == "empty"))
-            elif each.kind == "empty" and state:
-                blind[slot] = (cause, "empty", times)
-        if each.kind == "empty":
-            asked |= each.slots
+                blind[slot] = (each.cause, "open", times + (state in VERDICTS))
+            elif each.kind in VERDICTS:
+                if state:
+                    blind[slot] = (cause, _verdict({state, each.kind}), times)
+                asked.setdefault(slot, set()).add(each.kind)
     for slot, (cause, state, times) in blind.items():
         labels[slot] = (cause, "filled" if slot in stored else state, times)
     return labels
+
+
+def _verdict(said: Collection[str]) -> str:
+    """Return what verdicts come to: that nothing exists outranks giving up."""
+    return next((kind for kind in VERDICTS if kind in said), "open")
 
 
 def _collected(series: Series, line: Line, said: Iterable[Statement], moment: int) -> set[int]:

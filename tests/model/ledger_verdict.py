@@ -141,7 +141,11 @@ def check_coverage(database: Database, found: Completeness) -> None:
         horizon = max((start for _, start in line.live), default=0)
         absent = {slot for slot in absent if slot < slot_of(series, horizon)}
         unsaid |= running(line)
-        open_ones = {slot for slot, label in follows.items() if label == (MISSING_BARS, "open", 0)}
+        # What is given up does not come either: it stays absent.
+        given_up = (MISSING_BARS, "unrecoverable", 0)
+        open_ones = {
+            slot for slot, label in follows.items() if label in ((MISSING_BARS, "open", 0), given_up)
+        }
         assert open_ones - unsaid == absent - blind - unsaid, (
             f"what is told of {series} is not what follows: {(open_ones ^ (absent - blind)) - unsaid}"
         )

@@ -40,6 +40,7 @@ class Weather:
     garbage: float = 0.05
     backfills: float = 0.15
     answers: float = 0.7  # that a backfill says for which stretch it is the whole answer
+    given_up: float = 0.1  # that it says instead that nobody will ever answer
     future: float = 0.04
     jumps: float = 0.1  # to the newest bar there is: a hole of whatever lies between
     silences: float = 0.02  # that nothing comes for longer than what proves an absence
@@ -283,6 +284,11 @@ class Market:
         stretch = AnsweredStretch(
             symbol=series[1], interval=named, from_time=EventTime(low), to_time=EventTime(high)
         )
+        if self._strategy == "slots" and random.random() < self._weather.given_up:
+            yield replace(
+                block, events=[], hints=answered_hint([replace(stretch, given_up="unknown_symbol")])
+            )
+            return
         answered = answered_hint([stretch]) if random.random() < self._weather.answers else {}
         if events and random.random() < 0.3:
             cut = random.randint(0, len(events))

@@ -64,7 +64,9 @@ def _ledger(raw: Sequence[Raw], market: Market) -> dict[str, dict[int, Label]]:
     "weather",
     [
         # What nobody watched opens anew what an answer closed before, so either the one or the other.
-        pytest.param(Weather(backfills=0.4, future=0.0, answers=0.0, downtimes=0.3), id="blindness"),
+        pytest.param(
+            Weather(backfills=0.4, future=0.0, answers=0.0, given_up=0.0, downtimes=0.3), id="blindness"
+        ),
         pytest.param(Weather(backfills=0.4, future=0.0, answers=0.8, downtimes=0.0), id="answers"),
     ],
 )
@@ -87,6 +89,14 @@ def test_the_model_catches_a_backfill_that_moves_the_frontier(monkeypatch: pytes
     """What nobody watched live is not judged because a backfill brought what came after."""
     monkeypatch.setattr(block, "BACKFILL", "none")
     assert caught(BACKFILLS, monkeypatch, "evidence")
+
+
+def test_the_model_catches_a_vendor_that_gives_up_what_another_answer_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That nothing exists outranks giving up."""
+    monkeypatch.setitem(shortfall.VERDICTS, "empty", shortfall.VERDICTS["unrecoverable"])
+    assert caught(BACKFILLS, monkeypatch, "differs")
 
 
 def test_the_model_catches_a_claim_that_says_nothing_of_evidence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,28 +6,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.answered import ANSWERED, MAX_ANSWERED, AnsweredStretch, answered_hint, answered_of
+from schemas.answered import (
+    ANSWERED,
+    GIVEN_UP,
+    MAX_ANSWERED,
+    MAX_CAUSE_CHARACTERS,
+    AnsweredStretch,
+    answered_hint,
+    answered_of,
+)
 from schemas.errors import InvalidRecord
 
 MOMENTS = st.integers(1, 1 << 61)
 STRETCHES = st.builds(
-    lambda symbol, interval, start, length: AnsweredStretch(
-        symbol=symbol, interval=interval, from_time=start, to_time=start + length
+    lambda symbol, interval, start, length, given_up: AnsweredStretch(
+        symbol=symbol, interval=interval, from_time=start, to_time=start + length, given_up=given_up
     ),
     st.text(max_size=12),
     st.sampled_from(["", "1m", "1d"]),
     MOMENTS,
     st.integers(1, 1 << 60),
+    st.sampled_from(["", "unknown_symbol", "c" * MAX_CAUSE_CHARACTERS]),
 )
 
 
 @given(st.lists(STRETCHES, max_size=5))
 def test_what_was_asked_for_comes_back(asked: list[AnsweredStretch]) -> None:
-    """Of any spelling; nothing asked for is no hint."""
+    """Of any spelling, what is given up behind the rest; nothing asked for is no hint."""
     hints = answered_hint(asked)
 
-    assert list(answered_of(hints)) == asked
-    assert (ANSWERED in hints) == bool(asked)
+    assert list(answered_of(hints)) == sorted(asked, key=lambda each: bool(each.given_up))
+    assert (ANSWERED in hints) == any(not each.given_up for each in asked)
+    assert (GIVEN_UP in hints) == any(each.given_up for each in asked)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +48,14 @@ def test_a_hint_that_is_none_is_refused_with_the_remedy(text: str) -> None:
     """Nothing of it is believed."""
     with pytest.raises(InvalidRecord, match="microseconds"):
         answered_of({ANSWERED: text})
+
+
+@pytest.mark.parametrize("cause", ["7", '""', '"' + "c" * 61 + '"', "null"])
+def test_what_is_given_up_has_a_cause_that_is_a_word(cause: str) -> None:
+    """As the stretch itself, it is nothing without it."""
+    for row in (f'["A","1m",1,2,{cause}]', '["A","1m",1,2]', '["A","1m",2,2,"refused"]', '["refused"]'):
+        with pytest.raises(InvalidRecord, match="given_up"):
+            answered_of({GIVEN_UP: f"[{row}]"})
 
 
 def test_more_than_a_block_may_answer_for_is_refused() -> None:

@@ -551,6 +551,22 @@ def test_what_a_vendor_was_asked_for_again_and_has_not_got_does_not_exist() -> N
     ]
 
 
+def test_what_nobody_will_give_is_told_with_its_cause_and_is_not_collected_by_that() -> None:
+    """A gap ends by it; of quotes and trades as well, and only a backfill may say so."""
+    start, end = NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + HOUR_US
+    for topic, interval in ((RAW_BARS, "1m"), (RAW_QUOTES, ""), (RAW_TRADES, "")):
+        said = AnsweredStretch(
+            symbol="SPY", interval=interval, from_time=start, to_time=end, given_up="no_interface"
+        )
+        (output,) = run(state_of(topic), backfill(answered=[said]))
+        (live,) = run(state_of(topic), replace(backfill(answered=[said]), route="primary"))
+
+        assert [(g.kind, g.from_time, g.to_time, g.cause, g.job_id) for g in output.evidence] == [
+            ("unrecoverable", start, end, "no_interface", "b1")
+        ]
+        assert live.evidence == []
+
+
 @pytest.mark.parametrize(
     "hint",
     [
