@@ -38,12 +38,14 @@ from producers.vendors.shell.socket import SubscriptionKind, VendorSocket
 from producers.vendors.trade_rows import frame_hash, trade_event
 from producers.vendors.values import quote_values, rejected, under_its_clock
 from schemas.errors import (
+    HistoryEnded,
     InvalidRecord,
     MalformedPayload,
     MarketDataError,
     NoData,
     PermanentError,
     ProviderBanned,
+    ProviderDeclined,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnavailable,
@@ -78,6 +80,7 @@ __all__ = [
     "Event",
     "Frame",
     "Frames",
+    "HistoryEnded",
     "HttpAnswer",
     "Instrument",
     "InvalidRecord",
@@ -94,6 +97,7 @@ __all__ = [
     "PricingPlan",
     "Provider",
     "ProviderBanned",
+    "ProviderDeclined",
     "ProviderFacts",
     "ProviderRefused",
     "ProviderThrottled",

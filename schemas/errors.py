@@ -12,8 +12,10 @@ MarketDataError
 ├── PermanentError            retrying changes nothing: dead-letter it, or answer 4xx
 │   ├── MalformedPayload      bytes that do not parse as what they claim to be
 │   ├── ProviderRefused       key missing or wrong, or the request is not taken
-│   │   └── ProviderUnentitled  the key is good, the plan does not include this
+│   │   ├── ProviderUnentitled  the key is good, the plan does not include this
+│   │   └── ProviderDeclined  the key is good, this one request is never taken
 │   ├── NoData                the vendor says there is nothing; not a failure
+│   │   └── HistoryEnded      it gives nothing as old as this any more, whatever there was
 │   ├── InvalidRecord         parsed, but breaks a rule of the vocabulary
 │   └── UnknownSymbol         nobody we can ask knows this symbol
 │       └── AmbiguousSymbol   more than one instrument answers to it
@@ -102,10 +104,22 @@ class ProviderUnentitled(ProviderRefused):
     reason = "unentitled"
 
 
+class ProviderDeclined(ProviderRefused):
+    """The vendor does not take this request, and says nothing against our key: the same again is refused again."""
+
+    reason = "declined"
+
+
 class NoData(PermanentError):
     """The vendor answered that there is nothing in the range asked for."""
 
     reason = "no_data"
+
+
+class HistoryEnded(NoData):
+    """The vendor keeps nothing as old as what was asked for: there may have been something."""
+
+    reason = "history_ended"
 
 
 class UnknownSymbol(PermanentError):

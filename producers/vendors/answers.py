@@ -27,13 +27,14 @@ class Answer:
     """The events of one response in the order they are published, and what could not be used.
 
     `missing` names symbols that were asked for and that the vendor says nothing about; `delay_s` is how late the feed of
-    its bars declares to be, at most (quotes say it one by one).
+    its bars declares to be, at most (quotes say it one by one). `too_old`: it keeps nothing of so long ago.
     """
 
     events: Sequence[Event] = ()
     rejected: Sequence[RejectedValue] = ()
     missing: Sequence[str] = ()
     delay_s: int = 0
+    too_old: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from schemas.errors import (
     MarketDataError,
     NoData,
     ProviderBanned,
+    ProviderDeclined,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnentitled,
@@ -17,6 +18,7 @@ from schemas.providers.facts import ProviderFacts
 
 MAX_WORDS_CHARACTERS = 160
 KEY_STATUSES = (401, 403)
+OF_A_KEY = ("api key", "apikey")  # Polygon answers 400 where there is none
 
 
 def meaning(facts: ProviderFacts, status: int, words: Sequence[str | None], *, about: str) -> MarketDataError:
@@ -34,7 +36,7 @@ def meaning(facts: ProviderFacts, status: int, words: Sequence[str | None], *, a
         return ProviderUnentitled(
             f"{provider}'s plan does not include {about}; upgrade it or take another provider for it"
         )
-    if status in KEY_STATUSES:
+    if status in KEY_STATUSES or any(phrase in lower for phrase in (*known.no_key, *OF_A_KEY)):
         return ProviderRefused(
             f"{provider} refused our key with {status}; set {facts.keys or 'its key'} to a valid one"
         )
@@ -42,7 +44,7 @@ def meaning(facts: ProviderFacts, status: int, words: Sequence[str | None], *, a
         return UnknownSymbol(f"{provider} does not know {about}; check its spelling in the configuration")
     if status == 404:
         return NoData(f"{provider} has nothing about {about}")
-    return ProviderRefused(
+    return ProviderDeclined(
         f"{provider} refused {about} with {status}: {_shown(said)}; check the request and the vendor's notices"
     )
 

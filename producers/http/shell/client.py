@@ -27,6 +27,7 @@ from producers.http.shell.waiting import ATTEMPT_SHARE, RequestDeadline
 from schemas.clocks import WallTime
 from schemas.errors import (
     MarketDataError,
+    ProviderDeclined,
     ProviderRefused,
     ProviderThrottled,
     TransientError,
@@ -158,8 +159,10 @@ class VendorHttp:
 
     def _refused(self, endpoint: str, status: int) -> ProviderRefused:
         PROVIDER_ERRORS.labels(self.provider, endpoint, str(status)).inc()
-        advice = "check the key and its entitlements" if status in AUTHENTICATION else "check the request"
-        return ProviderRefused(f"{self.provider} {endpoint} answered {status}; {advice}")
+        said = f"{self.provider} {endpoint} answered {status}"
+        if status in AUTHENTICATION:
+            return ProviderRefused(f"{said}; check the key and its entitlements")
+        return ProviderDeclined(f"{said}; check the request")
 
     async def _retried(
         self, attempt: Callable[[], Awaitable[HttpAnswer]], deadline: RequestDeadline

@@ -16,6 +16,7 @@ from producers.vendors.bar_rows import BarOrigin, BarPage, bar_events, session_h
 from producers.vendors.bar_slots import HOURLY
 from schemas.clocks import MarketTime, WallTime
 from schemas.errors import (
+    HistoryEnded,
     MalformedPayload,
     MarketDataError,
     NoData,
@@ -142,8 +143,9 @@ async def bars_answered(
     """
     try:
         pages = await asking
-    except NoData:
-        return Response(endpoint=endpoint, received_time=wall_us(), answer=Answer())
+    except NoData as error:
+        nothing = Answer(too_old=isinstance(error, HistoryEnded))
+        return Response(endpoint=endpoint, received_time=wall_us(), answer=nothing)
     delay_s = max(page.value.delay_s for page in pages)
     origin = replace(
         origin,

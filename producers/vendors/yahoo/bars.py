@@ -19,11 +19,13 @@ from producers.vendors.bar_slots import DAILY, bar_start
 from producers.vendors.payloads import LAST_EPOCH_S, VendorModel, Whole, first_fault
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import (
+    HistoryEnded,
     InvalidRecord,
     MalformedPayload,
     MarketDataError,
     NoData,
     ProviderBanned,
+    ProviderDeclined,
     ProviderRefused,
     UnknownSymbol,
 )
@@ -37,7 +39,8 @@ SIMULATED_EXCHANGE = "SIM"
 IN_REAL_TIME = frozenset({"NMS", "NGM", "NCM", "NYQ", "ASE", "PCX", "BTS", "CCC", "CCY", SIMULATED_EXCHANGE})
 MAX_PRICE_HINT = 8
 NO_SUCH_SYMBOL = ("not found", "no data found")
-NOTHING_THERE = ("data doesn't exist", "data not available", "must be within the last")
+NOTHING_THERE = ("data doesn't exist",)
+TOO_OLD = ("data not available", "must be within the last")
 
 
 class _Meta(VendorModel):
@@ -231,8 +234,11 @@ def refusal(status: int, payload: bytes, symbol: str) -> MarketDataError:
 
 def _refusal(words: str, symbol: str, *, status: int) -> MarketDataError:
     said = words.lower()
+    if any(phrase in said for phrase in TOO_OLD):
+        return HistoryEnded(f"yahoo keeps nothing of {symbol} of so long ago: {words[:160]}")
     if any(phrase in said for phrase in NOTHING_THERE):
         return NoData(f"yahoo has nothing of {symbol} in the window: {words[:160]}")
     if status == 404 or any(phrase in said for phrase in NO_SUCH_SYMBOL):
         return UnknownSymbol(f"yahoo does not know {symbol}; check its spelling in the configuration")
-    return ProviderRefused(f"yahoo refused {symbol} with {status}: {words[:160] or 'no reason given'}")
+    refused = ProviderRefused if status == 401 else ProviderDeclined
+    return refused(f"yahoo refused {symbol} with {status}: {words[:160] or 'no reason given'}")

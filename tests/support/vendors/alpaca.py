@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from producers.vendors.alpaca.bars import parse_assets, parse_bars, refusal
 from producers.vendors.alpaca.quotes import parse_snapshots
-from schemas.errors import NoData, ProviderBanned, ProviderRefused, ProviderUnentitled, UnknownSymbol
+from schemas.errors import (
+    NoData,
+    ProviderBanned,
+    ProviderDeclined,
+    ProviderRefused,
+    ProviderUnentitled,
+    UnknownSymbol,
+)
 from tests.support.vendors.sheet import EVERYBODY, Sheet, bars, recordings
 
 NAMES = {
@@ -41,7 +48,7 @@ SHEET = Sheet(
         ("402", 402, b'{"message":"pay"}', ProviderUnentitled),
         ("symbol", 400, b'{"code":400,"message":"code=400, message=invalid symbol: X"}', UnknownSymbol),
         ("asset", 404, b'{"message":"asset not found for X"}', UnknownSymbol),
-        ("not-json", 422, b"invalid query parameter", ProviderRefused),
+        ("not-json", 422, b"invalid query parameter", ProviderDeclined),
         ("404", 404, b'{"message":"not found"}', NoData),
         ("an-edge", 400, b"Edge: Too Many Requests", ProviderBanned),
     ),

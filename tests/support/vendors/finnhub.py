@@ -5,7 +5,7 @@ from __future__ import annotations
 from producers.vendors.finnhub.bars import parse_candles, parse_symbols, refusal
 from producers.vendors.finnhub.quotes import parse_quote
 from producers.vendors.finnhub.trades import parse_frame
-from schemas.errors import ProviderRefused, ProviderThrottled, ProviderUnentitled
+from schemas.errors import ProviderDeclined, ProviderRefused, ProviderThrottled, ProviderUnentitled
 from tests.support.vendors.sheet import Sheet, asked
 
 QUOTE = b'{"c":261.74,"d":2.29,"dp":0.8827,"h":263.31,"l":260.68,"o":261.07,"pc":259.45,"t":1582641000}'
@@ -47,7 +47,7 @@ SHEET = Sheet(
         ("no-key", 401, b'{"error":"Please use an API key."}', ProviderRefused),
         ("plan", 403, NO_ACCESS, ProviderUnentitled),
         ("plan-2021", 401, NO_ACCESS, ProviderUnentitled),
-        ("request", 422, b'{"error":"Invalid resolution"}', ProviderRefused),
+        ("request", 422, b'{"error":"Invalid resolution"}', ProviderDeclined),
         ("limit", 400, b'{"error":"API limit reached. Please try again later."}', ProviderThrottled),
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from producers.vendors.yahoo.bars import parse_chart, refusal
 from producers.vendors.yahoo.quotes import parse_quotes
-from schemas.errors import NoData, ProviderBanned, ProviderRefused, UnknownSymbol
+from schemas.errors import HistoryEnded, ProviderBanned, ProviderDeclined, UnknownSymbol
 from tests.support.vendors.sheet import EVERYBODY, Sheet, asked, recordings
 
 DELISTED = b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data found, symbol may be delisted"}}}'
@@ -49,7 +49,7 @@ SHEET = Sheet(
     refusals=(
         ("403", 403, b"<html>", ProviderBanned),
         ("delisted", 404, DELISTED, UnknownSymbol),
-        ("too-old", 422, TOO_OLD, NoData),
-        ("request", 400, b"{}", ProviderRefused),
+        ("too-old", 422, TOO_OLD, HistoryEnded),
+        ("request", 400, b"{}", ProviderDeclined),
     ),
 )  # fmt: skip

@@ -19,7 +19,15 @@ from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime, MarketTime
-from schemas.errors import MalformedPayload, MarketDataError, NoData, ProviderRefused, UnknownSymbol
+from schemas.errors import (
+    HistoryEnded,
+    MalformedPayload,
+    MarketDataError,
+    NoData,
+    ProviderDeclined,
+    ProviderRefused,
+    UnknownSymbol,
+)
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.yahoo import FACTS
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_chart, recorded
@@ -377,8 +385,9 @@ def test_a_malformed_chart_names_the_field(payload: bytes, words: str) -> None:
         pytest.param(404, "Not Found", "No data found, symbol may be delisted", UnknownSymbol, id="unknown"),
         pytest.param(200, "Not Found", "No data found, symbol may be delisted", UnknownSymbol, id="unknown-200"),
         pytest.param(400, "Bad Request", "Data doesn't exist for startDate = 1, endDate = 2", NoData, id="before-listing"),
-        pytest.param(422, "Unprocessable Entity", "1m data not available for startTime=1 and endTime=2.", NoData, id="too-old"),
-        pytest.param(400, "Bad Request", "Invalid input - interval=45m is not supported.", ProviderRefused, id="bad-interval"),
+        pytest.param(422, "Unprocessable Entity", "1m data not available for startTime=1 and endTime=2.", HistoryEnded, id="too-old"),
+        pytest.param(400, "Bad Request", "Invalid input - interval=45m is not supported.", ProviderDeclined, id="bad-interval"),
+        pytest.param(401, "Unauthorized", "Invalid Crumb", ProviderRefused, id="key"),
     ],
 )  # fmt: skip
 def test_refusals_mean_what_they_say(
