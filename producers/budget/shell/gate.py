@@ -16,10 +16,12 @@ from producers.budget.pauses import Signal
 from producers.budget.shares import WHOLE_SHARE, Share
 from producers.budget.windows import Purpose
 from schemas.errors import BudgetExhausted, ProviderBanned, ProviderThrottled
-from schemas.intervals import SECOND_US
+from schemas.intervals import MINUTE_US, SECOND_US
 
 MAX_WAITING = 1_024  # requests of one provider; the next is refused at once
 ASK_AGAIN_US = SECOND_US  # told to a request that waits for another to end, which nobody can foresee
+# a window that begins with the first poll, and one more: the polls of an exchange are spread over a minute
+LIVE_SHOWS_US = 2 * MINUTE_US
 PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
 
 _BEGUN_US = wall_us() - int(monotonic_s() * SECOND_US)
@@ -64,6 +66,7 @@ class Gate:
         self.provider = provider
         self._allowances = Allowances(share)
         self._now_us = now_us
+        self._shared_us = now_us()
         self._waiting: dict[Purpose, deque[_Waiter]] = {"live": deque(), "backfill": deque()}
         self._timer: asyncio.TimerHandle | None = None
         self._last: tuple[int, Signal] | None = None
@@ -76,6 +79,8 @@ class Gate:
 
     def own(self, share: Share) -> None:
         """Use another part of all limits; what was used and learned stays."""
+        if share != self._allowances.share:
+            self._shared_us = self._now_us()
         self._allowances.own(share, self._now_us())
         self.pump()
 
@@ -129,6 +134,19 @@ class Gate:
     def scope(self, endpoint: str) -> Scope:
         """Return the budget and pause of an endpoint, whether it was asked already or not."""
         return self._allowances.scope(endpoint)
+
+    def has_room(self, endpoint: str, purpose: Purpose) -> bool:
+        """Whether a request for `purpose` would start within a second, as far as anybody knows.
+
+        What live needs of a limit shows in a minute; until then, and when another part of the limits becomes ours,
+        there is none for backfill.
+        """
+        now_us = self._now_us()
+        limited = any(not scope.budget.limits.unlimited for scope in self._allowances.of(endpoint))
+        if purpose == "backfill" and limited and now_us < self._shared_us + LIVE_SHOWS_US:
+            return False
+        at = self._allowances.earliest(endpoint, now_us, purpose)
+        return at is not None and at <= now_us + ASK_AGAIN_US and not self._waiting[purpose]
 
     @property
     def paused_s(self) -> float:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import aiohttp
 from pydantic import SecretStr
 
+from producers.budget.allowance import WHOLE
 from producers.budget.limits import limits_of
 from producers.budget.shell.gate import Gate
 from producers.budget.shell.memory import Budgets
+from producers.budget.windows import Purpose
 from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.addresses import AddressPolicy
-from producers.http.shell.breaker import Breakers
+from producers.http.shell.breaker import Breakers, CircuitOpen
 from producers.http.shell.client import VendorHttp
 from producers.http.shell.failures import show_bans
 from producers.settings import ProducersSettings
@@ -54,6 +56,16 @@ class Vendors:
         """Return what tells the state of a provider as a whole."""
         breakers = self.https[provider].breakers
         return lambda: breakers.state
+
+    def may_ask(self, provider: str, stream: str, purpose: Purpose) -> bool:
+        """Whether a request for a stream would be sent within a second: no breaker is open, no pause in force, room in the budget."""
+        facts, http = self.facts[provider], self.https[provider]
+        endpoint = next(iter(facts.serving.get(stream, facts.endpoints)), WHOLE)
+        try:
+            http.breakers.check(endpoint)
+        except CircuitOpen:
+            return False
+        return http.gate.has_room(endpoint, purpose)
 
     def secrets(self, provider: str) -> tuple[bytes, ...]:
         """Return the credentials of a provider, to be struck out of what it says."""

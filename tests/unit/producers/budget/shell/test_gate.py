@@ -12,6 +12,7 @@ import pytest
 
 from producers.budget.limits import VendorLimits, limits_of
 from producers.budget.pauses import Signal
+from producers.budget.shares import Share
 from producers.budget.shell.gate import MAX_WAITING, Gate
 from producers.budget.windows import Purpose
 from schemas.configuration.model import ProviderLimits
@@ -69,6 +70,46 @@ async def test_a_class_is_served_in_order_and_live_before_backfill() -> None:
     assert live == [f"live {number}" for number in range(4)]
     assert [name for name in log if name not in live] == [f"backfill {number}" for number in range(4)]
     assert log.index("live 3") < log.index("backfill 2")
+
+
+@in_virtual_time
+async def test_there_is_room_where_a_request_would_start_within_a_second() -> None:
+    """Not in a pause, beyond a limit, or behind others; for backfill not before live has shown what it needs."""
+    gate, free = a_gate(per_minute=10), a_gate()
+    assert (gate.has_room("quote", "live"), gate.has_room("quote", "backfill")) == (True, False)
+    assert free.has_room("quote", "backfill")
+    for _ in range(3):
+        for _ in range(8):
+            await ask(gate)
+        await asyncio.sleep(62.0)
+    assert gate.has_room("quote", "backfill")
+    await ask(gate, purpose="backfill")
+    assert not gate.has_room("quote", "backfill")  # the rest is what live needs
+    assert gate.has_room("quote", "live")
+
+    async with free.admitted("quote", "live", within_s=1.0) as admission:
+        free.refused(admission, THROTTLED)
+    assert not free.has_room("quote", "backfill")
+    await asyncio.sleep(HOUR_S)
+    assert free.has_room("quote", "backfill")
+
+    narrow = a_gate(per_second=2)
+    await asyncio.sleep(121.0)
+    for _ in range(2):
+        await ask(narrow)
+    await asyncio.sleep(0.5)
+    assert narrow.has_room("quote", "backfill")  # in half a second
+    waiting = asyncio.ensure_future(ask(narrow, purpose="backfill"))
+    await asyncio.sleep(0)
+    assert not narrow.has_room("quote", "backfill")  # somebody waits for that
+    await waiting
+
+    gate.own(Share(owned=1, of=2))
+    await asyncio.sleep(110.0)
+    assert not gate.has_room("quote", "backfill")
+    gate.own(Share(owned=1, of=2))
+    await asyncio.sleep(20.0)
+    assert gate.has_room("quote", "backfill")
 
 
 @in_virtual_time

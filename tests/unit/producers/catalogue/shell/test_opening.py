@@ -233,3 +233,26 @@ async def test_a_capability_is_judged_by_the_breaker_of_the_endpoint_that_serves
         assert state("bars:1m") == "closed"
         assert state("quotes") == ("open" if endpoint == "quote" else "closed")
         assert silent.capability_breaker("yahoo")("bars:1m") == "open"
+
+
+async def test_a_provider_may_be_asked_where_neither_breaker_nor_pause_nor_budget_is_in_the_way() -> None:
+    """By the endpoint that serves the stream: dead quotes are in nobody's way who wants bars."""
+    opener, _ = one_opener()
+    text = "symbols: [SPY]\nproviders: {yahoo: {limits: {per_minute: 4}}}"
+    places, _ = opener.places(parse_configuration(text, source="test"))
+    vendors = opener.open(places)
+    http = vendors.https["yahoo"]
+
+    assert vendors.may_ask("yahoo", "bars", "live")
+    assert not vendors.may_ask("yahoo", "bars", "backfill")  # before live polls have shown what they need
+    for _ in range(5):
+        with pytest.raises(ProviderUnavailable):
+            await http.breakers.call("quote", down)
+    assert (vendors.may_ask("yahoo", "quotes", "live"), vendors.may_ask("yahoo", "bars", "live")) == (
+        False,
+        True,
+    )
+    for _ in range(4):
+        async with http.gate.admitted("chart", "live", within_s=1.0):
+            pass
+    assert not vendors.may_ask("yahoo", "bars", "live")
