@@ -38,7 +38,15 @@ class JobPolls:
     def __init__(self, collector: Collector, *, workers: int) -> None:
         """Ask for at most `workers` things at once for one job."""
         self._polls, self._attempts, self._workers = collector.polls, collector.attempts, workers
-        self.own, self.sweep = collector.own, collector.sweep
+        self._collector = collector
+        self.sweep = collector.sweep
+        self.owned = frozenset[int]()  # partitions whose symbols are collected now
+
+    async def own(self, partitions: frozenset[int], slots: Mapping[PollKey, MarketTime]) -> None:
+        """Poll and stream the symbols of exactly these partitions from now on."""
+        self.owned &= partitions
+        await self._collector.own(partitions, slots)
+        self.owned = partitions
 
     async def poll(
         self, capability: str, symbols: Sequence[str], slot: MarketTime, *, provider: str, job_id: str
@@ -71,9 +79,9 @@ class JobPolls:
         if poll is None:
             return _not_collected(capability, symbol, chosen)
         result = await self._attempts.backfill(poll, start, end, job_id)
-        return (
-            _failed(result) if isinstance(result, MarketDataError) else Outcome(status="done", events=result)
-        )
+        if isinstance(result, MarketDataError):
+            return _failed(result)
+        return Outcome(status="done", events=len(result.starts))
 
     async def _serve(
         self, poll: Poll, symbols: Sequence[str], slot: MarketTime, job_id: str

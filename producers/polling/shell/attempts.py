@@ -11,7 +11,7 @@ from typing import Protocol
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import DEAD_LETTERS_SPARED
 from producers.http.shell.body import MalformedResponse
-from producers.polling.shell.bars_poll import BarsPoll
+from producers.polling.shell.bars_poll import Backfilled, BarsPoll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.raw.faults import KnownFaults
@@ -105,14 +105,17 @@ class Attempts:
 
     async def backfill(
         self, poll: BarsPoll, start: MarketTime, end: MarketTime, job_id: str
-    ) -> int | MarketDataError:
-        """Fetch the bars of [start, end) and publish them; return how many, or the vendor's error; raises like `serve`."""
+    ) -> Backfilled | MarketDataError:
+        """Fetch the bars of [start, end) and publish them; return what they are, or the vendor's error; raises like `serve`."""
         try:
             return await poll.backfill(start, end, job_id=job_id)
         except BrokerUnavailable:
             raise
         except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
-            return await self._failed(poll, error, ())  # the past says nothing of who gives the present
+            # The past says nothing of who gives the present: neither status nor router hear of it.
+            if isinstance(error, MalformedResponse):
+                await self._tell_malformed(poll, error)
+            return error
 
     async def probe(self, poll: Poll, symbols: Sequence[str]) -> Polled | MarketDataError:
         """Ask only to see how the provider answers; otherwise like `serve`."""

@@ -12,7 +12,7 @@ from producers.http.shell.waiting import timed
 from producers.plan.plan import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.polling.schedule import AT_ONCE, next_due
-from producers.polling.shell.polls import Polled, TaskPoll
+from producers.polling.shell.polls import Polled, Rejections, TaskPoll
 from producers.raw.blocks import answering, blank_block, place
 from producers.raw.missed import cause_of, while_elsewhere
 from producers.raw.shell.topics import RawTopics
@@ -22,10 +22,11 @@ from producers.vendors.answers import BarsRequest, PollWindow, Response
 from schemas.answered import AnsweredStretch
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
-from schemas.errors import MarketDataError
-from schemas.intervals import slot_us
+from schemas.errors import MarketDataError, ProviderDeclined
+from schemas.intervals import SECOND_US, slot_us
 from schemas.topics import RAW_BARS
 
+NOWHERE = EventTime(0)
 TAKE_OVER = "take-over"  # the endpoint of blocks that came from none
 
 
@@ -35,6 +36,19 @@ class Coverage:
 
     provider: str
     position: EventTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfilled:
+    """Starts of the bars a backfill published, the stretches of which they are all there is, and up to where was asked.
+
+    `is_lacking`: some of its values could not be used.
+    """
+
+    starts: Sequence[EventTime] = ()
+    answered: Sequence[AnsweredStretch] = ()
+    asked_to: EventTime = NOWHERE
+    is_lacking: bool = False
 
 
 class BarsSource(Protocol):
@@ -118,12 +132,13 @@ class BarsPoll(TaskPoll[BarsTask]):
             events={task.symbol: len(news)},
         )
 
-    async def backfill(self, start: MarketTime, end: MarketTime, *, job_id: str) -> int:
-        """Fetch the bars of [start, end), publish them as a backfill, and return how many; no position moves.
+    async def backfill(self, start: MarketTime, end: MarketTime, *, job_id: str) -> Backfilled:
+        """Fetch the bars of [start, end), publish them as a backfill, and return what they are; no position moves.
 
         Raises the vendor's errors; what came before one is published.
         """
-        position, count = EventTime(start - start % self._step_us), 0
+        position, came = EventTime(start - start % self._step_us), Backfilled()
+        rejections = Rejections(self._raw, RAW_BARS, self.provider)  # apart from those of live polls
         while position < end:
             now = self._market.horizon_us()
             newest = MarketTime(min(now, end - 1))
@@ -131,19 +146,29 @@ class BarsPoll(TaskPoll[BarsTask]):
             if window.end <= position:
                 break  # the rest lies ahead of the market
             response, _ = await self._ask(window, now, "backfill")
-            await self._rejections.publish(response)
+            if response.answer.too_old:
+                said = f"{self.provider} keeps no {self.capability} of {self._task.symbol} of so long ago"
+                raise ProviderDeclined(f"{said}; take another provider for them")
+            await rejections.publish(response)
             events = [event for event in response.answer.events if start <= event["event_time"] < end]
             blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
             blank = replace(blank, route="backfill")
-            answered = self._answered(response, max(start, window.start), min(window.end, end, now))
+            shown_us = now - response.answer.delay_s * SECOND_US
+            answered = self._answered(response, max(start, window.start), min(window.end, end, shown_us))
             placed = (
                 place(blank, events, self._raw.partitions)
                 if answered is None
                 else answering(blank, events, self._raw.partitions, answered)
             )
             await self._raw.publish(RAW_BARS, placed)
-            position, count = window.end, count + len(events)
-        return count
+            position = window.end
+            came = Backfilled(
+                starts=(*came.starts, *(event["event_time"] for event in events)),
+                answered=came.answered if answered is None else (*came.answered, answered),
+                asked_to=EventTime(min(window.end, end, now)),
+                is_lacking=came.is_lacking or bool(response.answer.rejected or response.answer.missing),
+            )
+        return came
 
     def _answered(self, response: Response, start: int, end: int) -> AnsweredStretch | None:
         """Return the stretch of which a response is all there is; None where rows of it were refused, or it is empty."""

@@ -10,9 +10,11 @@ from typing import Any, cast
 from producers.jobs.shell.polls import JobPolls
 from producers.polling.shell.assignment import Polls
 from producers.polling.shell.attempts import Attempts
+from producers.polling.shell.bars_poll import Backfilled
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import AnswerEvidence
+from schemas.clocks import EventTime
 from schemas.errors import ProviderThrottled, UnknownSymbol
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
@@ -43,11 +45,11 @@ class _Bars:
         self.is_behind = self.behind >= 0
         return Polled(due_us=0, evidence=SOUND, events=dict.fromkeys(symbols, 2))
 
-    async def backfill(self, start: int, end: int, *, job_id: str) -> int:
+    async def backfill(self, start: int, end: int, *, job_id: str) -> Backfilled:
         self.polled.append(job_id)
         if self.error is not None:
             raise self.error
-        return (end - start) // 60
+        return Backfilled(starts=[EventTime(each) for each in range(start, end, 60)])
 
 
 def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
@@ -136,3 +138,21 @@ async def test_a_backfill_tells_how_many_bars_and_marks_no_slot() -> None:
     assert (failed.status, failed.retry_after_s) == ("failed", 3.0)
     assert refused.status == "refused"
     assert duty.is_open("bars:1m", "SPY", 0)
+
+
+async def test_what_is_given_up_is_not_owned_while_its_polls_still_end_and_what_is_gained_not_before_it_is_collected() -> (
+    None
+):
+    """Who works beside the polls sees a partition only while all of its symbols are collected."""
+    work, _ = some_work()
+    seen: list[frozenset[int]] = []
+
+    async def own(partitions: frozenset[int], slots: object) -> None:
+        seen.append(work.owned)
+
+    work._collector.own = own  # type: ignore[method-assign]  # noqa: SLF001
+    await work.own(frozenset({0, 1}), {})
+    await work.own(frozenset({1, 2}), {})
+
+    assert seen == [frozenset(), frozenset({1})]
+    assert work.owned == {1, 2}

@@ -14,7 +14,8 @@ from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import AnswerEvidence
-from schemas.errors import BrokerUnavailable, ProviderUnavailable
+from schemas.clocks import WallTime
+from schemas.errors import BrokerUnavailable, MarketDataError, ProviderDeclined, ProviderUnavailable
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SLOT = 60
@@ -147,3 +148,23 @@ async def test_a_dead_publisher_ends_the_process() -> None:
         with pytest.raises(BrokerUnavailable):
             await ask
     assert world.success == 1.0
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderUnavailable("down"), ProviderDeclined("too long ago"), MalformedResponse("no JSON", endpoint="chart", received_time=WallTime(1), payload=b"<")]
+)  # fmt: skip
+async def test_a_backfill_that_fails_says_nothing_of_who_gives_the_present(error: MarketDataError) -> None:
+    """Hundreds of refusals of old minutes must not move the route of live ones; bytes of no use are a dead letter."""
+
+    class Past(_Poll):
+        async def backfill(self, *_: int, **__: str) -> None:
+            raise error
+
+    world, before = _World(), None
+    for _ in range(50):
+        assert await world.attempts.backfill(cast(Any, Past()), 0, 60, "job") is error  # type: ignore[arg-type]
+        record = next(each for each in world.router.records() if each.capability == "quotes")
+        before = before or (record.score, record.success)
+        assert (record.score, record.success) == before
+    assert world.status.document("yahoo")["failing"] is False
+    assert len(world.raw.dead) == isinstance(error, MalformedResponse)

@@ -9,11 +9,11 @@ import pytest
 
 from infra.runtime.clock import Market
 from producers.plan.plan import BarsTask
-from producers.polling.shell.bars_poll import BarsPoll, Coverage
+from producers.polling.shell.bars_poll import Backfilled, BarsPoll, Coverage
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue, Response
 from schemas.answered import answered_of
 from schemas.calendar.sessions import calendar_of
-from schemas.errors import BrokerUnavailable, ProviderRefused, ProviderUnavailable
+from schemas.errors import BrokerUnavailable, ProviderDeclined, ProviderRefused, ProviderUnavailable
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.partitions import partition_of
 from schemas.streams import StreamId
@@ -203,6 +203,7 @@ async def test_a_probe_publishes_nothing_and_moves_nothing() -> None:
     assert polled.evidence.newest == {"SPY": NINE_THIRTY + 3 * MINUTE_US}
 
 
+REFUSED = RejectedValue(symbol="SPY", reason="invalid", message="no price", payload=b"{}")
 BACKFILLED = (NINE_THIRTY - DAY_US, NINE_THIRTY - DAY_US + 3 * MINUTE_US)
 
 
@@ -226,12 +227,55 @@ async def test_a_backfill_says_for_which_stretch_it_is_all_there_is() -> None:
     assert {entry.partition for entry in raw.placed} == {partition_of("SPY", 4)}
 
 
+async def test_a_backfill_returns_what_came_and_how_far_it_is_all_there_is() -> None:
+    """A feed that says it is late has not come to the end of the stretch yet; what lies ahead was not asked for."""
+    late = Answer(events=[BARS[0]], delay_s=120)
+    vendor = _Vendor(late, Answer(events=[BARS[1]], rejected=[REFUSED]))
+    poll = bars_poll(vendor, RecordingTopics())
+
+    came = await poll.backfill(NINE_THIRTY, NOW + 10 * MINUTE_US, job_id="b1")
+    half_read = await poll.backfill(NINE_THIRTY, NOW, job_id="b2")
+    ahead = await poll.backfill(NOW + 5 * MINUTE_US, NOW + 9 * MINUTE_US, job_id="b3")
+
+    assert (came.starts, came.asked_to, came.is_lacking) == ((NINE_THIRTY,), NOW, False)
+    assert [(each.from_time, each.to_time) for each in came.answered] == [(NINE_THIRTY, NOW - 2 * MINUTE_US)]
+    assert (half_read.starts, half_read.answered, half_read.is_lacking) == (
+        (NINE_THIRTY + MINUTE_US,),
+        (),
+        True,
+    )
+    assert (ahead, len(vendor.windows)) == (Backfilled(), 2)
+
+
+async def test_what_a_vendor_keeps_no_more_is_no_proof_that_there_was_nothing() -> None:
+    """A backfill is refused; a live poll goes on from there, as over any other empty window."""
+    raw = RecordingTopics()
+    poll = bars_poll(_Vendor(Answer(too_old=True), Answer(too_old=True)), raw)
+
+    with pytest.raises(ProviderDeclined, match="so long ago"):
+        await poll.backfill(*BACKFILLED, job_id="b1")
+    assert raw.placed == []
+    assert (await poll.poll(poll.symbols)).events == {"SPY": 0}
+
+
+async def test_live_polls_remember_what_they_rejected_though_a_backfill_was_between() -> None:
+    """The same bad value is one dead letter, not one after every backfill."""
+    raw = RecordingTopics()
+    answer = Answer(events=BARS, rejected=[REFUSED])
+    poll = bars_poll(_Vendor(answer, Answer(), answer), raw)
+
+    await poll.poll(poll.symbols)
+    await poll.backfill(*BACKFILLED, job_id="b1")
+    await poll.poll(poll.symbols)
+
+    assert len(raw.dead) == 1
+
+
 async def test_a_backfill_of_which_values_were_refused_is_not_all_there_is() -> None:
     """What the vendor gave and we could not read exists."""
-    refused = RejectedValue(symbol="SPY", reason="invalid", message="no price", payload=b"{}")
     raw = RecordingTopics()
 
-    await bars_poll(_Vendor(Answer(events=[BARS[0]], rejected=[refused])), raw).backfill(
+    await bars_poll(_Vendor(Answer(events=[BARS[0]], rejected=[REFUSED])), raw).backfill(
         NINE_THIRTY, NINE_THIRTY + MINUTE_US, job_id="b1"
     )
 
