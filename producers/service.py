@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,8 @@ from infra.runtime.clock import Market, SimulatorMarketClock, WallMarketClock
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.lifecycle import Health
 from infra.runtime.standstill import Standstill
+from producers.backfill.shell.collected import Collected
+from producers.backfill.shell.workers import BackfillWorkers
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import Opener
 from producers.catalogue.shell.simulated import SimulatedVendors
@@ -83,11 +86,20 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
         resources.health.report(COLLECTION, ready=True)
-        tasks.create_task(feed.run(JobPolls(collection, workers=resources.settings.concurrency)), name="jobs")
+        polls = JobPolls(collection, workers=resources.settings.concurrency)
+        tasks.create_task(feed.run(polls), name="jobs")
+        collected = Collected(collection, surroundings.raw, lambda: polls.owned)
+        tasks.create_task(_workers(resources, collected).run(), name="backfill")
         tasks.create_task(HorizonWatch(resources.health).run(), name="calendars")
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")
         await collecting
+
+
+def _workers(resources: Resources, collected: Collected) -> BackfillWorkers:
+    # a replica keeps its name over restarts, and what an earlier process of it has to say must not count
+    owner = f"{resources.replica}-{uuid.uuid4().hex[:8]}"
+    return BackfillWorkers(resources.dsn, collected, owner=owner, health=resources.health)
 
 
 def _collection_and_feed(resources: Resources, surroundings: Surroundings) -> tuple[Collection, JobFeed]:

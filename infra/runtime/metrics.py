@@ -160,6 +160,12 @@ JOB_RESULTS_DROPPED = Counter(
     "Results of the sweeper's own polls given up because the broker took none for too long.",
     registry=REGISTRY,
 )
+BACKFILL_JOBS_COMPLETED = Counter(
+    "backfill_jobs_completed",
+    "Backfill jobs that came to an end, as `done`, `empty`, `unrecoverable` or `dead`.",
+    ["tier", "status"],
+    registry=REGISTRY,
+)
 RAW_BLOCKS = Counter(
     "mds_raw_blocks_total", "Raw blocks delivered to Kafka.", ["provider", "topic"], registry=REGISTRY
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -129,14 +129,18 @@ def a_client(session: PlayedSession, **limits: int) -> VendorHttp:
     return VendorHttp("played", cast(Any, session), gate=gate)
 
 
+Beside = Callable[[Polls, Attempts, VendorHttp], Coroutine[Any, Any, None]]
+
+
 def play_yahoo(
     monkeypatch: pytest.MonkeyPatch,
     answering: Answering,
     *,
     symbols: Sequence[str] = ("SPY", "AAPL", "MSFT", "NVDA", "GOOG", "AMZN", "QQQ", "BRK.B", "IBM", "F"),
     hours: float = 1.0,
+    beside: Beside | None = None,
 ) -> Played:
-    """Collect bars (60 s) and quotes (15 s) of Yahoo for so long, at its real limits."""
+    """Collect bars (60 s) and quotes (15 s) of Yahoo for so long, at its real limits; `beside` runs with its polls."""
 
     async def story() -> Played:
         session, raw = PlayedSession(answering), RecordingTopics()
@@ -144,11 +148,15 @@ def play_yahoo(
         monkeypatch.setattr(poller_module, "TICK_S", TICK_S)
         gate = Gate(YAHOO.name, limits_of(YAHOO, ProviderLimits(), simulated=False), now_us=now_us)
         http = VendorHttp(YAHOO.name, cast(Any, session), gate=gate, words=YAHOO.words)
-        router, poller = _collecting(YahooApi(http), http, raw, symbols)
-        running = asyncio.ensure_future(poller.run())
+        router, poller, polls, attempts = _collecting(YahooApi(http), http, raw, symbols)
+        running = [asyncio.ensure_future(poller.run())]
+        if beside is not None:
+            running.append(asyncio.ensure_future(beside(polls, attempts, http)))
         await asyncio.sleep(hours * 3_600)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for each in running:
+            each.cancel()
+        ends = await asyncio.gather(*running, return_exceptions=True)
+        assert all(isinstance(end, asyncio.CancelledError) or end is None for end in ends), ends
         return Played(session, raw, router, http, hours * 3_600)
 
     return run(story())
@@ -156,7 +164,7 @@ def play_yahoo(
 
 def _collecting(
     api: VendorApi, http: VendorHttp, raw: RecordingTopics, symbols: Sequence[str]
-) -> tuple[Router, Poller]:
+) -> tuple[Router, Poller, Polls, Attempts]:
     market, duty, topics = Market(clock=WallMarketClock()), Duty(4), cast(Any, raw)
     name = http.provider
     vendors = Vendors(https={name: http}, apis={name: api}, sockets={}, facts={name: YAHOO}, places={})
@@ -191,12 +199,13 @@ def _collecting(
             simulated=frozenset(),
         )
     )
+    attempts = Attempts(
+        raw=topics, status=ProviderStatus({name: vendors.breaker(name)}), router=router, duty=duty
+    )
     poller = Poller(
         name,
         market=market,
-        attempts=Attempts(
-            raw=topics, status=ProviderStatus({name: vendors.breaker(name)}), router=router, duty=duty
-        ),
+        attempts=attempts,
         swept=lambda *_: None,
         cadence=cast(Any, RecordingCadence()),
         health=cast(
@@ -208,7 +217,7 @@ def _collecting(
         workers=WORKERS,
     )
     poller.assign(polls.by_provider[name])
-    return router, poller
+    return router, poller, polls, attempts
 
 
 def a_chart(path: str, query: Mapping[str, str]) -> Said:

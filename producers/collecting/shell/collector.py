@@ -90,10 +90,10 @@ class Collection:
             around.health, raw=around.raw, status=self._status, router=self.router, market=around.market
         )
         self._membership = Membership(around.dsn, health=around.health, changed=self._take_members)
-        self._configuration: Configuration | None = None
-        self._vendors: Vendors | None = None
+        self.configuration: Configuration | None = None
+        self.vendors: Vendors | None = None
         self._plan = PollPlan()
-        self._lacking: Mapping[str, str] = {}
+        self.lacking: Mapping[str, str] = {}
         self._known = frozenset[str]()
         self._calendars: Mapping[str, Calendar] = {}
         self._left_out: frozenset[LeftOut] = frozenset()
@@ -133,8 +133,8 @@ class Collection:
     async def _take_members(self) -> None:
         """Collect what the configuration in force asks for of another universe."""
         async with self._exchanging:
-            if self._configuration is not None:
-                await self._exchange(self._configuration)
+            if self.configuration is not None:
+                await self._exchange(self.configuration)
 
     async def own(self, partitions: frozenset[int], slots: Mapping[PollKey, MarketTime]) -> None:
         """Collect the symbols of these partitions alone from now on; `slots` says what others have polled of them.
@@ -147,8 +147,8 @@ class Collection:
             self._duty.restore(slots)
             if partitions:  # while nothing is owned nothing is asked: what was ours of the limits stays ours
                 self._around.opener.budgets.share(len(partitions), self._around.raw.partitions)
-            if self._configuration is not None:
-                await self._exchange(self._configuration)
+            if self.configuration is not None:
+                await self._exchange(self.configuration)
         await self._running().settled()
 
     def sweep(self, partitions: frozenset[int]) -> None:
@@ -172,7 +172,7 @@ class Collection:
     async def _exchange(self, configuration: Configuration) -> None:
         owned = self._owned
         places, lacking = self._around.opener.places(configuration)
-        waits = None if self._configuration is None else self._around.settings.cursor_wait_s
+        waits = None if self.configuration is None else self._around.settings.cursor_wait_s
         members = await self._membership.members(configuration, within_s=waits)
         plan = self._nameable(configuration, members, facts_of(places))
         if members and not plan.providers:
@@ -184,14 +184,14 @@ class Collection:
         calendars = await _calendars(configuration, {stream.symbol for stream in streams})
         await self._around.watched.take_over(owned)
         cursors = await self._cursors(new)
-        vendors = self._around.opener.open(places, self._vendors)
-        log_disabled({name: why for name, why in lacking.items() if self._lacking.get(name) != why})
-        self._lacking = lacking
+        vendors = self._around.opener.open(places, self.vendors)
+        log_disabled({name: why for name, why in lacking.items() if self.lacking.get(name) != why})
+        self.lacking = lacking
         # From here on nothing can be refused, and nothing waits but for the broker.
         self._route(plan, configuration, calendars, vendors)
         raw, now = self._around.raw, self._market.now_us()
         await tell_missed(plan, new, cursors, raw=raw, router=self.router, now=now)
-        self._configuration, self._vendors = configuration, vendors
+        self.configuration, self.vendors = configuration, vendors
         self._plan, self._calendars = plan, calendars
         self._known = frozenset(member.symbol for member in members)
         sizes = {"streams": len(streams), "new": len(new), "known": len(cursors)}
@@ -281,8 +281,8 @@ class Collection:
         while True:
             await asyncio.sleep(LOOK_AT_DAY_S)
             async with self._exchanging:
-                if self._configuration is not None and self._named != naming_day(self._market.horizon_us()):
-                    await self._exchange(self._configuration)
+                if self.configuration is not None and self._named != naming_day(self._market.horizon_us()):
+                    await self._exchange(self.configuration)
 
 
 def _streams_of(plan: PollPlan) -> frozenset[StreamId]:

@@ -11,6 +11,7 @@ AGREED = {
     "provider_latency_ms": ("provider", "endpoint"),
     "circuit_state": ("provider",),
     "provider_health_score": ("capability", "provider"),
+    "backfill_jobs_completed_total": ("tier", "status"),
     "jobs_processed_total": ("type", "provider"),
     "gaps_found_total": ("interval",),
     "backfill_jobs_enqueued_total": ("tier",),
