@@ -153,7 +153,9 @@ class BarsPoll(TaskPoll[BarsTask]):
             events = [event for event in response.answer.events if start <= event["event_time"] < end]
             blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
             blank = replace(blank, route="backfill")
-            shown_us = now - response.answer.delay_s * SECOND_US
+            delay_us = response.answer.delay_s * SECOND_US
+            # of a feed that is late the bar in progress there is not over
+            shown_us = now - delay_us - self._step_us if delay_us else now
             answered = self._answered(response, max(start, window.start), min(window.end, end, shown_us))
             placed = (
                 place(blank, events, self._raw.partitions)

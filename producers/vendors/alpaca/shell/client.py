@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from infra.runtime.clock import rfc3339
+from infra.runtime.clock import rfc3339, wall_us
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import bars as alpaca
@@ -19,7 +19,7 @@ from producers.vendors.bar_slots import widened
 from producers.vendors.shell.batches import Batches, RefusedBatch
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
-from schemas.errors import MarketDataError, NoData, ProviderUnentitled, UnknownSymbol
+from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
 from schemas.intervals import SECOND_US
 from schemas.providers.alpaca import FACTS, TIMEFRAMES
 
@@ -78,12 +78,10 @@ class AlpacaApi(VendorApi):
         }
 
         async def page(token: str) -> Asked[BarPage]:
-            delay_s = self._delay_s
-            end = (
-                min(window.end, asked.now - (delay_s + CLOCKS_APART_S) * SECOND_US) if delay_s else window.end
-            )
-            if end <= window.start:
-                raise NoData(f"alpaca's delayed plan has nothing of {asked.symbol} in the window yet")
+            delay_s, late_s = self._delay_s, self._delay_s + CLOCKS_APART_S
+            end = min(window.end, asked.now - late_s * SECOND_US) if delay_s else window.end
+            if end <= window.start:  # the plan has not come so far: no proof that there is nothing
+                return Asked(value=BarPage(rows=(), delay_s=late_s), received_time=wall_us())
             given = params | {"end": rfc3339(end - 1)}  # the vendor takes both ends in
             given |= {"page_token": token} if token else {}
             request = self._request(BARS, "/v2/stocks/bars", given, asked.symbol, purpose=asked.purpose)

@@ -104,12 +104,13 @@ async def test_requests_under_way_while_the_feed_changes_are_asked_again_too() -
 
 
 async def test_nothing_is_asked_for_that_a_delayed_plan_cannot_have_yet() -> None:
-    """A window of the last quarter of an hour is empty, and no refusal."""
+    """A window of the last quarter of an hour is empty, and no refusal; that it is late says that this proves nothing."""
     script = Script(OTHER_FEED)
     async with opening_on(PROVIDER, script) as opening:
         response = await PROVIDER.open(opening).bars(asked("SPY", "1m", WINDOW, WINDOW.end))
 
     assert (list(response.answer.events), len(script.asked)) == ([], 1)
+    assert response.answer.delay_s >= 900
 
 
 async def test_a_plan_that_refuses_old_data_too_is_not_asked_for_ever() -> None:
