@@ -13,7 +13,13 @@ from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Outcome
 from schemas.clocks import MarketTime
-from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
+from schemas.errors import (
+    MarketDataError,
+    ProviderDeclined,
+    ProviderThrottled,
+    ProviderUnentitled,
+    UnknownSymbol,
+)
 from schemas.streams import QUOTE_STREAM
 
 DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
@@ -79,6 +85,8 @@ class JobPolls:
         if poll is None:
             return _not_collected(capability, symbol, chosen)
         result = await self._attempts.backfill(poll, start, end, job_id)
+        if isinstance(result, ProviderDeclined | ProviderUnentitled):
+            return Outcome(status="refused", reason=str(result))
         if isinstance(result, MarketDataError):
             return _failed(result)
         return Outcome(status="done", events=len(result.starts))

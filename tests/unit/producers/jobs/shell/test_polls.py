@@ -7,6 +7,8 @@ from collections.abc import Hashable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from producers.jobs.shell.polls import JobPolls
 from producers.polling.shell.assignment import Polls
 from producers.polling.shell.attempts import Attempts
@@ -15,7 +17,13 @@ from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.routing.evidence import AnswerEvidence
 from schemas.clocks import EventTime
-from schemas.errors import ProviderThrottled, UnknownSymbol
+from schemas.errors import (
+    MarketDataError,
+    ProviderDeclined,
+    ProviderThrottled,
+    ProviderUnentitled,
+    UnknownSymbol,
+)
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
@@ -138,6 +146,18 @@ async def test_a_backfill_tells_how_many_bars_and_marks_no_slot() -> None:
     assert (failed.status, failed.retry_after_s) == ("failed", 3.0)
     assert refused.status == "refused"
     assert duty.is_open("bars:1m", "SPY", 0)
+
+
+@pytest.mark.parametrize(
+    "error", [UnknownSymbol("?"), ProviderDeclined("too long ago"), ProviderUnentitled("not in the plan")]
+)
+async def test_a_backfill_that_a_vendor_never_answers_is_refused(error: MarketDataError) -> None:
+    """It is not asked again until the deadline."""
+    work, _ = some_work(_Bars("SPY", error=error))
+
+    outcome = await work.backfill("bars:1m", "SPY", 0, 600, provider="", job_id="job")
+
+    assert (outcome.status, outcome.reason) == ("refused", str(error))
 
 
 async def test_what_is_given_up_is_not_owned_while_its_polls_still_end_and_what_is_gained_not_before_it_is_collected() -> (
