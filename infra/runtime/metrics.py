@@ -69,21 +69,24 @@ GAPS_FOUND = Counter(
 BACKFILL_JOBS_ENQUEUED = Counter(
     "backfill_jobs_enqueued", "Jobs added to the backfill queue.", ["tier"], registry=REGISTRY
 )
+BACKFILL_JOBS_COMPLETED = Counter(
+    "backfill_jobs_completed",
+    "Backfill jobs that came to an end, as `done`, `empty`, `unrecoverable` or `dead`.",
+    ["tier", "status"], registry=REGISTRY,
+)  # fmt: skip
 BACKFILL_GAPS_DEFERRED = Counter(
     "mds_backfill_gaps_deferred_total",
     "Gaps that were not queued when they opened, since their tier had no room; they are when it has.",
     ["tier"], registry=REGISTRY,
 )  # fmt: skip
 BACKFILL_QUEUE_DEPTH = Gauge(
-    "backfill_queue_depth",
-    "Jobs that wait or are under way, of each tier counted up to the largest cap. The same from every sink.",
-    registry=REGISTRY,
-)
+    "backfill_queue_depth", registry=REGISTRY,
+    documentation="Jobs that wait or are under way, of each tier counted up to the largest cap. The same from every sink.",
+)  # fmt: skip
 BACKFILL_OLDEST_AGE_SECONDS = Gauge(
-    "backfill_oldest_age_seconds",
-    "Wall time since the oldest T0 job that is not over was added; 0 where there is none. The same from every sink.",
-    registry=REGISTRY,
-)
+    "backfill_oldest_age_seconds", registry=REGISTRY,
+    documentation="Wall time since the oldest T0 job that is not over was added; 0 where there is none. The same from every sink.",
+)  # fmt: skip
 DLQ_DEPTH = Gauge(
     "dlq_depth",
     "What died and is kept. `kind` is the topic letters died in, of whoever wrote them: one that was handled counts until it "
@@ -158,12 +161,6 @@ JOB_LEASE = Gauge(
 JOB_RESULTS_DROPPED = Counter(
     "mds_job_results_dropped_total",
     "Results of the sweeper's own polls given up because the broker took none for too long.",
-    registry=REGISTRY,
-)
-BACKFILL_JOBS_COMPLETED = Counter(
-    "backfill_jobs_completed",
-    "Backfill jobs that came to an end, as `done`, `empty`, `unrecoverable` or `dead`.",
-    ["tier", "status"],
     registry=REGISTRY,
 )
 RAW_BLOCKS = Counter(

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.metrics import BACKFILL_JOBS_COMPLETED
+from infra.runtime.metrics import BACKFILL_JOBS_COMPLETED, BACKFILL_JOBS_ENQUEUED
 from infra.runtime.postgres import backfill_queue as queue
 from infra.runtime.postgres import backfill_work as work
 from infra.runtime.postgres.errors import Connection, Pool
@@ -101,17 +101,19 @@ class Leases:
 
     async def end(self, job: BackfillJob, ending: Ending, elsewhere: BackfillOrder | None = None) -> None:
         """End a job, and ask `elsewhere` in the same transaction; goes on trying for as long as the job is ours."""
+        added = set[str]()
 
         async def end(asked: Connection) -> bool:
             async with asked.transaction():
                 said = {"owner": self._owner, "rows": ending.rows, "reason": ending.reason}
                 ended = await queue.end(asked, job, ending.state, **said)  # type: ignore[arg-type]
                 if ended and elsewhere is not None and not await self._is_covered(asked, elsewhere):
-                    await queue.enqueue(asked, [elsewhere], partitions=self._partitions)
+                    added.update(await queue.enqueue(asked, [elsewhere], partitions=self._partitions))
             return ended
 
         if await self._surely(job, end):
             BACKFILL_JOBS_COMPLETED.labels(job.order.tier, ending.state).inc()
+            BACKFILL_JOBS_ENQUEUED.labels(job.order.tier).inc(len(added))
 
     async def put_back(self, job: BackfillJob, *, wait_s: float, reason: str, counted: bool) -> None:
         """Let a job wait for another try, as if it had not begun where that is not `counted`; tries like `end`."""
