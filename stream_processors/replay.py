@@ -95,6 +95,7 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
             append_time=KnowledgeTime(record.append_time),
             key=record.key,
             value=record.value,
+            moved=record.moved,
         )
 
 

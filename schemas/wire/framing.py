@@ -9,13 +9,17 @@ from typing import BinaryIO
 
 from schemas.errors import MalformedPayload
 
-_HEAD = Struct(">HiqqiI")  # topic bytes, partition, offset, append time, key bytes (-1: none), value bytes
+# topic bytes, partition, offset, append time, key bytes (-1: none), value bytes, whether it was moved
+_HEAD = Struct(">HiqqiI?")
 MAX_VALUE_BYTES = 4_194_304
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedRecord:
-    """One record with its place in the log; `append_time` in µs; `topic` without any prefix."""
+    """One record with its place in the log; `append_time` in µs; `topic` without any prefix.
+
+    `moved`: it came from another topic, where its append time is from.
+    """
 
     topic: str
     partition: int
@@ -23,22 +27,22 @@ class StreamedRecord:
     append_time: int
     key: bytes | None
     value: bytes
+    moved: bool = False
 
 
 def write_record(out: BinaryIO, record: StreamedRecord) -> None:
     """Append one record to the stream."""
     topic, key = record.topic.encode(), record.key
     size = -1 if key is None else len(key)
-    out.write(
-        _HEAD.pack(len(topic), record.partition, record.offset, record.append_time, size, len(record.value))
-    )
+    place = (len(topic), record.partition, record.offset, record.append_time)
+    out.write(_HEAD.pack(*place, size, len(record.value), record.moved))
     out.write(topic + (key or b"") + record.value)
 
 
 def read_records(source: BinaryIO) -> Iterator[StreamedRecord]:
     """Yield every record; raise MalformedPayload where the stream ends inside one."""
     while head := _exactly(source, _HEAD.size, may_end=True):
-        topic_bytes, partition, offset, append_time, key_bytes, value_bytes = _HEAD.unpack(head)
+        topic_bytes, partition, offset, append_time, key_bytes, value_bytes, moved = _HEAD.unpack(head)
         if value_bytes > MAX_VALUE_BYTES or key_bytes > MAX_VALUE_BYTES:
             raise MalformedPayload(f"a record of {value_bytes} bytes; this is not a record stream")
         yield StreamedRecord(
@@ -48,6 +52,7 @@ def read_records(source: BinaryIO) -> Iterator[StreamedRecord]:
             append_time=append_time,
             key=None if key_bytes < 0 else _exactly(source, key_bytes),
             value=_exactly(source, value_bytes),
+            moved=moved,
         )
 
 

@@ -64,13 +64,15 @@ def test_raw_records_come_from_a_stream_of_their_own_topics_only() -> None:
     """A pipe in the wrong order is an error, not an empty replay."""
     pipe = io.BytesIO()
     for topic in (RAW_BARS, BARS):
-        record = StreamedRecord(topic=topic, partition=0, offset=3, append_time=9, key=b"k", value=b"v")
+        record = StreamedRecord(
+            topic=topic, partition=0, offset=3, append_time=9, key=b"k", value=b"v", moved=topic == RAW_BARS
+        )
         write_record(pipe, record)
     pipe.seek(0)
     records = from_stream(pipe)
 
     assert next(records) == RawRecord(
-        topic=RAW_BARS, partition=0, offset=3, append_time=9, key=b"k", value=b"v"
+        topic=RAW_BARS, partition=0, offset=3, append_time=9, key=b"k", value=b"v", moved=True
     )
     with pytest.raises(MalformedPayload, match="not a raw topic"):
         next(records)
