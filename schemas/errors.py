@@ -7,8 +7,9 @@ MarketDataError
 │   │   └── BudgetExhausted   it was not asked: our own limits leave no room yet
 │   ├── ProviderUnavailable   outage, time-out, broken connection
 │   ├── BrokerUnavailable     Kafka cannot take or give records now
-│   └── StoreUnavailable      PostgreSQL cannot answer now
-│       └── StoreOverrun      it was not done in time: ask for less at once
+│   ├── StoreUnavailable      PostgreSQL cannot answer now
+│   │   └── StoreOverrun      it was not done in time: ask for less at once
+│   └── ArchiveUnavailable    the archive's disk cannot take files now
 ├── PermanentError            retrying changes nothing: dead-letter it, or answer 4xx
 │   ├── MalformedPayload      bytes that do not parse as what they claim to be
 │   ├── ProviderRefused       key missing or wrong, or the request is not taken
@@ -84,6 +85,10 @@ class StoreUnavailable(TransientError):
 
 class StoreOverrun(StoreUnavailable):
     """PostgreSQL did not finish a transaction in time; the same again may never end, a part of it may."""
+
+
+class ArchiveUnavailable(TransientError):
+    """The archive's disk cannot take files now: it is full, or gone; nothing that was archived is touched by it."""
 
 
 class MalformedPayload(PermanentError):

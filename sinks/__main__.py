@@ -1,4 +1,7 @@
-"""`python -m sinks` stores canonical topics in PostgreSQL; `python -m sinks replay` fills an empty database."""
+"""`python -m sinks` stores canonical topics in PostgreSQL; `python -m sinks replay` fills an empty database.
+
+`python -m sinks archive` keeps raw topics as files.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.journals import JOURNALS
 from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
+from sinks.archive.shell import commands as archive
 from sinks.reading.shell.dead_letters import DeadLetterDepth
 from sinks.reading.shell.feed import BatchSource, feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
@@ -145,7 +149,10 @@ def command() -> None:
     replaying.add_argument(
         "--partitions", type=int, required=True, help="how many partitions the topics had that it is of"
     )
+    archive.add_commands(commands)
     given = parser.parse_args()
+    if given.command == "archive":
+        sys.exit(archive.command(given))
     if given.command == "replay":
         lifecycle.run(_replay(given.partitions))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
@@ -32,6 +33,12 @@ class SinkSettings(Settings):
     keep_days: Mapping[StreamName, Annotated[float, Field(ge=1.0, le=36_500.0)]] = Field(default_factory=dict)
     # of one transaction; then its connection is cut
     write_timeout_s: float = Field(default=20.0, ge=1.0, le=300.0)
+    archive: Path | None = None  # folder of `python -m sinks archive`; None: `archive` in MDS_HOME
+    archive_ops_port: Port = Field(default=8105, ge=1, le=65535)
+    # of keys and values, after which a file of the archive is closed, if its hour is not over before
+    archive_file_mb: int = Field(default=128, ge=1, le=1_024)
+    # of the archive's disk, that it leaves to what else lives there
+    archive_keep_free_mb: int = Field(default=1_024, ge=0)
     replay_dsn: SecretStr = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument
 
     def journal_days(self) -> Mapping[Journal, float]:

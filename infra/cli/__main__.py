@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import typer
 
 from infra.cli import background, calendar, inspection, symbols
+from infra.cli.archive import archive_app
 from infra.cli.backfill import backfill_app, dlq_app
 from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
@@ -57,6 +58,7 @@ app.add_typer(universe_app, name="universe")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(backfill_app, name="backfill")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(archive_app, name="archive")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -134,30 +134,26 @@ CONFIG_GENERATION = Gauge(
 PROVIDER_BUDGET_USED_RATIO = Gauge(
     "mds_provider_budget_used_ratio",
     "Requests that count now, of the limit in force.",
-    ["provider", "window"],
-    registry=REGISTRY,
-)
+    ["provider", "window"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_PAUSED_SECONDS = Gauge(
     "mds_provider_paused_seconds",
     "How much longer a provider is left alone because it asked to be.",
-    ["provider"],
-    registry=REGISTRY,
-)
+    ["provider"], registry=REGISTRY,
+)  # fmt: skip
 PROVIDER_BANS = Gauge(
     "mds_provider_bans", "Hard bans of today and yesterday, over restarts.", ["provider"], registry=REGISTRY
 )
 SYMBOLS_REFUSED = Gauge(
     "mds_symbols_refused",
     "Symbols that a provider's socket was asked for and, by its own words, may not send.",
-    ["provider"],
-    registry=REGISTRY,
-)
+    ["provider"], registry=REGISTRY,
+)  # fmt: skip
 JOB_LEASE = Gauge(
     "mds_job_lease",
     "Who decides what this process polls: 1 the job feed, 0 the sweeper.",
-    ["partition"],
-    registry=REGISTRY,
-)
+    ["partition"], registry=REGISTRY,
+)  # fmt: skip
 JOB_RESULTS_DROPPED = Counter(
     "mds_job_results_dropped_total",
     "Results of the sweeper's own polls given up because the broker took none for too long.",
@@ -196,18 +192,16 @@ TRANSACTION_MS = Histogram(
 KNOWLEDGE_AHEAD_SECONDS = Gauge(
     "mds_knowledge_ahead_seconds",
     "How far the newest knowledge time of a raw partition lies ahead of our clock: a broker's clock is fast, or ours slow.",
-    ["topic", "partition"],
-    registry=REGISTRY,
-)
+    ["topic", "partition"], registry=REGISTRY,
+)  # fmt: skip
 DEAD_LETTERS = Counter(
     "mds_dead_letters_total", "Dead letters written.", ["stage", "reason"], registry=REGISTRY
 )
 DEAD_LETTERS_SPARED = Counter(
     "mds_dead_letters_spared_total",
     "Whole answers of vendors that were of no use like one that is a dead letter already: counted, and not written again.",
-    ["provider", "endpoint"],
-    registry=REGISTRY,
-)
+    ["provider", "endpoint"], registry=REGISTRY,
+)  # fmt: skip
 ROWS_WRITTEN = Counter("mds_rows_written_total", "Rows committed.", ["table", "path"], registry=REGISTRY)
 ROWS_UNCHANGED = Counter(
     "mds_rows_unchanged_total", "Rows the guard found already stored.", ["table"], registry=REGISTRY
@@ -220,28 +214,35 @@ SINK_FENCED = Counter(
 WATERMARK_LAG_SECONDS = Gauge(
     "mds_watermark_lag_seconds",
     "Wall time minus the watermark; small while the market is closed, too: ticks move it.",
-    ["topic", "partition"],
-    registry=REGISTRY,
-)
+    ["topic", "partition"], registry=REGISTRY,
+)  # fmt: skip
 WATERMARK_TIMESTAMP_SECONDS = Gauge(
     "mds_watermark_timestamp_seconds",
     "The watermark: everything known before it is stored. Since the epoch.",
-    ["topic", "partition"],
-    registry=REGISTRY,
-)
+    ["topic", "partition"], registry=REGISTRY,
+)  # fmt: skip
 SESSION_OPEN = Gauge(
     "mds_session_open",
     "1 while the regular session of the calendar is open on the market clock, else 0; of stored symbols.",
-    ["calendar"],
-    registry=REGISTRY,
-)
+    ["calendar"], registry=REGISTRY,
+)  # fmt: skip
 CALENDAR_HORIZON_DAYS = Gauge(
     "mds_calendar_horizon_days",
     "Days of 24 h until the calendar is no longer known, on wall time; of those this process has used. Nothing is expected "
     "beyond: below 60 it is time to update.",
-    ["calendar"],
-    registry=REGISTRY,
-)
+    ["calendar"], registry=REGISTRY,
+)  # fmt: skip
+ARCHIVE_NEXT_OFFSET = Gauge(
+    "mds_archive_next_offset",
+    "Offset of a raw partition from which on nothing is archived yet.",
+    ["topic", "partition"], registry=REGISTRY,
+)  # fmt: skip
+ARCHIVE_AGE_SECONDS = Gauge(
+    "mds_archive_age_seconds",
+    "Wall time since the moment up to which all of a raw partition is archived; up to an hour and some minutes.",
+    ["topic", "partition"], registry=REGISTRY,
+)  # fmt: skip
+ARCHIVE_BYTES = Counter("mds_archive_bytes_total", "Bytes of archived files.", ["topic"], registry=REGISTRY)
 HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)
 WS_SENT_MESSAGES = Counter("mds_ws_sent_messages_total", "Messages handed to sockets.", registry=REGISTRY)
@@ -254,15 +255,13 @@ WS_CATCH_UPS = Counter(
 WS_RESUMES = Counter(
     "mds_ws_resumes_total",
     "Resumed streams by where they came from, or why they could not.",
-    ["result"],
-    registry=REGISTRY,
-)
+    ["result"], registry=REGISTRY,
+)  # fmt: skip
 WS_UNREADABLE_RECORDS = Counter(
     "mds_ws_unreadable_records_total",
     "Canonical records no stream could carry; skipped.",
-    ["topic"],
-    registry=REGISTRY,
-)
+    ["topic"], registry=REGISTRY,
+)  # fmt: skip
 
 
 def compute_at_scrape(gauge: Gauge, value: Callable[[], float]) -> None:

@@ -32,6 +32,8 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "ingestion_lag_seconds": "when scraped; gone with the partitions",
     "mds_build_info": "once, when the process starts",
     "mds_config_generation": "every second",
+    "mds_archive_age_seconds": "when scraped; gone with the process that archives",
+    "mds_archive_next_offset": "when a file or a loss is noted, and at each look, every 15 s",
     "mds_job_lease": "when a lease begins or ends, and when partitions come or go",
     "mds_knowledge_ahead_seconds": "when scraped; gone with the partition",
     "mds_provider_bans": "when scraped; gone with the provider",

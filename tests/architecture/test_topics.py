@@ -20,7 +20,6 @@ POINTS_OF_ENTRY = frozenset(
         "infra.cli.tail",
         "producers.catalogue.shell.installed",
         "producers.catalogue.shell.symbol_lists",
-        "sinks.settings",
         "stream_processors.settings",
     }
 )

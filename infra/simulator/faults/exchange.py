@@ -108,7 +108,9 @@ async def answer(
     return as_response(replace(reply, headers={**received.headers, **reply.headers}))
 
 
-async def receive(request: web.Request, vendor: str, endpoint: str, symbols: Collection[str]) -> ReceivedRequest:
+async def receive(
+    request: web.Request, vendor: str, endpoint: str, symbols: Collection[str]
+) -> ReceivedRequest:
     """Count a request, a socket's handshake too, decide its faults and sit out those that take time."""
     simulation, manners = request.app[SIMULATION], request.app[MANNERS][vendor]
     faults = _struck(simulation, vendor, endpoint, symbols)
@@ -116,7 +118,9 @@ async def receive(request: web.Request, vendor: str, endpoint: str, symbols: Col
     await _wait(simulation, faults)
     throttled = next((manners.throttled(count) for count in counts if count.refused), None)
     headers = {name: text for count in counts for name, text in manners.told(count).items()}
-    return ReceivedRequest(faults=faults, refusal=throttled or refused(request, vendor, faults), headers=headers)
+    return ReceivedRequest(
+        faults=faults, refusal=throttled or refused(request, vendor, faults), headers=headers
+    )
 
 
 def _struck(

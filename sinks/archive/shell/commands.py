@@ -1,0 +1,293 @@
+"""`python -m sinks archive`: run, status, verify, cat and prune."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from infra.runtime import lifecycle
+from infra.runtime.backoff import RETRY_S
+from infra.runtime.clock import rfc3339, wall_us
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.known_partitions import known_partitions
+from infra.runtime.kafka.logs import LogReader
+from infra.runtime.settings import MdsSettings
+from schemas.errors import ArchiveUnavailable, BrokerUnavailable, ConfigurationError, Fenced, MarketDataError
+from schemas.partitions import TopicPartition
+from schemas.topics import RAW_TOPICS
+from sinks.archive.planning import FileLimits, irreplaceable, leading
+from sinks.archive.shell.archiver import ARCHIVE, Archiver
+from sinks.archive.shell.disk import Disk
+from sinks.archive.shell.folder import prune
+from sinks.archive.shell.inspection import Archived, Moments, archived, cat, newest, verify
+from sinks.progress.positions import Log
+from sinks.reading.shell.logs import TopicLogs
+from sinks.settings import SinkSettings
+
+DAY_US = 86_400_000_000
+FOREVER = Moments(0, 2**63 - 1)
+
+
+def add_commands(commands: Any) -> None:
+    """Add `archive` and what it can do to the command line of the sinks."""
+    parser = commands.add_parser(
+        "archive", help="keep raw topics as Parquet files beyond the broker's retention"
+    )
+    parser.add_argument(
+        "--path", type=Path, help="its folder; by default SINKS_ARCHIVE, or `archive` in MDS_HOME"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("run", help="archive until told to stop")
+    status = verbs.add_parser("status", help="what is archived")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    verifying = verbs.add_parser("verify", help="compare every file with its line, and with the broker")
+    verifying.add_argument("--offline", action="store_true", help="do not ask the broker")
+    streaming = verbs.add_parser("cat", help="print the record stream that replays read")
+    streaming.add_argument("--topic", action="append", choices=RAW_TOPICS, help="all by default")
+    streaming.add_argument("--partition", action="append", type=int, help="all by default")
+    streaming.add_argument("--from", dest="start", type=_moment, help="append time, RFC 3339, inclusive")
+    streaming.add_argument("--to", dest="end", type=_moment, help="append time, RFC 3339, exclusive")
+    streaming.add_argument(
+        "--incarnation", action="append", default=[], help="a topic id, in place of the newest"
+    )
+    pruning = verbs.add_parser("prune", help="delete files by age")
+    pruning.add_argument("--older-than", type=_days, required=True, metavar="DAYS", help="by append time")
+    pruning.add_argument(
+        "--yes-lose", action="store_true", help="also what the broker does not have any more"
+    )
+
+
+def command(given: argparse.Namespace) -> int:
+    """Run one of them and return the exit code; a failure is a sentence."""
+    settings = SinkSettings.from_env()
+    shared = MdsSettings.from_env()
+    root = given.path or settings.archive or shared.home / "archive"
+    try:
+        return _done(root, given, settings, shared)
+    except BrokenPipeError:
+        # Who reads has ended and said why; nothing of ours is to be flushed into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.NO
+    except MarketDataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        is_ours = isinstance(error, ConfigurationError)
+        return ExitCode.CONFIGURATION if is_ours else ExitCode.UNREACHABLE
+
+
+def _done(root: Path, given: argparse.Namespace, settings: SinkSettings, shared: MdsSettings) -> int:
+    match given.verb:
+        case "run":
+            lifecycle.run(_run(root, settings, shared))
+            return ExitCode.DONE
+        case "status":
+            return _status(root, as_json=given.json)
+        case "verify":
+            return _verify(root, shared, offline=given.offline)
+        case "cat":
+            return _cat(root, given)
+        case _:
+            return _prune(root, shared, given.older_than, yes_lose=given.yes_lose)
+
+
+async def _run(root: Path, settings: SinkSettings, shared: MdsSettings) -> None:
+    async with lifecycle.running(
+        "sinks_archive", settings.archive_ops_port, log_level=shared.log_level
+    ) as process:
+        count = await known_partitions(process, shared)
+        if count is None:
+            return
+        archiver = await _taken_over(process, partial(_archiver, root, settings, shared, count))
+        if archiver is None:
+            return
+        try:
+            await lifecycle.until_stopped(process, archiver.run(process.health))
+        except* Fenced as fenced:
+            # Started again by a supervisor, the two would take the archive from each other for ever.
+            raise ConfigurationError(
+                str(fenced.exceptions[0]),
+                remedy="run one process for an archive; end the other to start this",
+            ) from fenced
+
+
+def _archiver(root: Path, settings: SinkSettings, shared: MdsSettings, partitions: int) -> Archiver:
+    bootstrap, prefix = shared.bootstrap_servers, shared.topic_prefix
+    return Archiver(
+        root,
+        TopicLogs(bootstrap, prefix=prefix),
+        [TopicPartition(topic, number) for topic in RAW_TOPICS for number in range(partitions)],
+        bootstrap=bootstrap,
+        prefix=prefix,
+        disk=Disk(keep_free_bytes=settings.archive_keep_free_mb * 2**20),
+        limits=FileLimits(file_bytes=settings.archive_file_mb * 2**20),
+    )
+
+
+async def _taken_over(process: lifecycle.Process, take: Callable[[], Archiver]) -> Archiver | None:
+    """Return the archiver once the disk takes its owner's name, None where the process was told to stop before."""
+    while not process.stopping.is_set():
+        try:
+            return await asyncio.to_thread(take)
+        except ArchiveUnavailable as error:
+            process.health.report(ARCHIVE, ready=False, error=str(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.stopping.wait(), RETRY_S)
+    return None
+
+
+def _status(root: Path, *, as_json: bool) -> int:
+    entries = [_entry(part) for part in archived(root)]
+    if as_json:
+        print(json.dumps(entries, indent=2))
+    for entry in () if as_json else entries:
+        print(" ".join(f"{name}={value}" for name, value in entry.items()))
+    return ExitCode.NO if any("damage" in entry for entry in entries) else ExitCode.DONE
+
+
+def _entry(part: Archived) -> dict[str, Any]:
+    files, tail = part.files, part.tail
+    entry: dict[str, Any] = {"path": str(part.path)}
+    if part.damage is not None:
+        entry["damage"] = part.damage.problem
+    if tail is None:
+        return entry
+    file_bytes, content_bytes = (
+        sum(file.file_bytes for file in files),
+        sum(file.content_bytes for file in files),
+    )
+    entry |= {
+        "topic": tail.begun.topic,
+        "incarnation": tail.begun.incarnation,
+        "partition": tail.begun.partition,
+        "first_offset": tail.pruned_to,
+        "next_offset": tail.next_offset,
+        "files": len(files),
+        "rows": sum(file.rows for file in files),
+        "bytes": file_bytes,
+        "ratio": round(content_bytes / file_bytes, 2) if files else None,
+        "from": rfc3339(min(file.first_append_us for file in files)) if files else None,
+        "to": rfc3339(max(file.last_append_us for file in files)) if files else None,
+        "lost": sum(line.end - line.start for line in part.missing if line.kind == "lost"),
+        "pruned": sum(line.end - line.start for line in part.missing if line.kind == "pruned"),
+    }
+    return entry
+
+
+def _verify(root: Path, shared: MdsSettings, *, offline: bool) -> int:
+    parts, faults = list(archived(root)), 0
+    logs = {} if offline else _logs(parts, shared)
+    with ExitStack() as stack:
+        reader = None
+        if logs:
+            client = f"{shared.topic_prefix}sinks-archive-verify"
+            reader = stack.enter_context(LogReader(shared.bootstrap_servers, client))
+        for part in parts:
+            log = _log_of(part, logs)
+            for wrong in verify(part, log, reader, prefix=shared.topic_prefix):
+                faults += 1
+                print(f"{part.path.relative_to(root)}/{wrong}", flush=True)
+            if log is None and not offline:
+                print(f"{part.path.relative_to(root)}: not compared with the broker", file=sys.stderr)
+    kept = sum(len(part.files) for part in parts)
+    print(
+        f"{kept} files of {len(parts)} partitions, {faults} faults"
+        if faults
+        else f"{kept} files of {len(parts)} partitions are whole"
+    )
+    return ExitCode.NO if faults else ExitCode.DONE
+
+
+def _logs(parts: Iterable[Archived], shared: MdsSettings) -> dict[TopicPartition, Log]:
+    """Return the logs that the broker has of these; none, and a warning, where it does not answer."""
+    places = {part.tail.place for part in parts if part.tail is not None}
+    found: dict[TopicPartition, Log] = {}
+    topic_logs = TopicLogs(shared.bootstrap_servers, prefix=shared.topic_prefix)
+    try:
+        for topic in sorted({place.topic for place in places}):
+            found |= asyncio.run(topic_logs.look([place for place in places if place.topic == topic]))
+    except BrokerUnavailable as error:
+        print(f"warning: {error}", file=sys.stderr)
+    return found
+
+
+def _log_of(part: Archived, logs: dict[TopicPartition, Log]) -> Log | None:
+    """Return the log of which a partition is the archive, if the broker has it."""
+    log = None if part.tail is None else logs.get(part.tail.place)
+    is_same = log is not None and part.tail is not None and log.topic_id == part.tail.begun.topic_id
+    return log if is_same else None
+
+
+def _cat(root: Path, given: argparse.Namespace) -> int:
+    parts = list(archived(root))
+    chosen = [part for part in parts if _is_asked(part, given.topic or RAW_TOPICS, given.partition)]
+    # in the order of a replay from the broker
+    chosen.sort(key=lambda part: -1 if part.tail is None else RAW_TOPICS.index(part.tail.begun.topic))
+    named = {
+        part.tail.begun.topic: part.tail.begun.incarnation
+        for part in parts
+        if part.tail is not None and part.tail.begun.incarnation in given.incarnation
+    }
+    moments = Moments(given.start or FOREVER.start, given.end or FOREVER.end)
+    for warning in cat(chosen, newest(parts) | named, moments, sys.stdout.buffer):
+        print(f"warning: {warning}", file=sys.stderr)
+    sys.stdout.buffer.flush()
+    return ExitCode.DONE
+
+
+def _is_asked(part: Archived, topics: Sequence[str], partitions: Sequence[int] | None) -> bool:
+    """Whether a partition is asked for; one whose manifest tells nothing is, so that its damage is heard of."""
+    if part.tail is None:
+        return True
+    topic, number = part.tail.place
+    return topic in topics and (not partitions or number in partitions)
+
+
+def _prune(root: Path, shared: MdsSettings, days: float, *, yes_lose: bool) -> int:
+    parts = list(archived(root))
+    now_us = wall_us()
+    chosen = [
+        (part, leading(part.files, now_us - int(days * DAY_US))) for part in parts if part.damage is None
+    ]
+    chosen = [(part, files) for part, files in chosen if files]
+    logs = _logs([part for part, _ in chosen], shared) if chosen else {}
+    only_here = {
+        part.path: irreplaceable(files, part.tail.begun.topic_id if part.tail else "", _log_of(part, logs))
+        for part, files in chosen
+    }
+    rows = sum(file.rows for files in only_here.values() for file in files)
+    if rows and not yes_lose:
+        print(
+            f"error: {rows:,} records of {sum(map(len, only_here.values()))} files are nowhere else: the broker does not have them; "
+            "to delete them for good, say --yes-lose",
+            file=sys.stderr,
+        )
+        return ExitCode.NO
+    for part, files in chosen:
+        prune(root, part.path, files, Disk(), now_us=now_us, lossy=bool(only_here[part.path]))
+        print(f"{part.path.relative_to(root)}: pruned {len(files)} files, offsets up to {files[-1].end - 1}")
+    if not chosen:
+        print(f"nothing is older than {days:g} days")
+    return ExitCode.DONE
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 <= days < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no age; give days, 0 or more")
+    return days
+
+
+def _moment(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} names no zone; write it like 2026-11-28T14:30:00Z")
+    return int(moment.astimezone(UTC).timestamp()) * 1_000_000 + moment.microsecond

@@ -1,0 +1,148 @@
+"""Parquet files of raw records: the one home of arro3.
+
+arro3 panics, past every `except Exception`, where writing or its input fails, and on bytes that are no Parquet. So what is
+given to it never raises: failures are kept and raised when it is done; and what is read was compared with its hash before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from io import UnsupportedOperation
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.io import read_parquet, write_parquet
+
+from schemas.clocks import KnowledgeTime
+from sinks.archive.planning import ROW_BYTES, Row
+
+COMPRESSION = "zstd(3)"
+GROUP_ROWS, GROUP_BYTES = 5_000, 16_777_216  # of a row group, whichever is less
+BATCH_ROWS, BATCH_BYTES = 1_000, 4_194_304  # held as Python objects, about
+NEVER_US = KnowledgeTime(2**63 - 1)
+MICROSECONDS = DataType.timestamp("us", tz="UTC")
+COLUMNS = Schema(
+    [
+        Field("partition", DataType.int32(), nullable=False),
+        Field("offset", DataType.int64(), nullable=False),
+        Field("append_time", MICROSECONDS, nullable=False),
+        Field("key", DataType.binary()),
+        Field("value", DataType.binary()),
+        Field("moved_from", DataType.binary()),
+    ]
+)
+
+
+class FileRows:
+    """The rows of a file to be: in Arrow's memory, which takes little more than their bytes."""
+
+    def __init__(self, partition: int) -> None:
+        """Begin with none."""
+        self._partition = partition
+        self._batches: list[RecordBatch] = []
+        self._waiting: list[Row] = []
+        self._waiting_bytes = 0
+        self.count = self.content_bytes = 0
+        self.first_append_us, self.last_append_us = NEVER_US, KnowledgeTime(0)
+        self.end = 0  # the offset after the last
+        self.schema_ids: set[int] = set()
+
+    def add(self, row: Row) -> None:
+        """Take a row."""
+        self._waiting.append(row)
+        self._waiting_bytes += max(ROW_BYTES, row.content_bytes)
+        self.count, self.content_bytes, self.end = (
+            self.count + 1,
+            self.content_bytes + row.content_bytes,
+            row.offset + 1,
+        )
+        self.first_append_us = min(self.first_append_us, row.append_us)
+        self.last_append_us = max(self.last_append_us, row.append_us)
+        if row.value is not None and row.value[:1] == b"\0":
+            self.schema_ids.add(int.from_bytes(row.value[1:5], "big"))
+        if len(self._waiting) >= BATCH_ROWS or self._waiting_bytes >= BATCH_BYTES:
+            self._pack()
+
+    def write(self, out: BinaryIO, metadata: Mapping[str, str]) -> tuple[int, str]:
+        """Write the file and return its length in bytes and its SHA-256; raises what `out` raised."""
+        self._pack()
+        hashed = _Hashed(out)
+        write_parquet(
+            RecordBatchReader.from_batches(COLUMNS, self._batches),
+            cast("IO[bytes]", hashed),  # the part of a file that is used
+            compression=COMPRESSION,
+            dictionary_enabled=False,
+            key_value_metadata={**metadata, "schema_ids": " ".join(map(str, sorted(self.schema_ids)))},
+            max_row_group_size=_at_most(GROUP_ROWS, GROUP_BYTES, self.count, self.content_bytes),
+        )
+        if hashed.failure is not None:
+            raise hashed.failure
+        return hashed.size_bytes, hashed.digest.hexdigest()
+
+    def _pack(self) -> None:
+        if self._waiting:
+            self._batches.append(_batch(self._partition, self._waiting))
+            self._waiting, self._waiting_bytes = [], 0
+
+
+def read_rows(path: Path, *, rows: int, content_bytes: int) -> Iterator[Row]:
+    """Yield the rows of a file, a few MB at a time; `rows` and `content_bytes` are what its line says it holds."""
+    reader = read_parquet(path, batch_size=_at_most(BATCH_ROWS, BATCH_BYTES, rows, content_bytes))
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        times = batch["append_time"].cast(DataType.int64()).to_pylist()
+        columns = [batch[name].to_pylist() for name in ("key", "value", "moved_from")]
+        for offset, moment, *content in zip(batch["offset"].to_pylist(), times, *columns, strict=True):
+            yield Row(offset, KnowledgeTime(moment), *content)
+
+
+def _at_most(most: int, most_bytes: int, count: int, content_bytes: int) -> int:
+    """Return how many rows of a file make so many at most, of so many bytes at most where all are of a length."""
+    return max(1, min(most, most_bytes * count // max(1, content_bytes)))
+
+
+def _batch(partition: int, rows: Sequence[Row]) -> RecordBatch:
+    offsets, times, keys, values, moved = zip(*rows, strict=True)
+    arrays = [
+        Array([partition] * len(rows), DataType.int32()),
+        Array(offsets, DataType.int64()),
+        Array(times, DataType.int64()).cast(MICROSECONDS),
+        *(Array(column, DataType.binary()) for column in (keys, values, moved)),
+    ]
+    return RecordBatch.from_arrays(arrays, schema=COLUMNS)
+
+
+class _Hashed:
+    """A file that is hashed as it is written; after a failure it takes everything and writes nothing."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self.digest, self.size_bytes = hashlib.sha256(), 0
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.failure is None:
+            try:
+                self._out.write(data)
+            except OSError as error:
+                self.failure = error
+        self.digest.update(data)
+        self.size_bytes += len(data)
+        return len(data)
+
+    def seek(self, *_: int) -> int:
+        raise UnsupportedOperation(
+            "arro3 asks whether there is one, and writes from the beginning to the end"
+        )
+
+    def flush(self) -> None:
+        if self.failure is None:
+            try:
+                self._out.flush()
+            except OSError as error:
+                self.failure = error
