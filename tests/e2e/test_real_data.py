@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,8 +14,9 @@ import pytest
 
 from infra.runtime.clock import rfc3339
 from schemas.partitions import partition_of
-from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TRADES
+from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TOPICS, RAW_TRADES
 from tests.support import oracle
+from tests.support.archives import a_round, archiver
 from tests.support.loaded_system import DAYS, SPY_TRADES, Loaded
 from tests.support.market_files import at, minute_bars, ticks
 from tests.support.system import ROOT, System
@@ -123,12 +125,18 @@ async def test_topics_and_tables_hold_what_the_raw_log_holds(loaded: Loaded, raw
     assert difference == ""
 
 
+@pytest.mark.parametrize("source", ["broker", "archive"])
 async def test_a_replay_into_an_empty_database_gives_identical_rows(
-    loaded: Loaded, postgres_admin: str, database: str
+    loaded: Loaded, postgres_admin: str, database: str, source: str, tmp_path: Path
 ) -> None:
-    """The raw log alone rebuilds everything, known_from and position included."""
+    """The raw log alone rebuilds everything, known_from and position included; so do the files it was archived to."""
     python = sys.executable
     read = f"{python} -m stream_processors replay --bootstrap {loaded.bootstrap} --prefix {loaded.prefix}"
+    if source == "archive":
+        archive = archiver(tmp_path, loaded.bootstrap, loaded.prefix, topics=RAW_TOPICS, file_bytes=4_000_000)
+        await a_round(archive)
+        files = f"{python} -m sinks archive --path {tmp_path} cat"
+        read = f"{files} | {python} -m stream_processors replay --partitions {DEFAULT_PARTITIONS}"
     script = f"{read} | {python} -m sinks replay --partitions {DEFAULT_PARTITIONS}"
     done = await asyncio.to_thread(
         subprocess.run,
