@@ -30,6 +30,7 @@ SUITES = (
     "cadence",
     "partitions",
     "calendars",
+    "archive",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")
 
