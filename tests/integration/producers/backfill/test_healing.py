@@ -17,7 +17,6 @@ from infra.simulator.faults.exchange import Simulation
 from producers.raw.blocks import blank_block, encoded
 from schemas.backfill import BackfillOrder, asked_id
 from schemas.clocks import EventTime
-from schemas.identity import stream_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity
@@ -82,24 +81,13 @@ async def told_blind(kafka: str, prefix: str, *holes: tuple[str, Discontinuity])
         publisher.close()
 
 
+# what the producer was down for until it started is healed beside it
+OF_A_STRETCH = "SELECT stream, state, rows, source FROM v_backfill_jobs WHERE from_time = $1 AND to_time = $2"
+
+
 def as_time(moment: int) -> datetime:
     """Return a moment as PostgreSQL takes it."""
     return datetime.fromtimestamp(moment / 1e6, UTC)
-
-
-async def orders_of_gaps(dsn: str, low: int) -> list[BackfillOrder]:
-    """Return what a sink queues with the gaps that begin at a moment."""
-    rows = await query(
-        dsn, "SELECT gap_id, stream, from_time, to_time FROM gaps WHERE from_time = $1", as_time(low)
-    )
-    return [
-        BackfillOrder(
-            job_id=f"job-of-{row['gap_id']}", series=stream_of(row["stream"]), gap_id=row["gap_id"], tier="T1",
-            origin="gap", source="sink", from_time=EventTime(int(row["from_time"].timestamp() * 1e6)),
-            to_time=EventTime(int(row["to_time"].timestamp() * 1e6)),
-        )
-        for row in rows
-    ]  # fmt: skip
 
 
 async def enqueue(dsn: str, *orders: BackfillOrder) -> None:
@@ -129,7 +117,6 @@ async def test_gaps_end_by_what_there_is_and_a_killed_worker_loses_nothing(
             return len(await query(database, "SELECT 1 FROM gaps WHERE from_time = $1", as_time(low))) == 4
 
         await eventually(opened, within_s=WITHIN_S)
-        await enqueue(database, *await orders_of_gaps(database, low))
         running.start("producers")
 
         async def healed() -> bool:
@@ -145,7 +132,7 @@ async def test_gaps_end_by_what_there_is_and_a_killed_worker_loses_nothing(
         await eventually(healed, within_s=WITHIN_S)
 
         async def ended() -> bool:
-            rows = await query(database, "SELECT stream, state, rows, source FROM v_backfill_jobs")
+            rows = await query(database, OF_A_STRETCH, as_time(low), as_time(high))
             assert {row["stream"]: tuple(row)[1:] for row in rows} == {
                 f"bars.1m:yahoo:{HAS}": ("done", 30, "sink"),
                 f"bars.1m:yahoo:{LACKS}": ("empty", 0, "sink"),
