@@ -164,7 +164,7 @@ async def test_a_gap_that_is_fetched_at_this_moment_is_filling(database: str, so
         for number, (state, low, high, stream) in enumerate(jobs):
             await gateway.database.execute(
                 "INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, source,"
-                " state, leased_until) VALUES ($1, 0, $2, 'yahoo', 'SPY', $3, $4, 'T1', 'user', 5, 'test', $5,"
+                " state, enqueued_time, leased_until) VALUES ($1, 0, $2, 'yahoo', 'SPY', $3, $4, 'T1', 'user', 5, 'test', $5, now(),"
                 " CASE WHEN $5 = 'running' THEN now() END)",
                 f"j{number}", stream, *(EPOCH + timedelta(microseconds=at(each)) for each in (low, high)), state,
             )  # fmt: skip
