@@ -80,7 +80,7 @@ class Feed:
 
     async def run(self) -> None:
         """Feed until told to stop; then nothing is on its way any more."""
-        number = 0
+        number = 1  # 0 is no price
         while not self.stopped:
             partition = number % DEFAULT_PARTITIONS
             numbers = [float(number * EVENTS_PER_BLOCK + place) for place in range(EVENTS_PER_BLOCK)]

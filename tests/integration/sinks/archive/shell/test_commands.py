@@ -184,6 +184,15 @@ async def test_what_the_broker_still_has_may_be_pruned(archive: Archive) -> None
     assert b"0 files" in (await archive("verify"))[0]
 
 
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the settings of whoever runs the tests out of this process."""
+    for name in list(os.environ):
+        if name.startswith(("MDS_", "SINKS_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("unset")
 def test_a_broker_that_cannot_be_asked_has_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +223,7 @@ def test_a_broker_that_cannot_be_asked_has_nothing(
     assert stored_rows(folder.path) == []
 
 
+@pytest.mark.usefixtures("unset")
 def test_a_part_of_it_is_printed(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """By topic, partition, moment and incarnation; a moment without a zone is nobody's."""
     folder = opened(tmp_path)
