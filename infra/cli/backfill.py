@@ -180,8 +180,9 @@ def _line(job: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict):  # a budget
-        used, cap = (("?" if value[name] is None else str(value[name])) for name in ("used", "cap"))
-        return f"{value['provider']}: {used} of {cap} requests today"
+        used = "an unknown number of" if value["used"] is None else str(value["used"])
+        cap = "without a limit for a day" if value["cap"] is None else f"of at most {value['cap']}"
+        return f"{value['provider']}: {used} requests today, {cap}"
     return "-" if value is None else str(value)
 
 

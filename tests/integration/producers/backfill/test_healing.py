@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,7 +23,7 @@ from schemas.streams import StreamId
 from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES
 from tests.support.databases import execute
 from tests.support.eventually import eventually
-from tests.support.producer_processes import break_vendors, configuration, simulator
+from tests.support.producer_processes import as_json, break_vendors, configuration, simulator
 from tests.support.sink_records import query
 from tests.support.system import System, system
 
@@ -179,8 +178,7 @@ async def killed_in_the_middle(dsn: str, simulation: Simulation, running: System
         return (await job())[0] == "running"
 
     await eventually(under_way, within_s=WITHIN_S, every_s=0.01)
-    # a job that is not held up takes half a second
-    await asyncio.sleep(2.0)
+    await eventually(lambda: as_json(simulation)["faults"].get("hang"), within_s=WITHIN_S)
     running.kill("producers")
     break_vendors(simulation, SCENARIO)
     assert (await job())[:2] == ("running", 1)
