@@ -90,10 +90,10 @@ CLAIM_BESIDE = f"""
         leased_until = now() + make_interval(secs => $3)
     FROM beside WHERE j.job_id = beside.job_id RETURNING {OURS}
 """
-# $1 ids, $2 attempts of each, $3 owner: still theirs
+# $1 ids, $2 attempts of each, $3 owner: still theirs. What has an owner runs; to say so would let the planner read all that run.
 _HELD = """
     FROM unnest($1::text[], $2::int[]) t(job_id, attempts)
-    WHERE j.job_id = t.job_id AND j.state = 'running' AND j.lease_owner = $3 AND j.attempts = t.attempts
+    WHERE j.job_id = t.job_id AND j.lease_owner = $3 AND j.attempts = t.attempts
 """
 RENEW = (
     f"UPDATE backfill_jobs j SET leased_until = now() + make_interval(secs => $4) {_HELD} RETURNING j.job_id"

@@ -18,7 +18,7 @@ HAND_BACK = """
         ready_time = CASE WHEN $4 > 0 THEN now() + make_interval(secs => $4) END,
         attempts = j.attempts - 1, reason = $5, leased_until = NULL, lease_owner = NULL
     FROM unnest($1::text[], $2::int[]) t(job_id, attempts)
-    WHERE j.job_id = t.job_id AND j.state = 'running' AND j.lease_owner = $3 AND j.attempts = t.attempts RETURNING 1
+    WHERE j.job_id = t.job_id AND j.lease_owner = $3 AND j.attempts = t.attempts RETURNING 1
 """
 # of $1 ids with $2 streams and $3 to $4 stretches: those in which a gap is open
 IN_A_GAP = """

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from infra.runtime.postgres import backfill_queue as queue
+from infra.runtime.postgres.backfill_work import HAND_BACK
 from infra.runtime.postgres.codec import register_times
 from infra.runtime.postgres.errors import Connection
 from schemas.backfill import ENDED, ORIGINS, BackfillJob, BackfillOrder, asked_id
@@ -268,3 +269,20 @@ async def test_no_question_reads_a_table_of_a_hundred_thousand_jobs(connection: 
     ]
     for statement, values in asked:
         assert await scanned_whole(connection, statement, *values) == set(), statement
+
+
+@pytest.mark.parametrize("statement", [queue.RENEW, queue.END, queue.PUT_BACK, HAND_BACK])
+async def test_what_is_held_is_found_by_its_id_however_many_run(
+    connection: Connection, statement: str
+) -> None:
+    """Where none ran when statistics were taken, the index of those that run looked like nothing to read."""
+    await connection.execute(
+        "INSERT INTO backfill_jobs (job_id, partition, stream, provider, symbol, from_time, to_time, tier, origin, rank, source, state,"
+        " enqueued_time) SELECT 'j' || n, 0, 'bars.1m:yahoo:S' || n, 'yahoo', 'S' || n, now(), now() + interval '1 min', 'T0', 'gap', 0,"
+        " 'test', 'queued', now() FROM generate_series(1, 20000) n"
+    )
+    await connection.execute("ANALYZE backfill_jobs")
+    given = {queue.RENEW: [60.0], queue.END: ["done", 0, ""], queue.PUT_BACK: [9.0, ""], HAND_BACK: [0.0, ""]}
+    plan = await connection.fetch(f"EXPLAIN {statement}", ["j7"], [1], "one", *given[statement])
+
+    assert "backfill_jobs_pkey" in "\n".join(row[0] for row in plan)
