@@ -108,8 +108,7 @@ def bars(
     `start` and `end` are both inclusive. `alone` is the form for one symbol, whose `bars` are a list or null.
     """
     try:
-        _check_symbols(symbols)
-        view = on_feed(view, given.get("feed", SIP), _moment(given, "end", LAST_US), faults)
+        view = _asked_for(view, symbols, given.get("feed", SIP), _moment(given, "end", LAST_US), faults)
         limit = page_rows(_limit(given), faults)
         after = _token(given.get("page_token", ""))
         left: list[tuple[str, int, Candle]] = []
@@ -161,8 +160,7 @@ def snapshots(
 ) -> SimulatedReply:
     """Return a snapshot of each symbol, without a wrapper; those unknown or not traded yet are null."""
     try:
-        _check_symbols(symbols)
-        view = on_feed(view, feed, LAST_US, faults)
+        view = _asked_for(view, symbols, feed, LAST_US, faults)
     except Refused as error:
         return error.reply
     found = ((symbol, view.market.listing(symbol), facts(view, symbol, faults)) for symbol in symbols)
@@ -179,8 +177,7 @@ def latest_quotes(
 ) -> SimulatedReply:
     """Return the book of each symbol; those unknown or not traded yet are absent."""
     try:
-        _check_symbols(symbols)
-        view = on_feed(view, feed, LAST_US, faults)
+        view = _asked_for(view, symbols, feed, LAST_US, faults)
     except Refused as error:
         return error.reply
     found = ((symbol, facts(view, symbol, faults)) for symbol in symbols)
@@ -237,12 +234,16 @@ def assets(view: MarketView) -> SimulatedReply:
     )
 
 
-def _check_symbols(symbols: Sequence[str]) -> None:
+def _asked_for(
+    view: MarketView, symbols: Sequence[str], feed: str, until: int, faults: Sequence[Fault]
+) -> MarketView:
+    """Return the market as a feed shows it to who asks for these symbols up to a moment (µs); raise Refused."""
     if not symbols:
         raise Refused(400, "symbols is required")
     for symbol in symbols:
         if SYMBOL.fullmatch(symbol) is None:
             raise InvalidSymbol(symbol)
+    return on_feed(view, feed, until, faults)
 
 
 def _limit(given: Mapping[str, str]) -> int:
