@@ -29,12 +29,13 @@ from sinks.archive.planning import FileLimits, irreplaceable, leading
 from sinks.archive.shell.archiver import ARCHIVE, Archiver
 from sinks.archive.shell.disk import Disk
 from sinks.archive.shell.folder import prune
-from sinks.archive.shell.inspection import Archived, Moments, archived, cat, newest, verify
+from sinks.archive.shell.inspection import Archived, Moments, archived, cat, replayed, verify
 from sinks.progress.positions import Log
 from sinks.reading.shell.logs import TopicLogs
 from sinks.settings import SinkSettings
 
 DAY_US = 86_400_000_000
+A_MOMENT = "2026-11-28T14:30:00Z"
 FOREVER = Moments(0, 2**63 - 1)
 
 
@@ -231,13 +232,10 @@ def _cat(root: Path, given: argparse.Namespace) -> int:
     chosen = [part for part in parts if _is_asked(part, given.topic or RAW_TOPICS, given.partition)]
     # in the order of a replay from the broker
     chosen.sort(key=lambda part: -1 if part.tail is None else RAW_TOPICS.index(part.tail.begun.topic))
-    named = {
-        part.tail.begun.topic: part.tail.begun.incarnation
-        for part in parts
-        if part.tail is not None and part.tail.begun.incarnation in given.incarnation
-    }
+    if not chosen:
+        print("warning: nothing archived is of such a topic and partition", file=sys.stderr)
     moments = Moments(given.start or FOREVER.start, given.end or FOREVER.end)
-    for warning in cat(chosen, newest(parts) | named, moments, sys.stdout.buffer):
+    for warning in cat(chosen, replayed(parts, given.incarnation), moments, sys.stdout.buffer):
         print(f"warning: {warning}", file=sys.stderr)
     sys.stdout.buffer.flush()
     return ExitCode.DONE
@@ -280,14 +278,18 @@ def _prune(root: Path, shared: MdsSettings, days: float, *, yes_lose: bool) -> i
 
 
 def _days(text: str) -> float:
-    days = float(text)
-    if not 0 <= days < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no age; give days, 0 or more")
-    return days
+    with suppress(ValueError):
+        days = float(text)
+        if 0 <= days < math.inf:
+            return days
+    raise argparse.ArgumentTypeError(f"{text!r} is no age; give days, 0 or more, such as 30")
 
 
 def _moment(text: str) -> int:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no moment; write it like {A_MOMENT}") from None
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} names no zone; write it like 2026-11-28T14:30:00Z")
+        raise argparse.ArgumentTypeError(f"{text} names no zone; write it like {A_MOMENT}")
     return int(moment.astimezone(UTC).timestamp()) * 1_000_000 + moment.microsecond

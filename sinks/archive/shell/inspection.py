@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -94,10 +94,23 @@ def _walk(
         damaged(error)
 
 
-def newest(partitions: Collection[Archived]) -> dict[str, str]:
-    """Return by topic the incarnation whose archive was begun last."""
-    begun = [part.tail.begun for part in partitions if part.tail is not None]
-    return {first.topic: first.incarnation for first in sorted(begun, key=lambda first: first.at_us)}
+def replayed(partitions: Collection[Archived], asked: Sequence[str]) -> dict[str, str]:
+    """Return by topic the incarnation a replay reads: the one `asked` for, otherwise the one that was begun last.
+
+    Raises ConfigurationError where one of `asked` is of no topic here.
+    """
+    begun = sorted(
+        (part.tail.begun for part in partitions if part.tail is not None), key=lambda first: first.at_us
+    )
+    topics = {first.incarnation: first.topic for first in begun}
+    for each in asked:
+        if each not in topics:
+            there = " ".join(sorted(topics)) or "there is none"
+            raise ConfigurationError(
+                f"--incarnation {each}: nothing archived is of it",
+                remedy=f"take one of those that are (`mds archive status`): {there}",
+            )
+    return {first.topic: first.incarnation for first in begun} | {topics[each]: each for each in asked}
 
 
 def verify(

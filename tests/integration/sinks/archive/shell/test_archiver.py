@@ -31,7 +31,7 @@ from schemas.wire.codec import encode
 from sinks.archive.manifest import MANIFEST, Lost
 from sinks.archive.shell import archiver as archiving
 from sinks.archive.shell.disk import LOCK, Disk
-from sinks.archive.shell.inspection import Archived, Moments, archived, cat, newest, verify
+from sinks.archive.shell.inspection import Archived, Moments, archived, cat, replayed, verify
 from sinks.progress.positions import Log, StoredPosition
 from sinks.reading.shell.logs import TopicLogs
 from stream_processors.replay import from_kafka, from_stream
@@ -321,7 +321,7 @@ async def test_a_replay_of_the_archive_is_the_replay_of_the_broker(
         root, out = tmp_path / prefix, io.BytesIO()
         await a_round(archiver(root, kafka_bootstrap, prefix, topics=RAW_TOPICS, partitions=partitions))
 
-        told = list(cat(list(archived(root)), newest(list(archived(root))), Moments(0, 2**62), out))
+        told = list(cat(list(archived(root)), replayed(list(archived(root)), ()), Moments(0, 2**62), out))
 
         out.seek(0)
         from_archive = sorted(from_stream(out), key=lambda record: (record.topic, record.partition))

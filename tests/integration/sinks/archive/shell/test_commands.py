@@ -242,10 +242,33 @@ def test_a_part_of_it_is_printed(tmp_path: Path, capfdbinary: pytest.CaptureFixt
     assert printed("--partition", "2") == []
     assert printed("--from", "2025-11-28T13:00:00.001+01:00", "--to", "2025-11-28T12:00:00.003Z") == [1, 2]
     assert printed(f"--incarnation={INCARNATION}") == [0, 1, 2, 3]
-    for wrong in ("2025-11-28", "noon"):
+    assert printed(f"--incarnation={INCARNATION}", "--partition", "63") == []
+    for wrong, told in {
+        "2025-11-28": b"names no zone",
+        "noon": b"'noon' is no moment; write it like",
+    }.items():
         with pytest.raises(SystemExit):
             parser.parse_args(["archive", "cat", "--from", wrong])
-    assert b"names no zone" in capfdbinary.readouterr().err
+        assert told in capfdbinary.readouterr().err
+
+
+@pytest.mark.usefixtures("unset")
+def test_what_is_not_archived_is_not_answered_with_something_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an incarnation that is not there the newest is no substitute; of a partition that is not there nothing comes."""
+    opened(tmp_path).keep(rows_of([a_row(0)]), leader_epoch=1)
+    parser = argparse.ArgumentParser()
+    commands.add_commands(parser.add_subparsers())
+
+    def run(*arguments: str) -> int:
+        return commands.command(parser.parse_args(["archive", f"--path={tmp_path}", "cat", *arguments]))
+
+    assert run("--incarnation=AAAAAAAAAAAAAAAAAAAAAA") == 2
+    told = capsys.readouterr()
+    assert (told.out, INCARNATION in told.err, "AAAAAAAAAAAAAAAAAAAAAA" in told.err) == ("", True, True)
+    assert run("--partition", "63") == 0
+    assert "nothing archived is of such a topic and partition" in capsys.readouterr().err
 
 
 async def test_a_fault_is_an_exit_code_and_a_line(archive: Archive) -> None:

@@ -21,7 +21,7 @@ from sinks.archive.manifest import MANIFEST, KeptFile, append
 from sinks.archive.planning import HOUR_US
 from sinks.archive.shell.disk import Disk, Ownership
 from sinks.archive.shell.folder import Folder, prune
-from sinks.archive.shell.inspection import Moments, archived, cat, newest, read_folder, verify
+from sinks.archive.shell.inspection import Moments, archived, cat, read_folder, replayed, verify
 from sinks.reading.shell.logs import TopicLogs
 from tests.support.archives import (
     INCARNATION,
@@ -62,8 +62,7 @@ def printed(
 ) -> tuple[list[StreamedRecord], list[str]]:
     """Return the record stream of an archive, and what was said beside it."""
     parts, out = list(archived(root)), io.BytesIO()
-    chosen = {RAW_TRADES: incarnations["trades"]} if incarnations else {}
-    told = list(cat(parts, newest(parts) | chosen, moments, out))
+    told = list(cat(parts, replayed(parts, list(incarnations.values())), moments, out))
     out.seek(0)
     return list(read_records(out)), told
 
