@@ -36,7 +36,7 @@ from schemas.topics import DEFAULT_PARTITIONS, RAW_TRADES
 from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord
 from sinks.archive.planning import Row as ArchivedRow
-from sinks.archive.shell.inspection import Moments, archived, cat, newest
+from sinks.archive.shell.inspection import Moments, archived, cat, replayed
 from stream_processors.replay import from_kafka, from_stream, replay
 from tests.support.archives import NOON_US, archiver, opened, rows_of
 from tests.support.builders import a_trade_event
@@ -126,7 +126,7 @@ def _files(folder: Path) -> list[Row]:
 def _printed(root: Path) -> None:
     with Path(os.devnull).open("wb") as out:
         parts = list(archived(root))
-        assert not list(cat(parts, newest(parts), EVER, out))
+        assert not list(cat(parts, replayed(parts, ()), EVER, out))
 
 
 def _memory() -> list[Row]:
