@@ -10,7 +10,7 @@ from gateway.http.moments import ALL_KNOWN, EARLIEST_US, LATEST_US
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.streams import BY_RECORD, Bar, Quote, StreamName, Trade
 
-MINUTE = "1m"  # the interval that all longer bars can be made of
+MINUTE = "1m"  # the interval that all longer bars can be made of in the end
 
 Span = tuple[EventTime, EventTime]
 """A range of event_time, [start, end)."""
@@ -36,9 +36,10 @@ class BarVersion(Bar):
     revision: int  # ordinal among the versions of the key; of a derived bar the corrections among its parts
     derived: bool = False
     providers: tuple[str, ...] = ()  # of a derived bar whose parts come from several
-    parts: int = 0  # minutes a derived bar is made of
-    expected: int | None = None  # minutes the calendar expects in a derived bar; None where it does not know
-    complete: bool | None = None  # whether those are all among its parts; None where none is expected
+    base: str = ""  # interval of the bars a derived bar is made of
+    parts: int = 0  # how many of them
+    expected: int | None = None  # how many the calendar expects; None where it does not know
+    complete: bool | None = None  # whether all of those are there, each complete; None where none is expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""Longer bars from 1-minute bars, where nobody sent the longer ones.
+"""Longer bars from shorter ones, where nobody sent the longer ones: weeks and months of days, all others of minutes.
 
 Intraday buckets are counted from the start of their stretch of the trading day (pre, regular, a break, post), so none
-straddles an open or a close, and the closing auction is in the last of the regular ones; a day is a trading day, a week begins on the venue's Monday, a month on its first. A bucket without
-a minute has no bar: nothing is made up.
+straddles an open or a close, and the closing auction is in the last of the regular ones; a day is a trading day, a week begins on the venue's Monday, a month on
+its first. A bucket without a part has no bar: nothing is made up.
 """
 
 from __future__ import annotations
@@ -15,21 +15,33 @@ from typing import Any
 
 from gateway.database.versions import MINUTE, BarVersion, Span
 from gateway.market.bars import MIXED
-from schemas.calendar.expected_bars import expected_span, runs
+from schemas.calendar.expected_bars import DAILY, expected_span, runs, slot_of
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
-from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US, slot_us
+from schemas.intervals import INTRADAY_US, MINUTE_US, slot_us
+
+MOST_DAYS = {"1wk": 7, "1mo": 31}  # of what is made of days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """The bar stamped `start` takes minutes of [left, end); it is complete once `closes` has passed."""
+    """The bar stamped `start` takes parts of [left, end); it is complete once `closes` has passed."""
 
     start: EventTime
     left: EventTime
     end: EventTime
     closes: EventTime
     session: str
+
+
+def base_of(interval: str) -> str:
+    """Return the interval of the bars that those of `interval` are made of."""
+    return DAILY if interval in MOST_DAYS else MINUTE
+
+
+def sources_of(interval: str) -> list[str]:
+    """Return the intervals of all bars from which one of `interval` may come, its own first."""
+    return list(dict.fromkeys([interval, base_of(interval), MINUTE]))
 
 
 def bucket_at(moment: EventTime, interval: str, session: str, calendar: Calendar) -> Bucket:
@@ -95,48 +107,57 @@ def _day_starts(start: EventTime, end: EventTime, calendar: Calendar) -> Iterato
 
 
 def aggregate(
-    minutes: Sequence[BarVersion],
+    parts: Sequence[BarVersion],
     interval: str,
     session: str,
     calendar: Calendar,
     *,
     known_through: EventTime,
 ) -> list[BarVersion]:
-    """Return the bars of `interval` made of `minutes` (ascending by event_time, one a minute).
+    """Return the bars of `interval` made of `parts` (bars of its base, ascending by event_time, one of each moment).
 
-    `known_through` is how far the newest known minute reaches: a bar is final only when its bucket has closed by
+    `known_through` is how far the newest known part reaches: a bar is final only when its bucket has closed by
     then and all its parts are final.
     """
     bars: list[BarVersion] = []
     bucket: Bucket | None = None
-    parts: list[BarVersion] = []
-    for minute in minutes:
-        if bucket is None or not bucket.left <= minute.event_time < bucket.end:
+    inside: list[BarVersion] = []
+    for part in parts:
+        if bucket is None or not bucket.left <= part.event_time < bucket.end:
             if bucket is not None:
-                bars.append(_combined(bucket, parts, interval, calendar, known_through))
-            bucket, parts = bucket_at(EventTime(minute.event_time), interval, session, calendar), []
-        parts.append(minute)
+                bars.append(_combined(bucket, inside, interval, calendar, known_through))
+            bucket, inside = bucket_at(EventTime(part.event_time), interval, session, calendar), []
+        inside.append(part)
     if bucket is not None:
-        bars.append(_combined(bucket, parts, interval, calendar, known_through))
+        bars.append(_combined(bucket, inside, interval, calendar, known_through))
     return bars
 
 
-def _wholeness(bucket: Bucket, parts: Sequence[BarVersion], calendar: Calendar) -> dict[str, Any]:
-    """Return how many minutes the calendar expects in a bucket, and whether they are all there; None: it does not say."""
+def _wholeness(bucket: Bucket, parts: Sequence[BarVersion], base: str, calendar: Calendar) -> dict[str, Any]:
+    """Return how many parts the calendar expects in a bucket, and whether all are there, whole; None: it does not say."""
     if not (calendar.knows(bucket.left) and calendar.knows(bucket.end - 1)):
         return {}
-    span = expected_span(calendar, MINUTE, bucket.left, bucket.end)
+    span = expected_span(calendar, base, bucket.left, bucket.end)
     if span is None or bucket.session == "extended":
         return {"expected": 0}
-    if len(parts) < span.count:
+    if len(parts) < span.count or any(part.complete is False for part in parts):
         return {"expected": span.count, "complete": False}
-    found = runs(calendar, MINUTE, bucket.left, bucket.end, [EventTime(part.event_time) for part in parts])
+    slots = [_slot(base, EventTime(part.event_time), calendar) for part in parts]
+    found = runs(calendar, base, bucket.left, bucket.end, slots)
     return {"expected": span.count, "complete": next(found, None) == (span.first, None)}
 
 
-def minutes_in(interval: str) -> int:
-    """Return the most minutes a bar of `interval` can be made of."""
-    return {"1wk": 7 * DAY_US, "1mo": 31 * DAY_US}.get(interval, slot_us(interval)) // MINUTE_US
+def _slot(base: str, start: EventTime, calendar: Calendar) -> EventTime:
+    """Return the slot of a part: that of a day is its session's, wherever in the day the bar begins."""
+    if base == DAILY:
+        session = next(calendar.sessions(*unit_bounds(start, DAILY, calendar)), None)
+        start = start if session is None else EventTime(session.open)
+    return slot_of(base, start)
+
+
+def parts_in(interval: str) -> int:
+    """Return the most parts a bar of `interval` can be made of."""
+    return MOST_DAYS.get(interval, slot_us(interval) // MINUTE_US)
 
 
 def _intraday(moment: EventTime, step_us: int, calendar: Calendar) -> Bucket:
@@ -154,8 +175,9 @@ def _intraday(moment: EventTime, step_us: int, calendar: Calendar) -> Bucket:
 def _combined(
     bucket: Bucket, parts: Sequence[BarVersion], interval: str, calendar: Calendar, known_through: EventTime
 ) -> BarVersion:
+    base = base_of(interval)
     newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
-    providers = sorted({part.provider for part in parts})
+    providers = sorted({name for part in parts for name in part.providers or (part.provider,)})
     states = {part.adjustment_state for part in parts}
     currencies = {part.currency for part in parts}  # GBp is a hundredth of GBP
     counts = [part.trade_count for part in parts if part.trade_count is not None]
@@ -183,8 +205,9 @@ def _combined(
         revision=sum(part.revision for part in parts),
         derived=True,
         providers=tuple(providers) if len(providers) > 1 else (),
+        base=base,
         parts=len(parts),
-        **_wholeness(bucket, parts, calendar),
+        **_wholeness(bucket, parts, base, calendar),
     )
 
 

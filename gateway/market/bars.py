@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, get_args
 
-from gateway.database.versions import BarVersion
+from gateway.database.versions import MINUTE, BarVersion
 from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, rows, words_of
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Schema
+from schemas.calendar.expected_bars import DAILY
 from schemas.deriving import Field, own_fields, shown_where_set, written_out
 from schemas.fields import AMOUNT, VALUE
 from schemas.streams import BAR_STREAM, AdjustmentState
@@ -67,20 +68,26 @@ _BESIDE = {  # what is no field of a stored bar, or says more in an answer
         Column("revision", WHOLE, "Versions that came before this one."),
         Column("provider", TEXT, "Seller of it; mixed where a derived bar has several."),
         Column("known_from", TIME, "Moment this version was first known here.", "UTC"),
-        Column("derived", FLAG, "Made here of 1-minute bars.", always=False),
-        Column("parts", WHOLE, "Minutes a derived bar is made of.", "minutes", always=False),
+        Column("derived", FLAG, "Made here of shorter bars.", always=False),
+        Column(
+            "base",
+            words_of((MINUTE, DAILY)),
+            "Interval of the bars a derived bar is made of: of days, each the vendor's own or made of minutes, for weeks and months.",
+            always=False,
+        ),
+        Column("parts", WHOLE, "Bars a derived bar is made of.", "bars", always=False),
         Column(
             "expected",
             WHOLE,
-            "Minutes of a derived bar in which the calendar expects one; absent where it does not know.",
-            "minutes",
+            "Bars the calendar expects a derived bar to be made of; absent where it does not know.",
+            "bars",
             always=False,
         ),
         Column(
             "complete",
             FLAG,
-            "Whether a derived bar has every minute that is expected; where it has not, gaps in meta say whether something is "
-            "missing or nobody traded. Absent where none is expected.",
+            "Whether a derived bar has every part that is expected, each of them complete; where it has not, gaps in meta say "
+            "whether something is missing or nobody traded. Absent where none is expected.",
             always=False,
         ),
     )
@@ -95,10 +102,11 @@ TABLE_COLUMNS = (
     "parts",
     "expected",
     "complete",
+    "base",
 )
 BAR_COLUMNS = (
     *(_BESIDE.get(name) or _OWN[name] for name in TABLE_COLUMNS),
-    Column("providers", rows(TEXT), "Sellers of a derived bar's minutes, where several.", always=False),
+    Column("providers", rows(TEXT), "Sellers of what a derived bar is made of, where several.", always=False),
     Column(
         "route",
         words_of(("shadow", "backfill")),
@@ -109,7 +117,7 @@ BAR_COLUMNS = (
     Column(
         "currency",
         TEXT,
-        "Of its prices; only where the rows differ, and mixed where its minutes do: it is no price then.",
+        "Of its prices; only where the rows differ, and mixed where its parts do: it is no price then.",
         always=False,
     ),
 )
@@ -122,7 +130,7 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
         if value is not None and value is not False:
             fields[name] = value
     if bar.derived:
-        fields |= {"derived": True, "parts": bar.parts}
+        fields |= {"derived": True, "base": bar.base, "parts": bar.parts}
         if bar.expected is not None:
             fields["expected"] = bar.expected
         if bar.complete is not None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from gateway.database.gap_pages import NO_GAPS, GapPage
 from gateway.database.knowledge import latest_event, no_watermark, not_kept
-from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, View
+from gateway.database.versions import BarVersion, GapFilter, Span, View
 from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page
 from gateway.http.problems import invalid_field
+from gateway.market.aggregate import sources_of
 from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
 from gateway.market.bars_request import HistoryRequest
 from gateway.market.gaps import gap_row
@@ -42,11 +43,12 @@ class PagePlan:
         return self.kept_from is not None and self.bounds[0] < self.kept_from
 
     def gaps(self, bars: Sequence[BarVersion], after: After) -> GapFilter:
-        """Return which gaps belong to the page: those of what it covers, of minutes too where it is made of them."""
+        """Return which gaps belong to the page: those of what it covers, and of what that is made of."""
         ask, (start, end) = self.ask, self.span
         if after is not None:
             start, end = (EventTime(after[0]), end) if ask.descending else (start, EventTime(after[0] + 1))
-        intervals = [ask.interval, MINUTE] if any(bar.derived for bar in bars) else [ask.interval]
+        made = any(bar.derived for bar in bars)
+        intervals = sources_of(ask.interval) if made else [ask.interval]
         return GapFilter(
             symbol=ask.symbol,
             intervals=intervals,

@@ -20,7 +20,7 @@ from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.identity import stream_id_of, stream_text
-from schemas.intervals import DAY_US, MINUTE_US
+from schemas.intervals import DAY_US
 from schemas.ledger.coverage import coverage_of
 from schemas.partitions import TopicPartition
 from schemas.records import Gap
@@ -81,17 +81,13 @@ class Snapshot:
         rows = await self._connection.fetch(statements.ALL_BARS, *arguments)
         return [_bar(row, symbol, row[0], interval) for row in rows]
 
-    async def minute_edges(
-        self, symbol: str, view: View, *, since: EventTime
-    ) -> tuple[EventTime, EventTime, EventTime] | None:
-        """Return of the known 1-minute bars from `since` on (oldest start, newest start, moment the newest has ended)."""
+    async def edges(self, symbol: str, interval: str, view: View, *, since: EventTime) -> Span | None:
+        """Return of the known bars of an interval from `since` on the starts of the oldest and of the newest."""
         until = max(since, view.latest_event + 1)
         row = await self._connection.fetchrow(
-            statements.BAR_EDGES, symbol, MINUTE, since, until, view.provider, view.as_of
+            statements.BAR_EDGES, symbol, interval, since, until, view.provider, view.as_of
         )
-        if row is None or row["oldest"] is None:
-            return None
-        return row["oldest"], row["newest"], EventTime(row["newest"] + MINUTE_US)
+        return None if row is None or row["oldest"] is None else (row["oldest"], row["newest"])
 
     async def first_known(
         self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None

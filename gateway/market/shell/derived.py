@@ -1,4 +1,4 @@
-"""Bars of an interval longer than a minute: the vendors' own where there are any, the rest made of 1-minute bars."""
+"""Bars of an interval longer than a minute: the vendors' own where there are any, the rest made of shorter ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import replace
 
 from gateway.database.shell.snapshot import Snapshot
 from gateway.database.versions import MINUTE, BarVersion, Span, View
-from gateway.market.aggregate import aggregate, bucket_at, minutes_in, unit_bounds, units_without
+from gateway.market.aggregate import aggregate, base_of, bucket_at, parts_in, unit_bounds, units_without
 from gateway.market.bars_request import HistoryRequest
+from schemas.calendar.expected_bars import DAILY
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
-from schemas.intervals import INTRADAY_US
+from schemas.intervals import INTRADAY_US, MINUTE_US
 
 MAX_MINUTES = 50_000  # read for one page; a month of a market that never closes has 44,640
+MAX_DAYS = 10_000  # likewise; a page of months has 31 each
 MAX_UNIT_BARS = 288  # stored bars that one day of a market that never closes may have (5m)
 
 
@@ -34,7 +36,7 @@ async def stored_and_derived(
     )
     stored = await _stored(snapshot, ask, aligned, view)
     held = [EventTime(bar.event_time) for bar in stored]
-    edges = await snapshot.minute_edges(ask.symbol, view, since=aligned[0])
+    edges = await _edges(snapshot, ask, view, since=aligned[0])
     derived: list[BarVersion] = []
     horizon = None
     if edges is not None:
@@ -43,7 +45,7 @@ async def stored_and_derived(
         until = min(aligned[1], unit_bounds(newest, ask.interval, calendar)[1])
         missing = units_without(held, since, until, ask.interval, calendar)
         if missing:
-            # Whole buckets at both edges, and no minute beyond them: a page reads what it may show.
+            # Whole buckets at both edges, and no part beyond them: a page reads what it may show.
             edge = bucket_at(last, ask.interval, ask.session, calendar).end
             bounds = (max(missing[0][0], span[0]), min(missing[-1][1], edge))
             derived, horizon = await _derived(snapshot, ask, bounds, view, known_through)
@@ -67,25 +69,59 @@ async def _stored(snapshot: Snapshot, ask: HistoryRequest, aligned: Span, view: 
     )
 
 
+async def _edges(
+    snapshot: Snapshot, ask: HistoryRequest, view: View, *, since: EventTime
+) -> tuple[EventTime, EventTime, EventTime] | None:
+    """Return of all that bars may be made of the oldest start, the newest, and the moment the newest has ended."""
+    found: list[tuple[EventTime, EventTime, EventTime]] = []
+    if (minutes := await snapshot.edges(ask.symbol, MINUTE, view, since=since)) is not None:
+        found.append((*minutes, EventTime(minutes[1] + MINUTE_US)))
+    if base_of(ask.interval) == DAILY and ask.session == "regular":
+        days = await snapshot.edges(ask.symbol, DAILY, view, since=since)
+        if days is not None:
+            calendar = calendar_of(ask.symbol)
+            found.append((*days, bucket_at(days[1], DAILY, ask.session, calendar).closes))
+    if not found:
+        return None
+    oldest, newest, ended = zip(*found, strict=True)
+    return min(oldest), max(newest), max(ended)
+
+
 async def _derived(
     snapshot: Snapshot, ask: HistoryRequest, bounds: Span, view: View, known_through: EventTime
 ) -> tuple[list[BarVersion], EventTime | None]:
-    """Return the bars made of the minutes in `bounds`, and the start of the first bar not reached, if any."""
+    """Return the bars made of what is in `bounds`, and the start of the first bar not reached, if any."""
     calendar = calendar_of(ask.symbol)
-    # One bar may be cut by the page's edge and one by this bound; the rest are whole.
-    most = min(MAX_MINUTES, (ask.limit + 2) * minutes_in(ask.interval))
-    minutes = await snapshot.bars(ask.symbol, MINUTE, bounds, view, limit=most + 1, descending=ask.descending)
-    cut = len(minutes) > most
-    if ask.descending:
-        minutes.reverse()
+    parts, cut = await _parts(snapshot, ask, bounds, view)
     # In a thread: a month of minutes takes 0.1 s, and the WebSocket clients share this loop.
     bars = await asyncio.to_thread(
-        aggregate, minutes, ask.interval, ask.session, calendar, known_through=known_through
+        aggregate, parts, ask.interval, ask.session, calendar, known_through=known_through
     )
     if not cut:
         return bars, None
     unfinished = bars.pop(0 if ask.descending else -1)
     return bars, EventTime(unfinished.event_time)
+
+
+async def _parts(
+    snapshot: Snapshot, ask: HistoryRequest, bounds: Span, view: View
+) -> tuple[list[BarVersion], bool]:
+    """Return what bars in `bounds` are made of, in order of time, and whether that is not all of it."""
+    # One bar may be cut by the page's edge and one by this bound; the rest are whole.
+    most = (ask.limit + 2) * parts_in(ask.interval)
+    if base_of(ask.interval) == DAILY:
+        of_days = replace(ask, interval=DAILY, limit=min(MAX_DAYS, most))
+        found, after = await stored_and_derived(snapshot, of_days, bounds, view)
+        parts, cut = list(found), after is not None
+    else:
+        most = min(MAX_MINUTES, most)
+        parts = await snapshot.bars(
+            ask.symbol, MINUTE, bounds, view, limit=most + 1, descending=ask.descending
+        )
+        cut = len(parts) > most
+    if ask.descending:
+        parts.reverse()
+    return parts, cut
 
 
 def _page(

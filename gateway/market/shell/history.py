@@ -16,6 +16,7 @@ from gateway.http.endpoints import Endpoint
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.problems import unknown_symbol
 from gateway.http.shell.answers import Serves, answer, cacheable, table
+from gateway.market.aggregate import sources_of
 from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
 from gateway.market.history import MAX_META_GAPS, After, PagePlan, Reading, answered, plan
@@ -121,7 +122,7 @@ async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:
         reading.known = await snapshot.knows(ask.symbol)
         reading.providers = await snapshot.providers(ask.symbol)
         if ask.as_of is not None:
-            sources = list({ask.interval, MINUTE})
+            sources = sources_of(ask.interval)
             reading.floor = await snapshot.first_known(ask.symbol, sources, plan.bounds, ask.provider)
     return reading
 

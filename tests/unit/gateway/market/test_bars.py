@@ -23,6 +23,7 @@ def test_optional_fields_appear_where_they_say_something() -> None:
         vwap=0.0,
         trade_count=0,
         derived=True,
+        base="1d",
         parts=3,
         expected=5,
         complete=False,
@@ -34,7 +35,7 @@ def test_optional_fields_appear_where_they_say_something() -> None:
     extra = {name: value for name, value in fields.items() if name not in ALWAYS}
     assert extra == {
         "vwap": 0.0, "trade_count": 0, "derived": True, "simulated": True, "route": "shadow", "adjustment": "raw",
-        "providers": ["a", "b"], "parts": 3, "expected": 5, "complete": False,
+        "providers": ["a", "b"], "base": "1d", "parts": 3, "expected": 5, "complete": False,
     }  # fmt: skip
 
 

@@ -138,7 +138,7 @@ async def test_a_stamp_of_the_future_is_stored_and_never_the_newest(database: st
             stamps = {type(value): value.event_time for value in found["SPY"]}
             assert stamps == {type(records[0]): right, Trade: right, Bar: NINE_THIRTY}
         closes = await view.previous_closes([("SPY", "yahoo", EventTime(wrong))], LATEST_US)
-        edges = await view.minute_edges("SPY", View(as_of=LATEST_US, provider=None), since=EventTime(0))
+        edges = await view.edges("SPY", "1m", View(as_of=LATEST_US, provider=None), since=EventTime(0))
 
     assert closes == {"SPY": bars[0].close}
     assert edges is not None

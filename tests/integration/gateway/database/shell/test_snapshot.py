@@ -88,15 +88,15 @@ async def test_edges_and_the_first_knowledge_of_a_range(database: str) -> None:
         database, [first, second], [corrected, a_minute(5, final=False, known_from=LATE, raw_offset=4)]
     )
     async with snapshots(database) as lending, lending.snapshot() as view:
-        edges = await view.minute_edges("SPY", NOW, since=DAY[0])
-        then = await view.minute_edges("SPY", View(as_of=LATE - 1, provider=None), since=DAY[0])
-        later = await view.minute_edges("SPY", NOW, since=second.event_time)
-        none = await view.minute_edges("NOPE", NOW, since=DAY[0])
+        edges = await view.edges("SPY", "1m", NOW, since=DAY[0])
+        then = await view.edges("SPY", "1m", View(as_of=LATE - 1, provider=None), since=DAY[0])
+        later = await view.edges("SPY", "1m", NOW, since=second.event_time)
+        none = await view.edges("NOPE", "1m", NOW, since=DAY[0])
         known = await view.first_known("SPY", ["1m"], DAY, None)
         never = await view.first_known("SPY", ["1h"], DAY, None)
 
-    two, three, four = (NINE_THIRTY + number * MINUTE_US for number in (2, 3, 4))
-    assert (edges, then, later) == ((two, three, four), (two, two, three), (three, three, four))
+    two, three = (NINE_THIRTY + number * MINUTE_US for number in (2, 3))
+    assert (edges, then, later) == ((two, three), (two, two), (three, three))
     assert (none, known, never) == (None, EARLY, None)
 
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import pytest
 
 from gateway.http.moments import rfc3339
+from schemas.calendar.sessions import US_EQUITIES, load_calendar
+from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.streams import Bar
 from tests.support.builders import NINE_THIRTY
 from tests.support.gateway_rest import rest, rows_of
 from tests.support.history_requests import DAY, HISTORY, bar_at
@@ -27,7 +34,12 @@ async def test_longer_bars_are_derived_where_the_vendor_gave_none(database: str)
         halves = await gateway.get(HISTORY, interval="30m", **DAY)
         assert rows_of(halves, "volume") == [30.0] * 13
         weeks = await gateway.get(HISTORY, interval="1wk", start="2013-10-06", end="2013-10-13")
-        assert rows_of(weeks, "event_time", "volume") == [("2013-10-07T04:00:00.000000Z", 780.0)]
+        assert rows_of(weeks, "event_time", "volume") == [("2013-10-07T04:00:00.000000Z", 1_389.0)]
+        assert rows_of(weeks, "base", "parts", "expected", "complete") == [("1d", 2, 5, False)]
+        all_hours = await gateway.get(
+            HISTORY, interval="1wk", start="2013-10-06", end="2013-10-13", session="all"
+        )
+        assert rows_of(all_hours, "volume") == [780.0]  # a vendor's day is of the regular session
 
 
 async def test_a_derived_day_is_not_final_before_its_close_is_known(database: str) -> None:
@@ -39,3 +51,94 @@ async def test_a_derived_day_is_not_final_before_its_close_is_known(database: st
         for as_of, final, volume in ((noon, False, 150), (rfc3339(NINE_THIRTY + HOUR_US * 7), True, 390)):
             (day,) = (await gateway.get(HISTORY, **DAY, as_of=as_of))["data"]
             assert (day["final"], day["volume"]) == (final, volume * 12_000.0)
+
+
+XNYS = load_calendar(US_EQUITIES)
+YEARS = (EventTime(NINE_THIRTY - 1_000 * DAY_US), EventTime(NINE_THIRTY + 3 * DAY_US))
+
+
+def official_days(first_volume: float = 1.0) -> list[Bar]:
+    """Return a vendor's day for each trading day of three years, their volumes counting up, each known at its close."""
+    return [
+        bar_at(
+            0,
+            interval="1d",
+            event_time=session.open,
+            known_from=session.close,
+            raw_offset=10_000 + number,
+            volume=first_volume + number,
+            open=100.0 + number % 7,
+            high=120.0 + number % 11,
+            low=80.0 - number % 13,
+            close=100.0 + number % 5,
+        )
+        for number, session in enumerate(XNYS.sessions(*YEARS))
+    ]
+
+
+async def all_pages(gateway: Any, **asked: Any) -> list[dict[str, Any]]:
+    """Return the rows of all pages; each but the last has as many as were asked for."""
+    rows: list[dict[str, Any]] = []
+    token = None
+    for _ in range(200):
+        page = await gateway.get(HISTORY, **asked, **({"page_token": token} if token else {}))
+        rows += page["data"]
+        token = page["next_page_token"]
+        if token is None:
+            return rows
+        assert len(page["data"]) == int(asked["limit"])
+    raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize("interval", ["1wk", "1mo"])
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+async def test_weeks_and_months_are_made_of_the_vendors_days(database: str, interval: str, sort: str) -> None:
+    """All that are stored, however far before the first minute; a page holds as many as were asked for."""
+    days = official_days()
+    monday = [bar_at(m, volume=5.0, known_from=YEARS[1]) for m in range(390)]
+    async with rest(database) as gateway:
+        await gateway.store(*days, *monday)
+        asked = {"interval": interval, "start": "2011-01-01", "end": "2013-10-12", "sort": sort}
+        whole = (await gateway.get(HISTORY, **asked, limit="1000"))["data"]
+        paged = await all_pages(gateway, **asked, limit="7")
+
+    def unit(day: Bar) -> tuple[int, int]:
+        venue = XNYS.date_of(day.event_time)
+        return venue.isocalendar()[:2] if interval == "1wk" else (venue.year, venue.month)
+
+    expected = []
+    for _, found in groupby(days, unit):
+        of_unit = list(found)
+        bar = (of_unit[0].open, max(each.high for each in of_unit), min(each.low for each in of_unit))
+        expected.append((*bar, of_unit[-1].close, sum(each.volume for each in of_unit), len(of_unit)))
+    if sort == "desc":
+        expected.reverse()
+    names = ("open", "high", "low", "close", "volume", "parts")
+    assert [tuple(each[name] for name in names) for each in whole] == expected
+    assert paged == whole
+    ascending = whole if sort == "asc" else whole[::-1]
+    assert {(row["complete"], row["final"], row["base"]) for row in ascending[1:-1]} == {(True, True, "1d")}
+    assert (ascending[-1]["complete"], ascending[-1]["final"]) == (False, False)  # it is Thursday
+
+
+async def test_a_week_is_final_with_a_later_day_and_whole_with_every_day(database: str) -> None:
+    """A Friday that nobody gave leaves it open until Monday's bar is known, and incomplete after; as_of says each."""
+    days = official_days()[-9:]  # Monday 30th of September to Thursday 10th of October
+    (friday,) = [day for day in days if XNYS.date_of(day.event_time).isoformat() == "2013-10-04"]
+    kept = [day for day in days if day is not friday]
+    late = replace(friday, known_from=YEARS[1] - 1, raw_offset=99_999)
+    monday = next(day for day in days if day.event_time > friday.event_time)
+    asked = {"interval": "1wk", "start": "2013-09-30", "end": "2013-10-05"}
+    async with rest(database) as gateway:
+        await gateway.store(*kept, late)
+        told = []
+        for moment in (monday.known_from - 1, monday.known_from, YEARS[1]):
+            (row,) = (await gateway.get(HISTORY, **asked, as_of=rfc3339(moment)))["data"]
+            told.append((row["parts"], row["expected"], row["complete"], row["final"], row["volume"]))
+
+    four = sum(day.volume for day in kept if day.event_time < monday.event_time)
+    assert told == [
+        (4, 5, False, False, four),
+        (4, 5, False, True, four),
+        (5, 5, True, True, four + friday.volume),
+    ]
