@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from hypothesis import settings
 
@@ -29,6 +30,7 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 ROOT = Path(__file__).parent.parent
+DELETED_WITHIN_S = 30.0
 READY_WITHIN_S = 180.0
 TEMPLATE = "mds_template"
 FIRST_PORT, LAST_PORT, LANES = 20_000, 32_000, 4
@@ -86,6 +88,13 @@ def server_home() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder of this test alone like `server_home`: another pytest may start while the test runs."""
+    with tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def kafka_bootstrap(server_home: Path) -> Iterator[str]:
     """Bootstrap servers of a real broker of this session, or of the one MDS_TEST_KAFKA names."""
@@ -101,21 +110,27 @@ def kafka_bootstrap(server_home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _prefix(bootstrap: str) -> Iterator[str]:
+def own_prefix(bootstrap: str) -> Iterator[str]:
     """Give a prefix nobody used; what is made under it, and under longer ones, is deleted in the end."""
     prefix = f"t{uuid.uuid4().hex[:10]}."
     yield prefix
     made = [name for name in Topics(bootstrap, "test").partition_counts() if name.startswith(prefix)]
     if made:
+        # Each answer is awaited: a client that goes sends nothing more, and a broker that keeps every test's partitions
+        # maps files until the kernel has no more to give.
         admin = AdminClient({"bootstrap.servers": bootstrap})
-        admin.delete_topics(made, operation_timeout=0)
-        admin.poll(0)
+        for deleted in admin.delete_topics(made).values():
+            try:
+                deleted.result(DELETED_WITHIN_S)
+            except KafkaException as error:  # the metadata lags behind what a test deletes itself
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
 
 
 @pytest.fixture
 def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """A prefix of this test alone under which every declared topic exists, until the test is over."""
-    with _prefix(kafka_bootstrap) as prefix:
+    with own_prefix(kafka_bootstrap) as prefix:
         ensure_topics(kafka_bootstrap, prefix=prefix)
         yield prefix
 
@@ -123,7 +138,7 @@ def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
 @pytest.fixture
 def bare_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """Another prefix of this test alone, under which nothing exists yet."""
-    with _prefix(kafka_bootstrap) as prefix:
+    with own_prefix(kafka_bootstrap) as prefix:
         yield prefix
 
 

@@ -11,7 +11,7 @@ from tests.support.embedded_cli import Cli, command_line
 
 
 @pytest.fixture
-def mds(tmp_path: Path) -> Iterator[Cli]:
+def mds(open_path: Path) -> Iterator[Cli]:
     """The command, in a home of the test's own."""
-    with command_line(tmp_path) as cli:
+    with command_line(open_path) as cli:
         yield cli

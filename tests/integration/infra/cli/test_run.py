@@ -42,9 +42,11 @@ def run_live(mds: Cli, config: Path, said: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env=env, stdout=out, stderr=out)
 
 
-async def test_live_polls_the_configured_vendors_and_says_what_is_off_and_why(tmp_path: Path) -> None:
+async def test_live_polls_the_configured_vendors_and_says_what_is_off_and_why(
+    tmp_path: Path, open_path: Path
+) -> None:
     """Bars come from the vendor's address by the wall clock, without our simulator; Ctrl-C stops all of it in 10 s."""
-    with command_line(tmp_path) as mds, vendor(tmp_path) as port:
+    with command_line(open_path) as mds, vendor(tmp_path) as port:
         url = f"http://127.0.0.1:{port}"
         await eventually(lambda: get_json(f"{url}/simulator/health")[0] == 200, within_s=30)
         config, said = tmp_path / "live.yaml", tmp_path / "said"

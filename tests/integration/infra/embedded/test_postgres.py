@@ -21,9 +21,9 @@ from tests.support.eventually import eventually
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(open_path: Path) -> Path:
     """The home folder of this test."""
-    return tmp_path / "home"
+    return open_path / "home"
 
 
 @pytest.fixture
@@ -99,12 +99,12 @@ def test_only_the_password_opens_it_and_only_on_this_machine(database: EmbeddedP
     assert set(ask(database, "SELECT auth_method FROM pg_hba_file_rules")) == {"scram-sha-256"}
 
 
-def test_it_is_durable_unless_a_test_says_otherwise(database: EmbeddedPostgres, tmp_path: Path) -> None:
+def test_it_is_durable_unless_a_test_says_otherwise(database: EmbeddedPostgres, open_path: Path) -> None:
     """Without fsync only where that was asked for; btree_gist is there."""
     assert ask(database, "SHOW fsync") == ["on"]
     assert ask(database, "SHOW server_version_num")[0].startswith("18")
     assert ask(database, "CREATE EXTENSION btree_gist") == []
-    with EmbeddedPostgres(tmp_path / "other", port=free_port(), durable=False) as careless:
+    with EmbeddedPostgres(open_path / "other", port=free_port(), durable=False) as careless:
         assert ask(careless, "SHOW fsync") == ["off"]
 
 
