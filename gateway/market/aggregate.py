@@ -8,14 +8,14 @@ its first. A bucket without a part has no bar: nothing is made up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import fsum
-from typing import Any
 
 from gateway.database.versions import MINUTE, BarVersion, Span
 from gateway.market.bars import MIXED
-from schemas.calendar.expected_bars import DAILY, expected_span, runs, slot_of
+from gateway.market.wholeness import NOTHING_EXPECTED, UNKNOWN, Wholeness, Wholes
+from schemas.calendar.expected_bars import DAILY, slot_of
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import INTRADAY_US, MINUTE_US, slot_us
@@ -113,38 +113,26 @@ def aggregate(
     calendar: Calendar,
     *,
     known_through: EventTime,
+    wholes: Wholes | None = None,
 ) -> list[BarVersion]:
     """Return the bars of `interval` made of `parts` (bars of its base, ascending by event_time, one of each moment).
 
     `known_through` is how far the newest known part reaches: a bar is final only when its bucket has closed by
-    then and all its parts are final.
+    then, all its parts are final, and, where `wholes` judges by gaps, nothing more will come.
     """
+    wholes = wholes or Wholes(calendar, base_of(interval))
     bars: list[BarVersion] = []
     bucket: Bucket | None = None
     inside: list[BarVersion] = []
     for part in parts:
         if bucket is None or not bucket.left <= part.event_time < bucket.end:
             if bucket is not None:
-                bars.append(_combined(bucket, inside, interval, calendar, known_through))
+                bars.append(_combined(bucket, inside, interval, wholes, known_through))
             bucket, inside = bucket_at(EventTime(part.event_time), interval, session, calendar), []
         inside.append(part)
     if bucket is not None:
-        bars.append(_combined(bucket, inside, interval, calendar, known_through))
+        bars.append(_combined(bucket, inside, interval, wholes, known_through))
     return bars
-
-
-def _wholeness(bucket: Bucket, parts: Sequence[BarVersion], base: str, calendar: Calendar) -> dict[str, Any]:
-    """Return how many parts the calendar expects in a bucket, and whether all are there, whole; None: it does not say."""
-    if not (calendar.knows(bucket.left) and calendar.knows(bucket.end - 1)):
-        return {}
-    span = expected_span(calendar, base, bucket.left, bucket.end)
-    if span is None or bucket.session == "extended":
-        return {"expected": 0}
-    if len(parts) < span.count or any(part.complete is False for part in parts):
-        return {"expected": span.count, "complete": False}
-    slots = [_slot(base, EventTime(part.event_time), calendar) for part in parts]
-    found = runs(calendar, base, bucket.left, bucket.end, slots)
-    return {"expected": span.count, "complete": next(found, None) == (span.first, None)}
 
 
 def _slot(base: str, start: EventTime, calendar: Calendar) -> EventTime:
@@ -172,10 +160,22 @@ def _intraday(moment: EventTime, step_us: int, calendar: Calendar) -> Bucket:
     return Bucket(start=start, left=start, end=end, closes=end, session=name)
 
 
+def _whole(bucket: Bucket, parts: Sequence[BarVersion], wholes: Wholes) -> Wholeness:
+    """Return how whole a bucket is; a part that is not whole leaves it so."""
+    calendar = wholes.calendar
+    if bucket.session == "extended":  # of what is outside the regular session nothing is expected
+        known = calendar.knows(bucket.left) and calendar.knows(EventTime(bucket.end - 1))
+        return NOTHING_EXPECTED if known else UNKNOWN
+    slots = [_slot(wholes.interval, EventTime(part.event_time), calendar) for part in parts]
+    found = wholes.of(bucket.left, bucket.end, slots)
+    is_whole = found.complete and all(part.complete is not False for part in parts)
+    return replace(found, complete=is_whole) if found.complete else found
+
+
 def _combined(
-    bucket: Bucket, parts: Sequence[BarVersion], interval: str, calendar: Calendar, known_through: EventTime
+    bucket: Bucket, parts: Sequence[BarVersion], interval: str, wholes: Wholes, known_through: EventTime
 ) -> BarVersion:
-    base = base_of(interval)
+    whole = _whole(bucket, parts, wholes)
     newest = max(parts, key=lambda part: (part.known_from, part.raw_offset, part.index))
     providers = sorted({name for part in parts for name in part.providers or (part.provider,)})
     states = {part.adjustment_state for part in parts}
@@ -192,7 +192,7 @@ def _combined(
         volume=fsum(part.volume for part in parts),
         vwap=_vwap(parts),
         trade_count=sum(counts) if len(counts) == len(parts) else None,
-        final=bucket.closes <= known_through and all(part.final for part in parts),
+        final=bucket.closes <= known_through and all(part.final for part in parts) and whole.settled,
         session=bucket.session,
         adjustment_state=newest.adjustment_state if len(states) == 1 else MIXED,
         currency=newest.currency if len(currencies) == 1 else MIXED,
@@ -205,9 +205,10 @@ def _combined(
         revision=sum(part.revision for part in parts),
         derived=True,
         providers=tuple(providers) if len(providers) > 1 else (),
-        base=base,
+        base=wholes.interval,
         parts=len(parts),
-        **_wholeness(bucket, parts, base, calendar),
+        expected=whole.expected,
+        complete=whole.complete,
     )
 
 

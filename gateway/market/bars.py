@@ -86,8 +86,8 @@ _BESIDE = {  # what is no field of a stored bar, or says more in an answer
         Column(
             "complete",
             FLAG,
-            "Whether a derived bar has every part that is expected, each of them complete; where it has not, gaps in meta say "
-            "whether something is missing or nobody traded. Absent where none is expected.",
+            "Whether a derived bar has every part there is, each of them complete: of those that lack the ledger says that there is "
+            "none. Absent where none is expected.",
             always=False,
         ),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.database import statements
 from gateway.database.cursors import SeriesCursor, collected_ranges, first_absence, longest_session_us
-from gateway.database.gap_pages import GapKey, GapPage
+from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage
 from gateway.database.rows import bits_of, row_reader
 from gateway.database.shell.known_gaps import known_gaps
 from gateway.database.shell.newest import NewestAsked, newest_values
@@ -153,13 +153,20 @@ class Snapshot:
         after: GapKey | None = None,
         descending: bool = False,
         width_us: int | None = None,
+        most_rows: int = MAX_ROWS,
     ) -> GapPage:
         """Return a page of the gaps of `which.symbol` as they were known at `which.as_of`, by (from_time, gap_id).
 
-        It may be short: so much is read for a page and no more. `width_us`: how much time to look at at once.
+        It may be short: `most_rows` or so are read for a page. `width_us`: how much time to look at at once.
         """
         return await known_gaps(
-            self._connection, which, limit=limit, after=after, descending=descending, width_us=width_us
+            self._connection,
+            which,
+            limit=limit,
+            after=after,
+            descending=descending,
+            width_us=width_us,
+            most_rows=most_rows,
         )
 
     async def present_gaps(

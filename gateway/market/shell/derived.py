@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+from gateway.database.gap_pages import WIDEST_US
 from gateway.database.shell.snapshot import Snapshot
-from gateway.database.versions import MINUTE, BarVersion, Span, View
+from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, View
 from gateway.market.aggregate import aggregate, base_of, bucket_at, parts_in, unit_bounds, units_without
 from gateway.market.bars_request import HistoryRequest
+from gateway.market.wholeness import Wholes
 from schemas.calendar.expected_bars import DAILY
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
-from schemas.intervals import INTRADAY_US, MINUTE_US
+from schemas.intervals import DAY_US, INTRADAY_US, MINUTE_US
+from schemas.records import Gap
 
 MAX_MINUTES = 50_000  # read for one page; a month of a market that never closes has 44,640
 MAX_DAYS = 10_000  # likewise; a page of months has 31 each
+UNBOUNDED = 10**9  # gaps of what one page is made of: by the bars it may read
 MAX_UNIT_BARS = 288  # stored bars that one day of a market that never closes may have (5m)
 
 
@@ -93,14 +98,33 @@ async def _derived(
     """Return the bars made of what is in `bounds`, and the start of the first bar not reached, if any."""
     calendar = calendar_of(ask.symbol)
     parts, cut = await _parts(snapshot, ask, bounds, view)
+    made = partial(aggregate, parts, ask.interval, ask.session, calendar, known_through=known_through)
     # In a thread: a month of minutes takes 0.1 s, and the WebSocket clients share this loop.
-    bars = await asyncio.to_thread(
-        aggregate, parts, ask.interval, ask.session, calendar, known_through=known_through
-    )
+    bars = await asyncio.to_thread(made)
+    if doubtful := [EventTime(bar.event_time) for bar in bars if bar.final and bar.complete is False]:
+        first, last = (
+            bucket_at(each, ask.interval, ask.session, calendar) for each in (doubtful[0], doubtful[-1])
+        )
+        gaps = await _gaps(snapshot, ask, (first.left, last.end), view)
+        bars = await asyncio.to_thread(lambda: made(wholes=Wholes(calendar, base_of(ask.interval), gaps)))
     if not cut:
         return bars, None
     unfinished = bars.pop(0 if ask.descending else -1)
     return bars, EventTime(unfinished.event_time)
+
+
+async def _gaps(snapshot: Snapshot, ask: HistoryRequest, span: Span, view: View) -> Sequence[Gap]:
+    """Return all gaps of what bars of a span are made of: a day is complete or not whatever page it is on."""
+    which = GapFilter(
+        symbol=ask.symbol,
+        intervals=[base_of(ask.interval)],
+        provider=ask.provider,
+        start=EventTime(span[0] - DAY_US),  # days are named by their UTC day
+        end=span[1],
+        as_of=view.as_of,
+    )
+    page = await snapshot.gaps(which, limit=UNBOUNDED, width_us=WIDEST_US, most_rows=UNBOUNDED)
+    return page.gaps
 
 
 async def _parts(

@@ -14,6 +14,7 @@ from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.streams import Bar
 from tests.support.builders import NINE_THIRTY
+from tests.support.gap_stories import at, minute, told
 from tests.support.gateway_rest import rest, rows_of
 from tests.support.history_requests import DAY, HISTORY, bar_at
 
@@ -121,8 +122,8 @@ async def test_weeks_and_months_are_made_of_the_vendors_days(database: str, inte
     assert (ascending[-1]["complete"], ascending[-1]["final"]) == (False, False)  # it is Thursday
 
 
-async def test_a_week_is_final_with_a_later_day_and_whole_with_every_day(database: str) -> None:
-    """A Friday that nobody gave leaves it open until Monday's bar is known, and incomplete after; as_of says each."""
+async def test_a_week_that_lacks_a_day_is_not_final(database: str) -> None:
+    """Of a Friday that nobody gave nothing is known, whatever comes after it, until it comes; as_of says each."""
     days = official_days()[-9:]  # Monday 30th of September to Thursday 10th of October
     (friday,) = [day for day in days if XNYS.date_of(day.event_time).isoformat() == "2013-10-04"]
     kept = [day for day in days if day is not friday]
@@ -139,6 +140,62 @@ async def test_a_week_is_final_with_a_later_day_and_whole_with_every_day(databas
     four = sum(day.volume for day in kept if day.event_time < monday.event_time)
     assert told == [
         (4, 5, False, False, four),
-        (4, 5, False, True, four),
+        (4, 5, False, False, four),
         (5, 5, True, True, four + friday.volume),
     ]
+
+
+async def test_a_day_is_final_once_nothing_more_will_come_and_whole_once_that_is_proved(
+    database: str,
+) -> None:
+    """Collected from the open on; minutes lack; then they are asked for again: each moment keeps its own answer."""
+    missing = range(100, 103)
+    monday = [minute(m, m + 1) for m in range(390) if m not in missing]
+    tuesday = replace(monday[0], event_time=at(1_440), known_from=at(1_441), raw_offset=2_000)
+    day = {**DAY, "end": "2013-10-08", "interval": "1d"}
+    halves = {**DAY, "interval": "30m"}
+
+    async def answers(gateway: Any, as_of: int, **asked: Any) -> Any:
+        found = await gateway.get(HISTORY, **asked, as_of=rfc3339(at(as_of)))
+        del found["meta"]["request_id"]
+        return found
+
+    async with rest(database) as gateway:
+        await gateway.store(told("collected", 0, None, 1), *monday, tuesday)
+        then = await answers(gateway, 1_500, **day)
+        assert rows_of(then, "parts", "expected", "complete", "final") == [(387, 390, False, False)]
+        of_halves = await answers(gateway, 1_500, **halves)
+        assert rows_of(of_halves, "complete", "final") == [(number != 3, number != 3) for number in range(13)]
+
+        # the vendor has one of the three, and none of the others
+        await gateway.store(
+            minute(101, 1_600, route="backfill"), told("empty", 100, 103, 1_600), told("collected", 100, 103, 1_600, index=51)
+        )  # fmt: skip
+        healed = await answers(gateway, 1_700, **day)
+        assert rows_of(healed, "parts", "expected", "complete", "final") == [(388, 390, True, True)]
+
+        # nobody watched the last of them after all, and nobody will ever give it
+        await gateway.store(told("blind", 102, 103, 1_800), told("unrecoverable", 102, 103, 1_900))
+        for as_of, said in ((1_850, (False, False)), (1_950, (False, True))):
+            assert rows_of(await answers(gateway, as_of, **day), "complete", "final") == [said]
+
+        assert await answers(gateway, 1_500, **day) == then
+        assert await answers(gateway, 1_500, **halves) == of_halves
+        assert await answers(gateway, 1_700, **day) == healed
+
+
+async def test_what_was_collected_in_part_is_no_whole_day(database: str) -> None:
+    """Collection began at two o'clock: a day, a week and a month lack what came before, and say so for ever."""
+    minutes = [minute(m, m + 1) for m in range(270, 390)]
+    later = replace(minutes[0], event_time=EventTime(NINE_THIRTY + 40 * DAY_US), known_from=YEARS[1] + 40 * DAY_US, raw_offset=9_000)  # fmt: skip
+    async with rest(database) as gateway:
+        await gateway.store(told("collected", 270, None, 271), *minutes, later)
+        for interval, parts in (("1d", 120), ("1wk", 1), ("1mo", 1)):
+            answer = await gateway.get(HISTORY, interval=interval, start="2013-10-01", end="2013-10-09")
+            assert rows_of(answer, "parts", "complete", "final") == [(parts, False, False)]
+        answer = await gateway.get(HISTORY, interval="1h", **DAY)
+        assert rows_of(answer, "parts", "complete", "final") == [
+            (30, False, False),
+            (60, True, True),
+            (30, True, True),
+        ]
