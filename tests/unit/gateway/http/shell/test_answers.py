@@ -14,7 +14,7 @@ def test_a_table_has_fixed_columns_and_empty_cells() -> None:
         TABLE_COLUMNS, [{"event_time": "t", "open": 0.1, "final": False}], {"as_of": "now"}, None
     )
     assert response.text is not None
-    assert response.text.split("\r\n")[1] == "t,0.1,,,,,false,,,,,,,,,,,"
+    assert response.text.split("\r\n")[1] == "t,0.1,,,,,false" + "," * (len(TABLE_COLUMNS) - 7)
     assert response.headers["X-As-Of"] == "now"
     assert "X-Next-Page-Token" not in response.headers
 
