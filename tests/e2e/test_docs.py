@@ -17,7 +17,7 @@ from tests.support.system import ROOT, System, system
 
 pytestmark = pytest.mark.slow
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/CONTINUITY.md")
 RUN_BY_CI = {"make run", "make test", "make check"}  # .ci/run, from an empty clone
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:\.venv/bin/|make )[^`]*)`")
