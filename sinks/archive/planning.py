@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from schemas.archive.manifest import KeptFile, ManifestEnd
 from schemas.clocks import KnowledgeTime, WallTime
-from sinks.archive.manifest import KeptFile, ManifestEnd
 from sinks.progress.positions import UNKNOWN_EPOCH, Log, PartitionRefused
 
 HOUR_US = 3_600_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sinks.archive.manifest import KeptFile, ManifestEnd, range_of
+from schemas.archive.manifest import KeptFile, ManifestEnd, range_of
 from sinks.archive.planning import Row
 
 

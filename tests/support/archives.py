@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 from infra.runtime.clock import wall_us
 from infra.runtime.kafka.logs import LogReader
+from schemas.archive.manifest import MANIFEST, Begun, KeptFile, Lost, Pruned
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
 from schemas.topics import DEFAULT_PARTITIONS, RAW_TRADES
-from sinks.archive.manifest import MANIFEST, Begun, KeptFile, Lost, Pruned
 from sinks.archive.planning import HOUR_US, FileLimits, Row
 from sinks.archive.shell.archiver import Archiver, row_of
 from sinks.archive.shell.disk import Disk, Ownership

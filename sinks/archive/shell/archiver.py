@@ -21,10 +21,10 @@ from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogReader, append_time_us, moved_from
 from infra.runtime.lifecycle import Health
+from schemas.archive.manifest import Begun
 from schemas.clocks import CanonicalOffset, KnowledgeTime, WallTime
 from schemas.errors import ArchiveUnavailable, BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
-from sinks.archive.manifest import Begun
 from sinks.archive.planning import Cut, FileLimits, Row, Work, work
 from sinks.archive.shell.disk import Disk, Ownership
 from sinks.archive.shell.folder import Folder

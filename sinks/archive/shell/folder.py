@@ -12,9 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.runtime.lifecycle import VERSION
-from schemas.clocks import WallTime
-from schemas.errors import ArchiveUnavailable, ConfigurationError, Fenced, MarketDataError
-from sinks.archive.manifest import (
+from schemas.archive.manifest import (
     MANIFEST,
     Begun,
     KeptFile,
@@ -27,6 +25,8 @@ from sinks.archive.manifest import (
     last,
     range_of,
 )
+from schemas.clocks import WallTime
+from schemas.errors import ArchiveUnavailable, ConfigurationError, Fenced, MarketDataError
 from sinks.archive.shell.disk import Disk, Ownership, locked, writing
 from sinks.archive.shell.parquet import FileRows
 from sinks.archive.verdicts import FoundFile, is_leftover

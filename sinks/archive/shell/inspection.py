@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from infra.runtime.kafka.logs import LogReader
+from schemas.archive.chain import ManifestDamaged
+from schemas.archive.manifest import (
+    MANIFEST,
+    KeptFile,
+    Line,
+    Lost,
+    ManifestEnd,
+    Pruned,
+    walk,
+)
 from schemas.errors import ArchiveUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.wire.framing import StreamedRecord, write_record
-from sinks.archive.manifest import MANIFEST, KeptFile, Line, Lost, ManifestDamaged, ManifestEnd, Pruned, walk
 from sinks.archive.planning import Row
 from sinks.archive.shell.archiver import row_of
 from sinks.archive.shell.folder import files_of, found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.archive.manifest import KeptFile, ManifestEnd, append
 from schemas.clocks import CanonicalOffset
-from sinks.archive.manifest import KeptFile, ManifestEnd, append
 from sinks.archive.planning import (
     HOUR_US,
     ROW_BYTES,

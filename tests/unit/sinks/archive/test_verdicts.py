@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sinks.archive.manifest import append
+from schemas.archive.manifest import append
 from sinks.archive.planning import Row
 from sinks.archive.verdicts import (
     ArchiveFault,

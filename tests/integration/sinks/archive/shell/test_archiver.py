@@ -23,12 +23,12 @@ from infra.runtime.kafka.moving import Move
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.lifecycle import Health
+from schemas.archive.manifest import MANIFEST, Lost
 from schemas.clocks import CanonicalOffset
 from schemas.errors import ArchiveUnavailable, Fenced
 from schemas.partitions import TopicPartition, partition_of
 from schemas.topics import DEFAULT_PARTITIONS, RAW_TOPICS, RAW_TRADES
 from schemas.wire.codec import encode
-from sinks.archive.manifest import MANIFEST, Lost
 from sinks.archive.shell import archiver as archiving
 from sinks.archive.shell.disk import LOCK, Disk
 from sinks.archive.shell.inspection import Archived, Moments, archived, cat, replayed, verify

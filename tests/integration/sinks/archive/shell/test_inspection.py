@@ -12,12 +12,12 @@ import pytest
 
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing
+from schemas.archive.manifest import MANIFEST, KeptFile, append
 from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.topics import RAW_TRADES
 from schemas.wire.framing import StreamedRecord, read_records
-from sinks.archive.manifest import MANIFEST, KeptFile, append
 from sinks.archive.planning import HOUR_US
 from sinks.archive.shell.disk import Disk, Ownership
 from sinks.archive.shell.folder import Folder, prune

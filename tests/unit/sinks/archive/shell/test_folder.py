@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.archive.manifest import Lost, Pruned
 from schemas.clocks import WallTime
 from schemas.errors import ArchiveUnavailable, ConfigurationError, Fenced
-from sinks.archive.manifest import Lost, Pruned
 from sinks.archive.shell import folder as folders
 from sinks.archive.shell.disk import Disk, Ownership
 from sinks.archive.shell.folder import Folder, files_of, prune

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.archive.manifest import (
+from schemas.archive.chain import ManifestDamaged
+from schemas.archive.manifest import (
     Line,
-    ManifestDamaged,
     ManifestEnd,
     append,
     kept,
@@ -130,3 +130,15 @@ def test_a_file_is_named_by_its_day_and_offsets() -> None:
     assert [range_of(name) for name in names] == [(0, 5), (12_345, 20_000), (20_000, 20_001)]
     assert range_of("owner.json") is None
     assert begun().incarnation == INCARNATION
+
+
+def test_a_manifest_is_read_on_from_any_line() -> None:
+    """As if it had been read from its beginning."""
+    data = written(STORY)
+    read = list(walk(data))
+
+    for count, (_, tail) in enumerate(read, start=1):
+        assert list(walk(data[tail.size_bytes :], tail=tail)) == read[count:]
+        assert [after.number for _, after in walk(data[tail.size_bytes :], tail=tail)] == [
+            after.number for _, after in read[count:]
+        ]

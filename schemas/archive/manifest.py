@@ -6,21 +6,17 @@ later be pruned. What no line says is not archived; what a line says was on the 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
-import orjson
-
+from schemas.archive.chain import NO_HASH, ManifestDamaged, chained, unchained
 from schemas.clocks import KnowledgeTime, WallTime
-from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
 
 MANIFEST = "manifest.jsonl"
-NO_HASH = "0" * 64  # before the first line
 FILE_NAME = re.compile(r"(\d{17})-(\d{17})\.parquet")
 SECOND_US = 1_000_000
 IN_A_PATH = str.maketrans("+/", "-_")  # librdkafka's base64 has characters of paths
@@ -99,17 +95,6 @@ Line: TypeAlias = Begun | KeptFile | Lost | Pruned
 KINDS: dict[str, type[Line]] = {line.kind: line for line in (Begun, KeptFile, Lost, Pruned)}
 
 
-class ManifestDamaged(ConfigurationError):
-    """A line that nobody of ours wrote so: changed, missing or in the wrong place."""
-
-    def __init__(self, name: str, number: int, problem: str) -> None:
-        super().__init__(
-            f"line {number} of {name}: {problem}",
-            remedy="restore the manifest from a copy; the archive writes nothing to this partition before",
-        )
-        self.number = number
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestEnd:
     """The state of a manifest after its lines so far: all a writer must know of them.
@@ -135,19 +120,19 @@ class ManifestEnd:
 
 def append(tail: ManifestEnd | None, line: Line, *, name: str = MANIFEST) -> tuple[bytes, ManifestEnd]:
     """Return a line as it is written after `tail`, and the tail after it; raise ManifestDamaged where it does not belong."""
-    content = {"kind": line.kind, **_fields(line), "prev": NO_HASH if tail is None else tail.hash}
-    content["hash"] = _hash(content)
-    data = orjson.dumps(content) + b"\n"
-    return data, _after(tail, line, content["hash"], len(data), name)
+    data, said = chained({"kind": line.kind, **_fields(line)}, NO_HASH if tail is None else tail.hash)
+    return data, _after(tail, line, said, len(data), name)
 
 
-def walk(data: bytes, *, name: str = MANIFEST) -> Iterator[tuple[Line, ManifestEnd]]:
+def walk(
+    data: bytes, *, name: str = MANIFEST, tail: ManifestEnd | None = None
+) -> Iterator[tuple[Line, ManifestEnd]]:
     """Yield each whole line and the tail after it; a line that is torn off at the end is none.
 
-    Raises ManifestDamaged at the first line that was changed, does not follow the one before, or leaves a hole.
+    `data` goes on behind `tail`, which was read before. Raises ManifestDamaged at the first line that was changed, does not
+    follow the one before, or leaves a hole.
     """
-    tail: ManifestEnd | None = None
-    for number, text in enumerate(data.split(b"\n")[:-1], start=1):
+    for number, text in enumerate(data.split(b"\n")[:-1], start=1 if tail is None else tail.number + 1):
         line, said = _read(text, NO_HASH if tail is None else tail.hash, name, number)
         tail = _after(tail, line, said, len(text) + 1, name)
         yield line, tail
@@ -182,22 +167,9 @@ def _fields(line: Line) -> dict[str, Any]:
     return {**values, "file": line.path} if isinstance(line, KeptFile) else values
 
 
-def _hash(content: dict[str, Any]) -> str:
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
 def _read(text: bytes, previous: str, name: str, number: int) -> tuple[Line, str]:
     """Return a line and its hash."""
-    try:
-        content = orjson.loads(text)
-        said = content.pop("hash")
-        is_whole = said == _hash(content)
-    except (ValueError, KeyError, AttributeError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise ManifestDamaged(name, number, "it is not as it was written")
-    if content.pop("prev", None) != previous:
-        raise ManifestDamaged(name, number, "the chain is broken: the line before it is another one")
+    content, said = unchained(text, previous, name, number)
     content.pop("file", None)
     try:
         return KINDS[content.pop("kind")](**content), said
