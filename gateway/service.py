@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from gateway.archive.shell.archive import Archive
+from gateway.archive.shell.reading import ArchiveFolder
 from gateway.backfill.shell.ended import EndedBackfills
 from gateway.backfill.shell.orders import Backfills, QueueAccess
 from gateway.database.shell.snapshot import Snapshots
@@ -221,6 +223,12 @@ def _backfill(parts: Parts) -> QueueAccess:
     )
 
 
+def _archive(parts: Parts) -> Archive:
+    root = parts.settings.archive or parts.shared.home / "archive"
+    folder = ArchiveFolder(root, setting="GATEWAY_ARCHIVE")
+    return Archive(folder, parts.resources.store, parts.configured, parts.resources.partitions)
+
+
 FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     Console: _console,
     ServiceStatus: _status,
@@ -238,6 +246,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ConfigurationRoutes: _configuration,
     Backfills: lambda parts: Backfills(_backfill(parts)),
     EndedBackfills: lambda parts: EndedBackfills(_backfill(parts), parts.resources.page_key),
+    Archive: _archive,
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
     WebSockets: _websockets,
     Documents: lambda _: Documents(openapi=openapi(ENDPOINTS, VERSION), asyncapi=asyncapi(VERSION)),

@@ -25,6 +25,8 @@ class GatewaySettings(Settings):
     page_token_key: SecretStr = SecretStr("")  # empty = one made once under MDS_HOME; replicas must share one
     services: str = ""  # name=url,... of the services' ops ports; empty = 127.0.0.1 and their *_OPS_PORT
     max_connections: int = Field(default=4_096, ge=1, le=65_536)  # WebSocket clients; one more gets 4013
+    # folder served at /archive, that of SINKS_ARCHIVE; None: `archive` in MDS_HOME
+    archive: Path | None = None
     database_connections: int = Field(default=8, ge=1, le=200)
 
     @property

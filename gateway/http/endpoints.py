@@ -178,6 +178,8 @@ class Body:
 class Endpoint(Generic[Q]):
     """One route: there is none without a scope. `problems` are the codes beside those every endpoint has.
 
+    `rest` names the last variable of the path where it takes all that follows, slashes included.
+
     `lenient`: unknown parameters are ignored, as stock clients of that API expect, and nothing is complained of.
     """
 
@@ -193,6 +195,12 @@ class Endpoint(Generic[Q]):
     body: Body | None = None
     problems: tuple[str, ...] = ()
     lenient: bool = False
+    rest: str = ""
+
+    @property
+    def route(self) -> str:
+        """The path as the application is told it."""
+        return self.path.replace(f"{{{self.rest}}}", f"{{{self.rest}:.+}}") if self.rest else self.path
 
     def parse(self, pairs: Pairs, timezone: str = "UTC") -> Q:
         """Return the query the caller gave; raise the Problem (422) of everything wrong with it."""

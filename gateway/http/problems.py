@@ -21,6 +21,7 @@ TITLES: Mapping[int, str] = {
     409: "Conflict with the present state",
     410: "No longer available",
     413: "Too large",
+    416: "No such range",
     422: "A parameter is wrong",
     429: "Too many",
     500: "Internal error",
@@ -78,6 +79,10 @@ PROBLEMS: Mapping[str, Cause] = {
     "unknown_job": Cause(
         404, "There is no such backfill job.", "Copy its `job_id`, or ask again: one that ended may be purged."
     ),
+    "no_archive": Cause(
+        404, "No archive is where the setting says.", "Set GATEWAY_ARCHIVE to its folder, or start `mds archive run`."
+    ),
+    "unknown_file": Cause(404, "No file of the archive is called so.", "Take a `path` that GET /archive lists."),
     "method_not_allowed": Cause(405, "The path has other methods.", "Use one of the header `Allow`."),
     "request_timeout": Cause(408, "The body did not come in time.", "Send it whole."),
     "no_configuration_file": Cause(
@@ -90,7 +95,13 @@ PROBLEMS: Mapping[str, Cause] = {
     "not_kept": Cause(
         410, "What is asked for is older than what is kept.", "Ask for what is since `kept_from`."
     ),
+    "file_pruned": Cause(
+        410, "The file was deleted to make room.", "Ask for a later one; what is stored is in the database still."
+    ),
     "body_too_large": Cause(413, "The body is larger than the endpoint takes.", "Split it."),
+    "range_not_satisfiable": Cause(
+        416, "The range begins behind the end of the file.", "Ask for one within the length in Content-Range."
+    ),
     "invalid_parameter": Cause(
         422, "One or more parameters are wrong; `errors` names all of them.", "Correct each as its `detail` says."
     ),
@@ -105,6 +116,9 @@ PROBLEMS: Mapping[str, Cause] = {
         429, "The tier has as many backfill jobs as it may.", "Come again after `Retry-After`, or take another tier."
     ),
     "upgrade_required": Cause(426, "The path is a WebSocket.", "Connect with ws:// or wss://."),
+    "archive_damaged": Cause(
+        500, "A file of the archive is not as it was written.", "Run `mds archive verify` where it is, and restore a copy."
+    ),
     "internal": Cause(500, "A fault of the service.", "Report it with the `request_id`."),
     "broker_unavailable": Cause(503, "Kafka does not answer now.", "Come again after `Retry-After`."),
     "busy": Cause(503, "Too much of this is under way at once.", "Come again after `Retry-After`."),

@@ -25,7 +25,8 @@ def endpoint_of(method: str, path: str) -> Endpoint[Any] | None:
     """Return the endpoint a request reaches; a path without variables goes first."""
     wanted = "GET" if method == "HEAD" else method
     for endpoint in sorted(ENDPOINTS, key=lambda each: each.path.count("{")):
-        pattern = re.sub(r"{\w+}", "[^/]+", re.escape(endpoint.path).replace(r"\{", "{").replace(r"\}", "}"))
+        rest = ".+" if endpoint.rest else "[^/]+"  # the one variable of such a path
+        pattern = re.sub(r"{\w+}", rest, re.escape(endpoint.path).replace(r"\{", "{").replace(r"\}", "}"))
         if endpoint.method == wanted and re.fullmatch(pattern, path):
             return endpoint
     return None

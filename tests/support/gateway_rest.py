@@ -163,6 +163,7 @@ async def rest(
     env: Mapping[str, str] | None = None,
     market: MarketClock | None = None,
     config: Path | None = None,
+    archive: Path | None = None,
 ) -> AsyncIterator[Rest]:
     """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration.
 
@@ -187,7 +188,7 @@ async def rest(
             symbology=symbology or Symbology(),
         )
         settings, shared = (
-            GatewaySettings.from_env({}),
+            GatewaySettings.from_env({} if archive is None else {"GATEWAY_ARCHIVE": str(archive)}),
             MdsSettings.from_env(env or ({} if config is None else {"MDS_CONFIG": str(config)})),
         )
         calendars = CalendarHistory()

@@ -42,7 +42,7 @@ def application(features: Iterable[Feature], access: Access) -> web.Application:
         for endpoint, answer in feature.serves:
             also = ("HEAD",) if endpoint.method == "GET" and endpoint.scope != WEBSOCKET_SCOPE else ()
             for method in (endpoint.method, *also):
-                app.router.add_route(method, endpoint.path, MethodType(answer, feature))
+                app.router.add_route(method, endpoint.route, MethodType(answer, feature))
                 scopes[method, endpoint.path] = endpoint.scope
     app[SCOPES] = scopes
     app.on_response_prepare.append(_harden)
