@@ -92,6 +92,20 @@ def archive_cat(
     )
 
 
+@archive_app.command("publish")
+def archive_publish(
+    stream: Annotated[str, typer.Argument(help="bars, trades or quotes.", metavar="STREAM")],
+    day: Annotated[str, typer.Option(help="UTC, of event time, such as 2026-11-27.", metavar="DAY")],
+    interval: Annotated[str | None, typer.Option(help="Of bars; 1m by default.")] = None,
+    path: Folder = None,
+) -> None:
+    """Write the canonical values of a day as a Parquet file, once what is stored is past its end. Exit 1 before.
+
+    Again after corrections it writes another file beside the first, and where nothing changed none.
+    """
+    _sinks(path, "publish", stream, "--day", day, *_each("--interval", [interval] if interval else None))
+
+
 @archive_app.command("prune")
 def archive_prune(
     older_than: Annotated[float, typer.Option(min=0.0, help="Age in days, by append time.", metavar="DAYS")],

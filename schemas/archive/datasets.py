@@ -16,13 +16,21 @@ from typing import Any, NamedTuple
 from schemas.archive.chain import NO_HASH, ManifestDamaged, chained, unchained
 from schemas.archive.manifest import MANIFEST
 from schemas.clocks import KnowledgeTime, WallTime
-from schemas.deriving import TableColumn, columns
+from schemas.deriving import SqlType, columns
 from schemas.intervals import EPOCH
 from schemas.streams import STREAMS, Stream
 
 KIND = "published"
-REVISION = TableColumn("revision", "", "int4", nullable=False)
 FILE_PATH = re.compile(r"date=(\d{4}-\d{2}-\d{2})/as_of=(\d{8}T\d{12}Z)/(\w+)\.parquet", re.ASCII)
+
+
+class DatasetColumn(NamedTuple):
+    """A column of a file, named as the field of the record; `read` is its name in the public view."""
+
+    name: str
+    read: str
+    type: SqlType
+    nullable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +46,11 @@ class Dataset:
         return f"{self.stream.name}/interval={self.interval}" if self.interval else self.stream.name
 
     @property
-    def columns(self) -> tuple[TableColumn, ...]:
-        """The columns of its files: those of the public view, in the order of the record, and of slots the revision."""
-        return (*columns(self.stream), *((REVISION,) if self.stream.versions == "slots" else ()))
+    def columns(self) -> tuple[DatasetColumn, ...]:
+        """The columns of its files: the fields of the record, in its order, and of slots the revision."""
+        fields = [DatasetColumn(c.source, c.name, c.type, c.nullable) for c in columns(self.stream)]
+        revision = [DatasetColumn("revision", "revision", "int4", nullable=False)]
+        return (*fields, *(revision if self.stream.versions == "slots" else ()))
 
 
 def dataset_of(folder: str) -> Dataset | None:

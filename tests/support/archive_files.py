@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
+
+from arro3.core import DataType
+from arro3.io import read_parquet
 
 from schemas.archive import datasets
 from schemas.archive.datasets import Publication
@@ -55,3 +59,15 @@ def publish(root: Path, dataset: str, day: str, content: bytes, *, as_of_us: int
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return line
+
+
+def published_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a published file, moments in µs."""
+    table = read_parquet(path).read_all()
+    columns = {
+        field.name: table[field.name].cast(DataType.int64()).to_pylist()
+        if "Timestamp" in str(field.type)
+        else table[field.name].to_pylist()
+        for field in (table.schema.field(name) for name in table.column_names)
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

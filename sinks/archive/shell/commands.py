@@ -1,4 +1,4 @@
-"""`python -m sinks archive`: run, status, verify, cat and prune."""
+"""`python -m sinks archive`: run, status, verify, cat, publish and prune."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from schemas.errors import ArchiveUnavailable, BrokerUnavailable, ConfigurationE
 from schemas.partitions import TopicPartition
 from schemas.topics import RAW_TOPICS
 from sinks.archive.planning import FileLimits, irreplaceable, leading
+from sinks.archive.shell import publishing
 from sinks.archive.shell.archiver import ARCHIVE, Archiver
 from sinks.archive.shell.disk import Disk
 from sinks.archive.shell.folder import prune
@@ -61,6 +62,7 @@ def add_commands(commands: Any) -> None:
     streaming.add_argument(
         "--incarnation", action="append", default=[], help="a topic id, in place of the newest"
     )
+    publishing.add_command(verbs)
     pruning = verbs.add_parser("prune", help="delete files by age")
     pruning.add_argument("--older-than", type=_days, required=True, metavar="DAYS", help="by append time")
     pruning.add_argument(
@@ -96,6 +98,8 @@ def _done(root: Path, given: argparse.Namespace, settings: SinkSettings, shared:
             return _verify(root, shared, offline=given.offline)
         case "cat":
             return _cat(root, given)
+        case "publish":
+            return publishing.command(root, given, settings, shared)
         case _:
             return _prune(root, shared, given.older_than, yes_lose=given.yes_lose)
 

@@ -160,8 +160,11 @@ class Ownership:
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Hold the lock of an archive; raise ArchiveUnavailable where somebody holds it for too long."""
+def locked(root: Path, *, held_by: str | None = None) -> Iterator[None]:
+    """Hold the lock of a folder; raise ArchiveUnavailable where somebody holds it for too long.
+
+    `held_by` says who may, of one that is not the archive's own.
+    """
     with writing(f"{root / LOCK} cannot be opened"):
         file = (root / LOCK).open("ab")
     with file:
@@ -172,6 +175,8 @@ def locked(root: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if monotonic_s() > deadline_s:
+                    if held_by is not None:
+                        raise ArchiveUnavailable(f"{root} is in use: {held_by}; come again") from None
                     owner = _owner(root)
                     raise ArchiveUnavailable(
                         f"the archive {root} is locked for {LOCKED_WITHIN_S:.0f} s: process {owner.get('pid')} on "

@@ -7,15 +7,17 @@ given to it never raises: failures are kept and raised when it is done; and what
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import UnsupportedOperation
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 from arro3.io import read_parquet, write_parquet
 
+from schemas.archive.datasets import DatasetColumn
 from schemas.clocks import KnowledgeTime
+from schemas.deriving import SqlType
 from sinks.archive.planning import ROW_BYTES, Row
 
 COMPRESSION = "zstd(3)"
@@ -146,3 +148,60 @@ class _Hashed:
                 self._out.flush()
             except OSError as error:
                 self.failure = error
+
+
+DATASET_GROUP_ROWS = 100_000
+DATASET_TYPES: Mapping[SqlType, DataType] = {
+    "text": DataType.utf8(), "int8": DataType.int64(), "int4": DataType.int32(), "int2": DataType.int16(),
+    "float8": DataType.float64(), "bool": DataType.bool(), "timestamptz": MICROSECONDS,
+}  # fmt: skip
+
+
+def write_dataset(
+    out: BinaryIO,
+    columns: Sequence[DatasetColumn],
+    batches: Iterable[Sequence[Sequence[Any]]],
+    metadata: Mapping[str, str],
+) -> tuple[int, int, str]:
+    """Write rows as a file, a batch after the other as they come; return how many, its length in bytes, and its SHA-256.
+
+    Raises what `out` or `batches` raised, after which the file is not to be used.
+    """
+    schema = Schema([Field(c.name, DATASET_TYPES[c.type], nullable=c.nullable) for c in columns])
+    hashed, taken = _Hashed(out), _Taken(columns, schema, batches)
+    write_parquet(
+        RecordBatchReader.from_batches(schema, taken),
+        cast("IO[bytes]", hashed),
+        compression=COMPRESSION,
+        key_value_metadata=dict(metadata),
+        max_row_group_size=DATASET_GROUP_ROWS,
+    )
+    for failure in (taken.failure, hashed.failure):
+        if failure is not None:
+            raise failure
+    return taken.count, hashed.size_bytes, hashed.digest.hexdigest()
+
+
+class _Taken:
+    """Batches as Arrow has them, one at a time; after a failure there are no more."""
+
+    def __init__(
+        self, columns: Sequence[DatasetColumn], schema: Schema, batches: Iterable[Sequence[Sequence[Any]]]
+    ) -> None:
+        self._columns, self._schema, self._batches = columns, schema, batches
+        self.count = 0
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[RecordBatch]:
+        try:
+            for rows in self._batches:
+                arrays = [
+                    Array(values, DataType.int64()).cast(MICROSECONDS)
+                    if column.type == "timestamptz"
+                    else Array(values, DATASET_TYPES[column.type])
+                    for column, values in zip(self._columns, zip(*rows, strict=True), strict=True)
+                ]
+                self.count += len(rows)
+                yield RecordBatch.from_arrays(arrays, schema=self._schema)
+        except Exception as failure:  # noqa: BLE001 - arro3 panics where its input raises, whatever it is
+            self.failure = failure

@@ -23,6 +23,8 @@ from infra.cli.archive import archive_app
         ("prune --older-than 90", "prune --older-than 90.0"),
         ("prune --yes-lose --older-than 0.5", "prune --older-than 0.5 --yes-lose"),
         ("cat", "cat"),
+        ("publish trades --day 2026-11-27", "publish trades --day 2026-11-27"),
+        ("publish bars --day D --interval 1d --path x", "--path=x publish bars --day D --interval=1d"),
         (
             "cat --topic raw.bars.v1 --topic raw.trades.v1 --partition 3 --from 2026-11-28T00:00:00Z --to T --incarnation -x",
             "cat --topic=raw.bars.v1 --topic=raw.trades.v1 --partition=3 --from=2026-11-28T00:00:00Z --to=T --incarnation=-x",

@@ -21,7 +21,7 @@ from schemas.archive.datasets import (
     walk,
 )
 from schemas.clocks import KnowledgeTime, WallTime
-from schemas.deriving import columns
+from schemas.deriving import columns, record_fields
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM
 
 NOON_US = 1_764_331_200_000_000  # 2025-11-28 12:00 UTC
@@ -121,12 +121,15 @@ def test_a_folder_names_its_dataset(folder: str, dataset: Dataset | None) -> Non
     assert dataset is None or dataset.folder == folder
 
 
-def test_columns_are_those_of_the_public_views() -> None:
-    """With the revision, which a slot's versions have."""
-    assert [each.name for each in Dataset(stream=BAR_STREAM, interval="1m").columns] == [
-        *(each.name for each in columns(BAR_STREAM)), "revision",
-    ]  # fmt: skip
-    assert Dataset(stream=TRADE_STREAM).columns == columns(TRADE_STREAM)
+def test_columns_are_the_fields_of_the_record() -> None:
+    """Named as the record names them, read as the public view does; with the revision, which a slot's versions have."""
+    bars = Dataset(stream=BAR_STREAM, interval="1m").columns
+    trades = Dataset(stream=TRADE_STREAM).columns
+
+    assert [each.name for each in bars] == [*(field.name for field in record_fields(BAR_STREAM)), "revision"]
+    assert [each.name for each in trades] == [field.name for field in record_fields(TRADE_STREAM)]
+    assert [each.read for each in trades] == [column.name for column in columns(TRADE_STREAM)]
+    assert {each.type for each in bars if each.name in ("event_time", "known_from")} == {"timestamptz"}
 
 
 def test_a_line_of_a_newer_release_is_refused() -> None:

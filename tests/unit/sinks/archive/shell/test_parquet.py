@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from arro3.core import DataType
 from arro3.io import read_parquet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.archive.datasets import Dataset
 from schemas.clocks import KnowledgeTime
+from schemas.streams import BAR_STREAM
 from sinks.archive.planning import Row
 from sinks.archive.shell.folder import found
-from sinks.archive.shell.parquet import GROUP_ROWS, FileRows, read_rows
+from sinks.archive.shell.parquet import GROUP_ROWS, FileRows, read_rows, write_dataset
 from tests.support.archives import a_row, rows_of
+from tests.support.growth import assert_linear
 
 BYTES = st.none() | st.binary(max_size=300)
 ROWS = st.lists(
@@ -102,3 +108,86 @@ def test_a_failure_of_the_disk_is_the_error_it_was(room_bytes: int) -> None:
     """And no panic of the writer's."""
     with pytest.raises(OSError, match="No space left"):
         rows_of(a_row(at) for at in range(50)).write(Full(room_bytes), {})
+
+
+BARS = Dataset(stream=BAR_STREAM, interval="1m").columns
+
+
+def bar_rows(count: int, start: int = 0) -> list[tuple[object, ...]]:
+    """Return rows of bars, each column of its type, with nulls where they may be."""
+    values = {
+        "text": lambda n: f"S{n % 7}", "int8": lambda n: n, "int4": lambda n: n % 9, "float8": lambda n: n / 8,
+        "bool": lambda n: n % 2 == 0, "timestamptz": lambda n: 1_764_331_200_000_001 + n,
+    }  # fmt: skip
+    return [
+        tuple(None if c.nullable and n % 3 == 0 else values[c.type](n) for c in BARS)
+        for n in range(start, start + count)
+    ]
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [3, 5_000, 2], [40_000] * 3])
+def test_a_dataset_is_read_as_it_was_written(tmp_path: Path, sizes: list[int]) -> None:
+    """Column by column and in their order, with what the file says of itself; no row at all is a file, too."""
+    path = tmp_path / "f.parquet"
+    batches = [bar_rows(size, sum(sizes[:number])) for number, size in enumerate(sizes)]
+    with path.open("wb") as out:
+        count, size_bytes, digest = write_dataset(out, BARS, batches, {"mds.day": "2025-11-27"})
+
+    content = path.read_bytes()
+    assert (count, size_bytes, digest) == (sum(sizes), len(content), hashlib.sha256(content).hexdigest())
+    table = read_parquet(path).read_all()
+    assert table.column_names == [c.name for c in BARS]
+    assert table.schema.metadata_str["mds.day"] == "2025-11-27"
+    read = [
+        table[c.name].cast(DataType.int64()).to_pylist()
+        if c.type == "timestamptz"
+        else table[c.name].to_pylist()
+        for c in BARS
+    ]
+    assert list(zip(*read, strict=True)) == [row for batch in batches for row in batch]
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_rows_that_end_in_an_error_make_no_dataset(tmp_path: Path, at: int) -> None:
+    """The error comes out as it is, whichever batch it stands in place of, and arro3 does not panic."""
+
+    def failing() -> Iterator[list[tuple[object, ...]]]:
+        for number in range(4):
+            if number == at:
+                raise LookupError("the database is gone")
+            yield bar_rows(10)
+
+    with (tmp_path / "f").open("wb") as out, pytest.raises(LookupError, match="is gone"):
+        write_dataset(out, BARS, failing(), {})
+
+
+def test_a_dataset_takes_time_in_proportion_and_memory_of_a_row_group(tmp_path: Path) -> None:
+    """Whatever its length: batches are taken as they are written."""
+
+    def prepare(count: int) -> Callable[[], object]:
+        def work() -> None:
+            with (tmp_path / "f").open("wb") as out:
+                write_dataset(out, BARS, (bar_rows(1_000, n * 1_000) for n in range(count)), {})
+
+        return work
+
+    assert_linear(prepare, 5)
+    alive: list[int] = []
+
+    def watched() -> Iterator[list[tuple[object, ...]]]:
+        for number in range(8):
+            alive.append(number)
+            yield bar_rows(1_000)
+
+    with (tmp_path / "f").open("wb") as out:
+        batches = watched()
+        assert alive == []  # nothing is taken before it is wanted
+        assert write_dataset(out, BARS, batches, {})[0] == 8_000
+
+
+def test_a_value_of_another_type_is_an_error(tmp_path: Path) -> None:
+    """Not a panic, and not another value."""
+    row = list(bar_rows(1)[0])
+    row[0] = 7.5
+    with (tmp_path / "f").open("wb") as out, pytest.raises(Exception, match=r"."):
+        write_dataset(out, BARS, [[tuple(row)]], {})
