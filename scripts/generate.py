@@ -36,6 +36,7 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/reference/rest.md": lambda: rest_page(ENDPOINTS),
         "docs/reference/topics.md": topics_page,
         "docs/reference/websocket.md": websocket_page,
+        "infra/monitoring/alerts-archive.yaml": metrics_reference.archive_rules,
         "schemas/wire/generated_readers.py": lambda: readers_source(STREAMS),
     }
 )
