@@ -41,11 +41,9 @@ class DayFiles:
 
     def kept(self, pruned_to: int) -> Summed:
         """Return those that are not pruned, added up."""
-        summed = Summed()
-        for at in range(0, len(self.numbers), 3):
-            if self.numbers[at] >= pruned_to:
-                summed += Summed(1, self.numbers[at + 1], self.numbers[at + 2])
-        return summed
+        starts, rows, sizes = self.numbers[::3], self.numbers[1::3], self.numbers[2::3]
+        first = bisect_left(starts, pruned_to)  # what is pruned is the oldest
+        return Summed(len(starts) - first, sum(rows[first:]), sum(sizes[first:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

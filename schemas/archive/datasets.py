@@ -17,7 +17,7 @@ from schemas.archive.chain import NO_HASH, ManifestDamaged, chained, unchained
 from schemas.archive.manifest import MANIFEST
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.deriving import SqlType, columns
-from schemas.intervals import EPOCH
+from schemas.intervals import EPOCH, INTERVALS
 from schemas.streams import STREAMS, Stream
 
 KIND = "published"
@@ -53,15 +53,15 @@ class Dataset:
         return (*fields, *(revision if self.stream.versions == "slots" else ()))
 
 
+def every_dataset() -> tuple[Dataset, ...]:
+    """Return all that may be published."""
+    of_bars = (Dataset(stream=each, interval=i) for each in STREAMS if each.by_interval for i in INTERVALS)
+    return (*of_bars, *(Dataset(stream=each) for each in STREAMS if not each.by_interval))
+
+
 def dataset_of(folder: str) -> Dataset | None:
     """Return the dataset that a folder of the archive is of, None where it is of none."""
-    name, _, part = folder.partition("/")
-    interval = part.removeprefix("interval=")
-    for stream in STREAMS:
-        found = Dataset(stream=stream, interval=interval)
-        if name == stream.name and found.folder == folder and stream.by_interval is bool(interval):
-            return found
-    return None
+    return next((each for each in every_dataset() if each.folder == folder), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,8 @@ from typing import TypeVar
 from gateway.archive.contents import DatasetContents, PartitionContents
 from gateway.http.problems import Problem
 from schemas.archive.chain import ManifestDamaged
-from schemas.archive.datasets import FILE_PATH, Dataset, Publication, dataset_of
+from schemas.archive.datasets import FILE_PATH, Dataset, Publication, dataset_of, every_dataset
 from schemas.archive.manifest import MANIFEST, KeptFile
-from schemas.intervals import INTERVALS
-from schemas.streams import STREAMS
 
 RAW_FOLDER = re.compile(r"(raw\.\w{1,32}\.v\d{1,3})/([\w-]{1,64})/partition=(\d{1,5})", re.ASCII)
 RAW_FILE = re.compile(r"date=(\d{4}-\d{2}-\d{2})/(\d{17})-\d{17}\.parquet", re.ASCII)
@@ -72,11 +70,8 @@ class ArchiveFolder:
     def datasets(self) -> list[tuple[Dataset, DatasetContents]]:
         """Return every published dataset. Raises Problem."""
         self._require()
-        every = [
-            Dataset(stream=each, interval=i) for each in STREAMS for i in self._intervals(each.by_interval)
-        ]
         with self.lock:
-            read = [(each, self._read(each.folder, DatasetContents)) for each in every]
+            read = [(each, self._read(each.folder, DatasetContents)) for each in every_dataset()]
         return [(dataset, contents) for dataset, contents in read if contents is not None]
 
     def lines_of(self, part: RawPartition, day: str) -> list[KeptFile]:
@@ -155,10 +150,6 @@ class ArchiveFolder:
                     folder = f"{topic}/{incarnation}/{partition}"
                     if match := RAW_FOLDER.fullmatch(folder):
                         yield folder, match
-
-    @staticmethod
-    def _intervals(by_interval: bool) -> tuple[str, ...]:  # noqa: FBT001 - the stream's own word
-        return tuple(INTERVALS) if by_interval else ("",)
 
     def _read(self, folder: str, made: Callable[[str], Contents]) -> Contents | None:
         """Return a manifest's contents, read on; None where there is none. The lock is held."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,8 @@ from schemas.topics import RAW_TOPICS
 from sinks.archive.planning import FileLimits, irreplaceable, leading
 from sinks.archive.shell import publishing
 from sinks.archive.shell.archiver import ARCHIVE, Archiver
+from sinks.archive.shell.arguments import days, moment
+from sinks.archive.shell.datasets import verified
 from sinks.archive.shell.disk import Disk
 from sinks.archive.shell.folder import prune
 from sinks.archive.shell.inspection import Archived, Moments, archived, cat, replayed, verify
@@ -36,7 +36,6 @@ from sinks.reading.shell.logs import TopicLogs
 from sinks.settings import SinkSettings
 
 DAY_US = 86_400_000_000
-A_MOMENT = "2026-11-28T14:30:00Z"
 FOREVER = Moments(0, 2**63 - 1)
 
 
@@ -57,14 +56,14 @@ def add_commands(commands: Any) -> None:
     streaming = verbs.add_parser("cat", help="print the record stream that replays read")
     streaming.add_argument("--topic", action="append", choices=RAW_TOPICS, help="all by default")
     streaming.add_argument("--partition", action="append", type=int, help="all by default")
-    streaming.add_argument("--from", dest="start", type=_moment, help="append time, RFC 3339, inclusive")
-    streaming.add_argument("--to", dest="end", type=_moment, help="append time, RFC 3339, exclusive")
+    streaming.add_argument("--from", dest="start", type=moment, help="append time, RFC 3339, inclusive")
+    streaming.add_argument("--to", dest="end", type=moment, help="append time, RFC 3339, exclusive")
     streaming.add_argument(
         "--incarnation", action="append", default=[], help="a topic id, in place of the newest"
     )
     publishing.add_command(verbs)
     pruning = verbs.add_parser("prune", help="delete files by age")
-    pruning.add_argument("--older-than", type=_days, required=True, metavar="DAYS", help="by append time")
+    pruning.add_argument("--older-than", type=days, required=True, metavar="DAYS", help="by append time")
     pruning.add_argument(
         "--yes-lose", action="store_true", help="also what the broker does not have any more"
     )
@@ -202,6 +201,9 @@ def _verify(root: Path, shared: MdsSettings, *, offline: bool) -> int:
                 print(f"{part.path.relative_to(root)}/{wrong}", flush=True)
             if log is None and not offline:
                 print(f"{part.path.relative_to(root)}: not compared with the broker", file=sys.stderr)
+    for wrong_file in verified(root):
+        faults += 1
+        print(wrong_file, flush=True)
     kept = sum(len(part.files) for part in parts)
     print(
         f"{kept} files of {len(parts)} partitions, {faults} faults"
@@ -253,11 +255,11 @@ def _is_asked(part: Archived, topics: Sequence[str], partitions: Sequence[int] |
     return topic in topics and (not partitions or number in partitions)
 
 
-def _prune(root: Path, shared: MdsSettings, days: float, *, yes_lose: bool) -> int:
+def _prune(root: Path, shared: MdsSettings, age_days: float, *, yes_lose: bool) -> int:
     parts = list(archived(root))
     now_us = wall_us()
     chosen = [
-        (part, leading(part.files, now_us - int(days * DAY_US))) for part in parts if part.damage is None
+        (part, leading(part.files, now_us - int(age_days * DAY_US))) for part in parts if part.damage is None
     ]
     chosen = [(part, files) for part, files in chosen if files]
     logs = _logs([part for part, _ in chosen], shared) if chosen else {}
@@ -277,23 +279,5 @@ def _prune(root: Path, shared: MdsSettings, days: float, *, yes_lose: bool) -> i
         prune(root, part.path, files, Disk(), now_us=now_us, lossy=bool(only_here[part.path]))
         print(f"{part.path.relative_to(root)}: pruned {len(files)} files, offsets up to {files[-1].end - 1}")
     if not chosen:
-        print(f"nothing is older than {days:g} days")
+        print(f"nothing is older than {age_days:g} days")
     return ExitCode.DONE
-
-
-def _days(text: str) -> float:
-    with suppress(ValueError):
-        days = float(text)
-        if 0 <= days < math.inf:
-            return days
-    raise argparse.ArgumentTypeError(f"{text!r} is no age; give days, 0 or more, such as 30")
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no moment; write it like {A_MOMENT}") from None
-    if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} names no zone; write it like {A_MOMENT}")
-    return int(moment.astimezone(UTC).timestamp()) * 1_000_000 + moment.microsecond

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from schemas.archive.chain import ManifestDamaged
 from schemas.archive.datasets import (
     BEGINNING,
     Dataset,
     DatasetEnd,
     Publication,
     append,
+    every_dataset,
     newest,
     path_of,
     walk,
@@ -110,3 +112,27 @@ def opened(root: Path, dataset: Dataset, disk: Disk) -> Iterator[DatasetFolder]:
     disk.make_folder(path)
     with locked(path, held_by="another publication of it goes on"):
         yield DatasetFolder(path, dataset, disk)
+
+
+def verified(root: Path) -> Iterator[str]:
+    """Yield all that is not as it was published, by file; what has no line, and a line that was changed, too."""
+    for dataset in every_dataset():
+        path = root / dataset.folder
+        manifest = path / MANIFEST
+        lines: list[Publication] = []
+        try:
+            lines += (line for line, _ in walk(manifest.read_bytes(), name=str(manifest)))
+        except FileNotFoundError:
+            pass
+        except ManifestDamaged as error:
+            yield f"{dataset.folder}/{error}"
+            continue
+        for line in lines:
+            there = found(path / line.path)
+            if there != FoundFile(file_bytes=line.file_bytes, sha256=line.sha256):
+                problem = "it is not there" if there is None else "it is not as it was published"
+                yield f"{dataset.folder}/{line.path}: {problem}"
+        named = {line.path for line in lines}
+        for stray in sorted(str(file.relative_to(path)) for file in path.glob("date=*/as_of=*/*.parquet")):
+            if stray not in named:
+                yield f"{dataset.folder}/{stray}: no line of the manifest knows it"

@@ -22,6 +22,7 @@ from schemas.intervals import INTERVALS
 from schemas.streams import STREAM_NAMES, STREAMS
 from sinks.archive import publishing
 from sinks.archive.publishing import NotYet
+from sinks.archive.shell import arguments
 from sinks.archive.shell.datasets import DatasetFolder, opened
 from sinks.archive.shell.disk import Disk
 from sinks.archive.shell.parquet import write_dataset
@@ -38,7 +39,9 @@ def add_command(verbs: Any) -> None:
         "publish", help="write the canonical values of a day as a file, once it is whole"
     )
     parser.add_argument("stream", choices=STREAM_NAMES)
-    parser.add_argument("--day", type=_day, required=True, help="UTC, of event time, such as 2026-11-27")
+    parser.add_argument(
+        "--day", type=arguments.day, required=True, help="UTC, of event time, such as 2026-11-27"
+    )
     parser.add_argument("--interval", choices=tuple(INTERVALS), help="of bars; 1m by default")
 
 
@@ -160,10 +163,3 @@ async def _rows(
 
 def _interval(dataset: Dataset) -> tuple[str, ...]:
     return (dataset.interval,) if dataset.interval else ()
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; write it like 2026-11-27") from None

@@ -15,7 +15,7 @@ from schemas.clocks import KnowledgeTime, WallTime
 from schemas.errors import ArchiveUnavailable, ConfigurationError
 from schemas.streams import BAR_STREAM
 from sinks.archive.shell import disk as disks
-from sinks.archive.shell.datasets import DatasetFolder, opened
+from sinks.archive.shell.datasets import DatasetFolder, opened, verified
 from sinks.archive.shell.disk import Disk
 from tests.support.archives import NOON_US, DyingDisk, Killed, files_at_most, raise_killed
 
@@ -158,3 +158,28 @@ def test_two_do_not_publish_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(refused) == 1 and "another publication of it goes on" in refused[0]
     second()
     assert len(refused) == 1
+
+
+def test_what_is_not_as_it_was_published_is_named(tmp_path: Path) -> None:
+    """A flipped bit, a file that is gone, one that no line knows, a line that was changed."""
+    with opened(tmp_path, MINUTES, DISK) as folder:
+        lines = [publish(folder, NOON_US + late) for late in range(3)]
+    assert list(verified(tmp_path)) == []
+    paths = [tmp_path / MINUTES.folder / line.path for line in lines]
+    content = bytearray(paths[0].read_bytes())
+    content[7] ^= 1
+    paths[0].write_bytes(content)
+    paths[1].unlink()
+    stray = paths[2].parent.with_name("as_of=20990101T000000000000Z")
+    stray.mkdir()
+    (stray / "bars.parquet").write_bytes(b"PAR1")
+
+    assert [wrong.removeprefix(f"{MINUTES.folder}/") for wrong in verified(tmp_path)] == [
+        f"{lines[0].path}: it is not as it was published",
+        f"{lines[1].path}: it is not there",
+        f"{stray.parent.name}/{stray.name}/bars.parquet: no line of the manifest knows it",
+    ]
+    manifest = tmp_path / MINUTES.folder / MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b'"rows":3', b'"rows":4', 1))
+    (wrong,) = verified(tmp_path)
+    assert "line 1 of" in wrong and "not as it was written" in wrong
