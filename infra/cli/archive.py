@@ -106,6 +106,15 @@ def archive_publish(
     _sinks(path, "publish", stream, "--day", day, *_each("--interval", [interval] if interval else None))
 
 
+@archive_app.command("import")
+def archive_import(
+    source: Annotated[Path, typer.Argument(help="The other archive's folder.", metavar="SOURCE")],
+    path: Folder = None,
+) -> None:
+    """Take in the partitions that another archive has and this one has not. Exit 1 where one was refused."""
+    _sinks(path, "import", str(source))
+
+
 @archive_app.command("prune")
 def archive_prune(
     older_than: Annotated[float, typer.Option(min=0.0, help="Age in days, by append time.", metavar="DAYS")],

@@ -1,4 +1,4 @@
-"""`python -m sinks archive`: run, status, verify, cat, publish and prune."""
+"""`python -m sinks archive`: run, status, verify, cat, publish, import and prune."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from sinks.archive.shell.arguments import days, moment
 from sinks.archive.shell.datasets import verified
 from sinks.archive.shell.disk import Disk
 from sinks.archive.shell.folder import prune
+from sinks.archive.shell.importing import take_in
 from sinks.archive.shell.inspection import Archived, Moments, archived, cat, replayed, verify
 from sinks.progress.positions import Log
 from sinks.reading.shell.logs import TopicLogs
@@ -62,6 +63,8 @@ def add_commands(commands: Any) -> None:
         "--incarnation", action="append", default=[], help="a topic id, in place of the newest"
     )
     publishing.add_command(verbs)
+    importing = verbs.add_parser("import", help="take in what another archive has")
+    importing.add_argument("source", type=Path, help="the other archive's folder")
     pruning = verbs.add_parser("prune", help="delete files by age")
     pruning.add_argument("--older-than", type=days, required=True, metavar="DAYS", help="by append time")
     pruning.add_argument(
@@ -87,20 +90,22 @@ def command(given: argparse.Namespace) -> int:
 
 
 def _done(root: Path, given: argparse.Namespace, settings: SinkSettings, shared: MdsSettings) -> int:
-    match given.verb:
-        case "run":
-            lifecycle.run(_run(root, settings, shared))
-            return ExitCode.DONE
-        case "status":
-            return _status(root, as_json=given.json)
-        case "verify":
-            return _verify(root, shared, offline=given.offline)
-        case "cat":
-            return _cat(root, given)
-        case "publish":
-            return publishing.command(root, given, settings, shared)
-        case _:
-            return _prune(root, shared, given.older_than, yes_lose=given.yes_lose)
+    if given.verb == "run":
+        lifecycle.run(_run(root, settings, shared))
+        return ExitCode.DONE
+    acts: dict[str, Callable[[], int]] = {
+        "status": lambda: _status(root, as_json=given.json),
+        "verify": lambda: _verify(root, shared, offline=given.offline),
+        "cat": lambda: _cat(root, given),
+        "publish": lambda: publishing.command(root, given, settings, shared),
+        "import": lambda: _import(root, given.source, _disk(settings)),
+        "prune": lambda: _prune(root, shared, given.older_than, yes_lose=given.yes_lose),
+    }
+    return acts[given.verb]()
+
+
+def _disk(settings: SinkSettings) -> Disk:
+    return Disk(keep_free_bytes=settings.archive_keep_free_mb * 2**20)
 
 
 async def _run(root: Path, settings: SinkSettings, shared: MdsSettings) -> None:
@@ -131,7 +136,7 @@ def _archiver(root: Path, settings: SinkSettings, shared: MdsSettings, partition
         [TopicPartition(topic, number) for topic in RAW_TOPICS for number in range(partitions)],
         bootstrap=bootstrap,
         prefix=prefix,
-        disk=Disk(keep_free_bytes=settings.archive_keep_free_mb * 2**20),
+        disk=_disk(settings),
         limits=FileLimits(file_bytes=settings.archive_file_mb * 2**20),
     )
 
@@ -245,6 +250,15 @@ def _cat(root: Path, given: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     sys.stdout.buffer.flush()
     return ExitCode.DONE
+
+
+def _import(root: Path, source: Path, disk: Disk) -> int:
+    refused = 0
+    disk.make_folder(root)
+    for taken in take_in(root, source, disk):
+        refused += not taken.is_here
+        print(taken.text if taken.is_here else f"{taken.text}; nothing of it was taken in", flush=True)
+    return ExitCode.NO if refused else ExitCode.DONE
 
 
 def _is_asked(part: Archived, topics: Sequence[str], partitions: Sequence[int] | None) -> bool:

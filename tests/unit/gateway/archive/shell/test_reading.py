@@ -153,7 +153,8 @@ def test_what_is_archived_meanwhile_is_seen_and_a_restored_manifest_is_read_anew
     manifest.write_bytes(b"".join([*lines[:4], b"{}\n"]))
     assert "line 5" in only(folder).contents.damage
     filled(tmp_path / "another", 9, size=50)
-    (tmp_path / "another" / FOLDER / MANIFEST).rename(manifest)  # longer than what was read, and not its continuation
+    # longer than what was read, and not its continuation
+    (tmp_path / "another" / FOLDER / MANIFEST).rename(manifest)
     assert only(folder).contents.damage == ""
     assert sum(day.kept(0).files for day in only(folder).contents.days.values()) == 9
 
