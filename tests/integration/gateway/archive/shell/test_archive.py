@@ -1,4 +1,4 @@
-"""The archive over HTTP, from a real gateway with files on the disk: whole, in ranges, and gone."""
+"""The archive over HTTP, with files on the disk: whole, in ranges, and gone; and of a day why something is not there."""
 
 from __future__ import annotations
 
@@ -17,112 +17,101 @@ from schemas.intervals import DAY_US
 from schemas.topics import RAW_TRADES
 from sinks.archive.shell.parquet import read_rows
 from tests.support.archive_files import filled, pruned_to, publish
+from tests.support.archive_gateway import archive_gateway
 from tests.support.archives import INCARNATION, NOON_US, a_row
 from tests.support.builders import a_gap
-from tests.support.gateway_rest import Rest, rest
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import rest
+from tests.support.requirements import absent
 
 FOLDER = f"raw.trades.v1/{INCARNATION}/partition=3"
 
 
-async def bytes_of(
-    gateway: Rest, path: str, method: str = "GET", **headers: str
-) -> tuple[int, bytes, dict[str, str]]:
-    """Return status, body and headers of a file."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with gateway.session.request(method, f"{gateway.url}/archive/{path}", headers=named) as response:
-        return response.status, await response.read(), dict(response.headers)
+@pytest.mark.parametrize("rows", [3, 300, 3_000])
+async def test_a_file_comes_as_it_lies_on_the_disk(tmp_path: Path, rows: int) -> None:
+    """From less than a block to many: whole, in ranges that make the whole, by HEAD, and not again."""
+    _, (kept,) = filled(tmp_path / "archive", 1, rows=rows, size=700)
+    content = (tmp_path / "archive" / FOLDER / kept.path).read_bytes()
+    path = f"/{FOLDER}/{kept.path}"
+    async with archive_gateway(tmp_path / "archive") as gateway:
+        whole = await gateway.ask(path)
+        assert (whole.status, whole.body, whole.headers["Content-Type"]) == (200, content, PARQUET)
+        assert whole.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+        assert "immutable" in whole.headers["Cache-Control"]
+        step = len(content) // 3
+        parts = [
+            await gateway.ask(path, Range=f"bytes={start}-{start + step - 1}")
+            for start in range(0, len(content), step)
+        ]
+        assert {part.status for part in parts} == {206}
+        assert b"".join(part.body for part in parts) == content
+        tail = await gateway.ask(path, Range="bytes=-8")
+        assert tail.body[-4:] == b"PAR1"
+        assert tail.headers["Content-Range"] == f"bytes {len(content) - 8}-{len(content) - 1}/{len(content)}"
+        head = await gateway.ask(path, "HEAD")
+        assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(content)))
+        again = await gateway.ask(path, If_None_Match=whole.headers["ETag"])
+        assert (again.status, again.body) == (304, b"")
+        other = await gateway.ask(path, Range="bytes=0-9", If_Range='"another"')
+        assert (other.status, other.body) == (200, content)
+    (tmp_path / "copy").write_bytes(whole.body)
+    assert list(read_rows(tmp_path / "copy", rows=rows, content_bytes=kept.content_bytes)) == [
+        a_row(n, size=700, append_us=NOON_US + n) for n in range(rows)
+    ]
 
 
-async def test_files_come_as_they_lie_on_the_disk(database: str, tmp_path: Path) -> None:
-    """Of three sizes, from less than a block to many: whole, in ranges that make the whole, by HEAD, and not again."""
-    for number, rows in enumerate((3, 300, 3_000)):
-        root = tmp_path / str(number)
-        _, (kept,) = filled(root, 1, rows=rows, size=700)
-        content = (root / FOLDER / kept.path).read_bytes()
-        async with rest(database, archive=root) as gateway:
-            day = await gateway.get("/archive", day="2025-11-28")
-            (listed,) = day["data"][0]["files"]
-            assert (listed["sha256"], listed["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
-            status, body, headers = await bytes_of(gateway, listed["path"])
-            assert (status, body, headers["Content-Type"]) == (200, content, PARQUET)
-            assert headers["ETag"] == f'"{listed["sha256"]}"'
-            assert "immutable" in headers["Cache-Control"]
-            step = len(content) // 3
-            parts = [
-                await bytes_of(gateway, listed["path"], Range=f"bytes={start}-{start + step - 1}")
-                for start in range(0, len(content), step)
-            ]
-            assert {part[0] for part in parts} == {206}
-            assert b"".join(part[1] for part in parts) == content
-            tail = await bytes_of(gateway, listed["path"], Range="bytes=-8")
-            assert (tail[1][-4:], tail[2]["Content-Range"]) == (
-                b"PAR1", f"bytes {len(content) - 8}-{len(content) - 1}/{len(content)}",
-            )  # fmt: skip
-            head = await bytes_of(gateway, listed["path"], "HEAD")
-            assert (head[0], head[1], head[2]["Content-Length"]) == (200, b"", str(len(content)))
-            again = await bytes_of(gateway, listed["path"], If_None_Match=headers["ETag"])
-            assert (again[0], again[1]) == (304, b"")
-            other = await bytes_of(gateway, listed["path"], Range="bytes=0-9", If_Range='"another"')
-            assert (other[0], other[1]) == (200, content)
-            copy = tmp_path / "copy.parquet"
-            copy.write_bytes(body)
-            assert list(read_rows(copy, rows=rows, content_bytes=kept.content_bytes)) == [
-                a_row(n, size=700, append_us=NOON_US + n) for n in range(rows)
-            ]
-
-
-async def test_curl_fetches_a_file_and_goes_on_where_it_stopped(database: str, tmp_path: Path) -> None:
+async def test_curl_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """A stock client, with its own idea of ranges."""
     curl = shutil.which("curl")
     if curl is None:
-        pytest.skip("no curl on this machine")
+        absent("no curl on this machine")
     _, (kept,) = filled(tmp_path / "archive", 1, rows=2_000, size=700)
     content = (tmp_path / "archive" / FOLDER / kept.path).read_bytes()
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(content[:1_000])
-    async with rest(database, archive=tmp_path / "archive") as gateway:
+    async with archive_gateway(tmp_path / "archive") as gateway:
         url = f"{gateway.url}/archive/{FOLDER}/{kept.path}"
         process = await asyncio.create_subprocess_exec(
             curl, "--silent", "--fail", "--continue-at", "-", "--output", str(copy), url
         )
         assert await process.wait() == 0
-        assert copy.read_bytes() == content
+    assert copy.read_bytes() == content
 
 
-async def test_what_is_no_file_of_the_archive_is_a_problem_with_its_remedy(
-    database: str, tmp_path: Path
-) -> None:
+async def test_what_is_no_file_of_the_archive_is_a_problem_with_its_remedy(tmp_path: Path) -> None:
     """Its own files, ways out of it, what was pruned, a range behind the end; and no archive at all."""
     root = tmp_path / "archive"
     folder, kept = filled(root, 3)
     (tmp_path / "secret").write_text("key")
     pruned_to(root, folder, kept[:1])
-    async with rest(database, archive=root) as gateway:
+    up = "%2e%2e"
+    async with archive_gateway(root) as gateway:
         for path in (
-            "owner.json", "lock", "%2e%2e/secret", f"{FOLDER}/%2e%2e/%2e%2e/%2e%2e/%2e%2e/secret", f"{FOLDER}/manifest.jsonl",
+            "owner.json", "lock", f"{up}/secret", f"{FOLDER}/{up}/{up}/{up}/{up}/secret", f"{FOLDER}/manifest.jsonl",
             "%2Fetc%2Fpasswd", "raw.trades.v1", f"{FOLDER}/{kept[1].path}%00", f"{FOLDER}/%2e/{kept[1].path}",
         ):  # fmt: skip
-            status, _, problem = await gateway.ask("GET", f"/archive/{path}")
-            assert (status, problem["code"]) == (404, "unknown_file"), path
-        status, _, problem = await gateway.ask("GET", f"/archive/{FOLDER}/{kept[0].path}")
-        assert (status, problem["code"]) == (410, "file_pruned")
-        assert "GET /archive" in problem["detail"]
-        status, headers, problem = await gateway.ask(
-            "GET", f"/archive/{FOLDER}/{kept[1].path}", headers={"Range": "bytes=9999999-"}
-        )
-        assert (status, problem["code"]) == (416, "range_not_satisfiable")
-        assert headers["Content-Range"] == f"bytes */{kept[1].file_bytes}"
-        (named,) = (await gateway.get("/archive"))["data"]
+            problem = await gateway.ask(f"/{path}")
+            assert (problem.status, problem.json["code"]) == (404, "unknown_file"), path
+        gone = await gateway.ask(f"/{FOLDER}/{kept[0].path}")
+        assert (gone.status, gone.json["code"]) == (410, "file_pruned")
+        assert "GET /archive" in gone.json["detail"]
+        behind = await gateway.ask(f"/{FOLDER}/{kept[1].path}", Range="bytes=9999999-")
+        assert (behind.status, behind.json["code"]) == (416, "range_not_satisfiable")
+        assert behind.headers["Content-Range"] == f"bytes */{kept[1].file_bytes}"
+        (named,) = (await gateway.ask("")).json["data"]
         assert [each["kind"] for each in named["missing"]] == ["pruned"]
-    async with rest(database, archive=tmp_path / "nowhere") as gateway:
-        for path in ("/archive", f"/archive/{FOLDER}/{kept[1].path}"):
-            status, _, problem = await gateway.ask("GET", path)
-            assert (status, problem["code"]) == (404, "no_archive")
-            assert "GATEWAY_ARCHIVE" in problem["detail"]
+        assert named["complete_before"] == "2025-11-28T14:00:00.000004Z"
+        wrong = await gateway.ask("?day=soon")
+        assert (wrong.status, wrong.json["errors"][0]["param"]) == (422, "day")
+    async with archive_gateway(tmp_path / "nowhere") as gateway:
+        for path in ("", f"/{FOLDER}/{kept[1].path}"):
+            none = await gateway.ask(path)
+            assert (none.status, none.json["code"]) == (404, "no_archive")
+            assert "GATEWAY_ARCHIVE" in none.json["detail"]
 
 
 async def test_a_file_that_shrinks_while_it_is_sent_is_cut_off_not_filled_up(
-    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody takes what came for the whole: fewer bytes than the length says, and no problem document among them."""
     _, (kept,) = filled(tmp_path, 1, rows=3_000, size=700)
@@ -137,13 +126,37 @@ async def test_a_file_that_shrinks_while_it_is_sent_is_cut_off_not_filled_up(
         return pread(descriptor, length, start)
 
     monkeypatch.setattr(served.os, "pread", shrinking)
-    async with rest(database, archive=tmp_path) as gateway:
+    async with archive_gateway(tmp_path) as gateway:
         with pytest.raises(aiohttp.ClientError):
-            await bytes_of(gateway, f"{FOLDER}/{kept.path}")
+            await gateway.ask(f"/{FOLDER}/{kept.path}")
         assert len(shown) == 2
         monkeypatch.undo()
-        status, _, problem = await gateway.ask("GET", f"/archive/{FOLDER}/{kept.path}")
-        assert (status, problem["code"]) == (500, "archive_damaged")
+        damaged = await gateway.ask(f"/{FOLDER}/{kept.path}")
+        assert (damaged.status, damaged.json["code"]) == (500, "archive_damaged")
+
+
+async def test_one_more_than_are_sent_at_once_is_told_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And whoever reads nothing is cut off, so that the others have their turn."""
+    _, (kept,) = filled(tmp_path, 1, rows=20_000, size=700)
+    path = f"/{FOLDER}/{kept.path}"
+    monkeypatch.setattr(served, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(served, "TAKEN_WITHIN_S", 1.0)
+    async with archive_gateway(tmp_path) as gateway:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(gateway.url.rpartition(":")[2]), limit=1_024
+        )
+        writer.write(f"GET /archive{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        await reader.readline()  # it is being sent, and nothing more of it is read
+        busy = await gateway.ask(path)
+        assert (busy.status, busy.json["code"]) == (503, "busy")
+
+        async def is_free() -> bool:
+            return (await gateway.ask(path, "HEAD")).status == 200
+
+        await eventually(is_free, within_s=30)
+        writer.close()
 
 
 async def test_a_day_is_told_with_its_files_and_why_something_is_not_there(
@@ -191,5 +204,3 @@ async def test_a_day_is_told_with_its_files_and_why_something_is_not_there(
         days = {day["date"]: day["files"] for day in (await gateway.get("/archive"))["data"][0]["days"]}
         assert days == {"2025-11-28": 12, "2025-11-29": 12}
         assert folder.tail.next_offset == 120
-        status, _, problem = await gateway.ask("GET", "/archive", params={"day": "soon"})
-        assert (status, problem["errors"][0]["param"]) == (422, "day")
