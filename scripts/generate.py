@@ -22,7 +22,7 @@ from schemas.providers import reference as providers
 from schemas.streams import STREAMS, Stream
 from schemas.tables import create_tables
 from scripts.event_readers import readers_source
-from scripts.reference_pages import records_page, topics_page
+from scripts.reference_pages import archive_rules, records_page, topics_page
 
 ROOT = Path(__file__).parent.parent
 FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
@@ -36,7 +36,7 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/reference/rest.md": lambda: rest_page(ENDPOINTS),
         "docs/reference/topics.md": topics_page,
         "docs/reference/websocket.md": websocket_page,
-        "infra/monitoring/alerts-archive.yaml": metrics_reference.archive_rules,
+        "infra/monitoring/alerts-archive.yaml": archive_rules,
         "schemas/wire/generated_readers.py": lambda: readers_source(STREAMS),
     }
 )

@@ -1,10 +1,12 @@
-"""The reference of records and topics, from the declarations: docs/reference/records.md and topics.md."""
+"""The reference of records and topics and the alert rules, from the declarations: docs/reference, infra/monitoring."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import yaml
 
 from schemas.deriving import content, key, record_fields
 from schemas.fields import US, Role
@@ -169,3 +171,43 @@ def _rows(rows: Iterable[Sequence[str]]) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+DAY_S = 86_400
+RULES_HEAD = "# Written from the declarations by the generator; change those.\n"
+# Raw topics are the truth, and the broker deletes the first of them after so long.
+RAW_RETENTION_S = min(stream.raw_retention_days for stream in STREAMS) * DAY_S
+PLACE = "{{ $labels.topic }}/{{ $labels.partition }}"
+
+
+def archive_rules() -> str:
+    """Return the rules of the archive: it is behind, or it was there and is gone, so that its age is not told any more."""
+    half_s, days = RAW_RETENTION_S // 2, RAW_RETENTION_S // DAY_S
+    rules = [
+        _rule(
+            "ArchiveBehind",
+            f"max by (topic, partition) (mds_archive_age_seconds) > {half_s}",
+            summary=f"{PLACE} is archived only up to {{{{ $value | humanizeDuration }}}} ago",
+            description=f"The broker deletes raw records after {days} days; what is not archived by then is lost. "
+            "`/readyz` of the archive's ops port says what stops it.",
+        ),
+        _rule(
+            "ArchiveGone",
+            f"max by (topic, partition) (max_over_time(mds_archive_next_offset[{days}d])) "
+            "unless max by (topic, partition) (mds_archive_next_offset)",
+            summary=f"{PLACE} was archived, and nobody does it now",
+            description=f"Nobody tells how far behind it is. Start `mds archive run`: the broker keeps raw records for {days} days.",
+        ),
+    ]
+    document = {"groups": [{"name": "mds-archive", "rules": rules}]}
+    return RULES_HEAD + yaml.safe_dump(document, sort_keys=False, width=200, allow_unicode=True)
+
+
+def _rule(name: str, expression: str, **annotations: str) -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expression,
+        "for": "1h",  # a restart is no alarm
+        "labels": {"severity": "warning"},
+        "annotations": {**annotations, "runbook": "docs/concepts/archive.md"},
+    }
