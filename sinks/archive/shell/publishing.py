@@ -112,7 +112,10 @@ def _write(
 
 
 async def _next(rows: AsyncIterator[Sequence[Any]]) -> Sequence[Any]:
-    return await anext(rows, ())
+    try:
+        return await anext(rows)
+    except StopAsyncIteration:
+        return ()
 
 
 @asynccontextmanager
