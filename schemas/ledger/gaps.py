@@ -147,13 +147,19 @@ def _stretch(calendar: Calendar, told: Evidence, horizon: EventTime | None) -> S
 
 def said_until(calendar: Calendar, told: Evidence) -> EventTime:
     """Return the end (µs) of what evidence with an end says: nothing of bars that were not over when it became known."""
-    ended = EventTime(told.known_from)
-    if is_judged(told.interval):
-        ended = first_unended(calendar, told.interval, ended)
-    if told.interval == DAILY:
+    ended = ended_slots(calendar, told.interval, EventTime(told.known_from))
+    return ended if told.to_time is None else min(told.to_time, ended)
+
+
+def ended_slots(calendar: Calendar, interval: str, moment: int) -> EventTime:
+    """Return the slot (µs) before which lie those of all bars that are over at `moment` (µs), and of no other."""
+    ended = EventTime(moment)
+    if is_judged(interval):
+        ended = first_unended(calendar, interval, ended)
+    if interval == DAILY:
         day = slot_of(DAILY, ended)
         ended = day if first_expected(calendar, DAILY, day, ended) is None else EventTime(day + DAY_US)
-    return ended if told.to_time is None else min(told.to_time, ended)
+    return ended
 
 
 def _compared(
