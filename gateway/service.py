@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from socket import gethostname
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,8 @@ from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import History
 from gateway.market.shell.naming import Naming
 from gateway.market.shell.prices import Prices
+from gateway.objectives.shell.slo import ObjectiveStatistics
+from gateway.objectives.shell.slo_monitor import Monitor
 from gateway.operations.shell.configuration import ConfigurationRoutes, Configured, configured_at_start
 from gateway.operations.shell.console import Console
 from gateway.operations.shell.health import ServiceStatus
@@ -86,6 +89,7 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     parts = await _parts(process, settings, shared, resources)
     works = [
         parts.watermarks.follow(process.health),
+        parts.monitor.run(),
         _report(process.health, resources.live),
         HorizonWatch(process.health).run(),
     ]
@@ -115,6 +119,7 @@ class Parts:
     configured: Configured
     naming: Naming
     calendars: CalendarHistory
+    monitor: Monitor
 
     async def known_symbol(self, symbol: str) -> bool:
         """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
@@ -148,6 +153,13 @@ async def _parts(
         configured=configured,
         naming=Naming(resources.symbology, resources.clock),
         calendars=calendars,
+        monitor=Monitor(
+            resources.store.apart(concurrent=1),
+            resources.clock,
+            configured,
+            target_symbols=settings.slo_symbols,
+            source=f"{gethostname()}-{settings.ops_port}",
+        ),
     )
 
 
@@ -243,6 +255,9 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ),
     MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
+    ObjectiveStatistics: lambda parts: ObjectiveStatistics(
+        parts.monitor, parts.resources.store, parts.resources.clock, parts.resources.page_key
+    ),
     ConfigurationRoutes: _configuration,
     Backfills: lambda parts: Backfills(_backfill(parts)),
     EndedBackfills: lambda parts: EndedBackfills(_backfill(parts), parts.resources.page_key),

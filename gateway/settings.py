@@ -28,6 +28,7 @@ class GatewaySettings(Settings):
     # folder served at /archive, that of SINKS_ARCHIVE; None: `archive` in MDS_HOME
     archive: Path | None = None
     database_connections: int = Field(default=8, ge=1, le=200)
+    slo_symbols: int = Field(default=8_000, ge=1, le=20_000)  # for the objective `coverage`; of fewer 99 %
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.rebuild import rebuild
 from infra.cli.run import run_system
+from infra.cli.slo import slo_command
 from infra.cli.system import System
 from infra.cli.tail import records
 from infra.cli.topics import topics_app
@@ -59,6 +60,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(backfill_app, name="backfill")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")
+app.command("slo")(slo_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

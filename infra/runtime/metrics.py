@@ -288,9 +288,9 @@ def render() -> tuple[bytes, str]:
     return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
 
 
-def declared() -> Iterator[tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
-    """Yield (name as scraped, type, labels, meaning, finite bucket edges) of every metric of this module."""
-    for metric in globals().values():
+def declared(*more: object) -> Iterator[tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
+    """Yield (name as scraped, type, labels, meaning, finite bucket edges) of every metric of this module and `more`."""
+    for metric in (each for module in (globals(), *map(vars, more)) for each in module.values()):
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from infra.runtime import metrics
+from infra.runtime import metrics, objective_metrics
 
 UNITS: Mapping[str, str] = {
     "_seconds": "s",
@@ -18,6 +18,7 @@ UNITS: Mapping[str, str] = {
     "_score": "share of 1",
 }
 
+SLO_COMPUTED = "when scraped, from a reading of the ledger at most three minutes old; NaN where there is none"
 # A counter moves when what it counts happens, a histogram when what it measures ends. A gauge is a value kept by
 # somebody: what it shows is as old as its last computation, so each says when that is.
 GAUGES_COMPUTED: Mapping[str, str] = {
@@ -42,6 +43,11 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "mds_session_open": "when scraped; gone with the partitions",
     "mds_watermark_lag_seconds": "when scraped; gone with the partition",
     "mds_watermark_timestamp_seconds": "when a transaction moved it, and at a take-over; gone with the partition",
+    "slo_gap_violation_rate": SLO_COMPUTED,
+    "mds_slo_burn_rate": SLO_COMPUTED,
+    "mds_slo_alert": SLO_COMPUTED,
+    "mds_slo_state": SLO_COMPUTED,
+    "mds_slo_symbols": SLO_COMPUTED,
     "mds_unserved_symbols": "when scraped; gone with its capability",
     "provider_health_score": "when scraped; gone with the provider, or with its place in the route",
     "ws_clients_gauge": "when a client comes or goes",
@@ -55,7 +61,7 @@ each sample labelled with its service. Names and labels are a
 published contract: a change of either is a breaking change. No label holds a symbol, a client or a connection. Names without the prefix
 `mds_` are the ones dashboards are built on; the others are beside them.
 
-*Generated from `infra/runtime/metrics.py`; a test compares this page with it.*
+*Generated from `infra/runtime/metrics.py` and `infra/runtime/objective_metrics.py`; a test compares this page with it.*
 
 | Name | Type | Labels | Unit | Meaning | Computed |
 |---|---|---|---|---|---|
@@ -114,8 +120,8 @@ def _edges(metric: Metric) -> str:
 
 
 def text() -> str:
-    """Return the page of the metrics that `infra.runtime.metrics` declares."""
+    """Return the page of the metrics that are declared."""
     return reference(
         Metric(name=name, type=kind, labels=labels, meaning=meaning, edges=edges)
-        for name, kind, labels, meaning, edges in metrics.declared()
+        for name, kind, labels, meaning, edges in metrics.declared(objective_metrics)
     )

@@ -20,6 +20,7 @@ from gateway.http.access import Access
 from gateway.http.moments import aware
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
+from gateway.objectives.shell.slo_monitor import Monitor
 from gateway.operations.shell.configuration import configured_at_start
 from gateway.settings import GatewaySettings
 from infra.runtime.clock import MarketClock
@@ -113,6 +114,7 @@ class Rest:
     clock: FixedClock
     process: Process
     watermarks: Watermarks
+    monitor: Monitor
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return the JSON of a 200."""
@@ -201,6 +203,9 @@ async def rest(
             calendars.settle()
         else:
             begin_history(shared, calendars)
+        monitor = Monitor(
+            store, resources.clock, configured, target_symbols=settings.slo_symbols, source="gateway-a"
+        )
         app = service.assemble(
             service.Parts(
                 process=process,
@@ -212,6 +217,7 @@ async def rest(
                 configured=configured,
                 naming=Naming(resources.symbology, resources.clock),
                 calendars=calendars,
+                monitor=monitor,
             )
         )
         connection = await asyncpg.connect(database)
@@ -227,6 +233,7 @@ async def rest(
                 clock=clock,
                 process=process,
                 watermarks=watermarks,
+                monitor=monitor,
             )
             try:
                 await running.complete_before(NINE_THIRTY + REST_US // 2)
