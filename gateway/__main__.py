@@ -9,7 +9,7 @@ import sys
 import aiohttp
 import yaml
 
-from gateway import service
+from gateway import features, service
 from gateway.database.shell.snapshot import Snapshots
 from gateway.http.access import SCOPES
 from gateway.http.shell.keys import access, new_key, page_token_key
@@ -47,7 +47,7 @@ async def main() -> None:
         if partitions is None:
             return
         async with LiveStreams.open(shared.bootstrap_servers, partitions, prefix=shared.topic_prefix) as live:
-            resources = service.Resources(
+            resources = features.Resources(
                 partitions=partitions,
                 store=store,
                 live=live,

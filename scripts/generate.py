@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.features import ENDPOINTS
 from gateway.http.reference import rest_page
-from gateway.service import ENDPOINTS
 from gateway.websocket.reference import errors_page, websocket_page
 from infra.runtime import metrics_reference
 from schemas.configuration.reference import configuration_page, json_schema_text

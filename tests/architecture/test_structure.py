@@ -37,7 +37,7 @@ NO_DECISIONS = {
     "schemas/errors.py",
     "gateway/database/versions.py",
 }
-WIRING = {"__main__", "service", "settings", "replay", "reloading", "statements"}
+WIRING = {"__main__", "service", "features", "settings", "replay", "reloading", "statements"}
 TOUCHES_THE_WORLD = {
     "aiohttp", "asyncio", "asyncpg", "confluent_kafka", "http", "multiprocessing", "os", "psutil", "signal", "socket",
     "subprocess", "threading", "urllib", "watchfiles", "zipfile",

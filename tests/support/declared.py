@@ -8,9 +8,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from gateway.features import ENDPOINTS
 from gateway.http.endpoints import PROBLEM_JSON, Endpoint
 from gateway.http.openapi import openapi, problems_of
-from gateway.service import ENDPOINTS
 
 OF_NO_ENDPOINT = {"unknown_path", "method_not_allowed"}
 

@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 from aiohttp.test_utils import TestServer
 
-from gateway import service
+from gateway import features
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
@@ -178,7 +178,7 @@ async def rest(
     async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
         store = Snapshots(pool, concurrent=4)
         watermarks = Watermarks(store)
-        resources = service.Resources(
+        resources = features.Resources(
             partitions=DEFAULT_PARTITIONS,
             store=store,
             live=cast("LiveStreams", live),
@@ -206,8 +206,8 @@ async def rest(
         monitor = Monitor(
             store, resources.clock, configured, target_symbols=settings.slo_symbols, source="gateway-a"
         )
-        app = service.assemble(
-            service.Parts(
+        app = features.assemble(
+            features.Parts(
                 process=process,
                 settings=settings,
                 shared=shared,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from gateway.features import ENDPOINTS
 from gateway.http.endpoints import defaults_of, parameters_of
 from gateway.http.openapi import openapi, problems_of
 from gateway.http.problems import PROBLEMS
-from gateway.service import ENDPOINTS
 
 DOCUMENT = openapi(ENDPOINTS, "1.2.3")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.features import ENDPOINTS
 from gateway.http.endpoints import Endpoint, parameters_of
 from gateway.http.reference import rest_page, table, type_of
-from gateway.service import ENDPOINTS
 
 WRITTEN = Path(__file__).parents[4] / "docs" / "reference" / "rest.md"
 

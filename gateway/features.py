@@ -1,0 +1,205 @@
+"""Everything the gateway serves, and how each feature is made of what the service opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from gateway.archive.shell.archive import Archive
+from gateway.archive.shell.reading import ArchiveFolder
+from gateway.backfill.shell.ended import EndedBackfills
+from gateway.backfill.shell.orders import Backfills, QueueAccess
+from gateway.database.shell.snapshot import Snapshots
+from gateway.database.shell.watermarks import Watermarks
+from gateway.http.access import Access
+from gateway.http.endpoints import Endpoint
+from gateway.http.openapi import openapi
+from gateway.http.shell.answers import Feature
+from gateway.http.shell.app import application
+from gateway.http.shell.documents import Documents
+from gateway.live.shell.live import LiveStreams
+from gateway.market.shell.calendars import MarketCalendar
+from gateway.market.shell.gaps import Ledger
+from gateway.market.shell.history import History
+from gateway.market.shell.naming import Naming
+from gateway.market.shell.prices import Prices
+from gateway.objectives.shell.slo import ObjectiveStatistics
+from gateway.objectives.shell.slo_monitor import Monitor
+from gateway.operations.shell.configuration import ConfigurationRoutes, Configured
+from gateway.operations.shell.console import Console
+from gateway.operations.shell.health import ServiceStatus
+from gateway.operations.shell.ops_ports import OpsPorts
+from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
+from gateway.operations.shell.statistics import JournalStatistics
+from gateway.settings import GatewaySettings
+from gateway.websocket.asyncapi import asyncapi
+from gateway.websocket.shell.routes import WebSockets
+from infra.runtime.clock import MarketClock
+from infra.runtime.configuration.following import Follower
+from infra.runtime.lifecycle import VERSION, Process
+from infra.runtime.providers import known_facts
+from infra.runtime.settings import MdsSettings
+from schemas.calendar.history import CalendarHistory
+from schemas.symbology.naming import Symbology
+from schemas.topics import BARS
+
+EXAMPLE, SYNTHETIC_EXAMPLE = "SPY", "SIM001"  # symbols the page at / shows commands for
+ACTS_AT_ONCE = 2  # they wait for each other, and hold a connection meanwhile that readers want
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Resources that the wiring opened for the service."""
+
+    partitions: int  # of every topic that is partitioned by symbol
+    store: Snapshots
+    live: LiveStreams
+    session: aiohttp.ClientSession
+    clock: MarketClock
+    access: Access
+    page_key: bytes
+    ops_urls: Mapping[str, str]
+    symbology: Symbology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts that features are made of."""
+
+    process: Process
+    settings: GatewaySettings
+    shared: MdsSettings
+    resources: Resources
+    watermarks: Watermarks
+    follower: Follower
+    configured: Configured
+    naming: Naming
+    calendars: CalendarHistory
+    monitor: Monitor
+
+    async def known_symbol(self, symbol: str) -> bool:
+        """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
+        if symbol in self.configured.symbols or self.resources.live.knows(symbol):
+            return True
+        # an outage: "cannot say now", never "unknown"
+        async with self.resources.store.snapshot() as snapshot:
+            return await snapshot.knows(symbol)
+
+
+def _console(parts: Parts) -> Console:
+    synthetic = parts.shared.market_clock == "simulator" and parts.shared.simulator_data is None
+    return Console(
+        kafka=parts.shared.bootstrap_servers,
+        topic=parts.shared.topic_prefix + BARS,
+        symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
+    )
+
+
+def _status(parts: Parts) -> ServiceStatus:
+    resources = parts.resources
+    ports = OpsPorts(resources.session, resources.ops_urls)
+    return ServiceStatus(parts.process, ports, parts.watermarks, resources.live, resources.clock)
+
+
+def _prices(parts: Parts) -> Prices:
+    resources = parts.resources
+    return Prices(
+        resources.store,
+        parts.watermarks,
+        resources.live,
+        resources.clock,
+        naming=parts.naming,
+        calendars=parts.calendars,
+        partitions=resources.partitions,
+    )
+
+
+def _history(parts: Parts) -> History:
+    resources = parts.resources
+    return History(
+        resources.store,
+        parts.watermarks,
+        resources.clock,
+        resources.page_key,
+        naming=parts.naming,
+        seen=resources.live.knows,
+        calendars=parts.calendars,
+        partitions=resources.partitions,
+    )
+
+
+def _configuration(parts: Parts) -> ConfigurationRoutes:
+    shared = parts.shared
+    return ConfigurationRoutes(
+        parts.configured, parts.follower, shared.bootstrap_servers, shared.topic_prefix
+    )
+
+
+def _websockets(parts: Parts) -> WebSockets:
+    return WebSockets(
+        parts.resources.live,
+        parts.resources.access,
+        parts.known_symbol,
+        ambiguity=parts.naming.ambiguity,
+        max_connections=parts.settings.max_connections,
+    )
+
+
+def _backfill(parts: Parts) -> QueueAccess:
+    resources = parts.resources
+    return QueueAccess(
+        store=resources.store.apart(concurrent=ACTS_AT_ONCE),
+        clock=resources.clock,
+        configured=parts.configured,
+        facts=known_facts(),
+        knows=parts.known_symbol,
+        partitions=resources.partitions,
+        simulated=parts.shared.market_clock == "simulator",
+    )
+
+
+def _archive(parts: Parts) -> Archive:
+    root = parts.settings.archive or parts.shared.home / "archive"
+    folder = ArchiveFolder(root, setting="GATEWAY_ARCHIVE")
+    return Archive(folder, parts.resources.store, parts.configured, parts.resources.partitions)
+
+
+FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
+    Console: _console,
+    ServiceStatus: _status,
+    Prices: _prices,
+    History: _history,
+    Ledger: lambda parts: Ledger(
+        parts.resources.store,
+        parts.watermarks,
+        parts.calendars,
+        parts.resources.partitions,
+        parts.resources.page_key,
+    ),
+    MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
+    JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),
+    ObjectiveStatistics: lambda parts: ObjectiveStatistics(
+        parts.monitor, parts.resources.store, parts.resources.clock, parts.resources.page_key
+    ),
+    ConfigurationRoutes: _configuration,
+    Backfills: lambda parts: Backfills(_backfill(parts)),
+    EndedBackfills: lambda parts: EndedBackfills(_backfill(parts), parts.resources.page_key),
+    Archive: _archive,
+    SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
+    WebSockets: _websockets,
+    Documents: lambda _: Documents(openapi=openapi(ENDPOINTS, VERSION), asyncapi=asyncapi(VERSION)),
+}
+"""Everything that is served, and how it is made; a new feature is one line here."""
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = tuple(
+    endpoint for feature in FEATURES for endpoint, _ in feature.serves
+)
+
+
+def assemble(parts: Parts) -> web.Application:
+    """Return the application with every endpoint of the gateway."""
+    return application([make(parts) for make in FEATURES.values()], parts.resources.access)
