@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from schemas.backfill import AGED_EVERY
+from producers.polling.position import longest_span_us
+from schemas.backfill import AGED_EVERY, BackfillJob
 from schemas.clocks import EventTime
+from schemas.intervals import slot_us
+from schemas.streams import StreamId
+
+UNFINISHED = 8  # sets that later jobs may join
 
 Window = tuple[EventTime, EventTime]
 """[from, to), µs."""
@@ -67,6 +73,83 @@ def requests_for(stretches: Iterable[Window], *, step_us: int, span_us: int) -> 
             windows.append((EventTime(position), EventTime(end)))
             position = end
     return windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """Most that one request of a provider may hold: series, and bars of all of them."""
+
+    series: int = 1
+    bars: int = 0
+
+
+@dataclass(slots=True)
+class _Set:
+    """Jobs that one request fetches: all its series over all its stretch."""
+
+    step_us: int
+    span_us: int
+    low: int
+    high: int
+    most: int
+    series: set[StreamId] = field(default_factory=set)
+    jobs: list[BackfillJob] = field(default_factory=list)
+
+    def takes(self, job: BackfillJob, most: int, capacity: Capacity) -> bool:
+        """Add a job where it fits."""
+        series = job.order.series
+        low, high = _steps(job, self.step_us)
+        low, high = min(low, self.low), max(high, self.high)
+        count = len(self.series) + (series not in self.series)
+        bars = count * (high - low) // self.step_us
+        if (
+            most != self.most
+            or count > most
+            or high - low > self.span_us
+            or (count > 1 and bars > capacity.bars)
+        ):
+            return False
+        self.low, self.high = low, high
+        self.series.add(series)
+        self.jobs.append(job)
+        return True
+
+
+def sets_of(jobs: Iterable[BackfillJob], capacity: Capacity) -> list[list[BackfillJob]]:
+    """Return jobs of one provider and one length of bars in sets that one request each fetches, in order of time.
+
+    In that order each is put with the earlier ones as far as a request reaches, counted by the clock as if no minute
+    were quiet. One that is longer is alone. What failed is asked for with its like and with fewer of them, a quarter each
+    time, so that one whom the others fail with is soon alone.
+    """
+    done: list[list[BackfillJob]] = []
+    unfinished: list[_Set] = []
+    for job in sorted(jobs, key=lambda each: (each.order.from_time, each.order.to_time, each.order.series)):
+        step_us = slot_us(job.order.series.interval)
+        span_us = longest_span_us(step_us)
+        span_us -= span_us % step_us
+        low, high = _steps(job, step_us)
+        most = max(1, capacity.series >> 2 * failures(job))
+        if high - low > span_us:
+            done.append([job])
+            continue
+        if any(each.takes(job, most, capacity) for each in unfinished):
+            continue
+        fresh = _Set(step_us=step_us, span_us=span_us, low=low, high=high, most=most)
+        fresh.takes(job, most, capacity)
+        unfinished.append(fresh)
+        if len(unfinished) > UNFINISHED:
+            done.append(unfinished.pop(0).jobs)
+    return [*done, *(each.jobs for each in unfinished)]
+
+
+def failures(job: BackfillJob) -> int:
+    """Return how often a job failed before; what is queued has not begun its next attempt."""
+    return max(0, job.attempts - (job.state == "running"))
+
+
+def _steps(job: BackfillJob, step_us: int) -> tuple[int, int]:
+    return _floor(job.order.from_time, step_us), -_floor(-job.order.to_time, step_us)
 
 
 def _floor(moment: int, step_us: int) -> int:

@@ -27,7 +27,10 @@ class Backfill(Section):
         default=True, description="Whether gaps are queued when they open, and the queue is worked off."
     )
     concurrency: int = Field(
-        default=4, ge=1, le=64, description="Jobs under way at once at each provider, of one producer."
+        default=4,
+        ge=1,
+        le=64,
+        description="Jobs, or sets that one request fetches, under way at once at each provider, of one producer.",
     )
     longest_days: int = Field(
         default=370, ge=1, le=36_600, description="Longest stretch somebody may ask for at once, days."

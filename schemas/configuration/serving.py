@@ -9,7 +9,8 @@ from typing import Any
 from schemas.configuration.cadence import is_number
 from schemas.configuration.streams import BAR_INTERVALS, BarsStream
 from schemas.located_yaml import Fault, Located, Path
-from schemas.providers.facts import ProviderFacts, not_known
+from schemas.providers.built_in import not_known
+from schemas.providers.facts import ProviderFacts
 from schemas.symbols.names import is_provider_name
 
 SHORTEST_BAR_S = 60.0

@@ -36,7 +36,13 @@ def _symbol(name: str) -> str | None:
 FACTS = ProviderFacts(
     name="alpaca",
     title="Alpaca",
-    capabilities=Capabilities(intervals=tuple(TIMEFRAMES), quotes_per_request=100, symbols=True),
+    capabilities=Capabilities(
+        intervals=tuple(TIMEFRAMES),
+        bar_symbols_per_request=100,
+        bars_per_page=10_000,
+        quotes_per_request=100,
+        symbols=True,
+    ),
     base_url="https://data.alpaca.markets",
     credentials=("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY"),
     endpoints=("bars", "snapshots", "assets"),

@@ -52,3 +52,9 @@ def meant_by(text: str) -> tuple[str, ...]:
         if symbol is not None and classify(symbol) is not None:
             found.add(symbol)
     return tuple(sorted(found))
+
+
+def not_known(name: str, known: Mapping[str, ProviderFacts], near: str | None) -> tuple[str, str]:
+    """Return the problem and the remedy where a provider of a name is not installed; `near` is what may be meant."""
+    hint = f"did you mean {near}? " if near else ""
+    return f"no provider is called {shown(name)[1:-1]}", f"{hint}known are {', '.join(sorted(known))}"

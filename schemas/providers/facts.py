@@ -17,6 +17,7 @@ from schemas.symbols.instruments import Instrument, classify
 from schemas.symbols.names import is_provider_name
 
 MAX_QUOTES_PER_REQUEST = 1_000
+MAX_BAR_SYMBOLS_PER_REQUEST = 1_000
 BAN_S = 900.0  # blocks last from minutes to more than a quarter of an hour
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -28,6 +29,8 @@ class Capabilities:
     """Data that a provider answers with; what is left out it does not."""
 
     intervals: tuple[str, ...] = ()  # of bars
+    bar_symbols_per_request: int = 1  # whose bars of one stretch come in one answer
+    bars_per_page: int = 0  # of all its symbols together; 0 = not known
     quotes_per_request: int = 0  # symbols in one request; 0 = no quotes
     trades: bool = False  # pushed over a socket
     symbols: bool = False  # a list of all it knows
@@ -264,6 +267,10 @@ class ProviderFacts:
                 yield f"interval {interval!r} is unknown; use some of {' '.join(INTERVALS)}"
         if not 0 <= capabilities.quotes_per_request <= MAX_QUOTES_PER_REQUEST:
             yield f"quotes_per_request is not between 0 and {MAX_QUOTES_PER_REQUEST}"
+        if not 1 <= capabilities.bar_symbols_per_request <= MAX_BAR_SYMBOLS_PER_REQUEST:
+            yield f"bar_symbols_per_request is not between 1 and {MAX_BAR_SYMBOLS_PER_REQUEST}"
+        if capabilities.bar_symbols_per_request > 1 and capabilities.bars_per_page < 1:
+            yield "bars of several symbols in one request need bars_per_page: what one answer holds at most"
         if not (capabilities.intervals or capabilities.quotes_per_request or capabilities.trades):
             yield "it gives neither bars nor quotes nor trades"
         if capabilities.trades != self.socket_url.startswith(SOCKET_SCHEMES):
@@ -291,9 +298,3 @@ class ProviderFacts:
             else:
                 if back != symbol:
                     yield f"sample {symbol!r} is spelt back as {back!r}"
-
-
-def not_known(name: str, known: Mapping[str, ProviderFacts], near: str | None) -> tuple[str, str]:
-    """Return the problem and the remedy where a provider of a name is not installed; `near` is what may be meant."""
-    hint = f"did you mean {near}? " if near else ""
-    return f"no provider is called {shown(name)[1:-1]}", f"{hint}known are {', '.join(sorted(known))}"

@@ -194,10 +194,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _capabilities(facts: ProviderFacts) -> tuple[str, ...]:
     able, notes = facts.capabilities, facts.notes
+    many = f", {able.bar_symbols_per_request} symbols a request" if able.bar_symbols_per_request > 1 else ""
     quotes = f"{able.quotes_per_request} a request" if able.quotes_per_request else ""
     return (
         f"`{facts.name}`",
-        _with(" ".join(able.intervals), notes.bars),
+        _with(" ".join(able.intervals) + many, notes.bars),
         _with(quotes, notes.quotes),
         "WebSocket" if able.trades else MISSING,
         notes.symbols if able.symbols else MISSING,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producers.backfill.endings import Ending
-from producers.backfill.planning import Window
+from producers.backfill.planning import Capacity, Window
 from producers.polling.shell.bars_poll import Backfilled
 from schemas.answered import AnsweredStretch
-from schemas.backfill import BackfillJob, BackfillOrder, asked_id
+from schemas.backfill import BackfillJob, BackfillOrder, BackfillState, asked_id
 from schemas.clocks import EventTime, WallTime
 from schemas.configuration.backfill import Backfill
 from schemas.errors import MarketDataError
@@ -48,10 +48,12 @@ def an_order(low: int = 0, high: int = 5, series: StreamId = YAHOO_SPY, **change
     return BackfillOrder(series=series, **fields)
 
 
-def a_job(low: int = 0, high: int = 5, *, attempts: int = 1, **changes: Any) -> BackfillJob:
+def a_job(
+    low: int = 0, high: int = 5, *, attempts: int = 1, state: BackfillState = "running", **changes: Any
+) -> BackfillJob:
     """Return a job that runs."""
     order = an_order(low, high, **changes)
-    return BackfillJob(order=order, state="running", attempts=attempts, enqueued_time=WallTime(1))
+    return BackfillJob(order=order, state=state, attempts=attempts, enqueued_time=WallTime(1))
 
 
 def all_minutes(series: StreamId, window: Window, *, without: Collection[int] = ()) -> Backfilled:
@@ -83,7 +85,9 @@ class PlayedCollection:
     settings: Backfill = field(default_factory=Backfill)
     waiting: frozenset[str] = frozenset()
     all_partitions: int = PARTITIONS
+    capacities: Capacity = field(default_factory=Capacity)
     asked: list[tuple[StreamId, Window, str]] = field(default_factory=list)
+    together: list[list[tuple[StreamId, Window, str]]] = field(default_factory=list)
     told: list[tuple[str, Ending]] = field(default_factory=list)
 
     @property
@@ -111,6 +115,21 @@ class PlayedCollection:
         """Answer as told."""
         self.asked.append((poll, window, job_id))
         return await self.answering(poll, window)
+
+    def capacity(self, series: StreamId) -> Capacity:  # noqa: ARG002 - all of them alike
+        """Return what one request may hold."""
+        return self.capacities
+
+    async def fetch_together(
+        self, parts: Sequence[tuple[Any, Window, str]]
+    ) -> Sequence[Answer] | MarketDataError:
+        """Answer each as told; what is told of the first to be of all is."""
+        self.together.append(list(parts))
+        answers = [await self.answering(series, window) for series, window, _ in parts]
+        first = answers[0]
+        if isinstance(first, MarketDataError) and all(each is first for each in answers):
+            return first
+        return answers
 
     async def tell_given_up(self, job: BackfillJob, ending: Ending) -> None:
         """Keep what is said."""

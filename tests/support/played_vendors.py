@@ -34,7 +34,7 @@ from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.calendar.sessions import calendar_of
 from schemas.configuration.model import ProviderLimits, Routing
 from schemas.intervals import MINUTE_US, SECOND_US
-from schemas.providers.facts import Limits
+from schemas.providers.facts import Limits, ProviderFacts
 from schemas.providers.yahoo import FACTS as YAHOO
 from tests.support.producer_fakes import RecordingCadence, RecordingTopics
 from tests.support.virtual_time import BEGIN_US, now_us, run
@@ -54,6 +54,10 @@ class Said:
     content_type: str = "application/json"
     latency_s: float = LATENCY_S
 
+
+SILENT: Any = SimpleNamespace(
+    expect=lambda *_, **__: None, report=lambda *_, **__: None, forget=lambda *_: None
+)
 
 Answering = Callable[[str, Mapping[str, str]], Said | BaseException]
 """What is answered to a path and its query; an exception is what becomes of the connection."""
@@ -129,7 +133,19 @@ def a_client(session: PlayedSession, **limits: int) -> VendorHttp:
     return VendorHttp("played", cast(Any, session), gate=gate)
 
 
-Beside = Callable[[Polls, Attempts, VendorHttp], Coroutine[Any, Any, None]]
+@dataclass(frozen=True)
+class Collecting:
+    """What is polled of one vendor, and how."""
+
+    polls: Polls
+    attempts: Attempts
+    http: VendorHttp
+    vendors: Vendors
+    router: Router
+    poller: Poller
+
+
+Beside = Callable[[Collecting], Coroutine[Any, Any, None]]
 
 
 def play_yahoo(
@@ -141,48 +157,70 @@ def play_yahoo(
     beside: Beside | None = None,
 ) -> Played:
     """Collect bars (60 s) and quotes (15 s) of Yahoo for so long, at its real limits; `beside` runs with its polls."""
+    quotes = QuotesTask(provider=YAHOO.name, symbols=tuple(symbols), every_us=15 * SECOND_US)
+    plan = PollPlan(bars=bars_of(YAHOO, symbols, every_s=60), quotes=(quotes,))
+    return play(monkeypatch, YAHOO, YahooApi, plan, answering, hours=hours, beside=beside)
+
+
+def bars_of(facts: ProviderFacts, symbols: Sequence[str], *, every_s: int) -> tuple[BarsTask, ...]:
+    """Return the tasks that collect the minutes of some symbols."""
+    return tuple(
+        BarsTask(
+            provider=facts.name,
+            symbol=symbol,
+            interval="1m",
+            every_us=every_s * SECOND_US,
+            overlap_us=5 * MINUTE_US,
+        )
+        for symbol in symbols
+    )
+
+
+def play(
+    monkeypatch: pytest.MonkeyPatch,
+    facts: ProviderFacts,
+    client: Callable[[VendorHttp], VendorApi],
+    plan: PollPlan,
+    answering: Answering,
+    *,
+    hours: float,
+    beside: Beside | None = None,
+) -> Played:
+    """Carry a plan out for so long, at the real limits of its vendor; `beside` runs with its polls, which end with it."""
 
     async def story() -> Played:
         session, raw = PlayedSession(answering), RecordingTopics()
         monkeypatch.setattr(clock, "time", virtual_clock(asyncio.get_running_loop()))
         monkeypatch.setattr(poller_module, "TICK_S", TICK_S)
-        gate = Gate(YAHOO.name, limits_of(YAHOO, ProviderLimits(), simulated=False), now_us=now_us)
-        http = VendorHttp(YAHOO.name, cast(Any, session), gate=gate, words=YAHOO.words)
-        router, poller, polls, attempts = _collecting(YahooApi(http), http, raw, symbols)
-        running = [asyncio.ensure_future(poller.run())]
+        gate = Gate(facts.name, limits_of(facts, ProviderLimits(), simulated=False), now_us=now_us)
+        http = VendorHttp(facts.name, cast(Any, session), gate=gate, words=facts.words)
+        collecting = _collecting(facts, client(http), http, raw, plan)
+        running = [asyncio.ensure_future(collecting.poller.run())]
         if beside is not None:
-            running.append(asyncio.ensure_future(beside(polls, attempts, http)))
+            running.append(asyncio.ensure_future(beside(collecting)))
         await asyncio.sleep(hours * 3_600)
         for each in running:
             each.cancel()
         ends = await asyncio.gather(*running, return_exceptions=True)
         assert all(isinstance(end, asyncio.CancelledError) or end is None for end in ends), ends
-        return Played(session, raw, router, http, hours * 3_600)
+        return Played(session, raw, collecting.router, http, hours * 3_600)
 
     return run(story())
 
 
 def _collecting(
-    api: VendorApi, http: VendorHttp, raw: RecordingTopics, symbols: Sequence[str]
-) -> tuple[Router, Poller, Polls, Attempts]:
+    facts: ProviderFacts, api: VendorApi, http: VendorHttp, raw: RecordingTopics, plan: PollPlan
+) -> Collecting:
     market, duty, topics = Market(clock=WallMarketClock()), Duty(4), cast(Any, raw)
     name = http.provider
-    vendors = Vendors(https={name: http}, apis={name: api}, sockets={}, facts={name: YAHOO}, places={})
+    vendors = Vendors(https={name: http}, apis={name: api}, sockets={}, facts={name: facts}, places={})
     duty.sweep(frozenset(range(4)))
-    plan = PollPlan(
-        bars=tuple(
-            BarsTask(
-                provider=name, symbol=symbol, interval="1m", every_us=MINUTE_US, overlap_us=5 * MINUTE_US
-            )
-            for symbol in symbols
-        ),
-        quotes=(QuotesTask(provider=name, symbols=tuple(symbols), every_us=15 * SECOND_US),),
-    )
+    symbols = tuple(dict.fromkeys(task.symbol for task in plan.bars))
     calendars = {symbol: calendar_of(symbol) for symbol in symbols}
     router = Router(budgets=lambda _: {}, market=market, deadline_s=10.0)
-    capabilities = ("quotes", "bars:1m")
+    capabilities = dict.fromkeys(task.capability for task in plan.polls())
     router.route(
-        {capability: {name: tuple(symbols)} for capability in capabilities},
+        {capability: {name: symbols} for capability in capabilities},
         calendars,
         Routing(),
         {name: vendors.capability_breaker(name)},
@@ -208,16 +246,11 @@ def _collecting(
         attempts=attempts,
         swept=lambda *_: None,
         cadence=cast(Any, RecordingCadence()),
-        health=cast(
-            Any,
-            SimpleNamespace(
-                expect=lambda *_, **__: None, report=lambda *_, **__: None, forget=lambda *_: None
-            ),
-        ),
+        health=SILENT,
         workers=WORKERS,
     )
     poller.assign(polls.by_provider[name])
-    return router, poller, polls, attempts
+    return Collecting(polls, attempts, http, vendors, router, poller)
 
 
 def a_chart(path: str, query: Mapping[str, str]) -> Said:

@@ -3,10 +3,13 @@
 Times are µs, as everywhere in the queue. Each function is one statement, in the caller's transaction where there is one.
 """
 
+# ruff: noqa: S608 - the only names put into these texts are our own columns and states
+
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from infra.runtime.postgres.backfill_queue import OURS, UNDER_WAY, job_of
 from infra.runtime.postgres.errors import Connection
 from schemas.backfill import BackfillJob, BackfillOrder
 from schemas.identity import stream_id_of, stream_text
@@ -39,6 +42,61 @@ WITH_JOBS = """
     )
     SELECT DISTINCT provider FROM found WHERE provider IS NOT NULL
 """
+# $1 partitions, $2 provider, $3 at most so many of each partition, whose turn is next; and of $4 series those that begin
+# from $5 on and before $6, at most $7: they are looked at, not taken
+NEAR = f"""
+    SELECT {OURS} FROM unnest($1::int[]) p(number) CROSS JOIN LATERAL (
+        SELECT * FROM backfill_jobs WHERE partition = p.number AND provider = $2 AND state = 'queued'
+        ORDER BY rank, enqueued_time, job_id LIMIT $3
+    ) j
+    UNION
+    SELECT {OURS} FROM unnest($4::text[], $5::timestamptz[], $6::timestamptz[]) t(stream, low, high) CROSS JOIN LATERAL (
+        SELECT * FROM backfill_jobs s WHERE s.stream = t.stream AND s.from_time >= t.low AND s.from_time < t.high
+            AND {UNDER_WAY} AND s.state = 'queued'
+        ORDER BY s.from_time LIMIT $7
+    ) j
+"""
+# $1 ids, $2 owner, $3 lease, seconds
+CLAIM_THESE = f"""
+    WITH these AS (
+        SELECT job_id FROM backfill_jobs WHERE job_id = ANY($1::text[]) AND state = 'queued' FOR UPDATE SKIP LOCKED
+    )
+    UPDATE backfill_jobs j SET state = 'running', attempts = attempts + 1, lease_owner = $2,
+        leased_until = now() + make_interval(secs => $3)
+    FROM these WHERE j.job_id = these.job_id RETURNING {OURS}
+"""
+NEAR_AT_ONCE = 1_000
+NEAR_OF_A_SERIES = 50
+
+
+async def near(
+    connection: Connection, jobs: Collection[BackfillJob], partitions: Collection[int], *, span_us: int
+) -> list[BackfillJob]:
+    """Return queued jobs that may be fetched with `jobs`, of one provider: the next in turn, and of the same series around.
+
+    At most some thousand, of the series those that begin within `span_us`.
+    """
+    each = -(-NEAR_AT_ONCE // max(1, len(partitions)))
+    orders = [job.order for job in jobs]
+    rows = await connection.fetch(
+        NEAR,
+        sorted(partitions),
+        orders[0].series.provider,
+        each,
+        [stream_text(order.series) for order in orders],
+        [order.from_time - span_us for order in orders],
+        [order.from_time + span_us for order in orders],
+        NEAR_OF_A_SERIES,
+    )
+    return [job_of(row) for row in rows]
+
+
+async def claim_these(
+    connection: Connection, jobs: Collection[BackfillJob], *, owner: str, lease_s: float
+) -> list[BackfillJob]:
+    """Take those of `jobs` that nobody has taken meanwhile."""
+    ids = [job.order.job_id for job in jobs]
+    return [job_of(row) for row in await connection.fetch(CLAIM_THESE, ids, owner, lease_s)]
 
 
 async def hand_back(

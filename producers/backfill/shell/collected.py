@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from infra.runtime.clock import wall_us
 from producers.backfill.endings import Ending
-from producers.backfill.planning import Window
+from producers.backfill.planning import Capacity, Window
 from producers.collecting.shell.collector import Collection
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll
+from producers.polling.shell.bars_together import PastPart
 from producers.raw.blocks import Placed, blank_block
 from producers.raw.shell.topics import RawTopics
 from schemas.answered import AnsweredStretch, answered_hint
@@ -86,6 +87,26 @@ class Collected:
         """Fetch a window and publish it; return what came, or the vendor's error; raises BrokerUnavailable."""
         low, high = MarketTime(window[0]), MarketTime(window[1])
         return await self._collection.attempts.backfill(poll, low, high, job_id)
+
+    def capacity(self, series: StreamId) -> Capacity:
+        """Return what one request may hold of a series' provider beside it."""
+        vendors = self._collection.vendors
+        facts = None if vendors is None else vendors.facts.get(series.provider)
+        if facts is None or series.name != BAR_STREAM.name:
+            return Capacity()
+        able = facts.capabilities
+        return Capacity(series=able.bar_symbols_per_request, bars=able.bars_per_page)
+
+    async def fetch_together(
+        self, parts: Sequence[tuple[BarsPoll, Window, str]]
+    ) -> Sequence[Backfilled | MarketDataError] | MarketDataError:
+        """Fetch windows of several series of a provider in one request, each for a job; otherwise like `fetch`."""
+        return await self._collection.attempts.backfill_together(
+            [
+                PastPart(poll=poll, start=MarketTime(low), end=MarketTime(high), job_id=job_id)
+                for poll, (low, high), job_id in parts
+            ]
+        )
 
     async def tell_given_up(self, job: BackfillJob, ending: Ending) -> None:
         """Publish what of a job's stretch nobody will give; raises BrokerUnavailable."""

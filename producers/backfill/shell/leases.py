@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -72,6 +72,20 @@ class Leases:
         async with self._asking() as asked:
             beside = await queue.claim_beside(asked, jobs, owner=self._owner, lease_s=LEASE_S, limit=BESIDE)
         return self._hold(beside, begun_s)
+
+    async def near(
+        self, jobs: Sequence[BackfillJob], partitions: Collection[int], span_us: int
+    ) -> list[BackfillJob]:
+        """Return others, not held, that may be fetched with `jobs` of one provider; raise StoreUnavailable."""
+        async with self._asking() as asked:
+            return await work.near(asked, jobs, partitions, span_us=span_us)
+
+    async def claim_these(self, jobs: Collection[BackfillJob]) -> list[BackfillJob]:
+        """Take those that nobody has taken meanwhile, and hold them; raise StoreUnavailable."""
+        begun_s = monotonic_s()
+        async with self._asking() as asked:
+            taken = await work.claim_these(asked, jobs, owner=self._owner, lease_s=LEASE_S)
+        return self._hold(taken, begun_s)
 
     async def keep(self) -> None:
         """Renew all leases in time, for ever."""

@@ -16,7 +16,7 @@ from producers.http.shell.addresses import AddressPolicy
 from producers.settings import ProducersSettings
 from schemas.configuration.model import Configuration, ProviderEntry, Streams, SymbolEntry
 from schemas.errors import ConfigurationError
-from schemas.providers.facts import not_known
+from schemas.providers.built_in import not_known
 
 SYMBOLS = "symbols"
 NOTHING_ELSE = (SymbolEntry(symbol="NONE", streams=()),)

@@ -12,6 +12,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import DEAD_LETTERS_SPARED
 from producers.http.shell.body import MalformedResponse
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll
+from producers.polling.shell.bars_together import PastPart, backfill_together
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Duty
 from producers.raw.faults import KnownFaults
@@ -116,6 +117,23 @@ class Attempts:
             if isinstance(error, MalformedResponse):
                 await self._tell_malformed(poll, error)
             return error
+
+    async def backfill_together(
+        self, parts: Sequence[PastPart]
+    ) -> Sequence[Backfilled | MarketDataError] | MarketDataError:
+        """Fetch past bars of several symbols in one request, like `backfill`; return what became of each, or of all."""
+        try:
+            came = await backfill_together(parts, self.raw)
+        except BrokerUnavailable:
+            raise
+        except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
+            if isinstance(error, MalformedResponse):
+                await self._tell_malformed(parts[0].poll, error)
+            return error
+        for part, result in zip(parts, came, strict=True):
+            if isinstance(result, MalformedResponse):
+                await self._tell_malformed(part.poll, result)
+        return came
 
     async def probe(self, poll: Poll, symbols: Sequence[str]) -> Polled | MarketDataError:
         """Ask only to see how the provider answers; otherwise like `serve`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from producers.plan.plan import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.polling.schedule import AT_ONCE, next_due
 from producers.polling.shell.polls import Polled, Rejections, TaskPoll
-from producers.raw.blocks import answering, blank_block, place
+from producers.raw.blocks import Placed, answering, blank_block, place
 from producers.raw.missed import cause_of, while_elsewhere
 from producers.raw.shell.topics import RawTopics
 from producers.routing.choice import resume_position
@@ -57,6 +57,9 @@ class BarsSource(Protocol):
     async def bars(self, asked: BarsRequest) -> Response:
         """Return the bars of a window, oldest first."""
 
+    async def bars_of(self, asked: Sequence[BarsRequest]) -> Mapping[str, Response | MarketDataError]:
+        """Return the bars of several symbols, or what became of one alone."""
+
 
 class BarsPoll(TaskPoll[BarsTask]):
     """Bars of one symbol, from its position on."""
@@ -87,6 +90,11 @@ class BarsPoll(TaskPoll[BarsTask]):
         self._served = position is not None
         self._bars = BarsPosition(position=coverage.position if position is None else position)
         self.exchange(task, source, calendar, phase_us)
+
+    @property
+    def source(self) -> BarsSource:
+        """Whom it asks."""
+        return self._source
 
     def exchange(self, task: BarsTask, source: BarsSource, calendar: Calendar, phase_us: int) -> None:
         """Go on by another cadence, overlap, source or calendar for the same bars; the position stays."""
@@ -139,38 +147,53 @@ class BarsPoll(TaskPoll[BarsTask]):
         """
         position, came = EventTime(start - start % self._step_us), Backfilled()
         rejections = Rejections(self._raw, RAW_BARS, self.provider)  # apart from those of live polls
-        while position < end:
-            now = self._market.horizon_us()
-            newest = MarketTime(min(now, end - 1))
-            window = next_window(BarsPosition(position=position), newest, step_us=self._step_us, overlap_us=0)
-            if window.end <= position:
-                break  # the rest lies ahead of the market
-            response, _ = await self._ask(window, now, "backfill")
-            if response.answer.too_old:
-                said = f"{self.provider} keeps no {self.capability} of {self._task.symbol} of so long ago"
-                raise ProviderDeclined(f"{said}; take another provider for them")
+        while position < end and (asked := self.past(position, end)) is not None:
+            response, _ = await self._ask(asked.window, asked.now, "backfill")
             await rejections.publish(response)
-            events = [event for event in response.answer.events if start <= event["event_time"] < end]
-            blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
-            blank = replace(blank, route="backfill")
-            delay_us = response.answer.delay_s * SECOND_US
-            # of a feed that is late the bar in progress there is not over
-            shown_us = now - delay_us - self._step_us if delay_us else now
-            answered = self._answered(response, max(start, window.start), min(window.end, end, shown_us))
-            placed = (
-                place(blank, events, self._raw.partitions)
-                if answered is None
-                else answering(blank, events, self._raw.partitions, answered)
-            )
+            placed, some = self.past_blocks(asked, response, start, end, job_id=job_id)
             await self._raw.publish(RAW_BARS, placed)
-            position = window.end
+            position = asked.window.end
             came = Backfilled(
-                starts=(*came.starts, *(event["event_time"] for event in events)),
-                answered=came.answered if answered is None else (*came.answered, answered),
-                asked_to=EventTime(min(window.end, end, now)),
-                is_lacking=came.is_lacking or bool(response.answer.rejected or response.answer.missing),
+                starts=(*came.starts, *some.starts),
+                answered=(*came.answered, *some.answered),
+                asked_to=some.asked_to,
+                is_lacking=came.is_lacking or some.is_lacking,
             )
         return came
+
+    def past(self, start: EventTime, end: MarketTime) -> BarsRequest | None:
+        """Return what to ask for of [start, end) first; None where that lies ahead of the market."""
+        now = self._market.horizon_us()
+        newest = MarketTime(min(now, end - 1))
+        window = next_window(BarsPosition(position=start), newest, step_us=self._step_us, overlap_us=0)
+        return None if window.end <= start else self._request(window, now, "backfill")
+
+    def past_blocks(
+        self, asked: BarsRequest, response: Response, start: MarketTime, end: MarketTime, *, job_id: str
+    ) -> tuple[list[Placed], Backfilled]:
+        """Return the part of an answer that lies in [start, end), as blocks and in short; raise ProviderDeclined."""
+        if response.answer.too_old:
+            said = f"{self.provider} keeps no {self.capability} of {self._task.symbol} of so long ago"
+            raise ProviderDeclined(f"{said}; take another provider for them")
+        window, now = asked.window, asked.now
+        events = [event for event in response.answer.events if start <= event["event_time"] < end]
+        blank = blank_block(self.provider, response.endpoint, response.received_time, job_id=job_id)
+        blank = replace(blank, route="backfill")
+        delay_us = response.answer.delay_s * SECOND_US
+        # of a feed that is late the bar in progress there is not over
+        shown_us = now - delay_us - self._step_us if delay_us else now
+        answered = self._answered(response, max(start, window.start), min(window.end, end, shown_us))
+        placed = (
+            place(blank, events, self._raw.partitions)
+            if answered is None
+            else answering(blank, events, self._raw.partitions, answered)
+        )
+        return placed, Backfilled(
+            starts=[event["event_time"] for event in events],
+            answered=() if answered is None else (answered,),
+            asked_to=EventTime(min(window.end, end, now)),
+            is_lacking=bool(response.answer.rejected or response.answer.missing),
+        )
 
     def _answered(self, response: Response, start: int, end: int) -> AnsweredStretch | None:
         """Return the stretch of which a response is all there is; None where rows of it were refused, or it is empty."""
@@ -203,18 +226,20 @@ class BarsPoll(TaskPoll[BarsTask]):
     def _due_after(self, moment: MarketTime) -> MarketTime:
         return next_due(moment, self._calendar, every_us=self._task.every_us, phase_us=self.phase_us)
 
-    async def _ask(
-        self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
-    ) -> tuple[Response, AnswerEvidence]:
-        task = self._task
-        asked = BarsRequest(
-            symbol=task.symbol,
-            interval=task.interval,
+    def _request(self, window: PollWindow, now: MarketTime, purpose: Purpose) -> BarsRequest:
+        return BarsRequest(
+            symbol=self._task.symbol,
+            interval=self._task.interval,
             window=window,
             now=now,
             calendar=self._calendar,
             purpose=purpose,
         )
+
+    async def _ask(
+        self, window: PollWindow, now: MarketTime, purpose: Purpose = "live"
+    ) -> tuple[Response, AnswerEvidence]:
+        task, asked = self._task, self._request(window, now, purpose)
         response, latency_s = await timed(self._source.bars(asked))
         return response, bars_evidence(
             task.symbol,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -36,6 +37,23 @@ class _Refusal(VendorModel):
     message: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenPart:
+    """One symbol's bars of which none can be read, why, and the first of them."""
+
+    fault: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsPage:
+    """One page of the bars of several symbols, by our symbol; `following` leads to the next, empty on the last."""
+
+    parts: Mapping[str, BarPage | BrokenPart]
+    following: str = ""
+    delay_s: int = 0
+
+
 ASSETS = TypeAdapter(list[_Asset])
 
 
@@ -49,16 +67,39 @@ def vendor_symbol(symbol: str) -> str:
 
 def parse_bars(payload: bytes, *, symbol: str) -> BarPage:
     """Return the bars of one page, none where the vendor has none; raise MalformedPayload naming the field."""
+    page = parse_bars_of(payload, asked={vendor_symbol(symbol): symbol})
+    part = page.parts[symbol]
+    if isinstance(part, BrokenPart):
+        raise MalformedPayload(part.fault)
+    return replace(part, following=page.following)
+
+
+def parse_bars_of(payload: bytes, *, asked: Mapping[str, str]) -> BarsPage:
+    """Return the bars of one page by symbol; `asked` maps the vendor's symbol to ours.
+
+    What is wrong with one symbol's bars is that one's; raises MalformedPayload where the page as a whole is no answer.
+    """
     try:
         page = _Bars.model_validate_json(payload)
     except ValidationError as error:
         raise MalformedPayload(f"alpaca bars: {first_fault(error)}") from error
-    asked, given = vendor_symbol(symbol), page.bars or {}
-    others = [name for name in given if name != asked]
+    given = page.bars or {}
+    others = [name for name in given if name not in asked]
     if others:
-        raise MalformedPayload(f"alpaca bars: bars holds {others[0][:32]!r}, {asked} was asked for")
-    rows, unplaced = bar_rows(symbol, given.get(asked) or (), _row)
-    return BarPage(rows=rows, rejected=unplaced, following=page.next_page_token or "")
+        whose = next(iter(asked)) if len(asked) == 1 else f"others, {len(asked)} of them,"
+        raise MalformedPayload(
+            f"alpaca bars: bars holds {others[0][:32]!r}, {whose} {'was' if len(asked) == 1 else 'were'} asked for"
+        )
+    parts: dict[str, BarPage | BrokenPart] = {}
+    for name, symbol in asked.items():
+        entries = given.get(name) or []
+        try:
+            rows, unplaced = bar_rows(symbol, entries, _row)
+        except MalformedPayload as error:
+            parts[symbol] = BrokenPart(fault=str(error), payload=repr(entries[0]).encode())
+        else:
+            parts[symbol] = BarPage(rows=rows, rejected=unplaced)
+    return BarsPage(parts=parts, following=page.next_page_token or "")
 
 
 def _row(bar: Any) -> BarRow:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
+from typing import Generic, TypeVar
 
 from infra.runtime.clock import monotonic_s
 from producers.vendors.answers import Answer
 from producers.vendors.shell.requests import Asked
-from schemas.errors import TransientError, UnknownSymbol
+from schemas.errors import MarketDataError, ProviderUnavailable, TransientError, UnknownSymbol
 
 REFUSED_S = 900.0  # a symbol that was refused is not asked for again so long
 MOST_REQUESTS = 48  # of one call: a vendor that names nobody takes 2 n − 1 to say who is meant of n
 
+T = TypeVar("T")
 Names = Mapping[str, str]  # the vendor's symbol → ours
 
 
@@ -23,6 +25,34 @@ class RefusedBatch(UnknownSymbol):
     def __init__(self, message: str, *, names: Collection[str] = ()) -> None:
         super().__init__(message)
         self.names = frozenset(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchParts(Generic[T]):
+    """Answers for parts of a batch, and who is in none: the refused, and those of whom it is not known yet.
+
+    `refusal` is the last one; `cut` what kept the rest from being asked for.
+    """
+
+    answers: list[T]
+    refused: frozenset[str]
+    open: frozenset[str]
+    refusal: RefusedBatch
+    cut: TransientError | None
+
+    @property
+    def unserved(self) -> frozenset[str]:
+        """Both."""
+        return self.refused | self.open
+
+    def errors(self, provider: str) -> dict[str, MarketDataError]:
+        """Return why each of them is in none."""
+        refused = f"{provider} refused a batch for it"
+        unclear = f"{provider} refused a batch and did not say whom it means; the next request finds out"
+        return {
+            **{symbol: self.cut or ProviderUnavailable(unclear) for symbol in self.open},
+            **{symbol: UnknownSymbol(f"{symbol}: {refused}; check its spelling") for symbol in self.refused},
+        }
 
 
 class Batches:
@@ -41,11 +71,23 @@ class Batches:
     async def ask(self, asked: Names, fetch: Callable[[Names], Awaitable[Asked[Answer]]]) -> Asked[Answer]:
         """Return what `fetch` gives for `asked`; symbols that are refused, or may be, are `missing`.
 
+        Otherwise like `parts`, but raises RefusedBatch where nothing is served.
+        """
+        parts = await self.parts(asked, fetch)
+        if not parts.answers:
+            raise parts.refusal
+        return _one(parts.answers, [symbol for symbol in asked.values() if symbol in parts.unserved])
+
+    async def parts(self, asked: Names, fetch: Callable[[Names], Awaitable[T]]) -> BatchParts[T]:
+        """Return what `fetch` gives for parts of `asked`.
+
         A refused batch is asked for again without the symbols the vendor named, or in halves where it named none, with
         MOST_REQUESTS in all; what is not known then the next call finds out, which also asks again for what a transient
-        error has cut off. Raises RefusedBatch where nothing is served, and what `fetch` raises.
+        error has cut off. Raises such an error where nothing was served before, and what `fetch` raises.
         """
-        parts, answers = self._divided(asked), list[Asked[Answer]]()
+        parts, answers, cut = self._divided(asked), list[T](), None
+        # the part nobody complained of: where it only has to wait there is nothing to be found out about it
+        whole = next((each for each in parts if not self._apart.keys() & each.keys()), None)
         refusal = RefusedBatch(
             f"all {len(asked)} symbols of a batch were refused; leave them to another provider"
         )
@@ -58,17 +100,21 @@ class Batches:
             except RefusedBatch as error:
                 parts += self._without(part, error)
                 refusal = error
-            except TransientError:
+            except TransientError as error:
                 parts.append(part)
                 if answers:
+                    cut = error
                     break
                 raise
             finally:
-                self._put_apart(asked, parts)
-        if not answers:
-            raise refusal
-        unserved = [symbol for name, symbol in asked.items() if name in self._refused or name in self._apart]
-        return _one(answers, unserved)
+                self._put_apart(asked, [each for each in parts if each is not whole])
+        return BatchParts(
+            answers=answers,
+            refused=frozenset(symbol for name, symbol in asked.items() if name in self._refused),
+            open=frozenset(symbol for part in parts for symbol in part.values()),
+            refusal=refusal,
+            cut=cut,
+        )
 
     def _divided(self, asked: Names) -> list[dict[str, str]]:
         """Return the batches to ask for, the last one first: of those nobody complained of."""

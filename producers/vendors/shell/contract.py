@@ -110,7 +110,7 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
         )
 
     broken = []
-    for name in ("bars", "quotes"):
+    for name in ("bars", "bars_of", "quotes"):
         async with _opening_on(provider, answer) as opening:
             try:
                 api = provider.open(opening)
@@ -120,8 +120,8 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
             call = _calls(provider, api).get(name)
             if call is not None:
                 broken += [f"{name} {fault}" for fault in await _judged(call, misdeed)]
-                if name == "bars" and "backfill" not in purposes:
-                    broken.append("bars of a backfill are asked for as if they were live: pass purpose on")
+                if name != "quotes" and "backfill" not in purposes:
+                    broken.append(f"{name} of a backfill are asked for as if they were live: pass purpose on")
     if any(request.path.endswith("/elsewhere") for request in asked):
         broken.append("a redirect was followed")
     if any(CANARY in request.path_qs for request in asked):
@@ -143,6 +143,8 @@ def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitab
             purpose="backfill",
         )
         calls["bars"] = lambda: api.bars(asked)
+        if capabilities.bar_symbols_per_request > 1:
+            calls["bars_of"] = lambda: api.bars_of([asked])
     if capabilities.quotes_per_request:
         calls["quotes"] = lambda: api.quotes([symbol])
     return calls

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from producers.http.shell.client import VendorHttp
 from producers.vendors.answers import BarsRequest, Frame, Response, VendorListing
-from schemas.errors import ProviderUnentitled
+from schemas.errors import MarketDataError, ProviderUnentitled
 from schemas.providers.facts import ProviderFacts
 
 
@@ -87,6 +87,16 @@ class VendorApi:
         """
         raise ProviderUnentitled(
             f"{self.provider} has no {asked.interval} bars; take another provider for {asked.symbol}"
+        )
+
+    async def bars_of(self, asked: Sequence[BarsRequest]) -> Mapping[str, Response | MarketDataError]:
+        """Return the bars of several symbols, by symbol, each as `bars` gives them or its own error.
+
+        They are of one interval and one purpose, at most as many as the capabilities say (`bar_symbols_per_request`), and
+        their windows are asked for as one stretch. Raises what becomes of all of them: a pause, an outage, a refused key.
+        """
+        raise ProviderUnentitled(
+            f"{self.provider} gives bars of one symbol a request; ask for {asked[0].symbol} alone"
         )
 
     async def quotes(self, symbols: Sequence[str]) -> Response:

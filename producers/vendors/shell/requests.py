@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -146,6 +146,11 @@ async def bars_answered(
     except NoData as error:
         nothing = Answer(too_old=isinstance(error, HistoryEnded))
         return Response(endpoint=endpoint, received_time=wall_us(), answer=nothing)
+    return answer_of_pages(endpoint, pages, origin)
+
+
+def answer_of_pages(endpoint: str, pages: Sequence[Asked[BarPage]], origin: BarOrigin) -> Response:
+    """Return all pages of one symbol's bars as one response, as `bars_answered` does; raises like it."""
     delay_s = max(page.value.delay_s for page in pages)
     origin = replace(
         origin,

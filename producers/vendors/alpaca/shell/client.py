@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from infra.runtime.clock import rfc3339, wall_us
 from producers.budget.windows import Purpose
+from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import bars as alpaca
 from producers.vendors.alpaca import quotes as alpaca_quotes
 from producers.vendors.answers import Answer, BarsRequest, ListingPage, Response, VendorListing
-from producers.vendors.bar_rows import BarPage, bar_origin
+from producers.vendors.bar_rows import BarOrigin, BarPage, bar_origin
 from producers.vendors.bar_slots import widened
 from producers.vendors.shell.batches import Batches, RefusedBatch
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
-from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
-from schemas.errors import MarketDataError, ProviderUnentitled, UnknownSymbol
+from producers.vendors.shell.requests import (
+    Asked,
+    Request,
+    all_pages,
+    answer_of_pages,
+    answered,
+    ask,
+    bars_answered,
+)
+from schemas.clocks import EventTime
+from schemas.errors import MarketDataError, NoData, ProviderUnentitled, UnknownSymbol
 from schemas.intervals import SECOND_US
 from schemas.providers.alpaca import FACTS, TIMEFRAMES
 
@@ -27,7 +37,7 @@ TRADING_URL = "https://api.alpaca.markets"  # the assets live beside the account
 PAPER_URL = "https://paper-api.alpaca.markets"
 PAPER_KEYS = "PK"  # how the key ids of paper accounts begin
 BARS, SNAPSHOTS, ASSETS = "bars", "snapshots", "assets"
-PAGE_BARS = 10_000  # the vendor's own limit
+PAGE_BARS = FACTS.capabilities.bars_per_page
 CONSOLIDATED, DELAYED = FACTS.feeds
 CLOCKS_APART_S = 5  # what is asked for as old enough is so by the vendor's clock, too
 
@@ -60,43 +70,114 @@ class AlpacaApi(VendorApi):
         self._page_bars = page_bars
         self._delay_s = 0
         self._batches = Batches()
+        self._bar_batches = Batches()  # the past may know whom the present does not
 
     async def bars(self, asked: BarsRequest) -> Response:
         """Return the bars asked for, unadjusted; raises as VendorApi says.
 
         On a delayed plan those that are old enough for it.
         """
-        window = widened(asked.window, asked.interval)
+        name = alpaca.vendor_symbol(asked.symbol)
+
+        async def page(token: str) -> Asked[BarPage]:
+            delay_s = self._delay_s  # as it is asked: by the answer another request may have changed the feed
+            parse = partial(alpaca.parse_bars, symbol=asked.symbol)
+            given = await self._bars_page({name: asked}, token, parse)
+            if isinstance(given, _NotYet):
+                return Asked(value=BarPage(rows=(), delay_s=given.late_s), received_time=wall_us())
+            return replace(given, value=replace(given.value, delay_s=delay_s))
+
+        pages = self._on_a_feed(lambda: all_pages(self.provider, BARS, page))
+        return await bars_answered(BARS, pages, self._origin(asked))
+
+    async def bars_of(self, asked: Sequence[BarsRequest]) -> Mapping[str, Response | MarketDataError]:
+        """Return the bars of several symbols, unadjusted; raises as VendorApi says."""
+        requests = {request.symbol: request for request in asked}
+        names = dict(_spelt(tuple(requests)))
+        found: dict[str, Response | MarketDataError] = {
+            symbol: _unknown(symbol) for symbol in requests.keys() - set(names.values())
+        }
+
+        async def of_batch(batch: Mapping[str, str]) -> None:
+            some = {name: requests[symbol] for name, symbol in batch.items()}
+
+            async def page(token: str) -> Asked[alpaca.BarsPage]:
+                delay_s = self._delay_s
+                parse = partial(alpaca.parse_bars_of, asked=batch)
+                given = await self._bars_page(some, token, parse, batch=some)
+                if isinstance(given, _NotYet):
+                    empty = dict.fromkeys(batch.values(), BarPage(rows=()))
+                    nothing = alpaca.BarsPage(parts=empty, delay_s=given.late_s)
+                    return Asked(value=nothing, received_time=wall_us())
+                return replace(given, value=replace(given.value, delay_s=delay_s))
+
+            try:
+                pages = await self._on_a_feed(lambda: all_pages(self.provider, BARS, page))
+            except NoData:
+                none = Response(endpoint=BARS, received_time=wall_us(), answer=Answer())
+                found.update(dict.fromkeys(batch.values(), none))
+            else:
+                found.update({request.symbol: self._part(pages, request) for request in some.values()})
+
+        if names:
+            found |= (await self._bar_batches.parts(names, of_batch)).errors(self.provider)
+        return found
+
+    def _part(
+        self, pages: Sequence[Asked[alpaca.BarsPage]], request: BarsRequest
+    ) -> Response | MarketDataError:
+        """Return one symbol's part of an answer, or what is wrong with it."""
+        own: list[Asked[BarPage]] = []
+        for page in pages:
+            part = page.value.parts[request.symbol]
+            if isinstance(part, alpaca.BrokenPart):
+                return MalformedResponse(
+                    part.fault, endpoint=BARS, received_time=page.received_time, payload=part.payload
+                )
+            own.append(replace(page, value=replace(part, delay_s=page.value.delay_s)))  # type: ignore[arg-type]
+        try:
+            return answer_of_pages(BARS, own, self._origin(request))
+        except MalformedResponse as error:
+            return error
+
+    async def _bars_page(
+        self,
+        asked: Mapping[str, BarsRequest],
+        token: str,
+        parse: Callable[[bytes], T],
+        batch: Collection[str] = (),
+    ) -> Asked[T] | _NotYet:
+        """Return a page of what is asked for, by the vendor's symbol, as one stretch; `batch` may be refused for some."""
+        windows = [widened(each.window, each.interval) for each in asked.values()]
+        start, end = min(each.start for each in windows), max(each.end for each in windows)
+        first = next(iter(asked.values()))
+        delay_s, late_s = self._delay_s, self._delay_s + CLOCKS_APART_S
+        if delay_s:
+            end = EventTime(min(end, min(each.now for each in asked.values()) - late_s * SECOND_US))
+        if end <= start:  # the plan has not come so far: no proof that there is nothing
+            return _NotYet(late_s)
         params = {
-            "symbols": alpaca.vendor_symbol(asked.symbol),
-            "timeframe": TIMEFRAMES[asked.interval],
-            "start": rfc3339(window.start),
+            "symbols": ",".join(asked),
+            "timeframe": TIMEFRAMES[first.interval],
+            "start": rfc3339(start),
             "adjustment": "raw",
             "limit": str(self._page_bars),
             "sort": "asc",
             "feed": CONSOLIDATED,
+            "end": rfc3339(end - 1),  # the vendor takes both ends in
         }
+        params |= {"page_token": token} if token else {}
+        about = f"the bars of {len(asked)} symbols" if batch else first.symbol
+        request = self._request(BARS, "/v2/stocks/bars", params, about, purpose=first.purpose, batch=batch)
+        return await ask(self._http, request, parse)
 
-        async def page(token: str) -> Asked[BarPage]:
-            delay_s, late_s = self._delay_s, self._delay_s + CLOCKS_APART_S
-            end = min(window.end, asked.now - late_s * SECOND_US) if delay_s else window.end
-            if end <= window.start:  # the plan has not come so far: no proof that there is nothing
-                return Asked(value=BarPage(rows=(), delay_s=late_s), received_time=wall_us())
-            given = params | {"end": rfc3339(end - 1)}  # the vendor takes both ends in
-            given |= {"page_token": token} if token else {}
-            request = self._request(BARS, "/v2/stocks/bars", given, asked.symbol, purpose=asked.purpose)
-            answer = await ask(self._http, request, partial(alpaca.parse_bars, symbol=asked.symbol))
-            return replace(answer, value=replace(answer.value, delay_s=delay_s))
-
-        origin = bar_origin(
+    def _origin(self, asked: BarsRequest) -> BarOrigin:
+        return bar_origin(
             asked,
             adjustment_state=FACTS.adjustments.of(asked.interval),
             settling=FACTS.settling,
             currency=alpaca.CURRENCY,
             simulated=asked.symbol in self._simulated,
-        )
-        return await bars_answered(
-            BARS, self._on_a_feed(lambda: all_pages(self.provider, BARS, page)), origin
         )
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
@@ -177,6 +258,13 @@ class AlpacaApi(VendorApi):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _NotYet:
+    """Nothing of what is asked for is old enough for a plan that is `late_s` behind."""
+
+    late_s: int
+
+
 class _FeedNotIncluded(ProviderUnentitled):
     """The plan lacks the newest data and has the same with a delay."""
 
@@ -188,6 +276,10 @@ def _spelt(symbols: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield alpaca.vendor_symbol(symbol), symbol
         except UnknownSymbol:
             continue
+
+
+def _unknown(symbol: str) -> UnknownSymbol:
+    return UnknownSymbol(f"alpaca has no bars of {symbol}; take another provider for it")
 
 
 def _open(opening: Opening) -> AlpacaApi:

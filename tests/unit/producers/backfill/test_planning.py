@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.backfill.planning import Turns, Window, requests_for, room_of
-from schemas.backfill import AGED_EVERY
+from producers.backfill.planning import Capacity, Turns, Window, requests_for, room_of, sets_of
+from schemas.backfill import AGED_EVERY, MAX_ATTEMPTS, BackfillJob
 from schemas.clocks import EventTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.streams import StreamId
+from tests.support.backfill_world import a_job
 
 STEP = 10
 
@@ -159,3 +163,74 @@ def test_room_is_never_exceeded_and_seven_of_eight_go_by_rank(rooms: list[int], 
             assert turns.oldest({"a": 0}) == {}
 
     assert by_age * (AGED_EVERY - 1) <= by_rank < (by_age + 1) * AGED_EVERY
+
+
+ALPACA = StreamId("bars", "1m", "alpaca", "SPY")
+PIECES = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 300), st.integers(1, 70)), max_size=40)
+
+
+def a_piece(symbol: int, low: int, length: int = 1, **changes: Any) -> BackfillJob:
+    """Return a job of a minute series that waits for its turn."""
+    series = ALPACA._replace(symbol=f"S{symbol}")
+    return a_job(low, low + length, **({"series": series, "attempts": 0, "state": "queued"} | changes))
+
+
+@given(PIECES, st.integers(1, 6), st.integers(1, 200))
+def test_sets_hold_each_job_once_and_no_more_than_a_request_reaches(
+    pieces: list[tuple[int, int, int]], series: int, bars: int
+) -> None:
+    """Counted as if no minute were quiet; one series alone may be as long as a vendor gives at once."""
+    jobs, capacity = [a_piece(*piece) for piece in pieces], Capacity(series=series, bars=bars)
+
+    sets = sets_of(jobs, capacity)
+
+    assert Counter(id(job) for some in sets for job in some) == Counter(map(id, jobs))
+    for some in sets:
+        names = {job.order.series for job in some}
+        low, high = min(job.order.from_time for job in some), max(job.order.to_time for job in some)
+        assert len(names) == 1 or len(names) <= series
+        assert len(names) == 1 or len(names) * (high - low) <= bars * MINUTE_US
+        assert len(some) == 1 or high - low <= 7 * DAY_US
+    assert sets == sets_of(jobs[::-1], capacity) or len(set(pieces)) < len(pieces)
+
+
+@given(st.sets(st.integers(0, 40), min_size=1, max_size=8), st.integers(1, 4), st.integers(1, 40))
+def test_of_single_minutes_nobody_finds_fewer_sets(minutes: set[int], series: int, bars: int) -> None:
+    """Each of another series: all divisions into runs were tried, and no other can be better."""
+    ordered = sorted(minutes)
+
+    def fits(run: list[int]) -> bool:
+        return len(run) == 1 or (len(run) <= series and len(run) * (run[-1] - run[0] + 1) <= bars)
+
+    fewest = {0: 0}
+    for end in range(1, len(ordered) + 1):
+        fewest[end] = 1 + min(fewest[begin] for begin in range(end) if fits(ordered[begin:end]))
+
+    jobs = [a_piece(number, minute) for number, minute in enumerate(ordered)]
+    assert len(sets_of(jobs, Capacity(series=series, bars=bars))) == fewest[len(ordered)]
+
+
+def test_an_outage_of_all_symbols_is_as_many_requests_as_its_symbols_need() -> None:
+    """With the stretches that lie beside it; a long one is alone, and so is each series where a request holds one."""
+    outage = [a_piece(number, 100, 20) for number in range(500)]
+    around = [a_piece(7, 95, 3), a_piece(8, 121)]
+    long = a_piece(9, 0, 8 * 24 * 60)
+    capacity = Capacity(series=100, bars=10_000)
+
+    assert sorted(len(some) for some in sets_of([*outage, *around], capacity)) == [100, 100, 100, 101, 101]
+    assert [len(some) for some in sets_of([*outage[:150], long], capacity)] == [1, 100, 50]
+    assert len(sets_of(outage, Capacity())) == 500
+
+
+def test_what_failed_is_asked_for_with_fewer_and_soon_alone() -> None:
+    """A quarter each time: one whom the others fail with costs them three tries of six; what runs has begun one more."""
+    capacity = Capacity(series=100, bars=10_000)
+    sizes = [
+        max(len(some) for some in sets_of([a_piece(n, 1, attempts=failed) for n in range(100)], capacity))
+        for failed in range(MAX_ATTEMPTS)
+    ]
+    begun = [a_piece(n, 1, attempts=2, state="running") for n in range(30)]
+
+    assert sizes == [100, 25, 6, 1, 1, 1]
+    fresh = [a_piece(n, 1) for n in range(30, 60)]
+    assert sorted(len(some) for some in sets_of([*begun, *fresh], capacity)) == [5, 25, 30]

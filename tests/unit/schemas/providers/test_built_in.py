@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from schemas.errors import UnknownSymbol
-from schemas.providers.built_in import BUILT_IN, classified, facts_of, is_priced, meant_by, unpriced_by
+from schemas.providers.built_in import (
+    BUILT_IN,
+    classified,
+    facts_of,
+    is_priced,
+    meant_by,
+    not_known,
+    unpriced_by,
+)
 from schemas.providers.facts import ProviderFacts
 
 FACTS = pytest.mark.parametrize("facts", BUILT_IN.values(), ids=lambda facts: facts.name)
@@ -66,3 +74,11 @@ def test_a_trade_at_another_price_than_its_moments_is_told_by_its_conditions(
     """By each vendor's own codes; one code of several is enough, and hours and odd lots are no reason."""
     assert is_priced(provider, conditions) is priced
     assert unpriced_by(provider).isdisjoint(conditions.split(",")) is priced
+
+
+def test_an_unknown_provider_is_told_with_those_who_are_known() -> None:
+    """In the order of their names."""
+    known = {"b": BUILT_IN["yahoo"], "a": BUILT_IN["alpaca"]}
+
+    assert not_known("c", known, "b") == ("no provider is called c", "did you mean b? known are a, b")
+    assert not_known("c", known, None)[1] == "known are a, b"

@@ -14,7 +14,6 @@ from schemas.providers.facts import (
     PricingPlan,
     ProviderFacts,
     RefusalWords,
-    not_known,
 )
 from schemas.providers.spelling import Spelling
 
@@ -68,6 +67,8 @@ def test_symbols_are_spelt_as_the_vendor_does() -> None:
         ({"name": "Acme"}, "lower-case"),
         ({"capabilities": Capabilities(intervals=("7m",))}, "'7m' is unknown"),
         ({"capabilities": Capabilities(quotes_per_request=10**6)}, "quotes_per_request"),
+        ({"capabilities": Capabilities(intervals=("1m",), bar_symbols_per_request=0)}, "between 1 and 1000"),
+        ({"capabilities": Capabilities(intervals=("1m",), bar_symbols_per_request=9)}, "need bars_per_page"),
         ({"capabilities": Capabilities()}, "neither bars nor quotes"),
         ({"capabilities": Capabilities(trades=True)}, "socket_url"),
         ({"socket_url": "wss://acme.example"}, "socket_url"),
@@ -91,11 +92,3 @@ def test_a_wrong_declaration_is_named(changes: dict[str, object], words: str) ->
     """Before anything is opened; the right one has no fault."""
     assert ACME.faults() == []
     assert words in "; ".join(replace(ACME, **changes).faults())  # type: ignore[arg-type]
-
-
-def test_an_unknown_provider_is_told_with_those_who_are_known() -> None:
-    """In the order of their names."""
-    known = {"b": ACME, "a": ACME}
-
-    assert not_known("c", known, "b") == ("no provider is called c", "did you mean b? known are a, b")
-    assert not_known("c", known, None)[1] == "known are a, b"

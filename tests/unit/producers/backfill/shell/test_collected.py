@@ -8,10 +8,13 @@ from typing import Any, cast
 import pytest
 
 from producers.backfill.endings import Ending, given_up
+from producers.backfill.planning import Capacity
 from producers.backfill.shell.collected import Collected
+from producers.polling.shell.bars_poll import Backfilled
 from schemas.answered import answered_of
 from schemas.configuration.model import parse_configuration
 from schemas.partitions import partition_of
+from schemas.providers.built_in import BUILT_IN
 from schemas.streams import StreamId
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from tests.support.backfill_world import PARTITIONS, YAHOO_SPY, a_job, minute
@@ -111,3 +114,42 @@ async def test_what_is_given_up_is_a_backfill_without_values_in_the_series_own_t
         minute(9),
         "no_interface",
     )
+
+
+async def test_what_one_request_may_hold_is_a_fact_of_the_provider() -> None:
+    """Of bars; one symbol where nothing is said, and before anything is collected."""
+    collection = a_collection()
+    collection.vendors.facts = BUILT_IN
+    look, bare = (
+        collected(collection),
+        collected(SimpleNamespace(configuration=None, vendors=None, lacking={})),
+    )
+    alpaca = YAHOO_SPY._replace(provider="alpaca")
+
+    assert look.capacity(alpaca) == Capacity(series=100, bars=10_000)
+    assert [
+        look.capacity(each)
+        for each in (YAHOO_SPY, alpaca._replace(name="quotes"), alpaca._replace(provider="acme"))
+    ] == [Capacity()] * 3
+    assert bare.capacity(alpaca) == Capacity()
+
+
+async def test_windows_of_several_series_are_handed_on_with_their_jobs() -> None:
+    """In their order, to whoever polls them."""
+    asked: list[Any] = []
+
+    async def backfill_together(parts: Any) -> list[Backfilled]:
+        asked.extend(parts)
+        return [Backfilled()] * len(parts)
+
+    collection = a_collection()
+    collection.attempts = SimpleNamespace(backfill_together=backfill_together)
+    polls: list[Any] = ["poll of SPY", "poll of IBM"]
+    windows = [(minute(0), minute(4)), (minute(2), minute(3))]
+    came = await collected(collection).fetch_together(list(zip(polls, windows, ["j1", "j2"], strict=True)))
+
+    assert came == [Backfilled(), Backfilled()]
+    assert [(part.poll, part.start, part.end, part.job_id) for part in asked] == [
+        ("poll of SPY", minute(0), minute(4), "j1"),
+        ("poll of IBM", minute(2), minute(3), "j2"),
+    ]

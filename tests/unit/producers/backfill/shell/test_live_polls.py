@@ -12,16 +12,13 @@ import pytest
 
 from infra.runtime.clock import wall_us
 from producers.backfill.planning import Window
-from producers.backfill.shell.series import SeriesWork
-from producers.http.shell.client import VendorHttp
-from producers.polling.shell.assignment import Polls
-from producers.polling.shell.attempts import Attempts
+from producers.backfill.shell.job_set import JobSet
 from schemas.backfill import BackfillJob
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.streams import StreamId
 from tests.support.backfill_world import Answer, NotedLeases, PlayedCollection, a_job
-from tests.support.played_vendors import Said, a_chart, play_yahoo
+from tests.support.played_vendors import Collecting, Said, a_chart, play_yahoo
 
 CHART = "/v8/finance/chart/"
 SYMBOLS = tuple(f"SYM{number}" for number in range(10))
@@ -59,21 +56,21 @@ class Market:
         return sorted(moment % 60.0 - first_s for moment in asked)[int(share * len(asked))]
 
 
-async def drain(leases: NotedLeases, polls: Polls, attempts: Attempts, http: VendorHttp) -> None:
+async def drain(leases: NotedLeases, collecting: Collecting) -> None:
     """Work the backlog off as the workers do, so many series at once."""
 
     async def fetch(series: StreamId, window: Window) -> Answer:
-        poll = polls.bars(series.provider, "bars:1m", series.symbol)
+        poll = collecting.polls.bars(series.provider, "bars:1m", series.symbol)
         assert poll is not None
-        return await attempts.backfill(poll, MarketTime(window[0]), MarketTime(window[1]), "job")
+        return await collecting.attempts.backfill(poll, MarketTime(window[0]), MarketTime(window[1]), "job")
 
     collected, room = PlayedCollection(fetch), asyncio.Semaphore(AT_ONCE)
 
     async def work(job: BackfillJob) -> None:
         while job.order.job_id not in leases.ended:
             async with room:
-                if http.gate.has_room("chart", "backfill"):
-                    await SeriesWork(leases.hold(job), cast(Any, collected), cast(Any, leases)).run()
+                if collecting.http.gate.has_room("chart", "backfill"):
+                    await JobSet(leases.hold(job), cast(Any, collected), cast(Any, leases)).run()
             await asyncio.sleep(leases.put.pop(job.order.job_id, (1.0,))[0])
 
     days = [wall_us() - (number % 15 + 2) * 8 * DAY_US for number in range(JOBS)]

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from producers.vendors.alpaca.bars import named, needs_another_feed, parse_assets, parse_bars, vendor_symbol
+from producers.vendors.alpaca.bars import (
+    BrokenPart,
+    named,
+    needs_another_feed,
+    parse_assets,
+    parse_bars,
+    parse_bars_of,
+    vendor_symbol,
+)
 from producers.vendors.bar_rows import BarRow
 from schemas.errors import MalformedPayload, UnknownSymbol
 
@@ -108,3 +116,18 @@ def test_a_refusal_names_symbols_that_were_asked_for() -> None:
     assert named(b'{"message":"invalid symbol: ABC1"}', names) == {"ABC1"}
     assert named(b'{"message":"invalid symbol(s): BRK.B, XYZ, ABC1"}', names) == {"BRK.B", "ABC1"}
     assert named(b"<html>no SPYGLASS</html>", names) == frozenset()
+
+
+def test_bars_of_several_symbols_are_told_apart_and_one_that_is_broken_costs_itself() -> None:
+    """By our symbol; who is absent, or null, has none; a stranger spoils the page."""
+    asked = {"AAPL": "AAPL", "BRK.B": "BRK-B", "IBM": "IBM", "F": "F"}
+    bars = {"AAPL": [BAR, BAR | {"t": "2022-01-03T14:31:00Z"}], "IBM": [{"o": 1}, 7], "F": None}
+    found = parse_bars_of(page(bars=bars, next_page_token="RnwxTWlu"), asked=asked)
+
+    broken = found.parts["IBM"]
+    assert found.following == "RnwxTWlu"
+    assert [len(part.rows) for part in found.parts.values() if not isinstance(part, BrokenPart)] == [2, 0, 0]
+    assert isinstance(broken, BrokenPart)
+    assert (broken.fault.startswith("IBM: "), broken.payload) == (True, b"{'o': 1}")
+    with pytest.raises(MalformedPayload, match="bars holds 'GOOG', others, 4 of them, were asked for"):
+        parse_bars_of(page(bars={"GOOG": [BAR]}), asked=asked)

@@ -7,7 +7,7 @@ import pytest
 from producers.vendors.answers import Answer
 from producers.vendors.shell.batches import MOST_REQUESTS, REFUSED_S, Batches, Names, RefusedBatch
 from producers.vendors.shell.requests import Asked
-from schemas.errors import ProviderThrottled, ProviderUnavailable
+from schemas.errors import ProviderThrottled, ProviderUnavailable, UnknownSymbol
 
 HUNDRED = {f"S{number}": f"s{number}" for number in range(100)}
 
@@ -130,3 +130,42 @@ async def test_a_batch_of_refused_symbols_alone_is_refused() -> None:
 
     with pytest.raises(ProviderUnavailable):
         await at(0.0).ask(HUNDRED, down)
+
+
+async def test_who_only_had_to_wait_stays_with_whoever_is_asked_for_next() -> None:
+    """A limit says nothing of the symbols: nobody is asked for apart after it, in whichever company they come back."""
+    vendor, batches = Vendor("S9", names=True), at(0.0)
+    left = [ProviderThrottled("acme", 3.0)]
+
+    async def fetch(batch: Names) -> Asked[Answer]:
+        if left:
+            raise left.pop()
+        return await vendor.fetch(batch)
+
+    with pytest.raises(ProviderThrottled):
+        await batches.parts({name: HUNDRED[name] for name in list(HUNDRED)[20:50]}, fetch)
+    parts = await batches.parts(HUNDRED, fetch)
+
+    assert [len(batch) for batch in vendor.asked] == [100, 99]
+    assert (parts.refused, parts.open, len(parts.answers)) == ({"s9"}, set(), 1)
+
+
+async def test_of_each_who_is_in_no_answer_it_is_said_why() -> None:
+    """Who was refused; who may be; and who was not asked for any more, with what kept us from it."""
+    names, vendor = {name: name.lower() for name in "ABCD"}, Vendor("D", names=False)
+
+    async def fetch(batch: Names) -> Asked[Answer]:
+        if len(vendor.asked) == 2:
+            raise ProviderThrottled("acme", 3.0)
+        return await vendor.fetch(batch)
+
+    cut = (await at(0.0).parts(names, fetch)).errors("acme")
+    named = (await at(0.0).parts(names, Vendor("B", "C", names=True).fetch)).errors("acme")
+    bad = [f"S{number}" for number in range(1, 100, 2)]
+    unclear = (await at(0.0).parts(HUNDRED, Vendor(*bad, names=False).fetch)).errors("acme")
+
+    assert {name: type(error) for name, error in cut.items()} == dict.fromkeys("cd", ProviderThrottled)
+    assert {name: type(error) for name, error in named.items()} == dict.fromkeys("bc", UnknownSymbol)
+    refused = {name for name, error in unclear.items() if isinstance(error, UnknownSymbol)}
+    assert refused and refused <= {HUNDRED[name] for name in bad}
+    assert {type(error) for error in unclear.values()} == {UnknownSymbol, ProviderUnavailable}

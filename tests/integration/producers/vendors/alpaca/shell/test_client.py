@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from producers.http.shell.body import MalformedResponse
 from producers.vendors.alpaca.shell.client import PROVIDER
-from producers.vendors.answers import PollWindow
-from schemas.errors import ProviderRefused, ProviderUnentitled, UnknownSymbol
-from schemas.intervals import MINUTE_US
+from producers.vendors.answers import BarsRequest, PollWindow, Response
+from schemas.clocks import EventTime
+from schemas.errors import MarketDataError, ProviderRefused, ProviderUnentitled, UnknownSymbol
+from schemas.intervals import DAY_US, MINUTE_US
 from tests.support.answering_vendor import Script, opening_on, secret_of
 from tests.support.builders import NINE_THIRTY
 from tests.support.vendor_apis import asked
@@ -175,3 +178,102 @@ async def test_one_refused_symbol_costs_itself_and_not_its_batch() -> None:
     for answer in answers:
         assert [event["symbol"] for event in answer.events] == ["SPY", "MSFT"]
         assert list(answer.missing) == ["ABC1"]
+
+
+def several(token: str | None = None, **minutes: list[int]) -> bytes:
+    """Return a page with bars of some symbols, at some minutes after 13:30 UTC."""
+    bars = {
+        symbol: [
+            {"t": f"2013-10-07T13:{30 + minute}:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": minute}
+            for minute in each
+        ]
+        for symbol, each in minutes.items()
+    }
+    return json.dumps({"bars": bars, "next_page_token": token}).encode()
+
+
+def wishes(**stretches: tuple[int, int]) -> list[BarsRequest]:
+    """Return requests of some symbols for minutes after 13:30 UTC."""
+    return [
+        asked(symbol, "1m", PollWindow(start=at(low), end=at(high)), NINE_THIRTY + DAY_US)
+        for symbol, (low, high) in stretches.items()
+    ]
+
+
+def at(minute: int) -> EventTime:
+    return EventTime(NINE_THIRTY + minute * MINUTE_US)
+
+
+async def test_bars_of_several_symbols_are_one_request_over_all_their_windows() -> None:
+    """Pages cut symbols anywhere; each symbol has what lies in its own window, and who has none an empty answer."""
+    script = Script(several("more", AAPL=[0, 1, 2, 3, 4], MSFT=[0]), several(MSFT=[1, 2, 3, 5]))
+    async with opening_on(PROVIDER, script) as opening:
+        found = await PROVIDER.open(opening).bars_of(wishes(AAPL=(1, 3), MSFT=(0, 6), IBM=(2, 4)))
+
+    first, second = script.queries
+    assert (first["symbols"], first["limit"]) == ("AAPL,MSFT,IBM", "10000")
+    assert (first["start"], first["end"]) == ("2013-10-07T13:30:00.000000Z", "2013-10-07T13:35:59.999999Z")
+    assert second == first | {"page_token": "more"}
+    assert {symbol: [e["volume"] for e in got(found, symbol).answer.events] for symbol in found} == {
+        "AAPL": [1.0, 2.0],
+        "MSFT": [0.0, 1.0, 2.0, 3.0, 5.0],
+        "IBM": [],
+    }
+    assert {event["symbol"] for symbol in found for event in got(found, symbol).answer.events} == {
+        "AAPL",
+        "MSFT",
+    }
+
+
+def got(found: Mapping[str, Response | MarketDataError], symbol: str) -> Response:
+    answer = found[symbol]
+    assert isinstance(answer, Response)
+    return answer
+
+
+async def test_one_refused_or_unreadable_symbol_of_several_costs_itself() -> None:
+    """Named by the vendor, without a name there, or with bars nobody can read; the others have theirs."""
+    refusal = (400, b'{"message":"invalid symbol: GONE"}')
+    broken = json.dumps(
+        {"bars": {"IBM": [7], "SPY": [json.loads(several(SPY=[1]))["bars"]["SPY"][0]]}}
+    ).encode()
+    script = Script(refusal, broken)
+    async with opening_on(PROVIDER, script) as opening:
+        api = PROVIDER.open(opening)
+        found = await api.bars_of(wishes(SPY=(0, 3), GONE=(0, 3), IBM=(0, 3), **{"BTC-USD": (0, 3)}))
+
+    assert [query["symbols"] for query in script.queries] == ["SPY,GONE,IBM", "SPY,IBM"]
+    assert [event["event_time"] for event in got(found, "SPY").answer.events] == [at(1)]
+    assert {symbol: type(found[symbol]) for symbol in ("GONE", "IBM", "BTC-USD")} == {
+        "GONE": UnknownSymbol,
+        "IBM": MalformedResponse,
+        "BTC-USD": UnknownSymbol,
+    }
+
+
+async def test_several_are_asked_of_a_delayed_plan_as_far_as_it_has_come() -> None:
+    """The refusal costs a request; what is newer than the delay is neither asked for nor proven absent."""
+    script = Script(OTHER_FEED, several(SPY=[0, 1]))
+    now = NINE_THIRTY + 17 * MINUTE_US
+    window = PollWindow(start=NINE_THIRTY, end=at(16))
+    newest = PollWindow(start=at(16), end=at(17))
+    async with opening_on(PROVIDER, script) as opening:
+        api = PROVIDER.open(opening)
+        found = await api.bars_of([asked(symbol, "1m", window, now) for symbol in ("SPY", "IBM")])
+        later = await api.bars_of([asked(symbol, "1m", newest, now) for symbol in ("SPY", "IBM")])
+
+    assert [query["end"] for query in script.queries] == [
+        "2013-10-07T13:45:59.999999Z",
+        "2013-10-07T13:31:54.999999Z",
+    ]
+    assert {got(found, symbol).answer.delay_s for symbol in found} == {900}
+    assert [(got(later, symbol).answer.events, got(later, symbol).answer.delay_s) for symbol in later] == [
+        ([], 905)
+    ] * 2
+
+
+async def test_what_becomes_of_all_of_them_is_raised() -> None:
+    """A key that is refused, and a request that is: nobody alone is to blame."""
+    async with opening_on(PROVIDER, Script((401, b'{"message":"forbidden"}'))) as opening:
+        with pytest.raises(ProviderRefused):
+            await PROVIDER.open(opening).bars_of(wishes(SPY=(0, 3), IBM=(0, 3)))

@@ -1,4 +1,4 @@
-"""Jobs of one series together: fetched by few requests, each ended by its own stretch, and left at once when they are not ours."""
+"""Jobs of one series, or of several, together: fetched by few requests, each ended by its own stretch, and left at once when they are not ours."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import Any, cast
 import pytest
 
 from producers.backfill.planning import Window
-from producers.backfill.shell.series import PATIENCE_S, SeriesWork
+from producers.backfill.shell.job_set import PATIENCE_S, JobSet
 from producers.polling.shell.bars_poll import Backfilled
 from schemas.backfill import MAX_ATTEMPTS, BackfillJob
 from schemas.configuration.backfill import Backfill
 from schemas.errors import (
     BudgetExhausted,
+    MarketDataError,
     ProviderDeclined,
     ProviderThrottled,
     ProviderUnavailable,
     UnknownSymbol,
 )
 from schemas.intervals import DAY_US
+from schemas.partitions import partition_of
 from schemas.streams import StreamId
 from tests.support.backfill_world import (
+    PARTITIONS,
     YAHOO_SPY,
     Answer,
     Answering,
@@ -44,7 +47,7 @@ def work(
 ) -> tuple[PlayedCollection, NotedLeases]:
     """Work jobs off, in virtual time where they wait; return what was asked and what became of them."""
     collected, leases = PlayedCollection(answering, **collection), NotedLeases()
-    run(SeriesWork(leases.hold(*jobs), cast(Any, collected), cast(Any, leases)).run())
+    run(JobSet(leases.hold(*jobs), cast(Any, collected), cast(Any, leases)).run())
     return collected, leases
 
 
@@ -127,7 +130,7 @@ def test_what_is_refused_for_good_is_told_before_the_job_ends_and_asked_elsewher
         await said(given, ending)
 
     collected.tell_given_up = tell  # type: ignore[method-assign]
-    run(SeriesWork(leases.hold(job), cast(Any, collected), cast(Any, leases)).run())
+    run(JobSet(leases.hold(job), cast(Any, collected), cast(Any, leases)).run())
 
     (ending,) = leases.ended.values()
     assert (ending.state, ending.cause, ending.given_up) == (
@@ -193,7 +196,7 @@ def test_a_gap_that_is_closed_meanwhile_costs_no_request() -> None:
     """What somebody asked for is fetched whether there is a gap or not."""
     leases, collected = NotedLeases(gaps=frozenset()), PlayedCollection()
     jobs = [a_job(0, 5, gap_id="g"), a_job(6, 8, origin="user")]
-    run(SeriesWork(leases.hold(*jobs), cast(Any, collected), cast(Any, leases)).run())
+    run(JobSet(leases.hold(*jobs), cast(Any, collected), cast(Any, leases)).run())
 
     assert states(leases, jobs) == [("done", 0), ("done", 2)]
     assert [each for _, each, _ in collected.asked] == [(minute(6), minute(8))]
@@ -214,7 +217,7 @@ def test_nothing_more_is_asked_of_what_is_ours_no_more(lost: str) -> None:
         return all_minutes(series, window)
 
     collected = PlayedCollection(answer)
-    run(SeriesWork(leases.hold(job), cast(Any, collected), cast(Any, leases)).run())
+    run(JobSet(leases.hold(job), cast(Any, collected), cast(Any, leases)).run())
 
     assert (len(collected.asked), leases.ended, leases.put) == (2, {}, {})
 
@@ -226,7 +229,7 @@ def test_a_lease_lost_in_a_pause_is_noticed_after_it() -> None:
     async def story() -> int:
         collected = PlayedCollection(answers(ProviderThrottled("yahoo", 60.0)))
         working = asyncio.ensure_future(
-            SeriesWork(leases.hold(job), cast(Any, collected), cast(Any, leases)).run()
+            JobSet(leases.hold(job), cast(Any, collected), cast(Any, leases)).run()
         )
         await asyncio.sleep(30.0)
         leases.held.clear()
@@ -242,3 +245,106 @@ def test_an_answer_of_which_values_were_refused_is_asked_for_again() -> None:
     _, leases = work([a_job()], answers(half_read))
 
     assert (leases.ended, [counted for _, _, counted in leases.put.values()]) == ({}, [True])
+
+
+SEVERAL = [StreamId("bars", "1m", "alpaca", symbol) for symbol in ("SPY", "IBM", "F")]
+
+
+def a_set() -> list[BackfillJob]:
+    """Return four jobs of three series."""
+    spy, ibm, ford = SEVERAL
+    stretches = [(spy, 0, 5), (ibm, 3, 9), (ford, 2, 4), (spy, 8, 12)]
+    return [a_job(low, high, series=series) for series, low, high in stretches]
+
+
+def test_jobs_of_several_series_are_one_request_and_each_has_its_own_end() -> None:
+    """Each series has its window in it, in the name of its own job; one that has nothing is empty alone."""
+
+    async def answer(series: StreamId, window: Window) -> Answer:
+        return all_minutes(series, window, without=(2, 3) if series.symbol == "F" else ())
+
+    jobs = a_set()
+    collected, leases = work(jobs, answer, preferred=("alpaca",))
+
+    (request,) = collected.together
+    assert request == [
+        (SEVERAL[0], (minute(0), minute(12)), jobs[0].order.job_id),
+        (SEVERAL[1], (minute(3), minute(9)), jobs[1].order.job_id),
+        (SEVERAL[2], (minute(2), minute(4)), jobs[2].order.job_id),
+    ]
+    assert states(leases, jobs) == [("done", 5), ("done", 6), ("empty", 0), ("done", 4)]
+    assert (collected.asked, leases.put) == ([], {})
+
+
+def test_one_that_is_refused_and_one_that_fails_cost_themselves_only() -> None:
+    """The one is given up and asked elsewhere, the other is tried again; who has theirs has it."""
+    wrong: dict[str, Answer] = {"IBM": UnknownSymbol("no IBM"), "F": ProviderUnavailable("half an answer")}
+
+    async def answer(series: StreamId, window: Window) -> Answer:
+        return wrong.get(series.symbol) or all_minutes(series, window)
+
+    jobs = a_set()
+    _, leases = work(jobs, answer, preferred=("alpaca", "yahoo"))
+
+    assert states(leases, [jobs[0], jobs[3]]) == [("done", 5), ("done", 4)]
+    assert [(each.state, each.cause) for each in leases.ended.values() if each.cause] == [
+        ("unrecoverable", "unknown_symbol")
+    ]
+    assert [order.series for order in leases.ordered] == [SEVERAL[1]._replace(provider="yahoo")]
+    assert [(name, reason, counted) for name, (_, reason, counted) in leases.put.items()] == [
+        (jobs[2].order.job_id, "half an answer", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderDeclined("400"), UnknownSymbol("someone"), ProviderUnavailable("503")]
+)
+def test_what_is_refused_for_all_of_them_ends_nobody(error: MarketDataError) -> None:
+    """It may mean one of them: each is tried again, with fewer, and counts it; alone the same word is final."""
+
+    async def answer(series: StreamId, window: Window) -> Answer:
+        return error
+
+    jobs = a_set()
+    _, leases = work(jobs, answer, preferred=("alpaca",))
+
+    assert leases.ended == {}
+    assert {(reason, counted) for _, reason, counted in leases.put.values()} == {(str(error), True)}
+    assert len(leases.put) == len(jobs)
+
+
+def test_a_pause_holds_all_of_them_and_counts_for_none() -> None:
+    """Then the same request is made again, without what is ours no more."""
+    jobs, left = a_set(), [ProviderThrottled("alpaca", 30.0)] * 3
+
+    async def answer(series: StreamId, window: Window) -> Answer:
+        if left:
+            leases.held.pop(jobs[1].order.job_id, None)
+            return left.pop()
+        return all_minutes(series, window)
+
+    collected, leases = PlayedCollection(answer, preferred=("alpaca",)), NotedLeases()
+    run(JobSet(leases.hold(*jobs), cast(Any, collected), cast(Any, leases)).run())
+
+    assert [[series.symbol for series, _, _ in request] for request in collected.together] == [
+        ["SPY", "IBM", "F"],
+        ["SPY", "F"],
+    ]
+    assert states(leases, [jobs[0], jobs[2], jobs[3]]) == [("done", 5), ("done", 2), ("done", 4)]
+
+
+def test_of_a_set_what_is_not_collected_or_not_wanted_any_more_is_left_out() -> None:
+    """A symbol that moved is asked for by who has it; a gap that is closed costs nothing."""
+    closed, moved = a_job(10, 12, series=SEVERAL[1], gap_id="g"), partition_of("F", PARTITIONS)
+    jobs = [*a_set(), closed]
+    collected = PlayedCollection(preferred=("alpaca",), partitions=frozenset(range(PARTITIONS)) - {moved})
+    leases = NotedLeases(gaps=frozenset())
+    run(JobSet(leases.hold(*jobs), cast(Any, collected), cast(Any, leases)).run())
+
+    (request,) = collected.together
+    assert [(series.symbol, window) for series, window, _ in request] == [
+        ("SPY", (minute(0), minute(12))),
+        ("IBM", (minute(3), minute(9))),
+    ]
+    assert leases.held == {jobs[2].order.job_id: jobs[2]}
+    assert states(leases, [closed, jobs[0], jobs[1]]) == [("done", 0), ("done", 5), ("done", 6)]
