@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from infra.runtime.postgres.backfill_work import NEAR_AT_ONCE
 from producers.backfill.endings import Ending
 from producers.backfill.shell.leases import BESIDE
 from schemas.backfill import BackfillJob, BackfillOrder
 from schemas.clocks import WallTime
 
-LOOKED_AT = 2_000  # of the table's `near`
 ROUND_TRIP_S = 0.005
 
 
@@ -25,8 +25,6 @@ class PlayedQueue:
     queued: dict[str, BackfillJob] = field(default_factory=dict)
     running: dict[str, BackfillJob] = field(default_factory=dict)
     ended: dict[str, tuple[Ending, float]] = field(default_factory=dict)
-    begun: dict[str, int] = field(default_factory=dict)
-    most_running: int = 0
 
     def enqueue(self, orders: Iterable[BackfillOrder]) -> None:
         """Add jobs, one after the other."""
@@ -50,7 +48,7 @@ class PlayedQueue:
         await asyncio.sleep(ROUND_TRIP_S)
         series = {job.order.series for job in jobs}
         own = [job for job in self.queued.values() if job.order.series in series]
-        turn = self._turn(jobs[0].order.series.provider, "rank")[:LOOKED_AT]
+        turn = self._turn(jobs[0].order.series.provider, "rank")[:NEAR_AT_ONCE]
         return list({job.order.job_id: job for job in [*turn, *own]}.values())
 
     async def claim_these(self, jobs: Collection[BackfillJob]) -> list[BackfillJob]:
@@ -112,7 +110,5 @@ class PlayedQueue:
             if self.queued.pop(job.order.job_id, None) is not None:
                 held = replace(job, state="running", attempts=job.attempts + 1)
                 self.running[job.order.job_id] = held
-                self.begun[job.order.job_id] = self.begun.get(job.order.job_id, 0) + 1
                 taken.append(held)
-        self.most_running = max(self.most_running, len(self.running))
         return taken

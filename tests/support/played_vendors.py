@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -184,17 +184,22 @@ def play(
     answering: Answering,
     *,
     hours: float,
+    tick_s: float = TICK_S,
+    polled: Collection[str] = (),
     beside: Beside | None = None,
 ) -> Played:
-    """Carry a plan out for so long, at the real limits of its vendor; `beside` runs with its polls, which end with it."""
+    """Carry a plan out for so long, at the real limits of its vendor; `beside` runs with its polls, which end with it.
+
+    Of the symbols those that are `polled` are, all where none is named; of the others there are polls for the past alone.
+    """
 
     async def story() -> Played:
         session, raw = PlayedSession(answering), RecordingTopics()
         monkeypatch.setattr(clock, "time", virtual_clock(asyncio.get_running_loop()))
-        monkeypatch.setattr(poller_module, "TICK_S", TICK_S)
+        monkeypatch.setattr(poller_module, "TICK_S", tick_s)
         gate = Gate(facts.name, limits_of(facts, ProviderLimits(), simulated=False), now_us=now_us)
         http = VendorHttp(facts.name, cast(Any, session), gate=gate, words=facts.words)
-        collecting = _collecting(facts, client(http), http, raw, plan)
+        collecting = _collecting(facts, client(http), http, raw, plan, polled)
         running = [asyncio.ensure_future(collecting.poller.run())]
         if beside is not None:
             running.append(asyncio.ensure_future(beside(collecting)))
@@ -209,7 +214,12 @@ def play(
 
 
 def _collecting(
-    facts: ProviderFacts, api: VendorApi, http: VendorHttp, raw: RecordingTopics, plan: PollPlan
+    facts: ProviderFacts,
+    api: VendorApi,
+    http: VendorHttp,
+    raw: RecordingTopics,
+    plan: PollPlan,
+    polled: Collection[str],
 ) -> Collecting:
     market, duty, topics = Market(clock=WallMarketClock()), Duty(4), cast(Any, raw)
     name = http.provider
@@ -249,7 +259,10 @@ def _collecting(
         health=SILENT,
         workers=WORKERS,
     )
-    poller.assign(polls.by_provider[name])
+    chosen = {
+        key: poll for key, poll in polls.by_provider[name].items() if not polled or poll.symbols[0] in polled
+    }
+    poller.assign(chosen)
     return Collecting(polls, attempts, http, vendors, router, poller)
 
 
