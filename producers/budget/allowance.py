@@ -97,6 +97,14 @@ class Allowances:
         moments = [scope.earliest(now_us, purpose, part=part) for scope in self.of(endpoint)]
         return None if None in moments else max(moment_us for moment_us in moments if moment_us is not None)
 
+    def is_owed(self, endpoint: str, now_us: int) -> bool:
+        """Whether a backfill goes before live: it has had less than its share, and would start no later than live."""
+        part = self.scope(endpoint).budget.share(now_us)
+        return all(
+            scope.budget.limits.unlimited or scope.budget.is_owed(now_us, part=part)
+            for scope in self.of(endpoint)
+        ) and self.earliest(endpoint, now_us, "backfill") == self.earliest(endpoint, now_us, "live")
+
     def refused(self, endpoint: str, signal: Signal, *, started_us: int, now_us: int) -> None:
         """Pause the endpoint; the provider where the vendor speaks of all of us, or refuses elsewhere, too, and answers nowhere."""
         apart = endpoint in self.limits.separate

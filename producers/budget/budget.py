@@ -14,6 +14,7 @@ DECREASE = 0.7  # of the limit, after a 429 that came although our windows had r
 FLOOR_SHARE = 0.2  # a learned limit is never lower than this part of the known one
 INCREASE = 0.05  # of the limit, for every INCREASE_EVERY_US without such a 429
 INCREASE_EVERY_US = MINUTE_US
+BACKFILL_SHARE = 0.05  # of a minute's limit, had even where live takes all of it
 MOST_AT_ONCE = 64  # connections to a vendor that sets no limit of its own, as many as may be configured
 
 
@@ -30,6 +31,8 @@ class Budget:
         self._minute = SlidingWindow("minute", MINUTE_US)
         self._share = 1.0
         self._lowered_at = 0
+        # to backfill after its last start: when, and how many
+        self._was_owed: tuple[int, float] | None = None
 
     def earliest(
         self, now_us: int, purpose: Purpose, *, day_share: float = 1.0, part: float = 1.0
@@ -42,10 +45,17 @@ class Budget:
         if self.in_flight >= self._at_once:
             return None
         moments = [
-            window.earliest(now_us, limit, purpose)
+            window.earliest(now_us, limit, self._right(window, now_us, purpose, part=part))
             for window, limit in self._windows(now_us, day_share=day_share, part=part)
         ]
         return max(moments, default=now_us)
+
+    def is_owed(self, now_us: int, *, part: float = 1.0) -> bool:
+        """Whether backfill has had less than its share of a minute's limit; where there is none nothing is kept from it.
+
+        What it is owed grows evenly with time, to a minute's at most, so that it is a part of the limit however small.
+        """
+        return self.limits.unlimited or self._owed(now_us, part=part) >= 1.0
 
     def binding(
         self, now_us: int, purpose: Purpose, *, day_share: float = 1.0, part: float = 1.0
@@ -54,7 +64,11 @@ class Budget:
         if self.in_flight >= (at_once := self._at_once):
             return "concurrency", at_once
         waits = [
-            (window.earliest(now_us, limit, purpose), f"per_{window.name}", limit)
+            (
+                window.earliest(now_us, limit, self._right(window, now_us, purpose, part=part)),
+                f"per_{window.name}",
+                limit,
+            )
             for window, limit in self._windows(now_us, day_share=day_share, part=part)
         ]
         at, name, limit = max(waits, default=(now_us, "", 0))
@@ -66,6 +80,8 @@ class Budget:
         windows: list[Window] = [self.day, self._second, self._minute]
         for window in windows:
             window.add(now_us, purpose)
+        if purpose == "backfill":
+            self._was_owed = now_us, max(0.0, self._owed(now_us) - 1.0)
 
     def finish(self, now_us: int, purpose: Purpose) -> None:
         """Note that a request has ended, however."""
@@ -115,6 +131,24 @@ class Budget:
             window.name: window.used(now_us) / limit if limit else 1.0
             for window, limit in self._windows(now_us, day_share=1.0)
         }
+
+    def _owed(self, now_us: int, *, part: float = 1.0) -> float:
+        windows = self._windows(now_us, day_share=1.0, part=part)
+        limit = next((limit for window, limit in windows if window is self._minute), 0)
+        at_most = max(1.0, limit * BACKFILL_SHARE) if limit else 0.0
+        if self._was_owed is None:
+            return at_most
+        since_us, left = self._was_owed
+        return min(at_most, left + (now_us - since_us) / MINUTE_US * limit * BACKFILL_SHARE)
+
+    def _right(self, window: Window, now_us: int, purpose: Purpose, *, part: float) -> Purpose:
+        """Return by whose right a request for `purpose` takes its place: backfill that is owed one by that of live.
+
+        Not in a day: what it took there live would lack for hours.
+        """
+        if purpose == "live" or window is self.day or not self.is_owed(now_us, part=part):
+            return purpose
+        return "live"
 
     @property
     def _at_once(self) -> int:

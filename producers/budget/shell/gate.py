@@ -180,8 +180,7 @@ class Gate:
     async def _admit(self, endpoint: str, purpose: Purpose, within_s: float) -> Admission:
         now_us = self._now_us()
         at = self._allowances.earliest(endpoint, now_us, purpose)
-        clear = not self._waiting["live"] and (purpose == "live" or not self._waiting["backfill"])
-        if clear and at == now_us:
+        if at == now_us and not self._waits_before(endpoint, purpose, now_us):
             return self._start(now_us, endpoint, purpose)
         full = sum(map(len, self._waiting.values())) >= MAX_WAITING
         if full or (at is not None and at - now_us > within_s * SECOND_US):
@@ -247,21 +246,34 @@ class Gate:
         """Admit all who may start now, and come back when the next may."""
         now_us, next_at, closed = self._now_us(), None, False
         behind: set[str] = set()  # endpoints whose first waiter cannot start: those after it wait too
-        for purpose, queue in self._waiting.items():  # live first
-            for waiter in list(queue):
-                apart = waiter.endpoint in self._allowances.limits.separate
-                if waiter.ready.done() or waiter.endpoint in behind or (closed and not apart):
-                    continue
-                at = self._allowances.earliest(waiter.endpoint, now_us, purpose)
-                if at == now_us:
-                    queue.remove(waiter)
-                    waiter.ready.set_result(self._start(now_us, waiter.endpoint, purpose))
-                    continue
-                behind.add(waiter.endpoint)
-                closed = closed or (not apart and self.scopes[WHOLE].earliest(now_us, purpose) != now_us)
-                if at is not None:
-                    next_at = at if next_at is None else min(next_at, at)
+        for waiter in self._in_turn(now_us):
+            purpose, apart = waiter.purpose, waiter.endpoint in self._allowances.limits.separate
+            if waiter.ready.done() or waiter.endpoint in behind or (closed and not apart):
+                continue
+            at = self._allowances.earliest(waiter.endpoint, now_us, purpose)
+            if at == now_us:
+                self._waiting[purpose].remove(waiter)
+                waiter.ready.set_result(self._start(now_us, waiter.endpoint, purpose))
+                continue
+            behind.add(waiter.endpoint)
+            closed = closed or (not apart and self.scopes[WHOLE].earliest(now_us, purpose) != now_us)
+            if at is not None:
+                next_at = at if next_at is None else min(next_at, at)
         self._come_back(now_us, next_at)
+
+    def _in_turn(self, now_us: int) -> list[_Waiter]:
+        """Return all who wait: live first, but for a backfill that has had less than its share."""
+        past = list(self._waiting["backfill"])
+        first = past[:1] if past and self._allowances.is_owed(past[0].endpoint, now_us) else []
+        return [*first, *self._waiting["live"], *past[len(first) :]]
+
+    def _waits_before(self, endpoint: str, purpose: Purpose, now_us: int) -> bool:
+        """Whether somebody waits whose turn is before that of a request which comes now."""
+        if self._waiting["backfill"] and purpose == "backfill":
+            return True
+        return bool(self._waiting["live"]) and (
+            purpose == "live" or not self._allowances.is_owed(endpoint, now_us)
+        )
 
     def _come_back(self, now_us: int, next_at: int | None) -> None:
         if self._timer is not None:

@@ -149,6 +149,54 @@ def test_backfill_takes_only_what_live_does_not_need(live_per_minute: int) -> No
     assert backfilled >= 0.65 * 28 * (20 - live_per_minute)
 
 
+@pytest.mark.parametrize("limit", [1, 5, 40, 200])
+def test_backfill_is_owed_a_twentieth_of_a_minutes_limit_however_small_that_is(limit: int) -> None:
+    """Of one a minute one in twenty minutes; of many as many as a minute's at most. What it takes by itself counts."""
+    budget, distance_us = Budget(Limits(per_minute=limit)), 20 * MINUTE_US // limit
+    at_once = max(1, limit // 20)
+
+    def taken(now: int) -> int:
+        count = 0
+        while budget.is_owed(now):
+            budget.start(now, "backfill")
+            budget.finish(now, "backfill")
+            count += 1
+        return count
+
+    assert taken(NOW) == at_once
+    budget.start(NOW + 1, "live")
+    assert taken(NOW + distance_us // 2) == 0
+    assert taken(NOW + distance_us + 9) == 1
+    assert taken(NOW + DAY_US) == at_once
+    budget.lower(NOW + DAY_US)  # of what we lately learned it is the same part
+    assert taken(NOW + DAY_US + distance_us + 9) == (limit == 1)
+
+
+def test_what_is_owed_is_taken_by_the_right_of_live_but_never_of_a_day() -> None:
+    """What live lately needed is left to it otherwise; of a day the half stays with live. Without a minute's limit nothing is owed."""
+    taken = Budget(Limits(per_minute=20, per_second=9))
+    for minute in range(3):
+        for number in range(19):
+            taken.start(NOW + minute * MINUTE_US + number * SECOND_US, "live")
+            taken.finish(NOW + minute * MINUTE_US + number * SECOND_US, "live")
+    now = NOW + 2 * MINUTE_US + 40 * SECOND_US
+    assert taken.earliest(now, "backfill") == now
+    taken.start(now, "backfill")
+    taken.finish(now, "backfill")
+    later = now + 20 * SECOND_US + MINUTE_US // GUARD_SHARE
+
+    assert taken.earliest(later, "live") == later
+    assert taken.binding(later, "backfill") == ("per_minute", 20)
+    assert taken.earliest(now + MINUTE_US, "backfill") == now + MINUTE_US
+
+    day = Budget(Limits(per_minute=40, per_day=10))
+    for number in range(5):
+        day.start(NOW + number, "backfill")
+    assert day.is_owed(NOW + MINUTE_US)
+    assert day.earliest(NOW + 2 * MINUTE_US, "backfill") != NOW + 2 * MINUTE_US
+    assert not Budget(Limits(per_second=3)).is_owed(NOW)
+
+
 def test_a_learned_limit_recovers() -> None:
     """A 429 with room in our windows takes away part of the limit; minutes without one give it back."""
     budget = Budget(Limits(per_minute=100))

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -13,12 +14,16 @@ import pytest
 from infra.runtime.clock import wall_us
 from producers.backfill.planning import Window
 from producers.backfill.shell.job_set import JobSet
+from producers.budget.budget import BACKFILL_SHARE
+from producers.plan.plan import PollPlan
+from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.backfill import BackfillJob
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
+from schemas.providers.yahoo import FACTS as YAHOO
 from schemas.streams import StreamId
 from tests.support.backfill_world import Answer, NotedLeases, PlayedCollection, a_job
-from tests.support.played_vendors import Collecting, Said, a_chart, play_yahoo
+from tests.support.played_vendors import Collecting, Said, a_chart, bars_of, play, play_yahoo
 
 CHART = "/v8/finance/chart/"
 SYMBOLS = tuple(f"SYM{number}" for number in range(10))
@@ -54,6 +59,16 @@ class Market:
         assert len(asked) >= len(SYMBOLS) * (HOURS * 60 - 1)
         first_s = min(moment % 60.0 for moment in asked)
         return sorted(moment % 60.0 - first_s for moment in asked)[int(share * len(asked))]
+
+    @property
+    def polls(self) -> int:
+        """Return how many live polls there were."""
+        return sum(map(len, self.live.values()))
+
+    def round_s(self, share: float) -> float:
+        """Return after how long this share of the polls of a symbol followed the one before at most."""
+        waits = [later - earlier for times in self.live.values() for earlier, later in pairwise(times)]
+        return sorted(waits)[int(share * len(waits))]
 
 
 async def drain(leases: NotedLeases, collecting: Collecting) -> None:
@@ -101,3 +116,21 @@ def test_live_polls_do_not_feel_hundreds_of_jobs(monkeypatch: pytest.MonkeyPatch
     }
     assert beside.late_s(0.5) <= alone.late_s(0.5) * LATER
     assert beside.late_s(0.99) <= alone.late_s(0.99) * LATER
+
+
+def test_where_live_takes_a_limit_whole_a_backlog_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty symbols want 50 requests of 33 a minute: each comes round hardly later, and the backlog gets on."""
+    symbols, hours = tuple(f"SYM{number}" for number in range(50)), 0.5
+    plan = PollPlan(bars=bars_of(YAHOO, symbols, every_s=60), quotes=())
+    alone, beside, leases = Market(), Market(), NotedLeases()
+    for market, run_beside in ((alone, None), (beside, partial(drain, leases))):
+        random.seed(SEED)
+        play(monkeypatch, YAHOO, YahooApi, plan, market.answer, hours=hours, beside=run_beside)
+    assert YAHOO.limits.per_minute is not None
+    share = BACKFILL_SHARE * YAHOO.limits.per_minute * hours * 60
+
+    assert len(leases.ended) == beside.past >= 0.5 * share
+    assert beside.past <= 1.1 * share
+    assert beside.polls >= 0.95 * alone.polls
+    assert beside.round_s(0.5) <= alone.round_s(0.5) * LATER
+    assert beside.round_s(0.99) <= alone.round_s(0.99) * LATER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -70,6 +71,50 @@ async def test_a_class_is_served_in_order_and_live_before_backfill() -> None:
     assert live == [f"live {number}" for number in range(4)]
     assert [name for name in log if name not in live] == [f"backfill {number}" for number in range(4)]
     assert log.index("live 3") < log.index("backfill 2")
+
+
+@pytest.mark.parametrize("limit", [1, 5, 33, 200])
+def test_where_live_takes_a_limit_whole_backfill_has_a_twentieth_of_it(limit: int) -> None:
+    """About that, though live requests always wait, and at whatever limit; live has the rest."""
+
+    async def story() -> Counter[str]:
+        gate, made = a_gate(per_minute=limit), Counter[str]()
+
+        async def for_ever(purpose: Purpose) -> None:
+            while True:
+                try:
+                    async with gate.admitted("quote", purpose, within_s=5.0):
+                        made[purpose] += 1
+                        await asyncio.sleep(0.1)
+                except ProviderThrottled as error:
+                    await asyncio.sleep(error.retry_after_s or 0.1)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOUR_S), asyncio.TaskGroup() as tasks:
+                for _ in range(4):
+                    tasks.create_task(for_ever("live"))
+                tasks.create_task(for_ever("backfill"))
+        return made
+
+    made = run(story())
+    share = 0.05 * 60 * limit
+    assert 0.7 * share - 1 <= made["backfill"] <= 1.1 * share + 1
+    assert made["live"] >= 0.9 * 60 * limit
+
+
+@in_virtual_time
+async def test_a_backfill_that_must_wait_for_another_day_holds_nobody_up() -> None:
+    """It is owed a minute's place and has none of the day's: live requests go before it."""
+    gate, log = a_gate(per_minute=60, per_day=1_000), []
+    for _ in range(500):
+        await ask(gate, purpose="backfill")
+        await asyncio.sleep(1.1)
+    waiting = asyncio.ensure_future(ask(gate, log, name="backfill", purpose="backfill"))
+    await asyncio.sleep(0.1)
+    for number in range(100):
+        await ask(gate, log, name=f"live {number}")
+    assert log == [f"live {number}" for number in range(100)]
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], ProviderThrottled)
 
 
 @in_virtual_time
