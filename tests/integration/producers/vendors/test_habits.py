@@ -17,7 +17,7 @@ from infra.simulator.faults.exchange import Simulation
 from infra.simulator.faults.habits import HABITS
 from infra.simulator.market.model import Candle
 from producers.catalogue.shell.opening import Vendors
-from producers.vendors.answers import PollWindow
+from producers.vendors.answers import PollWindow, Response
 from producers.vendors.finnhub.trades import parse_frame
 from producers.vendors.yahoo import bars as yahoo_bars
 from schemas.calendar.sessions import calendar_of
@@ -31,6 +31,7 @@ OPEN = "2013-10-07T14:07:30Z"  # 10:07:30 in New York
 CLOSED = "2013-10-07T22:30:00Z"  # two and a half hours after the close
 BEGIN = int(datetime.fromisoformat("2013-10-07T13:30:00Z").timestamp()) * SECOND_US
 SYNTHETIC = "2026-11-20T15:00:30Z"
+BEGIN_SYNTHETIC = int(datetime.fromisoformat("2026-11-20T14:30:00Z").timestamp()) * SECOND_US
 STEPS = {"1m": MINUTE_US, "5m": 5 * MINUTE_US}
 ALL_VENDORS = ("yahoo", "finnhub", "alpaca", "polygon")
 NOTHING = ("unknown_symbols", "empty_symbols", "empty_symbols-otherwise")
@@ -181,6 +182,30 @@ async def test_short_pages_are_one_answer(vendor: str, rows: int, market_data: P
         for interval in STEPS:
             found = by_start(await here.bars(vendor, "SPY", interval, BEGIN, end))
             assert found == here.truth(interval, BEGIN, end)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10_000])
+async def test_bars_of_several_symbols_are_those_of_each_wherever_a_page_ends(rows: int) -> None:
+    """Pages cut within a symbol and between two; one that the vendor refuses costs itself, and windows may differ."""
+    names, begin = [f"SIM{number:03d}" for number in range(1, 7)], BEGIN_SYNTHETIC
+    rules = [
+        {"fault": {"type": "short_pages", "rows": rows}},
+        {"fault": {"type": "refused_symbols", "symbols": ["SIM004"]}},
+    ]
+    async with border(orjson.dumps({"rules": rules}).decode(), SYNTHETIC) as here:
+        api, now = here.opened.apis["alpaca"], here.simulation.view.clock.now()
+        requests = [
+            asked(symbol, "1m", PollWindow(start=begin + n * MINUTE_US, end=begin + (n + 6) * MINUTE_US), now)
+            for n, symbol in enumerate(names)
+        ]
+        found = await api.bars_of(requests)
+        alone = {each.symbol: (await api.bars(each)).answer for each in requests if each.symbol != "SIM004"}
+
+    assert found.keys() == set(names)
+    assert isinstance(found.pop("SIM004"), UnknownSymbol)
+    answers = {symbol: each.answer for symbol, each in found.items() if isinstance(each, Response)}
+    assert answers == alone
+    assert {len(answer.events) for answer in answers.values()} == {6}
 
 
 @pytest.mark.parametrize("vendor", ["alpaca"])
