@@ -18,6 +18,7 @@ from producers.backfill.shell import leases as module
 from producers.backfill.shell.leases import Leases
 from schemas.backfill import BackfillJob, BackfillOrder
 from schemas.identity import gap_id, stream_text
+from schemas.intervals import DAY_US
 from schemas.streams import StreamId
 from tests.support.backfill_world import PARTITIONS, YAHOO_SPY, an_order, minute
 from tests.support.builders import a_bar
@@ -79,6 +80,22 @@ async def test_a_job_is_held_by_one_and_beside_it_all_of_its_series(database: st
         assert [job.order.job_id for job in second] == [orders[5].job_id]
         assert all(one.holds(job) and not other.holds(job) for job in first)
         assert await one.providers(ALL) == frozenset()
+
+
+async def test_what_is_taken_along_is_held_like_any_other(database: str) -> None:
+    """Looking takes nothing; who is quicker has it."""
+    series = [StreamId("bars", "1m", "yahoo", symbol) for symbol in ("SPY", "IBM", "F")]
+    async with workers(database, "a", "b", orders=[an_order(0, 1, each) for each in series]) as (one, other):
+        first = await one.claim(ALL, {"yahoo": 1}, "rank")
+        seen, seen_too = [await each.near(first, ALL, DAY_US) for each in (one, other)]
+        assert not any(one.holds(job) for job in seen)
+        taken = await one.claim_these(seen[:1])
+        left = await other.claim_these(seen_too)
+
+        assert len(seen) == len(seen_too) == 2
+        assert [one.holds(job) for job in taken] == [True]
+        assert {job.order.job_id for job in left} == {seen[1].order.job_id}
+        assert all(other.holds(job) and not one.holds(job) for job in left)
 
 
 async def test_what_another_took_after_a_lease_ran_out_is_ours_no_more(database: str) -> None:

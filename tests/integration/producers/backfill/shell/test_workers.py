@@ -14,7 +14,7 @@ from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import BACKFILL_JOBS_COMPLETED
 from infra.runtime.postgres import backfill_queue as queue
 from infra.runtime.postgres.pool import connection, pool
-from producers.backfill.planning import Window
+from producers.backfill.planning import Capacity, Window
 from producers.backfill.shell import workers as module
 from producers.backfill.shell.workers import BackfillWorkers
 from schemas.backfill import BackfillOrder
@@ -22,7 +22,7 @@ from schemas.configuration.backfill import Backfill
 from schemas.partitions import partition_of
 from schemas.streams import StreamId
 from tests.conftest import free_port
-from tests.support.backfill_world import PARTITIONS, Answer, PlayedCollection, all_minutes, an_order
+from tests.support.backfill_world import PARTITIONS, Answer, PlayedCollection, all_minutes, an_order, minute
 from tests.support.databases import execute
 from tests.support.eventually import eventually
 from tests.support.sink_records import query
@@ -233,3 +233,31 @@ async def test_a_switch_stops_it(database: str) -> None:
         assert collected.asked == []
         collected.settings = Backfill()
         await eventually(lambda: bool(collected.asked), within_s=WITHIN_S)
+
+
+async def test_where_a_request_holds_several_symbols_an_outage_is_few_requests(database: str) -> None:
+    """Of the symbols each replica owns, whole at once; another provider's jobs, and those far away, are apart."""
+    outage = [of(symbol, 5, 9, provider="alpaca") for symbol in SYMBOLS]
+    later = [of(symbol, 5_000, 5_001, provider="alpaca") for symbol in SYMBOLS[:5]]
+    await enqueue(database, [*outage, *later])
+    capacity = Capacity(series=15, bars=1_000)
+    one, other = (
+        PlayedCollection(preferred=("alpaca",), partitions=partitions, capacities=capacity)
+        for partitions in (frozenset({0, 1, 2}), frozenset({3}))
+    )
+    async with working(database, one, other):
+
+        async def drained() -> bool:
+            return await states(database) == {"done": len(outage) + len(later)}
+
+        await eventually(drained, within_s=WITHIN_S)
+
+    for collected in (one, other):
+        owned = [symbol for symbol in SYMBOLS if partition_of(symbol, PARTITIONS) in collected.partitions]
+        requests = [*collected.together, *([each] for each in collected.asked)]
+        times = [
+            sorted(series.symbol for series, window, _ in each if window[0] == minute(5)) for each in requests
+        ]
+        of_outage = [names for names in times if names]
+        assert sorted(name for names in of_outage for name in names) == sorted(owned)
+        assert len(of_outage) == -(-len(owned) // 15)
