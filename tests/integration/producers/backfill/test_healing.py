@@ -49,27 +49,29 @@ LONG_US = 20 * DAY_US  # three requests of a week at most
 
 @asynccontextmanager
 async def collecting(
-    kafka: str, dsn: str, prefix: str, folder: Path
+    kafka: str, dsn: str, prefix: str, folder: Path, *, scenario: str = SCENARIO, streams: str = STREAMS
 ) -> AsyncIterator[tuple[Simulation, System]]:
     """Run simulator, processor and sink; the producer is the story's to start."""
-    async with simulator(speed=str(SPEED), scenario=SCENARIO) as (simulation, url):
+    async with simulator(speed=str(SPEED), scenario=scenario) as (simulation, url):
         settings = {"MDS_SIMULATOR_URL": url}
         with system(
             bootstrap=kafka, dsn=dsn, prefix=prefix, folder=folder, symbols=SYMBOLS, settings=settings
         ) as running:
-            running.env |= configuration(folder, symbols=f"[{', '.join(SYMBOLS)}]", streams=STREAMS)
+            running.env |= configuration(folder, symbols=f"[{', '.join(SYMBOLS)}]", streams=streams)
             for name in ("sinks", "stream_processors"):
                 running.start(name)
             await running.ready("sinks", "stream_processors")
             yield simulation, running
 
 
-async def told_blind(kafka: str, prefix: str, *holes: tuple[str, Discontinuity]) -> None:
-    """Say as a producer does that nobody watched yahoo's series of these topics."""
+async def told_blind(
+    kafka: str, prefix: str, *holes: tuple[str, Discontinuity], provider: str = "yahoo"
+) -> None:
+    """Say as a producer does that nobody watched a provider's series of these topics."""
     publisher = Publisher(kafka, "test-blind")
     try:
         for topic, hole in holes:
-            block = replace(blank_block("yahoo", "test", wall_us()), discontinuities=(hole,))
+            block = replace(blank_block(provider, "test", wall_us()), discontinuities=(hole,))
             partition = partition_of(hole.symbol, DEFAULT_PARTITIONS)
             records = [
                 Outgoing(topic=prefix + topic, partition=partition, value=value)
@@ -198,6 +200,76 @@ async def killed_in_the_middle(dsn: str, simulation: Simulation, running: System
         return await stored(dsn, "yahoo", KILLED, begin, low) == [(minutes, minutes)]
 
     await eventually(whole, within_s=WITHIN_S)
+
+
+TOGETHER = f"""
+rules:
+  - match: {{vendor: alpaca}}
+    fault: {{type: refused_symbols, symbols: [{UNKNOWN}]}}
+  - match: {{vendor: alpaca}}
+    fault: {{type: empty_symbols, symbols: [{LACKS}]}}
+  - match: {{vendor: alpaca}}
+    fault: {{type: short_pages, rows: 45}}
+"""
+
+
+async def test_gaps_of_several_symbols_heal_together_and_each_by_what_there_is_of_it(
+    kafka_bootstrap: str, database: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """In one request of several pages: filled, empty, and for whom the vendor refuses given up."""
+    async with collecting(
+        kafka_bootstrap, database, topic_prefix, tmp_path,
+        scenario=TOGETHER, streams="bars: {providers: [alpaca]}",
+    ) as (simulation, running):  # fmt: skip
+        now = simulation.view.clock.now()
+        low = EventTime(now - now % HOUR_US - 5 * HOUR_US)
+        stretches = {
+            symbol: (EventTime(low + n * 7 * MINUTE_US), EventTime(low + (n * 7 + 30) * MINUTE_US))
+            for n, symbol in enumerate(SYMBOLS)
+        }
+        holes = [
+            (RAW_BARS, Discontinuity(symbol=symbol, interval="1m", from_time=begin, to_time=end, cause="producer_down"))
+            for symbol, (begin, end) in stretches.items()
+        ]  # fmt: skip
+        await told_blind(kafka_bootstrap, topic_prefix, *holes, provider="alpaca")
+
+        async def opened() -> bool:
+            return len(await query(database, "SELECT 1 FROM gaps WHERE provider = 'alpaca'")) >= len(SYMBOLS)
+
+        await eventually(opened, within_s=WITHIN_S)
+        running.start("producers")
+        expected = {
+            HAS: ("done", 30),
+            LACKS: ("empty", 0),
+            UNKNOWN: ("unrecoverable", 0),
+            KILLED: ("done", 30),
+        }
+
+        async def ended() -> bool:
+            for symbol, (begin, end) in stretches.items():
+                rows = await query(database, OF_A_STRETCH, as_time(begin), as_time(end))
+                assert {tuple(row)[1:3] for row in rows if row["stream"].endswith(symbol)} == {
+                    expected[symbol]
+                }
+            return True
+
+        await eventually(ended, within_s=WITHIN_S)
+        states = {"done": "filled", "empty": "empty", "unrecoverable": "unrecoverable"}
+
+        async def healed() -> bool:
+            for symbol, (begin, _) in stretches.items():
+                rows = await query(
+                    database,
+                    "SELECT state FROM gaps WHERE from_time = $1 AND symbol = $2",
+                    as_time(begin),
+                    symbol,
+                )
+                assert [row["state"] for row in rows] == [states[expected[symbol][0]]]
+            return True
+
+        await eventually(healed, within_s=WITHIN_S)
+        for symbol in (HAS, KILLED):
+            assert await stored(database, "alpaca", symbol, *stretches[symbol]) == [(30, 30)]
 
 
 async def stored(dsn: str, provider: str, symbol: str, low: int, high: int) -> list[tuple[int, int]]:
