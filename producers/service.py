@@ -22,8 +22,10 @@ from producers.catalogue.shell.simulated import SimulatedVendors
 from producers.collecting.shell.collector import Collection, Surroundings
 from producers.collecting.shell.starting import simulator_ready, topics_ready
 from producers.http.shell.addresses import AddressPolicy
+from producers.jobs.shell.backfills import FeedBackfills
 from producers.jobs.shell.feed import JobFeed
 from producers.jobs.shell.polls import JobPolls
+from producers.jobs.shell.results import JobResults
 from producers.polling.shell.timeliness import CadenceRecorder
 from producers.raw.shell.topics import RawTopics
 from producers.raw.shell.watched import WatchedTopic
@@ -86,17 +88,36 @@ async def produce(resources: Resources, reloading: Reloading | None) -> None:
         collecting = tasks.create_task(collection.run(configuration), name="collection")
         await collection.begun.wait()
         resources.health.report(COLLECTION, ready=True)
-        polls = JobPolls(collection, workers=resources.settings.concurrency)
+        polls, backfills = _job_polls(resources, surroundings, collection)
+        tasks.create_task(backfills.run(), name="job-backfills")
         tasks.create_task(feed.run(polls), name="jobs")
-        collected = Collected(collection, surroundings.raw, lambda: polls.owned)
-        tasks.create_task(_workers(resources, collected).run(), name="backfill")
+        tasks.create_task(_workers(resources, surroundings, collection, polls).run(), name="backfill")
         tasks.create_task(HorizonWatch(resources.health).run(), name="calendars")
         if reloading is not None:
             tasks.create_task(reloading.run(collection.apply), name="configuration")
         await collecting
 
 
-def _workers(resources: Resources, collected: Collected) -> BackfillWorkers:
+def _job_polls(
+    resources: Resources, surroundings: Surroundings, collection: Collection
+) -> tuple[JobPolls, FeedBackfills]:
+    prefix, replica = resources.topic_prefix, resources.replica
+    backfills = FeedBackfills(
+        resources.dsn,
+        JobResults(resources.publisher, prefix=prefix, instance=replica).publish,
+        instance=replica,
+        partitions=surroundings.raw.partitions,
+        market_now=surroundings.market.now_us,
+        owned=lambda: polls.owned,
+    )
+    polls = JobPolls(collection, backfills.ask, workers=resources.settings.concurrency)
+    return polls, backfills
+
+
+def _workers(
+    resources: Resources, surroundings: Surroundings, collection: Collection, polls: JobPolls
+) -> BackfillWorkers:
+    collected = Collected(collection, surroundings.raw, lambda: polls.owned)
     # a replica keeps its name over restarts, and what an earlier process of it has to say must not count
     owner = f"{resources.replica}-{uuid.uuid4().hex[:8]}"
     return BackfillWorkers(resources.dsn, collected, owner=owner, health=resources.health)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import ceil
 from typing import Literal, get_args
 
 from schemas.clocks import EventTime, WallTime
@@ -27,6 +28,8 @@ ACTIVE: tuple[BackfillState, ...] = ("queued", "waiting", "running")
 ENDED: tuple[BackfillState, ...] = ("done", "empty", "unrecoverable", "dead")
 AGED_EVERY = 8
 MAX_ATTEMPTS = 6
+RETRY_FULL_S = 60  # where nothing ended lately
+LONGEST_RETRY_S = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,27 @@ class BackfillJob:
     ready_time: WallTime | None = None
     leased_until: WallTime | None = None
     finished_time: WallTime | None = None
+    rows: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedBackfill:
+    """A backfill that a job feed asked for on jobs.v1, and the job of the queue that fetches it.
+
+    `asked_id`: its id on jobs.v1; `content`: what was asked for under it, to be compared; `provider`: as it was asked for, ""
+    for whoever is chosen. `state`, `attempts`, `rows` and `reason` are those its job ended with, `state` None before.
+    """
+
+    asked_id: str
+    source: str
+    provider: str
+    capability: str
+    symbol: str
+    content: str
+    job_id: str
+    state: BackfillState | None = None
+    attempts: int = 0
     rows: int = 0
     reason: str = ""
 
@@ -108,6 +132,11 @@ def retry_after_s(attempts: int, jitter: float, *, asked_s: float | None = None)
     """
     own = min(3600.0, 15.0 * 2.0 ** min(attempts - 1, 8)) * (1.0 + jitter) / 2.0
     return own if asked_s is None else max(own, asked_s + jitter)
+
+
+def retry_full_s(ended: int, over_s: float) -> int:
+    """Return after how many seconds a full tier may have room, by how many of it ended in `over_s`."""
+    return min(LONGEST_RETRY_S, max(1, ceil(over_s / ended))) if ended else RETRY_FULL_S
 
 
 STATE_WORDS: Mapping[BackfillState, str] = {

@@ -19,7 +19,7 @@ GapState = Literal["open", "filling", "filled", "empty", "unrecoverable"]
 EvidenceKind = Literal["collected", "blind", "absent", "empty", "unrecoverable"]
 
 JobType = Literal["poll", "backfill", "lease"]
-JobStatus = Literal["done", "duplicate", "refused", "failed", "expired"]
+JobStatus = Literal["queued", "done", "duplicate", "refused", "failed", "expired"]
 
 NO_CANONICAL_OFFSET = CanonicalOffset(-1)
 NO_OFFSET, NO_WALL_TIME, NO_MARKET_TIME = RawOffset(-1), WallTime(0), MarketTime(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from gateway.http.columns import NUMBER, TEXT, TIME, WHOLE, Column, or_null, record, words_of
@@ -19,8 +18,6 @@ from schemas.providers.facts import ProviderFacts
 from schemas.universe import TIERS
 
 KEYLESS = "keyless"  # who acts where no keys are in use
-RETRY_FULL_S = 60  # where nothing ended lately
-LONGEST_RETRY_S = 3_600
 
 JOB_COLUMNS = (
     Column("job_id", TEXT, "Its id."),
@@ -120,11 +117,6 @@ def estimated(job: BackfillJob, place: QueuePlace, now: WallTime) -> tuple[float
     wait_s = 0.0 if job.ready_time is None else max(0, job.ready_time - now) / SECOND_US
     eta_s = wait_s + (place.position + 1) * place.over_s / place.ended
     return round(eta_s, 1), f"{place.ended} of its provider ended here in the last {over_min} min"
-
-
-def retry_full_s(ended: int, over_s: float) -> int:
-    """Return after how many seconds a full tier may have room, by how many of it ended in `over_s`."""
-    return min(LONGEST_RETRY_S, max(1, ceil(over_s / ended))) if ended else RETRY_FULL_S
 
 
 def day_cap(

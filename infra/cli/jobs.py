@@ -38,6 +38,7 @@ DEADLINE_S = 60.0
 POLL_S = 0.2
 RESULT_GRACE_S = 15.0  # after the deadline, for the result to be written
 GOOD = ("done", "duplicate")
+QUEUED = "queued"
 
 jobs_app = typer.Typer(
     help="Ask the producers to poll or to backfill, and see what became of it.", no_args_is_help=True
@@ -91,7 +92,7 @@ def backfill(
     provider: Provider = "",
     wait: Wait = False,
 ) -> None:
-    """Submit a backfill of one symbol's bars."""
+    """Submit a backfill of one symbol's bars; it becomes a job of the backfill queue."""
     given = {
         "type": "backfill", "capability": f"bars:{interval}", "symbols": [symbol], "priority": priority,
         "provider": provider, "start": _micros(start), "end": _micros(end),
@@ -164,16 +165,21 @@ def _send(system: System, jobs: Sequence[Job], partitions: int, *, wait: bool) -
         deadline_s = (
             monotonic_s() + RESULT_GRACE_S + max(job.deadline - wall_us() for job in jobs) / SECOND_US
         )
-        open_ids, good = {job.job_id for job in jobs}, True
+        open_ids, good, queued = {job.job_id for job in jobs}, True, dict[str, str]()
         for result in _read(system, reader, starts, for_ever=True, until_s=deadline_s):
             if result.job_id in open_ids:
+                say(as_json_line(asdict(result)))
+                if result.status == QUEUED:
+                    queued[result.job_id] = result.reason
+                    continue  # another result says what became of it
                 open_ids.discard(result.job_id)
                 good = good and result.status in GOOD
-                say(as_json_line(asdict(result)))
             if not open_ids:
                 break
-    if open_ids:
-        fail(f"{len(open_ids)} jobs have no result; does a producer run? see `mds status`")
+    if waiting := [queued[job_id] for job_id in sorted(open_ids) if job_id in queued]:
+        fail(f"{len(waiting)} are in the queue still, as {waiting[0]}; see `mds backfill status JOB`")
+    if unheard := len(open_ids) - len(waiting):
+        fail(f"{unheard} jobs have no result; does a producer run? see `mds status`")
     if open_ids or not good:
         raise typer.Exit(ExitCode.NO)
 

@@ -14,7 +14,7 @@ MAX_AHEAD_US = MINUTE_US  # clocks differ; a slot beyond would silence its strea
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 # What a job of several symbols came to is the worst of theirs.
-WORST_FIRST: tuple[JobStatus, ...] = ("failed", "expired", "refused", "done", "duplicate")
+WORST_FIRST: tuple[JobStatus, ...] = ("failed", "expired", "refused", "queued", "done", "duplicate")
 
 
 def refusal(job: Job, now: MarketTime) -> str:

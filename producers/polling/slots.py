@@ -77,7 +77,7 @@ class Duty:
 class Outcome:
     """Outcome of one symbol; `retry_after_s` is how long the vendor asked to be left alone."""
 
-    status: Literal["done", "duplicate", "refused", "failed"]
+    status: Literal["queued", "done", "duplicate", "refused", "failed"]
     reason: str = ""
     events: int = 0
     retry_after_s: float | None = None

@@ -72,19 +72,10 @@ class Recorder:
         """Poll one symbol after the other."""
         return {symbol: await self._once(capability, symbol, slot, job_id) for symbol in symbols}
 
-    async def backfill(
-        self,
-        capability: str,  # noqa: ARG002 - the protocol's
-        symbol: str,
-        start: int,
-        end: int,
-        *,
-        provider: str,  # noqa: ARG002 - the protocol's
-        job_id: str,  # noqa: ARG002 - the protocol's
-    ) -> Outcome:
-        """Fetch at once."""
-        self.backfilled.append((symbol, start, end))
-        return Outcome(status="done", events=3)
+    async def backfill(self, job: Job) -> Outcome:
+        """Note what is to be queued."""
+        self.backfilled.append((job.symbols[0], job.start, job.end))
+        return Outcome(status="queued", reason="backfill job 7")
 
     async def run(self) -> None:
         """Sweep: every slot that is due and was not polled, oldest first, of the streams that are ours to sweep."""

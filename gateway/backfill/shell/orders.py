@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.backfill.jobs import KEYLESS, QueuePlace, day_cap, placed_row, retry_full_s
+from gateway.backfill.jobs import KEYLESS, QueuePlace, day_cap, placed_row
 from gateway.backfill.order_request import (
     BACKFILL,
     BACKFILL_JOB,
@@ -36,7 +36,7 @@ from infra.runtime.postgres.backfill_acts import Ordered, Wish, place
 from infra.runtime.postgres.backfill_listing import Pace, pace_beside, pace_of_tier, used_today
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.universe import member_named
-from schemas.backfill import BackfillJob
+from schemas.backfill import BackfillJob, retry_full_s
 from schemas.configuration.model import FROM_DATABASE, Configuration
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import ProviderFacts

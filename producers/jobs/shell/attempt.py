@@ -38,10 +38,8 @@ class Collecting(Protocol):
     ) -> Mapping[str, Outcome]:
         """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
 
-    async def backfill(
-        self, capability: str, symbol: str, start: MarketTime, end: MarketTime, *, provider: str, job_id: str
-    ) -> Outcome:
-        """Fetch the bars in [start, end) and return what became of it."""
+    async def backfill(self, job: Job) -> Outcome:
+        """Have the bars of a backfill fetched, and return which job of the queue does, or why none."""
 
 
 class JobWork:
@@ -90,13 +88,8 @@ async def _asked(collecting: Collecting, job: Job, symbols: Sequence[str]) -> Ma
             return await collecting.poll(
                 job.capability, symbols, MarketTime(job.slot), provider=job.provider, job_id=job.job_id
             )
-        start, end = MarketTime(job.start), MarketTime(job.end)
-        return {
-            symbol: await collecting.backfill(
-                job.capability, symbol, start, end, provider=job.provider, job_id=job.job_id
-            )
-            for symbol in symbols
-        }
+        outcome = await collecting.backfill(job)
+        return dict.fromkeys(symbols, outcome)
     except BrokerUnavailable:
         raise  # nothing can be published: the process ends and starts anew
     except MarketDataError as error:

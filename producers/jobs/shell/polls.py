@@ -1,9 +1,9 @@
-"""Jobs done with the polls of this process: the positions, memory and health of the local schedule."""
+"""Jobs done with the polls of this process: the positions, memory and health of the local schedule; backfills are queued."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -13,16 +13,17 @@ from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
 from producers.polling.slots import Outcome
 from schemas.clocks import MarketTime
-from schemas.errors import (
-    MarketDataError,
-    ProviderDeclined,
-    ProviderThrottled,
-    ProviderUnentitled,
-    UnknownSymbol,
-)
+from schemas.configuration.backfill import Backfill
+from schemas.configuration.model import Configuration
+from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
+from schemas.records import Job
 from schemas.streams import QUOTE_STREAM
 
 DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
+
+
+Asking = Callable[[Job, str, Backfill], Awaitable[Outcome]]
+"""Has a job fetched from a provider, within these bounds."""
 
 
 class Collector(Protocol):
@@ -30,6 +31,7 @@ class Collector(Protocol):
 
     polls: Polls
     attempts: Attempts
+    configuration: Configuration | None
 
     async def own(self, partitions: frozenset[int], slots: Mapping[PollKey, MarketTime]) -> None:
         """Poll and stream the symbols of exactly these partitions from now on."""
@@ -39,10 +41,11 @@ class Collector(Protocol):
 
 
 class JobPolls:
-    """Polls and backfills for jobs; used from one event loop."""
+    """Polls for jobs, and says who is asked for their backfills; used from one event loop."""
 
-    def __init__(self, collector: Collector, *, workers: int) -> None:
-        """Ask for at most `workers` things at once for one job."""
+    def __init__(self, collector: Collector, ask: Asking, *, workers: int) -> None:
+        """Ask for at most `workers` things at once for one poll; have backfills queued by `ask`."""
+        self._ask = ask
         self._polls, self._attempts, self._workers = collector.polls, collector.attempts, workers
         self._collector = collector
         self.sweep = collector.sweep
@@ -76,20 +79,13 @@ class JobPolls:
                 tasks.create_task(work(poll, names))
         return outcomes
 
-    async def backfill(
-        self, capability: str, symbol: str, start: MarketTime, end: MarketTime, *, provider: str, job_id: str
-    ) -> Outcome:
-        """Fetch the bars in [start, end) and return what became of it; no position moves."""
-        chosen = provider or self._chosen(capability, symbol)
-        poll = self._polls.bars(chosen, capability, symbol)
-        if poll is None:
-            return _not_collected(capability, symbol, chosen)
-        result = await self._attempts.backfill(poll, start, end, job_id)
-        if isinstance(result, ProviderDeclined | ProviderUnentitled):
-            return Outcome(status="refused", reason=str(result))
-        if isinstance(result, MarketDataError):
-            return _failed(result)
-        return Outcome(status="done", events=len(result.starts))
+    async def backfill(self, job: Job) -> Outcome:
+        """Have the bars of a backfill fetched, and return which job of the queue does, or why none."""
+        symbol, configuration = job.symbols[0], self._collector.configuration
+        chosen = job.provider or self._chosen(job.capability, symbol)
+        if configuration is None or self._polls.bars(chosen, job.capability, symbol) is None:
+            return _not_collected(job.capability, symbol, chosen)
+        return await self._ask(job, chosen, configuration.backfill)
 
     async def _serve(
         self, poll: Poll, symbols: Sequence[str], slot: MarketTime, job_id: str

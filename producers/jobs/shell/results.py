@@ -66,7 +66,8 @@ class JobResults:
 
     async def publish(self, result: JobResult, partition: int) -> None:
         """Return when the broker has confirmed the result, however long it is away."""
-        JOBS_PROCESSED.labels(result.type, result.provider or ROUTED).inc()
+        if result.status != "queued":  # it has another one when it is over
+            JOBS_PROCESSED.labels(result.type, result.provider or ROUTED).inc()
         await self._confirmed([self._record(result, partition)])
 
     async def dead_letter(self, received: ReceivedJob) -> None:

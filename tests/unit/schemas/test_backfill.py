@@ -16,6 +16,7 @@ from schemas.backfill import (
     order_of_absence,
     order_of_gap,
     retry_after_s,
+    retry_full_s,
 )
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.intervals import MINUTE_US
@@ -101,3 +102,9 @@ def test_failed_jobs_wait_longer_and_longer_and_as_long_as_the_vendor_says() -> 
 def test_every_state_is_under_way_or_ended_and_has_a_word() -> None:
     """Nothing is between the two."""
     assert sorted((*ACTIVE, *ENDED)) == sorted(STATES) == sorted(STATE_WORDS)
+
+
+def test_a_full_tier_may_have_room_after_the_next_one_ended() -> None:
+    """Within an hour, and not at once."""
+    assert [retry_full_s(ended, 900.0) for ended in (0, 1, 900, 5_000)] == [60, 900, 1, 1]
+    assert retry_full_s(1, 90_000.0) == 3_600

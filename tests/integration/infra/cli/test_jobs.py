@@ -22,10 +22,10 @@ async def _jobs_ready(running: Producer) -> bool:
 
 
 async def test_the_command_has_a_running_producer_poll_and_backfill(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
 ) -> None:
-    """What is collected is polled and fetched, in the job's name; what is not is refused with the reason."""
-    env = collected(tmp_path, bars_and_quotes(every=3600))
+    """What is collected is polled, and fetched by the queue, in the job's name; what is not is refused with the reason."""
+    env = collected(tmp_path, bars_and_quotes(every=3600)) | {"MDS_POSTGRES_DSN": database}
     async with simulator(speed="1") as (simulation, url):
         with producer(tmp_path, url, kafka=kafka_bootstrap, prefix=topic_prefix, **env) as running:
             await eventually(lambda: _jobs_ready(running), within_s=WITHIN_S)
@@ -82,11 +82,17 @@ async def test_the_command_has_a_running_producer_poll_and_backfill(
     assert filled.returncode == 0, filled.stderr + filled.stdout
     assert refused.returncode != 0
     assert "collected" in refused.stdout + refused.stderr
+    first, last_of_it = map(json.loads, filled.stdout.splitlines())
+    assert (first["status"], last_of_it["status"], last_of_it["outcomes"][0]["events"]) == (
+        "queued",
+        "done",
+        30,
+    )
     blocks = await raw_blocks(kafka_bootstrap, topic_prefix, RAW_BARS, "SIM001")
     fetched = [
         event["event_time"]
         for stored in blocks
-        if stored.block.route == "backfill" and stored.block.job_id
+        if stored.block.route == "backfill" and first["reason"] == f"backfill job {stored.block.job_id}"
         for event in stored.block.events
     ]
     assert fetched == list(range(begin, begin + 30 * MINUTE_US, MINUTE_US))

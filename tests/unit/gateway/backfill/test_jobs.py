@@ -13,7 +13,6 @@ from gateway.backfill.jobs import (
     estimated,
     job_row,
     placed_row,
-    retry_full_s,
 )
 from schemas.backfill import STATE_WORDS, BackfillJob, BackfillOrder
 from schemas.clocks import EventTime, WallTime
@@ -59,12 +58,6 @@ def test_one_that_waits_does_so_first_and_one_that_ended_has() -> None:
     assert estimated(waiting, place, NOW)[0] == 40.0
     assert estimated(waiting, place, WallTime(NOW + 60_000_000))[0] == 10.0
     assert estimated(replace(JOB, state="dead", finished_time=NOW), place, NOW)[0] == 0.0
-
-
-def test_a_full_tier_may_have_room_after_the_next_one_ended() -> None:
-    """Within an hour, and not at once."""
-    assert [retry_full_s(ended, 900.0) for ended in (0, 1, 900, 5_000)] == [60, 900, 1, 1]
-    assert retry_full_s(1, 90_000.0) == 3_600
 
 
 def test_the_cap_of_a_day_is_configured_or_published() -> None:

@@ -42,6 +42,7 @@ def a_job(**changes: object) -> Job:
         (["duplicate", "done"], "done"),
         (["duplicate"], "duplicate"),
         (["expired", "done"], "expired"),
+        (["queued"], "queued"),
     ],
 )
 def test_a_job_came_to_the_worst_of_its_symbols(statuses: list[str], expected: str) -> None:

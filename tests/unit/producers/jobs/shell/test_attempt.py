@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,18 @@ from schemas.records import Job, JobResult
 
 NOW = 1_381_152_600_000_000
 DONE = Outcome(status="done", events=2)
+QUEUED = Outcome(status="queued", reason="backfill job 77")
+
+
+A_BACKFILL: Mapping[str, Any] = {
+    "type": "backfill",
+    "capability": "bars:1m",
+    "symbols": ("SPY",),
+    "slot": 0,
+    "start": 60,
+    "end": 120,
+    "provider": "yahoo",
+}
 
 
 class _Collecting:
@@ -42,11 +55,12 @@ class _Collecting:
             raise answer
         return answer
 
-    async def backfill(
-        self, capability: str, symbol: str, start: int, end: int, *, provider: str, job_id: str
-    ) -> Outcome:
-        self.asked.append((capability, symbol, start, end, provider, job_id))
-        return DONE
+    async def backfill(self, job: Job) -> Outcome:
+        self.asked.append((job.job_id, job.symbols, job.start, job.end))
+        answer = self.answers.pop(0) if self.answers else {"SPY": QUEUED}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer["SPY"]
 
 
 def queued(**changes: Any) -> Queued:
@@ -136,14 +150,37 @@ async def test_a_vendor_that_fails_as_a_whole_fails_each_symbol() -> None:
         await some_work().attempt(queued(), JobHistory(), _Collecting(BrokerUnavailable("dead")))
 
 
-async def test_a_backfill_asks_for_its_stretch_of_each_symbol() -> None:
-    """In the job's name, by whom it names."""
-    collecting = _Collecting()
-    entry = queued(
-        type="backfill", capability="bars:1m", symbols=("SPY",), slot=0, start=60, end=120, provider="yahoo"
+async def test_a_backfill_is_queued_and_that_is_its_first_result() -> None:
+    """Nobody waits here for what becomes of it; a repeat of one that was done is not queued."""
+    collecting, entry = _Collecting(), queued(**A_BACKFILL)
+    history = JobHistory()
+
+    result = await some_work().attempt(entry, history, collecting)
+    assert isinstance(result, JobResult)
+    history.note(result)
+    again = await some_work().attempt(entry, history, collecting)
+    history.note(replace(result, status="done"))
+    repeated = await some_work().attempt(entry, history, collecting)
+
+    assert collecting.asked == [("j", ("SPY",), 60, 120)] * 2
+    assert (result.status, result.reason) == ("queued", "backfill job 77")
+    assert statuses(again) == {"SPY": "queued"}
+    assert statuses(repeated) == {"SPY": "duplicate"}
+
+
+async def test_a_backfill_waits_for_the_database_until_its_deadline() -> None:
+    """It is tried again, as long after as was said; then its result says why."""
+    away = Outcome(status="failed", reason="the database is away", retry_after_s=5.0)
+    collecting = _Collecting({"SPY": away}, {"SPY": away}, {"SPY": QUEUED})
+
+    waits = await some_work().attempt(queued(**A_BACKFILL), JobHistory(), collecting)
+    assert isinstance(waits, Queued)
+    assert waits.ready_us >= wall_us() + 4 * SECOND_US
+    last = await some_work().attempt(
+        queued(**A_BACKFILL, deadline=wall_us() + SECOND_US), JobHistory(), collecting
     )
+    came = await some_work().attempt(waits, JobHistory(), collecting)
 
-    result = await some_work().attempt(entry, JobHistory(), collecting)
-
-    assert collecting.asked == [("bars:1m", "SPY", 60, 120, "yahoo", "j")]
-    assert statuses(result) == {"SPY": "done"}
+    assert isinstance(last, JobResult)
+    assert (last.status, last.reason) == ("failed", "the database is away")
+    assert statuses(came) == {"SPY": "queued"}

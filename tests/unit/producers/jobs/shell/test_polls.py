@@ -7,23 +7,16 @@ from collections.abc import Hashable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-
 from producers.jobs.shell.polls import JobPolls
 from producers.polling.shell.assignment import Polls
 from producers.polling.shell.attempts import Attempts
-from producers.polling.shell.bars_poll import Backfilled
 from producers.polling.shell.polls import Polled
-from producers.polling.slots import Duty
+from producers.polling.slots import Duty, Outcome
 from producers.routing.evidence import AnswerEvidence
-from schemas.clocks import EventTime
-from schemas.errors import (
-    MarketDataError,
-    ProviderDeclined,
-    ProviderThrottled,
-    ProviderUnentitled,
-    UnknownSymbol,
-)
+from schemas.clocks import MarketTime, WallTime
+from schemas.configuration.backfill import Backfill
+from schemas.errors import ProviderThrottled, UnknownSymbol
+from schemas.records import Job
 from tests.support.producer_fakes import RecordingTopics, a_router, a_status
 
 SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
@@ -53,12 +46,6 @@ class _Bars:
         self.is_behind = self.behind >= 0
         return Polled(due_us=0, evidence=SOUND, events=dict.fromkeys(symbols, 2))
 
-    async def backfill(self, start: int, end: int, *, job_id: str) -> Backfilled:
-        self.polled.append(job_id)
-        if self.error is not None:
-            raise self.error
-        return Backfilled(starts=[EventTime(each) for each in range(start, end, 60)])
-
 
 def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
     duty, raw, router = Duty(4), cast(Any, RecordingTopics()), a_router("yahoo", "finnhub")
@@ -68,9 +55,22 @@ def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
         "yahoo": {(poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars},
         "finnhub": {},
     }
-    return JobPolls(
-        cast(Any, SimpleNamespace(polls=polls, attempts=attempts, own=None, sweep=None)), workers=2
-    ), duty
+    settings = SimpleNamespace(backfill=Backfill(longest_days=9))
+    collector = SimpleNamespace(polls=polls, attempts=attempts, own=None, sweep=None, configuration=settings)
+    return JobPolls(cast(Any, collector), queue_it, workers=2), duty
+
+
+async def queue_it(job: Job, provider: str, settings: Backfill) -> Outcome:
+    """Say for whom, and within which bounds."""
+    return Outcome(status="queued", reason=f"{job.provider}>{provider} {settings.longest_days}")
+
+
+def a_backfill(symbol: str, *, provider: str = "") -> Job:
+    """Return a backfill of ten minutes."""
+    return Job(
+        version=1, job_id="job", type="backfill", source="t", created_time=WallTime(1), capability="bars:1m",
+        symbols=(symbol,), start=MarketTime(0), end=MarketTime(600), provider=provider,
+    )  # fmt: skip
 
 
 async def polled(work: JobPolls, *symbols: str, slot: int = SLOT, provider: str = "") -> dict[str, Any]:
@@ -134,30 +134,24 @@ async def test_a_provider_or_capability_nobody_collects_is_refused() -> None:
     assert bars.polled == []
 
 
-async def test_a_backfill_tells_how_many_bars_and_marks_no_slot() -> None:
-    """The schedule's next poll is not affected by it."""
-    work, duty = some_work(_Bars("SPY"), _Bars("IBM", error=ProviderThrottled("yahoo", 3.0)))
+async def test_a_backfill_is_queued_for_whom_it_names_or_who_is_chosen_and_nobody_is_asked() -> None:
+    """The schedule's next poll is not affected by it; what nobody collects is refused."""
+    bars = _Bars("SPY")
+    work, duty = some_work(bars)
 
-    done = await work.backfill("bars:1m", "SPY", 0, 600, provider="", job_id="job")
-    failed = await work.backfill("bars:1m", "IBM", 0, 600, provider="", job_id="job")
-    refused = await work.backfill("bars:1m", "NEW", 0, 600, provider="", job_id="job")
+    for provider in ("", "yahoo"):
+        assert (await work.backfill(a_backfill("SPY", provider=provider))).reason == f"{provider}>yahoo 9"
+    refused = [
+        await work.backfill(a_backfill("SPY", provider="finnhub")),
+        await work.backfill(a_backfill("NEW")),
+    ]
+    work._collector.configuration = None  # noqa: SLF001
+    refused.append(await work.backfill(a_backfill("SPY")))
 
-    assert (done.status, done.events) == ("done", 10)
-    assert (failed.status, failed.retry_after_s) == ("failed", 3.0)
-    assert refused.status == "refused"
+    assert [outcome.status for outcome in refused] == ["refused"] * 3
+    assert "of NEW are collected from yahoo" in refused[1].reason
+    assert bars.polled == []
     assert duty.is_open("bars:1m", "SPY", 0)
-
-
-@pytest.mark.parametrize(
-    "error", [UnknownSymbol("?"), ProviderDeclined("too long ago"), ProviderUnentitled("not in the plan")]
-)
-async def test_a_backfill_that_a_vendor_never_answers_is_refused(error: MarketDataError) -> None:
-    """It is not asked again until the deadline."""
-    work, _ = some_work(_Bars("SPY", error=error))
-
-    outcome = await work.backfill("bars:1m", "SPY", 0, 600, provider="", job_id="job")
-
-    assert (outcome.status, outcome.reason) == ("refused", str(error))
 
 
 async def test_what_is_given_up_is_not_owned_while_its_polls_still_end_and_what_is_gained_not_before_it_is_collected() -> (
