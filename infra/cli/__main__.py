@@ -18,6 +18,7 @@ import typer
 from infra.cli import background, calendar, inspection, symbols
 from infra.cli.archive import archive_app
 from infra.cli.backfill import backfill_app, dlq_app
+from infra.cli.demo import demo_app
 from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.rebuild import rebuild
@@ -61,6 +62,7 @@ app.add_typer(backfill_app, name="backfill")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")
 app.command("slo")(slo_command)
+app.add_typer(demo_app, name="demo")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -61,17 +61,28 @@ def called(
     body: Any = None,
 ) -> dict[str, Any]:
     """Return the answer to a request for the path of these parts; say every problem, and exit where there is one."""
-    path = "/".join(["", *(quote(part, safe="") for part in parts)])
-    given = urlencode({name: value for name, value in (query or {}).items() if value is not None})
-    url = f"{system.gateway_url}{path}" + (f"?{given}" if given else "")
-    key = system.settings.api_key.get_secret_value()
-    shown = {"Authorization": f"Bearer {key}"} if key else {}
-    status, document = ask_json(method, url, body=body, headers=shown, timeout_s=GATEWAY_TIMEOUT_S)
+    status, document = asked(system, method, *parts, query=query, body=body)
     if 200 <= status < 300 and isinstance(document, dict):
         return document
     for line in complaints(system.gateway_url, status, document):
         fail(line)
     raise typer.Exit(exit_of(status))
+
+
+def asked(
+    system: System,
+    method: str,
+    *parts: str,
+    query: Mapping[str, Any] | None = None,
+    body: Any = None,
+) -> tuple[int, Any]:
+    """Return the gateway's status and document for the path of these parts, as `ask_json` does."""
+    path = "/".join(["", *(quote(part, safe="") for part in parts)])
+    given = urlencode({name: value for name, value in (query or {}).items() if value is not None})
+    url = f"{system.gateway_url}{path}" + (f"?{given}" if given else "")
+    key = system.settings.api_key.get_secret_value()
+    shown = {"Authorization": f"Bearer {key}"} if key else {}
+    return ask_json(method, url, body=body, headers=shown, timeout_s=GATEWAY_TIMEOUT_S)
 
 
 def complaints(url: str, status: int, document: Any) -> list[str]:
