@@ -51,9 +51,11 @@ bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMAR
 chaos: $(INSTALLED) ## 20 random kills and freezes under load (SEED=1)
 	@MDS_CHAOS_SEED=$(SEED) $(CHAOS)
 
-soak: $(INSTALLED) ## growth at full size, whatever befalls the backfill queue, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
+soak: $(INSTALLED) ## growth at full size, the backfill queue with a million jobs and whatever befalls it, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
 	@MDS_GROWTH_FULL=1 $(PY) -m pytest -q --timeout=0 tests/unit/sinks/test_growth.py tests/integration/sinks/store/shell/test_growth.py
 	@MDS_QUEUE_EXAMPLES=200 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_queue_and_ledger.py
+	@MDS_QUEUE_SEEDS=20 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_kill_and_freeze.py
+	@MDS_QUEUE_JOBS=1000000 $(PY) -m pytest -s -q --timeout=0 tests/integration/infra/runtime/postgres/test_claim_latency.py
 	@MDS_FUZZ_CASES=20000 $(PY) -m pytest -q --timeout=0 tests/unit/producers/test_fuzz.py
 	@MDS_SOAK_MINUTES=$(MINUTES) $(SOAK)
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
