@@ -1,6 +1,6 @@
 """`python -m sinks` stores canonical topics in PostgreSQL; `python -m sinks replay` fills an empty database.
 
-`python -m sinks archive` keeps raw topics as files.
+`python -m sinks archive` keeps raw topics as files; `python -m sinks export` writes a record stream to one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from schemas.errors import ConfigurationError
 from schemas.journals import JOURNALS
 from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
 from sinks.archive.shell import commands as archive
+from sinks.export.shell import files as export
 from sinks.reading.shell.dead_letters import DeadLetterDepth
 from sinks.reading.shell.feed import BatchSource, feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
-from sinks.replay import replay
+from sinks.replay import replay, resume
 from sinks.service import Sink
 from sinks.settings import SinkSettings
 from sinks.store.shell.healing import Healing
@@ -127,7 +128,7 @@ async def _follow(market: WallMarketClock | SimulatorMarketClock) -> None:
             await market.follow(session)
 
 
-async def _replay(partitions: int) -> None:
+async def _replay(partitions: int, *, resuming: bool) -> None:
     dsn = SinkSettings.from_env().replay_dsn.get_secret_value()
     if not dsn:
         raise ConfigurationError(
@@ -135,7 +136,11 @@ async def _replay(partitions: int) -> None:
             remedy="set SINKS_REPLAY_DSN to the DSN of an empty, migrated database",
         )
     await asyncio.to_thread(replay_calendars, MdsSettings.from_env())
-    await replay(Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S), sys.stdin.buffer, partitions)
+    store = Store(dsn, write_within_s=REPLAY_WRITE_WITHIN_S)
+    if resuming:
+        await resume(store, sys.stdin.buffer, partitions)
+    else:
+        await replay(store, sys.stdin.buffer, partitions)
 
 
 def command() -> None:
@@ -149,12 +154,20 @@ def command() -> None:
     replaying.add_argument(
         "--partitions", type=int, required=True, help="how many partitions the topics had that it is of"
     )
+    replaying.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep in it how far it is filled, and go on there; `mds replay` does",
+    )
     archive.add_commands(commands)
+    export.add_command(commands)
     given = parser.parse_args()
     if given.command == "archive":
         sys.exit(archive.command(given))
+    if given.command == "export":
+        sys.exit(export.command(given))
     if given.command == "replay":
-        lifecycle.run(_replay(given.partitions))
+        lifecycle.run(_replay(given.partitions, resuming=given.resume))
     else:
         lifecycle.run(main())
 

@@ -6,19 +6,26 @@ Positions of live topics and things to publish are not written: a replay speaks 
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
+from schemas.clocks import CanonicalOffset, WallTime
+from schemas.errors import MalformedPayload
 from schemas.partitions import TopicPartition
-from schemas.wire.framing import StreamedRecord, read_records
+from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
+from schemas.wire.framing import END, StreamedRecord, read_records
 from sinks.batch.batch import Batch, PartitionRecords, assemble
+from sinks.progress.positions import Log
 
 BATCH_RECORDS = 20_000
 TELL_EVERY = 200_000  # records
 MILLISECOND_US = 1_000
+REPLAYED = (*CANONICAL_TOPICS, EVIDENCE, PROGRESS)
+# Stands for the id of the topic: a live sink refuses what was filled in part.
+REPLAY_ID, NO_END = "replay", CanonicalOffset(2**62)
 LOG_APPEND_TIME = 2
 
 
@@ -34,6 +41,23 @@ class Target(Protocol):
 
     def replaying(self) -> AbstractAsyncContextManager[Writer]:
         """Open it for writing; refuses where it is not empty."""
+
+
+class ResumableWriter(Writer, Protocol):
+    """Stores batches, and in their transactions how far each partition has come."""
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The offset at which each partition goes on."""
+
+
+class ResumableTarget(Protocol):
+    """A database that keeps how far it was filled."""
+
+    def take_over(
+        self, logs: Mapping[TopicPartition, Log], *, now_us: WallTime
+    ) -> AbstractAsyncContextManager[ResumableWriter]:
+        """Open it for writing; who did so before writes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +92,33 @@ async def replay(target: Target, source: BinaryIO, partitions: int) -> None:
             if total // TELL_EVERY > told:
                 print(f"{total} records so far", file=sys.stderr)
     print(f"replayed {total} records", file=sys.stderr)
+
+
+async def resume(target: ResumableTarget, source: BinaryIO, partitions: int) -> None:
+    """Store what `target` lacks of the record stream `source`, which must be the one it was begun with.
+
+    Positions and things to publish are kept until whoever resumes it takes them out. Raises MalformedPayload where the stream
+    has no END: its writer died, and the last block of each partition may be half there.
+    """
+    places = [TopicPartition(topic, n) for topic in REPLAYED for n in range(partitions)]
+    logs = {place: Log(topic_id=REPLAY_ID, start=CanonicalOffset(0), end=NO_END) for place in places}
+    async with target.take_over(logs, now_us=WallTime(0)) as writer:
+        done, total = dict(writer.positions), 0
+        lacking = (r for r in _whole(source) if r.offset >= done[TopicPartition(r.topic, r.partition)])
+        for batch in batches(lacking, partitions, chunk_records=BATCH_RECORDS):
+            await writer.write(batch)
+            total += batch.records
+    print(f"replayed {total} records", file=sys.stderr)
+
+
+def _whole(source: BinaryIO) -> Iterator[StreamedRecord]:
+    for record in read_records(source):
+        if record == END:
+            return
+        yield record
+    raise MalformedPayload(
+        "the record stream was cut off; what is stored of it stays for the next to go on with"
+    )
 
 
 def batches(

@@ -10,8 +10,9 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import BinaryIO
 
 from infra.runtime.configuration.following import replay_calendars
@@ -28,7 +29,7 @@ from schemas.partitions import TopicPartition
 from schemas.records import Progress
 from schemas.topics import EVIDENCE, PROGRESS, RAW_TOPICS, canonical_of
 from schemas.wire.codec import decode
-from schemas.wire.framing import StreamedRecord, read_records, write_record
+from schemas.wire.framing import END, StreamedRecord, read_records, write_record
 from stream_processors.memory import PartitionState
 from stream_processors.shell.rebuild import raw_record_of
 from stream_processors.transaction import (
@@ -43,12 +44,15 @@ from stream_processors.transaction import (
 FETCH_WAIT_MS = 20  # the end of a partition is told after this
 
 
-def replay(records: Iterable[RawRecord], partitions: int) -> Iterator[StreamedRecord]:
+def replay(
+    records: Iterable[RawRecord], partitions: int, symbols: Collection[str] = ()
+) -> Iterator[StreamedRecord]:
     """Yield what live processing wrote for these raw records: per block canonical records, evidence, then progress.
 
     Records of one raw partition must come in offset order, from where the target is empty; their topics have
-    `partitions` each.
+    `partitions` each. Of `symbols` only, where some are named: their places are those they have among all.
     """
+    keys = {symbol.encode() for symbol in symbols}
     states: dict[TopicPartition, PartitionState] = {}
     ends: Counter[TopicPartition] = Counter()
     for record in records:
@@ -57,7 +61,11 @@ def replay(records: Iterable[RawRecord], partitions: int) -> Iterator[StreamedRe
             states[place] = PartitionState(
                 raw_topic=record.topic, partition=record.partition, partitions=partitions
             )
-        yield from _streamed(transact(states[place], record), ends)
+        block = transact(states[place], record)
+        if keys:
+            block.canonical = [(key, value) for key, value in block.canonical if key in keys]
+            block.evidence = [each for each in block.evidence if each.symbol in symbols]
+        yield from _streamed(block, ends)
 
 
 def _streamed(block: Transaction, ends: Counter[TopicPartition]) -> Iterator[StreamedRecord]:
@@ -83,9 +91,14 @@ def _streamed(block: Transaction, ends: Counter[TopicPartition]) -> Iterator[Str
             )
 
 
-def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
-    """Yield the raw records of a record stream; raise MalformedPayload where it holds another topic."""
+def from_stream(source: BinaryIO) -> Generator[RawRecord, None, bool]:
+    """Yield the raw records of a record stream up to its END; raise MalformedPayload where it holds another topic.
+
+    Return whether there was an END: its writer said that nothing is missing.
+    """
     for record in read_records(source):
+        if record == END:
+            return True
         if record.topic not in RAW_TOPICS:
             raise MalformedPayload(f"{record.topic} is not a raw topic; replay takes {' '.join(RAW_TOPICS)}")
         yield RawRecord(
@@ -95,8 +108,9 @@ def from_stream(source: BinaryIO) -> Iterator[RawRecord]:
             append_time=KnowledgeTime(record.append_time),
             key=record.key,
             value=record.value,
-            moved=record.moved,
+            moved=record.moved_from is not None,
         )
+    return False
 
 
 def from_kafka(
@@ -152,10 +166,16 @@ def _progress(message: Message) -> Iterator[Progress]:
         yield decode(PROGRESS, message.value(), Progress)
 
 
-def _source(options: argparse.Namespace) -> tuple[Iterator[RawRecord], int]:
+def _piped(source: BinaryIO, ended: list[StreamedRecord]) -> Iterator[RawRecord]:
+    """Yield the raw records of a record stream, and put its END into `ended` once it came."""
+    if (yield from from_stream(source)):
+        ended.append(END)
+
+
+def _source(options: argparse.Namespace, ended: list[StreamedRecord]) -> tuple[Iterator[RawRecord], int]:
     """Return the raw records and how many partitions their topics have."""
     if options.bootstrap is None:
-        return from_stream(sys.stdin.buffer), options.partitions
+        return _piped(sys.stdin.buffer, ended), options.partitions
     topics, prefix = options.raw_topic or RAW_TOPICS, options.prefix
     count = partition_count(options.bootstrap, prefix=prefix, client_id=f"{prefix}processor-replay")
     return from_kafka(options.bootstrap, topics, count, prefix=prefix), count
@@ -176,13 +196,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--raw-topic", action="append", choices=RAW_TOPICS, help="a raw topic to read; all by default"
     )
+    parser.add_argument(
+        "--symbol", action="append", default=[], help="what becomes of this symbol alone; all by default"
+    )
     options = parser.parse_args(arguments)
     if (options.bootstrap is None) == (options.partitions is None):
         parser.error("give --bootstrap, or --partitions with the records on stdin")
     try:
         replay_calendars(_settings(options.bootstrap, options.prefix))
         check_implemented()
-        for streamed in replay(*_source(options)):
+        ended: list[StreamedRecord] = []
+        records, count = _source(options, ended)
+        for streamed in chain(replay(records, count, options.symbol), ended):
             write_record(sys.stdout.buffer, streamed)
         sys.stdout.buffer.flush()
     except MarketDataError as error:

@@ -22,6 +22,7 @@ from infra.cli.demo import demo_app
 from infra.cli.jobs import jobs_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.rebuild import rebuild
+from infra.cli.replay import replay_command
 from infra.cli.run import run_system
 from infra.cli.slo import slo_command
 from infra.cli.system import System
@@ -63,6 +64,7 @@ app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")
 app.command("slo")(slo_command)
 app.add_typer(demo_app, name="demo")
+app.command("replay")(replay_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -12,7 +12,8 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.kept import kept, reach
 from infra.runtime.kafka.logs import LogReader
-from infra.runtime.postgres.migrate import create_where_missing, migrate, refuse_used, with_database
+from infra.runtime.postgres.databases import create_where_missing, with_database
+from infra.runtime.postgres.migrate import migrate, refuse_used
 from schemas.errors import ConfigurationError
 from schemas.topics import RAW_TOPICS
 

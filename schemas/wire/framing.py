@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from schemas.errors import MalformedPayload
 
-# topic bytes, partition, offset, append time, key bytes (-1: none), value bytes, whether it was moved
-_HEAD = Struct(">HiqqiI?")
+# topic bytes, partition, offset, append time, key bytes (-1: none), value bytes, bytes of where it was moved from (-1: not)
+_HEAD = Struct(">HiqqiIh")
 MAX_VALUE_BYTES = 4_194_304
 
 
@@ -18,7 +18,7 @@ MAX_VALUE_BYTES = 4_194_304
 class StreamedRecord:
     """One record with its place in the log; `append_time` in µs; `topic` without any prefix.
 
-    `moved`: it came from another topic, where its append time is from.
+    `moved_from` is the header of a record that came from another topic, where its append time is from.
     """
 
     topic: str
@@ -27,22 +27,25 @@ class StreamedRecord:
     append_time: int
     key: bytes | None
     value: bytes
-    moved: bool = False
+    moved_from: bytes | None = None
+
+
+END = StreamedRecord(topic="", partition=0, offset=0, append_time=0, key=None, value=b"")
+"""The last record of a stream whose reader must know that its writer did not die."""
 
 
 def write_record(out: BinaryIO, record: StreamedRecord) -> None:
     """Append one record to the stream."""
-    topic, key = record.topic.encode(), record.key
-    size = -1 if key is None else len(key)
+    topic, key, moved = record.topic.encode(), record.key, record.moved_from
     place = (len(topic), record.partition, record.offset, record.append_time)
-    out.write(_HEAD.pack(*place, size, len(record.value), record.moved))
-    out.write(topic + (key or b"") + record.value)
+    out.write(_HEAD.pack(*place, _size(key), len(record.value), _size(moved)))
+    out.write(topic + (key or b"") + record.value + (moved or b""))
 
 
 def read_records(source: BinaryIO) -> Iterator[StreamedRecord]:
     """Yield every record; raise MalformedPayload where the stream ends inside one."""
     while head := _exactly(source, _HEAD.size, may_end=True):
-        topic_bytes, partition, offset, append_time, key_bytes, value_bytes, moved = _HEAD.unpack(head)
+        topic_bytes, partition, offset, append_time, key_bytes, value_bytes, moved_bytes = _HEAD.unpack(head)
         if value_bytes > MAX_VALUE_BYTES or key_bytes > MAX_VALUE_BYTES:
             raise MalformedPayload(f"a record of {value_bytes} bytes; this is not a record stream")
         yield StreamedRecord(
@@ -52,8 +55,12 @@ def read_records(source: BinaryIO) -> Iterator[StreamedRecord]:
             append_time=append_time,
             key=None if key_bytes < 0 else _exactly(source, key_bytes),
             value=_exactly(source, value_bytes),
-            moved=moved,
+            moved_from=None if moved_bytes < 0 else _exactly(source, moved_bytes),
         )
+
+
+def _size(data: bytes | None) -> int:
+    return -1 if data is None else len(data)
 
 
 def _exactly(source: BinaryIO, size: int, *, may_end: bool = False) -> bytes:

@@ -5,13 +5,14 @@ The order of a symbol's events stays, and so does everything their processing de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.errors import MalformedPayload
 from schemas.partitions import partition_of
 from schemas.wire.codec import decode_value, encode_value
+from schemas.wire.framing import StreamedRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +70,22 @@ def _by_home(
         else:
             by_home.setdefault(partition_of(entry["symbol"], into), []).append(entry)
     return by_home, left_out
+
+
+def only(record: StreamedRecord, symbols: Collection[str]) -> StreamedRecord | None:
+    """Return a record of a raw topic with the entries of `symbols` alone, None where it has none of them.
+
+    Where it has no others its bytes stay as they are. Bytes that are no block are of nobody.
+    """
+    try:
+        block = decode_value(record.topic, record.value)
+    except MalformedPayload:
+        return None
+    kept = {
+        name: [e for e in block[name] if e["symbol"] in symbols] for name in ("events", "discontinuities")
+    }
+    if not any(kept.values()):
+        return None
+    if all(len(kept[name]) == len(block[name]) for name in kept):
+        return record
+    return replace(record, value=encode_value(record.topic, {**block, **kept}))

@@ -12,42 +12,23 @@ import heapq
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
-from confluent_kafka import KafkaError, Message, Producer
+from dataclasses import dataclass
+from typing import cast
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import producer_config
+from infra.runtime.kafka.appending import BY_BROKER, STAMP, WHILE_MOVING, Headers, Point, appending
+from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import LogReader, append_time_us, moved_from
 from infra.runtime.kafka.topics import Topics, ensure_topics
-from schemas.errors import BrokerUnavailable, ConfigurationError
+from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
-from schemas.topics import MOVED_FROM, RAW_TOPICS, agreed_partitions, catalogue
+from schemas.topics import RAW_TOPICS, agreed_partitions, catalogue
 from schemas.wire.splitting import split
 
-STAMP, BY_PRODUCER, BY_BROKER = "message.timestamp.type", "CreateTime", "LogAppendTime"
 STILL_FOR_S = 3.0  # a running processor appends a tick each second
 TELL_EVERY_S = 5.0
-POLL_S, FLUSH_S = 0.1, 120.0
 # One reader for each old partition: together they hold little more than a record of each.
 READING = {"queued.max.messages.kbytes": 1_024, "fetch.message.max.bytes": 1_100_000}
-WRITING = {"queue.buffering.max.kbytes": 32_768}
-# Stamped by whoever writes, as long as records are moved: what a broker stamped before must stay, however fast its clock
-# was. And a record grows where it says where it was.
-WHILE_MOVING = {
-    STAMP: BY_PRODUCER, "message.timestamp.after.max.ms": str(2**63 - 1),
-    "max.message.bytes": str(catalogue().topics[RAW_TOPICS[0]].max_message_bytes + 256),
-}  # fmt: skip
-
-
-class Point(NamedTuple):
-    """The place of a record in the sequence of all old partitions."""
-
-    known_from_us: int
-    partition: int
-    offset: int
-
 
 NOWHERE = Point(-1, -1, -1)
 
@@ -61,48 +42,6 @@ class Moved:
     written: int = 0
     left_out: int = 0
     there: int = 0  # all moved records in the new topic
-
-
-@dataclass(slots=True, kw_only=True)
-class _Writing:
-    """The writing of one topic; a record that could not be written ends it."""
-
-    producer: Producer
-    topic: str
-    failed: KafkaError | None = field(default=None)
-
-    def write(self, partition: int, value: bytes | None, message: Message, point: Point) -> None:
-        """Append a record in order; waits where the broker is slower."""
-        headers = [
-            *((message.headers() or []) if moved_from(message) is None else []),
-            (MOVED_FROM, f"{point.partition}/{point.offset}/{point.known_from_us}".encode()),
-        ]
-        while True:
-            self.check()
-            try:
-                self.producer.produce(
-                    self.topic, value, message.key(), partition=partition, headers=headers,
-                    timestamp=point.known_from_us // 1_000, on_delivery=self._told,
-                )  # fmt: skip
-            except BufferError:
-                self.producer.poll(POLL_S)
-            else:
-                self.producer.poll(0)
-                return
-
-    def finish(self) -> None:
-        """Return when everything is confirmed; raise BrokerUnavailable."""
-        if self.producer.flush(FLUSH_S):
-            raise BrokerUnavailable(f"{self.topic}: not confirmed within {FLUSH_S:.0f} s; run it again")
-        self.check()
-
-    def check(self) -> None:
-        """Raise BrokerUnavailable where a record could not be written."""
-        if self.failed is not None:
-            raise BrokerUnavailable(f"{self.topic} not confirmed: {self.failed.str()}; run it again")
-
-    def _told(self, error: KafkaError | None, _: Message) -> None:
-        self.failed = self.failed or error
 
 
 class Move:
@@ -218,8 +157,7 @@ class Move:
     def _copy(self, moved: Moved) -> None:
         done = self._done(moved.topic)
         least, old = min(done), self._old[moved.topic]
-        producer = Producer({**producer_config(self._bootstrap, "mds-move", linger_ms=20), **WRITING})
-        writing = _Writing(producer=producer, topic=self._target + moved.topic)
+        writing = appending(self._bootstrap, "mds-move", self._target + moved.topic)
         told_s = monotonic_s()
         for point, message in self._sequence(moved.topic):
             moved.read += 1
@@ -234,7 +172,8 @@ class Move:
             moved.left_out += parts.left_out
             for partition, value in parts.values.items():
                 if point > done[partition]:
-                    writing.write(partition, value, message, point)
+                    headers = (message.headers() or []) if moved_from(message) is None else []
+                    writing.write(partition, message.key(), value, point, cast("Headers", headers))
                     moved.written += 1
         writing.finish()
         self._tell(f"{moved.topic}: all {moved.read:,} read, {moved.written:,} written")

@@ -177,6 +177,7 @@ def _entry(part: Archived) -> dict[str, Any]:
         "topic": tail.begun.topic,
         "incarnation": tail.begun.incarnation,
         "partition": tail.begun.partition,
+        "begun": rfc3339(tail.begun.at_us),
         "first_offset": tail.pruned_to,
         "next_offset": tail.next_offset,
         "files": len(files),

@@ -228,5 +228,5 @@ def _streamed(place: TopicPartition, row: Row) -> StreamedRecord:
         append_time=row.append_us,
         key=row.key,
         value=row.value or b"",
-        moved=row.moved_from is not None,
+        moved_from=row.moved_from,
     )

@@ -1,4 +1,4 @@
-"""Parquet files of raw records: the one home of arro3.
+"""Parquet files, of raw records and of declared columns: the one home of arro3.
 
 arro3 panics, past every `except Exception`, where writing or its input fails, and on bytes that are no Parquet. So what is
 given to it never raises: failures are kept and raised when it is done; and what is read was compared with its hash before.
@@ -23,6 +23,7 @@ from sinks.archive.planning import ROW_BYTES, Row
 COMPRESSION = "zstd(3)"
 GROUP_ROWS, GROUP_BYTES = 5_000, 16_777_216  # of a row group, whichever is less
 BATCH_ROWS, BATCH_BYTES = 1_000, 4_194_304  # held as Python objects, about
+EXPORTED_GROUP_ROWS, EXPORTED_BATCH_ROWS = 100_000, 5_000
 NEVER_US = KnowledgeTime(2**63 - 1)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
 COLUMNS = Schema(
@@ -117,6 +118,49 @@ def _batch(partition: int, rows: Sequence[Row]) -> RecordBatch:
         *(Array(column, DataType.binary()) for column in (keys, values, moved)),
     ]
     return RecordBatch.from_arrays(arrays, schema=COLUMNS)
+
+
+ARROW_TYPES = {
+    "text": DataType.utf8(), "long": DataType.int64(), "int": DataType.int32(), "double": DataType.float64(),
+    "boolean": DataType.bool(), "moment": MICROSECONDS, "bytes": DataType.binary(),
+}  # fmt: skip
+
+
+def batch_of(columns: Sequence[tuple[str, str, bool]], rows: Sequence[Sequence[Any]]) -> RecordBatch:
+    """Return rows as Arrow has them; `columns` are (name, key of ARROW_TYPES, whether it may be null)."""
+    arrays = []
+    for (_, kind, _), values in zip(columns, zip(*rows, strict=True), strict=True):
+        arrow = ARROW_TYPES[kind]
+        arrays.append(
+            Array(values, DataType.int64()).cast(arrow) if kind == "moment" else Array(values, arrow)
+        )
+    return RecordBatch.from_arrays(arrays, schema=_schema(columns))
+
+
+def write_batches(
+    out: BinaryIO, columns: Sequence[tuple[str, str, bool]], batches: Iterable[RecordBatch]
+) -> None:
+    """Write a Parquet file of batches, each taken when its turn has come; raises what `out` raised."""
+    hashed = _Hashed(out)
+    write_parquet(
+        RecordBatchReader.from_batches(
+            _schema(columns), batches
+        ),  # asked for one by one, as they are written
+        cast("IO[bytes]", hashed),
+        compression=COMPRESSION,
+        max_row_group_size=EXPORTED_GROUP_ROWS,
+    )
+    if hashed.failure is not None:
+        raise hashed.failure
+
+
+def batches_of(path: Path) -> Iterator[RecordBatch]:
+    """Yield the batches of a file that `write_batches` wrote."""
+    yield from read_parquet(path, batch_size=EXPORTED_BATCH_ROWS)
+
+
+def _schema(columns: Sequence[tuple[str, str, bool]]) -> Schema:
+    return Schema([Field(name, ARROW_TYPES[kind], nullable=nullable) for name, kind, nullable in columns])
 
 
 class _Hashed:

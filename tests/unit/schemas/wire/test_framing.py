@@ -20,7 +20,7 @@ RECORDS = st.lists(
         append_time=st.integers(0, 2**62),
         key=st.none() | st.binary(max_size=20),
         value=st.binary(max_size=200),
-        moved=st.booleans(),
+        moved_from=st.none() | st.binary(max_size=60),
     ),
     max_size=8,
 )

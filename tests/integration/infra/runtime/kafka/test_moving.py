@@ -15,9 +15,10 @@ import pytest
 from confluent_kafka import Producer
 
 from infra.runtime.clock import wall_us
+from infra.runtime.kafka.appending import BY_BROKER, BY_PRODUCER, STAMP
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
-from infra.runtime.kafka.moving import BY_BROKER, BY_PRODUCER, STAMP, STILL_FOR_S, Move
+from infra.runtime.kafka.moving import STILL_FOR_S, Move
 from infra.runtime.kafka.topics import Topics, ensure_topics
 from producers.raw.blocks import encoded, place
 from schemas.errors import BrokerUnavailable, ConfigurationError

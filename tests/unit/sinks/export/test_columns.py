@@ -1,0 +1,82 @@
+"""Columns and rows of topics in files."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import fields
+from io import StringIO
+
+import pytest
+
+from schemas.errors import MalformedPayload
+from schemas.streams import STREAMS, Stream
+from schemas.topics import BARS, RAW_BARS, TRADES
+from schemas.wire.codec import encode
+from schemas.wire.framing import StreamedRecord
+from sinks.export.columns import RAW_COLUMNS, columns_of, csv_text, row_maker
+from tests.support.builders import NINE_THIRTY, a_bar, a_trade
+
+
+def streamed(topic: str, value: bytes) -> StreamedRecord:
+    """Return a record at 2/41."""
+    return StreamedRecord(topic=topic, partition=2, offset=41, append_time=1_500_000, key=b"SPY", value=value)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_a_file_of_a_stream_has_every_declared_field(stream: Stream) -> None:
+    """Under its own name, none twice."""
+    names = [column.name for column in columns_of(stream.topic)]
+
+    assert sorted(names) == sorted(field.name for field in fields(stream.record))
+
+
+def test_kinds_follow_the_declaration() -> None:
+    """Clocks are moments, prices doubles, words text."""
+    kinds = {column.name: (column.kind, column.nullable) for column in columns_of(BARS)}
+
+    assert kinds["event_time"] == kinds["known_from"] == ("moment", False)
+    assert kinds["close"] == ("double", False)
+    assert kinds["vwap"] == ("double", True)
+    assert kinds["trade_count"] == ("long", True)
+    assert (kinds["raw_offset"], kinds["index"]) == (("long", False), ("int", False))
+    assert (kinds["session"], kinds["final"]) == (("text", False), ("boolean", False))
+
+
+def test_a_row_is_the_record_and_a_raw_one_its_bytes() -> None:
+    """What is no record of its topic is told."""
+    bar = a_bar(close=101.25)
+    row = dict(
+        zip(
+            [c.name for c in columns_of(BARS)],
+            row_maker(BARS)(streamed(BARS, encode(BARS, bar))),
+            strict=True,
+        )
+    )
+
+    assert row == {field.name: getattr(bar, field.name) for field in fields(bar)}
+    assert row_maker(RAW_BARS)(streamed(RAW_BARS, b"\0x")) == (2, 41, 1_500_000, b"SPY", b"\0x", None)
+    with pytest.raises(MalformedPayload):
+        row_maker(BARS)(streamed(BARS, b"poison"))
+
+
+def test_csv_spells_values_as_the_gateway_does() -> None:
+    """Moments, flags and nulls; a text with a comma or a quote is read again as it was."""
+    trade = a_trade(conditions='@,"T"', event_time=NINE_THIRTY, trade_id=None, price=0.1)
+    columns = columns_of(TRADES)
+    text = csv_text(columns, [row_maker(TRADES)(streamed(TRADES, encode(TRADES, trade)))])
+    (cells,) = csv.reader(StringIO(text, newline=""))
+    row = dict(zip([column.name for column in columns], cells, strict=True))
+
+    assert text.endswith("\r\n")
+    assert (row["conditions"], row["trade_id"], row["price"]) == ('@,"T"', "", "0.1")
+    assert row["simulated"] == "false"
+    assert row["event_time"].endswith("Z")
+    assert len(row["event_time"]) == len("2026-03-02T14:30:00.000000Z")
+
+
+def test_csv_of_raw_records_is_base64() -> None:
+    """Bytes have no spelling of their own."""
+    assert (
+        csv_text(RAW_COLUMNS, [(2, 41, 1_500_000, None, b"\0\xff", None)])
+        == "2,41,1970-01-01T00:00:01.500000Z,,AP8=,\r\n"
+    )
