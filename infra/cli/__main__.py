@@ -29,6 +29,7 @@ from infra.cli.system import System
 from infra.cli.tail import records
 from infra.cli.topics import topics_app
 from infra.cli.universe import universe_app
+from infra.cli.verify import verify as verified
 from infra.runtime.clock import wall_us
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.map_folder import load_symbology
@@ -156,13 +157,27 @@ def rebuild_command(
             metavar="NAME",
         ),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Then compare the live database with it, row by row. Without --into it is made for that and dropped.",
+        ),
+    ] = False,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Read the archive (SINKS_ARCHIVE) in place of the broker.")
+    ] = False,
 ) -> None:
     """Fill an empty database from the raw topics: every version and time of knowledge they still hold.
 
     It reaches back as far as the broker keeps raw records, 14 days unless the topics say otherwise. How far that is, and
-    how many older records are deleted, is printed for each topic.
+    how many older records are deleted, is printed for each topic. --verify may run while the services do: compared is what
+    both hold in full. Exit 1 where they differ, with the first differences of each view.
     """
-    raise typer.Exit(rebuild(System.from_env(), into))
+    system = System.from_env()
+    if verify:
+        raise typer.Exit(verified(system, into=into, archive=archive))
+    raise typer.Exit(rebuild(system, into, archive=archive))
 
 
 @app.command()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import ExitStack
 
 from infra.cli.output import say, step, warn
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
-from infra.runtime.kafka.kept import kept, reach
+from infra.runtime.kafka.kept import Kept, kept, reach
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.postgres.databases import create_where_missing, with_database
 from infra.runtime.postgres.migrate import migrate, refuse_used
@@ -20,8 +21,8 @@ from schemas.topics import RAW_TOPICS
 TARGET = "SINKS_REPLAY_DSN"
 
 
-def rebuild(system: System, into: str | None) -> int:
-    """Migrate the target, fill it and say how far back that reaches; return the exit code.
+def rebuild(system: System, into: str | None, *, archive: bool = False) -> int:
+    """Fill an empty database from the raw topics, or of the archive, and say how far back that reaches; return the exit code.
 
     `into` names a database beside the live one, made where it is missing; without it SINKS_REPLAY_DSN is the target.
     Raises ConfigurationError where neither is given, or it is the live database or one that holds rows.
@@ -32,15 +33,16 @@ def rebuild(system: System, into: str | None) -> int:
         step(f"made the database {into}")
     asyncio.run(refuse_used(dsn))
     asyncio.run(migrate(dsn, tell=step))
-    lines = _reach(system, partitions)
+    parts = [] if archive else _kept(system, partitions)
     began_s = monotonic_s()
-    step("reading raw topics, oldest first; what they say is stored as it was the first time")
-    code = _pipe(system, dsn, partitions)
+    source = "the archive" if archive else "raw topics"
+    step(f"reading {source}, oldest first; what they say is stored as it was the first time")
+    code = _pipe(system, dsn, partitions, archive=archive)
     if code:
         warn("it was not finished and holds a part only: drop the database and rebuild it again")
         return code
     step(f"rebuilt in {monotonic_s() - began_s:.1f} s, from")
-    for line in lines:
+    for line in reach(parts) or [source]:
         say(f"  {line}")
     return ExitCode.DONE
 
@@ -61,25 +63,32 @@ def _target(system: System, into: str | None) -> str:
     return dsn
 
 
-def _reach(system: System, partitions: int) -> list[str]:
+def _kept(system: System, partitions: int) -> list[Kept]:
     prefix = system.settings.topic_prefix
     with LogReader(system.settings.bootstrap_servers, "mds-rebuild") as reader:
         places = [(prefix + topic, partition) for topic in RAW_TOPICS for partition in range(partitions)]
-        return reach([kept(reader, topic, partition) for topic, partition in places])
+        return [kept(reader, topic, partition) for topic, partition in places]
 
 
-def _pipe(system: System, dsn: str, partitions: int) -> int:
-    """Run both replays and return the exit code of the first that failed, 0 where both are done."""
+def _pipe(system: System, dsn: str, partitions: int, *, archive: bool) -> int:
+    """Run the replays, one into the other, and return the exit code of the last that failed, 0 where all are done."""
     settings = system.settings
     env = {**system.env, TARGET: dsn, "MDS_KAFKA": settings.bootstrap_servers}
     broker = ["--bootstrap", settings.bootstrap_servers, "--prefix", settings.topic_prefix]
-    reader = [sys.executable, "-m", "stream_processors", "replay", *broker]
-    writer = [sys.executable, "-m", "sinks", "replay", "--partitions", str(partitions)]
-    with (
-        subprocess.Popen(reader, stdout=subprocess.PIPE, env=env) as reading,  # noqa: S603 - our own modules
-        subprocess.Popen(writer, stdin=reading.stdout, env=env) as writing,  # noqa: S603
-    ):
-        if reading.stdout is not None:
-            reading.stdout.close()  # so that the reader hears of a writer that is gone
-        written = writing.wait()
-    return written or reading.returncode
+    count = ["--partitions", str(partitions)]
+    commands = [
+        *([["sinks", "archive", "cat"]] if archive else []),
+        ["stream_processors", "replay", *(count if archive else broker)],
+        ["sinks", "replay", *count],
+    ]
+    with ExitStack() as stack:
+        running: list[subprocess.Popen[bytes]] = []
+        for number, command in enumerate(commands):
+            before = running[-1].stdout if running else None
+            out = subprocess.PIPE if number < len(commands) - 1 else None
+            child = subprocess.Popen([sys.executable, "-m", *command], stdin=before, stdout=out, env=env)  # noqa: S603 - our own modules
+            running.append(stack.enter_context(child))
+            if before is not None:
+                before.close()  # so that who writes there hears of a reader that is gone
+        codes = [child.wait() for child in reversed(running)]
+    return next((code for code in codes if code), int(ExitCode.DONE))

@@ -166,6 +166,21 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
         assert (table, *again) == (table, *live)
 
 
+async def test_the_database_is_proven_to_be_the_topics_while_everything_runs(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    """`mds rebuild --verify` beside the services: every row of every view."""
+    command = [sys.executable, "-m", "infra.cli", "rebuild", "--verify"]
+    env = loaded.system.env | {"MDS_HOME": str(tmp_path), "MDS_POSTGRES_DSN": loaded.dsn}
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=280, check=False
+    )
+
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert f"v_trades: {SPY_TRADES:,} rows alike, 0 not" in done.stdout
+    assert "database = topics" in done.stdout
+
+
 async def _one(dsn: str, statement: str) -> tuple[Any, ...]:
     connection = await asyncpg.connect(dsn)
     try:
