@@ -13,12 +13,12 @@ from schemas.fields import Versions
 from schemas.intervals import AHEAD_US, SLOT_US
 from schemas.records import DeadLetter, Discontinuity, Event, Evidence, RawBlock
 from schemas.streams import StreamId
+from schemas.validation import CHECKS, check_time
 from schemas.wire.splicing import event_bytes
 from stream_processors.evidence import LOG_TRUNCATED, Told
 from stream_processors.gaps import Blindness, ended_by, judge, unseen_range
 from stream_processors.memory import BACKFILL, PartitionState, Series, see
 from stream_processors.refusals import dead_event
-from stream_processors.validation import CHECKS, check_time
 from stream_processors.versions import Frame
 
 NAMELESS = "the block names no provider: only a tick may"

@@ -8,20 +8,18 @@ from typing import Protocol
 
 from schemas.calendar.sessions import Calendar, CalendarBook, calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
-from schemas.errors import InvalidRecord
 from schemas.fields import Versions
 from schemas.identity import stream_text
 from schemas.intervals import slot_us
 from schemas.records import NO_OFFSET
 from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
-from stream_processors.validation import check_symbol
+from schemas.validation import check_provider, check_symbol
 from stream_processors.versions import SLOTS, SLOTS_OF_DAYS, Latest, Occurrences, Room, Slots
 
 # Of contents, per partition. Beyond it those untouched longest are forgotten, and nothing else: a series without contents
 # costs some hundred bytes and misses no hole.
 MAX_CONTENT_BYTES = 160 * 1_048_576
 CHUNK_SERIES = 256  # saved together; a record of their slots takes 128 KiB
-MAX_PROVIDER_CHARS = 64
 BACKFILL = "backfill"
 LOG_BEGINNING, NOTHING_KNOWN = RawOffset(0), KnowledgeTime(0)
 
@@ -156,11 +154,7 @@ class PartitionState:
     def made(self, provider: str, symbol: str, interval: str) -> Series:
         """Return a series that is not held yet, knowing nothing; raise InvalidRecord where its name cannot be one."""
         check_symbol(symbol, self.partition, self.partitions)
-        if len(provider) > MAX_PROVIDER_CHARS or not provider.isprintable():
-            shown = provider[:MAX_PROVIDER_CHARS]
-            raise InvalidRecord(
-                f"provider {shown!r} is not at most {MAX_PROVIDER_CHARS} printable characters"
-            )
+        check_provider(provider)
         return Series(
             key=StreamId(self.stream.name, interval, provider, symbol),
             calendar=self.calendars.calendar_of(symbol),

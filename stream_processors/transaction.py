@@ -11,13 +11,13 @@ from schemas.errors import MalformedPayload
 from schemas.records import DeadLetter, Evidence, Progress
 from schemas.streams import STREAMS, Stream, refuse_unimplemented
 from schemas.topics import EVIDENCE, PROGRESS, canonical_of, dead, progress_key
+from schemas.validation import CHECKS
 from schemas.wire.codec import encode
 from schemas.wire.generated_readers import READERS
 from schemas.wire.splicing import canonical_values, decode_block_events
 from stream_processors.block import PROCESSING_VERSION, Outputs, process
 from stream_processors.memory import PartitionState
 from stream_processors.refusals import dead_record
-from stream_processors.validation import CHECKS
 
 
 def check_implemented(streams: Sequence[Stream] = STREAMS) -> None:
@@ -37,7 +37,7 @@ def _missing(stream: Stream) -> list[str]:
     if stream.raw_schema not in READERS:
         missing.append("reader of raw events (`make docs` writes it)")
     if stream.name not in CHECKS:
-        missing.append("check of its events in stream_processors/validation.py")
+        missing.append("check of its events in schemas/validation.py")
     return missing
 
 

@@ -12,7 +12,7 @@ from schemas.fields import AMOUNT
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.streams import STREAMS, Stream
-from stream_processors.validation import (
+from schemas.validation import (
     CHECKS,
     MAX_SYMBOL_CHARS,
     MAX_TEXT_CHARS,

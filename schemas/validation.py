@@ -20,6 +20,7 @@ from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
 from schemas.symbols.instruments import may_be_negative
 
 MAX_SYMBOL_CHARS = 128
+MAX_PROVIDER_CHARS = 64
 MAX_TEXT_CHARS = 1_024  # of an event's other texts together
 MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
@@ -37,6 +38,13 @@ def check_symbol(symbol: str, partition: int, partitions: int) -> None:
         raise InvalidRecord(
             f"symbol {symbol} belongs to partition {home}, not {partition}: use murmur2 of the symbol"
         )
+
+
+def check_provider(provider: str) -> None:
+    """Raise unless `provider` can be the name of one."""
+    if len(provider) > MAX_PROVIDER_CHARS or not provider.isprintable():
+        shown = provider[:MAX_PROVIDER_CHARS]
+        raise InvalidRecord(f"provider {shown!r} is not at most {MAX_PROVIDER_CHARS} printable characters")
 
 
 def check_time(event_time: EventTime, known_from: KnowledgeTime) -> None:
