@@ -27,7 +27,7 @@ from schemas.journals import JOURNALS
 from schemas.topics import CANONICAL_TOPICS, EVIDENCE, PROGRESS
 from sinks.archive.shell import commands as archive
 from sinks.export.shell import files as export
-from sinks.reading.shell.dead_letters import DeadLetterDepth
+from sinks.reading.shell.dead_letters import DeadLetters
 from sinks.reading.shell.feed import BatchSource, feed_member, open_feed
 from sinks.reading.shell.logs import TopicLogs
 from sinks.replay import replay, resume
@@ -41,6 +41,7 @@ from sinks.store.shell.writer import Store
 
 TOPICS = (*CANONICAL_TOPICS, EVIDENCE, PROGRESS, *JOURNALS)
 OUTBOX_CONNECTIONS = 2  # one of them for what must be forgotten
+SWEEPING_CONNECTIONS = 2  # one of them for dead letters
 REPLAY_WRITE_WITHIN_S = 300.0
 
 
@@ -65,7 +66,7 @@ async def _store(
     healing = Healing(partitions=partitions)
     async with (
         postgres.pool(shared.dsn, service="sinks-outbox", size=OUTBOX_CONNECTIONS) as pool,
-        postgres.pool(shared.dsn, service="sinks-sweep", size=1) as sweeping,
+        postgres.pool(shared.dsn, service="sinks-sweep", size=SWEEPING_CONNECTIONS) as sweeping,
         _feed(settings, shared, partitions) as feed,
     ):
         store = Store(
@@ -85,7 +86,7 @@ async def _store(
             sink.run(),
             outbox.run(),
             retention.run(),
-            DeadLetterDepth(bootstrap, logs, partitions, prefix=prefix).watch(),
+            DeadLetters(bootstrap, logs, sweeping, partitions, prefix=prefix).watch(),
             Sweep(sweeping, healing, lambda: store.owned, market).run(),
             show_generation(shared, process, healing.take),
             HorizonWatch(process.health).run(),

@@ -89,8 +89,8 @@ BACKFILL_OLDEST_AGE_SECONDS = Gauge(
 )  # fmt: skip
 DLQ_DEPTH = Gauge(
     "dlq_depth",
-    "What died and is kept. `kind` is the topic letters died in, of whoever wrote them: one that was handled counts until it "
-    "expires or is deleted from the log; or `backfills`: jobs that failed too often. The same from every sink.",
+    "What died and waits for somebody: until it is published again or discarded, or its letter expires. `kind` is the topic "
+    "letters died in, of whoever wrote them; or `backfills`: jobs that failed too often. The same from every sink.",
     ["kind"], registry=REGISTRY,
 )  # fmt: skip
 WRITE_BATCH_MS = Histogram(

@@ -28,8 +28,8 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "mds_endpoint_circuit_state": "when scraped; gone with the provider",
     "backfill_oldest_age_seconds": "when scraped, from the job seen last; asked for every 15 s by the sink",
     "backfill_queue_depth": "every 15 s by the sink; the last value stays while the database is away",
-    "dlq_depth": "every 30 s by the sink, once counted to the end; the last value stays while the broker is away; "
-    "`backfills` every 15 s, while the database is away alike",
+    "dlq_depth": "when scraped, from what was counted last: every 30 s by the sink, once all letters are read, `backfills` every 15 s; "
+    "NaN when nobody could count for two minutes",
     "ingestion_lag_seconds": "when scraped; gone with the partitions",
     "mds_build_info": "once, when the process starts",
     "mds_config_generation": "every second",

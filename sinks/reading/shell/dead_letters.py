@@ -1,70 +1,74 @@
-"""Depth of the topics of dead letters, for ever: letters that are kept, whoever wrote them, as the metric shows them.
+"""Topics of dead letters → the database, for ever: each letter once, whoever wrote it, until its topic keeps it no more.
 
-Offsets also number control markers and aborted records, so letters are read to be counted: once a process each, from
-where counting stopped. A topic is shown once it was counted to its end.
+How far a topic was read is in the database, too, so that it is read once; several sinks may read the same, a letter is
+stored once. Offsets also number control markers and aborted records: what is counted is letters. A topic is shown once it
+was read to its end, and no longer when nobody could count for two minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from math import nan
 
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
-from schemas.clocks import CanonicalOffset
-from schemas.errors import BrokerUnavailable
+from infra.runtime.kafka.clients import Message
+from infra.runtime.kafka.logs import LogEvent, LogReader, append_time_us, event_of
+from infra.runtime.postgres import dead_events as stored
+from infra.runtime.postgres.errors import Connection, Pool
+from infra.runtime.postgres.pool import connection
+from schemas.clocks import WallTime
+from schemas.dead_events import DeadEvent, LetterPlace, dead_event
+from schemas.errors import BrokerUnavailable, StoreUnavailable
 from schemas.partitions import TopicPartition
 from schemas.topics import catalogue, dead
 from sinks.progress.positions import Log
 from sinks.reading.shell.logs import TopicLogs
 
+log = logging.getLogger(__name__)
+
 COUNT_EVERY_S = 30.0
-CHUNK = 1_024  # offsets in one integer: a bit each
 READ_FOR_S = 20.0  # at most in one go; what is left is read in the next
 POLL_S = 0.5
 READ_AT_ONCE = 500
+WITHIN_S = 10.0  # for the database
+STALE_S = 120.0
 # letters hold up to 2 MiB of a vendor's bytes each
 TUNING = {"queued.max.messages.kbytes": 16_384, "fetch.max.bytes": 8_388_608}
 
-
-class HeldLetters:
-    """Letters of one partition of a topic of dead letters; `position` is the offset where counting goes on."""
-
-    def __init__(self, topic_id: str) -> None:
-        """Know none, of the topic with this id."""
-        self.topic_id = topic_id
-        self.position = CanonicalOffset(0)
-        self.whole = False  # counted to the end of the log at least once
-        self._chunks: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        """Return how many letters there are."""
-        return sum(chunk.bit_count() for chunk in self._chunks.values())
-
-    def add(self, offset: CanonicalOffset) -> None:
-        """Count the letter at an offset, once however often it is read."""
-        number, bit = divmod(offset, CHUNK)
-        self._chunks[number] = self._chunks.get(number, 0) | 1 << bit
-        self.position = CanonicalOffset(max(self.position, offset + 1))
-
-    def begin_at(self, start: CanonicalOffset) -> None:
-        """Forget what lies before the log's start: retention or an operator has deleted it."""
-        first, bit = divmod(start, CHUNK)
-        for number in [number for number in self._chunks if number < first]:
-            del self._chunks[number]
-        if first in self._chunks:
-            self._chunks[first] = self._chunks[first] >> bit << bit
-        self.position = max(self.position, start)
+Ends = dict[TopicPartition, tuple[str, int]]
 
 
-class DeadLetterDepth:
-    """Counts the letters of every declared topic."""
+def show_depth(kind: str, depth: int) -> None:
+    """Show how deep one kind is: NaN once nobody has counted for two minutes."""
+    counted_s = monotonic_s()
 
-    def __init__(self, bootstrap: str, logs: TopicLogs, partitions: int, *, prefix: str) -> None:
+    def computed() -> float:
+        return depth if monotonic_s() - counted_s < STALE_S else nan
+
+    metrics.compute_at_scrape(metrics.DLQ_DEPTH.labels(kind), computed)
+
+
+@dataclass(slots=True)
+class _Read:
+    """Letters of one fetch, how far each partition is read with them, and which end there."""
+
+    events: list[DeadEvent] = field(default_factory=list)
+    ends: Ends = field(default_factory=dict)
+    ended: set[TopicPartition] = field(default_factory=set)
+
+
+class DeadLetters:
+    """Stores the letters of every declared topic, and shows how many nobody has ended."""
+
+    def __init__(self, bootstrap: str, logs: TopicLogs, pool: Pool, partitions: int, *, prefix: str) -> None:
         """Look at topics through `logs`, of `partitions` each on the cluster; both give their names `prefix` there."""
-        self._bootstrap, self._logs, self._prefix = bootstrap, logs, prefix
+        self._bootstrap, self._logs, self._pool, self._prefix = bootstrap, logs, pool, prefix
         topics = catalogue().topics
         self._twins = {dead(topic): topic for topic in topics if dead(topic) in topics}
         self._places = [
@@ -72,80 +76,103 @@ class DeadLetterDepth:
             for twin in self._twins
             for number in range(topics[twin].partitions(partitions))
         ]
-        self._held: dict[TopicPartition, HeldLetters] = {}
+        self._whole: set[TopicPartition] = set()  # read to the end of the log at least once
+        # topic id and start of the log when letters were last forgotten
+        self._kept: Ends = {}
         self._stopping = threading.Event()
 
     async def watch(self) -> None:
-        """Count every 30 s; while the broker is away the last count stays."""
+        """Read every 30 s; an outage of the broker or the database is waited out."""
         try:
             while True:
                 try:
-                    logs = await self._logs.look(self._places)
-                    await asyncio.to_thread(self._count, logs)
-                except BrokerUnavailable:
-                    pass  # the service says so itself
-                self._show()
+                    await self.read()
+                except (BrokerUnavailable, StoreUnavailable, TimeoutError) as error:
+                    log.warning("dead_letters_waiting", extra={"error": str(error)})
                 await asyncio.sleep(COUNT_EVERY_S)
         finally:
             self._stopping.set()
 
-    def _show(self) -> None:
-        counted: dict[str, int] = {}
-        unfinished = set(self._twins)
-        for twin in self._twins:
-            parts = [
-                self._held[place] for place in self._places if place.topic == twin and place in self._held
-            ]
-            if parts and all(held.whole for held in parts):
-                unfinished.discard(twin)
-                counted[twin] = sum(map(len, parts))
-        for twin in unfinished:
-            metrics.DLQ_DEPTH.remove(self._twins[twin])
-        for twin, letters in counted.items():
-            metrics.DLQ_DEPTH.labels(self._twins[twin]).set(letters)
-
-    def _count(self, logs: Mapping[TopicPartition, Log]) -> None:
-        behind = {}
-        for place, log in logs.items():
-            held = self._held.get(place)
-            if held is None or held.topic_id != log.topic_id:
-                held = self._held[place] = HeldLetters(log.topic_id)
-            held.begin_at(log.start)
-            if log.end > held.position:
-                behind[place] = held
+    async def read(self) -> None:
+        """Store what is new, forget what is gone, and show the depths; raises BrokerUnavailable or StoreUnavailable."""
+        logs = await self._logs.look(self._places)
+        async with self._borrowed() as borrowed:
+            known = await stored.positions(borrowed)
+            await self._forget(borrowed, logs)
+        behind: Ends = {}
+        for place, each in logs.items():
+            topic_id, position = known.get(self._died_in(place), ("", 0))
+            position = max(position if topic_id == each.topic_id else 0, each.start)
+            if position < each.end:
+                behind[place] = each.topic_id, position
             else:
-                held.whole = True
+                self._whole.add(place)
         if behind:
-            self._read(behind)
+            await self._store(behind)
+        async with self._borrowed() as borrowed:
+            depths = await stored.depths(borrowed)
+        self._show(depths)
 
-    def _read(self, behind: Mapping[TopicPartition, HeldLetters]) -> None:
-        """Read on to the end of each partition, or as long as one go may take; raises BrokerUnavailable."""
+    async def _forget(self, borrowed: Connection, logs: Mapping[TopicPartition, Log]) -> None:
+        for place, each in logs.items():
+            if self._kept.get(place) != (each.topic_id, each.start):
+                await stored.forget(borrowed, self._died_in(place), each.topic_id, each.start)
+                self._kept[place] = each.topic_id, each.start
+
+    async def _store(self, behind: Ends) -> None:
+        """Read on to the end of each partition, or as long as one go may take."""
         end_s, left = monotonic_s() + READ_FOR_S, set(behind)
         starts = {
-            TopicPartition(self._prefix + topic, number): held.position
-            for (topic, number), held in behind.items()
+            TopicPartition(self._prefix + topic, number): position
+            for (topic, number), (_, position) in behind.items()
         }
         with LogReader(self._bootstrap, f"{self._prefix}sinks-dead-letters", tuning=TUNING) as reader:
             reader.assign(starts)
             while left and monotonic_s() < end_s and not self._stopping.is_set():
-                for place in self._take(reader, behind):
-                    behind[place].whole = True
-                    left.discard(place)
+                taken = await asyncio.to_thread(self._take, reader, behind)
+                if taken.ends:
+                    async with self._borrowed() as borrowed:
+                        await stored.store(borrowed, taken.events, taken.ends)
+                self._whole |= taken.ended
+                left -= taken.ended
 
-    def _take(
-        self, reader: LogReader, behind: Mapping[TopicPartition, HeldLetters]
-    ) -> Iterable[TopicPartition]:
-        """Count what has arrived and return the partitions that end there; one that moved is looked at again."""
-        ended = []
+    def _take(self, reader: LogReader, behind: Ends) -> _Read:
+        """Return what has arrived; raises BrokerUnavailable where a partition cannot be read."""
+        taken = _Read()
         for message in reader.fetch(READ_AT_ONCE, within_s=POLL_S):
-            topic, offset = message.topic() or "", message.offset()
-            place = TopicPartition(topic.removeprefix(self._prefix), message.partition() or 0)
+            topic, offset = (message.topic() or "").removeprefix(self._prefix), message.offset() or 0
+            place = TopicPartition(topic, message.partition() or 0)
+            topic_id, died_in = behind[place][0], self._died_in(place)
             error = message.error()
             if error is None:
-                behind[place].add(CanonicalOffset(offset or 0))
+                taken.events.append(_event(message, died_in, topic_id))
+                taken.ends[died_in] = topic_id, offset + 1
             elif event_of(error) is LogEvent.END:
-                behind[place].position = CanonicalOffset(max(behind[place].position, offset or 0))
-                ended.append(place)
+                taken.ends[died_in] = topic_id, offset
+                taken.ended.add(place)
             elif event_of(error) is not LogEvent.PASSING:
-                raise BrokerUnavailable(f"dead letters of {topic} cannot be counted: {error.str()}")
-        return ended
+                raise BrokerUnavailable(f"dead letters of {topic} cannot be read: {error.str()}")
+        return taken
+
+    def _show(self, depths: Mapping[str, int]) -> None:
+        for twin, topic in self._twins.items():
+            if all(place in self._whole for place in self._of(twin)):
+                show_depth(topic, depths.get(topic, 0))
+            else:
+                metrics.DLQ_DEPTH.remove(topic)
+
+    def _of(self, twin: str) -> Iterator[TopicPartition]:
+        return (place for place in self._places if place.topic == twin)
+
+    def _died_in(self, place: TopicPartition) -> TopicPartition:
+        return TopicPartition(self._twins[place.topic], place.partition)
+
+    def _borrowed(self) -> AbstractAsyncContextManager[Connection]:
+        return connection(self._pool, within_s=WITHIN_S, or_else="dead letters cannot be stored")
+
+
+def _event(message: Message, died_in: TopicPartition, topic_id: str) -> DeadEvent:
+    place = LetterPlace(
+        topic=died_in.topic, topic_id=topic_id, partition=died_in.partition, offset=message.offset() or 0
+    )
+    return dead_event(place, message.value(), WallTime(append_time_us(message) or 0))

@@ -30,6 +30,7 @@ from schemas.streams import StreamId
 from schemas.universe import Tier
 from sinks.ledger.absences import Absence, absences, late_absences, unasked
 from sinks.ledger.orders import gap_orders
+from sinks.reading.shell.dead_letters import show_depth
 from sinks.store.shell import healing as rules
 from sinks.store.shell.gaps import GAP_COLUMNS, gap_of
 from sinks.store.shell.healing import Healing
@@ -123,7 +124,7 @@ class Sweep:
             dead = await borrowed.fetchval(DEAD)
         metrics.BACKFILL_QUEUE_DEPTH.set(sum(each.depth for each in depths.values()))
         metrics.compute_at_scrape(metrics.BACKFILL_OLDEST_AGE_SECONDS, partial(_age_s, depths["T0"].oldest))
-        metrics.DLQ_DEPTH.labels("backfills").set(dead)
+        show_depth("backfills", dead)
 
     def _borrowed(self) -> Any:
         return connection(self._pool, within_s=WITHIN_S, or_else="what is missing cannot be queued")
