@@ -15,6 +15,8 @@ from gateway.backfill.shell.ended import EndedBackfills
 from gateway.backfill.shell.orders import Backfills, QueueAccess
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
+from gateway.dead_events.shell.events import DeadEvents, DeadLetterAccess
+from gateway.dead_events.shell.letters import Letters
 from gateway.http.access import Access
 from gateway.http.endpoints import Endpoint
 from gateway.http.openapi import openapi
@@ -162,6 +164,16 @@ def _backfill(parts: Parts) -> QueueAccess:
     )
 
 
+def _dead_events(parts: Parts) -> DeadEvents:
+    resources, shared = parts.resources, parts.shared
+    around = DeadLetterAccess(
+        store=resources.store.apart(concurrent=ACTS_AT_ONCE),
+        letters=Letters(shared.bootstrap_servers, prefix=shared.topic_prefix),
+        partitions=resources.partitions,
+    )
+    return DeadEvents(around, resources.page_key)
+
+
 def _archive(parts: Parts) -> Archive:
     root = parts.settings.archive or parts.shared.home / "archive"
     folder = ArchiveFolder(root, setting="GATEWAY_ARCHIVE")
@@ -188,6 +200,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ConfigurationRoutes: _configuration,
     Backfills: lambda parts: Backfills(_backfill(parts)),
     EndedBackfills: lambda parts: EndedBackfills(_backfill(parts), parts.resources.page_key),
+    DeadEvents: _dead_events,
     Archive: _archive,
     SchemaRegistry: lambda parts: SchemaRegistry(packaged_registry(parts.shared.topic_prefix)),
     WebSockets: _websockets,

@@ -83,13 +83,16 @@ PROBLEMS: Mapping[str, Cause] = {
         404, "No archive is where the setting says.", "Set GATEWAY_ARCHIVE to its folder, or start `mds archive run`."
     ),
     "unknown_file": Cause(404, "No file of the archive is called so.", "Take a `path` that GET /archive lists."),
+    "unknown_dead_event": Cause(
+        404, "There is no such dead event, or cause.", "Copy it from GET /ops/dlq/events; what expired is gone."
+    ),
     "method_not_allowed": Cause(405, "The path has other methods.", "Use one of the header `Allow`."),
     "request_timeout": Cause(408, "The body did not come in time.", "Send it whole."),
     "no_configuration_file": Cause(
         409, "No file is in force: the simulator's symbols are collected.", "Set MDS_CONFIG and restart."
     ),
     "wrong_state": Cause(
-        409, "The job is in a state in which this cannot be done.", "Look at `state`, and who `acted` on it last."
+        409, "The job, or dead event, is in a state in which this cannot be done.", "Look at `state`, and who `acted` on it last."
     ),
     "token_expired": Cause(410, "The page token is older than an hour.", "Begin without one."),
     "not_kept": Cause(
@@ -145,14 +148,17 @@ FIELD_ERRORS: Mapping[str, str] = {
     "in_future": "Nobody knows yet what will be known then; use an earlier as_of or none.",
     "inverted_range": "`end` is not after `start`; `end` is exclusive.",
     "missing_field": "The member is needed; send it.",
+    "needs_filter": "Nothing says which are meant; give a filter.",
     "needs_symbol": "The parameter is answered for one symbol only; name one, or leave it out.",
     "no_zone": "The time names no zone; add Z or an offset.",
     "not_a_capability": "It is no capability; use one like quotes or bars:1m.",
+    "not_a_cause": "It is no cause; copy one from GET /ops/dlq/events.",
     "not_a_choice": "It is none of the choices; use one of those listed.",
     "not_a_date": "It is no date of the calendar; write it like 2026-03-02.",
     "not_a_key": "It cannot be a key of yours; use visible signs without spaces.",
     "not_a_list": "A list is wanted.",
     "not_a_provider": "It cannot be a provider's name; use best or one like yahoo.",
+    "not_a_reason": "It says no reason; use a few words.",
     "not_a_symbol": "It cannot be a symbol; use capitals, percent-encoded in a path.",
     "not_a_tier": "It is no tier; use one like T0.",
     "not_a_time": "It is not RFC 3339; write it like 2026-03-02T14:30:00Z.",

@@ -15,7 +15,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from infra.cli import background, calendar, inspection, symbols
+from infra.cli import (
+    background,
+    calendar,
+    dead_events,  # noqa: F401 - its commands are those of `dlq_app`
+    inspection,
+    symbols,
+)
 from infra.cli.archive import archive_app
 from infra.cli.backfill import backfill_app, dlq_app
 from infra.cli.demo import demo_app

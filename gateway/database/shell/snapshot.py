@@ -254,11 +254,13 @@ class Snapshots:
 
         Raise nothing of your own inside.
         """
-        async with (
-            self._slot(),
-            connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed,
-            borrowed.transaction(),
-        ):
+        async with self.session(within_s=READ_TIMEOUT_S) as borrowed, borrowed.transaction():
+            yield borrowed
+
+    @asynccontextmanager
+    async def session(self, *, within_s: float) -> AsyncIterator[Connection]:
+        """Lend a connection, whose transactions are the caller's, for at most `within_s`; otherwise like `acting`."""
+        async with self._slot(), connection(self._pool, within_s=within_s) as borrowed:
             yield borrowed
 
     async def watermarks(self) -> dict[TopicPartition, KnowledgeTime]:
