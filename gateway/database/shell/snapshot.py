@@ -250,10 +250,7 @@ class Snapshots:
 
     @asynccontextmanager
     async def acting(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that may write; raises like `snapshot`.
-
-        Raise nothing of your own inside.
-        """
+        """Lend a connection inside a transaction that may write; otherwise like `snapshot`: raise nothing of your own."""
         async with self.session(within_s=READ_TIMEOUT_S) as borrowed, borrowed.transaction():
             yield borrowed
 
