@@ -124,8 +124,14 @@ def answered(ask: HistoryRequest, reading: Reading) -> Answered:
     if reading.after is not None:
         following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after)
     rows, meta = _content(plan, reading)
-    # What was known by a moment stays so, gaps included; but a token carries its own expiry.
-    return Answered(rows=rows, meta=meta, following=following, settled=following is None)
+    # What was known by a moment stays so, gaps included; but a token carries its own expiry, and of what nobody knew then
+    # an empty answer says since when it is known.
+    settled = following is None and (bool(rows) or not plan.is_first or _was_known(reading, plan.as_of))
+    return Answered(rows=rows, meta=meta, following=following, settled=settled)
+
+
+def _was_known(reading: Reading, as_of: KnowledgeTime) -> bool:
+    return reading.floor is not None and reading.floor <= as_of
 
 
 def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:

@@ -38,6 +38,7 @@ class GapsReading:
     page: GapPage = NO_GAPS
     known: bool = True
     floor: KnowledgeTime | None = None
+    was_known: bool = True  # by then: an answer of before says since when, which may change
     kept_from: EventTime | None = None
 
     def misses(self, ask: GapsQuery) -> bool:
@@ -92,8 +93,9 @@ class Ledger:
             token = seal(edge, query, self._page_key, now)
         if ask.as_of is None:
             return answer(rows, meta, request, next_page_token=token)
-        # Without a start the answer begins where what is kept does, which moves.
-        immutable = settled and token is None and "start" in ask.given
+        # Without a start the answer begins where what is kept does, which moves; and one that is empty says since when
+        # anything is known, where it was not yet.
+        immutable = settled and token is None and "start" in ask.given and reading.was_known
         return cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
 
     async def _read(
@@ -129,6 +131,7 @@ class Ledger:
             first = await snapshot.evidence_known(ask.symbol)
             reading.known = first is not None or await snapshot.knows(ask.symbol)
             reading.floor = None if ask.as_of is None else first
+            reading.was_known = first is not None and first <= as_of
         return reading
 
     async def cursor(self, request: web.Request) -> web.StreamResponse:

@@ -142,6 +142,14 @@ def test_meta_tells_what_is_not_shown() -> None:
     assert said(ask(), floor=AS_OF + MINUTE_US).meta["as_of_floor"] == "2013-10-17T13:31:00.000000Z"
 
 
+def test_an_empty_answer_is_settled_only_where_something_was_known_by_then() -> None:
+    """What becomes known later would be named in it; on a later page nothing is."""
+    assert said(ask(), floor=AS_OF).settled
+    assert not said(ask(), floor=AS_OF + 1).settled
+    assert not said(ask(), floor=None).settled
+    assert said(ask(), bars=[a_version()]).settled
+
+
 @pytest.mark.parametrize(
     ("given", "reading", "error"),
     [

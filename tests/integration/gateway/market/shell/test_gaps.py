@@ -22,6 +22,7 @@ from tests.support.gap_stories import MINUTES, STREAM, Story, at, minute, told
 from tests.support.gateway_rest import Rest, rest, rows_of
 
 HISTORY = "/stocks/SPY/history"
+FIRST_KNOWN = at(1)  # of every story
 DAY = {"start": "2013-10-07T13:30:00Z", "end": "2013-10-07T20:00:00Z"}
 
 
@@ -32,7 +33,7 @@ async def both(gateway: Rest, as_of: int, **query: Any) -> tuple[bytes, Any]:
     for path, given in (("/gaps", {"symbol": "SPY"}), (HISTORY, {"interval": "1m"})):
         status, headers, body = await gateway.ask("GET", path, params={**asked, **given})
         assert status == 200, body
-        assert "immutable" in headers["Cache-Control"]
+        assert ("immutable" in headers["Cache-Control"]) is (as_of >= FIRST_KNOWN)
         del body["meta"]["request_id"]
         found.append(body)
     assert found[1]["meta"]["gaps"] == [row for row in found[0]["data"] if row["interval"] == "1m"]
@@ -118,6 +119,21 @@ async def test_an_empty_answer_says_since_when_anything_is_known(database: str) 
         assert len((await gateway.get("/gaps", symbol="SPY", as_of=rfc3339(at(60))))["data"]) == 1
         status, _, problem = await gateway.ask("GET", "/gaps", params={"symbol": "NOPE"})
         assert (status, problem["code"]) == (404, "unknown_symbol")
+
+
+async def test_an_answer_that_may_yet_say_since_when_is_not_immutable(database: str) -> None:
+    """Empty, of before anything was known: what comes later is named in it. After that an empty one stays as it is."""
+    empty = {"start": "2013-10-07T13:00:00Z", "end": "2013-10-07T13:10:00Z"}
+    async with rest(database) as gateway:
+        await gateway.store(minute(0, 50))
+        for as_of, is_immutable in ((20, False), (59, False), (61, True)):
+            asked = {**empty, "as_of": rfc3339(at(as_of))}
+            if as_of == 61:
+                await gateway.store(told("blind", 100, 105, 60), minute(-29, 60))
+            for path, given in (("/gaps", {"symbol": "SPY"}), (HISTORY, {"interval": "1m", "session": "extended"})):  # fmt: skip
+                status, headers, body = await gateway.ask("GET", path, params={**asked, **given})
+                assert (status, body["data"]) == (200, [])
+                assert ("immutable" in headers["Cache-Control"]) is is_immutable, (path, body)
 
 
 async def test_gaps_of_all_symbols_are_the_present(database: str) -> None:

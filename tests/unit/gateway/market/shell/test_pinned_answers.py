@@ -59,8 +59,12 @@ class _Store:
     async def unknown(self, *_: object) -> None:
         return None
 
+    async def known_then(self, *_: object) -> int:
+        return AS_OF
+
     bars = providers = nothing
-    kept_from = evidence_known = first_known = unknown
+    kept_from = unknown
+    evidence_known = first_known = known_then
 
 
 class _Reached:
