@@ -33,7 +33,8 @@ from schemas.topics import (
 )
 
 ADMIN_TIMEOUT_S = 15.0
-SHOWN_POLL_S = 0.05
+SHOWN_POLL_S, LEADER_POLL_S = 0.05, 0.1
+NO_LEADER_YET = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what a broker without topic ids answers
 
 
@@ -176,12 +177,20 @@ class Topics:
 
     def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[TopicPartition, Any]:
         asked = {Place(topic, number): spec for topic, number in partitions}
+        deadline_s = monotonic_s() + self._within_s
         with self._asking("the broker does not tell where its logs end"):
-            answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
-            return {
-                TopicPartition(place.topic, place.partition): future.result(self._within_s)
-                for place, future in answers.items()
-            }
+            while True:
+                answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
+                try:
+                    return {
+                        TopicPartition(place.topic, place.partition): future.result(self._within_s)
+                        for place, future in answers.items()
+                    }
+                except KafkaException as error:
+                    # of a topic just made, or whose broker went, it is known soon
+                    if error.args[0].code() not in NO_LEADER_YET or monotonic_s() > deadline_s:
+                        raise
+                time.sleep(LEADER_POLL_S)
 
     @contextmanager
     def _asking(self, otherwise: str) -> Iterator[None]:
