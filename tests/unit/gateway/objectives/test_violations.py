@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +26,7 @@ from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros
 from schemas.ledger.coverage import Coverage
 from schemas.streams import BAR_STREAM, StreamId
 from tests.support.expected_starts import expected_starts
+from tests.support.growth import assert_linear
 
 SYMBOLS = ("SPY", "7203.T", "EURUSD=X", "BTC-USD")  # without a closing auction, which a last bar takes in
 LONG_AGO = EventTime(0)
@@ -298,19 +299,16 @@ def test_bits_between_two_moments() -> None:
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_cost_is_linear_in_series(*, broken: bool) -> None:
-    """Ten times as many cost at most some fifteen times as much, also where each has holes of its own."""
+    """Also where each has holes of its own."""
+    now = FRIDAY_EVENING
 
-    def took(count: int) -> float:
-        now = FRIDAY_EVENING
+    def prepare(count: int) -> Callable[[], object]:
         every = [
             series(
                 f"S{n}", now - (n % 3) * DAY_US, *([blind(now - (8 + n % 9) * HOUR_US, now - 7 * HOUR_US)] if broken else ())
             )
             for n in range(count)
         ]  # fmt: skip
-        begun = process_time()
-        violations(every, CollectedNow(), now)
-        return process_time() - begun
+        return lambda: violations(every, CollectedNow(), now)
 
-    took(100)
-    assert took(5_000) < 15 * max(took(500), 0.005)
+    assert_linear(prepare, 500)
