@@ -242,6 +242,25 @@ async def test_stamps_of_the_future_are_stored_and_newest_of_nothing(database: s
             await query(database, f"TRUNCATE {table}")
 
 
+async def test_a_value_of_the_future_that_comes_again_is_stored_once(database: str) -> None:
+    """In one batch, in the next, by the next owner and once its time has come; another content is another version."""
+
+    def both(number: int, known: int) -> list[Any]:
+        return [
+            a_minute(700, known_from=known, raw_offset=number),
+            a_quote(event_time=at(700), known_from=known, raw_offset=number),
+        ]
+
+    await store(database, [*both(11, at(10)), *both(12, at(11))], both(13, at(12)))
+    await store(database, both(14, at(13)), both(15, at(701)), [a_minute(5, known_from=at(702), raw_offset=16)])
+    assert (await count(database, "v_bars_all"), await count(database, "v_quotes")) == (2, 1)
+
+    other = a_quote(event_time=at(700), known_from=at(704), raw_offset=18, last=167.9)
+    await store(database, both(17, at(703)), [other])
+    lasts = await query(database, "SELECT last FROM v_quotes ORDER BY known_from")
+    assert [row["last"] for row in lasts] == [167.4, 167.9]
+
+
 async def test_a_log_cut_off_before_it_was_stored_is_told_of_each_of_its_series(database: str) -> None:
     """So that somebody who asks for a symbol hears of it; bars by the calendar, quotes by the hours of trading."""
     known = at(100)
