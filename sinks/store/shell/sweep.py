@@ -107,9 +107,15 @@ class Sweep:
 
     async def sweep(self) -> int:
         """Queue all that nobody asked for and there is room for, and return how much; raises StoreUnavailable."""
+        if not self._healing.enabled:
+            return 0
+        async with self._borrowed() as borrowed:
+            await self._healing.look(
+                borrowed
+            )  # what was full when somebody looked last may have been worked off
         added = 0
         for work in (self._sweep_gaps, self._sweep_absences):
-            more = self._healing.enabled
+            more = True
             while more and not self._healing.is_full:
                 async with self._borrowed() as borrowed:
                     found, more = await work(borrowed)

@@ -252,7 +252,9 @@ async def test_a_value_of_the_future_that_comes_again_is_stored_once(database: s
         ]
 
     await store(database, [*both(11, at(10)), *both(12, at(11))], both(13, at(12)))
-    await store(database, both(14, at(13)), both(15, at(701)), [a_minute(5, known_from=at(702), raw_offset=16)])
+    await store(
+        database, both(14, at(13)), both(15, at(701)), [a_minute(5, known_from=at(702), raw_offset=16)]
+    )
     assert (await count(database, "v_bars_all"), await count(database, "v_quotes")) == (2, 1)
 
     other = a_quote(event_time=at(700), known_from=at(704), raw_offset=18, last=167.9)

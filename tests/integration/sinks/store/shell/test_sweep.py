@@ -9,13 +9,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import pytest
 
 from infra.runtime import metrics
 from infra.runtime.postgres import backfill_queue as queue
 from infra.runtime.postgres import universe
-from infra.runtime.postgres.codec import register_times
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
 from schemas.backfill import ACTIVE, BackfillJob
@@ -72,23 +70,13 @@ async def test_what_found_no_room_is_queued_when_there_is(database: str) -> None
         await sweep.sweep()
         assert [each[:2] for each in await queued(database)] == [(SPY, 1), ("bars.1m:yahoo:QQQ", 3), (SPY, 5)]
         await end_all(database)
-        await _sees_the_queue(database, going_by)
         assert await sweep.sweep() == 2
         assert [each[:2] for each in await queued(database)] == [(SPY, 9), (SPY, 13)]
         await end_all(database, "dead")
-        await _sees_the_queue(database, going_by)
         assert (await sweep.sweep(), await sweep.sweep()) == (1, 0)
         await going_by.take(parse_configuration(text.replace("{q", "{enabled: false, q"), source="test"))
         await query(database, "DELETE FROM backfill_jobs")
         assert await sweep.sweep() == 0
-
-
-async def _sees_the_queue(dsn: str, going_by: Healing) -> None:
-    """Some seconds pass, and it is looked how deep the queue is."""
-    opened = await asyncpg.connect(dsn)
-    await register_times(opened)
-    await going_by.look(opened)
-    await opened.close()
 
 
 async def test_what_did_not_come_is_asked_for_once_a_quarter_of_an_hour_after_the_close(
