@@ -68,21 +68,23 @@ class Copies:
                 name = self._prefix + topic.name
                 for number in range(there.get(name, 0)):
                     low, high = reader.bounds(name, number)
-                    for message in reader.read(name, number, max(low, high - 1), high):
-                        place = TopicPartition(topic.name, number)
-                        done[place] = self._place(name, message)
+                    if low == high:
+                        continue
+                    # a copy is a record; who writes in transactions leaves the mark of one at the end
+                    last = next(reader.read(name, number, high - 1, high), None)
+                    done[TopicPartition(topic.name, number)] = self._place(name, number, high, last)
         return done
 
-    def _place(self, name: str, message: Message) -> int:
-        """Return the offset after the original of the last copy in a partition."""
-        headers = cast("list[tuple[str, bytes]]", message.headers() or [])
+    def _place(self, name: str, number: int, high: int, last: Message | None) -> int:
+        """Return the offset after the original of the last copy in a partition that ends at `high`."""
+        headers = [] if last is None else cast("list[tuple[str, bytes]]", last.headers() or [])
         moved = moved_place(headers)
         if moved is None or dict(headers).get(REPLAY) != self._replay:
             raise ConfigurationError(
-                f"{name}/{message.partition()} holds {(message.offset() or 0) + 1:,} records that are not of this replay",
+                f"{name}/{number} holds {high:,} records that are not of this replay",
                 remedy="replay to a prefix that nothing was started with, or finish that replay with its own options",
             )
-        self._known_us[TopicPartition(self._names[name].name, message.partition() or 0)] = moved.known_from_us
+        self._known_us[TopicPartition(self._names[name].name, number)] = moved.known_from_us
         return moved.offset + 1
 
     def add(self, record: StreamedRecord) -> None:

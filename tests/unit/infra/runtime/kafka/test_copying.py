@@ -43,7 +43,7 @@ class Cluster:
 
     def __init__(self) -> None:
         """Have none."""
-        self.logs: dict[str, list[list[Copied]]] = {}
+        self.logs: dict[str, list[list[Copied | None]]] = {}  # None: the mark of a transaction
         self.config: dict[str, dict[str, str]] = {}
 
     def partition_counts(self) -> dict[str, int]:
@@ -85,7 +85,7 @@ class Cluster:
 
     def read(self, name: str, partition: int, start: int, end: int) -> Iterator[Copied]:
         """Yield records."""
-        yield from self.logs[name][partition][start:end]
+        yield from filter(None, self.logs[name][partition][start:end])
 
 
 class Appender:
@@ -156,7 +156,7 @@ def copied(cluster: Cluster, *, stop_after: int | None = None, **changes: Any) -
 def logs(cluster: Cluster) -> dict[str, list[list[tuple[bytes, bytes]]]]:
     """Return (value, where it was) of all copies."""
     return {
-        name: [[(r.data, dict(r.headers())["mds-moved-from"]) for r in part] for part in parts]
+        name: [[(r.data, dict(r.headers())["mds-moved-from"]) for r in part if r] for part in parts]
         for name, parts in cluster.logs.items()
         if any(parts)
     }
@@ -203,6 +203,18 @@ def test_topics_that_hold_anything_else_are_left_alone(cluster: Cluster) -> None
     cluster.ensure("b", prefix="four.", partitions=4)
     with pytest.raises(ConfigurationError, match="have 4 partitions, those that are read 2"):
         copied(cluster, prefix="four.")
+
+
+def test_what_ends_with_the_mark_of_a_transaction_is_not_empty(cluster: Cluster) -> None:
+    """Processors that ran under the prefix leave one behind every record; nothing is copied behind theirs."""
+    cluster.ensure("b", prefix="p.", partitions=PARTITIONS)
+    cluster.logs["p.bars.v1"][1] += [Copied(("p.bars.v1", 1, 0), b"theirs", []), None]
+
+    with pytest.raises(
+        ConfigurationError, match=r"p\.bars\.v1/1 holds 2 records that are not of this replay"
+    ):
+        copied(cluster)
+    assert len(cluster.logs["p.bars.v1"][1]) == 2
 
 
 def test_a_record_that_was_moved_before_keeps_its_time(cluster: Cluster) -> None:
