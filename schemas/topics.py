@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,9 @@ Kind = Literal["raw", "canonical", "ledger", "progress", "state", "journal", "co
 DAY_MS = 86_400_000
 DEFAULT_PARTITIONS = 4  # of a cluster whose topics are made without a word about their number
 MAX_PARTITIONS = 1_024
+PREFIX = re.compile(
+    r"[A-Za-z0-9._\-]{0,200}"
+)  # a broker takes 249 characters, of which our longest name needs 30
 # Header of a moved raw record: "<partition>/<offset>/<known_from>" (µs) of where it was.
 MOVED_FROM = "mds-moved-from"
 
@@ -83,6 +87,20 @@ class Catalogue:
 
     topics: Mapping[str, Topic]
     schema_ids: Mapping[int, str]
+
+
+def is_prefix(text: str) -> bool:
+    """Whether a broker takes a text before every name of ours."""
+    return PREFIX.fullmatch(text) is not None
+
+
+def checked_prefix(prefix: str) -> str:
+    """Return a prefix of topics; raise ValueError where it is none, saying what one looks like."""
+    if not is_prefix(prefix):
+        raise ValueError(
+            "a prefix of topics is up to 200 letters, digits, dots, underscores and dashes; write one such as trial."
+        )
+    return prefix
 
 
 @lru_cache(maxsize=1)

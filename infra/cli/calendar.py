@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from infra.cli.symbols import asked_symbol
 from infra.runtime.clock import wall_us
 from infra.runtime.configuration import reading
 from infra.runtime.settings import MdsSettings
@@ -15,7 +16,6 @@ from schemas.calendar.sessions import Calendar, CalendarBook, calendar_name
 from schemas.calendar.trading_days import Part, TradingSession
 from schemas.errors import ConfigurationError
 from schemas.intervals import EPOCH
-from schemas.symbols.names import is_symbol
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 DEFAULT_DAYS = 30
@@ -29,13 +29,9 @@ def calendar_days(
 
     Raises ConfigurationError where the file, the symbol or the range is wrong.
     """
-    if not is_symbol(symbol):
-        raise ConfigurationError(
-            f"{symbol!r} is not a symbol", remedy="write it like BRK.B, ^GSPC or BTC-USD"
-        )
     path = settings.configuration_path
     book = CalendarBook(NO_OVERLAY if path is None else reading.load(path).calendar_overlay())
-    calendar = book.calendar(calendar_name(symbol))
+    calendar = book.calendar(calendar_name(asked_symbol(symbol)))
     if any(day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR for day in (first, after)):
         raise ConfigurationError(
             "a day is out of range", remedy=f"give days of the years {FIRST_YEAR} to {LAST_YEAR}"

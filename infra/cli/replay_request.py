@@ -9,12 +9,13 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
+from infra.cli.symbols import asked_symbol
 from infra.runtime.kafka.ranges import Sought
 from schemas.errors import ConfigurationError, MalformedPayload
 from schemas.intervals import micros
 from schemas.partitions import TopicPartition, partition_of
 from schemas.streams import STREAMS
-from schemas.topics import CANONICAL_TOPICS, RAW_TOPICS
+from schemas.topics import CANONICAL_TOPICS, RAW_TOPICS, is_prefix
 from schemas.wire.codec import decode_value
 from schemas.wire.framing import StreamedRecord
 from schemas.wire.splitting import only
@@ -57,10 +58,24 @@ class ReplayRequest:
         )
 
     def places(self, partitions: int) -> list[TopicPartition]:
-        """Return the partitions to read, of `partitions`: those of the symbols, and those an offset names."""
+        """Return the partitions to read, of `partitions`: those of the symbols, and those an offset names.
+
+        Raises ConfigurationError where an offset names one that there is not, or none of those the symbols live in.
+        """
         numbers = {partition_of(symbol, partitions) for symbol in self.symbols} or set(range(partitions))
+        named = {number for number in self.positions if number is not None}
+        if absent := sorted(named - set(range(partitions))):
+            raise ConfigurationError(
+                f"--from-position {absent[0]}:{self.positions[absent[0]]}: there is no such partition",
+                remedy=f"name one of 0 to {partitions - 1}",
+            )
         if self.positions and None not in self.positions:
-            numbers &= {number for number in self.positions if number is not None}
+            if not numbers & named:
+                raise ConfigurationError(
+                    f"--from-position names no partition of {', '.join(self.symbols)}",
+                    remedy=f"they live in {', '.join(map(str, sorted(numbers)))}; name that, or an offset alone",
+                )
+            numbers &= named
         return [TopicPartition(topic, number) for topic in self.topics for number in sorted(numbers)]
 
     def told(self) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def requested(
         since_us=None if since is None else _moment("--since", since),
         until_us=None if until is None else _moment("--until", until),
         positions=_positions(positions),
-        symbols=tuple(dict.fromkeys(symbols)),
+        symbols=tuple(dict.fromkeys(asked_symbol(symbol, "--symbol") for symbol in symbols)),
         archive=archive,
         into=_into(kind),
         target=target,
@@ -163,6 +178,10 @@ def _problem(request: ReplayRequest) -> tuple[str, str] | None:
             f"--into file {request.target}: no format",
             f"end it with {' or '.join(SUFFIXES)}",
         ): is_file and not request.target.endswith(SUFFIXES),
+        (
+            f"--into prefix {request.target!r}: no prefix of topics",
+            "give up to 200 letters, digits, dots, underscores and dashes, such as trial.",
+        ): request.into == "prefix" and not is_prefix(request.target),
         (
             "a database is filled from raw topics: what was watched and is missing is not in canonical ones",
             "give --from raw, or raw.bars and so on",
@@ -207,5 +226,10 @@ def _positions(given: Sequence[str]) -> dict[int | None, int]:
             raise ConfigurationError(
                 f"--from-position {text}: no position", remedy="give OFFSET, or PARTITION:OFFSET"
             )
-        found[int(partition) if colon else None] = int(offset)
+        number = int(partition) if colon else None
+        if number in found:
+            raise ConfigurationError(
+                f"--from-position {text}: there is another one of it", remedy="give each partition one offset"
+            )
+        found[number] = int(offset)
     return found

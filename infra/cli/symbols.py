@@ -6,11 +6,20 @@ from datetime import date
 from typing import Any
 
 from infra.runtime.providers import known_facts
-from schemas.errors import UnknownSymbol
+from schemas.errors import ConfigurationError, UnknownSymbol
 from schemas.providers.built_in import facts_of
 from schemas.providers.facts import ProviderFacts
 from schemas.symbology.naming import Symbology
 from schemas.symbols.instruments import Instrument, classify
+from schemas.symbols.names import is_symbol
+
+
+def asked_symbol(text: str, option: str = "") -> str:
+    """Return a symbol given on the command line, by `option`; raise ConfigurationError where it cannot be one."""
+    if not is_symbol(text):
+        said = f"{option} {text!r}" if option else repr(text)
+        raise ConfigurationError(f"{said} is not a symbol", remedy="write it like BRK.B, ^GSPC or BTC-USD")
+    return text
 
 
 def resolved(symbology: Symbology, symbol: str, at: date, provider: str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from infra.cli.symbols import asked_symbol
 from infra.cli.system import System
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
@@ -23,9 +24,9 @@ def records(system: System, symbol: str, *, stream: StreamName, from_start: bool
     """Yield the symbol's records for ever: the values, plus topic, partition and offset.
 
     Times are microseconds since the Unix epoch, UTC. Only committed records are read. Raises
-    BrokerUnavailable when the broker does not answer.
+    BrokerUnavailable when the broker does not answer, ConfigurationError where it is no symbol.
     """
-    declared = TOPICS[stream]
+    declared, key = TOPICS[stream], asked_symbol(symbol).encode()
     topic = system.settings.topic_prefix + declared
     partition = partition_of(symbol, system.partition_count())
     bootstrap = system.settings.bootstrap_servers
@@ -39,7 +40,7 @@ def records(system: System, symbol: str, *, stream: StreamName, from_start: bool
                 if (error := message.error()) is not None:
                     if event_of(error) not in (LogEvent.END, LogEvent.PASSING):
                         raise BrokerUnavailable(f"Kafka: {error.str()}")
-                elif message.key() == symbol.encode():
+                elif message.key() == key:
                     place = {"topic": topic, "partition": partition, "offset": message.offset()}
                     try:
                         yield place | decode_value(declared, message.value())

@@ -11,7 +11,8 @@ from infra.cli.output import as_json, say, step, table
 from infra.cli.system import System
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.moving import Move
-from schemas.topics import MAX_PARTITIONS
+from schemas.errors import ConfigurationError
+from schemas.topics import MAX_PARTITIONS, checked_prefix
 
 topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
 
@@ -64,6 +65,11 @@ def topics_move(
     same command goes on where it was.
     """
     system = System.from_env()
+    try:
+        checked_prefix(to_prefix)
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        raise ConfigurationError(f"--to-prefix {to_prefix!r}: {problem}", remedy=remedy) from error
     system.reach_kafka()
     settings = system.settings
     move = Move(

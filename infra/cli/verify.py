@@ -140,7 +140,7 @@ def _told_since(
                     if topic in (each, EVIDENCE)
                 ]
                 low, high = reader.bounds(prefix + topic, number)
-                at = reader.offset_at(prefix + topic, number, max(0, min(since) - APART_US))
+                at = reader.offset_at(prefix + topic, number, min(since) - APART_US)
                 for message in reader.read(
                     prefix + topic, number, high if at is None else max(low, at), high
                 ):

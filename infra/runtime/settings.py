@@ -7,15 +7,15 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 from schemas.remedies import problem_of, remedy_of
-from schemas.topics import DEFAULT_PARTITIONS, MAX_PARTITIONS
+from schemas.topics import DEFAULT_PARTITIONS, MAX_PARTITIONS, checked_prefix
 
 SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
 KUBERNETES_SERVICE_LINK = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
@@ -107,7 +107,9 @@ class MdsSettings(Settings):
     api_key: SecretStr = SecretStr("")  # what commands show the gateway, where it asks for a key
     # of topics that are made where none are yet; what is there stays as it is, and is asked of the broker
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=MAX_PARTITIONS)
-    topic_prefix: str = ""  # put before every topic, group and transactional id: two systems on one cluster
+    topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = (
+        ""  # put before every topic, group and transactional id: two systems on one cluster
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

@@ -172,9 +172,11 @@ class LogReader:
 
     def offset_at(self, topic: str, partition: int, time_us: int) -> int | None:
         """Return the offset of the first record appended at or after `time_us`; None where there is none yet."""
+        # A negative one is no time to a broker: -1 asks for the end of the log.
+        since_ms = max(0, time_us // 1_000)
         try:
             (found,) = self._consumer.offsets_for_times(
-                [Place(topic, partition, time_us // 1_000)], timeout=self._within_s
+                [Place(topic, partition, since_ms)], timeout=self._within_s
             )
         except KafkaException as error:
             raise unavailable(f"{topic}/{partition}", error) from error

@@ -12,6 +12,7 @@ from schemas.topics import (
     agreed_partitions,
     canonical_of,
     catalogue,
+    checked_prefix,
     dead,
 )
 
@@ -34,6 +35,21 @@ def test_raw_and_canonical_topics_pair_up() -> None:
     assert tuple(canonical_of(raw) for raw in RAW_TOPICS) == CANONICAL_TOPICS
     for raw in RAW_TOPICS:
         assert topics[raw].fixed_partitions is topics[canonical_of(raw)].fixed_partitions is None
+
+
+def test_the_longest_prefix_leaves_room_for_every_name() -> None:
+    """A broker takes 249 characters."""
+    longest = checked_prefix("p" * 200)
+
+    assert max(len(longest + name) for name in catalogue().topics) <= 249
+    assert checked_prefix("") == ""
+
+
+@pytest.mark.parametrize("prefix", ["p" * 201, "trial/", "trial ", "trial.\n", "prüfung."])
+def test_what_no_broker_takes_is_no_prefix(prefix: str) -> None:
+    """And what one looks like is said."""
+    with pytest.raises(ValueError, match="letters, digits, dots"):
+        checked_prefix(prefix)
 
 
 @pytest.mark.parametrize("count", [1, 4, 64])

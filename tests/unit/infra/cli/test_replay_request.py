@@ -58,6 +58,13 @@ def test_topics_are_named_as_topics_or_as_streams(words: list[str], topics: tupl
         pytest.param({"positions": [":7"]}, "PARTITION:OFFSET", id="an empty partition"),
         pytest.param({"positions": ["7"], "since": "2026-03-02T14:30:00Z"}, "give one of them", id="both"),
         pytest.param({"positions": ["7"], "archive": True}, "no --archive", id="an offset of an archive"),
+        pytest.param(
+            {"positions": ["2:7", "2:8"]}, "2:8: there is another one of it", id="two of a partition"
+        ),
+        pytest.param({"symbols": ["spy"]}, "--symbol 'spy' is not a symbol", id="a symbol in small letters"),
+        pytest.param({"symbols": ["SPY", ""]}, "write it like BRK.B", id="no symbol"),
+        pytest.param({"into": ("prefix", "trial/")}, "--into prefix 'trial/'", id="no prefix"),
+        pytest.param({"into": ("prefix", "t" * 201)}, "up to 200 letters", id="a prefix too long"),
         pytest.param({"words": ["raw.bars"], "by": "event"}, "events of many times", id="raw by event time"),
     ],
 )
@@ -78,6 +85,17 @@ def test_only_partitions_that_can_hold_the_answer_are_read() -> None:
     anywhere = requested(bars, FILE, positions=["2:0", "9"])
     assert [place.partition for place in anywhere.places(4)] == [0, 1, 2, 3]
     assert (anywhere.bounds.position(2), anywhere.bounds.position(3)) == (0, 9)
+
+
+def test_a_partition_that_cannot_hold_the_answer_is_no_empty_answer() -> None:
+    """One that there is not, and one in which none of the symbols lives."""
+    spy = partition_of("SPY", 8)
+    elsewhere = requested(["bars"], FILE, symbols=["SPY"], positions=[f"{(spy + 1) % 8}:0"])
+
+    with pytest.raises(ConfigurationError, match=r"8:5: there is no such partition; name one of 0 to 7"):
+        requested(["bars"], FILE, positions=["8:5", "9"]).places(8)
+    with pytest.raises(ConfigurationError, match=f"no partition of SPY; they live in {spy}"):
+        elsewhere.places(8)
 
 
 def test_times_of_events_do_not_bound_the_log() -> None:

@@ -52,6 +52,7 @@ def test_a_wrong_value_is_named_with_its_variable() -> None:
         ("MDS_KAFKA_PORT", "0", "in MDS_KAFKA_PORT, set it to 1 or more"),
         ("MDS_KAFKA_PORT", "70000", "in MDS_KAFKA_PORT, set it to 65535 or less"),
         ("MDS_LOG_LEVEL", "loud", "in MDS_LOG_LEVEL, use one of debug, info, warning, error"),
+        ("MDS_TOPIC_PREFIX", "trial/", "in MDS_TOPIC_PREFIX, write one such as trial."),
     ],
 )
 def test_a_wrong_value_is_answered_with_what_is_valid(variable: str, value: str, remedy: str) -> None:

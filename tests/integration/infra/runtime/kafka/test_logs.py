@@ -32,6 +32,12 @@ def test_reading_a_partition_ends_at_its_end_not_at_the_high_watermark(
 
     assert [m.value() for m in reader.read(topic, 2, 0)] == [b"kept"]
     assert reader.bounds(topic, 2)[1] > 1
+    # to a broker -1 ms is the end of a log, and every other negative time is refused
+    assert [reader.offset_at(topic, 2, before_1970_us) for before_1970_us in (-1_000, -1, -(10**15))] == [
+        0,
+        0,
+        0,
+    ]
     reader.close()
 
 
