@@ -74,18 +74,23 @@ class ReplayPlan:
 
 def kept_plan(request: ReplayRequest, content: bytes, place: str) -> ReplayPlan:
     """Return the plan of an interrupted replay that is kept at `place`; raise ConfigurationError where it is another's."""
-    kept = orjson.loads(content)
-    told = orjson.loads(orjson.dumps(request.told()))  # tuples are lists there
-    differing = [name for name, value in told.items() if kept["request"].get(name) != value]
-    if differing:
-        was = " ".join(f"{name}={kept['request'].get(name)}" for name in differing)
+    try:
+        kept = orjson.loads(content)
+        was, partitions = dict(kept["request"]), int(kept["partitions"])
+        ranges = tuple(Range(*each) for each in kept["ranges"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{place} holds a part of another replay ({was})",
+            f"{place} holds a plan that cannot be read", remedy="delete it, or name another target"
+        ) from error
+    told = orjson.loads(orjson.dumps(request.told()))  # tuples are lists there
+    differing = [name for name, value in told.items() if was.get(name) != value]
+    if differing:
+        theirs = " ".join(f"{name}={was.get(name)}" for name in differing)
+        raise ConfigurationError(
+            f"{place} holds a part of another replay ({theirs})",
             remedy="finish that with its own options, or name another target",
         )
-    return ReplayPlan(
-        request=request, partitions=kept["partitions"], ranges=tuple(Range(*each) for each in kept["ranges"])
-    )
+    return ReplayPlan(request=request, partitions=partitions, ranges=ranges)
 
 
 def made_plan(

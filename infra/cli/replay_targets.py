@@ -40,7 +40,7 @@ from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.wire.framing import END, StreamedRecord, write_record
 
-PLAN = "plan.json"
+PLAN, BEGUN = "plan.json", "plan.json.begun"
 RESUMABLE = "it was not finished; the same command goes on where it was"
 TARGET = "SINKS_REPLAY_DSN"
 
@@ -49,42 +49,58 @@ def into_file(system: System, request: ReplayRequest, *, allow_holes: bool) -> i
     """Write a file by the sinks' command and return the exit code; raises ConfigurationError where one is there."""
     path = Path(request.target)
     parts = path.with_name(f"{path.name}.parts")
-    kept = parts / PLAN
-    if kept.exists():
-        plan = kept_plan(request, kept.read_bytes(), str(parts))
+    with _writable(parts):
+        kept = _kept(path, parts)
+    if kept is not None:
+        plan = kept_plan(request, kept, str(parts))
         if path.exists():  # killed between its last two steps
-            shutil.rmtree(parts)
+            with _writable(parts):
+                shutil.rmtree(parts)
             step(f"{path} was finished")
             return ExitCode.DONE
         step(f"going on with {parts}")
     else:
-        if path.exists() or (parts.exists() and any(parts.iterdir())):
-            there = path if path.exists() else parts
-            raise ConfigurationError(
-                f"{there} is there already, of {there.stat().st_size:,} bytes; nothing was changed in it",
-                remedy="name another file, or delete it",
-            )
         plan, holes = made_plan(system, request)
         if code := refuse_holes(holes, allowed=allow_holes):
             return code
-        _keep(parts, plan)
+        with _writable(parts):
+            _keep(parts, plan)
     return _exported(system, plan, path)
 
 
-def _keep(parts: Path, plan: ReplayPlan) -> None:
+@contextmanager
+def _writable(parts: Path) -> Iterator[None]:
     try:
-        parts.mkdir(exist_ok=True)
-        begun = parts / f"{PLAN}.begun"
-        with begun.open("wb") as out:
-            out.write(plan.to_json())
-            out.flush()
-            os.fsync(out.fileno())
-        begun.rename(parts / PLAN)
+        yield
     except OSError as error:
         raise ConfigurationError(
             f"{parts} cannot be written: {error.strerror or error}",
             remedy="name a file in a folder that can be",
         ) from error
+
+
+def _kept(path: Path, parts: Path) -> bytes | None:
+    """Return the plan of the replay that makes a file, None where none does; raise ConfigurationError where another's is there."""
+    if (parts / PLAN).exists():
+        return (parts / PLAN).read_bytes()
+    # killed before its plan had its name, a replay left nothing that counts
+    begun = parts.exists() and any(each.name != BEGUN for each in parts.iterdir())
+    if path.exists() or begun:
+        there = path if path.exists() else parts
+        raise ConfigurationError(
+            f"{there} is there already, of {there.stat().st_size:,} bytes; nothing was changed in it",
+            remedy="name another file, or delete it",
+        )
+    return None
+
+
+def _keep(parts: Path, plan: ReplayPlan) -> None:
+    parts.mkdir(exist_ok=True)
+    with (parts / BEGUN).open("wb") as out:
+        out.write(plan.to_json())
+        out.flush()
+        os.fsync(out.fileno())
+    (parts / BEGUN).rename(parts / PLAN)
 
 
 def _exported(system: System, plan: ReplayPlan, path: Path) -> int:

@@ -13,10 +13,10 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
@@ -28,7 +28,7 @@ from sinks.archive.shell.parquet import batch_of, batches_of, write_batches
 from sinks.export.columns import columns_of, csv_text, row_maker
 
 PARTS = ".parts"
-PART = re.compile(r"(\d{5})-(\d{20})-(\d{20})\.part")
+PART = re.compile(r"(\d{5})-(\d{20})-(\d{20})-(\d+)\.part")
 PART_ROWS, PART_BYTES = 25_000, 33_554_432
 COPY_BYTES = 1_048_576
 OWNED_WITHIN_S, OWNED_POLL_S = (
@@ -36,6 +36,15 @@ OWNED_WITHIN_S, OWNED_POLL_S = (
     0.05,
 )  # one whose feeder was killed ends when it has read what it was sent
 SHOWN = 5  # records left out that are named
+
+
+class FilePart(NamedTuple):
+    """A part of a file to be: of a partition up to the offset `end`, so many rows."""
+
+    partition: int
+    end: int
+    rows: int
+    path: Path
 
 
 class ExportFile:
@@ -51,7 +60,7 @@ class ExportFile:
 
     def positions(self) -> dict[int, int]:
         """Return by partition the offset after the last that a part holds."""
-        return {partition: end for partition, _, end, _ in self._parts()}
+        return {part.partition: part.end for part in self._parts()}
 
     def add(self, records: Iterator[StreamedRecord]) -> bool:
         """Write the parts of a record stream and return whether it came to its end; what its last part lacks is not written then."""
@@ -79,39 +88,28 @@ class ExportFile:
 
     def finish(self) -> int:
         """Make the file of its parts, give it its name, delete the parts, and return how many rows it has."""
-        partial, rows = self._folder / "whole", 0
-        parts = [path for *_, path in self._parts()]
+        partial, parts = self._folder / "whole", self._parts()
         with self._disk.new_file(partial) as out:
-            rows = self._join_csv(out, parts) if self._is_csv else self._join_parquet(out, parts)
+            if self._is_csv:
+                self._join_csv(out, parts)
+            else:
+                batches = (batch for part in parts for batch in batches_of(part.path))
+                write_batches(out, self._columns, batches)
         self._disk.rename(partial, self._path)
-        shutil.rmtree(self._folder)
-        return rows
-
-    def _join_csv(self, out: BinaryIO, parts: list[Path]) -> int:
-        out.write((",".join(column.name for column in self._columns) + "\r\n").encode())
-        rows = 0
+        # Its plan goes last: killed before that, the same command finds that it was finished.
         for part in parts:
-            with part.open("rb") as file:
-                while chunk := file.read(COPY_BYTES):
-                    rows += chunk.count(b"\r\n")
-                    out.write(chunk)
-        return rows
+            self._disk.delete(part.path)
+        shutil.rmtree(self._folder)
+        return sum(part.rows for part in parts)
 
-    def _join_parquet(self, out: BinaryIO, parts: list[Path]) -> int:
-        rows = 0
-
-        def batches() -> Iterator[Any]:
-            nonlocal rows
-            for part in parts:
-                for batch in batches_of(part):
-                    rows += batch.num_rows
-                    yield batch
-
-        write_batches(out, self._columns, batches())
-        return rows
+    def _join_csv(self, out: BinaryIO, parts: Sequence[FilePart]) -> None:
+        out.write((",".join(column.name for column in self._columns) + "\r\n").encode())
+        for part in parts:
+            with part.path.open("rb") as file:
+                shutil.copyfileobj(file, out, COPY_BYTES)
 
     def _write(self, partition: int, start: int, end: int, rows: list[tuple[Any, ...]]) -> None:
-        name = f"{partition:05d}-{start:020d}-{end:020d}.part"
+        name = f"{partition:05d}-{start:020d}-{end:020d}-{len(rows)}.part"
         begun = self._folder / "begun"
         with self._disk.new_file(begun) as out:
             if self._is_csv:
@@ -120,15 +118,15 @@ class ExportFile:
                 write_batches(out, self._columns, [batch_of(self._columns, rows)])
         self._disk.rename(begun, self._folder / name)
 
-    def _parts(self) -> list[tuple[int, int, int, Path]]:
-        """Return (partition, start, end, path) of each part, in order."""
+    def _parts(self) -> list[FilePart]:
+        """Return the parts, in order."""
         try:
             names = sorted(path.name for path in self._folder.iterdir())
         except OSError as error:
             raise ArchiveUnavailable(f"{self._folder}: {error.strerror or error}") from error
         found = [(PART.fullmatch(name), name) for name in names]
         return [
-            (int(part[1]), int(part[2]), int(part[3]), self._folder / name)
+            FilePart(int(part[1]), int(part[3]), int(part[4]), self._folder / name)
             for part, name in found
             if part is not None
         ]

@@ -32,6 +32,17 @@ def test_the_plan_of_another_replay_is_refused() -> None:
         kept_plan(a_plan().request, a_plan(symbols=["SPY"]).to_json(), "a.csv.parts")
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"request": {}, "partitions": "x", "ranges": []}']
+)
+def test_a_plan_that_cannot_be_read_is_nobodys(content: bytes) -> None:
+    """What is to be deleted is named."""
+    with pytest.raises(
+        ConfigurationError, match=r"a\.csv\.parts holds a plan that cannot be read; delete it"
+    ):
+        kept_plan(a_plan().request, content, "a.csv.parts")
+
+
 def test_what_is_done_is_not_read_again() -> None:
     """A partition that is done is left out; one that nothing is of begins where it did."""
     left = a_plan().after({0: 30, 1: 7})

@@ -35,6 +35,7 @@ class OneBroker:
         self.env = {**os.environ, "MDS_HOME": "unused"}
         self.value = encode(BARS, a_bar())
         self.stop_after: int | None = None
+        self.records = RECORDS
         self.read = 0
 
     def reach_kafka(self) -> None:
@@ -42,7 +43,7 @@ class OneBroker:
 
     def plan(self, _: object, request: ReplayRequest) -> tuple[ReplayPlan, list[str]]:
         """Return the plan of everything."""
-        ranges = tuple(Range(BARS, number, 0, RECORDS) for number in range(PARTITIONS))
+        ranges = tuple(Range(BARS, number, 0, self.records) for number in range(PARTITIONS))
         return ReplayPlan(request=request, partitions=PARTITIONS, ranges=ranges), []
 
     @contextmanager
@@ -112,6 +113,32 @@ def test_a_writer_that_fails_ends_it_and_is_heard(
         into(path)
     with pytest.raises(ConfigurationError, match="cannot be written"):
         into(tmp_path / "no folder" / "bars.parquet")
+
+
+def test_a_place_where_no_file_can_be_made_is_named(into: Callable[[Path], int], tmp_path: Path) -> None:
+    """Whatever the operating system says of it."""
+    (tmp_path / "bars.csv.parts").write_text("a file of somebody's")
+    (tmp_path / "folder.csv").mkdir()
+
+    for name in ("bars.csv", "bars.csv.parts/bars.csv", f"{'long' * 99}.csv"):
+        with pytest.raises(ConfigurationError, match=r"\.parts cannot be written: .*; name a file"):
+            into(tmp_path / name)
+    with pytest.raises(ConfigurationError, match=r"folder\.csv is there already"):
+        into(tmp_path / "folder.csv")
+    assert (tmp_path / "bars.csv.parts").read_text() == "a file of somebody's"
+
+
+def test_killed_before_its_plan_had_its_name_it_begins_anew(
+    broker: OneBroker, into: Callable[[Path], int], tmp_path: Path
+) -> None:
+    """Nothing of it counts yet, and nobody else's is there."""
+    broker.records = 3
+    parts = tmp_path / "bars.csv.parts"
+    parts.mkdir()
+    (parts / "plan.json.begun").write_text("{")
+
+    assert into(tmp_path / "bars.csv") == 0
+    assert not parts.exists()
 
 
 def test_killed_after_its_last_step_but_one_it_is_done(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,40 @@ def test_what_is_no_record_is_left_out_and_told(tmp_path: Path) -> None:
 
     assert [line.partition(":")[0] for line in export.left_out] == ["bars.v1/0, offset 1"]
     assert path.read_bytes().count(b"\r\n") == 1 + len(sent)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 1_048_576])
+def test_rows_are_counted_wherever_the_copy_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
+    """Not by the ends of their lines, which a copy may cut in two and a text may hold."""
+    monkeypatch.setattr(files, "COPY_BYTES", chunk_bytes)
+    path = tmp_path / "a.csv"
+    parts_of(path).mkdir()
+    export = ExportFile(path, BARS, Disk(keep_free_bytes=0))
+    odd = [
+        replace(record, value=encode(BARS, a_bar(currency='"U,\r\nS\0D"é', event_time=NINE_THIRTY + number)))
+        for number, record in enumerate(records(BARS))
+    ]
+
+    assert export.add(iter([*odd, END]))
+    assert export.finish() == len(odd)
+    rows = list(csv.DictReader(StringIO(path.read_bytes().decode(), newline="")))
+    assert [row["currency"] for row in rows] == ['"U,\r\nS\0D"é'] * len(odd)
+
+
+def test_killed_while_its_parts_are_deleted_it_still_knows_that_it_was_finished(tmp_path: Path) -> None:
+    """What says which replay it was goes last."""
+    whole, path = tmp_path / "whole.csv", tmp_path / "a.csv"
+    counting = DyingDisk(None, raise_killed)
+    made(whole, BARS, records(BARS), counting)
+    parts_of(path).mkdir()
+    (parts_of(path) / "plan.json").write_text("{}")
+
+    with pytest.raises(Killed):
+        made(path, BARS, records(BARS), DyingDisk(counting.moments, raise_killed))
+    assert path.read_bytes() == whole.read_bytes()
+    assert [left.name for left in parts_of(path).iterdir()] == ["plan.json"]
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
