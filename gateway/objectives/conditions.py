@@ -69,7 +69,10 @@ def conditions(
     working: Sequence[UnderWay],
     now: int,
 ) -> Iterator[DayCondition]:
-    """Yield the condition of each trading day in which the series should have values by market time `now` (µs)."""
+    """Yield the condition of each trading day in which the series should have values by market time `now` (µs).
+
+    `working` is what backfills are at work on in it.
+    """
     calendar = calendar_of(series.id.symbol)
     told = series.id.name != BAR_STREAM.name or is_judged(series.id.interval)
     for session in sessions if told and calendar.is_known else ():
@@ -81,7 +84,7 @@ def conditions(
         condition, reason, tally, late = found
         if not is_over:
             condition, reason = "pending", "the day is not over, or not for an hour"
-        elif condition in ("degraded", "missing") and _is_worked_on(series.id, session, working):
+        elif condition in ("degraded", "missing") and _is_worked_on(session, working):
             condition, reason = "pending", f"a backfill is under way: {reason}"
         yield DayCondition(
             series=series.id, day=day_of(session.day), condition=condition, reason=reason, session=session,
@@ -147,7 +150,8 @@ def _of_values(
         return None
     low, high = max(series.start, session.open), min(session.close, now)
     holes = [each for each in series.holes if is_open(each) and each.low < high and each.high > low]
-    if any(each.low <= low and each.high >= high for each in holes):
+    # those of one series never overlap: a day can be blind by several causes, one after the other
+    if sum(min(each.high, high) - max(each.low, low) for each in holes) >= high - low:
         return "missing", "nobody watched it", None, 0
     if series.last_seen < session.open:
         return "missing", "no value came since before it", None, 0
@@ -156,6 +160,6 @@ def _of_values(
     return "available", "", None, 0
 
 
-def _is_worked_on(series: StreamId, session: TradingSession, working: Sequence[UnderWay]) -> bool:
+def _is_worked_on(session: TradingSession, working: Sequence[UnderWay]) -> bool:
     low, high = min(session.day, session.pre_open), session.post_close
-    return any(each.series == series and each.low < high and each.high > low for each in working)
+    return any(each.low < high and each.high > low for each in working)

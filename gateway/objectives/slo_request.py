@@ -30,10 +30,11 @@ from gateway.objectives.objectives import MARKET, NAMES, WALL
 from schemas.calendar.market_days import dates_of
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
-from schemas.intervals import DAY_US
+from schemas.intervals import DAY_US, HOUR_US
 from schemas.streams import BAR_STREAM, StreamId
 
 MAX_DAYS = 100  # of one symbol
+EASTERNMOST_US = 14 * HOUR_US  # no clock is further ahead of UTC
 SYMBOLS_AT_ONCE, DEFAULT_SYMBOLS = 200, 100
 
 
@@ -115,6 +116,11 @@ def slo_request(pairs: Pairs) -> tuple[SloQuery, ConditionsAsked | None]:
         detail = f"start and end span {days} days; ask for {MAX_DAYS} at most, and for the rest after them"
         raise invalid(FieldError(param="end", code="out_of_range", detail=detail))
     return asked, ConditionsAsked(low=asked.start, high=asked.end, day=None)
+
+
+def is_to_come(day: int, now: int) -> bool:
+    """Whether a day (its midnight UTC, µs) has begun nowhere yet: it does so in the east first."""
+    return day - EASTERNMOST_US > now
 
 
 def not_begun(day: int) -> Problem:

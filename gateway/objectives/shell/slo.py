@@ -24,12 +24,14 @@ from gateway.objectives.slo_request import (
     ConditionsAsked,
     SloQuery,
     condition_row,
+    is_to_come,
     not_begun,
     slo_request,
 )
 from infra.runtime.clock import MarketClock, wall_us
 from schemas.calendar.sessions import calendar_of
 from schemas.identity import stream_text
+from schemas.streams import StreamId
 
 FRESH_S = 15.0
 
@@ -57,7 +59,7 @@ class ObjectiveStatistics:
         ask, wanted = slo_request(request.query.items())
         now, query = self._clock.now_us(), query_hash(request.path, ask.given)
         page = open_token(ask.page_token, query, self._page_key, wall_us()) if ask.page_token else None
-        if wanted is not None and wanted.day is not None and wanted.day > now:
+        if wanted is not None and wanted.day is not None and is_to_come(wanted.day, now):
             raise not_begun(wanted.day)
         reading, found = await self._monitor.read(FRESH_S)
         meta = {
@@ -96,6 +98,9 @@ class ObjectiveStatistics:
 def _told(read: ConditionsPage, ask: SloQuery, wanted: ConditionsAsked, now: int) -> list[DayCondition]:
     """Return the conditions in the order of symbol, stream and day; blocking, for a thread of its own."""
     live = live_series(read.series, read.wanted)
+    working: dict[StreamId, list[UnderWay]] = {}
+    for job in read.working:
+        working.setdefault(job.series, []).append(job)
     found: list[DayCondition] = []
     for each in sorted(read.series, key=lambda each: (each.id.symbol, stream_text(each.id))):
         calendar = calendar_of(each.id.symbol)
@@ -104,6 +109,5 @@ def _told(read: ConditionsPage, ask: SloQuery, wanted: ConditionsAsked, now: int
         else:
             on = calendar.session_on(wanted.day)
             sessions = [] if on is None or on.open >= now else [on]
-        working = [job for job in read.working if job.series == each.id]
-        found += conditions(each, sessions, live, working, now)
+        found += conditions(each, sessions, live, working.get(each.id, ()), now)
     return [each for each in found if ask.condition in (None, each.condition)]

@@ -156,6 +156,21 @@ def test_a_day_s_own_bar() -> None:
         pytest.param({}, "available", id="no hole"),
         pytest.param({"holes": [TEN_MINUTES]}, "degraded", id="a hole"),
         pytest.param({"holes": [WHOLE_DAY]}, "missing", id="nobody watched"),
+        pytest.param(
+            {
+                "holes": [
+                    hole((2024, 6, 5, 9), (2024, 6, 5, 17)),
+                    hole((2024, 6, 5, 17), (2024, 6, 6, 9), "filling"),
+                ]
+            },
+            "missing",
+            id="nobody watched, for one reason after the other",
+        ),
+        pytest.param(
+            {"holes": [hole((2024, 6, 5, 9), (2024, 6, 5, 17)), hole((2024, 6, 5, 17, 1), (2024, 6, 6, 9))]},
+            "degraded",
+            id="watched for a minute",
+        ),
         pytest.param({"last_seen": at(2024, 6, 4)}, "missing", id="nothing came"),
         pytest.param({"now": at(2024, 6, 5, 15)}, "pending", id="under way"),
     ],

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.http.problems import Problem
 from gateway.objectives.conditions import DayCondition
-from gateway.objectives.slo_request import MAX_DAYS, condition_row, not_begun, slo_request
+from gateway.objectives.slo_request import MAX_DAYS, condition_row, is_to_come, not_begun, slo_request
 from gateway.objectives.violations import Tally
 from schemas.calendar.sessions import calendar_of
-from schemas.intervals import DAY_US, micros
+from schemas.intervals import DAY_US, HOUR_US, micros
 from schemas.streams import StreamId
 
 
@@ -89,6 +89,17 @@ def test_the_longest_stretch() -> None:
     assert MAX_DAYS == 100
     assert fits[1] is not None
     assert refused(symbol="BTC-USD", start="2024-03-01T12:00:00Z", end=ends[1]) == [("end", "out_of_range")]
+
+
+def test_a_day_begins_where_the_sun_rises_first() -> None:
+    """In Sydney it is traded while it is still the day before in UTC."""
+    sydney = calendar_of("BHP.AX").session_on(at(2026, 11, 30))
+    assert sydney is not None
+    assert sydney.open == at(2026, 11, 29) + 23 * HOUR_US
+
+    assert not is_to_come(at(2026, 11, 30), sydney.open)
+    assert not is_to_come(at(2026, 11, 30), at(2026, 11, 29) + 10 * HOUR_US)
+    assert is_to_come(at(2026, 11, 30), at(2026, 11, 29) + 10 * HOUR_US - 1)
 
 
 def test_a_day_to_come_is_refused() -> None:
