@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from secrets import token_hex
 
 from infra.cli.output import say, step, warn
 from infra.cli.rebuild import rebuild
@@ -29,6 +29,7 @@ from infra.runtime.postgres.comparing import (
     watermarks,
 )
 from infra.runtime.postgres.databases import drop_database, with_database
+from infra.runtime.postgres.migrate import refuse_unmigrated
 from schemas.errors import MalformedPayload
 from schemas.identity import stream_text
 from schemas.intervals import DAY_US, MINUTE_US
@@ -52,7 +53,8 @@ def verify(system: System, *, into: str | None, archive: bool) -> int:
 
     The database `into` is kept; without it one of a name of its own is made and dropped. Raises like `rebuild`.
     """
-    name = into or f"mds_verify_{os.getpid()}"
+    # two containers may have the same process id, and one may be left of a process that was killed
+    name = into if into is not None else f"mds_verify_{token_hex(6)}"
     dsn = with_database(system.settings.dsn, name)
     _, holes = made_plan(system, requested(["raw"], ("database", name), archive=archive))
     if holes:
@@ -63,6 +65,7 @@ def verify(system: System, *, into: str | None, archive: bool) -> int:
             + ("" if archive else ": read the archive with --archive")
         )
         return ExitCode.NO
+    asyncio.run(refuse_unmigrated(system.settings.dsn))
     try:
         code = rebuild(system, name, archive=archive)
         return code or asyncio.run(_verified(system, dsn))

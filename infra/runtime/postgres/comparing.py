@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from infra.runtime.postgres import session
-from infra.runtime.postgres.errors import Connection
+from infra.runtime.postgres.errors import Connection, is_unavailable, not_now
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAMS
 from schemas.tables import tables
@@ -146,11 +146,16 @@ def _key(view: ComparedView, row: Row | None) -> tuple[Any, ...] | None:
 
 @asynccontextmanager
 async def snapshot(dsn: str) -> AsyncIterator[Connection]:
-    """Open one state of a database, for as long as it takes; raises like a session."""
+    """Open one state of a database, for as long as it takes; raises like a session, and StoreUnavailable where it goes away."""
     async with session.open_connection(dsn, service="verify") as connection:
-        await connection.execute(UNHURRIED)
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            yield connection
+        try:
+            await connection.execute(UNHURRIED)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield connection
+        except Exception as error:
+            if is_unavailable(error, closed=connection.is_closed()):
+                raise not_now(error) from error
+            raise
 
 
 async def rows_of(connection: Connection, view: ComparedView) -> AsyncIterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -21,14 +21,21 @@ PLAN = "SELECT plan FROM replay_plan"
 # Nobody reads its positions, or publishes what a live sink would have.
 FINISHED = "DELETE FROM sink_offsets; DELETE FROM outbox; DROP TABLE replay_plan"
 WITHIN_S = 30.0
+MAX_NAME_BYTES = 63
 EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 QUOTED = "SELECT format('CREATE DATABASE %I', $1::text)"
 DROPPED = "SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', $1::text)"
 
 
 def with_database(dsn: str, name: str) -> str:
-    """Return the DSN of another database on the same server."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+    """Return the DSN of another database on the same server; raise ConfigurationError where that is no name of one."""
+    # PostgreSQL cuts a longer name off, and `host=h dbname=d` is meant for a DSN
+    if not 1 <= len(name.encode()) <= MAX_NAME_BYTES or "=" in name:
+        raise ConfigurationError(
+            f"{name!r} is no name of a database",
+            remedy=f"give one of 1 to {MAX_NAME_BYTES} bytes without `=`; a DSN begins with postgresql://",
+        )
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{quote(name, safe='')}"))
 
 
 async def create_where_missing(dsn: str, name: str) -> bool:

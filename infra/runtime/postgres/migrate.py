@@ -115,6 +115,22 @@ async def refuse_used(dsn: str) -> None:
         await _close(connection)
 
 
+async def refuse_unmigrated(dsn: str) -> None:
+    """Raise ConfigurationError where a migration was not applied to a database, StoreUnavailable where it does not answer."""
+    connection = await _connect(dsn, PATIENCE)
+    try:
+        has_ledger = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        files = migrations(DIRECTORY)
+        pending = await _pending(connection, files) if has_ledger else files
+        if pending:
+            raise ConfigurationError(
+                f"migration {pending[0].name} was not applied to the database",
+                remedy="run `mds migrate`, then this again",
+            )
+    finally:
+        await _close(connection)
+
+
 async def _connect(dsn: str, patience: Patience) -> Connection:
     settings = {
         **SERVER_SETTINGS, "application_name": "mds-migrate", "lock_timeout": str(patience.lock_timeout_ms),

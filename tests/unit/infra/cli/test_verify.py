@@ -11,6 +11,7 @@ from infra.cli import verify
 from infra.cli.system import System
 from infra.cli.verify import Judging
 from infra.runtime.postgres.comparing import VIEWS
+from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US
 from schemas.partitions import TopicPartition, partition_of
 from schemas.topics import BARS, DEFAULT_PARTITIONS, TRADES
@@ -18,6 +19,7 @@ from schemas.topics import BARS, DEFAULT_PARTITIONS, TRADES
 VIEW = {view.name: view for view in VIEWS}
 SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 UNTIL = 1_000
+LIVE = "postgresql://h/live"
 SERIES = "bars.1m:yahoo:SPY"
 
 
@@ -134,9 +136,26 @@ def test_topics_that_do_not_reach_to_the_beginning_prove_nothing(
 ) -> None:
     """So nothing is made or compared, and the archive is named."""
     monkeypatch.setattr(verify, "made_plan", lambda *_: (None, ["raw.bars.v1/2: offsets 0 to 1 are deleted"]))
-    settings = SimpleNamespace(dsn="postgresql://h/live")
+    settings = SimpleNamespace(dsn=LIVE)
 
     assert verify.verify(cast("System", SimpleNamespace(settings=settings)), into=None, archive=False) == 1
     told = capsys.readouterr().err
     assert "raw.bars.v1/2: offsets 0 to 1 are deleted" in told
     assert "read the archive with --archive" in told
+
+
+def test_a_database_that_was_not_migrated_is_told_before_one_is_filled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Filling takes long, and its views are not what they are compared with."""
+
+    async def lacking(dsn: str) -> None:
+        assert dsn == LIVE
+        raise ConfigurationError("migration 0021 was not applied", remedy="run `mds migrate`")
+
+    monkeypatch.setattr(verify, "made_plan", lambda *_: (None, []))
+    monkeypatch.setattr(verify, "refuse_unmigrated", lacking)
+    settings = SimpleNamespace(dsn=LIVE)
+
+    with pytest.raises(ConfigurationError, match="0021 was not applied"):
+        verify.verify(cast("System", SimpleNamespace(settings=settings)), into=None, archive=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from infra.runtime.postgres.migrate import DIRECTORY, Patience, migrate, refuse_used
+from infra.runtime.postgres.migrate import DIRECTORY, Patience, migrate, refuse_unmigrated, refuse_used
 from schemas.errors import ConfigurationError, StoreUnavailable
 from tests.support import old_layout
 from tests.support.databases import execute
@@ -226,3 +226,19 @@ async def test_a_database_that_was_used_is_told_before_anything_is_changed_in_it
             await refuse_used(used)
 
     assert await value(empty, "SELECT count(*) FROM schema_migrations") == old_layout.LAST_OLD
+
+
+async def test_a_database_that_lacks_a_migration_is_told(empty: str, database: str) -> None:
+    """The first of them, before anything is read of it; one of another version is told as it is to whoever migrates."""
+    await refuse_unmigrated(database)
+    with pytest.raises(ConfigurationError, match=r"migration 0001\w+ was not applied.*run `mds migrate`"):
+        await refuse_unmigrated(empty)
+    newest = await value(database, "SELECT max(name) FROM schema_migrations")
+    await execute(
+        database, "DELETE FROM schema_migrations WHERE name = (SELECT max(name) FROM schema_migrations)"
+    )
+    with pytest.raises(ConfigurationError, match=f"migration {newest} was not applied"):
+        await refuse_unmigrated(database)
+    await execute(database, "INSERT INTO schema_migrations (name) VALUES ('9999_post_later')")
+    with pytest.raises(ConfigurationError, match="run the newer version"):
+        await refuse_unmigrated(database)
