@@ -11,6 +11,8 @@ from typing import Any, TextIO
 import orjson
 
 COLOUR_CODE = re.compile("\033\\[[0-9;]*m")
+# Of a message, which may quote a vendor: it would break the lines of a table, or tell the terminal what to do.
+CONTROL = re.compile(rf"({COLOUR_CODE.pattern})|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 GREEN, YELLOW, RED, DIM, BOLD = "32", "33", "31", "2", "1"
 
 
@@ -53,7 +55,8 @@ def as_json_line(document: Any) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows in columns as wide as their widest cell, under a dim head; cells may be coloured."""
+    """Return rows in columns as wide as their widest cell, under a dim head; cells may be coloured, and are one line."""
+    rows = [[CONTROL.sub(lambda found: found[1] or " ", cell) for cell in row] for row in rows]
     widths = [max(_visible(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from infra.cli.output import GREEN, colour, table
+from infra.cli.output import GREEN, RED, colour, table
 
 
 class Terminal(io.StringIO):
@@ -28,6 +28,17 @@ def test_coloured_cells_line_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     green = colour("up", GREEN, Terminal())
     assert table(["a", "b"], [[green, "1"], ["down", "2"]]).splitlines()[1:] == [f"{green}    1", "down  2"]
+
+
+def test_a_cell_is_one_line_whatever_it_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What moves the cursor, clears the screen or ends the line is left out; colour stays."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    red = colour("bad", RED, Terminal())
+    quoted = 'said "a\r\nb\tc\x1b]0;title\x07\x1b[2J\x9b\u2028é"'
+
+    text = table(["why", "state"], [[quoted, red]])
+
+    assert text.splitlines()[1:] == [f'said "a  b c ]0;title  [2J  é"  {red}']
 
 
 def test_colour_only_on_a_terminal_without_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
