@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
 from infra.cli.symbols import asked_symbol
+from infra.runtime.clock import moment_us
 from infra.runtime.kafka.ranges import Sought
 from schemas.errors import ConfigurationError, MalformedPayload
-from schemas.intervals import micros
 from schemas.partitions import TopicPartition, partition_of
 from schemas.streams import STREAMS
 from schemas.topics import CANONICAL_TOPICS, RAW_TOPICS, is_prefix
@@ -30,7 +29,6 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     **{f"raw.{stream.name}": (stream.raw_topic,) for stream in STREAMS},
     "raw": RAW_TOPICS,
 }
-A_MOMENT = "2026-11-28T14:30:00Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,12 +208,10 @@ def _into(kind: str) -> Into:
 
 def _moment(option: str, text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"{option} {text}: no moment", remedy=f"write it like {A_MOMENT}") from None
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"{option} {text}: no zone", remedy=f"write it like {A_MOMENT}")
-    return micros(moment)
+        return moment_us(text)
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        raise ConfigurationError(f"{option} {problem}", remedy=remedy) from None
 
 
 def _positions(given: Sequence[str]) -> dict[int | None, int]:

@@ -16,7 +16,9 @@ import aiohttp
 
 from schemas.clocks import MarketTime, WallTime
 from schemas.errors import ProviderUnavailable
+from schemas.intervals import micros
 
+A_MOMENT = "2026-11-28T14:30:00Z"  # as one is written
 CLOCK_REFRESH_S = 1.0
 UNPACED = float("inf")  # the speed of a market whose empty time is skipped
 CLOCK_REQUEST_TIMEOUT_S = 5.0
@@ -32,10 +34,24 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
-def rfc3339(moment_us: int) -> str:
+def rfc3339(time_us: int) -> str:
     """Return microseconds since the epoch as RFC 3339 UTC with six digits."""
-    seconds, micros = divmod(moment_us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    seconds, rest_us = divmod(time_us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest_us:06d}Z"
+
+
+def moment_us(text: str) -> int:
+    """Return an RFC 3339 moment in µs since the Unix epoch; raise ValueError saying what is wrong; and what would be right."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no moment; write it like {A_MOMENT}") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} names no zone; write it like {A_MOMENT}")
+    try:
+        return micros(moment.astimezone(UTC))
+    except OverflowError:
+        raise ValueError(f"{text} is in no year of UTC; write it like {A_MOMENT}") from None
 
 
 class MarketClock(Protocol):

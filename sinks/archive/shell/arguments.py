@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date
 
-A_MOMENT = "2026-11-28T14:30:00Z"
+from infra.runtime.clock import moment_us
 
 
 def days(text: str) -> float:
@@ -22,17 +22,17 @@ def days(text: str) -> float:
 def moment(text: str) -> int:
     """Return an RFC 3339 moment in µs since the Unix epoch."""
     try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no moment; write it like {A_MOMENT}") from None
-    if given.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} names no zone; write it like {A_MOMENT}")
-    return int(given.astimezone(UTC).timestamp()) * 1_000_000 + given.microsecond
+        return moment_us(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def day(text: str) -> date:
-    """Return a date."""
+    """Return a date that another one follows."""
     try:
-        return date.fromisoformat(text)
+        given = date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no date; write it like 2026-11-27") from None
+    if given == date.max:
+        raise argparse.ArgumentTypeError(f"{text} has no end; give an earlier day, such as 2026-11-27")
+    return given

@@ -48,8 +48,13 @@ def test_topics_are_named_as_topics_or_as_streams(words: list[str], topics: tupl
             {"words": ["bars,trades"]}, "one file cannot hold trades.v1 and bars.v1", id="two in a file"
         ),
         pytest.param({"into": ("database", "d")}, "give --from raw", id="a database of canonical ones"),
-        pytest.param({"since": "yesterday"}, "--since yesterday: no moment", id="no moment"),
-        pytest.param({"until": "2026-03-02T14:30:00"}, "no zone", id="no zone"),
+        pytest.param(
+            {"since": "yesterday"}, "--since 'yesterday' is no moment; write it like", id="no moment"
+        ),
+        pytest.param(
+            {"until": "2026-03-02T14:30:00"}, "--until 2026-03-02T14:30:00 names no zone", id="no zone"
+        ),
+        pytest.param({"since": "0001-01-01T00:00:00+14:00"}, "in no year of UTC", id="before all years"),
         pytest.param(
             {"since": "2026-03-02T14:30:00Z", "until": "2026-03-02T09:30:00-05:00"}, "not before", id="empty"
         ),

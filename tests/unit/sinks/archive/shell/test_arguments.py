@@ -19,7 +19,9 @@ from sinks.archive.shell.arguments import day, days, moment
         (days, "0.5", 0.5),
         (moment, "1970-01-01T00:00:01.000002Z", 1_000_002),
         (moment, "1970-01-01T02:00:00+02:00", 0),
+        (moment, "1969-12-31T23:59:59.25Z", -750_000),
         (day, "2024-02-29", date(2024, 2, 29)),
+        (day, "9999-12-30", date(9999, 12, 30)),
     ],
 )
 def test_what_is_one_is_read(read: Callable[[str], Any], text: str, value: object) -> None:
@@ -35,6 +37,9 @@ def test_what_is_one_is_read(read: Callable[[str], Any], text: str, value: objec
         (days, "inf", "give days"),
         (moment, "soon", "write it like 2026-11-28T14:30:00Z"),
         (moment, "2026-11-28T14:30:00", "names no zone"),
+        (moment, "0001-01-01T00:00:00+14:00", "no year of UTC; write it like"),
+        (moment, "9999-12-31T23:59:59-14:00", "no year of UTC; write it like"),
+        (day, "9999-12-31", "give an earlier day"),
         (day, "2026-02-29", "write it like 2026-11-27"),
         (day, "yesterday", "write it like 2026-11-27"),
     ],
