@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -78,15 +77,13 @@ FILLING = replace(
 
 @pytest.fixture
 def cheap_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave out what decides nothing and costs most: the bytes for COPY, threads, and looking for garbage."""
+    """Leave out what decides nothing and costs most: the bytes for COPY, and threads."""
     monkeypatch.setattr(batches, "encode_rows", lambda *_: b"")
     monkeypatch.setattr(asyncio, "to_thread", at_once)
     monkeypatch.setattr(memory, "CHUNK_SERIES", 2)
-    gc.freeze()
     logging.disable(logging.ERROR)  # a log that was cut is told as one
     yield
     logging.disable(logging.NOTSET)
-    gc.unfreeze()
 
 
 def play(faults: Faults, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ class _Node:
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
     before = gc.get_threshold()
+    gc.unfreeze()  # what tests/conftest.py froze; what is frozen here takes its place
     yield
-    gc.unfreeze()
     gc.set_threshold(*before)
 
 
