@@ -55,7 +55,10 @@ FORGET = """
 DEPTHS = f"SELECT topic, count(*) AS events FROM dead_events WHERE state IN {UNFINISHED} GROUP BY topic"
 TRY_LOCK = "SELECT pg_try_advisory_lock($1, 0)"
 UNLOCK = "SELECT pg_advisory_unlock($1, 0)"
-LEFT_BEHIND = f"SELECT {_OURS}, claim, claimed_time FROM dead_events WHERE state = 'replaying' ORDER BY dead_id LIMIT $1"
+LEFT_BEHIND = f"""
+    SELECT {_OURS}, claim, extract(epoch FROM clock_timestamp() - claimed_time)::float8 AS age_s FROM dead_events
+    WHERE state = 'replaying' ORDER BY dead_id LIMIT $1
+"""
 # $1 ids, $2 claims, $3 actor
 CLAIM = """
     UPDATE dead_events d SET state = 'replaying', claimed_time = clock_timestamp(), claim = t.claim::jsonb, actor = $3
@@ -72,7 +75,6 @@ DISCARD = """
     UPDATE dead_events SET state = 'discarded', actor = $2, note = $3, ended_time = clock_timestamp()
     WHERE dead_id = ANY($1::bigint[]) AND state IN ('open', 'unknown') RETURNING dead_id
 """
-AGE_S = "SELECT extract(epoch FROM clock_timestamp() - $1::timestamptz)::float8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,14 +220,8 @@ async def unlock(connection: Connection) -> None:
 
 async def left_behind(connection: Connection, *, limit: int) -> list[LeftBehind]:
     """Return events that are being published; with the lock in hand: by somebody who ended."""
-    return [
-        LeftBehind(
-            event=_event(row),
-            claim=_claim(row),
-            age_s=await connection.fetchval(AGE_S, row["claimed_time"]),
-        )
-        for row in await connection.fetch(LEFT_BEHIND, limit)
-    ]
+    rows = await connection.fetch(LEFT_BEHIND, limit)
+    return [LeftBehind(event=_event(row), claim=_claim(row), age_s=row["age_s"]) for row in rows]
 
 
 async def claim(connection: Connection, claims: Sequence[Intent], *, actor: str) -> set[int]:
