@@ -82,6 +82,7 @@ class Parts:
     naming: Naming
     calendars: CalendarHistory
     monitor: Monitor
+    acts: Snapshots  # the database for acts on the backfill queue, `ACTS_AT_ONCE` whoever of them asks
 
     async def known_symbol(self, symbol: str) -> bool:
         """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
@@ -154,7 +155,7 @@ def _websockets(parts: Parts) -> WebSockets:
 def _backfill(parts: Parts) -> QueueAccess:
     resources = parts.resources
     return QueueAccess(
-        store=resources.store.apart(concurrent=ACTS_AT_ONCE),
+        store=parts.acts,
         clock=resources.clock,
         configured=parts.configured,
         facts=known_facts(),

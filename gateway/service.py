@@ -9,7 +9,7 @@ from socket import gethostname
 import aiohttp
 
 from gateway.database.shell.watermarks import Watermarks
-from gateway.features import Parts, Resources, assemble
+from gateway.features import ACTS_AT_ONCE, Parts, Resources, assemble
 from gateway.http.shell.app import listening
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
@@ -91,6 +91,7 @@ async def _parts(
             target_symbols=settings.slo_symbols,
             source=f"{gethostname()}-{settings.ops_port}",
         ),
+        acts=resources.store.apart(concurrent=ACTS_AT_ONCE),
     )
 
 

@@ -218,6 +218,7 @@ async def rest(
                 naming=Naming(resources.symbology, resources.clock),
                 calendars=calendars,
                 monitor=monitor,
+                acts=store.apart(concurrent=features.ACTS_AT_ONCE),
             )
         )
         connection = await asyncpg.connect(database)

@@ -123,7 +123,7 @@ async def test_a_full_tier_refuses_and_says_when_to_come_again(gateway: Rest) ->
 
 
 async def test_readers_do_not_wait_behind_those_who_wait_for_each_other(gateway: Rest) -> None:
-    """Twelve requests wait for one lock, and whoever reads is answered meanwhile."""
+    """Twelve requests wait for one lock, and whoever reads is answered meanwhile; acts on jobs that ended wait with them."""
     held = LOCKED, "T2"
     await gateway.database.execute("SELECT pg_advisory_lock($1, hashtext($2))", *held)
     waiting = [asyncio.create_task(ask(gateway)) for _ in range(12)]
@@ -134,13 +134,15 @@ async def test_readers_do_not_wait_behind_those_who_wait_for_each_other(gateway:
             return bool(await gateway.database.fetchval(blocked))
 
         await eventually(some_wait, within_s=5)
+        listed = asyncio.create_task(gateway.get("/ops/dlq/backfills"))
         async with asyncio.timeout(5):
             for _ in range(8):
                 await gateway.get("/gaps")
-        assert not any(task.done() for task in waiting)
+        assert not any(task.done() for task in (*waiting, listed))
     finally:
         await gateway.database.execute("SELECT pg_advisory_unlock($1, hashtext($2))", *held)
     assert sorted([(await task)[0] for task in waiting]) == [200] * 11 + [202]
+    assert (await listed)["data"] == []
 
 
 async def test_the_estimate_is_of_those_that_ended_in_the_same_line(gateway: Rest) -> None:
