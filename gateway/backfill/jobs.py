@@ -56,6 +56,12 @@ PLACE_COLUMNS = (
 )
 JOB: Schema = record(*JOB_COLUMNS)
 PLACED_JOB: Schema = record(*JOB_COLUMNS, *PLACE_COLUMNS)
+RAISED = Column(
+    "raised_from",
+    or_null(words_of(TIERS)),
+    "Its tier before this request, which is more urgent; null: it was not raised.",
+)
+ASKED_JOB: Schema = record(*JOB_COLUMNS, *PLACE_COLUMNS, RAISED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

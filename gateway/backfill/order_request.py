@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.backfill.jobs import PLACED_JOB
+from gateway.backfill.jobs import ASKED_JOB, PLACED_JOB
 from gateway.http.bodies import body_schema, read_body
 from gateway.http.columns import envelope
 from gateway.http.endpoints import Answer, Body, Endpoint, Parameter, Query, parameter
@@ -246,14 +246,15 @@ BACKFILL = Endpoint(
         202: (
             Answer(
                 words="Queued: the job, new.",
-                schema=envelope(PLACED_JOB),
+                schema=envelope(ASKED_JOB),
                 headers={"Location": "Where the job is."},
             ),
         ),
         200: (
             Answer(
-                words="A job that fetches all of it is there already, under its own priority.",
-                schema=envelope(PLACED_JOB),
+                words="A job that fetches all of it is there already. Under a less urgent priority it takes this one, where that "
+                "has room: at once while it waits, for its next try while it runs.",
+                schema=envelope(ASKED_JOB),
                 headers={"Location": "Where the job is."},
             ),
         ),

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.backfill.jobs import KEYLESS, QueuePlace, day_cap, placed_row
+from gateway.backfill.jobs import KEYLESS, RAISED, QueuePlace, day_cap, placed_row
 from gateway.backfill.order_request import (
     BACKFILL,
     BACKFILL_JOB,
@@ -113,7 +113,8 @@ class Backfills:
         if placed.is_new:
             BACKFILL_JOBS_ENQUEUED.labels(order.tier).inc()
         status = 202 if placed.is_new else 200
-        response = answer(self._around.row(placed.job, stands), {}, request, status=status)
+        row = self._around.row(placed.job, stands) | {RAISED.name: placed.raised_from}
+        response = answer(row, {}, request, status=status)
         response.headers["Location"] = f"/ops/backfill/{placed.job.order.job_id}"
         return response
 

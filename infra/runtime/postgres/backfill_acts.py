@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from infra.runtime.postgres import backfill_queue as queue
@@ -19,7 +19,7 @@ from infra.runtime.postgres.errors import Connection, DuplicateKey
 from schemas.backfill import ENDED, BackfillJob, BackfillOrder, BackfillState
 from schemas.clocks import WallTime
 from schemas.identity import stream_text
-from schemas.universe import Tier
+from schemas.universe import TIERS, Tier
 
 REQUEUABLE: tuple[BackfillState, ...] = ("dead", "unrecoverable")
 PURGED_AT_ONCE = 1_000
@@ -51,6 +51,10 @@ AUDIT = """
 """
 LAST_ACT = """
     SELECT acted_time, actor, act FROM audit_acts WHERE subject = $1 ORDER BY act_id DESC LIMIT 1
+"""
+# $1 job, $2 tier and $3 the rank it has there; one that runs is served by it from its next claim on
+RAISE = f"""
+    UPDATE backfill_jobs j SET tier = $2, rank = $3 WHERE job_id = $1 AND {UNDER_WAY} AND rank > $3 RETURNING {OURS}
 """
 LOCK_JOB = f"SELECT {COLUMNS} FROM backfill_jobs WHERE job_id = $1 FOR UPDATE"
 REQUEUE = f"""
@@ -86,11 +90,13 @@ class Wish:
 class Ordered:
     """The answer to a wish: the job that fetches it, new or not, or why there is none.
 
-    `full`: the tier has as many jobs as it may; `other_content`: the key stands for another request.
+    `raised_from`: the tier the job had before the wish, which is more urgent. `full`: the tier has as many jobs as it may;
+    `other_content`: the key stands for another request.
     """
 
     job: BackfillJob | None = None
     is_new: bool = False
+    raised_from: Tier | None = None
     refusal: Literal["", "full", "other_content", "contended"] = ""
 
 
@@ -119,7 +125,10 @@ class Requeued:
 
 
 async def place(connection: Connection, wish: Wish, *, partitions: int, most: int) -> Ordered:
-    """Add a job for a wish, unless one under way fetches all of it, its key was used, or the tier has `most` jobs."""
+    """Add a job for a wish, unless one under way fetches all of it, its key was used, or the tier has `most` jobs.
+
+    A job of a less urgent tier that fetches all of it gets the tier of the wish, where that has room.
+    """
     order = wish.order
     if wish.key:
         await connection.execute(LOCK, LOCKED, f"{wish.actor} {wish.key}")
@@ -147,7 +156,12 @@ async def _placed(connection: Connection, wish: Wish, partitions: int, most: int
     order = wish.order
     for _ in range(TRIES):
         if (there := await queue.covering(connection, order)) is not None:
-            return Ordered(job=there)
+            is_urgent = TIERS.index(order.tier) < TIERS.index(there.order.tier)
+            if not is_urgent or await _is_full(connection, order.tier, most):
+                return Ordered(job=there)
+            if (raised := await _raised(connection, there, wish)) is None:
+                continue  # it ended just now
+            return Ordered(job=raised, raised_from=there.order.tier)
         if await _is_full(connection, order.tier, most):
             return Ordered(refusal="full")
         if await queue.enqueue(connection, [order], partitions=partitions):
@@ -157,6 +171,17 @@ async def _placed(connection: Connection, wish: Wish, partitions: int, most: int
         if (same := await queue.find(connection, order.job_id)) is not None:
             return Ordered(job=same)
     return Ordered(refusal="contended")
+
+
+async def _raised(connection: Connection, job: BackfillJob, wish: Wish) -> BackfillJob | None:
+    """Give a job the tier of a wish that is more urgent; None where it is not under way any more."""
+    order = replace(job.order, tier=wish.order.tier)
+    rows = await connection.fetch(RAISE, order.job_id, order.tier, order.rank)
+    if not rows:
+        return None
+    detail = {"tier": order.tier, "raised_from": job.order.tier, "state": job.state}
+    await note(connection, wish.actor, "backfill.raise", job.order.job_id, detail)
+    return job_of(rows[0])
 
 
 async def requeue(connection: Connection, job_id: str, *, actor: str, limits: Mapping[Tier, int]) -> Requeued:

@@ -107,10 +107,10 @@ PUT_BACK = f"""
         leased_until = NULL, lease_owner = NULL {_HELD} RETURNING j.job_id
 """
 FIND = f"SELECT {COLUMNS} FROM backfill_jobs WHERE job_id = $1"
-# $1 stream, $2 and $3 a stretch: what is under way that covers all of it
+# $1 stream, $2 and $3 a stretch: what is under way that covers all of it, of several what is served first
 COVERING = f"""
     SELECT {COLUMNS} FROM backfill_jobs WHERE stream = $1 AND {UNDER_WAY} AND from_time <= $2 AND to_time >= $3
-    ORDER BY enqueued_time LIMIT 1
+    ORDER BY rank, enqueued_time LIMIT 1
 """
 # $1 job: how many of its provider are served before it, counted up to a limit
 POSITION = f"""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Literal
 
 from infra.runtime.clock import monotonic_s
@@ -122,7 +123,10 @@ class Leases:
                 said = {"owner": self._owner, "rows": ending.rows, "reason": ending.reason}
                 ended = await queue.end(asked, job, ending.state, **said)  # type: ignore[arg-type]
                 if ended and elsewhere is not None and not await self._is_covered(asked, elsewhere):
-                    added.update(await queue.enqueue(asked, [elsewhere], partitions=self._partitions))
+                    stands = await queue.find(asked, job.order.job_id)
+                    tier = elsewhere.tier if stands is None else stands.order.tier  # it may have been raised
+                    order = replace(elsewhere, tier=tier)
+                    added.update(await queue.enqueue(asked, [order], partitions=self._partitions))
             return ended
 
         if await self._surely(job, end):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +15,11 @@ import pytest
 
 from gateway.http.access import Access, Key, token_sha256
 from gateway.http.moments import parse_moment
+from infra.runtime.postgres import backfill_queue as queue
+from infra.runtime.postgres import backfill_work as work
 from infra.runtime.postgres.backfill_acts import LOCKED
-from tests.support.backfill_jobs import DAY, acts, configured, filled
+from schemas.topics import DEFAULT_PARTITIONS
+from tests.support.backfill_jobs import DAY, acts, configured, filled, opened
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import Rest, rest
 from tests.support.relay import relay
@@ -60,8 +64,8 @@ async def test_a_job_is_queued_found_again_and_noted(gateway: Rest) -> None:
 
     status, headers, found = await gateway.ask("GET", headers["Location"])
     assert (status, headers["Cache-Control"]) == (200, "private, max-age=1")
-    assert found["data"] == job
-    status, _, part = await ask(gateway, {**DAY, "start": "2013-10-01T09:00:00Z", "priority": "T0"})
+    assert found["data"] | {"raised_from": None} == job
+    status, _, part = await ask(gateway, {**DAY, "start": "2013-10-01T09:00:00Z"})
     assert (status, part["data"]["job_id"]) == (200, job["job_id"])
     await end(gateway, job["job_id"], "empty")
     ended = (await gateway.get(f"{PATH}/{job['job_id']}"))["data"]
@@ -120,6 +124,47 @@ async def test_a_full_tier_refuses_and_says_when_to_come_again(gateway: Rest) ->
     assert (await ask(gateway, {**DAY, "priority": "T1"}))[0] == 202
     await gateway.database.execute("UPDATE backfill_jobs SET state = 'done', finished_time = now()")
     assert (await ask(gateway, bodies[5]))[0] == 202
+
+
+async def test_a_more_urgent_request_raises_the_job_that_is_there(gateway: Rest, database: str) -> None:
+    """At once while it waits, which its place shows; where it runs by its next claim. Nothing lowers it."""
+    first = {**DAY, "start": "2013-09-20", "end": "2013-09-21", "priority": "T1"}
+    (_, _, older), (_, _, job) = await ask(gateway, first), await ask(gateway)
+    name = job["data"]["job_id"]
+    assert (job["data"]["tier"], job["data"]["position"]) == ("T2", 1)
+    part = {**DAY, "start": "2013-10-01T09:00:00Z"}
+    expected = [("T0", "T0", "T2", 0), ("T0", "T0", None, 0), ("T1", "T0", None, 0)]
+    for asked, tier, raised_from, position in expected:
+        status, _, body = await ask(gateway, {**part, "priority": asked})
+        found = body["data"]
+        assert (status, found["job_id"]) == (200, name)
+        assert (found["tier"], found["raised_from"], found["position"]) == (tier, raised_from, position)
+    assert (await gateway.get(f"{PATH}/{name}"))["data"]["tier"] == "T0"
+    assert ("keyless", "backfill.raise", name) in await acts(gateway.database)
+
+    worker = await opened(database)
+    claim = partial(queue.claim, worker, range(DEFAULT_PARTITIONS), by="rank", owner="one", lease_s=60.0)
+    taken = await claim({"yahoo": 2})
+    assert [each.order.job_id for each in taken] == [name, older["data"]["job_id"]]
+    _, _, raised = await ask(gateway, {**first, "priority": "T0"})
+    assert (raised["data"]["state"], raised["data"]["raised_from"]) == ("running", "T1")
+    await work.hand_back(worker, taken, owner="one", wait_s=0.0, reason="left")
+    newer = {**DAY, "start": "2013-09-22", "end": "2013-09-23", "priority": "T0"}
+    assert (await ask(gateway, newer))[0] == 202
+    (again,) = await claim({"yahoo": 1})
+    assert again.order.job_id == older["data"]["job_id"], "of one tier the oldest"
+    assert again.order.tier == "T0"
+    await worker.close()
+
+
+async def test_a_job_is_not_raised_into_a_tier_that_is_full(gateway: Rest) -> None:
+    """It is fetched as it was to be, and the answer shows under which tier."""
+    _, _, job = await ask(gateway)
+    for day in range(10, 13):
+        await ask(gateway, {**DAY, "priority": "T0", "start": f"2013-09-{day}", "end": f"2013-09-{day + 1}"})
+    status, _, found = await ask(gateway, {**DAY, "priority": "T0"})
+    assert (status, found["data"]["job_id"]) == (200, job["data"]["job_id"])
+    assert (found["data"]["tier"], found["data"]["raised_from"]) == ("T2", None)
 
 
 async def test_readers_do_not_wait_behind_those_who_wait_for_each_other(gateway: Rest) -> None:

@@ -32,6 +32,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     "acts.LAST_ACT": (IDS, "'nothing'"),
     "acts.LOCK_JOB": (IDS,),
     "acts.REQUEUE": (IDS,),
+    "acts.RAISE": (f"{IDS}, 'T0', 1",),
     "acts.PURGEABLE": (f"'dead', {TO_COME}, 5000", f"'empty', {LONG_AGO}, 5000"),
     "acts.PURGE": (f"'dead', {TO_COME}, 100", f"'empty', {LONG_AGO}, 100"),
     "acts.FORGET": ("30, 100", "9999, 100"),
