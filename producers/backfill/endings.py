@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from producers.backfill.planning import Window
 from schemas.backfill import MAX_ATTEMPTS, BackfillJob, BackfillOrder, BackfillState, asked_id
@@ -30,6 +30,8 @@ FOR_GOOD: tuple[tuple[type[MarketDataError], str], ...] = (
 )
 WISHES = ("user", "bulk")
 KEY_WAIT_S = 300.0  # an operator is needed
+OUTAGE_BORNE_S = 86_400.0  # a day: a session of any market, and the night after it
+OUTAGE_WAIT_S = 180.0  # longer than is waited in place: others have their turn
 HALF_READ = "values of the answer could not be used, or were not in it"
 NOT_YET = "the vendor has not come so far yet"
 SAME_AGAIN = "the vendor was asked and has none"
@@ -91,6 +93,16 @@ def after_failure(error: MarketDataError) -> Again:
     if isinstance(error, ProviderThrottled) or wait_s is not None:
         return Again(reason=str(error), asked_s=wait_s, counted=False)
     return Again(reason=str(error))
+
+
+def after_outage(again: Again, silent_s: float) -> Again:
+    """Return the next try where not the request failed but its provider as a whole: that says nothing of the job, either.
+
+    `silent_s`: how long ago it gave anybody a usable answer. After a day every try is charged, so that each job has an end.
+    """
+    if silent_s >= OUTAGE_BORNE_S:
+        return replace(again, counted=True)
+    return replace(again, asked_s=OUTAGE_WAIT_S, counted=False)
 
 
 def ending_of(job: BackfillJob, results: Sequence[Fetched | NeverGiven]) -> Ending | Again:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producers.backfill.endings import Ending
+from producers.backfill.outages import Outages
 from producers.backfill.planning import Capacity, Window
 from producers.polling.shell.bars_poll import Backfilled
 from schemas.answered import AnsweredStretch
@@ -81,6 +82,8 @@ class PlayedCollection:
     answering: Answering = at_once
     preferred: Sequence[str] = ("yahoo",)
     closed: set[str] = field(default_factory=set)
+    silence_s: float = 0.0  # since anybody gave a usable answer
+    outages: Outages = field(default_factory=Outages)
     partitions: frozenset[int] = frozenset(range(PARTITIONS))
     settings: Backfill = field(default_factory=Backfill)
     waiting: frozenset[str] = frozenset()
@@ -98,6 +101,10 @@ class PlayedCollection:
     def open_to_us(self) -> frozenset[str]:
         """Return those that are not closed."""
         return self.providers - self.closed
+
+    def silent_s(self, provider: str) -> float:  # noqa: ARG002 - all of them alike
+        """Return it."""
+        return self.silence_s
 
     def owns(self, symbol: str) -> bool:
         """Whether a symbol is collected here."""

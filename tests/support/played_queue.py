@@ -5,15 +5,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 from infra.runtime.postgres.backfill_work import NEAR_AT_ONCE
 from producers.backfill.endings import Ending
+from producers.backfill.shell.collected import Collected
 from producers.backfill.shell.leases import BESIDE
+from producers.backfill.shell.workers import BackfillWorkers
 from schemas.backfill import BackfillJob, BackfillOrder
 from schemas.clocks import WallTime
+from schemas.configuration.model import parse_configuration
+from tests.support.backfill_world import PARTITIONS
+from tests.support.played_vendors import SILENT, Collecting
 
 ROUND_TRIP_S = 0.005
 
@@ -25,6 +31,7 @@ class PlayedQueue:
     queued: dict[str, BackfillJob] = field(default_factory=dict)
     running: dict[str, BackfillJob] = field(default_factory=dict)
     ended: dict[str, tuple[Ending, float]] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)  # of those that ended
 
     def enqueue(self, orders: Iterable[BackfillOrder]) -> None:
         """Add jobs, one after the other."""
@@ -86,6 +93,7 @@ class PlayedQueue:
     async def end(self, job: BackfillJob, ending: Ending, elsewhere: BackfillOrder | None = None) -> None:
         """End one."""
         if self.running.pop(job.order.job_id, None) is not None:
+            self.attempts[job.order.job_id] = job.attempts
             self.ended[job.order.job_id] = ending, asyncio.get_running_loop().time()
 
     async def put_back(self, job: BackfillJob, *, wait_s: float, reason: str, counted: bool) -> None:
@@ -112,3 +120,21 @@ class PlayedQueue:
                 self.running[job.order.job_id] = held
                 taken.append(held)
         return taken
+
+
+def collected_by(collecting: Collecting, provider: str) -> Collected:
+    """Return the look of a worker at what is polled of one provider."""
+    text = f"symbols: [SPY]\nstreams: {{bars: {{providers: [{provider}]}}}}"
+    collection = SimpleNamespace(
+        configuration=parse_configuration(text, source="test"),
+        vendors=collecting.vendors,
+        lacking={},
+        polls=collecting.polls,
+        attempts=collecting.attempts,
+    )
+    return Collected(cast(Any, collection), collecting.attempts.raw, lambda: frozenset(range(PARTITIONS)))
+
+
+def worked_off(queue: PlayedQueue, collected: Any) -> Coroutine[Any, Any, None]:
+    """Return the work of a worker that works a queue off for ever."""
+    return BackfillWorkers("", collected, owner="one", health=SILENT).work(cast(Any, queue))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from infra.runtime.clock import wall_us
 from producers.backfill.endings import Ending
+from producers.backfill.outages import Outages
 from producers.backfill.planning import Capacity, Window
 from producers.collecting.shell.collector import Collection
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll
@@ -31,6 +32,7 @@ class Collected:
     def __init__(self, collection: Collection, raw: RawTopics, owned: Callable[[], frozenset[int]]) -> None:
         """Look at `collection`; `owned` are the partitions whose symbols it collects."""
         self._collection, self._raw, self._owned = collection, raw, owned
+        self.outages = Outages()
 
     @property
     def settings(self) -> Backfill:
@@ -69,6 +71,13 @@ class Collected:
         if vendors is None:
             return frozenset()
         return frozenset(name for name in vendors.apis if vendors.may_ask(name, BAR_STREAM.name, "backfill"))
+
+    def silent_s(self, provider: str) -> float:
+        """Return how long ago (s) a provider gave a usable answer where bars are asked for; 0 where it is not asked here."""
+        vendors = self._collection.vendors
+        if vendors is None or provider not in vendors.apis:
+            return 0.0
+        return vendors.silent_s(provider, BAR_STREAM.name)
 
     def poll_of(self, series: StreamId) -> BarsPoll | None:
         """Return the poll of a series of bars, None where it is not collected here."""

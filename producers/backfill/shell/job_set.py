@@ -14,12 +14,14 @@ from infra.runtime.clock import monotonic_s
 from producers.backfill.endings import (
     NO_INTERFACE,
     NOT_COLLECTED,
+    OUTAGE_BORNE_S,
     TRIED_TOO_OFTEN,
     Again,
     Ending,
     Fetched,
     NeverGiven,
     after_failure,
+    after_outage,
     cause_for_good,
     ending_of,
     given_up,
@@ -32,7 +34,7 @@ from producers.backfill.shell.leases import Leases
 from producers.polling.position import longest_span_us
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll
 from schemas.backfill import MAX_ATTEMPTS, BackfillJob, retry_after_s
-from schemas.errors import MarketDataError, StoreUnavailable
+from schemas.errors import MarketDataError, ProviderUnavailable, StoreUnavailable
 from schemas.intervals import slot_us
 from schemas.streams import BAR_STREAM, StreamId
 
@@ -150,7 +152,8 @@ class JobSet:
             result = await self._sent(list(parts.values()))
             if not isinstance(result, MarketDataError):
                 return {
-                    series: _came(request[series], each) for series, each in zip(parts, result, strict=True)
+                    series: self._came(series, request[series], each)
+                    for series, each in zip(parts, result, strict=True)
                 }
             cause = cause_for_good(result)
             if cause is not None and len(parts) == 1:
@@ -159,7 +162,7 @@ class JobSet:
                     for series in parts
                 }
             # Whom of several it means nobody knows: each is asked for with fewer, and soon alone.
-            again = after_failure(result) if cause is None else Again(reason=str(result))
+            again = self._after(result, request) if cause is None else Again(reason=str(result))
             wait_s = max(LEAST_WAIT_S, again.asked_s or 0.0)
             if again.counted or monotonic_s() - begun_s + wait_s > PATIENCE_S:
                 return again
@@ -173,6 +176,36 @@ class JobSet:
             return await self._collected.fetch_together(parts)
         result = await self._collected.fetch(*parts[0])
         return result if isinstance(result, MarketDataError) else [result]
+
+    def _came(
+        self, series: StreamId, window: Window, result: Backfilled | MarketDataError
+    ) -> Fetched | NeverGiven | Again:
+        if not isinstance(result, MarketDataError):
+            return Fetched(
+                window=window,
+                starts=result.starts,
+                answered=[(each.from_time, each.to_time) for each in result.answered],
+                asked_to=result.asked_to,
+                is_lacking=result.is_lacking,
+            )
+        if (cause := cause_for_good(result)) is not None:
+            return NeverGiven(window=window, cause=cause, reason=str(result))
+        return self._after(result, {series: window})
+
+    def _after(self, error: MarketDataError, request: Mapping[StreamId, Window]) -> Again:
+        """Return the next try after a request of one provider that failed."""
+        again = after_failure(error)
+        if not isinstance(error, ProviderUnavailable):
+            return again
+        silent_s = self._collected.silent_s(next(iter(request)).provider)
+        if again.counted:
+            jobs = [
+                job.order.job_id for each, window in request.items() for job in self._wanting(each, window)
+            ]
+            outages = self._collected.outages
+            is_outage = outages.is_outage(jobs, now_s=monotonic_s(), silent_s=silent_s)
+            return after_outage(again, silent_s) if is_outage else again
+        return again if silent_s < OUTAGE_BORNE_S else after_outage(again, silent_s)
 
     def _wanting(self, series: StreamId, window: Window) -> list[BackfillJob]:
         return [job for job in self._held(series) if _overlap(job, window)]
@@ -216,21 +249,6 @@ class JobSet:
         jitter = random.random()  # noqa: S311 - it keeps jobs apart
         wait_s = retry_after_s(max(1, job.attempts), jitter, asked_s=again.asked_s)
         await self._leases.put_back(job, wait_s=wait_s, reason=again.reason, counted=again.counted)
-
-
-def _came(window: Window, result: Backfilled | MarketDataError) -> Fetched | NeverGiven | Again:
-    if not isinstance(result, MarketDataError):
-        return Fetched(
-            window=window,
-            starts=result.starts,
-            answered=[(each.from_time, each.to_time) for each in result.answered],
-            asked_to=result.asked_to,
-            is_lacking=result.is_lacking,
-        )
-    cause = cause_for_good(result)
-    return (
-        after_failure(result) if cause is None else NeverGiven(window=window, cause=cause, reason=str(result))
-    )
 
 
 def _overlap(job: BackfillJob, window: Window) -> bool:

@@ -59,13 +59,20 @@ class Vendors:
 
     def may_ask(self, provider: str, stream: str, purpose: Purpose) -> bool:
         """Whether a request for a stream would be sent within a second: no breaker is open, no pause in force, room in the budget."""
-        facts, http = self.facts[provider], self.https[provider]
-        endpoint = next(iter(facts.serving.get(stream, facts.endpoints)), WHOLE)
+        http, endpoint = self.https[provider], self._endpoint(provider, stream)
         try:
             http.breakers.check(endpoint)
         except CircuitOpen:
             return False
         return http.gate.has_room(endpoint, purpose)
+
+    def silent_s(self, provider: str, stream: str) -> float:
+        """Return how long ago (s) the endpoint that serves a stream gave a usable answer, to whatever question."""
+        return self.https[provider].breakers.silent_s(self._endpoint(provider, stream))
+
+    def _endpoint(self, provider: str, stream: str) -> str:
+        facts = self.facts[provider]
+        return next(iter(facts.serving.get(stream, facts.endpoints)), WHOLE)
 
     def secrets(self, provider: str) -> tuple[bytes, ...]:
         """Return the credentials of a provider, to be struck out of what it says."""

@@ -68,6 +68,7 @@ class Breaker:
         self._open_s = open_s
         self._now_s = now_s
         self._opened_s = 0.0
+        self._answered_s = now_s()
         self._probing = False
         # The library's own timing is never reached: this adapter alone half-opens and never calls it while open.
         self._breaker = CircuitBreaker(fail_max=failures, timeout_duration=timedelta(seconds=open_s))
@@ -81,6 +82,11 @@ class Breaker:
     def state(self) -> str:
         """`closed`, `half_open` or `open`."""
         return NAMES[GAUGE[self._breaker.current_state]]
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the newest usable answer, or since it was made where none came yet."""
+        return self._now_s() - self._answered_s
 
     def configure(self, *, failures: int, open_s: float) -> None:
         """Open after so many outages, and for so long, from now on; the state stays."""
@@ -110,6 +116,7 @@ class Breaker:
                 self._record(ProviderUnavailable(f"{self._provider}: the probe was cancelled"), probe=True)
             raise
         else:
+            self._answered_s = self._now_s()
             self._record(None, probe=probe)
             return result
         finally:
@@ -180,6 +187,10 @@ class Breakers:
     def state_of(self, endpoint: str) -> str:
         """State of what is asked of an endpoint: the worse of its own and the provider's."""
         return NAMES[max(NAMES_IN_ORDER[self._whole.state], NAMES_IN_ORDER[self._of(endpoint).state])]
+
+    def silent_s(self, endpoint: str) -> float:
+        """Seconds since the newest usable answer of an endpoint, or since it was asked first where none came yet."""
+        return self._of(endpoint).silent_s
 
     def check(self, endpoint: str) -> None:
         """Raise CircuitOpen where `call` would not try."""

@@ -22,15 +22,21 @@ from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
 from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
 from producers.http.shell.breaker import Breakers, CircuitOpen, Unconnected
-from producers.http.shell.failures import BANNED, Unanswered, code_of, held_back, show_bans
+from producers.http.shell.failures import (
+    BANNED,
+    TIMED_OUT,
+    Unanswered,
+    code_of,
+    held_back,
+    is_worth_retrying,
+    show_bans,
+)
 from producers.http.shell.waiting import ATTEMPT_SHARE, RequestDeadline
 from schemas.clocks import WallTime
 from schemas.errors import (
     MarketDataError,
     ProviderDeclined,
     ProviderRefused,
-    ProviderThrottled,
-    TransientError,
 )
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import ANY_VENDOR, RefusalWords
@@ -44,7 +50,6 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 2.0
 UNLIMITED = 0  # to aiohttp
 MIN_ATTEMPT_S = 0.05  # a time-out of 0 would be none to aiohttp
-TIMED_OUT = "timeout"
 AUTHENTICATION = (401, 403)
 # A browser's name is a condition of Yahoo's: others are refused at once.
 USER_AGENT = (
@@ -137,7 +142,7 @@ class VendorHttp:
 
         show_bans(self.provider, [endpoint])
         try:
-            return await self._retried(attempt, deadline)
+            return await self._retried(attempt, deadline, purpose)
         except _Declined as declined:
             status = declined.answer.status
             if status in refusals:
@@ -165,21 +170,27 @@ class VendorHttp:
         return ProviderDeclined(f"{said}; check the request")
 
     async def _retried(
-        self, attempt: Callable[[], Awaitable[HttpAnswer]], deadline: RequestDeadline
+        self, attempt: Callable[[], Awaitable[HttpAnswer]], deadline: RequestDeadline, purpose: Purpose
     ) -> HttpAnswer:
-        def worth(error: Exception) -> bool:
-            return _is_worth_retrying(error) and deadline.left_s >= self._deadline_s * ATTEMPT_SHARE
+        failed: Exception | None = None
 
-        async for retry in stamina.retry_context(
-            on=worth,
-            attempts=ATTEMPTS,
-            timeout=None,
-            wait_initial=FIRST_WAIT_S,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=FIRST_WAIT_S,
-        ):
-            with retry:
-                return await attempt()
+        def worth(error: Exception) -> bool:
+            nonlocal failed
+            failed = failed if isinstance(error, CircuitOpen) else error
+            return is_worth_retrying(error) and deadline.left_s >= self._deadline_s * ATTEMPT_SHARE
+
+        try:
+            async for retry in stamina.retry_context(
+                on=worth, attempts=ATTEMPTS, timeout=None, wait_initial=FIRST_WAIT_S, wait_max=LONGEST_WAIT_S,
+                wait_jitter=FIRST_WAIT_S,
+            ):  # fmt: skip
+                with retry:
+                    return await attempt()
+        except CircuitOpen:
+            # Routing judges a live poll by its circuit; a job is charged by what was said to it, which opened the circuit.
+            if purpose == "backfill" and failed is not None:
+                raise failed from None
+            raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _attempt(
@@ -287,13 +298,3 @@ class _Declined(Exception):
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"status {answer.status}")
         self.answer = answer
-
-
-def _is_worth_retrying(error: Exception) -> bool:
-    # Throttled means wait as told; an open circuit means leave it alone; a time-out has had its time.
-    timed_out = isinstance(error, Unanswered | Unconnected) and error.code == TIMED_OUT
-    return (
-        isinstance(error, TransientError)
-        and not isinstance(error, ProviderThrottled | CircuitOpen)
-        and not timed_out
-    )

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from infra.runtime.metrics import PROVIDER_ERRORS, PROVIDER_HELD_BACK
 from producers.http.shell.breaker import CircuitOpen, Unconnected
-from schemas.errors import BudgetExhausted, ProviderThrottled, ProviderUnavailable
+from schemas.errors import BudgetExhausted, ProviderThrottled, ProviderUnavailable, TransientError
 
 BANNED = "banned"
+TIMED_OUT = "timeout"
 CODES = {"ProviderBanned": BANNED, "ProviderThrottled": "429", "MalformedResponse": "malformed"}
 
 
@@ -27,6 +28,17 @@ def code_of(error: BaseException) -> str:
         error.code
         if isinstance(error, Unanswered | Unconnected)
         else CODES.get(type(error).__name__, "other")
+    )
+
+
+def is_worth_retrying(error: Exception) -> bool:
+    """Whether the same request may be answered where it is made again at once."""
+    # Throttled means wait as told; an open circuit means leave it alone; a time-out has had its time.
+    timed_out = isinstance(error, Unanswered | Unconnected) and error.code == TIMED_OUT
+    return (
+        isinstance(error, TransientError)
+        and not isinstance(error, ProviderThrottled | CircuitOpen)
+        and not timed_out
     )
 
 

@@ -9,21 +9,18 @@ import asyncio
 import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice, product
 from string import ascii_uppercase
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from infra.runtime.clock import rfc3339, wall_us
 from producers.backfill.planning import Capacity, requests_for, sets_of
-from producers.backfill.shell.collected import Collected
-from producers.backfill.shell.workers import BackfillWorkers
 from producers.http.shell.client import VendorHttp
 from producers.plan.plan import PollPlan
 from producers.vendors.alpaca.shell.client import AlpacaApi
@@ -32,15 +29,14 @@ from producers.vendors.yahoo.shell.client import YahooApi
 from schemas.backfill import BackfillJob, BackfillOrder
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime, WallTime
-from schemas.configuration.model import parse_configuration
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.alpaca import FACTS as ALPACA
 from schemas.providers.facts import ProviderFacts
 from schemas.providers.yahoo import FACTS as YAHOO
 from schemas.streams import StreamId
-from tests.support.backfill_world import PARTITIONS, PlayedCollection, an_order
-from tests.support.played_queue import PlayedQueue
-from tests.support.played_vendors import SILENT, Collecting, Said, a_chart, bars_of, play, virtual_clock
+from tests.support.backfill_world import PlayedCollection, an_order
+from tests.support.played_queue import PlayedQueue, collected_by, worked_off
+from tests.support.played_vendors import Collecting, Said, a_chart, bars_of, play, virtual_clock
 from tests.support.virtual_time import BEGIN_US, run
 
 SYMBOLS = tuple(f"Z{a}{b}" for a, b in islice(product(ascii_uppercase, repeat=2), 500))
@@ -208,22 +204,6 @@ def drained(
     }
     took_s = max(moment for _, moment in queue.ended.values()) - begin_s
     return Drain(queue, beside, took_s, late_s(beside), late_s(alone))
-
-
-def collected_by(collecting: Collecting, provider: str) -> Collected:
-    text = f"symbols: [SPY]\nstreams: {{bars: {{providers: [{provider}]}}}}"
-    collection = SimpleNamespace(
-        configuration=parse_configuration(text, source="test"),
-        vendors=collecting.vendors,
-        lacking={},
-        polls=collecting.polls,
-        attempts=collecting.attempts,
-    )
-    return Collected(cast(Any, collection), collecting.attempts.raw, lambda: frozenset(range(PARTITIONS)))
-
-
-def worked_off(queue: PlayedQueue, collected: Any) -> Coroutine[Any, Any, None]:
-    return BackfillWorkers("", collected, owner="one", health=SILENT).work(cast(Any, queue))
 
 
 @pytest.mark.parametrize(
