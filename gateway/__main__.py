@@ -10,7 +10,7 @@ import aiohttp
 import yaml
 
 from gateway import features, service
-from gateway.database.shell.snapshot import Snapshots
+from gateway.database.shell.snapshot import APART, STATEMENT_MS, Snapshots
 from gateway.http.access import SCOPES
 from gateway.http.shell.keys import access, new_key, page_token_key
 from gateway.live.shell.live import LiveStreams
@@ -38,7 +38,11 @@ async def main() -> None:
         lifecycle.running("gateway", settings.ops_port, log_level=shared.log_level) as process,
         aiohttp.ClientSession() as session,
         postgres.pool(
-            shared.dsn, service="gateway", size=settings.database_connections, refuse_unfinished=True
+            shared.dsn,
+            service="gateway",
+            size=settings.database_connections + APART,
+            statement_timeout_ms=STATEMENT_MS,
+            refuse_unfinished=True,
         ) as pool,
     ):
         store = Snapshots(pool, concurrent=settings.database_connections)

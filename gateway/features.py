@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ from schemas.topics import BARS
 
 EXAMPLE, SYNTHETIC_EXAMPLE = "SPY", "SIM001"  # symbols the page at / shows commands for
 ACTS_AT_ONCE = 2  # they wait for each other, and hold a connection meanwhile that readers want
+SYMBOLS_AT_ONCE = 2  # looked up for WebSocket clients, who do not wait behind REST's readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +85,21 @@ class Parts:
     monitor: Monitor
     acts: Snapshots  # the database for acts on the backfill queue, `ACTS_AT_ONCE` whoever of them asks
 
-    async def known_symbol(self, symbol: str) -> bool:
-        """Whether a symbol is configured, was seen or is stored; raises StoreUnavailable."""
-        if symbol in self.configured.symbols or self.resources.live.knows(symbol):
-            return True
-        # an outage: "cannot say now", never "unknown"
-        async with self.resources.store.snapshot() as snapshot:
-            return await snapshot.knows(symbol)
+    def names(self, symbol: str) -> bool:
+        """Whether a symbol is configured or was seen, which needs no look at the database."""
+        return symbol in self.configured.symbols or self.resources.live.knows(symbol)
+
+    def known_by(self, store: Snapshots) -> Callable[[str], Awaitable[bool]]:
+        """Return who says whether a symbol is configured, was seen or is in `store`; that raises StoreUnavailable."""
+
+        async def known_symbol(symbol: str) -> bool:
+            if self.names(symbol):
+                return True
+            # an outage: "cannot say now", never "unknown"
+            async with store.snapshot() as snapshot:
+                return await snapshot.knows(symbol)
+
+        return known_symbol
 
 
 def _console(parts: Parts) -> Console:
@@ -146,7 +155,7 @@ def _websockets(parts: Parts) -> WebSockets:
     return WebSockets(
         parts.resources.live,
         parts.resources.access,
-        parts.known_symbol,
+        parts.known_by(parts.resources.store.apart(concurrent=SYMBOLS_AT_ONCE)),
         ambiguity=parts.naming.ambiguity,
         max_connections=parts.settings.max_connections,
     )
@@ -159,7 +168,7 @@ def _backfill(parts: Parts) -> QueueAccess:
         clock=resources.clock,
         configured=parts.configured,
         facts=known_facts(),
-        knows=parts.known_symbol,
+        knows=parts.known_by(parts.acts),
         partitions=resources.partitions,
         simulated=parts.shared.market_clock == "simulator",
     )

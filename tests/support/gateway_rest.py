@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import aiohttp
 import asyncpg
-from aiohttp.test_utils import TestServer
 
 from gateway import features
-from gateway.database.shell.snapshot import Snapshots
+from gateway.database.shell.snapshot import APART, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
 from gateway.http.moments import aware
+from gateway.http.shell.app import listening
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.objectives.shell.slo_monitor import Monitor
@@ -175,7 +175,10 @@ async def rest(
     """
     live, clock = FakeLive(), FixedClock()
     process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
-    async with postgres.pool(database, service="test", size=4) as pool, aiohttp.ClientSession() as session:
+    async with (
+        postgres.pool(database, service="test", size=4 + APART) as pool,
+        aiohttp.ClientSession() as session,
+    ):
         store = Snapshots(pool, concurrent=4)
         watermarks = Watermarks(store)
         resources = features.Resources(
@@ -222,12 +225,12 @@ async def rest(
             )
         )
         connection = await asyncpg.connect(database)
-        async with TestServer(app) as server, asyncio.TaskGroup() as tasks:
+        async with listening(app, "127.0.0.1", 0, _nobody) as port, asyncio.TaskGroup() as tasks:
             works = [tasks.create_task(watermarks.follow(process.health))]
             if env is not None and configured.path is not None:
                 works.append(tasks.create_task(follower.run(configured.apply)))
             running = Rest(
-                url=f"http://127.0.0.1:{server.port}",
+                url=f"http://127.0.0.1:{port}",
                 session=session,
                 database=connection,
                 live=live,
@@ -243,6 +246,10 @@ async def rest(
                 for work in works:
                     work.cancel()
                 await connection.close()
+
+
+async def _nobody(_: float) -> None:
+    """Send nobody away: no WebSocket client connects here."""
 
 
 def rows_of(answer: Mapping[str, Any], *names: str) -> list[Any]:

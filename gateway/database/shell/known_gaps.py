@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gateway.database import statements
 from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage, GapWalk, first_width_us
 from gateway.database.versions import GapFilter
+from gateway.http.moments import EARLIEST_US, LATEST_US
 from infra.runtime.postgres.errors import Connection
 from schemas.calendar.expected_bars import is_judged
 from schemas.clocks import EventTime
@@ -73,6 +74,27 @@ async def known_gaps(
         if (page := walk.take(gaps, rows)) is not None:
             return page
     return GapPage(gaps=walk.found)
+
+
+async def present_gaps(
+    connection: Connection,
+    which: GapFilter,
+    *,
+    limit: int,
+    after: GapKey | None = None,
+    descending: bool = False,
+) -> GapPage:
+    """Return a page of the blind gaps of all symbols as they are now: what a job fetches at this moment is `filling`."""
+    both = statements.FILLING_GAPS if which.state == "filling" else statements.PRESENT_GAPS
+    statement = both[1 if descending else 0]
+    from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
+    rows = await connection.fetch(
+        statement, which.intervals, which.provider, which.state, which.start, which.end, from_time,
+        gap_id, limit + 1,
+    )  # fmt: skip
+    gaps = [Gap(**row) for row in rows]
+    shown = gaps[:limit]
+    return GapPage(gaps=shown, after=(shown[-1].from_time, shown[-1].gap_id) if len(gaps) > limit else None)
 
 
 class _Reading:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.database import statements
-from gateway.database.cursors import SeriesCursor, collected_ranges, first_absence, longest_session_us
+from gateway.database.cursors import SeriesCursor
 from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage
 from gateway.database.rows import bits_of, row_reader
-from gateway.database.shell.known_gaps import known_gaps
+from gateway.database.shell.cursors import series_cursor
+from gateway.database.shell.known_gaps import known_gaps, present_gaps
 from gateway.database.shell.newest import NewestAsked, newest_values
 from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, Value, View
-from gateway.http.moments import EARLIEST_US, LATEST_US
+from gateway.http.moments import EARLIEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.identity import stream_id_of, stream_text
+from schemas.identity import stream_id_of
 from schemas.intervals import DAY_US
-from schemas.ledger.coverage import coverage_of
 from schemas.partitions import TopicPartition
-from schemas.records import Gap
 from schemas.streams import BAR_STREAM, StreamId, StreamName
 from schemas.tables import INDEX_BITS
 
 READ_TIMEOUT_S = 10.0
 MAX_WAITING = 128  # requests queued for a connection; one more is told to come again
 OVERLOAD_RETRY_S = 1
+APART = 12  # connections of queues apart, besides those of requests: watermarks, objectives, symbols of streams, acts
+STATEMENT_MS = int(READ_TIMEOUT_S * 1_000)  # of a caller that is told "come again" the server must not go on
 YIELD_EVERY_ROWS = 500
 
 
@@ -173,18 +175,7 @@ class Snapshot:
         self, which: GapFilter, *, limit: int, after: GapKey | None = None, descending: bool = False
     ) -> GapPage:
         """Return a page of the blind gaps of all symbols as they are now: what a job fetches at this moment is `filling`."""
-        both = statements.FILLING_GAPS if which.state == "filling" else statements.PRESENT_GAPS
-        statement = both[1 if descending else 0]
-        from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
-        rows = await self._connection.fetch(
-            statement, which.intervals, which.provider, which.state, which.start, which.end, from_time,
-            gap_id, limit + 1,
-        )  # fmt: skip
-        gaps = [Gap(**row) for row in rows]
-        shown = gaps[:limit]
-        return GapPage(
-            gaps=shown, after=(shown[-1].from_time, shown[-1].gap_id) if len(gaps) > limit else None
-        )
+        return await present_gaps(self._connection, which, limit=limit, after=after, descending=descending)
 
     async def evidence_known(self, symbol: str) -> KnowledgeTime | None:
         """Return when the first evidence of a symbol's completeness became known; None where there is none."""
@@ -193,24 +184,7 @@ class Snapshot:
 
     async def cursor(self, stream: StreamId) -> SeriesCursor | None:
         """Return how far a series has come, where it is collected, and where the first thing is missing; as of now."""
-        number, text = stream_id_of(stream), stream_text(stream)
-        row = await self._connection.fetchrow(statements.CURSOR, number)
-        if row is None:
-            return None
-        ranges = await self._connection.fetch(statements.COLLECTED, text)
-        collected = collected_ranges(stream, [(each[0], each[1]) for each in ranges], row["last_seen"])
-        since = collected[-1][0] if collected else row["start_time"]
-        hole = await self._connection.fetchval(statements.FIRST_HOLE, stream.symbol, text, since)
-        sessions = await self._connection.fetch(
-            statements.FIRST_ABSENCE, number, since - longest_session_us(stream.interval)
-        )
-        holes = [hole, *(first_absence(stream, coverage_of(*each), since) for each in sessions)]
-        return SeriesCursor(
-            start_time=row["start_time"],
-            last_seen=row["last_seen"],
-            collected=collected,
-            hole=min((each for each in holes if each is not None), default=None),
-        )
+        return await series_cursor(self._connection, stream)
 
     async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of one of the constants of `statements`; times are µs both ways."""
@@ -222,18 +196,33 @@ class Snapshot:
         return [f"{row['interval'] or row['kind']}/{row['provider']}" for row in rows]
 
 
+@dataclass(slots=True)
+class Left:
+    """Connections of a pool that no queue has."""
+
+    count: int
+
+    def take(self, wanted: int) -> None:
+        """Give a queue so many; raises ValueError where there are fewer."""
+        if wanted > self.count:
+            raise ValueError(f"of the pool {self.count} connections are left, a queue wants {wanted}")
+        self.count -= wanted
+
+
 class Snapshots:
     """Lends snapshots, so many at a time; beyond a bounded queue callers are told to come again."""
 
-    def __init__(self, pool: Pool, *, concurrent: int) -> None:
-        """Read through `pool`, at most `concurrent` requests at once."""
+    def __init__(self, pool: Pool, *, concurrent: int, left: Left | None = None) -> None:
+        """Read through `pool`, at most `concurrent` requests at once; raises ValueError where it has not so many `left`."""
         self._pool = pool
+        self._left = Left(pool.get_max_size()) if left is None else left
+        self._left.take(concurrent)
         self._slots = asyncio.Semaphore(concurrent)
         self._waiting = 0
 
     def apart(self, *, concurrent: int) -> Snapshots:
-        """Return another queue for the same pool, so that those in this one do not wait behind it."""
-        return Snapshots(self._pool, concurrent=concurrent)
+        """Return another queue with connections of its own, so that those in it never wait behind this one."""
+        return Snapshots(self._pool, concurrent=concurrent, left=self._left)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -258,11 +247,15 @@ class Snapshots:
     async def session(self, *, within_s: float) -> AsyncIterator[Connection]:
         """Lend a connection, whose transactions are the caller's, for at most `within_s`; otherwise like `acting`."""
         async with self._slot(), connection(self._pool, within_s=within_s) as borrowed:
+            if within_s > READ_TIMEOUT_S:
+                await borrowed.execute(
+                    "SELECT set_config('statement_timeout', $1, false)", str(int(within_s * 1_000))
+                )
             yield borrowed
 
     async def watermarks(self) -> dict[TopicPartition, KnowledgeTime]:
         """Return every watermark: the exclusive complete_before by partition."""
-        async with connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed:
+        async with self._slot(), connection(self._pool, within_s=READ_TIMEOUT_S) as borrowed:
             rows = await borrowed.fetch(statements.WATERMARKS)
         return {TopicPartition(row["topic"], row["partition"]): row["complete_before"] for row in rows}
 
@@ -280,7 +273,11 @@ class Snapshots:
             raise Problem(code="overloaded", detail=detail, retry_after_s=OVERLOAD_RETRY_S)
         self._waiting += 1
         try:
-            await self._slots.acquire()
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            detail = f"no connection to the database was free within {READ_TIMEOUT_S:.0f} s; come again"
+            raise Problem(code="overloaded", detail=detail, retry_after_s=OVERLOAD_RETRY_S) from None
         finally:
             self._waiting -= 1
         try:

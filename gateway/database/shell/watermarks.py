@@ -28,8 +28,8 @@ class Watermarks:
     """The newest watermarks read; they only rise, so an old reading is merely cautious."""
 
     def __init__(self, store: Snapshots) -> None:
-        """Start with none; `follow` reads them."""
-        self._store = store
+        """Start with none; `follow` reads them, over a connection that readers have no part in."""
+        self._store = store.apart(concurrent=1)
         self._marks: dict[TopicPartition, KnowledgeTime] = {}
         self._moved = asyncio.Condition()
         self._read_at_s: float | None = None

@@ -19,6 +19,7 @@ from gateway.http.shell.answers import Serves, answer, cacheable
 from gateway.market.gaps import cursor_row, gap_row
 from gateway.market.gaps_request import CURSOR, GAPS, GapsQuery, check_cursor, gaps_request
 from gateway.market.shell.calendars import load_calendars
+from gateway.market.shell.callers import while_listening
 from infra.runtime.clock import wall_us
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import judging_by
@@ -77,8 +78,9 @@ class Ledger:
                 await load_calendars([ask.symbol])
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
-        async with self._store.snapshot() as snapshot:
-            reading = await self._read(snapshot, ask, page, as_of)
+        with while_listening(request):
+            async with self._store.snapshot() as snapshot:
+                reading = await self._read(snapshot, ask, page, as_of)
         if not reading.known:
             raise unknown_symbol(ask.symbol or "")
         if ask.symbol is not None and reading.as_of is None:

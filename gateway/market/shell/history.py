@@ -21,6 +21,7 @@ from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
 from gateway.market.history import MAX_META_GAPS, After, PagePlan, Reading, answered, plan
 from gateway.market.shell.calendars import load_calendars
+from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
@@ -80,7 +81,8 @@ class History:
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
-        reading = await self._read(ask, page, now)
+        with while_listening(request):
+            reading = await self._read(ask, page, now)
         if not reading.known and not self._seen(ask.symbol):
             raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
         said = answered(ask, reading)

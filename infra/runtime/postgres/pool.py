@@ -20,6 +20,7 @@ from schemas.errors import StoreUnavailable
 CONNECT_TIMEOUT_S = 5.0
 RELEASE_TIMEOUT_S = 1.0
 IDLE_TRANSACTION_S = 30
+CLIENT_CHECK_MS = "1000"
 SERVER_SETTINGS = {
     "timezone": "UTC",
     "lock_timeout": "10000",
@@ -47,6 +48,8 @@ async def pool(
         **SERVER_SETTINGS,
         "application_name": f"mds-{service}",
         "statement_timeout": str(statement_timeout_ms),
+        # A statement whose caller is gone ends within so many ms, not when it has found what nobody reads.
+        "client_connection_check_interval": CLIENT_CHECK_MS,
     }
     created = asyncpg.create_pool(
         dsn,

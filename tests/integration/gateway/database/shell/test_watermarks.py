@@ -39,7 +39,7 @@ async def mark(dsn: str, partition: int, moment: int) -> None:
 
 @asynccontextmanager
 async def following(dsn: str) -> AsyncIterator[tuple[Watermarks, Health]]:
-    async with pool(dsn, service="test", size=2) as opened:
+    async with pool(dsn, service="test", size=3) as opened:
         marks, health = Watermarks(Snapshots(opened, concurrent=2)), Health()
         running = asyncio.ensure_future(marks.follow(health))
         try:
@@ -76,6 +76,24 @@ async def test_who_waits_is_woken_when_it_is_reached_and_refused_when_it_is_not(
         with pytest.raises(Problem) as refused:
             await marks.reached(now + 2 * HOUR_US, [BARS], [0])
     assert refused.value.status == 503
+
+
+async def test_it_is_ready_while_readers_hold_every_connection_of_theirs(database: str) -> None:
+    """Slow reads are no outage: `as_of` moves on, and the process stays in the rotation."""
+    now = wall_us() // SECOND_US * SECOND_US
+    await mark(database, 0, now)
+    async with pool(database, service="test", size=2) as opened:
+        store, health = Snapshots(opened, concurrent=1), Health()
+        marks = Watermarks(store)
+        async with store.snapshot() as held:
+            await held.knows("SPY")
+            running = asyncio.ensure_future(marks.follow(health))
+            await eventually(lambda: marks.through([BARS], [0]) == now - 1, within_s=3)
+            running.cancel()
+        with pytest.raises(ValueError, match="0 connections are left"):
+            store.apart(concurrent=1)
+
+    assert health.parts[PART].ready
 
 
 async def test_without_its_database_it_is_not_ready_and_says_why() -> None:

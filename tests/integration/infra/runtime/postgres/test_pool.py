@@ -9,6 +9,7 @@ import pytest
 
 from infra.runtime.postgres import pool as postgres
 from schemas.errors import StoreUnavailable
+from tests.support.eventually import eventually
 
 
 async def test_a_statement_that_does_not_end_is_cut_at_the_deadline(database: str) -> None:
@@ -22,6 +23,22 @@ async def test_a_statement_that_does_not_end_is_cut_at_the_deadline(database: st
         assert time.monotonic() - began < 10
         async with postgres.connection(pool, within_s=10) as connection:
             assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_the_server_stops_for_a_caller_that_is_gone(database: str) -> None:
+    """Its time limit is half a minute here: as long it would work for nobody, beside those that came in its place."""
+    working = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND application_name = 'mds-gone'"
+    watching = await asyncpg.connect(database)
+
+    async def stopped() -> bool:
+        return await watching.fetchval(working) == 0
+
+    async with postgres.pool(database, service="gone", size=1) as pool:
+        with pytest.raises(StoreUnavailable):
+            async with postgres.connection(pool, within_s=0.3) as connection:
+                await connection.execute("SELECT pg_sleep(25)")
+        await eventually(stopped, within_s=5)
+    await watching.close()
 
 
 async def test_an_error_about_the_data_is_not_disguised_as_an_outage(database: str) -> None:
