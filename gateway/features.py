@@ -125,6 +125,7 @@ def _prices(parts: Parts) -> Prices:
         resources.live,
         resources.clock,
         naming=parts.naming,
+        names=parts.names,
         calendars=parts.calendars,
         partitions=resources.partitions,
     )
@@ -138,7 +139,7 @@ def _history(parts: Parts) -> History:
         resources.clock,
         resources.page_key,
         naming=parts.naming,
-        seen=resources.live.knows,
+        names=parts.names,
         calendars=parts.calendars,
         partitions=resources.partitions,
     )
@@ -201,6 +202,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
         parts.calendars,
         parts.resources.partitions,
         parts.resources.page_key,
+        names=parts.names,
     ),
     MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),

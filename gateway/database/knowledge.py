@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.problems import Problem, about, invalid_field
 from schemas.clocks import EventTime, KnowledgeTime, WallTime
+from schemas.validation import MAX_AHEAD_US
 
 # A tick moves an idle partition's watermark within about 1.3 s; within 3.3 s where one process owns 64 partitions.
 AS_OF_WAIT_S = 4.0
 RETRY_AFTER_S = 2
-MAX_SKEW_US = 3_600_000_000  # a vendor's clock may be ahead of ours, never by an hour
 
 
 def complete_through(marks: Iterable[KnowledgeTime | None]) -> KnowledgeTime | None:
@@ -28,11 +28,11 @@ def complete_through(marks: Iterable[KnowledgeTime | None]) -> KnowledgeTime | N
 
 
 def latest_event(as_of: KnowledgeTime, *, wall_market: bool) -> EventTime:
-    """Return the newest event_time that can have been known by `as_of`; spares an old as_of all newer rows.
+    """Return the newest event_time that can have been known by `as_of`, as processors admit it; spares an old as_of all newer rows.
 
     On a simulated market (`wall_market` False) event time and knowledge are unrelated.
     """
-    return EventTime(min(as_of + MAX_SKEW_US, LATEST_US)) if wall_market else LATEST_US
+    return EventTime(min(as_of + MAX_AHEAD_US, LATEST_US)) if wall_market else LATEST_US
 
 
 def check_not_future(as_of: KnowledgeTime, wall_now: WallTime) -> None:

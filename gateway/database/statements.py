@@ -1,4 +1,4 @@
-"""The SQL of market data, every part of it a constant of this module; that of statistics is in gateway/operations.
+"""The SQL of market data, every part of it a constant of this module; that of the ledger is in ledger_statements.
 
 The point-in-time condition is always `known_from <= as_of`; every statement reads one snapshot.
 
@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from gateway.database.rows import bits_of, packed_field, read_columns
 from gateway.database.versions import VALUE_STREAMS
 from schemas.intervals import AHEAD_US
-from schemas.records import SERVED_ELSEWHERE
 from schemas.streams import BAR_STREAM, TRADE_STREAM, Stream
 from schemas.tables import tables
 
@@ -37,7 +36,8 @@ def _not_shadow(stream: Stream, row: str) -> str:
     return f"({row}.flags & {route.mask}) <> {bits_of(stream, 'route', 'shadow')}"
 
 
-def _stamped(row: str) -> str:
+def stamped(row: str) -> str:
+    """Return the condition that a row's stamp may be believed."""
     # A stamp further ahead of its knowledge than clocks differ is suspect: never the newest of anything.
     return f"{row}.event_time <= {row}.known_from + interval '{AHEAD_US} us'"
 
@@ -112,7 +112,7 @@ ALL_BARS = f"""
 
 def _edge(order: str) -> str:
     ends = " UNION ALL ".join(
-        f"(SELECT v.event_time FROM {table} v WHERE {_in_span('v')} AND {_counts('v')} AND {_stamped('v')}"
+        f"(SELECT v.event_time FROM {table} v WHERE {_in_span('v')} AND {_counts('v')} AND {stamped('v')}"
         f" ORDER BY v.event_time {order} LIMIT 1)"
         for table in BARS.timed
     )
@@ -144,16 +144,16 @@ KNOWN_SYMBOLS = """
         (SELECT true FROM streams s WHERE s.symbol = wanted.symbol ORDER BY s.kind, s.interval, s.provider LIMIT 1),
         (SELECT true FROM universe_changes u WHERE u.symbol = wanted.symbol ORDER BY u.version DESC LIMIT 1))"""
 
-# $1 symbols, $2 provider or null, $3 interval of what has one. The series the newest values may be of.
+# $1 symbols, $2 provider or null, $3 intervals of what has one. The series that newest values and closes may be of.
 SERIES = """
     SELECT s.stream_id, s.kind AS name, s.interval, s.provider, s.symbol, s.start_time, s.last_seen FROM streams s
-    WHERE s.symbol = ANY ($1::text[]) AND s.interval IN ('', $3) AND ($2::text IS NULL OR s.provider = $2)"""
+    WHERE s.symbol = ANY ($1::text[]) AND (s.interval = '' OR s.interval = ANY ($3::text[])) AND ($2::text IS NULL OR s.provider = $2)"""
 
 
 def _newest_kept(stream: Stream) -> str:
     return f"""
         SELECT x.stream_id, {_columns(stream, "x")} FROM {tables(stream).newest} x
-        WHERE x.stream_id = ANY ($1::int8[]) AND ($2::bool OR {_not_shadow(stream, "x")}) AND {_stamped("x")}"""
+        WHERE x.stream_id = ANY ($1::int8[]) AND ($2::bool OR {_not_shadow(stream, "x")}) AND {stamped("x")}"""
 
 
 # $1 stream_ids, $2 whether shadow polls count. What is kept as the newest of a series: of bars the one forming.
@@ -168,7 +168,7 @@ def _newest_of(stream: Stream) -> str:
         f"""
         (SELECT {_columns(stream, "x")} FROM {table} x
         WHERE x.stream_id = wanted.stream_id AND x.event_time >= $2 AND x.event_time < $3 AND x.known_from <= $4
-          AND ($5::bool OR {_not_shadow(stream, "x")}) AND {_stamped("x")}{_priced(stream, "x")} {newest.format("x")})"""
+          AND ($5::bool OR {_not_shadow(stream, "x")}) AND {stamped("x")}{_priced(stream, "x")} {newest.format("x")})"""
         for table in tables(stream).timed
     )
     return f"""
@@ -181,120 +181,25 @@ def _newest_of(stream: Stream) -> str:
 NEWEST_OF: Mapping[str, str] = {stream.name: _newest_of(stream) for stream in VALUE_STREAMS}
 
 
-# Gaps as they are shown now: filling while a job fetches a part, which is nowhere stored. Few jobs run at once.
-_FETCHED = "j.stream = g.stream AND tstzrange(g.from_time, g.to_time) && tstzrange(j.from_time, j.to_time)"
-_IS_FILLING = f"EXISTS (SELECT FROM running j WHERE {_FETCHED})"
-_PRESENT = (
-    f"gaps g WHERE ($3::text IS NULL OR state = $3) AND ($3 IS DISTINCT FROM 'open' OR NOT {_IS_FILLING})"
-)
-_FILLING = f"(SELECT DISTINCT g.* FROM running j JOIN gaps g ON {_FETCHED}) g WHERE state = 'open' AND $3::text = 'filling'"
-
-
-def _gaps(found: str, order: str, beyond: str) -> str:
-    return f"""
-    WITH running AS MATERIALIZED (SELECT stream, from_time, to_time FROM backfill_jobs WHERE state = 'running')
-    SELECT gap_id, stream, symbol, provider, interval, from_time, to_time, cause, confidence, generation, expected, detector,
-           known_from, CASE WHEN state = 'open' AND {_IS_FILLING} THEN 'filling' ELSE state END AS state
-    FROM {found} AND ($1::text[] IS NULL OR interval = ANY ($1)) AND ($2::text IS NULL OR provider = $2)
-      AND from_time < $5 AND to_time > $4 AND (from_time, gap_id) {beyond} ($6, $7)
-    ORDER BY from_time {order}, gap_id {order} LIMIT $8"""
-
-
-# $1 intervals or null, $2 provider or null, $3 state or null, overlapping [$4, $5), $6, $7: (from_time, gap_id) of the
-# last row of the page before, $8 rows. Blind gaps of all symbols as they are now, in order and backwards; FILLING_GAPS where $3 is filling.
-PRESENT_GAPS = _gaps(_PRESENT, "ASC", ">"), _gaps(_PRESENT, "DESC", "<")
-FILLING_GAPS = _gaps(_FILLING, "ASC", ">"), _gaps(_FILLING, "DESC", "<")
-
-_OF_GAPS = """symbol = $1 AND known_from <= $4 AND ($5::text[] IS NULL OR interval = ANY ($5))
-        AND ($6::text IS NULL OR provider = $6)"""
-
-# $1 symbol, overlapping [$2, $3), $4 as_of, $5 intervals or null, $6 provider or null. What was known of completeness then.
-EVIDENCE = f"""
-    SELECT kind, stream, symbol, provider, interval, from_time, to_time, cause, expected, detector, job_id, known_from,
-           raw_offset, idx AS index
-    FROM gap_evidence
-    WHERE tstzrange(from_time, to_time) && tstzrange($2, $3) AND {_OF_GAPS}"""
-
-# $1 symbol, $2 as_of: from when on something was told of it then. Without as_of: when the first of it became known.
-FIRST_EVIDENCE = """
-    SELECT from_time FROM gap_evidence WHERE symbol = $1 AND known_from <= $2 ORDER BY from_time LIMIT 1"""
-EVIDENCE_KNOWN = "SELECT min(known_from) FROM gap_evidence WHERE symbol = $1"
-
-# $1 stream_ids. How far their rows reach.
-REACHES = """
-    SELECT stream_id, start_time, last_seen FROM streams
-    WHERE stream_id = ANY ($1::int8[]) AND start_time IS NOT NULL AND last_seen IS NOT NULL"""
-
-_ROUTE = packed_field(BAR_STREAM, "route")
-_LIVE_BARS = " UNION ALL ".join(
-    f"""
-        (SELECT b.event_time FROM {table} b
-        WHERE b.stream_id = wanted.stream_id AND b.event_time >= $2 AND b.event_time < $3 AND b.known_from <= $4
-          AND (b.flags & {_ROUTE.mask}) <> {bits_of(BAR_STREAM, "route", "backfill")} AND {_stamped("b")}
-        ORDER BY b.event_time DESC LIMIT 1)"""
-    for table in BARS.timed
-)
-
-# $1 stream_ids, [$2, $3) event_time, $4 as_of. The newest bar of each that came by no backfill: up to there it is collected.
-HORIZONS = f"""
-    SELECT wanted.stream_id, max(newest.event_time) AS horizon FROM unnest($1::int8[]) AS wanted(stream_id)
-    CROSS JOIN LATERAL ({_LIVE_BARS}) newest GROUP BY wanted.stream_id"""
-
-_STARTS = " UNION ALL ".join(
-    f"""
-        SELECT b.event_time FROM {table} b
-        WHERE b.stream_id = wanted.stream_id AND b.event_time >= $4 AND b.event_time < $5
-          AND b.event_time >= wanted.low AND b.event_time < wanted.high AND b.known_from <= $6"""
-    for table in BARS.timed
-)
-
-# $1 stream_ids, $2 and $3 from and to of each, [$4, $5) all of it, $6 as_of. Bars of which a version was known then.
-STORED_STARTS = f"""
-    SELECT wanted.stream_id, known.event_time
-    FROM unnest($1::int8[], $2::timestamptz[], $3::timestamptz[]) AS wanted(stream_id, low, high)
-    CROSS JOIN LATERAL ({_STARTS}) known"""
-
-# $1 its text: where a series is collected; "from here on" leaves out what was served elsewhere. $1 symbol, $2 text, $3 from
-# when on: the first gap that is not healed. $1 its number, $2 from when on: the first sessions with bars that did not come.
-COLLECTED = f"""
-    SELECT lower(stretch) AS from_time, upper(stretch) AS to_time
-    FROM (
-        SELECT unnest(
-            coalesce(range_agg(told) FILTER (WHERE to_time IS NULL), '{{}}')
-            - coalesce(range_agg(told) FILTER (WHERE cause = '{SERVED_ELSEWHERE}'), '{{}}')
-            + coalesce(range_agg(told) FILTER (WHERE to_time IS NOT NULL AND cause <> '{SERVED_ELSEWHERE}'), '{{}}')
-        ) AS stretch
-        FROM gap_evidence CROSS JOIN LATERAL (SELECT tstzrange(from_time, to_time) AS told) stretches
-        WHERE stream = $1 AND kind = 'collected') merged
-    ORDER BY 1"""
-FIRST_HOLE = """
-    SELECT from_time FROM gaps
-    WHERE symbol = $1 AND stream = $2 AND to_time > $3 AND state NOT IN ('filled', 'empty') ORDER BY from_time LIMIT 1"""
-FIRST_ABSENCE = """
-    SELECT start_time, expected, absent, empty FROM coverage
-    WHERE stream_id = $1 AND start_time >= $2 AND absent <> '' ORDER BY start_time LIMIT 4"""
-CURSOR = "SELECT start_time, last_seen FROM streams WHERE stream_id = $1 AND last_seen IS NOT NULL"
-
-CURSORS_OF_SYMBOL = """
-    SELECT kind, interval, provider FROM streams WHERE symbol = $1 AND last_seen IS NOT NULL
-    ORDER BY kind, interval, provider LIMIT 50"""
-
-CLOSE_WITHIN_DAYS = 10  # no market is closed for longer
 _REGULAR = bits_of(BAR_STREAM, "session", "regular")
+_ADJUSTMENT = packed_field(BAR_STREAM, "adjustment_state")
+_WITH_DIVIDENDS = bits_of(BAR_STREAM, "adjustment_state", "all")
 _CLOSES = " UNION ALL ".join(
     f"""
-        (SELECT b.close, b.event_time, b.position FROM {table} b
-        WHERE b.stream_id = wanted.stream_id AND b.event_time >= $4 AND b.event_time < $5
-          AND b.event_time < wanted.opens AND b.event_time >= wanted.opens - interval '{CLOSE_WITHIN_DAYS} days'
-          AND (b.flags & {SESSION.mask}) = {_REGULAR} AND b.known_from <= $3 AND {_stamped("b")}
+        (SELECT b.close, b.event_time, b.position, b.currency FROM {table} b
+        WHERE b.stream_id = wanted.stream_id AND b.event_time >= $4 AND b.event_time < $5 AND b.event_time < wanted.opens
+          AND (wanted.daily OR (b.flags & {SESSION.mask}) = {_REGULAR})
+          AND (b.flags & {_ADJUSTMENT.mask}) <> {_WITH_DIVIDENDS}
+          AND b.known_from <= $6 AND ($7::bool OR {_not_shadow(BAR_STREAM, "b")}) AND {stamped("b")}
         ORDER BY b.event_time DESC, b.position DESC LIMIT 1)"""
     for table in BARS.timed
 )
 
-# $1 stream_ids of minutes and $2 days' opens, one of each per row; $3 as_of, [$4, $5) event_time of all the days before
-# them. The last regular close before each open.
+# $1 stream_ids, $2 whether of days and $3 opens of the days asked about, one of each per row; [$4, $5) event_time to look in,
+# $6 as_of, $7 whether shadow polls count. The last regular close of each series before that open: it is a price of its day,
+# which one less its dividends is not.
 PREVIOUS_CLOSES = f"""
-    SELECT wanted.stream_id, bar.close
-    FROM unnest($1::int8[], $2::timestamptz[]) AS wanted(stream_id, opens)
+    SELECT wanted.stream_id, bar.close, bar.event_time, bar.currency
+    FROM unnest($1::int8[], $2::bool[], $3::timestamptz[]) AS wanted(stream_id, daily, opens)
     CROSS JOIN LATERAL (
-        SELECT v.close FROM ({_CLOSES}) v ORDER BY v.event_time DESC, v.position DESC LIMIT 1) bar"""
+        SELECT v.close, v.event_time, v.currency FROM ({_CLOSES}) v ORDER BY v.event_time DESC, v.position DESC LIMIT 1) bar"""

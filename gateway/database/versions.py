@@ -56,6 +56,18 @@ class StoredSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredClose:
+    """The last regular close of a series before the open of a day; `event_time` is the START of its bar, µs."""
+
+    symbol: str
+    provider: str
+    interval: str
+    close: float
+    event_time: EventTime
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GapFilter:
     """A filter of gaps: those overlapping [start, end), as they were known at `as_of`; None means any."""
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import aiohttp
 import asyncpg
+from aiohttp import web
 
 from gateway import features
 from gateway.database.shell.snapshot import APART, Snapshots
@@ -56,6 +57,7 @@ class FakeLive:
     values: dict[tuple[type, str], list[Any]] = field(default_factory=dict)
     ready: bool = True
     reachable: bool = True
+    log: Mapping[str, str] | None = None  # what is stored by a test is no record of a log that is followed
 
     def put(self, *records: Quote | Trade | Bar) -> None:
         """Make records live."""
@@ -107,6 +109,7 @@ class FixedClock:
 class Rest:
     """A running gateway: ask it, fill its database, set what is live."""
 
+    app: web.Application
     url: str
     session: aiohttp.ClientSession
     database: asyncpg.Connection[asyncpg.Record]
@@ -230,6 +233,7 @@ async def rest(
             if env is not None and configured.path is not None:
                 works.append(tasks.create_task(follower.run(configured.apply)))
             running = Rest(
+                app=app,
                 url=f"http://127.0.0.1:{port}",
                 session=session,
                 database=connection,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.database import statements
+from gateway.database import ledger_statements, statements
 from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage, GapWalk, first_width_us
 from gateway.database.versions import GapFilter
 from gateway.http.moments import EARLIEST_US, LATEST_US
@@ -55,7 +55,7 @@ async def known_gaps(
     most_rows: int = MAX_ROWS,
 ) -> GapPage:
     """Return a page of the gaps of `which.symbol` that were known at `which.as_of`, by (from_time, gap_id)."""
-    first = await connection.fetchval(statements.FIRST_EVIDENCE, which.symbol, which.as_of)
+    first = await connection.fetchval(ledger_statements.FIRST_EVIDENCE, which.symbol, which.as_of)
     if first is None:
         return GapPage(gaps=())
     walk = GapWalk(
@@ -85,7 +85,7 @@ async def present_gaps(
     descending: bool = False,
 ) -> GapPage:
     """Return a page of the blind gaps of all symbols as they are now: what a job fetches at this moment is `filling`."""
-    both = statements.FILLING_GAPS if which.state == "filling" else statements.PRESENT_GAPS
+    both = ledger_statements.FILLING_GAPS if which.state == "filling" else ledger_statements.PRESENT_GAPS
     statement = both[1 if descending else 0]
     from_time, gap_id = after or ((LATEST_US, "\U0010ffff") if descending else (EARLIEST_US, ""))
     rows = await connection.fetch(
@@ -131,7 +131,13 @@ class _Reading:
         which, low, high, wider_us = self._which, start, end, DAY_US
         while True:
             rows = await self._connection.fetch(
-                statements.EVIDENCE, which.symbol, low, high, which.as_of, which.intervals, which.provider
+                ledger_statements.EVIDENCE,
+                which.symbol,
+                low,
+                high,
+                which.as_of,
+                which.intervals,
+                which.provider,
             )
             told = _by_series([Evidence(**row) for row in rows])
             reaches = [reach(series, evidence, start, end) for series, evidence in told.items()]
@@ -154,13 +160,13 @@ class _Reading:
         bars = {stream_id_of(series): series for series in new if is_judged(series.interval)}
         if not bars:
             return
-        reaches = await self._connection.fetch(statements.REACHES, list(bars))
+        reaches = await self._connection.fetch(ledger_statements.REACHES, list(bars))
         if not reaches:
             return
         low = max(self._low - DAY_US, min(row["start_time"] for row in reaches))
         high = min(self._which.as_of, max(row["last_seen"] for row in reaches)) + MAX_AHEAD_US
         rows = await self._connection.fetch(
-            statements.HORIZONS, [row["stream_id"] for row in reaches], low, high, self._which.as_of
+            ledger_statements.HORIZONS, [row["stream_id"] for row in reaches], low, high, self._which.as_of
         )
         self._horizons |= {bars[row["stream_id"]]: row["horizon"] for row in rows}
 
@@ -173,7 +179,13 @@ class _Reading:
         by_id = {stream_id_of(each.series): each for each, _, _ in wanted}
         lows, highs = [low for _, low, _ in wanted], [high for _, _, high in wanted]
         rows = await self._connection.fetch(
-            statements.STORED_STARTS, list(by_id), lows, highs, min(lows), max(highs), self._which.as_of
+            ledger_statements.STORED_STARTS,
+            list(by_id),
+            lows,
+            highs,
+            min(lows),
+            max(highs),
+            self._which.as_of,
         )
         for row in rows:
             by_id[row[0]].stored.append(row[1])

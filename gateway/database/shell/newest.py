@@ -41,7 +41,7 @@ async def newest_values(
     A forming bar counts where no moment is asked about: of the past none is kept.
     """
     found: dict[str, list[Value]] = {symbol: [] for symbol in symbols}
-    rows = await connection.fetch(statements.SERIES, symbols, provider, MINUTE)
+    rows = await connection.fetch(statements.SERIES, symbols, provider, [MINUTE])
     for stream in VALUE_STREAMS:
         series = {row["stream_id"]: StoredSeries(**row) for row in rows if row["name"] == stream.name}
         newest = await _kept(connection, stream, series, wanted) if wanted.as_of is None else {}

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.database import statements
+from gateway.database import ledger_statements, statements
 from gateway.database.cursors import SeriesCursor
 from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage
 from gateway.database.rows import bits_of, row_reader
+from gateway.database.shell.closes import previous_closes
 from gateway.database.shell.cursors import series_cursor
 from gateway.database.shell.known_gaps import known_gaps, present_gaps
 from gateway.database.shell.newest import NewestAsked, newest_values
-from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, Value, View
-from gateway.http.moments import EARLIEST_US
+from gateway.database.versions import BarVersion, GapFilter, Span, StoredClose, Value, View
+from gateway.http.moments import ALL_KNOWN, EARLIEST_US
 from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.clocks import EventTime, KnowledgeTime
-from schemas.identity import stream_id_of
-from schemas.intervals import DAY_US
 from schemas.partitions import TopicPartition
 from schemas.streams import BAR_STREAM, StreamId, StreamName
 from schemas.tables import INDEX_BITS
@@ -128,24 +127,11 @@ class Snapshot:
         return await newest_values(self._connection, symbols, provider, wanted)
 
     async def previous_closes(
-        self, wanted: Sequence[tuple[str, str, EventTime]], as_of: KnowledgeTime
-    ) -> dict[str, float]:
-        """Return per symbol the last regular close before a moment; `wanted` is (symbol, provider, moment)."""
-        if not wanted:
-            return {}
-        names = [StreamId(BAR_STREAM.name, MINUTE, provider, symbol) for symbol, provider, _ in wanted]
-        symbol_of = {stream_id_of(name): name.symbol for name in names}
-        opens = [entry[2] for entry in wanted]
-        since = min(opens) - statements.CLOSE_WITHIN_DAYS * DAY_US
-        rows = await self._connection.fetch(
-            statements.PREVIOUS_CLOSES,
-            [stream_id_of(name) for name in names],
-            opens,
-            as_of,
-            since,
-            max(opens),
-        )
-        return {symbol_of[row["stream_id"]]: row["close"] for row in rows}
+        self, opens: Mapping[str, EventTime], *, provider: str | None, as_of: KnowledgeTime | None
+    ) -> dict[str, list[StoredClose]]:
+        """Return per symbol the last regular close before a moment, of each series of days and of minutes."""
+        known_by = ALL_KNOWN if as_of is None else as_of
+        return await previous_closes(self._connection, opens, provider, known_by)
 
     async def gaps(
         self,
@@ -179,7 +165,9 @@ class Snapshot:
 
     async def evidence_known(self, symbol: str) -> KnowledgeTime | None:
         """Return when the first evidence of a symbol's completeness became known; None where there is none."""
-        known: KnowledgeTime | None = await self._connection.fetchval(statements.EVIDENCE_KNOWN, symbol)
+        known: KnowledgeTime | None = await self._connection.fetchval(
+            ledger_statements.EVIDENCE_KNOWN, symbol
+        )
         return known
 
     async def cursor(self, stream: StreamId) -> SeriesCursor | None:
@@ -192,7 +180,7 @@ class Snapshot:
 
     async def cursors_of(self, symbol: str) -> list[str]:
         """Return the cursors a symbol has, as `interval or channel/provider`."""
-        rows = await self._connection.fetch(statements.CURSORS_OF_SYMBOL, symbol)
+        rows = await self._connection.fetch(ledger_statements.CURSORS_OF_SYMBOL, symbol)
         return [f"{row['interval'] or row['kind']}/{row['provider']}" for row in rows]
 
 

@@ -120,6 +120,11 @@ class LiveStreams:
         """Return when `reachable` last changed."""
         return self._pump.reachable_since
 
+    @property
+    def log(self) -> Mapping[str, str] | None:
+        """The incarnations of the topics whose every record from some moment on memory has seen; None while it has not."""
+        return self.feeds.epochs if self.ready and self.reachable else None
+
     def latest_quote(self, symbol: str, provider: str | None = None) -> LiveRecord[Quote] | None:
         """Return the newest quote by event time, of one provider or of the primaries; None where none was seen."""
         return self._latest(QUOTE_STREAM.name, symbol, provider, Quote)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -57,8 +58,14 @@ class Ledger:
         calendars: CalendarHistory,
         partitions: int,
         page_key: bytes,
+        *,
+        names: Callable[[str], bool],
     ) -> None:
-        """Answer for a symbol by its partition of `partitions`; `page_key` signs page tokens."""
+        """Answer for a symbol by its partition of `partitions`; `page_key` signs page tokens.
+
+        A symbol is known as well where it `names` one that is configured or was seen.
+        """
+        self._names = names
         self._store, self._partitions, self._calendars = store, partitions, calendars
         self._watermarks = watermarks
         self._page_key = page_key
@@ -81,7 +88,7 @@ class Ledger:
         with while_listening(request):
             async with self._store.snapshot() as snapshot:
                 reading = await self._read(snapshot, ask, page, as_of)
-        if not reading.known:
+        if not reading.known and not self._names(ask.symbol or ""):
             raise unknown_symbol(ask.symbol or "")
         if ask.symbol is not None and reading.as_of is None:
             raise no_watermark()
@@ -147,7 +154,7 @@ class Ledger:
             cursor = await snapshot.cursor(stream)
             others = [] if cursor else await snapshot.cursors_of(symbol)
             known = bool(cursor or others) or await snapshot.knows(symbol)
-        if not known:
+        if not known and not self._names(symbol):
             raise unknown_symbol(symbol)
         if cursor is None:
             hint = f"there are: {' '.join(others)}" if others else "there is none yet"

@@ -44,17 +44,17 @@ class History:
         page_key: bytes,
         *,
         naming: Naming,
-        seen: Callable[[str], bool],
+        names: Callable[[str], bool],
         calendars: CalendarHistory,
         partitions: int,
     ) -> None:
-        """`page_key` signs page tokens; a symbol is known as well where it was `seen` and nothing is stored yet.
+        """`page_key` signs page tokens; a symbol is known as well where it `names` one that is configured or was seen.
 
         Every topic has `partitions`.
         """
         self._partitions = partitions
         self._naming = naming
-        self._seen = seen
+        self._names = names
         self._calendars = calendars
         self._store = store
         self._watermarks = watermarks
@@ -83,7 +83,7 @@ class History:
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
         with while_listening(request):
             reading = await self._read(ask, page, now)
-        if not reading.known and not self._seen(ask.symbol):
+        if not reading.known and not self._names(ask.symbol):
             raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
         said = answered(ask, reading)
         token = None if said.following is None else seal(said.following, query, self._page_key, now)

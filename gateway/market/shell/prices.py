@@ -1,77 +1,31 @@
-"""`price` and `batch`: the newest value from the live topics, else from the database; with `as_of` from there alone."""
+"""`price` and `batch`: the newest value of live topics and database; with `as_of` of the database alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
 from aiohttp import web
 
-from gateway.database.knowledge import check_not_future, latest_event, not_kept
-from gateway.database.shell.snapshot import Snapshot, Snapshots
+from gateway.database.knowledge import check_not_future, not_kept
+from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
-from gateway.database.versions import MINUTE, VALUE_STREAMS, Value
-from gateway.http.moments import ALL_KNOWN, rfc3339
+from gateway.http.moments import rfc3339
 from gateway.http.parameters import checked_symbol
-from gateway.http.problems import Problem, unknown_symbol
+from gateway.http.problems import unknown_symbol
 from gateway.http.shell.answers import Serves, answer, body_of
-from gateway.market.price import check_age, chosen, newest, price_document, topic_of
+from gateway.market.price import Now, check_age, chosen, price_document, topic_of
 from gateway.market.price_request import BATCH, PRICE, batch_request
 from gateway.market.shell.calendars import load_calendars
+from gateway.market.shell.callers import while_listening
 from gateway.market.shell.naming import Naming
+from gateway.market.shell.price_candidates import Findings, Live, PriceCandidates
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force, judging_by
-from schemas.clocks import EventTime, KnowledgeTime, MarketTime
-from schemas.errors import StoreUnavailable
+from schemas.clocks import KnowledgeTime, MarketTime
 from schemas.partitions import partition_of
-from schemas.streams import Bar, Quote, Trade
 from schemas.topics import CANONICAL_TOPICS
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Held(Protocol[R_co]):
-    """A record with its place in the log, as the live side holds it."""
-
-    @property
-    def record(self) -> R_co:
-        """The record."""
-
-
-class Live(Protocol):
-    """The newest values in memory; None where none was seen."""
-
-    def latest_quote(self, symbol: str, provider: str | None = None) -> Held[Quote] | None:
-        """Return the newest quote, of one provider or of the primaries."""
-
-    def latest_trade(self, symbol: str, provider: str | None = None) -> Held[Trade] | None:
-        """Return the newest trade."""
-
-    def latest_bar(self, symbol: str, interval: str, provider: str | None = None) -> Held[Bar] | None:
-        """Return the newest bar, which may still be forming."""
-
-    def knows(self, symbol: str) -> bool:
-        """Whether the symbol was seen at all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Values found of one symbol: the newest, its provider's quote, and the close before its day."""
-
-    value: Value
-    quote: Quote | None
-
-
-@dataclass(slots=True, kw_only=True)
-class Findings:
-    """Values found of many symbols; `known` are those without a value of which something is stored."""
-
-    found: dict[str, Found] = field(default_factory=dict)
-    closes: Mapping[str, float] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
-    kept_from: EventTime | None = None  # where a moment is asked about
 
 
 class Prices:
@@ -85,21 +39,22 @@ class Prices:
         clock: MarketClock,
         *,
         naming: Naming,
+        names: Callable[[str], bool],
         calendars: CalendarHistory,
         partitions: int,
     ) -> None:
-        """Take the newest from `live`; `clock` says what market time it is, `naming` what a symbol names then.
+        """Take the newest of `live` and `store`; `clock` says what market time it is, `naming` what a symbol names then.
 
-        Every topic has `partitions`.
+        A symbol is known as well where it `names` one that is configured or was seen. Every topic has `partitions`.
         """
         self._partitions = partitions
-        self._store = store
         self._watermarks = watermarks
-        self._live = live
+        self._names = names
         self._clock = clock
         self._naming = naming
         self._calendars = calendars
         self._wall_market = isinstance(clock, WallMarketClock)
+        self._candidates = PriceCandidates(store, live, wall_market=self._wall_market)
 
     async def price(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/price."""
@@ -108,10 +63,11 @@ class Prices:
         named = self._naming.one(symbol, ask.as_of)
         with judging_by(self._calendars_at(ask.as_of)):
             await load_calendars(named.symbols)
-            findings = await self._find(named.symbols, ask.provider, ask.as_of)
+            with while_listening(request):
+                findings = await self._find(named.symbols, ask.provider, ask.as_of)
             meta = self._meta([symbol], ask.as_of)
             if symbol not in findings.found:
-                if symbol not in findings.known:
+                if not self._knows(symbol, findings):
                     raise unknown_symbol(symbol, suggestion=" or ".join(named.candidates(symbol)))
                 entry = named.unresolved(symbol, known=True, then=ask.as_of is not None)
                 return answer(None, meta | {"unresolved": [entry]}, request)
@@ -126,14 +82,15 @@ class Prices:
         symbols = named.symbols
         with judging_by(self._calendars_at(ask.as_of)):
             await load_calendars(symbols)
-            findings = await self._find(symbols, None, ask.as_of)
+            with while_listening(request):
+                findings = await self._find(symbols, None, ask.as_of)
             data = {
                 symbol: chosen(self._document(symbol, findings, ask.as_of), ask.fields)
                 for symbol in symbols
                 if symbol in findings.found
             }
         unresolved = [
-            named.unresolved(symbol, known=symbol in findings.known, then=ask.as_of is not None)
+            named.unresolved(symbol, known=self._knows(symbol, findings), then=ask.as_of is not None)
             for symbol in ask.symbols
             if symbol not in findings.found
         ]
@@ -147,81 +104,35 @@ class Prices:
     async def _find(
         self, symbols: Sequence[str], provider: str | None, as_of: KnowledgeTime | None
     ) -> Findings:
-        if as_of is not None:
-            check_not_future(as_of, wall_us())
-            await self._watermarks.reached(as_of, CANONICAL_TOPICS, self._homes(symbols))
-        findings = Findings()
         if as_of is None:
-            for symbol in symbols:
-                if (found := self._held(symbol, provider)) is not None:
-                    findings.found[symbol] = found
-        missing = [symbol for symbol in symbols if symbol not in findings.found]
-        if not missing and not _without_close(findings):
-            return findings
-        try:
-            async with self._store.snapshot() as snapshot:
-                await self._read(snapshot, findings, missing, provider, as_of)
-        except (StoreUnavailable, Problem):
-            if missing:
-                raise  # else the live values stand without the close of the day before
-        if as_of is not None and findings.kept_from is not None and as_of < findings.kept_from:
+            return await self._candidates.now(symbols, provider)
+        check_not_future(as_of, wall_us())
+        await self._watermarks.reached(as_of, CANONICAL_TOPICS, self._homes(symbols))
+        findings = await self._candidates.then(symbols, provider, as_of)
+        if findings.kept_from is not None and as_of < findings.kept_from:
             raise not_kept("as_of", as_of, findings.kept_from)
-        findings.known |= {symbol for symbol in missing if self._live.knows(symbol)}
         return findings
 
-    async def _read(
-        self,
-        snapshot: Snapshot,
-        findings: Findings,
-        missing: Sequence[str],
-        provider: str | None,
-        as_of: KnowledgeTime | None,
-    ) -> None:
-        known_by = ALL_KNOWN if as_of is None else as_of
-        if as_of is not None and self._wall_market:  # a simulated market's days are not those of as_of
-            findings.kept_from = await snapshot.kept_from(*(stream.name for stream in VALUE_STREAMS))
-        if missing:
-            latest = latest_event(known_by, wall_market=self._wall_market)
-            values = await snapshot.newest_values(
-                missing, provider=provider, as_of=as_of, latest_event=latest
-            )
-            for symbol in missing:
-                if (found := _best(values[symbol])) is not None:
-                    findings.found[symbol] = found
-            absent = [symbol for symbol in missing if symbol not in findings.found]
-            if absent:
-                findings.known = await snapshot.known_among(absent)
-        if wanted := _without_close(findings):
-            findings.closes = await snapshot.previous_closes(wanted, known_by)
-
-    def _held(self, symbol: str, provider: str | None) -> Found | None:
-        held: Iterable[Held[Value] | None] = (
-            self._live.latest_quote(symbol, provider),
-            self._live.latest_trade(symbol, provider),
-            self._live.latest_bar(symbol, MINUTE, provider),
-        )
-        value = newest(None if entry is None else entry.record for entry in held)
-        if value is None:
-            return None
-        quote = self._live.latest_quote(symbol, value.provider)
-        return Found(value=value, quote=None if quote is None else quote.record)
+    def _knows(self, symbol: str, findings: Findings) -> bool:
+        return symbol in findings.stored or self._names(symbol)
 
     def _document(self, symbol: str, findings: Findings, as_of: KnowledgeTime | None) -> dict[str, Any]:
-        found = findings.found[symbol]
+        candidates = findings.found[symbol]
+        value = candidates.value
+        if value is None:
+            raise ValueError(f"nothing was found of {symbol}; see PriceCandidates")
         partition = partition_of(symbol, self._partitions)
         now = self._clock.now_us()
         if as_of is not None:  # a simulated market cannot say what time it was then
-            now = MarketTime(as_of if self._wall_market else found.value.event_time)
-        return price_document(
-            found.value,
-            found.quote,
-            partition=partition,
-            previous_close=findings.closes.get(symbol),
-            complete_through=self._watermarks.through((topic_of(found.value),), (partition,)),
-            now=now,
-            speed=self._clock.speed,
+            now = MarketTime(as_of if self._wall_market else value.event_time)
+        moment = Now(
+            time=now,
             calendar=calendar_of(symbol),
+            speed=self._clock.speed,
+            wall_market=self._wall_market,
         )
+        through = self._watermarks.through((topic_of(value),), (partition,))
+        return price_document(value, candidates, moment, partition=partition, complete_through=through)
 
     def _meta(self, symbols: Sequence[str], as_of: KnowledgeTime | None) -> dict[str, Any]:
         through = as_of
@@ -231,22 +142,3 @@ class Prices:
 
     def _homes(self, symbols: Iterable[str]) -> set[int]:
         return {partition_of(symbol, self._partitions) for symbol in symbols}
-
-
-def _best(values: Sequence[Value]) -> Found | None:
-    value = newest(values)
-    if value is None:
-        return None
-    quotes = (entry for entry in values if isinstance(entry, Quote) and entry.provider == value.provider)
-    return Found(value=value, quote=next(quotes, None))
-
-
-def _without_close(findings: Findings) -> list[tuple[str, str, EventTime]]:
-    """Return (symbol, provider, open of its day) of the values whose quote does not tell the close before."""
-    wanted = []
-    for symbol, found in findings.found.items():
-        if found.quote is None or found.quote.previous_close is None:
-            day = calendar_of(symbol).session_at(found.value.event_time)
-            opened = EventTime(found.value.event_time if day is None else day.open)
-            wanted.append((symbol, found.value.provider, opened))
-    return wanted

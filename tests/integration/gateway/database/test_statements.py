@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.database import statements
+from gateway.database import ledger_statements, statements
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
 from tests.support.plans import plan_of
@@ -50,8 +50,8 @@ CASES: list[tuple[str, str, str, int]] = [
     ("providers", statements.PROVIDERS, "'S70'", 0),
     ("known symbols", statements.KNOWN_SYMBOLS, SYMBOLS, 0),
     ("known among a hundred", statements.KNOWN_SYMBOLS, HUNDRED, 0),
-    ("series", statements.SERIES, f"{SYMBOLS}, NULL, '1m'", 0),
-    ("series of a hundred", statements.SERIES, f"{HUNDRED}, 'yahoo', '1m'", 0),
+    ("series", statements.SERIES, f"{SYMBOLS}, NULL, ARRAY['1m', '1d']", 0),
+    ("series of a hundred", statements.SERIES, f"{HUNDRED}, 'yahoo', ARRAY['1m']", 0),
     ("kept quotes", statements.NEWEST_KEPT["quotes"], f"{ids('quotes', '')}, false", 0),
     ("kept bars", statements.NEWEST_KEPT["bars"], f"{ids('bars', '1m')}, true", 0),
     ("newest quotes", statements.NEWEST_OF["quotes"], f"ARRAY[{QUOTES}], '2026-04-06 UTC', '2026-04-07 UTC', {NOW}, false, ARRAY['52,53']", 1),
@@ -62,30 +62,30 @@ CASES: list[tuple[str, str, str, int]] = [
     *(
         (f"present gaps{backwards}{what}", text, f"{given}, {ALL}, {after}, 1000", 0)
         for backwards, text, after in (
-            ("", statements.PRESENT_GAPS[0], "'-infinity', ''"),
-            (" backwards", statements.PRESENT_GAPS[1], "'infinity', 'x'"),
+            ("", ledger_statements.PRESENT_GAPS[0], "'-infinity', ''"),
+            (" backwards", ledger_statements.PRESENT_GAPS[1], "'infinity', 'x'"),
         )
         for what, given in (("", "NULL, NULL, NULL"), (" that are open", "ARRAY['1m'], NULL, 'open'"))
     ),
-    ("filling gaps", statements.FILLING_GAPS[0], f"NULL, NULL, 'filling', {ALL}, '-infinity', '', 1000", 0),
-    ("filling gaps backwards", statements.FILLING_GAPS[1], f"ARRAY['1m'], 'yahoo', 'filling', {ALL}, 'infinity', 'x', 1000", 0),
-    ("evidence of a day", statements.EVIDENCE, f"'S70', {DAY}, {NOW}, NULL, NULL", 0),
-    ("all evidence", statements.EVIDENCE, f"'S70', {ALL}, {NOW}, ARRAY['1m'], 'yahoo'", 0),
-    ("first evidence", statements.FIRST_EVIDENCE, f"'S70', {NOW}", 0),
-    ("evidence known", statements.EVIDENCE_KNOWN, "'S70'", 0),
-    ("reaches", statements.REACHES, f"ARRAY[{MINUTES}]", 0),
-    ("reaches of a hundred", statements.REACHES, ids("bars", "1m"), 0),
-    ("horizons", statements.HORIZONS, f"ARRAY[{MINUTES}], {MONTH}, {NOW}", 2),
-    ("horizons of all time", statements.HORIZONS, f"ARRAY[{MINUTES}], {ALL}, {NOW}", 8),
-    ("stored starts of a day", statements.STORED_STARTS, STARTS.format(DAY.partition(",")[0], DAY.partition(",")[2], DAY), 2),
-    ("stored starts of a month", statements.STORED_STARTS, STARTS.format(MONTH.partition(",")[0], MONTH.partition(",")[2], MONTH), 2),
-    ("collected", statements.COLLECTED, "'bars.1m:yahoo:S70'", 0),
-    ("first hole", statements.FIRST_HOLE, "'S70', 'bars.1m:yahoo:S70', '2026-01-01 UTC'", 0),
-    ("first absence", statements.FIRST_ABSENCE, f"{MINUTES}, '2026-01-06 UTC'", 0),
-    ("cursor", statements.CURSOR, MINUTES, 0),
-    ("cursors", statements.CURSORS_OF_SYMBOL, "'S70'", 0),
+    ("filling gaps", ledger_statements.FILLING_GAPS[0], f"NULL, NULL, 'filling', {ALL}, '-infinity', '', 1000", 0),
+    ("filling gaps backwards", ledger_statements.FILLING_GAPS[1], f"ARRAY['1m'], 'yahoo', 'filling', {ALL}, 'infinity', 'x', 1000", 0),
+    ("evidence of a day", ledger_statements.EVIDENCE, f"'S70', {DAY}, {NOW}, NULL, NULL", 0),
+    ("all evidence", ledger_statements.EVIDENCE, f"'S70', {ALL}, {NOW}, ARRAY['1m'], 'yahoo'", 0),
+    ("first evidence", ledger_statements.FIRST_EVIDENCE, f"'S70', {NOW}", 0),
+    ("evidence known", ledger_statements.EVIDENCE_KNOWN, "'S70'", 0),
+    ("reaches", ledger_statements.REACHES, f"ARRAY[{MINUTES}]", 0),
+    ("reaches of a hundred", ledger_statements.REACHES, ids("bars", "1m"), 0),
+    ("horizons", ledger_statements.HORIZONS, f"ARRAY[{MINUTES}], {MONTH}, {NOW}", 2),
+    ("horizons of all time", ledger_statements.HORIZONS, f"ARRAY[{MINUTES}], {ALL}, {NOW}", 8),
+    ("stored starts of a day", ledger_statements.STORED_STARTS, STARTS.format(DAY.partition(",")[0], DAY.partition(",")[2], DAY), 2),
+    ("stored starts of a month", ledger_statements.STORED_STARTS, STARTS.format(MONTH.partition(",")[0], MONTH.partition(",")[2], MONTH), 2),
+    ("collected", ledger_statements.COLLECTED, "'bars.1m:yahoo:S70'", 0),
+    ("first hole", ledger_statements.FIRST_HOLE, "'S70', 'bars.1m:yahoo:S70', '2026-01-01 UTC'", 0),
+    ("first absence", ledger_statements.FIRST_ABSENCE, f"{MINUTES}, '2026-01-06 UTC'", 0),
+    ("cursor", ledger_statements.CURSOR, MINUTES, 0),
+    ("cursors", ledger_statements.CURSORS_OF_SYMBOL, "'S70'", 0),
     ("closes", statements.PREVIOUS_CLOSES,
-     f"ARRAY[{MINUTES}], ARRAY['2026-03-20 UTC'::timestamptz], {NOW}, '2026-03-10 UTC', '2026-03-20 UTC'", 2),
+     f"ARRAY[{MINUTES}], ARRAY[false], ARRAY['2026-03-20 UTC'::timestamptz], '2026-03-10 UTC', '2026-03-20 UTC', {NOW}, false", 2),
 ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_every_statement_has_its_plan_looked_at() -> None:
     """A new one needs a case here."""
     looked_at = {text for _, text, _, _ in CASES}
     there_are = set()
-    for name, value in vars(statements).items():
+    for name, value in (vars(statements) | vars(ledger_statements)).items():
         if name.isupper() and not name.startswith("_"):
             there_are |= {value} if isinstance(value, str) else set()
             there_are |= set(value.values()) if isinstance(value, dict) else set()
@@ -126,10 +126,10 @@ def test_every_statement_has_its_plan_looked_at() -> None:
     [
         (
             "gaps_by_time",
-            statements.PRESENT_GAPS[0],
+            ledger_statements.PRESENT_GAPS[0],
             f"NULL, NULL, NULL, {ALL}, '-infinity', '', 1000",
         ),
-        ("gap_evidence_in_order", statements.FIRST_EVIDENCE, f"'S70', {NOW}"),
+        ("gap_evidence_in_order", ledger_statements.FIRST_EVIDENCE, f"'S70', {NOW}"),
     ],
 )
 async def test_without_its_index_the_ledger_would_be_read_whole(

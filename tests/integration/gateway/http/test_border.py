@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 
 from gateway.http.access import SCOPES as KNOWN_SCOPES
 from gateway.http.access import Access, Key, token_sha256
@@ -167,18 +166,8 @@ async def test_every_route_is_in_the_openapi_document_and_the_other_way_round(da
 
 
 async def _application(database: str) -> web.Application:
-    captured: list[web.Application] = []
-    original = TestServer.__init__
-
-    def remember(self: TestServer, app: web.Application, **options: Any) -> None:
-        captured.append(app)
-        original(self, app, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TestServer, "__init__", remember)
-        async with rest(database):
-            pass
-    return captured[0]
+    async with rest(database) as gateway:
+        return gateway.app
 
 
 async def test_with_keys_every_path_wants_its_scope(database: str) -> None:

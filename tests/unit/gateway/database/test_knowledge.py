@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from gateway.database.knowledge import (
-    MAX_SKEW_US,
     check_not_future,
     complete_through,
     latest_event,
@@ -14,6 +13,7 @@ from gateway.database.knowledge import (
 )
 from gateway.http.moments import LATEST_US
 from gateway.http.problems import Problem
+from schemas.validation import MAX_AHEAD_US
 
 
 def test_the_least_watermark_decides_and_is_exclusive() -> None:
@@ -40,6 +40,6 @@ def test_what_is_not_complete_says_when_to_come_again(problem: Problem) -> None:
 
 def test_only_on_the_wall_clock_does_knowledge_bound_events() -> None:
     """A simulated past is known now."""
-    assert latest_event(100, wall_market=True) == 100 + MAX_SKEW_US
+    assert latest_event(100, wall_market=True) == 100 + MAX_AHEAD_US
     assert latest_event(LATEST_US, wall_market=True) == LATEST_US
     assert latest_event(100, wall_market=False) == LATEST_US

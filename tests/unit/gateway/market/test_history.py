@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from gateway.database.gap_pages import GapPage
-from gateway.database.knowledge import MAX_SKEW_US
 from gateway.http.moments import parse_moment
 from gateway.http.pages import Page
 from gateway.http.problems import Problem
@@ -15,6 +14,7 @@ from gateway.market.bars_request import HISTORY, HistoryRequest, bars_request
 from gateway.market.history import Reading, answered, plan
 from schemas.calendar.sessions import load_calendar
 from schemas.intervals import DAY_US, MINUTE_US
+from schemas.validation import MAX_AHEAD_US
 from tests.support.bar_versions import a_version
 from tests.support.builders import NINE_THIRTY, a_gap
 
@@ -44,7 +44,7 @@ def test_the_first_page_reads_the_whole_range() -> None:
     request = ask()
     assert plan(request, None, AS_OF, wall_market=True).span == (request.start, request.end)
     early = plan(request, None, NINE_THIRTY, wall_market=True)
-    assert early.span == (request.start, NINE_THIRTY + MAX_SKEW_US + 1)
+    assert early.span == (request.start, NINE_THIRTY + MAX_AHEAD_US + 1)
     assert early.bounds == (request.start, request.end)
     assert plan(request, None, NINE_THIRTY, wall_market=False).span == (request.start, request.end)
     assert plan(request, None, 0, wall_market=True).span == (request.start, request.start)

@@ -137,9 +137,9 @@ async def test_a_stamp_of_the_future_is_stored_and_never_the_newest(database: st
             found = await view.newest_values(["SPY"], provider=None, as_of=as_of, latest_event=LATEST_US)
             stamps = {type(value): value.event_time for value in found["SPY"]}
             assert stamps == {type(records[0]): right, Trade: right, Bar: NINE_THIRTY}
-        closes = await view.previous_closes([("SPY", "yahoo", EventTime(wrong))], LATEST_US)
+        closes = await view.previous_closes({"SPY": EventTime(wrong)}, provider=None, as_of=None)
         edges = await view.edges("SPY", "1m", View(as_of=LATEST_US, provider=None), since=EventTime(0))
 
-    assert closes == {"SPY": bars[0].close}
+    assert [(close.close, close.event_time) for close in closes["SPY"]] == [(bars[0].close, NINE_THIRTY)]
     assert edges is not None
     assert edges[1] == NINE_THIRTY

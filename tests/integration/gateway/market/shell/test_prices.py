@@ -46,12 +46,15 @@ async def test_the_live_value_is_answered_before_it_is_stored(database: str) -> 
         assert (await gateway.get(PRICE))["data"]["provisional"] is False
 
 
-async def test_one_answer_never_mixes_two_providers(database: str) -> None:
-    """The trade of finnhub is not shown beside yahoo's book."""
+async def test_what_another_provider_gave_is_shown_by_its_name(database: str) -> None:
+    """A trade feed that is added empties no answer; of one that is asked for by name nothing else is shown."""
     async with rest(database) as gateway:
         gateway.live.put(a_quote(), a_trade(event_time=NINE_THIRTY + SECOND_US, provider="finnhub"))
         price = (await gateway.get(PRICE))["data"]
-        assert (price["provider"], price["bid"], price["previous_close"]) == ("finnhub", None, None)
+        assert (price["provider"], price["quote_provider"], price["bid"]) == ("finnhub", "yahoo", 167.4)
+        assert (price["previous_close"], price["previous_close_provider"]) == (168.0, "yahoo")
+        alone = (await gateway.get(PRICE, provider="finnhub"))["data"]
+        assert (alone["provider"], alone["bid"], alone["previous_close"]) == ("finnhub", None, None)
         assert (await gateway.get(PRICE, provider="yahoo"))["data"]["provider"] == "yahoo"
 
 
@@ -64,6 +67,32 @@ async def test_a_quiet_symbol_is_answered_from_the_database(database: str) -> No
         price = (await gateway.get(PRICE))["data"]
         assert (price["price"], price["price_type"]) == (110.0, "close")
         assert (price["previous_close"], price["change_percent"]) == (100.0, 10.0)
+
+
+async def test_the_close_before_is_found_however_long_ago(database: str) -> None:
+    """Eleven days of holidays, or a year without a trade: it says when it was."""
+    async with rest(database) as gateway:
+        await gateway.store(a_bar(event_time=NINE_THIRTY - 363 * DAY_US, close=90.0))
+        gateway.live.put(a_quote(previous_close=None))
+        price = (await gateway.get(PRICE))["data"]
+        assert (price["previous_close"], price["previous_close_time"]) == (
+            90.0,
+            "2012-10-09T13:31:00.000000Z",
+        )
+
+
+async def test_a_configured_symbol_is_known_before_its_first_record(database: str, tmp_path: Path) -> None:
+    """On every path, as by WebSocket: there is no value yet, which is another thing than no such symbol."""
+    path = tmp_path / "mds.yaml"
+    path.write_text("symbols: [NEWCO]\nstreams: {quotes: {provider: yahoo, every_s: 60}}\n", "utf-8")
+    async with rest(database, config=path) as gateway:
+        answer = await gateway.get("/stocks/NEWCO/price")
+        assert (answer["data"], answer["meta"]["unresolved"][0]["code"]) == (None, "no_value")
+        assert (await batch(gateway, symbols=["NEWCO"]))["unresolved"][0]["code"] == "no_value"
+        assert (await gateway.get("/stocks/NEWCO/history"))["data"] == []
+        assert (await gateway.get("/gaps", symbol="NEWCO"))["data"] == []
+        status, _, problem = await gateway.ask("GET", "/ops/cursor/NEWCO/1m/yahoo")
+        assert (status, problem["code"]) == (404, "unknown_cursor")
 
 
 async def test_a_shadow_poll_is_never_the_best_value(database: str) -> None:

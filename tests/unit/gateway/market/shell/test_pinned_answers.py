@@ -73,7 +73,7 @@ class _Reached:
 
 
 def _ledger(store: Any, calendars: CalendarHistory) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    return Ledger(store, _Reached(), calendars, 4, b"key").gaps  # type: ignore[arg-type]
+    return Ledger(store, _Reached(), calendars, 4, b"key", names=lambda _: True).gaps  # type: ignore[arg-type]
 
 
 def _history(
@@ -81,8 +81,8 @@ def _history(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     clock = WallMarketClock()
     naming = Naming(Symbology(), clock)
-    seen = {"seen": lambda _: True, "calendars": calendars, "partitions": 4}
-    return History(store, _Reached(), clock, b"key", naming=naming, **seen).history  # type: ignore[arg-type]
+    known = {"names": lambda _: True, "calendars": calendars, "partitions": 4}
+    return History(store, _Reached(), clock, b"key", naming=naming, **known).history  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("make", "path"), [(_ledger, GAPS), (_history, BARS)])

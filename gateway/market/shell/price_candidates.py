@@ -1,0 +1,185 @@
+"""What the store knows of prices, beside what memory holds: read once a minute while memory follows the log, else each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from gateway.database.knowledge import latest_event
+from gateway.database.shell.snapshot import Snapshot, Snapshots
+from gateway.database.versions import MINUTE, VALUE_STREAMS, StoredClose, Value
+from gateway.http.moments import ALL_KNOWN
+from gateway.http.problems import Problem
+from gateway.market.candidates import Candidates, newest
+from gateway.market.freshness import trading_day
+from infra.runtime.clock import monotonic_s
+from schemas.calendar.sessions import calendar_of
+from schemas.clocks import EventTime, KnowledgeTime
+from schemas.errors import StoreUnavailable
+from schemas.streams import Bar, Quote, Trade
+
+KEPT_S = 60.0  # a close that is corrected shows as late
+MAX_KEPT = 20_000  # symbols
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Held(Protocol[R_co]):
+    """A record with its place in the log, as the live side holds it."""
+
+    @property
+    def record(self) -> R_co:
+        """The record."""
+
+
+class Live(Protocol):
+    """The newest values in memory; None where none was seen."""
+
+    @property
+    def log(self) -> Mapping[str, str] | None:
+        """The log whose every record from some moment on was seen; None while none is followed to its end."""
+
+    def latest_quote(self, symbol: str, provider: str | None = None) -> Held[Quote] | None:
+        """Return the newest quote, of one provider or of the primaries."""
+
+    def latest_trade(self, symbol: str, provider: str | None = None) -> Held[Trade] | None:
+        """Return the newest trade."""
+
+    def latest_bar(self, symbol: str, interval: str, provider: str | None = None) -> Held[Bar] | None:
+        """Return the newest bar, which may still be forming."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """Candidates of symbols; `stored` are those without a value of which something is stored."""
+
+    found: dict[str, Candidates] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
+    kept_from: EventTime | None = None  # where a moment is asked about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What was read of a symbol: its newest values, and the closes before a day that opens at `opens`."""
+
+    values: Sequence[Value]
+    closes: Sequence[StoredClose]
+    opens: EventTime
+    log: Mapping[str, str]
+    until_s: float
+
+
+class PriceCandidates:
+    """Candidates out of memory and store. Memory alone would make an answer after a start older than the one before it."""
+
+    def __init__(self, store: Snapshots, live: Live, *, wall_market: bool) -> None:
+        """On a simulated market (`wall_market` False) knowledge bounds no event."""
+        self._store, self._live, self._wall_market = store, live, wall_market
+        self._kept: dict[tuple[str, str | None], _Kept] = {}
+
+    async def now(self, symbols: Sequence[str], provider: str | None) -> Findings:
+        """Return what memory and store have; without the store what memory has. Raises StoreUnavailable or Problem."""
+        findings, missing, log = Findings(), [], self._live.log
+        held = {symbol: self._held(symbol, provider) for symbol in symbols}
+        for symbol, values in held.items():
+            kept = self._kept.get((symbol, provider))
+            both = Candidates(values=values) if kept is None else _joined(values, kept)
+            if both.value is not None:
+                findings.found[symbol] = both
+            if kept is None or not _holds(kept, both, log):
+                missing.append(symbol)
+        if missing:
+            try:
+                async with self._store.snapshot() as snapshot:
+                    await self._read(snapshot, findings, held, missing, provider)
+            except (StoreUnavailable, Problem):
+                if any(symbol not in findings.found for symbol in missing):
+                    raise  # else the live values stand, without what only the store knows
+        return findings
+
+    async def then(self, symbols: Sequence[str], provider: str | None, as_of: KnowledgeTime) -> Findings:
+        """Return what the store knew at `as_of`. Raises StoreUnavailable or Problem."""
+        findings = Findings()
+        async with self._store.snapshot() as snapshot:
+            if self._wall_market:  # a simulated market's days are not those of as_of
+                findings.kept_from = await snapshot.kept_from(*(stream.name for stream in VALUE_STREAMS))
+            nothing: Mapping[str, Sequence[Value]] = dict.fromkeys(symbols, ())
+            await self._read(snapshot, findings, nothing, symbols, provider, as_of)
+        return findings
+
+    async def _read(
+        self,
+        snapshot: Snapshot,
+        findings: Findings,
+        held: Mapping[str, Sequence[Value]],
+        symbols: Sequence[str],
+        provider: str | None,
+        as_of: KnowledgeTime | None = None,
+    ) -> None:
+        log = self._live.log  # before the database is read: what comes meanwhile is in memory
+        known_by = ALL_KNOWN if as_of is None else as_of
+        latest = latest_event(known_by, wall_market=self._wall_market)
+        stored = await snapshot.newest_values(symbols, provider=provider, as_of=as_of, latest_event=latest)
+        values = {symbol: [*held[symbol], *stored[symbol]] for symbol in symbols}
+        opens = {
+            symbol: day_open(value) for symbol in symbols if (value := newest(values[symbol])) is not None
+        }
+        closes = await snapshot.previous_closes(opens, provider=provider, as_of=as_of)
+        for symbol, opened in opens.items():
+            findings.found[symbol] = Candidates(values=values[symbol], closes=closes[symbol])
+            if as_of is None and log is not None:
+                self._keep(
+                    (symbol, provider),
+                    _Kept(
+                        values=stored[symbol],
+                        closes=closes[symbol],
+                        opens=opened,
+                        log=log,
+                        until_s=monotonic_s() + KEPT_S,
+                    ),
+                )
+        if absent := [symbol for symbol in symbols if symbol not in findings.found]:
+            findings.stored = await snapshot.known_among(absent)
+
+    def _keep(self, key: tuple[str, str | None], kept: _Kept) -> None:
+        self._kept.pop(key, None)
+        self._kept[key] = kept
+        if len(self._kept) > MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def _held(self, symbol: str, provider: str | None) -> list[Value]:
+        live = self._live
+        entries: list[Held[Quote] | Held[Trade] | Held[Bar] | None] = [
+            quote := live.latest_quote(symbol, provider),
+            live.latest_trade(symbol, provider),
+            live.latest_bar(symbol, MINUTE, provider),
+        ]
+        values: list[Value] = [entry.record for entry in entries if entry is not None]
+        value = newest(values)
+        if value is not None and (quote is None or quote.record.provider != value.provider):
+            own = live.latest_quote(symbol, value.provider)
+            values += [] if own is None else [own.record]
+        return values
+
+
+def day_open(value: Value) -> EventTime:
+    """Return when the trading day of a value opens (µs)."""
+    day = trading_day(value.event_time, calendar_of(value.symbol))
+    return EventTime(value.event_time if day is None else day.open)
+
+
+def _joined(values: Iterable[Value], kept: _Kept) -> Candidates:
+    return Candidates(values=[*values, *kept.values], closes=kept.closes)
+
+
+def _holds(kept: _Kept, both: Candidates, log: Mapping[str, str] | None) -> bool:
+    """Whether nothing can have come that neither memory has nor was read."""
+    value = both.value
+    return (
+        value is not None
+        and log is not None
+        and kept.log == log
+        and monotonic_s() < kept.until_s
+        and kept.opens == day_open(value)
+    )
