@@ -68,13 +68,14 @@ _OLDER_VERSION = f"""
     WHERE {_in_span("o")} AND o.event_time = c.event_time AND {_counts("o")}
     ORDER BY o.position DESC LIMIT 1"""
 
-# The version is chosen per row, so the scan keeps the index order and LIMIT ends it.
+# The version is chosen per row, so the scan keeps the index order and LIMIT ends it. A first version has none before it:
+# of a million bars that were imported after the moment asked about, a million would be looked for.
 _OF_ONE_SERIES = f"""
     SELECT s.provider, version.*
     FROM {BARS.versions} c CROSS JOIN LATERAL (
         SELECT {_columns(BAR_STREAM, "c")} WHERE {_counts("c")}
         UNION ALL
-        SELECT * FROM ({_OLDER_VERSION}) older WHERE NOT {_counts("c")}
+        SELECT * FROM ({_OLDER_VERSION}) older WHERE c.revision > 0 AND NOT {_counts("c")}
     ) version
     WHERE {_in_span("c")} AND {_IN_SESSION.format("version")}
     ORDER BY c.event_time {{0}} LIMIT $7"""
@@ -125,15 +126,22 @@ BAR_EDGES = f"""
     FROM streams s CROSS JOIN LATERAL {_edge("ASC")} first CROSS JOIN LATERAL {_edge("DESC")} last
     WHERE {_OF_SYMBOL} AND s.interval = $2 AND ($5::text IS NULL OR s.provider = $5)"""
 
-_FIRST_KNOWN = " UNION ALL ".join(
-    f"SELECT v.known_from FROM {table} v WHERE {_in_span('v')}" for table in BARS.timed
-)
 
-# $1 symbol, $2 intervals, [$3, $4) event_time, $5 provider or null.
-FIRST_KNOWN = f"""
-    SELECT min(first.known_from)
-    FROM streams s CROSS JOIN LATERAL (SELECT min(v.known_from) AS known_from FROM ({_FIRST_KNOWN}) v) first
+def _known(condition: str, order: str) -> str:
+    rows = " UNION ALL ".join(
+        f"(SELECT v.known_from FROM {table} v WHERE {_in_span('v')} AND {condition} {order} LIMIT 1)"
+        for table in BARS.timed
+    )
+    return f"""
+    SELECT min(known.known_from)
+    FROM streams s CROSS JOIN LATERAL ({rows}) known
     WHERE {_OF_SYMBOL} AND s.interval = ANY ($2) AND ($5::text IS NULL OR s.provider = $5)"""
+
+
+# $1 symbol, $2 intervals, [$3, $4) event_time, $5 provider or null. When the earliest bar of each series became known; and,
+# with $6 a moment, when any one that became known before it did: by the index on knowledge, which no other order has.
+EARLIEST_KNOWN = _known("true", "ORDER BY v.event_time")
+KNOWN_BEFORE = _known("v.known_from < $6", "")
 
 PROVIDERS = f"SELECT DISTINCT s.provider FROM streams s WHERE {_OF_SYMBOL} ORDER BY s.provider"
 

@@ -93,11 +93,26 @@ class Snapshot:
     async def first_known(
         self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None
     ) -> KnowledgeTime | None:
-        """Return when the first bar of a range became known; None where none ever was."""
-        first: KnowledgeTime | None = await self._connection.fetchval(
-            statements.FIRST_KNOWN, symbol, intervals, *span, provider
-        )
+        """Return when the first bar of a range became known; None where none ever was.
+
+        From a moment at which one was known back to earlier ones: imports come in order, so that these are few.
+        """
+        asked = (symbol, intervals, *span, provider)
+        first: KnowledgeTime | None = await self._connection.fetchval(statements.EARLIEST_KNOWN, *asked)
+        earlier = first
+        while earlier is not None:
+            first, earlier = (
+                earlier,
+                await self._connection.fetchval(statements.KNOWN_BEFORE, *asked, earlier),
+            )
         return first
+
+    async def was_known(
+        self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None, as_of: KnowledgeTime
+    ) -> bool:
+        """Whether any bar of a range was known at `as_of`."""
+        asked = (symbol, intervals, *span, provider, as_of + 1)
+        return await self._connection.fetchval(statements.KNOWN_BEFORE, *asked) is not None
 
     async def providers(self, symbol: str) -> list[str]:
         """Return who ever gave bars of a symbol."""

@@ -116,15 +116,21 @@ class History:
 
 
 async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:
-    ask = plan.ask
-    bars, after = await _bars(snapshot, plan)
-    reading = Reading(plan=plan, bars=bars, after=after)
-    reading.gaps = await snapshot.gaps(plan.gaps(bars, after), limit=MAX_META_GAPS, width_us=WIDEST_US)
-    if not bars and plan.is_first:
+    ask, sources = plan.ask, sources_of(plan.ask.interval)
+    reading = Reading(plan=plan)
+    # Asked first: where nothing was known yet, all that became known since would be read in vain.
+    if (
+        ask.as_of is None
+        or not plan.is_first
+        or await snapshot.was_known(ask.symbol, sources, plan.span, ask.provider, plan.as_of)
+    ):
+        reading.bars, reading.after = await _bars(snapshot, plan)
+    wanted = plan.gaps(reading.bars, reading.after)
+    reading.gaps = await snapshot.gaps(wanted, limit=MAX_META_GAPS, width_us=WIDEST_US)
+    if not reading.bars and plan.is_first:
         reading.known = await snapshot.knows(ask.symbol)
         reading.providers = await snapshot.providers(ask.symbol)
         if ask.as_of is not None:
-            sources = sources_of(ask.interval)
             reading.floor = await snapshot.first_known(ask.symbol, sources, plan.bounds, ask.provider)
     return reading
 

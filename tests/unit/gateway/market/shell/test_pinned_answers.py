@@ -64,7 +64,7 @@ class _Store:
 
     bars = providers = nothing
     kept_from = unknown
-    evidence_known = first_known = known_then
+    evidence_known = first_known = was_known = known_then
 
 
 class _Reached:
@@ -118,3 +118,27 @@ def _request(path: str) -> web.Request:
     request = make_mocked_request("GET", path, match_info={"symbol": "SPY"})
     request[REQUEST_ID] = "one"
     return request
+
+
+async def test_where_nothing_was_known_yet_no_bar_is_looked_for() -> None:
+    """A year of minutes that was imported later would be gone through, bar by bar, for an empty answer."""
+    store = _Store(lambda: None)
+    looked: list[object] = []
+
+    async def bars(*asked: object, **_: object) -> list[object]:
+        looked.append(asked)
+        return []
+
+    store.bars = bars  # type: ignore[method-assign]
+    calendars = CalendarHistory()
+    calendars.settle()
+    await _history(store, calendars)(_request(BARS))
+    assert looked
+    looked.clear()
+
+    async def was_known(*_: object) -> bool:
+        return False
+
+    store.was_known = was_known  # type: ignore[method-assign,assignment]
+    await _history(store, calendars)(_request(BARS))
+    assert not looked
