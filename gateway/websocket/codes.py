@@ -47,10 +47,13 @@ ERRORS: Mapping[str, ErrorCode] = {
     "unknown_subscription": ErrorCode(
         116, "`sub` is no subscription of this connection.", "Ask for them with `list`."
     ),
+    "too_many_items": ErrorCode(
+        117, "The command names more streams than one may.", "Send several; `welcome` says how many."
+    ),
     "rate_limited": ErrorCode(
         130,
-        "Commands come too fast; this one was not carried out.",
-        "Repeat it after `retry_after_ms`.",
+        "Commands cost more than may be spent so fast; this one was not carried out.",
+        "Repeat the command of this `id` after `retry_after_ms`.",
         temporary=True,
     ),
     "overloaded": ErrorCode(
@@ -66,6 +69,8 @@ CLOSE_RATE = 4029
 CLOSE_UNAUTHORISED = 4401
 CLOSE_FORBIDDEN = 4403
 CLOSE_UNSUPPORTED = 4404
+CLOSE_CONNECTIONS = 4406
+CLOSE_TOO_LARGE = 4413
 
 CLOSES: Mapping[int, CloseCode] = {
     CLOSE_RESTART: CloseCode("The server restarts.", "Reconnect after `retry_after_ms` and resume."),
@@ -89,4 +94,8 @@ CLOSES: Mapping[int, CloseCode] = {
         "Offer the one `reason` names, or none.",
         reconnect=False,
     ),
+    CLOSE_CONNECTIONS: CloseCode(
+        "The key has as many connections as it may.", "Close one, or use another key.", reconnect=False
+    ),
+    CLOSE_TOO_LARGE: CloseCode("A command was too large.", "Send several smaller ones.", reconnect=False),
 }

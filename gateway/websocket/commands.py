@@ -125,6 +125,26 @@ def bad(request: Any, text: str) -> Reply:
     return _error(request, "bad_message", text)
 
 
+def id_of(command: Any) -> str | int | None:
+    """Return the id to answer a decoded command with, None where it has none that could be."""
+    given = command.get("id") if isinstance(command, dict) else None
+    return given if _is_id(given) else None
+
+
+def streams_in(command: Any) -> int:
+    """Return how many streams a decoded command asks for, without reading any of them; 0 of another command."""
+    items = command.get("items") if isinstance(command, dict) and command.get("t") == "subscribe" else None
+    if not isinstance(items, list):
+        return 0
+    return sum(
+        max(1, len(symbols)) if isinstance(symbols := _symbols_of(item), list) else 1 for item in items
+    )
+
+
+def _symbols_of(item: Any) -> Any:
+    return item.get("symbols") if isinstance(item, dict) and "stream" not in item else None
+
+
 def _error(request: Any, slug: str, text: str) -> Reply:
     return Reply(answers.error(slug, text, request=request).encode())
 
@@ -146,10 +166,11 @@ def _subscribe(request: Any, command: Mapping[str, Any], _: Streams) -> Event:
     items = command.get("items")
     if not isinstance(items, list) or not items:
         return bad(request, 'items is a list such as [{"stream": "quotes:best:AAPL"}]')
-    wanted = [entry for item in items[: MAX_ITEMS + 1] for entry in _parse_item(item)]
-    if len(items) > MAX_ITEMS or len(wanted) > MAX_ITEMS:
-        return bad(request, f"at most {MAX_ITEMS} streams a command; send several")
-    return Subscribe(request, tuple(wanted))
+    asked = streams_in(command)
+    if asked > MAX_ITEMS:
+        text = f"{asked} streams in one command; at most {MAX_ITEMS}, send several"
+        return _error(request, "too_many_items", text)
+    return Subscribe(request, tuple(entry for item in items for entry in _parse_item(item)))
 
 
 def _unsubscribe(request: Any, command: Mapping[str, Any], streams: Streams) -> Event:
@@ -237,7 +258,7 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[str | int | None]:
     if isinstance(value, str):
         return len(value) <= MAX_ID_CHARS
     return value is None or isinstance(value, int)
@@ -254,9 +275,7 @@ def _parse_item(item: Any) -> list[Wanted | RejectedItem]:
         text = "an item names a stream, or a channel and symbols"
         return [RejectedItem(answers.refused("", "bad_message", text))]
     scope = item.get("provider", BEST)
-    return [
-        _parse_wanted(f"{item.get('channel')}:{scope}:{symbol}", item) for symbol in symbols[: MAX_ITEMS + 1]
-    ]
+    return [_parse_wanted(f"{item.get('channel')}:{scope}:{symbol}", item) for symbol in symbols]
 
 
 def _parse_wanted(name: Any, item: Mapping[str, Any]) -> Wanted | RejectedItem:

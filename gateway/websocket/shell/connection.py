@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from gateway.http.access import Access, AccessDenied
+from gateway.http.access import Access, AccessDenied, Grant
 from gateway.live.shell.live import LiveStreams
 from gateway.websocket import answers, messages
 from gateway.websocket.codes import CLOSE_FORBIDDEN, CLOSE_LOST_POSITION, CLOSE_UNAUTHORISED
@@ -29,6 +29,7 @@ from gateway.websocket.commands import (
 )
 from gateway.websocket.delivery import ClientQueue
 from gateway.websocket.encoding import Message
+from gateway.websocket.limits import Caller
 from gateway.websocket.session import AUTH_WITHIN_S, Session
 from gateway.websocket.shell.farewell import GONE, Goodbye, say, too_slow
 from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, LostLog, Subscriber
@@ -36,6 +37,16 @@ from gateway.websocket.shell.writer import Writer
 from infra.runtime.clock import monotonic_s
 
 E = TypeVar("E", bound=Exception)
+
+
+class Door(Protocol):
+    """Whoever counts the clients that are in."""
+
+    def admit(self, connection: ClientConnection, grant: Grant) -> Caller:
+        """Count one in that said who it is, and return its caller; raise Goodbye where there is no room for it."""
+
+    def leave(self, connection: ClientConnection, caller: Caller | None, streams: int) -> None:
+        """Count one out with the streams it had; `caller` None: it was never admitted."""
 
 
 class ClientConnection:
@@ -48,13 +59,15 @@ class ClientConnection:
         live: LiveStreams,
         *,
         access: Access,
-        authorised: bool,
+        door: Door,
+        grant: Grant | None,
         known_symbol: KnownSymbol,
         ambiguity: Ambiguity,
     ) -> None:
-        """Take over an upgraded connection."""
+        """Take over an upgraded connection; `grant` None: the client has not said yet who it is."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
-        self._session = Session(authorised=authorised, now_s=monotonic_s())
+        self._door, self._grant = door, grant
+        self._session = Session(caller=None, now_s=monotonic_s())
         self._outbox = ClientQueue(live.feeds)
         self._known_symbol, self._ambiguity = known_symbol, ambiguity
         self._writer = Writer(ws, self._outbox)
@@ -92,6 +105,7 @@ class ClientConnection:
             ]:
                 self._live.unwatch(stream, self, number)
             self._live.leave(self)
+            self._door.leave(self, self._session.caller, len(self._session.streams))
         await say(goodbye, self._request, self._ws, self._outbox, self._live.feeds.epochs)
 
     def end(self, goodbye: Goodbye) -> None:
@@ -137,6 +151,8 @@ class ClientConnection:
         raise await self._ending
 
     async def _read(self, subscriber: Subscriber, preset: Sequence[Wanted | RejectedItem]) -> None:
+        if self._grant is not None:
+            self._session.caller = self._door.admit(self, self._grant)
         try:
             async with asyncio.timeout(AUTH_WITHIN_S):
                 while not self._session.authorised:
@@ -186,7 +202,8 @@ class ClientConnection:
         except AccessDenied as denied:
             code = CLOSE_UNAUTHORISED if denied.status == 401 else CLOSE_FORBIDDEN
             raise Goodbye(code, denied.detail) from denied
-        self._session.authorised = True
+        if self._session.caller is None:  # said again by one that is known, it changes nothing
+            self._session.caller = self._door.admit(self, grant)
         self._push(answers.AuthOk(id=request, subject=grant.key_id))
 
     def _list(self) -> list[dict[str, Any]]:

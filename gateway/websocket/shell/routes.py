@@ -9,24 +9,33 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.http.access import Access, bearer_token
+from gateway.http.access import Access, Grant, bearer_token
 from gateway.http.endpoints import Answer, Endpoint, Parameter, Query
 from gateway.http.parameters import Symbol
 from gateway.http.shell.answers import Serves
 from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
 from gateway.websocket import answers, messages
-from gateway.websocket.codes import CLOSE_OVERLOAD, CLOSE_RESTART, CLOSE_UNSUPPORTED
+from gateway.websocket.codes import CLOSE_CONNECTIONS, CLOSE_OVERLOAD, CLOSE_RESTART, CLOSE_UNSUPPORTED
 from gateway.websocket.commands import MAX_ITEMS, RejectedItem, Wanted
 from gateway.websocket.delivery import FRAME_BYTES, QUEUE_BYTES
-from gateway.websocket.session import COMMANDS_PER_S, MAX_COMMAND_BYTES, MAX_STREAMS
+from gateway.websocket.limits import (
+    COMMANDS_PER_S,
+    KEY_CONNECTIONS,
+    MAX_STREAMS,
+    STREAMS_PER_UNIT,
+    Caller,
+    Callers,
+    Waiting,
+)
+from gateway.websocket.session import MAX_COMMAND_BYTES, READ_BYTES
 from gateway.websocket.shell.connection import ClientConnection
 from gateway.websocket.shell.farewell import Goodbye
 from gateway.websocket.shell.sockets import harden
 from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, certain
 from gateway.websocket.subscription import RESUME_MAX_RECORDS
 from infra.runtime import metrics
-from infra.runtime.clock import wall_us
+from infra.runtime.clock import monotonic_s, wall_us
 from schemas.identity import stream_name
 
 MAX_CONNECTIONS = 4_096  # of this process
@@ -71,7 +80,7 @@ def _response() -> web.WebSocketResponse:
         protocols=(messages.SUBPROTOCOL,),
         heartbeat=PING_EVERY_S,
         timeout=CLOSE_WITHIN_S,
-        max_msg_size=MAX_COMMAND_BYTES,
+        max_msg_size=2 * READ_BYTES,  # what is longer is cut off without a word
         compress=False,
         writer_limit=1,  # every frame waits for the socket to take it
         decode_text=False,
@@ -98,6 +107,9 @@ class WebSockets:
         self._ambiguity = ambiguity
         self._max_connections = max_connections
         self._connections: set[ClientConnection] = set()
+        self._callers = Callers()
+        self._waiting: Waiting[ClientConnection] = Waiting()
+        self._admitted = 0
         self._draining = False
         self._nobody = asyncio.Event()
         live.on_drain(self.drain)
@@ -136,7 +148,7 @@ class WebSockets:
         if not ws.can_prepare(request):
             text = "this is a WebSocket; connect with ws:// or wss://"
             raise web.HTTPUpgradeRequired(text=text, headers={"Upgrade": "websocket"})
-        authorised = self._authorise(request)
+        grant = self._authorise(request)
         await ws.prepare(request)
         harden(request.transport)
         connection = ClientConnection(
@@ -144,7 +156,8 @@ class WebSockets:
             ws,
             self._live,
             access=self._access,
-            authorised=authorised,
+            door=self,
+            grant=grant,
             known_symbol=self._known_symbol,
             ambiguity=self._ambiguity,
         )
@@ -152,6 +165,8 @@ class WebSockets:
         if refusal is not None:
             connection.end(refusal)
             preset = ()
+        elif grant is None and (stale := self._waiting.enter(connection, request.remote or "")) is not None:
+            stale.end(self._overload("too many connections that have not said who they are"))
         self._connections.add(connection)
         metrics.WS_CLIENTS.inc()
         try:
@@ -163,21 +178,41 @@ class WebSockets:
                 self._nobody.set()
         return ws
 
-    def _authorise(self, request: web.Request) -> bool:
+    def admit(self, connection: ClientConnection, grant: Grant) -> Caller:
+        """Give a slot to a client that said who it is; raise Goodbye where there is none."""
+        self._waiting.leave(connection)
+        if self._admitted >= self._max_connections:
+            raise self._overload("too many connections")
+        caller = self._callers.enter(grant.key_id, monotonic_s())
+        if caller is None:
+            text = f"the key has {KEY_CONNECTIONS} connections; close one, or use another key"
+            raise Goodbye(CLOSE_CONNECTIONS, text)
+        self._admitted += 1
+        return caller
+
+    def leave(self, connection: ClientConnection, caller: Caller | None, streams: int) -> None:
+        """Take the slot back, where there was one."""
+        self._waiting.leave(connection)
+        if caller is not None:
+            self._admitted -= 1
+            self._callers.leave(caller, streams)
+
+    def _authorise(self, request: web.Request) -> Grant | None:
         token = bearer_token(request.headers.get("Authorization"))
         if token is None and self._access.required:
-            return False  # a browser cannot send the header: the first message must be `auth`
+            return None  # a browser cannot send the header: the first message must be `auth`
         origin, host = request.headers.get("Origin"), request.headers.get("Host")
-        self._access.check("stream", token=token, origin=origin, host=host)
-        return True
+        return self._access.check("stream", token=token, origin=origin, host=host)
+
+    @staticmethod
+    def _overload(reason: str) -> Goodbye:
+        return Goodbye(CLOSE_OVERLOAD, reason, retry_after_ms=_retry_after_ms())
 
     def _refusal(self, request: web.Request) -> Goodbye | None:
         if self._draining:
             return Goodbye(CLOSE_RESTART, "restarting", retry_after_ms=_retry_after_ms())
         if not self._live.ready:
-            return Goodbye(CLOSE_OVERLOAD, "not warm yet", retry_after_ms=_retry_after_ms())
-        if len(self._connections) >= self._max_connections:
-            return Goodbye(CLOSE_OVERLOAD, "too many connections", retry_after_ms=_retry_after_ms())
+            return self._overload("not warm yet")
         offered = request.headers.get("Sec-WebSocket-Protocol", messages.SUBPROTOCOL)
         if messages.SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
             return Goodbye(CLOSE_UNSUPPORTED, f"this server speaks {messages.SUBPROTOCOL}")
@@ -195,6 +230,7 @@ class WebSockets:
                 "streams": MAX_STREAMS,
                 "items_per_command": MAX_ITEMS,
                 "commands_per_s": COMMANDS_PER_S,
+                "streams_per_command_unit": STREAMS_PER_UNIT,
                 "command_bytes": MAX_COMMAND_BYTES,
                 "frame_bytes": FRAME_BYTES,
                 "queue_bytes": QUEUE_BYTES,

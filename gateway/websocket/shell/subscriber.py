@@ -102,7 +102,7 @@ class Subscriber:
     def close(self, number: int) -> bool:
         """End a subscription; whether there was one."""
         stream = self._outbox.drop(number)
-        self._session.streams.pop(number, None)
+        self._session.close(number)
         if stream is not None:
             self._live.unwatch(stream, self._watcher, number)
         return stream is not None

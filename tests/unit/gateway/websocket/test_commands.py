@@ -132,10 +132,10 @@ def test_commands_are_understood(command: Any, expected: Any) -> None:
         ({"t": "ping", "id": "x" * 65}, "bad_message"),
         ({"t": "subscribe"}, "bad_message"),
         ({"t": "subscribe", "items": []}, "bad_message"),
-        ({"t": "subscribe", "items": [{"stream": "a"}] * (MAX_ITEMS + 1)}, "bad_message"),
+        ({"t": "subscribe", "items": [{"stream": "a"}] * (MAX_ITEMS + 1)}, "too_many_items"),
         (
             {"t": "subscribe", "items": [{"channel": "quotes", "symbols": ["A"] * (MAX_ITEMS + 1)}]},
-            "bad_message",
+            "too_many_items",
         ),
         ({"t": "unsubscribe"}, "bad_message"),
         ({"t": "unsubscribe", "subs": 1}, "bad_message"),

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live.streams import parse_stream
-from gateway.websocket.codes import CLOSE_RATE
-from gateway.websocket.commands import Close, Event, Reply, Subscribe
-from gateway.websocket.session import COMMANDS_BURST, MAX_REFUSALS, Session
+from gateway.websocket.codes import CLOSE_RATE, CLOSE_TOO_LARGE
+from gateway.websocket.commands import MAX_ITEMS, Close, Event, Reply, Subscribe
+from gateway.websocket.limits import COMMANDS_BURST, KEY_STREAMS, Bucket, Caller
+from gateway.websocket.session import MAX_COMMAND_BYTES, MAX_REFUSALS, READ_BYTES, Session
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -42,9 +43,14 @@ ITEMS = st.fixed_dictionaries(
 )
 
 
+def a_caller(key_id: str = "alice", *, burst: float = 1_000.0) -> Caller:
+    """Return the caller of a key with one connection."""
+    return Caller(key_id, Bucket(1.0, burst, 0.0), connections=1)
+
+
 def a_session(**changes: Any) -> Session:
     """Return an authorised session with one subscription."""
-    session = Session(authorised=True, now_s=0.0, **changes)
+    session = Session(**{"caller": a_caller(), "now_s": 0.0, **changes})
     session.open(parse_stream("quotes:best:SPY"))
     return session
 
@@ -52,7 +58,8 @@ def a_session(**changes: Any) -> Session:
 @given(st.binary(max_size=200) | JSON.map(lambda value: repr(value).encode()), st.booleans())
 def test_any_bytes_are_answered(data: bytes, authorised: bool) -> None:
     """Only protocol events come out, never an exception."""
-    assert isinstance(Session(authorised=authorised, now_s=0.0).receive(data, 0.0), Event)
+    session = Session(caller=a_caller() if authorised else None, now_s=0.0)
+    assert isinstance(session.receive(data, 0.0), Event)
 
 
 @given(COMMAND | ITEMS | JSON)
@@ -73,9 +80,10 @@ def test_commands_beyond_the_rate_are_refused_and_then_cost_the_connection() -> 
     session = a_session()
     answers = [session.receive(b'{"t":"ping"}', 0.0) for _ in range(COMMANDS_BURST)]
     assert all(b'"pong"' in answer.message for answer in answers if isinstance(answer, Reply))
-    refused = session.receive(b'{"t":"ping"}', 0.0)
+    refused = session.receive(b'{"t":"ping","id":"mine"}', 0.0)
     assert isinstance(refused, Reply)
-    assert orjson.loads(refused.message)["retry_after_ms"] > 0
+    error = orjson.loads(refused.message)
+    assert (error["id"], error["slug"], error["retry_after_ms"]) == ("mine", "rate_limited", 100)
     again = session.receive(b'{"t":"ping"}', 1.0)
     assert isinstance(again, Reply)
     assert b'"pong"' in again.message
@@ -100,7 +108,8 @@ def test_a_stream_is_subscribed_once_and_only_so_many_are() -> None:
 def test_a_number_is_never_used_twice() -> None:
     """A late message of an ended subscription cannot be taken for another's."""
     session = a_session()
-    del session.streams[1]
+    session.close(1)
+    assert session.problem(parse_stream("quotes:best:SPY")) is None
     assert session.open(parse_stream("quotes:best:SPY")) == 2
 
 
@@ -109,3 +118,79 @@ def test_a_subscribe_command_reaches_the_service_parsed() -> None:
     event = a_session().receive(b'{"t":"subscribe","id":9,"items":[{"stream":"gaps:best:SPY"}]}', 0.0)
     assert isinstance(event, Subscribe)
     assert event.request == 9
+
+
+def subscribing(count: int, *, request: str = "s") -> bytes:
+    """Return a command that names `count` streams by channel and symbols."""
+    items = [{"channel": "quotes", "symbols": [f"A{n}" for n in range(count)]}]
+    return orjson.dumps({"t": "subscribe", "id": request, "items": items})
+
+
+def test_more_streams_than_a_command_may_name_are_refused_unread() -> None:
+    """Ten thousand cost no more than one command, and the refusal has its own code and the id."""
+    session = a_session()
+    refusals = [session.receive(subscribing(10_000), 0.0) for _ in range(10)]
+
+    for refusal in refusals:
+        assert isinstance(refusal, Reply)
+        error = orjson.loads(refusal.message)
+        assert (error["code"], error["id"], str(MAX_ITEMS) in error["message"]) == (117, "s", True)
+
+
+def test_a_command_costs_by_the_streams_it_names() -> None:
+    """Four commands of 500 streams are a burst, the fifth waits for what it costs; a ping is cheap."""
+    session = a_session()
+    served = [session.receive(subscribing(MAX_ITEMS), 0.0) for _ in range(5)]
+
+    assert [type(event) for event in served] == [Subscribe] * 4 + [Reply]
+    refusal = served[-1]
+    assert isinstance(refusal, Reply)
+    assert orjson.loads(refusal.message)["retry_after_ms"] == 500
+    ping = session.receive(b'{"t":"ping"}', 0.0)
+    assert isinstance(ping, Reply)
+    assert b'"pong"' in ping.message
+
+
+def test_connections_of_a_key_share_what_it_may_ask_for() -> None:
+    """A second connection buys nothing; the machine's own user without a key is bounded by connection alone."""
+    caller = a_caller(burst=3.0)
+    first, second = a_session(caller=caller), a_session(caller=caller)
+    said = [session.receive(b'{"t":"ping"}', 0.0) for session in (first, second, first, second)]
+
+    assert [b"rate_limited" in event.message for event in said if isinstance(event, Reply)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    local = a_session(caller=a_caller("", burst=0.0))
+    assert b'"pong"' in getattr(local.receive(b'{"t":"ping"}', 0.0), "message", b"")
+
+
+def test_streams_of_a_key_are_counted_over_its_connections() -> None:
+    """The limit is the key's; what is closed counts no more."""
+    caller = a_caller()
+    caller.streams = KEY_STREAMS - 1
+    session = a_session(caller=caller)
+    full = session.problem(parse_stream("trades:best:SPY"))
+    assert full is not None
+    assert full["error"]["slug"] == "symbol_limit"
+    session.close(1)
+    assert session.problem(parse_stream("trades:best:SPY")) is None
+
+
+def test_a_command_that_is_too_large_is_answered_or_ends_the_connection() -> None:
+    """A longer one is answered with its id, as far as it is read; one that is not read ends the connection."""
+    session = a_session()
+    longer = orjson.dumps({"t": "ping", "id": 7, "pad": "x" * MAX_COMMAND_BYTES})
+    answer = session.receive(longer, 0.0)
+    assert isinstance(answer, Reply)
+    error = orjson.loads(answer.message)
+    assert (error["slug"], error["id"], str(MAX_COMMAND_BYTES) in error["message"]) == (
+        "bad_message",
+        7,
+        True,
+    )
+    event = session.receive(b"x" * (READ_BYTES + 1), 0.0)
+    assert isinstance(event, Close)
+    assert event.code == CLOSE_TOO_LARGE

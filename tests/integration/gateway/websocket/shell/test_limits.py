@@ -121,7 +121,7 @@ async def test_a_slow_client_that_reads_is_never_closed(
 
 
 async def test_hostile_frames_cost_only_their_sender(kafka_bootstrap: str, topic_prefix: str) -> None:
-    """Garbage is answered, a giant frame closes 1009, a flood closes 4029; the next client is welcome."""
+    """Garbage is answered, a giant command closes 4413, a giant frame 1009, a flood closes 4029; the next client is welcome."""
     async with serving(kafka_bootstrap, topic_prefix) as (_, port):
         url = f"ws://127.0.0.1:{port}/ws"
         async with connect(url, compression=None) as client:
@@ -131,7 +131,10 @@ async def test_hostile_frames_cost_only_their_sender(kafka_bootstrap: str, topic
             while len(slugs) < 6:
                 slugs += [m["slug"] for m in messages_of(await client.recv()) if m["t"] == "error"]
             assert set(slugs) == {"bad_message"}
-            await client.send("x" * 70_000)
+            await client.send("x" * 600_000)
+            assert (await read_to_end(client))[1] == 4413
+        async with connect(url, compression=None) as client:
+            await client.send("x" * 1_100_000)
             assert (await read_to_end(client))[1] == 1009
         async with connect(url, compression=None) as client:
             for _ in range(400):

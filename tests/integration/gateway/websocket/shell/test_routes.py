@@ -51,6 +51,21 @@ async def test_a_key_is_asked_for_where_it_is_required(kafka_bootstrap: str, top
             assert (await read_to_end(client))[1] == 4401
 
 
+async def test_sockets_that_have_not_said_who_they_are_take_no_slot(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Three of them, one slot: the client with a key is served; a second one is told to come later."""
+    key = Key(id="streamer", sha256=token_sha256(TOKEN), scopes=frozenset({"stream"}))
+    access = Access([key], required=True)
+    async with serving(kafka_bootstrap, topic_prefix, access=access, max_connections=1) as (_, port):
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with connect(url), connect(url), connect(url), connect(url) as known:
+            await known.send(json.dumps({"t": "auth", "token": TOKEN}))
+            assert await kinds_until(known, "auth_ok") == ["welcome", "auth_ok"]
+            async with connect(url, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as late:
+                assert (await read_to_end(late))[1] == 4013
+
+
 async def kinds_until(client: ClientConnection, last: str) -> list[str]:
     """Return the kinds of the messages up to the first of kind `last`."""
     kinds: list[str] = []

@@ -17,6 +17,7 @@ from gateway.live.ring import Entry
 from gateway.live.streams import LiveStream, encode_entry, parse_stream
 from gateway.websocket.commands import Subscribe, Wanted
 from gateway.websocket.delivery import ClientQueue
+from gateway.websocket.limits import Bucket, Caller
 from gateway.websocket.session import Session
 from gateway.websocket.shell.subscriber import LostLog, Subscriber
 from gateway.websocket.subscription import StreamPosition
@@ -99,7 +100,10 @@ class Client:
 
     def __init__(self, live: ModelLive) -> None:
         self.live = live
-        self.queue, self.session = ClientQueue(live.feeds), Session(authorised=True, now_s=0.0)
+        self.queue, self.session = (
+            ClientQueue(live.feeds),
+            Session(caller=Caller("", Bucket(1, 1, 0)), now_s=0.0),
+        )
         self.jobs: list[Coroutine[Any, Any, None]] = []
         self.known_symbol: Any = None
         self.ambiguity: AmbiguousSymbol | None = None
