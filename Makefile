@@ -30,7 +30,7 @@ status: $(INSTALLED) ## what runs, and whether it moves
 	@$(MDS) status
 
 ##@ Develop
-setup: $(INSTALLED) ## the environment in .venv, from the lock files (instant when nothing changed)
+setup: $(INSTALLED) $(if $(EXTRA),$(INSTALLED)-$(EXTRA)) ## the environment in .venv, from the lock files (instant when nothing changed; EXTRA=iceberg adds that extra)
 
 check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, import rules, unit tests
 	@$(VENV)/bin/ruff check .
@@ -67,6 +67,7 @@ docs: $(INSTALLED) ## write every generated file anew: reference pages, JSON Sch
 lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=1 takes newer versions)
 	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock
 	@$(UV) $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
+	@$(UV) $(COMPILE) --group iceberg --constraint requirements.lock --output-file requirements-iceberg.lock
 	@$(PY) -m infra.embedded.jars
 
 clean: ## remove the environment and all caches; data in .mds stays
@@ -99,4 +100,10 @@ $(INSTALLED): requirements.lock bootstrap.lock pyproject.toml
 	@echo "installing the locked packages"
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --require-hashes --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# An extra is added to the rest and changes nothing of it: its lock is made under the versions of the other.
+$(INSTALLED)-%: requirements-%.lock $(INSTALLED)
+	@echo "installing the extra $*"
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes --compile-bytecode -r $<
 	@touch $@
