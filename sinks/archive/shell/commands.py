@@ -74,10 +74,10 @@ def add_commands(commands: Any) -> None:
 
 def command(given: argparse.Namespace) -> int:
     """Run one of them and return the exit code; a failure is a sentence."""
-    settings = SinkSettings.from_env()
-    shared = MdsSettings.from_env()
-    root = given.path or settings.archive or shared.home / "archive"
     try:
+        settings = SinkSettings.from_env()
+        shared = MdsSettings.from_env()
+        root = given.path or settings.archive or shared.home / "archive"
         return _done(root, given, settings, shared)
     except BrokenPipeError:
         # Who reads has ended and said why; nothing of ours is to be flushed into the pipe at exit.

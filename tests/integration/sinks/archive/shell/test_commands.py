@@ -287,3 +287,14 @@ async def test_a_fault_is_an_exit_code_and_a_line(archive: Archive) -> None:
         in told.decode()
     )
     assert "there is no archive" in (await archive("--path", "absent", "status", expect=2))[1]
+
+
+@pytest.mark.parametrize("name", ["MDS_ICEBERG_CATALOG_UR", "SINKS_ARCHIVE_FILE_MB"])
+def test_a_wrong_setting_is_a_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its name and the remedy, as every other failure of the command."""
+    monkeypatch.setenv(name, "none")
+
+    assert commands.command(argparse.Namespace(path=None, verb="status", json=True)) == 2
+    assert capsys.readouterr().err.startswith(f"error: {name}")
