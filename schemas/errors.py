@@ -9,7 +9,8 @@ MarketDataError
 │   ├── BrokerUnavailable     Kafka cannot take or give records now
 │   ├── StoreUnavailable      PostgreSQL cannot answer now
 │   │   └── StoreOverrun      it was not done in time: ask for less at once
-│   └── ArchiveUnavailable    the archive's disk cannot take files now
+│   ├── ArchiveUnavailable    the archive's disk cannot take files now
+│   └── CatalogUnavailable    the Iceberg catalog cannot answer now
 ├── PermanentError            retrying changes nothing: dead-letter it, or answer 4xx
 │   ├── MalformedPayload      bytes that do not parse as what they claim to be
 │   ├── ProviderRefused       key missing or wrong, or the request is not taken
@@ -89,6 +90,10 @@ class StoreOverrun(StoreUnavailable):
 
 class ArchiveUnavailable(TransientError):
     """The archive's disk cannot take files now: it is full, or gone; nothing that was archived is touched by it."""
+
+
+class CatalogUnavailable(TransientError):
+    """The Iceberg catalog cannot answer now, or its tables' metadata cannot be written; a commit may have been taken or not."""
 
 
 class MalformedPayload(PermanentError):

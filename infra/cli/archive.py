@@ -115,6 +115,15 @@ def archive_import(
     _sinks(path, "import", str(source))
 
 
+@archive_app.command("iceberg")
+def archive_iceberg(path: Folder = None) -> None:
+    """Register in an Iceberg catalog what is archived and published, file by file, as it is. Exit 1 where one was refused.
+
+    Needs the extra: make setup EXTRA=iceberg. MDS_ICEBERG_CATALOG_URI names the catalog; by default SQLite in MDS_HOME.
+    """
+    _sinks(path, "iceberg")
+
+
 @archive_app.command("prune")
 def archive_prune(
     older_than: Annotated[float, typer.Option(min=0.0, help="Age in days, by append time.", metavar="DAYS")],

@@ -107,6 +107,13 @@ class MdsSettings(Settings):
     api_key: SecretStr = SecretStr("")  # what commands show the gateway, where it asks for a key
     # of topics that are made where none are yet; what is there stays as it is, and is asked of the broker
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=MAX_PARTITIONS)
+    # the Iceberg catalog of `mds archive iceberg`, by an SQLAlchemy URL or that of a REST catalog; empty = SQLite in MDS_HOME
+    iceberg_catalog_uri: SecretStr = SecretStr("")
+    # where its metadata lies, or the warehouse's name in REST; empty = in MDS_HOME, or REST's own
+    iceberg_warehouse: str = ""
+    iceberg_namespace: str = Field(default="mds", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    iceberg_token: SecretStr = SecretStr("")  # shown to a REST catalog
+    iceberg_credential: SecretStr = SecretStr("")  # CLIENT_ID:SECRET, for which a REST catalog gives a token
     topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = (
         ""  # put before every topic, group and transactional id: two systems on one cluster
     )

@@ -1,4 +1,4 @@
-"""`python -m sinks archive`: run, status, verify, cat, publish, import and prune."""
+"""`python -m sinks archive`: run, status, verify, cat, publish, import, iceberg and prune."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -15,28 +15,27 @@ from typing import Any
 
 from infra.runtime import lifecycle
 from infra.runtime.backoff import RETRY_S
-from infra.runtime.clock import rfc3339, wall_us
+from infra.runtime.clock import rfc3339
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.settings import MdsSettings
-from schemas.errors import ArchiveUnavailable, BrokerUnavailable, ConfigurationError, Fenced, MarketDataError
+from schemas.errors import ArchiveUnavailable, ConfigurationError, Fenced, MarketDataError
 from schemas.partitions import TopicPartition
 from schemas.topics import RAW_TOPICS
-from sinks.archive.planning import FileLimits, irreplaceable, leading
+from sinks.archive.planning import FileLimits
 from sinks.archive.shell import publishing
 from sinks.archive.shell.archiver import ARCHIVE, Archiver
 from sinks.archive.shell.arguments import days, moment
 from sinks.archive.shell.datasets import verified
 from sinks.archive.shell.disk import Disk
-from sinks.archive.shell.folder import prune
 from sinks.archive.shell.importing import take_in
-from sinks.archive.shell.inspection import Archived, Moments, archived, cat, replayed, verify
-from sinks.progress.positions import Log
+from sinks.archive.shell.inspection import Archived, Moments, archived, cat, log_of, logs_of, replayed, verify
+from sinks.archive.shell.pruning import prune_by_age
+from sinks.archive.shell.registering import command as iceberg_command
 from sinks.reading.shell.logs import TopicLogs
 from sinks.settings import SinkSettings
 
-DAY_US = 86_400_000_000
 FOREVER = Moments(0, 2**63 - 1)
 
 
@@ -65,6 +64,7 @@ def add_commands(commands: Any) -> None:
     publishing.add_command(verbs)
     importing = verbs.add_parser("import", help="take in what another archive has")
     importing.add_argument("source", type=Path, help="the other archive's folder")
+    verbs.add_parser("iceberg", help="register the files in an Iceberg catalog, as they are")
     pruning = verbs.add_parser("prune", help="delete files by age")
     pruning.add_argument("--older-than", type=days, required=True, metavar="DAYS", help="by append time")
     pruning.add_argument(
@@ -99,7 +99,8 @@ def _done(root: Path, given: argparse.Namespace, settings: SinkSettings, shared:
         "cat": lambda: _cat(root, given),
         "publish": lambda: publishing.command(root, given, settings, shared),
         "import": lambda: _import(root, given.source, _disk(settings)),
-        "prune": lambda: _prune(root, shared, given.older_than, yes_lose=given.yes_lose),
+        "iceberg": lambda: iceberg_command(root, shared, _disk(settings)),
+        "prune": lambda: prune_by_age(root, shared, given.older_than, yes_lose=given.yes_lose),
     }
     return acts[given.verb]()
 
@@ -194,14 +195,14 @@ def _entry(part: Archived) -> dict[str, Any]:
 
 def _verify(root: Path, shared: MdsSettings, *, offline: bool) -> int:
     parts, faults = list(archived(root)), 0
-    logs = {} if offline else _logs(parts, shared)
+    logs = {} if offline else logs_of(parts, shared)
     with ExitStack() as stack:
         reader = None
         if logs:
             client = f"{shared.topic_prefix}sinks-archive-verify"
             reader = stack.enter_context(LogReader(shared.bootstrap_servers, client))
         for part in parts:
-            log = _log_of(part, logs)
+            log = log_of(part, logs)
             for wrong in verify(part, log, reader, prefix=shared.topic_prefix):
                 faults += 1
                 print(f"{part.path.relative_to(root)}/{wrong}", flush=True)
@@ -217,26 +218,6 @@ def _verify(root: Path, shared: MdsSettings, *, offline: bool) -> int:
         else f"{kept} files of {len(parts)} partitions are whole"
     )
     return ExitCode.NO if faults else ExitCode.DONE
-
-
-def _logs(parts: Iterable[Archived], shared: MdsSettings) -> dict[TopicPartition, Log]:
-    """Return the logs that the broker has of these; none, and a warning, where it does not answer."""
-    places = {part.tail.place for part in parts if part.tail is not None}
-    found: dict[TopicPartition, Log] = {}
-    topic_logs = TopicLogs(shared.bootstrap_servers, prefix=shared.topic_prefix)
-    try:
-        for topic in sorted({place.topic for place in places}):
-            found |= asyncio.run(topic_logs.look([place for place in places if place.topic == topic]))
-    except BrokerUnavailable as error:
-        print(f"warning: {error}", file=sys.stderr)
-    return found
-
-
-def _log_of(part: Archived, logs: dict[TopicPartition, Log]) -> Log | None:
-    """Return the log of which a partition is the archive, if the broker has it."""
-    log = None if part.tail is None else logs.get(part.tail.place)
-    is_same = log is not None and part.tail is not None and log.topic_id == part.tail.begun.topic_id
-    return log if is_same else None
 
 
 def _cat(root: Path, given: argparse.Namespace) -> int:
@@ -268,31 +249,3 @@ def _is_asked(part: Archived, topics: Sequence[str], partitions: Sequence[int] |
         return True
     topic, number = part.tail.place
     return topic in topics and (not partitions or number in partitions)
-
-
-def _prune(root: Path, shared: MdsSettings, age_days: float, *, yes_lose: bool) -> int:
-    parts = list(archived(root))
-    now_us = wall_us()
-    chosen = [
-        (part, leading(part.files, now_us - int(age_days * DAY_US))) for part in parts if part.damage is None
-    ]
-    chosen = [(part, files) for part, files in chosen if files]
-    logs = _logs([part for part, _ in chosen], shared) if chosen else {}
-    only_here = {
-        part.path: irreplaceable(files, part.tail.begun.topic_id if part.tail else "", _log_of(part, logs))
-        for part, files in chosen
-    }
-    rows = sum(file.rows for files in only_here.values() for file in files)
-    if rows and not yes_lose:
-        print(
-            f"error: {rows:,} records of {sum(map(len, only_here.values()))} files are nowhere else: the broker does not have them; "
-            "to delete them for good, say --yes-lose",
-            file=sys.stderr,
-        )
-        return ExitCode.NO
-    for part, files in chosen:
-        prune(root, part.path, files, Disk(), now_us=now_us, lossy=bool(only_here[part.path]))
-        print(f"{part.path.relative_to(root)}: pruned {len(files)} files, offsets up to {files[-1].end - 1}")
-    if not chosen:
-        print(f"nothing is older than {age_days:g} days")
-    return ExitCode.DONE

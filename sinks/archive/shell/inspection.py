@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import asyncio
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from infra.runtime.kafka.logs import LogReader
+from infra.runtime.settings import MdsSettings
 from schemas.archive.chain import ManifestDamaged
 from schemas.archive.manifest import (
     MANIFEST,
@@ -18,7 +21,7 @@ from schemas.archive.manifest import (
     Pruned,
     walk,
 )
-from schemas.errors import ArchiveUnavailable, ConfigurationError
+from schemas.errors import ArchiveUnavailable, BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.wire.framing import StreamedRecord, write_record
 from sinks.archive.planning import Row
@@ -27,6 +30,7 @@ from sinks.archive.shell.folder import files_of, found
 from sinks.archive.shell.parquet import read_rows
 from sinks.archive.verdicts import ArchiveFault, checked, difference, fault, file_fault, strays
 from sinks.progress.positions import Log
+from sinks.reading.shell.logs import TopicLogs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,26 @@ def replayed(partitions: Collection[Archived], asked: Sequence[str]) -> dict[str
                 remedy=f"take one of those that are (`mds archive status`): {there}",
             )
     return {first.topic: first.incarnation for first in begun} | {topics[each]: each for each in asked}
+
+
+def logs_of(parts: Iterable[Archived], shared: MdsSettings) -> dict[TopicPartition, Log]:
+    """Return the logs that the broker has of these; none, and a warning, where it does not answer."""
+    places = {part.tail.place for part in parts if part.tail is not None}
+    found: dict[TopicPartition, Log] = {}
+    topic_logs = TopicLogs(shared.bootstrap_servers, prefix=shared.topic_prefix)
+    try:
+        for topic in sorted({place.topic for place in places}):
+            found |= asyncio.run(topic_logs.look([place for place in places if place.topic == topic]))
+    except BrokerUnavailable as error:
+        print(f"warning: {error}", file=sys.stderr)
+    return found
+
+
+def log_of(part: Archived, logs: dict[TopicPartition, Log]) -> Log | None:
+    """Return the log of which a partition is the archive, if the broker has it."""
+    log = None if part.tail is None else logs.get(part.tail.place)
+    is_same = log is not None and part.tail is not None and log.topic_id == part.tail.begun.topic_id
+    return log if is_same else None
 
 
 def verify(

@@ -23,6 +23,7 @@ from infra.cli.archive import archive_app
         ("prune --older-than 90", "prune --older-than 90.0"),
         ("prune --yes-lose --older-than 0.5", "prune --older-than 0.5 --yes-lose"),
         ("cat", "cat"),
+        ("iceberg --path x", "--path=x iceberg"),
         ("import /mnt/old --path x", "--path=x import /mnt/old"),
         ("publish trades --day 2026-11-27", "publish trades --day 2026-11-27"),
         ("publish bars --day D --interval 1d --path x", "--path=x publish bars --day D --interval=1d"),
