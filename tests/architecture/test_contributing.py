@@ -32,6 +32,7 @@ TASKS = (
 )
 # Files written by hand, of the tree as a whole: what is generated is named in the list and not counted.
 MOST_FILES = {"Add a provider": 8, "Add a stream": 20, "Add an endpoint": 3, "Add a journal": 9}
+TYPES = ".mypy_cache"  # `make check` has filled it
 MARKER = "__init__.py"  # of a package, empty
 GIT = ("git", "-c", "user.name=reader", "-c", "user.email=reader@localhost", "-c", "commit.gpgsign=false")
 
@@ -77,7 +78,7 @@ def changed(text: str, hunk: str, path: str) -> str:
 
 
 def copied(folder: Path) -> Path:
-    """Return a copy of the tree as git knows it, new files included, with this environment."""
+    """Return a copy of the tree as git knows it, new files included, with this environment and what mypy knows already."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
@@ -87,6 +88,9 @@ def copied(folder: Path) -> Path:
             # Or make would install anew, from here, into the environment that is only linked to.
             os.utime(folder / name, (0, 0))
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    # It goes by what is in a file where the file's time is another one: only what the list changes is checked anew.
+    if (ROOT / TYPES).is_dir():
+        shutil.copytree(ROOT / TYPES, folder / TYPES)
     if (ROOT.parent / "shared").exists():  # real data, which tests read beside the checkout
         (folder.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "as it is"]):
