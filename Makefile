@@ -37,10 +37,10 @@ check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, impor
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest -q -n 2 -m "not slow" tests/unit tests/architecture
+	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit tests/architecture
 
 test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
-	@$(PY) -m pytest -q -n 2 tests/unit tests/architecture tests/contract
+	@$(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture tests/contract
 	@$(PY) -m pytest -q -n 2 --dist worksteal tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
 	@$(PY) -m pytest tests/e2e
