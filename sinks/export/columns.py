@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any, Literal, NamedTuple
 
 from schemas.deriving import record_fields
+from schemas.errors import MalformedPayload
 from schemas.fields import CLOCK
-from schemas.intervals import EPOCH
+from schemas.intervals import EPOCH, micros
 from schemas.streams import BY_TOPIC
 from schemas.wire.codec import decode_value
 from schemas.wire.framing import StreamedRecord
@@ -20,6 +21,8 @@ ColumnKind = Literal["text", "long", "int", "double", "boolean", "moment", "byte
 KINDS: Mapping[str, ColumnKind] = {
     "string": "text", "enum": "text", "long": "long", "int": "int", "double": "double", "boolean": "boolean",
 }  # fmt: skip
+# Others have no spelling, and readers of Parquet fail on them.
+FIRST_US, LAST_US = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
 
 
 class FileColumn(NamedTuple):
@@ -55,10 +58,16 @@ def row_maker(topic: str) -> Callable[[StreamedRecord], tuple[Any, ...]]:
     """Return what makes the row of a record of a topic; it raises MalformedPayload where the record is none of it."""
     if topic not in BY_TOPIC:
         return lambda r: (r.partition, r.offset, r.append_time, r.key, r.value or None, r.moved_from)
-    names = [column.name for column in columns_of(topic)]
+    columns = columns_of(topic)
+    names = [column.name for column in columns]
+    moments = [column.name for column in columns if column.kind == "moment"]
 
     def row(record: StreamedRecord) -> tuple[Any, ...]:
         fields = decode_value(topic, record.value)
+        for name in moments:
+            moment_us = fields[name]
+            if moment_us is not None and not FIRST_US <= moment_us <= LAST_US:
+                raise MalformedPayload(f"{name} is {moment_us}, which is in no year of the calendar")
         return tuple([fields[name] for name in names])
 
     return row

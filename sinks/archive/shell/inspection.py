@@ -66,7 +66,7 @@ class Archived:
 
 
 class Moments(NamedTuple):
-    """Append times [start, end), µs."""
+    """Moments [start, end), µs, by which records were appended: each by the newest append time up to it, as processors reckon."""
 
     start: int
     end: int
@@ -223,11 +223,14 @@ def cat(
         name = f"{place.topic}/{place.partition}"
         for line in part.missing:
             yield f"{name}: offsets {line.start} to {line.end - 1} were {line.kind}"
+        known_us = 0  # the clock of a broker may step back, or the next leader's may be behind
         for file in part.files:
-            if file.first_append_us < moments.end and file.last_append_us >= moments.start:
+            if known_us < moments.end and max(known_us, file.last_append_us) >= moments.start:
                 for row in _whole(part, file):
-                    if moments.start <= row.append_us < moments.end:
+                    known_us = max(known_us, row.append_us)
+                    if moments.start <= known_us < moments.end:
                         write_record(out, _streamed(place, row))
+            known_us = max(known_us, file.last_append_us)
 
 
 def _whole(part: Archived, line: KeptFile) -> Iterator[Row]:

@@ -59,6 +59,23 @@ def test_a_row_is_the_record_and_a_raw_one_its_bytes() -> None:
         row_maker(BARS)(streamed(BARS, b"poison"))
 
 
+def test_a_moment_of_no_year_is_no_record() -> None:
+    """The last of all years is one; the microsecond after it has no spelling."""
+    row, columns = row_maker(BARS), columns_of(BARS)
+    first, last = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+    rows = [
+        row(streamed(BARS, encode(BARS, a_bar(event_time=moment, known_from=NINE_THIRTY))))
+        for moment in (first, last)
+    ]
+    text = csv_text(columns, rows)
+    assert "0001-01-01T00:00:00.000000Z" in text
+    assert "9999-12-31T23:59:59.999999Z" in text
+    for moment in (first - 1, last + 1, 2**62):
+        with pytest.raises(MalformedPayload, match=f"event_time is {moment}, which is in no year"):
+            row(streamed(BARS, encode(BARS, a_bar(event_time=moment))))
+
+
 def test_csv_spells_values_as_the_gateway_does() -> None:
     """Moments, flags and nulls; a text with a comma or a quote is read again as it was."""
     trade = a_trade(conditions='@,"T"', event_time=NINE_THIRTY, trade_id=None, price=0.1)
