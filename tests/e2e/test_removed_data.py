@@ -85,9 +85,7 @@ async def playing(
     ) as running:  # fmt: skip
         configuration(folder / "mds.yaml", heals=False)
         async with leaving_out(simulation, running.ports["simulator"], removed):
-            for name in ("gateway", "sinks", "stream_processors", "producers"):
-                running.start(name)
-            await running.ready("gateway", "sinks", "stream_processors", "producers")
+            await running.start_services()
             simulation.view.clock.step_to(at(DAYS[-1], "20:00") + 20 * MINUTE_US)
             yield running
 

@@ -71,6 +71,12 @@ class System:
                 [sys.executable, "-m", module], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
             )
 
+    async def start_services(self) -> None:
+        """Start the four services, whoever consumes before whoever produces, and return when all are ready."""
+        for name in SERVICES:
+            self.start(name)
+        await self.ready(*SERVICES)
+
     def kill(self, name: str) -> None:
         """Kill -9 one process and reap it."""
         self.processes[name].kill()

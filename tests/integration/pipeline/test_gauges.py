@@ -65,9 +65,7 @@ async def test_a_dead_processor_a_dead_letter_and_a_partition_given_up_are_seen(
     """Through the gateway, as whoever watches a machine sees it, and at each sink."""
     running.start("simulator")
     await running.ready("simulator")
-    for name in ("gateway", "sinks", "stream_processors", "producers"):
-        running.start(name)
-    await running.ready("gateway", "sinks", "stream_processors", "producers")
+    await running.start_services()
     sink = f"http://127.0.0.1:{running.ports['sinks']}"
     await publish(kafka_bootstrap, [Outgoing(topic=topic_prefix + RAW_BARS, partition=0, value=b"no block")])
     every = {(topic, str(n)) for topic in CANONICAL_TOPICS for n in range(DEFAULT_PARTITIONS)}

@@ -63,9 +63,7 @@ async def test_refused_symbols_are_blind_as_long_as_that_lasts_and_no_others(
             ) as running,
         ):  # fmt: skip
             (tmp_path / "mds.yaml").write_text(CONFIGURATION)
-            for name in ("gateway", "sinks", "stream_processors", "producers"):
-                running.start(name)
-            await running.ready("gateway", "sinks", "stream_processors", "producers")
+            await running.start_services()
 
             async def refuses(symbols: list[str]) -> bool:
                 assert await refused_now(running) == (symbols, float(len(symbols)))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
-from infra.runtime.kafka.topics import ensure_topics
-from tests.conftest import free_port
-from tests.support.eventually import eventually
-from tests.support.system import ROOT, System, system
+from tests.support.system import ROOT, System
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +16,6 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/CONTINUITY.md")
 RUN_BY_CI = {"make run", "make test", "make check"}  # .ci/run, from an empty clone
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:\.venv/bin/|make )[^`]*)`")
-SYMBOLS = ["SIM001", "SIM002"]
 BOUNDED_S = 60
 
 
@@ -32,41 +26,6 @@ def commands() -> list[tuple[str, str]]:
         for block in FENCE.findall((ROOT / name).read_text("utf-8")):
             found += [(name, line) for line in block.splitlines() if line and not line.startswith("#")]
     return found
-
-
-@pytest.fixture(scope="module")
-def demo(
-    kafka_bootstrap: str, postgres_admin: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
-    """What `make run` runs: the synthetic market through all four services."""
-    from infra.runtime.postgres.migrate import migrate
-    from tests.support.databases import execute, with_database
-
-    folder, prefix = tmp_path_factory.mktemp("demo"), f"demo{free_port()}."
-    ensure_topics(kafka_bootstrap, prefix=prefix)
-    name = prefix.strip(".")
-    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name}"))
-    dsn = with_database(postgres_admin, name)
-    asyncio.run(migrate(dsn))
-    with system(bootstrap=kafka_bootstrap, dsn=dsn, prefix=prefix, folder=folder, symbols=SYMBOLS) as running:
-        asyncio.run(_start(running))
-        yield running
-
-
-async def _start(running: System) -> None:
-    running.start("simulator")
-    await running.ready("simulator")
-    for name in ("gateway", "sinks", "stream_processors", "producers"):
-        running.start(name)
-    await running.ready("gateway", "sinks", "stream_processors", "producers")
-
-    async def has_what_the_commands_read() -> bool:
-        """A price comes from the live topic alone; bars are read from the database, complete up to a moment."""
-        price, _ = await running.get("/stocks/SIM001/price")
-        status, bars = await running.get("/stocks/SIM001/intraday")
-        return price == status == 200 and bool(bars["data"])
-
-    await eventually(has_what_the_commands_read, within_s=60)
 
 
 def _localised(command: str, running: System) -> str:
@@ -82,19 +41,19 @@ def _localised(command: str, running: System) -> str:
     ids=lambda value: value[:50],
 )
 def test_a_command_of_the_documents_works(
-    document: str, command: str, demo: System, request: pytest.FixtureRequest
+    document: str, command: str, running: System, request: pytest.FixtureRequest
 ) -> None:
     """It exits with 0 and prints something; a stream is read for a moment and then left."""
     if shlex.split(command)[0] == "kcat":
         request.getfixturevalue("kcat")
     endless = "websockets" in command
-    script = _localised(command, demo)
+    script = _localised(command, running)
     if endless:
         script = f"timeout --preserve-status -s INT 5 {script} < <(sleep 5)"
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=ROOT,
-        env=demo.env,
+        env=running.env,
         capture_output=True,
         text=True,
         timeout=BOUNDED_S,

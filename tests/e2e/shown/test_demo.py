@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from infra.cli.http import ask_json, get_json
-from infra.runtime.kafka.topics import ensure_topics
-from infra.runtime.postgres.migrate import migrate
 from tests.conftest import free_port
-from tests.support.databases import execute, with_database
-from tests.support.eventually import eventually
-from tests.support.system import ROOT, System, system
+from tests.support.system import ROOT, System
 
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-u", "-m", "infra.cli", "demo", "gap"]
-SPEED = "20"  # a minute of the market takes three seconds
 ENDS_WITHIN_S = 40
 STORY = (
     "▸ cut: from now on",
@@ -39,42 +32,6 @@ STORY = (
     "curl -s 'http://127.0.0.1:",
     "docs/concepts/gaps.md",
 )
-
-
-@pytest.fixture(scope="module")
-def running(
-    kafka_bootstrap: str, postgres_admin: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
-    """What `make run` runs, in a market that is quicker."""
-    name = f"shown{free_port()}"
-    ensure_topics(kafka_bootstrap, prefix=f"{name}.")
-    asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name}"))
-    dsn = with_database(postgres_admin, name)
-    asyncio.run(migrate(dsn))
-    with system(
-        bootstrap=kafka_bootstrap,
-        dsn=dsn,
-        prefix=f"{name}.",
-        folder=tmp_path_factory.mktemp("shown"),
-        symbols=["SIM001"],
-        settings={"MDS_SIMULATOR_SPEED": SPEED},
-    ) as made:
-        asyncio.run(_start(made))
-        yield made
-
-
-async def _start(made: System) -> None:
-    made.start("simulator")
-    await made.ready("simulator")
-    for name in ("gateway", "sinks", "stream_processors", "producers"):
-        made.start(name)
-    await made.ready("gateway", "sinks", "stream_processors", "producers")
-
-    async def has_bars() -> bool:
-        status, bars = await made.get("/stocks/SIM001/intraday")
-        return status == 200 and bool(bars["data"])
-
-    await eventually(has_bars, within_s=60)
 
 
 def rules(made: System) -> list[Any]:
