@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from contextlib import ExitStack
 
 from infra.cli.output import say, step, warn
+from infra.cli.pipes import piped
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s
 from infra.runtime.exit_codes import ExitCode
@@ -81,14 +79,5 @@ def _pipe(system: System, dsn: str, partitions: int, *, archive: bool) -> int:
         ["stream_processors", "replay", *(count if archive else broker)],
         ["sinks", "replay", *count],
     ]
-    with ExitStack() as stack:
-        running: list[subprocess.Popen[bytes]] = []
-        for number, command in enumerate(commands):
-            before = running[-1].stdout if running else None
-            out = subprocess.PIPE if number < len(commands) - 1 else None
-            child = subprocess.Popen([sys.executable, "-m", *command], stdin=before, stdout=out, env=env)  # noqa: S603 - our own modules
-            running.append(stack.enter_context(child))
-            if before is not None:
-                before.close()  # so that who writes there hears of a reader that is gone
-        codes = [child.wait() for child in reversed(running)]
-    return next((code for code in codes if code), int(ExitCode.DONE))
+    with piped(env, commands) as pipe:
+        return pipe.code()

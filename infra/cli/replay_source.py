@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import orjson
 
+from infra.cli.pipes import piped
 from infra.cli.replay_request import ReplayRequest
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s, rfc3339
@@ -25,7 +25,7 @@ from schemas.streams import BY_TOPIC
 from schemas.topics import RAW_TOPICS
 from schemas.wire.framing import StreamedRecord, read_records
 
-ARCHIVE = (sys.executable, "-m", "sinks", "archive")
+ARCHIVE = ("sinks", "archive")
 QUICK = {"fetch.wait.max.ms": 20}  # the end of a partition is told after this
 TELL_EVERY_S = 1.0
 TELL_EVERY = 256  # records between two looks at the clock
@@ -108,13 +108,14 @@ def made_plan(
 
 
 def _of_archive(system: System, request: ReplayRequest) -> tuple[ReplayPlan, list[str]]:
-    command = [*ARCHIVE, "status", "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, env=system.env, check=False)  # noqa: S603 - ours
-    if done.returncode:
+    with piped(system.env, [[*ARCHIVE, "status", "--json"]], read=True) as pipe:
+        told = pipe.end.read()
+        code = pipe.code()
+    if code:
         raise ArchiveUnavailable("the archive cannot be read as it is; see `mds archive status`")
     partitions = system.partition_count()
     newest: dict[tuple[str, int], dict[str, Any]] = {}
-    for entry in sorted(orjson.loads(done.stdout), key=lambda entry: str(entry.get("begun"))):
+    for entry in sorted(orjson.loads(told), key=lambda entry: str(entry.get("begun"))):
         newest[entry["topic"], entry["partition"]] = entry
     ranges, holes = [], []
     for place in request.places(partitions):
@@ -153,28 +154,12 @@ def reading(system: System, plan: ReplayPlan) -> Iterator[Iterator[StreamedRecor
     commands = [_cat(plan)]
     if plan.is_processed:
         # From its beginning: what a version is compared with came before it.
-        replayer = [sys.executable, "-m", "stream_processors", "replay"]
-        commands.append([*replayer, "--partitions", str(plan.partitions)])
-    children: list[subprocess.Popen[bytes]] = []
-    try:
-        for command in commands:
-            before = children[-1].stdout if children else None
-            children.append(
-                subprocess.Popen(  # noqa: S603 - ours; Ctrl-C is for us alone, who end it
-                    command, stdin=before, stdout=subprocess.PIPE, env=system.env, process_group=0
-                )
-            )
-            if before is not None:
-                before.close()
-        found = read_records(cast("BinaryIO", children[-1].stdout))
+        commands.append(["stream_processors", "replay", "--partitions", str(plan.partitions)])
+    with piped(system.env, commands, read=True) as pipe:
+        found = read_records(pipe.end)
         yield _known(plan, found) if plan.is_processed else _within(plan, found)
-        for child in children:
-            if child.wait():
-                raise ArchiveUnavailable("the archive could not be read to its end")
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()
+        if pipe.code():
+            raise ArchiveUnavailable("the archive could not be read to its end")
 
 
 def _cat(plan: ReplayPlan) -> list[str]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import orjson
 
 from infra.cli.output import step, warn
+from infra.cli.pipes import piped
 from infra.cli.replay_request import ReplayRequest
 from infra.cli.replay_source import (
     ReplayPlan,
@@ -106,56 +105,20 @@ def _keep(parts: Path, plan: ReplayPlan) -> None:
 def _exported(system: System, plan: ReplayPlan, path: Path) -> int:
     """Feed the sinks' command, from where its parts end, and return the exit code."""
     (topic,) = plan.request.topics
-    began_s, made = monotonic_s(), dict[str, int]()
+    began_s, read_count, made = monotonic_s(), 0, dict[str, int]()
     command = ["sinks", "export", "--topic", topic, "--path", str(path)]
-    with _children(system.env, command, answers=True) as (out, told, codes):
-        positions = {int(name): end for name, end in orjson.loads(told.readline() or b"{}").items()}
-        progress = _send(system, plan.after(positions), out, plan.request.chosen(), positions)
-        made = orjson.loads(told.readline() or b"{}")
-    if code := next((code for code in codes if code), 0):
+    with piped(system.env, [command], fed=True, read=True) as pipe:
+        with pipe.feeding() as out:
+            positions = {int(name): end for name, end in orjson.loads(pipe.end.readline() or b"{}").items()}
+            read_count = _send(system, plan.after(positions), out, plan.request.chosen(), positions)
+            made = orjson.loads(pipe.end.readline() or b"{}")
+        code = pipe.code()
+    if code:
         warn(RESUMABLE)
         return code
-    read = f"{progress.records:,} records read in {monotonic_s() - began_s:.1f} s"
+    read = f"{read_count:,} records read in {monotonic_s() - began_s:.1f} s"
     step(f"{path}: {made['rows']:,} rows; {read}")
     return ExitCode.DONE
-
-
-@contextmanager
-def _children(
-    env: Mapping[str, str], *commands: Sequence[str], answers: bool = False
-) -> Iterator[tuple[BinaryIO, BinaryIO, list[int]]]:
-    """Run modules of ours, each reading the one before, and give the first's input, the last's output and, after the block, all codes.
-
-    They are of a group of their own: Ctrl-C is for us alone, who end them where the block does not come to its end.
-    """
-    running: list[subprocess.Popen[bytes]] = []
-    codes: list[int] = []
-    try:
-        for number, command in enumerate(commands):
-            before = running[-1].stdout if running else None
-            is_read = answers or number < len(commands) - 1
-            child = subprocess.Popen(  # noqa: S603 - our own modules
-                [sys.executable, "-m", *command],
-                stdin=subprocess.PIPE if before is None else before,
-                stdout=subprocess.PIPE if is_read else None,
-                env=env,
-                process_group=0,
-            )
-            running.append(child)
-            if before is not None:
-                before.close()  # so that who writes there hears of a reader that is gone
-        out = cast("BinaryIO", running[0].stdin)
-        try:
-            yield out, cast("BinaryIO", running[-1].stdout), codes
-            out.close()
-        except BrokenPipeError:  # who reads has ended and said why
-            with suppress(BrokenPipeError):
-                out.close()
-        codes += [child.wait() for child in reversed(running)]
-    finally:
-        for child in running:
-            child.kill()
-            child.wait()
 
 
 def _send(
@@ -164,8 +127,8 @@ def _send(
     out: BinaryIO,
     choose: Callable[[StreamedRecord], StreamedRecord | None],
     done: Mapping[int, int],
-) -> ReplayProgress:
-    """Write what is chosen of a plan's records behind what is done by partition, and an END."""
+) -> int:
+    """Write what is chosen of a plan's records behind what is done by partition, and an END; return how many were read."""
     progress = ReplayProgress(plan)
     with reading(system, plan) as found:
         for record in progress.watch(found):
@@ -174,7 +137,7 @@ def _send(
                 write_record(out, chosen)
     write_record(out, END)
     out.flush()
-    return progress
+    return progress.records
 
 
 def into_prefix(system: System, request: ReplayRequest, *, allow_holes: bool) -> int:
@@ -235,13 +198,15 @@ def into_database(system: System, request: ReplayRequest, *, allow_holes: bool) 
     count = ["--partitions", str(plan.partitions)]
     processing = ["stream_processors", "replay", *count, *(f"--symbol={each}" for each in request.symbols)]
     env = {**system.env, TARGET: dsn, "MDS_KAFKA": system.settings.bootstrap_servers}
-    began_s = monotonic_s()
-    with _children(env, processing, ["sinks", "replay", *count, "--resume"]) as (out, _, codes):
-        # Symbols are chosen of what is made, so that each record's place is the one it has among all.
-        progress = _send(system, plan, out, lambda record: record, {})
-    if code := next((code for code in codes if code), 0):
+    began_s, read_count = monotonic_s(), 0
+    with piped(env, [processing, ["sinks", "replay", *count, "--resume"]], fed=True) as pipe:
+        with pipe.feeding() as out:
+            # Symbols are chosen of what is made, so that each record's place is the one it has among all.
+            read_count = _send(system, plan, out, lambda record: record, {})
+        code = pipe.code()
+    if code:
         warn(RESUMABLE)
         return code
     asyncio.run(finish(dsn))
-    step(f"filled from {progress.records:,} raw records in {monotonic_s() - began_s:.1f} s")
+    step(f"filled from {read_count:,} raw records in {monotonic_s() - began_s:.1f} s")
     return ExitCode.DONE
