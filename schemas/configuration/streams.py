@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -41,13 +41,15 @@ def _each_provider_once(providers: tuple[Provider, ...]) -> tuple[Provider, ...]
     return providers
 
 
-def _one_provider(value: Any) -> Any:
-    """Take `provider: yahoo` for `providers: [yahoo]`."""
-    if not isinstance(value, Mapping) or "provider" not in value or "providers" in value:
-        return value  # both given: `provider` is then refused as unknown
-    return {name: given for name, given in value.items() if name != "provider"} | {
-        "providers": [value["provider"]]
-    }
+def _one_for(name: str, names: str) -> Callable[[Any], Any]:
+    """Return what takes `name: one` for `names: [one]`."""
+
+    def listed(value: Any) -> Any:
+        if not isinstance(value, Mapping) or name not in value or names in value:
+            return value  # both given: the single one is then refused as unknown
+        return {key: given for key, given in value.items() if key != name} | {names: [value[name]]}
+
+    return listed
 
 
 ProviderList = Annotated[
@@ -59,15 +61,6 @@ def _each_interval_once(intervals: tuple[BarInterval, ...]) -> tuple[BarInterval
     if len(set(intervals)) != len(intervals):
         raise ValueError("an interval is listed twice; list each once")
     return intervals
-
-
-def _one_interval(value: Any) -> Any:
-    """Take `interval: 5m` for `intervals: [5m]`."""
-    if not isinstance(value, Mapping) or "interval" not in value or "intervals" in value:
-        return value  # both given: `interval` is then refused as unknown
-    return {name: given for name, given in value.items() if name != "interval"} | {
-        "intervals": [value["interval"]]
-    }
 
 
 IntervalList = Annotated[
@@ -130,8 +123,8 @@ class BarsStream(Section):
         "at least a minute. Whatever it is, two bars of an interval are asked for again.",
     )
 
-    _single = model_validator(mode="before")(_one_provider)
-    _single_interval = model_validator(mode="before")(_one_interval)
+    _single = model_validator(mode="before")(_one_for("provider", "providers"))
+    _single_interval = model_validator(mode="before")(_one_for("interval", "intervals"))
 
 
 class QuotesStream(Section):
@@ -147,7 +140,7 @@ class QuotesStream(Section):
         description="Market time between two polls of a symbol of tier T1.",
     )
 
-    _single = model_validator(mode="before")(_one_provider)
+    _single = model_validator(mode="before")(_one_for("provider", "providers"))
 
 
 class TradesStream(Section):

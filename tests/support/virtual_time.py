@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 BEGIN_US = 1_790_000_000_000_000  # of the epoch, where loop time is 0
@@ -47,6 +47,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)
+
+
+def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Return a test that runs to its end in virtual time."""
+
+    def wrapped() -> None:
+        run(test())
+
+    wrapped.__doc__, wrapped.__name__ = test.__doc__, test.__name__
+    return wrapped
 
 
 def now_us() -> int:

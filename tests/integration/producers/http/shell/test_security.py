@@ -10,8 +10,6 @@ import logging
 import resource
 import socket
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -33,25 +31,10 @@ from producers.vendors.shell import socket as vendor_socket
 from schemas.configuration.model import parse_configuration
 from schemas.errors import ConfigurationError, MarketDataError, ProviderRefused, ProviderUnavailable
 from tests.conftest import free_port
+from tests.support.answering_vendor import ANYWHERE, Handler, serving
 from tests.support.secret_spellings import spellings
 
 CANARY = "canary-5b1f0c77/k+ey="  # looks different in a URL and in base64
-ANYWHERE = AddressPolicy(allow_insecure=True)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def vendor(handler: Handler) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)  # the vendor's own log is the vendor's
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
 
 
 class Resolving(AbstractResolver):
@@ -157,7 +140,7 @@ async def test_redirects_are_followed_nowhere() -> None:
             reached.append(request.path_qs)
         raise web.HTTPFound("/inside")
 
-    async with vendor(handle) as url, vendor_session(ANYWHERE) as session:
+    async with serving(handle) as url, vendor_session(ANYWHERE) as session:
         with pytest.raises(ProviderUnavailable, match="redirected"):
             await VendorHttp("acme", session).get("quote", f"{url}/quote")
         with pytest.raises(ProviderUnavailable):
@@ -176,7 +159,7 @@ async def test_a_bomb_over_the_wire_takes_no_memory() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
-    async with vendor(handle) as url, vendor_session(ANYWHERE) as session:
+    async with serving(handle) as url, vendor_session(ANYWHERE) as session:
         before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(MalformedResponse, match="more than"):
             await VendorHttp("acme", session, deadline_s=10.0).get("chart", url)
@@ -251,7 +234,7 @@ async def test_a_key_is_told_to_nobody_but_its_vendor(
         return await handler(request)
 
     try:
-        async with vendor(noted) as url, vendor_session(ANYWHERE) as session:
+        async with serving(noted) as url, vendor_session(ANYWHERE) as session:
             configuration = parse_configuration(
                 f"symbols: [SPY]\nproviders: {{yahoo: {{enabled: false}}, finnhub: {{base_url: '{url}', socket_url: '{url.replace('http', 'ws')}'}}}}",
                 source="test",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +20,7 @@ from schemas.errors import BudgetExhausted, ProviderBanned, ProviderThrottled
 from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import Limits
-from tests.support.virtual_time import now_us, run
+from tests.support.virtual_time import in_virtual_time, now_us, run
 
 HOUR_S = 3_600.0
 THROTTLED = Signal(kind="throttled", wait_us=None, reason="status 429, too many requests")
@@ -47,14 +46,6 @@ async def ask(
             log.append(name)
         await asyncio.sleep(takes_s)
         return admission.started_us
-
-
-def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def wrapped() -> None:
-        run(test())
-
-    wrapped.__doc__, wrapped.__name__ = test.__doc__, test.__name__
-    return wrapped
 
 
 @in_virtual_time

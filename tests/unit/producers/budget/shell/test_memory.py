@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from producers.budget.windows import SLOT_US
 from schemas.errors import ProviderThrottled, StoreUnavailable
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.providers.facts import Limits
-from tests.support.virtual_time import now_us, run
+from tests.support.virtual_time import in_virtual_time, now_us, run
 
 DAILY = VendorLimits(whole=Limits(per_day=2_000))
 MINUTELY = VendorLimits(whole=Limits(per_minute=10))
@@ -94,14 +93,6 @@ async def ask(gate: Gate, times: int = 1, *, within_s: float = 5.0) -> None:
         async with gate.admitted("quote", "live", within_s=within_s) as admission:
             await asyncio.sleep(0.001)
             gate.answered(admission)
-
-
-def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def wrapped() -> None:
-        run(test())
-
-    wrapped.__doc__, wrapped.__name__ = test.__doc__, test.__name__
-    return wrapped
 
 
 @in_virtual_time

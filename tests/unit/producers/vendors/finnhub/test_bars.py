@@ -13,19 +13,7 @@ from schemas.errors import MalformedPayload, NoData
 from schemas.intervals import MINUTE_US, SECOND_US
 from tests.support.vendor_payloads import NINE_THIRTY_S
 
-ASKED = {"SPY": "SPY", "IBM": "IBM", "SIM001": "SIM001", "BINANCE:BTCUSDT": "BTC-USDT"}
 START = NINE_THIRTY_S * SECOND_US
-TRADE = {"c": ["1", "12"], "p": 167.4, "s": "SPY", "t": NINE_THIRTY_S * 1000 + 7, "v": 100}
-QUOTE = {
-    "c": 261.74,
-    "d": 2.29,
-    "dp": 0.88,
-    "h": 263.31,
-    "l": 260.68,
-    "o": 261.07,
-    "pc": 259.45,
-    "t": 1_582_641_000,
-}
 CANDLES = {"c": [1.5, 2], "h": [2, 3], "l": [1, 2], "o": [1, 2], "s": "ok", "t": [NINE_THIRTY_S, NINE_THIRTY_S + 60], "v": [10, 20]}  # fmt: skip
 
 
