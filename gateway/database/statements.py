@@ -143,7 +143,8 @@ def _known(condition: str, order: str) -> str:
 EARLIEST_KNOWN = _known("true", "ORDER BY v.event_time")
 KNOWN_BEFORE = _known("v.known_from < $6", "")
 
-PROVIDERS = f"SELECT DISTINCT s.provider FROM streams s WHERE {_OF_SYMBOL} ORDER BY s.provider"
+# $1 symbol. Whose bars of it are stored, and of which intervals.
+SOURCES = f"SELECT s.provider, s.interval FROM streams s WHERE {_OF_SYMBOL}"
 
 # In the order of an index: an EXISTS would be planned as a scan of the whole table.
 KNOWN_SYMBOLS = """

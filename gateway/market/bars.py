@@ -92,7 +92,7 @@ _BESIDE = {  # what is no field of a stored bar, or says more in an answer
         ),
     )
 }
-TABLE_COLUMNS = (
+_ROW = (
     "event_time",
     *_GIVEN,
     *_ALWAYS,
@@ -105,7 +105,7 @@ TABLE_COLUMNS = (
     "base",
 )
 BAR_COLUMNS = (
-    *(_BESIDE.get(name) or _OWN[name] for name in TABLE_COLUMNS),
+    *(_BESIDE.get(name) or _OWN[name] for name in _ROW),
     Column("providers", rows(TEXT), "Sellers of what a derived bar is made of, where several.", always=False),
     Column(
         "route",
@@ -121,6 +121,15 @@ BAR_COLUMNS = (
         always=False,
     ),
 )
+
+"""Every column of a bar, in the order of all formats; in a table none is left out."""
+TABLE_COLUMNS = tuple(column.name for column in BAR_COLUMNS)
+
+
+def table_row(bar: BarVersion) -> dict[str, Any]:
+    """Return the row of a bar in a table: what the answer's `meta` says for all rows elsewhere each row says here."""
+    fields = row(bar, with_adjustment=True, with_currency=True)
+    return fields | {"route": bar.route, "providers": " ".join(bar.providers or (bar.provider,))}
 
 
 def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool = False) -> dict[str, Any]:

@@ -228,10 +228,14 @@ _ANSWERS = {
             },
         ),
         Answer(
-            words="The rows as a table; empty cells are absent values.",
+            words="The rows as a table of all columns; empty cells are absent values.",
             media="text/csv",
             schema=TEXT,
-            headers={"X-As-Of": "meta.as_of.", "X-Next-Page-Token": "next_page_token, where there is one."},
+            headers={
+                "X-As-Of": "meta.as_of.",
+                "X-Gaps": "How many gaps meta.gaps would list: see GET /gaps.",
+                "X-Next-Page-Token": "next_page_token, where there is one.",
+            },
         ),
     ),
     304: (Answer(words="If-None-Match names the content as it is.", media=""),),

@@ -13,7 +13,7 @@ from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page
 from gateway.http.problems import invalid_field
 from gateway.market.aggregate import sources_of
-from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row
+from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row, table_row
 from gateway.market.bars_request import HistoryRequest
 from gateway.market.gaps import gap_row
 from schemas.clocks import EventTime, KnowledgeTime
@@ -70,6 +70,7 @@ class Reading:
     floor: KnowledgeTime | None = None
     known: bool = True
     providers: Sequence[str] = ()
+    intervals: Sequence[str] = ()  # of which anything is stored; read where there are no bars
 
 
 def plan(
@@ -143,6 +144,12 @@ def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
     if ask.provider is not None and reading.providers and ask.provider not in reading.providers:
         detail = f"provider {ask.provider} gave no bars of {ask.symbol}; use best, or one of: {' '.join(reading.providers)}"
         raise invalid_field("provider", "unknown_provider", detail)
+    if ask.revisions == "all" and reading.intervals and ask.interval not in reading.intervals:
+        detail = (
+            f"no bars of {ask.interval} are stored of {ask.symbol}, so they have no revisions; they are made of others: "
+            f"ask for revisions of one of: {' '.join(reading.intervals)}"
+        )
+        raise invalid_field("revisions", "not_stored", detail)
     found = adjustments(reading.bars)
     if ask.adjustment is not None and set(found) - {ask.adjustment}:
         stored = ", ".join(f"{state} ({' '.join(providers)})" for state, providers in found.items())
@@ -159,7 +166,7 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[list[dict[str, Any]], di
     adjustment = one_or_mixed(bar.adjustment_state for bar in reading.bars)
     currency = one_or_mixed(bar.currency for bar in reading.bars)
     differing = {"with_adjustment": adjustment == MIXED, "with_currency": currency == MIXED}
-    rows = [row(bar, **differing) for bar in reading.bars]
+    rows = [table_row(bar) if ask.format == "csv" else row(bar, **differing) for bar in reading.bars]
     meta: dict[str, Any] = {
         "as_of": rfc3339(plan.as_of),
         "symbol": ask.symbol, "interval": ask.interval, "session": ask.session,

@@ -93,7 +93,7 @@ def asked() -> Iterator[Asked]:
             yield statement, (ids, FROM, TO, as_of, True, [""] * len(ids))
         yield statements.PREVIOUS_CLOSES, ([ids[0]], [NINE_THIRTY + 3 * DAY_US], as_of, FROM, TO)
     yield statements.FIRST_KNOWN, ("SPY", ["1m"], FROM, TO, None)
-    yield statements.PROVIDERS, ("SPY",)
+    yield statements.SOURCES, ("SPY",)
     yield statements.KNOWN_SYMBOLS, (["SPY", "NOPE"],)
     yield statements.SERIES, (["SPY"], None, "1m")
     yield statements.CURSOR, (ids[0],)

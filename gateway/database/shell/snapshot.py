@@ -22,6 +22,7 @@ from gateway.http.problems import Problem
 from infra.runtime.postgres.errors import Connection, Pool, Record
 from infra.runtime.postgres.pool import connection
 from schemas.clocks import EventTime, KnowledgeTime
+from schemas.intervals import INTERVALS
 from schemas.partitions import TopicPartition
 from schemas.streams import BAR_STREAM, StreamId, StreamName
 from schemas.tables import INDEX_BITS
@@ -93,13 +94,11 @@ class Snapshot:
     async def first_known(
         self, symbol: str, intervals: Sequence[str], span: Span, provider: str | None
     ) -> KnowledgeTime | None:
-        """Return when the first bar of a range became known; None where none ever was.
-
-        From a moment at which one was known back to earlier ones: imports come in order, so that these are few.
-        """
+        """Return when the first bar of a range became known; None where none ever was."""
         asked = (symbol, intervals, *span, provider)
-        first: KnowledgeTime | None = await self._connection.fetchval(statements.EARLIEST_KNOWN, *asked)
-        earlier = first
+        # From a moment at which one was known back to earlier ones: imports come in order, so that these are few.
+        first: KnowledgeTime | None
+        first = earlier = await self._connection.fetchval(statements.EARLIEST_KNOWN, *asked)
         while earlier is not None:
             first, earlier = (
                 earlier,
@@ -114,9 +113,11 @@ class Snapshot:
         asked = (symbol, intervals, *span, provider, as_of + 1)
         return await self._connection.fetchval(statements.KNOWN_BEFORE, *asked) is not None
 
-    async def providers(self, symbol: str) -> list[str]:
-        """Return who ever gave bars of a symbol."""
-        return [row["provider"] for row in await self._connection.fetch(statements.PROVIDERS, symbol)]
+    async def sources(self, symbol: str) -> tuple[list[str], list[str]]:
+        """Return who ever gave bars of a symbol, by name, and of which intervals, from the shortest."""
+        rows = await self._connection.fetch(statements.SOURCES, symbol)
+        intervals = {row["interval"] for row in rows}
+        return sorted({row["provider"] for row in rows}), [name for name in INTERVALS if name in intervals]
 
     async def knows(self, symbol: str) -> bool:
         """Whether anything of a symbol is stored."""

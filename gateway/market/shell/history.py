@@ -88,7 +88,9 @@ class History:
         said = answered(ask, reading)
         token = None if said.following is None else seal(said.following, query, self._page_key, now)
         if ask.format == "csv":
-            return table(TABLE_COLUMNS, said.rows, said.meta, token)
+            response = table(TABLE_COLUMNS, said.rows, said.meta, token)
+            response.headers["X-Gaps"] = str(len(said.meta["gaps"]))
+            return response
         if not (ask.fixed_range and ask.as_of is not None):
             return answer(said.rows, said.meta, request, next_page_token=token)
         return cacheable(
@@ -129,7 +131,7 @@ async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:
     reading.gaps = await snapshot.gaps(wanted, limit=MAX_META_GAPS, width_us=WIDEST_US)
     if not reading.bars and plan.is_first:
         reading.known = await snapshot.knows(ask.symbol)
-        reading.providers = await snapshot.providers(ask.symbol)
+        reading.providers, reading.intervals = await snapshot.sources(ask.symbol)
         if ask.as_of is not None:
             reading.floor = await snapshot.first_known(ask.symbol, sources, plan.bounds, ask.provider)
     return reading

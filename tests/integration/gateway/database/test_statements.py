@@ -49,7 +49,7 @@ CASES: list[tuple[str, str, str, int]] = [
     ("earliest known", statements.EARLIEST_KNOWN, f"'S70', ARRAY['1m', '1d'], {MONTH}, NULL", 2),
     ("known before", statements.KNOWN_BEFORE, f"'S70', ARRAY['1m', '1d'], {MONTH}, NULL, '2025-01-01 UTC'", 2),
     ("known before now", statements.KNOWN_BEFORE, f"'S70', ARRAY['1m'], {MONTH}, 'yahoo', {NOW}", 2),
-    ("providers", statements.PROVIDERS, "'S70'", 0),
+    ("sources", statements.SOURCES, "'S70'", 0),
     ("known symbols", statements.KNOWN_SYMBOLS, SYMBOLS, 0),
     ("known among a hundred", statements.KNOWN_SYMBOLS, HUNDRED, 0),
     ("series", statements.SERIES, f"{SYMBOLS}, NULL, ARRAY['1m', '1d']", 0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.market.bars import adjustments, one_or_mixed, row
+from gateway.market.bars import BAR_COLUMNS, TABLE_COLUMNS, adjustments, one_or_mixed, row, table_row
 from tests.support.bar_versions import a_version
 
 ALWAYS = [
@@ -63,3 +63,19 @@ def test_a_derived_row_says_nothing_of_what_nobody_knows() -> None:
     assert fields["parts"] == 3
     assert not {"expected", "complete"} & fields.keys()
     assert row(a_version(derived=True, parts=3, expected=0))["expected"] == 0
+
+
+def test_a_table_has_every_column_an_answer_has_and_says_in_each_row_what_meta_says_once() -> None:
+    """Split-adjusted and raw prices in one column would look alike."""
+    bar = a_version(derived=True, base="1m", parts=3, expected=4, complete=False, providers=("a", "b"))
+
+    assert list(TABLE_COLUMNS) == [column.name for column in BAR_COLUMNS]
+    assert set(row(bar, with_adjustment=True, with_currency=True)) <= set(TABLE_COLUMNS)
+    said = table_row(bar)
+    assert (said["adjustment"], said["currency"], said["route"], said["providers"]) == (
+        "raw",
+        "USD",
+        "primary",
+        "a b",
+    )
+    assert table_row(a_version())["providers"] == "yahoo"

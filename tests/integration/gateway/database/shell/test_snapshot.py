@@ -134,7 +134,7 @@ async def test_what_is_stored_of_a_symbol_is_told_without_reading_it(database: s
     async with snapshots(database) as lending, lending.snapshot() as view:
         assert await view.known_among(["SPY", "NOPE"]) == {"SPY"}
         assert (await view.knows("SPY"), await view.knows("NOPE")) == (True, False)
-        assert await view.providers("SPY") == [a_bar().provider]
+        assert (await view.sources("SPY"))[0] == [a_bar().provider]
         assert f"1m/{a_bar().provider}" in await view.cursors_of("SPY")
         cursor = await view.cursor(stream_of(f"bars.1m:{a_bar().provider}:SPY"))
         assert cursor is not None

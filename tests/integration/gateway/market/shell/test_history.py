@@ -346,6 +346,26 @@ async def test_history_as_csv_has_the_rows_and_its_page_in_headers(database: str
         )
         assert len(lines) == 2
         assert headers["X-Next-Page-Token"]
+        assert headers["X-Gaps"] == "0"
+        assert dict(zip(lines[0].split(","), lines[1].split(","), strict=True)).items() >= {
+            "adjustment": "raw", "currency": "USD", "route": "primary", "providers": "yahoo",
+        }.items()  # fmt: skip
+
+
+async def test_revisions_of_bars_that_are_made_here_are_refused(database: str) -> None:
+    """With what there is: an empty answer would say that nothing was ever corrected."""
+    async with rest(database) as gateway:
+        await gateway.store(bar_at(0), a_bar(interval="1d"))
+        status, _, problem = await gateway.ask(
+            "GET", HISTORY, params={"interval": "1h", "revisions": "all", "period": "max"}
+        )
+        assert (status, problem["errors"][0]["param"], problem["errors"][0]["code"]) == (
+            422,
+            "revisions",
+            "not_stored",
+        )
+        assert problem["errors"][0]["detail"].endswith("one of: 1m 1d")
+        assert (await gateway.get(HISTORY, interval="1m", revisions="all", **DAY))["data"]
 
 
 async def test_an_unknown_provider_of_a_known_symbol_is_named_with_the_known_ones(database: str) -> None:

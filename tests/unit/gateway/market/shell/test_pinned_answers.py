@@ -50,6 +50,9 @@ class _Store:
     async def nothing(self, *_: object, **__: object) -> list[object]:
         return []
 
+    async def sources(self, *_: object) -> tuple[list[str], list[str]]:
+        return [], []
+
     async def complete_before(self, *_: object) -> int:
         return AS_OF
 
@@ -62,7 +65,7 @@ class _Store:
     async def known_then(self, *_: object) -> int:
         return AS_OF
 
-    bars = providers = nothing
+    bars = nothing
     kept_from = unknown
     evidence_known = first_known = was_known = known_then
 
