@@ -7,6 +7,7 @@ its first. A bucket without a part has no bar: nothing is made up.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from math import fsum
 from gateway.database.versions import MINUTE, BarVersion, Span
 from gateway.market.bars import MIXED
 from gateway.market.wholeness import NOTHING_EXPECTED, UNKNOWN, Wholeness, Wholes
-from schemas.calendar.expected_bars import DAILY, slot_of
+from schemas.calendar.expected_bars import DAILY, expected_span, slot_of
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime
 from schemas.intervals import INTRADAY_US, MINUTE_US, slot_us
@@ -61,10 +62,7 @@ def bucket_at(moment: EventTime, interval: str, session: str, calendar: Calendar
 
 
 def unit_bounds(moment: EventTime, interval: str, calendar: Calendar) -> Span:
-    """Return the venue-local day, week or month, [start, end), within which stored bars are taken or all are derived.
-
-    A trading day with any stored bar of an intraday interval is answered from those alone.
-    """
+    """Return the venue-local day, week or month, [start, end), that is looked at whole: for what is stored and what lacks."""
     first = calendar.date_of(moment)
     after = first + timedelta(days=1)
     if interval == "1wk":
@@ -77,16 +75,61 @@ def unit_bounds(moment: EventTime, interval: str, calendar: Calendar) -> Span:
 
 
 def units_without(
-    stored: Sequence[EventTime], start: EventTime, end: EventTime, interval: str, calendar: Calendar
+    stored: Sequence[EventTime],
+    start: EventTime,
+    end: EventTime,
+    interval: str,
+    session: str,
+    calendar: Calendar,
 ) -> list[Span]:
-    """Return the bounds of the units of [start, end) in which the market may open and no bar of `stored` (times) lies."""
-    held = {unit_bounds(moment, interval, calendar)[0] for moment in stored}
+    """Return the bounds of the units of [start, end) in which the market may open and a bar may lack among `stored` (times).
+
+    A day lacks none of an intraday interval where each is there that the calendar expects, which is of the regular session.
+    """
+    held: dict[EventTime, set[EventTime]] = {}
+    for moment in stored:
+        held.setdefault(unit_bounds(moment, interval, calendar)[0], set()).add(moment)
     missing: list[Span] = []
     for moment in _openings(start, end, calendar):
         bounds = unit_bounds(moment, interval, calendar)
-        if bounds[0] not in held and (not missing or missing[-1] != bounds):
+        there = held.get(bounds[0], set())
+        whole = session == "regular" and _is_whole(there, bounds, interval, calendar)
+        if not (whole if interval in INTRADAY_US else there) and (not missing or missing[-1] != bounds):
             missing.append(bounds)
     return missing
+
+
+def beside(
+    stored: Sequence[EventTime],
+    derived: Sequence[BarVersion],
+    interval: str,
+    session: str,
+    calendar: Calendar,
+) -> list[BarVersion]:
+    """Return the derived bars whose buckets no bar of `stored` (times, in order) reaches into."""
+    reach_us = INTRADAY_US.get(interval, 0)
+    free = []
+    for bar in derived:
+        bucket = bucket_at(EventTime(bar.event_time), interval, session, calendar)
+        place = bisect_right(stored, bucket.left - reach_us)
+        if place == len(stored) or stored[place] >= bucket.end:
+            free.append(bar)
+    return free
+
+
+def is_all_regular(span: Span, calendar: Calendar) -> bool:
+    """Whether the market has nothing before its open and nothing behind its close: then all of a day is its regular session."""
+    day = next(calendar.sessions(*span), None)
+    return day is not None and day.pre_open == day.open and day.post_close == day.close
+
+
+def _is_whole(there: set[EventTime], bounds: Span, interval: str, calendar: Calendar) -> bool:
+    expected = expected_span(calendar, interval, *bounds)
+    return (
+        expected is not None
+        and len(there) >= expected.count
+        and sum(expected.first <= each <= expected.last for each in there) >= expected.count
+    )
 
 
 def _openings(start: EventTime, end: EventTime, calendar: Calendar) -> Iterator[EventTime]:

@@ -10,9 +10,19 @@ from functools import partial
 from gateway.database.gap_pages import WIDEST_US
 from gateway.database.shell.snapshot import Snapshot
 from gateway.database.versions import MINUTE, BarVersion, GapFilter, Span, View
-from gateway.market.aggregate import aggregate, base_of, bucket_at, parts_in, unit_bounds, units_without
+from gateway.market.aggregate import (
+    aggregate,
+    base_of,
+    beside,
+    bucket_at,
+    is_all_regular,
+    parts_in,
+    unit_bounds,
+    units_without,
+)
 from gateway.market.bars_request import HistoryRequest
 from gateway.market.wholeness import Wholes
+from infra.runtime.clock import monotonic_s
 from schemas.calendar.expected_bars import DAILY
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
@@ -21,6 +31,7 @@ from schemas.records import Gap
 
 MAX_MINUTES = 50_000  # read for one page; a month of a market that never closes has 44,640
 MAX_DAYS = 10_000  # likewise; a page of months has 31 each
+PAGE_S = 3.0  # a page is read on for so long; the next one goes on where it ended
 UNBOUNDED = 10**9  # gaps of what one page is made of: by the bars it may read
 MAX_UNIT_BARS = 288  # stored bars that one day of a market that never closes may have (5m)
 
@@ -30,9 +41,25 @@ async def stored_and_derived(
 ) -> tuple[Sequence[BarVersion], tuple[int, ...] | None]:
     """Return one page of bars starting in `span`, and the key after which the next page begins, if any.
 
-    A trading day (week, month) with any stored bar of the interval is answered from those alone: its unit is looked
-    at whole, whatever part of it the page begins in.
+    What lacks among the stored bars of the interval is made of shorter ones, bucket by bucket. The page is read on until it
+    holds as many as were asked for, or has taken its time.
     """
+    deadline_s = monotonic_s() + PAGE_S
+    shown: list[BarVersion] = []
+    while True:
+        rest = replace(ask, limit=ask.limit - len(shown))
+        found, after = await _stretch(snapshot, rest, span, view)
+        shown += found
+        if after is None or len(shown) == ask.limit or monotonic_s() > deadline_s:
+            return shown, after
+        edge = EventTime(after[0])
+        span = (span[0], edge) if ask.descending else (EventTime(edge + 1), span[1])
+
+
+async def _stretch(
+    snapshot: Snapshot, ask: HistoryRequest, span: Span, view: View
+) -> tuple[Sequence[BarVersion], tuple[int, ...] | None]:
+    """Return as much of a page as one read of each kind gives, and the key after which it goes on, if it does."""
     calendar = calendar_of(ask.symbol)
     last = EventTime(max(span[1] - 1, span[0]))
     aligned = (
@@ -40,7 +67,7 @@ async def stored_and_derived(
         unit_bounds(last, ask.interval, calendar)[1],
     )
     stored = await _stored(snapshot, ask, aligned, view)
-    held = [EventTime(bar.event_time) for bar in stored]
+    held = sorted(EventTime(bar.event_time) for bar in stored)
     edges = await _edges(snapshot, ask, view, since=aligned[0])
     derived: list[BarVersion] = []
     horizon = None
@@ -48,26 +75,28 @@ async def stored_and_derived(
         oldest, newest, known_through = edges
         since = max(aligned[0], unit_bounds(oldest, ask.interval, calendar)[0])
         until = min(aligned[1], unit_bounds(newest, ask.interval, calendar)[1])
-        missing = units_without(held, since, until, ask.interval, calendar)
+        missing = units_without(held, since, until, ask.interval, ask.session, calendar)
         if missing:
             # Whole buckets at both edges, and no part beyond them: a page reads what it may show.
             edge = bucket_at(last, ask.interval, ask.session, calendar).end
             bounds = (max(missing[0][0], span[0]), min(missing[-1][1], edge))
             derived, horizon = await _derived(snapshot, ask, bounds, view, known_through)
-    units = {unit_bounds(moment, ask.interval, calendar)[0] for moment in held}
-    derived = [
-        bar
-        for bar in derived
-        if unit_bounds(EventTime(bar.event_time), ask.interval, calendar)[0] not in units
-    ]
+    derived = beside(held, derived, ask.interval, ask.session, calendar)
     return _page([*stored, *derived], ask, span, horizon)
+
+
+def _has_official_days(ask: HistoryRequest, span: Span) -> bool:
+    """Whether a vendor's official day, which is its regular session, is what is asked for."""
+    return ask.session == "regular" or (
+        ask.session == "all" and is_all_regular(span, calendar_of(ask.symbol))
+    )
 
 
 async def _stored(snapshot: Snapshot, ask: HistoryRequest, aligned: Span, view: View) -> list[BarVersion]:
     limit = ask.limit + 1 + MAX_UNIT_BARS
     if ask.interval not in INTRADAY_US:
-        if ask.session != "regular":
-            return []  # a vendor's official day is its regular session
+        if not _has_official_days(ask, aligned):
+            return []
         view = replace(view, sessions=None)
     return await snapshot.bars(
         ask.symbol, ask.interval, aligned, view, limit=limit, descending=ask.descending
@@ -81,7 +110,7 @@ async def _edges(
     found: list[tuple[EventTime, EventTime, EventTime]] = []
     if (minutes := await snapshot.edges(ask.symbol, MINUTE, view, since=since)) is not None:
         found.append((*minutes, EventTime(minutes[1] + MINUTE_US)))
-    if base_of(ask.interval) == DAILY and ask.session == "regular":
+    if base_of(ask.interval) == DAILY and _has_official_days(ask, (since, view.latest_event)):
         days = await snapshot.edges(ask.symbol, DAILY, view, since=since)
         if days is not None:
             calendar = calendar_of(ask.symbol)

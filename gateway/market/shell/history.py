@@ -140,6 +140,8 @@ async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:
 async def _bars(snapshot: Snapshot, plan: PagePlan) -> tuple[Sequence[BarVersion], After]:
     """Return the bars of the page, and the key after which the next one begins, if any."""
     ask, most = plan.ask, plan.ask.limit + 1
+    if ask.session == "extended" and calendar_of(ask.symbol).always_open:
+        return [], None  # no bar can be, and all of them would be gone through
     if ask.revisions == "all":
         bars = await snapshot.versions(
             ask.symbol, ask.interval, plan.span, plan.view, limit=most, after=plan.after

@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 
 from gateway.database.versions import BarVersion
 from gateway.http.moments import aware
-from gateway.market.aggregate import aggregate, bucket_at, parts_in, unit_bounds, units_without
+from gateway.market.aggregate import (
+    aggregate,
+    beside,
+    bucket_at,
+    is_all_regular,
+    parts_in,
+    unit_bounds,
+    units_without,
+)
 from schemas.calendar.sessions import ALWAYS_OPEN, load_calendar
-from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, micros
+from schemas.intervals import DAY_US, HOUR_US, INTRADAY_US, MINUTE_US, micros
 from tests.support.bar_versions import a_version
 from tests.support.builders import NINE_THIRTY
 
@@ -169,10 +177,15 @@ def test_a_minute_outside_every_session_still_has_a_bar() -> None:
 def test_units_without_bars_are_the_trading_days_nobody_covered() -> None:
     """Friday stored, Monday not, the weekend never asked for."""
     friday, monday = at(2013, 10, 4, 13, 30), NINE_THIRTY
-    missing = units_without([friday], friday, monday + HOUR_US, "1d", XNYS)
+    missing = units_without([friday], friday, monday + HOUR_US, "1d", "regular", XNYS)
     assert missing == [unit_bounds(monday, "1d", XNYS)]
-    assert units_without([friday], friday, friday + HOUR_US, "1h", XNYS) == []
-    assert units_without([friday], friday, monday + HOUR_US, "1mo", XNYS) == []
+    hours = [friday + number * HOUR_US for number in range(7)]
+    assert units_without(hours, friday, friday + HOUR_US, "1h", "regular", XNYS) == []
+    assert units_without(hours[1:], friday, friday + HOUR_US, "1h", "regular", XNYS) == [
+        unit_bounds(friday, "1d", XNYS)
+    ]
+    assert units_without(hours, friday, friday + HOUR_US, "1h", "all", XNYS)  # before the open, perhaps
+    assert units_without([friday], friday, monday + HOUR_US, "1mo", "regular", XNYS) == []
 
 
 @given(
@@ -263,17 +276,50 @@ def test_days_no_calendar_knows_are_made_of_their_minutes(name: str, moment: int
     calendar = load_calendar(name)
     start, end = unit_bounds(moment, interval, calendar)
 
-    assert units_without([], start, end, interval, calendar) == [(start, end)]
-    assert units_without([moment], start, end, interval, calendar) == []
+    assert units_without([], start, end, interval, "regular", calendar) == [(start, end)]
+    is_day = interval in INTRADAY_US  # of which nobody says how many bars it should have
+    assert bool(units_without([moment], start, end, interval, "regular", calendar)) is is_day
     minutes = minutes_at(moment, moment + MINUTE_US)
     (bar,) = aggregate(minutes, interval, "regular", calendar, known_through=end)
     assert bar.final and bar.volume == sum(minute.volume for minute in minutes)
 
 
+@given(
+    st.sets(st.integers(0, 77)),
+    st.sampled_from([(5, "5m"), (15, "15m"), (30, "30m"), (60, "1h")]),
+    st.sampled_from([0, 30]),
+)
+def test_each_bucket_has_one_bar_the_stored_one_where_there_is_one(
+    numbers: set[int], length: tuple[int, str], shifted: int
+) -> None:
+    """Whatever is stored, also on another grid than ours: no moment of the day is in two bars."""
+    step, interval = length[0] * MINUTE_US, length[1]
+    begins = [NINE_THIRTY + shifted * MINUTE_US + number * step for number in sorted(numbers)]
+    stored = [begin for begin in begins if begin < NINE_THIRTY + 390 * MINUTE_US]
+    minutes = minutes_at(*(NINE_THIRTY + number * MINUTE_US for number in range(390)))
+    derived = aggregate(minutes, interval, "regular", XNYS, known_through=0)
+    kept = [bar.event_time for bar in beside(stored, derived, interval, "regular", XNYS)]
+
+    for bar in derived:
+        covered = any(begin - step < bar.event_time < begin + step for begin in stored)
+        assert (bar.event_time in kept) is not covered
+
+
+@pytest.mark.parametrize(
+    ("name", "all_regular"), [("XNYS", False), ("XLON", True), ("24/7", True), ("FX", True)]
+)
+def test_where_nothing_is_before_the_open_and_after_the_close_all_is_the_regular_session(
+    name: str, *, all_regular: bool
+) -> None:
+    """Then a vendor's official day is a day of all sessions, too."""
+    bounds = unit_bounds(NINE_THIRTY, "1d", load_calendar(name))
+    assert is_all_regular(bounds, load_calendar(name)) is all_regular
+
+
 def test_units_over_the_ends_of_what_is_known_are_each_named_once() -> None:
     """The last days of the tables and the first beyond them, in order; week-ends among the known days have none."""
-    days = units_without([], at(2036, 12, 30, 5), at(2037, 1, 5, 5), "1d", XNYS)
-    weeks = units_without([], at(2036, 12, 22, 5), at(2037, 1, 12, 5), "1wk", XNYS)
+    days = units_without([], at(2036, 12, 30, 5), at(2037, 1, 5, 5), "1d", "regular", XNYS)
+    weeks = units_without([], at(2036, 12, 22, 5), at(2037, 1, 12, 5), "1wk", "regular", XNYS)
 
     assert [aware(begin).day for begin, _ in days] == [30, 31, 1, 2, 3, 4]
     assert [aware(begin).day for begin, _ in weeks] == [22, 29, 5]

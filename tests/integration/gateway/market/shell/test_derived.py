@@ -43,6 +43,60 @@ async def test_longer_bars_are_derived_where_the_vendor_gave_none(database: str)
         assert rows_of(all_hours, "volume") == [780.0]  # a vendor's day is of the regular session
 
 
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+async def test_a_stored_bar_hides_no_other_of_its_day(database: str, sort: str) -> None:
+    """A provider's first poll of five minutes is at noon: what lies before is made of minutes, bucket by bucket, on any page."""
+    known = NINE_THIRTY + DAY_US
+    minutes = [bar_at(m, known_from=known, volume=1.0) for m in range(390)]
+    fives = [bar_at(m, interval="5m", known_from=known, volume=500.0) for m in (*range(150, 390, 5), 20)]
+    async with rest(database) as gateway:
+        await gateway.store(*minutes, *fives)
+        whole = (await gateway.get(HISTORY, interval="5m", **DAY, sort=sort))["data"]
+        in_order = whole if sort == "asc" else whole[::-1]
+        assert [row["volume"] for row in in_order] == [5.0] * 4 + [500.0] + [5.0] * 25 + [500.0] * 48
+        assert [row.get("derived", False) for row in in_order].count(True) == 29
+        pages: list[dict[str, Any]] = []
+        token: dict[str, str] | None = {}
+        while token is not None:
+            page = await gateway.get(HISTORY, interval="5m", **DAY, sort=sort, limit="7", **token)
+            pages += page["data"]
+            assert len(page["data"]) == 7 or page["next_page_token"] is None
+            token = {"page_token": page["next_page_token"]} if page["next_page_token"] else None
+        assert pages == whole
+
+
+async def test_a_page_of_months_of_minutes_is_as_long_as_was_asked_for(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read on where one read of minutes does not fill it."""
+    monkeypatch.setattr("gateway.market.shell.derived.MAX_MINUTES", 60)
+    minutes = [
+        bar_at(day * 1_440 + m, symbol="BTC-USD", known_from=NINE_THIRTY + 90 * DAY_US)
+        for day in range(75)
+        for m in (0, 1)
+    ]
+    async with rest(database) as gateway:
+        await gateway.store(*minutes)
+        for sort in ("asc", "desc"):
+            asked = {"interval": "1mo", "period": "max", "limit": "3", "sort": sort}
+            answer = await gateway.get("/stocks/BTC-USD/history", **asked)
+            assert (len(answer["data"]), answer["next_page_token"]) == (3, None)
+            assert sum(row["parts"] for row in answer["data"]) == 75
+
+
+async def test_all_sessions_of_a_market_that_never_closes_are_its_vendors_days(database: str) -> None:
+    """And what is before its open and after its close is nothing."""
+    day = bar_at(-810, symbol="BTC-USD", interval="1d", volume=7.0)  # midnight UTC
+    async with rest(database) as gateway:
+        await gateway.store(day, bar_at(0, symbol="BTC-USD"))
+        for interval in ("1d", "1wk"):
+            answers = [
+                await gateway.get("/stocks/BTC-USD/history", interval=interval, period="max", session=session)
+                for session in ("regular", "all", "extended")
+            ]
+            assert [rows_of(answer, "volume") for answer in answers] == [[7.0], [7.0], []]
+
+
 async def test_a_derived_day_is_not_final_before_its_close_is_known(database: str) -> None:
     """And an earlier as_of goes on saying so."""
     minutes = [bar_at(m) for m in range(390)]
