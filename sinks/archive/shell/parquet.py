@@ -71,17 +71,13 @@ class FileRows:
     def write(self, out: BinaryIO, metadata: Mapping[str, str]) -> tuple[int, str]:
         """Write the file and return its length in bytes and its SHA-256; raises what `out` raised."""
         self._pack()
-        hashed = _Hashed(out)
-        write_parquet(
+        hashed = _written(
+            out,
             RecordBatchReader.from_batches(COLUMNS, self._batches),
-            cast("IO[bytes]", hashed),  # the part of a file that is used
-            compression=COMPRESSION,
             dictionary_enabled=False,
             key_value_metadata={**metadata, "schema_ids": " ".join(map(str, sorted(self.schema_ids)))},
             max_row_group_size=_at_most(GROUP_ROWS, GROUP_BYTES, self.count, self.content_bytes),
         )
-        if hashed.failure is not None:
-            raise hashed.failure
         return hashed.size_bytes, hashed.digest.hexdigest()
 
     def _pack(self) -> None:
@@ -141,17 +137,9 @@ def write_batches(
     out: BinaryIO, columns: Sequence[tuple[str, str, bool]], batches: Iterable[RecordBatch]
 ) -> None:
     """Write a Parquet file of batches, each taken when its turn has come; raises what `out` raised."""
-    hashed = _Hashed(out)
-    write_parquet(
-        RecordBatchReader.from_batches(
-            _schema(columns), batches
-        ),  # asked for one by one, as they are written
-        cast("IO[bytes]", hashed),
-        compression=COMPRESSION,
-        max_row_group_size=EXPORTED_GROUP_ROWS,
-    )
-    if hashed.failure is not None:
-        raise hashed.failure
+    # batches are asked for one by one, as they are written
+    reader = RecordBatchReader.from_batches(_schema(columns), batches)
+    _written(out, reader, max_row_group_size=EXPORTED_GROUP_ROWS)
 
 
 def batches_of(path: Path) -> Iterator[RecordBatch]:
@@ -161,6 +149,16 @@ def batches_of(path: Path) -> Iterator[RecordBatch]:
 
 def _schema(columns: Sequence[tuple[str, str, bool]]) -> Schema:
     return Schema([Field(name, ARROW_TYPES[kind], nullable=nullable) for name, kind, nullable in columns])
+
+
+def _written(out: BinaryIO, reader: RecordBatchReader, **options: Any) -> _Hashed:
+    """Write a Parquet file and return what is known of its bytes; raises what `out` raised."""
+    hashed = _Hashed(out)
+    file = cast("IO[bytes]", hashed)  # the part of one that is used
+    write_parquet(reader, file, compression=COMPRESSION, **options)
+    if hashed.failure is not None:
+        raise hashed.failure
+    return hashed
 
 
 class _Hashed:
@@ -212,17 +210,11 @@ def write_dataset(
     Raises what `out` or `batches` raised, after which the file is not to be used.
     """
     schema = Schema([Field(c.name, DATASET_TYPES[c.type], nullable=c.nullable) for c in columns])
-    hashed, taken = _Hashed(out), _Taken(columns, schema, batches)
-    write_parquet(
-        RecordBatchReader.from_batches(schema, taken),
-        cast("IO[bytes]", hashed),
-        compression=COMPRESSION,
-        key_value_metadata=dict(metadata),
-        max_row_group_size=DATASET_GROUP_ROWS,
-    )
-    for failure in (taken.failure, hashed.failure):
-        if failure is not None:
-            raise failure
+    taken = _Taken(columns, schema, batches)
+    reader = RecordBatchReader.from_batches(schema, taken)
+    hashed = _written(out, reader, key_value_metadata=dict(metadata), max_row_group_size=DATASET_GROUP_ROWS)
+    if taken.failure is not None:
+        raise taken.failure
     return taken.count, hashed.size_bytes, hashed.digest.hexdigest()
 
 
