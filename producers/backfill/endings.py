@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from producers.backfill.planning import Window
@@ -30,6 +30,8 @@ FOR_GOOD: tuple[tuple[type[MarketDataError], str], ...] = (
 )
 WISHES = ("user", "bulk")
 KEY_WAIT_S = 300.0  # an operator is needed
+RECENTLY_S = 60.0  # where the jobs never failed before
+REMEMBERED = 20_000  # jobs; of the one forgotten first the next failure is its first
 OUTAGE_BORNE_S = 86_400.0  # a day: a session of any market, and the night after it
 OUTAGE_WAIT_S = 180.0  # longer than is waited in place: others have their turn
 HALF_READ = "values of the answer could not be used, or were not in it"
@@ -93,6 +95,29 @@ def after_failure(error: MarketDataError) -> Again:
     if isinstance(error, ProviderThrottled) or wait_s is not None:
         return Again(reason=str(error), asked_s=wait_s, counted=False)
     return Again(reason=str(error))
+
+
+class Outages:
+    """Failures of jobs, by a clock that never steps (s)."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._failed_s: dict[str, float] = {}  # the newest failure of each job, in order
+
+    def is_outage(self, job_ids: Collection[str], *, now_s: float, silent_s: float) -> bool:
+        """Note that a request for these jobs failed, and return whether its provider as a whole did.
+
+        `silent_s`: how long ago it gave anybody a usable answer. One that did since the jobs failed before is well, and what
+        it fails with is said of them; so each is charged once for an outage at most.
+        """
+        before_s = max((self._failed_s[each] for each in job_ids if each in self._failed_s), default=None)
+        for each in job_ids:
+            self._failed_s.pop(each, None)
+            self._failed_s[each] = now_s
+        while len(self._failed_s) > REMEMBERED:
+            del self._failed_s[next(iter(self._failed_s))]
+        since_s = RECENTLY_S if before_s is None else now_s - before_s
+        return since_s <= silent_s
 
 
 def after_outage(again: Again, silent_s: float) -> Again:

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from producers.backfill.endings import Ending
-from producers.backfill.outages import Outages
+from producers.backfill.endings import Ending, Outages
 from producers.backfill.planning import Capacity, Window
 from producers.polling.shell.bars_poll import Backfilled
 from schemas.answered import AnsweredStretch

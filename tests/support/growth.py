@@ -61,6 +61,11 @@ class CountingConnection(asyncpg.Connection):  # type: ignore[type-arg]
         CountingConnection.rows += len(found)
         return found
 
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        """Fetch a value, counted."""
+        CountingConnection.statements += 1
+        return await super().fetchval(query, *args, **options)
+
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         """Execute, counted."""
         CountingConnection.statements += 1

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from infra.runtime.clock import wall_us
-from producers.backfill.endings import Ending
-from producers.backfill.outages import Outages
+from producers.backfill.endings import Ending, Outages
 from producers.backfill.planning import Capacity, Window
 from producers.collecting.shell.collector import Collection
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncpg
 
 from infra.runtime.postgres import dead_events as store
+from infra.runtime.postgres.codec import register_times
 from schemas.topics import RAW_QUOTES
-from tests.support.backfill_jobs import opened
 from tests.support.builders import a_quote_event
 from tests.support.dead_letters import of_event
 from tests.support.dead_rows import dead, stands
+from tests.support.growth import CountingConnection
 
 SIZES = (10, 20, 40)
 
@@ -18,7 +19,8 @@ async def test_however_many_were_left_behind_one_statement_finds_them(database: 
     """Each with its claim and its age by the database's clock."""
     await dead(database, [of_event(RAW_QUOTES, a_quote_event(), number) for number in range(SIZES[-1])])
     ids = [*await stands(database)]
-    connection, asked = await opened(database), list[Any]()
+    connection = await asyncpg.connect(database, connection_class=CountingConnection)
+    await register_times(connection)
     counts = []
     for size in SIZES:
         claims = [store.Intent(dead_id=each, topic=RAW_QUOTES, ended={3: each}) for each in ids[:size]]
@@ -26,10 +28,9 @@ async def test_however_many_were_left_behind_one_statement_finds_them(database: 
         await connection.execute(
             "UPDATE dead_events SET claimed_time = claimed_time - interval '1 h' WHERE dead_id = $1", ids[0]
         )
-        asked.clear()
-        with connection.query_logger(asked.append):
-            found = await store.left_behind(connection, limit=size)
-        counts.append(len(asked))
+        CountingConnection.forget()
+        found = await store.left_behind(connection, limit=size)
+        counts.append(CountingConnection.statements)
         assert [(each.event.dead_id, dict(each.claim.ended)) for each in found] == [
             (each, {3: each}) for each in ids[:size]
         ]
