@@ -18,9 +18,8 @@ Kind = Literal["raw", "canonical", "ledger", "progress", "state", "journal", "co
 DAY_MS = 86_400_000
 DEFAULT_PARTITIONS = 4  # of a cluster whose topics are made without a word about their number
 MAX_PARTITIONS = 1_024
-PREFIX = re.compile(
-    r"[A-Za-z0-9._\-]{0,200}"
-)  # a broker takes 249 characters, of which our longest name needs 30
+# a broker takes 249 characters, of which our longest name needs 30
+PREFIX = re.compile(r"[A-Za-z0-9._\-]{0,200}")
 # Header of a moved raw record: "<partition>/<offset>/<known_from>" (µs) of where it was.
 MOVED_FROM = "mds-moved-from"
 

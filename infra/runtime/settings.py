@@ -114,9 +114,8 @@ class MdsSettings(Settings):
     iceberg_namespace: str = Field(default="mds", pattern=r"^[a-z][a-z0-9_]{0,62}$")
     iceberg_token: SecretStr = SecretStr("")  # shown to a REST catalog
     iceberg_credential: SecretStr = SecretStr("")  # CLIENT_ID:SECRET, for which a REST catalog gives a token
-    topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = (
-        ""  # put before every topic, group and transactional id: two systems on one cluster
-    )
+    # put before every topic, group and transactional id: two systems on one cluster
+    topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

@@ -110,9 +110,8 @@ class Sweep:
         if not self._healing.enabled:
             return 0
         async with self._borrowed() as borrowed:
-            await self._healing.look(
-                borrowed
-            )  # what was full when somebody looked last may have been worked off
+            # what was full when somebody looked last may have been worked off
+            await self._healing.look(borrowed)
         added = 0
         for work in (self._sweep_gaps, self._sweep_absences):
             more = True
