@@ -187,12 +187,16 @@ def _held(root: Path) -> Iterator[None]:
 
 def command(root: Path, shared: MdsSettings, disk: Disk) -> int:
     """Register once, say what came of it, and return the exit code: 1 where something was refused."""
+    if next(archived(root), None) is None:  # it raises where there is no archive, and nothing is to be made
+        print(f"nothing is archived in {root} yet")
+        return ExitCode.DONE
     place = place_in_use(root, shared) or place_of(shared)
     require_extra()
-    if place.home is not None:
-        disk.make_folder(place.home)
-    catalog = _opened(place)
-    mark(root, place, disk)  # once it answers, and before the first file is in it
+    for folder in (lock_folder(root), *(() if place.home is None else (place.home,))):
+        disk.make_folder(folder)
+    with _held(root):  # two who make a catalog's own tables at once get in each other's way
+        catalog = _opened(place)
+        mark(root, place, disk)  # once it answers, and before the first file is in it
     refused = 0
     for caught in register(root, catalog):
         refused += caught.is_refused

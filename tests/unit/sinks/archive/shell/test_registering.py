@@ -407,6 +407,21 @@ def test_the_command_says_what_it_did(root: Path, home: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.startswith("refused: raw.trades.v1/")
 
 
+def test_where_nothing_is_archived_nothing_is_made(
+    root: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that is not there is a wrong name; an empty one has nothing yet."""
+    with pytest.raises(ConfigurationError, match="there is no archive at"):
+        command(root, shared(home), DISK)
+    assert not root.exists()
+
+    root.mkdir()
+
+    assert command(root, shared(home), DISK) == 0
+    assert capsys.readouterr().out.startswith("nothing is archived in")
+    assert list(root.iterdir()) == []
+
+
 def test_a_catalog_that_does_not_answer_is_not_the_archives(root: Path, home: Path) -> None:
     """Where its address was wrong the right one may be named next; before that nothing of it is in the archive."""
     filled(root, 1)
