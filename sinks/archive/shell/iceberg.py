@@ -59,7 +59,7 @@ BOUNDED = {
     "write.metadata.previous-versions-max": "20",
     "write.metadata.metrics.column.value": "counts",
 }
-KEPT_SNAPSHOTS = 100
+KEPT_SNAPSHOTS = 20
 
 
 class Catalog:

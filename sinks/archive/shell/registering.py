@@ -124,8 +124,8 @@ def _registered(
             continue
         tries = 0
         done.append(entry)
-    if done:
-        table.bound()
+        if place.partition is not None:  # of a dataset every snapshot is a publication
+            table.bound()
     return done
 
 

@@ -327,8 +327,13 @@ def test_a_published_day_is_of_a_table(root: Path, home: Path, stream: Any) -> N
     assert [str(each.partition) for each in (task.file for task in one_table(home).scan().plan_files())]
 
 
-def test_a_day_published_again_takes_the_place_of_the_earlier(root: Path, home: Path) -> None:
-    """At once, in one snapshot; the one before still has what was known then."""
+def test_a_day_published_again_takes_the_place_of_the_earlier(
+    root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, in one snapshot; the one before still has what was known then, however many there are."""
+    from sinks.archive.shell import iceberg
+
+    monkeypatch.setattr(iceberg, "KEPT_SNAPSHOTS", 1)
     for as_of, rows in ((1, 3), (2, 4)):
         publish(root, as_of, rows)
     publish(root, 3, 2, day="2025-11-29")
