@@ -1,7 +1,10 @@
-"""Archived files in a catalog behind a server of the REST protocol."""
+"""Archived files in catalogs of other processes: a PostgreSQL database, and a server of the REST protocol."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +13,13 @@ import pytest
 
 from infra.runtime.settings import MdsSettings
 from schemas.errors import CatalogUnavailable, ConfigurationError
-from sinks.archive.shell.disk import Disk
+from sinks.archive.shell.disk import Disk, Ownership
+from sinks.archive.shell.folder import Folder
 from sinks.archive.shell.registering import command
-from tests.support.archive_files import filled
+from tests.support.archive_files import filled, keep_hours
+from tests.support.archives import begun
 from tests.support.catalogs import require_iceberg
+from tests.support.sink_records import ROOT
 
 if TYPE_CHECKING:
     from tests.support.rest_catalog import RestServer
@@ -38,6 +44,34 @@ def server(tmp_path: Path) -> Iterator[RestServer]:
 def offsets(table: Any) -> list[int]:
     """Return the offsets of a table's rows, in their order."""
     return sorted(table.scan().to_arrow()["offset"].to_pylist())
+
+
+def test_two_processes_register_in_postgresql_at_once(tmp_path: Path, database: str) -> None:
+    """Neither fails, and every row is there once; the catalog's own tables are made on the way."""
+    from pyiceberg.catalog import load_catalog
+
+    root, home = tmp_path / "archive", tmp_path / "home"
+    ownership = Ownership.take(root, DISK)
+    for topic_id in ("one", "two", "three"):
+        keep_hours(Folder(root, begun(topic_id=topic_id), disk=DISK, ownership=ownership), 3)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MDS_", "SINKS_"))}
+    env |= {"MDS_HOME": str(home), "SINKS_ARCHIVE": str(root), "MDS_ICEBERG_CATALOG_URI": database}
+    call = [sys.executable, "-m", "sinks", "archive", "iceberg"]
+
+    both = [
+        subprocess.Popen(call, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=90) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [err for _, err in said] == ["", ""]
+    catalog = load_catalog(
+        "mds", uri=database.replace("postgresql:", "postgresql+psycopg2:"), warehouse=f"file://{home}"
+    )
+    tables = [catalog.load_table(name) for name in catalog.list_tables("mds")]
+    assert [offsets(table) for table in tables] == [list(range(15))] * 3
+    assert [len(table.snapshots()) for table in tables] == [3, 3, 3]
 
 
 def settings(server: RestServer, token: str | None = None) -> MdsSettings:
