@@ -6,6 +6,7 @@ partition how far it has come. Its topics are never deleted by age: what is repl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -20,6 +21,7 @@ from schemas.wire.framing import StreamedRecord
 
 REPLAY = "mds-replay"  # header of a copy: which replay it belongs to
 KEPT = {"retention.ms": "-1"}
+QUICK = {"fetch.wait.max.ms": 20}  # the end of a partition is told after this
 
 
 class Copies:
@@ -32,6 +34,8 @@ class Copies:
         self._topics = Topics(bootstrap, "mds-replay")
         self._known_us: dict[TopicPartition, int] = {}
         self._writers: dict[str, Appending] = {}
+        # Where each partition ended, and what was added to it: others may copy at the same time.
+        self._begun, self._added = Counter[TopicPartition](), Counter[TopicPartition]()
 
     def prepare(self, partitions: int, done: Mapping[TopicPartition, int]) -> bool:
         """Make the topics that are missing and return whether all was copied before; `done` is what `done` told.
@@ -62,12 +66,13 @@ class Copies:
     def done(self) -> dict[TopicPartition, int]:
         """Return from which offset on it lacks each partition that was begun; raise ConfigurationError where another's is there."""
         done: dict[TopicPartition, int] = {}
-        with LogReader(self._bootstrap, "mds-replay-target", tuning={"fetch.wait.max.ms": 20}) as reader:
+        with LogReader(self._bootstrap, "mds-replay-target", tuning=QUICK) as reader:
             there = self._topics.partition_counts()
             for topic in catalogue().topics.values():
                 name = self._prefix + topic.name
                 for number in range(there.get(name, 0)):
                     low, high = reader.bounds(name, number)
+                    self._begun[TopicPartition(topic.name, number)] = high
                     if low == high:
                         continue
                     # a copy is a record; who writes in transactions leaves the mark of one at the end
@@ -99,6 +104,7 @@ class Copies:
             writer = self._writers[record.topic] = appending(self._bootstrap, "mds-replay", name)
         point = Point(known_us, record.partition, record.offset)
         writer.write(record.partition, record.key, record.value, point, [(REPLAY, self._replay)])
+        self._added[place] += 1
 
     def confirm(self) -> None:
         """Return when all that was added is in the topics."""
@@ -106,6 +112,35 @@ class Copies:
             writer.finish()
 
     def finish(self) -> None:
-        """Let the broker stamp what is appended from now on."""
+        """Let the broker stamp what is appended from now on; raise ConfigurationError where somebody else appended as well."""
         self.confirm()
+        self._check_alone()
         self._topics.change(list(self._names), STAMP, BY_BROKER)
+
+    def _check_alone(self) -> None:
+        """Raise ConfigurationError where others appended meanwhile, or before, to what this went on with."""
+        counts = self._topics.partition_counts()
+        with LogReader(self._bootstrap, "mds-replay-target", tuning=QUICK) as reader:
+            for name, topic in self._names.items():
+                for number in range(counts[name]):
+                    place = TopicPartition(topic.name, number)
+                    low, high = reader.bounds(name, number)
+                    is_resumed = self._begun[place] > 0
+                    if high != self._begun[place] + self._added[place] or (
+                        is_resumed and not self._in_order(reader.read(name, number, low, high))
+                    ):
+                        raise ConfigurationError(
+                            f"{name}/{number} holds copies that somebody else made meanwhile",
+                            remedy=f"delete the topics of prefix {self._prefix!r} and replay again, one command at a time",
+                        )
+
+    @staticmethod
+    def _in_order(copies: Iterable[Message]) -> bool:
+        """Whether each copy is of a later record than the one before it."""
+        before = -1
+        for copy in copies:
+            moved = moved_place(cast("list[tuple[str, bytes]]", copy.headers() or []))
+            if moved is None or moved.offset <= before:
+                return False
+            before = moved.offset
+        return True

@@ -217,6 +217,25 @@ def test_what_ends_with_the_mark_of_a_transaction_is_not_empty(cluster: Cluster)
     assert len(cluster.logs["p.bars.v1"][1]) == 2
 
 
+def test_two_of_the_same_at_once_are_told(cluster: Cluster) -> None:
+    """Each began with nothing there, so every record is there twice, and no third one takes that for whole."""
+    first, second = (Copies("b", "p.", NAMES, replay="r") for _ in range(2))
+    for each in (first, second):
+        assert not each.prepare(PARTITIONS, each.done())
+    for record in sent():
+        first.add(record)
+        second.add(record)
+
+    for each in (first, second):
+        with pytest.raises(
+            ConfigurationError, match=r"p\.raw\.bars\.v1/0 holds copies that somebody else made"
+        ):
+            each.finish()
+    with pytest.raises(ConfigurationError, match=r"delete the topics of prefix 'p\.'"):
+        copied(cluster)
+    assert cluster.config["p.raw.bars.v1"][STAMP] == BY_PRODUCER
+
+
 def test_a_record_that_was_moved_before_keeps_its_time(cluster: Cluster) -> None:
     """As a processor reckons moved ones."""
     copies = Copies("b", "p.", NAMES, replay="r")
