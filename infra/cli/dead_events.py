@@ -20,8 +20,8 @@ VERDICT_COLUMNS = ("event_id", "verdict", "records", "published", "detail")
 Cause = Annotated[str | None, typer.Option(help="Of this cause.", metavar="CAUSE")]
 Event = Annotated[int | None, typer.Option("--event", help="This one alone.", metavar="ID")]
 Kind = Annotated[str | None, typer.Option(help="Died in this topic.", metavar="TOPIC")]
-SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")]
-Provider = Annotated[str | None, typer.Option(help="Of this provider.")]
+SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Of this symbol.", metavar="SYMBOL")]
+Provider = Annotated[str | None, typer.Option(help="Of this provider.", metavar="NAME")]
 Most = Annotated[int, typer.Option("-n", min=1, max=PAGE, help="At most N.", metavar="N")]
 
 
@@ -33,7 +33,10 @@ def events_command(
     provider: Provider = None,
     state: Annotated[
         str,
-        typer.Option(help="open, replaying, replayed, unknown or discarded, several with commas between."),
+        typer.Option(
+            help="open, replaying, replayed, unknown or discarded, several with commas between.",
+            metavar="STATES",
+        ),
     ] = "open",
     limit: Most = 100,
     json: Json = False,
@@ -93,7 +96,7 @@ def replay_command(
 
 @dlq_app.command("discard")
 def discard_command(
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks later.")],
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks later.", metavar="TEXT")],
     event: Event = None,
     cause: Cause = None,
     kind: Kind = None,

@@ -54,7 +54,8 @@ PositionsOption = Annotated[
 SymbolsOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Only this one, may be given again; reads its partition alone. Of a raw block what is of others is left out."
+        help="Only this one, may be given again; reads its partition alone. Of a raw block what is of others is left out.",
+        metavar="SYMBOL",
     ),
 ]
 FromArchiveOption = Annotated[

@@ -19,14 +19,29 @@ COUNTED = ("expected", "stored", "confirmed_empty", "missing", "late")
 NOTHING = "-"
 
 
+DayOption = Annotated[
+    str | None, typer.Option("--day", help="Streams of this day, as in 2026-03-02.", metavar="DAY")
+]
+SymbolOption = Annotated[
+    str | None, typer.Option("--symbol", help="Streams of this symbol alone.", metavar="SYMBOL")
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option("--start", help="With --symbol and --end: from this day on.", metavar="DAY"),
+]
+EndOption = Annotated[str | None, typer.Option("--end", help="Up to this day, exclusive.", metavar="DAY")]
+ConditionOption = Annotated[
+    str | None,
+    typer.Option("--condition", help="available, degraded, pending or missing alone.", metavar="WORD"),
+]
+
+
 def slo_command(
-    day: Annotated[str | None, typer.Option(help="Streams of this day, as in 2026-03-02.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="Streams of this symbol alone.")] = None,
-    start: Annotated[str | None, typer.Option(help="With --symbol and --end: from this day on.")] = None,
-    end: Annotated[str | None, typer.Option(help="Up to this day, exclusive.")] = None,
-    condition: Annotated[
-        str | None, typer.Option(help="available, degraded, pending or missing alone.")
-    ] = None,
+    day: DayOption = None,
+    symbol: SymbolOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    condition: ConditionOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show whether the service keeps its objectives; exit 1 where one is violated or about to be.
