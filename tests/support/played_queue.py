@@ -31,14 +31,14 @@ class PlayedQueue:
     queued: dict[str, BackfillJob] = field(default_factory=dict)
     running: dict[str, BackfillJob] = field(default_factory=dict)
     ended: dict[str, tuple[Ending, float]] = field(default_factory=dict)
+    enqueued: int = 0  # so far: of two jobs the one that came later is the younger
     attempts: dict[str, int] = field(default_factory=dict)  # of those that ended
 
     def enqueue(self, orders: Iterable[BackfillOrder]) -> None:
         """Add jobs, one after the other."""
         for order in orders:
-            job = BackfillJob(
-                order=order, state="queued", attempts=0, enqueued_time=WallTime(len(self.queued))
-            )
+            job = BackfillJob(order=order, state="queued", attempts=0, enqueued_time=WallTime(self.enqueued))
+            self.enqueued += 1
             self.queued[order.job_id] = job
 
     async def claim(
