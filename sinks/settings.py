@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
+from infra.runtime.dsn import Dsn
 from infra.runtime.settings import Port, Settings
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, JOURNALS, Journal
 from schemas.streams import StreamName
@@ -39,7 +40,7 @@ class SinkSettings(Settings):
     archive_file_mb: int = Field(default=128, ge=1, le=1_024)
     # of the archive's disk, that it leaves to what else lives there
     archive_keep_free_mb: int = Field(default=1_024, ge=0)
-    replay_dsn: SecretStr = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument
+    replay_dsn: Dsn = SecretStr("")  # what `python -m sinks replay` fills; a password is no argument
 
     def journal_days(self) -> Mapping[Journal, float]:
         """Return for how many days of wall time each journal is kept; its declaration says so where no setting does."""

@@ -8,6 +8,7 @@ from infra.cli.output import say, step, warn
 from infra.cli.pipes import piped
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s
+from infra.runtime.dsn import named_dsn
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.kept import Kept, kept, reach
 from infra.runtime.kafka.logs import LogReader
@@ -53,7 +54,7 @@ def _target(system: System, into: str | None) -> str:
             remedy=f"name an empty one: `mds rebuild --into NAME`, or set {TARGET}",
         )
     live = system.settings.dsn
-    dsn = given if into is None else with_database(live, into)
+    dsn = named_dsn(given, TARGET) if into is None else with_database(live, into)
     if dsn == live:
         raise ConfigurationError(
             "this is the database the services use", remedy="rebuild into another, empty one"

@@ -25,6 +25,7 @@ from infra.cli.replay_source import (
 )
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s
+from infra.runtime.dsn import named_dsn
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.copying import Copies
 from infra.runtime.postgres.databases import (
@@ -179,7 +180,7 @@ def into_prefix(system: System, request: ReplayRequest, *, allow_holes: bool) ->
 def into_database(system: System, request: ReplayRequest, *, allow_holes: bool) -> int:
     """Fill a database by both services' replays and return the exit code; raises ConfigurationError where it holds rows."""
     live, target = system.settings.dsn, request.target
-    dsn = target if "://" in target else with_database(live, target)
+    dsn = named_dsn(target, "--into database") if "://" in target else with_database(live, target)
     if dsn == live:
         raise ConfigurationError("this is the database the services use", remedy="name another, empty one")
     if dsn != target and asyncio.run(create_where_missing(live, target)):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.runtime.dsn import Dsn
 from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 from schemas.remedies import problem_of, remedy_of
@@ -93,7 +94,7 @@ class MdsSettings(Settings):
     config: Path | None = None  # None: config/mds.yaml where it exists, else all simulator symbols
     kafka: str = ""  # bootstrap servers; empty = the embedded broker on kafka_port
     kafka_port: Port = Field(default=19092, ge=1, le=65535)
-    postgres_dsn: SecretStr = SecretStr("")  # empty = the embedded database on postgres_port
+    postgres_dsn: Dsn = SecretStr("")  # empty = the embedded database on postgres_port
     postgres_port: Port = Field(default=15432, ge=1, le=65535)
     market_clock: Literal["wall", "simulator"] = "wall"
     simulator_port: Port = Field(default=18080, ge=1, le=65535)
