@@ -116,7 +116,8 @@ def _of_archive(system: System, request: ReplayRequest) -> tuple[ReplayPlan, lis
     partitions = system.partition_count()
     newest: dict[tuple[str, int], dict[str, Any]] = {}
     for entry in sorted(orjson.loads(told), key=lambda entry: str(entry.get("begun"))):
-        newest[entry["topic"], entry["partition"]] = entry
+        if "topic" in entry:  # its manifest has a line: of a folder that was just made nothing is archived
+            newest[entry["topic"], entry["partition"]] = entry
     ranges, holes = [], []
     for place in request.places(partitions):
         stream = BY_TOPIC.get(place.topic)

@@ -227,7 +227,10 @@ def _cat(root: Path, given: argparse.Namespace) -> int:
     chosen.sort(key=lambda part: -1 if part.tail is None else RAW_TOPICS.index(part.tail.begun.topic))
     if not chosen:
         print("warning: nothing archived is of such a topic and partition", file=sys.stderr)
-    moments = Moments(given.start or FOREVER.start, given.end or FOREVER.end)
+    moments = Moments(
+        FOREVER.start if given.start is None else given.start,
+        FOREVER.end if given.end is None else given.end,
+    )
     for warning in cat(chosen, replayed(parts, given.incarnation), moments, sys.stdout.buffer):
         print(f"warning: {warning}", file=sys.stderr)
     sys.stdout.buffer.flush()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from infra.cli.replay_request import requested
-from infra.cli.replay_source import ReplayPlan, kept_plan, progress_line, refuse_holes
+from infra.cli.replay_source import ReplayPlan, kept_plan, made_plan, progress_line, refuse_holes
+from infra.cli.system import System
 from infra.runtime.kafka.ranges import Range
 from schemas.errors import ConfigurationError
 from schemas.topics import BARS
+from tests.support.archives import a_row, opened, rows_of
 
 RANGES = (Range(BARS, 0, 10, 50), Range(BARS, 1, 0, 7), Range(BARS, 3, 4, 9))
 
@@ -81,3 +88,21 @@ def test_holes_are_named_and_stop_it_unless_allowed(capsys: pytest.CaptureFixtur
     assert refuse_holes(["bars.v1/0: gone"], allowed=True) == 0
     assert capsys.readouterr().err == "warning: bars.v1/0: gone\n"
     assert refuse_holes([], allowed=False) == 0
+
+
+def test_an_archive_is_read_as_far_as_its_manifests_go(tmp_path: Path) -> None:
+    """Of a partition whose folder was just made, and has no line yet, nothing is archived; as of one that is not there."""
+    folder = opened(tmp_path)
+    folder.keep(rows_of(a_row(offset) for offset in range(3)), leader_epoch=1)
+    place = folder.tail.begun
+    begun = folder.path.with_name(f"partition={place.partition + 1}")
+    begun.mkdir()
+    env = {**os.environ, "SINKS_ARCHIVE": str(tmp_path)}
+    system = cast("System", SimpleNamespace(env=env, partition_count=lambda: place.partition + 3))
+    request = requested([place.topic], ("prefix", "p."), archive=True)
+
+    plan, holes = made_plan(system, request)
+
+    assert plan.ranges == (Range(place.topic, place.partition, 0, 3),)
+    told = [f"{place.topic}/{place.partition + n}: nothing of it is archived" for n in (1, 2)]
+    assert holes[-2:] == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from schemas.intervals import MINUTE_US
 from schemas.wire.framing import read_records
+from sinks.archive.shell.commands import _cat
 from sinks.archive.shell.inspection import Moments, archived, cat, replayed
 from tests.support.archives import NOON_US, a_row, opened, rows_of
 
@@ -38,3 +40,15 @@ def test_a_clock_that_stepped_back_takes_nothing_out_of_the_middle(tmp_path: Pat
         out.seek(0)
         given = [record.offset for record in read_records(out)]
         assert given == list(range(first_of(start), first_of(end))), (start, end)
+
+
+@pytest.mark.parametrize(("start", "end", "count"), [(None, None, 3), (None, 0, 0), (0, None, 3), (-1, 0, 0)])
+def test_the_epoch_is_a_moment_like_any_other(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], start: int | None, end: int | None, count: int
+) -> None:
+    """As an end, nothing comes before it; only an end that was not given is none."""
+    opened(tmp_path).keep(rows_of(a_row(offset) for offset in range(3)), leader_epoch=1)
+    given = Namespace(topic=None, partition=None, start=start, end=end, incarnation=[])
+
+    assert _cat(tmp_path, given) == 0
+    assert len(list(read_records(BytesIO(capfdbinary.readouterr().out)))) == count
