@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from gateway.objectives.burn_rates import LENGTHS_US, WindowCount, WindowCounts
 from gateway.objectives.collection import SymbolCoverage
 from gateway.objectives.violations import Violations
 from schemas.intervals import SECOND_US
+
+SLEWED_S = 1.0  # a clock that is set right slowly may be behind itself by less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +74,6 @@ class SloReading:
 
 
 def age_s(reading: SloReading, now: int) -> float:
-    """Return how old a reading is at wall time `now` (µs)."""
-    return (now - reading.read_time) / SECOND_US
+    """Return how old a reading is at wall time `now` (µs): no age where the clock was set back since, so that it is read anew."""
+    age = (now - reading.read_time) / SECOND_US
+    return age if age >= -SLEWED_S else inf

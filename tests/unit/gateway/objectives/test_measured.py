@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from gateway.objectives.burn_rates import LENGTHS_US, WindowCount
@@ -53,9 +55,9 @@ def test_what_is_overdue_counts_in_every_window() -> None:
     assert drain.outcomes()["5m"] == WindowCount(2, 2)
 
 
-def test_a_reading_has_an_age() -> None:
-    """On the wall, whatever the market's clock says."""
-    reading = SloReading(
+def read_at_ten() -> SloReading:
+    """Return a reading of ten seconds past the epoch, by the wall."""
+    return SloReading(
         market_time=0,
         read_time=10 * SECOND_US,
         violations=Violations(),
@@ -67,4 +69,16 @@ def test_a_reading_has_an_age() -> None:
         bans=None,
     )
 
-    assert age_s(reading, 100 * SECOND_US) == 90.0
+
+def test_a_reading_has_an_age() -> None:
+    """On the wall, whatever the market's clock says."""
+    assert age_s(read_at_ten(), 100 * SECOND_US) == 90.0
+
+
+def test_a_clock_set_back_makes_no_reading_young() -> None:
+    """Five minutes of readings would otherwise be this one; one that is set right slowly is behind itself by less."""
+    reading = read_at_ten()
+
+    assert age_s(reading, 9 * SECOND_US) == -1.0
+    assert age_s(reading, 9 * SECOND_US - 1) == inf
+    assert age_s(reading, 10 * SECOND_US - 300 * SECOND_US) == inf
