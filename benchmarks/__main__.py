@@ -31,6 +31,8 @@ SUITES = (
     "partitions",
     "calendars",
     "archive",
+    "replays",
+    "backfill",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")
 
