@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +39,17 @@ from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_re
 from gateway.operations.shell.statistics import JournalStatistics
 from gateway.settings import GatewaySettings
 from gateway.websocket.asyncapi import asyncapi
+from gateway.websocket.offers import Offers
 from gateway.websocket.shell.routes import WebSockets
+from gateway.websocket.shell.subscriber import StreamCatalogue
+from gateway.websocket.shell.worth import Worth
 from infra.runtime.clock import MarketClock
 from infra.runtime.configuration.following import Follower
 from infra.runtime.lifecycle import VERSION, Process
 from infra.runtime.providers import known_facts
 from infra.runtime.settings import MdsSettings
 from schemas.calendar.history import CalendarHistory
+from schemas.configuration.streams import Streams
 from schemas.symbology.naming import Symbology
 from schemas.topics import BARS
 
@@ -101,6 +105,28 @@ class Parts:
 
         return known_symbol
 
+    def known_among(self, store: Snapshots) -> Callable[[Collection[str]], Awaitable[Collection[str]]]:
+        """Return who says which symbols are configured, were seen or are in `store`, by one question; see `known_by`."""
+
+        async def known_among(symbols: Collection[str]) -> Collection[str]:
+            unseen = [symbol for symbol in symbols if not self.names(symbol)]
+            if not unseen:
+                return symbols
+            async with store.snapshot() as snapshot:
+                stored = await snapshot.known_among(unseen)
+            return [symbol for symbol in symbols if symbol in stored or symbol not in unseen]
+
+        return known_among
+
+    def streams(self) -> Streams | None:
+        """Return what is collected, None where no configuration says so."""
+        configuration = self.configured.configuration
+        return None if configuration is None else configuration.streams
+
+    def collects(self, symbol: str) -> bool | None:
+        """Whether a symbol is configured, None where nobody knows that."""
+        return symbol in self.configured.symbols if self.configured.symbols else None
+
 
 def _console(parts: Parts) -> Console:
     synthetic = parts.shared.market_clock == "simulator" and parts.shared.simulator_data is None
@@ -153,12 +179,15 @@ def _configuration(parts: Parts) -> ConfigurationRoutes:
 
 
 def _websockets(parts: Parts) -> WebSockets:
-    return WebSockets(
-        parts.resources.live,
-        parts.resources.access,
-        parts.known_by(parts.resources.store.apart(concurrent=SYMBOLS_AT_ONCE)),
+    resources = parts.resources
+    catalogue = StreamCatalogue(
+        known_among=parts.known_among(resources.store.apart(concurrent=SYMBOLS_AT_ONCE)),
         ambiguity=parts.naming.ambiguity,
-        max_connections=parts.settings.max_connections,
+        offers=Offers(known_facts(), parts.streams),
+        worth=Worth(resources.live, resources.clock, parts.collects),
+    )
+    return WebSockets(
+        resources.live, resources.access, catalogue, max_connections=parts.settings.max_connections
     )
 
 

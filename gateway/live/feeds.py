@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Feed:
         self.place = TopicPartition(self.topic, partition)
         self.ring = ring
         self.open_gaps: dict[str, NewestRecord] = {}
-        self.already_evicted = 0  # places in the budget's queue whose entry the ring has pushed out itself
+        self.queued = False  # whether it has its place among those the budget is taken from
         self._latest: dict[str, NewestRecord] = {}
         self._latest_final: dict[str, NewestRecord] = {}
 
@@ -105,7 +105,8 @@ class Feeds:
         self._gaps: dict[str, SymbolGaps] = {}
         self._bars_since: dict[int, KnowledgeTime] = {}
         self._news: list[GapNews] = []
-        self._held: deque[Feed] = deque()
+        # A heap: of each feed with records, when its oldest was appended; it may have gone since.
+        self._oldest: list[tuple[int, int, Feed]] = []
         self.held_bytes = 0
         self.epochs: Mapping[str, str] = {}  # per topic, the name of its present incarnation
 
@@ -222,7 +223,7 @@ class Feeds:
         self._gaps.clear()
         self._bars_since.clear()
         self._news.clear()
-        self._held.clear()
+        self._oldest.clear()
         self.held_bytes = 0
         self.epochs = {}
 
@@ -234,14 +235,22 @@ class Feeds:
 
     def _hold(self, feed: Feed, entry: Entry) -> None:
         pushed_out = feed.ring.append(entry)
-        self._held.append(feed)
-        self.held_bytes += entry.cost_bytes
-        if pushed_out is not None:
-            feed.already_evicted += 1
-            self.held_bytes -= pushed_out.cost_bytes
-        while self.held_bytes > self._budget_bytes and self._held:
-            oldest = self._held.popleft()
-            if oldest.already_evicted:
-                oldest.already_evicted -= 1
-            elif (evicted := oldest.ring.evict()) is not None:
-                self.held_bytes -= evicted.cost_bytes
+        self.held_bytes += entry.cost_bytes - (0 if pushed_out is None else pushed_out.cost_bytes)
+        if not feed.queued:
+            feed.queued = True
+            heapq.heappush(self._oldest, (entry.append_time, id(feed), feed))
+        while self.held_bytes > self._budget_bytes and self._oldest:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Take the oldest record of all, or learn that a feed's oldest is not what it was: its ring moves by itself."""
+        at, number, feed = self._oldest[0]
+        oldest = feed.ring.oldest
+        if oldest is None:
+            heapq.heappop(self._oldest)
+            feed.queued = False
+        elif oldest.append_time > at:
+            heapq.heapreplace(self._oldest, (oldest.append_time, number, feed))
+        else:
+            feed.ring.evict()
+            self.held_bytes -= oldest.cost_bytes

@@ -64,6 +64,11 @@ class Ring:
     def __len__(self) -> int:
         return len(self._entries) - self._head
 
+    @property
+    def oldest(self) -> Entry | None:
+        """Return the oldest record, None where there is none."""
+        return self._entries[self._head] if len(self) else None
+
     def newest(self, scope: str) -> CanonicalOffset:
         """Return the offset of the newest record of `scope`, or where this ring began."""
         return self._newest.get(scope, self.begun_after)

@@ -9,8 +9,9 @@ from gateway.http.columns import Column, record
 from gateway.http.parameters import Schema
 from gateway.websocket import answers, messages
 from gateway.websocket.codes import CLOSES, ERRORS
-from gateway.websocket.commands import COMMANDS, MAX_ID_CHARS
+from gateway.websocket.commands import COMMANDS
 from gateway.websocket.encoding import Message, columns_of
+from gateway.websocket.items import MAX_ID_CHARS
 
 ASYNCAPI = "3.0.0"
 ABOUT = (
@@ -20,7 +21,7 @@ ABOUT = (
 MESSAGES: tuple[type[Message], ...] = (
     messages.Welcome, answers.AuthOk, answers.Subscribed, answers.Unsubscribed, answers.Updated, answers.Subscriptions,
     answers.Pong, answers.Error, messages.LatestValues, messages.Data, messages.Recovered, messages.GapNotice, messages.GapFill,
-    messages.State, messages.Slow, messages.Lagged, messages.Heartbeat, messages.Disconnect,
+    messages.State, messages.Slow, messages.Heartbeat, messages.Disconnect,
 )  # fmt: skip
 ID = Column(
     "id",

@@ -50,6 +50,14 @@ ERRORS: Mapping[str, ErrorCode] = {
     "too_many_items": ErrorCode(
         117, "The command names more streams than one may.", "Send several; `welcome` says how many."
     ),
+    "unknown_provider": ErrorCode(
+        118, "The stream names a provider nobody knows.", "Use `best`, or one of those `message` lists."
+    ),
+    "not_collected": ErrorCode(
+        119,
+        "Nobody collects the stream, so nothing would ever come.",
+        "Use one of those `message` lists, or configure it.",
+    ),
     "rate_limited": ErrorCode(
         130,
         "Commands cost more than may be spent so fast; this one was not carried out.",
@@ -61,6 +69,7 @@ ERRORS: Mapping[str, ErrorCode] = {
     ),
 }
 
+CLOSE_INTERNAL = 1011
 CLOSE_RESTART = 1012
 CLOSE_SLOW = 4008
 CLOSE_LOST_POSITION = 4010
@@ -73,10 +82,10 @@ CLOSE_CONNECTIONS = 4406
 CLOSE_TOO_LARGE = 4413
 
 CLOSES: Mapping[int, CloseCode] = {
+    CLOSE_INTERNAL: CloseCode("A fault of ours.", "Reconnect, resume, and report it."),
     CLOSE_RESTART: CloseCode("The server restarts.", "Reconnect after `retry_after_ms` and resume."),
     CLOSE_SLOW: CloseCode(
-        "The client did not read, or fell behind what the log retains.",
-        "Read faster, or subscribe to less.",
+        "The client did not read, or left answers unread.", "Read faster, or subscribe to less."
     ),
     CLOSE_LOST_POSITION: CloseCode("The log was replaced: offsets mean nothing now.", "Subscribe anew."),
     CLOSE_OVERLOAD: CloseCode(

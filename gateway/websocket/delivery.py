@@ -7,59 +7,56 @@ is a cursor (see `subscription`). Subscriptions take turns, so a busy stream doe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
-from gateway.live.feeds import Feed, Feeds
+from gateway.live.blocks import Block
+from gateway.live.feeds import Feeds
 from gateway.live.streams import LiveStream
-from gateway.websocket import encoding, messages
-from gateway.websocket.subscription import BEHIND_CLEAR_PERCENT, BEHIND_WARN_PERCENT, Subscription
+from gateway.websocket import messages
+from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription, Round
+from gateway.websocket.freshness import StreamFreshness
+from gateway.websocket.subscription import (
+    BEHIND_CLEAR_PERCENT,
+    BEHIND_WARN_PERCENT,
+    RESUME_BEATS,
+    Delivery,
+    RefusedReason,
+)
 from schemas.clocks import CanonicalOffset, WallTime
+from schemas.partitions import TopicPartition
 
 QUEUE_BYTES = 1_048_576  # answers and notices waiting for one client
 QUEUE_MESSAGES = 10_000
-FRAME_BYTES = 65_536  # a frame is closed once it is this long
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSubscription:
-    """A subscription and the feed it reads."""
-
-    subscription: Subscription
-    feed: Feed
+def unjudged(_: LiveStream) -> None:
+    """Say nothing of the worth of a stream."""
 
 
-@dataclass(slots=True)
-class Frame:
-    """One frame, and what to say of it once it is handed over; times in µs."""
+class PastView(Protocol):
+    """The log's past, as far as it was read."""
 
-    parts: list[bytes] = field(default_factory=list)
-    size_bytes: int = 2
-    records: int = 0
-    conflated: int = 0
-    append_times: list[int] = field(default_factory=list)
+    @property
+    def number(self) -> int:
+        """Return which read was begun last."""
 
-    def add(self, message: bytes) -> None:
-        """Append one message."""
-        self.parts.append(message)
-        self.size_bytes += len(message) + 1
-
-    def encode(self) -> bytes:
-        """Return the bytes to send."""
-        return encoding.frame(self.parts)
+    def find(self, place: TopicPartition, offset: int, *, asked: int) -> Block | None:
+        """Return the block that says what is at `offset`, read since read `asked` where it does not hold it."""
 
 
 class ClientQueue:
     """Everything that waits for one client."""
 
-    def __init__(self, feeds: Feeds) -> None:
-        """Begin with nothing waiting; records come from `feeds`."""
-        self._feeds = feeds
+    def __init__(self, feeds: Feeds, past: PastView) -> None:
+        """Begin with nothing waiting; records come from `feeds`, and from `past` what they hold no more."""
+        self._feeds, self._past = feeds, past
         self.places: dict[int, OpenSubscription] = {}
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._due: dict[int, None] = {}  # insertion order is whose turn it is
-        self._fallen: list[OpenSubscription] = []
+        self._wants: list[OpenSubscription] = []
+        self._refused: list[str] = []
 
     @property
     def overflowing(self) -> bool:
@@ -91,6 +88,13 @@ class ClientQueue:
         if number in self.places:
             self._due[number] = None
 
+    def arrived(self, number: int) -> None:
+        """Note that the block of the log a subscription waits for was read."""
+        place = self.places.get(number)
+        if place is not None:
+            place.subscription.waiting = False
+            self._due[number] = None
+
     def refresh(self, numbers: Iterable[int], reason: str) -> None:
         """Send a flagged snapshot of those streams of which only the newest value counts, instead of what waits.
 
@@ -102,35 +106,48 @@ class ClientQueue:
                 place.subscription.restart(reason)
                 self._due[number] = None
 
-    def frame(self) -> Frame | None:
-        """Return the next frame, None where nothing waits."""
+    def frame(self, together: Round | None = None) -> Frame | None:
+        """Return the next frame, None where nothing waits; what others get as well is made once `together`."""
+        together = together or Round()
         frame = Frame()
-        while self._queue and frame.size_bytes < FRAME_BYTES:
-            message = self._queue.popleft()
-            self._queued_bytes -= len(message)
-            frame.add(message)
+        self._add_queued(frame)
         while self._due and frame.size_bytes < FRAME_BYTES:
             number = next(iter(self._due))
             del self._due[number]
-            self._take(self.places[number], frame)
+            self._take(self.places[number], frame, together)
         # Taking may have produced a notice about falling behind.
-        while self._queue and frame.size_bytes < FRAME_BYTES:
-            message = self._queue.popleft()
-            self._queued_bytes -= len(message)
-            frame.add(message)
+        self._add_queued(frame)
+        frame.resumed += self._refused
+        self._refused.clear()
         return frame if frame.parts else None
 
-    def fallen(self) -> list[OpenSubscription]:
-        """Return, once, the subscriptions that memory cannot serve any more: read their past from Kafka."""
-        fallen, self._fallen = self._fallen, []
-        return fallen
+    def wants(self) -> list[OpenSubscription]:
+        """Return, once, the subscriptions whose next records have to be read from the log."""
+        wants, self._wants = self._wants, []
+        return wants
 
-    def heartbeat(self, now: WallTime) -> None:
-        """Queue a heartbeat with the offsets up to which the quiet streams are whole."""
-        moved = []
+    def heartbeat(
+        self, now: WallTime, worth: Callable[[LiveStream], StreamFreshness | None] = unjudged
+    ) -> None:
+        """Queue a heartbeat with the offsets up to which the quiet streams are whole, and what changed of their `worth`."""
+        moved: list[list[int | None]] = []
+        changed: dict[str, list[int]] = {}
         for number, place in self.places.items():
-            if place.subscription.settle(place.feed.ring, self._feeds.applied(place.feed)):
-                moved.append([number, place.subscription.covered])
+            subscription = place.subscription
+            judged = worth(subscription.stream)
+            if judged is not None and judged.code != subscription.state:
+                subscription.state = judged.code
+                changed.setdefault(judged.code, []).append(number)
+            if subscription.settle(place.feed.ring, self._feeds.applied(place.feed)):
+                known = place.feed.latest(subscription.stream.scope)
+                told = None if known is None else known.fields.get("event_time")
+                moved.append([number, subscription.covered, told])
+            elif (recovery := subscription.recovery) is not None:
+                recovery.beats += 1
+                if recovery.beats > RESUME_BEATS:
+                    self.refuse(place, "unavailable")
+        for code, numbers in changed.items():
+            self.push(messages.freshness(numbers, code).encode())
         self.push(messages.Heartbeat(now=now, subs=moved).encode())
 
     def positions(self) -> Iterator[tuple[LiveStream, CanonicalOffset]]:
@@ -146,28 +163,73 @@ class ClientQueue:
             if not place.subscription.conflate
         )
 
-    def _take(self, place: OpenSubscription, frame: Frame) -> None:
+    def refuse(self, place: OpenSubscription, reason: RefusedReason) -> None:
+        """Say that a stream cannot be made whole, and why; a snapshot follows."""
+        number, floor = place.subscription.number, place.feed.ring.floor(place.subscription.stream.scope)
+        self.push(messages.Recovered(sub=number, ok=False, reason=reason, floor_offset=floor).encode())
+        place.subscription.restart("recovery")
+        self._refused.append(reason)
+        self._due[number] = None
+
+    def _add_queued(self, frame: Frame) -> None:
+        while self._queue and frame.size_bytes < FRAME_BYTES:
+            message = self._queue.popleft()
+            self._queued_bytes -= len(message)
+            frame.add(message)
+
+    def _take(self, place: OpenSubscription, frame: Frame, together: Round) -> None:
         subscription, ring = place.subscription, place.feed.ring
         if subscription.snapshot_due is not None:
+            self._add_queued(frame)  # why it begins anew comes before that
             frame.add(self._snapshot(place, subscription.snapshot_due))
         if subscription.fell_behind(ring):
-            subscription.await_history()
-            subscription.behind = True
-            self._fallen.append(place)
-            self._say_slow(place, "catching_up")
+            self._take_past(place, frame)
             return
-        delivery = subscription.take(ring, FRAME_BYTES - frame.size_bytes)
+        applied, limit_bytes = self._feeds.applied(place.feed), FRAME_BYTES - frame.size_bytes
+        recovery, shared = subscription.recovery, subscription.steady
+        if shared:
+            delivery = together.take(subscription, ring, applied, limit_bytes)
+        else:
+            delivery = subscription.take(ring, applied, limit_bytes)
         if delivery is None:
             return
-        if delivery.message:
-            frame.add(delivery.message)
+        self._add(place, delivery, frame, shared=shared)
+        if recovery is not None and subscription.recovery is None:
+            frame.resumed.append(recovery.source)
+        self._watch_lag(place, live=delivery.append_time is not None)
+
+    def _take_past(self, place: OpenSubscription, frame: Frame) -> None:
+        subscription, number = place.subscription, place.subscription.number
+        block = self._past.find(place.feed.place, subscription.whole + 1, asked=subscription.asked)
+        if block is None:
+            self._ask(place, frame)
+        elif (reason := subscription.fault(block)) is not None:
+            self.refuse(place, reason)
+        else:
+            self._due[number] = None
+            delivery = subscription.take_past(block, FRAME_BYTES - frame.size_bytes)
+            if delivery is not None:
+                self._add(place, delivery, frame, shared=False)
+
+    def _ask(self, place: OpenSubscription, frame: Frame) -> None:
+        subscription = place.subscription
+        if subscription.waiting:
+            return
+        subscription.waiting, subscription.asked = True, self._past.number
+        self._wants.append(place)
+        if subscription.recovery is None and not subscription.behind:
+            frame.fallen += 1
+            self._say_slow(place, "catching_up")
+        subscription.behind = subscription.behind or subscription.recovery is None
+
+    def _add(self, place: OpenSubscription, delivery: Delivery, frame: Frame, *, shared: bool) -> None:
+        frame.add(delivery.message, shared=shared)
         frame.records += delivery.records
         frame.conflated += delivery.conflated
         if delivery.append_time is not None:
             frame.append_times.append(delivery.append_time)
         if delivery.more:
-            self._due[subscription.number] = None
-        self._watch_lag(place, live=delivery.append_time is not None)
+            self._due[place.subscription.number] = None
 
     def _snapshot(self, place: OpenSubscription, reason: str) -> bytes:
         # Made when there is room for it, so a thousand of them take no memory while they wait.

@@ -52,3 +52,13 @@ class Message:
 def frame(messages: Iterable[bytes]) -> bytes:
     """Return the frame that carries encoded messages."""
     return b"[" + b",".join(messages) + b"]"
+
+
+def wire(payload: bytes) -> bytes:
+    """Return one unmasked text frame of RFC 6455 around `payload`: the same bytes for every client it goes to."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81%c%b" % (size, payload)
+    if size < 65_536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload

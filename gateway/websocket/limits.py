@@ -1,4 +1,4 @@
-"""How much a client may ask for: connections, streams, and commands by what they cost; of a connection and of a key.
+"""Limits of a client: connections, streams, and commands by what they cost; of a connection and of a key.
 
 A command costs one unit, and the streams it names a share of one: a burst is free, a flood waits. The caller of a key is
 shared by all connections of the key, so many connections buy no more than one.
@@ -21,7 +21,7 @@ UNAUTHENTICATED = 1_024  # connections that have not said who they are, in all
 UNAUTHENTICATED_OF_ADDRESS = 64
 
 
-class Bucket:
+class CostBucket:
     """Cost units that come back with time, up to a burst."""
 
     def __init__(self, per_s: float, burst: float, now_s: float) -> None:
@@ -45,7 +45,7 @@ class Caller:
     """One key, and what all its connections hold together; a key that is "" is the machine's own user, without limit."""
 
     key_id: str
-    bucket: Bucket
+    bucket: CostBucket
     connections: int = 0
     streams: int = 0
 
@@ -60,7 +60,7 @@ class Caller:
         return not self.key_id or self.streams < KEY_STREAMS
 
     def wait_s(self, cost: float, now_s: float) -> float:
-        """Return how long `cost` units must be waited for; see `Bucket.wait_s`."""
+        """Return how long `cost` units must be waited for; see `CostBucket.wait_s`."""
         return self.bucket.wait_s(cost, now_s) if self.key_id else 0.0
 
     def take(self, cost: float) -> None:
@@ -79,7 +79,7 @@ class Callers:
         """Count one more connection of a key and return its caller; None where it has as many as it may."""
         caller = self.by_key.get(key_id)
         if caller is None:
-            caller = Caller(key_id, Bucket(KEY_COMMANDS_PER_S, KEY_COMMANDS_BURST, now_s))
+            caller = Caller(key_id, CostBucket(KEY_COMMANDS_PER_S, KEY_COMMANDS_BURST, now_s))
             self.by_key[key_id] = caller
         if not caller.may_connect:
             return None

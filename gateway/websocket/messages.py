@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from gateway.http.columns import FLAG, TEXT, TIME, WHOLE, by_name, rows, words_of
+from gateway.market.freshness import State as PriceState
 from gateway.market.gaps import GAP_COLUMNS
 from gateway.websocket.codes import CLOSES
 from gateway.websocket.conflation import Chosen
@@ -30,6 +31,9 @@ ROUTE_CODES: Mapping[str, str] = {
     "exhausted": "provider_down",  # nobody is usable: the stream stays open, its values are suspect
     "restored": "provider_up",
 }
+# Of the values of one stream, as REST says it of a price; the last two: none was seen yet, and nobody will send one.
+FRESHNESS_CODES = (*get_args(PriceState), "no_value", "not_collected")
+SUSPECT_CODES = frozenset({"stale", "unknown", "provider_down", "not_collected"})
 GAP_CLOSING_STATES = frozenset({"filled", "empty", "unrecoverable"})
 US = "µs"
 _SUB = "Number of the subscription."
@@ -170,7 +174,9 @@ class State(Message):
     subs: Sequence[int] | None = member(rows(WHOLE), "Subscriptions concerned.", always=False)
     stream: str = member(words_of(("open", "recovering")), "Whether records come.")
     data: str = member(words_of(("ok", "suspect")), "Whether values may be trusted.")
-    code: str = member(words_of((*ROUTE_CODES.values(), "log_reachable", "log_unreachable")), "Why.")
+    code: str = member(
+        words_of((*ROUTE_CODES.values(), *FRESHNESS_CODES, "log_reachable", "log_unreachable")), "Why."
+    )
     capability: str | None = member(TEXT, "What is served.", always=False)
     provider: str | None = member(TEXT, "Who serves since.", always=False)
     previous: str | None = member(TEXT, "Who served before.", always=False)
@@ -191,23 +197,14 @@ class Slow(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lagged(Message):
-    """The client fell behind what the log retains: the connection ends, and the stream begins anew."""
-
-    t = "lagged"
-    stream: str = member(TEXT, "The stream.")
-    after: Mapping[str, CanonicalOffset] = member(
-        by_name(WHOLE), "Offset up to which the client has it whole.", name="from"
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Heartbeat(Message):
     """The server is alive, and quiet streams are whole up to these offsets."""
 
     t = "hb"
     now: WallTime = member(WHOLE, "Wall time.", unit=US)
-    subs: Sequence[Sequence[int]] = member(rows({"type": "array"}), "[sub, offset] of each quiet stream.")
+    subs: Sequence[Sequence[int | None]] = member(
+        rows({"type": "array"}), "[sub, offset, last_event_ts] of each quiet stream; null: none was seen."
+    )
 
 
 def data(sub: int, chosen: Chosen) -> bytes:
@@ -260,6 +257,16 @@ def route(subs: Sequence[int], fields: Mapping[str, Any]) -> State:
         reason=fields["reason"],
         since=fields["observed_time"],
     )
+
+
+def freshness(subs: Sequence[int], code: str) -> State:
+    """Return the notice of how fresh the values of these streams are from now on."""
+    return State(subs=list(subs), stream="open", data=data_of(code), code=code)
+
+
+def data_of(code: str) -> str:
+    """Return whether values of that worth may be trusted."""
+    return "suspect" if code in SUSPECT_CODES else "ok"
 
 
 def log_state(*, reachable: bool, since: WallTime | None) -> State:

@@ -15,14 +15,15 @@ import orjson
 from gateway.live.streams import LiveStream
 from gateway.websocket import answers
 from gateway.websocket.codes import CLOSE_RATE, CLOSE_TOO_LARGE
-from gateway.websocket.commands import MAX_ITEMS, Close, Event, Reply, bad, id_of, interpret, streams_in
+from gateway.websocket.commands import Close, Event, Reply, bad, id_of, interpret
+from gateway.websocket.items import MAX_ITEMS, streams_in
 from gateway.websocket.limits import (
     COMMANDS_BURST,
     COMMANDS_PER_S,
     MAX_STREAMS,
     STREAMS_PER_UNIT,
-    Bucket,
     Caller,
+    CostBucket,
 )
 
 MAX_COMMAND_BYTES = 65_536
@@ -42,7 +43,7 @@ class Session:
         self._numbers: dict[LiveStream, int] = {}
         self._max_streams = max_streams
         self._next_number = 1
-        self._bucket = Bucket(COMMANDS_PER_S, COMMANDS_BURST, now_s)
+        self._bucket = CostBucket(COMMANDS_PER_S, COMMANDS_BURST, now_s)
         self._refusals = 0
 
     @property

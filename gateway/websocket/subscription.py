@@ -1,7 +1,8 @@
 """One client's place on one stream: what it has been told, what it gets next, and how it comes back.
 
-The log is the queue. A subscription is a cursor on a feed's ring; where the ring no longer reaches back to the
-cursor, the records come from Kafka. So a lagging client costs no memory, and nothing is dropped on its account.
+The log is the queue. A subscription is a cursor on a feed's ring; where the ring no longer reaches back to the cursor,
+it is a cursor on the blocks of the log that all clients share. So a client holds no record, whatever it resumes and
+however far it lags, and nothing is dropped on its account.
 
 A position is (epoch, offset): `offset` is the canonical partition offset up to which the client has every record of
 the stream, and `epoch` names the incarnation of the log that offset belongs to.
@@ -9,18 +10,19 @@ the stream, and `epoch` names the incarnation of the log that offset belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from gateway.live.blocks import Block
 from gateway.live.ring import Entry, Ring
 from gateway.live.streams import LiveStream
 from gateway.websocket import messages
 from gateway.websocket.conflation import Chosen, every, newest
 from schemas.clocks import CanonicalOffset
 
-RESUME_MAX_RECORDS = 5_000  # of one stream, read from Kafka for one resume
-RESUME_WITHIN_S = 5.0
+RESUME_MAX_OFFSETS = 500_000  # of the partition, read from Kafka for one resume
+RESUME_BEATS = 6  # heartbeats without any progress before a resume is given up
 BEHIND_WARN_PERCENT = 75  # of the ring: beyond it the next records come from Kafka
 BEHIND_CLEAR_PERCENT = 50
 
@@ -37,55 +39,47 @@ class StreamPosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FromMemory:
-    """Everything above the position is in the ring."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FromLog:
-    """The records in (after, up_to] have to be read from Kafka; what follows is in the ring."""
-
-    after: CanonicalOffset
-    up_to: CanonicalOffset
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeRefused:
     """The position cannot be resumed; the client starts again from a snapshot."""
 
     reason: RefusedReason
 
 
+@dataclass(slots=True, kw_only=True)
+class Recovery:
+    """A resume under way from `after`: how many records were sent so far, and where they came from.
+
+    `doubtful`: the client is ahead of this process, so the log itself must say whether it is the same.
+    """
+
+    after: CanonicalOffset
+    doubtful: bool = False
+    count: int = 0
+    source: Source = "memory"
+    beats: int = 0  # since anything moved
+
+
 def plan_resume(
     wanted: StreamPosition, *, epoch: str, floor: CanonicalOffset, applied: CanonicalOffset
-) -> FromMemory | FromLog | ResumeRefused:
-    """Return where the records above `wanted` are.
+) -> Recovery | ResumeRefused:
+    """Return how the records above `wanted` are given, or why they are not.
 
     `floor` is the offset above which the ring is whole, `applied` the offset up to which this process has the
-    partition. A client that is ahead of us (it comes from a faster process) is checked against the log itself.
+    partition. What has to be read from the log is known to be too much before any of it is.
     """
     if wanted.epoch != epoch:
         return ResumeRefused(reason="epoch_changed")
-    if wanted.offset > applied:
-        return FromLog(after=wanted.offset, up_to=wanted.offset)
-    return FromMemory() if wanted.offset >= floor else FromLog(after=wanted.offset, up_to=applied)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """Records to send before the live ones: all of the stream in (`after`, `to`]; `source` None: not announced."""
-
-    entries: Sequence[Entry]
-    after: CanonicalOffset
-    to: CanonicalOffset
-    source: Source | None = None
+    if wanted.offset < floor and applied - wanted.offset > RESUME_MAX_OFFSETS:
+        return ResumeRefused(reason="too_many")
+    return Recovery(after=wanted.offset, doubtful=wanted.offset > applied)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One message for the client; `append_time` (µs) of its oldest live record, None for history."""
+    """One message for the client, after which it is `covered`; `append_time` (µs) of its oldest live record, None for history."""
 
     message: bytes
+    covered: CanonicalOffset
     records: int = 0
     conflated: int = 0
     append_time: int | None = None
@@ -99,34 +93,42 @@ class Subscription:
     link sent presupposes no more. `whole` is the offset up to which that is known here, which may be ahead.
     """
 
+    __slots__ = (
+        "asked", "behind", "conflate", "covered", "number", "recovery", "snapshot_due", "state", "stream", "waiting",
+        "whole",
+    )  # fmt: skip
+
     def __init__(self, number: int, stream: LiveStream, *, conflate: bool, covered: CanonicalOffset) -> None:
-        """Begin live at `covered`; `await_history` before the first `take` to begin otherwise."""
+        """Begin live at `covered`; `recover` before the first `take` to begin otherwise."""
         self.number = number
         self.stream = stream
         self.conflate = conflate
         self.covered = self.whole = covered
         self.behind = False  # warned of falling behind, or reading from Kafka
         self.snapshot_due: str | None = None  # why the next message must be a snapshot
-        self._waiting = False
-        self._replay: Replay | None = None
-        self._next = 0
+        self.recovery: Recovery | None = None
+        self.waiting = False  # for a block of the log
+        self.asked = 0  # which read was the last when it began to wait
+        self.state = ""  # what the client was told last of the worth of the values
 
     @property
     def busy(self) -> bool:
         """Whether something other than live records comes next."""
-        return self._waiting or self._replay is not None or self.snapshot_due is not None
+        return self.waiting or self.recovery is not None or self.snapshot_due is not None
 
-    def await_history(self) -> None:
-        """Hold everything back until `replay` or `restart`."""
-        self._waiting = True
+    @property
+    def steady(self) -> bool:
+        """Whether the next message follows from the ring and `covered` alone, as for every client that stands there."""
+        return not self.busy and self.whole == self.covered
 
-    def replay(self, replay: Replay) -> None:
-        """Send `replay` before anything else."""
-        self._replay, self._next, self._waiting = replay, 0, False
+    def recover(self, recovery: Recovery) -> None:
+        """Give what came after a position before anything else."""
+        self.recovery = recovery
+        self.covered = self.whole = recovery.after
 
     def restart(self, reason: str) -> None:
         """Forget what was to come: a snapshot is next, then what follows it."""
-        self.snapshot_due, self._replay, self._waiting = reason, None, False
+        self.snapshot_due, self.recovery, self.waiting = reason, None, False
 
     def snapshot_sent(self, covered: CanonicalOffset) -> None:
         """Go on live from `covered`, where the snapshot was valid."""
@@ -134,29 +136,52 @@ class Subscription:
         self.covered = self.whole = covered
 
     def fell_behind(self, ring: Ring) -> bool:
-        """Whether the ring has given up records this client still needs: only Kafka has them.
+        """Whether the ring has given up records this client still needs: only the log has them.
 
-        A conflated stream never falls behind: its newest record stands for all before it.
+        A conflated stream does so only in a resume, while nothing in the ring stands for what came before it.
         """
-        if self.busy or self.conflate:
-            return False
-        return ring.floor(self.stream.scope) > self.whole
-
-    def take(self, ring: Ring, limit_bytes: int) -> Delivery | None:
-        """Return the next message and move the cursor over it; None where nothing waits."""
-        if self._waiting:
-            return None
-        if self._replay is not None:
-            return self._take_replay(self._replay, limit_bytes)
+        if self.recovery is not None and self.recovery.doubtful:
+            return True
         scope = self.stream.scope
-        waiting = ring.after(self.covered, scope)
-        if not self.conflate:
-            return self._deliver(every(waiting, scope, limit_bytes))
-        chosen = newest(waiting, scope)
-        if chosen is not None and chosen.previous > self.covered:
+        floor = ring.floor(scope)
+        if floor <= self.whole:
+            return False
+        return not self.conflate or (self.recovery is not None and ring.newest(scope) <= floor)
+
+    def take(self, ring: Ring, applied: CanonicalOffset, limit_bytes: int) -> Delivery | None:
+        """Return the next message and move the cursor over it; None where nothing waits."""
+        self.waiting = False
+        live = self.recovery is None
+        chosen = self._choose(ring.after(self.whole, self.stream.scope), limit_bytes)
+        if chosen is not None and self.whole > self.covered:
+            # Nothing lies between what the client was told and its next record, though its link may not know.
+            chosen = replace(chosen, previous=self.covered)
+        if chosen is None:
+            return None if self.recovery is None else self._recovered(self.recovery, applied)
+        if self.conflate and chosen.previous > self.covered:
             # What lay between was evicted unsent; the newest stands for that too.
             chosen = replace(chosen, previous=self.covered, conflated=chosen.conflated + 1)
-        return self._deliver(chosen)
+        return self._deliver(chosen, live=live)
+
+    def fault(self, block: Block) -> RefusedReason | None:
+        """Return why a block cannot make the stream whole, None where it can."""
+        if self.whole + 1 < block.first:
+            return "expired"
+        return "epoch_changed" if self.whole + 1 > block.high else None
+
+    def take_past(self, block: Block, limit_bytes: int) -> Delivery | None:
+        """Return the next message out of a block without fault and move over it; None where it has nothing for us."""
+        self.waiting = False
+        self.asked = max(self.asked, block.number)  # what it does not hold, only a later read can say
+        if self.recovery is not None:
+            self.recovery.source, self.recovery.doubtful, self.recovery.beats = "kafka", False, 0
+        chosen = self._choose(block.after(self.whole, self.stream.feed, self.stream.scope), limit_bytes)
+        delivery = None
+        if chosen is not None:  # the block's own links know of nothing before it
+            delivery = self._deliver(replace(chosen, previous=self.covered), live=False)
+        if chosen is None or not chosen.more:
+            self.whole = max(self.whole, CanonicalOffset(block.to))
+        return delivery
 
     def settle(self, ring: Ring, applied: CanonicalOffset) -> bool:
         """Move over what is known to hold nothing for this client, up to `applied`; whether that moved the cursor."""
@@ -166,40 +191,33 @@ class Subscription:
         self.covered = self.whole = max(self.covered, applied)
         return moved
 
-    def _deliver(self, chosen: Chosen | None) -> Delivery | None:
-        if chosen is None:
-            return None
-        append_time = chosen.entries[0].append_time
+    def _choose(self, waiting: Iterable[Entry], limit_bytes: int) -> Chosen | None:
+        scope = self.stream.scope
+        return newest(waiting, scope) if self.conflate else every(waiting, scope, limit_bytes)
+
+    def _deliver(self, chosen: Chosen, *, live: bool) -> Delivery:
         self.covered = self.whole = chosen.entries[-1].offset
+        if self.recovery is not None:
+            self.recovery.count += len(chosen.entries)
+            self.recovery.beats = 0
         return Delivery(
             message=messages.data(self.number, chosen),
+            covered=self.covered,
             records=len(chosen.entries),
             conflated=chosen.conflated,
-            append_time=append_time,
-            more=chosen.more,
+            append_time=chosen.entries[0].append_time if live else None,
+            more=chosen.more or not live,
         )
 
-    def _take_replay(self, replay: Replay, limit_bytes: int) -> Delivery | None:
-        left = (replay.entries[index] for index in range(self._next, len(replay.entries)))
-        chosen = every(left, self.stream.scope, limit_bytes)
-        if chosen is not None:
-            self._next += len(chosen.entries)
-            # The read knows of nothing between what the client was told and its first record.
-            chosen = replace(chosen, previous=min(chosen.previous, self.covered))
-            self.covered = self.whole = chosen.entries[-1].offset
-            text = messages.data(self.number, chosen)
-            return Delivery(message=text, records=len(chosen.entries), more=True)
-        self._replay = None
-        self.whole = max(self.whole, replay.to)
-        if replay.source is None:
-            return Delivery(message=b"", more=True)
-        self.covered = self.whole
-        recovered = messages.Recovered(
+    def _recovered(self, recovery: Recovery, applied: CanonicalOffset) -> Delivery:
+        self.recovery = None
+        self.covered = self.whole = max(self.whole, applied)
+        told = messages.Recovered(
             sub=self.number,
             ok=True,
-            after=replay.after,
+            after=recovery.after,
             to=self.covered,
-            count=len(replay.entries),
-            source=replay.source,
+            count=recovery.count,
+            source=recovery.source,
         )
-        return Delivery(message=recovered.encode(), more=True)
+        return Delivery(message=told.encode(), covered=self.covered)

@@ -252,6 +252,7 @@ WS_CATCH_UPS = Counter(
     "Times a client fell behind memory and was served from Kafka.",
     registry=REGISTRY,
 )
+WS_PAST_READS = Counter("mds_ws_past_reads_total", "Blocks of the log read for clients.", registry=REGISTRY)
 WS_RESUMES = Counter(
     "mds_ws_resumes_total",
     "Resumed streams by where they came from, or why they could not.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.live import LiveStreams
 from gateway.operations.shell.health import METRICS
 from gateway.websocket.shell.routes import MAX_CONNECTIONS, WebSockets
+from gateway.websocket.shell.subscriber import StreamCatalogue
 from infra.runtime.kafka.topics import partition_count
 from infra.runtime.lifecycle import configure_logging
 from infra.runtime.metrics import render
@@ -52,12 +53,14 @@ async def serving(
 ) -> AsyncIterator[tuple[LiveStreams, int]]:
     """Serve inside, warm, and yield the live streams and the port."""
 
-    async def known_symbol(symbol: str) -> bool:
-        return not symbol.startswith(UNKNOWN)
+    async def known_among(symbols: Collection[str]) -> Collection[str]:
+        return [symbol for symbol in symbols if not symbol.startswith(UNKNOWN)]
 
     count = await asyncio.to_thread(partition_count, bootstrap, prefix=prefix, client_id="test-gateway")
     async with LiveStreams.open(bootstrap, count, prefix=prefix, ring_messages=ring_messages) as live:
-        sockets = WebSockets(live, access, known_symbol, max_connections=max_connections)
+        sockets = WebSockets(
+            live, access, StreamCatalogue(known_among=known_among), max_connections=max_connections
+        )
         app = application([sockets, Exposition()], access)
         async with listening(app, "127.0.0.1", 0, live.drain) as port:
             await eventually(lambda: live.ready, within_s=READY_WITHIN_S)

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from mds_client.chain import Chain, Hole
 from mds_client.client import MarketData
-from mds_client.events import Event, Gap, Record, Recovered, Refusal, Snapshot, State, Terminated
+from mds_client.events import (
+    Disconnected,
+    Event,
+    Gap,
+    Problem,
+    Record,
+    Recovered,
+    Refusal,
+    Slow,
+    Snapshot,
+    State,
+    Terminated,
+)
 
 __all__ = [
     "Chain",
+    "Disconnected",
     "Event",
     "Gap",
     "Hole",
     "MarketData",
+    "Problem",
     "Record",
     "Recovered",
     "Refusal",
+    "Slow",
     "Snapshot",
     "State",
     "Terminated",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
 
 from mds_client.chain import Chain
-from mds_client.events import Event, Gap, Record, Recovered, Refusal, Snapshot, State
+from mds_client.events import Event, Gap, Problem, Record, Recovered, Refusal, Slow, Snapshot, State
 
 Position = tuple[str, int]
 """(epoch, offset): up to where a stream is whole."""
+
+
+class Mismatch(Exception):
+    """The server counts other subscriptions than we do: the connection is begun anew."""
+
+    def __init__(self, held: int, told: int) -> None:
+        super().__init__(f"{held} streams are subscribed by what was answered, the server counts {told}")
 
 
 class Conversation:
@@ -21,7 +28,11 @@ class Conversation:
         self._chains = {stream: Chain(*position) for stream, position in (resume or {}).items()}
         self._names: dict[int, str] = {}
         self._on_gap = on_gap
+        self._asked: dict[int, tuple[str, ...]] = {}  # commands without an answer yet, by id
+        self._last_id = 0
+        self._open: set[str] = set()  # asked for on this connection, or subscribed
         self.refused: set[str] = set()  # for now: to be asked for again
+        self.ask_again_s: float | None = None  # when, where commands came too fast
         self.retry_after_s = 0.0  # as the server wished before it let go
 
     @property
@@ -35,8 +46,37 @@ class Conversation:
         self._wanted[stream] = {"from": start, "conflate": mode}
 
     def begin(self) -> None:
-        """Forget the names of the last connection."""
-        self._names = {}
+        """Forget the names of the last connection: nothing is asked for yet."""
+        self._names, self._asked, self._open = {}, {}, set()
+        self.ask_again_s = None
+
+    def due(self) -> tuple[str, ...]:
+        """Return the streams that are wanted and not asked for on this connection."""
+        return tuple(stream for stream in self._wanted if stream not in self._open)
+
+    def ask(self, streams: tuple[str, ...]) -> dict[str, Any]:
+        """Return the command that asks for `streams`, with an id of its own."""
+        self._last_id += 1
+        self._asked[self._last_id] = streams
+        self._open.update(streams)
+        self.refused -= set(streams)
+        items = [self.item(stream) for stream in streams]
+        return {"t": "subscribe", "id": self._last_id, "items": items}
+
+    def leave(self, streams: Iterable[str]) -> dict[str, Any]:
+        """Want these streams no more, and return the command that says so."""
+        gone = set(streams)
+        for stream in gone:
+            self._wanted.pop(stream, None)
+            self._chains.pop(stream, None)
+        self._open -= gone
+        self.refused -= gone
+        self._last_id += 1
+        return {"t": "unsubscribe", "id": self._last_id, "streams": sorted(gone)}
+
+    def ask_refused_again(self) -> None:
+        """Count the streams that were refused for now among those to be asked for."""
+        self._open -= self.refused
 
     def positions(self) -> dict[str, Position]:
         """Return up to where each stream is whole and dealt with."""
@@ -51,36 +91,72 @@ class Conversation:
 
     def take(self, message: Mapping[str, Any]) -> Iterator[Event]:
         """Yield what a message says; a position moves as the next event is asked for. Raises Hole."""
-        kind = message["t"]
-        if kind == "d":
-            yield from self._take_data(message)
-        elif kind == "subscribed":
-            yield from self._take_results(message["results"])
-        elif kind == "hb":
-            for sub, offset in message["subs"]:
-                self._chains[self._names[sub]].settle(offset)
-        elif kind == "snapshot":
-            stream = self._names[message["sub"]]
-            self._chains[stream] = Chain(message["epoch"], message["offset"])
-            records = [record for _, record in message["data"]]
-            yield Snapshot(stream=stream, offset=message["offset"], records=records, reason=message["reason"])
-        elif kind == "recovered":
-            stream = self._names[message["sub"]]
-            if message["ok"]:
-                self._chains[stream].settle(message["to"])
-            names = ("count", "source", "reason")
-            given = {name: message[name] for name in names if name in message}
-            yield Recovered(stream=stream, ok=message["ok"], **given)
-        elif kind in ("gap", "gap_fill"):
-            gap = Gap(stream=self._names[message["sub"]], fields=message)
-            if self._on_gap is not None:
-                self._on_gap(gap)
-            yield gap
-        elif kind == "state":
-            streams = [self._names[sub] for sub in message.get("subs", ()) if sub in self._names]
-            yield State(streams=streams, code=message["code"], data=message["data"], fields=message)
-        elif kind == "disconnect":
-            self.retry_after_s = message.get("retry_after_ms", 0) / 1_000
+        take = self._KINDS.get(message["t"])
+        if take is not None:  # a newer server still serves an older client
+            yield from take(self, message)
+
+    def _take_subscribed(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        self._asked.pop(message.get("id", 0), None)
+        yield from self._take_results(message["results"])
+        if message.get("total", len(self._names)) != len(self._names):
+            raise Mismatch(len(self._names), message["total"])
+
+    def _take_unsubscribed(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        for sub in message["subs"]:
+            self._names.pop(sub, None)
+        return iter(())
+
+    def _take_heartbeat(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        for sub, offset, *_ in message["subs"]:
+            if chain := self._chains.get(self._names.get(sub, "")):
+                chain.settle(offset)
+        return iter(())
+
+    def _take_state(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        streams = [self._names[sub] for sub in message.get("subs", ()) if sub in self._names]
+        yield State(streams=streams, code=message["code"], data=message["data"], fields=message)
+
+    def _take_farewell(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        self.retry_after_s = message.get("retry_after_ms", 0) / 1_000
+        return iter(())
+
+    def _take_snapshot(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        stream = self._names.get(message["sub"])
+        if stream is None:
+            return  # of a stream that is left
+        records = [record for _, record in message["data"]]
+        yield Snapshot(stream=stream, offset=message["offset"], records=records, reason=message["reason"])
+        self._chains[stream] = Chain(message["epoch"], message["offset"])  # only now, as with a record
+
+    def _take_recovered(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        stream = self._names.get(message["sub"])
+        if stream is None:
+            return
+        if message["ok"]:
+            self._chains[stream].settle(message["to"])
+        given = {name: message[name] for name in ("count", "source", "reason") if name in message}
+        yield Recovered(stream=stream, ok=message["ok"], **given)
+
+    def _take_notice(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        stream = self._names.get(message["sub"])
+        if stream is None:
+            return
+        if message["t"] == "slow":
+            yield Slow(stream=stream, action=message["action"], fields=message)
+            return
+        gap = Gap(stream=stream, fields=message)
+        if self._on_gap is not None:
+            self._on_gap(gap)
+        yield gap
+
+    def _take_error(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        streams = self._asked.pop(message.get("id", 0), ())
+        if message["slug"] == "rate_limited" and streams:
+            self._open -= set(streams)
+            self.ask_again_s = max(self.ask_again_s or 0.0, message.get("retry_after_ms", 0) / 1_000)
+            return
+        told = {name: message[name] for name in ("code", "slug", "message", "temporary")}
+        yield Problem(streams=streams, **told)
 
     def _take_data(self, message: Mapping[str, Any]) -> Iterator[Event]:
         stream = self._names.get(message["sub"])
@@ -110,3 +186,18 @@ class Conversation:
                     message=problem["message"],
                     temporary=problem["temporary"],
                 )
+
+    _KINDS: ClassVar[Mapping[str, Callable[[Conversation, Mapping[str, Any]], Iterator[Event]]]] = {
+        "d": _take_data,
+        "subscribed": _take_subscribed,
+        "unsubscribed": _take_unsubscribed,
+        "error": _take_error,
+        "hb": _take_heartbeat,
+        "snapshot": _take_snapshot,
+        "recovered": _take_recovered,
+        "gap": _take_notice,
+        "gap_fill": _take_notice,
+        "slow": _take_notice,
+        "state": _take_state,
+        "disconnect": _take_farewell,
+    }

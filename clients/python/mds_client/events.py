@@ -48,8 +48,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Something changed about where `streams` come from (empty: about all); `data` is ok, or suspect while it lasts.
+    """The worth of the values of `streams` (empty: of all) changed; `data` is ok, or suspect while it lasts.
 
+    Codes of freshness, said of each stream at its begin and when it changes: `live`, `delayed`, `stale`, `halted`, `closed`,
+    `unknown` (nobody told the market's hours), `no_value` (none was seen yet), `not_collected` (nobody will send one).
     Codes: `failover` and `failback` (fields `provider`, `previous`, `reason`: another provider serves from now on),
     `provider_chosen` (a producer began), `provider_down` (nobody can serve: values are suspect, the stream stays open),
     `provider_up`, `log_unreachable`, `log_reachable`. Records keep saying which provider each is from.
@@ -71,6 +73,37 @@ class Refusal:
     temporary: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """The server could not do what was asked for `streams` (empty: it does not say which), or a message was refused.
+
+    One that comes of asking too fast is no event: what was asked is asked again, when the server says.
+    """
+
+    streams: Sequence[str]
+    code: int
+    slug: str
+    message: str
+    temporary: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """The server says that `stream` is read too slowly (`action` warn, catching_up), or again fast enough (cleared)."""
+
+    stream: str
+    action: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected:
+    """The connection ended, or could not be made, as `reason` says; the next attempt is in `retry_in_s`, None: none."""
+
+    reason: str
+    retry_in_s: float | None
+
+
 class Terminated(Exception):
     """The server will not have this client back: `code` is its close code."""
 
@@ -79,4 +112,4 @@ class Terminated(Exception):
         self.code = code
 
 
-Event = Record | Snapshot | Recovered | Gap | State | Refusal
+Event = Record | Snapshot | Recovered | Gap | State | Refusal | Problem | Slow | Disconnected

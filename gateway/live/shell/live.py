@@ -10,23 +10,19 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds
 from gateway.live.gap_news import GapNews
-from gateway.live.ring import RING_MESSAGES, Entry
-from gateway.live.shell.log import Outcome, PastReader
-from gateway.live.shell.pump import SLICE_MESSAGES, Pump
+from gateway.live.ring import RING_MESSAGES
+from gateway.live.shell.past import LogPast
+from gateway.live.shell.pump import Pump
 from gateway.live.streams import (
     BEST,
     CAPABILITY_CHANNELS,
     LiveStream,
-    encode_entry,
-    is_shadow,
     parse_stream,
 )
-from infra.runtime.kafka.clients import Message
 from schemas.clocks import CanonicalOffset, WallTime
 from schemas.errors import PermanentError
 from schemas.identity import event_id
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Trade
-from schemas.wire.codec import decode_value
 
 CLIENT_ID = "mds-gateway"
 
@@ -48,6 +44,9 @@ class Watcher(Protocol):
 
     def wake(self, number: int) -> None:
         """Note that something new may wait for subscription `number`."""
+
+    def arrived(self, number: int) -> None:
+        """Note that the past that subscription `number` waits for was read."""
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """Note that a gap of the stream of subscription `number` changed its state."""
@@ -71,9 +70,10 @@ class LiveStreams:
         """Use `open`, which also runs it."""
         self.feeds = Feeds(partitions, budget_bytes=budget_bytes, ring_messages=ring_messages)
         self._pump = Pump(bootstrap, prefix, self.feeds, self)
-        self._reader = PastReader(bootstrap, CLIENT_ID, prefix)
+        self.past = LogPast(bootstrap, CLIENT_ID, prefix)
         self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], LiveStream]] = {}
         self._joined: set[Watcher] = set()
+        self.exhausted: set[str] = set()  # channels that no provider can serve now
         self._drains: list[Callable[[float], Awaitable[None]]] = []
 
     @classmethod
@@ -103,7 +103,7 @@ class LiveStreams:
                     pump.cancel()
         finally:
             await asyncio.to_thread(live._pump.close)
-            await asyncio.to_thread(live._reader.close)
+            await live.past.close()
 
     @property
     def ready(self) -> bool:
@@ -165,6 +165,7 @@ class LiveStreams:
     def leave(self, watcher: Watcher) -> None:
         """Undo `join`."""
         self._joined.discard(watcher)
+        self.past.forget(watcher)
 
     def on_drain(self, drain: Callable[[float], Awaitable[None]]) -> None:
         """Register what `drain` must run."""
@@ -180,35 +181,7 @@ class LiveStreams:
 
         Raises BrokerUnavailable.
         """
-        return await self._reader.offset_at(feed.place, time_us)
-
-    async def history(
-        self,
-        stream: LiveStream,
-        feed: Feed,
-        *,
-        after: CanonicalOffset,
-        up_to: CanonicalOffset,
-        max_records: int,
-        within_s: float,
-    ) -> tuple[list[Entry], CanonicalOffset, Outcome]:
-        """Return (entries, whole up to, outcome) of a bounded read of the stream's past from Kafka."""
-        found = await self._reader.read(
-            feed.place,
-            stream.symbol,
-            after=after,
-            up_to=up_to,
-            max_records=max_records,
-            within_s=within_s,
-        )
-        entries: list[Entry] = []
-        for begin in range(0, len(found.messages), SLICE_MESSAGES):
-            for message in found.messages[begin : begin + SLICE_MESSAGES]:
-                previous = entries[-1].offset if entries else after
-                if (entry := _past_entry(stream, feed.partition, message, previous)) is not None:
-                    entries.append(entry)
-            await asyncio.sleep(0)  # a long past must not keep the present waiting
-        return entries, found.to, found.outcome
+        return await self.past.offset_at(feed.place, time_us)
 
     def moved(self, feeds: set[Feed], gaps: Sequence[GapNews]) -> None:
         """Wake who watches what moved; see `LiveListener`."""
@@ -221,6 +194,10 @@ class LiveStreams:
     def routed(self, fields: Mapping[str, Any]) -> None:
         """Tell every client, in one message, which of its streams another provider serves from now on."""
         channel = CAPABILITY_CHANNELS.get(fields["capability"])
+        if channel is not None and fields["changed"] == "exhausted":
+            self.exhausted.add(channel)
+        elif channel is not None:
+            self.exhausted.discard(channel)
         affected: dict[Watcher, list[int]] = {}
         for (of_channel, _), watchers in self._watchers.items():
             if of_channel == channel:
@@ -238,6 +215,7 @@ class LiveStreams:
     def log_replaced(self) -> None:
         """Tell every client that its positions are void; nobody watches what is no more."""
         self._watchers.clear()
+        self.past.clear()
         for watcher in tuple(self._joined):
             watcher.lost_position()
 
@@ -265,25 +243,3 @@ class LiveStreams:
             feed.topic, symbol, found.event_time, known.partition, found.raw_offset, found.index
         )
         return LiveRecord(record=found, partition=known.partition, offset=known.offset, event_id=identity)
-
-
-def _past_entry(
-    stream: LiveStream, partition: int, message: Message, previous: CanonicalOffset
-) -> Entry | None:
-    try:
-        fields = decode_value(stream.topic, message.value())
-    except PermanentError:
-        return None  # skipped live as well
-    if not stream.holds(fields):
-        return None
-    offset: Any = message.offset() or 0  # not wrapped, as in `Tail.address_of`
-    return Entry(
-        offset,
-        previous,
-        previous,
-        fields["provider"],
-        is_shadow(fields),
-        fields.get("event_time", 0),
-        message.timestamp()[1] * 1_000,
-        encode_entry(stream.topic, partition, offset, fields),
-    )

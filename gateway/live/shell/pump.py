@@ -23,7 +23,7 @@ from infra.runtime.kafka.clients import Message
 from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.partitions import TopicPartition
-from schemas.topics import EVIDENCE, PROVIDER_HEALTH
+from schemas.topics import EVIDENCE, GAPS, PROVIDER_HEALTH
 from schemas.wire.codec import decode_value
 
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
@@ -181,7 +181,8 @@ class Pump:
             if place in applied:
                 starts[place] = CanonicalOffset(applied[place] + 1)
             else:
-                starts[place] = CanonicalOffset(max(low, high - WARM_TAIL))
+                # The ledger is compacted: what is open stands anywhere in it, and a client must hear of all of it.
+                starts[place] = low if place.topic == GAPS else CanonicalOffset(max(low, high - WARM_TAIL))
                 self._feeds.begin(place, starts[place])
                 if starts[place] < high:
                     self._warming[place] = high

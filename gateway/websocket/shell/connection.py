@@ -1,4 +1,4 @@
-"""One WebSocket client: its commands read and answered while one writer sends its frames, each within deadlines.
+"""One WebSocket client: its commands read and answered; what it is sent, the ticker of all clients writes.
 
 A client that does not read for ten seconds is closed with 4008; one that reads slowly is served from Kafka.
 """
@@ -6,41 +6,46 @@ A client that does not read for ten seconds is closed with 4008; one that reads 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
 
 from gateway.http.access import Access, AccessDenied, Grant
 from gateway.live.shell.live import LiveStreams
 from gateway.websocket import answers, messages
-from gateway.websocket.codes import CLOSE_FORBIDDEN, CLOSE_LOST_POSITION, CLOSE_UNAUTHORISED
+from gateway.websocket.codes import CLOSE_FORBIDDEN, CLOSE_INTERNAL, CLOSE_LOST_POSITION, CLOSE_UNAUTHORISED
 from gateway.websocket.commands import (
     Authenticate,
     Close,
     Event,
     ListAll,
-    RejectedItem,
     Reply,
     Subscribe,
     Unsubscribe,
     Update,
-    Wanted,
 )
-from gateway.websocket.delivery import ClientQueue
+from gateway.websocket.delivery import ClientQueue, unjudged
 from gateway.websocket.encoding import Message
+from gateway.websocket.frames import OpenSubscription
+from gateway.websocket.items import RejectedItem, Wanted
 from gateway.websocket.limits import Caller
 from gateway.websocket.session import AUTH_WITHIN_S, Session
 from gateway.websocket.shell.farewell import GONE, Goodbye, say, too_slow
-from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, LostLog, Subscriber
-from gateway.websocket.shell.writer import Writer
-from infra.runtime.clock import monotonic_s
+from gateway.websocket.shell.subscriber import StreamCatalogue, Subscriber
+from gateway.websocket.shell.ticker import Ticker
+from infra.runtime.clock import monotonic_s, wall_us
 
-E = TypeVar("E", bound=Exception)
+log = logging.getLogger(__name__)
 
 
 class Door(Protocol):
-    """Whoever counts the clients that are in."""
+    """Whoever counts the clients that are in, and writes to them."""
+
+    @property
+    def ticker(self) -> Ticker:
+        """The writer of all clients."""
 
     def admit(self, connection: ClientConnection, grant: Grant) -> Caller:
         """Count one in that said who it is, and return its caller; raise Goodbye where there is no room for it."""
@@ -61,62 +66,85 @@ class ClientConnection:
         access: Access,
         door: Door,
         grant: Grant | None,
-        known_symbol: KnownSymbol,
-        ambiguity: Ambiguity,
+        catalogue: StreamCatalogue,
     ) -> None:
         """Take over an upgraded connection; `grant` None: the client has not said yet who it is."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
         self._door, self._grant = door, grant
         self._session = Session(caller=None, now_s=monotonic_s())
-        self._outbox = ClientQueue(live.feeds)
-        self._known_symbol, self._ambiguity = known_symbol, ambiguity
-        self._writer = Writer(ws, self._outbox)
-        self._ending: asyncio.Future[Goodbye] = asyncio.get_running_loop().create_future()
+        self.outbox = ClientQueue(live.feeds, live.past)
+        self._ticker, self._worth = door.ticker, catalogue.worth
+        self._subscriber = Subscriber(live, self._session, self.outbox, self, catalogue)
+        self._serving: asyncio.Task[None] | None = None
+        self._goodbye: Goodbye | None = None
 
     async def run(self, welcome: bytes, preset: Sequence[Wanted | RejectedItem]) -> None:
         """Serve until the client leaves, is sent away, or breaks a rule."""
-        self._outbox.push(welcome)
-        goodbye = Goodbye(GONE, "cancelled")
+        self.outbox.push(welcome)
+        self._live.join(self)
+        self._ticker.join(self)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                subscriber = Subscriber(
-                    self._live,
-                    self._session,
-                    self._outbox,
-                    self,
-                    known_symbol=self._known_symbol,
-                    ambiguity=self._ambiguity,
-                    spawn=tasks.create_task,
-                )
-                self._live.join(self)
-                tasks.create_task(self._writer.run(subscriber.catch_up), name="ws-writer")
-                tasks.create_task(self._until_ended(), name="ws-ending")
-                await self._read(subscriber, preset)
-        except* Goodbye as reasons:
-            goodbye = _first(reasons)
-        except* LostLog as losses:
-            lost = _first(losses)
-            goodbye = too_slow(str(lost), notices=(lost.notice,))
-        except* ConnectionError:
-            pass  # the client is gone
+            goodbye = await self._serve_until_ended(preset)
         finally:
-            for stream, number in [
-                (place.subscription.stream, n) for n, place in self._outbox.places.items()
-            ]:
+            self._ticker.leave(self)
+            for stream, number in [(place.subscription.stream, n) for n, place in self.outbox.places.items()]:
                 self._live.unwatch(stream, self, number)
             self._live.leave(self)
             self._door.leave(self, self._session.caller, len(self._session.streams))
-        await say(goodbye, self._request, self._ws, self._outbox, self._live.feeds.epochs)
+        await say(goodbye, self._request, self._ws, self.outbox, self._live.feeds.epochs)
+
+    async def _serve_until_ended(self, preset: Sequence[Wanted | RejectedItem]) -> Goodbye:
+        # The reader is the one task of a client: whoever sends it away interrupts it.
+        task = self._serving = asyncio.current_task()
+        try:
+            if self._goodbye is None:
+                await self._read(preset)
+        except Goodbye as goodbye:
+            return self._goodbye or goodbye
+        except ConnectionError:
+            pass  # the client is gone
+        except asyncio.CancelledError:
+            if self._goodbye is None:
+                raise
+            if task is not None:
+                task.uncancel()
+        except Exception:  # an HTTP answer to it would be written into the socket
+            log.exception("ws_client_failed")
+            return Goodbye(CLOSE_INTERNAL, "this is our fault; reconnect and report it")
+        finally:
+            self._serving = None
+        return self._goodbye or Goodbye(GONE, "the client left")
 
     def end(self, goodbye: Goodbye) -> None:
         """Send the client away; the first reason given counts."""
-        if not self._ending.done():
-            self._ending.set_result(goodbye)
+        if self._goodbye is None:
+            self._goodbye = goodbye
+            if self._serving is not None:
+                self._serving.cancel()
+
+    @property
+    def transport(self) -> asyncio.WriteTransport | None:
+        """See `ticker.Client`."""
+        return self._request.transport
+
+    def want(self, place: OpenSubscription) -> None:
+        """See `ticker.Client`."""
+        subscription = place.subscription
+        self._live.past.want(place.feed.place, subscription.whole + 1, self, subscription.number)
+
+    def beat(self) -> None:
+        """See `ticker.Client`."""
+        self.outbox.heartbeat(wall_us(), unjudged if self._worth is None else self._worth.of)
+
+    def arrived(self, number: int) -> None:
+        """See `past.Awaiting`."""
+        self.outbox.arrived(number)
+        self._ticker.note(self)
 
     def wake(self, number: int) -> None:
         """See `live.Watcher`."""
-        self._outbox.wake(number)
-        self._writer.note()
+        self.outbox.wake(number)
+        self._ticker.note(self)
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """See `live.Watcher`."""
@@ -125,7 +153,7 @@ class ClientConnection:
     def routed(self, numbers: Sequence[int], fields: Mapping[str, Any]) -> None:
         """See `live.Watcher`."""
         if fields["changed"] in ("failover", "failback"):
-            self._outbox.refresh(numbers, "failover")
+            self.outbox.refresh(numbers, "failover")
         self._push(messages.route(numbers, fields))
 
     def log_state(self) -> None:
@@ -134,35 +162,32 @@ class ClientConnection:
 
     def lost_position(self) -> None:
         """See `live.Watcher`."""
-        for number in tuple(self._outbox.places):
-            self._outbox.drop(number)
+        for number in tuple(self.outbox.places):
+            self.outbox.drop(number)
         self.end(Goodbye(CLOSE_LOST_POSITION, "the log was replaced; subscribe anew"))
 
     def _push(self, message: Message) -> None:
-        self._outbox.push(message.encode())
+        self.outbox.push(message.encode())
         self._note()
 
     def _note(self) -> None:
-        self._writer.note()
-        if self._outbox.overflowing:
+        self._ticker.note(self)
+        if self.outbox.overflowing:
             self.end(too_slow("answers and notices were left unread"))
 
-    async def _until_ended(self) -> None:
-        raise await self._ending
-
-    async def _read(self, subscriber: Subscriber, preset: Sequence[Wanted | RejectedItem]) -> None:
+    async def _read(self, preset: Sequence[Wanted | RejectedItem]) -> None:
         if self._grant is not None:
             self._session.caller = self._door.admit(self, self._grant)
         try:
             async with asyncio.timeout(AUTH_WITHIN_S):
                 while not self._session.authorised:
-                    await self._serve(await self._receive(), subscriber)
+                    await self._serve(await self._receive())
         except TimeoutError:
             raise Goodbye(CLOSE_UNAUTHORISED, f"no valid auth within {AUTH_WITHIN_S:.0f} s") from None
         if preset:
-            await self._serve(Subscribe(None, tuple(preset)), subscriber)
+            await self._serve(Subscribe(None, tuple(preset)))
         while True:
-            await self._serve(await self._receive(), subscriber)
+            await self._serve(await self._receive())
 
     async def _receive(self) -> Event:
         message = await self._ws.receive()
@@ -171,20 +196,20 @@ class ClientConnection:
         # CLOSE, CLOSING, CLOSED; or ERROR, whose data is the exception: an oversized or malformed frame, a lost ping.
         raise Goodbye(GONE, f"the client left: {message.type.name}")
 
-    async def _serve(self, event: Event, subscriber: Subscriber) -> None:
+    async def _serve(self, event: Event) -> None:
         match event:
             case Reply(message):
-                self._outbox.push(message)
+                self.outbox.push(message)
             case Authenticate(request, token):
                 self._authenticate(request, token)
             case Subscribe():
-                await subscriber.subscribe(event)
+                await self._subscriber.subscribe(event)
             case Unsubscribe(request, numbers):
-                ended = [number for number in numbers if subscriber.close(number)]
+                ended = [number for number in numbers if self._subscriber.close(number)]
                 total = len(self._session.streams)
                 self._push(answers.Unsubscribed(id=request, subs=ended, total=total))
             case Update(request, number, conflate):
-                self._outbox.places[number].subscription.conflate = conflate
+                self.outbox.places[number].subscription.conflate = conflate
                 mode = {"conflate": "latest" if conflate else "none"}
                 self._push(answers.Updated(id=request, sub=number, effective=mode))
             case ListAll(request):
@@ -215,10 +240,5 @@ class ClientConnection:
                 "offset": place.subscription.covered,
                 "effective": {"conflate": "latest" if place.subscription.conflate else "none"},
             }
-            for number, place in self._outbox.places.items()
+            for number, place in self.outbox.places.items()
         ]
-
-
-def _first(group: BaseExceptionGroup[E]) -> E:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

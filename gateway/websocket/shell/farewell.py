@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from aiohttp import WSMsgType, web
 
@@ -25,19 +25,16 @@ log = logging.getLogger(__name__)
 class Goodbye(Exception):
     """The connection ends with a code of CLOSES, or GONE: the client is already away."""
 
-    def __init__(
-        self, code: int, reason: str, *, retry_after_ms: int | None = None, notices: Sequence[bytes] = ()
-    ) -> None:
+    def __init__(self, code: int, reason: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(reason)
-        self.notices = notices
         self.code = code
         self.reason = reason
         self.retry_after_ms = retry_after_ms
 
 
-def too_slow(reason: str, notices: Sequence[bytes] = ()) -> Goodbye:
+def too_slow(reason: str) -> Goodbye:
     """Return the farewell to a client that does not keep up."""
-    return Goodbye(CLOSE_SLOW, f"too slow: {reason}", retry_after_ms=RETRY_SLOW_MS, notices=notices)
+    return Goodbye(CLOSE_SLOW, f"too slow: {reason}", retry_after_ms=RETRY_SLOW_MS)
 
 
 async def say(
@@ -66,7 +63,7 @@ async def say(
                     retry_after_ms=goodbye.retry_after_ms,
                     resume=[(str(stream), epochs[stream.topic], at) for stream, at in outbox.positions()],
                 )
-                await ws.send_frame(frame([*goodbye.notices, last.encode()]), WSMsgType.TEXT)
+                await ws.send_frame(frame([last.encode()]), WSMsgType.TEXT)
                 await ws.close(code=goodbye.code, message=goodbye.reason.encode()[:120])
         except (TimeoutError, ConnectionError, RuntimeError):
             pass  # it does not read, or it is gone

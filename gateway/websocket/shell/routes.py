@@ -17,8 +17,9 @@ from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
 from gateway.websocket import answers, messages
 from gateway.websocket.codes import CLOSE_CONNECTIONS, CLOSE_OVERLOAD, CLOSE_RESTART, CLOSE_UNSUPPORTED
-from gateway.websocket.commands import MAX_ITEMS, RejectedItem, Wanted
-from gateway.websocket.delivery import FRAME_BYTES, QUEUE_BYTES
+from gateway.websocket.delivery import QUEUE_BYTES
+from gateway.websocket.frames import FRAME_BYTES
+from gateway.websocket.items import MAX_ITEMS, RejectedItem, Wanted
 from gateway.websocket.limits import (
     COMMANDS_PER_S,
     KEY_CONNECTIONS,
@@ -32,8 +33,9 @@ from gateway.websocket.session import MAX_COMMAND_BYTES, READ_BYTES
 from gateway.websocket.shell.connection import ClientConnection
 from gateway.websocket.shell.farewell import Goodbye
 from gateway.websocket.shell.sockets import harden
-from gateway.websocket.shell.subscriber import Ambiguity, KnownSymbol, certain
-from gateway.websocket.subscription import RESUME_MAX_RECORDS
+from gateway.websocket.shell.subscriber import StreamCatalogue
+from gateway.websocket.shell.ticker import Ticker
+from gateway.websocket.subscription import RESUME_MAX_OFFSETS
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
 from schemas.identity import stream_name
@@ -94,20 +96,16 @@ class WebSockets:
         self,
         live: LiveStreams,
         access: Access,
-        known_symbol: KnownSymbol,
+        catalogue: StreamCatalogue,
         *,
-        ambiguity: Ambiguity = certain,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """Serve `live`; a symbol it never saw is asked of `known_symbol`, what names too much of `ambiguity`.
-
-        `known_symbol` may raise TransientError for "cannot say now".
-        """
-        self._live, self._access, self._known_symbol = live, access, known_symbol
-        self._ambiguity = ambiguity
+        """Serve `live`; what it never saw is asked of `catalogue`."""
+        self._live, self._access, self._catalogue = live, access, catalogue
         self._max_connections = max_connections
         self._connections: set[ClientConnection] = set()
         self._callers = Callers()
+        self.ticker = Ticker()
         self._waiting: Waiting[ClientConnection] = Waiting()
         self._admitted = 0
         self._draining = False
@@ -158,8 +156,7 @@ class WebSockets:
             access=self._access,
             door=self,
             grant=grant,
-            known_symbol=self._known_symbol,
-            ambiguity=self._ambiguity,
+            catalogue=self._catalogue,
         )
         refusal = self._refusal(request)
         if refusal is not None:
@@ -234,7 +231,7 @@ class WebSockets:
                 "command_bytes": MAX_COMMAND_BYTES,
                 "frame_bytes": FRAME_BYTES,
                 "queue_bytes": QUEUE_BYTES,
-                "resume_records": RESUME_MAX_RECORDS,
+                "resume_offsets": RESUME_MAX_OFFSETS,
             },
             features=FEATURES,
         ).encode()

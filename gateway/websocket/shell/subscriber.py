@@ -1,53 +1,56 @@
-"""Begin and return of a client's streams: snapshot, live, resume from memory or Kafka, catch up after falling behind."""
+"""Begin of a client's streams: what is accepted, and where each begins: with a snapshot, live, or at a position."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.live.shell.live import LiveStreams, Watcher
 from gateway.live.streams import LiveStream
+from gateway.market.shell.calendars import load_calendars
 from gateway.websocket import answers, messages
-from gateway.websocket.commands import RejectedItem, Since, Subscribe, Wanted
-from gateway.websocket.delivery import ClientQueue, OpenSubscription
+from gateway.websocket.commands import Subscribe
+from gateway.websocket.delivery import ClientQueue
+from gateway.websocket.frames import OpenSubscription
+from gateway.websocket.items import RejectedItem, Since, Wanted
+from gateway.websocket.offers import Offers
 from gateway.websocket.session import Session
+from gateway.websocket.shell.worth import Worth
 from gateway.websocket.subscription import (
-    RESUME_MAX_RECORDS,
-    RESUME_WITHIN_S,
-    FromLog,
-    FromMemory,
-    RefusedReason,
-    Replay,
+    Recovery,
     ResumeRefused,
     StreamPosition,
     Subscription,
     plan_resume,
 )
-from infra.runtime import metrics
-from infra.runtime.backoff import RETRY_S
 from schemas.clocks import CanonicalOffset
 from schemas.errors import AmbiguousSymbol, BrokerUnavailable, TransientError
 
 KNOWN_WITHIN_S = 2.0
-KNOWN_AT_ONCE = 8  # questions to the database at a time, for one command
+SINCE_WITHIN_S = 5.0
 
-Start = StreamPosition | ResumeRefused | Since | str | None
-KnownSymbol = Callable[[str], Awaitable[bool]]
+Start = StreamPosition | Recovery | ResumeRefused | Since | str | None
+KnownAmong = Callable[[Collection[str]], Awaitable[Collection[str]]]
 Ambiguity = Callable[[str], AmbiguousSymbol | None]
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 def certain(_: str) -> None:
     """Take every symbol for one that names one instrument."""
 
 
-class LostLog(Exception):
-    """The client fell behind what Kafka retains: nothing can make its stream whole again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCatalogue:
+    """Symbols and streams there are, as others know: `known_among` may raise TransientError for "cannot say now".
 
-    def __init__(self, stream: LiveStream, covered: CanonicalOffset) -> None:
-        super().__init__(f"{stream} fell behind what the log retains; subscribe anew")
-        self.notice = messages.Lagged(stream=str(stream), after={"offset": covered}).encode()
+    Without `offers` any stream may come, without `worth` nothing is said of how fresh it is.
+    """
+
+    known_among: KnownAmong
+    ambiguity: Ambiguity = certain
+    offers: Offers | None = None
+    worth: Worth | None = None
 
 
 class Subscriber:
@@ -59,22 +62,19 @@ class Subscriber:
         session: Session,
         outbox: ClientQueue,
         watcher: Watcher,
-        *,
-        known_symbol: KnownSymbol,
-        spawn: Spawn,
-        ambiguity: Ambiguity = certain,
+        catalogue: StreamCatalogue,
     ) -> None:
-        """Serve `outbox`; reads from Kafka run as tasks made by `spawn`."""
+        """Serve `outbox`."""
         self._live, self._session, self._outbox = live, session, outbox
-        self._watcher, self._known_symbol, self._spawn = watcher, known_symbol, spawn
-        self._ambiguity = ambiguity
+        self._watcher, self._catalogue = watcher, catalogue
 
     async def subscribe(self, request: Subscribe) -> None:
         """Answer with one result per item, in order, and begin what was accepted; one bad item spoils no other."""
         asked = [item for item in request.items if isinstance(item, Wanted)]
-        unclear = {item.stream.symbol: self._ambiguity(item.stream.symbol) for item in asked}
+        unclear = {item.stream.symbol: self._catalogue.ambiguity(item.stream.symbol) for item in asked}
         wanted = [item for item in asked if unclear[item.stream.symbol] is None]
         known = await self._ask_known(item.stream.symbol for item in wanted)
+        await self._load_calendars([symbol for symbol, answer in known.items() if answer])
         starts = await self._resolve_all(item for item in wanted if known[item.stream.symbol])
         results: list[Any] = []
         begin: list[tuple[OpenSubscription, Start]] = []
@@ -86,6 +86,7 @@ class Subscriber:
                 self._session.problem(item.stream)
                 or _unclear(item.stream, unclear[item.stream.symbol])
                 or _unknown(item.stream, known=known.get(item.stream.symbol))
+                or self._offered(item.stream)
             )
             if refusal is not None:
                 results.append(refusal)
@@ -107,11 +108,6 @@ class Subscriber:
             self._live.unwatch(stream, self._watcher, number)
         return stream is not None
 
-    def catch_up(self, place: OpenSubscription) -> None:
-        """Serve a client that fell behind memory from Kafka, a chunk at a time."""
-        metrics.WS_CATCH_UPS.inc()
-        self._spawn(self._catch_up(place))
-
     def _open(self, item: Wanted) -> OpenSubscription:
         number = self._session.open(item.stream)
         feed = self._live.watch(item.stream, self._watcher, number)
@@ -127,7 +123,7 @@ class Subscriber:
         epoch = self._live.feeds.epochs[feed.topic]
         if isinstance(start, StreamPosition) and start.epoch == epoch:
             subscription.covered = subscription.whole = start.offset
-        return {
+        return self._worth(subscription) | {
             "stream": str(subscription.stream),
             "sub": subscription.number,
             "ok": True,
@@ -141,100 +137,49 @@ class Subscriber:
             "state": "open" if self._live.reachable else "recovering",
         }
 
+    def _worth(self, subscription: Subscription) -> dict[str, Any]:
+        judged = None if self._catalogue.worth is None else self._catalogue.worth.of(subscription.stream)
+        if judged is None:
+            return {}
+        subscription.state = judged.code
+        told = {"data": messages.data_of(judged.code), "code": judged.code}
+        return told if judged.last_event_ts is None else told | {"last_event_ts": judged.last_event_ts}
+
+    def _offered(self, stream: LiveStream) -> Mapping[str, Any] | None:
+        offers = self._catalogue.offers
+        return None if offers is None else offers.refusal(stream, self._live.feeds.find(*stream.feed))
+
     def _begin(self, place: OpenSubscription, start: Start) -> None:
         subscription, feed = place.subscription, place.feed
-        applied = self._live.feeds.applied(feed)
-        if isinstance(start, ResumeRefused):
-            self._restart(place, start.reason)
-        elif isinstance(start, StreamPosition):
-            floor = feed.ring.floor(subscription.stream.scope)
-            epoch = self._live.feeds.epochs[feed.topic]
-            self._resume(place, start, plan_resume(start, epoch=epoch, floor=floor, applied=applied), applied)
+        if isinstance(start, StreamPosition):
+            floor, epoch = feed.ring.floor(subscription.stream.scope), self._live.feeds.epochs[feed.topic]
+            start = plan_resume(start, epoch=epoch, floor=floor, applied=self._live.feeds.applied(feed))
+        if isinstance(start, Recovery):
+            subscription.recover(start)
+        elif isinstance(start, ResumeRefused):
+            self._outbox.refuse(place, start.reason)
         elif start is None:
             subscription.restart("subscribe")
         self._outbox.wake(subscription.number)
 
-    def _resume(
-        self,
-        place: OpenSubscription,
-        wanted: StreamPosition,
-        plan: FromMemory | FromLog | ResumeRefused,
-        applied: CanonicalOffset,
-    ) -> None:
-        subscription = place.subscription
-        if isinstance(plan, ResumeRefused):
-            self._restart(place, plan.reason)
-        elif isinstance(plan, FromMemory):
-            entries = tuple(place.feed.ring.after(wanted.offset, subscription.stream.scope))
-            metrics.WS_RESUMES.labels("memory").inc()
-            subscription.replay(Replay(entries=entries, after=wanted.offset, to=applied, source="memory"))
-        else:
-            subscription.await_history()
-            self._spawn(self._resume_from_log(place, plan))
-
-    async def _resume_from_log(self, place: OpenSubscription, plan: FromLog) -> None:
-        subscription = place.subscription
-        entries, _, outcome = await self._live.history(
-            subscription.stream,
-            place.feed,
-            after=plan.after,
-            up_to=plan.up_to,
-            max_records=RESUME_MAX_RECORDS,
-            within_s=RESUME_WITHIN_S,
-        )
-        if outcome == "complete":
-            metrics.WS_RESUMES.labels("kafka").inc()
-            subscription.replay(Replay(entries=entries, after=plan.after, to=plan.up_to, source="kafka"))
-        else:
-            self._restart(place, outcome)
-        self._watcher.wake(subscription.number)
-
-    async def _catch_up(self, place: OpenSubscription) -> None:
-        subscription = place.subscription
-        while True:
-            after = subscription.whole
-            entries, to, outcome = await self._live.history(
-                subscription.stream,
-                place.feed,
-                after=after,
-                up_to=self._live.feeds.applied(place.feed),
-                max_records=RESUME_MAX_RECORDS,
-                within_s=RESUME_WITHIN_S,
-            )
-            if outcome in ("expired", "epoch_changed"):
-                raise LostLog(subscription.stream, after)
-            if outcome != "unavailable":
-                subscription.replay(Replay(entries=entries, after=after, to=to))
-                self._watcher.wake(subscription.number)
-                return
-            await asyncio.sleep(RETRY_S)
-
-    def _restart(self, place: OpenSubscription, reason: RefusedReason) -> None:
-        metrics.WS_RESUMES.labels(reason).inc()
-        number, floor = place.subscription.number, place.feed.ring.floor(place.subscription.stream.scope)
-        self._outbox.push(
-            messages.Recovered(sub=number, ok=False, reason=reason, floor_offset=floor).encode()
-        )
-        place.subscription.restart("recovery")
-
     async def _ask_known(self, symbols: Iterable[str]) -> dict[str, bool | None]:
         known: dict[str, bool | None] = {symbol: self._live.knows(symbol) or None for symbol in symbols}
-        turns = asyncio.Semaphore(KNOWN_AT_ONCE)
-
-        async def ask(symbol: str) -> None:
-            try:
-                async with turns:
-                    known[symbol] = await self._known_symbol(symbol)
-            except TransientError:
-                pass  # stays None: nobody can say now
-
+        unseen = [symbol for symbol, answer in known.items() if answer is None]
         try:
-            async with asyncio.timeout(KNOWN_WITHIN_S), asyncio.TaskGroup() as tasks:
-                for symbol in [symbol for symbol, answer in known.items() if answer is None]:
-                    tasks.create_task(ask(symbol))
+            async with asyncio.timeout(KNOWN_WITHIN_S):
+                found = await self._catalogue.known_among(unseen) if unseen else ()
+        except (TransientError, TimeoutError):
+            return known  # None stays: nobody can say now
+        return known | {symbol: symbol in found for symbol in unseen}
+
+    async def _load_calendars(self, symbols: Sequence[str]) -> None:
+        if self._catalogue.worth is None:
+            return
+        try:
+            async with asyncio.timeout(KNOWN_WITHIN_S):
+                await load_calendars(symbols)
         except TimeoutError:
-            pass
-        return known
+            pass  # it goes on beside the loop; until then the market's hours count as unknown
 
     async def _resolve_all(self, items: Iterable[Wanted]) -> dict[LiveStream, Start]:
         moments = [(item.stream, item.start.time_us) for item in items if isinstance(item.start, Since)]
@@ -242,7 +187,7 @@ class Subscriber:
             stream: ResumeRefused(reason="unavailable") for stream, _ in moments
         }
         try:
-            async with asyncio.timeout(RESUME_WITHIN_S):
+            async with asyncio.timeout(SINCE_WITHIN_S):
                 for stream, time_us in moments:
                     starts[stream] = await self._resolve(stream, time_us)
         except TimeoutError:

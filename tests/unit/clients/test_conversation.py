@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mds_client import Event, Gap, Hole, Record, Recovered, Refusal, Snapshot, State
-from mds_client.conversation import Conversation, Position
+from mds_client import Event, Gap, Hole, Problem, Record, Recovered, Refusal, Slow, Snapshot, State
+from mds_client.conversation import Conversation, Mismatch, Position
 
 SPY = "trades:best:SPY"
 OK = {"stream": SPY, "ok": True, "sub": 3, "epoch": "e", "offset": 9}
@@ -121,3 +121,64 @@ def test_a_failover_names_the_streams_it_concerns() -> None:
     first, second = [event for event in events if isinstance(event, State)]
     assert (first.streams, first.code, first.fields["provider"]) == ([SPY], "failover", "finnhub")
     assert (second.streams, second.data) == ([], "suspect")
+
+
+def test_what_was_asked_too_fast_is_asked_again_when_the_server_says() -> None:
+    """By the id of the command: nothing else is repeated, and it is no event."""
+    market, _ = heard()
+    market.want("quotes:best:SPY")
+    command = market.ask(market.due())
+    assert ([item["stream"] for item in command["items"]], market.due()) == ([SPY, "quotes:best:SPY"], ())
+    limited = {"t": "error", "code": 130, "slug": "rate_limited", "message": "", "temporary": True}
+    events = list(market.take({**limited, "id": command["id"], "retry_after_ms": 250}))
+    assert (events, market.ask_again_s) == ([], 0.25)
+    assert market.due() == (SPY, "quotes:best:SPY")
+    assert market.ask(market.due())["id"] != command["id"]
+
+
+def test_an_error_is_told_with_the_streams_it_is_about() -> None:
+    """One without an id as well, though nobody can say which command it answers."""
+    market, _ = heard()
+    command = market.ask(market.due())
+    error = {"t": "error", "code": 117, "slug": "too_many_items", "message": "no", "temporary": False}
+    (about,) = market.take({**error, "id": command["id"]})
+    (nameless,) = market.take(error)
+    assert about == Problem(streams=(SPY,), code=117, slug="too_many_items", message="no", temporary=False)
+    assert isinstance(nameless, Problem)
+    assert nameless.streams == ()
+
+
+def test_another_count_than_ours_ends_the_connection() -> None:
+    """A stream that was never begun would be silent for ever."""
+    with pytest.raises(Mismatch, match="the server counts 2"):
+        heard({**results(OK), "total": 2})
+
+
+def test_a_stream_that_works_is_not_asked_for_twice_and_one_that_is_left_not_at_all() -> None:
+    """A repeat would be refused; what still comes of a stream that is left is nobody's."""
+    market, _ = heard(results(OK))
+    market.ask(market.due())
+    market.want(SPY)
+    assert market.due() == ()
+    assert market.leave([SPY])["streams"] == [SPY]
+    list(market.take({"t": "unsubscribed", "subs": [3], "total": 0}))
+    assert list(market.take({"t": "d", "sub": 3, "prev": 9, "m": [[10, {}]]})) == []
+    assert (market.due(), market.positions()) == ((), {})
+
+
+def test_a_loop_that_dies_in_a_snapshot_gets_it_again() -> None:
+    """The position moves as the next event is asked for."""
+    market, _ = heard(results(OK))
+    snapshot = {"t": "snapshot", "sub": 3, "epoch": "f", "offset": 20, "reason": "subscribe", "data": []}
+    events = market.take(snapshot)
+    next(events)
+    assert market.positions() == {SPY: ("e", 9)}
+    list(events)
+    assert market.positions() == {SPY: ("f", 20)}
+
+
+def test_falling_behind_is_told() -> None:
+    """With what the server does about it."""
+    _, events = heard(results(OK), {"t": "slow", "sub": 3, "action": "warn"})
+    assert isinstance(events[0], Slow)
+    assert (events[0].stream, events[0].action) == (SPY, "warn")

@@ -184,3 +184,33 @@ def test_evidence_in_a_foreign_partition_is_no_news() -> None:
     feeds = empty_feeds()
     feeds.hear(TopicPartition(EVIDENCE, (PLACE + 1) % 4), 0, asdict(an_evidence()))
     assert feeds.take_news() == []
+
+
+def test_memory_beside_the_rings_does_not_grow_with_records() -> None:
+    """A ring that moves by itself leaves nothing behind: one place in the budget's order a feed, however many came."""
+    feeds = empty_feeds(ring_messages=10)
+    apply_quote(feeds, 0)  # a quiet feed's record is older than all that follow
+    sizes = []
+    for offset in range(3_000):
+        feed = apply_trade(feeds, offset)
+        if offset in (999, 2_999):
+            sizes.append(sum(len(each) for each in vars(feeds).values() if hasattr(each, "__len__")))
+    assert sizes[0] == sizes[1]
+    assert len(feed.ring) == 10
+
+
+def test_the_oldest_record_of_all_goes_first_though_rings_moved_by_themselves() -> None:
+    """The budget is kept by append time over all feeds."""
+    feeds = empty_feeds(budget_bytes=10_000_000, ring_messages=5)
+    for offset in range(20):
+        apply_trade(feeds, offset)
+    for offset in range(10, 13):
+        apply_quote(feeds, offset)
+    assert feeds.held_bytes == sum(
+        entry.cost_bytes
+        for name in ("trades", "quotes")
+        for entry in feeds.feed(name, "SPY").ring.after(-1, BEST)
+    )
+    feeds._budget_bytes = feeds.held_bytes - 1  # noqa: SLF001 - what a smaller process would have
+    apply_trade(feeds, 20)
+    assert [entry.offset for entry in feeds.feed("quotes", "SPY").ring.after(-1, BEST)] == [11, 12]

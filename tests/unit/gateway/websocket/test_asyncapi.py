@@ -48,7 +48,6 @@ SENT: list[Message] = [
     *(messages.route([1], ROUTE | {"changed": changed}) for changed in messages.ROUTE_CODES),
     messages.log_state(reachable=True, since=1),
     messages.Slow(sub=1, queued=3, limit=4, pct=75, action="warn"),
-    messages.Lagged(stream="trades:best:SPY", after={"offset": 3}),
     messages.Heartbeat(now=1, subs=[[2, 3]]),
     messages.disconnect(4008, "slow", resume=[("s", "e", 3)]),
     messages.Welcome(

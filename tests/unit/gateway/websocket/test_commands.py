@@ -8,20 +8,8 @@ import orjson
 import pytest
 
 from gateway.live.streams import parse_stream
-from gateway.websocket.commands import (
-    MAX_ITEMS,
-    Authenticate,
-    ListAll,
-    RejectedItem,
-    Reply,
-    Since,
-    Subscribe,
-    Unsubscribe,
-    Update,
-    Wanted,
-    interpret,
-)
-from gateway.websocket.subscription import StreamPosition
+from gateway.websocket.commands import Authenticate, ListAll, Reply, Unsubscribe, Update, interpret
+from gateway.websocket.items import MAX_ITEMS, RejectedItem, Wanted
 
 SPY, GOOG = parse_stream("quotes:best:SPY"), parse_stream("trades:best:GOOG")
 HELD = {1: SPY, 2: GOOG}
@@ -30,40 +18,6 @@ HELD = {1: SPY, 2: GOOG}
 def ask(command: Any, *, authorised: bool = True) -> Any:
     """Return what a command of a client with two subscriptions asks for."""
     return interpret(command, HELD, authorised=authorised)
-
-
-def subscribed(**item: Any) -> Any:
-    """Return what becomes of the only item of a subscribe command."""
-    event = ask({"t": "subscribe", "items": [item]})
-    assert isinstance(event, Subscribe)
-    return event.items[0]
-
-
-@pytest.mark.parametrize(
-    ("start", "expected"),
-    [
-        (None, None),
-        ("snapshot", None),
-        ("live", "live"),
-        ({"epoch": "e", "offset": 7}, StreamPosition(epoch="e", offset=7)),
-        ({"epoch": "e", "offset": -1}, StreamPosition(epoch="e", offset=-1)),
-        ({"start": 5}, Since(5)),
-    ],
-)
-def test_a_stream_begins_where_the_client_says(start: Any, expected: Any) -> None:
-    """Every form of `from` is understood."""
-    assert subscribed(stream="quotes:best:SPY", **{"from": start}).start == expected
-
-
-@pytest.mark.parametrize(
-    "start", ["now", 5, [], {}, {"epoch": "e"}, {"epoch": 1, "offset": 1}, {"epoch": "e", "offset": 2**63},
-              {"epoch": "e", "offset": True}, {"start": -1}, {"start": "2020"}],
-)  # fmt: skip
-def test_a_start_that_is_none_is_refused_for_its_item(start: Any) -> None:
-    """The item is refused with the forms that would be right."""
-    rejected = subscribed(stream="quotes:best:SPY", **{"from": start})
-    assert isinstance(rejected, RejectedItem)
-    assert rejected.result["error"]["slug"] == "bad_message"
 
 
 def test_one_bad_item_spoils_no_other() -> None:
@@ -80,29 +34,6 @@ def test_one_bad_item_spoils_no_other() -> None:
     assert kinds == [Wanted, RejectedItem, RejectedItem, Wanted, Wanted, RejectedItem]
     assert event.items[2].result["error"]["slug"] == "unknown_channel"
     assert str(event.items[4].stream) == "trades:best:B"
-
-
-@pytest.mark.parametrize(
-    ("stream", "conflate", "expected"),
-    [
-        ("quotes:best:SPY", None, True),
-        ("quotes:best:SPY", {"mode": "none"}, False),
-        ("quotes:best:SPY", {"mode": "latest"}, True),
-        ("trades:best:SPY", None, False),
-        ("bars.1m:best:SPY", {"mode": "none"}, False),
-    ],
-)
-def test_only_quotes_conflate(stream: str, conflate: Any, expected: Any) -> None:
-    """Quotes do unless told not to; nothing else ever does."""
-    assert subscribed(stream=stream, conflate=conflate).conflate is expected
-
-
-@pytest.mark.parametrize("stream", ["trades:best:SPY", "bars.1m:best:SPY", "gaps:best:SPY"])
-def test_asking_to_conflate_what_never_is_is_refused(stream: str) -> None:
-    """The refusal says so."""
-    assert (
-        "never conflated" in subscribed(stream=stream, conflate={"mode": "latest"}).result["error"]["message"]
-    )
 
 
 @pytest.mark.parametrize(
@@ -167,4 +98,6 @@ def test_nothing_is_heard_before_authorisation_but_auth_and_ping() -> None:
 
 def test_unknown_fields_are_ignored() -> None:
     """A newer client still talks to an older server."""
-    assert isinstance(subscribed(stream="quotes:best:SPY", fields=["bid"], nonsense={"a": [1]}), Wanted)
+    item = {"stream": "quotes:best:SPY", "fields": ["bid"], "nonsense": {"a": [1]}}
+    event = ask({"t": "subscribe", "items": [item], "fashion": 1})
+    assert [type(entry) for entry in event.items] == [Wanted]

@@ -7,10 +7,12 @@ from typing import Any
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
 from gateway.websocket.answers import Subscribed
-from gateway.websocket.delivery import FRAME_BYTES, QUEUE_MESSAGES, ClientQueue, Frame, OpenSubscription
-from gateway.websocket.subscription import Subscription
+from gateway.websocket.delivery import QUEUE_MESSAGES, ClientQueue
+from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription
+from gateway.websocket.freshness import StreamFreshness
+from gateway.websocket.subscription import RESUME_BEATS, Recovery, Subscription
 from tests.support.declared_messages import messages_of
-from tests.support.live_feeds import apply_quote, apply_trade, empty_feeds
+from tests.support.live_feeds import UnreadPast, apply_quote, apply_trade, empty_feeds
 
 
 def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> OpenSubscription:
@@ -30,7 +32,7 @@ def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
     """A client knows the subscription before its first record."""
     feeds = empty_feeds()
     apply_trade(feeds, 0)
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     place = a_place(feeds, "trades:best:SPY")
     outbox.open(place)
     place.subscription.restart("subscribe")
@@ -48,7 +50,7 @@ def test_answers_come_before_data_and_a_snapshot_before_its_stream() -> None:
 def test_a_busy_stream_does_not_starve_a_quiet_one() -> None:
     """Frames are bounded, and streams take turns."""
     feeds = empty_feeds(ring_messages=5_000)
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     outbox.open(a_place(feeds, "trades:best:SPY", 1))
     outbox.open(a_place(feeds, "quotes:best:SPY", 2))
     for offset in range(3_000):
@@ -66,10 +68,10 @@ def test_a_busy_stream_does_not_starve_a_quiet_one() -> None:
     assert records == 3_001
 
 
-def test_a_client_behind_memory_is_handed_to_kafka_once_and_told() -> None:
+def test_a_client_behind_memory_asks_for_the_log_once_and_is_told() -> None:
     """The subscription is given out for reading, and stays silent until then."""
     feeds = empty_feeds(ring_messages=10)
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     place = a_place(feeds, "trades:best:SPY")
     outbox.open(place)
     for offset in range(30):
@@ -77,8 +79,8 @@ def test_a_client_behind_memory_is_handed_to_kafka_once_and_told() -> None:
     outbox.wake(1)
     (notice,) = parsed(outbox.frame())
     assert (notice["t"], notice["action"]) == ("slow", "catching_up")
-    assert outbox.fallen() == [place]
-    assert outbox.fallen() == []
+    assert outbox.wants() == [place]
+    assert outbox.wants() == []
     outbox.wake(1)
     assert outbox.frame() is None
 
@@ -86,7 +88,7 @@ def test_a_client_behind_memory_is_handed_to_kafka_once_and_told() -> None:
 def test_a_lagging_client_is_warned_and_the_warning_is_cleared() -> None:
     """Warned at three quarters of memory, cleared below half."""
     feeds = empty_feeds(ring_messages=4_000)
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     outbox.open(a_place(feeds, "trades:best:SPY"))
     for offset in range(3_500):
         apply_trade(feeds, offset)
@@ -100,27 +102,27 @@ def test_a_lagging_client_is_warned_and_the_warning_is_cleared() -> None:
 def test_a_heartbeat_moves_quiet_streams_and_only_those() -> None:
     """A stream with something waiting is left where it is."""
     feeds = empty_feeds()
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     outbox.open(a_place(feeds, "trades:best:SPY", 1))
     outbox.open(a_place(feeds, "trades:yahoo:SPY", 2))
     apply_trade(feeds, 5)
     outbox.wake(1)
     outbox.heartbeat(77)
     beat = parsed(outbox.frame())[0]
-    assert (beat["now"], beat["subs"]) == (77, [[2, 5]])
+    assert (beat["now"], beat["subs"]) == (77, [[2, 5, None]])
     outbox.heartbeat(78)
     assert parsed(outbox.frame())[0]["subs"] == []
 
 
 def test_unread_answers_overflow() -> None:
     """The bound is on messages and on bytes."""
-    outbox = ClientQueue(empty_feeds())
+    outbox = ClientQueue(empty_feeds(), UnreadPast())
     for _ in range(QUEUE_MESSAGES):
         outbox.push(b"{}")
     assert not outbox.overflowing
     outbox.push(b"{}")
     assert outbox.overflowing
-    heavy = ClientQueue(empty_feeds())
+    heavy = ClientQueue(empty_feeds(), UnreadPast())
     heavy.push(b"x" * 1_048_577)
     assert heavy.overflowing
 
@@ -128,7 +130,7 @@ def test_unread_answers_overflow() -> None:
 def test_a_dropped_subscription_is_silent_and_leaves_no_position() -> None:
     """A wake that comes late finds nothing."""
     feeds = empty_feeds()
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     outbox.open(a_place(feeds, "trades:best:SPY"))
     assert [(str(stream), covered) for stream, covered in outbox.positions()] == [("trades:best:SPY", -1)]
     apply_trade(feeds, 0)
@@ -143,7 +145,7 @@ def test_a_dropped_subscription_is_silent_and_leaves_no_position() -> None:
 def test_a_refresh_is_a_flagged_snapshot_of_quotes_and_leaves_trades_alone() -> None:
     """The newest quote stands for those unsent; a trade unsent is never replaced."""
     feeds = empty_feeds()
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     outbox.open(a_place(feeds, "quotes:best:SPY", 1))
     outbox.open(a_place(feeds, "trades:best:SPY", 2))
     apply_quote(feeds, 0)
@@ -155,3 +157,39 @@ def test_a_refresh_is_a_flagged_snapshot_of_quotes_and_leaves_trades_alone() -> 
     messages = {message["sub"]: message for message in parsed(outbox.frame())}
     assert (messages[1]["t"], messages[1]["reason"], messages[1]["offset"]) == ("snapshot", "failover", 0)
     assert (messages[2]["t"], messages[2]["m"][0][0]) == ("d", 0)
+
+
+def test_a_change_of_worth_is_told_once_with_a_heartbeat() -> None:
+    """Streams of the same worth in one message; what stays as it was is not repeated."""
+    feeds = empty_feeds()
+    outbox = ClientQueue(feeds, UnreadPast())
+    for number, name in enumerate(("trades", "quotes", "gaps"), 1):
+        outbox.open(a_place(feeds, f"{name}:best:SPY", number))
+    codes = {"trades": "stale", "quotes": "stale"}
+
+    def beat() -> list[tuple[Any, ...]]:
+        judged = {name: StreamFreshness(code) for name, code in codes.items()}
+        outbox.heartbeat(1, lambda stream: judged.get(stream.channel))
+        told = parsed(outbox.frame())
+        return [(m["subs"], m["code"], m["data"]) for m in told if m["t"] == "state"]
+
+    assert beat() == [([1, 2], "stale", "suspect")]
+    assert beat() == []
+    codes["trades"] = "live"
+    assert beat() == [([1], "live", "ok")]
+
+
+def test_a_resume_that_gets_nowhere_is_given_up() -> None:
+    """After half a minute of heartbeats in which nothing could be read; the client begins anew."""
+    feeds = empty_feeds(10)
+    outbox = ClientQueue(feeds, UnreadPast())
+    place = a_place(feeds, "trades:best:SPY")
+    place.subscription.recover(Recovery(after=3))
+    outbox.open(place)
+    outbox.wake(1)
+    told: list[dict[str, Any]] = []
+    for _ in range(RESUME_BEATS + 1):
+        outbox.heartbeat(1)
+        told += parsed(outbox.frame())
+    assert [message["t"] for message in told if message["t"] != "hb"] == ["recovered", "snapshot"]
+    assert [message["reason"] for message in told if message["t"] == "recovered"] == ["unavailable"]

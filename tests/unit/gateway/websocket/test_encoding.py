@@ -8,7 +8,7 @@ import pytest
 
 from gateway.http.columns import TEXT, WHOLE
 from gateway.websocket.asyncapi import MESSAGES
-from gateway.websocket.encoding import Message, columns_of, frame, member, names_of
+from gateway.websocket.encoding import Message, columns_of, frame, member, names_of, wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +39,18 @@ def test_every_member_of_every_message_is_declared(message: type[Message]) -> No
     declared = dict(columns_of(message))
     assert set(declared) == {each.name for each in fields(message)}
     assert all(column.words.endswith(".") for column in declared.values())
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (0, "8100"),
+        (125, "817d"),
+        (126, "817e007e"),
+        (65_535, "817effff"),
+        (65_536, "817f0000000000010000"),
+    ],
+)
+def test_a_frame_on_the_wire_is_what_rfc_6455_says(size: int, head: str) -> None:
+    """Final, text, unmasked (section 5.2), its length in as few bytes as there are."""
+    assert wire(b"x" * size) == bytes.fromhex(head) + b"x" * size

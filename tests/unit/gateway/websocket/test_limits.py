@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gateway.websocket import limits
-from gateway.websocket.limits import Bucket, Callers, Waiting
+from gateway.websocket.limits import Callers, CostBucket, Waiting
 
 
 def test_units_come_back_with_time_up_to_the_burst() -> None:
     """What is asked beyond them says how long to wait; more than a burst costs a burst."""
-    bucket = Bucket(2.0, 10.0, 0.0)
+    bucket = CostBucket(2.0, 10.0, 0.0)
     assert bucket.wait_s(10, 0.0) == 0
     bucket.take(10)
     assert bucket.wait_s(3, 0.0) == 1.5

@@ -106,10 +106,9 @@ PUBLISHED: list[tuple[bytes, bytes]] = [
         b'{"t":"slow","sub":1,"queued":3,"limit":4,"pct":75,"action":"warn"}',
     ),
     (
-        messages.Lagged(stream="trades:best:SPY", after={"offset": 3}).encode(),
-        b'{"t":"lagged","stream":"trades:best:SPY","from":{"offset":3}}',
+        messages.Heartbeat(now=1, subs=[[2, 3, 9], [4, 3, None]]).encode(),
+        b'{"t":"hb","now":1,"subs":[[2,3,9],[4,3,null]]}',
     ),
-    (messages.Heartbeat(now=1, subs=[[2, 3]]).encode(), b'{"t":"hb","now":1,"subs":[[2,3]]}'),
     (
         messages.disconnect(1012, "restarting", retry_after_ms=9, resume=[("s", "e", 3)]).encode(),
         b'{"t":"disconnect","code":1012,"reason":"restarting","reconnect":true,"retry_after_ms":9,"resume":[["s","e",3]]}',

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gateway.live.streams import parse_stream
 from gateway.websocket.codes import CLOSE_RATE, CLOSE_TOO_LARGE
-from gateway.websocket.commands import MAX_ITEMS, Close, Event, Reply, Subscribe
-from gateway.websocket.limits import COMMANDS_BURST, KEY_STREAMS, Bucket, Caller
+from gateway.websocket.commands import Close, Event, Reply, Subscribe
+from gateway.websocket.items import MAX_ITEMS
+from gateway.websocket.limits import COMMANDS_BURST, KEY_STREAMS, Caller, CostBucket
 from gateway.websocket.session import MAX_COMMAND_BYTES, MAX_REFUSALS, READ_BYTES, Session
 
 JSON = st.recursive(
@@ -45,7 +46,7 @@ ITEMS = st.fixed_dictionaries(
 
 def a_caller(key_id: str = "alice", *, burst: float = 1_000.0) -> Caller:
     """Return the caller of a key with one connection."""
-    return Caller(key_id, Bucket(1.0, burst, 0.0), connections=1)
+    return Caller(key_id, CostBucket(1.0, burst, 0.0), connections=1)
 
 
 def a_session(**changes: Any) -> Session:

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pytest
+
+from gateway.live.shell import pump
 from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import parse_stream
-from infra.runtime.clock import wall_us
 from infra.runtime.kafka.publisher import Publisher
 from schemas.identity import event_id, gap_id
-from schemas.intervals import HOUR_US, MINUTE_US
+from schemas.intervals import MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import DEFAULT_PARTITIONS, TRADES
 from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_health, a_quote, a_trade, an_evidence
@@ -37,6 +39,9 @@ class Watching:
     def wake(self, number: int) -> None:
         """Keep it."""
         self.woken.append(number)
+
+    def arrived(self, number: int) -> None:
+        """Nothing of the past is read here."""
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """Keep it."""
@@ -187,28 +192,19 @@ async def test_who_joined_is_told_of_the_log_and_who_left_is_not(
     assert (gone.states, gone.lost) == (0, 0)
 
 
-async def test_the_past_is_read_from_the_log_whole_and_chained(
-    kafka_bootstrap: str, topic_prefix: str
+async def test_the_ledger_of_gaps_is_known_whole_after_a_start(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each entry names the one before, over the records of others; a bound that is too small says so."""
-    async with living(kafka_bootstrap, topic_prefix) as (live, publisher):
-        await publish(publisher, topic_prefix, [*trades("SPY", 0, 10), *trades("SPY", 10, 10)])
-        feed = live.feeds.feed(*STREAM.feed)
-        await eventually(lambda: live.feeds.applied(feed) == 19, within_s=WITHIN_S)
-        entries, to, outcome = await live.history(
-            STREAM, feed, after=4, up_to=9, max_records=100, within_s=WITHIN_S
-        )
-        _, part, too_many = await live.history(
-            STREAM, feed, after=-1, up_to=19, max_records=3, within_s=WITHIN_S
-        )
-        moments = [wall_us() - HOUR_US, wall_us() + HOUR_US]
-        firsts = [await live.offset_at(feed, moment) for moment in moments]
-
-    assert ([entry.offset for entry in entries], to, outcome) == ([5, 6, 7, 8, 9], 9, "complete")
-    assert [entry.previous for entry in entries] == [4, 5, 6, 7, 8]
-    assert too_many == "too_many"
-    assert part < 19
-    assert firsts == [0, 20]
+    """It is compacted: an open gap stands anywhere in it, far below the tail of which other topics are read."""
+    monkeypatch.setattr(pump, "WARM_TAIL", 1)
+    gaps = [a_gap(gap_id=f"g{number}", from_time=NINE_THIRTY + number * MINUTE_US) for number in range(5)]
+    publisher = Publisher(kafka_bootstrap, "test-canonical")
+    await publish(publisher, topic_prefix, [*gaps, *trades("SPY", 0, 5)])
+    publisher.close()
+    async with living(kafka_bootstrap, topic_prefix) as (live, _):
+        ledger = live.feeds.feed("gaps", "SPY")
+        assert len(live.feeds.snapshot(ledger, "best")) == 5
+        assert len(live.feeds.feed(*STREAM.feed).ring) == 1
 
 
 async def test_draining_runs_what_was_registered_within_its_time(

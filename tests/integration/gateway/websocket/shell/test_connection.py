@@ -127,32 +127,43 @@ async def test_a_client_comes_back_by_itself_when_the_gateway_was_replaced(
     assert market.connections == 2
 
 
-@pytest.mark.parametrize(
-    ("epoch", "first", "reason"),
-    [("00000000.4", 0, "epoch_changed"), (None, -1, "too_many")],
-)
-async def test_a_resume_that_cannot_be_whole_is_refused_whole(
-    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher, epoch: str | None, first: int, reason: str
+async def test_a_resume_of_another_log_is_refused_whole(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
 ) -> None:
     """`recovered.ok=false` names the reason, a snapshot follows, and the stream goes on from there."""
-    await publish(publisher, topic_prefix, trades("SPY", 0, 11_000))
+    await publish(publisher, topic_prefix, trades("SPY", 0, 100))
     async with gateway(kafka_bootstrap, topic_prefix) as running:
-        probe = MarketData(running.url)
-        await probe.subscribe(SPY)
-        async with listening(probe) as heard:
-            await subscribed(heard)
-        known_epoch = probe.positions()[SPY][0]
-        market = MarketData(running.url, resume={SPY: (epoch or known_epoch, first)})
+        market = MarketData(running.url, resume={SPY: ("00000000.4", 0)})
         await market.subscribe(SPY)
         async with listening(market) as heard:
             await subscribed(heard)
-            offsets = await publish(publisher, topic_prefix, trades("SPY", 11_000, 10))
+            offsets = await publish(publisher, topic_prefix, trades("SPY", 100, 10))
             await eventually(lambda: len(heard.records) >= 10, within_s=WITHIN_S)
-    assert heard.of(Recovered) == [Recovered(stream=SPY, ok=False, reason=reason)]
+    assert heard.of(Recovered) == [Recovered(stream=SPY, ok=False, reason="epoch_changed")]
     (snapshot,) = heard.of(Snapshot)
     assert isinstance(snapshot, Snapshot)
     assert (snapshot.reason, len(snapshot.records)) == ("recovery", 1)
     assert heard.offsets(SPY) == offsets
+
+
+async def test_a_long_absence_is_made_good_from_the_log(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
+) -> None:
+    """More than memory holds, many blocks of it: every record once, in order, and then what is live."""
+    await publish(publisher, topic_prefix, trades("SPY", 0, 11_000))
+    async with gateway(kafka_bootstrap, topic_prefix, ring_messages=500) as running:
+        probe = MarketData(running.url)
+        await probe.subscribe(SPY)
+        async with listening(probe) as heard:
+            await subscribed(heard)
+        market = MarketData(running.url, resume={SPY: (probe.positions()[SPY][0], -1)})
+        await market.subscribe(SPY)
+        async with listening(market) as heard:
+            await eventually(lambda: heard.of(Recovered), within_s=WITHIN_S)
+            await publish(publisher, topic_prefix, trades("SPY", 11_000, 10))
+            await eventually(lambda: len(heard.records) >= 11_010, within_s=WITHIN_S)
+    assert heard.of(Recovered) == [Recovered(stream=SPY, ok=True, count=11_000, source="kafka")]
+    assert heard.offsets(SPY) == list(range(11_010))
 
 
 async def test_a_start_time_gives_what_the_log_took_since(

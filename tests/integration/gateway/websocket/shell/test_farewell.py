@@ -10,15 +10,15 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from gateway.live.streams import parse_stream
-from gateway.websocket.codes import CLOSE_LOST_POSITION, CLOSE_RESTART, CLOSE_SLOW
-from gateway.websocket.delivery import ClientQueue, OpenSubscription
-from gateway.websocket.messages import Lagged
+from gateway.websocket.codes import CLOSE_RESTART, CLOSE_SLOW
+from gateway.websocket.delivery import ClientQueue
+from gateway.websocket.frames import OpenSubscription
 from gateway.websocket.shell import farewell
 from gateway.websocket.shell.farewell import GONE, Goodbye, say, too_slow
 from gateway.websocket.subscription import Subscription
 from infra.runtime.metrics import REGISTRY
 from tests.support.declared_messages import messages_of
-from tests.support.live_feeds import apply_trade, empty_feeds
+from tests.support.live_feeds import UnreadPast, apply_trade, empty_feeds
 from tests.support.websocket_server import websocket_to
 
 WITHIN_S = 10.0
@@ -30,7 +30,7 @@ BINARY_FRAME = b"\x82\x7f" + (1_000_000).to_bytes(8, "big") + bytes(1_000_000)
 def an_outbox(unsent: int = 0) -> ClientQueue:
     """Return the queue of a client whose trades are whole up to offset 7, with more of them waiting."""
     feeds = empty_feeds(8)
-    outbox = ClientQueue(feeds)
+    outbox = ClientQueue(feeds, UnreadPast())
     outbox.open(
         OpenSubscription(Subscription(1, STREAM, conflate=False, covered=7), feeds.feed(*STREAM.feed))
     )
@@ -67,14 +67,6 @@ async def test_a_client_is_told_why_when_to_come_back_and_where_to_resume() -> N
     )  # fmt: skip
     assert last["resume"] == [[str(STREAM), "log.4", 7]]
     assert (close.type, close.data, close.extra) == (WSMsgType.CLOSE, CLOSE_RESTART, "the gateway restarts")
-
-
-async def test_notices_come_before_the_farewell() -> None:
-    """A client knows what it lost before it is sent away."""
-    notice = Lagged(stream=str(STREAM), after={"offset": 7}).encode()
-    messages, _ = await heard(Goodbye(CLOSE_LOST_POSITION, "lost", notices=[notice]), an_outbox())
-
-    assert [message["t"] for message in messages] == [messages_of(b"[%s]" % notice)[0]["t"], "disconnect"]
 
 
 async def test_a_long_reason_fits_the_close_frame() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -12,18 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mds_client import Chain
 
+from gateway.live.blocks import Block, LoggedRecord
 from gateway.live.feeds import Feed, Feeds
-from gateway.live.ring import Entry
-from gateway.live.streams import LiveStream, encode_entry, parse_stream
-from gateway.websocket.commands import Subscribe, Wanted
+from gateway.live.streams import LiveStream, parse_stream
+from gateway.websocket.commands import Subscribe
 from gateway.websocket.delivery import ClientQueue
-from gateway.websocket.limits import Bucket, Caller
+from gateway.websocket.frames import OpenSubscription
+from gateway.websocket.items import Wanted
+from gateway.websocket.limits import Caller, CostBucket
 from gateway.websocket.session import Session
-from gateway.websocket.shell.subscriber import LostLog, Subscriber
+from gateway.websocket.shell.subscriber import StreamCatalogue, Subscriber
 from gateway.websocket.subscription import StreamPosition
 from schemas.errors import AmbiguousSymbol, StoreUnavailable
 from schemas.partitions import TopicPartition
+from schemas.streams import Trade
 from schemas.topics import TRADES
+from schemas.wire.codec import encode
 from tests.support.builders import a_trade
 from tests.support.declared_messages import messages_of
 from tests.support.live_feeds import PLACE, empty_feeds
@@ -55,6 +59,8 @@ class ModelLive:
         self.feeds: Feeds = empty_feeds(start, ring_messages=ring)
         self.reachable = True
         self.known = True
+        self.number = 0
+        self.read: Block | None = None
 
     def advance(self) -> None:
         """Apply everything the log has."""
@@ -79,20 +85,25 @@ class ModelLive:
         """Return the log's beginning."""
         return self.log.low
 
-    async def history(
-        self, _: LiveStream, __: Feed, *, after: int, up_to: int, **___: float
-    ) -> tuple[list[Entry], int, str]:
-        """Read the model log as Kafka would be read."""
-        if after + 1 < self.log.low:
-            return [], after, "expired"
-        found = [record for record in self.log.records if after < record[0] <= up_to]
-        whole = len(found) <= self.most
-        entries, previous = [], after
-        for offset, fields in found[: self.most]:
-            body = encode_entry(TRADES, PLACE, offset, fields)
-            entries.append(Entry(offset, previous, previous, "finnhub", False, offset, 0, body))
-            previous = offset
-        return entries, up_to if whole else previous, "complete" if whole else "too_many"
+    def find(self, _: TopicPartition, offset: int, *, asked: int) -> Block | None:
+        """Return the block that was read, as `LogPast.find` does."""
+        block = self.read
+        return block if block is not None and (block.holds(offset) or block.number > asked) else None
+
+    def serve(self, place: OpenSubscription) -> None:
+        """Read a block of the model log as Kafka would be read; `most` offsets long."""
+        self.number += 1
+        index = (place.subscription.whole + 1) // self.most
+        first, last = max(self.log.low, index * self.most), (index + 1) * self.most - 1
+        raws = [
+            LoggedRecord(offset, 0, encode(TRADES, Trade(**fields)))
+            for offset, fields in self.log.records
+            if first <= offset <= last
+        ]
+        to = min(last, max(self.log.end, first) - 1)
+        self.read = Block(
+            place.feed.place, first, to, high=self.log.end, number=self.number, by_key={b"SPY": raws}
+        )
 
 
 class Client:
@@ -101,27 +112,24 @@ class Client:
     def __init__(self, live: ModelLive) -> None:
         self.live = live
         self.queue, self.session = (
-            ClientQueue(live.feeds),
-            Session(caller=Caller("", Bucket(1, 1, 0)), now_s=0.0),
+            ClientQueue(live.feeds, live),
+            Session(caller=Caller("", CostBucket(1, 1, 0)), now_s=0.0),
         )
-        self.jobs: list[Coroutine[Any, Any, None]] = []
         self.known_symbol: Any = None
+        self.questions = 0
         self.ambiguity: AmbiguousSymbol | None = None
-        self.lost = False
         self.subscriber = Subscriber(
             live,  # type: ignore[arg-type]
             self.session,
             self.queue,
             self,  # type: ignore[arg-type]
-            known_symbol=self.ask_known,
-            spawn=self.jobs.append,
-            ambiguity=lambda _: self.ambiguity,
+            StreamCatalogue(known_among=self.ask_known, ambiguity=lambda _: self.ambiguity),
         )
 
-    async def ask_known(self, symbol: str) -> bool:
-        """Answer as the test wants."""
-        answer: bool = await self.known_symbol(symbol)
-        return answer
+    async def ask_known(self, symbols: Collection[str]) -> Collection[str]:
+        """Answer as the test wants, and keep that it was asked."""
+        self.questions += 1
+        return [symbol for symbol in symbols if await self.known_symbol(symbol)]
 
     def wake(self, number: int) -> None:
         """See Watcher."""
@@ -137,21 +145,12 @@ class Client:
         heard: list[dict[str, Any]] = []
         for _ in range(most_frames):
             frame = self.queue.frame()
-            for place in self.queue.fallen():
-                self.subscriber.catch_up(place)
-            while self.jobs:
-                try:
-                    await self.jobs.pop(0)
-                except LostLog:
-                    self.lost = True  # the connection ends with 4008
+            for place in self.queue.wants():
+                self.live.serve(place)
+                self.queue.arrived(place.subscription.number)
             if frame is not None:
                 heard += messages_of(frame.encode())
         return heard
-
-    def leave(self) -> None:
-        """Close without a word."""
-        for job in self.jobs:
-            job.close()
 
 
 STEP = st.one_of(
@@ -204,8 +203,6 @@ class World:
         """Deliver some frames."""
         for message in await self.client.read(frames):
             self._hear(message)
-        if self.client.lost:
-            await self.reconnect()
 
     async def beat(self, *_: int) -> None:
         """Queue a heartbeat."""
@@ -232,12 +229,10 @@ class World:
         """Deliver everything; what the client still needs is retained from now on."""
         self.log.low = min(self.log.low, self.chain.covered + 1)
         self.client.queue.wake(1)
-        await self.read(200)
-        await self.read(200)
+        await self.read(800)
 
     async def reconnect(self) -> None:
         """Come back with the client's position."""
-        self.client.leave()
         self.client = Client(self.live)
         await self.client.subscribe(StreamPosition(epoch=self.chain.epoch, offset=self.chain.covered))
 
@@ -249,7 +244,7 @@ class World:
                 self.seen.append(offset)
                 self.chain.settle(offset)
         elif message["t"] == "hb":
-            for _, offset in message["subs"]:
+            for _, offset, _ in message["subs"]:
                 self.chain.settle(offset)
         elif message["t"] == "recovered" and message["ok"]:
             self.chain.settle(message["to"])
@@ -265,13 +260,14 @@ async def _answers(client: Client, start: Any = None) -> list[dict[str, Any]]:
     return await client.read(3)
 
 
-def a_client(*, records: int = 3, ring: int = 100, start: int = 0, most: int = 100) -> Client:
+def a_client(*, records: int = 3, ring: int = 100, start: int = 0, most: int = 100, low: int = 0) -> Client:
     """Return a client of a process that has applied `records` trades from `start` on."""
     log = ModelLog()
     for _ in range(records):
         log.append(hole=0)
     live = ModelLive(log, start, ring, most)
     live.advance()
+    log.low = low
     return Client(live)
 
 
@@ -296,8 +292,9 @@ async def test_live_begins_with_no_snapshot() -> None:
         pytest.param(StreamPosition(epoch="log.4", offset=0), {"ring": 1}, "kafka", id="kafka"),
         pytest.param(StreamPosition(epoch="old.4", offset=0), {}, "epoch_changed", id="epoch"),
         pytest.param(
-            StreamPosition(epoch="log.4", offset=-1), {"ring": 1, "most": 1}, "too_many", id="too many"
+            StreamPosition(epoch="log.4", offset=-1), {"ring": 1, "low": 1}, "expired", id="expired"
         ),
+        pytest.param(StreamPosition(epoch="log.4", offset=9), {}, "epoch_changed", id="a shorter log"),
     ],
 )
 async def test_a_resume_says_where_it_came_from_or_why_not(
@@ -343,3 +340,22 @@ async def test_an_ambiguous_symbol_is_refused_with_its_candidates() -> None:
     assert (result["error"]["slug"], result["error"]["temporary"]) == ("ambiguous_symbol", False)
     assert "correct the map files" in result["error"]["message"]
     assert len(client.live.feeds) == 1
+
+
+async def test_five_hundred_unknown_symbols_are_one_question() -> None:
+    """Each refused for itself; REST asks the same database through the same slots."""
+    client = a_client()
+
+    async def unknown(_: str) -> bool:
+        return False
+
+    client.live.known, client.known_symbol = False, unknown
+    items = tuple(
+        Wanted(stream=parse_stream(f"trades:best:A{number}"), start=None, conflate=False)
+        for number in range(500)
+    )
+    await client.subscriber.subscribe(Subscribe("all", items))
+    (subscribed,) = await client.read(3)
+
+    assert (client.questions, subscribed["total"], len(subscribed["results"])) == (1, 0, 500)
+    assert {result["error"]["slug"] for result in subscribed["results"]} == {"unknown_symbol"}

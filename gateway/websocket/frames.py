@@ -1,0 +1,79 @@
+"""Frames to clients: what is in one, and the bytes of it, made once for all clients that get the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.live.feeds import Feed
+from gateway.live.ring import Ring
+from gateway.websocket import encoding
+from gateway.websocket.subscription import Delivery, Subscription
+from schemas.clocks import CanonicalOffset
+
+FRAME_BYTES = 65_536  # a frame is closed once it is this long
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSubscription:
+    """A subscription and the feed it reads."""
+
+    subscription: Subscription
+    feed: Feed
+
+
+@dataclass(slots=True)
+class Frame:
+    """One frame, and what to say of it once it is handed over; times in µs."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size_bytes: int = 2
+    records: int = 0
+    conflated: int = 0
+    append_times: list[int] = field(default_factory=list)
+    resumed: list[str] = field(default_factory=list)  # how each resume that ended did
+    fallen: int = 0  # streams that memory cannot serve any more
+    shared: bool = True  # every message of it is one that other clients get as well
+
+    def add(self, message: bytes, *, shared: bool = False) -> None:
+        """Append one message."""
+        self.parts.append(message)
+        self.size_bytes += len(message) + 1
+        self.shared = self.shared and shared
+
+    def encode(self) -> bytes:
+        """Return the bytes to send."""
+        return encoding.frame(self.parts)
+
+
+class Round:
+    """One pass over many clients: who stands at the same place is sent the same bytes, made once."""
+
+    def __init__(self) -> None:
+        """Begin with nothing made. Valid while no record is applied."""
+        self._deliveries: dict[tuple[int, str, int, CanonicalOffset, bool, int], Delivery | None] = {}
+        self._frames: dict[tuple[bytes, ...], bytes] = {}
+
+    def take(
+        self, subscription: Subscription, ring: Ring, applied: CanonicalOffset, limit_bytes: int
+    ) -> Delivery | None:
+        """Return the next message of a steady subscription, as `Subscription.take` does."""
+        covered, number = subscription.covered, subscription.number
+        key = (id(ring), subscription.stream.scope, number, covered, subscription.conflate, limit_bytes)
+        try:
+            delivery = self._deliveries[key]
+        except KeyError:
+            delivery = self._deliveries[key] = subscription.take(ring, applied, limit_bytes)
+        else:
+            if delivery is not None:
+                subscription.covered = subscription.whole = delivery.covered
+        return delivery
+
+    def wire(self, frame: Frame) -> bytes:
+        """Return the bytes of a frame as they go on the wire."""
+        if not frame.shared:
+            return encoding.wire(frame.encode())
+        parts = tuple(frame.parts)
+        made = self._frames.get(parts)
+        if made is None:
+            made = self._frames[parts] = encoding.wire(frame.encode())
+        return made

@@ -1,0 +1,81 @@
+"""Items of a subscribe command: where a stream begins, and which may conflate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.websocket.items import RejectedItem, Since, parse_item, streams_in
+from gateway.websocket.subscription import StreamPosition
+
+
+def subscribed(**item: Any) -> Any:
+    """Return what becomes of an item that names one stream."""
+    (entry,) = parse_item(item)
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("command", "count"),
+    [
+        ({"t": "subscribe", "items": [{"stream": "a"}, 7, {"channel": "quotes", "symbols": ["A"] * 9}]}, 11),
+        ({"t": "subscribe", "items": [{"symbols": []}, {"symbols": "many"}]}, 2),
+        ({"t": "subscribe", "items": "many"}, 0),
+        ({"t": "ping", "items": [1]}, 0),
+        ([], 0),
+    ],
+)
+def test_streams_are_counted_without_being_read(command: Any, count: int) -> None:
+    """Whatever they say, each costs."""
+    assert streams_in(command) == count
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (None, None),
+        ("snapshot", None),
+        ("live", "live"),
+        ({"epoch": "e", "offset": 7}, StreamPosition(epoch="e", offset=7)),
+        ({"epoch": "e", "offset": -1}, StreamPosition(epoch="e", offset=-1)),
+        ({"start": 5}, Since(5)),
+    ],
+)
+def test_a_stream_begins_where_the_client_says(start: Any, expected: Any) -> None:
+    """Every form of `from` is understood."""
+    assert subscribed(stream="quotes:best:SPY", **{"from": start}).start == expected
+
+
+@pytest.mark.parametrize(
+    "start", ["now", 5, [], {}, {"epoch": "e"}, {"epoch": 1, "offset": 1}, {"epoch": "e", "offset": 2**63},
+              {"epoch": "e", "offset": True}, {"start": -1}, {"start": "2020"}],
+)  # fmt: skip
+def test_a_start_that_is_none_is_refused_for_its_item(start: Any) -> None:
+    """The item is refused with the forms that would be right."""
+    rejected = subscribed(stream="quotes:best:SPY", **{"from": start})
+    assert isinstance(rejected, RejectedItem)
+    assert rejected.result["error"]["slug"] == "bad_message"
+
+
+@pytest.mark.parametrize(
+    ("stream", "conflate", "expected"),
+    [
+        ("quotes:best:SPY", None, True),
+        ("quotes:best:SPY", {"mode": "none"}, False),
+        ("quotes:best:SPY", {"mode": "latest"}, True),
+        ("trades:best:SPY", None, False),
+        ("bars.1m:best:SPY", {"mode": "none"}, False),
+    ],
+)
+def test_only_quotes_conflate(stream: str, conflate: Any, expected: Any) -> None:
+    """Quotes do unless told not to; nothing else ever does."""
+    assert subscribed(stream=stream, conflate=conflate).conflate is expected
+
+
+@pytest.mark.parametrize("stream", ["trades:best:SPY", "bars.1m:best:SPY", "gaps:best:SPY"])
+def test_asking_to_conflate_what_never_is_is_refused(stream: str) -> None:
+    """The refusal says so."""
+    assert (
+        "never conflated" in subscribed(stream=stream, conflate={"mode": "latest"}).result["error"]["message"]
+    )
