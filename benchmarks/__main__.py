@@ -24,6 +24,8 @@ SUITES = (
     "reads",
     "gaps",
     "fanout",
+    "crowd",
+    "comebacks",
     "end_to_end",
     "latency",
     "polling",

@@ -7,6 +7,7 @@ import os
 import sys
 
 import aiohttp
+import uvloop
 import yaml
 
 from gateway import features, service
@@ -22,20 +23,21 @@ from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool as postgres
+from infra.runtime.replicas import end_with_parent, run_replicas
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 
 
-async def main() -> None:
+async def main(settings: GatewaySettings) -> None:
     """Wire the gateway and run it until it is told to stop."""
-    shared, settings = MdsSettings.from_env(), GatewaySettings.from_env()
+    shared = MdsSettings.from_env()
     granted, page_key = access(settings), page_token_key(settings, shared.home)
     symbology, services = load_symbology(shared.map_files), ops_urls(settings.services, os.environ)
     clock: MarketClock = WallMarketClock()
     if shared.market_clock == "simulator":
         clock = SimulatorMarketClock(shared.simulator_base_url)
     async with (
-        lifecycle.running("gateway", settings.ops_port, log_level=shared.log_level) as process,
+        lifecycle.running("gateway", settings.own_ops_port, log_level=shared.log_level) as process,
         aiohttp.ClientSession() as session,
         postgres.pool(
             shared.dsn,
@@ -45,6 +47,8 @@ async def main() -> None:
             refuse_unfinished=True,
         ) as pool,
     ):
+        if settings.replica is not None:
+            end_with_parent(process.stopping)
         store = Snapshots(pool, concurrent=settings.database_connections)
         # Without a broker REST serves what is stored; once there is one the live streams see whether it agrees.
         partitions = await known_partitions(process, shared, otherwise=store.partition_count)
@@ -66,6 +70,27 @@ async def main() -> None:
             await service.run(process, settings, shared, resources)
 
 
+async def several(settings: GatewaySettings) -> None:
+    """Run the processes of the gateway on one port until told to stop; exit with their code."""
+    lifecycle.configure_logging("gateway", MdsSettings.from_env().log_level)
+    if settings.port == 0:
+        raise ConfigurationError(
+            "several processes listen on one port", remedy="set GATEWAY_PORT to that port"
+        )
+    environments = [{**os.environ, "GATEWAY_REPLICA": str(number)} for number in range(settings.processes)]
+    code = await run_replicas([sys.executable, "-m", "gateway"], environments)
+    sys.exit(code)
+
+
+async def serve() -> None:
+    """Run as the settings say: this process alone, as one of several, or as the one that begins them."""
+    settings = GatewaySettings.from_env()
+    if settings.processes > 1 and settings.replica is None:
+        await several(settings)
+    else:
+        await main(settings)
+
+
 def command() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
@@ -80,7 +105,7 @@ def command() -> None:
     )
     given = parser.parse_args()
     if given.command != "new-key":
-        lifecycle.run(main())
+        lifecycle.run(serve(), loop_factory=uvloop.new_event_loop)
         return
     try:
         token, entry = new_key(given.id, given.scope, given.origin)

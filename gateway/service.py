@@ -52,7 +52,8 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
         works.append(resources.clock.follow(resources.session))
     if parts.configured.path is not None:
         works.append(parts.follower.run(parts.configured.apply))
-    async with listening(assemble(parts), settings.host, settings.port, resources.live.drain) as port:
+    app, several = assemble(parts), settings.replica is not None
+    async with listening(app, settings.host, settings.port, resources.live.drain, shared=several) as port:
         process.health.report(HTTP_PART, ready=True, port=port)
         log.info(
             "listening",
@@ -89,7 +90,7 @@ async def _parts(
             resources.clock,
             configured,
             target_symbols=settings.slo_symbols,
-            source=f"{gethostname()}-{settings.ops_port}",
+            source=f"{gethostname()}-{settings.own_ops_port}",
         ),
         acts=resources.store.apart(concurrent=ACTS_AT_ONCE),
     )

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from infra.runtime.settings import Port, Settings
 
 MIN_PAGE_TOKEN_KEY_CHARS = 32
+OPS_PORT_STEP = 100
 
 
 class GatewaySettings(Settings):
@@ -20,6 +21,9 @@ class GatewaySettings(Settings):
     host: str = "127.0.0.1"  # anything but a loopback address demands keys_file
     port: Port = Field(default=8001, ge=0, le=65535)  # 0 = any free port, for tests
     ops_port: Port = Field(default=8104, ge=1, le=65535)
+    processes: int = Field(default=1, ge=1, le=64)  # on one port, each complete; limits hold for each
+    # Which of several this is, counted from 0; set by the one that begins them. It listens for ops at ops_port + 100 × replica.
+    replica: int | None = Field(default=None, ge=0, le=63)
     keys_file: Path | None = None  # YAML or JSON list of {id, sha256, scopes, origins}
     origins: str = ""  # comma-separated Origins a browser may come from, besides the gateway's own
     page_token_key: SecretStr = SecretStr("")  # empty = one made once under MDS_HOME; replicas must share one
@@ -34,3 +38,8 @@ class GatewaySettings(Settings):
     def allowed_origins(self) -> frozenset[str]:
         """The Origins every key may come from."""
         return frozenset(part.strip().rstrip("/").lower() for part in self.origins.split(",") if part.strip())
+
+    @property
+    def own_ops_port(self) -> int:
+        """The ops port of this process."""
+        return self.ops_port + OPS_PORT_STEP * (self.replica or 0)

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,10 +221,13 @@ async def until_stopped(process: Process, *works: Coroutine[Any, Any, None]) -> 
         stopper.cancel()
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a service to its end and exit with the code that says how it ended."""
+def run(
+    main: Coroutine[Any, Any, None], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run a service to its end, on a loop of its own choice, and exit with the code that says how it ended."""
     try:
-        asyncio.run(main)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main)
     except BaseException as error:
         code = exit_code(error)
         if code == ExitCode.SOFTWARE:

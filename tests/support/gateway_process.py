@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import uvloop
 from aiohttp import web
 
 from gateway.http.access import Access
@@ -83,4 +84,5 @@ if __name__ == "__main__":
     parser.add_argument("--prefix", default="")
     parser.add_argument("--ring-messages", type=int, default=RING_MESSAGES)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.bootstrap, arguments.prefix, arguments.ring_messages))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(arguments.bootstrap, arguments.prefix, arguments.ring_messages))

@@ -154,17 +154,22 @@ DRAIN_S = 5.0
 
 @asynccontextmanager
 async def listening(
-    app: web.Application, host: str, port: int, drain: Callable[[float], Awaitable[None]]
+    app: web.Application,
+    host: str,
+    port: int,
+    drain: Callable[[float], Awaitable[None]],
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve inside and yield the port; at the end stop accepting, `drain` the WebSocket clients, then the rest.
 
-    Raises ConfigurationError where the address cannot be had.
+    Several processes may listen at a `shared` port. Raises ConfigurationError where the address cannot be had.
     """
     runner = web.AppRunner(
         app, keepalive_timeout=KEEPALIVE_TIMEOUT_S, shutdown_timeout=SHUTDOWN_TIMEOUT_S, access_log=None
     )
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    site = web.TCPSite(runner, host, port, reuse_port=shared or None)
     try:
         await site.start()
     except OSError as error:

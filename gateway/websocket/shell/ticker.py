@@ -20,6 +20,7 @@ from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
 
 TICK_S = 0.01  # what comes within one tick goes out as one frame
+MOST_TICK_S = 0.03  # where a pass over all clients takes long, more goes into a frame
 SEND_WITHIN_S = 10.0
 HEARTBEAT_S = HEARTBEAT_EVERY_MS / 1_000
 FRAMES_AT_ONCE = 8  # of one client in one pass, where it is behind
@@ -55,8 +56,10 @@ class Ticker:
         self._clients: set[Client] = set()
         self._noted: dict[Client, None] = {}
         self._blocked: dict[Client, float] = {}  # since when its socket takes no more
+        self._eager: dict[Client, None] = {}  # blocked in this turn of the loop
         self._beats: deque[tuple[float, Client]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._tick_s, self._spent_s = TICK_S, 0.0
         self._running = False  # a pass goes on after the sockets had their turn
 
     def join(self, client: Client) -> None:
@@ -74,7 +77,7 @@ class Ticker:
     def note(self, client: Client) -> None:
         """Look at a client's queue within a tick."""
         self._noted[client] = None
-        self._arm(TICK_S)
+        self._arm(self._tick_s)
 
     def _arm(self, within_s: float) -> None:
         if self._running:
@@ -95,22 +98,40 @@ class Ticker:
 
     def _pass(self) -> None:
         self._running = False
-        began_s, together, sent = monotonic_s(), Round(), _Sent()
         waiting, self._noted = self._noted, {}
+        self._write_to(waiting)
+        if waiting:
+            self._noted = waiting | self._noted
+            self._running = True
+            asyncio.get_running_loop().call_soon(self._pass)
+            return
+        # A third of the time goes into passes, as long as that delays no record noticeably.
+        self._tick_s, self._spent_s = min(MOST_TICK_S, max(TICK_S, 2 * self._spent_s)), 0.0
+        if self._noted or self._blocked:
+            self._arm(self._tick_s)
+        elif self._beats:
+            self._arm(max(0.0, self._beats[0][0] - monotonic_s()))
+
+    def _go_on(self) -> None:
+        """Write on to those whose sockets took a frame of their backlog at once: they need not wait for a tick."""
+        eager, self._eager = self._eager, {}
+        moved = {client: None for client in eager if client in self._blocked and _is_empty(client.transport)}
+        for client in moved:
+            del self._blocked[client]
+        self._write_to(moved)
+        for client in moved:
+            self.note(client)
+
+    def _write_to(self, waiting: dict[Client, None]) -> None:
+        """Write to clients, each taken out of `waiting`, until the pass has lasted as long as it may."""
+        began_s, together, sent = monotonic_s(), Round(), _Sent()
         while waiting and monotonic_s() - began_s < PASS_S:
             client = next(iter(waiting))
             del waiting[client]
             if client in self._clients and client not in self._blocked:
                 self._serve(client, together, sent)
         sent.count()
-        if waiting:
-            self._noted = waiting | self._noted
-            self._running = True
-            asyncio.get_running_loop().call_soon(self._pass)
-        elif self._noted or self._blocked:
-            self._arm(TICK_S)
-        elif self._beats:
-            self._arm(max(0.0, self._beats[0][0] - monotonic_s()))
+        self._spent_s += monotonic_s() - began_s
 
     def _serve(self, client: Client, together: Round, sent: _Sent) -> None:
         transport = client.transport
@@ -118,8 +139,8 @@ class Ticker:
             return  # its reader notices
         try:
             for _ in range(FRAMES_AT_ONCE):
-                if transport.get_write_buffer_size():
-                    self._blocked[client] = monotonic_s()
+                if not _is_empty(transport):
+                    self._block(client)
                     return
                 frame = client.outbox.frame(together)
                 if frame is not None:
@@ -134,10 +155,17 @@ class Ticker:
             log.exception("ws_client_failed")
             client.end(Goodbye(CLOSE_INTERNAL, "this is our fault; reconnect and report it"))
 
+    def _block(self, client: Client) -> None:
+        self._blocked[client] = monotonic_s()
+        if not self._eager:
+            # A loop may hand what is written to the kernel only once it has its turn.
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._eager[client] = None
+        self._arm(TICK_S)
+
     def _unblock(self, now_s: float) -> None:
         for client, since_s in list(self._blocked.items()):
-            transport = client.transport
-            if transport is None or not transport.get_write_buffer_size():
+            if _is_empty(client.transport):
                 del self._blocked[client]
                 self._noted[client] = None
             elif now_s - since_s > SEND_WITHIN_S:
@@ -151,6 +179,10 @@ class Ticker:
                 client.beat()
                 self._noted[client] = None
                 self._beats.append((now_s + HEARTBEAT_S, client))
+
+
+def _is_empty(transport: asyncio.WriteTransport | None) -> bool:
+    return transport is None or not transport.get_write_buffer_size()
 
 
 class _Sent:

@@ -34,3 +34,11 @@ def test_a_wrong_value_names_its_variable() -> None:
 def test_the_page_token_key_is_never_shown() -> None:
     """Not even in a traceback."""
     assert "geheim" not in repr(GatewaySettings.from_env({"GATEWAY_PAGE_TOKEN_KEY": "geheim" * 8}))
+
+
+def test_each_of_several_processes_has_an_ops_port_of_its_own() -> None:
+    """The first has that of a process alone."""
+    ports = [
+        GatewaySettings(ops_port=8104, processes=3, replica=number).own_ops_port for number in (None, 0, 1, 2)
+    ]
+    assert ports == [8104, 8104, 8204, 8304]

@@ -11,6 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway.http.access import Access, Key, token_sha256
+from gateway.http.shell.app import application, listening
+from schemas.errors import ConfigurationError
 from tests.support.closed_sockets import read_to_end
 from tests.support.declared_messages import messages_of
 from tests.support.gateway_process import serving
@@ -114,3 +116,18 @@ async def test_more_clients_than_agreed_are_told_to_come_later(
             )
             await first.send('{"t":"ping"}')
             assert "pong" in await kinds_until(first, "pong")
+
+
+async def test_several_processes_listen_at_one_port() -> None:
+    """Each with a socket of its own; where nobody else may, the port is taken."""
+
+    async def drain(_: float) -> None:
+        """Nobody is connected."""
+
+    access = Access([], required=False)
+    async with listening(application([], access), "127.0.0.1", 0, drain, shared=True) as port:
+        async with listening(application([], access), "127.0.0.1", port, drain, shared=True) as same:
+            assert same == port
+        with pytest.raises(ConfigurationError, match="cannot be listened on"):
+            async with listening(application([], access), "127.0.0.1", port, drain):
+                pass

@@ -1,0 +1,66 @@
+"""The plain way: aiohttp on uvloop, one consumer, and every record sent to every client as it comes.
+
+`python -m benchmarks.yardsticks.plain_fanout BOOTSTRAP TOPIC PARTITION` prints `ready PORT`. It decodes and encodes each record once, as
+the gateway does, and promises nothing: no chain, no resume, no bound on what a slow client costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import orjson
+import uvloop
+from aiohttp import WSMsgType, web
+from confluent_kafka import Consumer, TopicPartition
+
+from infra.runtime.kafka.clients import consumer_config
+from schemas.topics import TRADES
+from schemas.wire.codec import decode_value
+
+
+async def main(bootstrap: str, topic: str, partition: int) -> None:
+    """Serve until killed."""
+    clients: set[web.WebSocketResponse] = set()
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_str('{"t":"subscribed"}')
+        clients.add(socket)
+        async for _ in socket:
+            pass
+        clients.discard(socket)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", serve)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    consumer = Consumer(consumer_config(bootstrap, "plain-fanout"))
+    end = consumer.get_watermark_offsets(TopicPartition(topic, partition))[1]
+    consumer.assign([TopicPartition(topic, partition, end)])
+    print(f"ready {runner.addresses[0][1]}", flush=True)
+    loop = asyncio.get_running_loop()
+
+    def fetch() -> list[Any]:
+        first = consumer.poll(0.2)
+        return [] if first is None else [first, *consumer.consume(2_000, 0)]
+
+    while True:
+        for message in await loop.run_in_executor(None, fetch):
+            if message.error() is not None:
+                continue
+            fields = decode_value(TRADES, message.value())
+            record = {"offset": message.offset(), "event_id": str(message.offset()), **fields}
+            text = b"[" + orjson.dumps(record) + b"]"
+            for client in tuple(clients):
+                await client.send_frame(text, WSMsgType.TEXT)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
+        running.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
