@@ -8,7 +8,7 @@ import pytest
 
 from gateway.live.streams import parse_stream
 from gateway.websocket.freshness import StreamFreshness, freshness
-from schemas.calendar.sessions import calendar_of
+from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.clocks import MarketTime
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import TopicPartition
@@ -20,7 +20,7 @@ CALENDAR = calendar_of("SPY")
 
 
 def judged(
-    name: str, *, age_us: int, session: Any = "regular", delay_s: int | None = None
+    name: str, *, age_us: int, delay_s: int | None = None, calendar: Calendar | None = CALENDAR
 ) -> StreamFreshness:
     """Return the worth of one of SPY's streams `age_us` after its only record, of 9:30."""
     feeds = empty_feeds()
