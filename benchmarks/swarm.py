@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -47,11 +47,11 @@ class Reader(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade and, with it, for the stream."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's is one by its methods alone.
+        self._transport = cast("asyncio.Transport", transport)
         size = len(self._command)
         head = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2, "big")
-        transport.write(self._request + b"\x81" + head + MASK + self._command)
+        self._transport.write(self._request + b"\x81" + head + MASK + self._command)
 
     def data_received(self, data: bytes) -> None:
         """Count, and read where careful."""

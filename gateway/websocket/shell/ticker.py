@@ -59,6 +59,7 @@ class Ticker:
         self._eager: dict[Client, None] = {}  # blocked in this turn of the loop
         self._beats: deque[tuple[float, Client]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0  # when the timer goes off
         self._tick_s, self._spent_s = TICK_S, 0.0
         self._running = False  # a pass goes on after the sockets had their turn
 
@@ -82,12 +83,13 @@ class Ticker:
     def _arm(self, within_s: float) -> None:
         if self._running:
             return
-        loop = asyncio.get_running_loop()
+        due_s = monotonic_s() + within_s
         if self._timer is not None:
-            if self._timer.when() <= loop.time() + within_s:
+            if self._due_s <= due_s:
                 return
             self._timer.cancel()
-        self._timer = loop.call_later(within_s, self._tick)
+        self._due_s = due_s
+        self._timer = asyncio.get_running_loop().call_later(within_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -106,6 +108,7 @@ class Ticker:
             asyncio.get_running_loop().call_soon(self._pass)
             return
         # A third of the time goes into passes, as long as that delays no record noticeably.
+        self._due_s = 0.0  # when the timer goes off
         self._tick_s, self._spent_s = min(MOST_TICK_S, max(TICK_S, 2 * self._spent_s)), 0.0
         if self._noted or self._blocked:
             self._arm(self._tick_s)
