@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 from gateway.live.feeds import Feeds
@@ -11,6 +14,7 @@ from gateway.websocket.delivery import QUEUE_MESSAGES, ClientQueue
 from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription
 from gateway.websocket.freshness import StreamFreshness
 from gateway.websocket.subscription import RESUME_BEATS, Recovery, Subscription
+from tests.support.builders import a_trade
 from tests.support.declared_messages import messages_of
 from tests.support.live_feeds import UnreadPast, apply_quote, apply_trade, empty_feeds
 
@@ -193,3 +197,29 @@ def test_a_resume_that_gets_nowhere_is_given_up() -> None:
         told += parsed(outbox.frame())
     assert [message["t"] for message in told if message["t"] != "hb"] == ["recovered", "snapshot"]
     assert [message["reason"] for message in told if message["t"] == "recovered"] == ["unavailable"]
+
+
+def test_a_thousand_resuming_streams_take_little_memory() -> None:
+    """Whatever they missed: a client that reads nothing holds cursors, and one frame under way. The bound is 8 MB."""
+    feeds = empty_feeds()
+    streams = [parse_stream(f"trades:best:A{number}") for number in range(1_000)]
+    offsets = count()
+    for stream in streams:
+        place = feeds.feed(*stream.feed).place
+        for _ in range(10):
+            offset = next(offsets)
+            feeds.apply(place, offset, 0, asdict(a_trade(symbol=stream.symbol, raw_offset=offset)))
+    tracemalloc.start()
+    try:
+        outbox = ClientQueue(feeds, UnreadPast())
+        for number, stream in enumerate(streams):
+            subscription = Subscription(number, stream, conflate=False, covered=-1)
+            subscription.recover(Recovery(after=-1))
+            outbox.open(OpenSubscription(subscription, feeds.feed(*stream.feed)))
+            outbox.wake(number)
+        frame = outbox.frame()
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert frame is not None
+    assert held_bytes < 2_000_000

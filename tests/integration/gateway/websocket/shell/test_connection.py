@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from mds_client import Gap, MarketData, Recovered, Snapshot
+from mds_client import Gap, MarketData, Problem, Recovered, Refusal, Snapshot
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -164,6 +164,25 @@ async def test_a_long_absence_is_made_good_from_the_log(
             await eventually(lambda: len(heard.records) >= 11_010, within_s=WITHIN_S)
     assert heard.of(Recovered) == [Recovered(stream=SPY, ok=True, count=11_000, source="kafka")]
     assert heard.offsets(SPY) == list(range(11_010))
+
+
+async def test_streams_asked_for_one_by_one_all_come(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
+) -> None:
+    """The obvious loop, three times what may be asked at once: no stream stays mute, and nothing is refused."""
+    symbols = [f"S{number:03d}" for number in range(150)]
+    async with gateway(kafka_bootstrap, topic_prefix) as running:
+        market = MarketData(running.url)
+        await market.subscribe(SPY)
+        async with listening(market) as heard:
+            await subscribed(heard)
+            for symbol in symbols:
+                await market.subscribe(f"trades:best:{symbol}")
+            await subscribed(heard, 151)
+            await publish(publisher, topic_prefix, [a_trade(symbol=symbol) for symbol in symbols])
+            await eventually(lambda: len(heard.records) >= 150, within_s=WITHIN_S)
+    assert {record.stream for record in heard.records} == {f"trades:best:{symbol}" for symbol in symbols}
+    assert (market.connections, heard.of(Refusal), heard.of(Problem)) == (1, [], [])
 
 
 async def test_a_start_time_gives_what_the_log_took_since(

@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 
 from gateway.http.access import Access, Key, token_sha256
 from gateway.http.shell.app import application, listening
+from gateway.websocket.shell.subscriber import Subscriber
 from schemas.errors import ConfigurationError
 from tests.support.closed_sockets import read_to_end
 from tests.support.declared_messages import messages_of
@@ -131,3 +132,21 @@ async def test_several_processes_listen_at_one_port() -> None:
         with pytest.raises(ConfigurationError, match="cannot be listened on"):
             async with listening(application([], access), "127.0.0.1", port, drain):
                 pass
+
+
+async def test_a_fault_of_ours_is_told_in_the_protocol(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1011 with a farewell; an HTTP answer would be written into the middle of the socket."""
+
+    async def broken(*_: object) -> None:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr(Subscriber, "subscribe", broken)
+    async with (
+        serving(kafka_bootstrap, topic_prefix) as (_, port),
+        connect(f"ws://127.0.0.1:{port}/ws") as client,
+    ):
+        await client.send('{"t":"subscribe","items":[{"stream":"trades:best:SPY"}]}')
+        messages, code = await read_to_end(client)
+    assert (code, messages[-1]["t"], messages[-1]["reconnect"]) == (1011, "disconnect", True)
