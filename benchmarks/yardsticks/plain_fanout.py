@@ -58,7 +58,10 @@ async def main(bootstrap: str, topic: str, partition: int) -> None:
             record = {"offset": message.offset(), "event_id": str(message.offset()), **fields}
             text = b"[" + orjson.dumps(record) + b"]"
             for client in tuple(clients):
-                await client.send_frame(text, WSMsgType.TEXT)
+                try:
+                    await client.send_frame(text, WSMsgType.TEXT)
+                except ConnectionError:
+                    clients.discard(client)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ class LogPast:
         self._wanted: OrderedDict[Key, dict[tuple[Awaiting, int], int]] = OrderedDict()
         self._reading: set[Key] = set()
         self._workers: set[asyncio.Task[None]] = set()
+        self._logs = 0  # how many there were before this one
         self.number = 0  # of the read begun last
 
     def find(self, place: TopicPartition, offset: int, *, asked: int) -> Block | None:
@@ -80,6 +81,7 @@ class LogPast:
         """Forget every block: the log is another one."""
         self._blocks.clear()
         self._wanted.clear()
+        self._logs += 1
 
     async def offset_at(self, place: TopicPartition, time_us: int) -> CanonicalOffset | None:
         """Return the offset below which everything was appended before `time_us`; None where that is expired.
@@ -105,17 +107,20 @@ class LogPast:
             self._reading.add(key)
             waiting = self._wanted.pop(key)
             self.number += 1
+            of_log = self._logs
             try:
                 block = await self._on_thread(self._read, *key, self.number)
             except BrokerUnavailable:
-                self._wanted.setdefault(key, {}).update(waiting)
+                if of_log == self._logs:
+                    self._wanted.setdefault(key, {}).update(waiting)
                 await asyncio.sleep(RETRY_S)
                 continue
             finally:
                 self._reading.discard(key)
             metrics.WS_PAST_READS.inc()
-            self._keep(key, block)
-            self._tell(key, block, waiting)
+            if of_log == self._logs:  # else it was read of a log that is no more, and so are they who waited
+                self._keep(key, block)
+                self._tell(key, block, waiting)
 
     def _keep(self, key: Key, block: Block) -> None:
         self._blocks[key] = block

@@ -41,6 +41,6 @@ def abort(transport: asyncio.WriteTransport | None) -> None:
     try:
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOW)
-    except OSError:
-        pass  # already closed
+    except (OSError, ValueError):
+        pass  # already closed: uvloop's socket then has no descriptor
     transport.abort()

@@ -77,8 +77,9 @@ class Ticker:
 
     def note(self, client: Client) -> None:
         """Look at a client's queue within a tick."""
-        self._noted[client] = None
-        self._arm(self._tick_s)
+        if client not in self._noted:
+            self._noted[client] = None
+            self._arm(self._tick_s)
 
     def _arm(self, within_s: float) -> None:
         if self._running:
@@ -122,8 +123,9 @@ class Ticker:
         for client in moved:
             del self._blocked[client]
         self._write_to(moved)
-        for client in moved:
-            self.note(client)
+        self._noted.update(moved)
+        if self._noted or self._blocked:
+            self._arm(self._tick_s)
 
     def _write_to(self, waiting: dict[Client, None]) -> None:
         """Write to clients, each taken out of `waiting`, until the pass has lasted as long as it may."""

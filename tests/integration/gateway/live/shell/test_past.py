@@ -100,6 +100,23 @@ async def test_whoever_left_is_read_for_no_more(kafka_bootstrap: str, topic_pref
     assert (gone.told, here.told, reads() - before) == ([], [3], 1)
 
 
+async def test_a_read_of_a_log_that_was_replaced_is_thrown_away(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Its offsets mean other records now."""
+    before, waits = reads(), Waits()
+    async with past_of(kafka_bootstrap, topic_prefix, 10) as past:
+        past.want(PLACE, 0, waits, 1)
+        await eventually(lambda: past.number == 1, within_s=WITHIN_S)
+        past.clear()
+        await eventually(lambda: reads() > before, within_s=WITHIN_S)
+        assert past.find(PLACE, 0, asked=0) is None
+        past.want(PLACE, 0, waits, 2)
+        await eventually(lambda: waits.told, within_s=WITHIN_S)
+
+    assert waits.told == [2]
+
+
 async def test_a_moment_is_an_offset(kafka_bootstrap: str, topic_prefix: str) -> None:
     """The first appended since; the end where nothing was."""
     async with past_of(kafka_bootstrap, topic_prefix, 20) as past:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from gateway.websocket.shell.sockets import SEND_BUFFER_BYTES, TCP_USER_TIMEOUT_MS, abort, drained, harden
 from tests.support.eventually import eventually
@@ -91,3 +92,21 @@ async def test_an_aborted_client_gets_nothing_of_what_was_queued() -> None:
 
         await eventually(is_reset, within_s=10)
     abort(None)
+
+
+def test_a_connection_that_is_gone_is_dropped_without_a_word_on_uvloop_too() -> None:
+    """Its socket has no descriptor any more, which uvloop says in its own way."""
+
+    async def drop() -> bool:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
+        abort(transport)
+        await asyncio.sleep(0)
+        abort(transport)
+        server.close()
+        return transport.is_closing()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(drop())
