@@ -22,6 +22,7 @@ SUITES = (
     "storage",
     "ledger",
     "reads",
+    "rest",
     "gaps",
     "fanout",
     "crowd",

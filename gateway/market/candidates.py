@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from gateway.database.versions import StoredClose, Value
@@ -30,14 +31,14 @@ class Borrowed(NamedTuple):
     provider: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
     """The newest values of a symbol, of memory and store, and the closes before the day of the newest of them."""
 
     values: Sequence[Value]
     closes: Sequence[StoredClose] = ()
 
-    @property
+    @cached_property
     def value(self) -> Value | None:
         """The value the answer is about; None where none has a price."""
         return newest(self.values)

@@ -71,7 +71,7 @@ PRICE_COLUMNS = (
 )
 PRICE_FIELDS = tuple(column.name for column in PRICE_COLUMNS if column.always)
 CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
-_BOOK = ("bid", "ask", "bid_size", "ask_size")
+_NO_BOOK = dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "quote_time", "quote_provider"))
 
 
 def topic_of(value: Value) -> str:
@@ -81,43 +81,78 @@ def topic_of(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """The moment an answer is given at: market time, how fast it passes, and the calendar of the symbol."""
+    """The moment an answer is given at: market time, and how fast it passes; `complete_through` None: nothing is committed."""
 
     time: MarketTime
-    calendar: Calendar
+    complete_through: KnowledgeTime | None
     speed: float = 1.0
     wall_market: bool = True  # whether event time and knowledge are of one clock
 
 
-def price_document(
-    value: Value, candidates: Candidates, now: Now, *, partition: int, complete_through: KnowledgeTime | None
-) -> dict[str, Any]:
-    """Return the answer of `price` for `value`, the newest of `candidates`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """The fields of an answer that no passing time changes, and what the others follow from."""
 
-    `complete_through` is the watermark of the value's `partition` (None: nothing committed).
-    """
-    priced = price_of(value)
-    if priced is None:
-        raise ValueError("only a record with a price makes an answer; choose it with newest()")
+    value: Value
+    quotes: Sequence[Quote]
+    calendar: Calendar
+    own: Quote | None  # the newest of the value's provider
+    priced: Mapping[str, Any]
+    borrowed: Mapping[str, Any]
+    stamped: Mapping[str, Any]
+
+    def document(self, now: Now) -> dict[str, Any]:
+        """Return the answer given at `now`."""
+        value = self.value
+        age_us = max(0, now.time - value_time(value, now.time, self.calendar))
+        return {
+            **self.priced,
+            **_book(book_of(self.quotes, now.time, now.speed)),
+            **self.borrowed,
+            "state": self._state(age_us, now),
+            "provisional": now.complete_through is None or value.known_from > now.complete_through,
+            "age_ms": age_us // 1000,
+            **self.stamped,
+        }
+
+    def _state(self, age_us: int, now: Now) -> State:
+        calendar = self.calendar
+        return state_of(
+            kind=KIND[type(self.value)],
+            age_us=age_us,
+            delay_s=delay_s(self.value, self.own, calendar, wall_market=now.wall_market),
+            session=calendar.session_of(now.time) if calendar.knows(now.time) else None,
+            speed=now.speed,
+        )
+
+
+def compose(candidates: Candidates, calendar: Calendar, partition: int) -> Composed:
+    """Return what an answer of the newest of `candidates` is made of; it is of `partition` of its topic."""
+    value = candidates.value
+    if value is None or (priced := price_of(value)) is None:
+        raise ValueError("of candidates without a price there is no answer")
     quotes = candidates.quotes(value.provider)
-    previous = previous_close_of(value, quotes, candidates.closes, now.calendar)
-    age_us = max(0, now.time - value_time(value, now.time, now.calendar))
-    document = {
-        "symbol": value.symbol, "price": priced[0], "price_type": priced[1],
-        **_book(book_of(quotes, now.time, now.speed)),
-        **_said("previous_close", previous), **_change(value.symbol, priced[0], previous),
-        **_said("volume", volume_of(value, quotes, now.calendar)),
-        "currency": currency_of(value, quotes) or None, "provider": value.provider,
-        "state": _state(value, quotes, age_us, now),
-        "provisional": complete_through is None or value.known_from > complete_through,
-        "age_ms": age_us // 1000,
-        "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),
-        "known_from": rfc3339(value.known_from),
-        "event_id": event_id(
-            topic_of(value), value.symbol, value.event_time, partition, value.raw_offset, value.index
-        ),
-    }  # fmt: skip
-    return document | ({"simulated": True} if value.simulated else {})
+    previous = previous_close_of(value, quotes, candidates.closes, calendar)
+    identity = event_id(
+        topic_of(value), value.symbol, value.event_time, partition, value.raw_offset, value.index
+    )
+    return Composed(
+        value=value,
+        quotes=quotes,
+        calendar=calendar,
+        own=next((quote for quote in quotes if quote.provider == value.provider), None),
+        priced={"symbol": value.symbol, "price": priced[0], "price_type": priced[1]},
+        borrowed={
+            **_said("previous_close", previous), **_change(value.symbol, priced[0], previous),
+            **_said("volume", volume_of(value, quotes, calendar)),
+            "currency": currency_of(value, quotes) or None, "provider": value.provider,
+        },
+        stamped={
+            "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),
+            "known_from": rfc3339(value.known_from), "event_id": identity,
+            **({"simulated": True} if value.simulated else {}),
+        },
+    )  # fmt: skip
 
 
 def check_age(document: Mapping[str, Any], max_age_ms: int | None) -> None:
@@ -139,22 +174,13 @@ def chosen(document: Mapping[str, Any], fields: Sequence[str] | None) -> dict[st
     return {name: value for name, value in document.items() if name in fields or name == "simulated"}
 
 
-def _state(value: Value, quotes: Sequence[Quote], age_us: int, now: Now) -> State:
-    own = next((quote for quote in quotes if quote.provider == value.provider), None)
-    return state_of(
-        kind=KIND[type(value)],
-        age_us=age_us,
-        delay_s=delay_s(value, own, now.calendar, wall_market=now.wall_market),
-        session=now.calendar.session_of(now.time) if now.calendar.knows(now.time) else None,
-        speed=now.speed,
-    )
-
-
-def _book(quote: Quote | None) -> dict[str, Any]:
-    said = {name: None if quote is None else getattr(quote, name) for name in _BOOK}
+def _book(quote: Quote | None) -> Mapping[str, Any]:
     if quote is None:
-        return said | {"quote_time": None, "quote_provider": None}
-    return said | {"quote_time": rfc3339(quote.event_time), "quote_provider": quote.provider}
+        return _NO_BOOK
+    return {
+        "bid": quote.bid, "ask": quote.ask, "bid_size": quote.bid_size, "ask_size": quote.ask_size,
+        "quote_time": rfc3339(quote.event_time), "quote_provider": quote.provider,
+    }  # fmt: skip
 
 
 def _said(name: str, found: Borrowed | None) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class Rest:
     """A running gateway: ask it, fill its database, set what is live."""
 
     app: web.Application
-    url: str
+    port: int
     session: aiohttp.ClientSession
     database: asyncpg.Connection[asyncpg.Record]
     live: FakeLive
@@ -118,6 +118,11 @@ class Rest:
     process: Process
     watermarks: Watermarks
     monitor: Monitor
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return the JSON of a 200."""
@@ -169,6 +174,7 @@ async def rest(
     market: MarketClock | None = None,
     config: Path | None = None,
     archive: Path | None = None,
+    live: FakeLive | LiveStreams | None = None,
 ) -> AsyncIterator[Rest]:
     """Run the gateway's application on the database; with `env` (MDS_*) it also follows the configuration.
 
@@ -176,7 +182,7 @@ async def rest(
 
     Market time is what the test sets, unless it gives a clock: then days are those of the wall where that is its own.
     """
-    live, clock = FakeLive(), FixedClock()
+    held, clock = FakeLive() if live is None else live, FixedClock()
     process = Process(name="gateway", stopping=asyncio.Event(), health=Health())
     async with (
         postgres.pool(database, service="test", size=4 + APART) as pool,
@@ -187,7 +193,7 @@ async def rest(
         resources = features.Resources(
             partitions=DEFAULT_PARTITIONS,
             store=store,
-            live=cast("LiveStreams", live),
+            live=cast("LiveStreams", held),
             session=session,
             clock=market or clock,
             access=access or Access([], required=False),
@@ -234,10 +240,10 @@ async def rest(
                 works.append(tasks.create_task(follower.run(configured.apply)))
             running = Rest(
                 app=app,
-                url=f"http://127.0.0.1:{port}",
+                port=port,
                 session=session,
                 database=connection,
-                live=live,
+                live=cast("FakeLive", held),
                 clock=clock,
                 process=process,
                 watermarks=watermarks,

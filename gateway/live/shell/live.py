@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
-from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds
+from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds, NewestRecord
 from gateway.live.gap_news import GapNews
 from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.past import LogPast
@@ -75,6 +75,8 @@ class LiveStreams:
         self._joined: set[Watcher] = set()
         self.exhausted: set[str] = set()  # channels that no provider can serve now
         self._drains: list[Callable[[float], Awaitable[None]]] = []
+        # of each scope that was asked for the newest record as it was made into an object
+        self._made: dict[tuple[str, str, str], tuple[NewestRecord, LiveRecord[Any]]] = {}
 
     @classmethod
     @asynccontextmanager
@@ -214,6 +216,7 @@ class LiveStreams:
 
     def log_replaced(self) -> None:
         """Tell every client that its positions are void; nobody watches what is no more."""
+        self._made.clear()
         self._watchers.clear()
         self.past.clear()
         for watcher in tuple(self._joined):
@@ -234,12 +237,18 @@ class LiveStreams:
     def _latest(
         self, channel: str, symbol: str, provider: str | None, record: type[R]
     ) -> LiveRecord[R] | None:
+        scope = provider or BEST
         feed = self.feeds.find(channel, symbol)
-        known = None if feed is None else feed.latest(provider or BEST)
+        known = None if feed is None else feed.latest(scope)
         if feed is None or known is None:
             return None
+        made = self._made.get((channel, symbol, scope))
+        if made is not None and made[0] is known:
+            return cast("LiveRecord[R]", made[1])
         found = record(**known.fields)
         identity = event_id(
             feed.topic, symbol, found.event_time, known.partition, found.raw_offset, found.index
         )
-        return LiveRecord(record=found, partition=known.partition, offset=known.offset, event_id=identity)
+        newest = LiveRecord(record=found, partition=known.partition, offset=known.offset, event_id=identity)
+        self._made[channel, symbol, scope] = known, newest
+        return newest

@@ -20,11 +20,12 @@ from gateway.market.aggregate import sources_of
 from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
 from gateway.market.history import MAX_META_GAPS, After, PagePlan, Reading, answered, plan
+from gateway.market.recent import RecentPages
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.naming import Naming
-from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
+from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s, wall_us
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import calendar_of, judging_by
 from schemas.clocks import KnowledgeTime, WallTime
@@ -61,6 +62,7 @@ class History:
         self._clock = clock
         self._wall_market = isinstance(clock, WallMarketClock)
         self._page_key = page_key
+        self._recent = RecentPages()
 
     async def history(self, request: web.Request) -> web.StreamResponse:
         """GET /stocks/{symbol}/history."""
@@ -81,11 +83,20 @@ class History:
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
-        with while_listening(request):
-            reading = await self._read(ask, page, now)
-        if not reading.known and not self._names(ask.symbol):
-            raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
-        said = answered(ask, reading)
+        as_of = await self._pinned(ask, page, now)
+        book = self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)
+        question = (query, ask.page_token, ask.start, ask.end, as_of, book.fingerprint)
+        said = self._recent.find(question, monotonic_s())
+        if said is None:
+            with judging_by(book):
+                await load_calendars([ask.symbol])
+            with while_listening(request):
+                reading = await self._read(ask, page, as_of)
+            if not reading.known and not self._names(ask.symbol):
+                raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
+            said = answered(ask, reading)
+            if as_of is not None:
+                self._recent.keep(question, said, monotonic_s())
         token = None if said.following is None else seal(said.following, query, self._page_key, now)
         if ask.format == "csv":
             response = table(TABLE_COLUMNS, said.rows, said.meta, token)
@@ -97,17 +108,20 @@ class History:
             said.rows, said.meta, request, immutable=said.settled and settled, next_page_token=token
         )
 
-    async def _read(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> Reading:
+    async def _pinned(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> KnowledgeTime | None:
+        """Return the moment the answer is pinned to; None where no watermark was read yet. Raises Problem."""
+        as_of, place = page.as_of if page else ask.as_of, partition_of(ask.symbol, self._partitions)
+        if as_of is None:
+            return self._watermarks.through((BARS,), (place,))
+        check_not_future(as_of, now)
+        await self._watermarks.reached(as_of, (BARS,), (place,))
+        return as_of
+
+    async def _read(self, ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime | None) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
-        as_of = page.as_of if page else ask.as_of
-        partition = partition_of(ask.symbol, self._partitions)
-        if as_of is not None:
-            check_not_future(as_of, now)
-            await self._watermarks.reached(as_of, (BARS,), (partition,))
-        with judging_by(self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)):
-            await load_calendars([ask.symbol])
         async with self._store.snapshot() as snapshot:
             if as_of is None:
+                partition = partition_of(ask.symbol, self._partitions)
                 as_of = complete_through([await snapshot.complete_before(BARS, partition)])
             if as_of is None:
                 return Reading(known=await snapshot.knows(ask.symbol))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Protocol, TypeVar
 
 from gateway.database.knowledge import latest_event
@@ -52,9 +53,13 @@ class Live(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """Candidates of symbols; `stored` are those without a value of which something is stored."""
+    """Candidates of symbols; `stored` are those without a value of which something is stored.
+
+    `missing` are those of which the store is to be asked, each with what memory has of it.
+    """
 
     found: dict[str, Candidates] = field(default_factory=dict)
+    missing: dict[str, Sequence[Value]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
     kept_from: EventTime | None = None  # where a moment is asked about
 
@@ -77,51 +82,52 @@ class PriceCandidates:
         """On a simulated market (`wall_market` False) knowledge bounds no event."""
         self._store, self._live, self._wall_market = store, live, wall_market
         self._kept: dict[tuple[str, str | None], _Kept] = {}
+        self._joined: dict[tuple[str, str | None], tuple[Sequence[Value], _Kept, Candidates]] = {}
 
-    async def now(self, symbols: Sequence[str], provider: str | None) -> Findings:
-        """Return what memory and store have; without the store what memory has. Raises StoreUnavailable or Problem."""
-        findings, missing, log = Findings(), [], self._live.log
-        held = {symbol: self._held(symbol, provider) for symbol in symbols}
-        for symbol, values in held.items():
+    def at_hand(self, symbols: Sequence[str], provider: str | None) -> Findings:
+        """Return what memory has, and of the store what was read of late; `missing` are the symbols that must be looked up."""
+        findings, log = Findings(), self._live.log
+        for symbol in symbols:
+            values = self._held(symbol, provider)
             kept = self._kept.get((symbol, provider))
-            both = Candidates(values=values) if kept is None else _joined(values, kept)
+            both = Candidates(values=values) if kept is None else self._both((symbol, provider), values, kept)
             if both.value is not None:
                 findings.found[symbol] = both
             if kept is None or not _holds(kept, both, log):
-                missing.append(symbol)
-        if missing:
-            try:
-                async with self._store.snapshot() as snapshot:
-                    await self._read(snapshot, findings, held, missing, provider)
-            except (StoreUnavailable, Problem):
-                if any(symbol not in findings.found for symbol in missing):
-                    raise  # else the live values stand, without what only the store knows
+                findings.missing[symbol] = values
         return findings
+
+    async def complete(self, findings: Findings, provider: str | None) -> None:
+        """Read of the store what is missing; without the store what memory has stands. Raises StoreUnavailable or Problem."""
+        try:
+            async with self._store.snapshot() as snapshot:
+                await self._read(snapshot, findings, provider)
+        except (StoreUnavailable, Problem):
+            if any(symbol not in findings.found for symbol in findings.missing):
+                raise  # else the live values stand, without what only the store knows
 
     async def then(self, symbols: Sequence[str], provider: str | None, as_of: KnowledgeTime) -> Findings:
         """Return what the store knew at `as_of`. Raises StoreUnavailable or Problem."""
-        findings = Findings()
+        findings = Findings(missing=dict.fromkeys(symbols, ()))
         async with self._store.snapshot() as snapshot:
             if self._wall_market:  # a simulated market's days are not those of as_of
                 findings.kept_from = await snapshot.kept_from(*(stream.name for stream in VALUE_STREAMS))
-            nothing: Mapping[str, Sequence[Value]] = dict.fromkeys(symbols, ())
-            await self._read(snapshot, findings, nothing, symbols, provider, as_of)
+            await self._read(snapshot, findings, provider, as_of)
         return findings
 
     async def _read(
         self,
         snapshot: Snapshot,
         findings: Findings,
-        held: Mapping[str, Sequence[Value]],
-        symbols: Sequence[str],
         provider: str | None,
         as_of: KnowledgeTime | None = None,
     ) -> None:
+        symbols = list(findings.missing)
         log = self._live.log  # before the database is read: what comes meanwhile is in memory
         known_by = ALL_KNOWN if as_of is None else as_of
         latest = latest_event(known_by, wall_market=self._wall_market)
         stored = await snapshot.newest_values(symbols, provider=provider, as_of=as_of, latest_event=latest)
-        values = {symbol: [*held[symbol], *stored[symbol]] for symbol in symbols}
+        values = {symbol: [*held, *stored[symbol]] for symbol, held in findings.missing.items()}
         opens = {
             symbol: day_open(value) for symbol in symbols if (value := newest(values[symbol])) is not None
         }
@@ -142,11 +148,22 @@ class PriceCandidates:
         if absent := [symbol for symbol in symbols if symbol not in findings.found]:
             findings.stored = await snapshot.known_among(absent)
 
+    def _both(self, key: tuple[str, str | None], held: Sequence[Value], kept: _Kept) -> Candidates:
+        """Return the candidates of memory and store: the same as before where nothing came."""
+        before = self._joined.get(key)
+        if before is not None and before[1] is kept and _is_same(before[0], held):
+            return before[2]
+        both = Candidates(values=[*held, *kept.values], closes=kept.closes)
+        self._joined[key] = held, kept, both
+        return both
+
     def _keep(self, key: tuple[str, str | None], kept: _Kept) -> None:
         self._kept.pop(key, None)
         self._kept[key] = kept
         if len(self._kept) > MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._joined.pop(oldest, None)
 
     def _held(self, symbol: str, provider: str | None) -> list[Value]:
         live = self._live
@@ -169,8 +186,8 @@ def day_open(value: Value) -> EventTime:
     return EventTime(value.event_time if day is None else day.open)
 
 
-def _joined(values: Iterable[Value], kept: _Kept) -> Candidates:
-    return Candidates(values=[*values, *kept.values], closes=kept.closes)
+def _is_same(one: Sequence[Value], other: Sequence[Value]) -> bool:
+    return len(one) == len(other) and all(map(is_, one, other))
 
 
 def _holds(kept: _Kept, both: Candidates, log: Mapping[str, str] | None) -> bool:

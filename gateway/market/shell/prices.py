@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -14,7 +15,8 @@ from gateway.http.moments import rfc3339
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import unknown_symbol
 from gateway.http.shell.answers import Serves, answer, body_of
-from gateway.market.price import Now, check_age, chosen, price_document, topic_of
+from gateway.market.candidates import Candidates
+from gateway.market.price import Composed, Now, check_age, chosen, compose, topic_of
 from gateway.market.price_request import BATCH, PRICE, batch_request
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
@@ -54,6 +56,8 @@ class Prices:
         self._naming = naming
         self._calendars = calendars
         self._wall_market = isinstance(clock, WallMarketClock)
+        # while candidates are kept, what follows from them is
+        self._composed: WeakKeyDictionary[Candidates, Composed] = WeakKeyDictionary()
         self._candidates = PriceCandidates(store, live, wall_market=self._wall_market)
 
     async def price(self, request: web.Request) -> web.StreamResponse:
@@ -63,8 +67,7 @@ class Prices:
         named = self._naming.one(symbol, ask.as_of)
         with judging_by(self._calendars_at(ask.as_of)):
             await load_calendars(named.symbols)
-            with while_listening(request):
-                findings = await self._find(named.symbols, ask.provider, ask.as_of)
+            findings = await self._find(request, named.symbols, ask.provider, ask.as_of)
             meta = self._meta([symbol], ask.as_of)
             if symbol not in findings.found:
                 if not self._knows(symbol, findings):
@@ -82,8 +85,7 @@ class Prices:
         symbols = named.symbols
         with judging_by(self._calendars_at(ask.as_of)):
             await load_calendars(symbols)
-            with while_listening(request):
-                findings = await self._find(symbols, None, ask.as_of)
+            findings = await self._find(request, symbols, None, ask.as_of)
             data = {
                 symbol: chosen(self._document(symbol, findings, ask.as_of), ask.fields)
                 for symbol in symbols
@@ -102,13 +104,22 @@ class Prices:
         return calendars_in_force() if as_of is None else self._calendars.at(as_of)
 
     async def _find(
-        self, symbols: Sequence[str], provider: str | None, as_of: KnowledgeTime | None
+        self,
+        request: web.Request,
+        symbols: Sequence[str],
+        provider: str | None,
+        as_of: KnowledgeTime | None,
     ) -> Findings:
         if as_of is None:
-            return await self._candidates.now(symbols, provider)
+            findings = self._candidates.at_hand(symbols, provider)
+            if findings.missing:
+                with while_listening(request):
+                    await self._candidates.complete(findings, provider)
+            return findings
         check_not_future(as_of, wall_us())
         await self._watermarks.reached(as_of, CANONICAL_TOPICS, self._homes(symbols))
-        findings = await self._candidates.then(symbols, provider, as_of)
+        with while_listening(request):
+            findings = await self._candidates.then(symbols, provider, as_of)
         if findings.kept_from is not None and as_of < findings.kept_from:
             raise not_kept("as_of", as_of, findings.kept_from)
         return findings
@@ -117,22 +128,24 @@ class Prices:
         return symbol in findings.stored or self._names(symbol)
 
     def _document(self, symbol: str, findings: Findings, as_of: KnowledgeTime | None) -> dict[str, Any]:
-        candidates = findings.found[symbol]
-        value = candidates.value
-        if value is None:
-            raise ValueError(f"nothing was found of {symbol}; see PriceCandidates")
-        partition = partition_of(symbol, self._partitions)
+        candidates, calendar = findings.found[symbol], calendar_of(symbol)
+        composed = self._composed.get(candidates)
+        if composed is None or composed.calendar is not calendar:
+            composed = compose(candidates, calendar, partition_of(symbol, self._partitions))
+            self._composed[candidates] = composed
+        value = composed.value
         now = self._clock.now_us()
         if as_of is not None:  # a simulated market cannot say what time it was then
             now = MarketTime(as_of if self._wall_market else value.event_time)
-        moment = Now(
-            time=now,
-            calendar=calendar_of(symbol),
-            speed=self._clock.speed,
-            wall_market=self._wall_market,
+        through = self._watermarks.through((topic_of(value),), (partition_of(symbol, self._partitions),))
+        return composed.document(
+            Now(
+                time=now,
+                complete_through=through,
+                speed=self._clock.speed,
+                wall_market=self._wall_market,
+            )
         )
-        through = self._watermarks.through((topic_of(value),), (partition,))
-        return price_document(value, candidates, moment, partition=partition, complete_through=through)
 
     def _meta(self, symbols: Sequence[str], as_of: KnowledgeTime | None) -> dict[str, Any]:
         through = as_of

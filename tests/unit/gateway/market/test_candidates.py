@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.database.versions import StoredClose, Value
 from gateway.market.candidates import Candidates, newest, previous_close_of, price_of
 from gateway.market.freshness import stale_after_us, trading_day
-from gateway.market.price import Now, price_document
+from gateway.market.price import Now, compose
 from schemas.calendar.sessions import load_calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
@@ -104,13 +104,7 @@ def test_every_field_is_of_its_own_time_whatever_the_ages(
         for number, age in enumerate(quote_ages)
     ]  # fmt: skip
     candidates = Candidates(values=[value, *quotes])
-    answer = price_document(
-        value,
-        candidates,
-        Now(time=MarketTime(NOW), calendar=XNYS),
-        partition=0,
-        complete_through=None,
-    )
+    answer = compose(candidates, XNYS, 0).document(Now(time=MarketTime(NOW), complete_through=None))
     by_provider = [*quotes, *([value] if isinstance(value, Quote) else [])]
 
     def of(name: str, said: str) -> list[Quote]:

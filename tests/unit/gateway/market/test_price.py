@@ -10,7 +10,7 @@ import pytest
 from gateway.database.versions import StoredClose, Value
 from gateway.http.problems import Problem
 from gateway.market.candidates import Candidates
-from gateway.market.price import PRICE_FIELDS, Now, check_age, chosen, price_document, topic_of
+from gateway.market.price import PRICE_FIELDS, Now, check_age, chosen, compose, topic_of
 from schemas.calendar.sessions import load_calendar
 from schemas.clocks import MarketTime
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -27,8 +27,8 @@ def document(
     **changes: Any,
 ) -> dict[str, Any]:
     candidates = Candidates(values=(value, *others), closes=closes)
-    given: dict[str, Any] = {"partition": 1, "complete_through": value.known_from}
-    return price_document(value, candidates, Now(time=MarketTime(now), calendar=XNYS), **(given | changes))
+    given: dict[str, Any] = {"time": MarketTime(now), "complete_through": value.known_from}
+    return compose(candidates, XNYS, 1).document(Now(**(given | changes)))
 
 
 def a_close(**changes: Any) -> StoredClose:

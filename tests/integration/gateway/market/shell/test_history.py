@@ -13,10 +13,13 @@ import pytest
 
 from gateway.http.moments import parse_moment, rfc3339
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, micros
+from schemas.partitions import partition_of
 from schemas.records import Evidence
 from schemas.streams import Bar
+from schemas.topics import BARS, DEFAULT_PARTITIONS
 from tests.support.builders import NINE_THIRTY, a_bar, an_evidence
-from tests.support.gateway_rest import rest, rows_of
+from tests.support.eventually import eventually
+from tests.support.gateway_rest import REST_US, rest, rows_of
 from tests.support.history_requests import ALL, DAY, HISTORY, bar_at
 
 
@@ -198,6 +201,8 @@ async def test_without_any_watermark_a_known_symbol_is_told_to_come_again(databa
     async with rest(database) as gateway:
         await gateway.store(bar_at(0))
         await gateway.database.execute("TRUNCATE watermarks")
+        place = partition_of("SPY", DEFAULT_PARTITIONS)
+        await eventually(lambda: gateway.watermarks.through([BARS], [place]) is None, within_s=10)
         status, headers, problem = await gateway.ask("GET", HISTORY)
         assert (status, problem["code"], "Retry-After" in headers) == (503, "not_ready", True)
         status, _, problem = await gateway.ask("GET", "/stocks/NOPE/history")
@@ -271,6 +276,7 @@ async def test_the_adjustment_is_told_and_never_pretended(database: str) -> None
         assert (status, problem["errors"][0]["param"]) == (422, "adjustment")
         assert "split (yahoo)" in problem["detail"]
         await gateway.store(bar_at(1, provider="finnhub"))
+        await gateway.complete_before(NINE_THIRTY + REST_US)  # below a watermark nothing comes any more
         answer = await gateway.get(HISTORY, **ALL)
         assert answer["meta"]["adjustment"] == "mixed"
         assert rows_of(answer, "adjustment") == ["split", "raw"]

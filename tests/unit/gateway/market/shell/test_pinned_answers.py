@@ -71,6 +71,9 @@ class _Store:
 
 
 class _Reached:
+    def through(self, *_: object) -> int:
+        return AS_OF
+
     async def reached(self, *_: object) -> None:
         """Everything is."""
 
@@ -80,12 +83,12 @@ def _ledger(store: Any, calendars: CalendarHistory) -> Callable[[web.Request], A
 
 
 def _history(
-    store: Any, calendars: CalendarHistory
+    store: Any, calendars: CalendarHistory, reached: _Reached | None = None
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     clock = WallMarketClock()
     naming = Naming(Symbology(), clock)
     known = {"names": lambda _: True, "calendars": calendars, "partitions": 4}
-    return History(store, _Reached(), clock, b"key", naming=naming, **known).history  # type: ignore[arg-type]
+    return History(store, reached or _Reached(), clock, b"key", naming=naming, **known).history  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("make", "path"), [(_ledger, GAPS), (_history, BARS)])
@@ -145,3 +148,27 @@ async def test_where_nothing_was_known_yet_no_bar_is_looked_for() -> None:
     store.was_known = was_known  # type: ignore[method-assign,assignment]
     await _history(store, calendars)(_request(BARS))
     assert not looked
+
+
+async def test_one_question_about_one_moment_is_looked_up_once() -> None:
+    """By the promise of `as_of` its answer stays; of the moment after it is looked up again."""
+    store, looked = _Store(lambda: None), 0
+
+    async def bars(*_: object, **__: object) -> list[object]:
+        nonlocal looked
+        looked += 1
+        return []
+
+    store.bars = bars  # type: ignore[method-assign]
+    calendars, reached = CalendarHistory(), _Reached()
+    calendars.settle()
+    ask = _history(store, calendars, reached)
+    of_now = BARS.replace("&as_of=2026-03-11T15:00:00Z", "")
+    for _ in range(3):
+        await ask(_request(of_now))
+    assert looked == 1
+    await ask(_request(of_now + "&limit=7"))
+    assert looked == 2
+    reached.through = lambda *_: AS_OF + 1  # type: ignore[method-assign]
+    await ask(_request(of_now))
+    assert looked == 3
