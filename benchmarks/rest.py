@@ -100,9 +100,8 @@ async def serve(dsn: str) -> None:
         moment = WATERMARK_US
         await running.complete_before(moment)
         print(f"ready {running.port}", flush=True)
-        while (
-            True
-        ):  # as in life: each second another moment is complete, and no answer of the one before counts
+        # as in life: each second another moment is complete, and no answer of the one before counts
+        while True:
             await asyncio.sleep(1.0)
             moment += SECOND_US
             await running.complete_before(moment)

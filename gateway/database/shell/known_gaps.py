@@ -1,4 +1,4 @@
-"""Gaps of a symbol as they were known at a moment: derived from the evidence and the bars known then, never from the present."""
+"""Gaps of a symbol as they were known at a moment, derived from the evidence and the bars known then; gaps and cursors of now."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.database import ledger_statements, statements
+from gateway.database.cursors import SeriesCursor, collected_ranges, first_absence, longest_session_us
 from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage, GapWalk, first_width_us
 from gateway.database.versions import GapFilter
 from gateway.http.moments import EARLIEST_US, LATEST_US
@@ -14,8 +15,9 @@ from infra.runtime.postgres.errors import Connection
 from schemas.calendar.expected_bars import is_judged
 from schemas.clocks import EventTime
 from schemas.errors import InvalidRecord
-from schemas.identity import stream_id_of, stream_of
+from schemas.identity import stream_id_of, stream_of, stream_text
 from schemas.intervals import AHEAD_US, DAY_US
+from schemas.ledger.coverage import coverage_of
 from schemas.ledger.gaps import gaps_of, reach
 from schemas.records import Evidence, Gap
 from schemas.streams import StreamId, StreamName
@@ -95,6 +97,28 @@ async def present_gaps(
     gaps = [Gap(**row) for row in rows]
     shown = gaps[:limit]
     return GapPage(gaps=shown, after=(shown[-1].from_time, shown[-1].gap_id) if len(gaps) > limit else None)
+
+
+async def series_cursor(connection: Connection, stream: StreamId) -> SeriesCursor | None:
+    """Return how far a series has come, where it is collected, and where the first thing is missing; None without rows."""
+    number, text = stream_id_of(stream), stream_text(stream)
+    row = await connection.fetchrow(ledger_statements.CURSOR, number)
+    if row is None:
+        return None
+    ranges = await connection.fetch(ledger_statements.COLLECTED, text)
+    collected = collected_ranges(stream, [(each[0], each[1]) for each in ranges], row["last_seen"])
+    since = collected[-1][0] if collected else row["start_time"]
+    hole = await connection.fetchval(ledger_statements.FIRST_HOLE, stream.symbol, text, since)
+    sessions = await connection.fetch(
+        ledger_statements.FIRST_ABSENCE, number, since - longest_session_us(stream.interval)
+    )
+    holes = [hole, *(first_absence(stream, coverage_of(*each), since) for each in sessions)]
+    return SeriesCursor(
+        start_time=row["start_time"],
+        last_seen=row["last_seen"],
+        collected=collected,
+        hole=min((each for each in holes if each is not None), default=None),
+    )
 
 
 class _Reading:

@@ -1,4 +1,4 @@
-"""Newest values of symbols: what is kept as newest where that is asked for, else looked for backwards in time."""
+"""Newest values of symbols, and closes before the open of a day: what is kept as newest, else looked for backwards in time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 
 from gateway.database import statements
 from gateway.database.rows import row_reader
-from gateway.database.versions import MINUTE, VALUE_STREAMS, StoredSeries, Value
+from gateway.database.versions import MINUTE, VALUE_STREAMS, StoredClose, StoredSeries, Value
 from gateway.http.moments import ALL_KNOWN
 from infra.runtime.postgres.errors import Connection, Record
+from schemas.calendar.expected_bars import DAILY
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.deriving import key
 from schemas.intervals import AHEAD_US, DAY_US
 from schemas.providers.built_in import unpriced_by
-from schemas.streams import Stream
+from schemas.streams import BAR_STREAM, Stream
 
 FIRST_STEP_US = DAY_US
+FIRST_CLOSES_US = 10 * DAY_US  # few markets are closed for longer
 WIDER = 4  # a step back covers so many times the time of the one before: a year is five
 
 Newest = dict[int, Value]
@@ -116,3 +118,50 @@ def _values(stream: Stream, rows: Sequence[Record], series: Mapping[int, StoredS
 
 def _key(series: StoredSeries, names: Sequence[str]) -> list[Any]:
     return [getattr(series, name) for name in names]
+
+
+async def previous_closes(
+    connection: Connection, opens: Mapping[str, EventTime], provider: str | None, as_of: KnowledgeTime
+) -> dict[str, list[StoredClose]]:
+    """Return per symbol the last regular close before its moment of `opens` (µs), of each series of days and of minutes.
+
+    Without a `provider` none of a shadow poll.
+    """
+    found: dict[str, list[StoredClose]] = {symbol: [] for symbol in opens}
+    if not opens:
+        return found
+    rows = await connection.fetch(statements.SERIES, list(opens), provider, [MINUTE, DAILY])
+    left = [row for row in rows if row["name"] == BAR_STREAM.name and row["start_time"] is not None]
+    end, step_us = max(opens.values()), FIRST_CLOSES_US
+    while left := [row for row in left if row["start_time"] < min(opens[row["symbol"]], end)]:
+        start = max(end - step_us, min(row["start_time"] for row in left))
+        came = {
+            row["stream_id"]: row
+            for row in await connection.fetch(
+                statements.PREVIOUS_CLOSES,
+                [row["stream_id"] for row in left],
+                [row["interval"] == DAILY for row in left],
+                [opens[row["symbol"]] for row in left],
+                start,
+                end,
+                as_of,
+                provider is not None,
+            )
+        }
+        for series in left:
+            if (row := came.get(series["stream_id"])) is not None:
+                found[series["symbol"]].append(_close(series, row))
+        left = [row for row in left if row["stream_id"] not in came]
+        end, step_us = start, step_us * WIDER
+    return found
+
+
+def _close(series: Record, row: Record) -> StoredClose:
+    return StoredClose(
+        symbol=series["symbol"],
+        provider=series["provider"],
+        interval=series["interval"],
+        close=row["close"],
+        event_time=row["event_time"],
+        currency=row["currency"],
+    )

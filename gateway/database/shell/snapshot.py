@@ -12,10 +12,8 @@ from gateway.database import ledger_statements, statements
 from gateway.database.cursors import SeriesCursor
 from gateway.database.gap_pages import MAX_ROWS, GapKey, GapPage
 from gateway.database.rows import bits_of, row_reader
-from gateway.database.shell.closes import previous_closes
-from gateway.database.shell.cursors import series_cursor
-from gateway.database.shell.known_gaps import known_gaps, present_gaps
-from gateway.database.shell.newest import NewestAsked, newest_values
+from gateway.database.shell.known_gaps import known_gaps, present_gaps, series_cursor
+from gateway.database.shell.newest import NewestAsked, newest_values, previous_closes
 from gateway.database.versions import BarVersion, GapFilter, Span, StoredClose, Value, View
 from gateway.http.moments import ALL_KNOWN, EARLIEST_US
 from gateway.http.problems import Problem

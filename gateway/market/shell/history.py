@@ -19,8 +19,15 @@ from gateway.http.shell.answers import Serves, answer, cacheable, table
 from gateway.market.aggregate import sources_of
 from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
-from gateway.market.history import MAX_META_GAPS, After, PagePlan, Reading, answered, plan
-from gateway.market.recent import RecentPages
+from gateway.market.history import (
+    MAX_META_GAPS,
+    After,
+    PagePlan,
+    Reading,
+    RecentPages,
+    answered,
+    plan,
+)
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived

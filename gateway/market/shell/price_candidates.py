@@ -1,4 +1,4 @@
-"""What the store knows of prices, beside what memory holds: read once a minute while memory follows the log, else each time."""
+"""Candidates for prices, of memory and of the store, which is read once a minute while memory follows the log, else each time."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """What was read of a symbol: its newest values, and the closes before a day that opens at `opens`."""
+    """The newest values read of a symbol, and the closes before a day that opens at `opens`."""
 
     values: Sequence[Value]
     closes: Sequence[StoredClose]

@@ -8,13 +8,16 @@ import asyncpg
 import pytest
 
 from gateway.database.gap_pages import MAX_ROWS, GapPage
+from gateway.database.shell.known_gaps import series_cursor
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.versions import GapFilter
 from infra.runtime.postgres.codec import register_times
+from infra.runtime.postgres.pool import connection as lent
 from infra.runtime.postgres.pool import pool
 from schemas.calendar.session_slots import session_slots
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime, KnowledgeTime
+from schemas.identity import stream_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.ledger.coverage import Coverage, coverage_of
 from schemas.records import Evidence, Gap
@@ -22,7 +25,7 @@ from schemas.streams import Bar
 from tests.support.builders import NINE_THIRTY, a_bar, an_evidence
 from tests.support.filled_tables import store_rows
 from tests.support.gap_stories import Story
-from tests.support.sink_writers import store
+from tests.support.sink_writers import a_minute, store
 
 KNOWN = KnowledgeTime(NINE_THIRTY + 30 * DAY_US)
 
@@ -218,3 +221,17 @@ async def test_the_present_that_the_sink_keeps_is_what_is_derived(database: str,
     assert of_absent <= kept
     assert kept - of_absent <= of_blind
     assert list(page.gaps) == story.derived(KNOWN)
+
+
+async def test_a_cursor_reaches_to_the_first_minute_that_lacks(database: str) -> None:
+    """Of a series without rows there is none."""
+    minutes = [a_minute(number) for number in (0, 1, 3)]
+    await store(database, minutes)
+    stream = stream_of(f"bars.1m:{minutes[0].provider}:SPY")
+    async with pool(database, service="test", size=1) as opened, lent(opened, within_s=10) as borrowed:
+        found = await series_cursor(borrowed, stream)
+        nothing = await series_cursor(borrowed, stream_of(f"bars.1h:{minutes[0].provider}:SPY"))
+
+    assert found is not None
+    assert (found.start_time, found.last_seen) == (NINE_THIRTY, NINE_THIRTY + 3 * MINUTE_US)
+    assert nothing is None
