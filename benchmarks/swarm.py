@@ -81,7 +81,7 @@ class Reader(asyncio.Protocol):
             if not frame.startswith(b"["):
                 continue
             for message in orjson.loads(frame):
-                if isinstance(message, dict) and message["t"] == "d":
+                if isinstance(message, dict) and message.get("t") == "d":
                     self.delays_ms += [
                         (now_us - record["received_time"]) / 1_000 for _, record in message["m"]
                     ]

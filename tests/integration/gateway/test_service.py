@@ -18,6 +18,7 @@ import pytest
 
 from gateway.database.shell.snapshot import Snapshots
 from gateway.http.problems import Problem
+from gateway.settings import OPS_PORT_STEP
 from infra.runtime.postgres import pool as postgres
 from tests.conftest import ROOT, free_port
 from tests.support.eventually import eventually
@@ -176,3 +177,35 @@ async def test_more_requests_than_may_wait_are_told_to_come_again(
             release.set()
         async with store.snapshot() as snapshot:
             assert await snapshot.knows("SPY") is False
+
+
+async def test_several_processes_serve_one_port_and_end_as_one(
+    tmp_path: Path, kafka_bootstrap: str, topic_prefix: str, database: str
+) -> None:
+    """Each has clients and an ops port of its own; on SIGTERM all clients are sent away with 1012."""
+    env = environment(tmp_path, kafka_bootstrap, topic_prefix, database, GATEWAY_PROCESSES=2)
+    second = f"http://127.0.0.1:{int(env['GATEWAY_OPS_PORT']) + OPS_PORT_STEP}"
+    async with serving(env) as (process, session):
+
+        async def ready() -> bool:
+            try:
+                async with session.get(f"{second}/readyz") as response:
+                    return response.status == 200
+            except aiohttp.ClientConnectionError:
+                return False
+
+        await eventually(ready, within_s=STARTS_WITHIN_S)
+        sockets = [await session.ws_connect("/ws") for _ in range(40)]
+        for socket in sockets:
+            assert (await socket.receive()).type is aiohttp.WSMsgType.TEXT
+        async with session.get(f"{second}/metrics") as response:
+            (line,) = [
+                line for line in (await response.text()).splitlines() if line.startswith("ws_clients_gauge ")
+            ]
+        assert 0 < float(line.split()[1]) < 40
+        process.send_signal(signal.SIGTERM)
+        for socket in sockets:
+            while not (await socket.receive()).type.name.startswith("CLOSE"):
+                pass
+        assert {socket.close_code for socket in sockets} == {1012}
+        assert await asyncio.to_thread(process.wait, STOPS_WITHIN_S) == 0
