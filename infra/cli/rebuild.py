@@ -12,7 +12,7 @@ from infra.runtime.dsn import named_dsn
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.kept import Kept, kept, reach
 from infra.runtime.kafka.logs import LogReader
-from infra.runtime.postgres.databases import create_where_missing, with_database
+from infra.runtime.postgres.databases import create_where_missing, is_same, with_database
 from infra.runtime.postgres.migrate import migrate, refuse_used
 from schemas.errors import ConfigurationError
 from schemas.topics import RAW_TOPICS
@@ -55,7 +55,7 @@ def _target(system: System, into: str | None) -> str:
         )
     live = system.settings.dsn
     dsn = named_dsn(given, TARGET) if into is None else with_database(live, into)
-    if dsn == live:
+    if asyncio.run(is_same(dsn, live)):
         raise ConfigurationError(
             "this is the database the services use", remedy="rebuild into another, empty one"
         )

@@ -31,6 +31,7 @@ from infra.runtime.kafka.copying import Copies
 from infra.runtime.postgres.databases import (
     create_where_missing,
     finish,
+    is_same,
     keep_plan,
     plan_in,
     with_database,
@@ -181,7 +182,7 @@ def into_database(system: System, request: ReplayRequest, *, allow_holes: bool) 
     """Fill a database by both services' replays and return the exit code; raises ConfigurationError where it holds rows."""
     live, target = system.settings.dsn, request.target
     dsn = named_dsn(target, "--into database") if "://" in target else with_database(live, target)
-    if dsn == live:
+    if asyncio.run(is_same(dsn, live)):
         raise ConfigurationError("this is the database the services use", remedy="name another, empty one")
     if dsn != target and asyncio.run(create_where_missing(live, target)):
         step(f"made the database {target}")

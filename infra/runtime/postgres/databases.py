@@ -22,6 +22,9 @@ PLAN = "SELECT plan FROM replay_plan"
 FINISHED = "DELETE FROM sink_offsets; DELETE FROM outbox; DROP TABLE replay_plan"
 WITHIN_S = 30.0
 MAX_NAME_BYTES = 63
+PLACE = (
+    "SELECT pg_postmaster_start_time()::text, oid::bigint FROM pg_database WHERE datname = current_database()"
+)
 EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 QUOTED = "SELECT format('CREATE DATABASE %I', $1::text)"
 DROPPED = "SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', $1::text)"
@@ -36,6 +39,23 @@ def with_database(dsn: str, name: str) -> str:
             remedy=f"give one of 1 to {MAX_NAME_BYTES} bytes without `=`; a DSN begins with postgresql://",
         )
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{quote(name, safe='')}"))
+
+
+async def is_same(dsn: str, other: str) -> bool:
+    """Whether two DSNs lead to one database, however they are spelt; where one of them cannot be asked they do not."""
+    if dsn == other:
+        return True
+    places = []
+    for each in (dsn, other):
+        try:
+            connection: Connection = await asyncpg.connect(each, timeout=CONNECT_TIMEOUT_S)
+            try:
+                places.append([tuple(row) for row in await connection.fetch(PLACE)])
+            finally:
+                connection.terminate()
+        except (OSError, TimeoutError, StoreError):
+            return False
+    return places[0] == places[1]
 
 
 async def create_where_missing(dsn: str, name: str) -> bool:

@@ -10,6 +10,7 @@ from infra.runtime.postgres.databases import (
     create_where_missing,
     drop_database,
     finish,
+    is_same,
     keep_plan,
     plan_in,
     with_database,
@@ -30,6 +31,20 @@ async def test_a_database_is_made_once_and_dropped(postgres_admin: str) -> None:
         await drop_database(postgres_admin, name)
         await drop_database(postgres_admin, name)
     assert (await query(postgres_admin, there, name))[0][0] == 0
+
+
+async def test_a_database_is_known_by_another_spelling(database: str, postgres_admin: str) -> None:
+    """Another one of the server is not it, and neither is one that cannot be asked."""
+    alias = database.replace("127.0.0.1", "localhost") + "?application_name=alias"
+    assert alias != database
+    away = ("postgresql://nobody@127.0.0.1:1/none", with_database(database, "is_not_there"))
+
+    assert await is_same(database, database)
+    assert await is_same(database, alias)
+    assert not await is_same(database, postgres_admin)
+    for each in away:
+        assert not await is_same(database, each)
+        assert not await is_same(each, database)
 
 
 async def test_a_server_that_is_away_is_said_to_be() -> None:
