@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from gateway.database import ledger_statements, statements
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
-from tests.support.plans import plan_of
+from tests.support.plans import nodes, plan_of
 
 DAY, MONTH = "'2026-03-05 UTC', '2026-03-06 UTC'", "'2026-02-01 UTC', '2026-03-01 UTC'"
 ALL = "'-infinity', 'infinity'"
@@ -148,3 +149,22 @@ async def test_without_its_index_the_ledger_would_be_read_whole(
     await transaction.rollback()
 
     assert not plan.is_bounded
+
+
+CORRECTED = (
+    "SELECT count(*) FROM bars_superseded WHERE stream_id = stream_id_of('bars', '1m', 'yahoo', 'S70')"
+)
+
+
+async def test_an_older_version_is_looked_for_only_where_there_is_one(session: Connection) -> None:
+    """As of a moment before all of them, each bar asked for one before it: of a year that was imported, half a million times."""
+    given = f"'S70', '1m', {ALL}, NULL, '2025-01-01 UTC', 1000, NULL"
+    await session.execute(f"PREPARE looking AS {statements.LATEST_BARS_ASCENDING}")
+    plan = await session.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE looking ({given})")
+    looks = sum(
+        node["Actual Loops"]
+        for node in nodes(json.loads(plan)[0]["Plan"])
+        if node.get("Relation Name", "").startswith("bars_superseded")
+    )
+
+    assert 0 < looks <= await session.fetchval(CORRECTED)
