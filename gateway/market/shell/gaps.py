@@ -77,9 +77,13 @@ class Ledger:
         query, now = query_hash(request.path, ask.given), wall_us()
         page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         as_of = page.as_of if page else ask.as_of
-        if ask.symbol is not None and as_of is not None:
-            check_not_future(as_of, now)
-            await self._watermarks.reached(as_of, _topics(ask), (partition_of(ask.symbol, self._partitions),))
+        if ask.symbol is not None:
+            place = (partition_of(ask.symbol, self._partitions),)
+            if as_of is None:
+                as_of = self._watermarks.through(_topics(ask), place)
+            else:
+                check_not_future(as_of, now)
+                await self._watermarks.reached(as_of, _topics(ask), place)
         if ask.symbol is not None:
             with judging_by(self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)):
                 await load_calendars([ask.symbol])
