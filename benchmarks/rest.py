@@ -23,7 +23,7 @@ from aiohttp import web
 
 from benchmarks.measure import RUNS, Row, middle, row
 from benchmarks.stored_minutes import FIRST_DAY, stored_minutes
-from gateway.http.shell.app import listening
+from gateway.http.shell.connections import listening
 from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.live import LiveStreams
 from infra.embedded.postgres import EmbeddedPostgres

@@ -13,6 +13,7 @@ import yaml
 from gateway import features, service
 from gateway.database.shell.snapshot import APART, STATEMENT_MS, Snapshots
 from gateway.http.access import SCOPES
+from gateway.http.shell.certificates import certificate
 from gateway.http.shell.keys import access, new_key, page_token_key
 from gateway.live.shell.live import LiveStreams
 from gateway.operations.shell.ops_ports import ops_urls
@@ -28,14 +29,20 @@ from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 
 
+def _clock(shared: MdsSettings) -> MarketClock:
+    return (
+        SimulatorMarketClock(shared.simulator_base_url)
+        if shared.market_clock == "simulator"
+        else WallMarketClock()
+    )
+
+
 async def main(settings: GatewaySettings) -> None:
     """Wire the gateway and run it until it is told to stop."""
     shared = MdsSettings.from_env()
-    granted, page_key = access(settings), page_token_key(settings, shared.home)
+    granted, page_key, shown = access(settings), page_token_key(settings, shared.home), certificate(settings)
     symbology, services = load_symbology(shared.map_files), ops_urls(settings.services, os.environ)
-    clock: MarketClock = WallMarketClock()
-    if shared.market_clock == "simulator":
-        clock = SimulatorMarketClock(shared.simulator_base_url)
+    clock = _clock(shared)
     async with (
         lifecycle.running("gateway", settings.own_ops_port, log_level=shared.log_level) as process,
         aiohttp.ClientSession() as session,
@@ -65,6 +72,7 @@ async def main(settings: GatewaySettings) -> None:
                 page_key=page_key,
                 ops_urls=services,
                 symbology=symbology,
+                certificate=shown,
             )
             collect_rarely()
             await service.run(process, settings, shared, resources)

@@ -22,7 +22,9 @@ from gateway.http.endpoints import Endpoint
 from gateway.http.openapi import openapi
 from gateway.http.shell.answers import Feature
 from gateway.http.shell.app import application
+from gateway.http.shell.certificates import Certificate
 from gateway.http.shell.documents import Documents
+from gateway.http.shell.guard import border_of
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.calendars import MarketCalendar
 from gateway.market.shell.gaps import Ledger
@@ -71,6 +73,7 @@ class Resources:
     page_key: bytes
     ops_urls: Mapping[str, str]
     symbology: Symbology
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,8 @@ class Parts:
 def _console(parts: Parts) -> Console:
     synthetic = parts.shared.market_clock == "simulator" and parts.shared.simulator_data is None
     return Console(
-        kafka=parts.shared.bootstrap_servers,
+        # Whoever needs a key to ask is no neighbour: the page at / is for strangers too.
+        kafka=None if parts.resources.access.required else parts.shared.bootstrap_servers,
         topic=parts.shared.topic_prefix + BARS,
         symbol=SYNTHETIC_EXAMPLE if synthetic else EXAMPLE,
     )
@@ -256,4 +260,5 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = tuple(
 
 def assemble(parts: Parts) -> web.Application:
     """Return the application with every endpoint of the gateway."""
-    return application([make(parts) for make in FEATURES.values()], parts.resources.access)
+    access = parts.resources.access
+    return application([make(parts) for make in FEATURES.values()], access, border_of(parts.settings, access))

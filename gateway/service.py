@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from socket import gethostname
+from typing import Any
 
 import aiohttp
 
 from gateway.database.shell.watermarks import Watermarks
 from gateway.features import ACTS_AT_ONCE, Parts, Resources, assemble
-from gateway.http.shell.app import listening
+from gateway.http.shell.connections import Caps, caps_of, listening
+from gateway.http.shell.guard import border_of
+from gateway.http.shell.keys import follow_keys
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.objectives.shell.slo_monitor import Monitor
@@ -42,6 +46,31 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     await asyncio.to_thread(calendars_in_force().load, [US_EQUITIES])
     await started(resources.clock, resources.session)
     parts = await _parts(process, settings, shared, resources)
+    async with listening(
+        assemble(parts),
+        settings.host,
+        settings.port,
+        resources.live.drain,
+        caps=_caps(settings, resources),
+        shared=settings.replica is not None,
+        tls=None if resources.certificate is None else resources.certificate.context,
+    ) as port:
+        process.health.report(HTTP_PART, ready=True, port=port)
+        log.info(
+            "listening",
+            extra={
+                "host": settings.host,
+                "port": port,
+                "keys_required": resources.access.required,
+                "tls": resources.certificate is not None,
+            },
+        )
+        await until_stopped(process, *_works(process, settings, parts))
+
+
+def _works(process: Process, settings: GatewaySettings, parts: Parts) -> list[Coroutine[Any, Any, None]]:
+    """Return what runs beside the listening, for ever."""
+    resources = parts.resources
     works = [
         parts.watermarks.follow(process.health),
         parts.monitor.run(),
@@ -50,16 +79,23 @@ async def run(process: Process, settings: GatewaySettings, shared: MdsSettings, 
     ]
     if isinstance(resources.clock, SimulatorMarketClock):
         works.append(resources.clock.follow(resources.session))
+    if settings.keys_file is not None:
+        works.append(follow_keys(settings.keys_file, resources.access))
+    if resources.certificate is not None:
+        works.append(resources.certificate.follow())
     if parts.configured.path is not None:
         works.append(parts.follower.run(parts.configured.apply))
-    app, several = assemble(parts), settings.replica is not None
-    async with listening(app, settings.host, settings.port, resources.live.drain, shared=several) as port:
-        process.health.report(HTTP_PART, ready=True, port=port)
-        log.info(
-            "listening",
-            extra={"host": settings.host, "port": port, "keys_required": resources.access.required},
-        )
-        await until_stopped(process, *works)
+    return works
+
+
+def _caps(settings: GatewaySettings, resources: Resources) -> Caps:
+    """Return how many connections there may be; on one's own machine all are of one address."""
+    return caps_of(
+        websockets=settings.max_connections,
+        plain=settings.max_http_connections,
+        capped_by_address=resources.access.required,
+        proxies=border_of(settings, resources.access).proxies,
+    )
 
 
 async def _parts(

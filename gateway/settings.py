@@ -26,9 +26,19 @@ class GatewaySettings(Settings):
     replica: int | None = Field(default=None, ge=0, le=63)
     keys_file: Path | None = None  # YAML or JSON list of {id, sha256, scopes, origins}
     origins: str = ""  # comma-separated Origins a browser may come from, besides the gateway's own
+    # comma-separated addresses and networks of reverse proxies, whose X-Forwarded-For and -Proto are believed
+    trusted_proxies: str = ""
+    # PEM, with the chain; None: plain HTTP, for loopback or behind a proxy
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None  # PEM; None: it is in tls_certificate
     page_token_key: SecretStr = SecretStr("")  # empty = one made once under MDS_HOME; replicas must share one
     services: str = ""  # name=url,... of the services' ops ports; empty = 127.0.0.1 and their *_OPS_PORT
     max_connections: int = Field(default=4_096, ge=1, le=65_536)  # WebSocket clients; one more gets 4013
+    max_http_connections: int = Field(default=2_048, ge=16, le=65_536)  # besides those; one more gets 503
+    # units a second: a request is one, each 16 KiB of its answer another; five seconds' worth may come at once; 0: no limit
+    key_units_per_s: float = Field(default=1_000.0, ge=0.0, le=1e6)
+    # of those who show no key, or a wrong one
+    address_units_per_s: float = Field(default=50.0, ge=0.0, le=1e6)
     # folder served at /archive, that of SINKS_ARCHIVE; None: `archive` in MDS_HOME
     archive: Path | None = None
     database_connections: int = Field(default=8, ge=1, le=200)

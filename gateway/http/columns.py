@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 from gateway.http.parameters import Schema
 
+T = TypeVar("T")
+R = TypeVar("R")
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
 WHOLE: Schema = {"type": "integer"}
@@ -25,6 +27,38 @@ class Column:
     words: str
     unit: str = ""
     always: bool = True
+
+
+class Shown(Sequence[R], Generic[T, R]):
+    """The rows of items, each made when it is first looked at, after all before it."""
+
+    def __init__(self, items: Sequence[T], show: Callable[[T], R]) -> None:
+        """Show each of `items` with `show`."""
+        self._items, self._show, self._length = items, show, len(items)
+        self._made = list[R]()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> R: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[R]: ...
+    def __getitem__(self, place: int | slice) -> R | list[R]:
+        """Return one row, or a slice of them."""
+        if isinstance(place, slice):
+            last = max(place.indices(self._length)[:2])
+        elif -self._length <= place < self._length:
+            last = place % self._length + 1
+        else:
+            raise IndexError(place)
+        begin = len(self._made)
+        if begin < last:
+            self._made += [self._show(item) for item in self._items[begin:last]]
+            if last == self._length:
+                self._items = ()  # what is kept of a page is kept once
+        return self._made[place]
 
 
 def or_null(schema: Schema) -> Schema:

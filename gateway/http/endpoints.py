@@ -6,16 +6,18 @@ frozen dataclass whose fields are made by `parameter`; every wrong parameter is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
 from gateway.http.access import Scope
 from gateway.http.parameters import Complaint, Kind, Schema, unknown
-from gateway.http.problems import FieldError, invalid
+from gateway.http.problems import FieldError, Problem, invalid
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+CSV = "text/csv"
+MOST_UNKNOWN = 20  # parameters that are told of, each with the name it may have meant: that takes its time
 
 Pairs = Iterable[tuple[str, str]]
 """A query, decoded: (name, value)."""
@@ -104,14 +106,17 @@ class _Reading(Generic[Q]):
         self._errors: list[FieldError] = []
         self._reached: list[str] = []
         self._conflicts: set[str] = set()
-        names = tuple(self._declared)
+        strange = 0
         for name, value in pairs:
-            if name not in self._declared:
-                self._wrong(name, "unknown_parameter", unknown(name, names, "not a parameter here"))
-            elif name in self._given:
-                self._wrong(name, "repeated_parameter", f"{name} is given twice; give it once")
+            if name not in self._declared or name in self._given:
+                strange += 1
+                if strange <= MOST_UNKNOWN:
+                    self._strange(name)
             else:
                 self._given[name] = value
+        if strange > MOST_UNKNOWN:
+            detail = f"{strange - MOST_UNKNOWN} more parameters are unknown or given twice; leave them out"
+            self._wrong("", "unknown_parameter", detail)
 
     def query(self) -> Q:
         """Return the query; raise Problem."""
@@ -124,6 +129,13 @@ class _Reading(Generic[Q]):
         if self._errors:
             raise invalid(*self._errors)
         return query
+
+    def _strange(self, name: str) -> None:
+        if name in self._declared:
+            self._wrong(name, "repeated_parameter", f"{name} is given twice; give it once")
+        else:
+            detail = unknown(name, tuple(self._declared), "not a parameter here")
+            self._wrong(name, "unknown_parameter", detail)
 
     def _ruled_out(self, name: str) -> bool:
         """Note the conflict `name` takes part in, if any; whether a parameter read before stands for it."""
@@ -175,12 +187,23 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorForm:
+    """The form of refusals that stock clients of an endpoint expect, in place of a problem document."""
+
+    media: str
+    document: Callable[[Problem], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Generic[Q]):
     """One route: there is none without a scope. `problems` are the codes beside those every endpoint has.
 
     `rest` names the last variable of the path where it takes all that follows, slashes included.
 
-    `lenient`: unknown parameters are ignored, as stock clients of that API expect, and nothing is complained of.
+    `lenient`: unknown parameters are ignored, as stock clients of that API expect, and nothing is complained of; those may
+    know no scheme but Basic (`takes_basic`), and no problem document (`errors`).
+
+    `cost` is what a request costs its caller whatever it answers, in units.
     """
 
     method: str
@@ -196,6 +219,9 @@ class Endpoint(Generic[Q]):
     problems: tuple[str, ...] = ()
     lenient: bool = False
     rest: str = ""
+    takes_basic: bool = False
+    errors: ErrorForm | None = None
+    cost: int = 1
 
     @property
     def route(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.http.columns import PROBLEM
 from gateway.http.endpoints import PROBLEM_JSON, Answer, Endpoint, Parameter, defaults_of, parameters_of
+from gateway.http.negotiation import JSON_V1, offered
 from gateway.http.parameters import Schema
 from gateway.http.problems import PROBLEMS
 
@@ -15,7 +16,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Market Data Service"
 ABOUT = (
     "Quotes, trades and bars with every version ever known. Times are RFC 3339 in UTC with six digits; ranges include "
-    "their start and exclude their end; a parameter that is unknown, repeated or wrong is refused, all of them at once."
+    "their start and exclude their end; a parameter that is unknown, repeated or wrong is refused, all of them at once. "
+    f"Whoever accepts `{JSON_V1}` gets version 1 of the answers under that name, or 406 once it is no longer spoken."
 )
 RETRY = {
     "Retry-After": {
@@ -26,7 +28,10 @@ RETRY = {
 BORDER = (
     "host_not_allowed",
     "origin_not_allowed",
+    "cross_site",
+    "proxied_without_keys",
     "auth_failed",
+    "rate_limited",
 )  # a wrong key is refused even where none is needed
 KEYED = ("unauthenticated", "forbidden")
 
@@ -57,8 +62,12 @@ def problems_of(endpoint: Endpoint[Any]) -> list[str]:
         codes |= {*KEYED}
     if not endpoint.lenient:
         codes |= {"invalid_parameter"}
+    if offered(endpoint):
+        codes |= {"not_acceptable"}
     if endpoint.body is not None:
         codes |= {"request_timeout", "body_too_large"}
+        if endpoint.errors is None:
+            codes |= {"unsupported_media_type"}
     return sorted(codes, key=lambda code: (PROBLEMS[code].status, code))
 
 

@@ -200,7 +200,9 @@ class AnyText:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name nearest to `name`, if one is near."""
+    """Return the known name nearest to `name`, if one is near and it is short: a comparison takes time by its square."""
+    if len(name) > MAX_SHOWN_CHARS:
+        return None
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
 
 

@@ -17,10 +17,12 @@ TITLES: Mapping[int, str] = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    406: "Nothing that is accepted",
     408: "The request body came too slowly",
     409: "Conflict with the present state",
     410: "No longer available",
     413: "Too large",
+    415: "Not a body that is read here",
     416: "No such range",
     422: "A parameter is wrong",
     429: "Too many",
@@ -66,6 +68,12 @@ PROBLEMS: Mapping[str, Cause] = {
     "origin_not_allowed": Cause(
         403, "A web page of that Origin may not ask.", "Add it to GATEWAY_ORIGINS or to the key's origins."
     ),
+    "cross_site": Cause(
+        403, "A page of another site embeds the answer.", "Fetch it from an Origin that is in GATEWAY_ORIGINS."
+    ),
+    "proxied_without_keys": Cause(
+        403, "A proxy brought the request, and there are no keys.", "Set GATEWAY_KEYS_FILE, or ask without a proxy."
+    ),
     "backfill_disabled": Cause(
         403, "The configuration says that nothing is fetched again.", "Set backfill.enabled to true, then reload."
     ),
@@ -87,6 +95,9 @@ PROBLEMS: Mapping[str, Cause] = {
         404, "There is no such dead event, or cause.", "Copy it from GET /ops/dlq/events; what expired is gone."
     ),
     "method_not_allowed": Cause(405, "The path has other methods.", "Use one of the header `Allow`."),
+    "not_acceptable": Cause(
+        406, "The answer has none of the media types of `Accept`.", "Accept one of those `detail` lists."
+    ),
     "request_timeout": Cause(408, "The body did not come in time.", "Send it whole."),
     "no_configuration_file": Cause(
         409, "No file is in force: the simulator's symbols are collected.", "Set MDS_CONFIG and restart."
@@ -94,7 +105,7 @@ PROBLEMS: Mapping[str, Cause] = {
     "wrong_state": Cause(
         409, "The job, or dead event, is in a state in which this cannot be done.", "Look at `state`, and who `acted` on it last."
     ),
-    "token_expired": Cause(410, "The page token is older than an hour.", "Begin without one."),
+    "token_expired": Cause(410, "The page token is older than an hour, and has expired.", "Begin without one."),
     "not_kept": Cause(
         410, "What is asked for is older than what is kept.", "Ask for what is since `kept_from`."
     ),
@@ -102,6 +113,9 @@ PROBLEMS: Mapping[str, Cause] = {
         410, "The file was deleted to make room.", "Ask for a later one; what is stored is in the database still."
     ),
     "body_too_large": Cause(413, "The body is larger than the endpoint takes.", "Split it."),
+    "unsupported_media_type": Cause(
+        415, "The body has another media type, or is compressed.", "Send the one `detail` names, uncompressed."
+    ),
     "range_not_satisfiable": Cause(
         416, "The range begins behind the end of the file.", "Ask for one within the length in Content-Range."
     ),
@@ -117,6 +131,9 @@ PROBLEMS: Mapping[str, Cause] = {
     ),
     "backfill_cap": Cause(
         429, "The tier has as many backfill jobs as it may.", "Come again after `Retry-After`, or take another tier."
+    ),
+    "rate_limited": Cause(
+        429, "The key, or the address, has used its units.", "Come again after `Retry-After`; ask for less at once."
     ),
     "upgrade_required": Cause(426, "The path is a WebSocket.", "Connect with ws:// or wss://."),
     "archive_damaged": Cause(
@@ -137,6 +154,9 @@ PROBLEMS: Mapping[str, Cause] = {
     "overloaded": Cause(503, "All connections to the database are in use.", "Come again after `Retry-After`."),
     "stale_value": Cause(
         503, "The newest value is older than `max_age_ms`.", "Allow more, or come again after `Retry-After`."
+    ),
+    "too_many_connections": Cause(
+        503, "There are as many HTTP connections as there may be.", "Keep fewer open; come again after `Retry-After`."
     ),
     "store_unavailable": Cause(503, "The database does not answer now.", "Come again after `Retry-After`."),
     "http_error": Cause(ANY_STATUS, "Something else of HTTP is not right.", "Correct what `detail` names."),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gateway.database.gap_pages import NO_GAPS, GapPage
 from gateway.database.knowledge import latest_event, no_watermark, not_kept
 from gateway.database.versions import BarVersion, GapFilter, Span, View
+from gateway.http.columns import Shown
 from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page
 from gateway.http.problems import invalid_field
@@ -114,7 +116,7 @@ def plan(
 class Answered:
     """The content of a page; `following` is where the next one begins, `settled` whether this one can never change."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     meta: dict[str, Any]
     following: Page | None
     settled: bool
@@ -204,13 +206,15 @@ def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
     return reading.plan
 
 
-def _content(plan: PagePlan, reading: Reading) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _content(plan: PagePlan, reading: Reading) -> tuple[Sequence[dict[str, Any]], dict[str, Any]]:
     """Return (rows, meta) of a page."""
     ask, (start, end) = plan.ask, plan.bounds
     adjustment = one_or_mixed(bar.adjustment_state for bar in reading.bars)
     currency = one_or_mixed(bar.currency for bar in reading.bars)
-    differing = {"with_adjustment": adjustment == MIXED, "with_currency": currency == MIXED}
-    rows = [table_row(bar) if ask.format == "csv" else row(bar, **differing) for bar in reading.bars]
+    shown: Callable[[BarVersion], dict[str, Any]] = table_row
+    if ask.format != "csv":
+        shown = partial(row, with_adjustment=adjustment == MIXED, with_currency=currency == MIXED)
+    rows = Shown(reading.bars, shown)
     meta: dict[str, Any] = {
         "as_of": rfc3339(plan.as_of),
         "symbol": ask.symbol, "interval": ask.interval, "session": ask.session,

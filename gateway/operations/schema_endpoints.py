@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.http.columns import TEXT, WHOLE, Column, record, rows, words_of
-from gateway.http.endpoints import Answer, Body, Endpoint, Parameter, Query, parameter
+from gateway.http.endpoints import Answer, Body, Endpoint, ErrorForm, Parameter, Query, parameter
 from gateway.http.parameters import AnyText, Schema
 from gateway.operations.schema_subjects import COMPATIBILITY, MODE
 
@@ -28,7 +28,15 @@ _PATH: Mapping[str, Parameter] = {
     "subject": Parameter(kind=AnyText(), words="A topic and `-value`."),
     "version": Parameter(kind=AnyText(), words="A number from 1, or latest."),
 }
+REFUSED = ErrorForm(
+    media=CONTENT_TYPE, document=lambda problem: {"error_code": problem.status, "message": problem.detail}
+)
+_ALWAYS = (401, 403, 429, 500)
 _WORDS = {
+    401: "No key, or a wrong one; Basic is read too, the password being the key.",
+    403: "Not allowed.",
+    429: "Too much.",
+    500: "Internal error.",
     404: "Unknown.",
     422: "It cannot be read.",
     408: "The body came too slowly.",
@@ -51,6 +59,10 @@ def _endpoint(
     method: Literal["GET", "POST"] = "GET",
     query: type[Query] = Query,
 ) -> Endpoint[Query]:
+    always = {
+        status: (Answer(words=_WORDS[status], media=CONTENT_TYPE, schema={"type": "object"}),)
+        for status in _ALWAYS
+    }
     refusals = {
         status: (Answer(words=_WORDS[status], media=CONTENT_TYPE, schema=ERROR),)
         for status in (*errors, *((408, 413) if method == "POST" else ()))
@@ -72,9 +84,11 @@ def _endpoint(
         summary=summary,
         query=query,
         lenient=True,
+        takes_basic=True,
+        errors=REFUSED,
         path_parameters={name: declared for name, declared in _PATH.items() if f"{{{name}}}" in path},
         body=body if method == "POST" else None,
-        answers={200: (Answer(words="Found.", media=CONTENT_TYPE, schema=schema),), **refusals},
+        answers={200: (Answer(words="Found.", media=CONTENT_TYPE, schema=schema),), **always, **refusals},
     )
 
 

@@ -24,6 +24,8 @@ from gateway.http.parameters import OneOf, ProviderName, Whole, Word
 from gateway.operations.statistics import POINTS
 from schemas.journals import MAX_NAMES
 
+A_WINDOW_SUMMED = 10  # units
+
 DEFAULT_SWITCHES = 20
 MAX_SWITCHES = 500
 CAPABILITY = Word("[a-z][a-z0-9:]{0,31}", "not_a_capability", "use one like quotes or bars:1m")
@@ -102,6 +104,7 @@ _POINT = (
 )
 CADENCE = Endpoint(
     method="GET",
+    cost=A_WINDOW_SUMMED,
     path="/stats/cadence",
     scope="read",
     topic="Operations",
@@ -164,6 +167,7 @@ _SWITCH = (
 )
 PROVIDERS = Endpoint(
     method="GET",
+    cost=A_WINDOW_SUMMED,
     path="/stats/providers",
     scope="read",
     topic="Operations",

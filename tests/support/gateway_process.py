@@ -17,7 +17,8 @@ from aiohttp import web
 
 from gateway.http.access import Access
 from gateway.http.shell.answers import Serves
-from gateway.http.shell.app import application, listening
+from gateway.http.shell.app import application
+from gateway.http.shell.connections import listening
 from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.live import LiveStreams
 from gateway.operations.shell.health import METRICS

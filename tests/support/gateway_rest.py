@@ -18,7 +18,7 @@ from gateway.database.shell.snapshot import APART, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.access import Access
 from gateway.http.moments import aware
-from gateway.http.shell.app import listening
+from gateway.http.shell.connections import listening
 from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.objectives.shell.slo_monitor import Monitor

@@ -1,25 +1,33 @@
-"""HTTP answers: JSON by orjson, envelopes, entity tags, CSV, and problem documents."""
+"""HTTP answers: JSON by orjson, envelopes, entity tags, CSV, and problem documents.
+
+Answers of many rows are made in slices, between which the event loop turns.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import orjson
 from aiohttp import web
 
 from gateway.http.access import Grant
-from gateway.http.endpoints import JSON, PROBLEM_JSON, Endpoint
+from gateway.http.endpoints import CSV, JSON, PROBLEM_JSON, Endpoint, ErrorForm
 from gateway.http.problems import Problem, about
+from gateway.http.proxies import Requester
 
 BODY_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 65_536
+ROWS_AT_ONCE = 250  # some 3 ms of a core for the widest rows
 REQUEST_ID = web.RequestKey("request_id", str)
 GRANT = web.RequestKey("grant", Grant)  # of the caller, where the route is guarded
+CLIENT = web.RequestKey("client", Requester)
+MEDIA = web.RequestKey("media", str)  # what the caller accepts most of what the endpoint offers
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
+NEVER = "no-store"
 Handler = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
 """A method of a feature that answers one endpoint."""
 
@@ -35,9 +43,9 @@ class Feature(Protocol):
 def answer(
     data: Any, meta: Mapping[str, Any], request: web.Request, *, status: int = 200, **members: Any
 ) -> web.Response:
-    """Return the envelope {data, ..., meta} for a request; never cached."""
+    """Return the envelope {data, ..., meta} of few rows for a request; never cached."""
     body = {"data": data, **members, "meta": {"request_id": request[REQUEST_ID], **meta}}
-    return document(body, status=status)
+    return _with_next(document(body, status=status), request, members)
 
 
 def document(body: Any, *, status: int = 200, content_type: str = JSON) -> web.Response:
@@ -45,46 +53,105 @@ def document(body: Any, *, status: int = 200, content_type: str = JSON) -> web.R
     return web.Response(body=orjson.dumps(body), status=status, content_type=content_type)
 
 
-def problem(error: Problem, request_id: str) -> web.Response:
-    """Return the problem document of an error."""
-    response = document(error.document(request_id), status=error.status, content_type=PROBLEM_JSON)
+def problem(error: Problem, request_id: str, form: ErrorForm | None = None) -> web.Response:
+    """Return the problem document of an error, or what stands for it in another form."""
+    if form is None:
+        response = document(error.document(request_id), status=error.status, content_type=PROBLEM_JSON)
+    else:
+        response = document(form.document(error), status=error.status, content_type=form.media)
     response.headers.update(error.headers)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 
-def cacheable(
+async def page(
+    rows: Sequence[Any], meta: Mapping[str, Any], request: web.Request, **members: Any
+) -> web.Response:
+    """Return the envelope of many rows, made in slices; never cached."""
+    body, _ = await _envelope(rows, meta, request, members)
+    return _with_next(web.Response(body=body, content_type=JSON), request, members)
+
+
+async def cacheable(
     data: Any, meta: Mapping[str, Any], request: web.Request, *, immutable: bool, **members: Any
 ) -> web.Response:
-    """Return an answer with an entity tag, or 304 where the caller has it already.
+    """Return an answer with an entity tag, made in slices, or 304 where the caller has it already.
 
     The tag is weak because request_id is in the body; `immutable` says that it can never change.
     """
-    content = orjson.dumps([data, meta, members])
-    tag = f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+    body, tag = await _envelope(data, meta, request, members)
     headers = {"ETag": f"W/{tag}", "Cache-Control": IMMUTABLE if immutable else REVALIDATE}
     asked = {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}
     if tag in asked or "*" in asked:
         return web.Response(status=304, headers=headers)
-    response = answer(data, meta, request, **members)
-    response.headers.update(headers)
-    return response
+    return _with_next(web.Response(body=body, content_type=JSON, headers=headers), request, members)
 
 
-def table(
+async def table(
     columns: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
     meta: Mapping[str, Any],
+    request: web.Request,
     next_page_token: str | None,
 ) -> web.Response:
-    """Return rows as CSV; what the envelope says besides them is in headers."""
+    """Return rows as CSV, made in slices; what the envelope says besides them is in headers."""
     lines = [",".join(columns)]
-    lines += [",".join(_cell(row.get(name)) for name in columns) for row in rows]
-    response = web.Response(text="\r\n".join([*lines, ""]), content_type="text/csv")
+    async for some in in_slices(rows):
+        lines += [",".join(_cell(row.get(name)) for name in columns) for row in some]
+    response = web.Response(text="\r\n".join([*lines, ""]), content_type=CSV)
     response.headers["X-As-Of"] = str(meta["as_of"])
     if next_page_token is not None:
         response.headers["X-Next-Page-Token"] = next_page_token
+    return _with_next(response, request, {"next_page_token": next_page_token})
+
+
+def accepts_most(request: web.Request, media: str) -> bool:
+    """Whether a media type is the one that the caller accepts most of what the endpoint offers."""
+    return request.get(MEDIA) == media
+
+
+async def in_slices(rows: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+    """Yield rows in slices; the loop turns between two."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        yield rows[start : start + ROWS_AT_ONCE]
+
+
+async def _envelope(
+    data: Any, meta: Mapping[str, Any], request: web.Request, members: Mapping[str, Any]
+) -> tuple[bytes, str]:
+    """Return (body, strong tag of it but for the id of the request); everything is written once."""
+    digest, pieces = hashlib.blake2b(digest_size=16), list[bytes]()
+
+    def add(piece: bytes) -> None:
+        digest.update(piece)
+        pieces.append(piece)
+
+    add(b'{"data":')
+    if isinstance(data, Sequence) and len(data) > ROWS_AT_ONCE:
+        joint = b"["
+        async for some in in_slices(data):
+            add(joint + orjson.dumps(some)[1:-1])
+            joint = b","
+        add(b"]")
+    else:
+        add(orjson.dumps(data, default=list))
+    for name, value in members.items():
+        add(b"," + orjson.dumps(name) + b":" + orjson.dumps(value))
+    about_it = orjson.dumps(meta)[1:]
+    digest.update(about_it)
+    joint = b"}" if about_it == b"}" else b"," + about_it
+    pieces += [b',"meta":{"request_id":', orjson.dumps(request[REQUEST_ID]), joint, b"}"]
+    return b"".join(pieces), f'"{digest.hexdigest()}"'
+
+
+def _with_next(response: web.Response, request: web.Request, members: Mapping[str, Any]) -> web.Response:
+    """Return an answer with the address of the next page, where there is one."""
+    if token := members.get("next_page_token"):
+        following = request.rel_url.update_query(page_token=token)
+        response.headers["Link"] = f'<{following.raw_path_qs}>; rel="next"'
     return response
 
 

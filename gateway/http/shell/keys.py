@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Iterable
@@ -11,15 +13,19 @@ from typing import Any
 import yaml
 
 from gateway.http.access import SCOPES, Access, Key, is_loopback, token_sha256
+from gateway.http.proxies import parse_networks
 from gateway.settings import MIN_PAGE_TOKEN_KEY_CHARS, GatewaySettings
 from schemas.errors import ConfigurationError
 
 TOKEN_BYTES = 32  # 256 bits
 MAX_KEYS = 1_000
+LOOKED_AT_EVERY_S = 1.0
 PAGE_KEY_FILE = "gateway_page_token.key"
 PAGE_KEY_BYTES = 32
 EXAMPLE = "id: alice, sha256: <64 hex digits>, scopes: [read, stream]"
 _FIELDS = frozenset({"id", "sha256", "scopes", "origins"})
+
+log = logging.getLogger(__name__)
 
 
 def new_key(key_id: str, scopes: Iterable[str], origins: Iterable[str] = ()) -> tuple[str, dict[str, Any]]:
@@ -41,6 +47,11 @@ def access(settings: GatewaySettings) -> Access:
             f"GATEWAY_HOST {settings.host} is reachable from other machines and there are no keys",
             remedy="set GATEWAY_KEYS_FILE, or listen on 127.0.0.1",
         )
+    if parse_networks(settings.trusted_proxies, setting="GATEWAY_TRUSTED_PROXIES") and not keys:
+        raise ConfigurationError(
+            "GATEWAY_TRUSTED_PROXIES is set and there are no keys: behind a proxy anybody may be",
+            remedy="set GATEWAY_KEYS_FILE",
+        )
     return Access(keys, required=public, origins=settings.allowed_origins)
 
 
@@ -60,6 +71,33 @@ def load_keys(path: Path) -> list[Key]:
         if len(set(values)) < len(values):
             raise ConfigurationError(f"{path} has the same {what} twice", remedy="give every key its own")
     return keys
+
+
+async def follow_keys(path: Path, access: Access) -> None:
+    """Hold for ever the keys of a file, at most a second after it changed; a file that is wrong changes nothing."""
+    known = _stamp(path)
+    while True:
+        await asyncio.sleep(LOOKED_AT_EVERY_S)
+        stamp = _stamp(path)
+        if stamp == known:
+            continue
+        known = stamp
+        try:
+            keys = await asyncio.to_thread(load_keys, path)
+        except ConfigurationError as error:
+            log.warning("keys_refused", extra={"error": str(error), "instead": "those before"})
+        else:
+            access.replace(keys)
+            log.info("keys_replaced", extra={"keys": len(keys)})
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file; () while it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def page_token_key(settings: GatewaySettings, home: Path) -> bytes:

@@ -41,6 +41,6 @@ class MarketCalendar:
             check_not_future(ask.as_of, wall_us())
         book = calendars_in_force() if ask.as_of is None else self._calendars.at(ask.as_of)
         data, meta = await asyncio.to_thread(calendar_answer, ask, book)
-        return cacheable(data, meta, request, immutable=False)
+        return await cacheable(data, meta, request, immutable=False)
 
     serves: ClassVar[Serves] = ((CALENDAR, days),)

@@ -13,10 +13,12 @@ from gateway.database.knowledge import check_not_future, complete_through, no_wa
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import GapFilter
+from gateway.http.columns import Shown
 from gateway.http.moments import ALL_KNOWN, rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.problems import about, unknown_symbol
 from gateway.http.shell.answers import Serves, answer, cacheable
+from gateway.http.shell.answers import page as page_of
 from gateway.market.gaps import cursor_row, gap_row
 from gateway.market.gaps_request import CURSOR, GAPS, GapsQuery, check_cursor, gaps_request
 from gateway.market.shell.calendars import load_calendars
@@ -98,18 +100,18 @@ class Ledger:
             raise no_watermark()
         if reading.misses(ask) and "start" in ask.given:
             raise not_kept("start", ask.start, reading.kept_from or ask.start)
-        rows, meta = [gap_row(gap) for gap in reading.page.gaps], _meta(ask, reading)
+        rows, meta = Shown(reading.page.gaps, gap_row), _meta(ask, reading)
         token = None
         if reading.page.after is not None:
             pinned = ALL_KNOWN if reading.as_of is None else reading.as_of
             edge = Page(as_of=pinned, start=ask.start, end=ask.end, after=reading.page.after)
             token = seal(edge, query, self._page_key, now)
         if ask.as_of is None:
-            return answer(rows, meta, request, next_page_token=token)
+            return await page_of(rows, meta, request, next_page_token=token)
         # Without a start the answer begins where what is kept does, which moves; and one that is empty says since when
         # anything is known, where it was not yet.
         immutable = settled and token is None and "start" in ask.given and reading.was_known
-        return cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
+        return await cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
 
     async def _read(
         self, snapshot: Snapshot, ask: GapsQuery, page: Page | None, as_of: KnowledgeTime | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -12,10 +13,10 @@ from gateway.database.knowledge import check_not_future, complete_through
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import MINUTE, BarVersion
-from gateway.http.endpoints import Endpoint
+from gateway.http.endpoints import CSV, Endpoint
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.problems import unknown_symbol
-from gateway.http.shell.answers import Serves, answer, cacheable, table
+from gateway.http.shell.answers import Serves, accepts_most, cacheable, page, table
 from gateway.market.aggregate import sources_of
 from gateway.market.bars import TABLE_COLUMNS
 from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
@@ -85,20 +86,22 @@ class History:
         symbol, now_us = request.match_info["symbol"], self._clock.now_us()
         await load_calendars([symbol])
         ask = bars_request(endpoint, symbol, request.query.items(), calendar_of(symbol), now_us)
+        if "format" not in ask.given and accepts_most(request, CSV):
+            ask = replace(ask, format="csv")
         named = self._naming.one(ask.symbol, ask.as_of)
         query, now = query_hash(request.path, ask.given), wall_us()
-        page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
+        begun = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
-        as_of = await self._pinned(ask, page, now)
+        as_of = await self._pinned(ask, begun, now)
         book = self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)
-        question = (query, ask.page_token, ask.start, ask.end, as_of, book.fingerprint)
+        question = (query, ask.format, ask.page_token, ask.start, ask.end, as_of, book.fingerprint)
         said = self._recent.find(question, monotonic_s())
         if said is None:
             with judging_by(book):
                 await load_calendars([ask.symbol])
             with while_listening(request):
-                reading = await self._read(ask, page, as_of)
+                reading = await self._read(ask, begun, as_of)
             if not reading.known and not self._names(ask.symbol):
                 raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
             said = answered(ask, reading)
@@ -106,12 +109,12 @@ class History:
                 self._recent.keep(question, said, monotonic_s())
         token = None if said.following is None else seal(said.following, query, self._page_key, now)
         if ask.format == "csv":
-            response = table(TABLE_COLUMNS, said.rows, said.meta, token)
+            response = await table(TABLE_COLUMNS, said.rows, said.meta, request, token)
             response.headers["X-Gaps"] = str(len(said.meta["gaps"]))
             return response
         if not (ask.fixed_range and ask.as_of is not None):
-            return answer(said.rows, said.meta, request, next_page_token=token)
-        return cacheable(
+            return await page(said.rows, said.meta, request, next_page_token=token)
+        return await cacheable(
             said.rows, said.meta, request, immutable=said.settled and settled, next_page_token=token
         )
 

@@ -26,7 +26,7 @@ from gateway.http.columns import (
 )
 from gateway.http.endpoints import Answer, Body, Endpoint, Query
 from gateway.http.problems import Problem
-from gateway.http.shell.answers import REQUEST_ID, Serves, body_of, document
+from gateway.http.shell.answers import GRANT, REQUEST_ID, Serves, body_of, document
 from infra.runtime.configuration import reading
 from infra.runtime.configuration.announcing import Announced, announce
 from infra.runtime.configuration.following import Follower
@@ -209,6 +209,15 @@ class ConfigurationRoutes:
             body = await asyncio.to_thread(_announced, announced, before)
         if not announced.is_new:
             self._follower.unchanged()
+        grant = request.get(GRANT)
+        log.info(
+            "configuration_announced",
+            extra={
+                "key": grant.key_id if grant else "",
+                "generation": body["generation"],
+                "status": body["status"],
+            },
+        )
         return document({**body, "request_id": request[REQUEST_ID]}, status=202)
 
     def _file(self) -> Path:

@@ -11,9 +11,10 @@ from aiohttp import web
 
 from gateway.http.columns import TEXT
 from gateway.http.endpoints import Answer, Endpoint, Query
-from gateway.http.shell.answers import Serves
+from gateway.http.shell.answers import CLIENT, Serves
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+UNSAID = "BROKER:9092"  # what stands for the bootstrap servers on a page that strangers see
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;color:#1a1a1a;"
     "background:#fff}code,pre{font:14px/1.5 ui-monospace,monospace;background:#f2f2f2;border-radius:4px}"
@@ -52,18 +53,18 @@ def style_hash() -> str:
 class Console:
     """Serves the page with the address the caller used."""
 
-    def __init__(self, *, kafka: str, topic: str, symbol: str) -> None:
-        """Show commands for these bootstrap servers and topic."""
-        self._kafka, self._topic, self._symbol = kafka, topic, symbol
+    def __init__(self, *, kafka: str | None, topic: str, symbol: str) -> None:
+        """Show commands for these bootstrap servers and topic; None: what they are is nothing for everybody."""
+        self._kafka, self._topic, self._symbol = kafka or UNSAID, topic, symbol
         self._policy = CONTENT_SECURITY_POLICY.format(style=style_hash())
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """GET /."""
-        host = escape(request.host)
+        host, scheme = escape(request.host), request.get(CLIENT, request).scheme
         text = PAGE.format(
             style=STYLE,
-            http=f"{request.scheme}://{host}",
-            ws=f"{'wss' if request.scheme == 'https' else 'ws'}://{host}",
+            http=f"{scheme}://{host}",
+            ws=f"{'wss' if scheme == 'https' else 'ws'}://{host}",
             kafka=escape(self._kafka),
             topic=escape(self._topic),
             symbol=escape(self._symbol),

@@ -31,6 +31,7 @@ from infra.runtime import metrics
 from infra.runtime.clock import MarketClock, wall_us
 from infra.runtime.lifecycle import VERSION, Process
 
+EVERY_SERVICE_ASKED = 5  # units
 _SERVICE = record(
     Column("status", words_of(get_args(Verdict)), "ok, degraded or down."),
     Column("detail", TEXT, "Why it is down.", always=False),
@@ -65,6 +66,7 @@ HEALTH = Endpoint(
     scope="read",
     topic="Operations",
     summary="The state of every service, with watermarks.",
+    cost=EVERY_SERVICE_ASKED,
     query=Query,
     answers={
         200: (Answer(words="The gateway can serve.", schema=_STATE),),
@@ -77,6 +79,7 @@ METRICS = Endpoint(
     scope="read",
     topic="Operations",
     summary="Metrics of every service in one exposition.",
+    cost=EVERY_SERVICE_ASKED,
     query=Query,
     answers={
         200: (Answer(words="Prometheus text; each sample has its service.", media="text/plain", schema=TEXT),)

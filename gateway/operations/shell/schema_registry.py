@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from gateway.http.problems import Problem
 from gateway.http.shell.answers import Handler, Serves, body_of, document
 from gateway.operations.schema_endpoints import (
     CONFIG,
@@ -55,9 +54,6 @@ def _answering(handler: Handler) -> Handler:
             return await handler(self, request)
         except RegistryError as error:
             body = {"error_code": error.error_code, "message": error.message}
-            return document(body, status=error.status, content_type=CONTENT_TYPE)
-        except Problem as error:
-            body = {"error_code": error.status, "message": error.detail}
             return document(body, status=error.status, content_type=CONTENT_TYPE)
 
     return answer

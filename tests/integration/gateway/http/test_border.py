@@ -114,6 +114,28 @@ async def test_every_bad_body_is_a_problem_naming_its_member(database: str) -> N
             assert_problem(await gateway.ask("POST", "/stocks/batch", data=body), status, param)
 
 
+async def test_a_table_may_be_asked_for_by_its_media_type(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said in the query goes before; the tag of a page with another behind it matches."""
+    now = wall_us()
+    # it does not become half an hour later between the two requests
+    monkeypatch.setattr("gateway.market.shell.history.wall_us", lambda: now)
+    async with rest(database) as gateway:
+        await gateway.store(a_bar(), a_bar(event_time=a_bar().event_time + 60_000_000))
+        query = {"interval": "1m", "start": "2013-10-07", "end": "2013-10-08", "limit": "1"}
+        csv = {"Accept": "text/csv"}
+        for more, media in (({}, "text/csv"), ({"format": "json"}, "application/json")):
+            status, headers, _ = await gateway.ask("GET", HISTORY, params=query | more, headers=csv)
+            assert (status, headers["Content-Type"].partition(";")[0]) == (200, media)
+            assert headers["Link"].endswith('; rel="next"')
+        pinned = query | {"as_of": "2014-01-01T00:00:00Z"}
+        _, headers, body = await gateway.ask("GET", HISTORY, params=pinned)
+        assert body["next_page_token"] is not None
+        known = {"If-None-Match": headers["ETag"]}
+        assert (await gateway.ask("GET", HISTORY, params=pinned, headers=known))[0] == 304
+
+
 async def test_a_token_of_another_query_is_a_mismatch(database: str) -> None:
     """Changing anything but the token is another query."""
     async with rest(database) as gateway:

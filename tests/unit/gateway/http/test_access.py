@@ -12,6 +12,7 @@ from gateway.http.access import (
     AccessDenied,
     Key,
     Scope,
+    basic_token,
     bearer_token,
     is_loopback,
     token_sha256,
@@ -130,3 +131,44 @@ def test_any_headers_are_answered_with_a_grant_or_a_denial(
         guarded().check("read", token=token, origin=origin, host=host)
     except AccessDenied as denied:
         assert denied.status in (401, 403)
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        ("Basic dXNlcjp0b2tlbg==", "token"),
+        ("basic dXNlcjp0bzprZW4=", "to:ken"),
+        ("Basic dG9rZW46", "token"),
+        ("Basic dG9rZW4=", "token"),
+        ("Basic Og==", None),
+        ("Basic ?", None),
+        ("Basic /w==", None),
+        ("Basic ", None),
+        ("Bearer dXNlcjp0b2tlbg==", None),
+        (None, None),
+    ],
+)
+def test_a_basic_header_carries_the_token_as_its_password(header: str | None, token: str | None) -> None:
+    """Or as its user, where there is no password."""
+    assert basic_token(header) == token
+
+
+def test_a_key_is_known_by_its_token() -> None:
+    """Who shows none, or a wrong one, is nobody; without keys everybody may be told more."""
+    assert guarded().key_id(TOKEN) == "desk"
+    assert (guarded().key_id("mds_wrong"), guarded().key_id(None)) == (None, None)
+    assert (guarded().knows(TOKEN), guarded().knows(None)) == (True, False)
+    assert Access([], required=False).knows(None)
+
+
+def test_pages_are_those_of_everybody_and_of_every_key() -> None:
+    """A browser that asks first shows no key."""
+    assert guarded().pages == {"https://all.example", "https://desk.example"}
+
+
+def test_with_keys_a_proxy_may_bring_a_request() -> None:
+    """It shows whose it is; a page that embeds an answer does not."""
+    guarded().check_way("GET", {"X-Forwarded-For": "192.0.2.1"})
+    with pytest.raises(AccessDenied) as denied:
+        guarded().check_way("GET", {"Sec-Fetch-Site": "cross-site"})
+    assert denied.value.code == "cross_site"

@@ -11,6 +11,7 @@ from gateway.http.columns import (
     TIME,
     WHOLE,
     Column,
+    Shown,
     by_name,
     envelope,
     or_null,
@@ -59,3 +60,21 @@ def test_an_envelope_is_data_and_meta_with_the_request() -> None:
     assert valid(schema, {"data": [{"a": 1}], "meta": {"request_id": "r", "row_count": 1}})
     assert not valid(schema, {"data": [{"a": "x"}], "meta": {"request_id": "r", "row_count": 1}})
     assert not valid(schema, {"data": [], "meta": {"row_count": 1}})
+
+
+def test_only_what_is_looked_at_is_made() -> None:
+    """One and those before it, a slice, or all of them, each once; how many there are costs nothing."""
+    made = list[int]()
+
+    def show(number: int) -> str:
+        made.append(number)
+        return str(number)
+
+    rows = Shown(range(5), show)
+
+    assert (len(rows), made) == (5, [])
+    assert (rows[1], rows[2:4], made) == ("1", ["2", "3"], [0, 1, 2, 3])
+    assert [*rows] == ["0", "1", "2", "3", "4"]
+    assert (rows[-1], made) == ("4", [0, 1, 2, 3, 4])
+    with pytest.raises(IndexError):
+        rows[5]

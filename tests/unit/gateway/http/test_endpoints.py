@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from gateway.http.endpoints import Query, defaults_of, parameter, parameters_of, parse
+from gateway.http.endpoints import MOST_UNKNOWN, Query, defaults_of, parameter, parameters_of, parse
 from gateway.http.parameters import AnyText, Moment, OneOf, Whole
 from gateway.http.problems import FieldError, Problem
 from tests.support.queries import ENDPOINTS, SEEDS, digest, outcome
@@ -105,3 +105,12 @@ def test_complaints_read_as_published(sample: dict[str, Any]) -> None:
     assert [f"{each['param']} {each['code']}: {each['detail']}" for each in found["errors"]] == sample[
         "complaints"
     ]
+
+
+def test_of_many_strange_parameters_only_the_first_are_told_of() -> None:
+    """Each is compared with those there are; how many more there were is said."""
+    found = complaints(*((f"limits{number}", "1") for number in range(1_000)))
+    assert len(found) == MOST_UNKNOWN + 1
+    assert found[0] == ("limits0", "unknown_parameter")
+    assert found[-1] == ("", "unknown_parameter")
+    assert len(complaints(*[("limit", "1")] * 1_000)) == MOST_UNKNOWN + 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.pages import LIFETIME_US, Page, open_token, query_hash, seal
+from gateway.http.pages import EXPIRES_ON_US, LIFETIME_US, Page, open_token, query_hash, seal
 from gateway.http.problems import Problem
 
 KEY = b"k" * 32
@@ -44,10 +44,20 @@ def test_the_token_itself_is_no_part_of_the_query() -> None:
 
 
 def test_an_old_token_is_gone() -> None:
-    """410 after an hour."""
+    """410 after an hour, or half an hour more."""
     token = seal(PAGE, QUERY, KEY, 0)
     assert open_token(token, QUERY, KEY, LIFETIME_US - 1) == PAGE
+    assert open_token(seal(PAGE, QUERY, KEY, 1), QUERY, KEY, LIFETIME_US + EXPIRES_ON_US - 1) == PAGE
     assert refusal(token, now=LIFETIME_US) == (410, "token_expired", "page_token")
+
+
+def test_two_requests_of_a_page_within_half_an_hour_have_one_token() -> None:
+    """So that an entity tag of a page with another behind it can match."""
+    assert (
+        seal(PAGE, QUERY, KEY, 1)
+        == seal(PAGE, QUERY, KEY, EXPIRES_ON_US)
+        != seal(PAGE, QUERY, KEY, EXPIRES_ON_US + 1)
+    )
 
 
 @given(st.data())

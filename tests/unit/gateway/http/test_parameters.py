@@ -122,3 +122,9 @@ def test_a_suggestion_is_near_or_absent() -> None:
     assert closest("qqqq", ("interval",)) is None
     assert unknown("intervall", ("interval",)) == "'intervall' is unknown; did you mean interval?"
     assert unknown("qqqq", ()) == "'qqqq' is unknown; known are: none"
+
+
+def test_a_long_name_is_compared_with_nothing() -> None:
+    """A comparison takes time by its square; what is meant by 60 letters can be read."""
+    assert closest("limi", ["limit"]) == "limit"
+    assert closest("limi" + "t" * 60, ["limit" + "t" * 60]) is None

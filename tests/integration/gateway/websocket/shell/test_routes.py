@@ -11,7 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway.http.access import Access, Key, token_sha256
-from gateway.http.shell.app import application, listening
+from gateway.http.shell.app import application
+from gateway.http.shell.connections import listening
 from gateway.websocket.shell.subscriber import Subscriber
 from schemas.errors import ConfigurationError
 from tests.support.closed_sockets import read_to_end

@@ -1,45 +1,148 @@
-"""CSV and entity tags."""
+"""Envelopes, CSV and entity tags, made in slices."""
 
 from __future__ import annotations
 
-from aiohttp.test_utils import make_mocked_request
+import asyncio
+from collections.abc import Sequence
+from typing import Any
 
-from gateway.http.shell.answers import IMMUTABLE, REQUEST_ID, REVALIDATE, cacheable, table
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.http.columns import Shown
+from gateway.http.shell import answers
+from gateway.http.shell.answers import (
+    IMMUTABLE,
+    REQUEST_ID,
+    REVALIDATE,
+    ROWS_AT_ONCE,
+    answer,
+    cacheable,
+    page,
+    table,
+)
 from gateway.market.bars import TABLE_COLUMNS
 
 
-def test_a_table_has_fixed_columns_and_empty_cells() -> None:
+def request_of(path: str = "/", *, request_id: str = "a", **headers: str) -> web.Request:
+    request = make_mocked_request("GET", path, headers=headers)
+    request[REQUEST_ID] = request_id
+    return request
+
+
+async def test_a_table_has_fixed_columns_and_empty_cells() -> None:
     """What a row does not say is empty, not None."""
-    response = table(
-        TABLE_COLUMNS, [{"event_time": "t", "open": 0.1, "final": False}], {"as_of": "now"}, None
-    )
+    row = {"event_time": "t", "open": 0.1, "final": False}
+    response = await table(TABLE_COLUMNS, [row], {"as_of": "now"}, request_of(), None)
     assert response.text is not None
     assert response.text.split("\r\n")[1] == "t,0.1,,,,,false" + "," * (len(TABLE_COLUMNS) - 7)
     assert response.headers["X-As-Of"] == "now"
     assert "X-Next-Page-Token" not in response.headers
 
 
-def test_the_tag_follows_the_content_and_not_the_request() -> None:
-    """Two requests, one tag; other data, another."""
+async def test_the_tag_follows_the_content_and_not_the_request() -> None:
+    """Two requests, one tag; other data, other meta or another member, another."""
     tags = []
-    for request_id, data in (("a", [1]), ("b", [1]), ("c", [2])):
-        request = make_mocked_request("GET", "/")
-        request[REQUEST_ID] = request_id
-        response = cacheable(data, {"as_of": "x"}, request, immutable=True)
+    for request_id, data, meta, more in (
+        ("a", [1], {"as_of": "x"}, {}),
+        ("b", [1], {"as_of": "x"}, {}),
+        ("c", [2], {"as_of": "x"}, {}),
+        ("d", [1], {"as_of": "y"}, {}),
+        ("e", [1], {"as_of": "x"}, {"more": 1}),
+    ):
+        response = await cacheable(data, meta, request_of(request_id=request_id), immutable=True, **more)
         assert response.headers["Cache-Control"] == IMMUTABLE
         tags.append(response.headers["ETag"])
-    assert tags[0] == tags[1] != tags[2]
+    assert tags[0] == tags[1]
+    assert len({*tags}) == 4
     assert tags[0].startswith('W/"')
 
 
-def test_whoever_has_the_tag_gets_no_body() -> None:
+async def test_whoever_has_the_tag_gets_no_body() -> None:
     """Listed with others, weak or strong, or any."""
-    first = make_mocked_request("GET", "/")
-    first[REQUEST_ID] = "a"
-    tag = cacheable([1], {}, first, immutable=False).headers["ETag"]
-    for given in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
-        request = make_mocked_request("GET", "/", headers={"If-None-Match": given})
-        request[REQUEST_ID] = "b"
-        response = cacheable([1], {}, request, immutable=False)
+    tag = (await cacheable([1], {}, request_of(), immutable=False)).headers["ETag"]
+    for given_ in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
+        request = request_of(request_id="b", **{"If-None-Match": given_})
+        response = await cacheable([1], {}, request, immutable=False)
         assert (response.status, response.body) == (304, None)
         assert response.headers["Cache-Control"] == REVALIDATE
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.lists(JSON_VALUES, max_size=9), st.dictionaries(st.text(), JSON_VALUES, max_size=3), JSON_VALUES)
+def test_an_envelope_in_slices_is_the_envelope(rows: list[Any], meta: dict[str, Any], more: Any) -> None:
+    """Whatever the slices are, of a list or of rows made when looked at; the id of the request is said once."""
+    meta.pop("request_id", None)
+    whole = answer(rows, meta, request_of(), more=more)
+    for size in (1, 4, 9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(answers, "ROWS_AT_ONCE", size)
+            for data in (rows, Shown(rows, lambda each: each)):
+                sliced = asyncio.run(page(data, meta, request_of(), more=more))
+                assert isinstance(sliced.body, bytes)
+                assert isinstance(whole.body, bytes)
+                assert orjson.loads(sliced.body) == orjson.loads(whole.body)
+
+
+class Watched:
+    """Counts rows that are made between two turns of the loop."""
+
+    def __init__(self) -> None:
+        self.turns, self.rows, self.most = 0, 0, 0
+
+    def show(self, number: int) -> dict[str, int]:
+        """Make a row."""
+        self.rows += 1
+        self.most = max(self.most, self.rows)
+        return {"number": number}
+
+    async def turn(self) -> None:
+        """Turn with the loop."""
+        while True:
+            self.turns, self.rows = self.turns + 1, 0
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("way", ["page", "cacheable", "table"])
+async def test_a_page_of_10_000_rows_lets_the_loop_turn(way: str) -> None:
+    """After each few hundred of them, which take a core some milliseconds."""
+    watched = Watched()
+    rows: Sequence[Any] = Shown(range(10_000), watched.show)
+    turning = asyncio.create_task(watched.turn())
+    await asyncio.sleep(0)
+
+    if way == "page":
+        await page(rows, {}, request_of())
+    elif way == "cacheable":
+        await cacheable(rows, {}, request_of(), immutable=False)
+    else:
+        await table(["number"], rows, {"as_of": "now"}, request_of(), None)
+
+    turning.cancel()
+    assert watched.most == ROWS_AT_ONCE <= 250
+    assert watched.turns >= 10_000 / ROWS_AT_ONCE
+
+
+async def test_the_next_page_is_linked() -> None:
+    """By the same query with its token, in every form; the last page has no next."""
+    path = "/rows?limit=3&symbol=A%2FB&page_token=old"
+    linked = '</rows?limit=3&symbol=A/B&page_token=new>; rel="next"'
+    members = {"next_page_token": "new"}
+    for response in (
+        answer([], {}, request_of(path), **members),
+        await page([], {}, request_of(path), **members),
+        await cacheable([], {}, request_of(path), immutable=False, **members),
+        await table(["a"], [], {"as_of": "now"}, request_of(path), "new"),
+    ):
+        assert response.headers["Link"] == linked
+    assert "Link" not in answer([], {}, request_of(path), next_page_token=None).headers

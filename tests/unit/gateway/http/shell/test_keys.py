@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 import yaml
 
 from gateway.http.access import AccessDenied
-from gateway.http.shell.keys import PAGE_KEY_FILE, access, load_keys, new_key, page_token_key
+from gateway.http.shell import keys
+from gateway.http.shell.keys import PAGE_KEY_FILE, access, follow_keys, load_keys, new_key, page_token_key
 from gateway.settings import GatewaySettings
 from schemas.errors import ConfigurationError
+from tests.support.eventually import eventually
+
+WITHIN_S = 5.0
 
 
 def settings(**env: object) -> GatewaySettings:
@@ -41,6 +46,14 @@ def test_a_public_address_without_keys_does_not_start(host: str) -> None:
     """It says what to set."""
     with pytest.raises(ConfigurationError, match="GATEWAY_KEYS_FILE"):
         access(settings(host=host))
+
+
+def test_behind_a_proxy_there_are_keys() -> None:
+    """Whoever says that one is in front has others than neighbours; what is no address is named."""
+    with pytest.raises(ConfigurationError, match="GATEWAY_TRUSTED_PROXIES is set and there are no keys"):
+        access(settings(trusted_proxies="10.0.0.1"))
+    with pytest.raises(ConfigurationError, match="GATEWAY_TRUSTED_PROXIES: 'proxy'"):
+        access(settings(trusted_proxies="proxy"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
@@ -106,3 +119,25 @@ def test_replicas_share_the_key_they_are_given(tmp_path: Path) -> None:
     assert page_token_key(settings(page_token_key="k" * 32), tmp_path / "none") == b"k" * 32
     with pytest.raises(ConfigurationError, match="too short"):
         page_token_key(settings(page_token_key="k" * 31), tmp_path)
+
+
+async def test_a_key_that_is_taken_from_the_file_opens_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a restart; a file that is torn changes nothing, and is told of."""
+    monkeypatch.setattr(keys, "LOOKED_AT_EVERY_S", 0.005)
+    (first, one), (second, other) = (new_key(name, ["read"]) for name in ("one", "other"))
+    path = keys_file(tmp_path, one)
+    granted = access(settings(host="0.0.0.0", keys_file=path))
+
+    following = asyncio.create_task(follow_keys(path, granted))
+    await asyncio.sleep(0)
+    path.write_text("[")
+    await eventually(lambda: "keys_refused" in caplog.messages, within_s=WITHIN_S)
+    assert granted.key_id(first) == "one"
+    keys_file(tmp_path, other)
+    await eventually(lambda: granted.key_id(second) == "other", within_s=WITHIN_S)
+
+    assert granted.key_id(first) is None
+    assert granted.required
+    following.cancel()
