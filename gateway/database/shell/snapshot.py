@@ -56,13 +56,7 @@ class Snapshot:
         """Return the newest known version of each bar starting in `span`, the first `limit` in order."""
         statement = statements.LATEST_BARS_DESCENDING if descending else statements.LATEST_BARS_ASCENDING
         rows = await self._connection.fetch(statement, *_arguments(symbol, interval, span, view, limit))
-        bars: list[BarVersion] = []
-        for begin in range(0, len(rows), YIELD_EVERY_ROWS):
-            some = rows[begin : begin + YIELD_EVERY_ROWS]
-            bars.extend(_bar(row, symbol, row[0], interval) for row in some)
-            if begin:
-                await asyncio.sleep(0)  # a long answer must not hold up the WebSocket clients
-        return bars
+        return await _bars(rows, symbol, interval)
 
     async def versions(
         self,
@@ -75,11 +69,9 @@ class Snapshot:
         after: Sequence[int | str] | None,
     ) -> list[BarVersion]:
         """Return every known version, by event_time and position, after the key `after`."""
-        event_time, raw_offset, index = (int(part) for part in after or (EARLIEST_US, 0, -1))
-        position = (raw_offset << INDEX_BITS) + index
-        arguments = (*_arguments(symbol, interval, span, view, limit), event_time, position)
-        rows = await self._connection.fetch(statements.ALL_BARS, *arguments)
-        return [_bar(row, symbol, row[0], interval) for row in rows]
+        start, offset, index = (int(part) for part in after or (EARLIEST_US, 0, -1))
+        arguments = (*_arguments(symbol, interval, span, view, limit), start, (offset << INDEX_BITS) + index)
+        return await _bars(await self._connection.fetch(statements.ALL_BARS, *arguments), symbol, interval)
 
     async def edges(self, symbol: str, interval: str, view: View, *, since: EventTime) -> Span | None:
         """Return of the known bars of an interval from `since` on the starts of the oldest and of the newest."""
@@ -289,6 +281,14 @@ class Snapshots:
 
 
 _bar: Callable[[Record, str, str, str], BarVersion] = row_reader(BAR_STREAM, BarVersion)
+
+
+async def _bars(rows: Sequence[Record], symbol: str, interval: str) -> list[BarVersion]:
+    bars = list[BarVersion]()
+    for begin in range(0, len(rows), YIELD_EVERY_ROWS):
+        bars += [_bar(row, symbol, row[0], interval) for row in rows[begin : begin + YIELD_EVERY_ROWS]]
+        await asyncio.sleep(0)  # a long answer must not hold up the WebSocket clients
+    return bars
 
 
 def _arguments(symbol: str, interval: str, span: Span, view: View, limit: int) -> tuple[Any, ...]:
