@@ -19,6 +19,8 @@ from infra.runtime.kafka.clients import consumer_config
 from schemas.topics import TRADES
 from schemas.wire.codec import decode_value
 
+SYMBOL = "SPY"
+
 
 async def main(bootstrap: str, topic: str, partition: int) -> None:
     """Serve until killed."""
@@ -55,6 +57,8 @@ async def main(bootstrap: str, topic: str, partition: int) -> None:
             if message.error() is not None:
                 continue
             fields = decode_value(TRADES, message.value())
+            if fields["symbol"] != SYMBOL:
+                continue
             record = {"offset": message.offset(), "event_id": str(message.offset()), **fields}
             text = b"[" + orjson.dumps(record) + b"]"
             for client in tuple(clients):

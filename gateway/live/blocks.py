@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.live.ring import Entry
 from gateway.live.streams import BEST, channel_of, encode_entry, is_shadow
@@ -93,6 +93,17 @@ class Block:
             )
             entries.append(entry)
             self.cost_bytes += entry.cost_bytes
+
+
+class PastView(Protocol):
+    """The log's past, as far as it was read."""
+
+    @property
+    def number(self) -> int:
+        """Return which read was begun last."""
+
+    def find(self, place: TopicPartition, offset: int, *, asked: int) -> Block | None:
+        """Return the block that says what is at `offset`, read since read `asked` where it does not hold it."""
 
 
 def block_of(offset: int) -> int:

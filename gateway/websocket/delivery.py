@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
-from gateway.live.blocks import Block
+from gateway.live.blocks import PastView
 from gateway.live.feeds import Feeds
 from gateway.live.streams import LiveStream
 from gateway.websocket import messages
-from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription, Round
+from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription, Round, SharedFrame, standing
 from gateway.websocket.freshness import StreamFreshness
 from gateway.websocket.subscription import (
     BEHIND_CLEAR_PERCENT,
@@ -24,7 +23,6 @@ from gateway.websocket.subscription import (
     RefusedReason,
 )
 from schemas.clocks import CanonicalOffset, WallTime
-from schemas.partitions import TopicPartition
 
 QUEUE_BYTES = 1_048_576  # answers and notices waiting for one client
 QUEUE_MESSAGES = 10_000
@@ -32,17 +30,6 @@ QUEUE_MESSAGES = 10_000
 
 def unjudged(_: LiveStream) -> None:
     """Say nothing of the worth of a stream."""
-
-
-class PastView(Protocol):
-    """The log's past, as far as it was read."""
-
-    @property
-    def number(self) -> int:
-        """Return which read was begun last."""
-
-    def find(self, place: TopicPartition, offset: int, *, asked: int) -> Block | None:
-        """Return the block that says what is at `offset`, read since read `asked` where it does not hold it."""
 
 
 class ClientQueue:
@@ -83,10 +70,12 @@ class ClientQueue:
         place = self.places.pop(number, None)
         return None if place is None else place.subscription.stream
 
-    def wake(self, number: int) -> None:
-        """Note that something may wait for a subscription."""
-        if number in self.places:
-            self._due[number] = None
+    def wake(self, number: int) -> bool:
+        """Note that something may wait for a subscription; whether that is news."""
+        if number in self._due or number not in self.places:
+            return False
+        self._due[number] = None
+        return True
 
     def arrived(self, number: int) -> None:
         """Note that the block of the log a subscription waits for was read."""
@@ -105,6 +94,44 @@ class ClientQueue:
             if place is not None and place.subscription.conflate and not place.subscription.busy:
                 place.subscription.restart(reason)
                 self._due[number] = None
+
+    def shared(self, together: Round) -> SharedFrame | None:
+        """Return the next frame where another client was given the very same one; None: it has to be made."""
+        if self._queue or len(self._due) != 1:
+            return None
+        (number,) = self._due
+        place = self.places[number]
+        made = together.whole.get(at) if (at := standing(place)) is not None else None
+        if made is not None:
+            self._due.clear()
+            place.subscription.covered = place.subscription.whole = made.covered
+        return made
+
+    def share(self, together: Round) -> SharedFrame | None:
+        """Return the next frame for this client and all that stand where it does, None where it has to be its own."""
+        if self._queue or len(self._due) != 1:
+            return None
+        (number,) = self._due
+        place = self.places[number]
+        at, ring = standing(place), place.feed.ring
+        # One that may have to be told of its lag is not like the others.
+        if at is None or place.subscription.behind or place.subscription.fell_behind(ring):
+            return None
+        waiting = ring.count_after(place.subscription.covered)
+        if waiting * 100 >= BEHIND_WARN_PERCENT * ring.capacity:
+            return None
+        delivery = together.take(place.subscription, ring, self._feeds.applied(place.feed), FRAME_BYTES - 2)
+        del self._due[number]
+        if delivery is None:
+            return None
+        frame = Frame()
+        self._add(place, delivery, frame, shared=True)
+        made = SharedFrame(
+            together.wire(frame), delivery.covered, delivery.records, delivery.conflated, delivery.append_time
+        )
+        if not delivery.more:
+            together.whole[at] = made
+        return made
 
     def frame(self, together: Round | None = None) -> Frame | None:
         """Return the next frame, None where nothing waits; what others get as well is made once `together`."""

@@ -45,6 +45,35 @@ class Frame:
         return encoding.frame(self.parts)
 
 
+Standing = tuple[int, str, int, CanonicalOffset, bool]
+"""Where a steady subscription stands: its ring, scope, number, what it has covered, and whether it conflates."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFrame:
+    """A whole frame for whoever stands at one place and has nothing else waiting: its bytes, and what they hold."""
+
+    wire: bytes
+    covered: CanonicalOffset
+    records: int
+    conflated: int
+    append_time: int | None  # µs
+
+
+def standing(place: OpenSubscription) -> Standing | None:
+    """Return where a subscription stands, None where what it gets next is its own."""
+    subscription = place.subscription
+    if not subscription.steady:
+        return None
+    return (
+        id(place.feed.ring),
+        subscription.stream.scope,
+        subscription.number,
+        subscription.covered,
+        subscription.conflate,
+    )
+
+
 class Round:
     """One pass over many clients: who stands at the same place is sent the same bytes, made once."""
 
@@ -52,6 +81,7 @@ class Round:
         """Begin with nothing made. Valid while no record is applied."""
         self._deliveries: dict[tuple[int, str, int, CanonicalOffset, bool, int], Delivery | None] = {}
         self._frames: dict[tuple[bytes, ...], bytes] = {}
+        self.whole: dict[Standing, SharedFrame] = {}
 
     def take(
         self, subscription: Subscription, ring: Ring, applied: CanonicalOffset, limit_bytes: int

@@ -71,6 +71,7 @@ class ClientConnection:
         """Take over an upgraded connection; `grant` None: the client has not said yet who it is."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
         self._door, self._grant = door, grant
+        self.transport = request.transport
         self._session = Session(caller=None, now_s=monotonic_s())
         self.outbox = ClientQueue(live.feeds, live.past)
         self._ticker, self._worth = door.ticker, catalogue.worth
@@ -122,11 +123,6 @@ class ClientConnection:
             if self._serving is not None:
                 self._serving.cancel()
 
-    @property
-    def transport(self) -> asyncio.WriteTransport | None:
-        """See `ticker.Client`."""
-        return self._request.transport
-
     def want(self, place: OpenSubscription) -> None:
         """See `ticker.Client`."""
         subscription = place.subscription
@@ -142,9 +138,9 @@ class ClientConnection:
         self._ticker.note(self)
 
     def wake(self, number: int) -> None:
-        """See `live.Watcher`."""
-        self.outbox.wake(number)
-        self._ticker.note(self)
+        """See `live.Watcher`; of many records within a tick only the first has to be noted."""
+        if self.outbox.wake(number):
+            self._ticker.note(self)
 
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """See `live.Watcher`."""

@@ -13,14 +13,15 @@ from typing import Protocol
 
 from gateway.websocket.codes import CLOSE_INTERNAL
 from gateway.websocket.delivery import ClientQueue
-from gateway.websocket.frames import Frame, OpenSubscription, Round
+from gateway.websocket.frames import Frame, OpenSubscription, Round, SharedFrame
 from gateway.websocket.messages import HEARTBEAT_EVERY_MS
 from gateway.websocket.shell.farewell import Goodbye, too_slow
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
 
 TICK_S = 0.01  # what comes within one tick goes out as one frame
-MOST_TICK_S = 0.03  # where a pass over all clients takes long, more goes into a frame
+WRITE_S = 15e-6  # the tick is longer by this for each client of the last pass: more goes into a frame then
+MOST_TICK_S = 0.03
 SEND_WITHIN_S = 10.0
 HEARTBEAT_S = HEARTBEAT_EVERY_MS / 1_000
 FRAMES_AT_ONCE = 8  # of one client in one pass, where it is behind
@@ -33,10 +34,7 @@ class Client(Protocol):
     """Somebody who is written to."""
 
     outbox: ClientQueue
-
-    @property
-    def transport(self) -> asyncio.WriteTransport | None:
-        """Return where to write, None where it is gone."""
+    transport: asyncio.Transport | None
 
     def want(self, place: OpenSubscription) -> None:
         """Have the past of a stream read."""
@@ -60,7 +58,7 @@ class Ticker:
         self._beats: deque[tuple[float, Client]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0  # when the timer goes off
-        self._tick_s, self._spent_s = TICK_S, 0.0
+        self._tick_s, self._written = TICK_S, 0
         self._running = False  # a pass goes on after the sockets had their turn
 
     def join(self, client: Client) -> None:
@@ -108,9 +106,7 @@ class Ticker:
             self._running = True
             asyncio.get_running_loop().call_soon(self._pass)
             return
-        # A third of the time goes into passes, as long as that delays no record noticeably.
-        self._due_s = 0.0  # when the timer goes off
-        self._tick_s, self._spent_s = min(MOST_TICK_S, max(TICK_S, 2 * self._spent_s)), 0.0
+        self._tick_s, self._written = min(MOST_TICK_S, TICK_S + WRITE_S * self._written), 0
         if self._noted or self._blocked:
             self._arm(self._tick_s)
         elif self._beats:
@@ -135,8 +131,8 @@ class Ticker:
             del waiting[client]
             if client in self._clients and client not in self._blocked:
                 self._serve(client, together, sent)
+                self._written += 1
         sent.count()
-        self._spent_s += monotonic_s() - began_s
 
     def _serve(self, client: Client, together: Round, sent: _Sent) -> None:
         transport = client.transport
@@ -147,13 +143,17 @@ class Ticker:
                 if not _is_empty(transport):
                     self._block(client)
                     return
-                frame = client.outbox.frame(together)
-                if frame is not None:
+                outbox = client.outbox
+                made = outbox.shared(together) or outbox.share(together)
+                if made is not None:
+                    transport.write(made.wire)
+                    sent.add_shared(made)
+                elif (frame := outbox.frame(together)) is not None:
                     transport.write(together.wire(frame))
                     sent.add(frame)
-                for place in client.outbox.wants():
-                    client.want(place)
-                if not client.outbox.waiting:
+                    for place in outbox.wants():
+                        client.want(place)
+                if not outbox.waiting:
                     return
             self._noted[client] = None
         except Exception:  # one client's fault must not make all others mute
@@ -197,6 +197,13 @@ class _Sent:
         self.records = self.conflated = self.fallen = 0
         self.resumed: Counter[str] = Counter()
         self.append_times: set[int] = set()
+
+    def add_shared(self, made: SharedFrame) -> None:
+        """Note one frame that others got as well."""
+        self.records += made.records
+        self.conflated += made.conflated
+        if made.append_time is not None:
+            self.append_times.add(made.append_time)
 
     def add(self, frame: Frame) -> None:
         """Note one frame."""

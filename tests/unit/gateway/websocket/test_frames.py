@@ -9,7 +9,7 @@ from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
 from gateway.websocket.delivery import ClientQueue
 from gateway.websocket.frames import OpenSubscription, Round
-from gateway.websocket.subscription import Subscription
+from gateway.websocket.subscription import Recovery, Subscription
 from tests.support.live_feeds import UnreadPast, apply_trade, empty_feeds
 
 
@@ -66,3 +66,31 @@ def test_what_is_a_clients_own_is_never_shared() -> None:
     bare = wired(together, other)
     assert b'"pong"' not in bare
     assert len(orjson.loads(bare[bare.index(b"[") :])) == 1
+
+
+def test_a_whole_frame_is_shared_by_all_for_whom_it_alone_waits() -> None:
+    """It is what each would be sent by itself, and each cursor is moved; whoever has something of its own is left out."""
+    feeds, together = empty_feeds(), Round()
+    apply_trade(feeds, 0)
+    apply_trade(feeds, 1)
+    first, second, asking, resuming = [a_queue(feeds) for _ in range(4)]
+    asking.push(b'{"t":"pong","id":7}')
+    resuming.places[1].subscription.recover(Recovery(after=-1))
+    assert first.shared(together) is None
+    made = first.share(together)
+    assert made is not None
+    assert second.shared(together) is made
+    assert [asking.shared(together), asking.share(together)] == [None, None]
+    assert [resuming.shared(together), resuming.share(together)] == [None, None]
+    assert (made.records, made.covered) == (2, 1)
+    assert made.wire == wired(Round(), a_queue(feeds))
+    assert not (first.waiting or second.waiting)
+    assert [covered for outbox in (first, second) for _, covered in outbox.positions()] == [1, 1]
+
+
+def test_one_that_lags_gets_frames_of_its_own() -> None:
+    """It may have to be told."""
+    feeds = empty_feeds(ring_messages=8)
+    for offset in range(7):
+        apply_trade(feeds, offset)
+    assert a_queue(feeds).share(Round()) is None

@@ -33,7 +33,7 @@ RING = 10
 class Written:
     """The server's side of one client: keeps what the ticker asks of it."""
 
-    def __init__(self, outbox: ClientQueue, transport: asyncio.WriteTransport | None) -> None:
+    def __init__(self, outbox: ClientQueue, transport: asyncio.Transport | None) -> None:
         self.outbox, self.transport = outbox, transport
         self.wanted: list[OpenSubscription] = []
         self.ended: asyncio.Future[Goodbye] = asyncio.get_running_loop().create_future()
