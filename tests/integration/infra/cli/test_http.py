@@ -28,8 +28,10 @@ async def serving() -> AsyncIterator[str]:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<html>")
 
+    asked_enough = asyncio.Event()
+
     async def hang(_: web.Request) -> web.Response:
-        await asyncio.sleep(60)
+        await asked_enough.wait()
         return web.Response()
 
     app = web.Application()
@@ -43,6 +45,7 @@ async def serving() -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
+        asked_enough.set()
         await runner.cleanup()
 
 
