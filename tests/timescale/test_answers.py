@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.database import ledger_statements as ledger
 from gateway.database import statements
 from gateway.database.rows import bits_of
 from infra.runtime.postgres.timescale import move_database
@@ -91,29 +92,31 @@ def asked() -> Iterator[Asked]:
         for statement in statements.NEWEST_OF.values():
             yield statement, (ids, FROM, TO, as_of, False, ["52,53"] * len(ids))
             yield statement, (ids, FROM, TO, as_of, True, [""] * len(ids))
-        yield statements.PREVIOUS_CLOSES, ([ids[0]], [NINE_THIRTY + 3 * DAY_US], as_of, FROM, TO)
-    yield statements.FIRST_KNOWN, ("SPY", ["1m"], FROM, TO, None)
+        opens = NINE_THIRTY + 3 * DAY_US
+        yield statements.PREVIOUS_CLOSES, ([ids[0]] * 2, [False, True], [opens] * 2, FROM, TO, as_of, False)
+        yield statements.KNOWN_BEFORE, ("SPY", ["1m"], FROM, TO, None, as_of)
+    yield statements.EARLIEST_KNOWN, ("SPY", ["1m"], FROM, TO, None)
     yield statements.SOURCES, ("SPY",)
     yield statements.KNOWN_SYMBOLS, (["SPY", "NOPE"],)
-    yield statements.SERIES, (["SPY"], None, "1m")
-    yield statements.CURSOR, (ids[0],)
-    yield statements.COLLECTED, ("bars.1m:yahoo:SPY",)
-    yield statements.FIRST_HOLE, ("SPY", "bars.1m:yahoo:SPY", FROM)
-    yield statements.FIRST_ABSENCE, (ids[0], FROM)
-    yield statements.FIRST_EVIDENCE, ("SPY", AS_OF[-1])
-    yield statements.EVIDENCE_KNOWN, ("SPY",)
-    yield statements.REACHES, (ids,)
+    yield statements.SERIES, (["SPY"], None, ["1m"])
+    yield ledger.CURSOR, (ids[0],)
+    yield ledger.COLLECTED, ("bars.1m:yahoo:SPY",)
+    yield ledger.FIRST_HOLE, ("SPY", "bars.1m:yahoo:SPY", FROM)
+    yield ledger.FIRST_ABSENCE, (ids[0], FROM)
+    yield ledger.FIRST_EVIDENCE, ("SPY", AS_OF[-1])
+    yield ledger.EVIDENCE_KNOWN, ("SPY",)
+    yield ledger.REACHES, (ids,)
     for as_of in AS_OF:
-        yield statements.EVIDENCE, ("SPY", FROM, TO, as_of, None, None)
-        yield statements.HORIZONS, (ids, FROM, TO, as_of)
-        yield statements.STORED_STARTS, ([ids[0]], [FROM], [TO], FROM, TO, as_of)
-    yield statements.CURSORS_OF_SYMBOL, ("SPY",)
+        yield ledger.EVIDENCE, ("SPY", FROM, TO, as_of, None, None)
+        yield ledger.HORIZONS, (ids, FROM, TO, as_of)
+        yield ledger.STORED_STARTS, ([ids[0]], [FROM], [TO], FROM, TO, as_of)
+    yield ledger.CURSORS_OF_SYMBOL, ("SPY",)
     yield statements.WATERMARKS, ()
     yield statements.WATERMARK, ("bars.v1", 0)
     yield statements.KEPT_FROM, (["bars", "quotes"],)
     for statement in statements.NEWEST_KEPT.values():
         yield statement, (ids, True)
-    for statement in statements.PRESENT_GAPS:
+    for statement in ledger.PRESENT_GAPS:
         yield statement, (None, None, None, FROM, TO, FROM, "", 10)
 
 
@@ -128,7 +131,7 @@ async def answers(bridge: Bridge) -> list[tuple[str, list[tuple[Any, ...]]]]:
 def test_every_statement_of_market_data_is_asked() -> None:
     """One that is new gets its line above."""
     known: list[str] = []
-    for name, value in vars(statements).items():
+    for name, value in [*vars(statements).items(), *vars(ledger).items()]:
         if name.isupper() and not name.startswith("_") and isinstance(value, str | Mapping):
             known += value.values() if isinstance(value, Mapping) else [value]
 
