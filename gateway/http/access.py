@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -49,10 +49,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Permission of a caller; `key_id` is "" where no key is asked for."""
+    """Permission of a caller by the key of this hash; `key_id` and `sha256` are "" where no key is asked for."""
 
     key_id: str
     scopes: frozenset[str]
+    sha256: str = ""
 
 
 WRITTEN_BY_PROXIES = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # names, or how they begin
@@ -100,12 +101,25 @@ class Access:
         """Hold the keys; `required` is on whenever the bind address is not loopback."""
         self._origins = frozenset(origins)
         self.required = required or bool(keys)
+        self._replaced: list[Callable[[], None]] = []
         self.replace(keys)
+
+    def on_replaced(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever other keys are held: what was granted by one may stand no more."""
+        self._replaced.append(tell)
 
     def replace(self, keys: Sequence[Key]) -> None:
         """Hold other keys from now on; whether any are asked for stays as it was."""
         self._keys = tuple(keys)
         self.pages = self._origins.union(*(key.origins for key in self._keys))
+        for tell in self._replaced:
+            tell()
+
+    def stands(self, grant: Grant, scope: Scope) -> bool:
+        """Whether who was granted something may do `scope` by the same key now."""
+        return not grant.sha256 or any(
+            key.sha256 == grant.sha256 and scope in key.scopes for key in self._keys
+        )
 
     def check_way(self, method: str, headers: Headers) -> None:
         """Raise AccessDenied of a request that came a way on which nobody can be trusted.
@@ -153,7 +167,7 @@ class Access:
         found = self._key_of(token)
         if found is None:
             raise AccessDenied("auth_failed", "the key is not known here; check it or ask for a new one")
-        return Grant(key_id=found.id, scopes=found.scopes), found
+        return Grant(key_id=found.id, scopes=found.scopes, sha256=found.sha256), found
 
     def _key_of(self, token: str) -> Key | None:
         found, digest = None, token_sha256(token)

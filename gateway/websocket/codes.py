@@ -93,7 +93,9 @@ CLOSES: Mapping[int, CloseCode] = {
     ),
     CLOSE_RATE: CloseCode("Commands kept coming too fast.", "Send fewer a second."),
     CLOSE_UNAUTHORISED: CloseCode(
-        "No valid token came in time.", "Use a key that is known here.", reconnect=False
+        "No valid token came in time, or its key was taken back.",
+        "Use a key that is known here.",
+        reconnect=False,
     ),
     CLOSE_FORBIDDEN: CloseCode(
         "The key lacks the scope `stream`, or the Origin may not ask.", "Use another key.", reconnect=False

@@ -70,7 +70,7 @@ class ClientConnection:
     ) -> None:
         """Take over an upgraded connection; `grant` None: the client has not said yet who it is."""
         self._request, self._ws, self._live, self._access = request, ws, live, access
-        self._door, self._grant = door, grant
+        self._door, self.grant = door, grant
         self.transport = request.transport
         self._session = Session(caller=None, now_s=monotonic_s())
         self.outbox = ClientQueue(live.feeds, live.past)
@@ -172,8 +172,8 @@ class ClientConnection:
             self.end(too_slow("answers and notices were left unread"))
 
     async def _read(self, preset: Sequence[Wanted | RejectedItem]) -> None:
-        if self._grant is not None:
-            self._session.caller = self._door.admit(self, self._grant)
+        if self.grant is not None:
+            self._session.caller = self._door.admit(self, self.grant)
         try:
             async with asyncio.timeout(AUTH_WITHIN_S):
                 while not self._session.authorised:
@@ -224,6 +224,7 @@ class ClientConnection:
             code = CLOSE_UNAUTHORISED if denied.status == 401 else CLOSE_FORBIDDEN
             raise Goodbye(code, denied.detail) from denied
         if self._session.caller is None:  # said again by one that is known, it changes nothing
+            self.grant = grant
             self._session.caller = self._door.admit(self, grant)
         self._push(answers.AuthOk(id=request, subject=grant.key_id))
 

@@ -16,7 +16,13 @@ from gateway.http.shell.answers import Serves
 from gateway.live.shell.live import LiveStreams
 from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
 from gateway.websocket import answers, messages
-from gateway.websocket.codes import CLOSE_CONNECTIONS, CLOSE_OVERLOAD, CLOSE_RESTART, CLOSE_UNSUPPORTED
+from gateway.websocket.codes import (
+    CLOSE_CONNECTIONS,
+    CLOSE_OVERLOAD,
+    CLOSE_RESTART,
+    CLOSE_UNAUTHORISED,
+    CLOSE_UNSUPPORTED,
+)
 from gateway.websocket.delivery import QUEUE_BYTES
 from gateway.websocket.frames import FRAME_BYTES
 from gateway.websocket.items import MAX_ITEMS, RejectedItem, Wanted
@@ -111,6 +117,7 @@ class WebSockets:
         self._draining = False
         self._nobody = asyncio.Event()
         live.on_drain(self.drain)
+        access.on_replaced(self._end_revoked)
 
     async def multiplexed(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ws`: nothing comes before the client subscribes."""
@@ -178,6 +185,8 @@ class WebSockets:
     def admit(self, connection: ClientConnection, grant: Grant) -> Caller:
         """Give a slot to a client that said who it is; raise Goodbye where there is none."""
         self._waiting.leave(connection)
+        if not self._access.stands(grant, "stream"):
+            raise _taken_back()
         if self._admitted >= self._max_connections:
             raise self._overload("too many connections")
         caller = self._callers.enter(grant.key_id, monotonic_s())
@@ -193,6 +202,12 @@ class WebSockets:
         if caller is not None:
             self._admitted -= 1
             self._callers.leave(caller, streams)
+
+    def _end_revoked(self) -> None:
+        """Send away whose key is no more, or may not stream any more."""
+        for connection in tuple(self._connections):
+            if connection.grant is not None and not self._access.stands(connection.grant, "stream"):
+                connection.end(_taken_back())
 
     def _authorise(self, request: web.Request) -> Grant | None:
         token = bearer_token(request.headers.get("Authorization"))
@@ -244,6 +259,10 @@ def _preset(channel: str, symbol: str) -> Wanted | RejectedItem:
     except InvalidStream as problem:
         return RejectedItem(answers.refused(name, problem.slug, str(problem)))
     return Wanted(stream=stream, start=None, conflate=stream.may_conflate)
+
+
+def _taken_back() -> Goodbye:
+    return Goodbye(CLOSE_UNAUTHORISED, "the key was taken back; connect with another one")
 
 
 def _retry_after_ms() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,6 +161,26 @@ def test_a_key_is_known_by_its_token() -> None:
     assert (guarded().key_id("mds_wrong"), guarded().key_id(None)) == (None, None)
     assert (guarded().knows(TOKEN), guarded().knows(None)) == (True, False)
     assert Access([], required=False).knows(None)
+
+
+def test_a_grant_stands_as_long_as_its_key() -> None:
+    """A key of the same name with another token is another one; whoever holds grants is told of the change."""
+    access, told = guarded(), list[bool]()
+    grant = access.check("read", token=TOKEN, origin=None, host=HOST)
+    access.on_replaced(lambda: told.append(access.stands(grant, "read")))
+    assert (access.stands(grant, "read"), access.stands(grant, "stream")) == (True, False)
+
+    other = replace(KEY, id="other", sha256=token_sha256("other"))
+    for keys in (
+        [KEY, other],
+        [replace(KEY, sha256=other.sha256)],
+        [replace(KEY, scopes=frozenset({"stream"}))],
+        [KEY],
+    ):
+        access.replace(keys)
+    assert told == [True, False, False, True]
+    everybody = Access([], required=False)
+    assert everybody.stands(everybody.check("dlq", token=None, origin=None, host="127.0.0.1"), "dlq")
 
 
 def test_pages_are_those_of_everybody_and_of_every_key() -> None:

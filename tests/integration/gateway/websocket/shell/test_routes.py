@@ -10,7 +10,7 @@ from mds_client import MarketData, Terminated
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from gateway.http.access import Access, Key, token_sha256
+from gateway.http.access import Access, Key, Scope, token_sha256
 from gateway.http.shell.app import application
 from gateway.http.shell.connections import listening
 from gateway.websocket.shell.subscriber import Subscriber
@@ -68,6 +68,39 @@ async def test_sockets_that_have_not_said_who_they_are_take_no_slot(
             assert await kinds_until(known, "auth_ok") == ["welcome", "auth_ok"]
             async with connect(url, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as late:
                 assert (await read_to_end(late))[1] == 4013
+
+
+async def test_who_holds_a_key_that_is_taken_back_is_sent_away(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Its token changed, or it may not stream any more; others stay, and who said it in a message is no exception."""
+
+    def key(name: str, token: str, scope: Scope = "stream") -> Key:
+        return Key(id=name, sha256=token_sha256(token), scopes=frozenset({scope}))
+
+    kept = key("kept", "kept")
+    access = Access([key("rotated", "old"), key("narrowed", "narrowed"), kept], required=True)
+    async with serving(kafka_bootstrap, topic_prefix, access=access) as (_, port):
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with (
+            connect(url, additional_headers={"Authorization": "Bearer old"}) as rotated,
+            connect(url) as narrowed,
+            connect(url, additional_headers={"Authorization": "Bearer kept"}) as other,
+        ):
+            await narrowed.send(json.dumps({"t": "auth", "token": "narrowed"}))
+            await kinds_until(narrowed, "auth_ok")
+            for client in (rotated, other):
+                await client.send('{"t":"list"}')
+                await kinds_until(client, "subscriptions")
+            access.replace([key("rotated", "new"), key("narrowed", "narrowed", "read"), kept])
+            for client in (rotated, narrowed):
+                messages, code = await read_to_end(client)
+                assert (code, messages[-1]["reason"]) == (
+                    4401,
+                    "the key was taken back; connect with another one",
+                )
+            await other.send('{"t":"list"}')
+            assert await kinds_until(other, "subscriptions") == ["subscriptions"]
 
 
 async def kinds_until(client: ClientConnection, last: str) -> list[str]:
