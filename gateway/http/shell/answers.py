@@ -81,11 +81,8 @@ async def cacheable(
     The tag is weak because request_id is in the body; `immutable` says that it can never change.
     """
     body, tag = await _envelope(data, meta, request, members)
-    headers = {"ETag": f"W/{tag}", "Cache-Control": IMMUTABLE if immutable else REVALIDATE}
-    asked = {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}
-    if tag in asked or "*" in asked:
-        return web.Response(status=304, headers=headers)
-    return _with_next(web.Response(body=body, content_type=JSON, headers=headers), request, members)
+    response = _with_next(web.Response(body=body, content_type=JSON), request, members)
+    return _tagged(response, tag, request, immutable=immutable)
 
 
 async def table(
@@ -94,16 +91,28 @@ async def table(
     meta: Mapping[str, Any],
     request: web.Request,
     next_page_token: str | None,
+    *,
+    immutable: bool | None = None,
 ) -> web.Response:
-    """Return rows as CSV, made in slices; what the envelope says besides them is in headers."""
+    """Return rows as CSV, made in slices; what the envelope says besides them is in headers.
+
+    `immutable` says whether it can never change, as of `cacheable`; None: it is never cached.
+    """
     lines = [",".join(columns)]
     async for some in in_slices(rows):
         lines += [",".join(_cell(row.get(name)) for name in columns) for row in some]
-    response = web.Response(text="\r\n".join([*lines, ""]), content_type=CSV)
-    response.headers["X-As-Of"] = str(meta["as_of"])
+    said = {"X-As-Of": str(meta["as_of"]), "X-Gaps": str(len(meta["gaps"]))}
     if next_page_token is not None:
-        response.headers["X-Next-Page-Token"] = next_page_token
-    return _with_next(response, request, {"next_page_token": next_page_token})
+        said["X-Next-Page-Token"] = next_page_token
+    response = web.Response(text="\r\n".join([*lines, ""]), content_type=CSV, headers=said)
+    _with_next(response, request, {"next_page_token": next_page_token})
+    if immutable is None:
+        return response
+    digest = hashlib.blake2b(orjson.dumps(said), digest_size=16)
+    for start in range(0, len(lines), ROWS_AT_ONCE):
+        digest.update("\n".join(lines[start : start + ROWS_AT_ONCE]).encode())
+        await asyncio.sleep(0)
+    return _tagged(response, f'"{digest.hexdigest()}"', request, immutable=immutable)
 
 
 def accepts_most(request: web.Request, media: str) -> bool:
@@ -145,6 +154,16 @@ async def _envelope(
     joint = b"}" if about_it == b"}" else b"," + about_it
     pieces += [b',"meta":{"request_id":', orjson.dumps(request[REQUEST_ID]), joint, b"}"]
     return b"".join(pieces), f'"{digest.hexdigest()}"'
+
+
+def _tagged(response: web.Response, tag: str, request: web.Request, *, immutable: bool) -> web.Response:
+    """Return an answer with its entity tag, or 304 where the caller has it already."""
+    headers = {"ETag": f"W/{tag}", "Cache-Control": IMMUTABLE if immutable else REVALIDATE}
+    asked = {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}
+    if tag in asked or "*" in asked:
+        return web.Response(status=304, headers=headers)
+    response.headers.update(headers)
+    return response
 
 
 def _with_next(response: web.Response, request: web.Request, members: Mapping[str, Any]) -> web.Response:

@@ -108,15 +108,14 @@ class History:
             if as_of is not None:
                 self._recent.keep(question, said, monotonic_s())
         token = None if said.following is None else seal(said.following, query, self._page_key, now)
+        pinned = ask.fixed_range and ask.as_of is not None
+        immutable = said.settled and settled
         if ask.format == "csv":
-            response = await table(TABLE_COLUMNS, said.rows, said.meta, request, token)
-            response.headers["X-Gaps"] = str(len(said.meta["gaps"]))
-            return response
-        if not (ask.fixed_range and ask.as_of is not None):
+            kept = immutable if pinned else None
+            return await table(TABLE_COLUMNS, said.rows, said.meta, request, token, immutable=kept)
+        if not pinned:
             return await page(said.rows, said.meta, request, next_page_token=token)
-        return await cacheable(
-            said.rows, said.meta, request, immutable=said.settled and settled, next_page_token=token
-        )
+        return await cacheable(said.rows, said.meta, request, immutable=immutable, next_page_token=token)
 
     async def _pinned(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> KnowledgeTime | None:
         """Return the moment the answer is pinned to; None where no watermark was read yet. Raises Problem."""

@@ -321,12 +321,14 @@ async def test_a_closed_range_with_as_of_is_cached_for_ever(database: str) -> No
     async with rest(database) as gateway:
         await gateway.store(bar_at(0))
         asked = {"interval": "1m", **DAY, "as_of": rfc3339(NINE_THIRTY + HOUR_US)}
-        _, headers, body = await gateway.ask("GET", HISTORY, params=asked)
-        assert "immutable" in headers["Cache-Control"]
-        status, again, empty = await gateway.ask(
-            "GET", HISTORY, params=asked, headers={"If-None-Match": headers["ETag"]}
-        )
-        assert (status, again["ETag"], empty) == (304, headers["ETag"], "")
+        body: dict[str, object] = {}
+        for form in ("csv", "json"):
+            _, headers, body = await gateway.ask("GET", HISTORY, params=asked | {"format": form})
+            assert "immutable" in headers["Cache-Control"]
+            status, again, empty = await gateway.ask(
+                "GET", HISTORY, params=asked | {"format": form}, headers={"If-None-Match": headers["ETag"]}
+            )
+            assert (status, again["ETag"], empty) == (304, headers["ETag"], "")
         _, headers, _ = await gateway.ask("GET", HISTORY, params={"interval": "1m", **DAY})
         assert headers["Cache-Control"] == "no-store"
         await gateway.store(bar_at(1))

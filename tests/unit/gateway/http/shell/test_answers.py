@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -37,10 +37,11 @@ def request_of(path: str = "/", *, request_id: str = "a", **headers: str) -> web
 async def test_a_table_has_fixed_columns_and_empty_cells() -> None:
     """What a row does not say is empty, not None."""
     row = {"event_time": "t", "open": 0.1, "final": False}
-    response = await table(TABLE_COLUMNS, [row], {"as_of": "now"}, request_of(), None)
+    response = await table(TABLE_COLUMNS, [row], {"as_of": "now", "gaps": [1]}, request_of(), None)
     assert response.text is not None
     assert response.text.split("\r\n")[1] == "t,0.1,,,,,false" + "," * (len(TABLE_COLUMNS) - 7)
-    assert response.headers["X-As-Of"] == "now"
+    assert (response.headers["X-As-Of"], response.headers["X-Gaps"]) == ("now", "1")
+    assert "ETag" not in response.headers
     assert "X-Next-Page-Token" not in response.headers
 
 
@@ -126,11 +127,31 @@ async def test_a_page_of_10_000_rows_lets_the_loop_turn(way: str) -> None:
     elif way == "cacheable":
         await cacheable(rows, {}, request_of(), immutable=False)
     else:
-        await table(["number"], rows, {"as_of": "now"}, request_of(), None)
+        await table(["number"], rows, {"as_of": "now", "gaps": []}, request_of(), None, immutable=False)
 
     turning.cancel()
     assert watched.most == ROWS_AT_ONCE <= 250
     assert watched.turns >= 10_000 / ROWS_AT_ONCE
+
+
+async def test_a_table_has_a_tag_of_all_that_it_says() -> None:
+    """Of its rows, however many, its moment, its gaps and its next page; who has it is told so."""
+    rows = [{"a": number} for number in range(600)]
+    changed = [*rows[:-1], {"a": 0}]
+    said: list[tuple[Sequence[Any], Mapping[str, Any], str | None]] = [
+        (rows, {"as_of": "x", "gaps": []}, None), (changed, {"as_of": "x", "gaps": []}, None),
+        (rows, {"as_of": "y", "gaps": []}, None), (rows, {"as_of": "x", "gaps": [1]}, None),
+        (rows, {"as_of": "x", "gaps": []}, "next"),
+    ]  # fmt: skip
+    tags = set[str]()
+    for of, meta, token in said:
+        made = await table(["a"], of, meta, request_of(), token, immutable=True)
+        assert made.headers["Cache-Control"] == IMMUTABLE
+        known = request_of(request_id="b", **{"If-None-Match": made.headers["ETag"]})
+        again = await table(["a"], of, meta, known, token, immutable=False)
+        assert (again.status, again.headers["Cache-Control"]) == (304, REVALIDATE)
+        tags.add(made.headers["ETag"])
+    assert len(tags) == len(said)
 
 
 async def test_the_next_page_is_linked() -> None:
@@ -142,7 +163,7 @@ async def test_the_next_page_is_linked() -> None:
         answer([], {}, request_of(path), **members),
         await page([], {}, request_of(path), **members),
         await cacheable([], {}, request_of(path), immutable=False, **members),
-        await table(["a"], [], {"as_of": "now"}, request_of(path), "new"),
+        await table(["a"], [], {"as_of": "now", "gaps": []}, request_of(path), "new"),
     ):
         assert response.headers["Link"] == linked
     assert "Link" not in answer([], {}, request_of(path), next_page_token=None).headers
