@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "infra", "producers", "stream_processors", "sinks", "gateway", "clients", "examples")
+PACKAGES = (
+    "schemas",
+    "analytics",
+    "infra",
+    "producers",
+    "stream_processors",
+    "sinks",
+    "gateway",
+    "clients",
+    "examples",
+)
 QUESTION = re.compile(r"(What|How|Which|Who|Whose|Where|When|Why)\b")
 MODULES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stat().st_size

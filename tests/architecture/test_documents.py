@@ -23,7 +23,7 @@ ENTRY = re.compile(r"^## (\d+)\. (.+)\n\n(\S+) · (.+)\n\n(?=\*\*)", re.MULTILIN
 STATUS = re.compile(r"holds|(?:superseded|refined) by (\d+)")
 INDEXED = re.compile(r"^- \[(\d+)\. (.+)\]\(#(\S+)\)$", re.MULTILINE)
 CITED = re.compile(r"\bDECISIONS?,? (\d+)((?:(?:,| and|, and) \d+)*)")
-TOP = "benchmarks|clients|config|docs|examples|gateway|infra|producers|schemas|scripts|sinks|stream_processors|tests"
+TOP = "analytics|benchmarks|clients|config|docs|examples|gateway|infra|producers|schemas|scripts|sinks|stream_processors|tests"
 NAMED_PATH = re.compile(rf"(?<![\w./:-])(?:{TOP})/[\w./-]*[\w/]")
 MAX_TITLE_WORDS = 8
 
@@ -100,7 +100,7 @@ def test_every_path_a_document_names_is_there() -> None:
 def test_the_architecture_names_every_topic() -> None:
     """A package that nobody lists is one that nobody finds; shells belong to their topic, vendors to theirs."""
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    services = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra")
+    services = ("schemas", "analytics", "producers", "stream_processors", "sinks", "gateway", "infra")
     topics = [marker.parent for service in services for marker in (ROOT / service).glob("*/__init__.py")]
     parts = [marker.parent for marker in (ROOT / "infra").glob("*/*/__init__.py")]
     named = [f"{folder.relative_to(ROOT)}/" for folder in (*topics, *parts)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 GLOSSARY = ROOT / "docs" / "GLOSSARY.md"
-PACKAGES = ("schemas", "infra", "producers", "stream_processors", "sinks", "gateway")
+PACKAGES = ("schemas", "analytics", "infra", "producers", "stream_processors", "sinks", "gateway")
 TERM = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)
 MODULE = re.compile(r"\[`([\w./]+)`\]\(\.\./([\w./]+)\)")
 REPEAT = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OURS = frozenset(
-    {"benchmarks", "gateway", "infra", "producers", "schemas", "scripts", "sinks", "stream_processors"}
+    {
+        "analytics",
+        "benchmarks",
+        "gateway",
+        "infra",
+        "producers",
+        "schemas",
+        "scripts",
+        "sinks",
+        "stream_processors",
+    }
 )
 
 
@@ -35,3 +46,18 @@ def _exists(module: str, name: str) -> bool:
         return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
     except ModuleNotFoundError as error:  # a package that the yardsticks alone need
         return (error.name or "").partition(".")[0] not in OURS
+
+
+def test_analytics_computes_with_numpy_alone() -> None:
+    """Neither pandas, which is here for the calendars, nor scipy, which weighs more than everything else together."""
+    imported = {
+        (node.module or "").partition(".")[0]
+        if isinstance(node, ast.ImportFrom)
+        else name.name.partition(".")[0]
+        for path in (ROOT / "analytics").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+
+    assert imported - sys.stdlib_module_names <= {"analytics", "numpy", "schemas"}

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("schemas", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
+PACKAGES = ("schemas", "analytics", "producers", "stream_processors", "sinks", "gateway", "infra", "scripts")
 
 
 def modules(*folders: str) -> list[Path]:
