@@ -19,6 +19,7 @@ MarketDataError
 │   ├── NoData                the vendor says there is nothing; not a failure
 │   │   └── HistoryEnded      it gives nothing as old as this any more, whatever there was
 │   ├── InvalidRecord         parsed, but breaks a rule of the vocabulary
+│   │   └── InvalidContract   the name of an option that is none
 │   └── UnknownSymbol         nobody we can ask knows this symbol
 │       └── AmbiguousSymbol   more than one instrument answers to it
 ├── Fenced                    somebody newer owns this partition: stop, do not retry
@@ -152,6 +153,16 @@ class InvalidRecord(PermanentError):
     """A parsed record that breaks a rule of the vocabulary (not finite, negative size, empty symbol)."""
 
     reason = "invalid"
+
+
+class InvalidContract(InvalidRecord):
+    """The name of an option of which a `part` is wrong: length, form, root, date, right or strike."""
+
+    reason = "invalid_contract"
+
+    def __init__(self, text: str, *, part: str, remedy: str) -> None:
+        super().__init__(f"option {text[:40]!r}: {part} is wrong; {remedy}")
+        self.part = part
 
 
 class Fenced(MarketDataError):
