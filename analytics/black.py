@@ -16,8 +16,8 @@ from analytics.normal import Doubles, cumulative, density
 DAYS_PER_YEAR = 365.0
 # Within these bounds no step overflows, in single precision too; every market lies far inside.
 PRICES = (1e-9, 1e12)
-RATES = (-2.0, 2.0)
-MAX_YEARS = 40.0
+RATES = (-1.0, 1.0)
+MAX_YEARS = 30.0
 MAX_VOL = 10.0
 # of σ√T: below it a distribution is a point
 LEAST_DEVIATION = 1e-12
