@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.american import DEFAULT, Dividends, american_black75, american_prices, pays_before_dividends
-from analytics.black import Legs, european_greeks, european_prices
+from analytics.black import Flags, Legs, european_greeks, european_prices
 from analytics.boundary import Quadrature
 from analytics.normal import DENSITY_AT_ZERO, Doubles, cumulative_into
 
@@ -21,8 +21,8 @@ MODEL_VERSION = 1
 LEAST, MOST = 0.001, 5.0
 ROUNDS = 10
 EUROPEAN_ROUNDS = 12
-# of them, for which seven digits are enough
-ROUGH_ROUNDS = 4
+# before them, for which seven digits are enough
+ROUGH_ROUNDS = 3
 # relative, of a volatility: what is left after such a step is its third power
 EUROPEAN_STEP = 1e-5
 # of the spot, between model and quote
@@ -66,55 +66,95 @@ def _european(legs: Legs, price: Doubles) -> Doubles:
     return np.asarray(deviation / np.sqrt(np.maximum(legs.years, TINY)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Rows of one solution: ln of the smaller of forward and strike over the other, the most a price can be, which logarithm is solved, and for what."""
+
+    distance: Doubles
+    limit: Doubles
+    is_above: Flags
+    sign: Doubles
+    wanted: Doubles
+
+    def take(self, rows: Rows) -> _Side:
+        """Return some of them."""
+        return _Side(
+            self.distance[rows], self.limit[rows], self.is_above[rows], self.sign[rows], self.wanted[rows]
+        )
+
+
 def _value(
-    distance: Doubles, limit: Doubles, w: Doubles, scratch: Doubles, *, is_rough: bool
-) -> tuple[Doubles, Doubles]:
-    """Return the normalised price and its slope in w; `scratch` is (4, 2, n)."""
+    distance: Doubles, limit: Doubles, w: Doubles, *, is_rough: bool
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the normalised price, its slope in w, and distance/w."""
+    both, out, first, second = np.empty((4, 2, len(w)))
     middle, half = distance / w, 0.5 * w
-    both, out, first, second = scratch
     np.add(middle, half, out=both[0])
     np.subtract(middle, half, out=both[1])
     near, far = cumulative_into(out, both, first, second, is_rough=is_rough)
-    value = limit * near - far / limit
-    return value, DENSITY_AT_ZERO * np.exp(-0.5 * (middle * middle + half * half))
+    near *= limit
+    far /= limit
+    half *= half
+    half += middle * middle
+    half *= -0.5
+    slope = np.exp(half, out=half)
+    slope *= DENSITY_AT_ZERO
+    return np.subtract(near, far, out=near), slope, middle
+
+
+def _halley(side: _Side, w: Doubles, low: Doubles, high: Doubles, *, is_rough: bool) -> Doubles:
+    """Return the next w, and narrow the bounds in place."""
+    found, slope, middle = _value(side.distance, side.limit, w, is_rough=is_rough)
+    left = np.where(side.is_above, side.limit - found, found)
+    np.maximum(left, TINY, out=left)
+    rise = np.maximum(slope, TINY) / left
+    # of the logarithm, times `sign` so that it rises with w on both sides
+    miss = np.log(left, out=left)
+    miss -= side.wanted
+    miss *= side.sign
+    # second derivative over the first, of the price and then of its logarithm
+    middle *= middle
+    bend = middle / w - 0.25 * w - side.sign * rise
+    np.copyto(low, w, where=miss <= 0.0)
+    np.copyto(high, w, where=miss > 0.0)
+    step = np.divide(miss, rise, out=miss)
+    bend *= step
+    bend *= -0.5
+    bend += 1.0
+    np.minimum(np.maximum(bend, 0.3, out=bend), 3.0, out=bend)
+    moved = w - np.divide(step, bend, out=step)
+    strays = ~((moved >= low) & (moved <= high))
+    moved[strays] = 0.5 * (low[strays] + high[strays])
+    return moved
 
 
 def _deviations(distance: Doubles, value: Doubles) -> Doubles:
     """Return w by Halley's steps, on the logarithm of the price below the inflection, on that of what it lacks to its limit above.
 
     Each of them is nearly straight on its side. The inflection is where w² = 2·|ln F/K| (Manaster and Koehler, The calculation of implied variances from
-    the Black-Scholes model, Journal of Finance 37, 1982); bounds on both sides keep a step from leaving.
+    the Black-Scholes model, Journal of Finance 37, 1982); bounds on both sides keep a step from leaving. What has settled is left alone.
     """
     limit = np.exp(0.5 * distance)
     turn = np.maximum(np.sqrt(-2.0 * distance), 1e-8)
-    scratch = np.empty((4, 2, len(distance)))
-    at_turn, slope = _value(distance, limit, turn, scratch, is_rough=False)
-    above = value >= at_turn
-    wanted = np.log(np.where(above, np.maximum(limit - value, TINY), value))
-    w = np.where(
-        above, np.minimum(turn + (value - at_turn) / slope, 12.0), _low_start(turn, at_turn, slope, value)
-    )
-    lowest, highest = np.where(above, turn, 0.0), np.where(above, 40.0, turn)
-    low, high = lowest, highest
-    sign = np.where(above, -1.0, 1.0)
-    for tried in range(EUROPEAN_ROUNDS):
-        if tried == ROUGH_ROUNDS:
-            # what rough prices said of the side a root lies on may be wrong next to it
-            low, high = lowest, highest
-        found, slope = _value(distance, limit, w, scratch, is_rough=tried < ROUGH_ROUNDS)
-        left = np.maximum(np.where(above, limit - found, found), TINY)
-        # of the logarithm, times `sign` so that it rises with w on both sides
-        miss = sign * (np.log(left) - wanted)
-        rise = slope / left
-        # second derivative over the first, of the price and then of its logarithm
-        bend = (distance / w) ** 2 / w - 0.25 * w - sign * rise
-        low, high = np.where(miss <= 0.0, w, low), np.where(miss > 0.0, w, high)
-        step = miss / np.maximum(rise, TINY)
-        moved = w - step / np.clip(1.0 - 0.5 * step * bend, 0.3, 3.0)
-        moved = np.where((moved >= low) & (moved <= high), moved, 0.5 * (low + high))
-        is_done = tried >= ROUGH_ROUNDS and bool(np.all(np.abs(moved - w) <= EUROPEAN_STEP * w))
-        w = moved
-        if is_done:
+    at_turn, slope, _ = _value(distance, limit, turn, is_rough=False)
+    is_above = value >= at_turn
+    wanted = np.log(np.where(is_above, np.maximum(limit - value, TINY), value))
+    side = _Side(distance, limit, is_above, np.where(is_above, -1.0, 1.0), wanted)
+    rising = np.minimum(turn + (value - at_turn) / slope, 12.0)
+    w = np.where(is_above, rising, _low_start(turn, at_turn, slope, value))
+    lowest, highest = np.where(is_above, turn, 0.0), np.where(is_above, 40.0, turn)
+    low, high = lowest.copy(), highest.copy()
+    for _ in range(ROUGH_ROUNDS):
+        w = _halley(side, w, low, high, is_rough=True)
+    # What rough prices said of the side a root lies on may be wrong next to it.
+    low, high, active = lowest, highest, np.arange(len(w))
+    for _ in range(EUROPEAN_ROUNDS):
+        some = side if len(active) == len(w) else side.take(active)
+        at, bottom, top = w[active], low[active], high[active]
+        moved = _halley(some, at, bottom, top, is_rough=False)
+        w[active], low[active], high[active] = moved, bottom, top
+        active = active[np.abs(moved - at) > EUROPEAN_STEP * at]
+        if not len(active):
             break
     return w
 

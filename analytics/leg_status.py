@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from analytics.american import DEFAULT, Dividends, american_black75, american_greeks, pays_before_dividends
 from analytics.black import Flags, Greeks, Legs, european_greeks, european_prices
 from analytics.boundary import Quadrature
-from analytics.implied import american_vols, european_vols
+from analytics.implied import LARGEST, american_vols, european_vols
 from analytics.normal import Doubles
 
 WIDE = 0.10
@@ -91,7 +91,7 @@ class ImpliedLegs:
 def implied_legs(quoted: Quoted, by: Quadrature = DEFAULT, dividends: Dividends = ()) -> ImpliedLegs:
     """Return status, volatility and greeks of each leg; known cash `dividends` count for the calls worth exercising before one."""
     legs = quoted.legs
-    status, mid = quote_status(quoted), 0.5 * (quoted.bid + quoted.ask)
+    status, (mid, spread) = quote_status(quoted), _mid_and_spread(quoted)
     is_european = _each(quoted.is_european, legs)
     is_open = status == LegStatus.OK
     vol = np.full(len(legs), np.nan)
@@ -117,7 +117,7 @@ def implied_legs(quoted: Quoted, by: Quadrature = DEFAULT, dividends: Dividends 
         status=status,
         mid=np.where(is_priced, mid, np.nan),
         vol=vol,
-        width=(quoted.ask - quoted.bid) / greeks.vega / 100.0,
+        width=spread / greeks.vega / 100.0,
         greeks=greeks,
     )
 
@@ -151,9 +151,8 @@ def model_greeks(
 
 def quote_status(quoted: Quoted) -> NDArray[np.int8]:
     """Return the first reason of each leg that can be seen without solving for its volatility, else ok."""
-    legs, bid, ask = quoted.legs, quoted.bid, quoted.ask
-    with np.errstate(invalid="ignore", over="ignore"):
-        mid, spread = 0.5 * (bid + ask), ask - bid
+    legs, bid, ask, (mid, spread) = quoted.legs, quoted.bid, quoted.ask, _mid_and_spread(quoted)
+    with np.errstate(invalid="ignore"):
         least, most = _bounds(legs, _each(quoted.is_european, legs))
         reasons: Mapping[LegStatus, Flags] = {
             LegStatus.EXPIRED: legs.years <= 0.0,
@@ -174,6 +173,11 @@ def quote_status(quoted: Quoted) -> NDArray[np.int8]:
     for reason, holds in reversed(list(reasons.items())):
         status[holds] = reason
     return status
+
+
+def _mid_and_spread(quoted: Quoted) -> tuple[Doubles, Doubles]:
+    bid, ask = (np.clip(each, -LARGEST, LARGEST) for each in (quoted.bid, quoted.ask))
+    return 0.5 * (bid + ask), ask - bid
 
 
 def _bounds(legs: Legs, is_european: Flags) -> tuple[Doubles, Doubles]:

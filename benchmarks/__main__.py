@@ -36,6 +36,7 @@ SUITES = (
     "archive",
     "replays",
     "backfill",
+    "options_pricing",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")
 
