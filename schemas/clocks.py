@@ -1,6 +1,6 @@
-"""Clocks and numbers of our log as types: all are integers, and none may stand for another.
+"""Clocks, days and numbers of our log as types: all are integers, and none may stand for another.
 
-Every time is in microseconds since the Unix epoch, UTC. A type costs nothing when the code runs; mypy finds a moment of one
+Every moment is in microseconds since the Unix epoch, UTC. A type costs nothing when the code runs; mypy finds a moment of one
 clock that is given where another is asked for. Sums and differences are plain integers: say anew whose time they are.
 """
 
@@ -21,3 +21,6 @@ RawOffset = NewType("RawOffset", int)
 """The place of a raw block in its partition; with the index in the block it is a record's position."""
 CanonicalOffset = NewType("CanonicalOffset", int)
 """The place of a record in a partition of a canonical topic; what sinks and WebSocket clients count by."""
+
+Day = NewType("Day", int)
+"""A calendar day, in days since 1970-01-01 of the proleptic Gregorian calendar; whose calendar its field says."""

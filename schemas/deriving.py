@@ -12,8 +12,9 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, PRICE, VALUE, Role
+from schemas.known import Known
 from schemas.records import RawBlock
-from schemas.streams import Known, Stream
+from schemas.streams import Stream
 
 Kind = Literal["string", "long", "int", "double", "boolean", "enum", "map", "array"]
 SqlType = Literal["text", "int8", "int4", "int2", "float8", "bool", "timestamptz"]

@@ -9,14 +9,17 @@ from enum import Enum
 from typing import Literal
 
 US = ", microseconds since the Unix epoch, UTC"
-Versions = Literal["slots", "latest", "occurrences"]
-"""The way values follow one another: versions of a numbered slot, of the newest moment, or each for itself."""
+DAYS = ", days since 1970-01-01"
+Versions = Literal["slots", "latest", "occurrences", "entries"]
+"""The way values follow one another: versions of a numbered slot, of the newest moment, or of an entry that names itself;
+or each for itself."""
 
 
 class Role(Enum):
     """The part a field plays; a field may play several."""
 
     KEY = "key"  # names the series the value belongs to
+    ITEM = "item"  # names an entry within its series
     CLOCK = "clock"  # a moment: µs in a record, a time in a table
     AMOUNT = "amount"  # a number a market made: finite, zero or more, and part of what the value says
     PRICE = "price"  # an amount above zero, or any number where the instrument's prices may be negative
@@ -24,7 +27,8 @@ class Role(Enum):
     FLAG = "flag"  # shown only where it is set
 
 
-KEY, CLOCK, AMOUNT, PRICE, VALUE, FLAG = Role.KEY, Role.CLOCK, Role.AMOUNT, Role.PRICE, Role.VALUE, Role.FLAG
+KEY, ITEM, CLOCK, AMOUNT = Role.KEY, Role.ITEM, Role.CLOCK, Role.AMOUNT
+PRICE, VALUE, FLAG = Role.PRICE, Role.VALUE, Role.FLAG
 
 
 class Width(Enum):

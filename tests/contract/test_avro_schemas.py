@@ -17,8 +17,9 @@ from schemas.configuration.generation import Generation
 from schemas.deriving import raw_schema, record_schema
 from schemas.fields import AMOUNT, VALUE
 from schemas.journals import CadenceSample, ProviderHealth
+from schemas.known import Known, Simulated, Stamp, Symbol
 from schemas.records import DeadLetter, Evidence, Gap, Job, JobResult, Progress, RawBlock, Watched
-from schemas.streams import STREAMS, TRADE_STREAM, Bar, Known, Quote, Simulated, Stamp, Symbol, Trade
+from schemas.streams import STREAMS, TRADE_STREAM, Bar, Quote, Trade
 from schemas.topics import catalogue
 from schemas.wire.codec import parsed_schema, schema_text
 

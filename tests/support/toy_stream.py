@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from schemas.fields import AMOUNT, INT32, KEY, PRICE, VALUE
-from schemas.streams import Currency, Known, Simulated, Stamp, Stream, StreamName, Symbol
+from schemas.known import Currency, Known, Simulated, Stamp, Symbol
+from schemas.streams import Stream, StreamName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from schemas.deriving import raw_schema
 from schemas.fields import AMOUNT, VALUE
-from schemas.streams import Frame, Known, Simulated, Stamp, Stream, Symbol
+from schemas.known import Known, Simulated, Stamp, Symbol
+from schemas.streams import Frame, Stream
 from schemas.wire.event_reading import Unusual
 from scripts.event_readers import readers_source
 from tests.support.stream_values import an_event, events_of
