@@ -10,10 +10,12 @@ from producers.budget.windows import Purpose
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import HttpAnswer, VendorHttp
 from producers.vendors.answers import (
+    ActionsRequest,
     Answer,
     BarsRequest,
     Frame,
     ListingPage,
+    MacroRequest,
     PollWindow,
     RejectedValue,
     Response,
@@ -53,9 +55,9 @@ from schemas.errors import (
     TransientError,
     UnknownSymbol,
 )
+from schemas.providers.capabilities import Capabilities
 from schemas.providers.facts import (
     Adjustments,
-    Capabilities,
     Limits,
     Notes,
     PricingPlan,
@@ -69,6 +71,7 @@ from schemas.symbols.instruments import Instrument
 
 __all__ = [
     "AS_WE_DO",
+    "ActionsRequest",
     "Adjustments",
     "Answer",
     "Asked",
@@ -86,6 +89,7 @@ __all__ = [
     "InvalidRecord",
     "Limits",
     "ListingPage",
+    "MacroRequest",
     "MalformedPayload",
     "MalformedResponse",
     "MarketDataError",

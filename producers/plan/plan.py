@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from schemas.configuration.model import Configuration
 from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
-from schemas.providers.facts import Capabilities
+from schemas.providers.capabilities import Capabilities
 from schemas.streams import (
     BAR_STREAM,
     QUOTE_STREAM,

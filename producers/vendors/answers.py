@@ -8,7 +8,7 @@ from typing import Literal
 
 from producers.budget.windows import Purpose
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import EventTime, MarketTime, WallTime
+from schemas.clocks import Day, EventTime, MarketTime, WallTime
 from schemas.records import Event
 
 
@@ -66,6 +66,28 @@ class BarsRequest:
     window: PollWindow
     now: MarketTime
     calendar: Calendar
+    purpose: Purpose = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionsRequest:
+    """Corporate actions of `symbols` whose ex-date, by the venue's calendar, is of [first, last]; both may lie ahead."""
+
+    symbols: Sequence[str]
+    first: Day
+    last: Day
+    purpose: Purpose = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacroRequest:
+    """Observations of the macro series called `series`, such as FRED:GDPC1, and all that was said of them.
+
+    `since` leaves out what the source has said no more before that day; None asks for everything it ever said.
+    """
+
+    series: str
+    since: Day | None = None
     purpose: Purpose = "live"
 
 

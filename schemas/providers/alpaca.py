@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from schemas.providers.capabilities import Capabilities
 from schemas.providers.facts import (
-    Capabilities,
     Limits,
     Notes,
     PricingPlan,

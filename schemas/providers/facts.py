@@ -10,35 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from schemas.errors import InvalidRecord, UnknownSymbol
-from schemas.intervals import INTERVALS
+from schemas.providers.capabilities import Capabilities
 from schemas.providers.spelling import AS_WE_DO, Spelling, classified, shown
 from schemas.streams import AdjustmentState
 from schemas.symbols.instruments import Instrument, classify
 from schemas.symbols.names import is_provider_name
 
-MAX_QUOTES_PER_REQUEST = 1_000
-MAX_BAR_SYMBOLS_PER_REQUEST = 1_000
 BAN_S = 900.0  # blocks last from minutes to more than a quarter of an hour
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 HTTP_SCHEMES, SOCKET_SCHEMES = ("https://", "http://"), ("wss://", "ws://")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """Data that a provider answers with; what is left out it does not."""
-
-    intervals: tuple[str, ...] = ()  # of bars
-    bar_symbols_per_request: int = 1  # whose bars of one stretch come in one answer
-    bars_per_page: int = 0  # of all its symbols together; 0 = not known
-    quotes_per_request: int = 0  # symbols in one request; 0 = no quotes
-    trades: bool = False  # pushed over a socket
-    symbols: bool = False  # a list of all it knows
-
-    def lacking(self, stream: str) -> str:
-        """Return what is missing to serve a stream (bars, quotes, trades) at all, empty where nothing is."""
-        able = {"bars": bool(self.intervals), "quotes": self.quotes_per_request > 0, "trades": self.trades}
-        return "" if able.get(stream, False) else stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,19 +242,8 @@ class ProviderFacts:
                 yield f"credential {variable!r} is no variable's name"
 
     def _capability_faults(self) -> Iterator[str]:
-        capabilities = self.capabilities
-        for interval in capabilities.intervals:
-            if interval not in INTERVALS:
-                yield f"interval {interval!r} is unknown; use some of {' '.join(INTERVALS)}"
-        if not 0 <= capabilities.quotes_per_request <= MAX_QUOTES_PER_REQUEST:
-            yield f"quotes_per_request is not between 0 and {MAX_QUOTES_PER_REQUEST}"
-        if not 1 <= capabilities.bar_symbols_per_request <= MAX_BAR_SYMBOLS_PER_REQUEST:
-            yield f"bar_symbols_per_request is not between 1 and {MAX_BAR_SYMBOLS_PER_REQUEST}"
-        if capabilities.bar_symbols_per_request > 1 and capabilities.bars_per_page < 1:
-            yield "bars of several symbols in one request need bars_per_page: what one answer holds at most"
-        if not (capabilities.intervals or capabilities.quotes_per_request or capabilities.trades):
-            yield "it gives neither bars nor quotes nor trades"
-        if capabilities.trades != self.socket_url.startswith(SOCKET_SCHEMES):
+        yield from self.capabilities.faults()
+        if self.capabilities.trades != self.socket_url.startswith(SOCKET_SCHEMES):
             yield "trades need a socket_url that is a WebSocket's address, and only they do"
 
     def _limit_faults(self) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from schemas.providers.capabilities import Capabilities
 from schemas.providers.facts import (
-    Capabilities,
     Limits,
     Notes,
     PricingPlan,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from schemas.providers.capabilities import Capabilities
 from schemas.providers.facts import (
     Adjustments,
-    Capabilities,
     Limits,
     Notes,
     PricingPlan,

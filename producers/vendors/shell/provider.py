@@ -17,7 +17,14 @@ import aiohttp
 from pydantic import SecretStr
 
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import BarsRequest, Frame, Response, VendorListing
+from producers.vendors.answers import (
+    ActionsRequest,
+    BarsRequest,
+    Frame,
+    MacroRequest,
+    Response,
+    VendorListing,
+)
 from schemas.errors import MarketDataError, ProviderUnentitled
 from schemas.providers.facts import ProviderFacts
 
@@ -102,6 +109,24 @@ class VendorApi:
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the newest quote of each symbol, at most as many as the capabilities say; others are `missing`."""
         raise ProviderUnentitled(f"{self.provider} has no quotes; take another provider for {symbols[0]}")
+
+    async def actions(self, asked: ActionsRequest) -> Response:
+        """Return the corporate actions asked for, of at most as many symbols as the capabilities say, none where there are none.
+
+        Pages make one response: an action that is not in it is not in the window for the vendor.
+        """
+        raise ProviderUnentitled(
+            f"{self.provider} has no corporate actions; take another provider for {asked.symbols[0]}"
+        )
+
+    async def macro(self, asked: MacroRequest) -> Response:
+        """Return observations of a macro series with their vintages, as far as the vendor tells them; pages make one response.
+
+        Raises UnknownSymbol for a series the vendor does not have.
+        """
+        raise ProviderUnentitled(
+            f"{self.provider} has no macro series; take another provider for {asked.series}"
+        )
 
     async def symbols(self) -> list[VendorListing]:
         """Return all instruments the vendor lists."""

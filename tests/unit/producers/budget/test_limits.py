@@ -5,7 +5,8 @@ from __future__ import annotations
 from producers.budget.limits import VendorLimits, limits_of
 from schemas.configuration.model import ProviderLimits
 from schemas.providers.built_in import BUILT_IN
-from schemas.providers.facts import Capabilities, Limits, ProviderFacts
+from schemas.providers.capabilities import Capabilities
+from schemas.providers.facts import Limits, ProviderFacts
 
 FINNHUB, YAHOO = BUILT_IN["finnhub"], BUILT_IN["yahoo"]
 SOMEBODY = ProviderFacts(

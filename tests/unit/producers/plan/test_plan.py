@@ -8,7 +8,7 @@ from producers.plan.plan import check_implemented, plan_of
 from schemas.configuration.model import parse_configuration
 from schemas.errors import ConfigurationError
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
-from schemas.providers.facts import Capabilities
+from schemas.providers.capabilities import Capabilities
 from schemas.streams import STREAMS
 from schemas.universe import Member
 from tests.support.toy_stream import a_toy_stream

@@ -7,7 +7,8 @@ import pytest
 from producers.vendors.refusals import meaning
 from schemas.errors import MarketDataError, ProviderThrottled
 from schemas.providers.built_in import BUILT_IN
-from schemas.providers.facts import Capabilities, ProviderFacts
+from schemas.providers.capabilities import Capabilities
+from schemas.providers.facts import ProviderFacts
 from tests.support.vendors.sheet import Refuse, sheets
 
 ACME = ProviderFacts(

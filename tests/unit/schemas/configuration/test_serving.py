@@ -8,7 +8,8 @@ from schemas.configuration.model import parse_configuration
 from schemas.configuration.serving import provider_faults
 from schemas.located_yaml import InvalidConfiguration, read_located
 from schemas.providers.built_in import BUILT_IN
-from schemas.providers.facts import Capabilities, ProviderFacts
+from schemas.providers.capabilities import Capabilities
+from schemas.providers.facts import ProviderFacts
 
 LEDGER = ProviderFacts(
     name="ledger",

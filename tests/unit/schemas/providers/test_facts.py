@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from schemas.errors import InvalidRecord, UnknownSymbol
+from schemas.providers.capabilities import Capabilities
 from schemas.providers.facts import (
     ANY_VENDOR,
-    Capabilities,
     Limits,
     PricingPlan,
     ProviderFacts,
