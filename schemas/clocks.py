@@ -6,6 +6,7 @@ clock that is given where another is asked for. Sums and differences are plain i
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import NewType
 
 EventTime = NewType("EventTime", int)
@@ -24,3 +25,15 @@ CanonicalOffset = NewType("CanonicalOffset", int)
 
 Day = NewType("Day", int)
 """A calendar day, in days since 1970-01-01 of the proleptic Gregorian calendar; whose calendar its field says."""
+
+_FIRST = date(1970, 1, 1)
+
+
+def iso_day(day: Day) -> str:
+    """Return a day as an ISO date, such as 2014-06-09; raise OverflowError outside the years 1 to 9999."""
+    return (_FIRST + timedelta(days=day)).isoformat()
+
+
+def day_of(written: date) -> Day:
+    """Return the day that a date is."""
+    return Day((written - _FIRST).days)

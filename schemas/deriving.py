@@ -11,19 +11,20 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
-from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, PRICE, VALUE, Role
+from schemas.clocks import Day
+from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, ITEM, KEY, PRICE, VALUE, Role
 from schemas.known import Known
 from schemas.records import RawBlock
 from schemas.streams import Stream
 
-Kind = Literal["string", "long", "int", "double", "boolean", "enum", "map", "array"]
-SqlType = Literal["text", "int8", "int4", "int2", "float8", "bool", "timestamptz"]
+Kind = Literal["string", "long", "int", "date", "double", "boolean", "enum", "map", "array"]
+SqlType = Literal["text", "int8", "int4", "int2", "float8", "bool", "timestamptz", "date"]
 SQL_TYPES: Mapping[str, SqlType] = {
-    "string": "text", "enum": "text", "long": "int8", "int": "int4", "double": "float8", "boolean": "bool",
+    "string": "text", "enum": "text", "long": "int8", "int": "int4", "date": "date", "double": "float8", "boolean": "bool",
 }  # fmt: skip
 DDL_TYPES: Mapping[SqlType, str] = {
     "text": 'text COLLATE "C"', "int8": "bigint", "int4": "integer", "int2": "smallint", "float8": "double precision", "bool": "boolean",
-    "timestamptz": "timestamptz",
+    "timestamptz": "timestamptz", "date": "date",
 }  # fmt: skip
 COLUMN_NAMES = {"index": "idx"}  # `index` is a word of SQL
 EVENTS_DOC = "what the response held for this partition; empty in a tick"
@@ -77,10 +78,13 @@ def _field(name: str, hint: Any, default: Any) -> Field:
     nullable = type(None) in get_args(base)
     if nullable:
         base = next(each for each in get_args(base) if each is not type(None))
+    is_day = base is Day
     base = getattr(base, "__supertype__", base)  # a clock is an integer on the wire and in a table
     origin = get_origin(base)
     kind: Kind
-    if origin is Literal:
+    if is_day:
+        kind = "date"
+    elif origin is Literal:
         kind = "enum"
     elif origin in (Mapping, Sequence):
         kind = "map" if origin is Mapping else "array"
@@ -119,7 +123,7 @@ def record_fields(stream: Stream) -> tuple[Field, ...]:
 
 
 def _avro_field(field: Field) -> dict[str, Any]:
-    kind: Any = field.kind
+    kind: Any = "int" if field.kind == "date" else field.kind
     if field.kind == "enum":
         name = "".join(word.capitalize() for word in field.name.split("_"))
         fallback = field.symbols[0] if field.required else field.default
@@ -177,6 +181,18 @@ def said(stream: Stream) -> tuple[str, ...]:
     return _names(own_fields(stream), AMOUNT, VALUE)
 
 
+@cache
+def items(stream: Stream) -> tuple[str, ...]:
+    """Return the fields that name an entry within its series; none of a stream whose values are named by their moment."""
+    return _names(own_fields(stream), ITEM)
+
+
+@cache
+def days(stream: Stream) -> tuple[str, ...]:
+    """Return the fields that are calendar days."""
+    return tuple(field.name for field in own_fields(stream) if field.kind == "date")
+
+
 def content(stream: Stream) -> tuple[str, ...]:
     """Return the fields two versions of a value are compared by; none of occurrences, which never are."""
     return () if stream.versions == "occurrences" else said(stream)
@@ -213,7 +229,8 @@ def shown(stream: Stream) -> tuple[str, ...]:
     Key and interval are said by the stream's name, place by the event_id.
     """
     keys = _names(declared_fields(Known), KEY)
-    return (*clocks(stream), *keys, *_names(own_fields(stream), AMOUNT, VALUE, without=FLAG))
+    own = _names(own_fields(stream), ITEM, AMOUNT, VALUE, without=FLAG)
+    return tuple(dict.fromkeys((*clocks(stream), *keys, *own)))
 
 
 @cache

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from schemas.clocks import Day, EventTime
-from schemas.fields import AMOUNT, CLOCK, DAYS, ITEM, KEY, US, VALUE
+from schemas.fields import CLOCK, DAYS, ITEM, KEY, US, VALUE
 from schemas.known import Currency, Known, Simulated, Stamp
 
 ActionType = Literal[
@@ -45,10 +45,10 @@ class CorporateAction(Known):
     declared_date: Annotated[Day | None, VALUE, "day it was declared" + DAYS] = None
     record_date: Annotated[Day | None, VALUE, "day whose holders are entitled" + DAYS] = None
     pay_date: Annotated[Day | None, VALUE, "day it is paid, or shares are delivered" + DAYS] = None
-    ratio_to: Annotated[float | None, AMOUNT, "shares after, of `ratio_from` before"] = None
-    ratio_from: Annotated[float | None, AMOUNT, "shares before"] = None
-    amount: Annotated[float | None, AMOUNT, "cash a share, in `currency`"] = None
-    price_factor: Annotated[float | None, AMOUNT, "the vendor's own factor for prices before"] = None
+    ratio_to: Annotated[float | None, VALUE, "shares after, of `ratio_from` before"] = None
+    ratio_from: Annotated[float | None, VALUE, "shares before"] = None
+    amount: Annotated[float | None, VALUE, "cash a share, in `currency`"] = None
+    price_factor: Annotated[float | None, VALUE, "the vendor's own factor for prices before"] = None
     currency: Currency = ""
     new_symbol: Annotated[str, VALUE, "symbol after a rename or merger, empty where there is none"] = ""
     child_symbol: Annotated[str, VALUE, "symbol of what is spun off, empty where there is none"] = ""

@@ -10,11 +10,13 @@ running maximum, per raw partition, of the broker's append time. The docstring o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, NamedTuple, get_args
 
 from schemas.clocks import EventTime
+from schemas.entries import CorporateAction, MacroObservation
 from schemas.errors import ConfigurationError
 from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, PRICE, US, VALUE, Versions
 from schemas.known import Currency, Known, Simulated, Stamp, Symbol
@@ -90,7 +92,8 @@ class Frame:
     frame_hash: Annotated[int, "64-bit hash of the frame's bytes: equal bytes on one connection are a repeat"]
 
 
-StreamName = Literal["bars", "quotes", "trades"]
+CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # where a word begins in a record's name
+StreamName = Literal["bars", "quotes", "trades", "actions", "macro"]
 STREAM_NAMES: tuple[StreamName, ...] = get_args(StreamName)
 
 
@@ -125,6 +128,7 @@ class Stream:
     raw_retention_days: int = 14
     retention_days: int = 14
     frame: type[Frame] | None = None  # what an event says beyond its record
+    of_instruments: bool = True  # or of series that nobody trades
     version: int = 1  # of topics and schemas
     by_interval: bool = field(init=False)  # whether each interval is a series of its own
 
@@ -145,7 +149,7 @@ class Stream:
     @property
     def schema(self) -> str:
         """The name of the record's schema file."""
-        return f"{self.record.__name__.lower()}.v{self.version}"
+        return f"{CAPITAL.sub('_', self.record.__name__).lower()}.v{self.version}"
 
     @property
     def raw_schema(self) -> str:
@@ -190,7 +194,32 @@ BAR_STREAM = Stream(
     canonical_id=6,
     retention_days=30,
 )
-STREAMS = (QUOTE_STREAM, TRADE_STREAM, BAR_STREAM)
+ACTION_STREAM = Stream(
+    name="actions",
+    record=CorporateAction,
+    letter="a",
+    versions="entries",
+    raw_doc="One vendor response of corporate actions, the part of one partition.",
+    raw_id=21,
+    canonical_id=22,
+    retention_days=3_650,
+)
+MACRO_STREAM = Stream(
+    name="macro",
+    record=MacroObservation,
+    letter="m",
+    versions="entries",
+    raw_doc="One vendor response of a macro series, which lies in one partition, or a part of it.",
+    raw_id=23,
+    canonical_id=24,
+    retention_days=3_650,
+    of_instruments=False,
+)
+STREAMS = (QUOTE_STREAM, TRADE_STREAM, BAR_STREAM, ACTION_STREAM, MACRO_STREAM)
+INSTRUMENT_STREAMS: tuple[StreamName, ...] = tuple(
+    name for name in STREAM_NAMES if next(each for each in STREAMS if each.name == name).of_instruments
+)
+"""Streams that a symbol of the universe takes part in."""
 BY_TOPIC: Mapping[str, Stream] = {stream.topic: stream for stream in STREAMS}
 BY_RAW_TOPIC: Mapping[str, Stream] = {stream.raw_topic: stream for stream in STREAMS}
 BY_RECORD: Mapping[type[Known], Stream] = {stream.record: stream for stream in STREAMS}

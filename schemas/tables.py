@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from schemas.deriving import DDL_TYPES, TableColumn, columns, content, key, record_fields
+from schemas.deriving import DDL_TYPES, TableColumn, columns, content, items, key, record_fields
 from schemas.streams import Stream
 
-ENUM_BITS = 3
+ENUM_BITS = 3  # of every enumeration of a stream without entries, whatever it needs: its rows are many
 MAX_FLAG_BITS = 15  # of a smallint that is never negative
 INDEX_BITS = 16
 MAX_INDEX = (1 << INDEX_BITS) - 1  # of a record in its raw block
+FOUR_BYTES = ("int4", "date")
 MAX_REVISION = 32_767  # versions of one slot are counted up to here
 
 
@@ -29,11 +30,12 @@ class Packed(NamedTuple):
     name: str
     shift: int
     symbols: tuple[str, ...]
+    bits: int
 
     @property
     def mask(self) -> int:
         """The bits of `flags` it takes."""
-        return ((1 << ENUM_BITS) - 1 if self.symbols else 1) << self.shift
+        return ((1 << self.bits) - 1) << self.shift
 
     def read(self, row: str) -> str:
         """Return the SQL that reads it from the row called `row`."""
@@ -49,11 +51,17 @@ class Tables(NamedTuple):
     versions: str  # the current version of each slot; otherwise every version, or every occurrence
     superseded: str  # versions of slots that others replaced
     newest: str  # one row a series: the newest value, or of slots the one still forming
+    whole: bool = False  # few rows, each kept for good: nothing is cut by time
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All there are."""
+        return tuple(filter(None, (self.versions, self.superseded, self.newest)))
 
     @property
     def timed(self) -> tuple[str, ...]:
         """Those that grow with time and are cut by it."""
-        return tuple(filter(None, (self.versions, self.superseded)))
+        return () if self.whole else tuple(filter(None, (self.versions, self.superseded)))
 
 
 def tables(stream: Stream) -> Tables:
@@ -63,6 +71,7 @@ def tables(stream: Stream) -> Tables:
         "slots": Tables(name, f"{name}_superseded", f"{name}_forming"),
         "latest": Tables(name, "", f"{name}_latest"),
         "occurrences": Tables(name, "", ""),
+        "entries": Tables(name, "", "", whole=True),
     }[stream.versions]
 
 
@@ -72,13 +81,18 @@ def packed(stream: Stream) -> tuple[Packed, ...]:
     found, shift = [], 0
     for field in record_fields(stream):
         if field.kind in ("enum", "boolean") and not field.nullable:
-            found.append(Packed(field.name, shift, field.symbols))
-            shift += ENUM_BITS if field.symbols else 1
-    if shift > MAX_FLAG_BITS or any(len(each.symbols) > 1 << ENUM_BITS for each in found):
+            bits = _bits(stream, len(field.symbols)) if field.symbols else 1
+            found.append(Packed(field.name, shift, field.symbols, bits))
+            shift += bits
+    if shift > MAX_FLAG_BITS or any(len(each.symbols) > 1 << each.bits for each in found):
         raise ValueError(
             f"stream {stream.name} declares more enumerations and booleans than flags have room for"
         )
     return tuple(found)
+
+
+def _bits(stream: Stream, symbols: int) -> int:
+    return (symbols - 1).bit_length() if stream.versions == "entries" else ENUM_BITS
 
 
 @cache
@@ -91,8 +105,8 @@ def stored_columns(stream: Stream) -> tuple[TableColumn, ...]:
         TableColumn("stream_id", "stream_id", "int8", nullable=False),
         TableColumn("event_time", "event_time", "timestamptz", nullable=False),
         TableColumn("position", "position", "int8", nullable=False),
-        *(column for column in own if column.type not in ("int4", "text")),
-        *(column for column in own if column.type == "int4"),
+        *(column for column in own if column.type not in (*FOUR_BYTES, "text")),
+        *(column for column in own if column.type in FOUR_BYTES),
         *short,
         TableColumn("flags", "flags", "int2", nullable=False),
         *(column for column in own if column.type == "text"),
@@ -115,7 +129,11 @@ def create_tables(stream: Stream) -> str:
     made = tables(stream)
     slot, place = "stream_id, event_time", "stream_id, event_time, position"
     own = slot if made.superseded else place
-    text = f"CREATE TABLE {made.versions} (\n{lines}    PRIMARY KEY ({own})\n) PARTITION BY RANGE (event_time);\n"
+    cut = "" if made.whole else " PARTITION BY RANGE (event_time)"
+    text = f"CREATE TABLE {made.versions} (\n{lines}    PRIMARY KEY ({own})\n){cut};\n"
+    if named := items(stream):
+        entry = ", ".join(("stream_id", *named, "position"))
+        text += f"CREATE UNIQUE INDEX {made.versions}_by_entry ON {made.versions} ({entry});\n"
     text += f"CREATE INDEX {made.versions}_by_knowledge ON {made.versions} USING brin (known_from);\n"
     if made.superseded:
         text += (

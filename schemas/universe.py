@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, InvalidConfiguration, sorted_faults
-from schemas.streams import STREAM_NAMES, StreamName
+from schemas.streams import INSTRUMENT_STREAMS, StreamName
 from schemas.symbols.instruments import checked_symbol
 
 Tier = Literal["T0", "T1", "T2"]
@@ -33,7 +33,7 @@ class Member:
 
     symbol: str
     tier: Tier = "T1"
-    streams: tuple[StreamName, ...] = STREAM_NAMES
+    streams: tuple[StreamName, ...] = INSTRUMENT_STREAMS
     note: str = ""
 
 
@@ -209,14 +209,14 @@ def _member(line: int | None, columns: Sequence[str], cells: Sequence[str]) -> M
     tier: Tier | None = next((each for each in TIERS if each == (row["tier"].upper() or "T1")), None)
     if tier is None:
         faults.append(_fault(line, "tier", f"{_shown(row['tier'])} is no tier", "write T0, T1 or T2"))
-    named = row["streams"].lower().split() or list(STREAM_NAMES)
+    named = row["streams"].lower().split() or list(INSTRUMENT_STREAMS)
     for name in named:
-        if name not in STREAM_NAMES:
-            remedy = f"write some of {' '.join(STREAM_NAMES)}, with spaces between"
+        if name not in INSTRUMENT_STREAMS:
+            remedy = f"write some of {' '.join(INSTRUMENT_STREAMS)}, with spaces between"
             faults.append(_fault(line, "streams", f"{_shown(name)} is no stream", remedy))
     if faults or tier is None:
         return faults
-    streams = tuple(stream for stream in STREAM_NAMES if stream in named)
+    streams = tuple(stream for stream in INSTRUMENT_STREAMS if stream in named)
     return Member(symbol=row["symbol"], tier=tier, streams=streams, note=row["note"])
 
 

@@ -10,19 +10,21 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from operator import itemgetter
 
-from schemas.clocks import EventTime, KnowledgeTime
-from schemas.deriving import amounts, prices
+from schemas.clocks import EventTime, KnowledgeTime, iso_day
+from schemas.deriving import amounts, days, prices, texts
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Event
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
+from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
 from schemas.symbols.instruments import may_be_negative
 
 MAX_SYMBOL_CHARS = 128
 MAX_PROVIDER_CHARS = 64
 MAX_TEXT_CHARS = 1_024  # of an event's other texts together
 MAX_AHEAD_US = DAY_US  # how far a stamp may lie after the moment it became known
+FIRST_DAY_YEAR = 1600  # of what macro series are about: the oldest begin with the Bank of England
+FIRST_DAY, LAST_DAY = -135_140, 84_005  # 1600-01-01, 2199-12-31
 FINEST_ALIGNMENT_US = 30 * MINUTE_US  # hourly bars begin at the half hour where the session does
 
 _ALIGNMENT_US = {name: min(INTRADAY_US.get(name, 1), FINEST_ALIGNMENT_US) for name in INTERVALS}
@@ -105,10 +107,57 @@ def check_trade(event: Event, known_from: KnowledgeTime) -> None:
     _check_text(event["conditions"] + event["venue"] + (event["trade_id"] or ""))
 
 
+def check_action(event: Event, known_from: KnowledgeTime) -> None:
+    """Raise unless what is said of a corporate action is possible, and enough of it is said for its type."""
+    check_time(event["event_time"], known_from)
+    _check_entry(event, ACTION_STREAM)
+    for name in ("ratio_to", "ratio_from", "amount", "price_factor"):
+        number = event[name]
+        if number is not None and not (isfinite(number) and number > 0):
+            raise InvalidRecord(
+                f"{name} is {number}: a finite number above 0 is right, or null where none is said"
+            )
+    kind, to, held = event["type"], event["ratio_to"], event["ratio_from"]
+    if (to is None) != (held is None):
+        raise InvalidRecord(
+            f"ratio_to {to} and ratio_from {held}: both or neither are right; 7 and 1 are a split of 7 for 1"
+        )
+    if kind in ("split", "stock_dividend") and to is None:
+        raise InvalidRecord(f"a {kind} without ratio_to and ratio_from: send both")
+    if kind in ("cash_dividend", "special_dividend", "return_of_capital") and event["amount"] is None:
+        raise InvalidRecord(f"a {kind} without an amount: send the cash of one share")
+    if kind == "rename" and not event["new_symbol"]:
+        raise InvalidRecord("a rename without new_symbol: send the symbol it is traded under from ex_date on")
+
+
+def check_observation(event: Event, known_from: KnowledgeTime) -> None:
+    """Raise unless an observation's days follow one another and its value is finite; it may be of any sign, or missing."""
+    stamp = event["event_time"]
+    if not FIRST_DAY * DAY_US <= stamp <= known_from + MAX_AHEAD_US:
+        raise InvalidRecord(
+            f"event_time {stamp} is not between {FIRST_DAY_YEAR} and a day after it was received: send µs since 1970"
+        )
+    _check_entry(event, MACRO_STREAM)
+    value, (start, end) = event["value"], (event["period_start"], event["period_end"])
+    if value is not None and not isfinite(value):
+        raise InvalidRecord(f"value is {value}: a finite number is right, or null where none was published")
+    if end <= start:
+        raise InvalidRecord(
+            f"period_end {iso_day(end)} is not after period_start {iso_day(start)}: it is the day after the period's last"
+        )
+    begun, over = event["vintage_start"], event["vintage_end"]
+    if over is not None and (begun is None or over < begun):
+        raise InvalidRecord(
+            f"vintage_end {iso_day(over)} lies before vintage_start: send both as the source does"
+        )
+
+
 CHECKS: Mapping[str, Callable[[Event, KnowledgeTime], None]] = {
     BAR_STREAM.name: check_bar,
     QUOTE_STREAM.name: check_quote,
     TRADE_STREAM.name: check_trade,
+    ACTION_STREAM.name: check_action,
+    MACRO_STREAM.name: check_observation,
 }
 """By stream; written out because each runs for every event, and a test holds each to all declared amounts and texts."""
 
@@ -130,3 +179,21 @@ def _check_text(text: str) -> None:
         raise InvalidRecord(
             f"a text of {len(text)} characters, or with a NUL: at most {MAX_TEXT_CHARS} are right"
         )
+
+
+def _check_entry(event: Event, stream: Stream) -> None:
+    """Raise unless the days of an entry are days and its texts are texts; what names it must be there."""
+    for name in days(stream):
+        day = event[name]
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            raise InvalidRecord(
+                f"{name} {day} is outside the years {FIRST_DAY_YEAR} to 2199: send days since 1970-01-01"
+            )
+    _check_text("".join(event[name] for name in texts(stream)))
+    named = event.get("action_id", ".")
+    if not named or len(named) > MAX_SYMBOL_CHARS or "\0" in named:
+        raise InvalidRecord(
+            f"action_id is not 1 to {MAX_SYMBOL_CHARS} characters: send the vendor's id of the action"
+        )
+    if (event["published_at"] is None) != (event["published_precision"] == "none"):
+        raise InvalidRecord("published_at and published_precision disagree: none is right where it is null")

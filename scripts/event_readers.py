@@ -142,7 +142,9 @@ class _Reader:
         ]
 
     def _nullable(self, field: Field, name: str) -> list[str]:
-        if field.kind == "double":
+        if CLOCK in field.roles:
+            there = [f"{name}, pos = moment(data, present(data, pos)), pos + 9"]
+        elif field.kind == "double":
             there = [f"({name},), pos = {self._doubles(1)}(data, present(data, pos)), pos + 9"]
         else:
             there = [f"{name}, pos = {self._call(field)}(data, present(data, pos))"]
@@ -194,9 +196,9 @@ class _Reader:
 
     def _call(self, field: Field) -> str:
         """Return what reads a field of no fixed width."""
-        if field.kind not in ("string", "int", "long"):
+        if field.kind not in ("string", "int", "long", "date"):
             raise ValueError(f"{self._stream.name}.{field.name}: there is no fast reader of {field.kind}")
-        return "text" if field.kind == "string" else "small"
+        return {"string": "text", "date": "whole"}.get(field.kind, "small")
 
     def _doubles(self, number: int) -> str:
         name = f"_DOUBLES_{number}"

@@ -21,6 +21,7 @@ UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes"}
 VERSIONS = {
     "slots": "versions of a numbered slot: a value that differs from the current one of its key is a new version",
     "latest": "versions of the newest moment: a value is new where it is later or differs",
+    "entries": "versions of entries that name themselves: what differs from the newest version of its entry is a new one",
     "occurrences": "occurrences: each is kept, equal ones too; only a repeated frame of a connection is dropped",
 }
 RECORDS = """\

@@ -8,6 +8,7 @@ from zlib import crc32
 
 from schemas.answered import AnsweredStretch, answered_of
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset
+from schemas.deriving import items
 from schemas.errors import InvalidRecord
 from schemas.fields import Versions
 from schemas.intervals import AHEAD_US, SLOT_US
@@ -16,10 +17,11 @@ from schemas.streams import StreamId
 from schemas.validation import CHECKS, check_time
 from schemas.wire.splicing import event_bytes
 from stream_processors.evidence import LOG_TRUNCATED, Told
-from stream_processors.gaps import Blindness, ended_by, judge, unseen_range
-from stream_processors.memory import BACKFILL, PartitionState, Series, see
+from stream_processors.gaps import Blindness, ended_by, unseen_range
+from stream_processors.memory import BACKFILL, Judgement, PartitionState, Series, see
 from stream_processors.refusals import dead_event
-from stream_processors.versions import Frame
+from stream_processors.repeats import Frame
+from stream_processors.versions import Entries
 
 NAMELESS = "the block names no provider: only a tick may"
 PROCESSING_VERSION = 3  # raised with every change that makes equal raw records give other canonical ones
@@ -33,15 +35,6 @@ class Outputs:
     evidence: list[Evidence] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     repeated: int = 0
-
-
-@dataclass(slots=True)
-class _Judgement:
-    """The evidence of a block on the completeness of one series of slots."""
-
-    series: Series
-    arrivals: list[EventTime] = field(default_factory=list)
-    blindnesses: list[Blindness] = field(default_factory=list)
 
 
 def process(
@@ -83,7 +76,7 @@ class _Run:
         self.outputs = Outputs(evidence=self._told.evidence)
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
         self._contents, self._newest = contents, EventTime(known_from + AHEAD_US)
-        self._judgements: dict[StreamId, _Judgement] = {}
+        self._judgements: dict[StreamId, Judgement] = {}
         self._backfilled: dict[StreamId, list[EventTime]] | None = {} if block.route == BACKFILL else None
 
     def take_slots(self) -> None:
@@ -99,7 +92,7 @@ class _Run:
             if live and event["final"] and start <= newest and (frontier is None or frontier < start):
                 judgement = judgements.get(series.key)
                 if judgement is None:
-                    judgement = judgements[series.key] = _Judgement(series)
+                    judgement = judgements[series.key] = Judgement(series)
                 judgement.arrivals.append(start)
             if start > newest or series.versions is None or series.versions.changes(start, contents[index]):
                 outputs.events.append((index, event))
@@ -112,6 +105,17 @@ class _Run:
         for index, event, series in self._checked_events():
             stamp = event["event_time"]
             if stamp > newest or series.versions is None or series.versions.changes(stamp, contents[index]):
+                outputs.events.append((index, event))
+            else:
+                outputs.repeated += 1
+
+    def take_entries(self) -> None:
+        """Version what is told of entries; when it was told is no part of it, or each telling would be a version."""
+        outputs, named = self.outputs, items(self._state.stream)
+        for index, event, series in self._checked_events():
+            name = "\0".join(str(event[each]) for each in named).encode()
+            told = event_bytes(self._state.raw_topic, {**event, "event_time": 0})
+            if not isinstance(series.versions, Entries) or series.versions.tells(name, told):
                 outputs.events.append((index, event))
             else:
                 outputs.repeated += 1
@@ -135,6 +139,9 @@ class _Run:
         """Yield the events that are possible, with their series; note what they say of its completeness."""
         state, provider, known_from = self._state, self._block.provider, self._known_from
         check, backfilled, by_interval = CHECKS[state.stream.name], self._backfilled, state.stream.by_interval
+        in_time = (
+            state.stream.versions != "entries"
+        )  # the past of an entry is told with it: no moment is missing
         for index, event in enumerate(self._block.events):
             try:
                 if not provider:
@@ -145,7 +152,9 @@ class _Run:
                 self._refuse(index, event, error)
                 continue
             stamp = event["event_time"]
-            if backfilled is None:
+            if not in_time:
+                pass
+            elif backfilled is None:
                 if not series.collecting or series.seen_to is None or stamp > series.seen_to:
                     self._see(series, stamp)
             elif not series.numbered or event["final"]:
@@ -188,7 +197,7 @@ class _Run:
 
     def _take_unseen(self, series: Series, discontinuity: Discontinuity) -> None:
         if series.numbered:
-            judgement = self._judgements.setdefault(series.key, _Judgement(series))
+            judgement = self._judgements.setdefault(series.key, Judgement(series))
             told = Blindness(
                 from_time=discontinuity.from_time, to_time=discontinuity.to_time, cause=discontinuity.cause
             )
@@ -204,14 +213,7 @@ class _Run:
     def judge_slots(self) -> None:
         """Find the missing slots, now that all of the block's values have been seen."""
         for judgement in self._judgements.values():
-            series = judgement.series
-            series.frontier, holes = judge(
-                series.calendar,
-                series.key.interval,
-                series.frontier,
-                judgement.arrivals,
-                judgement.blindnesses,
-            )
+            series, holes = judgement.series, judgement.holes()
             if not series.collecting and series.frontier is not None:
                 series.collecting = True
                 begin = min([*judgement.arrivals, *(hole.from_time for hole in holes[:1])])
@@ -294,5 +296,6 @@ class _Run:
 TAKING: Mapping[Versions, Callable[[_Run], None]] = {
     "slots": _Run.take_slots,
     "latest": _Run.take_latest,
+    "entries": _Run.take_entries,
     "occurrences": _Run.take_occurrences,
 }

@@ -14,7 +14,9 @@ from schemas.intervals import slot_us
 from schemas.records import NO_OFFSET
 from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
 from schemas.validation import check_provider, check_symbol
-from stream_processors.versions import SLOTS, SLOTS_OF_DAYS, Latest, Occurrences, Room, Slots
+from stream_processors.gaps import Blindness, Hole, judge
+from stream_processors.repeats import Occurrences
+from stream_processors.versions import SLOTS, SLOTS_OF_DAYS, Entries, Latest, Room, Slots
 
 # Of contents, per partition. Beyond it those untouched longest are forgotten, and nothing else: a series without contents
 # costs some hundred bytes and misses no hole.
@@ -26,6 +28,7 @@ LOG_BEGINNING, NOTHING_KNOWN = RawOffset(0), KnowledgeTime(0)
 REMEMBERING: Mapping[Versions, Callable[[str, Room], Slots | Latest | None]] = {
     "slots": lambda interval, room: Slots(slot_us(interval), SLOTS.get(interval, SLOTS_OF_DAYS), room),
     "latest": lambda *_: Latest(),
+    "entries": lambda _, room: Entries(room),
     "occurrences": lambda *_: None,  # a partition remembers frames, a series nothing
 }
 
@@ -53,6 +56,23 @@ class Series:
     def name(self) -> str:
         """The name of the series in gaps."""
         return stream_text(self.key)
+
+
+@dataclass(slots=True)
+class Judgement:
+    """The evidence of a block on the completeness of one series of slots."""
+
+    series: Series
+    arrivals: list[EventTime] = field(default_factory=list)
+    blindnesses: list[Blindness] = field(default_factory=list)
+
+    def holes(self) -> list[Hole]:
+        """Return the holes it reveals, in order, and move the frontier of the series."""
+        series = self.series
+        series.frontier, holes = judge(
+            series.calendar, series.key.interval, series.frontier, self.arrivals, self.blindnesses
+        )
+        return holes
 
 
 @dataclass(slots=True)

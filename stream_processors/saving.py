@@ -21,7 +21,8 @@ from schemas.records import NO_OFFSET
 from schemas.topics import STATE, state_key
 from schemas.wire.codec import decode_value, encode_value
 from stream_processors.memory import Chunk, PartitionState, Series
-from stream_processors.versions import PLACES, WORD_BYTES, KnownFrame, Latest, Slots
+from stream_processors.repeats import KnownFrame
+from stream_processors.versions import PLACES, WORD_BYTES, Latest, Slots
 
 # A round begins when so much was processed since the last one began: what a successor has to process again.
 ROUND_EVENTS = 65_536

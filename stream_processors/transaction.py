@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
-from schemas.deriving import event_fields, key
+from schemas.deriving import event_fields, items, key
 from schemas.errors import MalformedPayload
 from schemas.records import DeadLetter, Evidence, Progress
 from schemas.streams import STREAMS, Stream, refuse_unimplemented
@@ -30,9 +30,12 @@ def _missing(stream: Stream) -> list[str]:
     needed = {
         "slots": {"interval", "final"},
         "latest": set[str](),
+        "entries": set[str](),
         "occurrences": {"frame_sequence", "frame_hash"},
     }
     missing = [f"field {name}, which its versions need" for name in sorted(needed[stream.versions] - names)]
+    if stream.versions == "entries" and not items(stream):
+        missing.append("field that names an entry (ITEM), which its versions need")
     missing += [f"series by {name}" for name in key(stream) if name not in ("symbol", "provider", "interval")]
     if stream.raw_schema not in READERS:
         missing.append("reader of raw events (`make docs` writes it)")

@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.dead_events import DeadEvent, LetterPlace, may_replay, remedy_of
-from schemas.deriving import content, event_fields, said
+from schemas.deriving import content, event_fields, items, said
 from schemas.errors import InvalidRecord, PermanentError
 from schemas.intervals import slot_us
 from schemas.partitions import partition_of
 from schemas.records import Event, RawBlock
-from schemas.streams import BY_RAW_TOPIC, Stream, StreamId
+from schemas.streams import BY_RAW_TOPIC, STREAMS, Stream, StreamId
 from schemas.topics import dead
 from schemas.validation import CHECKS, check_provider, check_symbol
 from schemas.wire.codec import MAX_RECORD_BYTES, decode_block, encode_value
@@ -37,6 +37,7 @@ VERDICT_WORDS: Mapping[str, str] = {
     "refused": "it would be refused again",
     "not_replayable": "it cannot come in again",
 }
+ENTRY_SEPARATOR = "|"  # between the parts of an entry's name
 Key = tuple[Any, ...]
 Said = tuple[Any, ...]
 
@@ -51,8 +52,17 @@ class Piece:
 
     @property
     def key(self) -> Key:
-        """The moment of its series, of an occurrence with the vendor's id."""
+        """The moment of its series, of an occurrence with the vendor's id; an entry's name in place of the moment."""
+        if self.entry is not None:
+            return (self.series, self.entry)
         return (self.series, self.event["event_time"], self.event.get("trade_id"))
+
+    @property
+    def entry(self) -> str | None:
+        """The name of the entry in its series as one text; None of a stream without entries."""
+        named = items(next(each for each in STREAMS if each.name == self.series.name))
+        said = ("" if self.event[name] is None else str(self.event[name]) for name in named)
+        return ENTRY_SEPARATOR.join(said) if named else None
 
     @property
     def has_rival(self) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from gateway.market.gaps import GAP_COLUMNS
-from schemas.clocks import CanonicalOffset
-from schemas.deriving import shown, shown_where_set
+from schemas.clocks import CanonicalOffset, iso_day
+from schemas.deriving import days, shown, shown_where_set
 from schemas.errors import PermanentError
 from schemas.identity import event_id, stream_name
 from schemas.intervals import INTERVALS
@@ -27,7 +27,10 @@ BEST = "best"
 LIVE_TOPICS = (*CANONICAL_TOPICS, GAPS, EVIDENCE, PROVIDER_HEALTH)
 DEFAULT_INTERVAL = "1m"
 # What /ws/{symbol} subscribes to.
-DEFAULT_CHANNELS = (*(stream.channel(DEFAULT_INTERVAL) for stream in STREAMS), "gaps")
+DEFAULT_CHANNELS = (
+    *(stream.channel(DEFAULT_INTERVAL) for stream in STREAMS if stream.of_instruments),
+    "gaps",
+)
 CHANNEL_TOPICS: Mapping[str, str] = {
     **{stream.name: stream.topic for stream in STREAMS if not stream.by_interval},
     "gaps": GAPS,
@@ -51,6 +54,7 @@ _WHERE_SET: Mapping[str, tuple[str, ...]] = {
     **{stream.topic: shown_where_set(stream) for stream in STREAMS},
     GAPS: (),
 }
+_DAYS: Mapping[str, frozenset[str]] = {stream.topic: frozenset(days(stream)) for stream in STREAMS}
 
 
 class InvalidStream(PermanentError):
@@ -125,7 +129,7 @@ def is_shadow(fields: Mapping[str, Any]) -> bool:
 def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record as a client sees it: its event_id, then only fields that carry something.
 
-    Times are integer microseconds since the Unix epoch, UTC; prices and sizes are numbers.
+    Times are integer microseconds since the Unix epoch, UTC; days are ISO dates; prices and sizes are numbers.
     """
     record: dict[str, Any] = {}
     if topic != GAPS:
@@ -136,6 +140,9 @@ def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[s
         value = fields[name]
         if value is not None and value != "":
             record[name] = value
+    for name in _DAYS.get(topic, ()):
+        if name in record:
+            record[name] = iso_day(record[name])
     for name in _WHERE_SET[topic]:
         if fields[name]:
             record[name] = fields[name]

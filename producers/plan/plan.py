@@ -96,12 +96,34 @@ class TradesTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionsTask:
+    """Poll corporate actions of some symbols in one request, of ex-dates from so many days ago to so many days ahead."""
+
+    provider: Provider
+    symbols: Sequence[str]
+    every_us: int
+    back_days: int
+    ahead_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacroTask:
+    """Poll one macro series at its source."""
+
+    provider: Provider
+    series: str
+    every_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollPlan:
     """All that is polled and streamed; what is polled has a task for every provider that may serve it."""
 
     bars: Sequence[BarsTask] = ()
     quotes: Sequence[QuotesTask] = ()
     trades: Sequence[TradesTask] = field(default=())
+    actions: Sequence[ActionsTask] = ()
+    macro: Sequence[MacroTask] = ()
 
     @property
     def providers(self) -> list[Provider]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from schemas.archive.chain import NO_HASH, ManifestDamaged, chained, unchained
 from schemas.archive.manifest import MANIFEST
 from schemas.clocks import KnowledgeTime, WallTime
-from schemas.deriving import SqlType, columns
+from schemas.deriving import SqlType, TableColumn, columns
 from schemas.intervals import EPOCH, INTERVALS
 from schemas.streams import STREAMS, Stream
 
@@ -48,9 +48,14 @@ class Dataset:
     @property
     def columns(self) -> tuple[DatasetColumn, ...]:
         """The columns of its files: the fields of the record, in its order, and of slots the revision."""
-        fields = [DatasetColumn(c.source, c.name, c.type, c.nullable) for c in columns(self.stream)]
+        fields = [DatasetColumn(c.source, _read(c), c.type, c.nullable) for c in columns(self.stream)]
         revision = [DatasetColumn("revision", "revision", "int4", nullable=False)]
         return (*fields, *(revision if self.stream.versions == "slots" else ()))
+
+
+def _read(column: TableColumn) -> str:
+    """Return the SQL that reads a column; days as integers, as everywhere here."""
+    return f"{column.name} - DATE '1970-01-01'" if column.type == "date" else column.name
 
 
 def every_dataset() -> tuple[Dataset, ...]:

@@ -37,7 +37,7 @@ from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, InvalidConfiguration, Located, read_located, sorted_faults
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import ProviderFacts
-from schemas.streams import STREAM_NAMES, StreamName
+from schemas.streams import INSTRUMENT_STREAMS, StreamName
 from schemas.symbols.venues import CALENDARS
 from schemas.universe import MAX_SYMBOLS, Member, Tier
 
@@ -103,7 +103,8 @@ class SymbolEntry(Section):
         default="T1", description="How often its streams are polled: T0 most, T2 least; see `tiers`."
     )
     streams: tuple[StreamName, ...] = Field(
-        default=STREAM_NAMES, description="The streams the symbol takes part in; without it, all of them."
+        default=INSTRUMENT_STREAMS,
+        description="The streams the symbol takes part in; without it, all of them.",
     )
 
 

@@ -149,12 +149,64 @@ class TradesStream(Section):
     provider: Provider = Field(description="Who pushes trades.")
 
 
+class ActionsStream(Section):
+    """Corporate actions: asked for `every_s` seconds of market time, from `back_days` ago to `ahead_days` ahead."""
+
+    providers: ProviderList = Field(
+        description="Who is asked for corporate actions, the preferred one first; `provider: yahoo` is a list of one."
+    )
+    every_s: float = Field(
+        default=21_600.0,
+        ge=1.0,
+        le=604_800.0,
+        description="Market time between two polls of a symbol, whatever its tier.",
+    )
+    back_days: int = Field(
+        default=10,
+        ge=0,
+        le=366,
+        description="How many days before today ex-dates are asked for again, for what is told late or corrected. "
+        "Of a symbol that is collected for the first time all are asked for.",
+    )
+    ahead_days: int = Field(
+        default=90, ge=0, le=366, description="How many days ahead ex-dates are asked for: what is announced."
+    )
+
+    _single = model_validator(mode="before")(_one_for("provider", "providers"))
+
+
+def _each_series_once(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(keys)) != len(keys):
+        raise ValueError("a series is listed twice; list each once")
+    return keys
+
+
+class MacroStream(Section):
+    """Macro series: each is asked for at its own source, which its key names, every `every_s` seconds of market time."""
+
+    keys: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...],
+        Field(min_length=1, max_length=1_000),
+        AfterValidator(_each_series_once),
+    ] = Field(
+        description="Series by their keys, such as `FRED:GDPC1`, or by their names here, such as `cpi`."
+    )
+    every_s: float = Field(
+        default=3_600.0,
+        ge=1.0,
+        le=604_800.0,
+        description="Market time between two polls of a series.",
+    )
+
+
 class Streams(Section):
     """Streams that are collected; one left out is not."""
 
     bars: BarsStream | None = Field(default=None, description="Bars, polled.")
     quotes: QuotesStream | None = Field(default=None, description="Quotes, polled.")
     trades: TradesStream | None = Field(default=None, description="Trades, pushed over a WebSocket.")
+    actions: ActionsStream | None = Field(default=None, description="Corporate actions, polled.")
+    macro: MacroStream | None = Field(default=None, description="Macro series, polled.")
     routing: Routing = Field(default=Routing(), description="How one of several providers is chosen.")
 
 

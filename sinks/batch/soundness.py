@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from schemas.deriving import key, record_fields
 from schemas.errors import InvalidRecord
 from schemas.identity import stream_of
-from schemas.intervals import micros
+from schemas.intervals import DAY_US, micros
 from schemas.partitions import partition_of
 from schemas.records import Evidence, Progress
 from schemas.streams import Stream
 from schemas.tables import MAX_INDEX
+from schemas.validation import FIRST_DAY, FIRST_DAY_YEAR
 from sinks.columns.avro import Columns, Flags, Text
 
 MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
@@ -31,6 +32,7 @@ MAX_RAW_OFFSET = (1 << 47) - 1  # with the index it makes one integer of 64 bits
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 FIRST_US = micros(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
 END_US = micros(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
+END_DAY = END_US // DAY_US
 
 WORD_BYTES = 8
 ALL_BITS = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -60,6 +62,14 @@ def _faults(stream: Stream, columns: Columns) -> Iterator[Fault]:
             bad = ~np.isfinite(numbers.values)
             for row in _rows(bad if numbers.valid is None else bad & numbers.valid):
                 yield row, f"{field.name} is not a finite number; drop or correct it"
+        elif field.kind == "date":
+            day = columns.numbers[field.name]
+            far = (day.values < FIRST_DAY) | (day.values >= END_DAY)
+            for row in _rows(far if day.valid is None else far & day.valid):
+                yield (
+                    row,
+                    f"{field.name} is outside the years {FIRST_DAY_YEAR} to {LAST_YEAR}; it is in days since 1970-01-01",
+                )
     yield from _outside(columns, "index", 0, MAX_INDEX, "number the events of a block from 0")
     yield from _outside(columns, "raw_offset", 0, MAX_RAW_OFFSET, "it is the offset of the raw record")
     event_time = columns.integers("event_time")

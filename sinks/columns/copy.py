@@ -18,9 +18,18 @@ from sinks.columns.tables import CopyColumn
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the header extension
 TRAILER = b"\xff\xff"
 POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
+EPOCHS = {"timestamptz": POSTGRES_EPOCH_US, "date": 10_957}  # both count from there
 NULL = -1
 MAX_CODE = 1 << 62
-FORMATS = {"int8": ">i8", "int4": ">i4", "int2": ">i2", "float8": ">f8", "bool": "?", "timestamptz": ">i8"}
+FORMATS = {
+    "int8": ">i8",
+    "int4": ">i4",
+    "int2": ">i2",
+    "float8": ">f8",
+    "bool": "?",
+    "timestamptz": ">i8",
+    "date": ">i4",
+}
 CACHED_SHAPES = 4_096
 
 Shape = tuple[int, ...]  # bytes of each column, NULL for null
@@ -96,5 +105,5 @@ def _encode_shape(layout: tuple[CopyColumn, ...], columns: Columns, rows: Intege
             out[f"value{number}"] = columns.buffer[starts[:, None] + np.arange(size)].view(f"V{size}")[:, 0]
         else:
             values = columns.numbers[column.source].values[rows]
-            out[f"value{number}"] = values - POSTGRES_EPOCH_US if column.type == "timestamptz" else values
+            out[f"value{number}"] = values - epoch if (epoch := EPOCHS.get(column.type)) else values
     return out.tobytes()

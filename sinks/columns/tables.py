@@ -51,6 +51,11 @@ class Table:
         return self.stream.versions == "slots"
 
     @property
+    def has_entries(self) -> bool:
+        """Whether its values are told from one another by a name of their own, whatever their moment."""
+        return self.stream.versions == "entries"
+
+    @property
     def has_versions(self) -> bool:
         """Whether a value may be told again, so that it is compared with what is stored."""
         return self.stream.versions != "occurrences"
@@ -101,7 +106,7 @@ def missing_columns(
         # a stream id has room for these alone
         unknown = [name for name in key(table.stream) if name not in ("symbol", "provider", "interval")]
         parts = missing[table.stream.name] = [f"series by {name}" for name in unknown]
-        for name in filter(None, table.names):
+        for name in table.names.all:
             if name not in stored:
                 parts.append(f"table {name}")
             else:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any, Literal, NamedTuple
 
+from schemas.clocks import day_of, iso_day
 from schemas.deriving import record_fields
 from schemas.errors import MalformedPayload
 from schemas.fields import CLOCK
@@ -17,16 +18,18 @@ from schemas.streams import BY_TOPIC
 from schemas.wire.codec import decode_value
 from schemas.wire.framing import StreamedRecord
 
-ColumnKind = Literal["text", "long", "int", "double", "boolean", "moment", "bytes"]
+ColumnKind = Literal["text", "long", "int", "double", "boolean", "moment", "day", "bytes"]
 KINDS: Mapping[str, ColumnKind] = {
     "string": "text", "enum": "text", "long": "long", "int": "int", "double": "double", "boolean": "boolean",
+    "date": "day",
 }  # fmt: skip
 # Others have no spelling, and readers of Parquet fail on them.
 FIRST_US, LAST_US = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
+FIRST_DAY, LAST_DAY = day_of(date.min), day_of(date.max)
 
 
 class FileColumn(NamedTuple):
-    """A column of a file; a moment is µs since the Unix epoch, UTC."""
+    """A column of a file; a moment is µs since the Unix epoch, UTC, a day counts from 1970-01-01."""
 
     name: str
     kind: ColumnKind
@@ -61,6 +64,7 @@ def row_maker(topic: str) -> Callable[[StreamedRecord], tuple[Any, ...]]:
     columns = columns_of(topic)
     names = [column.name for column in columns]
     moments = [column.name for column in columns if column.kind == "moment"]
+    written = [column.name for column in columns if column.kind == "day"]
 
     def row(record: StreamedRecord) -> tuple[Any, ...]:
         fields = decode_value(topic, record.value)
@@ -68,6 +72,9 @@ def row_maker(topic: str) -> Callable[[StreamedRecord], tuple[Any, ...]]:
             moment_us = fields[name]
             if moment_us is not None and not FIRST_US <= moment_us <= LAST_US:
                 raise MalformedPayload(f"{name} is {moment_us}, which is in no year of the calendar")
+        for name in written:
+            if fields[name] is not None and not FIRST_DAY <= fields[name] <= LAST_DAY:
+                raise MalformedPayload(f"{name} is {fields[name]}, which is in no year of the calendar")
         return tuple([fields[name] for name in names])
 
     return row
@@ -90,5 +97,5 @@ def _moment(moment_us: int) -> str:
 
 CELLS: Mapping[ColumnKind, Callable[[Any], str]] = {
     "text": str, "long": str, "int": str, "double": str, "boolean": lambda value: str(value).lower(),
-    "moment": _moment, "bytes": lambda value: b64encode(value).decode(),
+    "moment": _moment, "day": iso_day, "bytes": lambda value: b64encode(value).decode(),
 }  # fmt: skip

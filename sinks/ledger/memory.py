@@ -67,6 +67,8 @@ class Book:
         """Return which final rows open a key that is not stored yet: trades always do, a stamp of the future never."""
         if not rows.table.has_versions:
             return np.ones(rows.columns.size, np.bool_)
+        if rows.table.has_entries:  # however new its moment is, the entry may be one that is stored
+            return np.zeros(rows.columns.size, np.bool_)
         cursors = [self.cursors.get(key) for key in rows.streams.names]
         frontier = np.array([NEVER if each is None else each.last_seen for each in cursors], np.int64)
         # What is stamped ahead counts as an earlier row: its key may come again, when its time has.

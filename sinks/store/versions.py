@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
+from schemas.deriving import items
 from schemas.fields import Versions
 from schemas.intervals import AHEAD_US
-from schemas.tables import MAX_REVISION
+from schemas.tables import MAX_REVISION, stored_columns
 from sinks.columns.tables import TABLES, Table
 
 SLOT = ("stream_id", "event_time")
@@ -44,6 +45,20 @@ def _content(table: Table, row: str) -> str:
     return f"ROW({', '.join([*(f'{row}.{name}' for name in table.compared), *flags])})"
 
 
+def _identity(table: Table) -> tuple[str, ...]:
+    """Return the columns that versions of one value share."""
+    return ("stream_id", *items(table.stream)) if table.has_entries else SLOT
+
+
+def _same(table: Table, row: str, other: str) -> str:
+    """Return the condition that two rows are versions of one value; an entry's name may have parts that are not given."""
+    nullable = {column.name for column in stored_columns(table.stream) if column.nullable}
+    return " AND ".join(
+        f"{row}.{name} {'IS NOT DISTINCT FROM' if name in nullable else '='} {other}.{name}"
+        for name in _identity(table)
+    )
+
+
 def _fresh(table: Table) -> str:
     """Select the staged rows whose content differs from the version known before them; tests/model/guard.py.
 
@@ -52,7 +67,7 @@ def _fresh(table: Table) -> str:
     only a row that lies before it is looked up among the older ones.
     """
     older = table.names.superseded or table.name
-    of_slot = "v.stream_id = s.stream_id AND v.event_time = s.event_time"
+    of_slot = _same(table, "v", "s")
     newest = "" if table.names.superseded else " ORDER BY v.position DESC LIMIT 1"
     return f"""
         SELECT {_list(table.column_names)}, stored_position, stored_revision FROM (
@@ -68,7 +83,7 @@ def _fresh(table: Table) -> str:
                 SELECT v.position, {"v.revision" if table.has_slots else "0 AS revision"}, {_content(table, "v")} AS content
                 FROM {table.name} v WHERE {of_slot}{newest} OFFSET 0
             ) stored ON true
-            WINDOW arrivals AS (PARTITION BY {_list(SLOT, "s.")} ORDER BY s.position)
+            WINDOW arrivals AS (PARTITION BY {_list(_identity(table), "s.")} ORDER BY s.position)
         ) s
         WHERE previous IS DISTINCT FROM content AND position IS DISTINCT FROM stored_position
             AND NOT (position < coalesce(stored_position, -1)
@@ -157,6 +172,16 @@ def _latest(table: Table) -> str:
     """
 
 
+def _entries(table: Table) -> str:
+    names = _list(table.column_names)
+    return f"""
+        WITH inserted AS (
+            INSERT INTO {table.name} ({names}) SELECT {names} FROM ({_fresh(table)}) fresh RETURNING 1
+        )
+        SELECT count(*) FROM inserted
+    """
+
+
 def _occurrences(table: Table) -> str:
     names, name = _list(table.column_names), table.name
     return f"""
@@ -168,7 +193,7 @@ def _occurrences(table: Table) -> str:
 
 
 _STORING: Mapping[Versions, Callable[[Table], str]] = MappingProxyType(
-    {"slots": _slots, "latest": _latest, "occurrences": _occurrences}
+    {"slots": _slots, "latest": _latest, "occurrences": _occurrences, "entries": _entries}
 )
 STAGING = "".join(staging(table) for table in TABLES.values())  # once a connection
 STORE_STAGED: Mapping[str, str] = MappingProxyType(

@@ -12,7 +12,12 @@ from schemas.fields import CLOCK
 from schemas.streams import STREAMS, Stream
 
 NINE_THIRTY = 1_381_152_600_000_000  # 2013-10-07 09:30 in New York, µs
-PLAIN = {"string": "SPY", "long": 0, "int": 0, "double": 167.4, "boolean": False}
+PLAIN = {"string": "SPY", "long": 0, "int": 0, "double": 167.4, "boolean": False, "date": 16_230}
+# Of entries, which are judged as a whole.
+TOGETHER: Mapping[str, Mapping[str, Any]] = {
+    "actions": {"ratio_to": 7.0, "ratio_from": 1.0},
+    "macro": {"period_start": 17_105, "period_end": 17_136, "vintage_start": 17_140},
+}
 TEXTS = st.text(max_size=70)
 TIMES = st.integers(min_value=NINE_THIRTY, max_value=NINE_THIRTY * 2) | st.integers(-(2**63), 2**63 - 1)
 LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.integers(-5, 2**40)
@@ -20,7 +25,8 @@ LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.integers(-5, 2
 
 def an_event(stream: Stream, **given: Any) -> dict[str, Any]:
     """Return a parsed event as a producer puts it into a raw block: as given, else by default, else plain."""
-    return {field.name: given.get(field.name, _plain(field)) for field in event_fields(stream)} | given
+    plain = {field.name: _plain(field) for field in event_fields(stream)}
+    return plain | TOGETHER.get(stream.name, {}) | given
 
 
 def _plain(field: Field) -> Any:
@@ -36,6 +42,7 @@ def _values(field: Field) -> st.SearchStrategy[Any]:
         "string": TEXTS,
         "long": TIMES if CLOCK in field.roles else LONGS,
         "int": st.integers(-5, 20_000) | st.integers(-(2**31), 2**31 - 1),
+        "date": st.integers(-135_140, 84_005) | st.integers(-(2**31), 2**31 - 1),
         "double": st.floats(width=64),
         "boolean": st.booleans(),
         "enum": st.sampled_from(field.symbols) if field.symbols else st.nothing(),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from gateway.dead_events.judging import (
+    ENTRY_SEPARATOR,
     Judged,
     Key,
     Piece,
@@ -36,6 +37,7 @@ from infra.runtime.postgres.dead_events import Intent, LeftBehind
 from infra.runtime.postgres.errors import Connection
 from schemas.clocks import WallTime
 from schemas.dead_events import DeadEvent, DeadState
+from schemas.deriving import items, own_fields
 from schemas.errors import BrokerUnavailable, InvalidRecord
 from schemas.identity import stream_id_of
 from schemas.intervals import MINUTE_US, SECOND_US
@@ -200,14 +202,24 @@ class Replaying:
 
 @cache
 def statement_of(stream: Stream) -> str:
-    """$1 series, $2 moments, $3 vendors' ids of occurrences: the newest value of each."""
-    names = ", ".join(f"v.{name}" for name in compared(stream))
-    same = "" if stream.versions != "occurrences" else "AND v.trade_id = t.trade_id "
+    """$1 series, $2 moments, $3 vendors' ids of occurrences or names of entries: the newest value of each."""
+    days = {field.name for field in own_fields(stream) if field.kind == "date"}
+    read = {
+        name: f"(v.{name} - DATE '1970-01-01')" if name in days else f"v.{name}"
+        for name in (*compared(stream), *items(stream))
+    }
+    names = ", ".join(read[name] for name in compared(stream))
+    same = "AND v.event_time = t.event_time "
+    if stream.versions == "occurrences":
+        same += "AND v.trade_id = t.named "
+    elif named := items(stream):
+        parts = (f"coalesce({read[name]}::text, '')" for name in named)
+        same = f"AND concat_ws('{ENTRY_SEPARATOR}', {', '.join(parts)}) = t.named "
     return f"""
     SELECT t.place, x.* FROM unnest($1::bigint[], $2::timestamptz[], $3::text[])
-        WITH ORDINALITY t(stream_id, event_time, trade_id, place)
+        WITH ORDINALITY t(stream_id, event_time, named, place)
     CROSS JOIN LATERAL (
-        SELECT {names} FROM v_{stream.name} v WHERE v.stream_id = t.stream_id AND v.event_time = t.event_time {same}
+        SELECT {names} FROM v_{stream.name} v WHERE v.stream_id = t.stream_id {same}
         ORDER BY v.position DESC LIMIT 1
     ) x
     """
@@ -226,7 +238,7 @@ async def stored_beside(connection: Connection, pieces: Iterable[Piece]) -> dict
                 statement_of(stream),
                 [stream_id_of(piece.series) for piece in asked],
                 [piece.event["event_time"] for piece in asked],
-                [piece.event.get("trade_id") for piece in asked],
+                [piece.entry or piece.event.get("trade_id") for piece in asked],
             )
             found |= {asked[row["place"] - 1].key: tuple(row)[1:] for row in rows}
     return found

@@ -32,6 +32,7 @@ from pyiceberg.transforms import DayTransform, IdentityTransform
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
+    DateType,
     DoubleType,
     IntegerType,
     LongType,
@@ -48,7 +49,7 @@ from sinks.archive.shell.catalog_place import A_URI, CATALOG, CatalogPlace
 
 TYPES = {
     "text": StringType(), "int8": LongType(), "int4": IntegerType(), "int2": IntegerType(), "float8": DoubleType(),
-    "bool": BooleanType(), "timestamptz": TimestamptzType(), "bytea": BinaryType(),
+    "bool": BooleanType(), "timestamptz": TimestamptzType(), "date": DateType(), "bytea": BinaryType(),
 }  # fmt: skip
 FIRST_PARTITION_FIELD = 1_000  # as the specification numbers them
 ONE_TRY = {"commit.retry.num-retries": "0"}

@@ -118,8 +118,10 @@ def _batch(partition: int, rows: Sequence[Row]) -> RecordBatch:
 
 ARROW_TYPES = {
     "text": DataType.utf8(), "long": DataType.int64(), "int": DataType.int32(), "double": DataType.float64(),
-    "boolean": DataType.bool(), "moment": MICROSECONDS, "bytes": DataType.binary(),
+    "boolean": DataType.bool(), "moment": MICROSECONDS, "day": DataType.date32(), "bytes": DataType.binary(),
 }  # fmt: skip
+
+INTEGERS = {"moment": DataType.int64(), "day": DataType.int32()}  # what they are given as
 
 
 def batch_of(columns: Sequence[tuple[str, str, bool]], rows: Sequence[Sequence[Any]]) -> RecordBatch:
@@ -127,9 +129,8 @@ def batch_of(columns: Sequence[tuple[str, str, bool]], rows: Sequence[Sequence[A
     arrays = []
     for (_, kind, _), values in zip(columns, zip(*rows, strict=True), strict=True):
         arrow = ARROW_TYPES[kind]
-        arrays.append(
-            Array(values, DataType.int64()).cast(arrow) if kind == "moment" else Array(values, arrow)
-        )
+        spelt = INTEGERS.get(kind)
+        arrays.append(Array(values, arrow) if spelt is None else Array(values, spelt).cast(arrow))
     return RecordBatch.from_arrays(arrays, schema=_schema(columns))
 
 
@@ -196,7 +197,10 @@ DATASET_GROUP_ROWS = 100_000
 DATASET_TYPES: Mapping[SqlType, DataType] = {
     "text": DataType.utf8(), "int8": DataType.int64(), "int4": DataType.int32(), "int2": DataType.int16(),
     "float8": DataType.float64(), "bool": DataType.bool(), "timestamptz": MICROSECONDS,
+    "date": DataType.date32(),
 }  # fmt: skip
+
+GIVEN_AS: Mapping[SqlType, DataType] = {"timestamptz": DataType.int64(), "date": DataType.int32()}
 
 
 def write_dataset(
@@ -232,9 +236,9 @@ class _Taken:
         try:
             for rows in self._batches:
                 arrays = [
-                    Array(values, DataType.int64()).cast(MICROSECONDS)
-                    if column.type == "timestamptz"
-                    else Array(values, DATASET_TYPES[column.type])
+                    Array(values, GIVEN_AS.get(column.type, DATASET_TYPES[column.type])).cast(
+                        DATASET_TYPES[column.type]
+                    )
                     for column, values in zip(self._columns, zip(*rows, strict=True), strict=True)
                 ]
                 self.count += len(rows)

@@ -63,7 +63,7 @@ async def _unstored(connection: Connection, rows: Rows, final: Flags, behind: In
     A range of each series is read, at most a row more than are asked about: where there are more, none is taken for new.
     """
     found = np.zeros(rows.columns.size, np.bool_)
-    if not len(behind) or not rows.table.has_versions:
+    if not len(behind) or not rows.table.has_versions or rows.table.has_entries:
         return found
     event_time, series = rows.columns.integers("event_time"), rows.streams.index
     order = behind[np.lexsort((event_time[behind], series[behind]))]

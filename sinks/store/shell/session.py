@@ -55,7 +55,7 @@ async def open_connection(
 async def _check_tables(connection: Connection) -> None:
     stored: dict[str, set[str]] = {}
     # By name: every partition is a table, too.
-    names = [name for table in TABLES.values() for name in table.names if name]
+    names = [name for table in TABLES.values() for name in table.names.all]
     for row in await connection.fetch(STORED_COLUMNS, names):
         stored.setdefault(row["table_name"], set()).add(row["column_name"])
     lacking = [

@@ -18,9 +18,10 @@ from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TOPICS, RAW_TRADES, STATE, 
 from schemas.wire.codec import MAX_RECORD_BYTES, encode
 from stream_processors import memory, saving
 from stream_processors.memory import PartitionState
+from stream_processors.repeats import KnownFrame
 from stream_processors.saving import Saved, Saving, standing, whole
 from stream_processors.transaction import RawRecord, Transaction, transact
-from stream_processors.versions import KnownFrame, Latest, Slots
+from stream_processors.versions import Latest, Slots
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
 
 PARTITION = partition_of("SPY", 4)
