@@ -139,9 +139,8 @@ class _Run:
         """Yield the events that are possible, with their series; note what they say of its completeness."""
         state, provider, known_from = self._state, self._block.provider, self._known_from
         check, backfilled, by_interval = CHECKS[state.stream.name], self._backfilled, state.stream.by_interval
-        in_time = (
-            state.stream.versions != "entries"
-        )  # the past of an entry is told with it: no moment is missing
+        # An entry tells of any day: what counts is when it was told.
+        told = EventTime(known_from) if state.stream.versions == "entries" else None
         for index, event in enumerate(self._block.events):
             try:
                 if not provider:
@@ -151,10 +150,8 @@ class _Run:
             except InvalidRecord as error:
                 self._refuse(index, event, error)
                 continue
-            stamp = event["event_time"]
-            if not in_time:
-                pass
-            elif backfilled is None:
+            stamp = event["event_time"] if told is None else told
+            if backfilled is None:
                 if not series.collecting or series.seen_to is None or stamp > series.seen_to:
                     self._see(series, stamp)
             elif not series.numbered or event["final"]:

@@ -19,7 +19,7 @@ from schemas.clocks import EventTime
 PLACES = 64  # saved together
 SLOTS = {"1m": 24 * PLACES, "5m": 9 * PLACES, "15m": 5 * PLACES, "30m": 3 * PLACES, "1h": 3 * PLACES}
 SLOTS_OF_DAYS = PLACES  # of days and longer
-ENTRIES = 16 * PLACES
+ENTRIES = 4 * PLACES  # what a poll gives again is told within days; a whole history is compared by the sink
 WORD_BYTES = 8
 NOTHING = 0
 

@@ -6,10 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.deriving import event_fields, record_fields
+from schemas.entries import CorporateAction, MacroObservation
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.journals import CadenceSample, ProviderHealth
 from schemas.records import Evidence, Gap, RawBlock
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Bar, Quote, Stream, Trade
+from schemas.streams import (
+    ACTION_STREAM,
+    BAR_STREAM,
+    MACRO_STREAM,
+    QUOTE_STREAM,
+    TRADE_STREAM,
+    Bar,
+    Quote,
+    Stream,
+    Trade,
+)
 from tests.support.stream_values import NINE_THIRTY, an_event
 
 
@@ -29,6 +40,17 @@ def a_quote_event(**changes: Any) -> dict[str, Any]:
 def a_trade_event(**changes: Any) -> dict[str, Any]:
     """Return a parsed trade as a producer puts it into a raw block."""
     return an_event(TRADE_STREAM, **({"size": 100.0} | changes))
+
+
+def an_action_event(**changes: Any) -> dict[str, Any]:
+    """Return a parsed corporate action, a split of 7 for 1 on 2014-06-09."""
+    named = {"symbol": "AAPL", "action_id": "split-2014", "ex_date": 16_230, "type": "split"}
+    return an_event(ACTION_STREAM, **(named | changes))
+
+
+def an_observation_event(**changes: Any) -> dict[str, Any]:
+    """Return a parsed macro observation of 2016-11, in the vintage of 2016-12-05."""
+    return an_event(MACRO_STREAM, **({"symbol": "FRED:UNRATE", "value": 4.6, "frequency": "M"} | changes))
 
 
 def a_block(*events: dict[str, Any], **changes: Any) -> RawBlock:
@@ -62,6 +84,16 @@ def a_quote(**changes: Any) -> Quote:
 def a_trade(**changes: Any) -> Trade:
     """Return a canonical trade."""
     return Trade(**_record(TRADE_STREAM, a_trade_event(), changes))
+
+
+def an_action(**changes: Any) -> CorporateAction:
+    """Return what is said of a corporate action."""
+    return CorporateAction(**_record(ACTION_STREAM, an_action_event(), changes))
+
+
+def an_observation(**changes: Any) -> MacroObservation:
+    """Return an observation of a macro series."""
+    return MacroObservation(**_record(MACRO_STREAM, an_observation_event(), changes))
 
 
 def _record(stream: Stream, event: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

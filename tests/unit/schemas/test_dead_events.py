@@ -20,7 +20,7 @@ from schemas.dead_events import (
     remedy_of,
 )
 from schemas.records import DeadLetter
-from schemas.topics import BARS, JOBS, PROGRESS, RAW_BARS, RAW_QUOTES, RAW_TRADES, TRADES, catalogue, dead
+from schemas.topics import BARS, JOBS, PROGRESS, RAW_BARS, RAW_QUOTES, RAW_TOPICS, TRADES, catalogue, dead
 from schemas.wire.codec import encode
 from tests.support.growth import assert_linear
 
@@ -120,9 +120,7 @@ def test_only_what_a_processor_refused_comes_in_again_and_every_other_has_its_wa
         if topic.endswith(".dead"):
             continue
         for stage in ("producer", "processor", "sink", UNREADABLE):
-            assert may_replay(topic, stage) == (
-                topic in (RAW_BARS, RAW_QUOTES, RAW_TRADES) and stage == "processor"
-            )
+            assert may_replay(topic, stage) == (topic in RAW_TOPICS and stage == "processor")
             assert "discard" in remedy_of(topic, stage)
     assert "POST /ops/backfill" in remedy_of(RAW_BARS, "producer")
     assert "jobs" not in remedy_of(RAW_BARS, "producer")

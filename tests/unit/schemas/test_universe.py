@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import InvalidConfiguration
-from schemas.streams import STREAM_NAMES
+from schemas.streams import INSTRUMENT_STREAMS
 from schemas.universe import (
     MAX_FILE_BYTES,
     MAX_SYMBOLS,
@@ -25,8 +25,8 @@ MEMBERS = st.builds(
     Member,
     symbol=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=32),
     tier=st.sampled_from(TIERS),
-    streams=st.sets(st.sampled_from(STREAM_NAMES), min_size=1).map(
-        lambda chosen: tuple(each for each in STREAM_NAMES if each in chosen)
+    streams=st.sets(st.sampled_from(INSTRUMENT_STREAMS), min_size=1).map(
+        lambda chosen: tuple(each for each in INSTRUMENT_STREAMS if each in chosen)
     ),
     note=st.text(max_size=200).map(str.strip).filter(str.isprintable),
 )

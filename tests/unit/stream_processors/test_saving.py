@@ -14,6 +14,7 @@ from schemas.errors import MalformedPayload
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, SLOT_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, RawBlock
+from schemas.streams import ACTION_STREAM, MACRO_STREAM
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TOPICS, RAW_TRADES, STATE, state_key
 from schemas.wire.codec import MAX_RECORD_BYTES, encode
 from stream_processors import memory, saving
@@ -22,6 +23,7 @@ from stream_processors.repeats import KnownFrame
 from stream_processors.saving import Saved, Saving, standing, whole
 from stream_processors.transaction import RawRecord, Transaction, transact
 from stream_processors.versions import Latest, Slots
+from tests.support import stream_values as values
 from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
 
 PARTITION = partition_of("SPY", 4)
@@ -55,7 +57,16 @@ def an_event(raw_topic: str, random: Random, symbol: str, interval: str, now: in
         return a_bar_event(symbol=symbol, interval=interval, event_time=stamp, final=final, **prices)
     if raw_topic == RAW_QUOTES:
         return a_quote_event(symbol=symbol, event_time=stamp, bid=price)
-    return a_trade_event(symbol=symbol, event_time=stamp, price=price)
+    if raw_topic == RAW_TRADES:
+        return a_trade_event(symbol=symbol, event_time=stamp, price=price)
+    named = random.randint(0, 40)
+    if raw_topic == ACTION_STREAM.raw_topic:
+        return values.an_event(
+            ACTION_STREAM, symbol=symbol, event_time=stamp, action_id=str(named), amount=price
+        )
+    return values.an_event(
+        MACRO_STREAM, symbol=symbol, event_time=stamp, period_start=17_000 + named, value=price
+    )
 
 
 def a_random_block(raw_topic: str, random: Random, now: int) -> RawBlock:

@@ -10,7 +10,7 @@ import pytest
 from gateway.database.rows import bits_of, packed_field, read_columns, row_reader
 from schemas.deriving import key
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
-from tests.support.builders import a_bar, a_quote, a_trade
+from tests.support.builders import a_bar, a_quote, a_trade, an_action, an_observation
 from tests.support.stored_rows import stored_row
 
 RECORDS: dict[str, list[Any]] = {
@@ -23,6 +23,16 @@ RECORDS: dict[str, list[Any]] = {
     "quotes": [
         a_quote(route="shadow", delay_s=900, bid=None),
         a_quote(market_state="closed", simulated=True),
+    ],
+    "actions": [
+        an_action(
+            type="delisting", state="cancelled", published_precision="time", published_at=7, pay_date=0
+        ),
+        an_action(type="rename", new_symbol="META", amount_basis="split_adjusted", ratio_to=None),
+    ],
+    "macro": [
+        an_observation(frequency="A", rights="restricted", vintage_start=None, value=None),
+        an_observation(event_time=-5, published_at=-5, published_precision="date", index=9),
     ],
     "trades": [a_trade(trade_id="naïve€", conditions="@,T", venue="Q"), a_trade(event_time=-5, index=7)],
 }

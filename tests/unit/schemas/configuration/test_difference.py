@@ -10,7 +10,7 @@ from pydantic import HttpUrl
 
 from schemas.configuration.difference import MAX_CHANGES_SHOWN, difference
 from schemas.configuration.model import ProviderEntry, parse_configuration
-from schemas.streams import STREAM_NAMES
+from schemas.streams import INSTRUMENT_STREAMS
 
 BEFORE = parse_configuration(
     "symbols: [AAPL, {symbol: SPY, streams: [bars]}, MSFT]\n"
@@ -95,7 +95,7 @@ def test_intervals_tiers_and_the_universe_are_told_one_by_one() -> None:
     moved = parse_configuration("universe: database\n" + streams, source="f")
 
     assert [(c.area, c.path, c.after) for c in difference(old, new).changes] == [
-        ("symbols", "symbols.SPY", {"tier": "T0", "streams": list(STREAM_NAMES)}),
+        ("symbols", "symbols.SPY", {"tier": "T0", "streams": list(INSTRUMENT_STREAMS)}),
         ("streams", "streams.bars.intervals", ["1m", "1d"]),
         ("streams", "tiers.T0.bars_every_s", 10.0),
     ]

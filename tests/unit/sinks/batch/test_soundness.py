@@ -9,16 +9,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Progress
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
+from schemas.streams import (
+    ACTION_STREAM,
+    BAR_STREAM,
+    MACRO_STREAM,
+    QUOTE_STREAM,
+    STREAMS,
+    TRADE_STREAM,
+    Stream,
+)
 from schemas.topics import BARS, PROGRESS, RAW_BARS
 from schemas.wire.codec import decode, encode
 from sinks.batch.batch import Batch, assemble
 from sinks.batch.soundness import END_US, FIRST_US, MAX_KEY_BYTES, MAX_RAW_OFFSET, MAX_TEXT_BYTES, unsound
 from sinks.columns.avro import read_columns
-from tests.support.builders import a_bar, a_quote, a_trade, an_evidence
+from tests.support.builders import a_bar, a_quote, a_trade, an_action, an_evidence, an_observation
 from tests.support.received import Message, a_part, home
 
-MAKE = {BAR_STREAM: a_bar, QUOTE_STREAM: a_quote, TRADE_STREAM: a_trade}
+MAKE = {
+    BAR_STREAM: a_bar,
+    QUOTE_STREAM: a_quote,
+    TRADE_STREAM: a_trade,
+    ACTION_STREAM: an_action,
+    MACRO_STREAM: an_observation,
+}
 NO_UTF8 = b"\xff\xfe"
 
 
@@ -50,6 +64,12 @@ def problems(stream: Stream, *records: Any, instead: dict[bytes, bytes] | None =
         (TRADE_STREAM, {"raw_offset": -1}, "raw_offset is -1"),
         (QUOTE_STREAM, {"event_time": FIRST_US - 1}, "event_time is outside the years 1900 to 2199"),
         (BAR_STREAM, {"event_time": END_US}, "event_time is outside"),
+        (
+            ACTION_STREAM,
+            {"ex_date": -135_141},
+            "ex_date is outside the years 1600 to 2199; it is in days since",
+        ),
+        (MACRO_STREAM, {"vintage_end": 84_006}, "vintage_end is outside"),
         (TRADE_STREAM, {"price": float("inf")}, "price is not a finite number; drop or correct it"),
     ],
 )

@@ -296,7 +296,16 @@ def test_what_is_damaged_is_refused(root: Path, home: Path, fault: str) -> None:
 
 
 MINUTES = Dataset(stream=BAR_STREAM, interval="1m")
-VALUES = {"text": "SPY", "int8": 7, "int4": 7, "int2": 7, "float8": 1.5, "bool": True, "timestamptz": NOON_US}
+VALUES = {
+    "text": "SPY",
+    "int8": 7,
+    "int4": 7,
+    "int2": 7,
+    "float8": 1.5,
+    "bool": True,
+    "timestamptz": NOON_US,
+    "date": 16_230,
+}
 
 
 def publish(root: Path, as_of: int, rows: int, *, dataset: Dataset = MINUTES, day: str = DAY) -> Publication:
