@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 
 from gateway.http.moments import aware
-from schemas.deriving import clocks
+from schemas.deriving import clocks, days
 from schemas.identity import stream_id_of
+from schemas.intervals import EPOCH
 from schemas.records import Evidence, Gap
 from schemas.streams import STREAMS, Bar, Quote, Stream, StreamId, Trade
 from schemas.tables import stored_columns, tables
@@ -109,9 +111,12 @@ def _series(record: Any) -> StreamId:
 
 
 def _row(stream: Stream, record: Any) -> tuple[Any, ...]:
-    times = set(clocks(stream))
     row = stored_row(stream, asdict(record))
-    return tuple(aware(value) if name in times else value for name, value in row.items())
+    spelt: dict[str, Callable[[int], Any]] = dict.fromkeys(clocks(stream), aware)
+    spelt |= {name: lambda day: EPOCH.date() + timedelta(days=day) for name in days(stream)}
+    return tuple(
+        spelt[name](value) if name in spelt and value is not None else value for name, value in row.items()
+    )
 
 
 def _gap(gap: Gap | Evidence) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from infra.runtime.postgres.files import statements
 from infra.runtime.postgres.migrate import DIRECTORY, migrate
 from schemas.deriving import columns, content
 from schemas.partitions import partition_of
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, Stream
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
 from schemas.topics import DEFAULT_PARTITIONS
 from tests.support.databases import execute
 
+STREAMS = (QUOTE_STREAM, TRADE_STREAM, BAR_STREAM)  # those there were
 CONVERSION = next(DIRECTORY.glob("0008_*.sql"))
 LAST_OLD = 6  # number of the last migration of that layout
 SYMBOLS = ("AAPL", "MSFT", "BRK.B", "日経", "ÅÄÖ.ST", "^GSPC", "EURUSD=X")

@@ -37,7 +37,7 @@ async def test_the_derived_tables_are_those_of_the_migrations(database: str, str
     await there.execute(create_tables(stream))
     await there.close()
 
-    for table in filter(None, tables(stream)):
+    for table in tables(stream).all:
         found = await declared(database, "derived", table)
 
         assert found == await declared(database, "public", table)

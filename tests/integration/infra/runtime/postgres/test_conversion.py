@@ -17,7 +17,7 @@ from schemas.deriving import columns, content
 from schemas.errors import ConfigurationError, StoreUnavailable
 from schemas.identity import stream_id_of
 from schemas.partitions import partition_of
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream, StreamId
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream, StreamId
 from schemas.topics import DEFAULT_PARTITIONS
 from tests.support import old_layout
 from tests.support.databases import execute
@@ -100,7 +100,7 @@ def expected_streams(made: dict[str, list[Row]]) -> list[tuple[Any, ...]]:
         for row in old_layout.cursors(made)
     }
     found = set()
-    for stream in STREAMS:
+    for stream in old_layout.STREAMS:
         for row in made[stream.name]:
             series_of = StreamId(stream.name, row.get("interval", ""), row["provider"], row["symbol"])
             extent = extents.get((series_of.channel, series_of.provider, series_of.symbol), (None, None))
