@@ -33,6 +33,7 @@ SUITES = (
     "cadence",
     "partitions",
     "calendars",
+    "adjustment",
     "archive",
     "replays",
     "backfill",
