@@ -28,6 +28,7 @@ from infra.simulator.market.model import (
     DailyBar,
     Listing,
     MarketModel,
+    SimulatedAction,
     Split,
     TopOfBook,
     TradeChunk,
@@ -146,6 +147,10 @@ class HabitualMarket:
     def splits(self, symbol: str, start: int, end: int) -> Sequence[Split]:
         """Return the splits that took effect in [start, end)."""
         return self._market.splits(symbol, start, end)
+
+    def actions(self, symbol: str, now: int) -> Sequence[SimulatedAction]:
+        """Return the corporate actions told by `now`."""
+        return [] if is_empty(symbol, self._faults) else self._market.actions(symbol, now)
 
     def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of [start, end) as it is shown."""

@@ -8,11 +8,12 @@ from datetime import date, datetime
 from fractions import Fraction
 from itertools import pairwise
 
-from infra.simulator.market.lean_files import NEW_YORK, DailyRow, Factors
+from infra.simulator.market.lean_files import NEW_YORK, DailyRow
 from infra.simulator.market.model import Candle, DailyBar, Split
 from schemas.calendar.sessions import Calendar
 from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import SECOND_US
+from schemas.symbology.factor_files import FactorRow
 
 REGULAR_SESSION_US = 23_400 * SECOND_US  # 09:30 to 16:00, where the calendar does not know the day
 ADJUSTED_DECIMALS = 6
@@ -22,7 +23,7 @@ MAX_SPLIT_TERM = 100
 class DailySeries:
     """The daily bars of one symbol; raw prices become vendor prices by the factors in force at a market time."""
 
-    def __init__(self, rows: Sequence[DailyRow], factors: Sequence[Factors], calendar: Calendar) -> None:
+    def __init__(self, rows: Sequence[DailyRow], factors: Sequence[FactorRow], calendar: Calendar) -> None:
         """Hold `rows` and `factors`, both oldest first; `calendar` says when a day closed."""
         self._rows = rows
         self._factors = factors
@@ -59,7 +60,7 @@ class DailySeries:
                 )
         return found
 
-    def _bar(self, index: int, reference: Factors | None) -> DailyBar:
+    def _bar(self, index: int, reference: FactorRow | None) -> DailyBar:
         row, opened = self._rows[index], self._opens[index]
         own = self._factors_on(row.day)
         split = float(_split_ratio(own, reference)) if own and reference else 1.0
@@ -80,7 +81,7 @@ class DailySeries:
         index = bisect_right(self._opens, now) - 1
         return self._rows[index].day if index >= 0 else None
 
-    def _factors_on(self, day: date | None) -> Factors | None:
+    def _factors_on(self, day: date | None) -> FactorRow | None:
         if day is None:
             return self._factors[0] if self._factors else None
         index = bisect_left(self._factor_days, day)
@@ -108,7 +109,7 @@ def _session_open(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, 9, 30, tzinfo=NEW_YORK).timestamp()) * SECOND_US
 
 
-def _split_ratio(earlier: Factors, later: Factors) -> Fraction:
+def _split_ratio(earlier: FactorRow, later: FactorRow) -> Fraction:
     """Return what an earlier price is multiplied by, as the fraction it is: files round a seventh to 0.142857."""
     return Fraction(earlier.split_factor / later.split_factor).limit_denominator(MAX_SPLIT_TERM)
 

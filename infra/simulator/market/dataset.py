@@ -14,6 +14,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from infra.simulator.market.actions import told
 from infra.simulator.market.daily import DailySeries, regular_day
 from infra.simulator.market.lean_files import (
     midnight_us,
@@ -31,11 +32,13 @@ from infra.simulator.market.model import (
     Candle,
     DailyBar,
     Listing,
+    SimulatedAction,
     Split,
     TopOfBook,
     TradeChunk,
     span_of,
 )
+from infra.simulator.market.real_actions import load_actions
 from schemas.calendar.sessions import US_EQUITIES, Calendar, load_calendar
 from schemas.calendar.trading_days import TradingSession
 from schemas.errors import ConfigurationError
@@ -80,6 +83,7 @@ class RealMarket:
         self._quotes = lru_cache(maxsize=CACHED_BAR_DAYS)(self._read_quotes)
         self._ticks = lru_cache(maxsize=CACHED_TICK_DAYS)(self._read_ticks)
         self._daily: dict[str, DailySeries | None] = {s: self._load_daily(s) for s in sorted(self._files)}
+        self._actions: dict[str, Sequence[SimulatedAction]] = {}
         self._listings = {symbol: self._list(symbol) for symbol in self._daily}
         self.start_time: int = min(self._first_event(symbol) for symbol in self._files)
         self.end_time: int | None = max(self.end_of(symbol) for symbol in self._files)
@@ -134,6 +138,13 @@ class RealMarket:
         """Return the splits of the factor file that took effect in [start, end)."""
         series = self._daily[symbol]
         return series.splits(start, end) if series is not None else []
+
+    def actions(self, symbol: str, now: int) -> list[SimulatedAction]:
+        """Return what the factor file tells by `now`, or, without one, known steps of the prices."""
+        if symbol not in self._actions:
+            days = self.daily(symbol, 0, self.end_of(symbol), self.end_of(symbol))
+            self._actions[symbol] = load_actions(self._root, symbol, days, self._calendar)
+        return told(self._actions[symbol], now)
 
     def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of the minutes in [start, end), or of the ticks of a symbol without minute files."""

@@ -16,8 +16,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from infra.simulator.market.model import MS_US, Candle, TopOfBook, TradeChunk
-from schemas.errors import MalformedPayload
+from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import DAY_US, SECOND_US
+from schemas.symbology.factor_files import FactorRow, parse_factor_file
 
 NEW_YORK = ZoneInfo("America/New_York")
 PRICE_SCALE = 10_000
@@ -142,28 +143,11 @@ def read_daily_rows(path: Path) -> tuple[DailyRow, ...]:
         raise _bad_row(path, "date,open,high,low,close,volume", error) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factors:
-    """Factors that raw prices up to and including `last_day` are multiplied by to compare with today's."""
-
-    last_day: date
-    price_factor: float
-    split_factor: float
-
-
-def read_factors(path: Path) -> tuple[Factors, ...]:
+def read_factors(path: Path) -> tuple[FactorRow, ...]:
     """Return the rows of a factor file, oldest first; raise MalformedPayload when one does not parse."""
     try:
-        rows = [line.split(",") for line in path.read_text("ascii").splitlines() if line]
-        return tuple(
-            Factors(
-                last_day=datetime.strptime(row[0], "%Y%m%d").date(),  # noqa: DTZ007 - a date only
-                price_factor=float(row[1]),
-                split_factor=float(row[2]),
-            )
-            for row in rows
-        )
-    except (OSError, ValueError, IndexError) as error:
+        return parse_factor_file(path.read_text("ascii"), source=str(path))
+    except (OSError, ValueError, InvalidRecord) as error:
         raise _bad_row(path, "date,price_factor,split_factor,last_raw_close", error) from error
 
 

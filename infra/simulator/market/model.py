@@ -8,7 +8,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import date
+from typing import Literal, Protocol
 
 from schemas.calendar.trading_days import TradingSession
 
@@ -52,6 +53,27 @@ class Split:
     time: int
     numerator: int
     denominator: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedAction:
+    """A corporate action as it is told from market time `told_from` (µs) on; one told later of the same kind and day corrects it.
+
+    It takes effect at the open `time` (µs) of `ex_date`. Of a split and a spin-off `numerator` shares for `denominator`, of a
+    dividend the cash a share of that day, in dollars; `other` is the symbol that is spun off, or that follows a rename.
+    """
+
+    kind: Literal["split", "dividend", "spin_off", "rename"]
+    ex_date: date
+    time: int
+    told_from: int
+    declared: date | None = None
+    record: date | None = None
+    paid: date | None = None
+    numerator: int = 1
+    denominator: int = 1
+    amount: float = 0.0
+    other: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +174,9 @@ class MarketModel(Protocol):
 
     def splits(self, symbol: str, start: int, end: int) -> Sequence[Split]:
         """Return the splits that took effect in [start, end)."""
+
+    def actions(self, symbol: str, now: int) -> Sequence[SimulatedAction]:
+        """Return the corporate actions told by `now`, each as it was told last, by ex-date; some lie ahead."""
 
     def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of all that had happened in [start, end) by `end`, the forming minute included."""

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from infra.simulator.market.actions import made_dividends, told
 from infra.simulator.market.listings import simulated_listing
 from infra.simulator.market.model import (
     MS_US,
@@ -19,6 +20,7 @@ from infra.simulator.market.model import (
     Candle,
     DailyBar,
     Listing,
+    SimulatedAction,
     Split,
     TopOfBook,
     TradeChunk,
@@ -108,6 +110,10 @@ class SimulatedMarket:
     def splits(self, symbol: str, start: int, end: int) -> list[Split]:  # noqa: ARG002 - the protocol's shape
         """Return nothing: simulated shares never split."""
         return []
+
+    def actions(self, symbol: str, now: int) -> list[SimulatedAction]:
+        """Return the dividends told by `now`, of the symbols that pay any; prices take no notice of them."""
+        return told(made_dividends(self.seed, symbol, now), now)
 
     def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of the trades in [start, end); `start` lies on a whole minute."""

@@ -16,6 +16,7 @@ from infra.simulator.market.model import (
     DailyBar,
     Listing,
     MarketModel,
+    SimulatedAction,
     Split,
     TopOfBook,
     TradeChunk,
@@ -84,6 +85,10 @@ class VenueMarket:
     def splits(self, symbol: str, start: int, end: int) -> Sequence[Split]:
         """Return the splits that took effect in [start, end); of ours there are none."""
         return [] if symbol in self._symbols else self._market.splits(symbol, start, end)
+
+    def actions(self, symbol: str, now: int) -> Sequence[SimulatedAction]:
+        """Return the corporate actions told by `now`; of ours there are none."""
+        return [] if symbol in self._symbols else self._market.actions(symbol, now)
 
     def span(self, symbol: str, start: int, end: int) -> Aggregate | None:
         """Return the aggregate of what was traded in [start, end)."""
