@@ -18,7 +18,8 @@ from infra.simulator.market.model import Candle, Listing
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors import alpaca_plan
-from infra.simulator.vendors.alpaca_plan import SIP, InvalidSymbol, Refused, on_feed
+from infra.simulator.vendors.alpaca_actions import add_action_routes
+from infra.simulator.vendors.alpaca_plan import SIP, Refused, check_symbol, on_feed, symbols_of
 from infra.simulator.vendors.bar_rows import (
     Facts,
     bar_fields,
@@ -35,7 +36,6 @@ TIMEFRAME = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D)")
 MAX_COUNTS = {"Min": 59, "T": 59, "Hour": 23, "H": 23, "Day": 1, "D": 1}
 UNIT_US = {"Min": MINUTE_US, "T": MINUTE_US, "Hour": HOUR_US, "H": HOUR_US, "Day": DAY_US, "D": DAY_US}
 DEFAULT_LIMIT, MAX_LIMIT = 1_000, 10_000
-SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:\.[A-Z]{1,2})?")
 EXCHANGES = {"NMS": "NASDAQ", "NYQ": "NYSE", "PCX": "ARCA"}
 LAST_US = 10**16  # the year 2286
 MANNERS = alpaca_plan.MANNERS
@@ -48,10 +48,11 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/alpaca/v2/stocks/quotes/latest", _latest_quotes)
     app.router.add_get("/alpaca/v2/stocks/{symbol}/bars", _bars_of_one)
     app.router.add_get("/alpaca/v2/assets", _assets)
+    add_action_routes(app)
 
 
 async def _bars(request: web.Request) -> web.Response:
-    names = _symbols(request)
+    names = symbols_of(request)
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return bars(view, names, request.query, faults)
@@ -69,7 +70,7 @@ async def _bars_of_one(request: web.Request) -> web.Response:
 
 
 async def _snapshots(request: web.Request) -> web.Response:
-    names = _symbols(request)
+    names = symbols_of(request)
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return snapshots(view, names, faults, feed=request.query.get("feed", SIP))
@@ -78,7 +79,7 @@ async def _snapshots(request: web.Request) -> web.Response:
 
 
 async def _latest_quotes(request: web.Request) -> web.Response:
-    names = _symbols(request)
+    names = symbols_of(request)
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return latest_quotes(view, names, faults, feed=request.query.get("feed", SIP))
@@ -88,11 +89,6 @@ async def _latest_quotes(request: web.Request) -> web.Response:
 
 async def _assets(request: web.Request) -> web.Response:
     return await answer(request, "alpaca", "assets", (), lambda view, _: assets(view))
-
-
-def _symbols(request: web.Request) -> tuple[str, ...]:
-    names = (name.strip().upper() for name in request.query.get("symbols", "").split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def bars(
@@ -241,8 +237,7 @@ def _asked_for(
     if not symbols:
         raise Refused(400, "symbols is required")
     for symbol in symbols:
-        if SYMBOL.fullmatch(symbol) is None:
-            raise InvalidSymbol(symbol)
+        check_symbol(symbol)
     return on_feed(view, feed, until, faults)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
 from schemas.intervals import SECOND_US
 
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:\.[A-Z]{1,2})?")
 SIP, IEX, DELAYED_SIP = FEEDS = ("sip", "iex", "delayed_sip")
 WORDS = {
     401: "unauthorized",
@@ -71,6 +73,18 @@ class InvalidSymbol(Refused):
     def __init__(self, symbol: str) -> None:
         super().__init__(400, symbol)
         self.reply = _no_symbol(symbol)
+
+
+def symbols_of(request: web.Request) -> tuple[str, ...]:
+    """Return the symbols a request is about, each once."""
+    names = (name.strip().upper() for name in request.query.get("symbols", "").split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def check_symbol(symbol: str) -> None:
+    """Raise InvalidSymbol for what Alpaca takes for none."""
+    if SYMBOL.fullmatch(symbol) is None:
+        raise InvalidSymbol(symbol)
 
 
 def on_feed(view: MarketView, feed: str, end: int, faults: Sequence[Fault]) -> MarketView:

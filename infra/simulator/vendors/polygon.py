@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,12 +10,11 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from infra.simulator.faults.exchange import SIMULATION, answer
-from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
-from infra.simulator.faults.seen import delay_s
 from infra.simulator.market.model import MS_US, Candle, Listing
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
+from infra.simulator.vendors import polygon_plan
 from infra.simulator.vendors.bar_rows import (
     MICS,
     Facts,
@@ -28,6 +25,16 @@ from infra.simulator.vendors.bar_rows import (
     page_rows,
     zeros,
 )
+from infra.simulator.vendors.polygon_actions import add_action_routes
+from infra.simulator.vendors.polygon_plan import (
+    REQUEST_ID,
+    RefusedByPolygon,
+    address_of,
+    cursor_of,
+    encoded,
+    limit_of,
+    status_of,
+)
 from infra.simulator.vendors.yahoo_chart import join_rows
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
@@ -37,38 +44,8 @@ DEFAULT_BARS, MAX_BARS = 5_000, 50_000
 DEFAULT_TICKERS, MAX_TICKERS = 100, 1_000
 LAST_MS = 10**13  # the year 2286
 NS_US = 1_000
-REQUEST_ID = "6a7e466379af0a71039d60cc78e72282"
-WORDS = {
-    401: "Unknown API Key",
-    403: "You are not entitled to this data. Please upgrade your plan at https://polygon.io/pricing",
-    429: "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue.",
-}
+MANNERS = polygon_plan.MANNERS
 SNAPSHOTS = "/polygon/v2/snapshot/locale/us/markets/stocks/tickers"
-
-
-def _keys(request: web.Request) -> tuple[str, ...]:
-    bearer = request.headers.get("Authorization", "")
-    return (request.query.get("apiKey", "") or bearer.removeprefix("Bearer ").strip(),)
-
-
-def _words(status: int) -> SimulatedReply:
-    words = WORDS.get(status, "Internal server error")
-    said = {"status": "ERROR", "request_id": REQUEST_ID, "error": words}
-    if status == 403:
-        said = {"status": "NOT_AUTHORIZED", "request_id": REQUEST_ID, "message": words}
-    return json_reply(said, status)
-
-
-WITHOUT_KEY = {"status": "ERROR", "request_id": REQUEST_ID, "error": "API Key was not provided"}
-MANNERS = Manners(words=_words, keys=_keys, without_key=json_reply(WITHOUT_KEY, 401))
-
-
-class _Refused(Exception):
-    """A request Polygon would refuse."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.reply = json_reply({"status": "ERROR", "request_id": REQUEST_ID, "error": error}, status)
 
 
 def add_routes(app: web.Application) -> None:
@@ -78,6 +55,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(SNAPSHOTS, _snapshots)
     app.router.add_get(SNAPSHOTS + "/{ticker}", _snapshot_of_one)
     app.router.add_get("/polygon/v3/reference/tickers", _tickers)
+    add_action_routes(app)
 
 
 async def _aggregates(request: web.Request) -> web.Response:
@@ -85,7 +63,7 @@ async def _aggregates(request: web.Request) -> web.Response:
     given = {**request.query, **request.match_info, "ticker": ticker}
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
-        return aggregates(view, given, faults, address=_address(request))
+        return aggregates(view, given, faults, address=address_of(request))
 
     return await answer(request, "polygon", "aggs", (ticker,), build, in_thread=True)
 
@@ -97,7 +75,7 @@ async def _snapshots(request: web.Request) -> web.Response:
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         found = ((name, facts(view, name, faults)) for name in names)
         rows = [_snapshot(view, name, each) for name, each in found if each is not None]
-        said = {"status": _status(faults), "request_id": REQUEST_ID, "count": len(rows), "tickers": rows}
+        said = {"status": status_of(faults), "request_id": REQUEST_ID, "count": len(rows), "tickers": rows}
         return json_reply(said)
 
     return await answer(request, "polygon", "snapshot", names, build)
@@ -112,21 +90,16 @@ async def _snapshot_of_one(request: web.Request) -> web.Response:
             content = {"status": "NOT_FOUND", "request_id": REQUEST_ID, "message": "Ticker not found."}
             return json_reply(content, 404)
         row = _snapshot(view, ticker, found)
-        return json_reply({"status": _status(faults), "request_id": REQUEST_ID, "ticker": row})
+        return json_reply({"status": status_of(faults), "request_id": REQUEST_ID, "ticker": row})
 
     return await answer(request, "polygon", "snapshot", (ticker,), build)
 
 
 async def _tickers(request: web.Request) -> web.Response:
     def build(view: MarketView, _: tuple[Fault, ...]) -> SimulatedReply:
-        return tickers(view, request.query, address=_address(request))
+        return tickers(view, request.query, address=address_of(request))
 
     return await answer(request, "polygon", "tickers", (), build)
-
-
-def _address(request: web.Request) -> str:
-    """Return the request's own address without its query: what a next page's begins with."""
-    return str(request.url.with_query(None))
 
 
 def aggregates(
@@ -138,9 +111,9 @@ def aggregates(
     adjusted = given.get("adjusted", "true").lower() != "false"
     try:
         step, start, end = _asked(view, given)
-        limit = page_rows(_limit(given, DEFAULT_BARS, MAX_BARS), faults)
-        start = max(start, _cursor(given))
-    except _Refused as error:
+        limit = page_rows(limit_of(given, DEFAULT_BARS, MAX_BARS), faults)
+        start = max(start, cursor_of(given))
+    except RefusedByPolygon as error:
         return error.reply
     scanned: list[tuple[int, Candle]] = []
     if listing is not None and "bars" in listing.streams:
@@ -159,18 +132,14 @@ def aggregates(
         "resultsCount": len(rows),
         "adjusted": adjusted,
         **({"results": rows} if rows else {}),
-        "status": _status(faults),
+        "status": status_of(faults),
         "request_id": REQUEST_ID,
         "count": len(rows),
     }
     if cut is not None:
-        query = f"cursor={_encoded(str(cut))}&adjusted={str(adjusted).lower()}&limit={limit}"
+        query = f"cursor={encoded(str(cut))}&adjusted={str(adjusted).lower()}&limit={limit}"
         content["next_url"] = f"{address}?{query}"
     return json_reply(content)
-
-
-def _status(faults: Sequence[Fault]) -> str:
-    return "DELAYED" if delay_s(faults) else "OK"
 
 
 def _cut(scanned: Sequence[tuple[int, Candle]], limit: int, step: int) -> int | None:
@@ -186,13 +155,13 @@ def _asked(view: MarketView, given: Mapping[str, str]) -> tuple[int, int, int]:
     multiplier, timespan = given["multiplier"], given["timespan"]
     whole = multiplier.isascii() and multiplier.isdigit() and 1 <= int(multiplier) <= MAX_MULTIPLIER
     if timespan not in UNIT_US or not whole or (timespan == "day" and multiplier != "1"):
-        raise _Refused(400, f"The timespan '{multiplier} {timespan}' is not supported")
+        raise RefusedByPolygon(400, f"The timespan '{multiplier} {timespan}' is not supported")
     listing = view.market.listing(given["ticker"])
     zone = ZoneInfo(view.calendar(listing).timezone if listing is not None else "America/New_York")
     start = _moment(given["from"], "from", zone)
     end = _moment(given["to"], "to", zone, whole_day=True)
     if start > end:
-        raise _Refused(400, "The parameter 'to' cannot be a time that occurs before 'from'")
+        raise RefusedByPolygon(400, "The parameter 'to' cannot be a time that occurs before 'from'")
     return int(multiplier) * UNIT_US[timespan], start, end + 1
 
 
@@ -243,9 +212,9 @@ def _snapshot(view: MarketView, ticker: str, found: Facts) -> dict[str, Any]:
 def tickers(view: MarketView, given: Mapping[str, str], *, address: str) -> SimulatedReply:
     """Return a page of the listed tickers, in alphabetical order."""
     try:
-        limit = _limit(given, DEFAULT_TICKERS, MAX_TICKERS)
-        begin = _cursor(given)
-    except _Refused as error:
+        limit = limit_of(given, DEFAULT_TICKERS, MAX_TICKERS)
+        begin = cursor_of(given)
+    except RefusedByPolygon as error:
         return error.reply
     listed = sorted(view.market.listings(), key=lambda listing: listing.symbol)
     rows = [
@@ -263,15 +232,8 @@ def tickers(view: MarketView, given: Mapping[str, str], *, address: str) -> Simu
     ]
     content = {"results": rows, "status": "OK", "request_id": REQUEST_ID, "count": len(rows)}
     if begin + limit < len(listed):
-        content["next_url"] = f"{address}?cursor={_encoded(str(begin + limit))}&limit={limit}"
+        content["next_url"] = f"{address}?cursor={encoded(str(begin + limit))}&limit={limit}"
     return json_reply(content)
-
-
-def _limit(given: Mapping[str, str], default: int, most: int) -> int:
-    text = given.get("limit", str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
-        raise _Refused(400, f"'limit' must be between 1 and {most}")
-    return int(text)
 
 
 def _moment(text: str, name: str, zone: ZoneInfo, *, whole_day: bool = False) -> int:
@@ -281,19 +243,7 @@ def _moment(text: str, name: str, zone: ZoneInfo, *, whole_day: bool = False) ->
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
     except ValueError:
-        raise _Refused(
+        raise RefusedByPolygon(
             400, f"Could not parse the time parameter: '{name}'. Use YYYY-MM-DD or Unix MS Timestamps"
         ) from None
     return int(day.timestamp()) * SECOND_US + (DAY_US - MS_US if whole_day else 0)
-
-
-def _encoded(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
-
-
-def _cursor(given: Mapping[str, str]) -> int:
-    text = given.get("cursor", "")
-    try:
-        return int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))) if text else 0
-    except (binascii.Error, ValueError):
-        raise _Refused(400, "'cursor' is invalid") from None

@@ -5,6 +5,7 @@ Prices are served exactly as the market holds them; Yahoo itself widens float32 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -49,7 +50,7 @@ def chart(
     result: dict[str, Any] = {"meta": chart_meta(view, listing, query, summary, now)}
     if served:
         result["timestamp"] = [time // SECOND_US for time, _ in served]
-    events = _events(view, listing, query)
+    events = _events(view, listing, query, parameters.get("events", "splits"))
     if events:
         result["events"] = events
     result["indicators"] = _indicators(served, adjusted)
@@ -150,12 +151,13 @@ def period_start(time: int, interval: str, zone: ZoneInfo) -> int:
     return int(first.timestamp()) * SECOND_US
 
 
-def _events(view: MarketView, listing: Listing, query: ChartQuery) -> dict[str, Any]:
-    """Return the splits inside a daily window; intraday charts of one week carry none in practice."""
+def _events(view: MarketView, listing: Listing, query: ChartQuery, asked: str) -> dict[str, Any]:
+    """Return the events asked for inside a daily window that took effect; intraday charts of one week carry none in practice."""
     if query.intraday:
         return {}
-    splits = view.market.splits(listing.symbol, query.start, min(query.end, view.now(listing.symbol)))
-    rows = {
+    now = view.now(listing.symbol)
+    splits = view.market.splits(listing.symbol, query.start, min(query.end, now))
+    split_rows = {
         str(split.time // SECOND_US): {
             "date": split.time // SECOND_US,
             "numerator": split.numerator,
@@ -164,7 +166,24 @@ def _events(view: MarketView, listing: Listing, query: ChartQuery) -> dict[str, 
         }
         for split in splits
     }
-    return {"splits": rows} if rows else {}
+    kinds = asked.split(",")
+    events = {
+        "dividends": _dividends(view, listing, query, now) if "div" in kinds else {},
+        "splits": split_rows if "splits" in kinds else {},
+    }
+    return {kind: rows for kind, rows in events.items() if rows}
+
+
+def _dividends(view: MarketView, listing: Listing, query: ChartQuery, now: int) -> dict[str, Any]:
+    """Return the dividends of the window in today's shares: the vendor mostly divides them by later splits."""
+    rows = {}
+    for action in view.market.actions(listing.symbol, now):
+        if action.kind == "dividend" and query.start <= action.time < min(query.end, now + 1):
+            later = view.market.splits(listing.symbol, action.time + 1, now + 1)
+            shares = math.prod(split.numerator / split.denominator for split in later)
+            time_s = action.time // SECOND_US
+            rows[str(time_s)] = {"amount": round(action.amount / shares, 6), "date": time_s}
+    return rows
 
 
 def _indicators(rows: Sequence[Row], adjusted: list[float | None] | None) -> dict[str, Any]:

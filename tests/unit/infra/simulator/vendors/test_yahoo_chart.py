@@ -177,3 +177,21 @@ def test_the_day_in_progress_is_stamped_at_its_last_trade(market_data: Path) -> 
     *_, live = chart_rows(document)
     assert live[0] == seconds("2013-10-07", "10:00") + 30
     assert live[4] == document["chart"]["result"][0]["meta"]["regularMarketPrice"]
+
+
+def test_dividends_are_told_where_they_are_asked_for_in_todays_shares(market_data: Path) -> None:
+    """Apple's 3.29 of May 2014 is 0.47 after seven for one; events of another kind stay away."""
+    window = {
+        "interval": "1d",
+        "period1": seconds("2014-05-01", "00:00"),
+        "period2": seconds("2014-06-10", "00:00"),
+    }
+    for now, events, expected in (
+        ("2014-05-09T15:00:00-04:00", "div", {"dividends": 3.29}),
+        ("2014-06-09T15:00:00-04:00", "div", {"dividends": 0.469957}),
+        ("2014-06-09T15:00:00-04:00", "div,splits", {"dividends": 0.469957, "splits": None}),
+    ):
+        (result,) = asked(frozen_view(market_data, now), "AAPL", events=events, **window)["chart"]["result"]
+        time = str(seconds("2014-05-08", "09:30"))
+        assert set(result["events"]) == set(expected)
+        assert result["events"]["dividends"][time]["amount"] == pytest.approx(expected["dividends"], abs=1e-4)
