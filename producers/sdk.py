@@ -9,6 +9,7 @@ from __future__ import annotations
 from producers.budget.windows import Purpose
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import HttpAnswer, VendorHttp
+from producers.vendors.action_rows import ActionOrigin, ActionPage, ActionRow, action_events, action_origin
 from producers.vendors.answers import (
     ActionsRequest,
     Answer,
@@ -35,7 +36,15 @@ from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fau
 from producers.vendors.refusals import meaning
 from producers.vendors.shell.contract import broken_promises
 from producers.vendors.shell.provider import Frames, Opening, Provider, TradeSocket, VendorApi
-from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
+from producers.vendors.shell.requests import (
+    Asked,
+    Request,
+    actions_of_pages,
+    all_pages,
+    answered,
+    ask,
+    bars_answered,
+)
 from producers.vendors.shell.socket import SubscriptionKind, VendorSocket
 from producers.vendors.trade_rows import frame_hash, trade_event
 from producers.vendors.values import quote_values, rejected, under_its_clock
@@ -71,6 +80,9 @@ from schemas.symbols.instruments import Instrument
 
 __all__ = [
     "AS_WE_DO",
+    "ActionOrigin",
+    "ActionPage",
+    "ActionRow",
     "ActionsRequest",
     "Adjustments",
     "Answer",
@@ -124,6 +136,9 @@ __all__ = [
     "VendorModel",
     "VendorSocket",
     "Whole",
+    "action_events",
+    "action_origin",
+    "actions_of_pages",
     "all_pages",
     "answered",
     "ask",

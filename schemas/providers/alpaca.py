@@ -41,12 +41,13 @@ FACTS = ProviderFacts(
         bar_symbols_per_request=100,
         bars_per_page=10_000,
         quotes_per_request=100,
+        action_symbols_per_request=100,
         symbols=True,
     ),
     base_url="https://data.alpaca.markets",
     credentials=("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY"),
-    endpoints=("bars", "snapshots", "assets"),
-    serving={"bars": ("bars",), "quotes": ("snapshots",)},
+    endpoints=("bars", "snapshots", "corporate_actions", "assets"),
+    serving={"bars": ("bars",), "quotes": ("snapshots",), "actions": ("corporate_actions",)},
     plans=(
         PricingPlan(
             name="Basic", limits=Limits(per_minute=200), source="docs.alpaca.markets", read="2026-11-22"
@@ -105,6 +106,21 @@ FACTS = ProviderFacts(
             source="alpacahq/alpaca-trade-api-go, marketdata tests",
             handled="missing",
         ),
+        VendorHabit(
+            says="`payable_date` of a split lies a day before its ex-date",
+            source="docs.rs/rustrade-data, exchange::alpaca::reference; alpacahq/alpaca-py, tests",
+            handled="the ex-date counts; where a kind has none, `effective_date` or `process_date`",
+        ),
+        VendorHabit(
+            says="`start` and `end` are of the day an action is processed: of a dividend the day it is paid",
+            source="docs.alpaca.markets, Corporate actions, its examples; jasonwu001t/marketlens-mcp",
+            handled="asked for 120 days further, and chosen by ex-date",
+        ),
+        VendorHabit(
+            says="a forward split told as a reverse one",
+            source="alpacahq/alpaca-py#604",
+            handled="kept as it is told",
+        ),
     ),
     on_simulator=True,
     notes=Notes(
@@ -113,6 +129,7 @@ FACTS = ProviderFacts(
         settling="a bar is sent anew half a minute later where trades came late (docs.alpaca.markets, Real-time Stock Data)",
         conditions="docs.alpaca.markets, stock meta conditions, and what the CTA and UTP plans let update the last sale",
         symbols="US equities",
+        actions="all kinds but partial calls, of the future as far as they are complete; without a day of declaration",
         vwap="yes",
         bid_and_ask="yes, of the feed",
         sizes="as the vendor counts (round lots in older data)",

@@ -65,11 +65,14 @@ def _symbol(name: str) -> str | None:
 FACTS = ProviderFacts(
     name="polygon",
     title="Polygon",
-    capabilities=Capabilities(intervals=tuple(SPANS), quotes_per_request=100, symbols=True),
+    capabilities=Capabilities(
+        intervals=tuple(SPANS), quotes_per_request=100, action_symbols_per_request=100, symbols=True
+    ),
     base_url="https://api.massive.com",  # api.polygon.io until the end of 2025, and still served
     credentials=("PRODUCERS_POLYGON_KEY",),
-    endpoints=("aggs", "snapshot", "tickers"),
-    serving={"bars": ("aggs",), "quotes": ("snapshot",)},
+    endpoints=("aggs", "snapshot", "splits", "dividends", "tickers"),
+    # Two questions make one answer: where one is refused there is none.
+    serving={"bars": ("aggs",), "quotes": ("snapshot",), "actions": ("splits", "dividends")},
     plans=(
         PricingPlan(
             name="free",
@@ -121,6 +124,26 @@ FACTS = ProviderFacts(
             source="massive-com/client-python, aggregates model",
             handled="missing",
         ),
+        VendorHabit(
+            says="splits and dividends moved to /stocks/v1 in 2026, with ids; the older /v3/reference has none",
+            source="massive.com/blog, New splits and dividends endpoints (2026-02-18)",
+            handled="both forms are read, the newer one is asked",
+        ),
+        VendorHabit(
+            says="the same dividend twice on one ex-date, without an id of its own",
+            source="polygon-io/issues#162",
+            handled="one where they are equal, two where their amounts differ",
+        ),
+        VendorHabit(
+            says="a day of declaration in the future, after the ex-date",
+            source="polygon-io/issues#254",
+            handled="the action is kept without it, and a dead letter tells",
+        ),
+        VendorHabit(
+            says="`historical_adjustment_factor` is of all actions since, and changes with the next one",
+            source="massive.com/docs, Splits and Dividends",
+            handled="not kept: an action would be told anew with every later one",
+        ),
     ),
     on_simulator=True,
     notes=Notes(
@@ -129,6 +152,7 @@ FACTS = ProviderFacts(
         settling="trades off the exchanges, reported up to 10 s late (FINRA Rule 6380A)",
         conditions="massive.com/docs, Condition Codes, and what the CTA and UTP plans let update the last sale",
         quotes="paid plans",
+        actions="splits, stock and cash dividends, of the future too; dividends with their day of declaration",
         symbols="US stocks",
         vwap="where the vendor has them",
         bid_and_ask="yes",

@@ -47,6 +47,9 @@ by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addres
 - **Final** is what the feed has left behind: its clock is ours less its delay, or what it shows itself. What comes later is a revision.
 - **A quote** with a last price is stamped by that trade, so a quiet share's price is as old as it is; a book alone by its quote.
 - **Coverage** is one for each provider: what a plan lacks is asked for later, never of another exchange.
+- **A corporate action** is named by the vendor's id, or by one made of provider, symbol, type, ex-date and the ordinal among those alike. It is
+  said when it was declared (the end of that day at the venue, where the vendor tells it) or seen, whichever was earlier.
+- **An ex-date** on which the venue does not trade is kept at its next session, and a split of 1:1 left out: a dead letter tells of either.
 - **Trading halts** are told by none of the endpoints that are asked: a halted market is one whose quotes stand still.
 {remarks}
 
@@ -114,7 +117,7 @@ and one `Provider` object that the entry-point group `mds.providers` names. It i
 
 - `ProviderFacts` says what it can do, with which credentials, at which published limits and where those were read, how it spells symbols, by which
   phrases it refuses, and which symbols prove it (`samples`);
-- `VendorApi` is overridden for bars, quotes and the list of symbols; `VendorSocket` for trades;
+- `VendorApi` is overridden for bars, quotes, corporate actions and the list of symbols; `VendorSocket` for trades;
 - `await broken_promises(provider)` is the suite to run in its own tests: nothing in the list means that it may be used.
 
 Install the package beside the producers *and* beside the gateway: each process knows the entry points of its own environment. Where it is
@@ -128,7 +131,7 @@ def page() -> str:
     vendors = list(BUILT_IN.values())
     return PAGE.format(
         capabilities=_table(
-            ("Provider", "Bars", "Quotes", "Trades", "Symbol list", "Key"),
+            ("Provider", "Bars", "Quotes", "Trades", "Corporate actions", "Symbol list", "Key"),
             [_capabilities(facts) for facts in vendors],
         ),
         meanings=_table(
@@ -196,11 +199,14 @@ def _capabilities(facts: ProviderFacts) -> tuple[str, ...]:
     able, notes = facts.capabilities, facts.notes
     many = f", {able.bar_symbols_per_request} symbols a request" if able.bar_symbols_per_request > 1 else ""
     quotes = f"{able.quotes_per_request} a request" if able.quotes_per_request else ""
+    actions = able.action_symbols_per_request
+    asked = f"{actions} symbol{'s' * (actions > 1)} a request" if actions else ""
     return (
         f"`{facts.name}`",
         _with(" ".join(able.intervals) + many, notes.bars),
         _with(quotes, notes.quotes),
         "WebSocket" if able.trades else MISSING,
+        _with(asked, notes.actions),
         notes.symbols if able.symbols else MISSING,
         ", ".join(f"`{variable}`" for variable in facts.credentials) or NOTHING,
     )

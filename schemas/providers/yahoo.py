@@ -40,7 +40,9 @@ FACTS = ProviderFacts(
     name="yahoo",
     title="Yahoo",
     # 30m may come as 60m: left out.
-    capabilities=Capabilities(intervals=("1m", "5m", "15m", "1h", "1d"), quotes_per_request=200),
+    capabilities=Capabilities(
+        intervals=("1m", "5m", "15m", "1h", "1d"), quotes_per_request=200, action_symbols_per_request=1
+    ),
     base_url="https://query2.finance.yahoo.com",
     endpoints=("chart", "quote", "crumb", "cookie"),
     plans=(
@@ -57,7 +59,7 @@ FACTS = ProviderFacts(
     # A crumb lives about a day; asking for many is what was seen throttled first.
     endpoint_limits={"crumb": Limits(per_minute=4)},
     delay_s=1_800,  # its quotes name 10 to 20 minutes for other exchanges than those of the US; half an hour is our bound
-    serving={"bars": ("chart",), "quotes": ("quote", "crumb", "cookie")},
+    serving={"bars": ("chart",), "quotes": ("quote", "crumb", "cookie"), "actions": ("chart",)},
     adjustments=Adjustments(intraday="split", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(banned_statuses=(999,)),  # what its edge answers to a blocked address
@@ -124,11 +126,22 @@ FACTS = ProviderFacts(
             source="recorded quotes of gadicc/node-yahoo-finance2",
             handled="missing",
         ),
+        VendorHabit(
+            says="dividends are at times those of their day, at times those of today's shares",
+            source="ranaroussi/yfinance#307; joshuaulrich/quantmod#253; pydata/pandas-datareader#651",
+            handled="their `amount_basis` is `unknown`",
+        ),
+        VendorHabit(
+            says="splits and dividends are told from their ex-date on; splits get lost for days",
+            source="recorded charts of gadicc/node-yahoo-finance2; ranaroussi/yfinance#906",
+            handled="an action that is not told any more is not taken back",
+        ),
     ),
     on_simulator=True,
     notes=Notes(
         delay="by exchange, 0 to 20 minutes: `exchangeDataDelayedBy` of a quote, `regularMarketTime` of a chart",
         coverage="each exchange's own, named in `quoteSourceName` of its recorded quotes (gadicc/node-yahoo-finance2)",
+        actions="dividends and splits, from their ex-date on, without a day of declaration",
         settling="the closing auction is the day's (recorded `regularMarketTime` of OCDO.L and UNIR.MI, gadicc/node-yahoo-finance2)",
         bid_and_ask="yes",
         sizes="as the vendor counts",

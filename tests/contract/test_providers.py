@@ -86,4 +86,5 @@ def test_ours_declare_what_they_override(provider: Provider) -> None:
 
     assert bool(capabilities.intervals) == ("bars" in overridden)
     assert bool(capabilities.quotes_per_request) == ("quotes" in overridden)
+    assert bool(capabilities.action_symbols_per_request) == ("actions" in overridden)
     assert capabilities.symbols == ("symbols" in overridden)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +63,15 @@ def vendor_symbol(symbol: str) -> str:
     if "/" in name:
         raise UnknownSymbol(f"alpaca's stock endpoints do not know {symbol}; take another provider for it")
     return name
+
+
+def spelt(symbols: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield (the vendor's symbol, ours) of those the vendor can be asked about."""
+    for symbol in symbols:
+        try:
+            yield vendor_symbol(symbol), symbol
+        except UnknownSymbol:
+            continue
 
 
 def parse_bars(payload: bytes, *, symbol: str) -> BarPage:

@@ -76,7 +76,7 @@ def parse_aggregates(payload: bytes, *, symbol: str, base_url: str) -> BarPage:
     return BarPage(
         rows=rows,
         rejected=unplaced,
-        following=_following(page.next_url, base_url),
+        following=following_address(page.next_url, base_url),
         adjustment_state="split" if page.adjusted else "raw",
         delay_s=delay_s(page),
     )
@@ -107,10 +107,10 @@ def parse_tickers(payload: bytes, *, base_url: str) -> ListingPage:
         )
         for row in page.results or ()
     )
-    return ListingPage(listings=listings, following=_following(page.next_url, base_url))
+    return ListingPage(listings=listings, following=following_address(page.next_url, base_url))
 
 
-def _following(next_url: str | None, base_url: str) -> str:
+def following_address(next_url: str | None, base_url: str) -> str:
     """Return the next page's address, empty on the last; our key goes with it, so it must lead to the same origin."""
     if not next_url:
         return ""

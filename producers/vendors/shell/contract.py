@@ -20,12 +20,11 @@ from pydantic import SecretStr
 from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import HttpAnswer, VendorHttp, vendor_session
-from producers.raw.blocks import encoded
-from producers.vendors.answers import BarsRequest, PollWindow, Response
+from producers.vendors.answers import ActionsRequest, BarsRequest, PollWindow, Response
+from producers.vendors.promised_events import bad_events
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import EventTime, MarketTime
-from schemas.deriving import event_fields, prices
+from schemas.clocks import Day, EventTime, MarketTime
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -33,14 +32,12 @@ from schemas.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from schemas.intervals import HOUR_US
-from schemas.records import Event, RawBlock
-from schemas.streams import BAR_STREAM, STREAMS
-from schemas.symbols.instruments import may_be_negative
+from schemas.intervals import DAY_US, HOUR_US
 
 CANARY = "canary-4711-"
 START = EventTime(1_381_152_600_000_000)  # 2013-10-07 09:30 in New York
 WINDOW = PollWindow(start=START, end=EventTime(START + HOUR_US))
+DAY = Day(START // DAY_US)
 DEADLINE_S = 0.5
 RETRY_AFTER_S = 7
 
@@ -93,7 +90,7 @@ async def broken_promises(provider: object, good: Collection[Response] = ()) -> 
         broken += [f"{misdeed.what}: {fault}" for fault in await _under(provider, misdeed)]
     broken += [f"socket: {fault}" for fault in await _broken_by_socket(provider)]
     for response in good:
-        broken += [f"response of {response.endpoint}: {fault}" for fault in _bad_events(response)]
+        broken += [f"response of {response.endpoint}: {fault}" for fault in bad_events(response)]
     return broken
 
 
@@ -110,7 +107,7 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
         )
 
     broken = []
-    for name in ("bars", "bars_of", "quotes"):
+    for name in ("bars", "bars_of", "actions", "quotes"):
         async with _opening_on(provider, answer) as opening:
             try:
                 api = provider.open(opening)
@@ -145,6 +142,9 @@ def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitab
         calls["bars"] = lambda: api.bars(asked)
         if capabilities.bar_symbols_per_request > 1:
             calls["bars_of"] = lambda: api.bars_of([asked])
+    if capabilities.action_symbols_per_request:
+        actions = ActionsRequest(symbols=[symbol], first=DAY, last=DAY, purpose="backfill")
+        calls["actions"] = lambda: api.actions(actions)
     if capabilities.quotes_per_request:
         calls["quotes"] = lambda: api.quotes([symbol])
     return calls
@@ -257,44 +257,3 @@ def _opening(provider: Provider, http: VendorHttp, session: aiohttp.ClientSessio
         credentials={name: SecretStr(CANARY + name) for name in provider.facts.credentials},
         simulated=frozenset(),
     )
-
-
-def _bad_events(response: Response) -> list[str]:
-    """Return what is wrong with the events of a response: their fields, their order, their number."""
-    events = list(response.answer.events)
-    if not events:
-        return ["it holds no events, so nothing is proven by it"]
-    said = set(events[0])
-    stream = next((s for s in STREAMS if {field.name for field in event_fields(s)} == said), None)
-    if stream is None:
-        return [f"an event has the fields of no stream: {' '.join(sorted(said))}"]
-    topic = stream.raw_topic
-    block = RawBlock(
-        provider="contract",
-        endpoint=response.endpoint,
-        route="primary",
-        received_time=response.received_time,
-        events=events,
-    )
-    try:
-        encoded(topic, block)
-    except MarketDataError as error:
-        return [f"an event does not fit {topic}: {error}"]
-    zeros = {
-        name
-        for event in events
-        for name in prices(stream)
-        if event[name] == 0 and not may_be_negative(event["symbol"])
-    }
-    broken = [f"{name} is 0, which says that there is none" for name in sorted(zeros)]
-    return [*broken, *(_bad_bars(events) if stream is BAR_STREAM else [])]
-
-
-def _bad_bars(events: list[Event]) -> list[str]:
-    starts = [event["event_time"] for event in events]
-    broken = []
-    if starts != sorted(set(starts)):
-        broken.append("bars are not oldest first, each once")
-    if any(not event["low"] <= event["close"] <= event["high"] for event in events):
-        broken.append("a close lies outside its bar")
-    return broken

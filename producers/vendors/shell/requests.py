@@ -11,6 +11,7 @@ from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.budget.windows import Purpose
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import MAX_KEPT_BYTES, VendorHttp
+from producers.vendors.action_rows import ActionOrigin, ActionPage, action_events
 from producers.vendors.answers import Answer, Response
 from producers.vendors.bar_rows import BarOrigin, BarPage, bar_events, session_hours
 from producers.vendors.bar_slots import HOURLY
@@ -170,3 +171,22 @@ def answer_of_pages(endpoint: str, pages: Sequence[Asked[BarPage]], origin: BarO
     unplaced = [refused for page in pages for refused in page.value.rejected]
     answer = replace(answer, rejected=[*answer.rejected, *unplaced], delay_s=delay_s)
     return Response(endpoint=endpoint, received_time=pages[-1].received_time, answer=answer)
+
+
+def actions_of_pages(
+    endpoint: str, pages: Sequence[Asked[ActionPage]], origin: ActionOrigin
+) -> Asked[Answer]:
+    """Return all pages of actions as one answer; raise MalformedResponse where none of many rows can be used."""
+    received = pages[-1].received_time
+    rows = [row for page in pages for row in page.value.rows]
+    try:
+        answer = action_events(rows, origin, received)
+    except MalformedPayload as error:
+        raise MalformedResponse(
+            str(error),
+            endpoint=endpoint,
+            received_time=received,
+            payload=repr(rows[0].entry).encode()[:MAX_KEPT_BYTES],
+        ) from error
+    unplaced = [refused for page in pages for refused in page.value.rejected]
+    return Asked(value=replace(answer, rejected=[*answer.rejected, *unplaced]), received_time=received)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from producers.vendors.polygon.actions import parse_dividends, parse_splits
 from producers.vendors.polygon.bars import parse_aggregates, parse_tickers, refusal
 from producers.vendors.polygon.quotes import parse_snapshots
 from schemas.errors import NoData, ProviderRefused, ProviderThrottled, ProviderUnentitled
 from schemas.providers.polygon import FACTS
-from tests.support.vendors.sheet import EVERYBODY, Sheet, bars, recordings
+from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, bars, recordings
 
 BASE = FACTS.base_url
+
+# The documented examples (massive.com/docs, Splits and Dividends).
+SPLITS = b'{"request_id":1,"results":[{"adjustment_type":"forward_split","execution_date":"2020-08-31","historical_adjustment_factor":0.25,"id":"E36416cce743c3964c5da63e1ef1626c0aece30fb47302eea5a49c0055c04e8d0","split_from":1,"split_to":4,"ticker":"AAPL"}],"status":"OK"}'
+DIVIDENDS = b'{"request_id":1,"results":[{"cash_amount":0.26,"currency":"USD","declaration_date":"2025-07-31","distribution_type":"recurring","ex_dividend_date":"2025-08-11","frequency":4,"historical_adjustment_factor":0.997899,"id":"Ed2c9da60abda1e3f0e99a43f6465863c137b671e1f5cd3f833d1fcb4f4eb27fe","pay_date":"2025-08-14","record_date":"2025-08-11","split_adjusted_cash_amount":0.26,"ticker":"AAPL"}],"status":"OK"}'
 
 NAMES = {
     "AAPL": "AAPL",
@@ -29,14 +34,25 @@ NAMES = {
 
 SHEET = Sheet(
     names=NAMES,
-    payloads=recordings("polygon"),
+    payloads=lambda market_data: [
+        *recordings("polygon")(market_data),
+        ("splits", SPLITS),
+        ("dividends", DIVIDENDS),
+    ],
     parsers=(
         lambda data: bars(parse_aggregates(data, symbol="AAPL", base_url=BASE), "1d"),
         lambda data: parse_snapshots(data, asked=EVERYBODY, simulated=()),
         lambda data: parse_tickers(data, base_url=BASE),
+        lambda data: actions(parse_splits(data, asked=EVERYBODY, base_url=BASE), "polygon"),
+        lambda data: actions(parse_dividends(data, asked=EVERYBODY, base_url=BASE), "polygon"),
     ),
     useful=frozenset(
-        {"v2_aggs_ticker_AAPL_prev.json", "v2_snapshot_locale_us_markets_stocks_tickers_AAPL.json"}
+        {
+            "v2_aggs_ticker_AAPL_prev.json",
+            "v2_snapshot_locale_us_markets_stocks_tickers_AAPL.json",
+            "splits",
+            "dividends",
+        }
     ),
     refuse=refusal,
     refusals=(

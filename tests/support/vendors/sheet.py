@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from producers.vendors.answers import Answer, BarsRequest, PollWindow
+from producers.vendors.action_rows import ActionPage, action_events, action_origin
+from producers.vendors.answers import ActionsRequest, Answer, BarsRequest, PollWindow
 from producers.vendors.bar_rows import BarPage, bar_events, bar_origin, session_hours
 from producers.vendors.bar_slots import HOURLY
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import Day, WallTime
 from schemas.errors import MarketDataError
 from schemas.providers.built_in import BUILT_IN
 
 EVERYTHING = PollWindow(start=0, end=2**60)
+RECEIVED = WallTime(1_795_363_230_000_000)
 EVERYBODY = {name: name for name in ("AAPL", "MSFT", "F", "TSLA", "GE", "NIO")}
 
 Parse = Callable[[bytes], object]
@@ -60,6 +63,12 @@ def bars(page: BarPage, interval: str, symbol: str = "AAPL") -> Answer:
     request = asked(symbol, interval)
     origin = bar_origin(request)
     return bar_events(session_hours(page.rows, origin) if interval == HOURLY else page.rows, origin)
+
+
+def actions(page: ActionPage, provider: str) -> Answer:
+    """Return the events of a page of actions that came in 2026."""
+    request = ActionsRequest(symbols=[*EVERYBODY.values(), "AAA"], first=Day(-20_000), last=Day(80_000))
+    return action_events(page.rows, action_origin(provider, request, basis="unknown"), RECEIVED)
 
 
 def recordings(vendor: str) -> Callable[[Path], Sequence[tuple[str, bytes]]]:

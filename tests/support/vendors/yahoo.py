@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from producers.vendors.yahoo.actions import parse_events
 from producers.vendors.yahoo.bars import parse_chart, refusal
 from producers.vendors.yahoo.quotes import parse_quotes
+from schemas.calendar.sessions import calendar_of
 from schemas.errors import HistoryEnded, ProviderBanned, ProviderDeclined, UnknownSymbol
-from tests.support.vendors.sheet import EVERYBODY, Sheet, asked, recordings
+from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, asked, recordings
 
 DELISTED = b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data found, symbol may be delisted"}}}'
 TOO_OLD = b'{"chart":{"result":null,"error":{"code":"Unprocessable Entity","description":"The requested range must be within the last 60 days."}}}'
@@ -43,6 +45,7 @@ SHEET = Sheet(
     parsers=(
         lambda data: parse_chart(data, asked=asked("AAPL", "1d")),
         lambda data: parse_quotes(data, asked=EVERYBODY),
+        lambda data: actions(parse_events(data, symbol="AAPL", calendar=calendar_of("AAPL")), "yahoo"),
     ),
     useful=frozenset({"quote-AAPL.json", "chart-AAPL-2020-08-31-to-2020-11-07.json"}),
     refuse=refusal,

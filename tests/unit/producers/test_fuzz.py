@@ -20,9 +20,10 @@ from producers.vendors.answers import Answer
 from schemas.deriving import prices
 from schemas.errors import MarketDataError
 from schemas.records import RawBlock
-from schemas.streams import STREAMS
+from schemas.streams import ACTION_STREAM, STREAMS
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
-from tests.support.vendors.sheet import sheets
+from schemas.validation import check_action
+from tests.support.vendors.sheet import RECEIVED, sheets
 
 CASES = int(os.environ.get("MDS_FUZZ_CASES", "1000"))
 SEED = 20131007
@@ -55,6 +56,12 @@ ODD_VALUES: tuple[object, ...] = (
     ),
 )
 PRICES = {name for stream in STREAMS for name in prices(stream)}
+TOPICS = {
+    "interval": RAW_BARS,
+    "frame_hash": RAW_TRADES,
+    "previous_close": RAW_QUOTES,
+    "action_id": ACTION_STREAM.raw_topic,
+}
 Case = tuple[str, bytes, Callable[[bytes], object]]
 
 
@@ -119,12 +126,14 @@ def mutated(payload: bytes, draw: random.Random) -> bytes:
 def check(answer: Answer) -> None:
     """Events hold only finite, never negative numbers, no price of 0, and fit their topic's schema."""
     for event in answer.events:
+        if "action_id" in event:
+            check_action(event, RECEIVED)
         numbers = [value for value in event.values() if isinstance(value, float)]
         assert all(math.isfinite(value) and value >= 0 for value in numbers), event
         assert all(event.get(name) != 0 for name in PRICES), event
     if answer.events:
         first = answer.events[0]
-        topic = RAW_BARS if "interval" in first else RAW_TRADES if "frame_hash" in first else RAW_QUOTES
+        topic = next(topic for name, topic in TOPICS.items() if name in first)
         block = RawBlock(provider="x", endpoint="x", route="primary", received_time=1, events=answer.events)
         assert encoded(topic, block)
 

@@ -1,9 +1,9 @@
-"""Alpaca over HTTP: bars, snapshots, assets. Both keys travel in headers."""
+"""Alpaca over HTTP: bars, snapshots, corporate actions, assets. Both keys travel in headers."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,15 @@ from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import bars as alpaca
 from producers.vendors.alpaca import quotes as alpaca_quotes
-from producers.vendors.answers import Answer, BarsRequest, ListingPage, Response, VendorListing
+from producers.vendors.alpaca.shell.actions import ask_actions
+from producers.vendors.answers import (
+    ActionsRequest,
+    Answer,
+    BarsRequest,
+    ListingPage,
+    Response,
+    VendorListing,
+)
 from producers.vendors.bar_rows import BarOrigin, BarPage, bar_origin
 from producers.vendors.bar_slots import widened
 from producers.vendors.shell.batches import Batches, RefusedBatch
@@ -47,7 +55,7 @@ log = logging.getLogger(__name__)
 
 
 class AlpacaApi(VendorApi):
-    """Bars, quotes and symbols of US stocks at Alpaca."""
+    """Bars, quotes, corporate actions and symbols of US stocks at Alpaca."""
 
     provider = FACTS.name
 
@@ -70,7 +78,8 @@ class AlpacaApi(VendorApi):
         self._page_bars = page_bars
         self._delay_s = 0
         self._batches = Batches()
-        self._bar_batches = Batches()  # the past may know whom the present does not
+        # The past may know whom the present does not, and neither what was done to whom.
+        self._bar_batches, self._action_batches = Batches(), Batches()
 
     async def bars(self, asked: BarsRequest) -> Response:
         """Return the bars asked for, unadjusted; raises as VendorApi says.
@@ -93,9 +102,10 @@ class AlpacaApi(VendorApi):
     async def bars_of(self, asked: Sequence[BarsRequest]) -> Mapping[str, Response | MarketDataError]:
         """Return the bars of several symbols, unadjusted; raises as VendorApi says."""
         requests = {request.symbol: request for request in asked}
-        names = dict(_spelt(tuple(requests)))
+        names = dict(alpaca.spelt(tuple(requests)))
         found: dict[str, Response | MarketDataError] = {
-            symbol: _unknown(symbol) for symbol in requests.keys() - set(names.values())
+            symbol: UnknownSymbol(f"alpaca has no bars of {symbol}; take another provider for it")
+            for symbol in requests.keys() - set(names.values())
         }
 
         async def of_batch(batch: Mapping[str, str]) -> None:
@@ -182,7 +192,7 @@ class AlpacaApi(VendorApi):
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the quotes of `symbols`; those that are no US stocks are missing. Raises as VendorApi says."""
-        asked = dict(_spelt(symbols))
+        asked = dict(alpaca.spelt(symbols))
         unspeakable = tuple(symbol for symbol in symbols if symbol not in asked.values())
 
         def snapshots(batch: Mapping[str, str]) -> Awaitable[Asked[Answer]]:
@@ -202,6 +212,10 @@ class AlpacaApi(VendorApi):
         response = await answered(SNAPSHOTS, asking, tuple(asked.values()))
         answer = replace(response.answer, missing=[*response.answer.missing, *unspeakable])
         return replace(response, answer=answer)
+
+    async def actions(self, asked: ActionsRequest) -> Response:
+        """Return the corporate actions asked for; symbols that are no US stocks are missing. Raises as VendorApi says."""
+        return await ask_actions(self._http, self._request, self._action_batches, asked, self._simulated)
 
     async def symbols(self) -> list[VendorListing]:
         """Return the active US equities; raises as VendorApi says."""
@@ -267,19 +281,6 @@ class _NotYet:
 
 class _FeedNotIncluded(ProviderUnentitled):
     """The plan lacks the newest data and has the same with a delay."""
-
-
-def _spelt(symbols: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (the vendor's symbol, ours) of those the vendor can be asked about."""
-    for symbol in symbols:
-        try:
-            yield alpaca.vendor_symbol(symbol), symbol
-        except UnknownSymbol:
-            continue
-
-
-def _unknown(symbol: str) -> UnknownSymbol:
-    return UnknownSymbol(f"alpaca has no bars of {symbol}; take another provider for it")
 
 
 def _open(opening: Opening) -> AlpacaApi:

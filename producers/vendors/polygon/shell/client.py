@@ -1,30 +1,51 @@
-"""Polygon (Massive) over HTTP: aggregates, snapshots, tickers. The key travels in a header, never in a URL."""
+"""Polygon (Massive) over HTTP: aggregates, snapshots, splits and dividends, tickers. The key travels in a header, never in a URL."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from urllib.parse import quote
 
 from producers.budget.windows import Purpose
 from producers.http.shell.client import VendorHttp
-from producers.vendors.answers import BarsRequest, ListingPage, Response, VendorListing
+from producers.vendors.action_rows import ActionPage, action_origin
+from producers.vendors.answers import (
+    ActionsRequest,
+    Answer,
+    BarsRequest,
+    ListingPage,
+    Response,
+    VendorListing,
+)
 from producers.vendors.bar_rows import BarPage, bar_origin
 from producers.vendors.bar_slots import widened
+from producers.vendors.polygon import actions as polygon_actions
 from producers.vendors.polygon import bars as polygon
 from producers.vendors.polygon import quotes as polygon_quotes
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
-from producers.vendors.shell.requests import Asked, Request, all_pages, answered, ask, bars_answered
+from producers.vendors.shell.requests import (
+    Asked,
+    Request,
+    actions_of_pages,
+    all_pages,
+    answered,
+    ask,
+    bars_answered,
+)
+from schemas.clocks import iso_day
+from schemas.errors import NoData
 from schemas.providers.polygon import FACTS, SPANS
 
 AGGREGATES, SNAPSHOT, TICKERS = "aggs", "snapshot", "tickers"
 PAGE_BARS = 50_000  # the vendor's own limit, in minutes scanned
 PAGE_TICKERS = 1_000
+SPLITS, DIVIDENDS = "splits", "dividends"
+PAGE_ACTIONS = 5_000
 MS_US = 1_000
 
 
 class PolygonApi(VendorApi):
-    """Bars, quotes and symbols of Polygon."""
+    """Bars, quotes, corporate actions and symbols of Polygon."""
 
     provider = FACTS.name
 
@@ -37,6 +58,7 @@ class PolygonApi(VendorApi):
         simulated: Collection[str] = (),
         page_bars: int = PAGE_BARS,
         page_tickers: int = PAGE_TICKERS,
+        page_actions: int = PAGE_ACTIONS,
     ) -> None:
         """Ask the vendor at `base_url` with `key`; `simulated` symbols are marked, the vendor's format cannot."""
         self._http = http
@@ -45,6 +67,7 @@ class PolygonApi(VendorApi):
         self._simulated = frozenset(simulated)
         self._page_bars = page_bars
         self._page_tickers = page_tickers
+        self._page_actions = page_actions
 
     async def bars(self, asked: BarsRequest) -> Response:
         """Return the bars asked for, unadjusted; raises as VendorApi says."""
@@ -78,6 +101,55 @@ class PolygonApi(VendorApi):
         )
         parse = partial(polygon_quotes.parse_snapshots, asked=asked, simulated=self._simulated)
         return await answered(SNAPSHOT, ask(self._http, request, parse), tuple(symbols))
+
+    async def actions(self, asked: ActionsRequest) -> Response:
+        """Return splits and dividends of stocks, from two endpoints; raises as VendorApi says."""
+        names = {FACTS.vendor_symbol(symbol): symbol for symbol in asked.symbols}
+        origin = action_origin(self.provider, asked, basis="as_declared", simulated=self._simulated)
+
+        async def both() -> Asked[Answer]:
+            pages = [
+                *await self._action_pages(
+                    SPLITS, "execution_date", polygon_actions.parse_splits, names, asked
+                ),
+                *await self._action_pages(
+                    DIVIDENDS, "ex_dividend_date", polygon_actions.parse_dividends, names, asked
+                ),
+            ]
+            if not pages:
+                raise NoData(f"{self.provider} has no actions of {', '.join(asked.symbols)}")
+            return actions_of_pages(SPLITS, pages, origin)
+
+        return await answered(SPLITS, both(), ())
+
+    async def _action_pages(
+        self,
+        endpoint: str,
+        dated_by: str,
+        parse: Callable[..., ActionPage],
+        names: Mapping[str, str],
+        asked: ActionsRequest,
+    ) -> list[Asked[ActionPage]]:
+        """Return the pages of one of the two, none where the vendor has nothing."""
+        params = {
+            "ticker.any_of": ",".join(names),
+            f"{dated_by}.gte": iso_day(asked.first),
+            f"{dated_by}.lte": iso_day(asked.last),
+            "sort": f"{dated_by}.asc",
+            "limit": str(self._page_actions),
+        }
+
+        async def page(following: str) -> Asked[ActionPage]:
+            about = f"the {endpoint}"
+            request = self._request(
+                endpoint, f"/stocks/v1/{endpoint}", params, about, following, asked.purpose
+            )
+            return await ask(self._http, request, partial(parse, asked=names, base_url=self._base_url))
+
+        try:
+            return await all_pages(self.provider, endpoint, page)
+        except NoData:
+            return []
 
     async def symbols(self) -> list[VendorListing]:
         """Return the active US stocks, page by page; raises as VendorApi says."""

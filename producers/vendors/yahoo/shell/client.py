@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from urllib.parse import quote
 
 from producers.budget.pauses import MAX_TEXT_BYTES
+from producers.budget.windows import Purpose
 from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
-from producers.vendors.answers import BarsRequest, Response
+from producers.vendors.action_rows import action_origin
+from producers.vendors.answers import ActionsRequest, Answer, BarsRequest, PollWindow, Response
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
-from producers.vendors.shell.requests import Request, answered, ask
+from producers.vendors.shell.requests import Asked, Request, actions_of_pages, answered, ask
+from producers.vendors.yahoo import actions as yahoo_actions
 from producers.vendors.yahoo import bars as yahoo
 from producers.vendors.yahoo import quotes as yahoo_quotes
 from schemas.errors import MalformedPayload, ProviderBanned, ProviderRefused, ProviderUnavailable
-from schemas.intervals import SECOND_US
+from schemas.intervals import EPOCH, SECOND_US
 from schemas.providers.yahoo import FACTS
 
 COOKIE_URL = "https://fc.yahoo.com/"
@@ -27,7 +31,7 @@ CRUMB = re.compile(r"[A-Za-z0-9./\\_-]{6,32}")  # "Too Many Requests" has spaces
 
 
 class YahooApi(VendorApi):
-    """Bars and quotes of Yahoo."""
+    """Bars, quotes and corporate actions of Yahoo."""
 
     provider = FACTS.name
 
@@ -43,21 +47,40 @@ class YahooApi(VendorApi):
 
     async def bars(self, asked: BarsRequest) -> Response:
         """Return the bars asked for, adjusted for splits; raises as VendorApi says."""
-        request = Request(
-            endpoint=CHART,
-            url=f"{self._base_url}/v8/finance/chart/{quote(FACTS.vendor_symbol(asked.symbol), safe='')}",
-            params={
-                "interval": asked.interval,
-                "period1": str(asked.window.start // SECOND_US),
-                "period2": str(asked.window.end // SECOND_US),
-                "includePrePost": "true",
-            },
-            headers={},
-            refused=lambda status, body: yahoo.refusal(status, body, asked.symbol),
-            purpose=asked.purpose,
-        )
+        params = {"interval": asked.interval, "includePrePost": "true"}
+        request = self._chart(asked.symbol, asked.window, params, asked.purpose)
         parse = partial(yahoo.parse_chart, asked=asked)
         return await answered(CHART, ask(self._http, request, parse), ())
+
+    async def actions(self, asked: ActionsRequest) -> Response:
+        """Return the dividends and splits of a symbol, those that are over by the vendor; raises as VendorApi says."""
+        (symbol,) = asked.symbols
+        origin = action_origin(self.provider, asked, basis="unknown")
+        calendar = origin.calendars[symbol]
+        first, after = (EPOCH.date() + timedelta(days=day) for day in (asked.first, asked.last + 1))
+        window = PollWindow(start=calendar.day_start(first), end=calendar.day_start(after))
+        params = {"interval": "1d", "events": yahoo_actions.EVENTS}
+        request = self._chart(symbol, window, params, asked.purpose)
+
+        async def events() -> Asked[Answer]:
+            parse = partial(yahoo_actions.parse_events, symbol=symbol, calendar=calendar)
+            return actions_of_pages(CHART, [await ask(self._http, request, parse)], origin)
+
+        return await answered(CHART, events(), ())
+
+    def _chart(self, symbol: str, window: PollWindow, params: Mapping[str, str], purpose: Purpose) -> Request:
+        return Request(
+            endpoint=CHART,
+            url=f"{self._base_url}/v8/finance/chart/{quote(FACTS.vendor_symbol(symbol), safe='')}",
+            params={
+                **params,
+                "period1": str(window.start // SECOND_US),
+                "period2": str(window.end // SECOND_US),
+            },
+            headers={},
+            refused=lambda status, body: yahoo.refusal(status, body, symbol),
+            purpose=purpose,
+        )
 
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the quotes of `symbols`; raises as VendorApi says."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from producers.http.shell.body import MalformedResponse
-from producers.vendors.answers import PollWindow
+from producers.vendors.answers import ActionsRequest, PollWindow
 from producers.vendors.polygon.shell.client import PROVIDER
-from schemas.errors import MalformedPayload
+from schemas.clocks import day_of
+from schemas.errors import MalformedPayload, ProviderRefused
 from schemas.intervals import MINUTE_US
 from tests.support.answering_vendor import Script, opening_on, secret_of
 from tests.support.builders import NINE_THIRTY
@@ -125,3 +127,78 @@ async def test_quotes_nobody_gave_are_missing() -> None:
     assert script.queries == [{"tickers": "SPY,BRK.B"}]
     assert list(response.answer.missing) == ["SPY", "BRK.B"]
     assert not response.answer.events
+
+
+def an_actions_request(*symbols: str) -> ActionsRequest:
+    """Return a request for ex-dates of 2014."""
+    return ActionsRequest(symbols=symbols, first=day_of(date(2014, 1, 1)), last=day_of(date(2014, 12, 31)))
+
+
+A_SPLIT = {"id": "E1", "ticker": "AAPL", "execution_date": "2014-06-09", "split_from": 1, "split_to": 7}
+A_DIVIDEND = {"id": "E2", "ticker": "SPY", "ex_dividend_date": "2014-06-20", "cash_amount": 0.94}
+
+
+async def test_splits_and_dividends_are_one_answer() -> None:
+    """Two questions about the same symbols and days, with their pages."""
+    script = Pages(
+        {"results": [A_SPLIT], "next_url": "/stocks/v1/splits?cursor=1"},
+        {"results": []},
+        {"results": [A_DIVIDEND, A_DIVIDEND]},
+    )
+    async with opening_on(PROVIDER, script) as opening:
+        response = await PROVIDER.open(opening).actions(an_actions_request("AAPL", "SPY"))
+
+    days = {"gte": "2014-01-01", "lte": "2014-12-31"}
+    assert script.paths == ["/stocks/v1/splits", "/stocks/v1/splits", "/stocks/v1/dividends"]
+    assert (script.queries[0], script.queries[1], script.queries[2]) == (
+        {
+            "ticker.any_of": "AAPL,SPY",
+            **{f"execution_date.{end}": day for end, day in days.items()},
+            "sort": "execution_date.asc",
+            "limit": "5000",
+        },
+        {"cursor": "1"},
+        {
+            "ticker.any_of": "AAPL,SPY",
+            **{f"ex_dividend_date.{end}": day for end, day in days.items()},
+            "sort": "ex_dividend_date.asc",
+            "limit": "5000",
+        },
+    )
+    assert [(event["symbol"], event["type"]) for event in response.answer.events] == [
+        ("AAPL", "split"),
+        ("SPY", "cash_dividend"),
+    ]
+
+
+async def test_of_two_questions_a_failed_one_is_no_answer() -> None:
+    """Half of what was done to a share would pass for all of it; a 404 is nothing, and no failure."""
+    splits, nothing = json.dumps({"results": [A_SPLIT]}).encode(), (404, b'{"status":"NOT_FOUND"}')
+    for second, expected in ((splits[:-9], MalformedPayload), ((403, b"{}"), ProviderRefused)):
+        async with opening_on(PROVIDER, Script(splits, second)) as opening:
+            with pytest.raises(expected):
+                await PROVIDER.open(opening).actions(an_actions_request("AAPL"))
+    for script, count in ((Script(splits, nothing), 1), (Script(nothing), 0)):
+        async with opening_on(PROVIDER, script) as opening:
+            answer = (await PROVIDER.open(opening).actions(an_actions_request("AAPL"))).answer
+        assert len(answer.events) == count
+
+
+async def test_actions_whose_pages_lead_in_a_circle_or_away_are_no_answer() -> None:
+    """The key goes with every page."""
+    circle = {"results": [A_SPLIT], "next_url": "/stocks/v1/splits?cursor=1"}
+    async with opening_on(PROVIDER, Pages(circle, circle)) as opening:
+        with pytest.raises(MalformedResponse, match="in a circle"):
+            await PROVIDER.open(opening).actions(an_actions_request("AAPL"))
+    away = json.dumps({"results": [], "next_url": "https://elsewhere.example/"}).encode()
+    async with opening_on(PROVIDER, Script(away)) as opening:
+        with pytest.raises(MalformedResponse, match="leads away"):
+            await PROVIDER.open(opening).actions(an_actions_request("AAPL"))
+
+
+async def test_actions_none_of_which_can_be_used_are_another_format() -> None:
+    """The answer is kept, not ten rows of it."""
+    bad = json.dumps({"results": [A_SPLIT | {"split_to": 0}] * 10}).encode()
+    async with opening_on(PROVIDER, Script(bad, b'{"results": []}')) as opening:
+        with pytest.raises(MalformedResponse, match="ratio_to is 0"):
+            await PROVIDER.open(opening).actions(an_actions_request("AAPL"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
+
 import pytest
 from aiohttp import web
 
-from producers.vendors.answers import PollWindow
+from producers.vendors.answers import ActionsRequest, PollWindow
 from producers.vendors.yahoo.shell.client import PROVIDER, YahooApi
+from schemas.clocks import day_of
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -160,3 +164,28 @@ async def test_only_a_crumb_is_a_crumb(crumb: bytes, expected: type[MarketDataEr
             await YahooApi(http, base_url=url, cookie_url=f"{url}/cookie").quotes(["SPY"])
 
     assert asked == ["/cookie"]
+
+
+async def test_events_are_asked_for_by_the_venues_days() -> None:
+    """From midnight in New York to midnight after the last of them; a window without anything is none."""
+    dividend = {"amount": 0.47, "date": 1_407_418_200}
+    result = {"meta": {"symbol": "AAPL", "currency": "USD"}, "events": {"dividends": {"1": dividend}}}
+    nothing = {"code": "Bad Request", "description": "Data doesn't exist for startDate = 1, endDate = 2"}
+    script = Script(
+        json.dumps({"chart": {"result": [result], "error": None}}).encode(),
+        (400, json.dumps({"chart": {"result": None, "error": nothing}}).encode()),
+    )
+    request = ActionsRequest(
+        symbols=["AAPL"], first=day_of(date(2014, 8, 7)), last=day_of(date(2014, 8, 7)), purpose="backfill"
+    )
+    async with opening_on(PROVIDER, script) as opening:
+        answers = [(await PROVIDER.open(opening).actions(request)).answer for _ in range(2)]
+
+    assert script.paths[0] == "/v8/finance/chart/AAPL"
+    assert script.queries[0] == {
+        "interval": "1d",
+        "events": "div,splits",
+        "period1": "1407384000",
+        "period2": "1407470400",
+    }
+    assert [[event["amount"] for event in answer.events] for answer in answers] == [[0.47], []]
