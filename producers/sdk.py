@@ -74,12 +74,13 @@ from schemas.providers.facts import (
     RefusalWords,
     Settling,
 )
-from schemas.providers.spelling import AS_WE_DO, Spelling
+from schemas.providers.spelling import AS_WE_DO, NO_SECURITIES, Spelling
 from schemas.records import Event
 from schemas.symbols.instruments import Instrument
 
 __all__ = [
     "AS_WE_DO",
+    "NO_SECURITIES",
     "ActionOrigin",
     "ActionPage",
     "ActionRow",

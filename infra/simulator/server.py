@@ -20,6 +20,7 @@ from infra.simulator.faults.scenario import Scenario
 from infra.simulator.faults.values import SERVED
 from infra.simulator.market.clock import SimulatedClock, parse_speed
 from infra.simulator.market.dataset import RealMarket
+from infra.simulator.market.macro import MacroBook, read_macro_file
 from infra.simulator.market.model import MarketModel
 from infra.simulator.market.synthetic import SimulatedMarket
 from infra.simulator.market.view import MarketView
@@ -61,7 +62,8 @@ def build_simulation(
         start=market.start_time if begin is None else begin, speed=factor, monotonic=monotonic
     )
     plan = FaultPlan(faults, seed=seed, begun=clock.start)
-    return Simulation(view=MarketView(market, clock), plan=plan, seed=seed, monotonic=monotonic)
+    macro = MacroBook(seed=seed, filed={} if data is None else read_macro_file(data))
+    return Simulation(view=MarketView(market, clock), plan=plan, seed=seed, macro=macro, monotonic=monotonic)
 
 
 def parse_start(text: str) -> int | None:

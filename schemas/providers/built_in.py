@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.errors import UnknownSymbol
-from schemas.providers import alpaca, finnhub, polygon, spelling, yahoo
+from schemas.providers import alpaca, ecb, finnhub, fred, polygon, spelling, treasury, yahoo
 from schemas.providers.facts import ProviderFacts
 from schemas.providers.spelling import MAX_SHOWN_CHARACTERS, shown
 from schemas.symbols.instruments import Instrument, classify
 
 # Everything else finds a vendor by its name: its client below `producers.vendors`, its face below the simulator's.
 BUILT_IN: Mapping[str, ProviderFacts] = {
-    module.FACTS.name: module.FACTS for module in (yahoo, finnhub, alpaca, polygon)
+    module.FACTS.name: module.FACTS for module in (yahoo, finnhub, alpaca, polygon, fred, ecb, treasury)
 }
 
 

@@ -36,6 +36,13 @@ class Capabilities:
         }
         return "" if able.get(stream, False) else stream
 
+    @property
+    def securities(self) -> bool:
+        """Whether it gives anything of what is traded, which has symbols."""
+        return self.symbols or any(
+            not self.lacking(stream) for stream in ("bars", "quotes", "trades", "actions")
+        )
+
     def faults(self) -> Iterator[str]:
         """Yield why they cannot be; nothing where they can."""
         for interval in self.intervals:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from schemas.errors import InvalidRecord, UnknownSymbol
+from schemas.macro_keys import GRAMMAR, is_series_key
 from schemas.providers.capabilities import Capabilities
 from schemas.providers.spelling import AS_WE_DO, Spelling, classified, shown
 from schemas.streams import AdjustmentState
@@ -149,6 +150,9 @@ class ProviderFacts:
     base_url: str
     socket_url: str = ""
     credentials: tuple[str, ...] = ()  # environment variables; each may also be a file: <variable>_FILE
+    # Of the query, where the vendor takes its key nowhere else; others' keys travel in headers.
+    key_parameter: str = ""
+    without_key: str = ""  # what it gives without its credentials; empty where that is nothing
     endpoints: tuple[str, ...] = ()  # our names for them, in limits and metrics
     plans: tuple[PricingPlan, ...] = ()  # the first is taken to be yours until limits are configured
     every_plan: Limits = Limits()  # what holds on each of them
@@ -164,7 +168,10 @@ class ProviderFacts:
     adjustments: Adjustments = Adjustments()
     spelling: Spelling = AS_WE_DO
     refusals: RefusalWords = RefusalWords()
-    samples: tuple[str, ...] = ("SPY",)  # symbols it has, for the contract suite
+    samples: tuple[str, ...] = (
+        "SPY",
+    )  # symbols it has, for the contract suite; none of who has no securities
+    series_samples: tuple[str, ...] = ()  # ... and keys of macro series
     habits: tuple[VendorHabit, ...] = ()
     on_simulator: bool = False  # the simulator speaks its format, under its name
     notes: Notes = Notes()
@@ -241,6 +248,8 @@ class ProviderFacts:
         for variable in self.credentials:
             if VARIABLE.fullmatch(variable) is None:
                 yield f"credential {variable!r} is no variable's name"
+        if not self.credentials and (self.key_parameter or self.without_key):
+            yield "key_parameter and without_key speak of credentials, and it names none"
 
     def _capability_faults(self) -> Iterator[str]:
         yield from self.capabilities.faults()
@@ -259,8 +268,13 @@ class ProviderFacts:
                 yield f"plan {plan.name!r} lacks its source, or the day it was read there"
 
     def _spelling_faults(self) -> Iterator[str]:
-        if not self.samples:
+        if self.capabilities.securities and not self.samples:
             yield "it names no sample symbols, so that nothing can be proven of it"
+        if self.capabilities.macro != bool(self.series_samples):
+            yield "series of macro data need series_samples, and only they do"
+        for key in self.series_samples:
+            if not is_series_key(key):
+                yield f"sample {key!r} is no key of a macro series; {GRAMMAR}"
         for symbol in self.samples:
             try:
                 back = self.symbol_of(self.vendor_symbol(symbol))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from schemas.macro_keys import ALIASES, series_key
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import ANY_VENDOR, Limits, ProviderFacts
 
@@ -21,7 +22,8 @@ redistribution on their ordinary plans, and what you may store or display is bet
 {capabilities}
 
 Every key may also stand in a file, named by the same variable with `_FILE` (`PRODUCERS_POLYGON_KEY_FILE=/run/secrets/polygon`); the variable
-goes first. A provider without its key is off, with one line in the log that names the variable. Keys travel in headers.
+goes first. A provider without its key is off, with one line in the log that names the variable. Keys travel in headers, but where a vendor
+takes them in the query alone. {without_key}
 
 ```yaml
 streams:
@@ -52,6 +54,19 @@ by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addres
 - **An ex-date** on which the venue does not trade is kept at its next session, and a split of 1:1 left out: a dead letter tells of either.
 - **Trading halts** are told by none of the endpoints that are asked: a halted market is one whose quotes stand still.
 {remarks}
+
+## Macro series
+
+A series is named by its key, a source and that source's own name for the series: `FRED:GDPC1`, `ECB:EXR.D.USD.EUR.SP00.A`, `UST:10Y`. Any
+series of FRED and any whole key of the ECB may be asked for; these have short names:
+
+{macro_keys}
+
+- **A vintage** is what a source said of a period from one day to another; it is one event. What it goes on saying is no new vintage.
+- **Published** is the source's own moment where it tells one (the ECB; FRED's newest vintage), else the end of the day it names, in New York; of
+  the Treasury's past days 00:00 of the next. Where nothing says when (`fredgraph.csv`, a yield just found), a value counts since it was seen.
+- **A period** is whole: quarters are the calendar's, whichever of their months dates them; weeks are dated by their last day.
+- **Missing** values (`.`, blank, `N/A`, `NaN`) are events without a value; what is no number costs its row, half an answer the whole.
 
 ## Habits
 
@@ -116,8 +131,8 @@ streams are asked within seconds of the minute's end; the stretch they are sprea
 and one `Provider` object that the entry-point group `mds.providers` names. It imports `producers.sdk` and nothing else of ours:
 
 - `ProviderFacts` says what it can do, with which credentials, at which published limits and where those were read, how it spells symbols, by which
-  phrases it refuses, and which symbols prove it (`samples`);
-- `VendorApi` is overridden for bars, quotes, corporate actions and the list of symbols; `VendorSocket` for trades;
+  phrases it refuses, and which symbols prove it (`samples`), or which macro series (`series_samples`);
+- `VendorApi` is overridden for bars, quotes, corporate actions, macro series and the list of symbols; `VendorSocket` for trades;
 - `await broken_promises(provider)` is the suite to run in its own tests: nothing in the list means that it may be used.
 
 Install the package beside the producers *and* beside the gateway: each process knows the entry points of its own environment. Where it is
@@ -129,14 +144,24 @@ unknown provider. A package that cannot be loaded, or whose declaration is wrong
 def page() -> str:
     """Return docs/PROVIDERS.md."""
     vendors = list(BUILT_IN.values())
+    of_securities = [facts for facts in vendors if facts.capabilities.securities]
     return PAGE.format(
         capabilities=_table(
-            ("Provider", "Bars", "Quotes", "Trades", "Corporate actions", "Symbol list", "Key"),
+            (
+                "Provider",
+                "Bars",
+                "Quotes",
+                "Trades",
+                "Corporate actions",
+                "Symbol list",
+                "Macro series",
+                "Key",
+            ),
             [_capabilities(facts) for facts in vendors],
         ),
         meanings=_table(
-            ("", *(f"`{facts.name}`" for facts in vendors)),
-            [(row, *(said(facts) or MISSING for facts in vendors)) for row, said in MEANINGS.items()],
+            ("", *(f"`{facts.name}`" for facts in of_securities)),
+            [(row, *(said(facts) or MISSING for facts in of_securities)) for row, said in MEANINGS.items()],
         ),
         remarks="\n".join(
             f"- **{facts.title}.** {' '.join(facts.notes.remarks)}"
@@ -159,8 +184,25 @@ def page() -> str:
             ("Said by", "Throttled", "Banned", "Not in the plan", "Unknown symbol", "No key"),
             [("anybody", *_phrases(None)), *((f"`{facts.name}`", *_phrases(facts)) for facts in vendors)],
         ),
+        without_key=" ".join(
+            f"{facts.title} gives something without a key: {facts.without_key}."
+            for facts in vendors
+            if facts.without_key
+        ),
+        macro_keys=_table(
+            ("Key", "Provider", "Aliases"),
+            [(f"`{key}`", f"`{series_key(key).provider}`", names) for key, names in _aliases().items()],
+        ),
         terms=" ".join(f"{facts.title}: {facts.notes.terms}." for facts in vendors),
     )
+
+
+def _aliases() -> dict[str, str]:
+    """Return the short names of each series that has any."""
+    found: dict[str, list[str]] = {}
+    for alias, key in ALIASES.items():
+        found.setdefault(key, []).append(f"`{alias}`")
+    return {key: ", ".join(names) for key, names in found.items()}
 
 
 def _day_is_final(facts: ProviderFacts) -> str:
@@ -208,6 +250,7 @@ def _capabilities(facts: ProviderFacts) -> tuple[str, ...]:
         "WebSocket" if able.trades else MISSING,
         _with(asked, notes.actions),
         notes.symbols if able.symbols else MISSING,
+        "yes" if able.macro else MISSING,
         ", ".join(f"`{variable}`" for variable in facts.credentials) or NOTHING,
     )
 

@@ -31,7 +31,12 @@ def _itself(name: str) -> str:
     return name
 
 
+def _nothing(_: object) -> None:
+    return None
+
+
 AS_WE_DO = Spelling(_symbol_of, _itself)  # a vendor that calls everything by its canonical symbol
+NO_SECURITIES = Spelling(_nothing, _nothing)  # a vendor of nothing that is traded
 
 
 def classified(symbol: str, candidates: Callable[[str], tuple[str, ...]] = lambda _: ()) -> Instrument:

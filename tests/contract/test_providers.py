@@ -88,3 +88,4 @@ def test_ours_declare_what_they_override(provider: Provider) -> None:
     assert bool(capabilities.quotes_per_request) == ("quotes" in overridden)
     assert bool(capabilities.action_symbols_per_request) == ("actions" in overridden)
     assert capabilities.symbols == ("symbols" in overridden)
+    assert capabilities.macro == ("macro" in overridden)

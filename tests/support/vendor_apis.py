@@ -37,6 +37,7 @@ async def vendors(
         vendor_session(AddressPolicy(simulator_url=url)) as session,
     ):
         synthetic = {listing.symbol for listing in simulation.view.market.listings() if listing.synthetic}
+        synthetic |= {series.key for series in simulation.macro.listed() if series.synthetic}
         opened = open_vendors(
             parse_configuration(ALL, source="test"),
             session,

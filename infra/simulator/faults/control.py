@@ -1,4 +1,4 @@
-"""The simulator's own routes under /simulator: clock, symbols, scenario, statistics, health."""
+"""The simulator's own routes under /simulator: clock, symbols, macro series, scenario, statistics, health."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def add_control(app: web.Application) -> None:
     app.router.add_get("/simulator/clock", _clock)
     app.router.add_post("/simulator/clock", _move_clock)
     app.router.add_get("/simulator/symbols", _symbols)
+    app.router.add_get("/simulator/series", _series)
     app.router.add_get("/simulator/scenario", _scenario)
     app.router.add_put("/simulator/scenario", _swap_scenario)
     app.router.add_get("/simulator/stats", _statistics)
@@ -96,6 +97,14 @@ async def _symbols(request: web.Request) -> web.Response:
         for listing in request.app[SIMULATION].view.market.listings()
     ]
     return as_response(json_reply({"symbols": rows}))
+
+
+async def _series(request: web.Request) -> web.Response:
+    rows = [
+        {"key": series.key, "synthetic": series.synthetic}
+        for series in request.app[SIMULATION].macro.listed()
+    ]
+    return as_response(json_reply({"series": rows}))
 
 
 async def _scenario(request: web.Request) -> web.Response:

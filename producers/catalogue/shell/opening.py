@@ -136,7 +136,7 @@ class Opener:
             fallback = SecretStr(SIMULATOR_TOKEN)
             credentials = {name: secret or fallback for name, secret in credentials.items()}
         lacking = [name for name, secret in credentials.items() if not secret]
-        if lacking:
+        if lacking and not facts.without_key:
             return f"no key: set {' and '.join(lacking)} to collect from it"
         base_url = _given(entry.base_url, base_url).rstrip("/")
         socket_url = _given(entry.socket_url, socket_url)

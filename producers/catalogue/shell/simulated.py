@@ -37,6 +37,15 @@ class _Symbols(_Document):
     symbols: tuple[_Symbol, ...]
 
 
+class _Series(_Document):
+    key: str
+    synthetic: bool
+
+
+class _AllSeries(_Document):
+    series: tuple[_Series, ...]
+
+
 class _Clock(_Document):
     start: MarketTime
     end: MarketTime | None = None
@@ -44,7 +53,7 @@ class _Clock(_Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedVendors:
-    """The simulator's offer; its data is of [`start`, `end`), endless where that is None."""
+    """The simulator's offer, `synthetic_symbols` those that no market made, keys of macro series among them; its data is of [`start`, `end`), endless where that is None."""
 
     configuration: Configuration
     synthetic_symbols: frozenset[str]
@@ -57,6 +66,7 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
     try:
         clock = _Clock.model_validate(await _document(session, f"{base_url}/simulator/clock"))
         offered = _Symbols.model_validate(await _document(session, f"{base_url}/simulator/symbols")).symbols
+        series = _AllSeries.model_validate(await _document(session, f"{base_url}/simulator/series")).series
         configuration = Configuration(
             symbols=tuple(SymbolEntry(symbol=entry.symbol, streams=entry.streams) for entry in offered),
             streams=Streams(
@@ -70,6 +80,7 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
             f"no simulator at {base_url} ({type(error).__name__}); is it running?"
         ) from error
     synthetic = frozenset(entry.symbol for entry in offered if entry.synthetic)
+    synthetic |= {entry.key for entry in series if entry.synthetic}
     return SimulatedVendors(
         configuration=configuration, synthetic_symbols=synthetic, start=clock.start, end=clock.end
     )

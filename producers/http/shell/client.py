@@ -33,11 +33,7 @@ from producers.http.shell.failures import (
 )
 from producers.http.shell.waiting import ATTEMPT_SHARE, RequestDeadline
 from schemas.clocks import WallTime
-from schemas.errors import (
-    MarketDataError,
-    ProviderDeclined,
-    ProviderRefused,
-)
+from schemas.errors import MarketDataError, ProviderDeclined, ProviderRefused
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import ANY_VENDOR, RefusalWords
 
@@ -51,6 +47,7 @@ LONGEST_WAIT_S = 2.0
 UNLIMITED = 0  # to aiohttp
 MIN_ATTEMPT_S = 0.05  # a time-out of 0 would be none to aiohttp
 AUTHENTICATION = (401, 403)
+NOT_MODIFIED = 304
 # A browser's name is a condition of Yahoo's: others are refused at once.
 USER_AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
@@ -124,7 +121,7 @@ class VendorHttp:
     ) -> HttpAnswer:
         """Return the answer, retrying outages a little; each attempt takes a request of the budget.
 
-        4xx statuses in `refusals` are returned for their body to be read; `text` allows a body that is no JSON.
+        4xx statuses, and a 304, in `refusals` are returned for their body to be read; `text` allows a body that is no JSON.
         Raises ProviderThrottled (the caller waits as told), BudgetExhausted (nothing was sent), ProviderUnavailable,
         ProviderRefused, MalformedResponse.
         """
@@ -132,7 +129,8 @@ class VendorHttp:
 
         async def attempt() -> HttpAnswer:
             async with self._admitted(endpoint, purpose, deadline) as admission:
-                asked = partial(self._attempt, admission, url, params or {}, headers or {}, text=text)
+                check = partial(self._check, endpoint, text=text, unchanged=NOT_MODIFIED in refusals)
+                asked = partial(self._attempt, admission, url, params or {}, headers or {}, check=check)
                 try:
                     return await self.breakers.call(endpoint, partial(asked, deadline=deadline))
                 except CircuitOpen:  # it opened while this one waited its turn
@@ -200,13 +198,13 @@ class VendorHttp:
         params: Mapping[str, str],
         headers: Mapping[str, str],
         *,
-        text: bool,
+        check: Callable[[HttpAnswer], None],
         deadline: RequestDeadline,
     ) -> HttpAnswer:
         begun_s, endpoint = monotonic_s(), admission.endpoint
         try:
             answer = await self._exchange(admission, url, params, headers, deadline.left_s)
-            self._check(endpoint, answer, text=text)
+            check(answer)
         except MarketDataError as error:  # one cancelled by us is no failure of theirs
             PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()
             raise
@@ -271,7 +269,9 @@ class VendorHttp:
             raise ProviderRefused(f"{self.provider} {admission.endpoint} wants a key; set the provider's key")
         raise self.gate.refused(admission, signal)
 
-    def _check(self, endpoint: str, answer: HttpAnswer, *, text: bool) -> None:
+    def _check(self, endpoint: str, answer: HttpAnswer, *, text: bool, unchanged: bool) -> None:
+        if unchanged and answer.status == NOT_MODIFIED:
+            raise _Declined(answer)
         if answer.status == 408 or answer.status >= 500:
             raise Unanswered(self.provider, endpoint, f"status {answer.status}", str(answer.status))
         if 300 <= answer.status < 400:
@@ -293,7 +293,7 @@ class VendorHttp:
 
 
 class _Declined(Exception):
-    """A 4xx: the vendor is well and says no. An exception, so that the breaker takes it neither way."""
+    """A 4xx, or a 304 that was asked for: the vendor is well and says no. An exception, so that the breaker takes it neither way."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"status {answer.status}")

@@ -1,7 +1,7 @@
 """The suite a provider must pass, ours and third parties' alike: run `broken_promises` in your own tests.
 
 It serves a misbehaving vendor on the loopback address, opens the provider on it with a canary for every credential,
-and asks for the sample symbols of its facts. What it holds a provider to is written in `producers.vendors.shell.provider`.
+and asks for the sample symbols, or series, of its facts. What it holds a provider to is written in `producers.vendors.shell.provider`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import HttpAnswer, VendorHttp, vendor_session
-from producers.vendors.answers import ActionsRequest, BarsRequest, PollWindow, Response
+from producers.vendors.answers import ActionsRequest, BarsRequest, MacroRequest, PollWindow, Response
 from producers.vendors.promised_events import bad_events
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
@@ -107,7 +107,7 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
         )
 
     broken = []
-    for name in ("bars", "bars_of", "actions", "quotes"):
+    for name in ("bars", "bars_of", "actions", "quotes", "macro"):
         async with _opening_on(provider, answer) as opening:
             try:
                 api = provider.open(opening)
@@ -121,15 +121,26 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
                     broken.append(f"{name} of a backfill are asked for as if they were live: pass purpose on")
     if any(request.path.endswith("/elsewhere") for request in asked):
         broken.append("a redirect was followed")
-    if any(CANARY in request.path_qs for request in asked):
+    if any(CANARY in _without_key(request, provider.facts.key_parameter) for request in asked):
         broken.append("a credential travels in a URL")
     return broken
 
 
+def _without_key(request: web.Request, parameter: str) -> str:
+    """Return the URL but for the parameter that the facts declare as the only place for the key."""
+    return str(request.rel_url.without_query_params(parameter) if parameter else request.rel_url)
+
+
 def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitable[object]]]:
     """Return how to ask for what the provider says it gives."""
-    capabilities, symbol = provider.facts.capabilities, provider.facts.samples[0]
+    capabilities = provider.facts.capabilities
     calls: dict[str, Callable[[], Awaitable[object]]] = {}
+    if capabilities.macro:
+        observed = MacroRequest(series=provider.facts.series_samples[0], purpose="backfill")
+        calls["macro"] = lambda: api.macro(observed)
+    if not capabilities.securities:
+        return calls
+    symbol = provider.facts.samples[0]
     if capabilities.intervals:
         asked = BarsRequest(
             symbol=symbol,

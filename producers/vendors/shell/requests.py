@@ -62,6 +62,7 @@ class Request:
     headers: Mapping[str, str]
     refused: Callable[[int, bytes], MarketDataError]
     purpose: Purpose = "live"  # what the budget is asked for
+    refusals: tuple[int, ...] = REFUSALS  # statuses whose meaning `refused` says
 
 
 async def ask(http: VendorHttp, request: Request, parse: Callable[[bytes], T]) -> Asked[T]:
@@ -74,10 +75,10 @@ async def ask(http: VendorHttp, request: Request, parse: Callable[[bytes], T]) -
         request.url,
         params=request.params,
         headers=request.headers,
-        refusals=REFUSALS,
+        refusals=request.refusals,
         purpose=request.purpose,
     )
-    if answer.status in REFUSALS:
+    if answer.status in request.refusals:
         raise _counted(http, request, answer.status, request.refused(answer.status, answer.body))
     try:
         value = parse(answer.body)
@@ -99,6 +100,16 @@ def _counted(http: VendorHttp, request: Request, status: int, error: MarketDataE
     elif isinstance(error, ProviderRefused | ProviderThrottled):
         PROVIDER_ERRORS.labels(http.provider, request.endpoint, str(status)).inc()
     return error
+
+
+def whole(endpoint: str, received_time: WallTime, payload: bytes, make: Callable[[], T]) -> T:
+    """Return what `make` makes of an answer that is all in; raise MalformedResponse with the bytes where it cannot be used."""
+    try:
+        return make()
+    except MalformedPayload as error:
+        raise MalformedResponse(
+            str(error), endpoint=endpoint, received_time=received_time, payload=payload[:MAX_KEPT_BYTES]
+        ) from error
 
 
 async def all_pages(

@@ -20,6 +20,9 @@ EVERYTHING = PollWindow(start=0, end=2**60)
 RECEIVED = WallTime(1_795_363_230_000_000)
 EVERYBODY = {name: name for name in ("AAPL", "MSFT", "F", "TSLA", "GE", "NIO")}
 
+# Of one who has no securities.
+NO_SECURITIES_NAMES: Mapping[str, str | None] = dict.fromkeys(("AAPL", "BRK.B", "^GSPC", "BTC-USD", "SIM001"))
+
 Parse = Callable[[bytes], object]
 Refuse = Callable[[int, bytes, str], MarketDataError]
 

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ import pytest
 from producers.raw.blocks import encoded
 from producers.vendors.answers import Answer
 from schemas.deriving import prices
+from schemas.entries import MacroObservation
 from schemas.errors import MarketDataError
+from schemas.known import Known
 from schemas.records import RawBlock
 from schemas.streams import ACTION_STREAM, STREAMS
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
@@ -55,6 +58,37 @@ ODD_VALUES: tuple[object, ...] = (
         [None],
     ),
 )
+ODD_CELLS = (
+    *(
+        b"",
+        b".",
+        b"N/A",
+        b"NaN",
+        b"inf",
+        b"-inf",
+        b"1e300",
+        b"1e-300",
+        b"-1.5",
+        b"0",
+        b"9" * 400,
+        b'"',
+        b'""',
+        b"\xff",
+    ),
+    *(
+        b"2016-02-30",
+        b"02/30/2016",
+        b"9999-12-31",
+        b"0001-01-01",
+        b"2016-Q5",
+        b"2016-W54",
+        b"Delete",
+        b"D",
+        b"X",
+    ),
+    *(b"2026-09-03T15:57:01.000+02:00", b"9999-12-31T23:59:59Z", b"0001-01-01T00:00:00Z", b"10 Yr", b"Date"),
+)
+MACRO_FIELDS = {field.name for field in fields(MacroObservation)} - {field.name for field in fields(Known)}
 PRICES = {name for stream in STREAMS for name in prices(stream)}
 TOPICS = {
     "interval": RAW_BARS,
@@ -104,6 +138,24 @@ def changed(payload: bytes, draw: random.Random) -> bytes:
     return json.dumps(document).encode()
 
 
+def changed_table(payload: bytes, draw: random.Random) -> bytes:
+    """Return a CSV payload with one to three of its cells put in question, a row that is twice there, or one that is short."""
+    lines = [line.split(b",") for line in payload.split(b"\n")]
+    for _ in range(draw.randint(1, 3)):
+        row = draw.choice(lines)
+        match draw.choice(("cell", "cell", "cell", "twice", "short", "long")):
+            case "twice":
+                lines.insert(draw.randrange(len(lines) + 1), list(row))
+            case "short":
+                del row[draw.randrange(len(row))]
+            case "long":
+                row.insert(draw.randrange(len(row) + 1), draw.choice(ODD_CELLS))
+            case _ if row:
+                row[draw.randrange(len(row))] = draw.choice(ODD_CELLS)
+        lines = [line for line in lines if line] or [[b""]]
+    return b"\n".join(b",".join(row) for row in lines)
+
+
 def mutated(payload: bytes, draw: random.Random) -> bytes:
     """Return the payload with one to four injuries, mostly one."""
     data = bytearray(payload)
@@ -125,6 +177,9 @@ def mutated(payload: bytes, draw: random.Random) -> bytes:
 
 def check(answer: Answer) -> None:
     """Events hold only finite, never negative numbers, no price of 0, and fit their topic's schema."""
+    if answer.events and "period_start" in answer.events[0]:
+        check_macro(answer)
+        return
     for event in answer.events:
         if "action_id" in event:
             check_action(event, RECEIVED)
@@ -138,13 +193,30 @@ def check(answer: Answer) -> None:
         assert encoded(topic, block)
 
 
+def check_macro(answer: Answer) -> None:
+    """Events are whole observations with a finite value or none, of a period with days, each of a period and day but once."""
+    seen = set()
+    for event in answer.events:
+        value = event["value"]
+        name = (event["period_start"], event["vintage_start"], event["published_at"])
+        assert set(event) == MACRO_FIELDS
+        assert value is None or math.isfinite(value)
+        assert event["period_start"] < event["period_end"]
+        assert event["vintage_end"] is None or event["vintage_start"] <= event["vintage_end"]
+        assert name not in seen
+        assert (event["published_at"] is None) == (event["published_precision"] == "none")
+        assert all(type(event[part]) is int for part in ("event_time", "period_start", "period_end"))
+        seen.add(name)
+
+
 def test_only_our_errors_come_out(cases: list[Case]) -> None:
     """The same cases every time, so that a failure can be looked at; its number is in the message."""
     draw = random.Random(SEED)
     parsed = 0
     for number in range(CASES):
         name, payload, parse = cases[number % len(cases)]
-        injured = changed(payload, draw) if number % 3 else mutated(payload, draw)
+        put_in_question = changed if payload[:1] in (b"{", b"[") else changed_table
+        injured = put_in_question(payload, draw) if number % 3 else mutated(payload, draw)
         try:
             result = parse(injured)
         except MarketDataError:

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from producers.vendors.answers import PollWindow
+from producers.vendors.answers import MacroRequest, PollWindow
 from schemas.errors import (
     MalformedPayload,
     MarketDataError,
@@ -32,7 +32,9 @@ async def fails(name: str, fault: str, *, quotes: bool = False) -> MarketDataErr
         window = PollWindow(start=now - HOUR_US, end=now)
         api = opened.apis[name]
         with pytest.raises(MarketDataError) as caught:
-            if quotes or not BUILT_IN[name].capabilities.intervals:
+            if BUILT_IN[name].capabilities.macro:
+                await api.macro(MacroRequest(series=BUILT_IN[name].series_samples[0]))
+            elif quotes or not BUILT_IN[name].capabilities.intervals:
                 await api.quotes(["SIM001"])
             else:
                 await api.bars(asked("SIM001", "1m", window, now))

@@ -22,6 +22,12 @@ def test_each_stream_alone_is_a_provider_and_lacks_the_others(stream: str) -> No
     assert [name for name in ALONE if not ALONE[stream].lacking(name)] == [stream]
 
 
+def test_securities_are_what_has_a_symbol() -> None:
+    """A list of them counts; macro series alone do not."""
+    assert [name for name in ALONE if not ALONE[name].securities] == ["macro"]
+    assert Capabilities(symbols=True).securities
+
+
 def test_an_unknown_stream_is_lacking() -> None:
     """A word nobody declared is served by no one."""
     assert ALONE["macro"].lacking("weather") == "weather"

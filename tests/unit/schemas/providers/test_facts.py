@@ -15,7 +15,7 @@ from schemas.providers.facts import (
     ProviderFacts,
     RefusalWords,
 )
-from schemas.providers.spelling import Spelling
+from schemas.providers.spelling import NO_SECURITIES, Spelling
 
 ACME = ProviderFacts(
     name="acme",
@@ -84,6 +84,11 @@ def test_symbols_are_spelt_as_the_vendor_does() -> None:
             "the day it was read",
         ),
         ({"samples": ()}, "no sample symbols"),
+        ({"capabilities": Capabilities(macro=True)}, "need series_samples"),
+        ({"series_samples": ("FRED:GDPC1",)}, "need series_samples, and only they do"),
+        ({"series_samples": ("gdp",), "capabilities": Capabilities(macro=True)}, "'gdp' is no key"),
+        ({"key_parameter": "token"}, "it names none"),
+        ({"without_key": "a little"}, "it names none"),
         ({"samples": ("A B",)}, "not a canonical symbol"),
         ({"spelling": Spelling(lambda _: "X", lambda _: "Y")}, "spelt back as 'Y'"),
     ],
@@ -92,3 +97,20 @@ def test_a_wrong_declaration_is_named(changes: dict[str, object], words: str) ->
     """Before anything is opened; the right one has no fault."""
     assert ACME.faults() == []
     assert words in "; ".join(replace(ACME, **changes).faults())  # type: ignore[arg-type]
+
+
+def test_a_provider_of_series_alone_needs_no_symbols() -> None:
+    """It carries none, and says so of every one."""
+    facts = replace(
+        ACME,
+        capabilities=Capabilities(macro=True),
+        spelling=NO_SECURITIES,
+        samples=(),
+        series_samples=("FRED:GDPC1",),
+    )
+
+    assert facts.faults() == []
+    with pytest.raises(UnknownSymbol, match="acme has no name for SPY"):
+        facts.vendor_symbol("SPY")
+    with pytest.raises(InvalidRecord):
+        facts.symbol_of("SPY")

@@ -13,10 +13,12 @@ import pytest
 
 from producers.catalogue.shell.installed import known_providers
 from producers.sdk import (
+    NO_SECURITIES,
     Answer,
     BarsRequest,
     Capabilities,
     Frame,
+    MacroRequest,
     MalformedPayload,
     Opening,
     Provider,
@@ -168,6 +170,47 @@ async def test_samples_are_what_is_asked_for() -> None:
     await broken_promises(Provider(facts=facts, open=_Noting))
 
     assert set(asked) == {"BTC-USD"}
+
+
+async def test_a_series_is_asked_for_where_the_capabilities_say_so() -> None:
+    """By its key and for a backfill; a key may travel where the facts say that it has to, and nowhere else."""
+    asked: list[MacroRequest] = []
+
+    class _Series(VendorApi):
+        provider = "rates"
+        parameter = "token"
+
+        def __init__(self, opening: Opening) -> None:
+            self._opening = opening
+
+        async def macro(self, asked_for: MacroRequest) -> Response:
+            asked.append(asked_for)
+            params = {self.parameter: self._opening.secret("CARELESS_KEY")}
+            await self._opening.http.get("series", self._opening.base_url, params=params)
+            return Response(endpoint="series", received_time=1, answer=Answer())
+
+    class _Elsewhere(_Series):
+        parameter = "key"
+
+    facts = ProviderFacts(
+        name="rates",
+        title="Rates",
+        capabilities=Capabilities(macro=True),
+        base_url="https://rates.example",
+        credentials=("CARELESS_KEY",),
+        key_parameter="token",
+        spelling=NO_SECURITIES,
+        samples=(),
+        series_samples=("BOE:IUDBEDR",),
+    )
+    told = await broken_promises(Provider(facts=facts, open=_Series))
+    elsewhere = await broken_promises(Provider(facts=facts, open=_Elsewhere))
+
+    assert {(each.series, each.purpose) for each in asked} == {("BOE:IUDBEDR", "backfill")}
+    assert "half an answer: macro raised nothing, expected MalformedPayload" in told
+    assert "half an answer: macro of a backfill are asked for as if they were live: pass purpose on" in told
+    assert not any("travels in a URL" in fault for fault in told)
+    assert any("a credential travels in a URL" in fault for fault in elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from tests.support.vendor_apis import asked
 
 SIMULATOR = "http://127.0.0.1:18080"
 HOUR = PollWindow(start=NINE_THIRTY, end=NINE_THIRTY + HOUR_US)
-ALL = "providers: {alpaca: {}, finnhub: {}, polygon: {}, yahoo: {}}"
+ALL = f"providers: {{{', '.join(f'{name}: {{}}' for name in BUILT_IN)}}}"
+OF_SECURITIES = ("alpaca", "finnhub", "polygon", "yahoo")
 
 
 NOBODY: Any = None  # no session: nothing is asked
@@ -73,12 +74,13 @@ async def in_vain(asking: Awaitable[object]) -> None:
 
 
 def test_without_keys_only_the_keyless_is_open(caplog: pytest.LogCaptureFixture) -> None:
-    """Each of the others has one line, which names every variable to set."""
-    assert list(opened(ALL).apis) == ["yahoo"]
+    """Each of the others has one line, which names every variable to set; FRED is open with less, and says so."""
+    assert list(opened(ALL).apis) == ["ecb", "fred", "treasury", "yahoo"]
 
     lines = {record.provider: record.reason for record in caplog.records}  # type: ignore[attr-defined]
-    assert sorted(lines) == ["alpaca", "finnhub", "polygon"]
-    assert len(caplog.records) == 3
+    assert sorted(lines) == ["alpaca", "finnhub", "fred", "polygon"]
+    assert len(caplog.records) == 4
+    assert lines["fred"] == "no PRODUCERS_FRED_API_KEY"
     assert "set PRODUCERS_ALPACA_KEY_ID and PRODUCERS_ALPACA_SECRET_KEY" in lines["alpaca"]
 
 
@@ -89,18 +91,18 @@ def test_half_a_key_is_none(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_on_the_simulator_no_key_is_needed() -> None:
-    """All four are open, and ask at the simulator's addresses."""
+    """All are open, and those of securities ask at the simulator's addresses."""
     async with nothing_sent() as (session, addresses):
         vendors = opened(ALL, session=session, simulator_url=SIMULATOR)
-        for api in vendors.apis.values():
-            await in_vain(api.bars(asked("SPY", "1m", HOUR, HOUR.end)))
+        for name in OF_SECURITIES:
+            await in_vain(vendors.apis[name].bars(asked("SPY", "1m", HOUR, HOUR.end)))
         async with AsyncExitStack() as stack:
             await in_vain(stack.enter_async_context(vendors.sockets["finnhub"].connected(["SPY"])))
 
     *bars, socket = addresses
-    assert sorted(vendors.apis) == ["alpaca", "finnhub", "polygon", "yahoo"]
+    assert sorted(vendors.apis) == sorted(BUILT_IN)
     assert [
-        address.startswith(f"{SIMULATOR}/{name}/") for name, address in zip(vendors.apis, bars, strict=True)
+        address.startswith(f"{SIMULATOR}/{name}/") for name, address in zip(OF_SECURITIES, bars, strict=True)
     ] == [True] * 4
     assert socket == "ws://127.0.0.1:18080/finnhub/ws"
 
