@@ -17,6 +17,8 @@ from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.dead_events.shell.events import DeadEvents, DeadLetterAccess
 from gateway.dead_events.shell.letters import Letters
+from gateway.entries.shell.actions import Actions
+from gateway.entries.shell.macro import Macro
 from gateway.http.access import Access
 from gateway.http.endpoints import Endpoint
 from gateway.http.openapi import openapi
@@ -125,6 +127,11 @@ class Parts:
         """Return what is collected, None where no configuration says so."""
         configuration = self.configured.configuration
         return None if configuration is None else configuration.streams
+
+    def macro_keys(self) -> Collection[str]:
+        """Return the macro series that are collected, as the configuration calls them."""
+        streams = self.streams()
+        return () if streams is None or streams.macro is None else streams.macro.keys
 
     def collects(self, symbol: str) -> bool | None:
         """Whether a symbol is configured, None where nobody knows that."""
@@ -236,6 +243,20 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
         parts.resources.partitions,
         parts.resources.page_key,
         names=parts.names,
+    ),
+    Actions: lambda parts: Actions(
+        parts.resources.store,
+        parts.watermarks,
+        parts.resources.partitions,
+        parts.resources.page_key,
+        names=parts.names,
+    ),
+    Macro: lambda parts: Macro(
+        parts.resources.store,
+        parts.watermarks,
+        parts.resources.partitions,
+        parts.resources.page_key,
+        collected=parts.macro_keys,
     ),
     MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),

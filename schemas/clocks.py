@@ -31,7 +31,12 @@ _FIRST = date(1970, 1, 1)
 
 def iso_day(day: Day) -> str:
     """Return a day as an ISO date, such as 2014-06-09; raise OverflowError outside the years 1 to 9999."""
-    return (_FIRST + timedelta(days=day)).isoformat()
+    return date_of(day).isoformat()
+
+
+def date_of(day: Day) -> date:
+    """Return a day as a date; raise OverflowError outside the years 1 to 9999."""
+    return _FIRST + timedelta(days=day)
 
 
 def day_of(written: date) -> Day:

@@ -23,7 +23,7 @@ from gateway.http.problems import PROBLEMS
 Headers = Mapping[str, str]
 """Headers of a request; names in any case."""
 
-Scope = Literal["public", "read", "stream", "backfill", "dlq", "admin"]
+Scope = Literal["public", "read", "stream", "backfill", "dlq", "admin", "redistribute"]
 SCOPES: frozenset[str] = frozenset(get_args(Scope)) - {"public"}
 
 

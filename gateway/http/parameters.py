@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from gateway.http.moments import EXAMPLE, BadMoment, midnight, parse_date, parse_moment
 from gateway.http.problems import FieldError, invalid
+from schemas.clocks import day_of
 from schemas.symbols.names import PROVIDER_NAME, SYMBOL, is_provider_name, is_symbol
 
 BEST = "best"  # no provider in particular
@@ -125,6 +126,22 @@ class Day:
         """Return microseconds since the epoch."""
         try:
             return midnight(parse_date(text), timezone)
+        except BadMoment as error:
+            raise Complaint(error.code, f"{name}: {error}") from error
+
+    def schema(self) -> Schema:
+        """Return the format."""
+        return {"type": "string", "format": "date"}
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDay:
+    """A date of nobody's clock, such as an ex-date, as the day it is."""
+
+    def read(self, name: str, text: str, _: str) -> int:
+        """Return days since 1970-01-01."""
+        try:
+            return day_of(parse_date(text))
         except BadMoment as error:
             raise Complaint(error.code, f"{name}: {error}") from error
 

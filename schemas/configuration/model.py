@@ -103,8 +103,7 @@ class SymbolEntry(Section):
         default="T1", description="How often its streams are polled: T0 most, T2 least; see `tiers`."
     )
     streams: tuple[StreamName, ...] = Field(
-        default=INSTRUMENT_STREAMS,
-        description="The streams the symbol takes part in; without it, all of them.",
+        default=INSTRUMENT_STREAMS, description="Streams the symbol takes part in; all of them without it."
     )
 
 

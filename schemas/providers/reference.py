@@ -11,6 +11,16 @@ from schemas.providers.facts import ANY_VENDOR, Limits, ProviderFacts
 PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "concurrency": "at once"}
 NOTHING = "none"
 MISSING = "\N{EN DASH}"
+CAPABILITIES = (
+    "Provider",
+    "Bars",
+    "Quotes",
+    "Trades",
+    "Corporate actions",
+    "Symbol list",
+    "Macro series",
+    "Key",
+)
 FEEDS = ("Provider", "Delay", "Feeds", "Added to what is over", "Conditions of trades that are no last price")
 
 PAGE = """# Providers
@@ -144,57 +154,57 @@ unknown provider. A package that cannot be loaded, or whose declaration is wrong
 def page() -> str:
     """Return docs/PROVIDERS.md."""
     vendors = list(BUILT_IN.values())
+    return PAGE.format(**_what_they_give(vendors), **_how_they_refuse(vendors))
+
+
+def _what_they_give(vendors: Sequence[ProviderFacts]) -> dict[str, str]:
     of_securities = [facts for facts in vendors if facts.capabilities.securities]
-    return PAGE.format(
-        capabilities=_table(
-            (
-                "Provider",
-                "Bars",
-                "Quotes",
-                "Trades",
-                "Corporate actions",
-                "Symbol list",
-                "Macro series",
-                "Key",
-            ),
+    return {
+        "capabilities": _table(
+            CAPABILITIES,
             [_capabilities(facts) for facts in vendors],
         ),
-        meanings=_table(
+        "meanings": _table(
             ("", *(f"`{facts.name}`" for facts in of_securities)),
             [(row, *(said(facts) or MISSING for facts in of_securities)) for row, said in MEANINGS.items()],
         ),
-        remarks="\n".join(
+        "remarks": "\n".join(
             f"- **{facts.title}.** {' '.join(facts.notes.remarks)}"
             for facts in vendors
             if facts.notes.remarks
         ),
-        feeds=_table(FEEDS, map(_feeds, vendors)),
-        habits=_table(
+        "feeds": _table(FEEDS, map(_feeds, vendors)),
+        "habits": _table(
             ("Provider", "Rule", "What it does", "Seen in", "Here"),
             [row for facts in vendors for row in _habits(facts)],
         ),
-        limits=_table(
+    }
+
+
+def _how_they_refuse(vendors: Sequence[ProviderFacts]) -> dict[str, str]:
+    return {
+        "limits": _table(
             ("Provider", "Plan", "Published limit", "Source", "Read"),
             [row for facts in vendors for row in _published(facts)],
         ),
-        in_force=_table(
+        "in_force": _table(
             ("Provider", "In force"), [(f"`{facts.name}`", _in_force(facts)) for facts in vendors]
         ),
-        phrases=_table(
+        "phrases": _table(
             ("Said by", "Throttled", "Banned", "Not in the plan", "Unknown symbol", "No key"),
             [("anybody", *_phrases(None)), *((f"`{facts.name}`", *_phrases(facts)) for facts in vendors)],
         ),
-        without_key=" ".join(
+        "without_key": " ".join(
             f"{facts.title} gives something without a key: {facts.without_key}."
             for facts in vendors
             if facts.without_key
         ),
-        macro_keys=_table(
+        "macro_keys": _table(
             ("Key", "Provider", "Aliases"),
             [(f"`{key}`", f"`{series_key(key).provider}`", names) for key, names in _aliases().items()],
         ),
-        terms=" ".join(f"{facts.title}: {facts.notes.terms}." for facts in vendors),
-    )
+        "terms": " ".join(f"{facts.title}: {facts.notes.terms}." for facts in vendors),
+    }
 
 
 def _aliases() -> dict[str, str]:

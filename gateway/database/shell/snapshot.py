@@ -37,8 +37,8 @@ class Snapshot:
     """One consistent view of the database; every time is µs, every as_of inclusive."""
 
     def __init__(self, borrowed: Connection) -> None:
-        """Read through `borrowed`, which is inside its transaction."""
-        self._connection = borrowed
+        """Read through `borrowed`, which is inside its transaction; `fetch` is for statements of a topic's own."""
+        self._connection, self.fetch = borrowed, borrowed.fetch
 
     async def complete_before(self, topic: str, partition: int) -> KnowledgeTime | None:
         """Return the exclusive watermark of a canonical partition; None before the first."""

@@ -1,0 +1,108 @@
+"""`/stocks/{symbol}/actions`: what was said of a symbol's corporate actions, as it was known at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from aiohttp import web
+
+from gateway.database.shell.snapshot import Snapshots
+from gateway.database.shell.watermarks import Watermarks
+from gateway.entries.actions_request import ACTIONS, ActionsQuery
+from gateway.entries.known import published_by
+from gateway.entries.rows import entry_row
+from gateway.entries.shell.reading import entries, moment_of, told_by
+from gateway.http.columns import Shown
+from gateway.http.moments import rfc3339
+from gateway.http.pages import Page, open_token, query_hash, seal
+from gateway.http.parameters import checked_symbol
+from gateway.http.problems import unknown_symbol
+from gateway.http.shell.answers import Serves, cacheable
+from gateway.market.shell.calendars import load_calendars
+from infra.runtime.clock import wall_us
+from schemas.calendar.sessions import calendar_of
+from schemas.clocks import Day, EventTime, KnowledgeTime
+from schemas.entries import CorporateAction
+from schemas.partitions import partition_of
+from schemas.streams import ACTION_STREAM
+from schemas.validation import FIRST_DAY, LAST_DAY
+
+TOPICS = (ACTION_STREAM.topic,)
+EVERY_DAY = Day(FIRST_DAY), Day(LAST_DAY)
+
+
+class Actions:
+    """Answers of the entries that are stored of a symbol."""
+
+    def __init__(
+        self,
+        store: Snapshots,
+        watermarks: Watermarks,
+        partitions: int,
+        page_key: bytes,
+        *,
+        names: Callable[[str], bool],
+    ) -> None:
+        """Answer for a symbol by its partition of `partitions`; one is known as well that is configured or was seen."""
+        self._store, self._watermarks, self._partitions = store, watermarks, partitions
+        self._page_key, self._names = page_key, names
+
+    async def actions(self, request: web.Request) -> web.StreamResponse:
+        """GET /stocks/{symbol}/actions: by (ex_date, provider, action_id), and of all revisions by place."""
+        symbol = request.match_info["symbol"]
+        checked_symbol(symbol)
+        ask = ACTIONS.parse(request.query.items())
+        query, now = query_hash(request.path, ask.given), wall_us()
+        page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
+        partition = partition_of(symbol, self._partitions)
+        as_of = await moment_of(page.as_of if page else ask.as_of, self._watermarks, TOPICS, [partition])
+        found = await self._found(symbol, ask, as_of, partition)
+        after = None if page is None else _key(page.after)
+        rest = [each for each in found if after is None or _place(each) > after]
+        shown, token = rest[: ask.limit], None
+        if len(rest) > len(shown):
+            edge = Page(
+                as_of=as_of, start=EventTime(ask.start), end=EventTime(ask.end), after=_place(shown[-1])
+            )
+            token = seal(edge, query, self._page_key, now)
+        meta = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "row_count": len(shown)}
+        rows = Shown(shown, lambda each: entry_row(ACTION_STREAM, partition, each))
+        immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
+        return await cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
+
+    async def _found(
+        self, symbol: str, ask: ActionsQuery, as_of: KnowledgeTime, partition: int
+    ) -> list[CorporateAction]:
+        """Return what counts, in order; raise the Problem of a symbol nobody knows."""
+        by_known, latest = ask.knowledge == "known", ask.revisions == "latest"
+        asked = ask.start, Day(ask.end - 1)
+        async with self._store.snapshot() as snapshot:
+            found = await entries(
+                snapshot,
+                CorporateAction,
+                symbol,
+                as_of=as_of if by_known else told_by(as_of, self._watermarks, TOPICS, partition),
+                provider=ask.provider,
+                days=asked if by_known else EVERY_DAY,
+                revisions="latest" if by_known and latest else "all",
+            )
+            is_known = bool(found) or await snapshot.knows(symbol)
+        if not is_known and not self._names(symbol):
+            raise unknown_symbol(symbol)
+        if not by_known:
+            await load_calendars([symbol])
+            found = published_by(found, as_of, calendar_of(symbol), latest=latest)
+            found = [each for each in found if asked[0] <= each.ex_date <= asked[1]]
+        return found if ask.types is None else [each for each in found if each.type in ask.types]
+
+    serves: ClassVar[Serves] = ((ACTIONS, actions),)
+
+
+def _place(action: CorporateAction) -> tuple[int | str, ...]:
+    return action.ex_date, action.provider, action.action_id, action.raw_offset, action.index
+
+
+def _key(after: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    day, provider, name, offset, index = after
+    return int(day), str(provider), str(name), int(offset), int(index)

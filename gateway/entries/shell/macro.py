@@ -1,0 +1,131 @@
+"""`/factors/macro` and a series' history: values of macro series as they were known or published at a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from gateway.database.shell.snapshot import Snapshots
+from gateway.database.shell.watermarks import Watermarks
+from gateway.entries.macro import BASE_DAYS, MacroQuestion, newest, periods, series_row, value_row
+from gateway.entries.macro_request import MACRO, MACRO_HISTORY, SeriesKeys
+from gateway.entries.shell.reading import entries, moment_of, told_by
+from gateway.http.columns import Shown
+from gateway.http.moments import rfc3339
+from gateway.http.pages import Page, open_token, query_hash, seal
+from gateway.http.parameters import Complaint
+from gateway.http.problems import Problem, invalid_field
+from gateway.http.shell.answers import GRANT, Serves, cacheable
+from infra.runtime.clock import wall_us
+from schemas.clocks import Day, EventTime
+from schemas.entries import MacroObservation
+from schemas.macro_keys import series_key
+from schemas.partitions import partition_of
+from schemas.streams import MACRO_STREAM
+from schemas.validation import FIRST_DAY, LAST_DAY
+
+TOPICS = (MACRO_STREAM.topic,)
+EVERY_DAY = Day(FIRST_DAY), Day(LAST_DAY)
+NOTHING_YET = "nothing of it is known by as_of; is it collected (streams.macro.keys)?"
+
+
+class Macro:
+    """Answers of the vintages that are stored."""
+
+    def __init__(
+        self,
+        store: Snapshots,
+        watermarks: Watermarks,
+        partitions: int,
+        page_key: bytes,
+        *,
+        collected: Callable[[], Collection[str]],
+    ) -> None:
+        """Answer for a series by its partition of `partitions`; without keys for those that are `collected`."""
+        self._store, self._watermarks, self._partitions = store, watermarks, partitions
+        self._page_key, self._collected = page_key, collected
+
+    async def newest(self, request: web.Request) -> web.StreamResponse:
+        """GET /factors/macro."""
+        ask = MACRO.parse(request.query.items())
+        keys = ask.keys
+        if keys is None:
+            keys = {name: str(series_key(name)) for name in self._collected()}
+        homes = [partition_of(key, self._partitions) for key in keys.values()] or [0]
+        as_of = await moment_of(ask.as_of, self._watermarks, TOPICS, homes)
+        question = MacroQuestion(as_of=as_of, knowledge=ask.knowledge, units=ask.units)
+        data: dict[str, Any] = {}
+        missing: dict[str, Any] = {}
+        for name, key in keys.items():
+            observations = await self._observations(request, key, question, EVERY_DAY)
+            home = partition_of(key, self._partitions)
+            row = await asyncio.to_thread(newest, observations, question, home)
+            if row is None:
+                missing[name] = {"key": key, "reason": NOTHING_YET}
+            else:
+                data[name] = row
+        meta = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "units": ask.units}
+        immutable = ask.as_of is not None and ask.knowledge == "known"
+        return await cacheable(data, meta, request, immutable=immutable, missing=missing)
+
+    async def history(self, request: web.Request) -> web.StreamResponse:
+        """GET /factors/macro/{key}/history: by period, and of all vintages by the moment each was said."""
+        key = _key(request.match_info["key"])
+        ask = MACRO_HISTORY.parse(request.query.items())
+        query, now = query_hash(request.path, ask.given), wall_us()
+        page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
+        partition = partition_of(key, self._partitions)
+        as_of = await moment_of(page.as_of if page else ask.as_of, self._watermarks, TOPICS, [partition])
+        question = MacroQuestion(as_of=as_of, knowledge=ask.knowledge, units=ask.units)
+        days = Day(max(FIRST_DAY, ask.start - BASE_DAYS)), Day(ask.end - 1)
+        observations = await self._observations(request, key, question, days)
+        found = await asyncio.to_thread(periods, observations, question, ask.revisions, ask.start, ask.end)
+        after = None if page is None else tuple(map(int, page.after))
+        rest = [each for each in found if after is None or each.place > after]
+        shown, token = rest[: ask.limit], None
+        if len(rest) > len(shown):
+            edge = Page(
+                as_of=as_of, start=EventTime(ask.start), end=EventTime(ask.end), after=shown[-1].place
+            )
+            token = seal(edge, query, self._page_key, now)
+        meta: dict[str, Any] = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "units": ask.units}
+        meta |= {"revisions": ask.revisions, "row_count": len(shown)}
+        meta["series"] = series_row(observations[-1]) if observations else None
+        rows = Shown(shown, lambda each: value_row(each, partition))
+        immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
+        return await cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
+
+    async def _observations(
+        self, request: web.Request, key: str, question: MacroQuestion, days: tuple[Day, Day]
+    ) -> list[MacroObservation]:
+        """Return what was told of the periods that begin on these days; raise the Problem of who may not be given it."""
+        as_of = question.as_of
+        if question.knowledge != "known":
+            as_of = told_by(as_of, self._watermarks, TOPICS, partition_of(key, self._partitions))
+        async with self._store.snapshot() as snapshot:
+            found = await entries(snapshot, MacroObservation, key, as_of=as_of, provider=None, days=days)
+        _check_rights(request, found)
+        return found
+
+    serves: ClassVar[Serves] = ((MACRO, newest), (MACRO_HISTORY, history))
+
+
+def _key(given: str) -> str:
+    """Return the key of a path; raise the Problem of what is none."""
+    try:
+        return next(iter(SeriesKeys(most=1).read("key", given, "UTC").values()))
+    except Complaint as error:
+        raise invalid_field("key", error.code, str(error)) from error
+
+
+def _check_rights(request: web.Request, observations: Sequence[MacroObservation]) -> None:
+    """Raise the Problem of a caller with a key that may not be given what others own."""
+    grant = request.get(GRANT)
+    if not observations or observations[-1].rights != "restricted" or grant is None or not grant.key_id:
+        return
+    if "redistribute" not in grant.scopes:
+        detail = f"{observations[-1].symbol} belongs to its source, which does not let us pass it on; use a key with redistribute"
+        raise Problem(code="forbidden", detail=detail)
