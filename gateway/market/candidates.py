@@ -23,6 +23,16 @@ from schemas.streams import Bar, Quote, Trade
 _RANK: Mapping[type, int] = {Trade: 2, Quote: 1, Bar: 0}
 
 
+SAME_UNIT = 10.0  # prices of one unit differ less; pence and pounds, the nearest of units, by a hundred
+
+
+class Quoted(NamedTuple):
+    """The currency a price is in, in the words of who says so, and who that is."""
+
+    currency: str
+    provider: str
+
+
 class Borrowed(NamedTuple):
     """A number with the moment it is of (µs) and who gave it."""
 
@@ -103,7 +113,7 @@ def previous_close_of(
     By its own provider's quote of that day, else by a daily bar, else by the last regular minute, the own provider's
     first; else by another provider's quote.
     """
-    own = currency_of(value, quotes)
+    own = own_currency(value, quotes)
     said = [
         Borrowed(quote.previous_close, quote.event_time, quote.provider)
         for quote in _of_the_day(value, quotes, calendar)
@@ -117,12 +127,44 @@ def previous_close_of(
     return stored or next(iter(said), None)
 
 
-def currency_of(value: Value, quotes: Iterable[Quote]) -> str:
-    """Return the currency of a value, of a trade as its provider's quotes have it; empty where nobody says."""
+def own_currency(value: Value, quotes: Iterable[Quote]) -> str:
+    """Return the currency of a value, of a trade as its provider's quotes have it; empty where that says nothing."""
     own = "" if isinstance(value, Trade) else value.currency
     return own or next(
         (quote.currency for quote in quotes if quote.provider == value.provider and quote.currency), ""
     )
+
+
+def currency_of(value: Value, quotes: Iterable[Quote], candidates: Candidates) -> Quoted | None:
+    """Return the currency of a value: its provider's word, else that of the newest candidate that has one, if it can be no other.
+
+    It may be another where candidates differ, or where their prices are so far from the value's that their unit may be too.
+    """
+    if own := own_currency(value, quotes):
+        return Quoted(own, value.provider)
+    priced = price_of(value)
+    witnesses = list(_witnesses(candidates))
+    if priced is None or not witnesses or len({quoted.currency for _, _, quoted in witnesses}) > 1:
+        return None
+    if not all(_is_of_one_unit(priced[0], price) for _, price, _ in witnesses):
+        return None
+    return max(witnesses, key=lambda witness: witness[0])[2]
+
+
+def _witnesses(candidates: Candidates) -> Iterator[tuple[int, float, Quoted]]:
+    """Yield (moment, price, currency) of the candidates that have both."""
+    for value in candidates.values:
+        if isinstance(value, Trade) or not value.currency or not _is_believable(value):
+            continue
+        if (priced := price_of(value)) is not None:
+            yield value.event_time, priced[0], Quoted(value.currency, value.provider)
+    for close in candidates.closes:
+        if close.currency:
+            yield close.event_time, close.close, Quoted(close.currency, close.provider)
+
+
+def _is_of_one_unit(one: float, other: float) -> bool:
+    return one == other or (one > 0 and other > 0 and max(one, other) < SAME_UNIT * min(one, other))
 
 
 def _closes_before(

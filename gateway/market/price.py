@@ -59,6 +59,7 @@ PRICE_COLUMNS = (
     Column("volume_time", or_null(TIME), "The venue's time of the quote that says so.", "UTC"),
     Column("volume_provider", or_null(TEXT), "Who gave it."),
     Column("currency", or_null(TEXT), "Of the price; null where unknown.", "ISO 4217"),
+    Column("currency_provider", or_null(TEXT), "Who says so."),
     Column("provider", TEXT, "Who gave the price."),
     Column("state", words_of(get_args(State)), "How much the value is worth now."),
     Column("provisional", FLAG, "Not yet known to be complete: see meta.as_of."),
@@ -133,6 +134,7 @@ def compose(candidates: Candidates, calendar: Calendar, partition: int) -> Compo
         raise ValueError("of candidates without a price there is no answer")
     quotes = candidates.quotes(value.provider)
     previous = previous_close_of(value, quotes, candidates.closes, calendar)
+    quoted = currency_of(value, quotes, candidates)
     identity = event_id(
         topic_of(value), value.symbol, value.event_time, partition, value.raw_offset, value.index
     )
@@ -145,7 +147,8 @@ def compose(candidates: Candidates, calendar: Calendar, partition: int) -> Compo
         borrowed={
             **_said("previous_close", previous), **_change(value.symbol, priced[0], previous),
             **_said("volume", volume_of(value, quotes, calendar)),
-            "currency": currency_of(value, quotes) or None, "provider": value.provider,
+            "currency": quoted and quoted.currency, "currency_provider": quoted and quoted.provider,
+            "provider": value.provider,
         },
         stamped={
             "event_time": rfc3339(value.event_time), "received_time": rfc3339(value.received_time),

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.database.versions import StoredClose, Value
-from gateway.market.candidates import Candidates, newest, previous_close_of, price_of
+from gateway.market.candidates import (
+    Candidates,
+    Quoted,
+    currency_of,
+    newest,
+    previous_close_of,
+    price_of,
+)
 from gateway.market.freshness import stale_after_us, trading_day
 from gateway.market.price import Now, compose
 from schemas.calendar.sessions import load_calendar
@@ -88,6 +95,30 @@ def test_the_close_is_of_the_latest_day_and_there_a_days_own_before_a_minutes() 
     assert chosen(a_close(0), a_close(21)) == (1.0, "yahoo")
     assert chosen(a_close(0)) is None
     assert chosen(a_close(3, currency="EUR"), value=a_bar()) is None
+
+
+def test_a_currency_is_borrowed_where_it_can_be_no_other() -> None:
+    """Of the newest that has one, by name; none of two that differ, nor of one whose price may be in pence."""
+
+    def chosen(*others: Value, closes: Any = (), value: Value | None = None) -> Quoted | None:
+        candidates = Candidates(values=[value or trade, *others], closes=closes)
+        return currency_of(value or trade, candidates.quotes("finnhub"), candidates)
+
+    trade = a_trade(provider="finnhub", price=170.0)
+    bar = a_bar(provider="alpaca", event_time=NINE_THIRTY - MINUTE_US)
+    pounds = a_bar(provider="acme", currency="GBP", close=1.7)
+    for others in ((a_quote(), bar), (bar, a_quote())):
+        assert chosen(*others) == ("USD", "yahoo")
+    assert chosen(a_quote(currency=""), bar) == ("USD", "alpaca")
+    assert chosen(closes=[a_close(3, close=168.0)]) == ("USD", "yahoo")
+    assert chosen(
+        value=a_quote(provider="finnhub", currency="", last=170.0), closes=[a_close(3, close=168.0)]
+    )
+    assert chosen(a_quote(provider="finnhub", currency="EUR"), bar) == ("EUR", "finnhub")
+    assert chosen(bar, a_quote(currency="CAD")) is None
+    assert chosen(bar, closes=[a_close(3, close=168.0, currency="CAD")]) is None
+    assert chosen(pounds) is None
+    assert chosen() is None
 
 
 @given(value_age=AGES, quote_ages=st.lists(AGES, max_size=4), kind=st.sampled_from([a_trade, a_bar, a_quote]))

@@ -139,13 +139,14 @@ def test_a_trade_feed_empties_no_answer() -> None:
     trade = a_trade(price=170.0, provider="finnhub", event_time=NINE_THIRTY + SECOND_US)
     answer = document(trade, a_quote())
 
-    assert (answer["provider"], answer["currency"]) == ("finnhub", None)
-    for name in ("quote", "previous_close", "volume"):
+    assert (answer["provider"], answer["currency"]) == ("finnhub", "USD")
+    for name in ("quote", "previous_close", "volume", "currency"):
         assert answer[f"{name}_provider"] == "yahoo"
     assert (answer["bid"], answer["previous_close"], answer["change"]) == (167.4, 168.0, 2.0)
     in_pence = a_quote(provider="finnhub", currency="GBp", previous_close=None)
     answer = document(trade, in_pence, a_quote(currency="GBP"))
-    assert (answer["currency"], answer["previous_close"]) == ("GBp", None)
+    assert (answer["currency"], answer["currency_provider"]) == ("GBp", "finnhub")
+    assert answer["previous_close"] is None
 
 
 def test_a_simulated_value_always_says_so() -> None:
