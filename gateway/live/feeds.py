@@ -99,7 +99,8 @@ class Feeds:
         self._budget_bytes = budget_bytes
         self._ring_messages = ring_messages
         self._feeds: dict[tuple[str, str], Feed] = {}
-        self._symbols: set[str] = set()
+        self._moves = 0
+        self._moved: dict[str, int] = {}  # by symbol, when it last did
         self._begun_after: dict[TopicPartition, CanonicalOffset] = {}
         self._applied: dict[TopicPartition, CanonicalOffset] = {}
         self._gaps: dict[str, SymbolGaps] = {}
@@ -130,7 +131,11 @@ class Feeds:
 
     def knows(self, symbol: str) -> bool:
         """Whether any record of the symbol was seen."""
-        return symbol in self._symbols
+        return symbol in self._moved
+
+    def revision(self, symbol: str) -> int:
+        """Return a number that is another one after any record of the symbol came, or was forgotten."""
+        return self._moved.get(symbol, 0)
 
     def find(self, channel: str, symbol: str) -> Feed | None:
         """Return a feed that exists."""
@@ -159,7 +164,8 @@ class Feeds:
         if channel not in CHANNEL_TOPICS or partition_of(symbol, self.partitions) != partition:
             return None
         feed = self.feed(channel, symbol)
-        self._symbols.add(symbol)
+        self._moves += 1
+        self._moved[symbol] = self._moves
         provider, shadow = fields["provider"], is_shadow(fields)
         body = encode_entry(topic, partition, offset, fields)
         ring = feed.ring
@@ -217,6 +223,8 @@ class Feeds:
 
     def forget(self) -> None:
         """Begin again: the log is another one, so nothing known here has a place in it."""
+        self._moves += 1
+        self._moved = dict.fromkeys(self._moved, self._moves)
         self._feeds.clear()
         self._begun_after.clear()
         self._applied.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -80,6 +81,18 @@ def state_of(*, kind: Kind, age_us: int, delay_s: int, session: Session | None, 
         # Outside the regular session most instruments do not trade: the value is the last close, not a dead feed.
         return "stale" if session == "regular" else "closed"
     return "delayed" if delay_s > 0 else "live"
+
+
+def session_until(moment: int, calendar: Calendar) -> float:
+    """Return until when (µs) a market surely stays in the part of the trading day it is in at `moment`; infinity: for ever."""
+    if calendar.horizon is None or calendar.known_from is None:
+        return math.inf
+    looked_us = moment + CLOSED_DAYS[-1] * DAY_US
+    ends = [looked_us, *(end for end in (calendar.known_from, calendar.horizon) if end > moment)]
+    if (day := calendar.session_at(moment)) is not None:
+        ends.append(day.stretch_at(moment)[2])
+    days = calendar.sessions(moment, looked_us)
+    return min(*ends, next((day.pre_open for day in days if day.pre_open > moment), looked_us))
 
 
 def stale_after_us(kind: Kind, delay_s: int, speed: float) -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from gateway.database.versions import Value
 from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
-from gateway.http.moments import rfc3339
+from gateway.http.moments import LATEST_US, rfc3339
 from gateway.http.problems import about
 from gateway.market.candidates import (
     Borrowed,
@@ -19,7 +19,7 @@ from gateway.market.candidates import (
     price_of,
     volume_of,
 )
-from gateway.market.freshness import KIND, State, delay_s, state_of, value_time
+from gateway.market.freshness import KIND, State, delay_s, stale_after_us, state_of, value_time
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import KnowledgeTime, MarketTime
 from schemas.identity import event_id
@@ -72,6 +72,7 @@ PRICE_COLUMNS = (
 )
 PRICE_FIELDS = tuple(column.name for column in PRICE_COLUMNS if column.always)
 CHANGE_DIGITS = 10  # significant: hides the binary noise of a subtraction, keeps a coin's eighth decimal
+LATEST_MARKET = MarketTime(LATEST_US)
 _NO_BOOK = dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "quote_time", "quote_provider"))
 
 
@@ -101,27 +102,45 @@ class Composed:
     priced: Mapping[str, Any]
     borrowed: Mapping[str, Any]
     stamped: Mapping[str, Any]
+    partition: int  # of the value's topic
 
     def document(self, now: Now) -> dict[str, Any]:
         """Return the answer given at `now`."""
-        value = self.value
-        age_us = max(0, now.time - value_time(value, now.time, self.calendar))
         return {
             **self.priced,
             **_book(book_of(self.quotes, now.time, now.speed)),
             **self.borrowed,
-            "state": self._state(age_us, now),
-            "provisional": now.complete_through is None or value.known_from > now.complete_through,
-            "age_ms": age_us // 1000,
+            "state": self._state(now),
+            "provisional": self.is_provisional(now),
+            "age_ms": self.age_us(now) // 1000,
             **self.stamped,
         }
 
-    def _state(self, age_us: int, now: Now) -> State:
+    def age_us(self, now: Now) -> int:
+        """Return how long ago the price was true."""
+        return max(0, now.time - value_time(self.value, now.time, self.calendar))
+
+    def is_provisional(self, now: Now) -> bool:
+        """Whether what was known with the value is not yet known to be complete."""
+        return now.complete_through is None or self.value.known_from > now.complete_through
+
+    def fresh_within(self, now: Now) -> Iterator[tuple[int, float]]:
+        """Yield (moment of a value in µs, how long it is fresh from then on) of the price and of each book there is."""
+        # once it was true: while a bar forms it is always of now
+        true = value_time(self.value, LATEST_MARKET, self.calendar)
+        yield true, stale_after_us(KIND[type(self.value)], self._delay_s(now), now.speed)
+        for quote in self.quotes:
+            yield quote.event_time, stale_after_us("quote", quote.delay_s, now.speed)
+
+    def _delay_s(self, now: Now) -> int:
+        return delay_s(self.value, self.own, self.calendar, wall_market=now.wall_market)
+
+    def _state(self, now: Now) -> State:
         calendar = self.calendar
         return state_of(
             kind=KIND[type(self.value)],
-            age_us=age_us,
-            delay_s=delay_s(self.value, self.own, calendar, wall_market=now.wall_market),
+            age_us=self.age_us(now),
+            delay_s=self._delay_s(now),
             session=calendar.session_of(now.time) if calendar.knows(now.time) else None,
             speed=now.speed,
         )
@@ -142,6 +161,7 @@ def compose(candidates: Candidates, calendar: Calendar, partition: int) -> Compo
         value=value,
         quotes=quotes,
         calendar=calendar,
+        partition=partition,
         own=next((quote for quote in quotes if quote.provider == value.provider), None),
         priced={"symbol": value.symbol, "price": priced[0], "price_type": priced[1]},
         borrowed={

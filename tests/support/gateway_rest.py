@@ -81,6 +81,10 @@ class FakeLive:
         held = self._newest(Bar, symbol, provider)
         return held if held is not None and held.record.interval == interval else None
 
+    def revision(self, symbol: str) -> int:
+        """Return how many records of the symbol were put."""
+        return sum(len(records) for (_, name), records in self.values.items() if name == symbol)
+
     def knows(self, symbol: str) -> bool:
         """Whether a value of the symbol was put."""
         return any(name == symbol for _, name in self.values)

@@ -19,6 +19,7 @@ from schemas.errors import StoreUnavailable
 from schemas.partitions import TopicPartition
 
 FOLLOW_EVERY_S = 0.1
+MAX_REMEMBERED = 1_000  # questions, each for the tenth of a second that a reading is the newest
 PART = "database"
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Watermarks:
         """Start with none; `follow` reads them, over a connection that readers have no part in."""
         self._store = store.apart(concurrent=1)
         self._marks: dict[TopicPartition, KnowledgeTime] = {}
+        self._through: dict[tuple[tuple[str, ...], tuple[int, ...]], KnowledgeTime | None] = {}
         self._moved = asyncio.Condition()
         self._read_at_s: float | None = None
 
@@ -53,14 +55,20 @@ class Watermarks:
         if marks != self._marks:
             async with self._moved:
                 self._marks = marks
+                self._through.clear()
                 self._moved.notify_all()
 
     def through(self, topics: Iterable[str], partitions: Iterable[int]) -> KnowledgeTime | None:
         """Return the newest as_of complete in all those partitions; None where one has no watermark."""
-        numbers = tuple(partitions)
-        return complete_through(
-            self._marks.get(TopicPartition(topic, number)) for topic in topics for number in numbers
-        )
+        asked = tuple(topics), tuple(partitions)
+        if asked not in self._through:
+            if len(self._through) >= MAX_REMEMBERED:
+                self._through.clear()
+            names, numbers = asked
+            self._through[asked] = complete_through(
+                self._marks.get(TopicPartition(topic, number)) for topic in names for number in numbers
+            )
+        return self._through[asked]
 
     async def reached(self, as_of: KnowledgeTime, topics: Iterable[str], partitions: Iterable[int]) -> None:
         """Wait, at most 4 s, until `as_of` is complete there; raise the 503 Problem where it is not by then."""

@@ -53,6 +53,11 @@ def document(body: Any, *, status: int = 200, content_type: str = JSON) -> web.R
     return web.Response(body=orjson.dumps(body), status=status, content_type=content_type)
 
 
+def whole(body: bytes) -> web.Response:
+    """Return an answer whose body is JSON already; never cached."""
+    return web.Response(body=body, content_type=JSON)
+
+
 def problem(error: Problem, request_id: str, form: ErrorForm | None = None) -> web.Response:
     """Return the problem document of an error, or what stands for it in another form."""
     if form is None:

@@ -139,6 +139,10 @@ class LiveStreams:
         """Return the newest bar, which may still be forming, like `latest_quote`."""
         return self._latest(BAR_STREAM.channel(interval), symbol, provider, Bar)
 
+    def revision(self, symbol: str) -> int:
+        """Return a number that is another one once the newest values of the symbol may be others."""
+        return self.feeds.revision(symbol)
+
     def knows(self, symbol: str) -> bool:
         """Whether the live topics carried the symbol since shortly before this process started."""
         return self.feeds.knows(symbol)

@@ -9,6 +9,7 @@ from gateway.market.resolution import Resolution, ambiguous, resolution
 from infra.runtime.clock import MarketClock, WallMarketClock
 from schemas.clocks import KnowledgeTime
 from schemas.errors import AmbiguousSymbol
+from schemas.intervals import HOUR_US
 from schemas.symbology.naming import Symbology, naming_day
 
 MAX_NAMED = 20_000  # symbols and days whose judgement is kept
@@ -22,6 +23,7 @@ class Naming:
         self._symbology = symbology
         self._clock = clock
         self._named: dict[tuple[str, date], Resolution] = {}
+        self._today: tuple[int, date] | None = None  # the hour a day was looked up in, and that day
 
     def resolution(self, symbols: Iterable[str], as_of: KnowledgeTime | None = None) -> Resolution:
         """Return what is to be looked up of `symbols`, as named at `as_of` (None: now)."""
@@ -46,5 +48,10 @@ class Naming:
 
     def _day(self, as_of: KnowledgeTime | None) -> date:
         # A simulated market cannot say what day it was there at `as_of`.
-        wall_market = isinstance(self._clock, WallMarketClock)
-        return naming_day(as_of if as_of is not None and wall_market else self._clock.now_us())
+        if as_of is not None and isinstance(self._clock, WallMarketClock):
+            return naming_day(as_of)
+        now = self._clock.now_us()
+        # Days of names begin with an hour.
+        if self._today is None or self._today[0] != now // HOUR_US:
+            self._today = now // HOUR_US, naming_day(now)
+        return self._today[1]

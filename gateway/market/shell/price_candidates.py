@@ -15,7 +15,7 @@ from gateway.http.problems import Problem
 from gateway.market.candidates import Candidates, newest
 from gateway.market.freshness import trading_day
 from infra.runtime.clock import monotonic_s
-from schemas.calendar.sessions import calendar_of
+from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.errors import StoreUnavailable
 from schemas.streams import Bar, Quote, Trade
@@ -40,6 +40,9 @@ class Live(Protocol):
     @property
     def log(self) -> Mapping[str, str] | None:
         """The log whose every record from some moment on was seen; None while none is followed to its end."""
+
+    def revision(self, symbol: str) -> int:
+        """Return a number that is another one once the newest values of the symbol may be others."""
 
     def latest_quote(self, symbol: str, provider: str | None = None) -> Held[Quote] | None:
         """Return the newest quote, of one provider or of the primaries."""
@@ -75,6 +78,29 @@ class _Kept:
     until_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Joined:
+    """Candidates of what memory `held` at a `revision` of the symbol and what was `kept` of the store, as `book` judges."""
+
+    revision: int
+    book: CalendarBook
+    held: Sequence[Value]
+    kept: _Kept | None
+    both: Candidates
+    of_day: bool  # whether the closes that are kept are those before the day of the value
+
+    def holds(self, log: Mapping[str, str] | None) -> bool:
+        """Whether nothing can have come that neither memory has nor was read."""
+        kept = self.kept
+        return (
+            kept is not None
+            and self.of_day
+            and log is not None
+            and kept.log == log
+            and monotonic_s() < kept.until_s
+        )
+
+
 class PriceCandidates:
     """Candidates out of memory and store. Memory alone would make an answer after a start older than the one before it."""
 
@@ -82,19 +108,22 @@ class PriceCandidates:
         """On a simulated market (`wall_market` False) knowledge bounds no event."""
         self._store, self._live, self._wall_market = store, live, wall_market
         self._kept: dict[tuple[str, str | None], _Kept] = {}
-        self._joined: dict[tuple[str, str | None], tuple[Sequence[Value], _Kept, Candidates]] = {}
+        self._joined: dict[tuple[str, str | None], _Joined] = {}
+
+    def in_hand(self, symbol: str, provider: str | None) -> Candidates | None:
+        """Return the candidates of a symbol, the same object until others come; None where the store is to be asked."""
+        joined = self._join((symbol, provider))
+        return joined.both if joined.holds(self._live.log) else None
 
     def at_hand(self, symbols: Sequence[str], provider: str | None) -> Findings:
         """Return what memory has, and of the store what was read of late; `missing` are the symbols that must be looked up."""
         findings, log = Findings(), self._live.log
         for symbol in symbols:
-            values = self._held(symbol, provider)
-            kept = self._kept.get((symbol, provider))
-            both = Candidates(values=values) if kept is None else self._both((symbol, provider), values, kept)
-            if both.value is not None:
-                findings.found[symbol] = both
-            if kept is None or not _holds(kept, both, log):
-                findings.missing[symbol] = values
+            joined = self._join((symbol, provider))
+            if joined.both.value is not None:
+                findings.found[symbol] = joined.both
+            if not joined.holds(log):
+                findings.missing[symbol] = joined.held
         return findings
 
     async def complete(self, findings: Findings, provider: str | None) -> None:
@@ -148,14 +177,26 @@ class PriceCandidates:
         if absent := [symbol for symbol in symbols if symbol not in findings.found]:
             findings.stored = await snapshot.known_among(absent)
 
-    def _both(self, key: tuple[str, str | None], held: Sequence[Value], kept: _Kept) -> Candidates:
+    def _join(self, key: tuple[str, str | None]) -> _Joined:
         """Return the candidates of memory and store: the same as before where nothing came."""
-        before = self._joined.get(key)
-        if before is not None and before[1] is kept and _is_same(before[0], held):
-            return before[2]
-        both = Candidates(values=[*held, *kept.values], closes=kept.closes)
-        self._joined[key] = held, kept, both
-        return both
+        before, kept, book = self._joined.get(key), self._kept.get(key), calendars_in_force()
+        revision = self._live.revision(key[0])
+        if before is not None and before.kept is not kept:
+            before = None
+        if before is not None and before.revision == revision and before.book is book:
+            return before
+        held = self._held(*key)
+        if before is not None and _is_same(before.held, held):
+            both = before.both
+        elif kept is None:
+            both = Candidates(values=held)
+        else:
+            both = Candidates(values=[*held, *kept.values], closes=kept.closes)
+        of_day = kept is not None and both.value is not None and kept.opens == day_open(both.value)
+        joined = _Joined(revision=revision, book=book, held=held, kept=kept, both=both, of_day=of_day)
+        if kept is not None:  # of a symbol nobody knows nothing is kept
+            self._joined[key] = joined
+        return joined
 
     def _keep(self, key: tuple[str, str | None], kept: _Kept) -> None:
         self._kept.pop(key, None)
@@ -188,15 +229,3 @@ def day_open(value: Value) -> EventTime:
 
 def _is_same(one: Sequence[Value], other: Sequence[Value]) -> bool:
     return len(one) == len(other) and all(map(is_, one, other))
-
-
-def _holds(kept: _Kept, both: Candidates, log: Mapping[str, str] | None) -> bool:
-    """Whether nothing can have come that neither memory has nor was read."""
-    value = both.value
-    return (
-        value is not None
-        and log is not None
-        and kept.log == log
-        and monotonic_s() < kept.until_s
-        and kept.opens == day_open(value)
-    )

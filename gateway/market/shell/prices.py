@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
+import orjson
 from aiohttp import web
 
 from gateway.database.knowledge import check_not_future, not_kept
@@ -14,14 +16,15 @@ from gateway.database.shell.watermarks import Watermarks
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import unknown_symbol
-from gateway.http.shell.answers import Serves, answer, body_of
+from gateway.http.shell.answers import REQUEST_ID, Serves, answer, body_of, whole
 from gateway.market.candidates import Candidates
 from gateway.market.price import Composed, Now, check_age, chosen, compose, topic_of
-from gateway.market.price_request import BATCH, PRICE, batch_request
+from gateway.market.price_request import BATCH, PRICE, PriceQuery, batch_request
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.naming import Naming
 from gateway.market.shell.price_candidates import Findings, Live, PriceCandidates
+from gateway.market.written_price import WrittenPrice, write_price
 from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force, judging_by
@@ -58,6 +61,7 @@ class Prices:
         self._wall_market = isinstance(clock, WallMarketClock)
         # while candidates are kept, what follows from them is
         self._composed: WeakKeyDictionary[Candidates, Composed] = WeakKeyDictionary()
+        self._written: WeakKeyDictionary[Candidates, WrittenPrice] = WeakKeyDictionary()
         self._candidates = PriceCandidates(store, live, wall_market=self._wall_market)
 
     async def price(self, request: web.Request) -> web.StreamResponse:
@@ -65,6 +69,8 @@ class Prices:
         symbol = checked_symbol(request.match_info["symbol"])
         ask = PRICE.parse(request.query.items())
         named = self._naming.one(symbol, ask.as_of)
+        if ask.as_of is None and (candidates := self._candidates.in_hand(symbol, ask.provider)) is not None:
+            return self._again(candidates, ask, request)
         with judging_by(self._calendars_at(ask.as_of)):
             await load_calendars(named.symbols)
             findings = await self._find(request, named.symbols, ask.provider, ask.as_of)
@@ -127,31 +133,60 @@ class Prices:
     def _knows(self, symbol: str, findings: Findings) -> bool:
         return symbol in findings.stored or self._names(symbol)
 
+    def _again(self, candidates: Candidates, ask: PriceQuery, request: web.Request) -> web.StreamResponse:
+        """Answer from candidates that nothing was added to: what was written of them holds but for the time."""
+        written = self._written.get(candidates)
+        if written is None or written.composed.calendar is not calendar_of(written.composed.value.symbol):
+            composed = self._compose(candidates)
+        else:
+            composed = written.composed
+        now = self._now(composed, None)
+        if written is None or written.composed is not composed or not written.holds(now):
+            written = self._written[candidates] = write_price(composed, now)
+        if ask.max_age_ms is not None:
+            check_age(composed.document(now), ask.max_age_ms)
+        as_of = _json_of(self._watermarks.through(CANONICAL_TOPICS, (composed.partition,)))
+        return whole(written.body(now, request_id=request[REQUEST_ID], as_of=as_of))
+
     def _document(self, symbol: str, findings: Findings, as_of: KnowledgeTime | None) -> dict[str, Any]:
-        candidates, calendar = findings.found[symbol], calendar_of(symbol)
-        composed = self._composed.get(candidates)
+        composed = self._compose(findings.found[symbol])
+        return composed.document(self._now(composed, as_of))
+
+    def _compose(self, candidates: Candidates) -> Composed:
+        value = candidates.value
+        if value is None:
+            raise ValueError("of candidates without a price there is no answer")
+        composed, calendar = self._composed.get(candidates), calendar_of(value.symbol)
         if composed is None or composed.calendar is not calendar:
-            composed = compose(candidates, calendar, partition_of(symbol, self._partitions))
+            composed = compose(candidates, calendar, partition_of(value.symbol, self._partitions))
             self._composed[candidates] = composed
-        value = composed.value
+        return composed
+
+    def _now(self, composed: Composed, as_of: KnowledgeTime | None) -> Now:
         now = self._clock.now_us()
         if as_of is not None:  # a simulated market cannot say what time it was then
-            now = MarketTime(as_of if self._wall_market else value.event_time)
-        through = self._watermarks.through((topic_of(value),), (partition_of(symbol, self._partitions),))
-        return composed.document(
-            Now(
-                time=now,
-                complete_through=through,
-                speed=self._clock.speed,
-                wall_market=self._wall_market,
-            )
+            now = MarketTime(as_of if self._wall_market else composed.value.event_time)
+        return Now(
+            time=now,
+            complete_through=self._watermarks.through((topic_of(composed.value),), (composed.partition,)),
+            speed=self._clock.speed,
+            wall_market=self._wall_market,
         )
 
     def _meta(self, symbols: Sequence[str], as_of: KnowledgeTime | None) -> dict[str, Any]:
         through = as_of
         if through is None and symbols:
             through = self._watermarks.through(CANONICAL_TOPICS, self._homes(symbols))
-        return {"as_of": None if through is None else rfc3339(through), "unresolved": []}
+        return {"as_of": _shown(through), "unresolved": []}
 
     def _homes(self, symbols: Iterable[str]) -> set[int]:
         return {partition_of(symbol, self._partitions) for symbol in symbols}
+
+
+def _shown(through: KnowledgeTime | None) -> str | None:
+    return None if through is None else rfc3339(through)
+
+
+@lru_cache(maxsize=256)
+def _json_of(through: KnowledgeTime | None) -> bytes:
+    return orjson.dumps(_shown(through))

@@ -48,6 +48,20 @@ def test_latest_is_by_event_time_then_by_place() -> None:
     assert feed.latest("finnhub") is None
 
 
+def test_the_revision_is_another_after_each_record_and_after_all_are_forgotten() -> None:
+    """Of that symbol alone; one of which nothing was seen has none."""
+    feeds = empty_feeds()
+    seen = [feeds.revision("SPY")]
+    for offset in (3, 4):
+        apply_trade(feeds, offset)
+        seen.append(feeds.revision("SPY"))
+    feeds.forget()
+    seen.append(feeds.revision("SPY"))
+
+    assert len(set(seen)) == 4
+    assert feeds.revision("BRK.B") == seen[0]
+
+
 def test_a_contingent_trade_is_in_the_log_and_the_newest_of_nothing() -> None:
     """Who follows the trades gets it; who asks for the price does not."""
     feeds = empty_feeds()

@@ -57,3 +57,15 @@ def test_now_is_the_markets_now() -> None:
     assert before is None
     assert after is not None
     assert naming.ambiguity("SPY") is None
+
+
+def test_a_name_of_now_is_of_the_day_to_its_last_hour() -> None:
+    """TWO became ambiguous on 2014-01-02, New York's: at 05:00 UTC, not an hour before."""
+    clock = FixedClock(at("2014-01-02") - 8 * 3_600_000_000)
+    naming = Naming(KNOWN, clock)
+
+    assert naming.ambiguity("TWO") is None
+    clock.now += 3_599_999_999
+    assert naming.ambiguity("TWO") is None
+    clock.now += 1
+    assert naming.ambiguity("TWO") is not None
