@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Generic, TypeVar
+from functools import lru_cache
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from gateway.http.access import Scope
 from gateway.http.parameters import Complaint, Kind, Schema, unknown
@@ -17,6 +18,7 @@ from gateway.http.problems import FieldError, Problem, invalid
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 CSV = "text/csv"
+REMEMBERED_QUERIES, REMEMBERED_CHARS = 4_096, 200
 MOST_UNKNOWN = 20  # parameters that are told of, each with the name it may have meant: that takes its time
 
 Pairs = Iterable[tuple[str, str]]
@@ -93,7 +95,16 @@ def parse(query: type[Q], pairs: Pairs, timezone: str = "UTC") -> Q:
 
     A bare date is of `timezone`, the venue's.
     """
-    return _Reading(query, pairs, timezone).query()
+    given = tuple(pairs)
+    if sum(len(name) + len(value) for name, value in given) > REMEMBERED_CHARS:
+        return _Reading(query, given, timezone).query()
+    return cast("Q", _read_before(query, given, timezone))  # type: ignore[arg-type]  # a class has a hash
+
+
+@lru_cache(maxsize=REMEMBERED_QUERIES)
+def _read_before(query: type[Query], given: tuple[tuple[str, str], ...], timezone: str) -> Query:
+    """Read a query; callers ask the same ones again and again, and none is changed once it is read."""
+    return _Reading(query, given, timezone).query()
 
 
 class _Reading(Generic[Q]):

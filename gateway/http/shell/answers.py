@@ -17,6 +17,7 @@ from gateway.http.access import Grant
 from gateway.http.endpoints import CSV, JSON, PROBLEM_JSON, Endpoint, ErrorForm
 from gateway.http.problems import Problem, about
 from gateway.http.proxies import Requester
+from gateway.http.shell.whole import WholeAnswer
 
 BODY_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 65_536
@@ -48,17 +49,17 @@ def answer(
     return _with_next(document(body, status=status), request, members)
 
 
-def document(body: Any, *, status: int = 200, content_type: str = JSON) -> web.Response:
+def document(body: Any, *, status: int = 200, content_type: str = JSON) -> WholeAnswer:
     """Return any JSON body."""
-    return web.Response(body=orjson.dumps(body), status=status, content_type=content_type)
+    return WholeAnswer(body=orjson.dumps(body), status=status, content_type=content_type)
 
 
 def whole(body: bytes) -> web.Response:
     """Return an answer whose body is JSON already; never cached."""
-    return web.Response(body=body, content_type=JSON)
+    return WholeAnswer(body=body, content_type=JSON)
 
 
-def problem(error: Problem, request_id: str, form: ErrorForm | None = None) -> web.Response:
+def problem(error: Problem, request_id: str, form: ErrorForm | None = None) -> WholeAnswer:
     """Return the problem document of an error, or what stands for it in another form."""
     if form is None:
         response = document(error.document(request_id), status=error.status, content_type=PROBLEM_JSON)
@@ -75,7 +76,7 @@ async def page(
 ) -> web.Response:
     """Return the envelope of many rows, made in slices; never cached."""
     body, _ = await _envelope(rows, meta, request, members)
-    return _with_next(web.Response(body=body, content_type=JSON), request, members)
+    return _with_next(WholeAnswer(body=body, content_type=JSON), request, members)
 
 
 async def cacheable(
@@ -86,7 +87,7 @@ async def cacheable(
     The tag is weak because request_id is in the body; `immutable` says that it can never change.
     """
     body, tag = await _envelope(data, meta, request, members)
-    response = _with_next(web.Response(body=body, content_type=JSON), request, members)
+    response = _with_next(WholeAnswer(body=body, content_type=JSON), request, members)
     return _tagged(response, tag, request, immutable=immutable)
 
 
@@ -109,7 +110,7 @@ async def table(
     said = {"X-As-Of": str(meta["as_of"]), "X-Gaps": str(len(meta["gaps"]))}
     if next_page_token is not None:
         said["X-Next-Page-Token"] = next_page_token
-    response = web.Response(text="\r\n".join([*lines, ""]), content_type=CSV, headers=said)
+    response = WholeAnswer(text="\r\n".join([*lines, ""]), content_type=CSV, headers=said)
     _with_next(response, request, {"next_page_token": next_page_token})
     if immutable is None:
         return response
@@ -166,7 +167,7 @@ def _tagged(response: web.Response, tag: str, request: web.Request, *, immutable
     headers = {"ETag": f"W/{tag}", "Cache-Control": IMMUTABLE if immutable else REVALIDATE}
     asked = {part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")}
     if tag in asked or "*" in asked:
-        return web.Response(status=304, headers=headers)
+        return WholeAnswer(status=304, headers=headers)
     response.headers.update(headers)
     return response
 

@@ -7,33 +7,33 @@ import logging
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from dataclasses import dataclass, field
 from secrets import token_hex
 from types import MethodType
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler as AiohttpHandler
-from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Access, Scope, bearer_token
 from gateway.http.cors import readable
 from gateway.http.endpoints import JSON, Endpoint
+from gateway.http.heads import lines
 from gateway.http.negotiation import JSON_V1
-from gateway.http.shell.answers import MEDIA, NEVER, REQUEST_ID, Feature, problem
-from gateway.http.shell.guard import ACCOUNT, ENDPOINTS, OPEN, WEBSOCKET_SCOPE, Border, guarding
+from gateway.http.shell.answers import MEDIA, REQUEST_ID, Feature, problem
+from gateway.http.shell.guard import ACCOUNT, OPEN, WEBSOCKET_SCOPE, Border, Guard
 from gateway.http.shell.refusals import as_problem
+from gateway.http.shell.whole import (
+    CACHED_NEVER,
+    CONTENT_SECURITY_POLICY,
+    NOT_ELSEWHERE,
+    SERVER,
+    WholeAnswer,
+    always,
+)
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s
 
-SERVER = "mds"
-ALWAYS: Mapping[str, str] = {
-    "Server": SERVER,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 WORTH_IT_BYTES = 1_400  # less is one packet either way
 AT_ONCE_BYTES = 65_536  # more is compressed in a thread; so much takes half a millisecond
 LEVEL = 1  # rows repeat themselves: more effort gains a tenth and costs three times the time
@@ -48,62 +48,119 @@ SCOPES = web.AppKey("scopes", dict[tuple[str, str], Scope])
 BEGUN = web.RequestKey("begun", web.StreamResponse)  # an answer whose head is sent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """One route: the endpoint behind it, None where there is none, and what is told of its answers, by status."""
+
+    name: str
+    endpoint: Endpoint[Any] | None = None
+    told: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+
+    def measure(self, status: int, seconds: float | None) -> None:
+        """Count an answer, and time it; to look the metrics up takes longer than to count."""
+        if status not in self.told:
+            counter = metrics.HTTP_REQUESTS.labels(self.name, str(status))
+            self.told[status] = counter, metrics.HTTP_SECONDS.labels(self.name)
+        answered, took = self.told[status]
+        answered.inc()
+        if seconds is not None:
+            took.observe(seconds)
+
+
+STRAY = _Way(name="unknown")
+
+
 def application(features: Iterable[Feature], access: Access, border: Border = OPEN) -> web.Application:
     """Return the application of all endpoints; every one has a scope, and one that has none cannot be declared."""
-    app = web.Application(middlewares=[_observing(access), guarding(access, border)])
+    ways: dict[web.AbstractRoute, _Way] = {}
+    passage = _Passage(access, Guard(access, border), ways)
+    app = web.Application(middlewares=[passage.answer])
     endpoints: dict[tuple[str, str], Endpoint[Any]] = {}
     for feature in features:
         for endpoint, answer in feature.serves:
             also = ("HEAD",) if endpoint.method == "GET" and endpoint.scope != WEBSOCKET_SCOPE else ()
+            way = _Way(name=endpoint.path, endpoint=endpoint)
             for method in (endpoint.method, *also):
-                app.router.add_route(method, endpoint.route, MethodType(answer, feature))
-                endpoints[method, endpoint.path] = endpoint
-    app[ENDPOINTS] = endpoints
+                route = app.router.add_route(method, endpoint.route, MethodType(answer, feature))
+                ways[route], endpoints[method, endpoint.path] = way, endpoint
     app[SCOPES] = {way: endpoint.scope for way, endpoint in endpoints.items()}
-    app.on_response_prepare.append(_hardening(access))
+    app.on_response_prepare.append(passage.begin)
     return app
 
 
-def _pattern(resource: web.AbstractResource | None) -> str:
-    return "" if resource is None else resource.canonical
+class _Passage:
+    """The way of every request: in through the guard, out with its headers; what fails becomes a problem document."""
 
+    def __init__(self, access: Access, guard: Guard, ways: Mapping[web.AbstractRoute, _Way]) -> None:
+        self._access, self._guard, self._ways = access, guard, ways
 
-def _observing(access: Access) -> Middleware:
     @web.middleware
-    async def observed(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+    async def answer(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         """Give the request an id, turn every error into a problem document, count and time it."""
-        given = request.headers.get("X-Request-Id", "")
-        request[REQUEST_ID] = given if _REQUEST_ID.match(given) else token_hex(8)
-        began_s = monotonic_s()
+        given = request.headers.get("X-Request-Id")
+        request[REQUEST_ID] = token_hex(8) if given is None or not _REQUEST_ID.match(given) else given
+        route, began_s = request.match_info.route, monotonic_s()
+        way = self._ways.get(route)
+        if way is None:
+            way = STRAY if route.resource is None else _Way(name=route.resource.canonical)
         try:
-            response = await handler(request)
+            response = self._guard.admit(request, way.endpoint) or await handler(request)
+            self._guard.charge(request, response)
         except Exception as error:  # noqa: BLE001 - the last line: a bug must not take the connection with it
-            response = await _refused(error, request, access)
-        await compress(request, response)
-        answered, seconds = _measured(
-            _pattern(request.match_info.route.resource) or "unknown", response.status
-        )
-        answered.inc()
-        if not isinstance(response, web.WebSocketResponse):
-            seconds.observe(monotonic_s() - began_s)
+            response = await _refused(error, request, self._access, way.endpoint)
+        if isinstance(response, WholeAnswer) and not response.prepared:
+            if len(response.content) >= WORTH_IT_BYTES:
+                await compress(request, response)
+            response.border = self._border(request, response)
+        timed = not isinstance(response, web.WebSocketResponse)
+        way.measure(response.status, monotonic_s() - began_s if timed else None)
         return response
 
-    return observed
+    async def begin(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Give an answer that is sent piece by piece its headers, when its head is sent."""
+        request[BEGUN] = response
+        if isinstance(response, web.WebSocketResponse):
+            response.headers["Server"] = SERVER
+            return
+        for line in self._border(request, response).splitlines():
+            name, _, value = line.partition(": ")
+            response.headers[name] = value
+
+    def _border(self, request: web.Request, response: web.StreamResponse) -> str:
+        """Return what every answer says, as lines; its own headers that depend on the request are put right."""
+        own = response.headers
+        text = always(request.get(REQUEST_ID, ""))
+        if hdrs.CACHE_CONTROL not in own:
+            text += CACHED_NEVER
+        if "Content-Security-Policy" not in own:
+            text += CONTENT_SECURITY_POLICY
+        if self._access.pages:
+            said = readable(request.headers.get("Origin"), self._access.pages)
+            # a preflight has said it already, and a page that is told twice is told nothing
+            text += lines((name, value) for name, value in said.items() if name not in own)
+            vary(response, "Origin")
+        else:
+            text += NOT_ELSEWHERE
+        media = request.get(MEDIA)
+        if media is not None:
+            vary(response, "Accept")
+            if media == JSON_V1 and response.content_type == JSON:
+                response.content_type = JSON_V1
+        account = request.get(ACCOUNT)
+        if account is not None:
+            meter, caller = account
+            text += lines(meter.headers(caller, monotonic_s()).items())
+        return text
 
 
-@lru_cache(maxsize=1_024)
-def _measured(route: str, status: int) -> tuple[Any, Any]:
-    """Return what counts and what times the answers of a route; to look them up takes longer than to count."""
-    return metrics.HTTP_REQUESTS.labels(route, str(status)), metrics.HTTP_SECONDS.labels(route)
-
-
-async def _refused(error: Exception, request: web.Request, access: Access) -> web.StreamResponse:
+async def _refused(
+    error: Exception, request: web.Request, access: Access, endpoint: Endpoint[Any] | None
+) -> web.StreamResponse:
     """Return the answer to a request that failed; one that is under way already is ended as a failure, in its own way."""
     suggests = access.knows(bearer_token(request.headers.get("Authorization")))
     found = as_problem(error, request, suggests=suggests)
     begun: web.StreamResponse | None = request.get(BEGUN)
     if begun is None:
-        endpoint = request.app[ENDPOINTS].get((request.method, _pattern(request.match_info.route.resource)))
         return problem(found, request[REQUEST_ID], None if endpoint is None else endpoint.errors)
     log.error("answer_cut", exc_info=error, extra={"request_id": request[REQUEST_ID], "path": request.path})
     if isinstance(begun, web.WebSocketResponse):
@@ -116,31 +173,6 @@ async def _refused(error: Exception, request: web.Request, access: Access) -> we
         # Whatever came now would be read as a part of the answer.
         request.transport.abort()
     return begun
-
-
-def _hardening(access: Access) -> Any:
-    async def harden(request: web.Request, response: web.StreamResponse) -> None:
-        request[BEGUN] = response
-        headers = response.headers
-        if isinstance(response, web.WebSocketResponse):
-            headers["Server"] = SERVER
-            return
-        headers.update(ALWAYS)
-        headers["X-Request-Id"] = request.get(REQUEST_ID, "")
-        headers.setdefault("Cache-Control", NEVER)
-        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        if access.pages:
-            headers.update(readable(request.headers.get("Origin"), access.pages))
-            vary(response, "Origin")
-        if MEDIA in request:
-            vary(response, "Accept")
-            if request[MEDIA] == JSON_V1 and response.content_type == JSON:
-                response.content_type = JSON_V1
-        if ACCOUNT in request:
-            meter, caller = request[ACCOUNT]
-            headers.update(meter.headers(caller, monotonic_s()))
-
-    return harden
 
 
 async def compress(request: web.Request, response: web.StreamResponse) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from gateway.http.access import Access, AccessDenied, Scope, basic_token, bearer_token
 from gateway.http.cors import is_preflight, preflight_headers
@@ -16,11 +15,11 @@ from gateway.http.limits import Meter, units_of
 from gateway.http.negotiation import check_body, chosen, offered
 from gateway.http.proxies import Network, client_of, neighbourhood, parse_networks
 from gateway.http.shell.answers import CLIENT, GRANT, MEDIA
+from gateway.http.shell.whole import WholeAnswer
 from gateway.settings import GatewaySettings
 from infra.runtime.clock import monotonic_s
 
 WEBSOCKET_SCOPE: Scope = "stream"  # those routes check it themselves: the key may come in the first message
-ENDPOINTS = web.AppKey("endpoints", dict[tuple[str, str], Endpoint[Any]])
 ACCOUNT = web.RequestKey("account", tuple[Meter, str])  # who pays for the request
 
 
@@ -48,31 +47,28 @@ def border_of(settings: GatewaySettings, access: Access) -> Border:
     )
 
 
-def guarding(access: Access, border: Border) -> Middleware:
-    """Return the middleware; a route that is not declared is refused to all."""
-    guard = _Guard(access, border)
-
-    @web.middleware
-    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        guard.tell_client(request)
-        if is_preflight(request.method, request.headers):
-            return guard.preflight(request)
-        guard.admit(request)
-        response = await handler(request)
-        guard.charge(request, response)
-        return response
-
-    return guarded
-
-
-class _Guard:
-    """The steps of the middleware; each raises AccessDenied or Problem."""
+class Guard:
+    """The steps every request passes before it is answered; they raise AccessDenied or Problem."""
 
     def __init__(self, access: Access, border: Border) -> None:
+        """Judge by the keys of `access` and the limits of `border`."""
         self._access, self._border = access, border
         self._offers = dict[tuple[str, str], Sequence[str]]()
 
-    def tell_client(self, request: web.Request) -> None:
+    def admit(self, request: web.Request, endpoint: Endpoint[Any] | None) -> web.Response | None:
+        """Let a request for `endpoint` (None: for none) pass, or raise why not; return the answer to a preflight."""
+        self._tell_client(request)
+        headers = request.headers
+        if is_preflight(request.method, headers):
+            return self._preflight(request)
+        self._access.check_way(request.method, headers)
+        if endpoint is None:
+            self._stray(request)
+        else:
+            self._admit(request, endpoint)
+        return None
+
+    def _tell_client(self, request: web.Request) -> None:
         """Note who the request is from, where that is not simply who is connected, or matters."""
         if self._border is OPEN:
             return
@@ -84,7 +80,7 @@ class _Guard:
             forwarded_proto=request.headers.get("X-Forwarded-Proto", ""),
         )
 
-    def preflight(self, request: web.Request) -> web.Response:
+    def _preflight(self, request: web.Request) -> web.Response:
         """Answer a browser that asks what a page may ask."""
         origin, refusal = request.headers["Origin"], request.match_info.http_exception
         if not isinstance(refusal, web.HTTPMethodNotAllowed):
@@ -93,23 +89,20 @@ class _Guard:
             detail = f"the Origin {origin!r} may not ask; add it to GATEWAY_ORIGINS"
             raise AccessDenied("origin_not_allowed", detail)
         self._pay(request, None)
-        return web.Response(status=204, headers=preflight_headers(origin, refusal.allowed_methods))
+        return WholeAnswer(status=204, headers=preflight_headers(origin, refusal.allowed_methods))
 
-    def admit(self, request: web.Request) -> None:
-        """Let a request pass, or raise why not."""
-        headers, access = request.headers, self._access
-        access.check_way(request.method, headers)
-        resource = request.match_info.route.resource
-        if resource is None:
-            self._pay(request, access.key_id(bearer_token(headers.get("Authorization"))))
-            return  # unknown path or wrong method: there is nothing to guard
-        route = request.method, resource.canonical
-        endpoint = request.app[ENDPOINTS].get(route)
-        if endpoint is None:
+    def _stray(self, request: web.Request) -> None:
+        """Count a request for an unknown path, or by a wrong method; where a route has no endpoint raise AccessDenied."""
+        if request.match_info.route.resource is not None:
             raise AccessDenied("forbidden", "this route has no scope; report it")
-        token = bearer_token(headers.get("Authorization"))
+        self._pay(request, self._access.key_id(bearer_token(request.headers.get("Authorization"))))
+
+    def _admit(self, request: web.Request, endpoint: Endpoint[Any]) -> None:
+        headers, access = request.headers, self._access
+        shown = headers.get("Authorization")
+        token = None if shown is None else bearer_token(shown)
         if token is None and endpoint.takes_basic:
-            token = basic_token(headers.get("Authorization"))
+            token = basic_token(shown)
         if endpoint.scope == WEBSOCKET_SCOPE:
             self._pay(request, access.key_id(token))
             return
@@ -122,6 +115,7 @@ class _Guard:
             raise
         request[GRANT] = grant
         self._pay(request, grant.key_id, endpoint.cost)
+        route = endpoint.method, endpoint.path
         offers = self._offers.get(route)
         if offers is None:
             offers = self._offers[route] = offered(endpoint)
@@ -132,7 +126,12 @@ class _Guard:
 
     def charge(self, request: web.Request, response: web.StreamResponse) -> None:
         """Take what the answer costs from who asked."""
-        if ACCOUNT in request and isinstance(response, web.Response) and isinstance(response.body, bytes):
+        if (
+            self._border is not OPEN
+            and ACCOUNT in request
+            and isinstance(response, web.Response)
+            and isinstance(response.body, bytes)
+        ):
             meter, caller = request[ACCOUNT]
             meter.spend(caller, units_of(len(response.body)), monotonic_s())
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.http.columns import TEXT
 from gateway.http.endpoints import Answer, Endpoint, Query
 from gateway.http.shell.answers import CLIENT, Serves
+from gateway.http.shell.whole import WholeAnswer
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 UNSAID = "BROKER:9092"  # what stands for the bootstrap servers on a page that strangers see
@@ -70,6 +71,6 @@ class Console:
             symbol=escape(self._symbol),
         )
         headers = {"Content-Security-Policy": self._policy, "X-Frame-Options": "DENY"}
-        return web.Response(text=text, content_type="text/html", headers=headers)
+        return WholeAnswer(text=text, content_type="text/html", headers=headers)
 
     serves: ClassVar[Serves] = ((PAGE_ENDPOINT, page),)

@@ -25,6 +25,7 @@ from gateway.http.columns import (
 from gateway.http.endpoints import Answer, Endpoint, Query
 from gateway.http.moments import rfc3339
 from gateway.http.shell.answers import Serves, document
+from gateway.http.shell.whole import WholeAnswer
 from gateway.operations.services import Verdict, merged, overall, service_status
 from gateway.operations.shell.ops_ports import OpsPorts
 from infra.runtime import metrics
@@ -138,6 +139,6 @@ class ServiceStatus:
         own, content_type = metrics.render()
         texts["gateway"] = own.decode()
         text = await asyncio.to_thread(merged, texts)
-        return web.Response(body=text.encode(), headers={"Content-Type": content_type})
+        return WholeAnswer(body=text.encode(), headers={"Content-Type": content_type})
 
     serves: ClassVar[Serves] = ((HEALTH, health), (METRICS, metrics))

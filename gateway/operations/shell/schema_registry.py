@@ -8,6 +8,7 @@ from typing import ClassVar
 from aiohttp import web
 
 from gateway.http.shell.answers import Handler, Serves, body_of, document
+from gateway.http.shell.whole import WholeAnswer
 from gateway.operations.schema_endpoints import (
     CONFIG,
     CONTENT_TYPE,
@@ -79,7 +80,7 @@ class SchemaRegistry:
     @_answering
     async def schema_text(self, request: web.Request) -> web.StreamResponse:
         """GET /schemas/ids/{id}/schema: the bare schema."""
-        return web.Response(text=self._registry.schema(request.match_info["id"]), content_type=CONTENT_TYPE)
+        return WholeAnswer(text=self._registry.schema(request.match_info["id"]), content_type=CONTENT_TYPE)
 
     @_answering
     async def subjects_of_schema(self, request: web.Request) -> web.StreamResponse:
@@ -112,7 +113,7 @@ class SchemaRegistry:
     async def version_text(self, request: web.Request) -> web.StreamResponse:
         """GET /subjects/{subject}/versions/{version}/schema: the bare schema."""
         found = self._registry.version(request.match_info["subject"], request.match_info["version"])
-        return web.Response(text=found.schema, content_type=CONTENT_TYPE)
+        return WholeAnswer(text=found.schema, content_type=CONTENT_TYPE)
 
     @_answering
     async def lookup(self, request: web.Request) -> web.StreamResponse:
