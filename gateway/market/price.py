@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from gateway.database.versions import Value
 from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
@@ -81,8 +81,7 @@ def topic_of(value: Value) -> str:
     return BY_RECORD[type(value)].topic
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class Now(NamedTuple):
     """The moment an answer is given at: market time, and how fast it passes; `complete_through` None: nothing is committed."""
 
     time: MarketTime

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiohttp import web
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode, exit_code
+from infra.runtime.unreadable import calm_site
 from schemas.errors import ConfigurationError
 
 OPS_KEEPALIVE_S = 15
@@ -157,25 +158,23 @@ async def running(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.stopping.set)
-    runner = web.AppRunner(
-        _ops_app(process), keepalive_timeout=OPS_KEEPALIVE_S, shutdown_timeout=OPS_SHUTDOWN_S
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, ops_port).start()
-    except OSError as error:
-        await runner.cleanup()
-        setting = f"{name.removeprefix('stream_').upper()}_OPS_PORT"
-        raise ConfigurationError(
-            f"ops port {ops_port} is taken", remedy=f"free it or set {setting}"
-        ) from error
-    log.info("started", extra={"ops_port": ops_port, "pid": os.getpid()})
-    try:
-        yield process
-    finally:
-        process.stopping.set()
-        await runner.cleanup()
-        log.info("stopped")
+    runner = web.AppRunner(_ops_app(process), shutdown_timeout=OPS_SHUTDOWN_S)
+    async with AsyncExitStack() as opened:
+        try:
+            await opened.enter_async_context(
+                calm_site(runner, host, ops_port, keepalive_timeout=OPS_KEEPALIVE_S)
+            )
+        except OSError as error:
+            setting = f"{name.removeprefix('stream_').upper()}_OPS_PORT"
+            raise ConfigurationError(
+                f"ops port {ops_port} is taken", remedy=f"free it or set {setting}"
+            ) from error
+        log.info("started", extra={"ops_port": ops_port, "pid": os.getpid()})
+        try:
+            yield process
+        finally:
+            process.stopping.set()
+    log.info("stopped")
 
 
 def _ops_app(process: Process) -> web.Application:

@@ -245,12 +245,11 @@ ARCHIVE_AGE_SECONDS = Gauge(
 ARCHIVE_BYTES = Counter("mds_archive_bytes_total", "Bytes of archived files.", ["topic"], registry=REGISTRY)
 HTTP_REQUESTS = Counter("mds_http_requests_total", "REST requests.", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("mds_http_request_seconds", "REST request duration.", ["route"], registry=REGISTRY)
+HTTP_UNREADABLE = Counter("mds_http_unreadable_total", "Requests that are no HTTP.", registry=REGISTRY)
 WS_SENT_MESSAGES = Counter("mds_ws_sent_messages_total", "Messages handed to sockets.", registry=REGISTRY)
 WS_SLOW_CLOSES = Counter("mds_ws_slow_closes_total", "Clients closed with 4008.", registry=REGISTRY)
 WS_CATCH_UPS = Counter(
-    "mds_ws_catch_ups_total",
-    "Times a client fell behind memory and was served from Kafka.",
-    registry=REGISTRY,
+    "mds_ws_catch_ups_total", "Times a client fell behind memory and read from Kafka.", registry=REGISTRY
 )
 WS_PAST_READS = Counter("mds_ws_past_reads_total", "Blocks of the log read for clients.", registry=REGISTRY)
 WS_RESUMES = Counter(

@@ -18,6 +18,7 @@ from gateway.http.endpoints import CSV, JSON, PROBLEM_JSON, Endpoint, ErrorForm
 from gateway.http.problems import Problem, about
 from gateway.http.proxies import Requester
 from gateway.http.shell.whole import WholeAnswer
+from infra.runtime.unreadable import UNREADABLE
 
 BODY_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 65_536
@@ -206,6 +207,9 @@ async def body_of(
                 data += chunk
                 if len(data) > most_bytes:
                     raise refusal()
+    except (*UNREADABLE, ConnectionError) as error:
+        detail = "the body breaks off, or is not encoded as its headers say; send it whole"
+        raise Problem(code="bad_request", detail=detail, headers={"Connection": "close"}) from error
     except TimeoutError:
         detail = f"the body did not come within {within_s:.0f} s; send it whole"
         raise Problem(code="request_timeout", detail=detail, headers={"Connection": "close"}) from None

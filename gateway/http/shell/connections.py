@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import cast
 
 import orjson
@@ -21,6 +22,9 @@ from aiohttp.web_protocol import RequestHandler
 from gateway.http.endpoints import PROBLEM_JSON
 from gateway.http.problems import Problem
 from gateway.http.proxies import Network, is_one_of, neighbourhood, plain_address
+from gateway.http.shell.answers import problem
+from gateway.http.shell.whole import WholeAnswer, bare_border
+from infra.runtime.unreadable import CalmHandler
 from schemas.errors import ConfigurationError
 
 KEEPALIVE_TIMEOUT_S = 15.0  # also how long a header may trickle
@@ -84,7 +88,12 @@ class Entrance:
             self._sweep()
             if self._is_full(peer):
                 return None
-        handler = self._server()
+        handler = CalmHandler(
+            self._server,
+            refusal=_refusal,
+            keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+            lingering_time=LINGERING_S,
+        )
         address = neighbourhood(plain_address(peer))
         self._plain[handler] = address
         self._by_address[address] = self._by_address.get(address, 0) + 1
@@ -132,6 +141,14 @@ class _Stranger(asyncio.Protocol):
             return
         made.set_protocol(handler)
         handler.connection_made(made)
+
+
+def _refusal(reason: str) -> WholeAnswer:
+    """Return the problem of a request that cannot be read, which has no id and nobody's headers yet."""
+    found = Problem(code="bad_request", detail=f"this is no HTTP request: {reason}; correct it")
+    reply = problem(found, request_id := token_hex(8))
+    reply.border = bare_border(request_id)
+    return reply
 
 
 def _no_room() -> bytes:
@@ -227,10 +244,4 @@ async def listening(
 
 
 def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        app,
-        keepalive_timeout=KEEPALIVE_TIMEOUT_S,
-        lingering_time=LINGERING_S,
-        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-        access_log=None,
-    )
+    return web.AppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT_S)

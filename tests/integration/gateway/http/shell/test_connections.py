@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import resource
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from gateway.http.shell import answers, connections
 from gateway.http.shell.connections import RESERVED_DESCRIPTORS, Caps, caps_of, descriptors_for
 from tests.support.eventually import eventually
 from tests.support.toy_gateway import over_a_connection, said, serving_at
+from tests.support.unreadable_bytes import BROKEN_BODIES, CHUNKED, NO_HTTP
 
 ASKED = b"GET /rows HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 TRICKLE = b"GET /rows HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
@@ -140,3 +143,76 @@ def test_a_system_with_a_limit_of_its_own_is_believed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert descriptors_for(1_000) == 256
+
+
+@pytest.mark.parametrize("sent", NO_HTTP.values(), ids=NO_HTTP)
+async def test_what_is_no_request_is_refused_as_a_problem_and_no_line_of_the_log(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With an id and the headers every answer has; the connection ends after it."""
+    with caplog.at_level(logging.INFO):
+        async with serving_at() as (_, port):
+            answered = await over_a_connection(port, sent, within_s=WITHIN_S)
+    head, _, body = answered[answered.rindex(b"HTTP/1.") :].partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    problem = json.loads(body)
+
+    assert (problem["code"], problem["status"], problem["request_id"]) == (
+        "bad_request",
+        400,
+        headers["X-Request-Id"],
+    )
+    assert head.split(b" ")[1] == b"400"
+    assert headers["Content-Type"] == "application/problem+json"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("sent", BROKEN_BODIES.values(), ids=BROKEN_BODIES)
+async def test_a_body_that_breaks_is_no_fault_of_ours(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """It is refused where it is read, and nothing is written down; the connection ends."""
+    with caplog.at_level(logging.INFO):
+        async with serving_at() as (_, port):
+            answered = await over_a_connection(port, sent, within_s=WITHIN_S)
+
+    assert answered.split(b" ")[1] == b"400"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("later", [b"zz\r\n", b"4\r\n1"], ids=["breaks", "ends"])
+async def test_a_body_that_nobody_reads_may_break_after_the_answer(
+    later: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which was right; the connection ends, and nothing is written down."""
+    with caplog.at_level(logging.INFO):
+        async with serving_at() as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /rows HTTP/1.1\r\n" + CHUNKED)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WITHIN_S)
+            writer.write(later)
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), WITHIN_S)
+            writer.close()
+
+    assert head.split(b" ")[1] == b"200"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("encoding", ["chunked", "length"])
+async def test_who_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(
+    encoding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is there to be answered, and nothing is written down."""
+    framing = (
+        "Transfer-Encoding: chunked\r\n\r\n4\r\n1" if encoding == "chunked" else "Content-Length: 9\r\n\r\n1"
+    )
+    sent = f"POST /length HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{framing}"
+    with caplog.at_level(logging.INFO):
+        async with serving_at() as (session, port):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent.encode())
+            await said(session, "GET", "/rows")
+            writer.close()
+            for _ in range(3):
+                await said(session, "GET", "/rows")
+    assert caplog.records == []
