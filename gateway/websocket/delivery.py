@@ -13,7 +13,16 @@ from gateway.live.blocks import PastView
 from gateway.live.feeds import Feeds
 from gateway.live.streams import LiveStream
 from gateway.websocket import messages
-from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription, Round, SharedFrame, standing
+from gateway.websocket.frames import (
+    FRAME_BYTES,
+    Frame,
+    OpenSubscription,
+    Round,
+    SharedFrame,
+    lag,
+    snapshot,
+    standing,
+)
 from gateway.websocket.freshness import StreamFreshness
 from gateway.websocket.subscription import (
     BEHIND_CLEAR_PERCENT,
@@ -95,21 +104,26 @@ class ClientQueue:
                 place.subscription.restart(reason)
                 self._due[number] = None
 
-    def shared(self, together: Round) -> SharedFrame | None:
-        """Return the next frame where another client was given the very same one; None: it has to be made."""
-        if self._queue or len(self._due) != 1:
-            return None
-        (number,) = self._due
-        place = self.places[number]
-        made = together.whole.get(at) if (at := standing(place)) is not None else None
-        if made is not None:
-            self._due.clear()
-            place.subscription.covered = place.subscription.whole = made.covered
-        return made
+    def shared(self, together: Round, number: int = 0) -> SharedFrame | None:
+        """Return the next frame where another client was given the very same one; None: it has to be made.
+
+        As after `wake(number)`, where that is not 0; one with no bytes says that nothing waits.
+        """
+        place = self._only(number)
+        if place is not None and (made := together.made(place)) is not None:
+            if self._due:
+                self._due.clear()
+            return made
+        if number:
+            self.wake(number)
+        return None
 
     def share(self, together: Round) -> SharedFrame | None:
-        """Return the next frame for this client and all that stand where it does, None where it has to be its own."""
-        if self._queue or len(self._due) != 1:
+        """Return the next frame for this client and all that stand where it does, None where it has to be its own.
+
+        One with no bytes says that nothing waits.
+        """
+        if self._queued_bytes or len(self._due) != 1:
             return None
         (number,) = self._due
         place = self.places[number]
@@ -123,7 +137,8 @@ class ClientQueue:
         delivery = together.take(place.subscription, ring, self._feeds.applied(place.feed), FRAME_BYTES - 2)
         del self._due[number]
         if delivery is None:
-            return None
+            made = together.whole[at] = SharedFrame(b"", at[1], 0, 0, None)
+            return made
         frame = Frame()
         self._add(place, delivery, frame, shared=True)
         made = SharedFrame(
@@ -198,6 +213,17 @@ class ClientQueue:
         self._refused.append(reason)
         self._due[number] = None
 
+    def _only(self, number: int) -> OpenSubscription | None:
+        # The way of nearly every frame in a crowd: each thing looked at is looked up in memory anew, so few are.
+        if self._queued_bytes:
+            return None
+        if not self._due:
+            return self.places.get(number)
+        if len(self._due) > 1 or (number and number not in self._due):
+            return None
+        (due,) = self._due
+        return self.places[due]
+
     def _add_queued(self, frame: Frame) -> None:
         while self._queue and frame.size_bytes < FRAME_BYTES:
             message = self._queue.popleft()
@@ -208,7 +234,7 @@ class ClientQueue:
         subscription, ring = place.subscription, place.feed.ring
         if subscription.snapshot_due is not None:
             self._add_queued(frame)  # why it begins anew comes before that
-            frame.add(self._snapshot(place, subscription.snapshot_due))
+            frame.add(snapshot(place, self._feeds, subscription.snapshot_due))
         if subscription.fell_behind(ring):
             self._take_past(place, frame)
             return
@@ -246,7 +272,7 @@ class ClientQueue:
         self._wants.append(place)
         if subscription.recovery is None and not subscription.behind:
             frame.fallen += 1
-            self._say_slow(place, "catching_up")
+            self.push(lag(place, "catching_up"))
         subscription.behind = subscription.behind or subscription.recovery is None
 
     def _add(self, place: OpenSubscription, delivery: Delivery, frame: Frame, *, shared: bool) -> None:
@@ -258,22 +284,6 @@ class ClientQueue:
         if delivery.more:
             self._due[place.subscription.number] = None
 
-    def _snapshot(self, place: OpenSubscription, reason: str) -> bytes:
-        # Made when there is room for it, so a thousand of them take no memory while they wait.
-        subscription, feed = place.subscription, place.feed
-        applied, epoch = self._feeds.applied(feed), self._feeds.epochs[feed.topic]
-        records = self._feeds.snapshot(feed, subscription.stream.scope)
-        subscription.snapshot_sent(applied)
-        return messages.LatestValues(
-            sub=subscription.number,
-            epoch=epoch,
-            offset=applied,
-            floor_offset=feed.ring.begun_after,
-            reason=reason,
-            last=True,
-            data=records,
-        ).encode()
-
     def _watch_lag(self, place: OpenSubscription, *, live: bool) -> None:
         subscription = place.subscription
         if subscription.conflate or not live:
@@ -281,20 +291,7 @@ class ClientQueue:
         percent = place.feed.ring.count_after(subscription.covered) * 100 // place.feed.ring.capacity
         if not subscription.behind and percent >= BEHIND_WARN_PERCENT:
             subscription.behind = True
-            self._say_slow(place, "warn")
+            self.push(lag(place, "warn"))
         elif subscription.behind and percent < BEHIND_CLEAR_PERCENT:
             subscription.behind = False
-            self._say_slow(place, "cleared")
-
-    def _say_slow(self, place: OpenSubscription, action: str) -> None:
-        ring, covered = place.feed.ring, place.subscription.covered
-        queued = ring.count_after(covered)
-        self.push(
-            messages.Slow(
-                sub=place.subscription.number,
-                queued=queued,
-                limit=ring.capacity,
-                pct=queued * 100 // ring.capacity,
-                action=action,
-            ).encode()
-        )
+            self.push(lag(place, "cleared"))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from gateway.live.feeds import Feed
+from gateway.live.feeds import Feed, Feeds
 from gateway.live.ring import Ring
-from gateway.websocket import encoding
+from gateway.websocket import encoding, messages
 from gateway.websocket.subscription import Delivery, Subscription
 from schemas.clocks import CanonicalOffset
 
 FRAME_BYTES = 65_536  # a frame is closed once it is this long
+
+
+@lru_cache(maxsize=8_192)
+def _kin(ring: int, number: int, scope: str) -> str:
+    return f"{ring} {number} {scope}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,14 @@ class OpenSubscription:
 
     subscription: Subscription
     feed: Feed
+    # What it has in common with those that may be sent the same bytes: one text for all of them, its hash taken once.
+    kin: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the kin; a ring is named by where it is, which no other can be while one of them reads it."""
+        subscription = self.subscription
+        kin = _kin(id(self.feed.ring), subscription.number, subscription.stream.scope)
+        object.__setattr__(self, "kin", kin)
 
 
 @dataclass(slots=True)
@@ -45,11 +59,11 @@ class Frame:
         return encoding.frame(self.parts)
 
 
-Standing = tuple[int, str, int, CanonicalOffset, bool]
-"""Where a steady subscription stands: its ring, scope, number, what it has covered, and whether it conflates."""
+Standing = tuple[str, CanonicalOffset, bool]
+"""Where a steady subscription stands: its kin, what it has covered, and whether it conflates."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SharedFrame:
     """A whole frame for whoever stands at one place and has nothing else waiting: its bytes, and what they hold."""
 
@@ -65,13 +79,39 @@ def standing(place: OpenSubscription) -> Standing | None:
     subscription = place.subscription
     if not subscription.steady:
         return None
-    return (
-        id(place.feed.ring),
-        subscription.stream.scope,
-        subscription.number,
-        subscription.covered,
-        subscription.conflate,
-    )
+    return place.kin, subscription.covered, subscription.conflate
+
+
+def snapshot(place: OpenSubscription, feeds: Feeds, reason: str) -> bytes:
+    """Return the message of the newest values of a stream, from which it goes on; made when there is room for it.
+
+    So a thousand of them take no memory while they wait.
+    """
+    subscription, feed = place.subscription, place.feed
+    applied, scope = feeds.applied(feed), subscription.stream.scope
+    subscription.snapshot_sent(applied)
+    return messages.LatestValues(
+        sub=subscription.number,
+        epoch=feeds.epochs[feed.topic],
+        offset=applied,
+        floor_offset=feed.ring.begun_after,
+        reason=reason,
+        last=True,
+        data=feeds.snapshot(feed, scope),
+    ).encode()
+
+
+def lag(place: OpenSubscription, action: str) -> bytes:
+    """Return the message of how far a client lags behind a stream, and what that leads to."""
+    ring = place.feed.ring
+    queued = ring.count_after(place.subscription.covered)
+    return messages.Slow(
+        sub=place.subscription.number,
+        queued=queued,
+        limit=ring.capacity,
+        pct=queued * 100 // ring.capacity,
+        action=action,
+    ).encode()
 
 
 class Round:
@@ -82,6 +122,15 @@ class Round:
         self._deliveries: dict[tuple[int, str, int, CanonicalOffset, bool, int], Delivery | None] = {}
         self._frames: dict[tuple[bytes, ...], bytes] = {}
         self.whole: dict[Standing, SharedFrame] = {}
+
+    def made(self, place: OpenSubscription) -> SharedFrame | None:
+        """Return the frame made for whoever stands where this one does, which moves over it; None where there is none."""
+        at = standing(place)
+        found = None if at is None else self.whole.get(at)
+        if found is not None:
+            subscription = place.subscription
+            subscription.covered = subscription.whole = found.covered
+        return found
 
     def take(
         self, subscription: Subscription, ring: Ring, applied: CanonicalOffset, limit_bytes: int

@@ -119,7 +119,13 @@ class Subscription:
     @property
     def steady(self) -> bool:
         """Whether the next message follows from the ring and `covered` alone, as for every client that stands there."""
-        return not self.busy and self.whole == self.covered
+        # As not `busy`, written out: it is asked for every frame of every client.
+        return (
+            self.whole == self.covered
+            and self.recovery is None
+            and self.snapshot_due is None
+            and not self.waiting
+        )
 
     def recover(self, recovery: Recovery) -> None:
         """Give what came after a position before anything else."""

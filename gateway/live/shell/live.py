@@ -42,9 +42,6 @@ class LiveRecord(Generic[R]):
 class Watcher(Protocol):
     """Somebody who delivers streams to one client."""
 
-    def wake(self, number: int) -> None:
-        """Note that something new may wait for subscription `number`."""
-
     def arrived(self, number: int) -> None:
         """Note that the past that subscription `number` waits for was read."""
 
@@ -72,6 +69,8 @@ class LiveStreams:
         self._pump = Pump(bootstrap, prefix, self.feeds, self)
         self.past = LogPast(bootstrap, CLIENT_ID, prefix)
         self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], LiveStream]] = {}
+        self._moved: dict[Feed, None] = {}  # and whoever watches it was not looked up yet
+        self._on_moved: list[Callable[[], None]] = []
         self._joined: set[Watcher] = set()
         self.exhausted: set[str] = set()  # channels that no provider can serve now
         self._drains: list[Callable[[float], Awaitable[None]]] = []
@@ -153,7 +152,7 @@ class LiveStreams:
         return {**self._pump.document(), **sizes}
 
     def watch(self, stream: LiveStream, watcher: Watcher, number: int) -> Feed:
-        """Wake `watcher` whenever the stream's feed moves; return the feed."""
+        """Name `watcher` in `take_moved` whenever the stream's feed moves; return the feed."""
         self._watchers.setdefault(stream.feed, {})[watcher, number] = stream
         return self.feeds.feed(*stream.feed)
 
@@ -189,11 +188,24 @@ class LiveStreams:
         """
         return await self.past.offset_at(feed.place, time_us)
 
+    def on_moved(self, call: Callable[[], None]) -> None:
+        """Call whenever `take_moved` has something to say, often several times before it is asked."""
+        self._on_moved.append(call)
+
+    def take_moved(self) -> list[tuple[Watcher, int]]:
+        """Return, once, who watches what moved since the last time, and as which subscription."""
+        # Looked up when somebody has the time: a record costs the same however many watch it.
+        found = [key for feed in self._moved for key in self._watchers.get((feed.channel, feed.symbol), ())]
+        self._moved.clear()
+        return found
+
     def moved(self, feeds: set[Feed], gaps: Sequence[GapNews]) -> None:
-        """Wake who watches what moved; see `LiveListener`."""
-        for feed in feeds:
-            for watcher, number in self._watchers.get((feed.channel, feed.symbol), ()):
-                watcher.wake(number)
+        """Remember what moved for whoever watches it; see `LiveListener`."""
+        watched = [feed for feed in feeds if (feed.channel, feed.symbol) in self._watchers]
+        if watched:
+            self._moved.update(dict.fromkeys(watched))
+            for call in self._on_moved:
+                call()
         for news in gaps:
             self._announce_gap(news)
 
@@ -222,6 +234,7 @@ class LiveStreams:
         """Tell every client that its positions are void; nobody watches what is no more."""
         self._made.clear()
         self._watchers.clear()
+        self._moved.clear()
         self.past.clear()
         for watcher in tuple(self._joined):
             watcher.lost_position()

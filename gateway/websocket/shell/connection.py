@@ -137,11 +137,6 @@ class ClientConnection:
         self.outbox.arrived(number)
         self._ticker.note(self)
 
-    def wake(self, number: int) -> None:
-        """See `live.Watcher`; of many records within a tick only the first has to be noted."""
-        if self.outbox.wake(number):
-            self._ticker.note(self)
-
     def gap(self, number: int, fields: Mapping[str, Any]) -> None:
         """See `live.Watcher`."""
         self._push(messages.gap(number, fields))

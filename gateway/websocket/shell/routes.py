@@ -111,12 +111,13 @@ class WebSockets:
         self._max_connections = max_connections
         self._connections: set[ClientConnection] = set()
         self._callers = Callers()
-        self.ticker = Ticker()
+        self.ticker = Ticker(live.take_moved)
         self._waiting: Waiting[ClientConnection] = Waiting()
         self._admitted = 0
         self._draining = False
         self._nobody = asyncio.Event()
         live.on_drain(self.drain)
+        live.on_moved(self.ticker.stir)
         access.on_replaced(self._end_revoked)
 
     async def multiplexed(self, request: web.Request) -> web.StreamResponse:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
@@ -94,3 +96,74 @@ def test_one_that_lags_gets_frames_of_its_own() -> None:
     for offset in range(7):
         apply_trade(feeds, offset)
     assert a_queue(feeds).share(Round()) is None
+
+
+def test_who_is_woken_as_its_turn_comes_gets_what_others_got() -> None:
+    """Without being noted before; whoever has more to hear than that is woken, and has it made."""
+    feeds, together = empty_feeds(), Round()
+    apply_trade(feeds, 0)
+    maker, idle, asking = [a_queue(feeds) for _ in range(3)]
+    for outbox in (idle, asking):
+        wired(Round(), outbox)
+    apply_trade(feeds, 1)
+    wired(Round(), maker)
+    apply_trade(feeds, 2)
+    maker.wake(1)
+    idle.places[1].subscription.covered = idle.places[1].subscription.whole = 1
+    made = maker.share(together)
+    assert made is not None
+    assert idle.shared(together, 1) is made
+    assert not idle.waiting
+    asking.push(b'{"t":"pong","id":7}')
+    assert asking.shared(together, 1) is None
+    assert asking.waiting
+    assert [message["t"] for message in records(wired(together, asking))] == ["pong", "d"]
+    assert idle.shared(together, 9) is None
+    assert not idle.waiting
+
+
+def test_for_whom_nothing_waits_nothing_is_made() -> None:
+    """Once that was seen of one, it is known of all that stand there."""
+    feeds, together = empty_feeds(), Round()
+    first, second = a_queue(feeds), a_queue(feeds)
+    made = first.share(together)
+    assert made is not None
+    assert (made.wire, made.records) == (b"", 0)
+    assert second.shared(together, 1) is made
+    assert not (first.waiting or second.waiting)
+
+
+def records(wire: bytes) -> list[dict[str, object]]:
+    """Return the messages of a frame on the wire."""
+    messages: list[dict[str, object]] = orjson.loads(wire[wire.index(b"[") :])
+    return messages
+
+
+@given(st.lists(st.sampled_from(["record", "pass", "push", "begin"]), max_size=40))
+def test_a_crowd_hears_what_one_alone_would(steps: list[str]) -> None:
+    """Whatever comes in whatever order: every client has each record once, in order, in a chain without a hole."""
+    feeds, offset = empty_feeds(), 0
+    crowd = [a_queue(feeds) for _ in range(3)]
+    told: list[list[tuple[int, list[int]]]] = [[] for _ in crowd]
+    for step in [*steps, "pass"]:
+        if step == "record":
+            apply_trade(feeds, offset)
+            offset += 1
+        elif step == "push":
+            crowd[1].push(b'{"t":"pong","id":7}')
+        elif step == "begin":
+            crowd.append(a_queue(feeds, covered=offset - 1))
+            told.append([])
+        else:
+            together = Round()
+            for heard, outbox in zip(told, crowd, strict=True):
+                made = outbox.shared(together, 1) or outbox.share(together)
+                wire = made.wire if made is not None else wired(together, outbox)
+                for message in records(wire) if wire else ():
+                    if message["t"] == "d":
+                        heard.append((message["prev"], [at for at, _ in message["m"]]))  # type: ignore[misc, attr-defined, arg-type]
+    for number, heard in enumerate(told):
+        offsets = [at for _, held in heard for at in held]
+        assert offsets == list(range(offset - len(offsets), offset))
+        assert number >= 3 or len(offsets) == offset
+        assert [previous for previous, _ in heard[1:]] == [held[-1] for _, held in heard[:-1]]

@@ -30,15 +30,10 @@ STREAM = parse_stream("trades:best:SPY")
 class Watching:
     """Keeps what it is told."""
 
-    woken: list[int] = field(default_factory=list)
     gaps: list[tuple[int, str]] = field(default_factory=list)
     routes: list[tuple[list[int], str]] = field(default_factory=list)
     states: int = 0
     lost: int = 0
-
-    def wake(self, number: int) -> None:
-        """Keep it."""
-        self.woken.append(number)
 
     def arrived(self, number: int) -> None:
         """Nothing of the past is read here."""
@@ -99,20 +94,26 @@ async def test_the_newest_value_is_by_event_time_and_carries_its_place(
         assert live.document()["feeds"] == 3
 
 
-async def test_only_who_watches_a_stream_is_woken(kafka_bootstrap: str, topic_prefix: str) -> None:
-    """By its own number, until it stops."""
-    watching = Watching()
+async def test_only_who_watches_a_stream_is_named_when_it_moves(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """By its own number, once for all that came since anybody asked, until it stops."""
+    watching, calls = Watching(), list[int]()
     async with living(kafka_bootstrap, topic_prefix) as (live, publisher):
+        live.on_moved(lambda: calls.append(len(calls)))
         feed = live.watch(STREAM, watching, 7)
         live.watch(parse_stream("trades:best:IBM"), watching, 8)
-        await publish(publisher, topic_prefix, trades("SPY", 0, 1))
-        await eventually(lambda: watching.woken, within_s=WITHIN_S)
-        live.unwatch(STREAM, watching, 7)
-        await publish(publisher, topic_prefix, trades("SPY", 1, 1))
+        for number in range(2):
+            await publish(publisher, topic_prefix, trades("SPY", number, 1))
         await eventually(lambda: live.feeds.applied(feed) == 1, within_s=WITHIN_S)
+        assert calls
+        assert (live.take_moved(), live.take_moved()) == ([(watching, 7)], [])
+        live.unwatch(STREAM, watching, 7)
+        calls.clear()
+        await publish(publisher, topic_prefix, trades("SPY", 2, 1))
+        await eventually(lambda: live.feeds.applied(feed) == 2, within_s=WITHIN_S)
 
-    assert set(watching.woken) == {7}
-    assert len(watching.woken) == 1
+        assert (calls, live.take_moved()) == ([], [])
 
 
 async def test_a_gap_is_told_to_who_reads_its_stream_or_the_best_of_all(
@@ -148,7 +149,8 @@ async def test_evidence_is_told_at_once_and_the_ledger_does_not_repeat_it(
         await publish(publisher, topic_prefix, [newer, blind, absent])
         await eventually(lambda: len(watching.gaps) == 3, within_s=WITHIN_S)
         await publish(publisher, topic_prefix, [ledger])
-        await eventually(lambda: 1 in watching.woken, within_s=WITHIN_S)  # a record of the stream of gaps
+        # a record of the stream of gaps
+        await eventually(lambda: (watching, 1) in live.take_moved(), within_s=WITHIN_S)
         await publish(publisher, topic_prefix, [a_bar(event_time=begin, raw_offset=9)])
         await eventually(lambda: len(watching.gaps) == 5, within_s=WITHIN_S)
 
@@ -185,10 +187,12 @@ async def test_who_joined_is_told_of_the_log_and_who_left_is_not(
         live.leave(gone)
         live.watch(STREAM, here, 1)
         live.reachable_changed()
+        live.moved({live.feeds.feed(*STREAM.feed)}, [])
         live.log_replaced()
         live.moved({live.feeds.feed(*STREAM.feed)}, [])
+        assert live.take_moved() == []
 
-    assert (here.states, here.lost, here.woken) == (1, 1, [])
+    assert (here.states, here.lost) == (1, 1)
     assert (gone.states, gone.lost) == (0, 0)
 
 

@@ -262,6 +262,30 @@ async def test_a_bare_client_of_one_symbol_sees_data_without_a_command(
     assert (len(held["bars.1m:best:BRK.B"]), held["trades:best:BRK.B"]) == (1, [])
 
 
+async def test_who_offers_compression_and_who_does_not_hear_the_same(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
+) -> None:
+    """It is not taken: a frame that all share is the same bytes for each, and each can read it."""
+    async with (
+        gateway(kafka_bootstrap, topic_prefix) as running,
+        connect(running.url) as offering,
+        connect(running.url, compression=None) as bare,
+    ):
+        told: dict[int, list[int]] = {0: [], 1: []}
+        for socket in (offering, bare):
+            assert socket.response is not None
+            assert "Sec-WebSocket-Extensions" not in socket.response.headers
+            await socket.send(json.dumps({"t": "subscribe", "items": [{"stream": SPY, "from": "live"}]}))
+            while not any(message["t"] == "subscribed" for message in messages_of(await socket.recv())):
+                pass
+        offsets = await publish(publisher, topic_prefix, trades("SPY", 0, 300))
+        for number, socket in enumerate((offering, bare)):
+            while len(told[number]) < 300:
+                data = [message for message in messages_of(await socket.recv()) if message["t"] == "d"]
+                told[number] += [at for message in data for at, _ in message["m"]]
+    assert told == {0: offsets, 1: offsets}
+
+
 async def test_one_bad_item_of_a_subscription_fails_alone(
     kafka_bootstrap: str, topic_prefix: str, publisher: Publisher
 ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 
@@ -17,13 +18,16 @@ from gateway.websocket import encoding, frames
 from gateway.websocket.codes import CLOSE_INTERNAL, CLOSE_SLOW
 from gateway.websocket.delivery import ClientQueue
 from gateway.websocket.frames import OpenSubscription
+from gateway.websocket.pace import MOST_REST_S
 from gateway.websocket.shell import ticker
 from gateway.websocket.shell.farewell import Goodbye
 from gateway.websocket.shell.ticker import Ticker
 from gateway.websocket.subscription import Subscription
 from infra.runtime.metrics import REGISTRY
 from tests.support.declared_messages import messages_of
+from tests.support.eventually import eventually
 from tests.support.live_feeds import UnreadPast, apply_quote, apply_trade, empty_feeds
+from tests.support.virtual_time import VirtualLoop, run
 from tests.support.websocket_server import websocket_to
 
 WITHIN_S = 10.0
@@ -50,6 +54,56 @@ class Written:
         """Keep why."""
         if not self.ended.done():
             self.ended.set_result(goodbye)
+
+
+class Socket(asyncio.Transport):
+    """Takes frames, `pays` for each; while it is `full` it is left alone."""
+
+    def __init__(self, pays: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self.frames: list[list[dict[str, Any]]] = []
+        self.full, self._pays = False, pays
+
+    def write(self, data: Any) -> None:
+        """Keep the messages of a frame."""
+        self._pays()
+        self.frames.append(orjson.loads(data[data.index(b"[") :]))
+
+    def get_write_buffer_size(self) -> int:
+        """Return 0 where the next frame may come."""
+        return int(self.full)
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def offsets(self) -> list[int]:
+        """Return those of all records that came, in order."""
+        return [at for frame in self.frames for message in frame for at, _ in message.get("m", ())]
+
+
+class Crowd:
+    """Clients of a ticker that all watch the trades of SPY, as subscription 1."""
+
+    def __init__(self, feeds: Feeds, sockets: list[Socket]) -> None:
+        self._feeds, self._moved, self._offset = feeds, False, 0
+        self.clients = [Written(a_queue(feeds, "trades"), socket) for socket in sockets]
+        self.ticker = Ticker(self._take)
+        for client in self.clients:
+            self.ticker.join(client)
+
+    def hear(self, records: int = 1) -> None:
+        """Have some records come."""
+        for _ in range(records):
+            apply_trade(self._feeds, self._offset)
+            self._offset += 1
+        self._moved = True
+        self.ticker.stir()
+
+    def _take(self) -> list[tuple[Written, int]]:
+        moved, self._moved = self._moved, False
+        return [(client, 1) for client in self.clients] if moved else []
 
 
 @asynccontextmanager
@@ -215,3 +269,98 @@ async def test_a_fault_of_one_client_makes_no_other_mute(monkeypatch: pytest.Mon
         assert [message["t"] for message in await frame_of(client)] == ["hb"]
 
     assert first.ended.result().code == CLOSE_INTERNAL
+
+
+WRITE_S = 15e-6  # what a frame of one client takes, about
+
+
+async def delays_of(clients: int, every_s: float, records: int) -> tuple[list[float], list[Socket]]:
+    """Return how long each record took to the last of so many clients, and their sockets; in virtual time."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    came_s: dict[int, float] = {}
+
+    def pay() -> None:
+        loop.now_s += WRITE_S
+
+    sockets = [Socket(pay) for _ in range(clients)]
+    crowd, sent_s, last = Crowd(empty_feeds(), sockets), list[float](), sockets[-1]
+    for _ in range(records):
+        sent_s.append(loop.time())
+        crowd.hear()
+        until_s = sent_s[-1] + every_s
+        while loop.time() < until_s:
+            await asyncio.sleep(min(0.001, until_s - loop.time()))
+            came_s |= {at: loop.time() for at in last.offsets[len(came_s) :]}
+    await asyncio.sleep(1.0)
+    came_s |= {at: loop.time() for at in last.offsets[len(came_s) :]}
+    return [came_s[at] - sent_s[at] for at in range(records - 5)], sockets
+
+
+def test_few_clients_need_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each record in a frame of its own, within two turns of a loop that counts milliseconds."""
+    delays_s, sockets = in_virtual_time(monkeypatch, clients=5, every_s=0.004, records=100)
+
+    assert max(delays_s) < 0.0025
+    assert all(len(socket.frames) == 100 for socket in sockets)
+
+
+@pytest.mark.parametrize(("every_s", "least_joined"), [(0.02, 1.9), (0.005, 5.0)])
+def test_in_a_crowd_records_join_one_frame_and_none_is_lost_or_late(
+    monkeypatch: pytest.MonkeyPatch, every_s: float, least_joined: float
+) -> None:
+    """1,000 clients: the bound of a rest, and the passes before and after it, are all that a record waits for."""
+    delays_s, sockets = in_virtual_time(monkeypatch, clients=1_000, every_s=every_s, records=100)
+
+    assert max(delays_s) < MOST_REST_S + 2 * 1_000 * WRITE_S + 0.002
+    for socket in sockets:
+        assert socket.offsets == list(range(100))
+        assert len(socket.frames) <= 100 / least_joined
+        messages = [message for frame in socket.frames for message in frame if message["t"] == "d"]
+        assert [message["prev"] for message in messages[1:]] == [
+            message["m"][-1][0] for message in messages[:-1]
+        ]
+
+
+def in_virtual_time(
+    monkeypatch: pytest.MonkeyPatch, *, clients: int, every_s: float, records: int
+) -> tuple[list[float], list[Socket]]:
+    """Run `delays_of` where only writing takes time."""
+    monkeypatch.setattr(ticker, "monotonic_s", lambda: asyncio.get_running_loop().time())
+    monkeypatch.setattr(ticker, "HEARTBEAT_S", 1e6)
+    return run(delays_of(clients, every_s, records))
+
+
+async def test_a_full_socket_misses_nothing_of_what_moved_meanwhile() -> None:
+    """Its neighbour gets it at once; itself, all of it when it takes frames again."""
+    open_, shut = Socket(), Socket()
+    crowd = Crowd(empty_feeds(), [open_, shut])
+    shut.full = True
+    for number in range(1, 4):
+        crowd.hear()
+        await eventually(lambda: len(open_.offsets) == number, within_s=WITHIN_S)  # noqa: B023
+    assert shut.frames == []
+    shut.full = False
+    await eventually(lambda: shut.offsets == [0, 1, 2], within_s=WITHIN_S)
+    assert len(shut.frames) == 1
+
+
+async def test_two_streams_of_a_client_that_moved_share_a_frame() -> None:
+    """Though each names the client."""
+    feeds, socket = empty_feeds(), Socket()
+    client, moved = Written(a_queue(feeds, "trades", "quotes"), socket), list[tuple[Written, int]]()
+
+    def take() -> list[tuple[Written, int]]:
+        taken = moved.copy()
+        moved.clear()
+        return taken
+
+    writing = Ticker(take)
+    writing.join(client)
+    apply_trade(feeds, 0)
+    apply_quote(feeds, 0)
+    moved.extend([(client, 1), (client, 2)])
+    writing.stir()
+    await eventually(lambda: socket.frames, within_s=WITHIN_S)
+
+    assert [sorted(message["sub"] for message in frame) for frame in socket.frames] == [[1, 2]]
