@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
 
-import orjson
 import uvloop
 from aiohttp import WSMsgType, web
-from confluent_kafka import Consumer, TopicPartition
 
-from infra.runtime.kafka.clients import consumer_config
-from schemas.topics import TRADES
-from schemas.wire.codec import decode_value
-
-SYMBOL = "SPY"
+from benchmarks.yardsticks.records import Records
 
 
 async def main(bootstrap: str, topic: str, partition: int) -> None:
@@ -42,28 +35,14 @@ async def main(bootstrap: str, topic: str, partition: int) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    consumer = Consumer(consumer_config(bootstrap, "plain-fanout"))
-    end = consumer.get_watermark_offsets(TopicPartition(topic, partition))[1]
-    consumer.assign([TopicPartition(topic, partition, end)])
+    records = Records(bootstrap, topic, partition)
     print(f"ready {runner.addresses[0][1]}", flush=True)
     loop = asyncio.get_running_loop()
-
-    def fetch() -> list[Any]:
-        first = consumer.poll(0.2)
-        return [] if first is None else [first, *consumer.consume(2_000, 0)]
-
     while True:
-        for message in await loop.run_in_executor(None, fetch):
-            if message.error() is not None:
-                continue
-            fields = decode_value(TRADES, message.value())
-            if fields["symbol"] != SYMBOL:
-                continue
-            record = {"offset": message.offset(), "event_id": str(message.offset()), **fields}
-            text = b"[" + orjson.dumps(record) + b"]"
+        for record in await loop.run_in_executor(None, records.fetch):
             for client in tuple(clients):
                 try:
-                    await client.send_frame(text, WSMsgType.TEXT)
+                    await client.send_frame(record, WSMsgType.TEXT)
                 except ConnectionError:
                     clients.discard(client)
 
