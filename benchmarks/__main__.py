@@ -38,6 +38,7 @@ SUITES = (
     "replays",
     "backfill",
     "options_pricing",
+    "strategies",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")
 

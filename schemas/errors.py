@@ -20,6 +20,7 @@ MarketDataError
 │   │   └── HistoryEnded      it gives nothing as old as this any more, whatever there was
 │   ├── InvalidRecord         parsed, but breaks a rule of the vocabulary
 │   │   └── InvalidContract   the name of an option that is none
+│   ├── TooManyCandidates     a question whose answer would take too much work: narrow it
 │   └── UnknownSymbol         nobody we can ask knows this symbol
 │       └── AmbiguousSymbol   more than one instrument answers to it
 ├── Fenced                    somebody newer owns this partition: stop, do not retry
@@ -163,6 +164,17 @@ class InvalidContract(InvalidRecord):
     def __init__(self, text: str, *, part: str, remedy: str) -> None:
         super().__init__(f"option {text[:40]!r}: {part} is wrong; {remedy}")
         self.part = part
+
+
+class TooManyCandidates(PermanentError):
+    """More candidates for a strategy than are looked at; `narrower` is the filter that would help most."""
+
+    reason = "too_many"
+
+    def __init__(self, count: int, *, most: int, narrower: str) -> None:
+        super().__init__(f"{count} candidates, at most {most} are looked at: narrow `{narrower}`")
+        self.count = count
+        self.narrower = narrower
 
 
 class Fenced(MarketDataError):
