@@ -28,7 +28,7 @@ EUROPEAN_STEP = 1e-5
 # of the spot, between model and quote
 FIT = 5e-7
 # European options that are solved at once: see `analytics.boundary`.
-BLOCK = 4096
+BLOCK = 1536
 TINY = 1e-280
 # Dollars: more than any leg is worth
 LARGEST = 1e30
@@ -84,10 +84,10 @@ class _Side:
 
 
 def _value(
-    distance: Doubles, limit: Doubles, w: Doubles, *, is_rough: bool
+    distance: Doubles, limit: Doubles, w: Doubles, scratch: Doubles, *, is_rough: bool
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Return the normalised price, its slope in w, and distance/w."""
-    both, out, first, second = np.empty((4, 2, len(w)))
+    """Return the normalised price, its slope in w, and distance/w; `scratch` is (4, 2, n) or wider, and holds the price."""
+    both, out, first, second = scratch[..., : len(w)]
     middle, half = distance / w, 0.5 * w
     np.add(middle, half, out=both[0])
     np.subtract(middle, half, out=both[1])
@@ -102,9 +102,11 @@ def _value(
     return np.subtract(near, far, out=near), slope, middle
 
 
-def _halley(side: _Side, w: Doubles, low: Doubles, high: Doubles, *, is_rough: bool) -> Doubles:
+def _halley(
+    side: _Side, w: Doubles, low: Doubles, high: Doubles, scratch: Doubles, *, is_rough: bool
+) -> Doubles:
     """Return the next w, and narrow the bounds in place."""
-    found, slope, middle = _value(side.distance, side.limit, w, is_rough=is_rough)
+    found, slope, middle = _value(side.distance, side.limit, w, scratch, is_rough=is_rough)
     left = np.where(side.is_above, side.limit - found, found)
     np.maximum(left, TINY, out=left)
     rise = np.maximum(slope, TINY) / left
@@ -136,7 +138,9 @@ def _deviations(distance: Doubles, value: Doubles) -> Doubles:
     """
     limit = np.exp(0.5 * distance)
     turn = np.maximum(np.sqrt(-2.0 * distance), 1e-8)
-    at_turn, slope, _ = _value(distance, limit, turn, is_rough=False)
+    scratch = np.empty((4, 2, len(distance)))
+    found, slope, _ = _value(distance, limit, turn, scratch, is_rough=False)
+    at_turn = found.copy()
     is_above = value >= at_turn
     wanted = np.log(np.where(is_above, np.maximum(limit - value, TINY), value))
     side = _Side(distance, limit, is_above, np.where(is_above, -1.0, 1.0), wanted)
@@ -145,13 +149,13 @@ def _deviations(distance: Doubles, value: Doubles) -> Doubles:
     lowest, highest = np.where(is_above, turn, 0.0), np.where(is_above, 40.0, turn)
     low, high = lowest.copy(), highest.copy()
     for _ in range(ROUGH_ROUNDS):
-        w = _halley(side, w, low, high, is_rough=True)
+        w = _halley(side, w, low, high, scratch, is_rough=True)
     # What rough prices said of the side a root lies on may be wrong next to it.
     low, high, active = lowest, highest, np.arange(len(w))
     for _ in range(EUROPEAN_ROUNDS):
         some = side if len(active) == len(w) else side.take(active)
         at, bottom, top = w[active], low[active], high[active]
-        moved = _halley(some, at, bottom, top, is_rough=False)
+        moved = _halley(some, at, bottom, top, scratch, is_rough=False)
         w[active], low[active], high[active] = moved, bottom, top
         active = active[np.abs(moved - at) > EUROPEAN_STEP * at]
         if not len(active):

@@ -119,6 +119,27 @@ def test_greeks_are_those_of_quantlib_moved(chain: KnownChain) -> None:
     assert np.abs(found.theta - theta)[later].max() <= 1.6e-4
 
 
+@pytest.mark.parametrize(("rate", "dividend_yield"), [(0.03, 0.08), (0.08, 0.03), (0.05, 0.05)])
+def test_delta_and_gamma_are_those_of_the_price(rate: float, dividend_yield: float) -> None:
+    """Of calls with a premium as of puts, by differences of the spot."""
+    strikes = np.linspace(70.0, 140.0, 29)
+    columns = {"rate": rate, "dividend_yield": dividend_yield, "is_call": [[True], [False]], "years": 0.75}
+    legs, up, down = (Legs.of(spot=spot, strike=strikes, **columns) for spot in (100.0, 100.5, 99.5))
+    prices = [american_prices(each, 0.3) for each in (legs, up, down)]
+    inside = (
+        np.min(
+            [price - each.intrinsic() for price, each in zip(prices, (legs, up, down), strict=True)], axis=0
+        )
+        > 0.01
+    )
+    greeks = american_greeks(legs, 0.3)
+
+    here, high, low = prices
+    assert inside.sum() > 30
+    assert np.abs(greeks.delta - (high - low))[inside].max() <= 2e-3
+    assert np.abs(greeks.gamma - (high - 2.0 * here + low) / 0.25)[inside].max() <= 4e-4
+
+
 @given(given_=LEGS, vol=VOLS)
 def test_a_right_more_is_never_worth_less(given_: dict[str, Any], vol: float) -> None:
     """American ≥ European ≥ 0, and never below what exercising pays, nor above what it could ever pay."""
