@@ -28,7 +28,7 @@ EUROPEAN_STEP = 1e-5
 # of the spot, between model and quote
 FIT = 5e-7
 # European options that are solved at once: see `analytics.boundary`.
-BLOCK = 1536
+BLOCK = 3072
 TINY = 1e-280
 # Dollars: more than any leg is worth
 LARGEST = 1e30
@@ -86,16 +86,18 @@ class _Side:
 def _value(
     distance: Doubles, limit: Doubles, w: Doubles, scratch: Doubles, *, is_rough: bool
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Return the normalised price, its slope in w, and distance/w; `scratch` is (4, 2, n) or wider, and holds the price."""
-    both, out, first, second = scratch[..., : len(w)]
-    middle, half = distance / w, 0.5 * w
+    """Return the normalised price, its slope in w, and (distance/w)²; `scratch` is (5, 2, n) or more, and holds all three."""
+    both, out, first, second, (middle, half) = scratch[:5]
+    np.divide(distance, w, out=middle)
+    np.multiply(w, 0.5, out=half)
     np.add(middle, half, out=both[0])
     np.subtract(middle, half, out=both[1])
     near, far = cumulative_into(out, both, first, second, is_rough=is_rough)
     near *= limit
     far /= limit
     half *= half
-    half += middle * middle
+    middle *= middle
+    half += middle
     half *= -0.5
     slope = np.exp(half, out=half)
     slope *= DENSITY_AT_ZERO
@@ -105,18 +107,21 @@ def _value(
 def _halley(
     side: _Side, w: Doubles, low: Doubles, high: Doubles, scratch: Doubles, *, is_rough: bool
 ) -> Doubles:
-    """Return the next w, and narrow the bounds in place."""
-    found, slope, middle = _value(side.distance, side.limit, w, scratch, is_rough=is_rough)
-    left = np.where(side.is_above, side.limit - found, found)
+    """Return the next w, and narrow the bounds in place; `scratch` is (7, 2, n)."""
+    (left, rise), (bend, part) = scratch[5:]
+    found, slope, square = _value(side.distance, side.limit, w, scratch, is_rough=is_rough)
+    np.copyto(left, found)
+    np.subtract(side.limit, found, out=left, where=side.is_above)
     np.maximum(left, TINY, out=left)
-    rise = np.maximum(slope, TINY) / left
+    np.divide(np.maximum(slope, TINY, out=slope), left, out=rise)
     # of the logarithm, times `sign` so that it rises with w on both sides
     miss = np.log(left, out=left)
     miss -= side.wanted
     miss *= side.sign
     # second derivative over the first, of the price and then of its logarithm
-    middle *= middle
-    bend = middle / w - 0.25 * w - side.sign * rise
+    np.divide(square, w, out=bend)
+    bend -= np.multiply(w, 0.25, out=part)
+    bend -= np.multiply(side.sign, rise, out=part)
     np.copyto(low, w, where=miss <= 0.0)
     np.copyto(high, w, where=miss > 0.0)
     step = np.divide(miss, rise, out=miss)
@@ -124,7 +129,7 @@ def _halley(
     bend *= -0.5
     bend += 1.0
     np.minimum(np.maximum(bend, 0.3, out=bend), 3.0, out=bend)
-    moved = w - np.divide(step, bend, out=step)
+    moved: Doubles = w - np.divide(step, bend, out=step)
     strays = ~((moved >= low) & (moved <= high))
     moved[strays] = 0.5 * (low[strays] + high[strays])
     return moved
@@ -138,9 +143,9 @@ def _deviations(distance: Doubles, value: Doubles) -> Doubles:
     """
     limit = np.exp(0.5 * distance)
     turn = np.maximum(np.sqrt(-2.0 * distance), 1e-8)
-    scratch = np.empty((4, 2, len(distance)))
+    scratch = np.empty((7, 2, len(distance)))
     found, slope, _ = _value(distance, limit, turn, scratch, is_rough=False)
-    at_turn = found.copy()
+    at_turn, slope = found.copy(), slope.copy()
     is_above = value >= at_turn
     wanted = np.log(np.where(is_above, np.maximum(limit - value, TINY), value))
     side = _Side(distance, limit, is_above, np.where(is_above, -1.0, 1.0), wanted)
@@ -155,7 +160,7 @@ def _deviations(distance: Doubles, value: Doubles) -> Doubles:
     for _ in range(EUROPEAN_ROUNDS):
         some = side if len(active) == len(w) else side.take(active)
         at, bottom, top = w[active], low[active], high[active]
-        moved = _halley(some, at, bottom, top, scratch, is_rough=False)
+        moved = _halley(some, at, bottom, top, scratch[..., : len(at)], is_rough=False)
         w[active], low[active], high[active] = moved, bottom, top
         active = active[np.abs(moved - at) > EUROPEAN_STEP * at]
         if not len(active):
@@ -206,7 +211,10 @@ class _Search:
 
 
 def _roots(model: Model, legs: Legs, price: Doubles, rows: Rows, start: Doubles) -> Doubles:
-    """Return where `model` fits the prices of `rows`, by secants between bounds; rows that fit are not priced again."""
+    """Return where `model` fits the prices of `rows`, by secants between bounds; rows that fit are not priced again.
+
+    What is made to fit is the root of the time value: just above its exercise boundary that is straight in volatility, where the price is a parabola.
+    """
     vol, count = np.where(np.isnan(start[rows]), 1.0, start[rows]), len(rows)
     search = _Search(
         np.full(count, LEAST), np.full(count, MOST), np.full(count, np.nan), np.full(count, np.nan)
@@ -216,24 +224,29 @@ def _roots(model: Model, legs: Legs, price: Doubles, rows: Rows, start: Doubles)
         if not len(active):
             break
         at, leg_rows = vol[active], rows[active]
-        miss = model(leg_rows, at) - price[leg_rows]
-        fits = np.abs(miss) <= FIT * legs.spot[leg_rows]
+        some = legs.take(leg_rows)
+        modelled, intrinsic = model(leg_rows, at), some.intrinsic()
+        fits = np.abs(modelled - price[leg_rows]) <= FIT * some.spot
         found[active[fits]] = at[fits]
-        rising = european_greeks(legs.take(leg_rows), at).vega * 100.0
+        root = np.sqrt(np.maximum(modelled - intrinsic, 0.0))
+        miss = root - np.sqrt(price[leg_rows] - intrinsic)
+        # where exercising now is best the price is flat, and says nothing of the way but its direction
+        rising = np.where(root > 0.0, european_greeks(some, at).vega * 50.0 / np.maximum(root, 1e-9), np.nan)
         vol[active] = _next(search, active, at, miss, rising)
         active = active[~fits]
     return found
 
 
 def _next(search: _Search, active: Rows, at: Doubles, miss: Doubles, rising: Doubles) -> Doubles:
-    """Return the next volatilities and note the last; the first slope is the European one."""
+    """Return the next volatilities and note the last; the first slope is `rising`, and where that is NaN the middle is next."""
     low = np.where(miss <= 0.0, np.maximum(search.low[active], at), search.low[active])
     high = np.where(miss > 0.0, np.minimum(search.high[active], at), search.high[active])
     apart = at - search.before[active]
     slope = (miss - search.miss_before[active]) / np.where(apart == 0.0, np.nan, apart)
-    # Where exercising now is best the price is flat, and a secant leads nowhere: then the middle is next.
-    slope = np.where(np.isnan(slope), np.maximum(rising, TINY), np.maximum(slope, TINY))
+    slope = np.maximum(np.where(np.isnan(slope), np.nan_to_num(rising), slope), TINY)
+    tells = ~np.isnan(rising)
     search.low[active], search.high[active] = low, high
-    search.before[active], search.miss_before[active] = at, miss
+    search.before[active[tells]], search.miss_before[active[tells]] = at[tells], miss[tells]
     moved = at - np.clip(miss, -2.0 * MOST * slope, 2.0 * MOST * slope) / slope
-    return np.where((moved > low) & (moved < high), moved, 0.5 * (low + np.minimum(high, 2.0 * at)))
+    is_within = tells & (moved > low) & (moved < high)
+    return np.where(is_within, moved, 0.5 * (low + np.minimum(high, 2.0 * at)))
