@@ -24,9 +24,10 @@ from pydantic_core import PydanticCustomError
 from schemas.configuration.streams import BAR_INTERVALS
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import DAY_US
+from schemas.macro_keys import is_series_key
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult, SymbolOutcome
-from schemas.streams import BAR_STREAM, QUOTE_STREAM
+from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, QUOTE_STREAM
 from schemas.symbols.instruments import classify
 from schemas.topics import JOB_RESULTS, JOBS
 from schemas.wire.codec import decode_value
@@ -42,7 +43,7 @@ MAX_TIME_US = 4_102_444_800_000_000  # 2100: later is a time in other units
 MAX_FAULTS = 20  # told of one message
 SHOWN_SYMBOLS = 20
 BAR_CAPABILITIES = tuple(BAR_STREAM.capability(interval) for interval in BAR_INTERVALS)
-CAPABILITIES = (QUOTE_STREAM.name, *BAR_CAPABILITIES)
+CAPABILITIES = (QUOTE_STREAM.name, *BAR_CAPABILITIES, ACTION_STREAM.name, MACRO_STREAM.name)
 SWEEPER = "sweeper"  # source of the results of polls no feed asked for
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
@@ -72,10 +73,7 @@ class _Work(_Message):
 
     @field_validator("symbols")
     @classmethod
-    def _are_symbols(cls, symbols: list[str]) -> list[str]:
-        strange = [symbol[:40] for symbol in symbols if classify(symbol) is None]
-        if strange:
-            raise _fault(f"no symbols are {_listed(strange)}; see `mds symbols resolve`")
+    def _each_once(cls, symbols: list[str]) -> list[str]:
         if len(set(symbols)) < len(symbols):
             raise _fault("a symbol is listed twice; list each once")
         return symbols
@@ -90,11 +88,17 @@ class _Work(_Message):
 
 
 class PollMessage(_Work):
-    """Poll some symbols for one slot of their cadence."""
+    """Poll some symbols, of `macro` some series, for one slot of their cadence."""
 
     type: Literal["poll"]
     capability: Literal[CAPABILITIES]  # type: ignore[valid-type]  # a tuple of literals
     slot: Moment
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> PollMessage:
+        check = _check_series if self.capability == MACRO_STREAM.name else _check_symbols
+        check(self.symbols)
+        return self
 
 
 class BackfillMessage(_Work):
@@ -109,6 +113,7 @@ class BackfillMessage(_Work):
 
     @model_validator(mode="after")
     def _is_a_range(self) -> BackfillMessage:
+        _check_symbols(self.symbols)
         if self.end <= self.start:
             raise _fault("end is not after start; start is inclusive, end exclusive")
         return self
@@ -191,6 +196,20 @@ def _is_default(name: str, entry: Any) -> bool:
     if name == "symbols":
         return isinstance(entry, (list, tuple)) and not entry
     return type(entry) is type(_DEFAULTS[name]) and bool(entry == _DEFAULTS[name])
+
+
+def _check_symbols(symbols: Sequence[str]) -> None:
+    strange = [symbol[:40] for symbol in symbols if classify(symbol) is None]
+    if strange:
+        raise _fault(f"symbols: no symbols are {_listed(strange)}; see `mds symbols resolve`")
+
+
+def _check_series(keys: Sequence[str]) -> None:
+    strange = [key[:40] for key in keys if not is_series_key(key)]
+    if strange:
+        raise _fault(
+            f"symbols: no series are {_listed(strange)}; see `mds macro keys`, aliases are resolved before"
+        )
 
 
 def _fault(message: str) -> PydanticCustomError:

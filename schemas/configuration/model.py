@@ -219,10 +219,7 @@ class Configuration(Section):
 
     def named_providers(self) -> frozenset[str]:
         """Return the providers that stand under `providers`, or that some stream names."""
-        bars, quotes, trades = self.streams.bars, self.streams.quotes, self.streams.trades
-        polled = [name for stream in (bars, quotes) if stream is not None for name in stream.providers]
-        pushed = [] if trades is None else [trades.provider]
-        return frozenset({*self.providers, *polled, *pushed})
+        return frozenset({*self.providers, *self.streams.providers})
 
     def members(self) -> tuple[Member, ...]:
         """Return the file's symbols as members of a universe, in the order of the file; none with the database's."""

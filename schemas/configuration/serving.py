@@ -8,9 +8,12 @@ from typing import Any
 
 from schemas.configuration.cadence import is_number
 from schemas.configuration.streams import BAR_INTERVALS, BarsStream
+from schemas.errors import UnknownSymbol
 from schemas.located_yaml import Fault, Located, Path
+from schemas.macro_keys import series_key
 from schemas.providers.built_in import not_known
 from schemas.providers.facts import ProviderFacts
+from schemas.streams import STREAM_NAMES
 from schemas.symbols.names import is_provider_name
 
 SHORTEST_BAR_S = 60.0
@@ -91,7 +94,7 @@ def _unable(
 
 def _wanted(name: str, stream: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a stream wants, in words: `bars` at all, each of its intervals, or the stream itself."""
-    if name not in ("bars", "quotes", "trades"):
+    if name not in STREAM_NAMES:
         return
     yield name
     if name == "bars":
@@ -115,6 +118,18 @@ def _providers_of(stream: Mapping[str, Any], path: Path) -> Iterator[tuple[Path,
     for number, provider in enumerate(several if isinstance(several, list) else []):
         if isinstance(provider, str):
             yield (*path, "providers", number), provider
+    keys = stream.get("keys")
+    for number, key in enumerate(keys if isinstance(keys, list) else []):
+        if (source := _source_of(key)) is not None:
+            yield (*path, "keys", number), source
+
+
+def _source_of(key: Any) -> str | None:
+    """Return who serves the macro series of a key; None of what is no key, which the model says."""
+    try:
+        return series_key(key).provider if isinstance(key, str) else None
+    except UnknownSymbol:
+        return None
 
 
 def _overlap(located: Located, bars: Mapping[str, Any]) -> Iterator[Fault]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from schemas.errors import UnknownSymbol
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
+from schemas.macro_keys import SeriesKey, series_key
 from schemas.symbols.instruments import checked_symbol
 from schemas.symbols.names import PROVIDER_NAME
 from schemas.universe import Tier
@@ -175,9 +178,22 @@ class ActionsStream(Section):
     _single = model_validator(mode="before")(_one_for("provider", "providers"))
 
 
+def _checked_series(text: str) -> str:
+    try:
+        series_key(text)
+    except UnknownSymbol as error:
+        remedy = str(error).partition("; ")[2]
+        raise ValueError(f"no macro series is called so; {remedy}") from None
+    return text
+
+
 def _each_series_once(keys: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(keys)) != len(keys):
-        raise ValueError("a series is listed twice; list each once")
+    seen: dict[str, str] = {}
+    for key in keys:
+        series = str(series_key(key))
+        if series in seen:
+            raise ValueError(f"{key} and {seen[series]} are the same series, {series}; list each once")
+        seen[series] = key
     return keys
 
 
@@ -185,11 +201,11 @@ class MacroStream(Section):
     """Macro series: each is asked for at its own source, which its key names, every `every_s` seconds of market time."""
 
     keys: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...],
+        tuple[Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_checked_series)], ...],
         Field(min_length=1, max_length=1_000),
         AfterValidator(_each_series_once),
     ] = Field(
-        description="Series by their keys, such as `FRED:GDPC1`, or by their names here, such as `cpi`."
+        description="Series by their keys, such as `FRED:GDPC1`, or by their names here, such as `cpi` (`mds macro keys`)."
     )
     every_s: float = Field(
         default=3_600.0,
@@ -208,6 +224,18 @@ class Streams(Section):
     actions: ActionsStream | None = Field(default=None, description="Corporate actions, polled.")
     macro: MacroStream | None = Field(default=None, description="Macro series, polled.")
     routing: Routing = Field(default=Routing(), description="How one of several providers is chosen.")
+
+    @property
+    def series(self) -> tuple[SeriesKey, ...]:
+        """Return the macro series, aliases resolved."""
+        return () if self.macro is None else tuple(map(series_key, self.macro.keys))
+
+    @property
+    def providers(self) -> frozenset[Provider]:
+        """Return whoever some stream names."""
+        several = [each.providers for each in (self.bars, self.quotes, self.actions) if each is not None]
+        one = () if self.trades is None else (self.trades.provider,)
+        return frozenset({*chain(*several), *one, *(key.provider for key in self.series)})
 
 
 EVERYTHING = Streams(

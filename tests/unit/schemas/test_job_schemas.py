@@ -38,6 +38,14 @@ def test_a_good_message_is_the_job_it_states(message: dict[str, Any]) -> None:
     assert read_job(on_the_wire, partition=SPY, partitions=4) == job
 
 
+@pytest.mark.parametrize(("capability", "symbol"), [("actions", "SPY"), ("macro", "FRED:GDPC1")])
+def test_entries_are_polled_like_values(capability: str, symbol: str) -> None:
+    """Actions by symbols, macro data by the keys of series."""
+    job = job_of(POLL | {"capability": capability, "symbols": [symbol]})
+
+    assert (job.capability, job.symbols) == (capability, (symbol,))
+
+
 @pytest.mark.parametrize(
     ("message", "told"),
     [
@@ -55,6 +63,10 @@ def test_a_good_message_is_the_job_it_states(message: dict[str, Any]) -> None:
         pytest.param(POLL | {"symbols": ["SPY"] * 1001}, "symbols", id="too-many-symbols"),
         pytest.param(POLL | {"symbols": ["SPY", "SPY"]}, "list each once", id="twice"),
         pytest.param(POLL | {"symbols": ["no symbol"]}, "'no symbol'", id="no-symbol"),
+        pytest.param(POLL | {"symbols": ["FRED:GDPC1"]}, "no symbols are 'FRED:GDPC1'", id="series-of-bars"),
+        pytest.param(POLL | {"capability": "macro"}, "no series are 'SPY'", id="symbol-of-macro"),
+        pytest.param(POLL | {"capability": "macro", "symbols": ["cpi"]}, "no series are", id="alias"),
+        pytest.param(BACKFILL | {"symbols": ["FRED:GDPC1"]}, "no symbols are", id="backfill-of-a-series"),
         pytest.param(BACKFILL | {"symbols": ["SPY", "IBM"]}, "symbols", id="backfill-of-two"),
         pytest.param(POLL | {"slot": 0}, "slot", id="no-slot"),
         pytest.param(POLL | {"slot": 10**18}, "slot", id="nanoseconds"),

@@ -11,6 +11,7 @@ from pydantic import HttpUrl
 from schemas.configuration.difference import MAX_CHANGES_SHOWN, difference
 from schemas.configuration.model import ProviderEntry, parse_configuration
 from schemas.streams import INSTRUMENT_STREAMS
+from tests.support.entries import KNOWN
 
 BEFORE = parse_configuration(
     "symbols: [AAPL, {symbol: SPY, streams: [bars]}, MSFT]\n"
@@ -103,3 +104,23 @@ def test_intervals_tiers_and_the_universe_are_told_one_by_one() -> None:
         ("symbols", "removed", "symbols.SPY"),
         ("settings", "changed", "universe"),
     ]
+
+
+def test_series_and_providers_of_actions_are_told_one_by_one() -> None:
+    """A stream that comes is one change, and so is what changes in it."""
+    old = parse_configuration(
+        "symbols: [SPY]\nstreams: {bars: {provider: yahoo}, macro: {keys: [cpi]}}", source="f", known=KNOWN
+    )
+    new = parse_configuration(
+        "symbols: [SPY]\nstreams: {bars: {provider: yahoo}, actions: {provider: acts, back_days: 3},"
+        " macro: {keys: [cpi, FRED:UNRATE], every_s: 60}}",
+        source="f",
+        known=KNOWN,
+    )
+
+    changes = {change.path: (change.action, change.after) for change in difference(old, new).changes}
+    assert changes.pop("streams.actions")[0] == "added"
+    assert changes == {
+        "streams.macro.every_s": ("changed", 60.0),
+        "streams.macro.keys": ("changed", ["cpi", "FRED:UNRATE"]),
+    }

@@ -10,6 +10,7 @@ from schemas.located_yaml import InvalidConfiguration, read_located
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.capabilities import Capabilities
 from schemas.providers.facts import ProviderFacts
+from tests.support.entries import KNOWN as ENTRIES_KNOWN
 
 LEDGER = ProviderFacts(
     name="ledger",
@@ -17,7 +18,7 @@ LEDGER = ProviderFacts(
     capabilities=Capabilities(intervals=("1d",)),
     base_url="https://ledger.example",
 )
-KNOWN = {**BUILT_IN, "ledger": LEDGER}
+KNOWN = {**ENTRIES_KNOWN, **BUILT_IN, "ledger": LEDGER}
 
 
 def faults(text: str) -> list[str]:
@@ -35,6 +36,9 @@ def faults(text: str) -> list[str]:
         ("streams: {bars: {provider: ledger, interval: 1h}}", "which has no 1h bars"),
         ("streams: {quotes: {provider: ledger}}", "streams.quotes.provider is ledger, which has no quotes; use alpaca or"),
         ("streams: {trades: {provider: yahoo}}", "streams.trades.provider is yahoo, which has no trades; use finnhub"),
+        ("streams: {actions: {providers: [acts, ledger]}}", "streams.actions.providers.1 is ledger, which has no actions; use acts"),
+        ("{streams: {actions: {provider: acts}}, providers: {acts: {enabled: false}}}", "streams.actions.provider is acts, which is not enabled"),
+        ("{streams: {macro: {keys: [cpi, eurusd]}}, providers: {ecb: {enabled: false}}}", "streams.macro.keys.1 is ecb, which is not enabled"),
         ("providers: {yahoo: {socket_url: 'wss://x'}}", "providers.yahoo.socket_url is given, and yahoo has no socket; take the line out"),
     ],
 )  # fmt: skip
@@ -51,6 +55,9 @@ def test_what_cannot_be_served_is_named(text: str, expected: str) -> None:
         "streams: {bars: {provider: ledger, interval: 1d}}",
         "streams: {bars: {provider: ledger, intervals: [1d]}, quotes: {provider: yahoo}}",
         "providers: {finnhub: {socket_url: 'wss://x'}, ledger: {}}",
+        "streams: {actions: {providers: [acts]}, macro: {keys: [cpi, FRED:UNRATE, eurusd]}}",
+        "streams: {macro: {keys: [nonsense, 5]}}",
+        "streams: {macro: {keys: cpi}}",
         "streams: {}",
         "streams: 5",
         "providers: [yahoo]",
