@@ -19,7 +19,7 @@ from infra.runtime.clock import Market, WallMarketClock, monotonic_s, wall_us
 from infra.simulator.server import build_simulation, serving
 from producers.catalogue.shell.installed import known_providers
 from producers.http.shell.client import HttpAnswer
-from producers.plan.plan import BarsTask, QuotesTask
+from producers.plan.tasks import BarsTask, QuotesTask
 from producers.polling.schedule import Schedule, next_due, phase_of
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.polling.shell.quotes_poll import QuotesPoll

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from producers.plan.plan import PollKey
+from producers.plan.tasks import PollKey
 from producers.polling.slots import Outcome
 from schemas.clocks import MarketTime
 from schemas.jobs import SWEEPER

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from producers.plan.plan import PollKey
+from producers.plan.tasks import PollKey
 from producers.polling.slots import Outcome
 from schemas.clocks import WallTime
 from schemas.records import Job

@@ -4,115 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 
+from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, PolledTask, QuotesTask, TradesTask
 from schemas.configuration.model import Configuration
 from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
 from schemas.intervals import SECOND_US
 from schemas.providers.capabilities import Capabilities
 from schemas.streams import (
-    BAR_STREAM,
-    QUOTE_STREAM,
+    INSTRUMENT_STREAMS,
     STREAMS,
-    TRADE_STREAM,
     Stream,
     StreamId,
     StreamName,
     refuse_unimplemented,
 )
-from schemas.universe import TIERS, Member, Tier
-
-PollKey = tuple[str, str]
-"""(capability, symbol): what is polled, whoever is asked for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BarsTask:
-    """Poll bars of one symbol; times in µs."""
-
-    provider: Provider
-    symbol: str
-    interval: str
-    every_us: int
-    overlap_us: int
-    tier: Tier = "T1"
-
-    @property
-    def capability(self) -> str:
-        """Return what the task needs a provider for, as routing names it."""
-        return BAR_STREAM.capability(self.interval)
-
-    @property
-    def poll_keys(self) -> Sequence[PollKey]:
-        """Return what is polled, whoever is asked."""
-        return ((self.capability, self.symbol),)
-
-    @property
-    def stream(self) -> StreamId:
-        """Return the series of the provider that is polled."""
-        return StreamId(BAR_STREAM.name, self.interval, self.provider, self.symbol)
-
-    @property
-    def streams(self) -> Sequence[StreamId]:
-        """Return the series of the provider that are polled: this one."""
-        return (self.stream,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuotesTask:
-    """Poll quotes of some symbols of one tier in one request."""
-
-    provider: Provider
-    symbols: Sequence[str]
-    every_us: int
-    tier: Tier = "T1"
-
-    @property
-    def capability(self) -> str:
-        """Return what the task needs a provider for, as routing names it."""
-        return QUOTE_STREAM.name
-
-    @property
-    def poll_keys(self) -> Sequence[PollKey]:
-        """Return all that is polled, whoever is asked."""
-        return [(self.capability, symbol) for symbol in self.symbols]
-
-    @property
-    def streams(self) -> Sequence[StreamId]:
-        """Return the series of the provider that are polled."""
-        return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradesTask:
-    """Stream trades of some symbols over one socket."""
-
-    provider: Provider
-    symbols: Sequence[str]
-
-    @property
-    def streams(self) -> Sequence[StreamId]:
-        """Return the series that come over the socket."""
-        return [StreamId(TRADE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionsTask:
-    """Poll corporate actions of some symbols in one request, of ex-dates from so many days ago to so many days ahead."""
-
-    provider: Provider
-    symbols: Sequence[str]
-    every_us: int
-    back_days: int
-    ahead_days: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MacroTask:
-    """Poll one macro series at its source."""
-
-    provider: Provider
-    series: str
-    every_us: int
+from schemas.universe import TIERS, Member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,32 +35,44 @@ class PollPlan:
     @property
     def providers(self) -> list[Provider]:
         """Providers with something to do."""
-        names = [
-            *(bars.provider for bars in self.bars),
-            *(quotes.provider for quotes in self.quotes),
-            *(trades.provider for trades in self.trades),
-        ]
-        return sorted(set(names))
+        return sorted({task.provider for task in (*self.polls(), *self.trades)})
+
+    @property
+    def asked_often(self) -> frozenset[Provider]:
+        """Providers that give values, whose answers are never far apart; entries may be asked for every few hours."""
+        values: Iterator[BarsTask | QuotesTask | TradesTask] = chain(self.bars, self.quotes, self.trades)
+        return frozenset(task.provider for task in values)
 
     @property
     def named(self) -> Mapping[str, Mapping[Provider, Sequence[str]]]:
-        """Capabilities that are polled, each with the providers that may serve it, the preferred one first, and their symbols."""
+        """Names for which providers are chosen, each with those that may serve it, the preferred one first, and their symbols."""
         named: dict[str, dict[Provider, list[str]]] = {}
         for task in self.polls():
-            symbols = named.setdefault(task.capability, {}).setdefault(task.provider, [])
+            symbols = named.setdefault(task.routed_as, {}).setdefault(task.provider, [])
             symbols += [symbol for _, symbol in task.poll_keys]
         return named
 
-    def polls(self) -> Iterator[BarsTask | QuotesTask]:
+    @property
+    def streams(self) -> frozenset[StreamId]:
+        """All series that are collected."""
+        return frozenset({*self.polled_streams(), *self.trade_streams()})
+
+    @property
+    def instruments(self) -> set[str]:
+        """All symbols of what is traded: a macro series has no market."""
+        return {stream.symbol for stream in self.streams if stream.name in INSTRUMENT_STREAMS}
+
+    def polls(self) -> Iterator[PolledTask]:
         """Yield all tasks that are polled."""
         yield from self.bars
         yield from self.quotes
+        yield from self.actions
+        yield from self.macro
 
     def polled_streams(self) -> Iterator[StreamId]:
         """Yield the series that are polled."""
-        yield from (bars.stream for bars in self.bars)
-        for quotes in self.quotes:
-            yield from quotes.streams
+        for task in self.polls():
+            yield from task.streams
 
     def trade_streams(self) -> Iterator[StreamId]:
         """Yield the series that come over sockets."""
@@ -191,6 +110,8 @@ def plan_of(
         trades=[TradesTask(provider=trades.provider, symbols=trading)]
         if trades is not None and trades.provider in usable and trading
         else [],
+        actions=_actions(configuration, usable, members),
+        macro=_macro(configuration, usable),
     )
 
 
@@ -239,6 +160,41 @@ def _quotes(
         for tier in TIERS
         for names in (_symbols([member for member in members if member.tier == tier], "quotes"),)
         for start in range(0, len(names), size)
+    ]
+
+
+def _actions(
+    configuration: Configuration, usable: Mapping[str, Capabilities], members: Sequence[Member]
+) -> list[ActionsTask]:
+    """Return the requests of each provider: as many symbols as it takes, whatever their tiers."""
+    actions = configuration.streams.actions
+    if actions is None:
+        return []
+    names = _symbols(members, "actions")
+    return [
+        ActionsTask(
+            provider=provider,
+            symbols=names[start : start + size],
+            every_us=int(actions.every_s * SECOND_US),
+            back_days=actions.back_days,
+            ahead_days=actions.ahead_days,
+        )
+        for provider in actions.providers
+        if provider in usable and not usable[provider].lacking("actions")
+        for size in (usable[provider].action_symbols_per_request,)
+        for start in range(0, len(names), size)
+    ]
+
+
+def _macro(configuration: Configuration, usable: Mapping[str, Capabilities]) -> list[MacroTask]:
+    """Return one task per series, of the provider that its key names."""
+    macro = configuration.streams.macro
+    if macro is None:
+        return []
+    return [
+        MacroTask(provider=key.provider, series=str(key), every_us=int(macro.every_s * SECOND_US))
+        for key in configuration.streams.series
+        if key.provider in usable
     ]
 
 

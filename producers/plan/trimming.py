@@ -44,10 +44,13 @@ def nameable(
     bars = [task for task in plan.bars if kept(task.provider, (task.symbol,))]
     quotes = [replace(task, symbols=kept(task.provider, task.symbols)) for task in plan.quotes]
     trades = [replace(task, symbols=kept(task.provider, task.symbols)) for task in plan.trades]
+    actions = [replace(task, symbols=kept(task.provider, task.symbols)) for task in plan.actions]
     smaller = PollPlan(
         bars=bars,
         quotes=[task for task in quotes if task.symbols],
         trades=[task for task in trades if task.symbols],
+        actions=[task for task in actions if task.symbols],
+        macro=plan.macro,  # a series has the name its source gave it, whatever the day
     )
     return smaller, sorted(left_out)
 
@@ -82,8 +85,11 @@ def owned_part(plan: PollPlan, owned: frozenset[int], partitions: int) -> PollPl
 
     quotes = [replace(task, symbols=kept(task.symbols)) for task in plan.quotes]
     trades = [replace(task, symbols=kept(task.symbols)) for task in plan.trades]
+    actions = [replace(task, symbols=kept(task.symbols)) for task in plan.actions]
     return PollPlan(
         bars=[task for task in plan.bars if kept((task.symbol,))],
         quotes=[task for task in quotes if task.symbols],
         trades=[task for task in trades if task.symbols],
+        actions=[task for task in actions if task.symbols],
+        macro=[task for task in plan.macro if kept((task.series,))],
     )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from producers.plan.plan import PollKey
+from producers.plan.tasks import PollKey
 from schemas.clocks import MarketTime
 from schemas.partitions import partition_of
 

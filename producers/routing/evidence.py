@@ -98,6 +98,21 @@ def bars_evidence(
     )
 
 
+def entries_evidence(
+    asked: Sequence[str], missing: Collection[str], *, latency_s: float, every_us: int
+) -> AnswerEvidence:
+    """Return what an answer to a poll of entries says: that they came. What nobody said lately is not old, nor is it priced."""
+    return AnswerEvidence(
+        latency_s=latency_s,
+        asked=asked,
+        newest={},
+        tolerance_us=every_us,
+        prices={},
+        absent=missing,
+        is_present=False,
+    )
+
+
 def is_judged(calendar: Calendar, now: MarketTime, tolerance_us: int) -> bool:
     """Whether values must be arriving: the market is open, and was a tolerance ago."""
     return calendar.is_open(now) and calendar.is_open(now - tolerance_us)

@@ -222,7 +222,7 @@ class Serving:
         if symbol in evidence.absent:
             # One it never had is unknown there, which is no lie as long as it has any other.
             had = not self.entries[provider].markets or self.streams.newest(provider, symbol) is not None
-            return {"success": True, "honest": False if had else None}, Lack.NOTHING
+            return {"success": True, "honest": False if had and evidence.is_present else None}, Lack.NOTHING
         if symbol in evidence.lies:
             return {"success": True, "honest": False}, Lack.WRONG
         price, fresh, fault = evidence.prices.get(symbol), None, None

@@ -21,7 +21,8 @@ from producers.budget.limits import VendorLimits, limits_of
 from producers.budget.shell.gate import Gate
 from producers.catalogue.shell.opening import Vendors
 from producers.http.shell.client import VendorHttp
-from producers.plan.plan import BarsTask, PollPlan, QuotesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import BarsTask, QuotesTask
 from producers.polling.shell import poller as poller_module
 from producers.polling.shell.assignment import Assignment, Polls
 from producers.polling.shell.attempts import Attempts

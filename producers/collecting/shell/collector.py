@@ -19,8 +19,9 @@ from producers.catalogue.shell.opening import Opener, Vendors, facts_of, log_dis
 from producers.collecting.shell.readiness import Readiness
 from producers.collecting.shell.starting import known_cursors, tell_missed
 from producers.collecting.shell.tasks import Collectors
-from producers.plan.plan import PollKey, PollPlan, plan_of
+from producers.plan.plan import PollPlan, plan_of
 from producers.plan.shell.universe import Membership
+from producers.plan.tasks import PollKey
 from producers.plan.trimming import LeftOut, nameable, nameless, owned_part
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of
 from producers.polling.shell.attempts import Attempts, Poll
@@ -157,7 +158,7 @@ class Collection:
             self._running().resume()
 
     def knows(self, symbol: str) -> bool:
-        """Whether a symbol is collected by anybody: in the configuration or the universe."""
+        """Whether a symbol, or a macro series, is collected by anybody: in the configuration or the universe."""
         return symbol in self._known
 
     async def _report_health(self) -> None:
@@ -179,9 +180,9 @@ class Collection:
             remedy = "enable one under `providers` and `streams`"
             raise ConfigurationError("no enabled provider has a stream to collect", remedy=remedy)
         plan = owned_part(plan, owned, self._around.raw.partitions)
-        streams = _streams_of(plan)
-        new = streams - _streams_of(self._plan)
-        calendars = await _calendars(configuration, {stream.symbol for stream in streams})
+        streams = plan.streams
+        new = streams - self._plan.streams
+        calendars = await _calendars(configuration, plan.instruments)
         await self._around.watched.take_over(owned)
         cursors = await self._cursors(new)
         vendors = self._around.opener.open(places, self.vendors)
@@ -193,7 +194,9 @@ class Collection:
         await tell_missed(plan, new, cursors, raw=raw, router=self.router, now=now)
         self.configuration, self.vendors = configuration, vendors
         self._plan, self._calendars = plan, calendars
-        self._known = frozenset(member.symbol for member in members)
+        self._known = frozenset(
+            {*(member.symbol for member in members), *map(str, configuration.streams.series)}
+        )
         sizes = {"streams": len(streams), "new": len(new), "known": len(cursors)}
         log.info("collecting", extra={**sizes, "providers": plan.providers})
         await self._collect(self._assignment(vendors, cursors))
@@ -217,7 +220,7 @@ class Collection:
     async def _collect(self, assignment: Assignment) -> None:
         """Exchange polls and sockets; returns when those that are no more are closed."""
         plan = assignment.plan
-        self._around.raw.watched.keep(_streams_of(plan))
+        self._around.raw.watched.keep(plan.streams)
         self.polls.exchange(assignment)
         self._around.cadence.plan(cadences_of(plan))
         self._duty.keep({stream for task in plan.polls() for stream in task.poll_keys})
@@ -283,10 +286,6 @@ class Collection:
             async with self._exchanging:
                 if self.configuration is not None and self._named != naming_day(self._market.horizon_us()):
                     await self._exchange(self.configuration)
-
-
-def _streams_of(plan: PollPlan) -> frozenset[StreamId]:
-    return frozenset({*plan.polled_streams(), *plan.trade_streams()})
 
 
 async def _calendars(configuration: Configuration, symbols: set[str]) -> Mapping[str, Calendar]:

@@ -50,7 +50,8 @@ class Readiness:
         )
         self._health.report(
             "publishing",
-            ready=(raw.delivered_blocks > 0 or not is_open) and raw.waiting_s < BROKER_PATIENCE_S,
+            ready=(raw.delivered_blocks > 0 or not is_open or not plan.asked_often)
+            and raw.waiting_s < BROKER_PATIENCE_S,
             delivered_blocks=raw.delivered_blocks,
             waiting_for_broker_s=round(raw.waiting_s, 1),
             market_open=is_open,
@@ -63,9 +64,11 @@ class Readiness:
             serving = self._router.serves(provider)
             # One that is only held ready may be down: that is what it is held ready for.
             needed = serving or streams(provider)
+            # One that is asked every few hours has not answered since a restart.
+            answers = self._status.ready if provider in plan.asked_often else self._status.sound
             self._health.report(
                 provider,
-                ready=self._status.ready(provider) or not needed,
+                ready=answers(provider) or not needed,
                 serving=serving,
                 **self._status.document(provider),
             )

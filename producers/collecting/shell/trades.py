@@ -16,7 +16,7 @@ from infra.runtime.clock import Market, monotonic_s, wall_us
 from infra.runtime.metrics import SYMBOLS_REFUSED
 from producers.collecting.refused import DoubtedSymbols
 from producers.collecting.shell.frames import FrameReader
-from producers.plan.plan import TradesTask
+from producers.plan.tasks import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, StreamBatches, blank_block
 from producers.raw.missed import since_break, since_stop, while_refused
 from producers.raw.shell.topics import RawTopics

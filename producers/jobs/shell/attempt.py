@@ -11,7 +11,7 @@ from infra.runtime.clock import wall_us
 from producers.jobs.history import JobHistory
 from producers.jobs.outcome import backoff_s, refusal, result_of, unfinished
 from producers.jobs.queue import Queued
-from producers.plan.plan import PollKey
+from producers.plan.tasks import PollKey
 from producers.polling.slots import Outcome
 from schemas.clocks import MarketTime, WallTime
 from schemas.errors import BrokerUnavailable, MarketDataError

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from producers.plan.plan import PollKey
+from producers.plan.tasks import PollKey
 from producers.polling.shell.assignment import Polls
 from producers.polling.shell.attempts import Attempts, Poll
 from producers.polling.shell.polls import Polled
@@ -17,7 +17,7 @@ from schemas.configuration.backfill import Backfill
 from schemas.configuration.model import Configuration
 from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
 from schemas.records import Job
-from schemas.streams import QUOTE_STREAM
+from schemas.streams import ACTION_STREAM, MACRO_STREAM, QUOTE_STREAM
 
 DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
 
@@ -112,14 +112,13 @@ class JobPolls:
 
     def _poll_of(self, capability: str, symbol: str, provider: str) -> Poll | Outcome:
         chosen = provider or self._chosen(capability, symbol)
-        poll: Poll | None
-        if capability == QUOTE_STREAM.name:
-            poll = self._polls.quotes(chosen, symbol)
-        else:
-            poll = self._polls.bars(chosen, capability, symbol)
+        together = capability in (QUOTE_STREAM.name, ACTION_STREAM.name)
+        poll = (self._polls.covering if together else self._polls.alone)(chosen, capability, symbol)
         return _not_collected(capability, symbol, chosen) if poll is None else poll
 
     def _chosen(self, capability: str, symbol: str) -> str:
+        if capability == MACRO_STREAM.name:
+            return self._polls.source_of(symbol)
         router = self._attempts.router
         return router.chosen(capability, symbol) if router.routes(capability) else ""
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from infra.runtime.clock import Market
 from producers.catalogue.shell.opening import Vendors
-from producers.plan.plan import BarsTask, PollPlan, QuotesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, PolledTask, QuotesTask
 from producers.polling.schedule import first_position, phase_of
 from producers.polling.shell.attempts import Poll
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
+from producers.polling.shell.entries_poll import ActionsPoll, MacroPoll
 from producers.polling.shell.quotes_poll import QuotesPoll
-from producers.polling.slots import Duty
+from producers.polling.slots import Duty, slot_of
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
 from producers.raw.shell.topics import RawTopics
 from producers.routing.shell.router import Router
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.records import Event
-from schemas.streams import StreamId
+from schemas.streams import MACRO_STREAM, StreamId
 
 log = logging.getLogger(__name__)
 
@@ -69,33 +71,51 @@ class Polls:
             newest = self._newest.setdefault(provider, {})  # shared by the polls that go on: changed in place
             for symbol in newest.keys() - symbols:
                 del newest[symbol]
-        self.by_provider = {provider: {} for provider in plan.providers}
-        for provider in plan.providers:
-            old, new = before.get(provider, {}), self.by_provider[provider]
-            bars = [task for task in plan.bars if task.provider == provider]
-            quotes = [task for task in plan.quotes if task.provider == provider]
-            # First what is polled most often: the first round of thousands of bars takes a minute.
-            # Requests of hundreds of symbols are spread as their symbols would be: a burst of them stalls any vendor.
-            quoted = sum(len(task.symbols) for task in quotes)
-            for quotes_task in quotes:
-                name = f"{quotes_task.capability}/{quotes_task.symbols[0]}"
-                phase_us = phase_of(name, quoted, quotes_task.every_us)
-                key: Hashable = (quotes_task.capability, tuple(quotes_task.symbols))
-                new[key] = self._quotes_poll(old.get(key), quotes_task, assignment, phase_us)
-            for bars_task in bars:
-                name = f"{bars_task.capability}/{bars_task.symbol}"
-                phase_us = phase_of(name, len(bars), bars_task.every_us)
-                key = (bars_task.capability, bars_task.symbol)
-                new[key] = self._bars_poll(old.get(key), bars_task, assignment, phase_us)
+        self.by_provider = {
+            provider: self._polls_of(provider, assignment, before.get(provider, {}))
+            for provider in plan.providers
+        }
 
     def bars(self, provider: str, capability: str, symbol: str) -> BarsPoll | None:
         """Return the poll of one stream of bars."""
-        return cast(BarsPoll | None, self.by_provider.get(provider, {}).get((capability, symbol)))
+        return cast(BarsPoll | None, self.alone(provider, capability, symbol))
 
-    def quotes(self, provider: str, symbol: str) -> QuotesPoll | None:
-        """Return the poll of quotes that a symbol is part of."""
+    def alone(self, provider: str, capability: str, symbol: str) -> Poll | None:
+        """Return the poll of one symbol, or series, that is asked for alone."""
+        return self.by_provider.get(provider, {}).get((capability, symbol))
+
+    def covering(self, provider: str, capability: str, symbol: str) -> Poll | None:
+        """Return the poll of a capability that a symbol is part of."""
         polls = self.by_provider.get(provider, {}).values()
-        return next((poll for poll in polls if isinstance(poll, QuotesPoll) and symbol in poll.symbols), None)
+        return next(
+            (poll for poll in polls if poll.capability == capability and symbol in poll.symbols), None
+        )
+
+    def source_of(self, series: str) -> str:
+        """Return the provider that a macro series is polled from; empty where it is not polled."""
+        key = MACRO_STREAM.name, series
+        return next((provider for provider, polls in self.by_provider.items() if key in polls), "")
+
+    def _polls_of(
+        self, provider: str, assignment: Assignment, old: Mapping[Hashable, Poll]
+    ) -> dict[Hashable, Poll]:
+        """Return the polls of one provider, first what is polled most often: the first round of thousands of bars takes a minute."""
+        plan, polls = assignment.plan, dict[Hashable, Poll]()
+        makers: Sequence[tuple[Sequence[PolledTask], Callable[..., Poll]]] = (
+            (plan.quotes, self._quotes_poll),
+            (plan.bars, self._bars_poll),
+            (plan.actions, self._actions_poll),
+            (plan.macro, self._macro_poll),
+        )
+        for tasks, make in makers:
+            own = [task for task in tasks if task.provider == provider]
+            # Requests of hundreds of symbols are spread as their symbols would be: a burst of them stalls any vendor.
+            count = sum(len(task.poll_keys) for task in own)
+            for task in own:
+                key = _key_of(task)
+                phase_us = phase_of(f"{task.capability}/{task.poll_keys[0][1]}", count, task.every_us)
+                polls[key] = make(old.get(key), task, assignment, phase_us)
+        return polls
 
     def _bars_poll(self, old: Poll | None, task: BarsTask, assignment: Assignment, phase_us: int) -> BarsPoll:
         source, calendar = assignment.vendors.apis[task.provider], assignment.calendars[task.symbol]
@@ -134,6 +154,37 @@ class Polls:
             newest=self._newest[task.provider],
         )
 
+    def _actions_poll(
+        self, old: Poll | None, task: ActionsTask, assignment: Assignment, phase_us: int
+    ) -> ActionsPoll:
+        source = assignment.vendors.apis[task.provider]
+        calendars = markets_of(assignment.calendars, task.symbols)
+        if isinstance(old, ActionsPoll):
+            old.exchange(task, source, calendars, phase_us)
+            return old
+        market = assignment.market
+        poll = ActionsPoll(task, source, self.raw, market=market, calendars=calendars, phase_us=phase_us)
+        self._recall(poll)
+        return poll
+
+    def _macro_poll(
+        self, old: Poll | None, task: MacroTask, assignment: Assignment, phase_us: int
+    ) -> MacroPoll:
+        source = assignment.vendors.apis[task.provider]
+        if isinstance(old, MacroPoll):
+            old.exchange(task, source, phase_us)
+            return old
+        poll = MacroPoll(task, source, self.raw, market=assignment.market, phase_us=phase_us)
+        self._recall(poll)
+        return poll
+
+    def _recall(self, poll: ActionsPoll | MacroPoll) -> None:
+        """Mark the slots in which entries were asked for last: results of jobs go back an hour, their cadence is longer."""
+        for symbol in poll.symbols:
+            if (until := poll.asked_until(symbol)) is not None:
+                slot = slot_of(until, every_us=poll.every_us, phase_us=poll.phase_us)
+                self.duty.done(poll.capability, (symbol,), slot)
+
     def _cover(self, assignment: Assignment) -> None:
         """Note how far the bars of each new (symbol, interval) were served: as far as any provider's are stored.
 
@@ -149,6 +200,12 @@ class Polls:
             rank = (position if task.stream in assignment.cursors else -1), is_chosen
             if stream not in ranks or rank > ranks[stream]:
                 ranks[stream], self._coverage[stream] = rank, Coverage(task.provider, position)
+
+
+def _key_of(task: PolledTask) -> Hashable:
+    symbols = tuple(symbol for _, symbol in task.poll_keys)
+    is_of_one = isinstance(task, BarsTask | MacroTask)
+    return task.capability, symbols[0] if is_of_one else symbols
 
 
 def cadences_of(plan: PollPlan) -> Mapping[CadenceGroup, PlannedCadence]:

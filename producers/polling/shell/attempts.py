@@ -38,6 +38,7 @@ class Poll(Protocol):
 
     provider: str
     capability: str
+    routed_as: str  # the name by which its provider is chosen
     topic: str
     symbols: Sequence[str]
     is_behind: bool  # there is more to fetch than the newest
@@ -61,6 +62,9 @@ class Poll(Protocol):
 
     async def probe(self, symbols: Sequence[str]) -> Polled:
         """Ask once, only to see how the provider answers."""
+
+    def first_due(self) -> MarketTime:
+        """Return the market time of its first poll."""
 
     def next_due(self) -> MarketTime:
         """Return the market time of the next poll where this one is left out."""
@@ -147,14 +151,14 @@ class Attempts:
 
     def _succeeded(self, poll: Poll, polled: Polled) -> Polled:
         self.status.succeeded(poll.provider)
-        self.router.answered(poll.capability, poll.provider, polled.evidence)
+        self.router.answered(poll.routed_as, poll.provider, polled.evidence)
         return polled
 
     async def _failed(self, poll: Poll, error: MarketDataError, symbols: Sequence[str]) -> MarketDataError:
         if isinstance(error, MalformedResponse):
             await self._tell_malformed(poll, error)
         self.status.failed(poll.provider, error)
-        self.router.failed(poll.capability, poll.provider, error, symbols)
+        self.router.failed(poll.routed_as, poll.provider, error, symbols)
         return error
 
     async def _tell_malformed(self, poll: Poll, error: MalformedResponse) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from infra.runtime.clock import Market, wall_us
 from producers.budget.windows import Purpose
 from producers.http.shell.waiting import timed
-from producers.plan.plan import BarsTask
+from producers.plan.tasks import BarsTask
 from producers.polling.position import BarsPosition, changed, delivered, is_caught_up, next_window
 from producers.polling.schedule import AT_ONCE, next_due
 from producers.polling.shell.polls import Polled, Rejections, TaskPoll

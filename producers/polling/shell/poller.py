@@ -94,8 +94,9 @@ class Poller:
             if key in self._taken:
                 continue
             if before is None:
-                self._schedule.add(key, due_us=AT_ONCE, not_before_s=now_s + fresh * TICK_S / self._workers)
-                fresh += 1
+                due_us = poll.first_due()
+                self._schedule.add(key, due_us=due_us, not_before_s=now_s + fresh * TICK_S / self._workers)
+                fresh += due_us == AT_ONCE
             elif before != poll.task:
                 self._schedule.add(key, due_us=poll.next_due(), not_before_s=now_s)
         self._polls = dict(polls)
@@ -146,7 +147,7 @@ class Poller:
     async def turn(self, due: Due[Hashable], poll: Poll) -> tuple[MarketTime, float]:
         """Poll once what is due; return when next: market time and seconds of wall time, both of which must have passed."""
         key, group = due.key, CadenceGroup(poll.capability, self._provider, poll.tier)
-        turn = self._attempts.router.turn(poll.capability, self._provider, poll.symbols)
+        turn = self._attempts.router.turn(poll.routed_as, self._provider, poll.symbols)
         for symbol in turn.anew:
             self._duty.reopen(poll.capability, symbol)
         slot = slot_of(self._market.now_us(), every_us=poll.every_us, phase_us=poll.phase_us)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from infra.runtime.clock import Market, wall_us
-from producers.plan.plan import BarsTask, QuotesTask
-from producers.polling.schedule import is_polling_time
+from producers.plan.tasks import PolledTask
+from producers.polling.schedule import AT_ONCE, is_polling_time
 from producers.raw.blocks import blank_block, place
 from producers.raw.missed import since_failure
 from producers.raw.shell.topics import RawTopics
@@ -23,7 +23,7 @@ from schemas.streams import StreamId
 LASTING_US = HOUR_US  # so long must nothing have been answered before it is told while it lasts
 UNANSWERED = "unanswered"  # the endpoint of blocks that came from none
 
-Task = TypeVar("Task", BarsTask, QuotesTask)
+Task = TypeVar("Task", bound=PolledTask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class TaskPoll(Generic[Task]):
         """Publish to `topic`; `turn` is held by the one request under way."""
         self.provider: str = task.provider
         self.capability = task.capability
+        self.routed_as = task.routed_as
         self.symbols = symbols
         self.turn = asyncio.Lock()
         self._task: Task = task
@@ -79,6 +80,10 @@ class TaskPoll(Generic[Task]):
             holes = since_failure(lasting, now, late_us)
             await self._raw.publish(self.topic, place(blank, [], self._raw.partitions, holes))
             watched.note([stream for stream, _, _ in lasting], now)  # what is told is not missed twice
+
+    def first_due(self) -> MarketTime:
+        """Return when it is polled first."""
+        return AT_ONCE
 
     @property
     def task(self) -> Task:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from infra.runtime.clock import Market
 from producers.http.shell.waiting import timed
-from producers.plan.plan import QuotesTask
+from producers.plan.tasks import QuotesTask
 from producers.polling.schedule import next_due
 from producers.polling.shell.polls import Polled, TaskPoll
 from producers.raw.blocks import blank_block, place

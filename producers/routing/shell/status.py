@@ -56,6 +56,10 @@ class ProviderStatus:
         """Whether the provider has answered and is not left alone now."""
         return self._providers[provider].succeeded_s is not None and self._breakers[provider]() != "open"
 
+    def sound(self, provider: str) -> bool:
+        """Whether nothing speaks against a provider, though it may not have been asked for hours."""
+        return not self._providers[provider].failing and self._breakers[provider]() != "open"
+
     def document(self, provider: str) -> dict[str, Any]:
         """Return what an operator wants to know."""
         entry = self._providers[provider]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from producers.plan.plan import check_implemented, plan_of
 from schemas.configuration.model import parse_configuration
+from schemas.configuration.streams import MacroStream
 from schemas.errors import ConfigurationError
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
 from schemas.providers.capabilities import Capabilities
 from schemas.streams import STREAMS
 from schemas.universe import Member
+from tests.support.entries import GIVING, KNOWN
+from tests.support.growth import assert_linear
 from tests.support.toy_stream import a_toy_stream
 
 TEXT = """
@@ -121,6 +126,56 @@ def test_members_of_the_database_take_the_place_of_the_files() -> None:
 
     assert plan_of(configuration, usable=BOTH, members=members) == plan_of(same, usable=BOTH)
     assert plan_of(configuration, usable=BOTH, members=()).providers == []
+
+
+ENTRIES = """
+symbols: [SPY, IBM, QQQ, {symbol: ^GSPC, streams: [bars]}]
+streams:
+  actions: {providers: [alpaca, yahoo], every_s: 3600, back_days: 5, ahead_days: 30}
+  macro: {keys: [cpi, "FRED:GDPC1", eurusd, ust_10y], every_s: 600}
+"""
+USABLE = {name: GIVING[name] for name in ("alpaca", "yahoo", "fred", "ecb")}
+
+
+def test_actions_are_asked_for_in_batches_of_each_provider() -> None:
+    """As many symbols as it takes, of those that take part in the stream."""
+    plan = plan_of(parse_configuration(ENTRIES, source="test", known=KNOWN), usable=USABLE)
+
+    assert [(task.provider, task.symbols) for task in plan.actions] == [
+        ("alpaca", ("SPY", "IBM")), ("alpaca", ("QQQ",)),
+        ("yahoo", ("SPY",)), ("yahoo", ("IBM",)), ("yahoo", ("QQQ",)),
+    ]  # fmt: skip
+    assert {(task.every_us, task.back_days, task.ahead_days) for task in plan.actions} == {(HOUR_US, 5, 30)}
+
+
+def test_a_series_is_asked_of_the_source_its_key_names() -> None:
+    """Aliases are resolved; a source that cannot be used is left out; none stands in for another."""
+    plan = plan_of(parse_configuration(ENTRIES, source="test", known=KNOWN), usable=USABLE)
+
+    assert [(task.provider, task.series) for task in plan.macro] == [
+        ("fred", "FRED:CPIAUCSL"), ("fred", "FRED:GDPC1"), ("ecb", "ECB:EXR.D.USD.EUR.SP00.A"),
+    ]  # fmt: skip
+    assert {name: list(providers) for name, providers in plan.named.items()} == {
+        "actions": ["alpaca", "yahoo"], "macro:fred": ["fred"], "macro:ecb": ["ecb"],
+    }  # fmt: skip
+    assert plan.providers == ["alpaca", "ecb", "fred", "yahoo"]
+    assert plan.instruments == {"SPY", "IBM", "QQQ"}
+
+
+@pytest.mark.slow
+def test_planning_grows_in_proportion_to_what_is_planned() -> None:
+    """Symbols and series, n, 2n and 4n of them."""
+    streams = "actions: {provider: alpaca}, macro: {keys: [FRED:GDPC1]}"
+    few = parse_configuration(f"symbols: [SPY]\nstreams: {{{streams}}}", source="test", known=KNOWN)
+
+    def planning(number: int) -> Callable[[], object]:
+        members = [Member(symbol=f"SIM{index:05d}") for index in range(20 * number)]
+        keys = tuple(f"FRED:SIM{index:05d}" for index in range(number))
+        streams = few.streams.model_copy(update={"macro": MacroStream(keys=keys)})
+        configuration = few.model_copy(update={"streams": streams})
+        return lambda: plan_of(configuration, usable=USABLE, members=members).named
+
+    assert_linear(planning, 250)
 
 
 def test_the_declared_streams_can_be_collected() -> None:

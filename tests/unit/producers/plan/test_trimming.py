@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from producers.plan.plan import BarsTask, PollPlan, QuotesTask, TradesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, QuotesTask, TradesTask
 from producers.plan.trimming import nameable, nameless, owned_part
 from schemas.partitions import partition_of
 from schemas.providers.built_in import BUILT_IN
@@ -31,12 +32,19 @@ def test_each_symbol_is_left_out_alone_and_once() -> None:
             QuotesTask(provider="finnhub", symbols=("BRK-B",), every_us=1),
         ],
         trades=[TradesTask(provider="finnhub", symbols=("BTC-EUR", "BTC-JPY"))],
+        actions=[
+            ActionsTask(provider="yahoo", symbols=names, every_us=1, back_days=1, ahead_days=1)
+            for names in (("FB", "SPY"), ("FB",))
+        ],
+        macro=[MacroTask(provider="fred", series="FRED:GDPC1", every_us=1)],
     )
     smaller, left_out = nameable(plan, RENAMED, DAY, BUILT_IN)
 
     assert [task.symbol for task in smaller.bars] == ["SPY"]
     assert [task.symbols for task in smaller.quotes] == [("SPY", "META")]
     assert [task.symbols for task in smaller.trades] == [("BTC-EUR",)]
+    assert [task.symbols for task in smaller.actions] == [("SPY",)]
+    assert smaller.macro == plan.macro
     assert [(entry.symbol, entry.provider) for entry in left_out] == [
         ("BRK-B", "finnhub"), ("BRK-B", "yahoo"), ("BTC-JPY", "finnhub"), ("FB", "yahoo"),
     ]  # fmt: skip
@@ -83,6 +91,7 @@ def test_what_no_provider_has_a_name_for_is_nameless() -> None:
     assert nameless(plan, plan) == {}
 
 
+SERIES = tuple(f"FRED:{name}" for name in ("GDPC1", "UNRATE", "PAYEMS", "CPIAUCSL", "DFF", "SOFR", "ICSA"))
 SYMBOLS = tuple(f"SIM{number:03d}" for number in range(40))
 PLAN = PollPlan(
     bars=[
@@ -91,6 +100,8 @@ PLAN = PollPlan(
     ],
     quotes=[QuotesTask(provider="yahoo", symbols=SYMBOLS, every_us=5)],
     trades=[TradesTask(provider="finnhub", symbols=SYMBOLS)],
+    actions=[ActionsTask(provider="yahoo", symbols=SYMBOLS, every_us=60, back_days=10, ahead_days=90)],
+    macro=[MacroTask(provider="fred", series=series, every_us=60) for series in SERIES],
 )
 
 
@@ -103,9 +114,13 @@ def test_replicas_share_a_plan_without_overlap_or_rest() -> None:
         assert {task.symbol for task in part.bars} == mine
         assert {symbol for task in part.quotes for symbol in task.symbols} == mine
         assert {symbol for task in part.trades for symbol in task.symbols} == mine
+        assert {symbol for task in part.actions for symbol in task.symbols} == mine
+        assert [task.series for task in part.macro] == [
+            series for series in SERIES if partition_of(series, 4) in owned
+        ]
 
 
 def test_who_owns_all_has_the_plan_and_who_owns_nothing_nothing() -> None:
     """A standby has no empty requests."""
     assert owned_part(PLAN, frozenset(range(4)), 4) is PLAN
-    assert owned_part(PLAN, frozenset(), 4) == PollPlan(bars=[], quotes=[], trades=[])
+    assert owned_part(PLAN, frozenset(), 4) == PollPlan(bars=[], quotes=[], trades=[], actions=[], macro=[])

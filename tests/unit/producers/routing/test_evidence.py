@@ -12,6 +12,7 @@ from producers.routing.evidence import (
     AnswerEvidence,
     Witness,
     bars_evidence,
+    entries_evidence,
     is_judged,
     quotes_evidence,
 )
@@ -41,6 +42,14 @@ def test_zero_absent_and_future_quotes_do_not_count() -> None:
     assert found.absent == {"S0", "S1", "S2", "S3", "S4"}
     assert found.newest == {"A": NOW - SECOND_US, "B": NOW - SECOND_US}
     assert found.prices == {"A": 167.4, "B": (167.4 + 167.41) / 2}
+
+
+def test_what_is_said_seldom_is_neither_old_nor_priced() -> None:
+    """Of an answer about entries it counts that it came, and what it leaves out."""
+    found = entries_evidence(["SPY", "IBM"], ["IBM"], latency_s=0.3, every_us=6 * HOUR_US)
+
+    assert (found.asked, set(found.absent), found.latency_s) == (["SPY", "IBM"], {"IBM"}, 0.3)
+    assert (dict(found.newest), dict(found.prices), found.is_present) == ({}, {}, False)
 
 
 def test_a_declared_delay_is_said_beside_the_stamp() -> None:

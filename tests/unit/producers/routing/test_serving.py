@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producers.routing.choice import Rules
-from producers.routing.evidence import AnswerEvidence, quotes_evidence
+from producers.routing.evidence import AnswerEvidence, entries_evidence, quotes_evidence
 from producers.routing.serving import Serving, Turn
 from schemas.calendar.overlay import overlay_of
 from schemas.calendar.sessions import CalendarBook, calendar_of
@@ -218,3 +218,17 @@ def test_one_that_was_asked_a_while_ago_is_not_behind_for_what_came_since() -> N
     world.answer("alpaca", *STOCKS, age_us=5 * MINUTE_US)
     world.answer("yahoo", *STOCKS)
     assert world.serving.entries["alpaca"].shares.share("fresh") == 0.0
+
+
+def test_what_a_provider_of_entries_leaves_out_goes_to_the_next_and_is_no_lie() -> None:
+    """Three answers without a word of a symbol: another is asked for it, and the rest stays where it is."""
+    world = _World()
+    for _ in range(3):
+        world.now_s += 1.0
+        evidence = entries_evidence(STOCKS, STOCKS[:1], latency_s=0.1, every_us=6 * HOUR_US)
+        world.serving.answered("alpaca", evidence, world.now, world.now_s, paced=True)
+
+    assert world.decide() == "alpaca"
+    assert world.serving.entries["alpaca"].health.validity.value == 1.0
+    assert world.turn("yahoo", *STOCKS).serve == (STOCKS[0],)
+    assert world.turn("alpaca", *STOCKS).serve == tuple(STOCKS[1:])

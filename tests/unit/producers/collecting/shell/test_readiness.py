@@ -10,8 +10,10 @@ from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
 from infra.runtime.metrics import REGISTRY
 from producers.collecting.shell.readiness import BROKER_PATIENCE_S, MAX_NAMED, Readiness
-from producers.plan.plan import PollPlan, QuotesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import MacroTask, QuotesTask
 from schemas.calendar.sessions import calendar_of
+from schemas.configuration.model import Routing
 from schemas.errors import ProviderRefused, UnknownSymbol
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.journals import HEALTH_JOURNAL
@@ -127,3 +129,28 @@ def test_what_nobody_gives_is_named_and_the_rest_is_ready() -> None:
     assert record.reason.endswith("; nobody gives IBM (not_offered)")
     assert (record.unserved, list(record.unserved_symbols)) == (1, ["IBM"])
     assert (many["count"], len(many["symbols"]["quotes"])) == (5_001, MAX_NAMED)
+
+
+def test_one_that_is_asked_every_few_hours_is_ready_until_something_speaks_against_it() -> None:
+    """After a restart nothing of entries may be due for hours: neither blocks nor answers are waited for."""
+    series = MacroTask(provider="fred", series="FRED:GDPC1", every_us=HOUR_US)
+    plan = PollPlan(macro=[series])
+    status, health, router = a_status("fred"), Health(), a_router("fred")
+    router.route(plan.named, {}, Routing(), {"fred": lambda _: "closed"})
+    readiness = Readiness(
+        health,
+        raw=cast(Any, _Raw(0, 0.0)),
+        status=status,
+        router=router,
+        market=Market(clock=FixedClock(OPEN)),
+    )
+
+    def parts() -> dict[str, bool]:
+        readiness.report(plan, {"SPY": calendar_of("SPY")}, lambda _: False)
+        return {name: part["ready"] for name, part in health.document().items()}
+
+    assert parts() == {"publishing": True, "fred": True, "unserved": True}
+    status.failed("fred", ProviderRefused("no key"))
+    assert parts()["fred"] is False
+    status.succeeded("fred")
+    assert parts()["fred"] is True

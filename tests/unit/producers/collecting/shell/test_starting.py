@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from producers.collecting.shell.starting import tell_missed
-from producers.plan.plan import BarsTask, PollPlan, QuotesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import BarsTask, QuotesTask
 from producers.raw.watched import WatchedStreams
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.streams import StreamId

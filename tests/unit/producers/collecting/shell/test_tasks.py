@@ -11,7 +11,8 @@ from infra.runtime.clock import Market
 from infra.runtime.lifecycle import Health
 from producers.catalogue.shell.opening import Vendors
 from producers.collecting.shell.tasks import Collectors
-from producers.plan.plan import PollPlan, TradesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import TradesTask
 from producers.polling.shell.assignment import Assignment
 from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.polls import Polled
@@ -37,7 +38,7 @@ WITHIN_S = 5.0
 class _Poll:
     """A poll that ends when its gate opens."""
 
-    capability = "bars:1m"
+    capability = routed_as = "bars:1m"
     tier = "T1"
     topic = "raw.bars.v1"
     every_us = 1_000
@@ -52,6 +53,9 @@ class _Poll:
         self.gate = asyncio.Event()
         if is_open:
             self.gate.set()
+
+    def first_due(self) -> int:
+        return 0
 
     async def poll(self, symbols: Sequence[str], **_: object) -> Polled:  # noqa: ARG002
         self.begun += 1

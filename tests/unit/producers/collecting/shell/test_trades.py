@@ -19,7 +19,7 @@ from producers.collecting import refused
 from producers.collecting.shell import trades as trade_stream
 from producers.collecting.shell.frames import FrameReader
 from producers.collecting.shell.trades import MAX_UNCONFIRMED_BATCHES, TradeStream
-from producers.plan.plan import TradesTask
+from producers.plan.tasks import TradesTask
 from producers.raw.blocks import MAX_STREAM_EVENTS, Placed
 from producers.vendors.finnhub.trades import parse_frame
 from schemas.errors import BrokerUnavailable, ProviderThrottled, ProviderUnavailable

@@ -27,6 +27,7 @@ class _Bars:
     """A stream of bars that lies some polls behind, or fails as told."""
 
     provider, capability, topic, tier = "yahoo", "bars:1m", "raw.bars.v1", "T1"
+    routed_as = capability
     every_us, phase_us = 60, 0
     task: Hashable = None
 
@@ -49,11 +50,13 @@ class _Bars:
 
 def some_work(*bars: _Bars) -> tuple[JobPolls, Duty]:
     duty, raw, router = Duty(4), cast(Any, RecordingTopics()), a_router("yahoo", "finnhub")
-    attempts = Attempts(raw=raw, status=a_status("yahoo"), router=router, duty=duty)
+    attempts = Attempts(raw=raw, status=a_status("yahoo", "fred"), router=router, duty=duty)
     polls = Polls(raw=raw, router=router, duty=duty)
     polls.by_provider = {
-        "yahoo": {(poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars},
-        "finnhub": {},
+        provider: {
+            (poll.capability, poll.symbols[0]): cast(Any, poll) for poll in bars if poll.provider == provider
+        }
+        for provider in ("yahoo", "finnhub", "fred")
     }
     settings = SimpleNamespace(backfill=Backfill(longest_days=9))
     collector = SimpleNamespace(polls=polls, attempts=attempts, own=None, sweep=None, configuration=settings)
@@ -91,6 +94,40 @@ async def test_a_slot_is_polled_once_and_a_backlog_to_its_end() -> None:
     assert again == {"SPY": ("duplicate", 0), "IBM": ("duplicate", 0)}
     assert earlier == {"SPY": ("duplicate", 0)}
     assert (near.polled, far.polled) == (["job"], ["job"] * 3)
+
+
+class _Series(_Bars):
+    """A macro series, which its own source alone gives."""
+
+    provider, capability, routed_as = "fred", "macro", "macro:fred"
+
+
+class _Actions(_Bars):
+    """Actions of several symbols, asked for together."""
+
+    capability = routed_as = "actions"
+
+    def __init__(self, *symbols: str) -> None:
+        super().__init__(symbols[0])
+        self.symbols = symbols
+
+
+async def test_entries_are_polled_for_a_job_by_their_symbols_and_series() -> None:
+    """A series of its source, whoever serves anything else; what is not polled is refused."""
+    series, actions = _Series("FRED:GDPC1"), _Actions("SPY", "IBM")
+    work, duty = some_work(actions, series)
+    duty.done("macro", ["FRED:GDPC1"], MarketTime(SLOT - 1))
+
+    of_series = await work.poll(
+        "macro", ["FRED:GDPC1", "FRED:DFF"], MarketTime(SLOT), provider="", job_id="job"
+    )
+    of_symbols = await work.poll("actions", ["IBM", "SPY"], MarketTime(SLOT), provider="yahoo", job_id="job")
+
+    assert {name: outcome.status for name, outcome in of_series.items()} == {
+        "FRED:GDPC1": "done", "FRED:DFF": "refused",
+    }  # fmt: skip
+    assert {name: outcome.status for name, outcome in of_symbols.items()} == {"SPY": "done", "IBM": "done"}
+    assert (series.polled, actions.polled) == (["job"], ["job"])
 
 
 async def test_two_jobs_at_once_for_one_slot_are_one_poll() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from infra.runtime.clock import Market
-from producers.plan.plan import BarsTask, PollPlan, QuotesTask
+from producers.plan.plan import PollPlan
+from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, QuotesTask
 from producers.polling.schedule import first_position
 from producers.polling.shell.assignment import Assignment, Polls, cadences_of, markets_of
-from producers.polling.slots import Duty
+from producers.polling.slots import Duty, slot_of
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, Response
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import MarketTime
 from schemas.intervals import HOUR_US, MINUTE_US
 from schemas.streams import StreamId
 from tests.support.builders import NINE_THIRTY
@@ -36,7 +39,7 @@ class _Vendors:
     """Two of them."""
 
     def __init__(self) -> None:
-        self.apis = {"yahoo": _Vendor(), "finnhub": _Vendor()}
+        self.apis = {"yahoo": _Vendor(), "finnhub": _Vendor(), "fred": _Vendor()}
 
 
 def bars(provider: str, symbol: str = "SPY", every_us: int = MINUTE_US) -> BarsTask:
@@ -135,12 +138,64 @@ def test_a_symbols_quotes_are_found_whatever_request_they_are_part_of() -> None:
     polls = some_polls()
     polls.exchange(assigned(PollPlan(quotes=[quotes], bars=[bars("finnhub")])))
 
-    found = polls.quotes("yahoo", "IBM")
+    found = polls.covering("yahoo", "quotes", "IBM")
 
     assert found is not None
     assert tuple(found.symbols) == ("SPY", "IBM")
-    assert polls.quotes("yahoo", "QQQ") is None
-    assert polls.quotes("finnhub", "IBM") is None
+    assert polls.covering("yahoo", "quotes", "QQQ") is None
+    assert polls.covering("finnhub", "quotes", "IBM") is None
+
+
+ACTIONS = ActionsTask(
+    provider="yahoo", symbols=("SPY", "IBM"), every_us=6 * HOUR_US, back_days=1, ahead_days=1
+)
+GDP = MacroTask(provider="fred", series="FRED:GDPC1", every_us=HOUR_US)
+ENTRIES = PollPlan(actions=[ACTIONS], macro=[GDP])
+
+
+def test_entries_are_found_by_their_symbol_or_their_series() -> None:
+    """A series is asked of nobody but its source."""
+    polls = some_polls()
+    polls.exchange(assigned(ENTRIES))
+
+    found = polls.covering("yahoo", "actions", "IBM")
+
+    assert found is not None
+    assert tuple(found.symbols) == ("SPY", "IBM")
+    assert (polls.source_of("FRED:GDPC1"), polls.source_of("FRED:DFF")) == ("fred", "")
+    assert polls.alone("fred", "macro", "FRED:GDPC1") is not None
+
+
+def test_a_restart_asks_for_no_entries_of_a_slot_that_was_asked() -> None:
+    """Watched time outlives the process: five hours ago is this slot of SPY's, what nobody noted is open."""
+    duty = Duty(4)
+    polls = some_polls(duty)
+    task = replace(ACTIONS, every_us=24 * HOUR_US)
+    polls.raw.watched.note([StreamId("actions", "", "yahoo", "SPY")], NOW - 5 * HOUR_US)
+    polls.raw.watched.note([GDP.streams[0]], NOW - 5 * HOUR_US)
+
+    polls.exchange(assigned(replace(ENTRIES, actions=[task])))
+    (poll, series) = (polls.covering("yahoo", "actions", "SPY"), polls.alone("fred", "macro", GDP.series))
+
+    assert poll is not None
+    assert series is not None
+    slot = slot_of(MarketTime(NOW), every_us=poll.every_us, phase_us=poll.phase_us)
+    assert duty.asked("actions", poll.symbols, slot) == ("IBM",)
+    assert duty.asked("macro", series.symbols, MarketTime(NOW - HOUR_US)) == (GDP.series,)
+
+
+def test_polls_of_entries_go_on_in_another_plan() -> None:
+    """What they told is not told again for another cadence."""
+    polls = some_polls()
+    polls.exchange(assigned(ENTRIES))
+    before = {name: dict(each) for name, each in polls.by_provider.items()}
+    slower = [replace(ACTIONS, every_us=8 * HOUR_US)]
+
+    polls.exchange(assigned(PollPlan(actions=slower, macro=[replace(GDP, every_us=2 * HOUR_US)])))
+
+    after = [poll for each in polls.by_provider.values() for poll in each.values()]
+    assert {id(poll) for poll in after} == {id(poll) for each in before.values() for poll in each.values()}
+    assert {poll.every_us for poll in after} == {8 * HOUR_US, 2 * HOUR_US}
 
 
 def test_cadences_are_counted_by_capability_provider_and_tier() -> None:

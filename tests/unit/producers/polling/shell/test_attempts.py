@@ -26,6 +26,7 @@ class _Poll:
     """Quotes of two symbols that end as told."""
 
     provider, capability, topic, tier = "yahoo", "quotes", "raw.quotes.v1", "T1"
+    routed_as = capability
     every_us, phase_us, is_behind = 60, 0, False
     task: Hashable = None
     symbols: Sequence[str] = ("SPY", "IBM")

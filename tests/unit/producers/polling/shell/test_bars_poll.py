@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from infra.runtime.clock import Market
-from producers.plan.plan import BarsTask
+from producers.plan.tasks import BarsTask
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll, Coverage
 from producers.vendors.answers import Answer, BarsRequest, PollWindow, RejectedValue, Response
 from schemas.answered import answered_of

@@ -9,7 +9,7 @@ import pytest
 
 from infra.runtime.clock import Market
 from producers.http.shell.body import MalformedResponse
-from producers.plan.plan import BarsTask
+from producers.plan.tasks import BarsTask
 from producers.polling.shell.attempts import Attempts
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll, Coverage
 from producers.polling.shell.bars_together import PUBLISHED_AT_ONCE, PastPart, backfill_together

@@ -42,7 +42,7 @@ class _Task:
     """A poll that ends as told, again and again."""
 
     provider = "yahoo"
-    capability = "bars:1m"
+    capability = routed_as = "bars:1m"
     tier = "T1"
     topic = "raw.bars.v1"
     symbols: Sequence[str] = ("SPY",)
@@ -57,6 +57,11 @@ class _Task:
         self.asked: list[Sequence[str]] = []
         self.probed: list[Sequence[str]] = []
         self.turn = asyncio.Lock()
+
+    first_us = 0
+
+    def first_due(self) -> int:
+        return self.first_us
 
     async def poll(self, symbols: Sequence[str], *, probed: Sequence[str] = (), **_: object) -> Polled:
         self.polls += 1
@@ -186,6 +191,25 @@ async def test_a_task_waits_for_market_time() -> None:
         poller.cancel()
 
     assert before == 1
+
+
+async def test_a_first_poll_waits_for_its_place() -> None:
+    """So that thousands that are asked for rarely do not stand before those that are asked for often."""
+    clock, rare, often = FixedClock(1_000), _Task(LATER_US), _Task(LATER_US)
+    rare.first_us = 2_000
+    often.symbols = ("IBM",)
+    poller = asyncio.ensure_future(
+        a_poller(rare, often, clock=clock, router=a_router("yahoo", symbols=("SPY", "IBM"))).run()
+    )
+    try:
+        await eventually(lambda: often.polls == 1, within_s=2.0)
+        before = rare.polls
+        clock.now = 2_000
+        await eventually(lambda: rare.polls == 1, within_s=2.0)
+    finally:
+        poller.cancel()
+
+    assert before == 0
 
 
 async def test_a_provider_that_does_not_serve_is_probed_rarely_and_otherwise_left_alone() -> None:

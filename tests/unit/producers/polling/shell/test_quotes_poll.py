@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from infra.runtime.clock import Market
-from producers.plan.plan import QuotesTask
+from producers.plan.tasks import QuotesTask
 from producers.polling.schedule import next_due
 from producers.polling.shell.quotes_poll import QuotesPoll
 from producers.raw.blocks import MAX_BLOCK_DISCONTINUITIES

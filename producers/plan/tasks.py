@@ -1,0 +1,166 @@
+"""Tasks of a plan: what is asked of which provider again and again, or received over its socket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.configuration.streams import Provider
+from schemas.streams import (
+    ACTION_STREAM,
+    BAR_STREAM,
+    MACRO_STREAM,
+    QUOTE_STREAM,
+    TRADE_STREAM,
+    StreamId,
+)
+from schemas.universe import Tier
+
+PollKey = tuple[str, str]
+"""(capability, symbol): what is polled, whoever is asked for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarsTask:
+    """Poll bars of one symbol; times in µs."""
+
+    provider: Provider
+    symbol: str
+    interval: str
+    every_us: int
+    overlap_us: int
+    tier: Tier = "T1"
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for."""
+        return BAR_STREAM.capability(self.interval)
+
+    @property
+    def routed_as(self) -> str:
+        """Return by which name its provider is chosen."""
+        return self.capability
+
+    @property
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return what is polled, whoever is asked."""
+        return ((self.capability, self.symbol),)
+
+    @property
+    def stream(self) -> StreamId:
+        """Return the series of the provider that is polled."""
+        return StreamId(BAR_STREAM.name, self.interval, self.provider, self.symbol)
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series of the provider that are polled: this one."""
+        return (self.stream,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesTask:
+    """Poll quotes of some symbols of one tier in one request."""
+
+    provider: Provider
+    symbols: Sequence[str]
+    every_us: int
+    tier: Tier = "T1"
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for."""
+        return QUOTE_STREAM.name
+
+    @property
+    def routed_as(self) -> str:
+        """Return by which name its provider is chosen."""
+        return self.capability
+
+    @property
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return all that is polled, whoever is asked."""
+        return [(self.capability, symbol) for symbol in self.symbols]
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series of the provider that are polled."""
+        return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesTask:
+    """Stream trades of some symbols over one socket."""
+
+    provider: Provider
+    symbols: Sequence[str]
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series that come over the socket."""
+        return [StreamId(TRADE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionsTask:
+    """Poll corporate actions of some symbols in one request, of ex-dates from so many days ago to so many days ahead."""
+
+    provider: Provider
+    symbols: Sequence[str]
+    every_us: int
+    back_days: int
+    ahead_days: int
+    tier: Tier = "T1"  # of all: what is told once a quarter is wanted no sooner of some
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for."""
+        return ACTION_STREAM.name
+
+    @property
+    def routed_as(self) -> str:
+        """Return by which name its provider is chosen."""
+        return self.capability
+
+    @property
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return all that is polled, whoever is asked."""
+        return [(self.capability, symbol) for symbol in self.symbols]
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series of the provider that are polled."""
+        return [StreamId(ACTION_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacroTask:
+    """Poll one macro series at its source, which is asked for no other's."""
+
+    provider: Provider
+    series: str
+    every_us: int
+    tier: Tier = "T1"
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for."""
+        return MACRO_STREAM.name
+
+    @property
+    def routed_as(self) -> str:
+        """Return by which name its provider is chosen: each source by its own, for none stands in for another."""
+        return f"{self.capability}:{self.provider}"
+
+    @property
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return what is polled."""
+        return ((self.capability, self.series),)
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series that is polled."""
+        return (StreamId(MACRO_STREAM.name, "", self.provider, self.series),)
+
+
+PolledTask = BarsTask | QuotesTask | ActionsTask | MacroTask
+"""A task that is asked for again and again."""
