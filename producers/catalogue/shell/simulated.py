@@ -17,10 +17,13 @@ from schemas.configuration.model import (
     SymbolEntry,
     TradesStream,
 )
+from schemas.configuration.streams import ActionsStream, MacroStream
 from schemas.errors import ProviderUnavailable
 from schemas.streams import StreamName
 
 REQUEST_DEADLINE_S = 5.0
+# Yahoo tells of actions beside daily bars, and those of decades take the simulator many seconds to make up.
+ACTION_PROVIDERS = ("polygon", "alpaca")
 
 
 class _Document(BaseModel):
@@ -68,11 +71,15 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
         offered = _Symbols.model_validate(await _document(session, f"{base_url}/simulator/symbols")).symbols
         series = _AllSeries.model_validate(await _document(session, f"{base_url}/simulator/series")).series
         configuration = Configuration(
-            symbols=tuple(SymbolEntry(symbol=entry.symbol, streams=entry.streams) for entry in offered),
+            symbols=tuple(
+                SymbolEntry(symbol=entry.symbol, streams=_with_actions(entry.streams)) for entry in offered
+            ),
             streams=Streams(
                 bars=BarsStream(providers=("yahoo", "finnhub")),
                 quotes=QuotesStream(providers=("yahoo", "finnhub")),
                 trades=TradesStream(provider="finnhub"),
+                actions=ActionsStream(providers=ACTION_PROVIDERS),
+                macro=MacroStream(keys=tuple(entry.key for entry in series)) if series else None,
             ),
         )
     except (aiohttp.ClientError, OSError, TimeoutError, ValidationError, ValueError) as error:
@@ -84,6 +91,11 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
     return SimulatedVendors(
         configuration=configuration, synthetic_symbols=synthetic, start=clock.start, end=clock.end
     )
+
+
+def _with_actions(streams: tuple[StreamName, ...]) -> tuple[StreamName, ...]:
+    """Return the streams of a symbol: whoever gives its bars tells its actions, of which there may be none."""
+    return (*streams, "actions") if "bars" in streams and "actions" not in streams else streams
 
 
 async def _document(session: aiohttp.ClientSession, url: str) -> Any:

@@ -26,7 +26,7 @@ async def test_a_simulated_market_offers_symbols_no_market_made() -> None:
 
     symbols = {listing.symbol for listing in simulation.view.market.listings()}
     assert {member.symbol for member in offered.configuration.members()} == symbols
-    assert offered.synthetic_symbols == symbols
+    assert offered.synthetic_symbols == symbols | {series.key for series in simulation.macro.listed()}
     assert (offered.start, offered.end) == (simulation.view.clock.start, None)
 
 
@@ -44,16 +44,24 @@ async def test_real_files_are_not_marked_and_end(market_data: Path) -> None:
 
 
 async def test_every_symbol_takes_part_in_the_streams_the_simulator_has_of_it() -> None:
-    """Bars and quotes of two providers, so that one can take over from the other; trades of the one with a socket."""
+    """Bars, quotes and actions of two providers, so that one can take over from the other; trades of the one with a socket.
+
+    All macro series there are are collected of their sources.
+    """
     async with simulator() as (simulation, url), aiohttp.ClientSession() as session:
         offered = (await ask_simulator(session, url)).configuration
 
-    listed = {listing.symbol: tuple(listing.streams) for listing in simulation.view.market.listings()}
+    listed = {listing.symbol: (*listing.streams, "actions") for listing in simulation.view.market.listings()}
     assert {member.symbol: tuple(member.streams) for member in offered.members()} == listed
     assert offered.streams.bars is not None
     assert offered.streams.trades is not None
     assert offered.streams.bars.providers == ("yahoo", "finnhub")
     assert offered.streams.trades.provider == "finnhub"
+    assert offered.streams.actions is not None
+    assert offered.streams.actions.providers == ("polygon", "alpaca")
+    assert {str(key) for key in offered.streams.series} == {
+        series.key for series in simulation.macro.listed()
+    }
 
 
 async def test_nobody_at_the_address_is_an_outage_that_says_where() -> None:
