@@ -22,10 +22,12 @@ from infra.cli import (
     inspection,
     symbols,
 )
+from infra.cli.actions import actions_app
 from infra.cli.archive import archive_app
 from infra.cli.backfill import backfill_app, dlq_app
 from infra.cli.demo import demo_app
 from infra.cli.jobs import jobs_app
+from infra.cli.macro import macro_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
 from infra.cli.rebuild import rebuild
 from infra.cli.replay import replay_command
@@ -66,6 +68,8 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(symbols_app, name="symbols")
 app.add_typer(universe_app, name="universe")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(macro_app, name="macro")
+app.add_typer(actions_app, name="actions")
 app.add_typer(backfill_app, name="backfill")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")

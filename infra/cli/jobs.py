@@ -54,9 +54,14 @@ Provider = Annotated[str, typer.Option(help="Who must serve it; by default whoev
 @jobs_app.command("submit")
 def submit(
     symbols: Annotated[
-        list[str] | None, typer.Argument(help="Symbols, as in SPY BRK.B.", metavar="[SYMBOL...]")
+        list[str] | None,
+        typer.Argument(
+            help="Symbols, as in SPY BRK.B; of macro keys, as in FRED:GDPC1.", metavar="[SYMBOL...]"
+        ),
     ] = None,
-    capability: Annotated[str, typer.Option(help="quotes, bars:1m, bars:5m, bars:1h or bars:1d.")] = "",
+    capability: Annotated[
+        str, typer.Option(help="quotes, bars:1m, bars:5m, bars:1h, bars:1d, actions or macro.")
+    ] = "",
     file: Annotated[Path | None, typer.Option(help="Jobs as JSON lines; - is the standard input.")] = None,
     slot: Annotated[int | None, typer.Option(help="Market time, µs; by default now.")] = None,
     priority: Priority = 5,
