@@ -52,7 +52,7 @@ class LegStatus(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Quoted:
+class QuotedLegs:
     """Legs with their quotes and what is known of them; flags are one for all or one a leg.
 
     `bid` and `ask` in dollars, NaN where there is none. `is_stale`: the quote, or its slice, is older than counts. Without an underlying price
@@ -88,7 +88,7 @@ class ImpliedLegs:
         return {LegStatus(code).label: int(number) for code, number in zip(codes, numbers, strict=True)}
 
 
-def implied_legs(quoted: Quoted, by: Quadrature = DEFAULT, dividends: Dividends = ()) -> ImpliedLegs:
+def implied_legs(quoted: QuotedLegs, by: Quadrature = DEFAULT, dividends: Dividends = ()) -> ImpliedLegs:
     """Return status, volatility and greeks of each leg; known cash `dividends` count for the calls worth exercising before one."""
     legs = quoted.legs
     status, (mid, spread) = quote_status(quoted), _mid_and_spread(quoted)
@@ -149,7 +149,7 @@ def model_greeks(
     return Greeks(*parts)
 
 
-def quote_status(quoted: Quoted) -> NDArray[np.int8]:
+def quote_status(quoted: QuotedLegs) -> NDArray[np.int8]:
     """Return the first reason of each leg that can be seen without solving for its volatility, else ok."""
     legs, bid, ask, (mid, spread) = quoted.legs, quoted.bid, quoted.ask, _mid_and_spread(quoted)
     with np.errstate(invalid="ignore"):
@@ -175,7 +175,7 @@ def quote_status(quoted: Quoted) -> NDArray[np.int8]:
     return status
 
 
-def _mid_and_spread(quoted: Quoted) -> tuple[Doubles, Doubles]:
+def _mid_and_spread(quoted: QuotedLegs) -> tuple[Doubles, Doubles]:
     bid, ask = (np.clip(each, -LARGEST, LARGEST) for each in (quoted.bid, quoted.ask))
     return 0.5 * (bid + ask), ask - bid
 

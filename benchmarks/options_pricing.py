@@ -16,7 +16,7 @@ import QuantLib
 from analytics.american import DEFAULT, FAST, american_greeks, american_prices
 from analytics.black import european_prices
 from analytics.implied import american_vols, european_vols
-from analytics.leg_status import Quoted, implied_legs
+from analytics.leg_status import QuotedLegs, implied_legs
 from analytics.normal import Doubles
 from benchmarks.measure import RUNS, Row, middle, row
 from tests.support.option_chains import KnownChain, smiling_chain
@@ -41,7 +41,7 @@ def _american(chain: KnownChain, truth: Doubles) -> Iterator[Row]:
     looped = middle([_cpu_s(lambda: oracle.vols_and_greeks(truth, chain.days, rows)) for _ in range(RUNS)])
 
     # what a gateway does, statuses included; the loop above is spared the legs that have no volatility
-    quoted = Quoted(chain.legs, truth, truth)
+    quoted = QuotedLegs(chain.legs, truth, truth)
     took = middle([_cpu_s(partial(implied_legs, quoted)) for _ in range(RUNS)])
     yield row(
         "American chain: volatility and 5 greeks, against a loop of QuantLib's QdFp fast",

@@ -1,4 +1,4 @@
-"""Which frames of a pushed stream are repeats: of occurrences each is kept, and equal ones at one moment are all real.
+"""Repeated frames of a pushed stream: of occurrences each is kept, and equal ones at one moment are all real.
 
 A repeat is only what cannot be an occurrence. What is remembered of frames outlives the process.
 """

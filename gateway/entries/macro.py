@@ -48,7 +48,7 @@ class PeriodValue:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where it stands in an answer."""
+        """The place of the value in an answer."""
         return self.observation.period_start, self.moment
 
 

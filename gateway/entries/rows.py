@@ -1,13 +1,14 @@
-"""Entries as REST shows them: by the names of their records, days as dates, moments as RFC 3339."""
+"""Entries as REST shows them, by the names of their records, days as dates; and which count that were published by a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
 from gateway.http.moments import rfc3339
-from schemas.clocks import iso_day
+from schemas.calendar.sessions import Calendar
+from schemas.clocks import KnowledgeTime, date_of, iso_day
 from schemas.deriving import Field, record_fields
 from schemas.entries import CorporateAction, MacroObservation
 from schemas.fields import CLOCK
@@ -54,3 +55,27 @@ def entry_row(stream: Stream, partition: int, entry: CorporateAction | MacroObse
             value = iso_day(value)
         row[field.name] = value
     return row
+
+
+def published_by(
+    versions: Sequence[CorporateAction], as_of: KnowledgeTime, calendar: Calendar, *, latest: bool
+) -> list[CorporateAction]:
+    """Return the versions published by `as_of`, in their order; with `latest` the newest of each action alone.
+
+    One without a time of publication counts from the midnight its ex-date begins with at the venue.
+    """
+    told = [each for each in versions if _published(each, calendar) <= as_of]
+    if not latest:
+        return told
+    newest = {(each.provider, each.action_id): each for each in sorted(told, key=_position)}
+    return [each for each in told if newest[each.provider, each.action_id] is each]
+
+
+def _position(action: CorporateAction) -> tuple[int, int]:
+    return action.raw_offset, action.index
+
+
+def _published(action: CorporateAction, calendar: Calendar) -> int:
+    if action.published_at is not None:
+        return action.published_at
+    return calendar.day_start(date_of(action.ex_date))

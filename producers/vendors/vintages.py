@@ -36,14 +36,14 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DaysAsked:
+class VintageWindow:
     """The days a source is asked about, both included; `end` is None where that is for ever."""
 
     start: Day
     end: Day | None
 
 
-def windows(days: Sequence[Day], *, most: int, since: Day | None) -> list[DaysAsked]:
+def windows(days: Sequence[Day], *, most: int, since: Day | None) -> list[VintageWindow]:
     """Return windows of at most `most` vintages each that follow one another without a hole, the last one without end.
 
     `days` are those on which vintages begin, in order. With `since` the first window begins the day before: what begins in
@@ -55,7 +55,7 @@ def windows(days: Sequence[Day], *, most: int, since: Day | None) -> list[DaysAs
     if since is not None:
         starts[0] = Day(since - 1)
     ends = [Day(following - 1) for following in starts[1:]]
-    return [DaysAsked(start=start, end=end) for start, end in zip(starts, [*ends, None], strict=True)]
+    return [VintageWindow(start=start, end=end) for start, end in zip(starts, [*ends, None], strict=True)]
 
 
 def joined(told: Iterable[Vintage]) -> tuple[list[Vintage], list[Contradiction]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from schemas.macro_keys import ALIASES, series_key
 from schemas.providers.built_in import BUILT_IN
@@ -160,10 +160,7 @@ def page() -> str:
 def _what_they_give(vendors: Sequence[ProviderFacts]) -> dict[str, str]:
     of_securities = [facts for facts in vendors if facts.capabilities.securities]
     return {
-        "capabilities": _table(
-            CAPABILITIES,
-            [_capabilities(facts) for facts in vendors],
-        ),
+        "capabilities": _table(CAPABILITIES, map(_capabilities, vendors)),
         "meanings": _table(
             ("", *(f"`{facts.name}`" for facts in of_securities)),
             [(row, *(said(facts) or MISSING for facts in of_securities)) for row, said in MEANINGS.items()],
@@ -187,9 +184,7 @@ def _how_they_refuse(vendors: Sequence[ProviderFacts]) -> dict[str, str]:
             ("Provider", "Plan", "Published limit", "Source", "Read"),
             [row for facts in vendors for row in _published(facts)],
         ),
-        "in_force": _table(
-            ("Provider", "In force"), [(f"`{facts.name}`", _in_force(facts)) for facts in vendors]
-        ),
+        "in_force": _table(("Provider", "In force"), ((f"`{f.name}`", _in_force(f)) for f in vendors)),
         "phrases": _table(
             ("Said by", "Throttled", "Banned", "Not in the plan", "Unknown symbol", "No key"),
             [("anybody", *_phrases(None)), *((f"`{facts.name}`", *_phrases(facts)) for facts in vendors)],
@@ -199,20 +194,15 @@ def _how_they_refuse(vendors: Sequence[ProviderFacts]) -> dict[str, str]:
             for facts in vendors
             if facts.without_key
         ),
-        "macro_keys": _table(
-            ("Key", "Provider", "Aliases"),
-            [(f"`{key}`", f"`{series_key(key).provider}`", names) for key, names in _aliases().items()],
-        ),
+        "macro_keys": _table(("Key", "Provider", "Aliases"), _series()),
         "terms": " ".join(f"{facts.title}: {facts.notes.terms}." for facts in vendors),
     }
 
 
-def _aliases() -> dict[str, str]:
-    """Return the short names of each series that has any."""
-    found: dict[str, list[str]] = {}
-    for alias, key in ALIASES.items():
-        found.setdefault(key, []).append(f"`{alias}`")
-    return {key: ", ".join(names) for key, names in found.items()}
+def _series() -> Iterator[tuple[str, str, str]]:
+    for key in dict.fromkeys(ALIASES.values()):
+        names = ", ".join(f"`{alias}`" for alias, named in ALIASES.items() if named == key)
+        yield f"`{key}`", f"`{series_key(key).provider}`", names
 
 
 def _day_is_final(facts: ProviderFacts) -> str:

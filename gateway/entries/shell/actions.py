@@ -10,8 +10,7 @@ from aiohttp import web
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.entries.actions_request import ACTIONS, ActionsQuery
-from gateway.entries.known import published_by
-from gateway.entries.rows import entry_row
+from gateway.entries.rows import entry_row, published_by
 from gateway.entries.shell.reading import entries, moment_of, told_by
 from gateway.http.columns import Shown
 from gateway.http.moments import rfc3339

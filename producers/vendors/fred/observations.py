@@ -18,7 +18,7 @@ from producers.vendors.macro_rows import contradiction, observation, observed_va
 from producers.vendors.payloads import VendorModel, first_fault
 from producers.vendors.periods import parsed_day, period_of
 from producers.vendors.values import rejected
-from producers.vendors.vintages import DaysAsked, Vintage, began_since, joined
+from producers.vendors.vintages import Vintage, VintageWindow, began_since, joined
 from schemas.clocks import Day, WallTime
 from schemas.entries import Frequency
 from schemas.errors import InvalidRecord, MalformedPayload
@@ -45,7 +45,7 @@ class _Page(VendorModel):
 
 
 def parse_observations(
-    payload: bytes, *, key: str, frequency: Frequency, window: DaysAsked, offset: int
+    payload: bytes, *, key: str, frequency: Frequency, window: VintageWindow, offset: int
 ) -> ObservationsPage:
     """Return the vintages of one page; a row that cannot be one is rejected alone.
 
@@ -68,7 +68,7 @@ def parse_observations(
     )
 
 
-def _vintage(row: object, frequency: Frequency, window: DaysAsked) -> Vintage:
+def _vintage(row: object, frequency: Frequency, window: VintageWindow) -> Vintage:
     if not isinstance(row, dict):
         raise InvalidRecord(f"a row is {row!r:.40}, which is no object")
     texts = [row.get(name) for name in FIELDS]

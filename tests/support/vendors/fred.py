@@ -10,7 +10,7 @@ from producers.vendors.answers import Answer
 from producers.vendors.fred.graph import parse_graph
 from producers.vendors.fred.observations import observations, parse_observations
 from producers.vendors.fred.series import KeyInDoubt, parse_dates, parse_series, refusal
-from producers.vendors.vintages import DaysAsked
+from producers.vendors.vintages import VintageWindow
 from schemas.errors import ProviderThrottled, UnknownSymbol
 from tests.support.vendors.sheet import NO_SECURITIES_NAMES, Sheet
 
@@ -33,7 +33,7 @@ ROWS: list[dict[str, Any]] = [
 DATES = b'{"count":3,"offset":0,"limit":10000,"vintage_dates":["2016-07-29","2016-08-26","2016-09-29"]}'
 GRAPH = b"observation_date,GDPC1\n2016-01-01,16525.0\n2016-04-01,16583.1\n2016-07-01,\n"
 DESCRIBED = parse_series(SERIES, key="FRED:GDPC1", series="GDPC1", simulated=False)
-EVER = DaysAsked(start=-70_000, end=None)  # since 1778
+EVER = VintageWindow(start=-70_000, end=None)  # since 1778
 
 
 def page(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.black import Legs, european_greeks
-from analytics.leg_status import LegStatus, Quoted, implied_legs, model_greeks, quote_status
+from analytics.leg_status import LegStatus, QuotedLegs, implied_legs, model_greeks, quote_status
 from analytics.rates import rate_curve
 from analytics.tenor import expiration_time, years_left
 from schemas.calendar.sessions import load_calendar
@@ -28,7 +28,9 @@ def put(strike: float = 100.0, years: float = 0.5) -> Legs:
 
 def status(legs: Legs, bid: float, ask: float, **flags: bool) -> str:
     """Return the status of one leg."""
-    return LegStatus(implied_legs(Quoted(legs, np.array([bid]), np.array([ask]), **flags)).status[0]).label
+    return LegStatus(
+        implied_legs(QuotedLegs(legs, np.array([bid]), np.array([ask]), **flags)).status[0]
+    ).label
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_a_leg_that_volatility_hardly_moves_has_none() -> None:
     deep = Legs.of(spot=100.0, strike=50.0, years=2 / 365, rate=0.05, dividend_yield=0.0, is_call=True)
 
     assert status(leg, 0.01, 0.02) == "no_root"
-    found = implied_legs(Quoted(deep, np.array([50.01]), np.array([50.03])))
+    found = implied_legs(QuotedLegs(deep, np.array([50.01]), np.array([50.03])))
     assert found.counts() == {"low_vega": 1}
     assert np.isnan(found.vol[0])
     assert found.mid[0] == pytest.approx(50.02)
@@ -97,7 +99,7 @@ def test_the_first_reason_wins() -> None:
 def test_null_is_null_unless_ok() -> None:
     """A leg without a volatility has no greeks and no width; one with it has all of them."""
     legs = Legs.of(spot=100.0, strike=[100.0, 100.0], years=0.5, rate=0.05, dividend_yield=0.0, is_call=False)
-    found = implied_legs(Quoted(legs, np.array([6.0, NAN]), np.array([6.2, 6.2])))
+    found = implied_legs(QuotedLegs(legs, np.array([6.0, NAN]), np.array([6.2, 6.2])))
     numbers = np.array([
         found.mid, found.vol, found.width, found.greeks.price, found.greeks.delta, found.greeks.gamma, found.greeks.vega,
         found.greeks.theta, found.greeks.rho,
@@ -119,7 +121,7 @@ def test_calls_before_a_dividend_have_its_model() -> None:
     flags = np.array([False, True])
 
     found = implied_legs(
-        Quoted(legs, np.full(2, 6.1), np.full(2, 6.2), is_european=flags), dividends=dividends
+        QuotedLegs(legs, np.full(2, 6.1), np.full(2, 6.2), is_european=flags), dividends=dividends
     )
 
     assert found.greeks.price == pytest.approx([6.15, 6.15], abs=2e-4)
@@ -136,7 +138,9 @@ def test_every_finite_quote_has_a_status(
     bid: float, ask: float, *, is_european: bool, **given_: float
 ) -> None:
     """Never an exception or a warning; ok means a volatility and finite greeks."""
-    found = implied_legs(Quoted(Legs.of(**given_), np.array([bid]), np.array([ask]), is_european=is_european))
+    found = implied_legs(
+        QuotedLegs(Legs.of(**given_), np.array([bid]), np.array([ask]), is_european=is_european)
+    )
 
     assert (found.status[0] == LegStatus.OK) == bool(np.isfinite(found.vol[0]))
     assert (found.status[0] == LegStatus.OK) == bool(np.isfinite(found.greeks.theta[0]))
@@ -147,8 +151,8 @@ def test_a_chain_of_nothing_is_nothing() -> None:
     none = np.empty(0)
     legs = Legs.of(spot=none, strike=none, years=none, rate=none, dividend_yield=none, is_call=none)
 
-    assert implied_legs(Quoted(legs, none, none)).counts() == {}
-    assert quote_status(Quoted(legs, none, none)).shape == (0,)
+    assert implied_legs(QuotedLegs(legs, none, none)).counts() == {}
+    assert quote_status(QuotedLegs(legs, none, none)).shape == (0,)
 
 
 def test_the_minute_quotes_of_a_half_day(market_data: Path) -> None:
@@ -174,7 +178,7 @@ def test_the_minute_quotes_of_a_half_day(market_data: Path) -> None:
         is_call=chain.is_call,
     )
 
-    found = implied_legs(Quoted(legs, chain.bids, chain.asks))
+    found = implied_legs(QuotedLegs(legs, chain.bids, chain.asks))
 
     assert chain.spot == pytest.approx(748.24)
     counts = dict(found.counts())

@@ -19,7 +19,7 @@ from producers.vendors.periods import date_of
 from producers.vendors.refusals import meaning
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import Asked, Request, all_pages, ask, whole
-from producers.vendors.vintages import DaysAsked, windows
+from producers.vendors.vintages import VintageWindow, windows
 from schemas.clocks import Day, WallTime
 from schemas.entries import Frequency
 from schemas.errors import MarketDataError, ProviderRefused
@@ -126,7 +126,7 @@ class FredApi(VendorApi):
         return whole(DATES, seen, told, lambda: fred.all_days([page.value for page in pages])), seen
 
     async def _rows(
-        self, key: SeriesKey, frequency: Frequency, window: DaysAsked, asked: MacroRequest
+        self, key: SeriesKey, frequency: Frequency, window: VintageWindow, asked: MacroRequest
     ) -> list[Asked[ObservationsPage]]:
         async def page(offset: str) -> Asked[ObservationsPage]:
             given = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.vendors.periods import parsed_day, period_of
-from producers.vendors.vintages import DaysAsked, Vintage, began_since, joined, windows
+from producers.vendors.vintages import Vintage, VintageWindow, began_since, joined, windows
 from tests.support.vintage_file import FOREVER, FileRow, cut, days, file_rows
 
 Told = tuple[int, float | None, int, int | None]
@@ -27,7 +27,7 @@ def vintage(row: FileRow, frequency: str = "D") -> Vintage:
     )
 
 
-def asked(told: list[Vintage], window: DaysAsked) -> list[Vintage]:
+def asked(told: list[Vintage], window: VintageWindow) -> list[Vintage]:
     """Return what a source that cuts says of a window."""
     last = 10**7 if window.end is None else window.end
     found = []
@@ -125,10 +125,10 @@ def test_any_history_comes_back(steps: list[tuple[int, float | None]], most: int
 def test_windows_follow_one_another_and_the_last_is_open() -> None:
     """With `since` the first one begins the day before, so that what begins with that day is seen to."""
     assert windows([10, 20, 30], most=2, since=None) == [
-        DaysAsked(start=10, end=29),
-        DaysAsked(start=30, end=None),
+        VintageWindow(start=10, end=29),
+        VintageWindow(start=30, end=None),
     ]
-    assert windows([10, 20, 30], most=2, since=10)[0] == DaysAsked(start=9, end=29)
+    assert windows([10, 20, 30], most=2, since=10)[0] == VintageWindow(start=9, end=29)
     assert windows([], most=2, since=10) == []
 
 
@@ -169,6 +169,8 @@ def test_a_value_that_comes_back_after_a_hole_is_another_vintage() -> None:
 def test_the_cut_is_the_one_under_test(market_data: Path) -> None:
     """The test's own cutting agrees with the file's second reader."""
     rows = file_rows(market_data)["GDPC1"]
-    mine = asked([vintage(row) for row in rows], DaysAsked(start=days("2016-08-26"), end=days("2016-09-28")))
+    mine = asked(
+        [vintage(row) for row in rows], VintageWindow(start=days("2016-08-26"), end=days("2016-09-28"))
+    )
 
     assert mine == [vintage(row) for row in cut(rows, "2016-08-26", "2016-09-28")]

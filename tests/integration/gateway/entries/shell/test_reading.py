@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.entries.statements import all_versions, newest_versions
+from gateway.entries.shell.reading import all_versions, newest_versions
 from schemas.identity import stream_id_of
 from schemas.streams import ACTION_STREAM, MACRO_STREAM, Stream, StreamId
 from sinks.store.shell.session import open_connection

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from producers.vendors.answers import Answer
 from producers.vendors.fred.observations import FOREVER, observations, parse_observations
 from producers.vendors.periods import date_of
-from producers.vendors.vintages import DaysAsked, windows
+from producers.vendors.vintages import VintageWindow, windows
 from schemas.errors import MalformedPayload
 from tests.support.vendors.fred import DESCRIBED, EVER, ROWS, SEEN, page, parsed
 from tests.support.vintage_file import FOREVER as LAST
@@ -154,7 +154,7 @@ def test_a_row_outside_its_window_is_no_answer_to_it() -> None:
         page(ROWS),
         key="FRED:GDPC1",
         frequency="Q",
-        window=DaysAsked(start=days("2016-08-26"), end=None),
+        window=VintageWindow(start=days("2016-08-26"), end=None),
         offset=0,
     )
 

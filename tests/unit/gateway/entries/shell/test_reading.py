@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.entries.statements import ABOUT, all_versions, newest_versions
+from gateway.entries.shell.reading import ABOUT, all_versions, newest_versions
 from schemas.deriving import items, own_fields
 from schemas.streams import ACTION_STREAM, MACRO_STREAM, STREAMS
 
