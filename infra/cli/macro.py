@@ -15,23 +15,31 @@ from schemas.configuration.model import Configuration
 from schemas.macro_keys import ALIASES, ALTERNATIVES, series_key
 from schemas.providers.facts import ProviderFacts
 
-HEAD = ["alias", "key", "provider", "collected", "also as"]
+HEAD = ["alias", "key", "provider", "needs", "collected", "also as"]
 
 macro_app = typer.Typer(help="Macro series: their names, their sources.", no_args_is_help=True)
 
 
 @macro_app.command("keys")
-def keys_command(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def keys_command(
+    collected: Annotated[
+        bool, typer.Option("--collected", help="Only those the configuration names.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """List the series by name, and those the configuration adds by key; any other key of a source works as well."""
     path = MdsSettings.from_env().configuration_path
     found = listed(None if path is None else reading.load(path), known_facts())
+    if collected:
+        found = [entry for entry in found if entry["collected"]]
     say(as_json(found) if json else table(HEAD, [_row(entry) for entry in found]))
 
 
 def listed(configuration: Configuration | None, known: Mapping[str, ProviderFacts]) -> list[dict[str, Any]]:
     """Return all series that have an alias or are collected, by alias, then key; `collected` is None without a file.
 
-    `without_key` is what the source gives without credentials, empty where it asks for none.
+    `without_key` is what the source gives without credentials, empty where it asks for none; `alternative` is a series
+    that gives the same under another source's rules.
     """
     collected = None if configuration is None else {str(key) for key in configuration.streams.series}
     aliases = {key: alias for alias, key in ALIASES.items()}
@@ -56,6 +64,7 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
         entry["alias"] or "-",
         entry["key"],
         entry["provider"],
+        " ".join(entry["credentials"]) or "-",
         collected,
         entry["alternative"] or "-",
     ]

@@ -21,17 +21,17 @@ EARLIEST = day_of(date(1900, 1, 1))  # no vendor tells of anything before
 MACRO_OVERLAP_DAYS = 7  # sources show a vintage days after the one it bears, and put right what they showed
 
 
-class DaysAsked(NamedTuple):
+class ActionDays(NamedTuple):
     """Days of a question, both inclusive, by the venue's calendar."""
 
     first: Day
     last: Day
 
 
-def days_of_actions(today: Day, asked: Day | None, *, back_days: int, ahead_days: int) -> DaysAsked:
+def days_of_actions(today: Day, asked: Day | None, *, back_days: int, ahead_days: int) -> ActionDays:
     """Return the ex-dates to ask for: from `back_days` before the day of the last answer, all where there was none (None)."""
     first = EARLIEST if asked is None else Day(min(asked, today) - back_days)
-    return DaysAsked(first, Day(today + ahead_days))
+    return ActionDays(first, Day(today + ahead_days))
 
 
 def vintages_since(asked: Day | None) -> Day | None:

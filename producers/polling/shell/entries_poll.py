@@ -11,7 +11,7 @@ from infra.runtime.clock import Market
 from producers.http.shell.waiting import timed
 from producers.plan.tasks import ActionsTask, MacroTask
 from producers.polling.entries import (
-    DaysAsked,
+    ActionDays,
     ToldEntries,
     days_of_actions,
     next_slot,
@@ -137,7 +137,9 @@ class ActionsPoll(EntriesPoll[ActionsTask]):
         fresh = [symbol for symbol, moment in until.items() if moment is None]
         events, missing, latencies = Counter[str](), set[str](), list[float]()
 
-        async def ask(names: Sequence[str], days: DaysAsked, served: Sequence[str], told: Rejections) -> None:
+        async def ask(
+            names: Sequence[str], days: ActionDays, served: Sequence[str], told: Rejections
+        ) -> None:
             response, latency_s = await self._ask(names, days)
             latencies.append(latency_s)
             missing.update(response.answer.missing)
@@ -169,18 +171,18 @@ class ActionsPoll(EntriesPoll[ActionsTask]):
         evidence = entries_evidence(asked, missing, latency_s=latency_s, every_us=self.every_us)
         return Polled(due_us=self.next_due(), evidence=evidence, events=events)
 
-    async def _ask(self, symbols: Sequence[str], days: DaysAsked) -> tuple[Response, float]:
+    async def _ask(self, symbols: Sequence[str], days: ActionDays) -> tuple[Response, float]:
         request = ActionsRequest(symbols=tuple(symbols), first=days.first, last=days.last)
         return await timed(self._source.actions(request))
 
-    def _days(self, now: MarketTime, until: MarketTime | None) -> DaysAsked:
+    def _days(self, now: MarketTime, until: MarketTime | None) -> ActionDays:
         """Return the days to ask for of what was asked for `until` then; where venues are at different days, all of them."""
-        task, found = self._task, list[DaysAsked]()
+        task, found = self._task, list[ActionDays]()
         for calendar in self._calendars:
             today = day_of(calendar.date_of(now))
             asked = None if until is None else day_of(calendar.date_of(until))
             found.append(days_of_actions(today, asked, back_days=task.back_days, ahead_days=task.ahead_days))
-        return DaysAsked(min(days.first for days in found), max(days.last for days in found))
+        return ActionDays(min(days.first for days in found), max(days.last for days in found))
 
     def _tell_missing(self, missing: Collection[str]) -> None:
         for symbol in sorted(set(missing) - self._missing):

@@ -46,5 +46,7 @@ def test_the_command_prints_a_table_or_json(tmp_path: Path, monkeypatch: pytest.
     document = json.loads(CliRunner().invoke(app, ["macro", "keys", "--json"]).stdout)
 
     line = next(line for line in shown.stdout.splitlines() if "FRED:CPIAUCSL" in line)
-    assert line.split() == ["cpi", "FRED:CPIAUCSL", "fred", "yes", "-"]
+    assert line.split() == ["cpi", "FRED:CPIAUCSL", "fred", "PRODUCERS_FRED_API_KEY", "yes", "-"]
     assert len(document) == len(ALIASES) + 1
+    only = json.loads(CliRunner().invoke(app, ["macro", "keys", "--collected", "--json"]).stdout)
+    assert {entry["key"] for entry in only} == {"FRED:CPIAUCSL", "FRED:TCU", "UST:10Y"}

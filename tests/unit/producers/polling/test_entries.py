@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from producers.polling.entries import (
     EARLIEST,
-    DaysAsked,
+    ActionDays,
     ToldEntries,
     days_of_actions,
     next_slot,
@@ -25,8 +25,8 @@ TODAY = day_of(date(2014, 6, 9))
 
 def test_a_symbol_never_asked_for_is_asked_for_from_the_beginning() -> None:
     """And once it was, only around today: the same days back and ahead."""
-    assert days_of_actions(TODAY, None, back_days=10, ahead_days=90) == DaysAsked(EARLIEST, Day(TODAY + 90))
-    assert days_of_actions(TODAY, TODAY, back_days=10, ahead_days=90) == DaysAsked(
+    assert days_of_actions(TODAY, None, back_days=10, ahead_days=90) == ActionDays(EARLIEST, Day(TODAY + 90))
+    assert days_of_actions(TODAY, TODAY, back_days=10, ahead_days=90) == ActionDays(
         Day(TODAY - 10), Day(TODAY + 90)
     )
 
