@@ -32,7 +32,7 @@ from producers.vendors.bar_rows import (
     session_hours,
 )
 from producers.vendors.bar_slots import widened
-from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fault, rfc3339_us
+from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fault
 from producers.vendors.refusals import meaning
 from producers.vendors.shell.contract import broken_promises
 from producers.vendors.shell.provider import Frames, Opening, Provider, TradeSocket, VendorApi
@@ -154,7 +154,6 @@ __all__ = [
     "meaning",
     "quote_values",
     "rejected",
-    "rfc3339_us",
     "session_hours",
     "trade_event",
     "under_its_clock",

@@ -38,7 +38,7 @@ from tests.support.producer_processes import (
 SYMBOLS = [f"SIM{number:03d}" for number in range(1, 9)]
 SERIES = ("FRED:GDPC1", "ECB:EXR.D.USD.EUR.SP00.A", "UST:10Y")
 STREAMS = (
-    "bars: {provider: yahoo}, actions: {providers: [polygon, alpaca]},"
+    "bars: {provider: yahoo, every_s: 5}, actions: {providers: [polygon, alpaca]},"
     f" macro: {{keys: ['{SERIES[0]}', eurusd, ust_10y]}}"
 )
 WITHIN_S = 60.0

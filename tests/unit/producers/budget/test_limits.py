@@ -42,5 +42,5 @@ def test_the_simulator_is_limited_by_configuration_only() -> None:
 def test_every_vendor_has_a_finite_rate_and_bounded_concurrency() -> None:
     """A vendor we ship is never asked without bound."""
     for facts in BUILT_IN.values():
-        assert facts.limits.per_minute
+        assert facts.limits.per_minute or facts.limits.per_second
         assert facts.limits.concurrency
