@@ -38,6 +38,7 @@ JOBS = "jobs.v1"
 JOB_RESULTS = "job-results.v1"
 RAW_TOPICS = tuple(stream.raw_topic for stream in STREAMS)
 CANONICAL_TOPICS = tuple(stream.topic for stream in STREAMS)
+VALUE_TOPICS = (QUOTES, TRADES, BARS)  # of values that a price may be made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,12 +158,7 @@ class ActionsStream(Section):
     providers: ProviderList = Field(
         description="Who is asked for corporate actions, the preferred one first; `provider: yahoo` is a list of one."
     )
-    every_s: float = Field(
-        default=21_600.0,
-        ge=1.0,
-        le=604_800.0,
-        description="Market time between two polls of a symbol, whatever its tier.",
-    )
+    every_s: float = Field(default=21_600, ge=1, le=604_800, description="Market time between two polls.")
     back_days: int = Field(
         default=10,
         ge=0,
@@ -207,12 +202,7 @@ class MacroStream(Section):
     ] = Field(
         description="Series by their keys, such as `FRED:GDPC1`, or by their names here, such as `cpi` (`mds macro keys`)."
     )
-    every_s: float = Field(
-        default=3_600.0,
-        ge=1.0,
-        le=604_800.0,
-        description="Market time between two polls of a series.",
-    )
+    every_s: float = Field(default=3_600, ge=1, le=604_800, description="Market time between two polls.")
 
 
 class Streams(Section):

@@ -96,6 +96,13 @@ class FakeLive:
     def on_drain(self, drain: Any) -> None:
         """Nobody connects here."""
 
+    def on_moved(self, call: Any) -> None:
+        """Nothing moves here."""
+
+    def take_moved(self) -> list[Any]:
+        """Return that nothing moved."""
+        return []
+
 
 @dataclass
 class FixedClock:

@@ -30,7 +30,7 @@ from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import CalendarBook, calendar_of, calendars_in_force, judging_by
 from schemas.clocks import KnowledgeTime, MarketTime
 from schemas.partitions import partition_of
-from schemas.topics import CANONICAL_TOPICS
+from schemas.topics import VALUE_TOPICS
 
 
 class Prices:
@@ -123,7 +123,7 @@ class Prices:
                     await self._candidates.complete(findings, provider)
             return findings
         check_not_future(as_of, wall_us())
-        await self._watermarks.reached(as_of, CANONICAL_TOPICS, self._homes(symbols))
+        await self._watermarks.reached(as_of, VALUE_TOPICS, self._homes(symbols))
         with while_listening(request):
             findings = await self._candidates.then(symbols, provider, as_of)
         if findings.kept_from is not None and as_of < findings.kept_from:
@@ -145,7 +145,7 @@ class Prices:
             written = self._written[candidates] = write_price(composed, now)
         if ask.max_age_ms is not None:
             check_age(composed.document(now), ask.max_age_ms)
-        as_of = _json_of(self._watermarks.through(CANONICAL_TOPICS, (composed.partition,)))
+        as_of = _json_of(self._watermarks.through(VALUE_TOPICS, (composed.partition,)))
         return whole(written.body(now, request_id=request[REQUEST_ID], as_of=as_of))
 
     def _document(self, symbol: str, findings: Findings, as_of: KnowledgeTime | None) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class Prices:
     def _meta(self, symbols: Sequence[str], as_of: KnowledgeTime | None) -> dict[str, Any]:
         through = as_of
         if through is None and symbols:
-            through = self._watermarks.through(CANONICAL_TOPICS, self._homes(symbols))
+            through = self._watermarks.through(VALUE_TOPICS, self._homes(symbols))
         return {"as_of": _shown(through), "unresolved": []}
 
     def _homes(self, symbols: Iterable[str]) -> set[int]:
