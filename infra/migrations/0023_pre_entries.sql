@@ -54,6 +54,11 @@ CREATE VIEW v_macro AS
     SELECT s.symbol, r.event_time, r.period_start, r.vintage_start, r.period_end, r.vintage_end, r.value, r.published_at, r.units, r.seasonal, (ARRAY['D', 'W', 'BW', 'M', 'Q', 'S', 'A'])[((r.flags & 7) >> 0) + 1] AS frequency, (ARRAY['public', 'attribution', 'restricted', 'unknown'])[((r.flags & 24) >> 3) + 1] AS rights, (ARRAY['none', 'date', 'scheduled', 'time'])[((r.flags & 96) >> 5) + 1] AS published_precision, (r.flags & 128) <> 0 AS simulated, s.provider, (ARRAY['primary', 'shadow', 'backfill'])[((r.flags & 768) >> 8) + 1] AS route, r.received_time, r.known_from, r.position >> 16 AS raw_offset, (r.position & 65535)::integer AS idx, r.position, r.stream_id
     FROM macro r JOIN streams s USING (stream_id);
 
+-- A symbol of the universe may take part in its actions.
+ALTER TABLE universe_changes DROP CONSTRAINT universe_changes_streams_check;
+ALTER TABLE universe_changes ADD CONSTRAINT universe_changes_streams_check
+    CHECK (streams <@ ARRAY['bars', 'quotes', 'trades', 'actions']);
+
 DO $$
 BEGIN
     GRANT SELECT ON v_actions, v_macro TO mds_reader;

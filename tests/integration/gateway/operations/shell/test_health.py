@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from schemas.topics import CANONICAL_TOPICS
 from tests.support.eventually import eventually
 from tests.support.gateway_rest import rest
 
@@ -29,7 +30,7 @@ async def test_health_is_the_sum_of_the_services_and_metrics_their_union(databas
             health = await gateway.get("/health")
             assert (health["status"], health["services"]["sinks"]["status"]) == ("degraded", "degraded")
             assert health["services"]["gateway"]["status"] == "ok"
-            assert len(health["watermarks"]["marks"]) == 12
+            assert len(health["watermarks"]["marks"]) == 4 * len(CANONICAL_TOPICS)
         async with rest(database, ops_urls={"sinks": url, "producers": "http://127.0.0.1:9"}) as gateway:
             await _database_seen(gateway)
             assert (await gateway.get("/health"))["status"] == "down"
