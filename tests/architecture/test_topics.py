@@ -16,7 +16,6 @@ POINTS_OF_ENTRY = frozenset(
     {
         "gateway.http.shell.documents",
         "gateway.operations.shell.statistics",
-        "infra.cli.macro",
         "infra.cli.tail",
         "producers.catalogue.shell.installed",
         "producers.catalogue.shell.symbol_lists",
@@ -26,8 +25,6 @@ POINTS_OF_ENTRY = frozenset(
 # Small, read by one module, and apart because that one is at its limit or another idea; the list only shrinks.
 APART = frozenset(
     {
-        "analytics.rates",  # of options, whose chains nobody serves yet
-        "analytics.tenor",
         "producers.vendors.promised_events",
         "sinks.store.shell.journals",
     }
