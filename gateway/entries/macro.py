@@ -126,6 +126,7 @@ def series_row(observation: MacroObservation) -> dict[str, Any]:
         "seasonal": observation.seasonal,
         "frequency": observation.frequency,
         "rights": observation.rights,
+        "simulated": observation.simulated,
     }
 
 

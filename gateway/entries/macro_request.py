@@ -11,6 +11,7 @@ from gateway.entries.actions_request import KNOWLEDGE, KNOWLEDGE_WORDS, PROBLEMS
 from gateway.entries.rows import DATE
 from gateway.http.columns import (
     AS_OF,
+    FLAG,
     NEXT_PAGE,
     NUMBER,
     TEXT,
@@ -73,7 +74,8 @@ class MacroQuery(Query):
     reads_first: ClassVar[tuple[str, ...]] = ("keys",)
 
     keys: Mapping[str, str] | None = parameter(
-        SeriesKeys(), "Series by key or alias; those that are collected without it."
+        SeriesKeys(),
+        f"Series by key or alias; without it those of the configuration, or {MAX_SERIES} that are stored.",
     )
     as_of: KnowledgeTime | None = parameter(Moment(), AS_OF_WORDS, unit="RFC 3339")
     knowledge: str = parameter(
@@ -138,6 +140,7 @@ _SERIES = (
     Column("seasonal", TEXT, "Seasonal adjustment as the source says; empty where it does not."),
     Column("frequency", words_of(get_args(Frequency)), "Length of a period."),
     Column("rights", words_of(get_args(Rights)), "Who may be given it."),
+    Column("simulated", FLAG, "True of made-up values that no source published."),
 )
 _PREVIOUS = record(
     Column("value", or_null(NUMBER), "Of the period before, valid at the same moment."),

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.entries.macro import BASE_DAYS, MacroQuestion, newest, periods, series_row, value_row
-from gateway.entries.macro_request import MACRO, MACRO_HISTORY, SeriesKeys
+from gateway.entries.macro_request import MACRO, MACRO_HISTORY, MAX_SERIES, SeriesKeys
 from gateway.entries.shell.reading import entries, moment_of, told_by
 from gateway.http.columns import Shown
 from gateway.http.moments import rfc3339
@@ -29,6 +29,10 @@ from schemas.validation import FIRST_DAY, LAST_DAY
 
 TOPICS = (MACRO_STREAM.topic,)
 EVERY_DAY = Day(FIRST_DAY), Day(LAST_DAY)
+STORED = "SELECT DISTINCT symbol FROM streams WHERE kind = 'macro' ORDER BY symbol LIMIT $1"
+NOT_YOURS = (
+    "it belongs to its source, which does not let us pass it on; use a key with the scope redistribute"
+)
 NOTHING_YET = "nothing of it is known by as_of; is it collected (streams.macro.keys)?"
 
 
@@ -54,13 +58,18 @@ class Macro:
         keys = ask.keys
         if keys is None:
             keys = {name: str(series_key(name)) for name in self._collected()}
+            keys = keys or {key: key for key in await self._stored()}
         homes = [partition_of(key, self._partitions) for key in keys.values()] or [0]
         as_of = await moment_of(ask.as_of, self._watermarks, TOPICS, homes)
         question = MacroQuestion(as_of=as_of, knowledge=ask.knowledge, units=ask.units)
         data: dict[str, Any] = {}
         missing: dict[str, Any] = {}
         for name, key in keys.items():
-            observations = await self._observations(request, key, question, EVERY_DAY)
+            observations = await self._observations(key, question, EVERY_DAY)
+            if ask.keys is None and not _may_have(request, observations):
+                missing[name] = {"key": key, "reason": NOT_YOURS}
+                continue
+            _check_rights(request, observations)
             home = partition_of(key, self._partitions)
             row = await asyncio.to_thread(newest, observations, question, home)
             if row is None:
@@ -81,7 +90,8 @@ class Macro:
         as_of = await moment_of(page.as_of if page else ask.as_of, self._watermarks, TOPICS, [partition])
         question = MacroQuestion(as_of=as_of, knowledge=ask.knowledge, units=ask.units)
         days = Day(max(FIRST_DAY, ask.start - BASE_DAYS)), Day(ask.end - 1)
-        observations = await self._observations(request, key, question, days)
+        observations = await self._observations(key, question, days)
+        _check_rights(request, observations)
         found = await asyncio.to_thread(periods, observations, question, ask.revisions, ask.start, ask.end)
         after = None if page is None else tuple(map(int, page.after))
         rest = [each for each in found if after is None or each.place > after]
@@ -98,17 +108,20 @@ class Macro:
         immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
         return await cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
 
+    async def _stored(self) -> list[str]:
+        """Return the keys of series that are stored, in order, as many as one question may name."""
+        async with self._store.snapshot() as snapshot:
+            return [row["symbol"] for row in await snapshot.fetch(STORED, MAX_SERIES)]
+
     async def _observations(
-        self, request: web.Request, key: str, question: MacroQuestion, days: tuple[Day, Day]
+        self, key: str, question: MacroQuestion, days: tuple[Day, Day]
     ) -> list[MacroObservation]:
-        """Return what was told of the periods that begin on these days; raise the Problem of who may not be given it."""
+        """Return what was told of the periods that begin on these days."""
         as_of = question.as_of
         if question.knowledge != "known":
             as_of = told_by(as_of, self._watermarks, TOPICS, partition_of(key, self._partitions))
         async with self._store.snapshot() as snapshot:
-            found = await entries(snapshot, MacroObservation, key, as_of=as_of, provider=None, days=days)
-        _check_rights(request, found)
-        return found
+            return await entries(snapshot, MacroObservation, key, as_of=as_of, provider=None, days=days)
 
     serves: ClassVar[Serves] = ((MACRO, newest), (MACRO_HISTORY, history))
 
@@ -121,11 +134,15 @@ def _key(given: str) -> str:
         raise invalid_field("key", error.code, str(error)) from error
 
 
-def _check_rights(request: web.Request, observations: Sequence[MacroObservation]) -> None:
-    """Raise the Problem of a caller with a key that may not be given what others own."""
+def _may_have(request: web.Request, observations: Sequence[MacroObservation]) -> bool:
+    """Whether the caller may be given a series: what others own with the scope redistribute alone, or without keys."""
     grant = request.get(GRANT)
     if not observations or observations[-1].rights != "restricted" or grant is None or not grant.key_id:
-        return
-    if "redistribute" not in grant.scopes:
-        detail = f"{observations[-1].symbol} belongs to its source, which does not let us pass it on; use a key with redistribute"
-        raise Problem(code="forbidden", detail=detail)
+        return True
+    return "redistribute" in grant.scopes
+
+
+def _check_rights(request: web.Request, observations: Sequence[MacroObservation]) -> None:
+    """Raise the Problem of a caller who may not be given what others own."""
+    if not _may_have(request, observations):
+        raise Problem(code="forbidden", detail=f"{observations[-1].symbol}: {NOT_YOURS}")

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.http.access import Access, Key, token_sha256
 from gateway.http.moments import rfc3339
 from schemas.clocks import day_of
 from schemas.entries import MacroObservation
 from schemas.intervals import DAY_US
-from tests.support.builders import an_observation
+from tests.support.builders import NINE_THIRTY, an_observation
 from tests.support.gateway_rest import Rest, rest
 
 VINTAGES = "macro/us_macro_vintages.csv.gz"
@@ -125,6 +126,11 @@ async def test_the_newest_of_some_series_at_once(database: str, market_data: Pat
         assert round(rate["change"], 6) == -0.1
         assert rate["staleness_days"] == 9
         assert list(body["missing"]) == ["FRED:GDPC1"]
+        assert rate["simulated"] is False
+        _, _, everything = await gateway.ask("GET", "/factors/macro", params={"as_of": query["as_of"]})
+        assert list(everything["data"]) == ["FRED:CPIAUCSL", "FRED:UNRATE"], (
+            "nothing is configured: what is stored"
+        )
         later = query | {"as_of": "2017-01-28T00:00:00Z"}
         _, _, body = await gateway.ask("GET", "/factors/macro", params=later | {"units": "pc1"})
         assert body["data"]["unemployment"]["status"] == "ok"
@@ -132,6 +138,33 @@ async def test_the_newest_of_some_series_at_once(database: str, market_data: Pat
             gateway, "cpi", start="2016-10-01", end="2016-11-01", units="pc1", as_of="2016-11-18T00:00:00Z"
         )
         assert round(row["value"], 5) == 1.64489
+
+
+async def test_what_its_owner_keeps_is_given_to_keys_that_may_pass_it_on(database: str) -> None:
+    """By name it is refused, in a list it is among the missing with the reason; others are given all the same."""
+    keys = [
+        Key(id=name, sha256=token_sha256(name), scopes=frozenset(scopes))
+        for name, scopes in (("plain", ["read"]), ("may", ["read", "redistribute"]))
+    ]
+    owned = an_observation(
+        symbol="FRED:VIXCLS", rights="restricted", published_at=NINE_THIRTY, published_precision="time"
+    )
+    async with rest(database, access=Access(keys, required=True)) as gateway:
+        await gateway.store(an_observation(published_at=NINE_THIRTY, published_precision="time"), owned)
+        found = {}
+        for name in ("plain", "may"):
+            headers = {"Authorization": f"Bearer {name}"}
+            for path in ("/factors/macro?keys=vix", "/factors/macro/vix/history", "/factors/macro"):
+                status, _, body = await gateway.ask("GET", path, headers=headers)
+                found[name, path] = (status, list(body["missing"]) if "missing" in body else body.get("code"))
+    assert found == {
+        ("plain", "/factors/macro?keys=vix"): (403, "forbidden"),
+        ("plain", "/factors/macro/vix/history"): (403, "forbidden"),
+        ("plain", "/factors/macro"): (200, ["FRED:VIXCLS"]),
+        ("may", "/factors/macro?keys=vix"): (200, []),
+        ("may", "/factors/macro/vix/history"): (200, None),
+        ("may", "/factors/macro"): (200, []),
+    }
 
 
 @pytest.mark.parametrize("revisions", ["latest", "first", "all"])
