@@ -9,7 +9,7 @@ from gateway.live.feeds import Feed
 from gateway.live.streams import BEST, LiveStream
 from gateway.websocket import answers
 from schemas.configuration.streams import Streams
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM
+from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, QUOTE_STREAM, TRADE_STREAM
 
 
 def collected(streams: Streams) -> Mapping[str, tuple[str, ...]]:
@@ -21,6 +21,10 @@ def collected(streams: Streams) -> Mapping[str, tuple[str, ...]]:
         found[TRADE_STREAM.channel("")] = (streams.trades.provider,)
     if streams.bars is not None:
         found |= {BAR_STREAM.channel(interval): streams.bars.providers for interval in streams.bars.intervals}
+    if streams.actions is not None:
+        found[ACTION_STREAM.channel("")] = streams.actions.providers
+    if streams.macro is not None:
+        found[MACRO_STREAM.channel("")] = tuple(sorted({key.provider for key in streams.series}))
     return found
 
 

@@ -9,7 +9,7 @@ from gateway.live.streams import BEST, LiveStream
 from gateway.websocket.freshness import NO_VALUE, StreamFreshness, freshness
 from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s
 from schemas.calendar.sessions import calendars_in_force
-from schemas.topics import GAPS
+from schemas.streams import BY_TOPIC
 
 HOLDS_S = 1.0
 
@@ -27,8 +27,9 @@ class Worth:
         self._until_s = 0.0
 
     def of(self, stream: LiveStream) -> StreamFreshness | None:
-        """Return the worth of a stream now; None of gaps, which have none."""
-        if stream.topic == GAPS:
+        """Return the worth of a stream now; None of what does not age with the market: gaps, and entries."""
+        declared = BY_TOPIC.get(stream.topic)
+        if declared is None or declared.versions == "entries":
             return None
         now_s = monotonic_s()
         if now_s >= self._until_s:

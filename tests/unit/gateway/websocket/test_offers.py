@@ -7,6 +7,7 @@ import pytest
 from gateway.live.streams import parse_stream
 from gateway.websocket.offers import Offers, collected
 from schemas.configuration.streams import EVERYTHING, Streams, TradesStream
+from schemas.streams import STREAMS
 from tests.support.live_feeds import apply_trade, empty_feeds
 
 KNOWN = ("yahoo", "finnhub", "alpaca")
@@ -64,3 +65,17 @@ def test_channels_are_those_of_the_configuration() -> None:
         "trades": ("finnhub",),
         "bars.1m": ("yahoo",),
     }
+
+
+def test_everything_that_is_collected_is_offered_by_its_channels() -> None:
+    """A stream of the configuration that is left out here would be refused as not collected."""
+    everything = Streams.model_validate(
+        {
+            "quotes": {"provider": "yahoo"}, "trades": {"provider": "finnhub"}, "bars": {"provider": "yahoo"},
+            "actions": {"providers": ["polygon", "alpaca"]}, "macro": {"keys": ["cpi", "ecb_deposit"]},
+        }
+    )  # fmt: skip
+    offered = collected(everything)
+
+    assert {channel.partition(".")[0] for channel in offered} == {stream.name for stream in STREAMS}
+    assert (offered["actions"], offered["macro"]) == (("polygon", "alpaca"), ("ecb", "fred"))

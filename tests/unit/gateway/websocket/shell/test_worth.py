@@ -12,8 +12,12 @@ from gateway.live.streams import parse_stream
 from gateway.websocket.shell import worth
 from gateway.websocket.shell.worth import Worth
 from schemas.clocks import MarketTime
+from schemas.deriving import record_fields
 from schemas.intervals import HOUR_US
-from tests.support.live_feeds import apply_trade, empty_feeds
+from schemas.partitions import TopicPartition, partition_of
+from schemas.streams import STREAMS, Stream
+from tests.support.live_feeds import PARTITIONS, apply_trade, empty_feeds
+from tests.support.stream_values import an_event
 
 SPY = parse_stream("trades:best:SPY")
 
@@ -70,6 +74,33 @@ def test_a_symbol_that_nobody_collects_says_so(collected: bool | None, expected:
 def test_gaps_have_no_worth() -> None:
     """They are news of others."""
     assert code(a_worth(Live()), "gaps:best:SPY") is None
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_a_stream_of_every_declaration_can_be_judged_with_a_record_and_without(stream: Stream) -> None:
+    """Entries do not age with the market; a declaration nobody can judge would end its first subscriber's connection."""
+    live, name = Live(), f"{stream.channel('1m')}:best:SPY"
+    before = a_worth(live).of(parse_stream(name))
+    place = TopicPartition(stream.topic, partition_of("SPY", PARTITIONS))
+    known = {
+        "provider": "yahoo",
+        "route": "primary",
+        "received_time": HOUR_US,
+        "known_from": HOUR_US,
+        "raw_offset": 1,
+        "index": 0,
+    }
+    event = an_event(stream, symbol="SPY", event_time=HOUR_US, interval="1m") | known
+    live.feeds.begin(place, 0)
+    live.feeds.apply(place, 0, 0, {field.name: event[field.name] for field in record_fields(stream)})
+
+    after = a_worth(live).of(parse_stream(name))
+    if stream.versions == "entries":
+        assert (before, after) == (None, None)
+    else:
+        assert before is not None
+        assert after is not None
+        assert (before.code, after.last_event_ts) == ("no_value", HOUR_US)
 
 
 def test_a_stream_is_judged_once_a_second_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
