@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from infra.runtime.dsn import Dsn
 from infra.runtime.settings import Port, Settings
 from schemas.journals import CADENCE_JOURNAL, HEALTH_JOURNAL, JOURNALS, Journal
-from schemas.streams import StreamName
+from schemas.streams import STREAMS, StreamName
+from schemas.tables import tables
+
+
+def _cut_by_time(name: StreamName) -> StreamName:
+    stream = next(each for each in STREAMS if each.name == name)
+    if not tables(stream).timed:
+        raise ValueError(f"{name} are few and kept for good: take them out of SINKS_KEEP_DAYS")
+    return name
+
+
+def _read(given: Any) -> Any:
+    """Return what the text of a variable says."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        raise ValueError('it is no JSON: write {"quotes": 30}') from None
+
+
+KeptDays = Annotated[float, Field(ge=1.0, le=36_500.0)]
+KeepDays = Annotated[
+    Mapping[Annotated[StreamName, AfterValidator(_cut_by_time)], KeptDays], BeforeValidator(_read)
+]
 
 
 class SinkSettings(Settings):
@@ -31,7 +54,7 @@ class SinkSettings(Settings):
     # for which the history of cadence is kept
     cadence_days: float = Field(default=CADENCE_JOURNAL.retention_days, gt=0.0, le=3_650.0)
     # of market data by stream, such as {"quotes": 30}: whole days or months older than that are dropped; else kept for ever
-    keep_days: Mapping[StreamName, Annotated[float, Field(ge=1.0, le=36_500.0)]] = Field(default_factory=dict)
+    keep_days: KeepDays = Field(default_factory=dict)
     # of one transaction; then its connection is cut
     write_timeout_s: float = Field(default=20.0, ge=1.0, le=300.0)
     archive: Path | None = None  # folder of `python -m sinks archive`; None: `archive` in MDS_HOME
