@@ -75,6 +75,7 @@ ACTIONS = Endpoint(
                     rows(record(*ACTION_COLUMNS)),
                     AS_OF,
                     Column("knowledge", TEXT, "As asked."),
+                    Column("revisions", TEXT, "As asked."),
                     Column("row_count", WHOLE, "Rows of this page.", "rows"),
                     members=(NEXT_PAGE,),
                 ),

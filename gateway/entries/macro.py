@@ -18,6 +18,7 @@ from schemas.streams import MACRO_STREAM
 
 # What the change of the first period asked for is compared with lies before it: a year, and a week of holidays.
 BASE_DAYS = 380
+CHANGE_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class PeriodValue:
     status: str
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> tuple[int | str, ...]:
         """The place of the value in an answer."""
         return self.observation.period_start, self.moment
 
@@ -104,7 +105,7 @@ def newest(
     last, before = said[-1], said[-2] if len(said) > 1 else None
     change = None
     if before is not None and last.value is not None and before.value is not None:
-        change = last.value - before.value
+        change = round(last.value - before.value, CHANGE_DIGITS)  # of decimals, which binary numbers miss
     today = question.as_of // DAY_US
     return {
         **series_row(last.observation),

@@ -16,8 +16,9 @@ from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime, KnowledgeTime
 from schemas.intervals import INTERVALS
 from schemas.records import GAP_STATE_RANK
+from schemas.streams import STREAMS
 
-CHANNELS = ("quotes", "trades")  # beside the intervals of bars
+CHANNELS = tuple(stream.name for stream in STREAMS if not stream.by_interval)  # beside the intervals of bars
 
 
 @dataclass(frozen=True, kw_only=True)

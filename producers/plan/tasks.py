@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from schemas.configuration.streams import Provider
 from schemas.streams import (
@@ -12,6 +13,7 @@ from schemas.streams import (
     MACRO_STREAM,
     QUOTE_STREAM,
     TRADE_STREAM,
+    Stream,
     StreamId,
 )
 from schemas.universe import Tier
@@ -58,8 +60,10 @@ class BarsTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuotesTask:
-    """Poll quotes of some symbols of one tier in one request."""
+class SymbolsTask:
+    """Poll what a stream has of some symbols of one tier in one request."""
+
+    of_stream: ClassVar[Stream]
 
     provider: Provider
     symbols: Sequence[str]
@@ -69,7 +73,7 @@ class QuotesTask:
     @property
     def capability(self) -> str:
         """Return what the task needs a provider for."""
-        return QUOTE_STREAM.name
+        return self.of_stream.name
 
     @property
     def routed_as(self) -> str:
@@ -84,7 +88,14 @@ class QuotesTask:
     @property
     def streams(self) -> Sequence[StreamId]:
         """Return the series of the provider that are polled."""
-        return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
+        return [StreamId(self.of_stream.name, "", self.provider, symbol) for symbol in self.symbols]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotesTask(SymbolsTask):
+    """Poll quotes of some symbols of one tier in one request."""
+
+    of_stream = QUOTE_STREAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,35 +112,16 @@ class TradesTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActionsTask:
-    """Poll corporate actions of some symbols in one request, of ex-dates from so many days ago to so many days ahead."""
+class ActionsTask(SymbolsTask):
+    """Poll corporate actions of some symbols in one request, of ex-dates from so many days ago to so many days ahead.
 
-    provider: Provider
-    symbols: Sequence[str]
-    every_us: int
+    All are of one tier: what is told once a quarter is wanted no sooner of some.
+    """
+
+    of_stream = ACTION_STREAM
+
     back_days: int
     ahead_days: int
-    tier: Tier = "T1"  # of all: what is told once a quarter is wanted no sooner of some
-
-    @property
-    def capability(self) -> str:
-        """Return what the task needs a provider for."""
-        return ACTION_STREAM.name
-
-    @property
-    def routed_as(self) -> str:
-        """Return by which name its provider is chosen."""
-        return self.capability
-
-    @property
-    def poll_keys(self) -> Sequence[PollKey]:
-        """Return all that is polled, whoever is asked."""
-        return [(self.capability, symbol) for symbol in self.symbols]
-
-    @property
-    def streams(self) -> Sequence[StreamId]:
-        """Return the series of the provider that are polled."""
-        return [StreamId(ACTION_STREAM.name, "", self.provider, symbol) for symbol in self.symbols]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -11,17 +11,14 @@ from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.entries.actions_request import ACTIONS, ActionsQuery
 from gateway.entries.rows import entry_row, published_by
+from gateway.entries.shell.pages import EntryPage, Place
 from gateway.entries.shell.reading import entries, moment_of, told_by
-from gateway.http.columns import Shown
-from gateway.http.moments import rfc3339
-from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import unknown_symbol
-from gateway.http.shell.answers import Serves, cacheable
+from gateway.http.shell.answers import Serves
 from gateway.market.shell.calendars import load_calendars
-from infra.runtime.clock import wall_us
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import Day, EventTime, KnowledgeTime
+from schemas.clocks import Day, KnowledgeTime
 from schemas.entries import CorporateAction
 from schemas.partitions import partition_of
 from schemas.streams import ACTION_STREAM
@@ -52,23 +49,14 @@ class Actions:
         symbol = request.match_info["symbol"]
         checked_symbol(symbol)
         ask = ACTIONS.parse(request.query.items())
-        query, now = query_hash(request.path, ask.given), wall_us()
-        page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
-        partition = partition_of(symbol, self._partitions)
-        as_of = await moment_of(page.as_of if page else ask.as_of, self._watermarks, TOPICS, [partition])
+        page, partition = EntryPage(request, ask, self._page_key), partition_of(symbol, self._partitions)
+        as_of = await moment_of(page.as_of, self._watermarks, TOPICS, [partition])
         found = await self._found(symbol, ask, as_of, partition)
-        after = None if page is None else _key(page.after)
-        rest = [each for each in found if after is None or _place(each) > after]
-        shown, token = rest[: ask.limit], None
-        if len(rest) > len(shown):
-            edge = Page(
-                as_of=as_of, start=EventTime(ask.start), end=EventTime(ask.end), after=_place(shown[-1])
-            )
-            token = seal(edge, query, self._page_key, now)
-        meta = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "row_count": len(shown)}
-        rows = Shown(shown, lambda each: entry_row(ACTION_STREAM, partition, each))
-        immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
-        return await cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
+
+        def row(action: CorporateAction) -> dict[str, Any]:
+            return entry_row(ACTION_STREAM, partition, action)
+
+        return await page.answer(found, row, place=_place, as_of=as_of, meta={})
 
     async def _found(
         self, symbol: str, ask: ActionsQuery, as_of: KnowledgeTime, partition: int
@@ -98,10 +86,5 @@ class Actions:
     serves: ClassVar[Serves] = ((ACTIONS, actions),)
 
 
-def _place(action: CorporateAction) -> tuple[int | str, ...]:
+def _place(action: CorporateAction) -> Place:
     return action.ex_date, action.provider, action.action_id, action.raw_offset, action.index
-
-
-def _key(after: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    day, provider, name, offset, index = after
-    return int(day), str(provider), str(name), int(offset), int(index)

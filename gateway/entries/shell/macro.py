@@ -10,17 +10,23 @@ from aiohttp import web
 
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
-from gateway.entries.macro import BASE_DAYS, MacroQuestion, newest, periods, series_row, value_row
+from gateway.entries.macro import (
+    BASE_DAYS,
+    MacroQuestion,
+    PeriodValue,
+    newest,
+    periods,
+    series_row,
+    value_row,
+)
 from gateway.entries.macro_request import MACRO, MACRO_HISTORY, MAX_SERIES, SeriesKeys
+from gateway.entries.shell.pages import EntryPage
 from gateway.entries.shell.reading import entries, moment_of, told_by
-from gateway.http.columns import Shown
 from gateway.http.moments import rfc3339
-from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.parameters import Complaint
 from gateway.http.problems import Problem, invalid_field
 from gateway.http.shell.answers import GRANT, Serves, cacheable
-from infra.runtime.clock import wall_us
-from schemas.clocks import Day, EventTime
+from schemas.clocks import Day
 from schemas.entries import MacroObservation
 from schemas.macro_keys import series_key
 from schemas.partitions import partition_of
@@ -84,29 +90,20 @@ class Macro:
         """GET /factors/macro/{key}/history: by period, and of all vintages by the moment each was said."""
         key = _key(request.match_info["key"])
         ask = MACRO_HISTORY.parse(request.query.items())
-        query, now = query_hash(request.path, ask.given), wall_us()
-        page = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
-        partition = partition_of(key, self._partitions)
-        as_of = await moment_of(page.as_of if page else ask.as_of, self._watermarks, TOPICS, [partition])
+        page, partition = EntryPage(request, ask, self._page_key), partition_of(key, self._partitions)
+        as_of = await moment_of(page.as_of, self._watermarks, TOPICS, [partition])
         question = MacroQuestion(as_of=as_of, knowledge=ask.knowledge, units=ask.units)
         days = Day(max(FIRST_DAY, ask.start - BASE_DAYS)), Day(ask.end - 1)
         observations = await self._observations(key, question, days)
         _check_rights(request, observations)
         found = await asyncio.to_thread(periods, observations, question, ask.revisions, ask.start, ask.end)
-        after = None if page is None else tuple(map(int, page.after))
-        rest = [each for each in found if after is None or each.place > after]
-        shown, token = rest[: ask.limit], None
-        if len(rest) > len(shown):
-            edge = Page(
-                as_of=as_of, start=EventTime(ask.start), end=EventTime(ask.end), after=shown[-1].place
-            )
-            token = seal(edge, query, self._page_key, now)
-        meta: dict[str, Any] = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "units": ask.units}
-        meta |= {"revisions": ask.revisions, "row_count": len(shown)}
-        meta["series"] = series_row(observations[-1]) if observations else None
-        rows = Shown(shown, lambda each: value_row(each, partition))
-        immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
-        return await cacheable(rows, meta, request, immutable=immutable, next_page_token=token)
+        series = series_row(observations[-1]) if observations else None
+        meta = {"units": ask.units, "series": series}
+
+        def row(each: PeriodValue) -> dict[str, Any]:
+            return value_row(each, partition)
+
+        return await page.answer(found, row, place=lambda each: each.place, as_of=as_of, meta=meta)
 
     async def _stored(self) -> list[str]:
         """Return the keys of series that are stored, in order, as many as one question may name."""

@@ -1,0 +1,59 @@
+"""Pages of entries: where the one asked for begins, and the answer that says where the next one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from gateway.entries.actions_request import ActionsQuery
+from gateway.entries.macro_request import MacroHistoryQuery
+from gateway.http.columns import Shown
+from gateway.http.moments import rfc3339
+from gateway.http.pages import Page, open_token, query_hash, seal
+from gateway.http.shell.answers import cacheable
+from infra.runtime.clock import wall_us
+from schemas.clocks import EventTime, KnowledgeTime
+
+Place = tuple[int | str, ...]
+T = TypeVar("T")
+
+
+class EntryPage:
+    """The page a request asks for."""
+
+    def __init__(self, request: web.Request, ask: ActionsQuery | MacroHistoryQuery, page_key: bytes) -> None:
+        """Read its token, which `page_key` signed; raises the Problem of one that is foreign, of another query or expired."""
+        self._request, self._ask, self._page_key = request, ask, page_key
+        self._query, self._now = query_hash(request.path, ask.given), wall_us()
+        token = ask.page_token
+        self._page = open_token(token, self._query, page_key, self._now) if token else None
+
+    @property
+    def as_of(self) -> KnowledgeTime | None:
+        """The moment all pages of the question are answered at; None where it is asked for the first one, as of now."""
+        return self._ask.as_of if self._page is None else self._page.as_of
+
+    async def answer(
+        self,
+        found: Sequence[T],
+        show: Callable[[T], Any],
+        *,
+        place: Callable[[T], Place],
+        as_of: KnowledgeTime,
+        meta: Mapping[str, Any],
+    ) -> web.StreamResponse:
+        """Return the page of all that was `found`, which is in the order of its places; no two share one."""
+        ask, page = self._ask, self._page
+        rest = found if page is None else [each for each in found if place(each) > page.after]
+        shown, token = rest[: ask.limit], None
+        if len(rest) > len(shown):
+            start, end = EventTime(ask.start), EventTime(ask.end)
+            edge = Page(as_of=as_of, start=start, end=end, after=place(shown[-1]))
+            token = seal(edge, self._query, self._page_key, self._now)
+        said = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "revisions": ask.revisions}
+        about = {**said, "row_count": len(shown), **meta}
+        immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
+        rows = Shown(shown, show)
+        return await cacheable(rows, about, self._request, immutable=immutable, next_page_token=token)
