@@ -1,4 +1,4 @@
-"""Vendor response to WebSocket frame at 2,000 trades a second, where the time goes, and what each process weighs.
+"""Vendor response to WebSocket frame at 2,000 trades a second, where the time goes, and what each process weighs and works.
 
 The simulator runs at speed 1 with as many symbols as give that rate, so that polls come as often as in life. Everything
 is on one machine and one clock: from our poller's receipt of a frame (received_time) over the broker's append to the raw
@@ -39,7 +39,7 @@ CLOCK_READINGS = 20
 
 @dataclass
 class Run:
-    """One run: delays in ms by stage, the rate that was reached, and MB per process."""
+    """One run: delays in ms by stage, the rate that was reached, and per process MB and seconds of work a second."""
 
     whole: list[float] = field(default_factory=list)
     from_due: list[float] = field(default_factory=list)
@@ -48,6 +48,7 @@ class Run:
     to_frame: list[float] = field(default_factory=list)
     rate_per_s: float = 0.0
     memory: dict[str, float] = field(default_factory=dict)
+    work: dict[str, float] = field(default_factory=dict)
 
 
 def run() -> list[Row]:
@@ -85,6 +86,9 @@ def rows_of(runs: Sequence[Run]) -> list[Row]:
         rows += [row(f"{words}, p{percent}", percentile(name, percent), "ms") for percent in (50, 99)]
     for process in runs[0].memory:
         rows.append(row(f"memory of {process}", middle([one.memory[process] for one in runs]), "MB"))
+    # Where these together come near the cores there are, delays are those of a queue for the processor.
+    for process in runs[0].work:
+        rows.append(row(f"work of {process}", middle([one.work[process] for one in runs]), "cores"))
     return rows
 
 
@@ -101,13 +105,27 @@ async def _run(base: Servers, prefix: str) -> Run:
             running.start(name)
         await running.ready("gateway", "sinks", "stream_processors", "producers")
         await _pace(running)
+        processes = {name: psutil.Process(process.pid) for name, process in running.processes.items()}
+        processes["kafka"] = psutil.Process(base.broker_pid)
+        working = asyncio.create_task(_work(processes))
         result = await _arrivals(running, base.bootstrap, prefix)
-        result.memory = {
-            name: psutil.Process(process.pid).memory_info().rss / 1e6
-            for name, process in running.processes.items()
-        }
-    result.memory["kafka"] = psutil.Process(base.broker_pid).memory_info().rss / 1e6
+        result.memory = {name: process.memory_info().rss / 1e6 for name, process in processes.items()}
+        result.work = await working
     return result
+
+
+async def _work(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
+    """Return how many cores each process takes while delays are measured, its threads together."""
+
+    def spent_s() -> dict[str, float]:
+        spent = {name: process.cpu_times() for name, process in processes.items()}
+        return {name: each.user + each.system for name, each in spent.items()}
+
+    await asyncio.sleep(WARM_S)
+    before, began_s = spent_s(), time.monotonic()
+    await asyncio.sleep(MEASURE_S * 0.9)
+    after, took_s = spent_s(), time.monotonic() - began_s
+    return {name: (after[name] - before[name]) / took_s for name in processes}
 
 
 async def _pace(running: System) -> None:
