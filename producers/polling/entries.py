@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from hashlib import blake2b
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from schemas.records import Event
 from schemas.streams import Stream
 
 EARLIEST = day_of(date(1900, 1, 1))  # no vendor tells of anything before
+DIGEST_BYTES = 16
 MACRO_OVERLAP_DAYS = 7  # sources show a vintage days after the one it bears, and put right what they showed
 
 
@@ -54,14 +56,15 @@ class ToldEntries:
     def __init__(self, stream: Stream) -> None:
         """Nothing was told yet."""
         self._said: Callable[[Event], object] = itemgetter(*items(stream), *content(stream))
-        self._told = frozenset[int]()
-        self._answer: set[int] = set()
+        self._told = frozenset[bytes]()
+        self._answer: set[bytes] = set()
 
     def news(self, events: Sequence[Event]) -> list[Event]:
         """Return those events of a part of an answer that say something else than the last answer did."""
         found = []
         for event in events:
-            digest = hash(self._said(event))
+            # Of what is written: Python's own hash is the same of -1 and of -2, and a series may go from one to the other.
+            digest = blake2b(repr(self._said(event)).encode(), digest_size=DIGEST_BYTES).digest()
             if digest not in self._told and digest not in self._answer:
                 found.append(event)
             self._answer.add(digest)

@@ -17,8 +17,8 @@ from producers.polling.entries import (
 )
 from schemas.clocks import Day, MarketTime, day_of
 from schemas.intervals import HOUR_US, SECOND_US
-from schemas.streams import ACTION_STREAM
-from tests.support.entries import an_action
+from schemas.streams import ACTION_STREAM, MACRO_STREAM
+from tests.support.entries import an_action, an_observation
 
 TODAY = day_of(date(2014, 6, 9))
 
@@ -52,6 +52,18 @@ def test_the_next_slot_is_in_its_place_and_within_a_cadence(now: int, every: int
 
     assert now < due <= now + every
     assert (due - phase) % every == 0
+
+
+@given(st.lists(st.sampled_from([-2.0, -1.0, 0.0, 1.0, None, -0.5]), max_size=20))
+def test_a_value_that_changed_is_news_and_one_that_did_not_is_none(values: list[float | None]) -> None:
+    """From -1 to -2 too, of which Python's hash is one and the same."""
+    told, before = ToldEntries(MACRO_STREAM), list[float | None]()
+    for value in values:
+        said = an_observation(value=value)
+        told.begin()
+        assert told.news([said]) == ([] if before == [value] else [said])
+        told.confirmed()
+        before = [value]
 
 
 def test_what_is_told_again_is_no_news() -> None:
