@@ -76,6 +76,8 @@ class _Run:
         self.outputs = Outputs(evidence=self._told.evidence)
         self._state, self._offset, self._known_from, self._block = state, raw_offset, known_from, block
         self._contents, self._newest = contents, EventTime(known_from + AHEAD_US)
+        # An entry tells of any day: what counts is when it was told.
+        self._told_at = EventTime(known_from) if state.stream.versions == "entries" else None
         self._judgements: dict[StreamId, Judgement] = {}
         self._backfilled: dict[StreamId, list[EventTime]] | None = {} if block.route == BACKFILL else None
 
@@ -139,8 +141,6 @@ class _Run:
         """Yield the events that are possible, with their series; note what they say of its completeness."""
         state, provider, known_from = self._state, self._block.provider, self._known_from
         check, backfilled, by_interval = CHECKS[state.stream.name], self._backfilled, state.stream.by_interval
-        # An entry tells of any day: what counts is when it was told.
-        told = EventTime(known_from) if state.stream.versions == "entries" else None
         for index, event in enumerate(self._block.events):
             try:
                 if not provider:
@@ -150,7 +150,7 @@ class _Run:
             except InvalidRecord as error:
                 self._refuse(index, event, error)
                 continue
-            stamp = event["event_time"] if told is None else told
+            stamp = self._told_at or event["event_time"]
             if backfilled is None:
                 if not series.collecting or series.seen_to is None or stamp > series.seen_to:
                     self._see(series, stamp)
@@ -172,14 +172,14 @@ class _Run:
     def tell_truncation(self) -> None:
         """Tell what raw records that were deleted unprocessed may have cost: the partition at once, then its series.
 
-        What a series lost ends with the newest event this block has of any: that is as late as the market was. A block
-        without events leaves the series torn.
+        What a series lost ends with the newest event this block has of any: that is as late as the market was; of entries
+        it ends where they are told of again, whatever day they are about. A block without events leaves the series torn.
         """
         state = self._state
         if state.torn_from is not None:
             self._told.of_partition(state.raw_topic, state.partition, state.torn_from)
             state.torn_from = None
-        stamps = [event["event_time"] for event in self._block.events]
+        stamps = [self._told_at or event["event_time"] for event in self._block.events]
         possible = [stamp for stamp in stamps if 0 < stamp <= self._known_from + AHEAD_US]
         if not state.torn or not possible or self._block.route == BACKFILL:
             return

@@ -26,12 +26,19 @@ from schemas.intervals import AHEAD_US, DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.ledger.gaps import gaps_of
 from schemas.partitions import partition_of
 from schemas.records import SERVED_ELSEWHERE, Discontinuity, Evidence, RawBlock
-from schemas.streams import StreamId
+from schemas.streams import ACTION_STREAM, StreamId
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from stream_processors.block import Outputs, process
 from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
-from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+from tests.support.builders import (
+    NINE_THIRTY,
+    a_bar_event,
+    a_block,
+    a_quote_event,
+    a_trade_event,
+    an_action_event,
+)
 from tests.support.market_files import ticks
 
 KNOWN = NINE_THIRTY + DAY_US
@@ -310,6 +317,22 @@ def test_raw_records_deleted_unprocessed_are_told_at_once_of_the_partition_then_
     assert [(g.provider, g.from_time, g.to_time, g.cause) for g in missing(first_block)] == [
         ("polygon", NINE_THIRTY, first, "log_truncated"),
         ("yahoo", last, first, "log_truncated"),
+    ]
+
+
+def test_a_truncated_log_of_entries_is_told_up_to_when_the_next_one_was_told_whatever_day_it_is_about() -> (
+    None
+):
+    """What was said months ago says nothing of until when nothing was heard."""
+    state = state_of(ACTION_STREAM.raw_topic, "AAPL")
+    told_last = an_action_event(event_time=NINE_THIRTY - 90 * DAY_US)
+    process(state, 0, NINE_THIRTY, a_block(told_last))
+    state.torn = True
+
+    output = process(state, 5, KNOWN, a_block(told_last))
+
+    assert [(g.stream, g.from_time, g.to_time, g.cause) for g in missing(output)] == [
+        ("actions:yahoo:AAPL", NINE_THIRTY, KNOWN, "log_truncated")
     ]
 
 
