@@ -41,6 +41,8 @@ from gateway.operations.shell.health import ServiceStatus
 from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.operations.shell.statistics import JournalStatistics
+from gateway.refreshes.shell.job_log import JobLog
+from gateway.refreshes.shell.refreshes import Refreshes
 from gateway.settings import GatewaySettings
 from gateway.websocket.asyncapi import asyncapi
 from gateway.websocket.offers import Offers
@@ -257,6 +259,11 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
         parts.resources.partitions,
         parts.resources.page_key,
         collected=parts.macro_keys,
+    ),
+    Refreshes: lambda parts: Refreshes(
+        _backfill(parts),
+        parts.watermarks,
+        JobLog(parts.shared.bootstrap_servers, prefix=parts.shared.topic_prefix),
     ),
     MarketCalendar: lambda parts: MarketCalendar(parts.resources.clock, parts.calendars),
     JournalStatistics: lambda parts: JournalStatistics(parts.resources.store),

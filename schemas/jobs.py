@@ -40,6 +40,7 @@ MAX_SYMBOLS = 1_000
 MAX_LIFETIME_US = DAY_US  # as long as jobs.v1 keeps a message
 MAX_LEASE_S = 600.0  # and so the part of jobs.v1 a starting producer reads for the lease in force
 MAX_TIME_US = 4_102_444_800_000_000  # 2100: later is a time in other units
+ALL_VINTAGES = 1  # start of a poll of macro series: all that their source ever said is asked for again
 MAX_FAULTS = 20  # told of one message
 SHOWN_SYMBOLS = 20
 BAR_CAPABILITIES = tuple(BAR_STREAM.capability(interval) for interval in BAR_INTERVALS)
@@ -88,14 +89,20 @@ class _Work(_Message):
 
 
 class PollMessage(_Work):
-    """Poll some symbols, of `macro` some series, for one slot of their cadence."""
+    """Poll some symbols, of `macro` some series, for one slot of their cadence.
+
+    With a `start` all that a series' source said since that day is asked for again, with ALL_VINTAGES all there is.
+    """
 
     type: Literal["poll"]
     capability: Literal[CAPABILITIES]  # type: ignore[valid-type]  # a tuple of literals
     slot: Moment
+    start: int = Field(default=0, ge=0, le=MAX_TIME_US)
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> PollMessage:
+        if self.start and self.capability != MACRO_STREAM.name:
+            raise _fault("start is of macro series alone, or of a backfill; leave it out")
         check = _check_series if self.capability == MACRO_STREAM.name else _check_symbols
         check(self.symbols)
         return self

@@ -132,6 +132,9 @@ PROBLEMS: Mapping[str, Cause] = {
     "backfill_cap": Cause(
         429, "The tier has as many backfill jobs as it may.", "Come again after `Retry-After`, or take another tier."
     ),
+    "provider_budget": Cause(
+        429, "A provider was asked as often today as it may be.", "Come again at `reset_time`, or allow it more."
+    ),
     "rate_limited": Cause(
         429, "The key, or the address, has used its units.", "Come again after `Retry-After`; ask for less at once."
     ),

@@ -59,9 +59,10 @@ def called(
     *parts: str,
     query: Mapping[str, Any] | None = None,
     body: Any = None,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the answer to a request for the path of these parts; say every problem, and exit where there is one."""
-    status, document = asked(system, method, *parts, query=query, body=body)
+    status, document = asked(system, method, *parts, query=query, body=body, headers=headers)
     if 200 <= status < 300 and isinstance(document, dict):
         return document
     for line in complaints(system.gateway_url, status, document):
@@ -75,6 +76,7 @@ def asked(
     *parts: str,
     query: Mapping[str, Any] | None = None,
     body: Any = None,
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[int, Any]:
     """Return the gateway's status and document for the path of these parts, as `ask_json` does."""
     path = "/".join(["", *(quote(part, safe="") for part in parts)])
@@ -82,7 +84,7 @@ def asked(
     url = f"{system.gateway_url}{path}" + (f"?{given}" if given else "")
     key = system.settings.api_key.get_secret_value()
     shown = {"Authorization": f"Bearer {key}"} if key else {}
-    return ask_json(method, url, body=body, headers=shown, timeout_s=GATEWAY_TIMEOUT_S)
+    return ask_json(method, url, body=body, headers={**(headers or {}), **shown}, timeout_s=GATEWAY_TIMEOUT_S)
 
 
 def complaints(url: str, status: int, document: Any) -> list[str]:

@@ -41,6 +41,11 @@ def vintages_since(asked: Day | None) -> Day | None:
     return None if asked is None else Day(asked - MACRO_OVERLAP_DAYS)
 
 
+def vintages_again(since: Day, day: Day) -> Day | None:
+    """Return the same where what was said since a `day` is asked for again; None, everything, for the first day of 1970."""
+    return None if day <= 0 else Day(min(since, day))
+
+
 def next_slot(now: MarketTime, *, every_us: int, phase_us: int) -> MarketTime:
     """Return when, after `now`, the next poll is due: whatever the sessions of a market, sources speak outside of them."""
     return MarketTime((now - phase_us) // every_us * every_us + every_us + phase_us)

@@ -68,6 +68,7 @@ class Recorder:
         *,
         provider: str,  # noqa: ARG002 - the protocol's
         job_id: str,
+        start: int = 0,  # noqa: ARG002 - the protocol's
     ) -> Mapping[str, Outcome]:
         """Poll one symbol after the other."""
         return {symbol: await self._once(capability, symbol, slot, job_id) for symbol in symbols}

@@ -16,7 +16,7 @@ from producers.polling.slots import Outcome
 from schemas.clocks import MarketTime, WallTime
 from schemas.errors import BrokerUnavailable, MarketDataError
 from schemas.intervals import SECOND_US
-from schemas.records import Job, JobResult
+from schemas.records import NO_MARKET_TIME, Job, JobResult
 
 NOT_COLLECTED = "it is not collected here; add it to the configuration"
 
@@ -34,9 +34,19 @@ class Collecting(Protocol):
         """Follow the own schedule for exactly these of the owned partitions from now on."""
 
     async def poll(
-        self, capability: str, symbols: Sequence[str], slot: MarketTime, *, provider: str, job_id: str
+        self,
+        capability: str,
+        symbols: Sequence[str],
+        slot: MarketTime,
+        *,
+        provider: str,
+        job_id: str,
+        start: MarketTime = NO_MARKET_TIME,
     ) -> Mapping[str, Outcome]:
-        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
+        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate.
+
+        With a `start` macro series are asked for again from there on.
+        """
 
     async def backfill(self, job: Job) -> Outcome:
         """Have the bars of a backfill fetched, and return which job of the queue does, or why none."""
@@ -86,7 +96,12 @@ async def _asked(collecting: Collecting, job: Job, symbols: Sequence[str]) -> Ma
     try:
         if job.type == "poll":
             return await collecting.poll(
-                job.capability, symbols, MarketTime(job.slot), provider=job.provider, job_id=job.job_id
+                job.capability,
+                symbols,
+                MarketTime(job.slot),
+                provider=job.provider,
+                job_id=job.job_id,
+                start=MarketTime(job.start),
             )
         outcome = await collecting.backfill(job)
         return dict.fromkeys(symbols, outcome)

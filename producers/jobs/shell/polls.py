@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from producers.plan.tasks import PollKey
 from producers.polling.shell.assignment import Polls
@@ -16,7 +16,7 @@ from schemas.clocks import MarketTime
 from schemas.configuration.backfill import Backfill
 from schemas.configuration.model import Configuration
 from schemas.errors import MarketDataError, ProviderThrottled, UnknownSymbol
-from schemas.records import Job
+from schemas.records import NO_MARKET_TIME, Job
 from schemas.streams import ACTION_STREAM, MACRO_STREAM, QUOTE_STREAM
 
 DUPLICATE = Outcome(status="duplicate", reason="its slot was polled already")
@@ -40,6 +40,14 @@ class Collector(Protocol):
         """Follow the own schedule for exactly these of the owned partitions from now on."""
 
 
+@runtime_checkable
+class AskedAnew(Protocol):
+    """A poll of what a source can be asked for again."""
+
+    def ask_from(self, start: MarketTime) -> None:
+        """Ask with the next poll for all that was said since `start`, however much of it was answered before."""
+
+
 class JobPolls:
     """Polls for jobs, and says who is asked for their backfills; used from one event loop."""
 
@@ -58,9 +66,19 @@ class JobPolls:
         self.owned = partitions
 
     async def poll(
-        self, capability: str, symbols: Sequence[str], slot: MarketTime, *, provider: str, job_id: str
+        self,
+        capability: str,
+        symbols: Sequence[str],
+        slot: MarketTime,
+        *,
+        provider: str,
+        job_id: str,
+        start: MarketTime = NO_MARKET_TIME,
     ) -> Mapping[str, Outcome]:
-        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate."""
+        """Poll now and return what became of each symbol; a slot not after a stream's last is a duplicate.
+
+        With a `start` macro series are asked for again from there on.
+        """
         outcomes, groups = dict[str, Outcome](), dict[Poll, list[str]]()
         for symbol in symbols:
             poll = self._poll_of(capability, symbol, provider)
@@ -72,7 +90,7 @@ class JobPolls:
 
         async def work(poll: Poll, names: Sequence[str]) -> None:
             async with room:
-                outcomes.update(await self._serve(poll, names, slot, job_id))
+                outcomes.update(await self._serve(poll, names, slot, job_id, start))
 
         async with asyncio.TaskGroup() as tasks:
             for poll, names in groups.items():
@@ -88,10 +106,10 @@ class JobPolls:
         return await self._ask(job, chosen, configuration.backfill)
 
     async def _serve(
-        self, poll: Poll, symbols: Sequence[str], slot: MarketTime, job_id: str
+        self, poll: Poll, symbols: Sequence[str], slot: MarketTime, job_id: str, start: MarketTime
     ) -> Mapping[str, Outcome]:
         """Poll, and go on until nothing lies behind; what another has polled before its turn came is a duplicate."""
-        asked = partial(self._open, poll, symbols, slot)
+        asked = partial(self._open, poll, symbols, slot, start)
         names, result = await self._attempts.serve(poll, asked, slot, job_id=job_id)
         events = dict.fromkeys(names, 0)
         while isinstance(result, Polled):
@@ -106,9 +124,13 @@ class JobPolls:
             done = {symbol: Outcome(status="done", events=events[symbol]) for symbol in names}
         return dict.fromkeys(symbols, DUPLICATE) | done
 
-    def _open(self, poll: Poll, symbols: Sequence[str], slot: MarketTime) -> Sequence[str]:
+    def _open(self, poll: Poll, symbols: Sequence[str], slot: MarketTime, start: MarketTime) -> Sequence[str]:
         duty = self._attempts.duty
-        return [symbol for symbol in symbols if duty.is_open(poll.capability, symbol, slot)]
+        opened = [symbol for symbol in symbols if duty.is_open(poll.capability, symbol, slot)]
+        # Its turn has come: nobody else's poll takes the wish for its own.
+        if opened and start != NO_MARKET_TIME and isinstance(poll, AskedAnew):
+            poll.ask_from(start)
+        return opened
 
     def _poll_of(self, capability: str, symbol: str, provider: str) -> Poll | Outcome:
         chosen = provider or self._chosen(capability, symbol)

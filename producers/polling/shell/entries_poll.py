@@ -15,6 +15,7 @@ from producers.polling.entries import (
     ToldEntries,
     days_of_actions,
     next_slot,
+    vintages_again,
     vintages_since,
 )
 from producers.polling.schedule import AT_ONCE
@@ -201,6 +202,7 @@ class MacroPoll(EntriesPoll[MacroTask]):
     ) -> None:
         """Ask `source` for the series of the task."""
         super().__init__(task, (task.series,), raw, market, phase_us)
+        self._from: MarketTime | None = None
         self.exchange(task, source, phase_us)
 
     def exchange(self, task: MacroTask, source: SeriesSource, phase_us: int) -> None:
@@ -216,13 +218,20 @@ class MacroPoll(EntriesPoll[MacroTask]):
     ) -> Polled:
         """Fetch and publish what is news, in the name of a job where there is one; raises the source's errors."""
         now = self._market.now_us()
-        until = self.asked_until(self._task.series)
-        response, latency_s = await self._ask(vintages_since(None if until is None else _utc_day(until)))
-        await (self._all_rejections if until is None else self._rejections).publish(response)
+        until, again, self._from = self.asked_until(self._task.series), self._from, None
+        since = vintages_since(None if until is None else _utc_day(until))
+        if again is not None and since is not None:
+            since = vintages_again(since, _utc_day(again))
+        response, latency_s = await self._ask(since)
+        await (self._all_rejections if since is None else self._rejections).publish(response)
         events = await self._publish(response, symbols, job_id)
         if not response.answer.missing:
             self._raw.watched.note(self._task.streams, now)
         return self._polled(response, latency_s, events)
+
+    def ask_from(self, start: MarketTime) -> None:
+        """Ask with the next poll for all that was said since the day of `start`, on the first of 1970 for all there is."""
+        self._from = start
 
     async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002 - there is only one
         """Ask for what was said lately only to see how the answer is; nothing is published."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InvalidRecord, PermanentError
-from schemas.jobs import BAR_CAPABILITIES, CAPABILITIES, job_of, read_job
+from schemas.jobs import ALL_VINTAGES, BAR_CAPABILITIES, CAPABILITIES, job_of, read_job
 from schemas.partitions import partition_of
 from schemas.records import Job
 from schemas.topics import JOBS
@@ -43,7 +43,14 @@ def test_entries_are_polled_like_values(capability: str, symbol: str) -> None:
     """Actions by symbols, macro data by the keys of series."""
     job = job_of(POLL | {"capability": capability, "symbols": [symbol]})
 
-    assert (job.capability, job.symbols) == (capability, (symbol,))
+    assert (job.capability, job.symbols, job.start) == (capability, (symbol,), 0)
+
+
+def test_all_that_was_said_of_a_series_may_be_asked_for_again() -> None:
+    """Or what was said since a moment."""
+    job = job_of(POLL | {"capability": "macro", "symbols": ["FRED:GDPC1"], "start": ALL_VINTAGES})
+
+    assert job.start == ALL_VINTAGES
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,7 @@ def test_entries_are_polled_like_values(capability: str, symbol: str) -> None:
         pytest.param(BACKFILL | {"symbols": ["FRED:GDPC1"]}, "no symbols are", id="backfill-of-a-series"),
         pytest.param(BACKFILL | {"symbols": ["SPY", "IBM"]}, "symbols", id="backfill-of-two"),
         pytest.param(POLL | {"slot": 0}, "slot", id="no-slot"),
+        pytest.param(POLL | {"start": 1}, "macro series alone", id="poll-with-a-start"),
         pytest.param(POLL | {"slot": 10**18}, "slot", id="nanoseconds"),
         pytest.param(POLL | {"deadline": NOW}, "deadline", id="deadline-before-start"),
         pytest.param(POLL | {"deadline": NOW + 90_000_000_000}, "more than a day", id="lives-too-long"),

@@ -47,9 +47,16 @@ class _Collecting:
         raise AssertionError(f"an attempt sweeps nothing: {partitions}")
 
     async def poll(
-        self, capability: str, symbols: Sequence[str], slot: int, *, provider: str, job_id: str
+        self,
+        capability: str,
+        symbols: Sequence[str],
+        slot: int,
+        *,
+        provider: str,
+        job_id: str,
+        start: int = 0,
     ) -> Mapping[str, Outcome]:
-        self.asked.append((capability, tuple(symbols), slot, provider, job_id))
+        self.asked.append((capability, tuple(symbols), slot, provider, job_id, *([start] if start else [])))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -102,6 +102,17 @@ class _Series(_Bars):
     provider, capability, routed_as = "fred", "macro", "macro:fred"
 
 
+class _Anew(_Series):
+    """A macro series that notes what it is asked for anew."""
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(symbol)
+        self.starts: list[int] = []
+
+    def ask_from(self, start: MarketTime) -> None:
+        self.starts.append(start)
+
+
 class _Actions(_Bars):
     """Actions of several symbols, asked for together."""
 
@@ -128,6 +139,24 @@ async def test_entries_are_polled_for_a_job_by_their_symbols_and_series() -> Non
     }  # fmt: skip
     assert {name: outcome.status for name, outcome in of_symbols.items()} == {"SPY": "done", "IBM": "done"}
     assert (series.polled, actions.polled) == (["job"], ["job"])
+
+
+async def test_a_series_is_asked_for_anew_where_a_job_says_so_and_its_slot_is_open() -> None:
+    """A job for a slot that was polled asks for nothing, so it leaves no wish behind either."""
+    series, bars = _Anew("FRED:GDPC1"), _Bars("SPY")
+    work, _ = some_work(series, bars)
+
+    for start, slot in ((0, SLOT), (1, SLOT + 1), (1, SLOT + 1)):
+        await work.poll(
+            "macro",
+            ["FRED:GDPC1"],
+            MarketTime(slot),
+            provider="",
+            job_id="job",
+            start=MarketTime(start),
+        )
+
+    assert (series.polled, series.starts) == (["job", "job"], [1])
 
 
 async def test_two_jobs_at_once_for_one_slot_are_one_poll() -> None:

@@ -247,3 +247,19 @@ def test_the_first_poll_has_its_place_where_time_passes() -> None:
     saturday = MarketTime(NOW + 5 * DAY_US + 13 * MINUTE_US)
     closed = macro_poll(_Vendor(), raw, FixedClock(saturday))
     assert saturday < closed.next_due() <= saturday + HOUR_US
+
+
+async def test_what_a_source_said_is_asked_for_again_once() -> None:
+    """Since a day, or all of it; the poll after that goes on from the last answer, and a failed one keeps no wish."""
+    vendor, raw = _Vendor(), RecordingTopics()
+    raw.watched.note([StreamId("macro", "", "fred", SERIES)], NOW)
+    poll = macro_poll(vendor, raw)
+
+    for start in (1, (TODAY - 30) * DAY_US, NOW):
+        poll.ask_from(MarketTime(start))
+        await poll.poll(poll.symbols)
+    await poll.poll(poll.symbols)
+
+    overlap = MACRO_OVERLAP_DAYS
+    since = [None if each.since is None else TODAY - each.since for each in vendor.asked]
+    assert since == [None, 30, overlap, overlap]
