@@ -9,7 +9,7 @@ from gateway.entries.rows import ACTION_COLUMNS
 from gateway.http.columns import AS_OF, NEXT_PAGE, TEXT, WHOLE, Column, envelope, record, rows
 from gateway.http.endpoints import Answer, Endpoint, Query, parameter
 from gateway.http.parameters import AnyText, CalendarDay, Moment, OneOf, ProviderName, SomeOf, Whole
-from gateway.market.bars_request import PATH_SYMBOL
+from gateway.market.bars_request import KNOWLEDGE, KNOWLEDGE_WORDS, PATH_SYMBOL
 from schemas.clocks import Day, KnowledgeTime
 from schemas.entries import ActionType
 from schemas.validation import FIRST_DAY, LAST_DAY
@@ -19,8 +19,6 @@ PROBLEMS_OF_ENTRIES = (
     "token_invalid", "token_mismatch", "unknown_symbol", "token_expired", "not_ready", "not_yet_complete", "overloaded",
     "store_unavailable",
 )  # fmt: skip
-KNOWLEDGE = OneOf(("known", "published"))
-KNOWLEDGE_WORDS = "known: what we had been told by as_of. published: what the source had published by as_of, whenever we were told"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, get_args
 
 from analytics.macro_units import MacroStatus, MacroUnits
-from gateway.entries.actions_request import KNOWLEDGE, KNOWLEDGE_WORDS, PROBLEMS_OF_ENTRIES
+from gateway.entries.actions_request import PROBLEMS_OF_ENTRIES
 from gateway.entries.rows import DATE
 from gateway.http.columns import (
     AS_OF,
@@ -26,37 +26,14 @@ from gateway.http.columns import (
     words_of,
 )
 from gateway.http.endpoints import Answer, Endpoint, Parameter, Query, parameter
-from gateway.http.parameters import AnyText, CalendarDay, Complaint, Moment, OneOf, Whole
+from gateway.http.parameters import AnyText, CalendarDay, Moment, OneOf, Whole
+from gateway.market.bars_request import KNOWLEDGE, KNOWLEDGE_WORDS
+from gateway.market.factors import MAX_SERIES, SeriesKeys
 from schemas.clocks import Day, KnowledgeTime
 from schemas.entries import Frequency, PublishedPrecision, Rights
-from schemas.errors import UnknownSymbol
-from schemas.macro_keys import series_key
 from schemas.validation import FIRST_DAY, LAST_DAY
 
-MAX_SERIES = 50  # of one question
 DEFAULT_LIMIT_ROWS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesKeys:
-    """Keys or aliases of macro series, with commas between; the value is the keys by what was given."""
-
-    most: int = MAX_SERIES
-
-    def read(self, name: str, text: str, _: str) -> Mapping[str, str]:
-        """Return the key of each name given, each once."""
-        given = dict.fromkeys(text.split(","))
-        if len(given) > self.most:
-            raise Complaint("out_of_range", f"{name} names {len(given)} series; ask for {self.most} at most")
-        try:
-            return {each: str(series_key(each)) for each in given}
-        except UnknownSymbol as error:
-            raise Complaint("not_a_symbol", f"{name}: {error}") from error
-
-    def schema(self) -> dict[str, object]:
-        """Return that it is text."""
-        return {"type": "string", "examples": ["cpi,ust_10y,FRED:GDPC1"]}
-
 
 AS_OF_WORDS = "Answer as it was known, or published, then; without it as it is now."
 UNITS = parameter(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from keyword import iskeyword
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from gateway.http.access import Scope
@@ -82,12 +83,23 @@ def parameters_of(query: type[Query]) -> Mapping[str, Parameter]:
 
 
 def _declared(query: type[Query]) -> Mapping[str, Parameter]:
-    return {each.name: each.metadata[Parameter] for each in fields(query) if Parameter in each.metadata}
+    return {
+        _asked(each.name): each.metadata[Parameter] for each in fields(query) if Parameter in each.metadata
+    }
+
+
+def _asked(name: str) -> str:
+    """Return what the caller calls a field: one that would be a word of Python ends with `_`."""
+    return name.removesuffix("_") if iskeyword(name.removesuffix("_")) else name
+
+
+def _field(name: str) -> str:
+    return f"{name}_" if iskeyword(name) else name
 
 
 def defaults_of(query: type[Query]) -> Mapping[str, Any]:
     """Return the value of each parameter where the caller gives none."""
-    return {each.name: each.default for each in fields(query) if Parameter in each.metadata}
+    return {_asked(each.name): each.default for each in fields(query) if Parameter in each.metadata}
 
 
 def parse(query: type[Q], pairs: Pairs, timezone: str = "UTC") -> Q:
@@ -135,7 +147,8 @@ class _Reading(Generic[Q]):
         for name in [*first, *(name for name in self._declared if name not in first)]:
             if name in self._given and not self._ruled_out(name):
                 self._read(name, self._declared[name])
-        query = self._query(given=dict(sorted(self._given.items())), **self._values)
+        values = {_field(name): value for name, value in self._values.items()}
+        query = self._query(given=dict(sorted(self._given.items())), **values)
         self._errors += query.complaints()
         if self._errors:
             raise invalid(*self._errors)

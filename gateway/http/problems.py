@@ -171,6 +171,7 @@ FIELD_ERRORS: Mapping[str, str] = {
     "in_future": "Nobody knows yet what will be known then; use an earlier as_of or none.",
     "inverted_range": "`end` is not after `start`; `end` is exclusive.",
     "missing_field": "The member is needed; send it.",
+    "needs_factors": "The parameter is of macro series beside bars; name some in `with`, or leave it out.",
     "needs_filter": "Nothing says which are meant; give a filter.",
     "needs_symbol": "The parameter is answered for one symbol only; name one, or leave it out.",
     "no_zone": "The time names no zone; add Z or an offset.",

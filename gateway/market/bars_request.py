@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, get_args
 
+from analytics.action_choice import Knowledge
 from gateway.database.versions import Span
 from gateway.http.columns import (
     AS_OF,
@@ -28,6 +29,7 @@ from gateway.http.moments import LATEST_US, PERIODS, local_date, midnight, perio
 from gateway.http.parameters import AnyText, Day, Moment, OneOf, ProviderName, Symbol, Whole, checked_symbol
 from gateway.http.problems import FieldError
 from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
+from gateway.market.factors import BESIDE_COLUMNS, FACTOR_META, WITH, lone_knowledge
 from gateway.market.gaps import GAP_COLUMNS
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
@@ -46,6 +48,8 @@ DEFAULT_PERIODS = {
     "1mo": "10y",
 }
 SORT = OneOf(("asc", "desc"))
+KNOWLEDGE = OneOf(get_args(Knowledge))
+KNOWLEDGE_WORDS = "known: what we had been told by as_of. published: what the source had published by as_of, whenever we were told"
 LIMIT = Whole(1, MAX_LIMIT_ROWS)
 PATH_SYMBOL: Mapping[str, Parameter] = {
     "symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded: BRK.B, %5EGSPC, BTC-USD.")
@@ -79,6 +83,10 @@ class HistoryQuery(Query):
     adjustment: str | None = parameter(
         OneOf(ADJUSTMENTS), "Refuse bars of any other adjustment; without it meta says which is stored."
     )
+    with_: Mapping[str, str] | None = WITH
+    knowledge: str = parameter(
+        KNOWLEDGE, f"Which values of `with` count. {KNOWLEDGE_WORDS}.", default="known"
+    )
     session: str = parameter(
         OneOf(tuple(SESSIONS)),
         "Part of the trading day; extended is what lies outside the regular one.",
@@ -103,6 +111,7 @@ class HistoryQuery(Query):
         if self.revisions == "all" and self.sort == "desc":
             detail = "revisions=all is in order of time and knowledge; use sort=asc"
             yield FieldError(param="sort", code="not_with_revisions", detail=detail)
+        yield from lone_knowledge(self.given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +147,8 @@ class HistoryRequest:
     end: EventTime
     provider: str | None  # None: best of all
     adjustment: str | None  # None: whatever is stored, said in meta
+    factors: Mapping[str, str]  # keys of macro series by the names given
+    knowledge: str
     session: str
     as_of: KnowledgeTime | None
     revisions: str
@@ -172,6 +183,8 @@ def bars_request(
         end=end,
         provider=query.provider,
         adjustment=query.adjustment,
+        factors=query.with_ or {},
+        knowledge=query.knowledge,
         session=query.session,
         as_of=query.as_of,
         revisions=query.revisions,
@@ -213,6 +226,7 @@ _META = (
     Column("row_count", WHOLE, "Rows on this page.", "rows"),
     Column("gaps", rows(record(*GAP_COLUMNS)), "What is or was missing in the range of this page."),
     UNRESOLVED,
+    FACTOR_META,
     Column("gaps_truncated", FLAG, "There are more gaps than listed: see GET /gaps.", always=False),
     Column("kept_from", TIME, "Bars before it are no longer kept.", "UTC", always=False),
     Column("as_of_floor", TIME, "The first moment anything of this was known.", "UTC", always=False),
@@ -221,7 +235,7 @@ _ANSWERS = {
     200: (
         Answer(
             words="A page of bars, from one snapshot and pinned to one as_of.",
-            schema=envelope(rows(record(*BAR_COLUMNS)), *_META, members=(NEXT_PAGE,)),
+            schema=envelope(rows(record(*BAR_COLUMNS, *BESIDE_COLUMNS)), *_META, members=(NEXT_PAGE,)),
             headers={
                 "ETag": "Of the content, where both ends and as_of are given.",
                 "Cache-Control": "immutable where the answer can never change.",
@@ -241,7 +255,7 @@ _ANSWERS = {
     304: (Answer(words="If-None-Match names the content as it is.", media=""),),
 }
 _PROBLEMS = (
-    "token_invalid", "token_mismatch", "unknown_symbol", "token_expired", "not_kept", "not_ready", "not_yet_complete", "overloaded",
+    "forbidden", "token_invalid", "token_mismatch", "unknown_symbol", "token_expired", "not_kept", "not_ready", "not_yet_complete", "overloaded",
     "store_unavailable",
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from gateway.http.problems import invalid_field
 from gateway.market.aggregate import sources_of
 from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row, table_row
 from gateway.market.bars_request import HistoryRequest
+from gateway.market.factors import Factor, beside, too_many_values
 from gateway.market.gaps import gap_row
 from schemas.clocks import EventTime, KnowledgeTime
 
@@ -72,6 +73,7 @@ class Reading:
     bars: Sequence[BarVersion] = ()
     after: After = None
     gaps: GapPage = NO_GAPS
+    factors: Sequence[Factor] | None = ()  # None: more than a page may have
     floor: KnowledgeTime | None = None
     known: bool = True
     providers: Sequence[str] = ()
@@ -196,6 +198,8 @@ def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
             f"ask for revisions of one of: {' '.join(reading.intervals)}"
         )
         raise invalid_field("revisions", "not_stored", detail)
+    if reading.factors is None:
+        raise too_many_values()
     found = adjustments(reading.bars)
     if ask.adjustment is not None and set(found) - {ask.adjustment}:
         stored = ", ".join(f"{state} ({' '.join(providers)})" for state, providers in found.items())
@@ -214,7 +218,7 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[Sequence[dict[str, Any]]
     shown: Callable[[BarVersion], dict[str, Any]] = table_row
     if ask.format != "csv":
         shown = partial(row, with_adjustment=adjustment == MIXED, with_currency=currency == MIXED)
-    rows = Shown(reading.bars, shown)
+    rows = beside(Shown(reading.bars, shown), reading.factors or (), is_table=ask.format == "csv")
     meta: dict[str, Any] = {
         "as_of": rfc3339(plan.as_of),
         "symbol": ask.symbol, "interval": ask.interval, "session": ask.session,
@@ -225,6 +229,8 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[Sequence[dict[str, Any]]
         "revisions": ask.revisions, "sort": "desc" if ask.descending else "asc", "row_count": len(rows),
         "gaps": [gap_row(gap) for gap in reading.gaps.gaps], "unresolved": [],
     }  # fmt: skip
+    if ask.factors:
+        meta["factors"] = [each.about for each in reading.factors or ()]
     if reading.gaps.after is not None:
         meta["gaps_truncated"] = True
     if plan.misses and plan.kept_from is not None:

@@ -10,12 +10,12 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.backfill.order_request import KEY, KEY_HEADER
-from gateway.entries.macro_request import MAX_SERIES
 from gateway.entries.rows import DATE
 from gateway.http.columns import FLAG, NUMBER, TEXT, WHOLE, Column, envelope, record, rows, words_of
 from gateway.http.endpoints import Answer, Body, Endpoint, Parameter, Query
 from gateway.http.parameters import AnyText, Schema, shown, unknown
 from gateway.http.problems import FieldError, about, invalid, invalid_field
+from gateway.market.factors import MAX_SERIES
 from schemas.clocks import WallTime
 from schemas.configuration.model import Configuration
 from schemas.errors import UnknownSymbol

@@ -67,7 +67,7 @@ async def test_a_refresh_asks_the_sources_and_says_what_came_of_it(
     with system(
         bootstrap=kafka_bootstrap, dsn=database, prefix=topic_prefix, folder=tmp_path, symbols=["SIM001"], settings=settings
     ) as running:  # fmt: skip
-        Path(running.env["MDS_CONFIG"]).write_text(TEXT, "utf-8")
+        await asyncio.to_thread(Path(running.env["MDS_CONFIG"]).write_text, TEXT, "utf-8")
         running.start("simulator")
         await running.ready("simulator")
         await running.start_services()

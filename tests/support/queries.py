@@ -41,6 +41,7 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "adjustment": ("raw", "split", "all", "none"), "session": ("regular", "extended", "all", "lunch"),
         "as_of": MOMENTS, "revisions": ("latest", "all", "al"), "sort": ("asc", "desc", "up"), "limit": LIMITS,
         "page_token": ("t",), "provider": PROVIDERS_GIVEN, "format": ("json", "csv", "xml"),
+        "with": ("cpi", "cpi,UST:10Y,cpi", "cpo", ""), "knowledge": ("known", "published", "told"),
     },
     "price": {"provider": PROVIDERS_GIVEN, "as_of": MOMENTS, "max_age_ms": ("5", "-1", "9" * 19, "0")},
     "gaps": {

@@ -19,13 +19,15 @@ from gateway.entries.macro import (
     series_row,
     value_row,
 )
-from gateway.entries.macro_request import MACRO, MACRO_HISTORY, MAX_SERIES, SeriesKeys
+from gateway.entries.macro_request import MACRO, MACRO_HISTORY
 from gateway.entries.shell.pages import EntryPage
 from gateway.entries.shell.reading import entries, moment_of, told_by
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Complaint
-from gateway.http.problems import Problem, invalid_field
-from gateway.http.shell.answers import GRANT, Serves, cacheable
+from gateway.http.problems import invalid_field
+from gateway.http.shell.answers import Serves, cacheable
+from gateway.market.factors import MAX_SERIES, NOT_YOURS, SeriesKeys
+from gateway.market.shell.factors import check_rights, may_redistribute
 from schemas.clocks import Day
 from schemas.entries import MacroObservation
 from schemas.macro_keys import series_key
@@ -36,9 +38,6 @@ from schemas.validation import FIRST_DAY, LAST_DAY
 TOPICS = (MACRO_STREAM.topic,)
 EVERY_DAY = Day(FIRST_DAY), Day(LAST_DAY)
 STORED = "SELECT DISTINCT symbol FROM streams WHERE kind = 'macro' ORDER BY symbol LIMIT $1"
-NOT_YOURS = (
-    "it belongs to its source, which does not let us pass it on; use a key with the scope redistribute"
-)
 NOTHING_YET = "nothing of it is known by as_of; is it collected (streams.macro.keys)?"
 
 
@@ -132,14 +131,11 @@ def _key(given: str) -> str:
 
 
 def _may_have(request: web.Request, observations: Sequence[MacroObservation]) -> bool:
-    """Whether the caller may be given a series: what others own with the scope redistribute alone, or without keys."""
-    grant = request.get(GRANT)
-    if not observations or observations[-1].rights != "restricted" or grant is None or not grant.key_id:
-        return True
-    return "redistribute" in grant.scopes
+    """Whether the caller may be given a series."""
+    return not observations or observations[-1].rights != "restricted" or may_redistribute(request)
 
 
 def _check_rights(request: web.Request, observations: Sequence[MacroObservation]) -> None:
     """Raise the Problem of a caller who may not be given what others own."""
-    if not _may_have(request, observations):
-        raise Problem(code="forbidden", detail=f"{observations[-1].symbol}: {NOT_YOURS}")
+    if observations:
+        check_rights(request, (series_row(observations[-1]),))

@@ -32,14 +32,17 @@ from gateway.market.history import (
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
+from gateway.market.shell.factors import check_rights, factors_beside
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s, wall_us
 from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import calendar_of, judging_by
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.partitions import partition_of
-from schemas.streams import BAR_STREAM
+from schemas.streams import BAR_STREAM, MACRO_STREAM
 from schemas.topics import BARS
+
+MACRO = MACRO_STREAM.topic
 
 
 class History:
@@ -107,12 +110,16 @@ class History:
             said = answered(ask, reading)
             if as_of is not None:
                 self._recent.keep(question, said, monotonic_s())
+        check_rights(request, said.meta.get("factors", ()))
         token = None if said.following is None else seal(said.following, query, self._page_key, now)
         pinned = ask.fixed_range and ask.as_of is not None
-        immutable = said.settled and settled
+        # What had been published may be told later still.
+        immutable = said.settled and settled and not (ask.factors and ask.knowledge == "published")
         if ask.format == "csv":
             kept = immutable if pinned else None
-            return await table(TABLE_COLUMNS, said.rows, said.meta, request, token, immutable=kept)
+            return await table(
+                (*TABLE_COLUMNS, *ask.factors), said.rows, said.meta, request, token, immutable=kept
+            )
         if not pinned:
             return await page(said.rows, said.meta, request, next_page_token=token)
         return await cacheable(said.rows, said.meta, request, immutable=immutable, next_page_token=token)
@@ -121,10 +128,21 @@ class History:
         """Return the moment the answer is pinned to; None where no watermark was read yet. Raises Problem."""
         as_of, place = page.as_of if page else ask.as_of, partition_of(ask.symbol, self._partitions)
         if as_of is None:
-            return self._watermarks.through((BARS,), (place,))
+            through = self._watermarks.through((BARS,), (place,))
+            told = self._told_by(ask)
+            return through if through is None or told is None else min(through, told)
         check_not_future(as_of, now)
         await self._watermarks.reached(as_of, (BARS,), (place,))
+        if ask.factors:
+            await self._watermarks.reached(as_of, (MACRO,), self._homes(ask))
         return as_of
+
+    def _homes(self, ask: HistoryRequest) -> list[int]:
+        return sorted({partition_of(key, self._partitions) for key in ask.factors.values()})
+
+    def _told_by(self, ask: HistoryRequest) -> KnowledgeTime | None:
+        """Return up to when all that was told of the macro series is stored; None where nothing says, or there are none."""
+        return self._watermarks.through((MACRO,), self._homes(ask)) if ask.factors else None
 
     async def _read(self, ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime | None) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
@@ -137,7 +155,12 @@ class History:
             kept_from = await snapshot.kept_from(BAR_STREAM.name)
             wanted = plan(ask, page, as_of, wall_market=self._wall_market, kept_from=kept_from)
             with judging_by(self._calendars.at(as_of)):
-                return await _read(snapshot, wanted)
+                reading = await _read(snapshot, wanted)
+                if ask.factors:
+                    told = self._told_by(ask) if ask.knowledge == "published" else None
+                    told_by = as_of if told is None else max(as_of, told)
+                    reading.factors = await factors_beside(snapshot, wanted, reading.bars, told_by)
+                return reading
 
 
 async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.entries.macro_request import MACRO, MACRO_HISTORY, MAX_SERIES
+from gateway.entries.macro_request import MACRO, MACRO_HISTORY
 from gateway.http.problems import Problem
+from gateway.market.factors import MAX_SERIES
 
 
 def test_series_are_named_by_key_or_alias_each_once() -> None:
