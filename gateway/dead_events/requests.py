@@ -23,7 +23,7 @@ from gateway.http.columns import (
     words_of,
 )
 from gateway.http.endpoints import Answer, Endpoint, Parameter, Query, parameter
-from gateway.http.parameters import AnyText, Moment, OneOf, ProviderName, SomeOf, Symbol, Whole, Word
+from gateway.http.parameters import AnyText, Moment, OneOf, ProviderName, SomeOf, SymbolOrSeries, Whole, Word
 from gateway.http.problems import FieldError
 from schemas.clocks import WallTime
 from schemas.dead_events import DEAD_STATES, STAGES, DeadState
@@ -49,7 +49,7 @@ class Which(Query):
 
     kind: str | None = parameter(OneOf(KINDS), "Topic they died in, as dlq_depth names it.")
     stage: str | None = parameter(OneOf(STAGES), "Who gave them up; unreadable: what is no dead letter.")
-    symbol: str | None = parameter(Symbol(), "Of this symbol.")
+    symbol: str | None = parameter(SymbolOrSeries(), "Of this symbol, or macro series by key.")
     provider: str | None = parameter(ProviderName(needed=True), "Of this provider.")
     since: WallTime | None = parameter(Moment(), "Dead since then, inclusive.", unit="RFC 3339")
     until: WallTime | None = parameter(

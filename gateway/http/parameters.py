@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gateway.http.moments import EXAMPLE, BadMoment, midnight, parse_date, parse_moment
 from gateway.http.problems import FieldError, invalid
 from schemas.clocks import day_of
+from schemas.macro_keys import MAX_KEY_CHARACTERS, is_series_key
 from schemas.symbols.names import PROVIDER_NAME, SYMBOL, is_provider_name, is_symbol
 
 BEST = "best"  # no provider in particular
@@ -201,6 +202,19 @@ class Symbol:
     def schema(self) -> Schema:
         """Return the shape."""
         return {"type": "string", "pattern": f"^{SYMBOL.pattern}$", "examples": ["SPY"]}
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolOrSeries:
+    """A symbol, or the key of a macro series, which may be longer than any symbol."""
+
+    def read(self, name: str, text: str, timezone: str) -> str:
+        """Return it."""
+        return text if is_series_key(text) else Symbol().read(name, text, timezone)
+
+    def schema(self) -> Schema:
+        """Return that it is text."""
+        return {"type": "string", "maxLength": MAX_KEY_CHARACTERS, "examples": ["SPY", "FRED:GDPC1"]}
 
 
 @dataclass(frozen=True, slots=True)

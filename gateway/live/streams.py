@@ -15,10 +15,11 @@ import orjson
 from gateway.market.gaps import GAP_COLUMNS
 from schemas.clocks import CanonicalOffset, iso_day
 from schemas.deriving import days, shown, shown_where_set
-from schemas.errors import PermanentError
+from schemas.errors import PermanentError, UnknownSymbol
 from schemas.identity import event_id, stream_name
 from schemas.intervals import INTERVALS
-from schemas.streams import BY_TOPIC, STREAMS
+from schemas.macro_keys import is_series_key, series_key
+from schemas.streams import BY_TOPIC, MACRO_STREAM, STREAMS
 from schemas.symbols.names import is_provider_name, is_symbol
 from schemas.topics import CANONICAL_TOPICS, EVIDENCE, GAPS, PROVIDER_HEALTH
 
@@ -108,11 +109,24 @@ def parse_stream(text: str) -> LiveStream:
         )
     if not is_provider_name(scope):
         raise InvalidStream("bad_message", f"scope {scope[:40]!r} is no provider; write channel:best:SYMBOL")
-    if not is_symbol(symbol):
+    if CHANNEL_TOPICS[channel] == MACRO_STREAM.topic:
+        _check_series(symbol)
+    elif not is_symbol(symbol):
         raise InvalidStream(
             "unknown_symbol", f"symbol {symbol[:40]!r} is not one; use capitals as in AAPL or BRK.B"
         )
     return LiveStream(channel, scope, symbol)
+
+
+def _check_series(text: str) -> None:
+    """Raise InvalidStream for what is no key of a macro series, with what may have been meant: keys are longer than symbols."""
+    if is_series_key(text):
+        return
+    try:
+        hint = f"write {series_key(text)}, the key that it stands for"
+    except UnknownSymbol as error:
+        hint = str(error)
+    raise InvalidStream("unknown_symbol", f"{text[:40]!r} is no key of a macro series; {hint}")
 
 
 def channel_of(topic: str, fields: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from gateway.live.streams import (
     wire_record,
 )
 from schemas.identity import event_id
+from schemas.streams import MACRO_STREAM
 from schemas.topics import BARS, GAPS, QUOTES, TRADES
 from tests.support.builders import a_bar, a_gap, a_quote, a_trade
 
@@ -31,6 +32,9 @@ from tests.support.builders import a_bar, a_gap, a_quote, a_trade
         ("bars.1m:yahoo:^GSPC", BARS),
         ("bars.1mo:best:EURUSD=X", BARS),
         ("gaps:best:BINANCE:BTCUSDT", GAPS),
+        ("macro:best:FRED:GDPC1", MACRO_STREAM.topic),
+        # Longer than a symbol may be.
+        ("macro:ecb:ECB:BSI.M.U2.Y.V.M30.X.1.U2.2300.Z01.E.AND.MORE.OF.THEM", MACRO_STREAM.topic),
     ],
 )
 def test_a_stream_name_round_trips_and_finds_its_topic(text: str, topic: str) -> None:
@@ -51,6 +55,9 @@ def test_a_stream_name_round_trips_and_finds_its_topic(text: str, topic: str) ->
         ("quotes:best:aapl", "unknown_symbol"),
         ("quotes:best:AAPL\n", "unknown_symbol"),
         ("quotes:best:" + "A" * 33, "unknown_symbol"),
+        ("macro:best:ECB:" + "A" * 61, "unknown_symbol"),
+        ("macro:best:AAPL", "unknown_symbol"),
+        ("macro:best:cpi", "unknown_symbol"),
     ],
 )
 def test_a_bad_stream_name_is_refused_for_its_part(text: str, slug: str) -> None:
@@ -58,6 +65,13 @@ def test_a_bad_stream_name_is_refused_for_its_part(text: str, slug: str) -> None
     with pytest.raises(InvalidStream) as caught:
         parse_stream(text)
     assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize(("given", "meant"), [("cpi", "FRED:CPIAUCSL"), ("FRED:gdpc1", "FRED:GDPC1")])
+def test_of_a_series_the_key_is_said_that_was_meant(given: str, meant: str) -> None:
+    """A stream has one name: an alias is no other one."""
+    with pytest.raises(InvalidStream, match=meant):
+        parse_stream(f"macro:best:{given}")
 
 
 @given(st.text(max_size=80))
