@@ -192,7 +192,12 @@ def _macro(configuration: Configuration, usable: Mapping[str, Capabilities]) -> 
     if macro is None:
         return []
     return [
-        MacroTask(provider=key.provider, series=str(key), every_us=int(macro.every_s * SECOND_US))
+        MacroTask(
+            provider=key.provider,
+            series=str(key),
+            every_us=int(macro.every_s * SECOND_US),
+            scheduled=macro.release_times == "scheduled",
+        )
         for key in configuration.streams.series
         if key.provider in usable
     ]

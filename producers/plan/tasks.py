@@ -131,6 +131,7 @@ class MacroTask:
     provider: Provider
     series: str
     every_us: int
+    scheduled: bool = False  # standard times of releases stand for those nobody tells
     tier: Tier = "T1"
 
     @property

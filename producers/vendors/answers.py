@@ -83,11 +83,13 @@ class ActionsRequest:
 class MacroRequest:
     """Observations of the macro series called `series`, such as FRED:GDPC1, and all that was said of them.
 
-    `since` leaves out what the source has said no more before that day; None asks for everything it ever said.
+    `since` leaves out what the source has said no more before that day; None asks for everything it ever said. `scheduled`
+    takes standard times of releases for those at which a source does not tell that it published.
     """
 
     series: str
     since: Day | None = None
+    scheduled: bool = False
     purpose: Purpose = "live"
 
 

@@ -192,6 +192,9 @@ def _each_series_once(keys: tuple[str, ...]) -> tuple[str, ...]:
     return keys
 
 
+ReleaseTimes = Literal["told", "scheduled"]
+
+
 class MacroStream(Section):
     """Macro series: each is asked for at its own source, which its key names, every `every_s` seconds of market time."""
 
@@ -203,6 +206,11 @@ class MacroStream(Section):
         description="Series by their keys, such as `FRED:GDPC1`, or by their names here, such as `cpi` (`mds macro keys`)."
     )
     every_s: float = Field(default=3_600, ge=1, le=604_800, description="Market time between two polls.")
+    release_times: ReleaseTimes = Field(
+        default="told",
+        description="When a vintage counts as published of which FRED tells the day alone: `told`, at the end of that day in New York; "
+        "`scheduled`, at the standard time of its release where there is one (08:30 of most), labelled `scheduled`.",
+    )
 
 
 class Streams(Section):

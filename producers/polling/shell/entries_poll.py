@@ -239,7 +239,9 @@ class MacroPoll(EntriesPoll[MacroTask]):
         return self._polled(response, latency_s, {})
 
     async def _ask(self, since: Day | None) -> tuple[Response, float]:
-        return await timed(self._source.macro(MacroRequest(series=self._task.series, since=since)))
+        task = self._task
+        asked = MacroRequest(series=task.series, since=since, scheduled=task.scheduled)
+        return await timed(self._source.macro(asked))
 
     def _polled(self, response: Response, latency_s: float, events: Mapping[str, int]) -> Polled:
         missing = response.answer.missing

@@ -63,19 +63,14 @@ class FredApi(VendorApi):
         graph_url: str = GRAPH_URL,
         simulated: Collection[str] = (),
         sizes: Sizes = DEFAULT_SIZES,
-        scheduled: bool = False,
     ) -> None:
-        """Ask the vendor at `base_url` with `key`, without one for the table at `graph_url`.
-
-        `scheduled` takes standard times of releases for those at which vintages were published.
-        """
+        """Ask the vendor at `base_url` with `key`, without one for the table at `graph_url`."""
         self._http = http
         self._key = key
         self._base_url = base_url
         self._graph_url = graph_url
         self._simulated = frozenset(simulated)
         self._sizes = sizes
-        self._scheduled = scheduled
 
     async def macro(self, asked: MacroRequest) -> Response:
         """Return the vintages asked for, whole or not at all; raises as VendorApi says."""
@@ -104,7 +99,7 @@ class FredApi(VendorApi):
                 described,
                 since=asked.since,
                 received_time=received_time,
-                scheduled=self._scheduled,
+                scheduled=asked.scheduled,
             ),
         )
         return Response(endpoint=OBSERVATIONS, received_time=received_time, answer=answer)

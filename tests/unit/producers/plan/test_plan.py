@@ -158,6 +158,10 @@ def test_a_series_is_asked_of_the_source_its_key_names() -> None:
     assert {name: list(providers) for name, providers in plan.named.items()} == {
         "actions": ["alpaca", "yahoo"], "macro:fred": ["fred"], "macro:ecb": ["ecb"],
     }  # fmt: skip
+    assert {task.scheduled for task in plan.macro} == {False}
+    timed = ENTRIES.replace("every_s: 600", "every_s: 600, release_times: scheduled")
+    plan_by_table = plan_of(parse_configuration(timed, source="test", known=KNOWN), usable=USABLE)
+    assert {task.scheduled for task in plan_by_table.macro} == {True}
     assert plan.providers == ["alpaca", "ecb", "fred", "yahoo"]
     assert plan.instruments == {"SPY", "IBM", "QQQ"}
 

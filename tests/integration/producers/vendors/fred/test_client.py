@@ -106,6 +106,24 @@ async def test_a_vintage_is_seen_when_the_market_clock_has_passed_it(market_data
     assert after[0]["published_at"] == 1_472_214_660_000_000
 
 
+async def test_standard_times_of_releases_count_where_they_are_asked_for(market_data: Path) -> None:
+    """08:30 in New York, labelled so; the newest vintage, whose second FRED tells, keeps it."""
+    async with fred(market_data, "2016-08-26T12:31:01Z") as (api, _):
+        told = (await api.macro(MacroRequest(series="FRED:GDPC1"))).answer.events
+        timed = (await api.macro(MacroRequest(series="FRED:GDPC1", scheduled=True))).answer.events
+
+    first, newest = days("2016-07-29"), days("2016-08-26")
+    found = {
+        (name, event["vintage_start"]): (event["published_precision"], event["published_at"])
+        for name, events in (("told", told), ("timed", timed))
+        for event in events
+        if event["vintage_start"] in (first, newest)
+    }
+    assert found["told", first] == ("date", 1_469_851_199_999_999)
+    assert found["timed", first] == ("scheduled", 1_469_795_400_000_000)
+    assert found["told", newest] == found["timed", newest] == ("time", 1_472_214_660_000_000)
+
+
 async def test_more_than_two_thousand_vintages_come_in_windows() -> None:
     """A made-up daily series of eleven years; in one request FRED refuses it."""
     async with fred(None, "2026-11-22T16:00:30Z") as (api, simulation):

@@ -263,3 +263,16 @@ async def test_what_a_source_said_is_asked_for_again_once() -> None:
     overlap = MACRO_OVERLAP_DAYS
     since = [None if each.since is None else TODAY - each.since for each in vendor.asked]
     assert since == [None, 30, overlap, overlap]
+
+
+async def test_a_source_is_told_whether_standard_times_count() -> None:
+    """As the configuration has it, from the next poll on."""
+    vendor, raw = _Vendor(), RecordingTopics()
+    poll = macro_poll(vendor, raw)
+    await poll.poll(poll.symbols)
+    poll.exchange(
+        MacroTask(provider="fred", series=SERIES, every_us=HOUR_US, scheduled=True), vendor, SECOND_US
+    )
+    await poll.poll(poll.symbols)
+
+    assert [each.scheduled for each in vendor.asked] == [False, True]
