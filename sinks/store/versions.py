@@ -14,10 +14,12 @@ from types import MappingProxyType
 from schemas.deriving import items
 from schemas.fields import Versions
 from schemas.intervals import AHEAD_US
+from schemas.streams import MACRO_STREAM
 from schemas.tables import MAX_REVISION, stored_columns
 from sinks.columns.tables import TABLES, Table
 
 SLOT = ("stream_id", "event_time")
+STAMPS = ("published_at", "vintage_end")  # what may be told of one value again, more exactly or less
 
 
 def store_staged(table: Table) -> str:
@@ -88,6 +90,50 @@ def _fresh(table: Table) -> str:
         WHERE previous IS DISTINCT FROM content AND position IS DISTINCT FROM stored_position
             AND NOT (position < coalesce(stored_position, -1)
                 AND EXISTS (SELECT FROM {older} v WHERE {of_slot} AND v.position = s.position))
+    """
+
+
+def _fresh_vintages(table: Table) -> str:
+    """Select the staged vintages that differ from the version known before them; tests/support/vintage_versions.py.
+
+    Whatever only says again when a value was published, or until when it stood, is a version where it says the first as
+    exactly as it is known, and differently, or more exactly: what was told of today is told of as of any day when all
+    of it is asked for again. That nothing says when stands beside our own first sight, which a day is no better than.
+    `run` counts the values that followed one another; run 0 goes on with the one that is stored.
+    """
+    precision = next(each for each in table.packed if each.name == "published_precision")
+    value = ", ".join(f"{{0}}.{name}" for name in table.compared if name not in STAMPS)
+    said = f"ROW({value}, {{0}}.flags & {table.compared_flags & ~precision.mask})"
+    exact = f"({{0}}.flags & {precision.mask})"  # an enumeration rises with its places
+    entry, of_entry = _list(_identity(table)), _same(table, "v", "s")
+    return f"""
+        SELECT {_list(table.column_names)} FROM (
+            SELECT r.*, CASE WHEN run = 0 AND known_exact = 0 THEN 0 WHEN run > 0 AND first_value(exact) OVER of_run = 0 THEN
+                    lag(0) OVER of_run
+                ELSE greatest(known_exact, max(exact) OVER (of_run ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) END AS standing,
+                CASE WHEN row_number() OVER alike > 1 THEN lag(content) OVER alike WHEN known_exact = exact THEN known_content END AS told
+            FROM (
+                SELECT c.*, CASE WHEN run = 0 THEN first_value(before_exact) OVER arrivals END AS known_exact,
+                    CASE WHEN run = 0 THEN first_value(before_content) OVER arrivals END AS known_content
+                FROM (
+                    SELECT b.*, sum((said IS DISTINCT FROM said_before)::integer) OVER arrivals AS run
+                    FROM (
+                        SELECT s.*, {_content(table, "s")} AS content, {said.format("s")} AS said, {exact.format("s")} AS exact,
+                            before.content AS before_content, before.exact AS before_exact,
+                            CASE WHEN row_number() OVER arrivals > 1 THEN lag({said.format("s")}) OVER arrivals ELSE before.said END
+                                AS said_before
+                        FROM staged_{table.name} s LEFT JOIN LATERAL (
+                            SELECT {_content(table, "v")} AS content, {said.format("v")} AS said, {exact.format("v")} AS exact
+                            FROM {table.name} v WHERE {of_entry} AND v.position < s.position ORDER BY v.position DESC LIMIT 1 OFFSET 0
+                        ) before ON true
+                        WINDOW arrivals AS (PARTITION BY {_list(_identity(table), "s.")} ORDER BY s.position)
+                    ) b WINDOW arrivals AS (PARTITION BY {entry} ORDER BY position)
+                ) c WINDOW arrivals AS (PARTITION BY {entry} ORDER BY position)
+            ) r WINDOW of_run AS (PARTITION BY {entry}, run ORDER BY position),
+                alike AS (PARTITION BY {entry}, run, exact ORDER BY position)
+        ) s
+        WHERE (standing IS NULL OR (standing > 0 AND exact > standing) OR (exact = standing AND told IS DISTINCT FROM content))
+            AND NOT EXISTS (SELECT FROM {table.name} v WHERE {of_entry} AND v.position = s.position)
     """
 
 
@@ -173,10 +219,10 @@ def _latest(table: Table) -> str:
 
 
 def _entries(table: Table) -> str:
-    names = _list(table.column_names)
+    names, fresh = _list(table.column_names), _fresh if table.stream != MACRO_STREAM else _fresh_vintages
     return f"""
         WITH inserted AS (
-            INSERT INTO {table.name} ({names}) SELECT {names} FROM ({_fresh(table)}) fresh RETURNING 1
+            INSERT INTO {table.name} ({names}) SELECT {names} FROM ({fresh(table)}) fresh RETURNING 1
         )
         SELECT count(*) FROM inserted
     """
