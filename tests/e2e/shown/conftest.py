@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from infra.runtime.kafka.topics import ensure_topics
+from schemas.configuration.streams import EVERYTHING, MacroStream
 from tests.conftest import free_port
 from tests.support.databases import execute, lay_out, with_database
 from tests.support.eventually import eventually
 from tests.support.system import System, system
 
 SYMBOLS = ["SIM001", "SIM002"]
+# All that is collected without a choice of streams, and the macro series that are shown.
+STREAMS = EVERYTHING.model_copy(update={"macro": MacroStream(keys=("cpi", "unemployment", "ust_10y"))})
+CONFIGURATION = {"symbols": SYMBOLS, "streams": STREAMS.model_dump(mode="json", exclude_none=True)}
 SPEED = "20"  # a minute of the market takes three seconds
 
 
@@ -33,8 +39,9 @@ def running(
         prefix=f"{name}.",
         folder=tmp_path_factory.mktemp("shown"),
         symbols=SYMBOLS,
-        settings={"MDS_SIMULATOR_SPEED": SPEED},
+        settings={"MDS_SIMULATOR_SPEED": SPEED, "PRODUCERS_FRED_API_KEY": "simulator"},
     ) as made:
+        Path(made.env["MDS_CONFIG"]).write_text(yaml.safe_dump(CONFIGURATION), "utf-8")
         asyncio.run(_start(made))
         yield made
 
