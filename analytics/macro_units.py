@@ -175,7 +175,7 @@ class Vintages:
     def _bases(self, periods: Whole, moments: Whole, frequency: Frequency, *, is_year: bool) -> Doubles:
         """Return the value of each period's base, valid at its moment; NaN where there is none."""
         base = np.full(len(periods), np.nan)
-        for candidates in _base_periods(periods, frequency, is_year=is_year):
+        for candidates in base_periods(periods, frequency, is_year=is_year):
             place = self.at(candidates, moments)
             found = np.isnan(base) & (place >= 0)
             base[found] = self.values[place[found]]
@@ -223,7 +223,7 @@ def _in_units(values: Doubles, base: Doubles, units: MacroUnits, a_year: int) ->
     return 100.0 * (ratio - 1.0)
 
 
-def _base_periods(periods: Whole, frequency: Frequency, *, is_year: bool) -> Iterator[Whole]:
+def base_periods(periods: Whole, frequency: Frequency, *, is_year: bool) -> Iterator[Whole]:
     """Yield the periods that may be the base of each, the first choice first: the one before it, or a year before it."""
     periods = np.clip(periods, _OLDEST_DAY, _NEWEST_DAY)
     if frequency in _MONTHS:

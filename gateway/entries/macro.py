@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -11,7 +11,7 @@ import numpy as np
 from analytics.macro_units import MacroUnits, Vintages
 from gateway.http.moments import rfc3339
 from schemas.clocks import Day, KnowledgeTime, iso_day
-from schemas.entries import MacroObservation
+from schemas.entries import Frequency, MacroObservation
 from schemas.identity import event_id
 from schemas.intervals import DAY_US
 from schemas.streams import MACRO_STREAM
@@ -19,6 +19,7 @@ from schemas.streams import MACRO_STREAM
 # What the change of the first period asked for is compared with lies before it: a year, and a week of holidays.
 BASE_DAYS = 380
 CHANGE_DIGITS = 10
+_DAYS_BEFORE: Mapping[Frequency, int] = {"D": 7, "W": 7, "BW": 14, "M": 31, "Q": 92, "S": 184, "A": 366}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,20 @@ class PeriodValue:
         return self.observation.period_start, self.moment
 
 
+def base_days(units: str, frequency: Frequency) -> int:
+    """Return how many days before a period what it is compared with may begin: none of values that are compared with nothing."""
+    if units in ("lin", "log"):
+        return 0
+    return BASE_DAYS if units == "pc1" else _DAYS_BEFORE[frequency]
+
+
 def periods(
-    observations: Sequence[MacroObservation], question: MacroQuestion, revisions: str, first: Day, end: Day
-) -> list[PeriodValue]:
+    observations: Sequence[MacroObservation], question: MacroQuestion, revisions: str, first: Day, end: Day,
+    frequency: Frequency | None = None,
+) -> list[PeriodValue]:  # fmt: skip
     """Return the values of the periods that begin in [first, end), by period and by the moment each was said.
 
-    `revisions` latest compares each with its base as both are valid at the question's moment; first and all with what was
+    `frequency` is the series', else that of the last observation. `revisions` latest compares each with its base as both are valid at the question's moment; first and all with what was
     valid when the value itself was said.
     """
     if not observations:
@@ -72,7 +81,7 @@ def periods(
     places = places[asked]
     moments = np.full(len(places), question.as_of, np.int64) if revisions == "latest" else None
     said = vintages.transformed(
-        places, cast("MacroUnits", question.units), observations[-1].frequency, moments=moments
+        places, cast("MacroUnits", question.units), frequency or observations[-1].frequency, moments=moments
     )
     return [
         PeriodValue(
@@ -91,15 +100,19 @@ def periods(
     ]
 
 
-def newest(
-    observations: Sequence[MacroObservation], question: MacroQuestion, partition: int
-) -> dict[str, Any] | None:
-    """Return the newest period of a series in `partition` that has a value at the question's moment; None where none has."""
-    said = [
-        each
-        for each in periods(observations, question, "latest", Day(-(1 << 31)), Day(1 << 31))
-        if each.status != "missing"
-    ]
+def said_values(
+    observations: Sequence[MacroObservation],
+    question: MacroQuestion,
+    first: Day,
+    frequency: Frequency | None = None,
+) -> list[PeriodValue]:
+    """Return the values of the periods from `first` on that are not published as missing, by period."""
+    found = periods(observations, question, "latest", first, Day(1 << 31), frequency)
+    return [each for each in found if each.status != "missing"]
+
+
+def newest(said: Sequence[PeriodValue], question: MacroQuestion, partition: int) -> dict[str, Any] | None:
+    """Return the newest of the values of a series in `partition` beside the one before it; None where there is none."""
     if not said:
         return None
     last, before = said[-1], said[-2] if len(said) > 1 else None

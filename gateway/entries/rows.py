@@ -1,9 +1,10 @@
-"""Entries as REST shows them, by the names of their records, days as dates; and which count that were published by a moment."""
+"""Entries as REST shows them, by the names of their records, days as dates; their places, and which were published by a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
 from gateway.http.moments import rfc3339
@@ -15,6 +16,8 @@ from schemas.fields import CLOCK
 from schemas.identity import event_id
 from schemas.streams import ACTION_STREAM, Stream
 
+Place = tuple[int | str, ...]
+T = TypeVar("T")
 DATE: dict[str, Any] = {"type": "string", "format": "date"}
 PLACE = ("raw_offset", "index")  # said by the event_id
 _SCHEMAS: Mapping[str, dict[str, Any]] = {
@@ -55,6 +58,16 @@ def entry_row(stream: Stream, partition: int, entry: CorporateAction | MacroObse
             value = iso_day(value)
         row[field.name] = value
     return row
+
+
+def beyond(found: Sequence[T], after: Place, place: Callable[[T], Place]) -> Sequence[T]:
+    """Return what lies after a place of what is in the order of its places; all of it after none."""
+    return found[bisect_right(found, after, key=place) :] if after else found
+
+
+def action_place(action: CorporateAction) -> Place:
+    """Return the place of a version among those of its symbol."""
+    return action.ex_date, action.provider, action.action_id, action.raw_offset, action.index
 
 
 def published_by(

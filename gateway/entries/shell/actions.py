@@ -10,8 +10,8 @@ from aiohttp import web
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.entries.actions_request import ACTIONS, ActionsQuery
-from gateway.entries.rows import entry_row, published_by
-from gateway.entries.shell.pages import EntryPage, Place
+from gateway.entries.rows import action_place, entry_row, published_by
+from gateway.entries.shell.pages import EntryPage
 from gateway.entries.shell.reading import entries, moment_of, told_by
 from gateway.http.parameters import checked_symbol
 from gateway.http.problems import unknown_symbol
@@ -49,19 +49,23 @@ class Actions:
         symbol = request.match_info["symbol"]
         checked_symbol(symbol)
         ask = ACTIONS.parse(request.query.items())
-        page, partition = EntryPage(request, ask, self._page_key), partition_of(symbol, self._partitions)
+        page = EntryPage(request, ask, self._page_key, pins=1)
+        partition = partition_of(symbol, self._partitions)
         as_of = await moment_of(page.as_of, self._watermarks, TOPICS, [partition])
-        found = await self._found(symbol, ask, as_of, partition)
+        by = as_of if ask.knowledge == "known" else told_by(as_of, self._watermarks, TOPICS, partition)
+        if page.pinned:
+            by = await moment_of(KnowledgeTime(page.pinned[0]), self._watermarks, TOPICS, [partition])
+        found = await self._found(symbol, ask, as_of, by)
 
         def row(action: CorporateAction) -> dict[str, Any]:
             return entry_row(ACTION_STREAM, partition, action)
 
-        return await page.answer(found, row, place=_place, as_of=as_of, meta={})
+        return await page.answer(found, row, place=action_place, as_of=as_of, pins=(by,), meta={})
 
     async def _found(
-        self, symbol: str, ask: ActionsQuery, as_of: KnowledgeTime, partition: int
+        self, symbol: str, ask: ActionsQuery, as_of: KnowledgeTime, by: KnowledgeTime
     ) -> list[CorporateAction]:
-        """Return what counts, in order; raise the Problem of a symbol nobody knows."""
+        """Return what counts of what was told `by` then, in order; raise the Problem of a symbol nobody knows."""
         by_known, latest = ask.knowledge == "known", ask.revisions == "latest"
         asked = ask.start, Day(ask.end - 1)
         async with self._store.snapshot() as snapshot:
@@ -69,7 +73,7 @@ class Actions:
                 snapshot,
                 CorporateAction,
                 symbol,
-                as_of=as_of if by_known else told_by(as_of, self._watermarks, TOPICS, partition),
+                as_of=by,
                 provider=ask.provider,
                 days=asked if by_known else EVERY_DAY,
                 revisions="latest" if by_known and latest else "all",
@@ -84,7 +88,3 @@ class Actions:
         return found if ask.types is None else [each for each in found if each.type in ask.types]
 
     serves: ClassVar[Serves] = ((ACTIONS, actions),)
-
-
-def _place(action: CorporateAction) -> Place:
-    return action.ex_date, action.provider, action.action_id, action.raw_offset, action.index

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from aiohttp import web
 
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
-from gateway.entries.macro import (
-    BASE_DAYS,
-    MacroQuestion,
-    PeriodValue,
-    newest,
-    periods,
-    series_row,
-    value_row,
-)
+from gateway.entries.macro import MacroQuestion, PeriodValue, newest, series_row, value_row
 from gateway.entries.macro_request import MACRO, MACRO_HISTORY
+from gateway.entries.shell.history import ToldSeries, ValuesAsked, last_told, newest_values, values_of
 from gateway.entries.shell.pages import EntryPage
-from gateway.entries.shell.reading import entries, moment_of, told_by
+from gateway.entries.shell.reading import moment_of, told_by
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Complaint
 from gateway.http.problems import invalid_field
 from gateway.http.shell.answers import Serves, cacheable
 from gateway.market.factors import MAX_SERIES, NOT_YOURS, SeriesKeys
 from gateway.market.shell.factors import check_rights, may_redistribute
-from schemas.clocks import Day
+from schemas.clocks import Day, KnowledgeTime
 from schemas.entries import MacroObservation
 from schemas.macro_keys import series_key
 from schemas.partitions import partition_of
@@ -70,13 +63,15 @@ class Macro:
         data: dict[str, Any] = {}
         missing: dict[str, Any] = {}
         for name, key in keys.items():
-            observations = await self._observations(key, question, EVERY_DAY)
-            if ask.keys is None and not _may_have(request, observations):
-                missing[name] = {"key": key, "reason": NOT_YOURS}
-                continue
-            _check_rights(request, observations)
-            home = partition_of(key, self._partitions)
-            row = await asyncio.to_thread(newest, observations, question, home)
+            async with self._store.snapshot() as snapshot:
+                series = ToldSeries(snapshot=snapshot, key=key, by=self._told_by(key, question))
+                last = await last_told(series, EVERY_DAY)
+                if ask.keys is None and not _may_have(request, last):
+                    missing[name] = {"key": key, "reason": NOT_YOURS}
+                    continue
+                _check_rights(request, last)
+                said = () if last is None else await newest_values(series, last, question)
+            row = newest(said, question, partition_of(key, self._partitions))
             if row is None:
                 missing[name] = {"key": key, "reason": NOTHING_YET}
             else:
@@ -89,35 +84,40 @@ class Macro:
         """GET /factors/macro/{key}/history: by period, and of all vintages by the moment each was said."""
         key = _key(request.match_info["key"])
         ask = MACRO_HISTORY.parse(request.query.items())
-        page, partition = EntryPage(request, ask, self._page_key), partition_of(key, self._partitions)
+        page = EntryPage(request, ask, self._page_key, pins=2)
+        partition = partition_of(key, self._partitions)
         as_of = await moment_of(page.as_of, self._watermarks, TOPICS, [partition])
         question = MacroQuestion(as_of=as_of, knowledge=ask.knowledge, units=ask.units)
-        days = Day(max(FIRST_DAY, ask.start - BASE_DAYS)), Day(ask.end - 1)
-        observations = await self._observations(key, question, days)
-        _check_rights(request, observations)
-        found = await asyncio.to_thread(periods, observations, question, ask.revisions, ask.start, ask.end)
-        series = series_row(observations[-1]) if observations else None
-        meta = {"units": ask.units, "series": series}
+        by = self._told_by(key, question)
+        if page.pinned:
+            by = await moment_of(KnowledgeTime(page.pinned[0]), self._watermarks, TOPICS, [partition])
+        days = ask.start, Day(ask.end - 1)
+        async with self._store.snapshot() as snapshot:
+            series = ToldSeries(snapshot=snapshot, key=key, by=by)
+            last = await last_told(series, days, Day(page.pinned[1]) if page.pinned else None)
+            _check_rights(request, last)
+            wanted = ValuesAsked(
+                question=question, revisions=ask.revisions, days=days, after=page.after, count=ask.limit + 1
+            )
+            found = () if last is None else await values_of(series, last, wanted)
+        meta = {"units": ask.units, "series": None if last is None else series_row(last)}
+        pins = (by, 0 if last is None else last.period_start)
 
         def row(each: PeriodValue) -> dict[str, Any]:
             return value_row(each, partition)
 
-        return await page.answer(found, row, place=lambda each: each.place, as_of=as_of, meta=meta)
+        return await page.answer(found, row, place=attrgetter("place"), as_of=as_of, pins=pins, meta=meta)
 
     async def _stored(self) -> list[str]:
         """Return the keys of series that are stored, in order, as many as one question may name."""
         async with self._store.snapshot() as snapshot:
             return [row["symbol"] for row in await snapshot.fetch(STORED, MAX_SERIES)]
 
-    async def _observations(
-        self, key: str, question: MacroQuestion, days: tuple[Day, Day]
-    ) -> list[MacroObservation]:
-        """Return what was told of the periods that begin on these days."""
-        as_of = question.as_of
-        if question.knowledge != "known":
-            as_of = told_by(as_of, self._watermarks, TOPICS, partition_of(key, self._partitions))
-        async with self._store.snapshot() as snapshot:
-            return await entries(snapshot, MacroObservation, key, as_of=as_of, provider=None, days=days)
+    def _told_by(self, key: str, question: MacroQuestion) -> KnowledgeTime:
+        """Return up to when what was told of a series counts."""
+        if question.knowledge == "known":
+            return question.as_of
+        return told_by(question.as_of, self._watermarks, TOPICS, partition_of(key, self._partitions))
 
     serves: ClassVar[Serves] = ((MACRO, newest), (MACRO_HISTORY, history))
 
@@ -130,12 +130,12 @@ def _key(given: str) -> str:
         raise invalid_field("key", error.code, str(error)) from error
 
 
-def _may_have(request: web.Request, observations: Sequence[MacroObservation]) -> bool:
-    """Whether the caller may be given a series."""
-    return not observations or observations[-1].rights != "restricted" or may_redistribute(request)
+def _may_have(request: web.Request, last: MacroObservation | None) -> bool:
+    """Whether the caller may be given a series by what was told last: others' with the scope redistribute, or without keys."""
+    return last is None or last.rights != "restricted" or may_redistribute(request)
 
 
-def _check_rights(request: web.Request, observations: Sequence[MacroObservation]) -> None:
+def _check_rights(request: web.Request, last: MacroObservation | None) -> None:
     """Raise the Problem of a caller who may not be given what others own."""
-    if observations:
-        check_rights(request, (series_row(observations[-1]),))
+    if last is not None:
+        check_rights(request, (series_row(last),))

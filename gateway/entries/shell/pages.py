@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.entries.actions_request import ActionsQuery
 from gateway.entries.macro_request import MacroHistoryQuery
+from gateway.entries.rows import Place, beyond
 from gateway.http.columns import Shown
 from gateway.http.moments import rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
@@ -16,19 +17,26 @@ from gateway.http.shell.answers import cacheable
 from infra.runtime.clock import wall_us
 from schemas.clocks import EventTime, KnowledgeTime
 
-Place = tuple[int | str, ...]
 T = TypeVar("T")
 
 
 class EntryPage:
     """The page a request asks for."""
 
-    def __init__(self, request: web.Request, ask: ActionsQuery | MacroHistoryQuery, page_key: bytes) -> None:
-        """Read its token, which `page_key` signed; raises the Problem of one that is foreign, of another query or expired."""
+    def __init__(
+        self, request: web.Request, ask: ActionsQuery | MacroHistoryQuery, page_key: bytes, *, pins: int
+    ) -> None:
+        """Read its token, which `page_key` signed; raises the Problem of one that is foreign, of another query or expired.
+
+        `pins` numbers in it hold for all pages: the first says up to when what was told counts, or pages would not fit together.
+        """
         self._request, self._ask, self._page_key = request, ask, page_key
         self._query, self._now = query_hash(request.path, ask.given), wall_us()
         token = ask.page_token
         self._page = open_token(token, self._query, page_key, self._now) if token else None
+        after = () if self._page is None else self._page.after
+        self.pinned: tuple[int, ...] = tuple(int(each) for each in after[:pins])
+        self.after: Place = after[pins:]
 
     @property
     def as_of(self) -> KnowledgeTime | None:
@@ -42,15 +50,15 @@ class EntryPage:
         *,
         place: Callable[[T], Place],
         as_of: KnowledgeTime,
+        pins: tuple[int, ...],
         meta: Mapping[str, Any],
     ) -> web.StreamResponse:
-        """Return the page of all that was `found`, which is in the order of its places; no two share one."""
-        ask, page = self._ask, self._page
-        rest = found if page is None else [each for each in found if place(each) > page.after]
+        """Return the page of all that was `found`, or found from there on, in the order of its places; no two share one."""
+        ask, rest = self._ask, beyond(found, self.after, place)
         shown, token = rest[: ask.limit], None
         if len(rest) > len(shown):
             start, end = EventTime(ask.start), EventTime(ask.end)
-            edge = Page(as_of=as_of, start=start, end=end, after=place(shown[-1]))
+            edge = Page(as_of=as_of, start=start, end=end, after=(*pins, *place(shown[-1])))
             token = seal(edge, self._query, self._page_key, self._now)
         said = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "revisions": ask.revisions}
         about = {**said, "row_count": len(shown), **meta}

@@ -53,13 +53,42 @@ def all_versions(stream: Stream) -> str:
         WHERE {_asked(stream)} ORDER BY {_order(stream)}, position LIMIT $6"""
 
 
+def last_day(stream: Stream) -> str:
+    """Return what reads the last day anything was told of by then, from the end of what is asked; null where nothing was."""
+    about = f"v.{ABOUT[stream.name]}"
+    return f"""
+        SELECT max(day) FROM streams s CROSS JOIN LATERAL (
+            SELECT {about} - DATE '1970-01-01' AS day FROM {tables(stream).versions} v
+            WHERE v.stream_id = s.stream_id AND {_known(stream)} AND v.{_asked(stream)} ORDER BY {about} DESC LIMIT 1) e
+        WHERE s.symbol = $1 AND s.kind = '{stream.name}'"""
+
+
+def day_of_row(stream: Stream, *, backward: bool) -> str:
+    """Return what reads the day of the row after the $2 first ones, or before the last, on the days [$3, $4]; null: there is none.
+
+    Rows are counted of each provider alone, whatever is known of them: by the index of entries, which it never leaves.
+    """
+    about, (choose, order) = f"v.{ABOUT[stream.name]}", ("max", "DESC") if backward else ("min", "ASC")
+    first = "DATE '1970-01-01'"
+    return f"""
+        SELECT {choose}(day) FROM streams s CROSS JOIN LATERAL (
+            SELECT {about} - {first} AS day FROM {tables(stream).versions} v
+            WHERE v.stream_id = s.stream_id AND {about} BETWEEN {first} + $3::integer AND {first} + $4::integer
+            ORDER BY {about} {order} OFFSET $2 LIMIT 1) e
+        WHERE s.symbol = $1 AND s.kind = '{stream.name}'"""
+
+
 def _found(stream: Stream) -> str:
-    route = packed_field(stream, "route")
-    shadow = f"(v.flags & {route.mask}) = {bits_of(stream, 'route', 'shadow')}"
     return (
         f"FROM streams s JOIN {tables(stream).versions} v USING (stream_id) WHERE s.symbol = $1 AND s.kind = '{stream.name}'"
-        f" AND v.known_from <= $2 AND (s.provider = $3 OR ($3::text IS NULL AND NOT {shadow}))"
+        f" AND {_known(stream)}"
     )
+
+
+def _known(stream: Stream) -> str:
+    route = packed_field(stream, "route")
+    shadow = f"(v.flags & {route.mask}) = {bits_of(stream, 'route', 'shadow')}"
+    return f"v.known_from <= $2 AND (s.provider = $3 OR ($3::text IS NULL AND NOT {shadow}))"
 
 
 def _asked(stream: Stream) -> str:

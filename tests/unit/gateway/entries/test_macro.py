@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import permutations
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 
-from gateway.entries.macro import MacroQuestion, newest, periods
-from schemas.clocks import Day, KnowledgeTime
-from schemas.entries import MacroObservation
+from analytics.macro_units import MacroUnits, base_periods
+from gateway.entries.macro import BASE_DAYS, MacroQuestion, base_days, newest, periods, said_values
+from schemas.clocks import Day, KnowledgeTime, day_of
+from schemas.entries import Frequency, MacroObservation
 from schemas.intervals import DAY_US
 from tests.support.builders import an_observation
 
@@ -79,10 +82,24 @@ def test_the_range_is_of_begins_and_its_base_may_lie_before_it() -> None:
     assert periods(TOLD, asked(17_300), "latest", Day(FEBRUARY), Day(FEBRUARY)) == []
 
 
+@pytest.mark.parametrize("frequency", get_args(Frequency))
+@pytest.mark.parametrize("units", get_args(MacroUnits))
+def test_what_a_period_is_compared_with_begins_within_its_base_days(units: str, frequency: Frequency) -> None:
+    """Whatever the first day of the period: the year that leaps, the longest month, a week of holidays."""
+    days = np.arange(day_of(date(1999, 1, 1)), day_of(date(2005, 1, 1)))
+    nearest = 0
+    if units not in ("lin", "log"):
+        nearest = max(
+            int((days - base).max()) for base in base_periods(days, frequency, is_year=units == "pc1")
+        )
+
+    assert nearest <= base_days(units, frequency) <= BASE_DAYS
+
+
 def test_the_newest_skips_what_was_published_as_missing() -> None:
     """A holiday is no value; before anything was said there is none at all."""
     holiday = said(MARCH, MARCH + 31, None, 17_280, 5)
-    row = newest([*TOLD, holiday], asked(17_300), 2)
+    row = newest(said_values([*TOLD, holiday], asked(17_300), EVER[0]), asked(17_300), 2)
 
     assert row is not None
     assert (row["value"], row["previous"], row["change"]) == (
@@ -91,7 +108,7 @@ def test_the_newest_skips_what_was_published_as_missing() -> None:
         7.0,
     )
     assert row["staleness_days"] == 17_300 - MARCH
-    assert newest(TOLD, asked(17_000), 2) is None
+    assert said_values(TOLD, asked(17_000), EVER[0]) == []
     assert newest([], asked(17_300), 2) is None
 
 
@@ -99,7 +116,7 @@ def test_without_a_time_of_publication_our_own_knowledge_counts() -> None:
     """A source that does not say when is believed from the day we saw it."""
     unsaid = [said(JANUARY, FEBRUARY, 7.0, None, 1)]
 
-    assert newest(unsaid, asked(19_999), 0) is None
-    row = newest(unsaid, asked(20_000), 0)
+    assert said_values(unsaid, asked(19_999), EVER[0]) == []
+    row = newest(said_values(unsaid, asked(20_000), EVER[0]), asked(20_000), 0)
     assert row is not None
     assert (row["value"], row["published_at"], row["previous"], row["change"]) == (7.0, None, None, None)
