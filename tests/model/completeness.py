@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from schemas.intervals import DAY_US, MINUTE_US, SLOT_US
 from tests.model.market import LONG_US, Series
-from tests.model.oracle import AHEAD_US, Arrived, Oracle, Place, has_slots
+from tests.model.oracle import AHEAD_US, Arrived, Oracle, Place, has_entries, has_slots
 from tests.model.venues import DAILY, Bar, expected, open_minutes
 
 MISSING_BARS, LOG_TRUNCATED = "missing_bars", "log_truncated"
@@ -89,9 +89,9 @@ class Completeness:
             stretch = (since[0], max(arrived.known_from, since[0] + 1))
             self._tell("blind", (f"{self.topic}/0", "", ""), *stretch, cause=LOG_TRUNCATED)
         blind: dict[Series, list[tuple[int | None, int, str]]] = {}
-        stamps = [
-            each["event_time"] for each in block.events if each["event_time"] <= arrived.known_from + AHEAD_US
-        ]
+        # An entry tells of any day: what is known of it is that it was told.
+        told = [arrived.known_from if has_entries(self.topic) else e["event_time"] for e in block.events]
+        stamps = [each for each in told if each <= arrived.known_from + AHEAD_US]
         if self._torn and stamps and block.route != "backfill":
             self._torn = False
             for series in self.lines:
@@ -102,7 +102,7 @@ class Completeness:
         events: dict[Series, list[tuple[int, bool]]] = {}  # start, whether it is final
         for index, event in arrived.events:
             series = (block.provider, event["symbol"], event.get("interval", ""))
-            events.setdefault(series, []).append((event["event_time"], event.get("final", True)))
+            events.setdefault(series, []).append((told[index], event.get("final", True)))
             if (
                 block.route != "backfill"
                 and not arrived.suspect(event)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
+from typing import Any
 
-from schemas.deriving import content
+from schemas.deriving import content, items
 from schemas.errors import Fenced
 from schemas.ledger.coverage import Coverage
 from schemas.partitions import TopicPartition
@@ -30,6 +31,7 @@ class Version:
     content: Hashable
     known_from: int
     final: bool
+    told: Mapping[str, Any] = field(compare=False, repr=False)  # all that the record says
     live: bool = True  # neither backfilled nor stamped ahead of its record
 
 
@@ -37,13 +39,16 @@ class Version:
 def version_of(topic: str, value: bytes | None) -> Version:
     """Return a canonical record as the database stores it."""
     fields = fields_of(topic, value)
+    stream = BY_TOPIC[topic]
+    named = tuple(fields[name] for name in items(stream)) or fields["event_time"]
     ahead = fields["event_time"] > fields["known_from"] + AHEAD_US
     return Version(
-        key=(fields["provider"], fields["symbol"], fields.get("interval", ""), fields["event_time"]),
+        key=(fields["provider"], fields["symbol"], fields.get("interval", ""), named),
         place=(fields["raw_offset"], fields["index"]),
-        content=itemgetter(*(content(BY_TOPIC[topic]) or TRADE_CONTENT))(fields),
+        content=itemgetter(*(content(stream) or TRADE_CONTENT))(fields),
         known_from=fields["known_from"],
         final=fields.get("final", True),
+        told=fields,
         live=fields["route"] != "backfill" and not ahead,
     )
 

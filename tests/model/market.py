@@ -1,4 +1,4 @@
-"""Random raw partitions: bars, quotes and trades with ties, flips, repeats, late values, holes, downtimes, backfills and rubbish."""
+"""Random raw partitions: bars, quotes, trades and entries with ties, flips, repeats, late values, holes, downtimes, backfills and rubbish."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from schemas.answered import AnsweredStretch, answered_hint
 from schemas.clocks import EventTime, KnowledgeTime, RawOffset, WallTime
-from schemas.intervals import DAY_US, HOUR_US, SECOND_US, SLOT_US
+from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US, SLOT_US
 from schemas.records import SERVED_ELSEWHERE, Discontinuity, RawBlock
 from schemas.streams import BY_RAW_TOPIC, QUOTE_STREAM
 from schemas.wire.codec import encode_value
 from stream_processors.transaction import RawRecord
+from tests.model.tellings import SERIES, Tellings
 from tests.model.venues import DAILY, VENUES, Bar, Line, bounds, tape
 from tests.support.stream_values import an_event
 
@@ -64,7 +65,11 @@ class Market:
         self.intervals = random.choice(PACES) if self._strategy == "slots" else ("1m",)
         self.low, self.high = bounds(venue, self.intervals)
         # Few streams, so that each has a history worth the name even in a short schedule.
-        self._symbols = venue.symbols[: random.randint(1, 2)]
+        self._tellings = None
+        if self._strategy == "entries":
+            self._tellings = Tellings(random, topic, flips=weather.flips, future=weather.future)
+        symbols = SERIES if self._tellings is not None and self._tellings.of_series else venue.symbols
+        self._symbols = symbols[: random.randint(1, 2)]
         self._providers = PROVIDERS[: random.randint(1, 2)]
         self._lines: dict[Series, Line] = {}
         self._final: set[tuple[Series, int]] = set()
@@ -120,6 +125,8 @@ class Market:
         block = RawBlock(provider=provider, endpoint="any", route="primary", received_time=WallTime(self.low))
         if roll < weather.garbage + 0.06:
             return [replace(block, provider="")]  # a tick
+        if self._tellings is not None:
+            return [self._told(self._tellings, block)]
         if roll < weather.garbage + 0.06 + weather.backfills:
             return list(self._backfill(replace(block, route="backfill", job_id="job")))
         told = [self._downtime(provider)] if random.random() < weather.downtimes else []
@@ -130,6 +137,16 @@ class Market:
         events = [make(self._some_series(provider)) for _ in range(random.randint(1, 4))]
         random.shuffle(events)
         return [replace(block, events=self._settled(provider, events))]
+
+    def _told(self, tellings: Tellings, block: RawBlock) -> RawBlock:
+        """Return the answer of a poll of one symbol's entries, asked for again now and then by a backfill."""
+        random = self._random
+        self.now = min(self.now + random.randint(1, 40) * MINUTE_US, self.high)
+        told = tellings.of_poll(block.provider, random.choice(self._symbols), self.now)
+        if random.random() < self._weather.backfills:
+            return replace(block, route="backfill", job_id="job", events=told)
+        blind = [self._downtime(block.provider)] if random.random() < self._weather.downtimes else []
+        return replace(block, discontinuities=blind, events=told)
 
     def _some_series(self, provider: str) -> Series:
         return provider, self._random.choice(self._symbols), self._random.choice(self.intervals)

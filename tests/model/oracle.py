@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from schemas.deriving import content as content_of
+from schemas.deriving import items
 from schemas.intervals import SECOND_US
 from schemas.records import RawBlock
 from schemas.streams import BY_RAW_TOPIC
@@ -19,13 +20,35 @@ from tests.model.market import Raw
 TRADE_CONTENT = ("price", "size")
 AHEAD_US = 5 * SECOND_US  # a stamp further ahead of its record is a suspect one
 
-Key = tuple[str, str, str, int]  # provider, symbol, interval, event_time
+Key = tuple[str, str, str, Hashable]  # provider, symbol, interval, and event_time or what names the entry
 Place = tuple[int, int]  # raw offset, index
 
 
 def has_slots(raw_topic: str) -> bool:
     """Whether values of a raw topic are numbered, so that one can be missing."""
     return BY_RAW_TOPIC[raw_topic].versions == "slots"
+
+
+def has_entries(raw_topic: str) -> bool:
+    """Whether values of a raw topic have names of their own, so that their moment says nothing of them."""
+    return BY_RAW_TOPIC[raw_topic].versions == "entries"
+
+
+def name_of(raw_topic: str, event: Any) -> Hashable:
+    """Return what names a value within its series: an entry's own name, of all others their moment."""
+    if has_entries(raw_topic):
+        return tuple(event[name] for name in items(BY_RAW_TOPIC[raw_topic]))
+    return int(event["event_time"])
+
+
+def impossible(event: Any) -> bool:
+    """Whether no value can be so."""
+    if "period_end" in event:
+        return bool(event["period_end"] <= event["period_start"])
+    if "amount" in event:
+        return bool(event["amount"] < 0)
+    below = min(event[name] or 0.0 for name in ("bid", "price", "low") if name in event) < 0
+    return below and not event["symbol"].startswith("^")  # an index may stand there
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +100,7 @@ class Oracle:
             return
         arrived = Arrived(offset, self.known_from, raw.block, [])
         for index, event in enumerate(raw.block.events):
-            below = min(event[name] or 0.0 for name in ("bid", "price", "low") if name in event) < 0
-            if below and not event["symbol"].startswith("^"):  # an index may stand there
+            if impossible(event):
                 self.dead.append((offset, index))
             else:
                 arrived.events.append((index, event))
@@ -92,7 +114,7 @@ class Oracle:
         self._sent.clear()
 
     def _version(self, place: Place, block: RawBlock, event: Any, *, repeated: bool) -> None:
-        key = (block.provider, event["symbol"], event.get("interval", ""), event["event_time"])
+        key = (block.provider, event["symbol"], event.get("interval", ""), name_of(self.topic, event))
         occurs = "frame_hash" in event
         content: Hashable = itemgetter(*(content_of(BY_RAW_TOPIC[self.topic]) or TRADE_CONTENT))(event)
         self.events[place] = (key, content, self.known_from)

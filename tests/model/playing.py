@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.streams import STREAMS
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
 from sinks.batch import batch as batches
 from sinks.progress import watermark
-from stream_processors import memory, saving
+from stream_processors import memory, saving, versions
 from tests.model.columns import ColumnMemory
 from tests.model.market import Weather
 from tests.model.schedule import Faults, replayed, scheduled
@@ -24,6 +25,8 @@ TRACE_SHOWN = 120
 ROUND_EVENTS, OPENED_EVENTS, STEP_BYTES = 24, 12, 200  # states are saved often, and in many small steps
 ROOM_BYTES = 13_000  # the contents of one series of minutes
 
+ROOM_OF_ENTRIES_BYTES = 600  # the contents of one series of entries, of which there are few here
+OF_ENTRIES = tuple(stream.raw_topic for stream in STREAMS if stream.versions == "entries")
 MOSTLY_BARS = (RAW_BARS, RAW_BARS, RAW_QUOTES, RAW_TRADES)  # they have the most rules
 
 CRASHES = Faults(name="crashes", topics=MOSTLY_BARS, crash=0.06, hand_over=0.02)
@@ -58,7 +61,20 @@ BACKFILLS = Faults(
     halving=0.1,
     weather=Weather(flips=0.1, late=0.3, backfills=0.4, downtimes=0.3),
 )
-ALL = (CRASHES, ZOMBIES, NEIGHBOURS, TIES, SHORT_MEMORY, TRUNCATION, LIMITS, BACKFILLS)
+ENTRIES = replace(
+    ZOMBIES,
+    name="entries",
+    topics=OF_ENTRIES,
+    blocks=10,
+    compact=0.02,
+    rewind=0.03,
+    halving=0.1,
+    weather=Weather(ties=0.4, flips=0.7),
+)
+ENTRIES_FORGOTTEN = replace(ENTRIES, name="entries forgotten", remembers_all=False)
+READ_IN_PAGES = replace(ENTRIES, name="entries read in pages", topics=OF_ENTRIES[1:], ask=0.4)
+ENTRIES_CUT = replace(TRUNCATION, name="entries cut", topics=OF_ENTRIES, weather=Weather(flips=0.7))
+ALL = (CRASHES, ZOMBIES, NEIGHBOURS, TIES, SHORT_MEMORY, TRUNCATION, LIMITS, BACKFILLS, ENTRIES, ENTRIES_FORGOTTEN, ENTRIES_CUT)  # fmt: skip
 
 REREAD = replace(
     SHORT_MEMORY,
@@ -103,16 +119,18 @@ def play(faults: Faults, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         raise
 
 
-def forget_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def forget_early(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
     """Let processor and sink remember next to nothing."""
-    monkeypatch.setattr(memory, "MAX_CONTENT_BYTES", ROOM_BYTES)
+    is_of_entries = set(faults.topics) <= set(OF_ENTRIES)
+    monkeypatch.setattr(memory, "MAX_CONTENT_BYTES", ROOM_OF_ENTRIES_BYTES if is_of_entries else ROOM_BYTES)
+    monkeypatch.setattr(versions, "ENTRIES", versions.PLACES)
     monkeypatch.setattr(watermark, "MAX_PENDING", 3)
 
 
 def caught(faults: Faults, monkeypatch: pytest.MonkeyPatch, symptom: str) -> bool:
     """Return whether any schedule notices, by this symptom, the rule that was just broken."""
     if not faults.remembers_all:
-        forget_early(monkeypatch)
+        forget_early(monkeypatch, faults)
     for seed in range(SEEDS_TO_CATCH):
         try:
             play(faults, seed, monkeypatch)

@@ -15,12 +15,13 @@ from stream_processors.replay import replay
 from tests.model.asking import answers
 from tests.model.broker import Broker, RawPartition, fields_of
 from tests.model.database import Database
+from tests.model.entry_answers import EntryReader
 from tests.model.market import Market, Raw, Weather
+from tests.model.oracle import has_entries
 from tests.model.processor import IDLE, Steps, processor, writer_of
 from tests.model.sink import Sink
 
-# Of market data; entries have no moment that could be missing (tests/integration/pipeline/test_entries.py).
-MODELLED = tuple(stream.raw_topic for stream in STREAMS if stream.versions != "entries")
+MODELLED = tuple(stream.raw_topic for stream in STREAMS)
 STEPS_A_BLOCK = 7
 MAX_STEPS_TO_FINISH = 2_000
 MAX_STEPS_TO_HAND_OVER = 12
@@ -79,6 +80,7 @@ class Schedule:
         self.broker, self.database = Broker(), Database()
         self.trace: list[str] = []
         self.asked: list[Asked] = []
+        self.readers: list[EntryReader] = []
         self.plays: dict[str, tuple[int, int]] = {}  # from and to (µs), by raw topic
         self._limit = BatchLimit()
         self._owners: dict[str, Actor] = {}
@@ -161,11 +163,15 @@ class Schedule:
                 self._zombies.remove(actor)
 
     def _ask(self) -> None:
+        for reader in self.readers:
+            reader.turn(self.database)
         for topic in self.raw:
             complete = self.database.watermarks.get(canonical_of(topic))
             if complete is not None:
                 found = answers(self.database, canonical_of(topic), complete - 1)
                 self.asked.append(Asked(topic=topic, moment=complete - 1, answers=found))
+                if has_entries(topic):
+                    self.readers.append(EntryReader(self.random, self.database, topic, complete - 1))
 
     def _crash(self, role: str) -> None:
         """Let one owner die, or all of the raw partitions at once: one process may own several."""

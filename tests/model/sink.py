@@ -189,9 +189,10 @@ class Sink:
             # forming bars are no history
             final = [(v, new) for v, new in zip(versions, marked.tolist(), strict=True) if v.final]
             times = Counter(version.key for version, _ in final)
-            stored, versioned = self._database.keys[rows.table.topic], rows.table.has_versions
+            stored = self._database.keys[rows.table.topic]
+            looked_up = rows.table.has_versions and not rows.table.has_entries
             opens = [
-                new or (fast and versioned and times[v.key] == 1 and v.key not in stored) for v, new in final
+                new or (fast and looked_up and times[v.key] == 1 and v.key not in stored) for v, new in final
             ]
             self._copy(rows, [v for (v, _), new in zip(final, opens, strict=True) if new], pending)
             self._compare(rows, [v for (v, _), new in zip(final, opens, strict=True) if not new], pending)

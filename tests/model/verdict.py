@@ -11,6 +11,7 @@ from schemas.topics import EVIDENCE, PROGRESS, canonical_of, dead
 from tests.model.broker import Broker, fields_of
 from tests.model.completeness import Completeness, completeness
 from tests.model.database import Database, version_of
+from tests.model.entry_answers import whole
 from tests.model.ledger_verdict import (
     check_answers,
     check_coverage,
@@ -20,7 +21,7 @@ from tests.model.ledger_verdict import (
     check_words,
     evidence_of,
 )
-from tests.model.oracle import Key, Oracle, Place, foretell
+from tests.model.oracle import Key, Oracle, Place, foretell, has_entries
 from tests.model.processor import writer_of
 from tests.model.schedule import Schedule
 
@@ -111,16 +112,21 @@ def check_watermark(database: Database, topic: str, oracle: Oracle, found: Compl
 
 
 def check_replay(schedule: Schedule, clean: Schedule, topic: str) -> None:
-    """A replay of the raw records into an empty database gives identical rows, watermarks, cursors and ledger."""
+    """A replay of the raw records into an empty database gives identical rows, watermarks, cursors and ledger.
+
+    But for one thing: an entry told again bears another moment, and moves its series' cursor where it is not remembered.
+    """
     database, other, canonical = schedule.database, clean.database, canonical_of(topic)
     assert database.rows[canonical] == other.rows[canonical], "a replay gives other rows"
     assert database.watermarks[canonical] == other.watermarks[canonical], "a replay gives another watermark"
-    assert database.cursors == other.cursors, "a replay gives other cursors"
+    if schedule.faults.remembers_all or not has_entries(topic):
+        assert database.cursors == other.cursors, "a replay gives other cursors"
     check_same_ledger(database, other, topic)
 
 
 def judge(schedule: Schedule, clean: Schedule | None) -> None:
     """Check everything after a schedule; `clean` is its replay, where all of the raw log could be replayed."""
+    check_readers(schedule, clean)
     played = [schedule.database, *([clean.database] if clean is not None else [])]
     for topic, raw in schedule.raw.items():
         oracle = foretell(topic, raw.processed(), raw.tears)
@@ -142,3 +148,16 @@ def judge(schedule: Schedule, clean: Schedule | None) -> None:
             if schedule.faults.remembers_all:
                 check_once(schedule.broker, clean.broker, topic)
             check_replay(schedule, clean, topic)
+
+
+def check_readers(schedule: Schedule, clean: Schedule | None) -> None:
+    """What was answered about entries is to the byte the same for ever, by pages too, and after a replay."""
+    databases = [schedule.database, *([clean.database] if clean is not None else [])]
+    for reader in schedule.readers:
+        reader.finish(schedule.database)
+        assert reader.rows == reader.then, (
+            f"{reader.question} by pages of {reader.limit} is {reader.rows}, not {reader.then}"
+        )
+        for database in databases:
+            again = whole(database, reader.question)
+            assert again == reader.then, f"{reader.question} was answered {reader.then}, now {again}"

@@ -55,7 +55,7 @@ def test_whatever_happens_log_database_and_ledger_are_the_oracles(
 ) -> None:
     """Every schedule ends with each version once, in order, known when it was, and no answer ever changed."""
     if not faults.remembers_all:
-        forget_early(monkeypatch)
+        forget_early(monkeypatch, faults)
     for seed in range(SEEDS):
         play(faults, seed, monkeypatch)
 
