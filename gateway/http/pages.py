@@ -34,6 +34,7 @@ class Page:
     start: EventTime
     end: EventTime
     after: tuple[int | str, ...]
+    pins: tuple[int, ...] = ()  # what else the first page chose, for the endpoint to read
 
 
 def query_hash(path: str, given: Mapping[str, str]) -> str:
@@ -46,6 +47,8 @@ def seal(page: Page, query: str, key: bytes, now: WallTime) -> str:
     """Return the token of `page` for the query with the hash `query`; valid for 60 to 90 minutes from `now`."""
     expires = -(-(now + LIFETIME_US) // EXPIRES_ON_US) * EXPIRES_ON_US
     fields = [query, expires, page.as_of, page.start, page.end, list(page.after)]
+    if page.pins:
+        fields.append(list(page.pins))
     body = json.dumps(fields, separators=(",", ":")).encode()
     return f"{_text(body)}.{_text(_signature(body, key))}"
 
@@ -58,7 +61,8 @@ def open_token(token: str, query: str, key: bytes, now: WallTime) -> Page:
         raise about("page_token", "token_mismatch", detail)
     if fields[1] <= now:
         raise about("page_token", "token_expired", f"this page_token has expired; {START_AGAIN}")
-    return Page(as_of=fields[2], start=fields[3], end=fields[4], after=tuple(fields[5]))
+    pins = tuple(fields[6]) if len(fields) > 6 else ()
+    return Page(as_of=fields[2], start=fields[3], end=fields[4], after=tuple(fields[5]), pins=pins)
 
 
 def _fields(token: str, key: bytes) -> list[Any]:

@@ -31,6 +31,13 @@ def test_a_page_survives_its_token(as_of: int, start: int, end: int, after: list
         assert open_token(token, QUERY, KEY, 1) == page
 
 
+def test_what_the_first_page_chose_is_in_the_token() -> None:
+    """Beside the moment; a token without it, as those of before, has none."""
+    pinned = Page(as_of=5, start=-7, end=9, after=(3,), pins=(16_230, 7))
+    assert open_token(seal(pinned, QUERY, KEY, 0), QUERY, KEY, 1) == pinned
+    assert open_token(seal(PAGE, QUERY, KEY, 0), QUERY, KEY, 1).pins == ()
+
+
 def test_a_changed_query_is_a_mismatch() -> None:
     """The token answers only the query it was made for."""
     other = query_hash("/stocks/SPY/history", {"interval": "5m"})
