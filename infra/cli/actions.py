@@ -27,12 +27,11 @@ from schemas.streams import ACTION_STREAM
 from schemas.symbology.factor_files import parse_factor_file
 from schemas.symbology.file_actions import factor_actions, rename_actions
 from schemas.symbology.map_files import parse_map_file
-from schemas.symbology.stated_actions import file_events, stated_event
+from schemas.symbology.stated_actions import BY_FILES, BY_HAND, file_events, stated_event
 from schemas.symbols.instruments import classify
 from schemas.validation import check_action
 from schemas.wire.codec import encode_value
 
-BY_HAND, BY_FILES = "manual", "lean_import"  # providers, beside the vendors
 MAX_BLOCK_EVENTS = 500  # 200 kB of them
 MAX_FILE_BYTES = 1_048_576
 

@@ -76,7 +76,8 @@ def factor_actions(rows: Sequence[FactorRow], calendar: Calendar) -> tuple[FileA
         if before.price_factor != after.price_factor and not before.close:
             raise InvalidRecord(f"the factors of {before.last_day} have no close; a dividend cannot be told")
         if amount >= LEAST_DIVIDEND:
-            found.append(FileAction(type="cash_dividend", ex_date=ex_date, amount=round(amount, 6)))
+            # A millionth of a dollar each time shows in the sixth decimal of seven years.
+            found.append(FileAction(type="cash_dividend", ex_date=ex_date, amount=round(amount, 8)))
     return tuple(found)
 
 

@@ -20,6 +20,7 @@ from schemas.streams import ACTION_STREAM
 from schemas.symbology.file_actions import FileAction
 from schemas.symbology.map_files import NameHistory
 
+BY_HAND, BY_FILES = "manual", "lean_import"  # providers, beside the vendors
 DEFAULTS = {field.name: field.default for field in event_fields(ACTION_STREAM)}
 
 
