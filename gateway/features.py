@@ -17,7 +17,7 @@ from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.dead_events.shell.events import DeadEvents, DeadLetterAccess
 from gateway.dead_events.shell.letters import Letters
-from gateway.entries.shell.actions import Actions
+from gateway.entries.shell.actions import Actions, action_versions
 from gateway.entries.shell.macro import Macro
 from gateway.http.access import Access
 from gateway.http.endpoints import Endpoint
@@ -28,9 +28,10 @@ from gateway.http.shell.certificates import Certificate
 from gateway.http.shell.documents import Documents
 from gateway.http.shell.guard import border_of
 from gateway.live.shell.live import LiveStreams
+from gateway.market.shell.adjusting import Adjusting
 from gateway.market.shell.calendars import MarketCalendar
 from gateway.market.shell.gaps import Ledger
-from gateway.market.shell.history import History
+from gateway.market.shell.history import BesideBars, History
 from gateway.market.shell.naming import Naming
 from gateway.market.shell.prices import Prices
 from gateway.objectives.shell.slo import ObjectiveStatistics
@@ -179,8 +180,11 @@ def _history(parts: Parts) -> History:
         resources.page_key,
         naming=parts.naming,
         names=parts.names,
-        calendars=parts.calendars,
         partitions=resources.partitions,
+        beside=BesideBars(
+            calendars=parts.calendars,
+            adjusting=Adjusting(action_versions, parts.watermarks, streams=parts.streams),
+        ),
     )
 
 

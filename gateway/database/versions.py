@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from gateway.http.moments import ALL_KNOWN, EARLIEST_US, LATEST_US
-from schemas.clocks import EventTime, KnowledgeTime
+from schemas.clocks import Day, EventTime, KnowledgeTime
 from schemas.streams import BY_RECORD, Bar, Quote, StreamName, Trade
 
 MINUTE = "1m"  # the interval that all longer bars can be made of in the end
@@ -27,6 +27,32 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BarBasis:
+    """The shares an adjusted bar was stored in: first and last day of its parts, and of the shares their prices were of.
+
+    Days are of the venue's calendar.
+    """
+
+    days: tuple[Day, Day]
+    shares_of: tuple[Day, Day]
+    mixed: bool = False  # trades of both sides of a split are in it
+    uncertain: bool = False  # nobody can tell whose shares: its values are as they are stored
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[BarBasis | None]) -> BarBasis | None:
+        """Return that of a bar made of several; None where they are as they are stored."""
+        told = [part for part in parts if part is not None]
+        if not told:
+            return None
+        return cls(
+            days=(min(part.days[0] for part in told), max(part.days[1] for part in told)),
+            shares_of=(min(part.shares_of[0] for part in told), max(part.shares_of[1] for part in told)),
+            mixed=any(part.mixed for part in told),
+            uncertain=any(part.uncertain for part in told),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BarVersion(Bar):
     """A stored version of a bar, or a bar derived from several; times in µs, event_time is the START."""
 
@@ -39,6 +65,7 @@ class BarVersion(Bar):
     base: str = ""  # interval of the bars a derived bar is made of
     parts: int = 0  # how many of them
     expected: int | None = None  # how many the calendar expects; None where it does not know
+    basis: BarBasis | None = None  # None: as it is stored
     complete: bool | None = None  # whether all of those are there, each complete; None where none is expected
 
 

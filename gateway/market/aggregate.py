@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import fsum
 
-from gateway.database.versions import MINUTE, BarVersion, Span
+from gateway.database.versions import MINUTE, BarBasis, BarVersion, Span
 from gateway.market.bars import MIXED
 from gateway.market.wholeness import NOTHING_EXPECTED, UNKNOWN, Wholeness, Wholes
 from schemas.calendar.expected_bars import DAILY, expected_span, slot_of
@@ -251,6 +251,7 @@ def _combined(
         base=wholes.interval,
         parts=len(parts),
         expected=whole.expected,
+        basis=BarBasis.of_parts([part.basis for part in parts]),
         complete=whole.complete,
     )
 

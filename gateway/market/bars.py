@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, get_args
 
@@ -113,11 +113,18 @@ BAR_COLUMNS = (
         "Reason it was fetched, where it was not by polling the primary.",
         always=False,
     ),
-    Column("adjustment", TEXT, "One of raw, split, all; only where the rows differ.", always=False),
+    Column("adjustment", TEXT, "One of raw, split, all, mixed; only where the rows differ.", always=False),
     Column(
         "currency",
         TEXT,
         "Of its prices; only where the rows differ, and mixed where its parts do: it is no price then.",
+        always=False,
+    ),
+    Column(
+        "basis",
+        words_of(("mixed", "uncertain")),
+        "With adjustment, where its shares are in doubt: mixed holds trades of both sides of a split and is adjusted as one of its day; "
+        "uncertain is as it is stored, since nobody can tell whether its provider had rebased it, and there only where that is named.",
         always=False,
     ),
 )
@@ -152,6 +159,8 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
         fields["adjustment"] = bar.adjustment_state
     if with_currency:
         fields["currency"] = bar.currency
+    if bar.basis is not None and (bar.basis.uncertain or bar.basis.mixed):
+        fields["basis"] = "uncertain" if bar.basis.uncertain else MIXED
     return fields
 
 
@@ -161,11 +170,3 @@ def one_or_mixed(values: Iterable[str]) -> str | None:
     if len(found) > 1:
         return MIXED
     return next(iter(found), None)
-
-
-def adjustments(bars: Sequence[BarVersion]) -> dict[str, list[str]]:
-    """Return which adjustment states the bars have, each with its providers."""
-    found: dict[str, set[str]] = {}
-    for bar in bars:
-        found.setdefault(bar.adjustment_state, set()).add(bar.provider)
-    return {state: sorted(providers) for state, providers in sorted(found.items())}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import ClassVar, get_args
+from dataclasses import dataclass
+from typing import ClassVar, cast, get_args
 
 from analytics.action_choice import Knowledge
-from gateway.database.versions import Span
+from analytics.adjustment import Adjustment
 from gateway.http.columns import (
     AS_OF,
     FLAG,
     NEXT_PAGE,
     TEXT,
     TIME,
-    UNRESOLVED,
     WHOLE,
     Column,
     envelope,
@@ -25,28 +23,32 @@ from gateway.http.columns import (
     words_of,
 )
 from gateway.http.endpoints import Answer, Endpoint, Pairs, Parameter, Query, parameter
-from gateway.http.moments import LATEST_US, PERIODS, local_date, midnight, period_start
-from gateway.http.parameters import AnyText, Day, Moment, OneOf, ProviderName, Symbol, Whole, checked_symbol
+from gateway.http.moments import PERIODS
+from gateway.http.parameters import (
+    AnyText,
+    CalendarDay,
+    Day,
+    Moment,
+    OneOf,
+    ProviderName,
+    Symbol,
+    Whole,
+    checked_symbol,
+)
 from gateway.http.problems import FieldError
+from gateway.market.action_account import ADJUSTED_META, lone_basis
 from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
+from gateway.market.bars_range import DEFAULT_PERIODS, asked_range
 from gateway.market.factors import BESIDE_COLUMNS, FACTOR_META, WITH, lone_knowledge
 from gateway.market.gaps import GAP_COLUMNS
+from gateway.market.history_request import HistoryRequest
+from schemas import clocks
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
 from schemas.intervals import INTERVALS, INTRADAY_US
 
 MAX_LIMIT_ROWS = 10_000
 DEFAULT_LIMIT_ROWS = 1_000
-DEFAULT_PERIODS = {
-    "1m": "1d",
-    "5m": "5d",
-    "15m": "5d",
-    "30m": "1mo",
-    "1h": "1mo",
-    "1d": "1y",
-    "1wk": "5y",
-    "1mo": "10y",
-}
 SORT = OneOf(("asc", "desc"))
 KNOWLEDGE = OneOf(get_args(Knowledge))
 KNOWLEDGE_WORDS = "known: what we had been told by as_of. published: what the source had published by as_of, whenever we were told"
@@ -81,11 +83,20 @@ class HistoryQuery(Query):
         not_with=("start",),
     )
     adjustment: str | None = parameter(
-        OneOf(ADJUSTMENTS), "Refuse bars of any other adjustment; without it meta says which is stored."
+        OneOf(ADJUSTMENTS),
+        "raw: in the shares and the money of each bar's day. split: in the shares of basis. all: less what was paid out since, too. "
+        "Without it as it is stored, which meta says.",
+    )
+    basis: clocks.Day | None = parameter(
+        CalendarDay(),
+        "Day whose shares adjusted prices are in; without it the venue's day of as_of, on a simulated market that of the newest bar.",
+        unit="date",
     )
     with_: Mapping[str, str] | None = WITH
     knowledge: str = parameter(
-        KNOWLEDGE, f"Which values of `with` count. {KNOWLEDGE_WORDS}.", default="known"
+        KNOWLEDGE,
+        f"Which corporate actions, and values of `with`, count. {KNOWLEDGE_WORDS}.",
+        default="known",
     )
     session: str = parameter(
         OneOf(tuple(SESSIONS)),
@@ -107,11 +118,12 @@ class HistoryQuery(Query):
     format: str = parameter(OneOf(("json", "csv")), "Form of the answer.", default="json")
 
     def complaints(self) -> Iterable[FieldError]:
-        """Refuse all revisions backwards."""
+        """Refuse all revisions backwards, and what only adjusted prices have."""
         if self.revisions == "all" and self.sort == "desc":
             detail = "revisions=all is in order of time and knowledge; use sort=asc"
             yield FieldError(param="sort", code="not_with_revisions", detail=detail)
         yield from lone_knowledge(self.given)
+        yield from lone_basis(self.given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,34 +149,6 @@ class IntradayQuery(HistoryQuery):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryRequest:
-    """Bars of one symbol with event_time in [start, end)."""
-
-    symbol: str
-    interval: str
-    start: EventTime
-    end: EventTime
-    provider: str | None  # None: best of all
-    adjustment: str | None  # None: whatever is stored, said in meta
-    factors: Mapping[str, str]  # keys of macro series by the names given
-    knowledge: str
-    session: str
-    as_of: KnowledgeTime | None
-    revisions: str
-    descending: bool
-    limit: int
-    format: str
-    page_token: str | None
-    fixed_range: bool  # both ends given: with an as_of the answer can never change
-    given: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def start_given(self) -> str | None:
-        """The parameter that names the start of the range; None where a period reaches back to it."""
-        return next((name for name in ("start", "date") if name in self.given), None)
-
-
 def bars_request(
     endpoint: Endpoint[HistoryQuery] | Endpoint[IntradayQuery],
     symbol: str,
@@ -175,16 +159,21 @@ def bars_request(
     """Return what a query of HISTORY or INTRADAY asks at market time `now`. Raises Problem."""
     checked_symbol(symbol)
     query = endpoint.parse(pairs, calendar.timezone)
-    start, end = _range(query, calendar, now)
+    date = query.date if isinstance(query, IntradayQuery) else None
+    default = "1d" if isinstance(query, IntradayQuery) else DEFAULT_PERIODS[query.interval]
+    start, end = asked_range(
+        date, query.start, query.end, period=query.period or default, calendar=calendar, now=now
+    )
     return HistoryRequest(
         symbol=symbol,
         interval=query.interval,
         start=start,
         end=end,
         provider=query.provider,
-        adjustment=query.adjustment,
+        adjustment=cast("Adjustment | None", query.adjustment),
+        basis=query.basis,
         factors=query.with_ or {},
-        knowledge=query.knowledge,
+        knowledge=cast("Knowledge", query.knowledge),
         session=query.session,
         as_of=query.as_of,
         revisions=query.revisions,
@@ -195,20 +184,6 @@ def bars_request(
         fixed_range="date" in query.given or {"start", "end"} <= set(query.given),
         given=query.given,
     )
-
-
-def _range(query: HistoryQuery, calendar: Calendar, now: MarketTime) -> Span:
-    """Return [start, end) from date, period or start and end."""
-    default_period = DEFAULT_PERIODS[query.interval]
-    if isinstance(query, IntradayQuery):
-        default_period = "1d"
-        if query.date is not None:
-            after = local_date(query.date, calendar.timezone) + timedelta(days=1)
-            return query.date, midnight(after, calendar.timezone)
-    until = LATEST_US if query.end is None else query.end
-    if query.start is not None:
-        return query.start, until
-    return period_start(query.period or default_period, MarketTime(min(now, until)), calendar), until
 
 
 _META = (
@@ -225,7 +200,7 @@ _META = (
     Column("sort", words_of(SORT.choices), "As asked."),
     Column("row_count", WHOLE, "Rows on this page.", "rows"),
     Column("gaps", rows(record(*GAP_COLUMNS)), "What is or was missing in the range of this page."),
-    UNRESOLVED,
+    *ADJUSTED_META,
     FACTOR_META,
     Column("gaps_truncated", FLAG, "There are more gaps than listed: see GET /gaps.", always=False),
     Column("kept_from", TIME, "Bars before it are no longer kept.", "UTC", always=False),
@@ -248,6 +223,8 @@ _ANSWERS = {
             headers={
                 "X-As-Of": "meta.as_of.",
                 "X-Gaps": "How many gaps meta.gaps would list: see GET /gaps.",
+                "X-Unresolved": "With adjustment: how many stretches meta.unresolved would list.",
+                "X-Unresolved-Actions": "With adjustment: how many meta.unresolved_actions would list.",
                 "X-Next-Page-Token": "next_page_token, where there is one.",
             },
         ),

@@ -183,8 +183,8 @@ def beside(
 
 def lone_knowledge(given: Mapping[str, str]) -> Iterator[FieldError]:
     """Complain of a `knowledge` that is of nothing."""
-    if "knowledge" in given and "with" not in given:
-        detail = "knowledge is of macro series; give with=cpi, or leave knowledge out"
+    if "knowledge" in given and not given.keys() & {"with", "adjustment"}:
+        detail = "knowledge is of macro series and of adjusted prices; give with=cpi or adjustment=all, or leave knowledge out"
         yield FieldError(param="knowledge", code="needs_factors", detail=detail)
 
 

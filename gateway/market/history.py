@@ -15,11 +15,12 @@ from gateway.http.columns import Shown
 from gateway.http.moments import EARLIEST_US, LATEST_US, rfc3339
 from gateway.http.pages import Page
 from gateway.http.problems import invalid_field
+from gateway.market.action_account import ActionAccount, without_doubt
 from gateway.market.aggregate import sources_of
-from gateway.market.bars import MIXED, SESSIONS, adjustments, one_or_mixed, row, table_row
-from gateway.market.bars_request import HistoryRequest
+from gateway.market.bars import MIXED, SESSIONS, one_or_mixed, row, table_row
 from gateway.market.factors import Factor, beside, too_many_values
 from gateway.market.gaps import gap_row
+from gateway.market.history_request import HistoryRequest
 from schemas.clocks import EventTime, KnowledgeTime
 
 MAX_META_GAPS = 1_000
@@ -77,7 +78,14 @@ class Reading:
     floor: KnowledgeTime | None = None
     known: bool = True
     providers: Sequence[str] = ()
+    account: ActionAccount | None = None  # of the actions it is adjusted for, where that is asked for
     intervals: Sequence[str] = ()  # of which anything is stored; read where there are no bars
+
+    @property
+    def shown(self) -> Sequence[BarVersion]:
+        """The bars that are given: without those in doubt, unless their provider is named."""
+        is_named = self.plan is not None and self.plan.ask.provider is not None
+        return self.bars if self.account is None or is_named else without_doubt(self.bars)
 
 
 def plan(
@@ -171,11 +179,13 @@ def answered(ask: HistoryRequest, reading: Reading) -> Answered:
     start, end = plan.bounds
     following = None
     if reading.after is not None:
-        following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after)
+        pins = () if reading.account is None else reading.account.pins
+        following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after, pins=pins)
     rows, meta = _content(plan, reading)
     # What was known by a moment stays so, gaps included; but a token carries its own expiry, and of what nobody knew then
     # an empty answer says since when it is known.
     settled = following is None and (bool(rows) or not plan.is_first or _was_known(reading, plan.as_of))
+    settled = settled and (reading.account is None or reading.account.is_final)
     return Answered(rows=rows, meta=meta, following=following, settled=settled)
 
 
@@ -200,25 +210,19 @@ def _checked(ask: HistoryRequest, reading: Reading) -> PagePlan:
         raise invalid_field("revisions", "not_stored", detail)
     if reading.factors is None:
         raise too_many_values()
-    found = adjustments(reading.bars)
-    if ask.adjustment is not None and set(found) - {ask.adjustment}:
-        stored = ", ".join(f"{state} ({' '.join(providers)})" for state, providers in found.items())
-        detail = (
-            f"adjustment={ask.adjustment} is not what is stored here: {stored}; ask for that, or leave it out"
-        )
-        raise invalid_field("adjustment", "not_stored", detail)
     return reading.plan
 
 
 def _content(plan: PagePlan, reading: Reading) -> tuple[Sequence[dict[str, Any]], dict[str, Any]]:
     """Return (rows, meta) of a page."""
     ask, (start, end) = plan.ask, plan.bounds
-    adjustment = one_or_mixed(bar.adjustment_state for bar in reading.bars)
-    currency = one_or_mixed(bar.currency for bar in reading.bars)
+    bars = reading.shown
+    adjustment = one_or_mixed(bar.adjustment_state for bar in bars) or ask.adjustment
+    currency = one_or_mixed(bar.currency for bar in bars)
     shown: Callable[[BarVersion], dict[str, Any]] = table_row
     if ask.format != "csv":
         shown = partial(row, with_adjustment=adjustment == MIXED, with_currency=currency == MIXED)
-    rows = beside(Shown(reading.bars, shown), reading.factors or (), is_table=ask.format == "csv")
+    rows = beside(Shown(bars, shown), reading.factors or (), is_table=ask.format == "csv")
     meta: dict[str, Any] = {
         "as_of": rfc3339(plan.as_of),
         "symbol": ask.symbol, "interval": ask.interval, "session": ask.session,
@@ -231,6 +235,8 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[Sequence[dict[str, Any]]
     }  # fmt: skip
     if ask.factors:
         meta["factors"] = [each.about for each in reading.factors or ()]
+    if reading.account is not None:
+        meta |= reading.account.meta(ask.symbol, reading.bars)
     if reading.gaps.after is not None:
         meta["gaps_truncated"] = True
     if plan.misses and plan.kept_from is not None:

@@ -37,7 +37,6 @@ NO_DECISIONS = {
     "schemas/errors.py",
     "schemas/entries.py",
     "schemas/known.py",
-    "gateway/database/versions.py",
 }
 WIRING = {"__main__", "service", "features", "settings", "replay", "reloading", "statements"}
 TOUCHES_THE_WORLD = {

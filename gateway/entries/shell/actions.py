@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from gateway.database.shell.snapshot import Snapshots
+from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.entries.actions_request import ACTIONS, ActionsQuery
 from gateway.entries.rows import action_place, entry_row, published_by
@@ -88,3 +88,18 @@ class Actions:
         return found if ask.types is None else [each for each in found if each.type in ask.types]
 
     serves: ClassVar[Serves] = ((ACTIONS, actions),)
+
+
+async def action_versions(
+    snapshot: Snapshot, symbol: str, *, known_by: KnowledgeTime, every: bool
+) -> list[CorporateAction]:
+    """Return what all providers told of a symbol's actions by a moment: the newest version of each, or every one."""
+    return await entries(
+        snapshot,
+        CorporateAction,
+        symbol,
+        as_of=known_by,
+        provider=None,
+        days=EVERY_DAY,
+        revisions="all" if every else "latest",
+    )

@@ -92,6 +92,9 @@ async def cacheable(
     return _tagged(response, tag, request, immutable=immutable)
 
 
+_UNRESOLVED = (("Unresolved", "unresolved"), ("Unresolved-Actions", "unresolved_actions"))
+
+
 async def table(
     columns: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
@@ -109,6 +112,8 @@ async def table(
     async for some in in_slices(rows):
         lines += [",".join(_cell(row.get(name)) for name in columns) for row in some]
     said = {"X-As-Of": str(meta["as_of"]), "X-Gaps": str(len(meta["gaps"]))}
+    if "unresolved_actions" in meta:
+        said |= {f"X-{name}": str(len(meta[key])) for name, key in _UNRESOLVED}
     if next_page_token is not None:
         said["X-Next-Page-Token"] = next_page_token
     response = WholeAnswer(text="\r\n".join([*lines, ""]), content_type=CSV, headers=said)

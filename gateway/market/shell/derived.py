@@ -20,7 +20,7 @@ from gateway.market.aggregate import (
     unit_bounds,
     units_without,
 )
-from gateway.market.bars_request import HistoryRequest
+from gateway.market.history_request import HistoryRequest
 from gateway.market.wholeness import Wholes
 from infra.runtime.clock import monotonic_s
 from schemas.calendar.expected_bars import DAILY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -19,7 +19,7 @@ from gateway.http.problems import unknown_symbol
 from gateway.http.shell.answers import Serves, accepts_most, cacheable, page, table
 from gateway.market.aggregate import sources_of
 from gateway.market.bars import TABLE_COLUMNS
-from gateway.market.bars_request import HISTORY, INTRADAY, HistoryRequest, bars_request
+from gateway.market.bars_request import HISTORY, INTRADAY, bars_request
 from gateway.market.history import (
     MAX_META_GAPS,
     After,
@@ -29,6 +29,8 @@ from gateway.market.history import (
     answered,
     plan,
 )
+from gateway.market.history_request import HistoryRequest
+from gateway.market.shell.adjusting import Adjusting, adjusted_snapshot
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
@@ -39,10 +41,18 @@ from schemas.calendar.history import CalendarHistory
 from schemas.calendar.sessions import calendar_of, judging_by
 from schemas.clocks import KnowledgeTime, WallTime
 from schemas.partitions import partition_of
-from schemas.streams import BAR_STREAM, MACRO_STREAM
+from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM
 from schemas.topics import BARS
 
 MACRO = MACRO_STREAM.topic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BesideBars:
+    """Sources of an answer beside bars: the calendars of any moment, corporate actions."""
+
+    calendars: CalendarHistory
+    adjusting: Adjusting
 
 
 class History:
@@ -57,17 +67,18 @@ class History:
         *,
         naming: Naming,
         names: Callable[[str], bool],
-        calendars: CalendarHistory,
         partitions: int,
+        beside: BesideBars,
     ) -> None:
         """`page_key` signs page tokens; a symbol is known as well where it `names` one that is configured or was seen.
 
         Every topic has `partitions`.
         """
+        self._adjusting = beside.adjusting
         self._partitions = partitions
         self._naming = naming
         self._names = names
-        self._calendars = calendars
+        self._calendars = beside.calendars
         self._store = store
         self._watermarks = watermarks
         self._clock = clock
@@ -128,11 +139,11 @@ class History:
         """Return the moment the answer is pinned to; None where no watermark was read yet. Raises Problem."""
         as_of, place = page.as_of if page else ask.as_of, partition_of(ask.symbol, self._partitions)
         if as_of is None:
-            through = self._watermarks.through((BARS,), (place,))
+            through = self._watermarks.through(_topics(ask), (place,))
             told = self._told_by(ask)
             return through if through is None or told is None else min(through, told)
         check_not_future(as_of, now)
-        await self._watermarks.reached(as_of, (BARS,), (place,))
+        await self._watermarks.reached(as_of, _topics(ask), (place,))
         if ask.factors:
             await self._watermarks.reached(as_of, (MACRO,), self._homes(ask))
         return as_of
@@ -147,20 +158,40 @@ class History:
     async def _read(self, ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime | None) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
         async with self._store.snapshot() as snapshot:
+            partition = partition_of(ask.symbol, self._partitions)
             if as_of is None:
-                partition = partition_of(ask.symbol, self._partitions)
-                as_of = complete_through([await snapshot.complete_before(BARS, partition)])
+                as_of = complete_through(
+                    [await snapshot.complete_before(topic, partition) for topic in _topics(ask)]
+                )
             if as_of is None:
                 return Reading(known=await snapshot.knows(ask.symbol))
             kept_from = await snapshot.kept_from(BAR_STREAM.name)
             wanted = plan(ask, page, as_of, wall_market=self._wall_market, kept_from=kept_from)
             with judging_by(self._calendars.at(as_of)):
-                reading = await _read(snapshot, wanted)
+                reading = await self._adjusted(snapshot, wanted, page)
                 if ask.factors:
                     told = self._told_by(ask) if ask.knowledge == "published" else None
                     told_by = as_of if told is None else max(as_of, told)
-                    reading.factors = await factors_beside(snapshot, wanted, reading.bars, told_by)
+                    reading.factors = await factors_beside(snapshot, wanted, reading.shown, told_by)
                 return reading
+
+    async def _adjusted(self, snapshot: Snapshot, wanted: PagePlan, page: Page | None) -> Reading:
+        """Return the bars of a page, in the shares that are asked for."""
+        ask = wanted.ask
+        if ask.adjustment is None:
+            return await _read(snapshot, wanted)
+        partition = partition_of(ask.symbol, self._partitions)
+        account = await self._adjusting.account(
+            snapshot, wanted, page, partition, wall_market=self._wall_market
+        )
+        reading = await _read(adjusted_snapshot(snapshot, ask.symbol, account), wanted)
+        reading.account = account
+        return reading
+
+
+def _topics(ask: HistoryRequest) -> tuple[str, ...]:
+    """Return the topics an answer needs complete: of adjusted bars their symbol's actions, too."""
+    return (BARS,) if ask.adjustment is None else (BARS, ACTION_STREAM.topic)
 
 
 async def _read(snapshot: Snapshot, plan: PagePlan) -> Reading:

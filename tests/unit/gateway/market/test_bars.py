@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.market.bars import BAR_COLUMNS, TABLE_COLUMNS, adjustments, one_or_mixed, row, table_row
+from dataclasses import replace
+
+from gateway.database.versions import BarBasis
+from gateway.market.bars import BAR_COLUMNS, TABLE_COLUMNS, one_or_mixed, row, table_row
+from schemas.clocks import Day
 from tests.support.bar_versions import a_version
 
 ALWAYS = [
@@ -46,14 +50,13 @@ def test_what_differs_is_called_mixed() -> None:
     assert one_or_mixed(["raw", "split"]) == "mixed"
 
 
-def test_adjustments_name_their_providers() -> None:
-    """So that a 422 can say what to ask for."""
-    bars = [
-        a_version(),
-        a_version(provider="alpaca"),
-        a_version(provider="finnhub", adjustment_state="split"),
-    ]
-    assert adjustments(bars) == {"raw": ["alpaca", "yahoo"], "split": ["finnhub"]}
+def test_a_row_whose_shares_are_in_doubt_says_so() -> None:
+    """Trades of both sides of a split, or nobody knows; all others say nothing."""
+    plain = BarBasis(days=(Day(1), Day(1)), shares_of=(Day(1), Day(1)))
+
+    assert "basis" not in row(a_version(basis=plain))
+    assert row(a_version(basis=replace(plain, mixed=True)))["basis"] == "mixed"
+    assert row(a_version(basis=replace(plain, mixed=True, uncertain=True)))["basis"] == "uncertain"
 
 
 def test_a_derived_row_says_nothing_of_what_nobody_knows() -> None:

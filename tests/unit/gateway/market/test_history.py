@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from analytics.action_choice import ActionChoice
+from analytics.adjustment import ActionSchedule
 from gateway.database.gap_pages import GapPage
+from gateway.database.versions import BarBasis
 from gateway.http.moments import parse_moment
 from gateway.http.pages import Page
 from gateway.http.problems import Problem
-from gateway.market.bars_request import HISTORY, HistoryRequest, bars_request
+from gateway.market.action_account import ActionAccount
+from gateway.market.bars_request import HISTORY, bars_request
 from gateway.market.history import RECENT_S, Answered, Reading, RecentPages, answered, plan
+from gateway.market.history_request import HistoryRequest
 from schemas.calendar.sessions import load_calendar
+from schemas.clocks import Day
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.validation import MAX_AHEAD_US
 from tests.support.bar_versions import a_version
@@ -120,6 +127,33 @@ def test_rows_name_their_adjustment_only_where_it_differs() -> None:
     assert (mixed.meta["adjustment"], mixed.rows[1]["adjustment"]) == ("mixed", "split")
 
 
+def test_bars_in_doubt_are_left_out_unless_their_provider_is_named() -> None:
+    """Listed either way, and never called adjusted; the next page shares the first one's basis."""
+    day = Day(15_985)
+    account = ActionAccount(
+        adjustment="split", knowledge="known", basis=day, told_by=AS_OF, schedule=ActionSchedule([]),
+        choice=ActionChoice(effects=(), conflicts=(), notes=()), sources=frozenset(),
+    )  # fmt: skip
+    plain = BarBasis(days=(day, day), shares_of=(day, day))
+    bars = [
+        a_version(basis=plain, adjustment_state="split"),
+        a_version(1, basis=replace(plain, uncertain=True), adjustment_state="split"),
+    ]
+    given = {"adjustment": "split"}
+    best, named = (
+        said(ask(**given, **more), bars=bars, account=account, after=(NINE_THIRTY,))
+        for more in ({}, {"provider": "yahoo"})
+    )
+
+    assert [row.get("basis") for row in best.rows] == [None]
+    assert [row.get("basis") for row in named.rows] == [None, "uncertain"]
+    assert [each["row_count"] for each in best.meta["unresolved"]] == [1]
+    assert best.meta["unresolved"] == named.meta["unresolved"]
+    assert best.following.pins == (day, AS_OF)
+    assert said(ask(**given), account=account).meta["adjustment"] == "split"
+    assert "actions_applied" not in said(ask()).meta
+
+
 def test_rows_name_their_currency_only_where_it_differs() -> None:
     """A series whose scale changes from pence to pounds says so row by row."""
     alike = said(ask(), bars=[a_version(currency="GBp"), a_version(1, currency="GBp")])
@@ -154,7 +188,7 @@ def test_an_empty_answer_is_settled_only_where_something_was_known_by_then() -> 
     ("given", "reading", "error"),
     [
         ({"provider": "reuters"}, {"providers": ["yahoo"]}, "unknown_provider"),
-        ({"adjustment": "split"}, {"bars": [a_version()]}, "not_stored"),
+        ({"revisions": "all"}, {"intervals": ["1d"], "providers": ["yahoo"]}, "not_stored"),
     ],
 )
 def test_what_is_not_stored_so_is_refused(given: dict[str, str], reading: dict[str, Any], error: str) -> None:
@@ -162,7 +196,7 @@ def test_what_is_not_stored_so_is_refused(given: dict[str, str], reading: dict[s
     with pytest.raises(Problem) as problem:
         said(ask(**given), **reading)
     assert problem.value.errors[0].code == error
-    assert "yahoo" in problem.value.detail
+    assert ("yahoo" if error == "unknown_provider" else "1d") in problem.value.detail
 
 
 def test_without_a_watermark_there_is_no_answer() -> None:

@@ -12,9 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from gateway.database.gap_pages import NO_GAPS
+from gateway.entries.shell.actions import action_versions
 from gateway.http.shell.answers import IMMUTABLE, REQUEST_ID, REVALIDATE
+from gateway.market.shell.adjusting import Adjusting
 from gateway.market.shell.gaps import Ledger
-from gateway.market.shell.history import History
+from gateway.market.shell.history import BesideBars, History
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import WallMarketClock
 from schemas.calendar.history import AnnouncedOverlay, CalendarHistory
@@ -87,8 +89,11 @@ def _history(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     clock = WallMarketClock()
     naming = Naming(Symbology(), clock)
-    known = {"names": lambda _: True, "calendars": calendars, "partitions": 4}
-    return History(store, reached or _Reached(), clock, b"key", naming=naming, **known).history  # type: ignore[arg-type]
+    marks = reached or _Reached()
+    adjusting = Adjusting(action_versions, marks, streams=lambda: None)  # type: ignore[arg-type]
+    beside = BesideBars(calendars=calendars, adjusting=adjusting)
+    known = {"names": lambda _: True, "partitions": 4, "beside": beside}
+    return History(store, marks, clock, b"key", naming=naming, **known).history  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("make", "path"), [(_ledger, GAPS), (_history, BARS)])

@@ -1,0 +1,233 @@
+"""Adjusted reading: the actions that count, the raw prices they are judged by, and a snapshot whose bars are adjusted as they are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from analytics.action_choice import ActionChoice, ActionView, choose, counting
+from analytics.action_effects import RawSessions
+from analytics.adjustment import ActionSchedule, Adjustment
+from gateway.database.basis_statements import EDGES_OF_DAYS, TOLD_BEFORE
+from gateway.database.rows import row_reader
+from gateway.database.shell.snapshot import Snapshot
+from gateway.database.shell.watermarks import Watermarks
+from gateway.database.versions import MINUTE, BarVersion, Span, View
+from gateway.http.moments import EARLIEST_US
+from gateway.http.pages import Page
+from gateway.market.action_account import ActionAccount
+from gateway.market.adjusting import BarAdjuster, Place, place_of
+from gateway.market.history import PagePlan
+from gateway.market.raw_prices import (
+    EdgeBar,
+    PricePlan,
+    brought_back,
+    price_plan,
+    raw_edges,
+    raw_sessions,
+    rebased_edges,
+)
+from schemas.calendar.expected_bars import DAILY
+from schemas.calendar.sessions import Calendar, calendar_of
+from schemas.clocks import Day, KnowledgeTime, day_of
+from schemas.configuration.streams import Streams
+from schemas.entries import CorporateAction
+from schemas.streams import ACTION_STREAM, BAR_STREAM
+from schemas.symbology.stated_actions import BY_HAND
+from schemas.tables import INDEX_BITS
+
+IN_PLACE = 200  # bars adjusted without a thread of their own
+_bar: Callable[..., BarVersion] = row_reader(BAR_STREAM, BarVersion)
+
+
+class ActionReader(Protocol):
+    """Reading of what was told of a symbol's actions by a moment: every version, or the newest of each."""
+
+    async def __call__(
+        self, snapshot: Snapshot, symbol: str, *, known_by: KnowledgeTime, every: bool
+    ) -> Sequence[CorporateAction]:
+        """Return versions of all providers, those that are taken back among them."""
+
+
+class AdjustedSnapshot(Snapshot):
+    """A snapshot whose bars are adjusted; those in doubt are there as they are stored, and say so."""
+
+    def __init__(self, borrowed: Snapshot, adjuster: BarAdjuster) -> None:
+        """Read what `borrowed` reads."""
+        super().__init__(borrowed._connection)  # noqa: SLF001 - of its own class
+        self._adjuster = adjuster
+
+    async def bars(
+        self, symbol: str, interval: str, span: Span, view: View, *, limit: int, descending: bool = False
+    ) -> list[BarVersion]:
+        """Return the newest known version of each bar, as Snapshot does, adjusted."""
+        found = await super().bars(symbol, interval, span, view, limit=limit, descending=descending)
+        return await self._adjusted(found)
+
+    async def versions(
+        self,
+        symbol: str,
+        interval: str,
+        span: Span,
+        view: View,
+        *,
+        limit: int,
+        after: Sequence[int | str] | None,
+    ) -> list[BarVersion]:
+        """Return every known version, as Snapshot does after the key `after` (µs first), adjusted by its own basis."""
+        found = await super().versions(symbol, interval, span, view, limit=limit, after=after)
+        return await self._adjusted(found)
+
+    async def _adjusted(self, bars: list[BarVersion]) -> list[BarVersion]:
+        before = await _told_before(self, bars, self._adjuster)
+        work = partial(self._adjuster.adjusted, bars, before)
+        # WebSocket clients share the loop.
+        return work() if len(bars) <= IN_PLACE else await asyncio.to_thread(work)
+
+
+class Adjusting:
+    """Corporate actions, which adjusted answers need beside bars, in the order their sources are preferred."""
+
+    def __init__(
+        self, read: ActionReader, watermarks: Watermarks, *, streams: Callable[[], Streams | None]
+    ) -> None:
+        """Read actions with `read`; `streams` are those that are collected, which say whose word counts first."""
+        self._read, self._watermarks, self._streams = read, watermarks, streams
+
+    async def account(
+        self, snapshot: Snapshot, plan: PagePlan, page: Page | None, partition: int, *, wall_market: bool
+    ) -> ActionAccount:
+        """Return the actions a page is adjusted for, and the day of its basis; a further page has those of the first."""
+        ask, calendar = plan.ask, calendar_of(plan.ask.symbol)
+        adjustment: Adjustment = ask.adjustment or "raw"
+        if page is not None and page.pins:
+            basis, told_by = Day(page.pins[0]), KnowledgeTime(page.pins[1])
+        else:
+            told_by = self._told_by(plan, partition)
+            basis = (
+                ask.basis if ask.basis is not None else await _basis(snapshot, plan, wall_market=wall_market)
+            )
+        every = ask.knowledge == "published"
+        told = await self._read(snapshot, ask.symbol, known_by=told_by, every=every)
+        view = ActionView(
+            as_of=plan.as_of, knowledge=ask.knowledge, providers=self._sources(), calendar=calendar
+        )
+        choice = await _choice(snapshot, plan, told, view, basis)
+        return ActionAccount(
+            adjustment=adjustment,
+            knowledge=ask.knowledge,
+            basis=basis,
+            told_by=told_by,
+            schedule=ActionSchedule(choice.effects),
+            choice=choice,
+            sources=frozenset(each.provider for each in told),
+        )
+
+    def _sources(self) -> tuple[str, ...]:
+        """Return who is believed, the first most: what was stated by hand, then as configured."""
+        streams = self._streams()
+        return (BY_HAND, *(() if streams is None or streams.actions is None else streams.actions.providers))
+
+    def _told_by(self, plan: PagePlan, partition: int) -> KnowledgeTime:
+        if plan.ask.knowledge == "known":
+            return plan.as_of
+        through = self._watermarks.through((ACTION_STREAM.topic,), (partition,))
+        return plan.as_of if through is None else max(plan.as_of, through)
+
+
+def adjusted_snapshot(snapshot: Snapshot, symbol: str, account: ActionAccount) -> AdjustedSnapshot:
+    """Return a snapshot whose bars are adjusted by what an account holds."""
+    adjuster = BarAdjuster(
+        account.schedule, calendar_of(symbol), target=account.basis, adjustment=account.adjustment
+    )
+    return AdjustedSnapshot(snapshot, adjuster)
+
+
+async def _basis(snapshot: Snapshot, plan: PagePlan, *, wall_market: bool) -> Day:
+    """Return the venue's day of the moment asked about; a simulated market is at that of its newest bar known then."""
+    calendar, newest = calendar_of(plan.ask.symbol), int(plan.as_of)
+    if not wall_market:
+        everybody = View(as_of=plan.as_of, provider=None, latest_event=plan.view.latest_event)
+        edges = [
+            await snapshot.edges(plan.ask.symbol, interval, everybody, since=EARLIEST_US)
+            for interval in dict.fromkeys((MINUTE, DAILY, plan.ask.interval))
+        ]
+        newest = max((edge[1] for edge in edges if edge is not None), default=newest)
+    return day_of(calendar.date_of(newest))
+
+
+async def _choice(
+    snapshot: Snapshot,
+    plan: PagePlan,
+    told: Sequence[CorporateAction],
+    view: ActionView,
+    basis: Day,
+) -> ActionChoice:
+    """Return the actions that count, by prices as they were paid, or brought back to that by the splits among them."""
+    symbol, calendar = plan.ask.symbol, view.calendar
+    within = _within(plan, calendar, basis) if plan.ask.adjustment == "all" else None
+    prices = await asyncio.to_thread(
+        lambda: price_plan(symbol, counting(told, view), calendar, within=within)
+    )
+    found = await _edges(snapshot, prices, plan.as_of) if prices.asked else []
+    paid = raw_edges(found)
+
+    def chosen(edges: Sequence[EdgeBar]) -> ActionChoice:
+        sessions: RawSessions = raw_sessions(symbol, prices, edges)
+        return choose(told, view, sessions)
+
+    choice = await asyncio.to_thread(chosen, paid)
+    if rebased := rebased_edges(prices, symbol, found):
+        adjuster = BarAdjuster(ActionSchedule(choice.effects), calendar, target=basis, adjustment="raw")
+        bars: list[BarVersion] = []
+        for interval in (DAILY, MINUTE):
+            some = list(
+                {id(each.bar): each.bar for each in rebased if each.bar.interval == interval}.values()
+            )
+            before = await _told_before(snapshot, some, adjuster)
+            bars += adjuster.adjusted(some, before, whole=True)
+        choice = await asyncio.to_thread(chosen, [*paid, *brought_back(rebased, bars)])
+    return choice
+
+
+def _within(plan: PagePlan, calendar: Calendar, basis: Day) -> tuple[Day, Day]:
+    """Return the days between which an action matters: from the first bar to the last, and to the basis."""
+    first, last = (day_of(calendar.date_of(moment)) for moment in plan.span)
+    return Day(min(first, basis)), Day(max(last, basis))
+
+
+async def _edges(snapshot: Snapshot, prices: PricePlan, as_of: KnowledgeTime) -> list[EdgeBar]:
+    columns = [list(column) for column in zip(*prices.asked, strict=True)]
+    symbols, _, begins, ends, opens, closes = columns
+    rows = await snapshot.fetch(EDGES_OF_DAYS, symbols, begins, ends, opens, closes, *prices.bounds, as_of)
+    found = []
+    for row in rows:
+        asked = row["place"] - 1
+        bar = _bar(row, prices.asked[asked].symbol, row[0], row["interval"])
+        found.append(EdgeBar(asked=asked, is_first=row["is_first"], bar=bar))
+    return found
+
+
+async def _told_before(
+    snapshot: Snapshot, bars: Sequence[BarVersion], adjuster: BarAdjuster
+) -> Mapping[Place, BarVersion]:
+    """Return what proves bars in doubt, by them: the version their provider gave before the split; one statement, none without doubt."""
+    doubts = adjuster.doubts(bars)
+    if not doubts:
+        return {}
+    moments = [each.bar.event_time for each in doubts]
+    symbol, interval = doubts[0].bar.symbol, doubts[0].bar.interval
+    rows = await snapshot.fetch(
+        TOLD_BEFORE,
+        symbol,
+        interval,
+        min(moments),
+        max(moments) + 1,
+        [each.bar.provider for each in doubts],
+        moments,
+        [(each.bar.raw_offset << INDEX_BITS) + each.bar.index for each in doubts],
+        [each.told_before for each in doubts],
+    )
+    return {place_of(doubts[row["place"] - 1].bar): _bar(row, symbol, row[0], interval) for row in rows}
