@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 from schemas.clocks import Day
-from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, ITEM, KEY, PRICE, VALUE, Role
+from schemas.fields import AMOUNT, ASIDE, CLOCK, FLAG, INT32, ITEM, KEY, PRICE, VALUE, Role
 from schemas.known import Known
 from schemas.records import RawBlock
 from schemas.streams import Stream
@@ -196,6 +196,23 @@ def days(stream: Stream) -> tuple[str, ...]:
 def content(stream: Stream) -> tuple[str, ...]:
     """Return the fields two versions of a value are compared by; none of occurrences, which never are."""
     return () if stream.versions == "occurrences" else said(stream)
+
+
+@cache
+def aside(stream: Stream) -> str | None:
+    """Return the day that an event ends with and no version differs by alone, None where it has none.
+
+    Raises ValueError where a declaration asks for more: bytes are compared up to it, and only those of slots are.
+    """
+    found = [field for field in own_fields(stream) if ASIDE in field.roles]
+    if not found:
+        return None
+    last = event_fields(stream)[-1]
+    if stream.versions != "slots" or found != [last] or last.kind != "date" or not last.nullable:
+        raise ValueError(
+            f"{stream.name}: what is told aside is one nullable day of slots, the last of an event"
+        )
+    return last.name
 
 
 @cache

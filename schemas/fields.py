@@ -25,10 +25,11 @@ class Role(Enum):
     PRICE = "price"  # an amount above zero, or any number where the instrument's prices may be negative
     VALUE = "value"  # part of what the value says, and no amount
     FLAG = "flag"  # shown only where it is set
+    ASIDE = "aside"  # how to read the value, told after all else: no version differs by it alone
 
 
 KEY, ITEM, CLOCK, AMOUNT = Role.KEY, Role.ITEM, Role.CLOCK, Role.AMOUNT
-PRICE, VALUE, FLAG = Role.PRICE, Role.VALUE, Role.FLAG
+PRICE, VALUE, FLAG, ASIDE = Role.PRICE, Role.VALUE, Role.FLAG, Role.ASIDE
 
 
 class Width(Enum):

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, NamedTuple, get_args
 
-from schemas.clocks import EventTime
+from schemas.clocks import Day, EventTime
 from schemas.entries import CorporateAction, MacroObservation
 from schemas.errors import ConfigurationError
-from schemas.fields import AMOUNT, CLOCK, FLAG, INT32, KEY, PRICE, US, VALUE, Versions
+from schemas.fields import AMOUNT, ASIDE, CLOCK, DAYS, FLAG, INT32, KEY, PRICE, US, VALUE, Versions
 from schemas.known import Currency, Known, Simulated, Stamp, Symbol
 
 Session = Literal["pre", "regular", "post", "closed"]
@@ -82,6 +82,14 @@ class Bar(Known):
     )
     currency: Currency = ""
     simulated: Simulated = False
+    adjusted_through: Annotated[
+        Day | None,
+        ASIDE,
+        FLAG,
+        "day of the venue's calendar in whose shares adjusted prices are"
+        + DAYS
+        + "; null where they are raw",
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +138,7 @@ class Stream:
     frame: type[Frame] | None = None  # what an event says beyond its record
     of_instruments: bool = True  # or of series that nobody trades
     version: int = 1  # of topics and schemas
+    schema_version: int = 0  # of schemas that went on within the same topics; 0: as `version`
     by_interval: bool = field(init=False)  # whether each interval is a series of its own
 
     def __post_init__(self) -> None:
@@ -149,12 +158,12 @@ class Stream:
     @property
     def schema(self) -> str:
         """The name of the record's schema file."""
-        return f"{CAPITAL.sub('_', self.record.__name__).lower()}.v{self.version}"
+        return f"{CAPITAL.sub('_', self.record.__name__).lower()}.v{self.schema_version or self.version}"
 
     @property
     def raw_schema(self) -> str:
         """The name of the raw block's schema file."""
-        return f"raw_{self.topic}"
+        return f"raw_{self.name}.v{self.schema_version or self.version}"
 
     def channel(self, interval: str) -> str:
         """Return the channel of one interval, such as `bars.1m`; of a stream without intervals its name."""
@@ -190,9 +199,10 @@ BAR_STREAM = Stream(
     letter="b",
     versions="slots",
     raw_doc="One vendor response of bars, the part of one partition.",
-    raw_id=3,
-    canonical_id=6,
+    raw_id=25,
+    canonical_id=26,
     retention_days=30,
+    schema_version=2,
 )
 ACTION_STREAM = Stream(
     name="actions",

@@ -82,6 +82,8 @@ def check_bar(event: Event, known_from: KnowledgeTime) -> None:
         raise InvalidRecord(
             f"open {event['open']} or close {event['close']} outside low {low} to high {high}"
         )
+    if event["adjusted_through"] is not None:
+        _check_adjusted(event)
     _check_text(event["currency"])
 
 
@@ -172,6 +174,19 @@ def _check_amounts(event: Event, stream: Stream) -> None:
             raise InvalidRecord(f"{name} is {value}: a finite number, zero or more, is right")
         if value == 0 and is_price and not signed:
             raise InvalidRecord(f"{name} is 0, which says that there is none: send null, or nothing at all")
+
+
+def _check_adjusted(event: Event) -> None:
+    """Raise unless the day in whose shares a bar is can be one, and its prices are not said to be raw."""
+    day = event["adjusted_through"]
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise InvalidRecord(
+            f"adjusted_through {day} is outside the years {FIRST_DAY_YEAR} to 2199: send days since 1970-01-01"
+        )
+    if event["adjustment_state"] == "raw":
+        raise InvalidRecord(
+            f"adjusted_through {iso_day(day)} of raw prices, which are of their own day: send null"
+        )
 
 
 def _check_text(text: str) -> None:

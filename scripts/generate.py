@@ -55,7 +55,9 @@ def write_avro(root: Path, stream: Stream) -> None:
         if not path.exists():
             path.write_text(text, "utf-8")
         elif path.read_text("utf-8") != text:
-            raise ValueError(f"{name} is published and says something else; raise the stream's version")
+            raise ValueError(
+                f"{name} is published and says something else; raise the stream's schema_version"
+            )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -34,7 +34,7 @@ UTC. Every record is Avro in Confluent framing under the id given here; [topics.
 
 A field of a market-data record may play a **part**: *key* names the series, *clock* is a moment, *amount* is a number that
 must be finite and zero or more, *price* is an amount above zero, of an index any number, *value* is what else the record says, *flag* is
-shown only where it is set. Two versions are the same value where all amounts and values are equal.
+shown only where it is set, *aside* says how to read the rest. Two versions are the same value where all amounts and values are equal.
 {records}"""
 TOPICS = """\
 # Topics

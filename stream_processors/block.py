@@ -15,7 +15,7 @@ from schemas.intervals import AHEAD_US, SLOT_US
 from schemas.records import DeadLetter, Discontinuity, Event, Evidence, RawBlock
 from schemas.streams import StreamId
 from schemas.validation import CHECKS, check_time
-from schemas.wire.splicing import event_bytes
+from schemas.wire.splicing import compared_bytes, event_bytes
 from stream_processors.evidence import LOG_TRUNCATED, Told
 from stream_processors.gaps import Blindness, ended_by, unseen_range
 from stream_processors.memory import BACKFILL, Judgement, PartitionState, Series, see
@@ -84,10 +84,12 @@ class _Run:
     def take_slots(self) -> None:
         """Version the values of slots; remember which final ones arrived.
 
-        A value ahead of its time is compared with nothing: remembered, it would pass for the newest.
+        A value ahead of its time is compared with nothing: remembered, it would pass for the newest. What is told aside is
+        no part of it, or a poll of the day after would be a version.
         """
-        outputs, contents, judgements = self.outputs, self._contents, self._judgements
+        outputs, judgements = self.outputs, self._judgements
         live, newest = self._backfilled is None, self._newest
+        contents = compared_bytes(self._state.stream, self._block.events, self._contents)
         for index, event, series in self._checked_events():
             start = event["event_time"]
             frontier = series.frontier

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from gateway.database.rows import bits_of, packed_field, read_columns
 from gateway.database.versions import VALUE_STREAMS
+from schemas.deriving import TableColumn
 from schemas.intervals import AHEAD_US
 from schemas.streams import BAR_STREAM, TRADE_STREAM, Stream
 from schemas.tables import tables
@@ -28,7 +29,13 @@ KEPT_FROM = "SELECT max(floor) FROM retention_floors WHERE kind = ANY ($1::text[
 
 
 def _columns(stream: Stream, row: str) -> str:
-    return ", ".join(f"{row}.{column.name}" for column in read_columns(stream))
+    return ", ".join(_read(column, row) for column in read_columns(stream))
+
+
+def _read(column: TableColumn, row: str) -> str:
+    if column.type == "date":  # days as integers, as everywhere here
+        return f"({row}.{column.name} - DATE '1970-01-01') AS {column.name}"
+    return f"{row}.{column.name}"
 
 
 def _not_shadow(stream: Stream, row: str) -> str:

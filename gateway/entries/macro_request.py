@@ -8,9 +8,9 @@ from typing import ClassVar, get_args
 
 from analytics.macro_units import MacroStatus, MacroUnits
 from gateway.entries.actions_request import PROBLEMS_OF_ENTRIES
-from gateway.entries.rows import DATE
 from gateway.http.columns import (
     AS_OF,
+    DATE,
     FLAG,
     NEXT_PAGE,
     NUMBER,

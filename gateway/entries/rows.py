@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
+from gateway.http.columns import DATE, FLAG, NUMBER, TEXT, TIME, WHOLE, Column, or_null, words_of
 from gateway.http.moments import rfc3339
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import KnowledgeTime, date_of, iso_day
@@ -18,7 +18,6 @@ from schemas.streams import ACTION_STREAM, Stream
 
 Place = tuple[int | str, ...]
 T = TypeVar("T")
-DATE: dict[str, Any] = {"type": "string", "format": "date"}
 PLACE = ("raw_offset", "index")  # said by the event_id
 _SCHEMAS: Mapping[str, dict[str, Any]] = {
     "double": NUMBER, "long": WHOLE, "int": WHOLE, "boolean": FLAG, "string": TEXT, "date": DATE,

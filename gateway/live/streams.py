@@ -154,12 +154,12 @@ def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[s
         value = fields[name]
         if value is not None and value != "":
             record[name] = value
-    for name in _DAYS.get(topic, ()):
-        if name in record:
-            record[name] = iso_day(record[name])
     for name in _WHERE_SET[topic]:
         if fields[name]:
             record[name] = fields[name]
+    for name in _DAYS.get(topic, ()):
+        if name in record:
+            record[name] = iso_day(record[name])
     return record
 
 

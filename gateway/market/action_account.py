@@ -13,15 +13,13 @@ from analytics.action_choice import ActionChoice, ActionConflict, Knowledge
 from analytics.action_effects import Effect
 from analytics.adjustment import ActionSchedule, Adjustment, BarFactors
 from gateway.database.versions import BarBasis, BarVersion
-from gateway.http.columns import NUMBER, TEXT, TIME, WHOLE, Column, or_null, record, rows, words_of
+from gateway.http.columns import DATE, NUMBER, TEXT, TIME, WHOLE, Column, or_null, record, rows, words_of
 from gateway.http.moments import rfc3339
-from gateway.http.parameters import Schema
 from gateway.http.problems import FieldError
 from gateway.market.bars import MIXED
 from schemas.clocks import Day, iso_day
 
 BASIS_UNCERTAIN = "basis_uncertain"
-DATE: Schema = {"type": "string", "format": "date"}
 _AMOUNTS = ("ratio_to", "ratio_from", "amount", "price_factor")
 
 _CITED = (

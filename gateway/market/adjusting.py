@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ AFTER_SPLIT_US = 21 * DAY_US
 Place = tuple[int, int, int]
 """A version of a bar of one series: event_time, and its place in the log."""
 
-_CHANGED = ("open", "high", "low", "close", "volume", "vwap", "adjustment_state", "basis")
+_CHANGED = ("open", "high", "low", "close", "volume", "vwap", "adjustment_state", "adjusted_through", "basis")
 _kept = [each.name for each in fields(BarVersion) if each.name not in _CHANGED]
 _made: Callable[..., BarVersion] = written_out(
     ", ".join(("bar", *_CHANGED)),
@@ -63,6 +63,7 @@ class BarAdjuster:
         """Adjust to shares of the day `target`."""
         self._schedule, self._calendar = schedule, calendar
         self._target, self._adjustment = target, adjustment
+        self._shown: tuple[Adjustment, Day | None] = adjustment, None if adjustment == "raw" else target
 
     def doubts(self, bars: Sequence[BarVersion]) -> list[Doubt]:
         """Return which bars need what their providers said before to be told apart, those alone."""
@@ -95,7 +96,7 @@ class BarAdjuster:
         numbers = zip(*made.prices(prices).tolist(), volumes, strict=True)
         told_days, told_basis = days.tolist(), np.where(known, basis, days).tolist()
         return [
-            _bar(bar, numbers_, self._adjustment, _basis(day, of, mixed=is_mixed, known=is_known))
+            _bar(bar, numbers_, self._shown, _basis(day, of, mixed=is_mixed, known=is_known))
             for bar, numbers_, day, of, is_mixed, is_known in zip(
                 bars, numbers, told_days, told_basis, mixed, known.tolist(), strict=True
             )
@@ -114,7 +115,6 @@ class BarAdjuster:
         self, bars: Sequence[BarVersion], days: Days, told: Days, before: Mapping[Place, BarVersion]
     ) -> Days:
         by_provider = np.array([bar.adjustment_state == "split" for bar in bars], np.bool_)
-        by_provider &= _through(bars) == NO_DAY
         if not by_provider.any():
             return told
         earlier = [before.get(place_of(bar)) for bar in bars]
@@ -165,8 +165,10 @@ class BarAdjuster:
 
 
 def _through(bars: Sequence[BarVersion]) -> Days:
-    """Return the day whose shares the provider says split-adjusted prices are in, NO_DAY where it does not: no stored bar says it."""
-    return np.full(len(bars), NO_DAY, np.int64)
+    """Return the days bars were told in the shares of, NO_DAY where nothing says it; a vendor may have been late to work a split in."""
+    return np.array(
+        [NO_DAY if bar.adjusted_through is None else bar.adjusted_through for bar in bars], np.int64
+    )
 
 
 def _prices(bar: BarVersion) -> tuple[float, float, float, float, float]:
@@ -177,11 +179,11 @@ def _basis(day: Day, shares_of: Day, *, mixed: bool, known: bool) -> BarBasis:
     return BarBasis(days=(day, day), shares_of=(shares_of, shares_of), mixed=mixed, uncertain=not known)
 
 
-def _bar(bar: BarVersion, numbers: tuple[float, ...], adjustment: Adjustment, basis: BarBasis) -> BarVersion:
+def _bar(
+    bar: BarVersion, numbers: tuple[float, ...], shown: tuple[Adjustment, Day | None], basis: BarBasis
+) -> BarVersion:
     if basis.uncertain:
-        return _made(
-            bar, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.adjustment_state, basis
-        )
+        return replace(bar, basis=basis)
     opened, high, low, close, vwap, volume = numbers
     given = None if bar.vwap is None else vwap
-    return _made(bar, opened, high, low, close, volume, given, adjustment, basis)
+    return _made(bar, opened, high, low, close, volume, given, *shown, basis)

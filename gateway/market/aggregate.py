@@ -18,7 +18,7 @@ from gateway.market.bars import MIXED
 from gateway.market.wholeness import NOTHING_EXPECTED, UNKNOWN, Wholeness, Wholes
 from schemas.calendar.expected_bars import DAILY, expected_span, slot_of
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import EventTime
+from schemas.clocks import Day, EventTime
 from schemas.intervals import INTRADAY_US, MINUTE_US, slot_us
 
 MOST_DAYS = {"1wk": 7, "1mo": 31}  # of what is made of days
@@ -240,6 +240,7 @@ def _combined(
         adjustment_state=newest.adjustment_state if len(states) == 1 else MIXED,
         currency=newest.currency if len(currencies) == 1 else MIXED,
         simulated=any(part.simulated for part in parts),
+        adjusted_through=_shared_basis(parts),
         provider=newest.provider if len(providers) == 1 else MIXED,
         received_time=newest.received_time,
         known_from=newest.known_from,
@@ -254,6 +255,12 @@ def _combined(
         basis=BarBasis.of_parts([part.basis for part in parts]),
         complete=whole.complete,
     )
+
+
+def _shared_basis(parts: Sequence[BarVersion]) -> Day | None:
+    """Return the day in whose shares all parts are; of several days there is none."""
+    bases = {part.adjusted_through for part in parts}
+    return bases.pop() if len(bases) == 1 else None
 
 
 def _vwap(parts: Sequence[BarVersion]) -> float | None:

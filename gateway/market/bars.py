@@ -7,12 +7,13 @@ from operator import attrgetter
 from typing import Any, get_args
 
 from gateway.database.versions import MINUTE, BarVersion
-from gateway.http.columns import FLAG, NUMBER, TEXT, TIME, WHOLE, Column, rows, words_of
+from gateway.http.columns import DATE, FLAG, NUMBER, TEXT, TIME, WHOLE, Column, rows, words_of
 from gateway.http.moments import rfc3339
 from gateway.http.parameters import Schema
 from schemas.calendar.expected_bars import DAILY
+from schemas.clocks import iso_day
 from schemas.deriving import Field, own_fields, shown_where_set, written_out
-from schemas.fields import AMOUNT, VALUE
+from schemas.fields import AMOUNT, PRICE, VALUE
 from schemas.streams import BAR_STREAM, AdjustmentState
 
 MIXED = "mixed"
@@ -25,6 +26,7 @@ SESSIONS: Mapping[str, frozenset[str] | None] = {
 
 _SCHEMAS: Mapping[str, Schema] = {
     "double": NUMBER, "long": WHOLE, "int": WHOLE, "boolean": FLAG, "string": TEXT, "enum": TEXT,
+    "date": DATE,
 }  # fmt: skip
 _DECLARED = own_fields(BAR_STREAM)
 _SAID = tuple(field for field in _DECLARED if field.roles & {AMOUNT, VALUE})
@@ -36,7 +38,8 @@ _DEFAULTED = tuple(
     for field in _SAID
     if not field.required and not field.nullable and field.name not in _SAID_ONCE
 )
-_FLAGS = shown_where_set(BAR_STREAM)
+_THROUGH = "adjusted_through"
+_FLAGS = tuple(name for name in shown_where_set(BAR_STREAM) if name != _THROUGH)
 _WHERE_SAID = (*_OPTIONAL, *_FLAGS)
 _ALWAYS = ("revision", "provider", "known_from", *_DEFAULTED)
 
@@ -55,9 +58,11 @@ _where_said: Callable[[BarVersion], tuple[Any, ...]] = attrgetter(*_WHERE_SAID)
 
 
 def _column(field: Field) -> Column:
-    words = f"{field.doc[:1].upper()}{field.doc[1:]}."
-    unit = "currency" if "price" in field.doc else ""
-    return Column(field.name, _SCHEMAS[field.kind], words, unit, always=field.name not in _WHERE_SAID)
+    # A day is written as a date here.
+    text = field.doc.partition(",")[0] if field.kind == "date" else field.doc
+    unit = "currency" if PRICE in field.roles else ""
+    always = field.name not in (*_WHERE_SAID, _THROUGH)
+    return Column(field.name, _SCHEMAS[field.kind], f"{text[:1].upper()}{text[1:]}.", unit, always=always)
 
 
 _OWN = {field.name: _column(field) for field in _DECLARED}
@@ -127,6 +132,7 @@ BAR_COLUMNS = (
         "uncertain is as it is stored, since nobody can tell whether its provider had rebased it, and there only where that is named.",
         always=False,
     ),
+    _OWN[_THROUGH],
 )
 
 """Every column of a bar, in the order of all formats; in a table none is left out."""
@@ -155,6 +161,8 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
         fields["providers"] = list(bar.providers)
     if bar.route != "primary":
         fields["route"] = bar.route
+    if bar.adjusted_through is not None:
+        fields[_THROUGH] = iso_day(bar.adjusted_through)
     if with_adjustment:
         fields["adjustment"] = bar.adjustment_state
     if with_currency:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from analytics.macro_units import UNPUBLISHED, Vintages
 from gateway.database.versions import BarVersion
-from gateway.http.columns import FLAG, NUMBER, TEXT, Column, Shown, by_name, or_null, record, rows
+from gateway.http.columns import DATE, FLAG, NUMBER, TEXT, Column, Shown, by_name, or_null, record, rows
 from gateway.http.endpoints import parameter
-from gateway.http.parameters import Complaint, Schema
+from gateway.http.parameters import Complaint
 from gateway.http.problems import FieldError, Problem, invalid_field
 from gateway.market.aggregate import unit_bounds
 from schemas.calendar.sessions import Calendar
@@ -35,7 +35,6 @@ RULE = (
 NOT_YOURS = (
     "it belongs to its source, which does not let us pass it on; use a key with the scope redistribute"
 )
-DATE: Schema = {"type": "string", "format": "date"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.backfill.order_request import KEY, KEY_HEADER
-from gateway.entries.rows import DATE
-from gateway.http.columns import FLAG, NUMBER, TEXT, WHOLE, Column, envelope, record, rows, words_of
+from gateway.http.columns import DATE, FLAG, NUMBER, TEXT, WHOLE, Column, envelope, record, rows, words_of
 from gateway.http.endpoints import Answer, Body, Endpoint, Parameter, Query
 from gateway.http.parameters import AnyText, Schema, shown, unknown
 from gateway.http.problems import FieldError, about, invalid, invalid_field

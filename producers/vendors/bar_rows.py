@@ -11,7 +11,7 @@ from producers.vendors.bar_slots import HALF_HOUR_US, HOURLY, bar_end, bar_start
 from producers.vendors.payloads import MAX_FAULT_CHARACTERS
 from producers.vendors.values import has_sizes, price, rejected, size
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import EventTime, MarketTime
+from schemas.clocks import Day, EventTime, MarketTime, day_of
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.intervals import INTRADAY_US, MINUTE_US
 from schemas.providers.facts import NOTHING_LATE, Settling
@@ -48,7 +48,10 @@ class BarPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarOrigin:
-    """Origin that all bars of one response share; `horizon` is how far the feed it came from is known to have come."""
+    """Origin that all bars of one response share; `horizon` is how far the feed it came from is known to have come.
+
+    `told_on` is the day of the venue's calendar on which the vendor told them: what it adjusts is in that day's shares.
+    """
 
     symbol: str
     interval: str
@@ -59,6 +62,7 @@ class BarOrigin:
     settling: Settling = NOTHING_LATE
     currency: str = ""
     simulated: bool = False
+    told_on: Day | None = None
 
 
 def bar_origin(
@@ -81,6 +85,7 @@ def bar_origin(
         settling=settling,
         currency=currency,
         simulated=simulated,
+        told_on=day_of(asked.calendar.date_of(asked.now)),
     )
 
 
@@ -224,6 +229,7 @@ def _event(
         "adjustment_state": origin.adjustment_state,
         "currency": origin.currency,
         "simulated": origin.simulated,
+        "adjusted_through": None if origin.adjustment_state == "raw" else origin.told_on,
     }
 
 

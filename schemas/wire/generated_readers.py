@@ -110,7 +110,7 @@ def read_trades(data: bytes, pos: int, count: int) -> Read:
 
 
 def read_bars(data: bytes, pos: int, count: int) -> Read:
-    """Read `count` events of raw_bars.v1; raise Unusual, LookupError, ValueError, struct.error."""
+    """Read `count` events of raw_bars.v2; raise Unusual, LookupError, ValueError, struct.error."""
     events, heads = [], []
     for _ in range(count):
         start = pos
@@ -138,12 +138,16 @@ def read_bars(data: bytes, pos: int, count: int) -> Read:
         currency, pos = text(data, pos + 3)
         simulated = _BOOLEANS[data[pos]]
         pos += 1
+        if data[pos]:
+            adjusted_through, pos = whole(data, present(data, pos))
+        else:
+            adjusted_through, pos = None, pos + 1
         heads.append(data[start:pos])
         events.append({
             "symbol": symbol, "interval": interval, "event_time": event_time, "open": open_, "high": high,
             "low": low, "close": close, "volume": volume, "vwap": vwap, "trade_count": trade_count,
             "final": final, "session": session, "adjustment_state": adjustment_state, "currency": currency,
-            "simulated": simulated,
+            "simulated": simulated, "adjusted_through": adjusted_through,
         })
     return events, heads, pos
 
@@ -260,7 +264,7 @@ def read_macro(data: bytes, pos: int, count: int) -> Read:
 READERS: Mapping[str, Callable[[bytes, int, int], Read]] = {
     "raw_quotes.v1": read_quotes,
     "raw_trades.v1": read_trades,
-    "raw_bars.v1": read_bars,
+    "raw_bars.v2": read_bars,
     "raw_actions.v1": read_actions,
     "raw_macro.v1": read_macro,
 }

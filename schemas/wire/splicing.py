@@ -17,8 +17,10 @@ from typing import Any, cast
 import fastavro
 from fastavro.types import Schema
 
+from schemas.deriving import aside
 from schemas.errors import MalformedPayload
 from schemas.records import Discontinuity, RawBlock
+from schemas.streams import Stream
 from schemas.topics import canonical_of, catalogue
 from schemas.wire.codec import HEADER_BYTES, MAGIC, MAX_RECORD_BYTES, decode_block, schema_text
 from schemas.wire.event_reading import Unusual
@@ -153,6 +155,27 @@ def event_bytes(topic: str, event: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
+def compared_bytes(
+    stream: Stream, events: Sequence[Mapping[str, Any]], heads: Sequence[bytes]
+) -> Sequence[bytes]:
+    """Return the bytes by which versions of events are compared: those of `heads` without what is told aside."""
+    name = aside(stream)
+    if name is None:
+        return heads
+    return [without_day(head, event[name]) for event, head in zip(events, heads, strict=True)]
+
+
+def without_day(data: bytes, day: int | None) -> bytes:
+    """Return an event's bytes without the nullable `day` they end with; of one spelt too long a part stays."""
+    if day is None:
+        return data[:-1]
+    return data[: -1 - _long_bytes(day)]
+
+
+def _long_bytes(value: int) -> int:
+    return ((value << 1 ^ value >> 63).bit_length() + 6) // 7 or 1
+
+
 def _without(
     topic: str, events: Sequence[Mapping[str, Any]], heads: Sequence[bytes], own: Sequence[str]
 ) -> list[bytes]:
@@ -161,7 +184,7 @@ def _without(
     for event, raw in zip(events, heads, strict=True):
         found = values(event)
         if found != last:  # the events of one frame share them
-            size = sum(((value << 1 ^ value >> 63).bit_length() + 6) // 7 or 1 for value in found)
+            size = sum(_long_bytes(value) for value in found)
             last = found
         # Before them stands the boolean `simulated`, unless hostile bytes spell a long longer than need be.
         cut.append(raw[:-size] if raw[-size - 1] == event["simulated"] else event_bytes(topic, event))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from io import BytesIO
 from pathlib import Path
+from struct import pack
 from typing import Annotated
 
 import avro.schema
+import fastavro
 import pytest
 import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
@@ -20,16 +23,18 @@ from schemas.journals import CadenceSample, ProviderHealth
 from schemas.known import Known, Simulated, Stamp, Symbol
 from schemas.records import DeadLetter, Evidence, Gap, Job, JobResult, Progress, RawBlock, Watched
 from schemas.streams import STREAMS, TRADE_STREAM, Bar, Quote, Trade
-from schemas.topics import catalogue
-from schemas.wire.codec import parsed_schema, schema_text
+from schemas.topics import BARS, RAW_BARS, catalogue
+from schemas.wire.codec import HEADER_BYTES, decode, encode, encode_value, parsed_schema, schema_text
+from schemas.wire.splicing import decode_block_events
+from tests.support.builders import a_bar, a_bar_event, a_block
 
 STREAM_SCHEMAS = {stream.schema: record_schema(stream) for stream in STREAMS} | {
     stream.raw_schema: raw_schema(stream) for stream in STREAMS
 }
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published_schemas.yaml").read_text("utf-8"))
 RECORDS = {
-    "quote.v1": Quote, "trade.v1": Trade, "bar.v1": Bar, "gap.v1": Gap, "evidence.v1": Evidence, "watched.v1": Watched, "progress.v3": Progress,
-    "dead_letter.v1": DeadLetter, "provider_health.v2": ProviderHealth, "cadence.v1": CadenceSample, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v1": RawBlock,
+    "quote.v1": Quote, "trade.v1": Trade, "bar.v2": Bar, "gap.v1": Gap, "evidence.v1": Evidence, "watched.v1": Watched, "progress.v3": Progress,
+    "dead_letter.v1": DeadLetter, "provider_health.v2": ProviderHealth, "cadence.v1": CadenceSample, "raw_quotes.v1": RawBlock, "raw_trades.v1": RawBlock, "raw_bars.v2": RawBlock,
     "configuration.v1": Generation, "job.v1": Job, "job_result.v1": JobResult,
 }  # fmt: skip
 
@@ -85,6 +90,37 @@ def test_a_version_reads_all_its_earlier_ones(name: str) -> None:
         verdict = ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)
 
         assert verdict.compatibility is SchemaCompatibilityType.compatible
+
+
+def as_version(name: str, value: object) -> bytes:
+    """Return a value as a writer of an earlier schema framed it."""
+    (number,) = (number for number, each in catalogue().schema_ids.items() if each == name)
+    out = BytesIO()
+    fastavro.schemaless_writer(out, parsed_schema(name), value)
+    return pack(">bI", 0, number) + out.getvalue()
+
+
+def test_a_bar_of_version_1_is_read_with_no_day_its_prices_are_adjusted_through() -> None:
+    """A record and a raw block: what was written before stays what it was, and the rest of it is untouched."""
+    bar, event = a_bar(adjustment_state="split"), a_bar_event(adjustment_state="split")
+    block = {name: getattr(a_block(event), name) for name in RawBlock.__slots__}
+
+    assert decode(BARS, as_version("bar.v1", asdict(bar)), Bar) == bar
+    read, heads = decode_block_events(RAW_BARS, as_version("raw_bars.v1", block))
+    assert read == a_block(event, events=[event])
+    assert event["adjusted_through"] is bar.adjusted_through is None
+    assert heads == decode_block_events(RAW_BARS, encode_value(RAW_BARS, block))[1]
+
+
+def test_a_reader_of_version_1_takes_bars_of_version_2() -> None:
+    """A stock reader resolves by name and leaves out what it does not know."""
+    bar = a_bar(adjustment_state="split", adjusted_through=16_230)
+    data = BytesIO(encode(BARS, bar)[HEADER_BYTES:])
+
+    read = fastavro.schemaless_reader(data, parsed_schema("bar.v2"), parsed_schema("bar.v1"))
+
+    assert read == {name: value for name, value in asdict(bar).items() if name != "adjusted_through"}
+    assert decode(BARS, encode(BARS, bar), Bar).adjusted_through == 16_230
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))

@@ -45,7 +45,9 @@ def assert_linear(prepare: Callable[[int], Callable[[], object]], size: int) -> 
     first = _taken(prepare, size)
     if not _is_linear(first):
         later = _taken(prepare, size * SIZES[-1])
-        assert _is_linear(later), f"{first} s for {size} times {SIZES}, then {later} s for {SIZES[-1]} times as many"
+        assert _is_linear(later), (
+            f"{first} s for {size} times {SIZES}, then {later} s for {SIZES[-1]} times as many"
+        )
 
 
 def _taken(prepare: Callable[[int], Callable[[], object]], size: int) -> list[float]:

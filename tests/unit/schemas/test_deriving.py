@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import fastavro
 import pytest
 
+from schemas.clocks import Day
 from schemas.deriving import (
     amounts,
+    aside,
     clocks,
     columns,
     content,
     event_fields,
     key,
+    own_fields,
     prices,
     raw_schema,
     record_fields,
@@ -24,7 +28,9 @@ from schemas.deriving import (
     texts,
     written_out,
 )
-from schemas.streams import TRADE_STREAM
+from schemas.fields import ASIDE, FLAG, INT32, KEY, Versions
+from schemas.known import Known, Simulated, Stamp, Symbol
+from schemas.streams import BAR_STREAM, QUOTE_STREAM, TRADE_STREAM
 from tests.support.toy_stream import a_toy_stream
 
 TOY = a_toy_stream()
@@ -88,6 +94,40 @@ def test_occurrences_are_compared_by_nothing() -> None:
     assert content(replace(TRADE_STREAM, versions="latest")) == (
         *("price", "size", "trade_id", "conditions", "venue"),
     )
+
+
+def test_a_day_told_aside_is_shown_where_it_is_set_and_no_version_differs_by_it() -> None:
+    """The last of what an event says, so that all before it is what is compared."""
+    assert aside(BAR_STREAM) == own_fields(BAR_STREAM)[-1].name == "adjusted_through"
+    assert "adjusted_through" in shown_where_set(BAR_STREAM)
+    assert "adjusted_through" not in (*content(BAR_STREAM), *shown(BAR_STREAM))
+    assert (aside(QUOTE_STREAM), aside(TOY)) == (None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Early(Known):
+    symbol: Symbol
+    interval: Annotated[str, KEY, "length"]
+    event_time: Stamp
+    through: Annotated[Day | None, ASIDE, FLAG, "day"] = None
+    simulated: Simulated = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Number(Known):
+    symbol: Symbol
+    interval: Annotated[str, KEY, "length"]
+    event_time: Stamp
+    through: Annotated[int, INT32, ASIDE, "number"] = 0
+
+
+@pytest.mark.parametrize(
+    ("record", "versions"), [(_Early, "slots"), (_Number, "slots"), (BAR_STREAM.record, "latest")]
+)
+def test_what_could_not_be_cut_off_is_no_declaration(record: type[Known], versions: Versions) -> None:
+    """In the middle, of another kind, or of values that are compared whole."""
+    with pytest.raises(ValueError, match="one nullable day of slots, the last of an event"):
+        aside(replace(BAR_STREAM, record=record, versions=versions))
 
 
 def test_columns_are_typed_by_the_declaration() -> None:

@@ -14,9 +14,10 @@ from schemas.streams import (
     QUOTE_STREAM,
     STREAM_NAMES,
     STREAMS,
-    Bar,
+    Quote,
     Stream,
 )
+from schemas.topics import catalogue
 
 
 def test_the_names_of_configuration_and_command_line_are_the_streams() -> None:
@@ -41,11 +42,18 @@ def test_a_stream_is_found_by_topic_and_record(stream: Stream) -> None:
 
 def test_names_follow_from_the_stream_its_record_and_its_version() -> None:
     """Version 2 has topics and schemas of its own."""
-    second = replace(BAR_STREAM, version=2)
+    second = replace(QUOTE_STREAM, version=2)
 
-    assert (second.topic, second.raw_topic) == ("bars.v2", "raw.bars.v2")
-    assert (second.schema, second.raw_schema) == ("bar.v2", "raw_bars.v2")
-    assert second.record is Bar
+    assert (second.topic, second.raw_topic) == ("quotes.v2", "raw.quotes.v2")
+    assert (second.schema, second.raw_schema) == ("quote.v2", "raw_quotes.v2")
+    assert second.record is Quote
+
+
+def test_schemas_may_go_on_within_their_topics() -> None:
+    """Bars of both versions lie on one topic; a reader tells them by the id they begin with."""
+    assert (BAR_STREAM.topic, BAR_STREAM.raw_topic) == ("bars.v1", "raw.bars.v1")
+    assert (BAR_STREAM.schema, BAR_STREAM.raw_schema) == ("bar.v2", "raw_bars.v2")
+    assert {"bar.v1", "raw_bars.v1"} < set(catalogue().schema_ids.values())
 
 
 def test_only_a_stream_with_intervals_has_a_channel_of_each() -> None:

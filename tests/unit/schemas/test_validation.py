@@ -51,6 +51,9 @@ def plain(stream: Stream, **changes: Any) -> dict[str, Any]:
         pytest.param({"event_time": NINE_THIRTY + 2 * DAY_US}, id="the future"),
         pytest.param({"currency": "x" * (MAX_TEXT_CHARS + 1)}, id="long text"),
         pytest.param({"currency": "U\0D"}, id="NUL"),
+        pytest.param({"adjusted_through": 16_230}, id="raw prices of another day"),
+        pytest.param({"adjusted_through": 84_006, "adjustment_state": "split"}, id="a day after 2199"),
+        pytest.param({"adjusted_through": -135_141, "adjustment_state": "split"}, id="a day before 1600"),
     ],
 )
 def test_an_impossible_bar_is_refused(changes: dict[str, Any]) -> None:
@@ -67,6 +70,10 @@ def test_an_impossible_bar_is_refused(changes: dict[str, Any]) -> None:
         pytest.param({"trade_count": 0, "volume": 0.0}, id="without a trade"),
         pytest.param({"open": 5.0, "high": 5.0, "low": 5.0, "close": 5.0}, id="flat"),
         pytest.param({"interval": "1h"}, id="hourly at the half hour"),
+        pytest.param({"adjusted_through": 0, "adjustment_state": "split"}, id="in the shares of 1970"),
+        pytest.param(
+            {"adjusted_through": None, "adjustment_state": "split"}, id="in nobody says whose shares"
+        ),
         pytest.param({"interval": "1d", "event_time": NINE_THIRTY + 1}, id="daily anywhere in the day"),
         pytest.param({"event_time": NINE_THIRTY + 20 * HOUR_US}, id="less than a day ahead"),
         pytest.param(

@@ -41,7 +41,7 @@ def test_a_published_file_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "schemas" / "avro").mkdir(parents=True)
     write_avro(tmp_path, a_toy_stream())
 
-    with pytest.raises(ValueError, match="raise the stream's version"):
+    with pytest.raises(ValueError, match="raise the stream's schema_version"):
         write_avro(tmp_path, replace(a_toy_stream(), raw_doc="Something else."))
 
 

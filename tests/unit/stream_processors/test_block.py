@@ -10,11 +10,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +30,11 @@ from schemas.partitions import partition_of
 from schemas.records import SERVED_ELSEWHERE, Discontinuity, Evidence, RawBlock
 from schemas.streams import ACTION_STREAM, StreamId
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TRADES
+from schemas.wire.codec import parsed_schema
 from stream_processors.block import Outputs, process
 from stream_processors.evidence import MISSING
 from stream_processors.memory import PartitionState
+from stream_processors.versions import Slots
 from tests.support.builders import (
     NINE_THIRTY,
     a_bar_event,
@@ -84,6 +88,44 @@ def test_only_what_changed_passes_with_its_place_in_the_block() -> None:
     assert [index for index, _ in first.events] == [0, 1]
     assert [index for index, _ in second.events] == [1, 2]
     assert (first.repeated, second.repeated) == (0, 1)
+
+
+def test_a_bar_told_again_in_the_shares_of_a_later_day_is_no_version_and_a_rebased_one_is() -> None:
+    """Yahoo's bars of a week, asked for day after day: a day that went by is no news, a split is, with the day it is of."""
+    state = state_of(RAW_BARS)
+    said = {"adjustment_state": "split", "adjusted_through": 16_227}
+    halved = {"open": 83.705, "high": 83.75, "low": 83.625, "close": 83.65, "volume": 24_000.0}
+    first, again, silent, rebased = run(
+        state,
+        a_block(*bars(0, **said)),
+        a_block(*bars(0, **(said | {"adjusted_through": 16_228}))),
+        a_block(*bars(0, **(said | {"adjusted_through": None}))),
+        a_block(*bars(0, **(said | halved | {"adjusted_through": 16_230}))),
+    )
+
+    assert [len(each.events) for each in (first, again, silent, rebased)] == [1, 0, 0, 1]
+    assert (again.repeated, silent.repeated) == (1, 1)
+    assert rebased.events[0][1]["adjusted_through"] == 16_230
+
+
+def test_what_was_remembered_of_bars_of_version_1_is_what_those_of_version_2_say() -> None:
+    """A processor that takes over after the update publishes no history again."""
+    earlier, events = parsed_schema("raw_bars.v1"), bars(0, 1)
+    assert isinstance(earlier, dict)
+    contents = []
+    for event in events:
+        out = BytesIO()
+        fastavro.schemaless_writer(out, earlier["fields"][-1]["type"]["items"], event)
+        contents.append(out.getvalue())
+    state = state_of(RAW_BARS)
+    versions = state.series("yahoo", "SPY", "1m").versions
+    assert isinstance(versions, Slots)
+    for event, content in zip(events, contents, strict=True):
+        versions.changes(event["event_time"], content)
+
+    (output,) = run(state, a_block(*events))
+
+    assert (output.events, output.repeated) == ([], 2)
 
 
 def test_a_forming_bar_is_a_version_but_moves_no_frontier() -> None:

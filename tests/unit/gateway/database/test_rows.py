@@ -18,6 +18,7 @@ RECORDS: dict[str, list[Any]] = {
         a_bar(
             session="post", adjustment_state="all", route="backfill", simulated=True, vwap=None, index=65_535
         ),
+        a_bar(adjustment_state="split", adjusted_through=16_230),
         a_bar(session="pre", final=False, raw_offset=(1 << 47) - 1),
     ],
     "quotes": [

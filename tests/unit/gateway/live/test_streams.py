@@ -108,6 +108,9 @@ def test_a_record_carries_only_what_says_something() -> None:
     assert not {"last", "last_size", "currency", "delay_s", "simulated", "raw_offset", "symbol"} & set(record)
     assert wire_record(BARS, 3, asdict(a_bar(final=False)))["final"] is False
     assert wire_record(QUOTES, 3, asdict(a_quote(simulated=True, delay_s=900)))["delay_s"] == 900
+    rebased = a_bar(adjustment_state="split", adjusted_through=16_230)
+    assert wire_record(BARS, 3, asdict(rebased))["adjusted_through"] == "2014-06-09"
+    assert "adjusted_through" not in wire_record(BARS, 3, asdict(a_bar()))
 
 
 def test_a_record_is_named_by_its_position() -> None:
@@ -136,7 +139,9 @@ def test_every_field_a_client_may_need_is_on_the_wire() -> None:
     full: dict[str, Any] = {
         QUOTES: a_quote(last_size=1.0, delay_s=1, simulated=True),
         TRADES: a_trade(trade_id="1", conditions="@", venue="Q", simulated=True),
-        BARS: a_bar(vwap=1.0, trade_count=1, simulated=True),
+        BARS: a_bar(
+            vwap=1.0, trade_count=1, simulated=True, adjustment_state="split", adjusted_through=16_230
+        ),
         GAPS: a_gap(),
     }
     for topic, record in full.items():

@@ -69,7 +69,10 @@ def test_every_price_and_the_volume_are_adjusted_and_nothing_else() -> None:
     assert (by_split.vwap, by_split.volume, by_split.trade_count) == (pytest.approx(99.9), 700.0, 9)
     assert (by_all.close, by_all.volume, by_all.vwap) == (100.0 * (1 - 0.47 / 94.97), 700.0, None)
     assert by_all.adjustment_state == "all"
-    unlike = {"open", "high", "low", "close", "volume", "vwap", "adjustment_state", "basis"}
+    assert (by_split.adjusted_through, by_all.adjusted_through) == (day("2014-12-31"), day("2014-12-31"))
+    unlike = {
+        "open", "high", "low", "close", "volume", "vwap", "adjustment_state", "adjusted_through", "basis",
+    }  # fmt: skip
     names = set(BarVersion.__dataclass_fields__) - unlike
     assert {name: getattr(by_split, name) for name in names} == {
         name: getattr(stored, name) for name in names
@@ -121,6 +124,21 @@ def test_what_was_told_in_time_or_is_raw_is_not_doubted() -> None:
     assert adjuster(SEVEN).doubts(bars) == []
     assert [each.bar for each in adjuster(SEVEN).doubts([bar("2014-06-05", 92.5, adjustment_state="split", received="2014-06-12")])]  # fmt: skip
     assert adjuster(PAID).doubts(bars) == []
+
+
+def test_the_day_a_version_was_told_in_the_shares_of_counts_before_its_receipt() -> None:
+    """A replay of years ago is received today; and a vendor that says its day may be late to work a split in as well."""
+    told = {"adjustment_state": "split", "received": "2026-11-27"}
+    rows = [
+        bar("2014-06-05", 647.5, adjusted_through=day("2014-06-05"), **told),
+        bar("2014-06-05", 92.5, adjusted_through=day("2014-06-20"), **told),
+    ]
+    late = bar("2014-06-05", 647.5, adjusted_through=day("2014-06-10"), **told)
+
+    assert adjuster(SEVEN).doubts(rows) == []
+    assert closes(adjuster(SEVEN).adjusted(rows, {})) == [(92.5, "split")] * 2
+    assert [each.bar for each in adjuster(SEVEN).doubts([late])] == [late]
+    assert adjuster(SEVEN, adjustment="raw").adjusted(rows, {})[0].adjusted_through is None
 
 
 def test_prices_less_their_dividends_are_nobodys_basis() -> None:

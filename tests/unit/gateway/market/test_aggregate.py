@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -150,6 +151,19 @@ def test_parts_in_pence_and_in_pounds_are_said_to_be_both(interval: str) -> None
     assert (mixed.currency, alike.currency) == ("mixed", "GBp")
 
 
+@pytest.mark.parametrize("interval", ["5m", "1d", "1wk"])
+def test_parts_in_the_shares_of_one_day_make_a_bar_in_them(interval: str) -> None:
+    """Of several days it is in those of none."""
+    parts = [a_version(m, adjustment_state="split", adjusted_through=16_230) for m in (0, 1)]
+    (alike,) = aggregate(parts, interval, "regular", XNYS, known_through=0)
+    (apart,) = aggregate(
+        [parts[0], replace(parts[1], adjusted_through=16_231)], interval, "regular", XNYS, known_through=0
+    )
+    (raw,) = aggregate([a_version(0), a_version(1)], interval, "regular", XNYS, known_through=0)
+
+    assert (alike.adjusted_through, apart.adjusted_through, raw.adjusted_through) == (16_230, None, None)
+
+
 def test_parts_of_two_providers_are_said_and_never_hidden() -> None:
     """The provider is `mixed`, and who they are is listed."""
     minutes = [a_version(0), a_version(1, provider="finnhub", adjustment_state="split")]
@@ -157,8 +171,8 @@ def test_parts_of_two_providers_are_said_and_never_hidden() -> None:
     assert (bar.provider, bar.providers, bar.adjustment_state) == ("mixed", ("finnhub", "yahoo"), "mixed")
 
 
-def test_a_correction_of_a_part_raises_the_revision() -> None:
-    """It counts the corrections among the parts."""
+def test_a_version_of_a_part_raises_the_revision() -> None:
+    """It counts those of all parts together."""
     (bar,) = aggregate(
         [a_version(0, revision=2), a_version(1, revision=1)], "5m", "regular", XNYS, known_through=0
     )

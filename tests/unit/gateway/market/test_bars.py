@@ -34,12 +34,14 @@ def test_optional_fields_appear_where_they_say_something() -> None:
         simulated=True,
         route="shadow",
         providers=("a", "b"),
+        adjusted_through=16_230,
     )
     fields = row(bar, with_adjustment=True)
     extra = {name: value for name, value in fields.items() if name not in ALWAYS}
     assert extra == {
         "vwap": 0.0, "trade_count": 0, "derived": True, "simulated": True, "route": "shadow", "adjustment": "raw",
         "providers": ["a", "b"], "base": "1d", "parts": 3, "expected": 5, "complete": False,
+        "adjusted_through": "2014-06-09",
     }  # fmt: skip
 
 
@@ -82,3 +84,5 @@ def test_a_table_has_every_column_an_answer_has_and_says_in_each_row_what_meta_s
         "a b",
     )
     assert table_row(a_version())["providers"] == "yahoo"
+    assert TABLE_COLUMNS[-1] == "adjusted_through"
+    assert table_row(a_version(adjusted_through=0))["adjusted_through"] == "1970-01-01"

@@ -73,6 +73,17 @@ def test_an_unchanged_bar_is_not_news() -> None:
     assert changed(bars, [*bars_at(0), *corrected, *bars_at(3)]) == [*corrected, *bars_at(3)]
 
 
+def test_a_bar_that_differs_in_the_day_of_its_shares_alone_is_not_news() -> None:
+    """Or every bar in reach would be published again with the first poll of a day."""
+    now = NINE_THIRTY + 3 * MINUTE_US
+    bars = BarsPosition(position=NINE_THIRTY)
+    bars = move(
+        bars, window_of(bars, now), bars_at(0, adjustment_state="split", adjusted_through=16_227), now
+    )
+
+    assert changed(bars, bars_at(0, adjustment_state="split", adjusted_through=16_228)) == []
+
+
 def test_a_bar_whose_session_alone_changed_is_news() -> None:
     """A vendor that moves a bar from the session to the hours after it corrects what is stored."""
     now = NINE_THIRTY + 3 * MINUTE_US

@@ -17,7 +17,7 @@ DEFAULTS: dict[str, Any] = {"string": "", "long": 0, "int": 0, "double": 1.0, "b
 def a_bar(**values: Any) -> dict[str, Any]:
     """Return a bar whose prices are all 1."""
     given = {
-        field.name: field.symbols[0] if field.symbols else DEFAULTS[field.kind]
+        field.name: None if field.nullable else field.symbols[0] if field.symbols else DEFAULTS[field.kind]
         for field in event_fields(BAR_STREAM)
     }
     return given | {"symbol": "SPY", "interval": "1m", "event_time": 60_000_000} | values

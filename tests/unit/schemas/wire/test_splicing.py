@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import MalformedPayload
 from schemas.topics import BARS, QUOTES, RAW_BARS, RAW_QUOTES, RAW_TRADES, TRADES, catalogue
-from schemas.wire.codec import HEADER_BYTES, encode, encode_value, schema_text
-from schemas.wire.splicing import SUFFIX, canonical_values, decode_block_events
+from schemas.wire.codec import HEADER_BYTES, encode, encode_value, parsed_schema, schema_text
+from schemas.wire.splicing import SUFFIX, canonical_values, decode_block_events, event_bytes, without_day
 from tests.support.builders import a_bar_event, a_block, a_quote_event, a_trade_event
 
 PAIRS: list[tuple[str, str, Callable[..., dict[str, Any]]]] = [
@@ -94,6 +96,27 @@ def test_a_long_spelt_longer_than_need_be_is_still_cut_off() -> None:
     values = spliced(RAW_TRADES, TRADES, data[:-3] + b"\0\x80\x80\0\0")
 
     assert values == [encode_value(TRADES, {**event, **COMMON, "index": 0})]
+
+
+@given(day=st.none() | st.integers(-(2**31), 2**31 - 1))
+def test_a_day_is_cut_off_at_any_length(day: int | None) -> None:
+    """What is left says the same whatever the day, and is not a byte more or less than the event of version 1 had."""
+    event = a_bar_event(adjustment_state="split", adjusted_through=day)
+    earlier = parsed_schema("raw_bars.v1")
+    assert isinstance(earlier, dict)
+    out = BytesIO()
+    fastavro.schemaless_writer(out, earlier["fields"][-1]["type"]["items"], event)
+
+    assert without_day(event_bytes(RAW_BARS, event), day) == out.getvalue()
+
+
+def test_a_day_spelt_longer_than_need_be_leaves_more_than_the_event() -> None:
+    """It passes for something new, never for what it is not."""
+    plain = event_bytes(RAW_BARS, a_bar_event())
+    spelt = plain[:-1] + b"\x02\x80\x80\x80\x80\x00"
+
+    assert without_day(spelt, 0).startswith(without_day(plain, None))
+    assert without_day(spelt, 0) != without_day(plain, None)
 
 
 def test_an_array_in_runs_with_sizes_is_read() -> None:

@@ -89,6 +89,27 @@ async def test_a_flip_back_is_stored_and_a_repeat_is_not(database: str, cuts: tu
     assert tuple(current) == (13, 2, 167.3)
 
 
+async def test_a_version_keeps_the_day_its_prices_are_adjusted_through_and_is_none_by_it(
+    database: str,
+) -> None:
+    """Told again with a later day it is the bar that is stored; rebased it is a version in the shares of that day."""
+    said = {"adjustment_state": "split", "known_from": NINE_THIRTY + DAY_US}
+    first = a_bar(raw_offset=10, adjusted_through=16_227, **said)
+    again = a_bar(raw_offset=11, adjusted_through=16_228, **said)
+    rebased = a_bar(raw_offset=12, adjusted_through=16_230, open=1.0, high=1.0, low=1.0, close=1.0, **said)
+    raw = a_minute(1, raw_offset=13)
+    forming = a_minute(2, raw_offset=14, final=False, adjusted_through=16_230, **said)
+
+    await store(database, [first], [again], [rebased, raw, forming])
+
+    every = "SELECT raw_offset, revision, (adjusted_through - DATE '1970-01-01') FROM {} ORDER BY position"
+    assert [tuple(row) for row in await query(database, every.format("v_bars_all"))] == [
+        (10, 0, 16_227), (12, 1, 16_230), (13, 0, None),
+    ]  # fmt: skip
+    assert [tuple(row)[2] for row in await query(database, every.format("v_bars"))] == [16_230, None]
+    assert [tuple(row)[2] for row in await query(database, every.format("v_bars_forming"))] == [16_230]
+
+
 CONTENTS = st.lists(
     st.tuples(st.integers(0, 2), st.sampled_from([1.0, 2.0, -0.0, 0.0])), min_size=1, max_size=12
 )

@@ -9,6 +9,7 @@ import pytest
 from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.finnhub.bars import parse_candles
 from schemas.calendar.sessions import calendar_of
+from schemas.clocks import iso_day
 from schemas.errors import MalformedPayload, NoData
 from schemas.intervals import MINUTE_US, SECOND_US
 from tests.support.vendor_payloads import NINE_THIRTY_S
@@ -29,6 +30,10 @@ def test_candles_are_raw_by_the_minute_and_split_adjusted_by_the_day() -> None:
     """Finnhub adjusts daily candles for splits and nothing else."""
     assert {event["adjustment_state"] for event in candles(CANDLES).events} == {"raw"}
     assert {event["adjustment_state"] for event in candles(CANDLES, interval="1d").events} == {"split"}
+    assert {event["adjusted_through"] for event in candles(CANDLES).events} == {None}
+    assert {iso_day(event["adjusted_through"]) for event in candles(CANDLES, interval="1d").events} == {
+        "2013-10-07"
+    }
 
 
 def test_no_data_is_not_an_error() -> None:

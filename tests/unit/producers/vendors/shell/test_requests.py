@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from producers.http.shell.body import MalformedResponse
 from producers.vendors.answers import Answer, PollWindow
 from producers.vendors.bar_rows import BarOrigin, BarPage, BarRow, bar_origin
 from producers.vendors.shell.requests import MAX_PAGES, Asked, all_pages, answered, bars_answered
+from schemas.clocks import iso_day
 from schemas.errors import NoData
 from schemas.intervals import HOUR_US, MINUTE_US
 from schemas.streams import AdjustmentState
@@ -109,7 +111,17 @@ async def test_pages_of_bars_are_one_response_received_with_the_last() -> None:
 
     assert [event["volume"] for event in response.answer.events] == [1.0, 5.0, 6.0]
     assert {event["adjustment_state"] for event in response.answer.events} == {"split"}
+    assert {iso_day(event["adjusted_through"]) for event in response.answer.events} == {"2013-10-07"}
     assert response.received_time == 2
+
+
+async def test_a_page_that_says_it_is_raw_is_in_the_shares_of_its_own_days() -> None:
+    """Of Polygon and Alpaca, who are asked for raw prices; Polygon's page has the last word on what it holds."""
+    response = await bars_answered(
+        "bars", given(a_page(5)), replace(an_origin("1m"), adjustment_state="split")
+    )
+
+    assert [(e["adjustment_state"], e["adjusted_through"]) for e in response.answer.events] == [("raw", None)]
 
 
 async def test_hours_are_joined_of_half_hours() -> None:

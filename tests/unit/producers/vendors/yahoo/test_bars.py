@@ -18,7 +18,7 @@ from producers.polling.position import BarsPosition, next_window
 from producers.vendors.answers import BarsRequest, PollWindow
 from producers.vendors.yahoo.bars import asked_symbol, narrowed, parse_chart, refusal
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import EventTime, MarketTime
+from schemas.clocks import EventTime, MarketTime, iso_day
 from schemas.errors import (
     HistoryEnded,
     MalformedPayload,
@@ -33,6 +33,7 @@ from schemas.providers.yahoo import FACTS
 from tests.support.vendor_payloads import NINE_THIRTY_S, a_chart, recorded
 
 START = NINE_THIRTY_S * SECOND_US
+LONG_AFTER = START + 80 * 365 * DAY_US
 HOUR = PollWindow(start=START, end=START + 60 * MINUTE_US)
 ROW = (167.41, 167.5, 167.25, 167.3, 12_000)
 RECORDINGS = {
@@ -56,7 +57,9 @@ def test_every_recorded_chart_parses(market_data: Path, name: str, expected: tup
     symbol, count = expected
     everything = PollWindow(start=0, end=2**60)
 
-    answer = parse(recorded(market_data, name), window=everything, now=2**60, symbol=symbol, interval="1d")
+    answer = parse(
+        recorded(market_data, name), window=everything, now=LONG_AFTER, symbol=symbol, interval="1d"
+    )
 
     assert len(answer.events) == count
     assert not answer.rejected
@@ -69,7 +72,7 @@ def test_a_recorded_float32_is_the_decimal_it_stood_for(market_data: Path) -> No
 
     answer = parse(
         recorded(market_data, "chart-AAPL-2020-08-31-to-2020-11-07.json"),
-        window=everything, now=2**60, symbol="AAPL", interval="1d",
+        window=everything, now=LONG_AFTER, symbol="AAPL", interval="1d",
     )  # fmt: skip
 
     assert answer.events[0]["close"] == 129.04
@@ -353,6 +356,23 @@ def test_bars_say_their_session_and_adjustment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("symbol", "now", "day"),
+    [
+        pytest.param("SPY", "2013-10-08T03:59:59Z", "2013-10-07", id="still that day in New York"),
+        pytest.param("SPY", "2013-10-08T04:00:00Z", "2013-10-08", id="the next day in New York"),
+        pytest.param("VOD.L", "2013-10-07T22:59:59Z", "2013-10-07", id="still that day in London"),
+        pytest.param("VOD.L", "2013-10-07T23:00:00Z", "2013-10-08", id="the next day in London"),
+    ],
+)
+def test_bars_are_in_the_shares_of_the_day_they_were_told_on(symbol: str, now: str, day: str) -> None:
+    """By the venue's calendar, whatever day they are of: Yahoo adjusts for every split up to then."""
+    moment = int(datetime.fromisoformat(now).timestamp()) * SECOND_US
+    (event,) = parse(a_chart({NINE_THIRTY_S: ROW}, symbol=symbol), now=moment, symbol=symbol).events
+
+    assert iso_day(event["adjusted_through"]) == day
+
+
+@pytest.mark.parametrize(
     ("payload", "words"),
     [
         pytest.param(b'{"chart": {"result": [{"meta"', "chart", id="truncated"),
@@ -438,7 +458,7 @@ def test_whatever_is_done_to_a_recording_the_errors_are_ours(market_data: Path, 
         answer = parse(
             bytes(payload),
             window=PollWindow(start=0, end=2**60),
-            now=2**60,
+            now=LONG_AFTER,
             symbol=RECORDINGS[name][0],
             interval="1d",
         )
