@@ -99,41 +99,52 @@ def _fresh_vintages(table: Table) -> str:
     Whatever only says again when a value was published, or until when it stood, is a version where it says the first as
     exactly as it is known, and differently, or more exactly: what was told of today is told of as of any day when all
     of it is asked for again. That nothing says when stands beside our own first sight, which a day is no better than.
-    `run` counts the values that followed one another; run 0 goes on with the one that is stored.
     """
-    precision = next(each for each in table.packed if each.name == "published_precision")
-    value = ", ".join(f"{{0}}.{name}" for name in table.compared if name not in STAMPS)
-    said = f"ROW({value}, {{0}}.flags & {table.compared_flags & ~precision.mask})"
-    exact = f"({{0}}.flags & {precision.mask})"  # an enumeration rises with its places
     entry, of_entry = _list(_identity(table)), _same(table, "v", "s")
     return f"""
         SELECT {_list(table.column_names)} FROM (
-            SELECT r.*, CASE WHEN run = 0 AND known_exact = 0 THEN 0 WHEN run > 0 AND first_value(exact) OVER of_run = 0 THEN
-                    lag(0) OVER of_run
-                ELSE greatest(known_exact, max(exact) OVER (of_run ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) END AS standing,
+            SELECT r.*, CASE WHEN run = 0 AND known_exact = 0 THEN 0
+                    WHEN run > 0 AND first_value(exact) OVER of_run = 0 THEN lag(0) OVER of_run
+                    ELSE greatest(known_exact, max(exact) OVER (of_run ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) END AS standing,
                 CASE WHEN row_number() OVER alike > 1 THEN lag(content) OVER alike WHEN known_exact = exact THEN known_content END AS told
-            FROM (
-                SELECT c.*, CASE WHEN run = 0 THEN first_value(before_exact) OVER arrivals END AS known_exact,
-                    CASE WHEN run = 0 THEN first_value(before_content) OVER arrivals END AS known_content
-                FROM (
-                    SELECT b.*, sum((said IS DISTINCT FROM said_before)::integer) OVER arrivals AS run
-                    FROM (
-                        SELECT s.*, {_content(table, "s")} AS content, {said.format("s")} AS said, {exact.format("s")} AS exact,
-                            before.content AS before_content, before.exact AS before_exact,
-                            CASE WHEN row_number() OVER arrivals > 1 THEN lag({said.format("s")}) OVER arrivals ELSE before.said END
-                                AS said_before
-                        FROM staged_{table.name} s LEFT JOIN LATERAL (
-                            SELECT {_content(table, "v")} AS content, {said.format("v")} AS said, {exact.format("v")} AS exact
-                            FROM {table.name} v WHERE {of_entry} AND v.position < s.position ORDER BY v.position DESC LIMIT 1 OFFSET 0
-                        ) before ON true
-                        WINDOW arrivals AS (PARTITION BY {_list(_identity(table), "s.")} ORDER BY s.position)
-                    ) b WINDOW arrivals AS (PARTITION BY {entry} ORDER BY position)
-                ) c WINDOW arrivals AS (PARTITION BY {entry} ORDER BY position)
-            ) r WINDOW of_run AS (PARTITION BY {entry}, run ORDER BY position),
+            FROM ({_runs_of_values(table)}) r
+            WINDOW of_run AS (PARTITION BY {entry}, run ORDER BY position),
                 alike AS (PARTITION BY {entry}, run, exact ORDER BY position)
         ) s
         WHERE (standing IS NULL OR (standing > 0 AND exact > standing) OR (exact = standing AND told IS DISTINCT FROM content))
             AND NOT EXISTS (SELECT FROM {table.name} v WHERE {of_entry} AND v.position = s.position)
+    """
+
+
+def _runs_of_values(table: Table) -> str:
+    """Select the staged vintages with the number of the value each tells of; run 0 goes on with the one that is stored."""
+    arrivals = f"arrivals AS (PARTITION BY {_list(_identity(table))} ORDER BY position)"
+    return f"""
+        SELECT c.*, CASE WHEN run = 0 THEN first_value(before_exact) OVER arrivals END AS known_exact,
+            CASE WHEN run = 0 THEN first_value(before_content) OVER arrivals END AS known_content
+        FROM (
+            SELECT b.*, sum((said IS DISTINCT FROM said_before)::integer) OVER arrivals AS run
+            FROM ({_beside_before(table)}) b WINDOW {arrivals}
+        ) c WINDOW {arrivals}
+    """
+
+
+def _beside_before(table: Table) -> str:
+    """Select the staged vintages with what they say, how exactly they are stamped, and the same of the version before them."""
+    precision = next(each for each in table.packed if each.name == "published_precision")
+    value = ", ".join(f"{{0}}.{name}" for name in table.compared if name not in STAMPS)
+    said = f"ROW({value}, {{0}}.flags & {table.compared_flags & ~precision.mask})"
+    exact = f"({{0}}.flags & {precision.mask})"  # an enumeration rises with its places
+    return f"""
+        SELECT s.*, {_content(table, "s")} AS content, {said.format("s")} AS said, {exact.format("s")} AS exact,
+            before.content AS before_content, before.exact AS before_exact,
+            CASE WHEN row_number() OVER arrivals > 1 THEN lag({said.format("s")}) OVER arrivals ELSE before.said END AS said_before
+        FROM staged_{table.name} s LEFT JOIN LATERAL (
+            SELECT {_content(table, "v")} AS content, {said.format("v")} AS said, {exact.format("v")} AS exact
+            FROM {table.name} v WHERE {_same(table, "v", "s")} AND v.position < s.position
+            ORDER BY v.position DESC LIMIT 1 OFFSET 0
+        ) before ON true
+        WINDOW arrivals AS (PARTITION BY {_list(_identity(table), "s.")} ORDER BY s.position)
     """
 
 

@@ -13,11 +13,12 @@ from aiohttp import web
 from gateway.backfill.jobs import day_cap
 from gateway.backfill.order_request import KEY_HEADER, OFFERED, request_key
 from gateway.backfill.shell.orders import QueueAccess, actor_of
+from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.http.moments import rfc3339
 from gateway.http.problems import Problem, about, invalid_field
 from gateway.http.shell.answers import Serves, answer, body_of
-from gateway.refreshes.costs import eta_s, exhausted, requests_of
+from gateway.refreshes.account import StoredVintages, eta_s, exhausted, outcome_row, requests_of
 from gateway.refreshes.refresh_request import (
     APPLIED,
     LIFETIME_S,
@@ -32,15 +33,15 @@ from gateway.refreshes.refresh_request import (
     refresh_asked,
     wait_of,
 )
-from gateway.refreshes.shell.came_of import came_of
 from gateway.refreshes.shell.job_log import JobLog, JobOutcomes
 from infra.runtime.clock import wall_us
 from infra.runtime.postgres.backfill_listing import used_today
 from infra.runtime.postgres.refresh_acts import RefreshBegun, RefreshWish, begin, lose
-from schemas.clocks import KnowledgeTime, MarketTime, WallTime
+from schemas.clocks import Day, KnowledgeTime, MarketTime, WallTime
 from schemas.errors import BrokerUnavailable
 from schemas.intervals import DAY_US, SECOND_US
 from schemas.jobs import ALL_VINTAGES, MAX_SYMBOLS, VERSION, by_partition
+from schemas.providers.facts import ProviderFacts
 from schemas.records import NO_MARKET_TIME, Job
 from schemas.streams import MACRO_STREAM
 
@@ -50,6 +51,23 @@ LOOK_EVERY_S = 0.25
 MAX_WAITING = 8  # beyond, who prefers to wait is told that it is under way
 RETRY_S = 5
 STORED = "SELECT DISTINCT symbol FROM streams WHERE kind = 'macro' ORDER BY symbol LIMIT $1"
+# $1 keys, $2 since when
+CHANGED = """
+    SELECT s.symbol, count(*) AS count, min(v.period_start) - DATE '1970-01-01' AS first,
+        max(v.period_start) - DATE '1970-01-01' AS last
+    FROM streams s JOIN macro v USING (stream_id)
+    WHERE s.kind = 'macro' AND s.symbol = ANY ($1) AND v.known_from >= $2 GROUP BY s.symbol
+"""
+# $1 keys: those whose newest period has no value with a vintage
+WITHOUT_VINTAGES = """
+    SELECT s.symbol FROM streams s CROSS JOIN LATERAL (
+        SELECT period_start FROM macro v WHERE v.stream_id = s.stream_id ORDER BY period_start DESC LIMIT 1
+    ) newest
+    WHERE s.kind = 'macro' AND s.symbol = ANY ($1) AND NOT EXISTS (
+        SELECT FROM macro v
+        WHERE v.stream_id = s.stream_id AND v.period_start = newest.period_start AND v.vintage_start IS NOT NULL)
+"""
+CLOCK_US = 1_000  # a broker's times of appending are whole milliseconds
 
 
 class Refreshes:
@@ -184,7 +202,7 @@ class Refreshes:
         except BrokerUnavailable as error:
             raise _unavailable(error) from error
         await self._stored(outcomes, partitions)
-        return await came_of(self._around.store, outcomes, wanted, self._around.facts)
+        return await _came_of(self._around.store, outcomes, wanted, self._around.facts)
 
     async def _stored(self, outcomes: JobOutcomes, partitions: Sequence[int]) -> None:
         """Return once all that was told by the end of a job is stored."""
@@ -213,3 +231,19 @@ def _job(job_id: str, keys: Sequence[str], slot: MarketTime, now: WallTime, *, f
 
 def _unavailable(error: BrokerUnavailable) -> Problem:
     return Problem(code="broker_unavailable", detail=str(error), retry_after_s=RETRY_S)
+
+
+async def _came_of(
+    store: Snapshots, outcomes: JobOutcomes, wanted: RefreshWanted, facts: Mapping[str, ProviderFacts]
+) -> dict[str, Any]:
+    """Return the rows of a refresh that ended; raise the Problem of a store that is away."""
+    keys = list(wanted.keys)
+    since = WallTime(outcomes.begun // CLOCK_US * CLOCK_US)
+    async with store.snapshot() as snapshot:
+        changed = await snapshot.fetch(CHANGED, keys, since)
+        without = await snapshot.fetch(WITHOUT_VINTAGES, keys)
+    stored = {
+        row["symbol"]: StoredVintages(count=row["count"], first=Day(row["first"]), last=Day(row["last"]))
+        for row in changed
+    }
+    return outcome_row(wanted, outcomes.by_symbol, stored, {row["symbol"] for row in without}, facts)

@@ -19,7 +19,7 @@ from tests.support.system import System, system
 SYMBOLS = ["SIM001", "SIM002"]
 # All that is collected without a choice of streams, and the macro series that are shown.
 STREAMS = EVERYTHING.model_copy(update={"macro": MacroStream(keys=("cpi", "unemployment", "ust_10y"))})
-CONFIGURATION = {"symbols": SYMBOLS, "streams": STREAMS.model_dump(mode="json", exclude_none=True)}
+CONFIGURATION = {"symbols": SYMBOLS, "streams": STREAMS.model_dump(mode="json", exclude_defaults=True)}
 SPEED = "20"  # a minute of the market takes three seconds
 
 
