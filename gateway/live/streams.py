@@ -123,10 +123,10 @@ def _check_series(text: str) -> None:
     if is_series_key(text):
         return
     try:
-        hint = f"write {series_key(text)}, the key that it stands for"
+        told = f"{text[:40]!r} is no key of a macro series; write {series_key(text)}, the key that it stands for"
     except UnknownSymbol as error:
-        hint = str(error)
-    raise InvalidStream("unknown_symbol", f"{text[:40]!r} is no key of a macro series; {hint}")
+        told = str(error)
+    raise InvalidStream("unknown_symbol", told)
 
 
 def channel_of(topic: str, fields: Mapping[str, Any]) -> str:

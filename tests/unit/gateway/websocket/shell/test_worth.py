@@ -15,7 +15,7 @@ from schemas.clocks import MarketTime
 from schemas.deriving import record_fields
 from schemas.intervals import HOUR_US
 from schemas.partitions import TopicPartition, partition_of
-from schemas.streams import STREAMS, Stream
+from schemas.streams import MACRO_STREAM, STREAMS, Stream
 from tests.support.live_feeds import PARTITIONS, apply_trade, empty_feeds
 from tests.support.stream_values import an_event
 
@@ -79,9 +79,10 @@ def test_gaps_have_no_worth() -> None:
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_a_stream_of_every_declaration_can_be_judged_with_a_record_and_without(stream: Stream) -> None:
     """Entries do not age with the market; a declaration nobody can judge would end its first subscriber's connection."""
-    live, name = Live(), f"{stream.channel('1m')}:best:SPY"
+    symbol = "FRED:UNRATE" if stream is MACRO_STREAM else "SPY"
+    live, name = Live(), f"{stream.channel('1m')}:best:{symbol}"
     before = a_worth(live).of(parse_stream(name))
-    place = TopicPartition(stream.topic, partition_of("SPY", PARTITIONS))
+    place = TopicPartition(stream.topic, partition_of(symbol, PARTITIONS))
     known = {
         "provider": "yahoo",
         "route": "primary",
@@ -90,7 +91,7 @@ def test_a_stream_of_every_declaration_can_be_judged_with_a_record_and_without(s
         "raw_offset": 1,
         "index": 0,
     }
-    event = an_event(stream, symbol="SPY", event_time=HOUR_US, interval="1m") | known
+    event = an_event(stream, symbol=symbol, event_time=HOUR_US, interval="1m") | known
     live.feeds.begin(place, 0)
     live.feeds.apply(place, 0, 0, {field.name: event[field.name] for field in record_fields(stream)})
 
