@@ -57,8 +57,7 @@ by `POST /ops/validate`, `POST /ops/reload` and the producers alike. Only addres
 - **Days** start at their regular open, however the vendor stamps them.
 - **A row** is kept, says nothing, or lacks something and is dead-lettered alone, by one rule for all. 0 is no price, but of an index, which may be negative.
 - **Final** is what the feed has left behind: its clock is ours less its delay, or what it shows itself. What comes later is a revision.
-- **Adjusted prices** are in the shares of the day on which the vendor told them, the venue's: `adjusted_through`. A day later the same prices are no
-  news; in other shares they are a version of that day.
+- **Adjusted prices** are in the shares of the day on which the vendor told them, the venue's: `adjusted_through`. A day later the same prices are no news.
 - **A quote** with a last price is stamped by that trade, so a quiet share's price is as old as it is; a book alone by its quote.
 - **Coverage** is one for each provider: what a plan lacks is asked for later, never of another exchange.
 - **A corporate action** is named by the vendor's id, or by one made of provider, symbol, type, ex-date and the ordinal among those alike. It is

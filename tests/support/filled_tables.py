@@ -30,11 +30,11 @@ RANK_BARS = """
     UPDATE ranked SET revision = rank - 1;
     DELETE FROM bars;
     DELETE FROM bars_superseded;
-    INSERT INTO bars SELECT {columns} FROM ranked WHERE rank = versions;
-    INSERT INTO bars_superseded SELECT {columns} FROM ranked WHERE rank < versions;
+    INSERT INTO bars ({columns}) SELECT {columns} FROM ranked WHERE rank = versions;
+    INSERT INTO bars_superseded ({columns}) SELECT {columns} FROM ranked WHERE rank < versions;
     DROP TABLE ranked;
 """
-APPEND = "INSERT INTO {versions} SELECT {columns} FROM {arrived}"
+APPEND = "INSERT INTO {versions} ({columns}) SELECT {columns} FROM {arrived}"
 KEEP_NEWEST = """
     WITH newest AS (
         SELECT DISTINCT ON (stream_id) {columns} FROM {arrived} ORDER BY stream_id, event_time DESC, position DESC
@@ -43,7 +43,7 @@ KEEP_NEWEST = """
         WHERE t.stream_id = n.stream_id AND (t.event_time, t.position) < (n.event_time, n.position)
         RETURNING t.stream_id
     )
-    INSERT INTO {newest} SELECT n.* FROM newest n
+    INSERT INTO {newest} ({columns}) SELECT {columns} FROM newest n
     WHERE EXISTS (SELECT FROM replaced r WHERE r.stream_id = n.stream_id)
         OR NOT EXISTS (SELECT FROM {newest} t WHERE t.stream_id = n.stream_id)
 """

@@ -61,7 +61,10 @@ def value_of(stream: Stream, name: str, dice: random.Random) -> Any:
 
 
 def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
-    """Return about `count` rows of a stream as sinks would have stored them: equal neighbours of a slot are one."""
+    """Return about `count` rows of a stream as sinks would have stored them: equal neighbours of a slot are one.
+
+    No column was a day then.
+    """
     dice = random.Random(seed)
     made, offset = [], 0
     said_before: dict[tuple[Any, ...], Row] = {}
@@ -71,7 +74,8 @@ def rows(stream: Stream, count: int, seed: int, moments: int) -> list[Row]:
         row: Row = {
             column.name: value_of(stream, column.name, dice)
             for column in columns(stream)
-            if column.type != "timestamptz" and column.name not in ("raw_offset", "idx", "interval")
+            if column.type not in ("timestamptz", "date")
+            and column.name not in ("raw_offset", "idx", "interval")
         }
         row |= {
             "symbol": dice.choice(SYMBOLS), "provider": dice.choice(PROVIDERS), "event_time": event_time,
