@@ -118,6 +118,22 @@ ALL_BARS = f"""
     LIMIT $7"""
 
 
+def _newest_before(table: str) -> str:
+    return f"""
+        (SELECT {_columns(BAR_STREAM, "v")} FROM {table} v
+        WHERE {_in_span("v")} AND {_counts("v")} AND v.position <= $7
+        ORDER BY v.position DESC LIMIT 1)"""
+
+
+# $1 symbol, $2 interval, [$3, $4) the event_time of one bar, $5 provider or null, $6 as_of, $7 position: of each provider
+# the newest version of that bar up to there.
+VERSIONS_BEFORE = f"""
+    SELECT DISTINCT ON (s.provider) s.provider, version.*
+    FROM streams s CROSS JOIN LATERAL ({" UNION ALL ".join(map(_newest_before, BARS.timed))}) version
+    WHERE {_OF_SYMBOL} AND s.interval = $2 AND ($5::text IS NULL OR s.provider = $5)
+    ORDER BY s.provider, version.position DESC"""
+
+
 def _edge(order: str) -> str:
     ends = " UNION ALL ".join(
         f"(SELECT v.event_time FROM {table} v WHERE {_in_span('v')} AND {_counts('v')} AND {stamped('v')}"

@@ -59,7 +59,7 @@ class BarVersion(Bar):
     # Of a derived bar also what was asked for (extended, all), or that its parts differ (mixed).
     session: str  # type: ignore[assignment]
     adjustment_state: str  # type: ignore[assignment]
-    revision: int  # ordinal among the versions of the key; of a derived bar the corrections among its parts
+    revision: int  # ordinal among the versions of the key; of a derived bar those of its parts together
     derived: bool = False
     providers: tuple[str, ...] = ()  # of a derived bar whose parts come from several
     base: str = ""  # interval of the bars a derived bar is made of
@@ -67,6 +67,7 @@ class BarVersion(Bar):
     expected: int | None = None  # how many the calendar expects; None where it does not know
     basis: BarBasis | None = None  # None: as it is stored
     complete: bool | None = None  # whether all of those are there, each complete; None where none is expected
+    rebased: bool = False  # of all revisions: it says what the one before it said, in other shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,13 @@ _BESIDE = {  # what is no field of a stored bar, or says more in an answer
             always=False,
         ),
         Column(
+            "rebased",
+            FLAG,
+            "With revisions=all: no correction. Its provider tells the version before it again in the shares of another day: all four prices "
+            "by one ratio, the volume by its inverse.",
+            always=False,
+        ),
+        Column(
             "complete",
             FLAG,
             "Whether a derived bar has every part there is, each of them complete: of those that lack the ledger says that there is "
@@ -133,6 +140,7 @@ BAR_COLUMNS = (
         always=False,
     ),
     _OWN[_THROUGH],
+    _BESIDE["rebased"],
 )
 
 """Every column of a bar, in the order of all formats; in a table none is left out."""
@@ -163,6 +171,8 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
         fields["route"] = bar.route
     if bar.adjusted_through is not None:
         fields[_THROUGH] = iso_day(bar.adjusted_through)
+    if bar.rebased:
+        fields["rebased"] = True
     if with_adjustment:
         fields["adjustment"] = bar.adjustment_state
     if with_currency:

@@ -12,6 +12,7 @@ from infra.runtime.postgres.timescale import move_database
 from schemas.identity import stream_id_of
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.streams import BAR_STREAM, Bar, Quote, StreamId, Trade
+from schemas.tables import INDEX_BITS
 from sinks.store.shell.rows import WritePath
 from tests.support.builders import NINE_THIRTY, a_quote, a_trade
 from tests.support.sink_writers import a_minute
@@ -89,6 +90,8 @@ def asked() -> Iterator[Asked]:
             yield statements.LATEST_BARS_DESCENDING, (*span, 40, sessions)
             yield statements.ALL_BARS, (*span, 100, sessions, NINE_THIRTY + DAY_US, 7)
             yield statements.BAR_EDGES, span
+            moment, place = NINE_THIRTY + DAY_US, (LATE + 10) << INDEX_BITS
+            yield statements.VERSIONS_BEFORE, ("SPY", "1m", moment, moment + 1, provider, as_of, place)
         for statement in statements.NEWEST_OF.values():
             yield statement, (ids, FROM, TO, as_of, False, ["52,53"] * len(ids))
             yield statement, (ids, FROM, TO, as_of, True, [""] * len(ids))

@@ -7,9 +7,11 @@ import asyncio
 import asyncpg
 import pytest
 
-from schemas.intervals import MINUTE_US
+from infra.runtime.postgres.migrate import DIRECTORY
+from schemas.intervals import DAY_US, MINUTE_US
 from sinks.store.shell.rows import WritePath
 from sinks.store.shell.session import LIFT_DECOMPRESSION_LIMIT
+from sinks.store.versions import STAGING
 from tests.support.builders import NINE_THIRTY
 from tests.support.sink_writers import a_minute
 from tests.support.timescale_bridge import Bridge
@@ -27,7 +29,8 @@ async def test_the_bytes_of_a_copy_become_the_rows_they_say(bridge: Bridge) -> N
     """20,000 bars of four symbols, encoded as a sink encodes them, read back as they were."""
     bars = [
         a_minute(0, symbol=f"C{number % 4}", event_time=NINE_THIRTY + number // 4 * MINUTE_US, raw_offset=number,
-                 close=167.0 + number % 89, vwap=None if number % 3 else 1.5, trade_count=None if number % 5 else number)
+                 close=167.0 + number % 89, vwap=None if number % 3 else 1.5, trade_count=None if number % 5 else number,
+                 adjusted_through=None if number % 7 else 16_000 + number, adjustment_state="split")
         for number in range(20_000)
     ]  # fmt: skip
     stored = await store(bridge, bars)
@@ -35,16 +38,49 @@ async def test_the_bytes_of_a_copy_become_the_rows_they_say(bridge: Bridge) -> N
     read = await values(
         bridge,
         "SELECT symbol, interval, event_time, open, high, low, close, volume, vwap, trade_count, final, session,"
-        " adjustment_state, currency, simulated, provider, route, received_time, known_from, raw_offset, idx, revision"
+        " adjustment_state, currency, simulated, provider, route, received_time, known_from, raw_offset, idx, revision,"
+        " adjusted_through - DATE '1970-01-01'"
         " FROM v_bars WHERE symbol LIKE 'C_' ORDER BY raw_offset",
     )
     assert sum(part.fast for part in stored) == len(bars)
     assert read == [
         (bar.symbol, bar.interval, bar.event_time, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap,
          bar.trade_count, bar.final, bar.session, bar.adjustment_state, bar.currency, bar.simulated, bar.provider,
-         bar.route, bar.received_time, bar.known_from, bar.raw_offset, bar.index, 0)
+         bar.route, bar.received_time, bar.known_from, bar.raw_offset, bar.index, 0, bar.adjusted_through)
         for bar in bars
     ]  # fmt: skip
+
+
+STAGED = (
+    "staged_bars",
+    "newest_bars",
+    "staged_quotes",
+    "newest_quotes",
+    "staged_trades",
+    "staged_actions",
+    "staged_macro",
+)
+BASIS = next(DIRECTORY.glob("0024_*.sql")).read_text("utf-8")
+
+
+async def test_a_day_for_their_shares_comes_to_bars_that_are_compressed_already(bridge: Bridge) -> None:
+    """The migration as it meets a database in use: what is stored has none, what corrects it brings its own."""
+    moments = [NINE_THIRTY + day * DAY_US for day in range(3)]
+    await store(bridge, [a_minute(0, symbol="E1", event_time=each, raw_offset=3) for each in moments])
+    for table in ("bars", "bars_superseded", "bars_forming"):
+        await bridge.execute(f"ALTER TABLE {table} DROP COLUMN adjusted_through CASCADE")
+    await bridge.execute("SELECT compress_chunk(chunk) FROM show_chunks('bars') chunk")
+    async with bridge.transaction():
+        await bridge.execute(BASIS.partition("BEGIN;")[2].partition("INSERT INTO schema_migrations")[0])
+    await bridge.execute("".join(f"DROP TABLE {each};" for each in STAGED) + STAGING)
+    rebased = a_minute(
+        0, symbol="E1", event_time=moments[0], raw_offset=4, close=9.0, low=9.0, adjustment_state="split", adjusted_through=16_230
+    )  # fmt: skip
+    await store(bridge, [rebased], WritePath.STAGED)
+
+    told = "SELECT raw_offset, adjusted_through - DATE '1970-01-01' FROM {} WHERE symbol = 'E1' ORDER BY event_time, position"
+    assert await values(bridge, told.format("v_bars")) == [(4, 16_230), (3, None), (3, None)]
+    assert await values(bridge, told.format("v_bars_all")) == [(3, None), (4, 16_230), (3, None), (3, None)]
 
 
 SYMBOLS, MINUTES = 400, 900  # 360,000 rows, of which more than the 100,000 allowed are unpacked

@@ -31,6 +31,7 @@ OVERLOAD_RETRY_S = 1
 APART = 12  # connections of queues apart, besides those of requests: watermarks, objectives, symbols of streams, acts
 STATEMENT_MS = int(READ_TIMEOUT_S * 1_000)  # of a caller that is told "come again" the server must not go on
 YIELD_EVERY_ROWS = 500
+PageKey = Sequence[int | str]
 
 
 class Snapshot:
@@ -59,19 +60,20 @@ class Snapshot:
         return await _bars(rows, symbol, interval)
 
     async def versions(
-        self,
-        symbol: str,
-        interval: str,
-        span: Span,
-        view: View,
-        *,
-        limit: int,
-        after: Sequence[int | str] | None,
+        self, symbol: str, interval: str, span: Span, view: View, *, limit: int, after: PageKey | None
     ) -> list[BarVersion]:
         """Return every known version, by event_time and position, after the key `after`."""
         start, offset, index = (int(part) for part in after or (EARLIEST_US, 0, -1))
         arguments = (*_arguments(symbol, interval, span, view, limit), start, (offset << INDEX_BITS) + index)
         return await _bars(await self._connection.fetch(statements.ALL_BARS, *arguments), symbol, interval)
+
+    async def versions_before(
+        self, symbol: str, interval: str, view: View, after: PageKey
+    ) -> list[BarVersion]:
+        """Return of each provider the newest known version, up to the key `after`, of the bar that it names."""
+        start, offset, index = (int(part) for part in after)
+        bar = (symbol, interval, start, start + 1, view.provider, view.as_of, (offset << INDEX_BITS) + index)
+        return await _bars(await self._connection.fetch(statements.VERSIONS_BEFORE, *bar), symbol, interval)
 
     async def edges(self, symbol: str, interval: str, view: View, *, since: EventTime) -> Span | None:
         """Return of the known bars of an interval from `since` on the starts of the oldest and of the newest."""

@@ -30,6 +30,7 @@ from gateway.market.history import (
     plan,
 )
 from gateway.market.history_request import HistoryRequest
+from gateway.market.rebased import marked
 from gateway.market.shell.adjusting import Adjusting, adjusted_snapshot
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
@@ -223,6 +224,10 @@ async def _bars(snapshot: Snapshot, plan: PagePlan) -> tuple[Sequence[BarVersion
         bars = await snapshot.versions(
             ask.symbol, ask.interval, plan.span, plan.view, limit=most, after=plan.after
         )
+        before: Sequence[BarVersion] = ()
+        if plan.after is not None:
+            before = await snapshot.versions_before(ask.symbol, ask.interval, plan.view, plan.after)
+        bars = marked(bars, before)
         last = bars[: ask.limit][-1:]
         return bars[: ask.limit], _key(last[0]) if len(bars) == most else None
     if ask.interval != MINUTE:

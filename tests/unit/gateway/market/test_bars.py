@@ -84,5 +84,5 @@ def test_a_table_has_every_column_an_answer_has_and_says_in_each_row_what_meta_s
         "a b",
     )
     assert table_row(a_version())["providers"] == "yahoo"
-    assert TABLE_COLUMNS[-1] == "adjusted_through"
+    assert TABLE_COLUMNS[-2:] == ("adjusted_through", "rebased")
     assert table_row(a_version(adjusted_through=0))["adjusted_through"] == "1970-01-01"

@@ -119,6 +119,50 @@ async def test_all_revisions_are_every_version_in_order_of_time_and_position(dat
         assert all(found == list(range(len(found))) for found in ordinals.values())
 
 
+@pytest.mark.parametrize("limit", ["1", "3", "100"])
+async def test_a_rebased_version_is_told_from_a_correction_on_whatever_page_it_is(
+    database: str, limit: str
+) -> None:
+    """Another provider's versions lie between; the day in whose shares each is comes as a date."""
+    halved = {"open": 83.705, "high": 83.75, "low": 83.625, "close": 83.65, "volume": 24_000.0}
+    told: list[tuple[int, dict[str, Any], bool]] = [
+        (15_985, {}, False),
+        (15_986, halved, True),
+        (15_986, halved | {"close": 83.7}, False),
+        (15_986, halved | {"close": 83.7, "provider": "finnhub"}, False),
+        (15_987, {"close": 167.4}, True),
+    ]
+    versions = [
+        bar_at(
+            0,
+            raw_offset=n,
+            known_from=NINE_THIRTY + n,
+            adjustment_state="split",
+            adjusted_through=day,
+            **said,
+        )
+        for n, (day, said, _) in enumerate(told)
+    ]
+    async with rest(database) as gateway:
+        await gateway.store(*versions, bar_at(1, known_from=NINE_THIRTY, raw_offset=50))
+        rows: list[dict[str, Any]] = []
+        token = None
+        while token is not None or not rows:
+            paging = {"page_token": token} if token else {}
+            answer = await gateway.get(HISTORY, **ALL, revisions="all", limit=limit, **paging)
+            rows, token = rows + answer["data"], answer["next_page_token"]
+        newest = (await gateway.get(HISTORY, **ALL, provider="yahoo"))["data"]
+
+    assert [row.get("rebased", False) for row in rows] == [rebased for _, _, rebased in told] + [False]
+    assert [row.get("adjusted_through") for row in rows] == [
+        *("2013-10-07", "2013-10-08", "2013-10-08", "2013-10-08", "2013-10-09", None)
+    ]
+    assert [(row.get("adjusted_through"), "rebased" in row) for row in newest] == [
+        ("2013-10-09", False),
+        (None, False),
+    ]
+
+
 @pytest.mark.parametrize(
     "query",
     [{"interval": "1m"}, {"interval": "1m", "sort": "desc"}, {"interval": "1m", "revisions": "all"}, {"interval": "5m"},
