@@ -18,6 +18,7 @@ from schemas.deriving import written_out
 from schemas.intervals import DAY_US, MINUTE_US
 
 QUARTER_US = 15 * MINUTE_US  # days begin on one, whatever the timezone
+BLOCK_US = 14 * DAY_US  # no zone changes its clocks there and back within it
 # Within it the three sessions are that follow an ex-date, and one more.
 AFTER_SPLIT_US = 21 * DAY_US
 
@@ -34,11 +35,26 @@ _made: Callable[..., BarVersion] = written_out(
 
 
 def day_numbers(moments: Sequence[int], calendar: Calendar) -> Days:
-    """Return the venue's days that hold moments (µs)."""
-    quarters = np.array(moments, np.int64) // QUARTER_US
-    distinct, places = np.unique(quarters, return_inverse=True)
-    days = [day_of(calendar.date_of(each * QUARTER_US)) for each in distinct.tolist()]
-    return np.array(days, np.int64)[places]
+    """Return the venue's days that hold moments (µs).
+
+    Clocks are looked at once a fortnight; of those in which they change once for each quarter of an hour.
+    """
+    given = np.array(moments, np.int64)
+    blocks, places = np.unique(given // BLOCK_US, return_inverse=True)
+    first, begins = _days_at(blocks * BLOCK_US, calendar)
+    after, ends = _days_at((blocks + 1) * BLOCK_US, calendar)
+    days = np.asarray(first[places] + (given - begins[places]) // DAY_US)
+    changes = (ends - begins != (after - first) * DAY_US)[places]
+    quarters, places = np.unique(given[changes] // QUARTER_US, return_inverse=True)
+    days[changes] = _days_at(quarters * QUARTER_US, calendar)[0][places]
+    return days
+
+
+def _days_at(moments: Days, calendar: Calendar) -> tuple[Days, Days]:
+    """Return the days that hold moments, and where they begin (µs)."""
+    dates = [calendar.date_of(each) for each in moments.tolist()]
+    begins = np.array([calendar.day_start(each) for each in dates], np.int64)
+    return np.array([day_of(each) for each in dates], np.int64), begins
 
 
 def place_of(bar: BarVersion) -> Place:
@@ -67,6 +83,9 @@ class BarAdjuster:
 
     def doubts(self, bars: Sequence[BarVersion]) -> list[Doubt]:
         """Return which bars need what their providers said before to be told apart, those alone."""
+        bars = [bar for bar in bars if bar.adjustment_state == "split"]
+        if not bars:
+            return []
         days, told = self._told(bars)
         uncertain = np.flatnonzero((self._judged(bars, days, told, {}) == NO_DAY) & (told != NO_DAY))
         ex = self._schedule.newest_split(told)

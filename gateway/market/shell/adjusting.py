@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from analytics.action_choice import ActionChoice, ActionView, choose, counting
 from analytics.action_effects import RawSessions
@@ -39,6 +39,7 @@ from schemas.symbology.stated_actions import BY_HAND
 from schemas.tables import INDEX_BITS
 
 IN_PLACE = 200  # bars adjusted without a thread of their own
+T = TypeVar("T")
 _bar: Callable[..., BarVersion] = row_reader(BAR_STREAM, BarVersion)
 
 
@@ -82,9 +83,7 @@ class AdjustedSnapshot(Snapshot):
 
     async def _adjusted(self, bars: list[BarVersion]) -> list[BarVersion]:
         before = await _told_before(self, bars, self._adjuster)
-        work = partial(self._adjuster.adjusted, bars, before)
-        # WebSocket clients share the loop.
-        return work() if len(bars) <= IN_PLACE else await asyncio.to_thread(work)
+        return await _in_turn(partial(self._adjuster.adjusted, bars, before), len(bars))
 
 
 class Adjusting:
@@ -145,6 +144,11 @@ def adjusted_snapshot(snapshot: Snapshot, symbol: str, account: ActionAccount) -
     return AdjustedSnapshot(snapshot, adjuster)
 
 
+async def _in_turn(work: Callable[[], T], bars: int) -> T:
+    """Return what work on so many bars gives, of many from a thread: WebSocket clients share the loop."""
+    return work() if bars <= IN_PLACE else await asyncio.to_thread(work)
+
+
 async def _basis(snapshot: Snapshot, plan: PagePlan, *, wall_market: bool) -> Day:
     """Return the venue's day of the moment asked about; a simulated market is at that of its newest bar known then."""
     calendar, newest = calendar_of(plan.ask.symbol), int(plan.as_of)
@@ -187,7 +191,7 @@ async def _choice(
                 {id(each.bar): each.bar for each in rebased if each.bar.interval == interval}.values()
             )
             before = await _told_before(snapshot, some, adjuster)
-            bars += adjuster.adjusted(some, before, whole=True)
+            bars += await _in_turn(partial(adjuster.adjusted, some, before, whole=True), len(some))
         choice = await asyncio.to_thread(chosen, [*paid, *brought_back(rebased, bars)])
     return choice
 
@@ -214,7 +218,7 @@ async def _told_before(
     snapshot: Snapshot, bars: Sequence[BarVersion], adjuster: BarAdjuster
 ) -> Mapping[Place, BarVersion]:
     """Return what proves bars in doubt, by them: the version their provider gave before the split; one statement, none without doubt."""
-    doubts = adjuster.doubts(bars)
+    doubts = await _in_turn(partial(adjuster.doubts, bars), len(bars))
     if not doubts:
         return {}
     moments = [each.bar.event_time for each in doubts]

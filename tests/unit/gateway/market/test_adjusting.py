@@ -12,8 +12,9 @@ from analytics.adjustment import ActionSchedule, Adjustment
 from gateway.database.versions import BarVersion
 from gateway.market.adjusting import BarAdjuster, day_numbers, place_of
 from schemas.calendar.sessions import load_calendar
-from schemas.clocks import EventTime, WallTime, date_of
+from schemas.clocks import EventTime, WallTime, date_of, day_of
 from schemas.intervals import HOUR_US, MINUTE_US
+from schemas.symbols.venues import FX_HOURS
 from tests.support.bar_versions import a_version
 from tests.support.corporate_actions import day, effect
 from tests.support.lines_run import lines_run
@@ -57,6 +58,14 @@ def test_days_are_the_venues() -> None:
 
     assert day_numbers(edges, XNYS).tolist() == [day(text) + off for text in texts for off in (-1, 0)]
     assert day_numbers([], XNYS).tolist() == []
+
+
+def test_days_are_found_alike_wherever_the_clocks_change() -> None:
+    """As one by one, every hour of a year and a half, in New York, London, Tokyo and for currencies."""
+    moments = [moment("2014-01-01") + k * HOUR_US for k in range(0, 13_000, 5)]
+    for name in ("XNYS", "XLON", "XTKS", FX_HOURS):
+        calendar = load_calendar(name)
+        assert day_numbers(moments, calendar).tolist() == [day_of(calendar.date_of(each)) for each in moments]
 
 
 def test_every_price_and_the_volume_are_adjusted_and_nothing_else() -> None:

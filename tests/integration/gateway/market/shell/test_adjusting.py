@@ -169,6 +169,10 @@ async def test_around_a_split_a_basis_is_proven_or_left_open(database: str) -> N
         assert [row.get("basis") for row in named["data"]] == [None, None, "uncertain", None]
         assert named["data"][2]["close"] == 91.0
         assert best["meta"]["unresolved"] == named["meta"]["unresolved"]
+        beside = await gateway.get(PATH, **JUNE, adjustment="split", **{"with": "cpi"})
+        assert rows_of(beside, "close", "factors") == [
+            (each, {"cpi": None}) for each in rows_of(best, "close")
+        ]
         assert [(each["code"], each["start"][:10], each["row_count"]) for each in best["meta"]["unresolved"]] == [
             ("basis_uncertain", "2014-06-06", 1)
         ]  # fmt: skip
