@@ -38,10 +38,9 @@ from gateway.http.parameters import (
 from gateway.http.problems import FieldError
 from gateway.market.action_account import ADJUSTED_META, lone_basis
 from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
-from gateway.market.bars_range import DEFAULT_PERIODS, asked_range
 from gateway.market.factors import BESIDE_COLUMNS, FACTOR_META, WITH, lone_knowledge
 from gateway.market.gaps import GAP_COLUMNS
-from gateway.market.history_request import HistoryRequest
+from gateway.market.history_request import DEFAULT_PERIODS, HistoryRequest, asked_range
 from schemas import clocks
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
