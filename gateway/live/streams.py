@@ -123,7 +123,9 @@ def _check_series(text: str) -> None:
     if is_series_key(text):
         return
     try:
-        told = f"{text[:40]!r} is no key of a macro series; write {series_key(text)}, the key that it stands for"
+        told = (
+            f"{text[:40]!r} is no key of a macro series; write {series_key(text)}, the key that it stands for"
+        )
     except UnknownSymbol as error:
         told = str(error)
     raise InvalidStream("unknown_symbol", told)

@@ -160,13 +160,7 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
         if value is not None and value is not False:
             fields[name] = value
     if bar.derived:
-        fields |= {"derived": True, "base": bar.base, "parts": bar.parts}
-        if bar.expected is not None:
-            fields["expected"] = bar.expected
-        if bar.complete is not None:
-            fields["complete"] = bar.complete
-    if bar.providers:
-        fields["providers"] = list(bar.providers)
+        fields |= _made_of(bar)
     if bar.route != "primary":
         fields["route"] = bar.route
     if bar.adjusted_through is not None:
@@ -180,6 +174,18 @@ def row(bar: BarVersion, *, with_adjustment: bool = False, with_currency: bool =
     if bar.basis is not None and (bar.basis.uncertain or bar.basis.mixed):
         fields["basis"] = "uncertain" if bar.basis.uncertain else MIXED
     return fields
+
+
+def _made_of(bar: BarVersion) -> dict[str, Any]:
+    """Return what a derived bar says of its parts."""
+    said: dict[str, Any] = {"derived": True, "base": bar.base, "parts": bar.parts}
+    if bar.expected is not None:
+        said["expected"] = bar.expected
+    if bar.complete is not None:
+        said["complete"] = bar.complete
+    if bar.providers:
+        said["providers"] = list(bar.providers)
+    return said
 
 
 def one_or_mixed(values: Iterable[str]) -> str | None:

@@ -65,23 +65,10 @@ class AdjustedSnapshot(Snapshot):
     ) -> list[BarVersion]:
         """Return the newest known version of each bar, as Snapshot does, adjusted."""
         found = await super().bars(symbol, interval, span, view, limit=limit, descending=descending)
-        return await self._adjusted(found)
+        return await self.adjusted(found)
 
-    async def versions(
-        self,
-        symbol: str,
-        interval: str,
-        span: Span,
-        view: View,
-        *,
-        limit: int,
-        after: Sequence[int | str] | None,
-    ) -> list[BarVersion]:
-        """Return every known version, as Snapshot does after the key `after` (µs first), adjusted by its own basis."""
-        found = await super().versions(symbol, interval, span, view, limit=limit, after=after)
-        return await self._adjusted(found)
-
-    async def _adjusted(self, bars: list[BarVersion]) -> list[BarVersion]:
+    async def adjusted(self, bars: Sequence[BarVersion]) -> list[BarVersion]:
+        """Return bars that were read as they are stored, adjusted, each by its own basis."""
         before = await _told_before(self, bars, self._adjuster)
         return await _in_turn(partial(self._adjuster.adjusted, bars, before), len(bars))
 

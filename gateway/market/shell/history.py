@@ -31,7 +31,7 @@ from gateway.market.history import (
 )
 from gateway.market.history_request import HistoryRequest
 from gateway.market.rebased import marked
-from gateway.market.shell.adjusting import Adjusting, adjusted_snapshot
+from gateway.market.shell.adjusting import AdjustedSnapshot, Adjusting, adjusted_snapshot
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
@@ -227,7 +227,9 @@ async def _bars(snapshot: Snapshot, plan: PagePlan) -> tuple[Sequence[BarVersion
         before: Sequence[BarVersion] = ()
         if plan.after is not None:
             before = await snapshot.versions_before(ask.symbol, ask.interval, plan.view, plan.after)
-        bars = marked(bars, before)
+        bars = marked(bars, before)  # as they are stored: adjusted, both versions say the same
+        if isinstance(snapshot, AdjustedSnapshot):
+            bars = await snapshot.adjusted(bars)
         last = bars[: ask.limit][-1:]
         return bars[: ask.limit], _key(last[0]) if len(bars) == most else None
     if ask.interval != MINUTE:

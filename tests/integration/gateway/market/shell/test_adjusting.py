@@ -187,6 +187,33 @@ async def test_around_a_split_a_basis_is_proven_or_left_open(database: str) -> N
         assert [round(each, 1) for each in rows_of(every, "close")] == [92.0, 92.0, 91.0, 91.0, 91.0, 92.0]
 
 
+@pytest.mark.parametrize("limit", ["1", "100"])
+async def test_revisions_in_one_days_shares_tell_a_rebased_one_from_a_correction(
+    database: str, limit: str
+) -> None:
+    """As they are stored their prices leap, adjusted they do not: which of them corrects nothing is the same, on any page."""
+    told = {"adjustment_state": "split"}
+    versions = [
+        a_day("2014-06-04", 644.0, **told),
+        a_day("2014-06-04", 92.0, told="2014-06-20", volume=700.0, **told),
+        a_day("2014-06-04", 92.7, told="2014-06-23", volume=700.0, **told),
+    ]
+    async with rest(database) as gateway:
+        await gateway.store(SEVEN, *versions)
+        found: dict[str, list[tuple[float, bool]]] = {}
+        for adjustment in ("", "split", "raw"):
+            rows: list[dict[str, Any]] = []
+            more: dict[str, str] = {"adjustment": adjustment, "basis": "2014-06-23"} if adjustment else {}
+            while len(rows) < len(versions):
+                answer = await gateway.get(PATH, **JUNE, revisions="all", limit=limit, **more)
+                rows, more["page_token"] = rows + answer["data"], answer["next_page_token"]
+            found[adjustment] = [(round(each["close"], 6), each.get("rebased", False)) for each in rows]
+
+    assert found[""] == [(644.0, False), (92.0, True), (92.7, False)]
+    assert found["split"] == [(92.0, False), (92.0, True), (92.7, False)]
+    assert found["raw"] == [(644.0, False), (644.0, True), (648.9, False)]
+
+
 async def test_a_day_in_doubt_hides_no_page(database: str) -> None:
     """A page of nothing but them is empty, and goes on."""
     doubted = [a_day(f"2014-06-{n:02d}", 92.0, told="2014-06-10", version=n, adjustment_state="split") for n in (2, 3, 4, 5, 6)]  # fmt: skip
