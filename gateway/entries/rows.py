@@ -59,7 +59,7 @@ def entry_row(stream: Stream, partition: int, entry: CorporateAction | MacroObse
     return row
 
 
-def beyond(found: Sequence[T], after: Place, place: Callable[[T], Place]) -> Sequence[T]:
+def beyond(found: list[T], after: Place, place: Callable[[T], Place]) -> list[T]:
     """Return what lies after a place of what is in the order of its places; all of it after none."""
     return found[bisect_right(found, after, key=place) :] if after else found
 

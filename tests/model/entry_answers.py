@@ -128,7 +128,7 @@ def whole(database: Database, question: EntryQuestion) -> list[bytes]:
 
 def page(database: Database, question: EntryQuestion, after: Place, limit: int) -> tuple[list[bytes], Place]:
     """Return the rows of one page, and the place the next begins after; () behind the last."""
-    found: Sequence[Any]
+    found: list[Any]
     if BY_RAW_TOPIC[question.topic] is ACTION_STREAM:
         found, place = beyond(_actions(database, question), after, action_place), action_place
     else:
@@ -138,13 +138,11 @@ def page(database: Database, question: EntryQuestion, after: Place, limit: int) 
     return rows, place(found[limit - 1]) if len(found) > limit else ()
 
 
-async def _values(
-    database: Database, question: EntryQuestion, after: Place, limit: int
-) -> Sequence[PeriodValue]:
+async def _values(database: Database, question: EntryQuestion, after: Place, limit: int) -> list[PeriodValue]:
     series = ModelSeries(database, question)
     last = await last_told(series, EVER)
     if last is None:
-        return ()
+        return []
     ask = ValuesAsked(
         question=_macro(question), revisions=question.revisions, days=EVER, after=after, count=limit + 1
     )

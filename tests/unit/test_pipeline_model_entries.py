@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +81,7 @@ def test_the_model_catches_a_page_that_begins_behind_its_period(monkeypatch: pyt
     """The vintages of a period may be on two pages."""
     beyond = history.beyond
 
-    def of_later_periods(found: Sequence[Any], after: Any, place: Any) -> Sequence[Any]:
+    def of_later_periods(found: list[Any], after: Any, place: Any) -> list[Any]:
         return beyond(found, (after[0] + 1,) if after else (), place)
 
     monkeypatch.setattr(history, "beyond", of_later_periods)

@@ -25,7 +25,7 @@ AHEAD = day_of_row(MACRO_STREAM, backward=False)
 BACK = day_of_row(MACRO_STREAM, backward=True)
 LAST = last_day(MACRO_STREAM)
 NEWEST_ROWS = 64  # read at first for the newest value: holidays and revisions are fewer
-MOST_ROWS = 20_000  # read at once, besides those of one period and of what changes are compared with
+MOST_ROWS = 5_000  # read at once, besides those of one period and of what changes are compared with
 
 
 class Vintaged(Protocol):
@@ -98,7 +98,7 @@ async def last_told(
     return None if last is None else (await series.told(last, last))[-1]
 
 
-async def values_of(series: Vintaged, last: MacroObservation, ask: ValuesAsked) -> Sequence[PeriodValue]:
+async def values_of(series: Vintaged, last: MacroObservation, ask: ValuesAsked) -> list[PeriodValue]:
     """Return at least the values asked for, in order, or all that are left; `last` says what the series is.
 
     Where they are more versions than values, twice as much is read each time: in all no more than thrice what is needed.

@@ -99,7 +99,7 @@ class Macro:
             wanted = ValuesAsked(
                 question=question, revisions=ask.revisions, days=days, after=page.after, count=ask.limit + 1
             )
-            found = () if last is None else await values_of(series, last, wanted)
+            found = [] if last is None else await values_of(series, last, wanted)
         meta = {"units": ask.units, "series": None if last is None else series_row(last)}
         pins = (by, 0 if last is None else last.period_start)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from aiohttp import web
 
 from gateway.entries.actions_request import ActionsQuery
 from gateway.entries.macro_request import MacroHistoryQuery
 from gateway.entries.rows import Place, beyond
-from gateway.http.columns import Shown
 from gateway.http.moments import rfc3339
 from gateway.http.pages import Page, open_token, query_hash, seal
 from gateway.http.shell.answers import cacheable
@@ -18,6 +17,36 @@ from infra.runtime.clock import wall_us
 from schemas.clocks import EventTime, KnowledgeTime
 
 T = TypeVar("T")
+
+
+class PassingRows(Sequence[Any], Generic[T]):
+    """Rows of items, each made when it is looked at and kept by nobody, and neither is its item then.
+
+    Ten thousand of both that are let go of at once would hold up the loop for longer than making a slice does.
+    """
+
+    def __init__(self, items: list[T], show: Callable[[T], Any]) -> None:
+        """Show each of `items`, which nobody else should hold, with `show`."""
+        self._items: list[T | None] = [*items]
+        self._show = show
+
+    def __len__(self) -> int:
+        """Return how many there are, or were."""
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        """Return one row, or a slice of them; each can be looked at once."""
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        item = self._items[place]
+        if item is None:
+            raise LookupError(f"row {place} was looked at before")
+        self._items[place] = None
+        return self._show(item)
 
 
 class EntryPage:
@@ -45,7 +74,7 @@ class EntryPage:
 
     async def answer(
         self,
-        found: Sequence[T],
+        found: list[T],
         show: Callable[[T], Any],
         *,
         place: Callable[[T], Place],
@@ -53,7 +82,10 @@ class EntryPage:
         pins: tuple[int, ...],
         meta: Mapping[str, Any],
     ) -> web.StreamResponse:
-        """Return the page of all that was `found`, or found from there on, in the order of its places; no two share one."""
+        """Return the page of all that was `found`, or found from there on, in the order of its places; no two share one.
+
+        What was found is let go of.
+        """
         ask, rest = self._ask, beyond(found, self.after, place)
         shown, token = rest[: ask.limit], None
         if len(rest) > len(shown):
@@ -63,5 +95,7 @@ class EntryPage:
         said = {"as_of": rfc3339(as_of), "knowledge": ask.knowledge, "revisions": ask.revisions}
         about = {**said, "row_count": len(shown), **meta}
         immutable = ask.as_of is not None and ask.knowledge == "known" and token is None
-        rows = Shown(shown, show)
+        rows = PassingRows(shown, show)
+        found.clear()
+        del rest, shown
         return await cacheable(rows, about, self._request, immutable=immutable, next_page_token=token)

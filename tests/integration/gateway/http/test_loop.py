@@ -1,4 +1,4 @@
-"""No request holds the event loop: not one of 10,000 rows, of any route."""
+"""No request holds the event loop: not one of 10,000 rows, of any route, nor one of a series of 60,000 vintages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gateway.features import ENDPOINTS
 from gateway.http.endpoints import Endpoint, parameters_of
 from tests.support.gateway_rest import Rest, rest
 from tests.support.loop_turns import watched_turns
+from tests.support.stored_vintages import KEY, stored_vintages
 
 MINUTES = 11_000
 # 2026-01-12, µs
@@ -98,3 +99,29 @@ async def test_no_route_holds_the_loop_at_10_000_rows(database: str) -> None:
             held[path] = turns.longest_s, turns.whose
         assert [path for path in paths[-4:] if sizes[path] < 500_000] == []
         assert {path: found for path, found in held.items() if found[0] > HELD_AT_MOST_S} == {}
+
+
+async def test_a_series_of_60_000_vintages_does_not_hold_the_loop(database: str) -> None:
+    """Its history as wide as it may be asked for, from its beginning and its end, and its newest value."""
+    history = f"/factors/macro/{KEY}/history"
+    paths = [
+        f"{history}?revisions=all&units=pc1&limit=10000",
+        f"{history}?revisions=first&units=chg&limit=10000&knowledge=known",
+        f"{history}?limit=10000&as_of=2024-01-01T00:00:00Z",
+        f"{history}?start=2024-01-01&units=pca&revisions=all",
+        f"/factors/macro?keys={KEY}&units=pc1",
+        "/factors/macro",
+    ]
+    held: dict[str, tuple[float, str]] = {}
+    async with rest(database) as gateway:
+        await gateway.database.execute(stored_vintages(periods=20_000, vintages=3))
+        await gateway.complete_before(NOW)
+        sizes = {}
+        for path in paths:
+            # the first one loads and compiles
+            await got(gateway, path)
+            with watched_turns() as turns:
+                sizes[path] = await got(gateway, path)
+            held[path] = turns.longest_s, turns.whose
+    assert [path for path in paths[:3] if sizes[path] < 1_000_000] == []
+    assert {path: found for path, found in held.items() if found[0] > HELD_AT_MOST_S} == {}
