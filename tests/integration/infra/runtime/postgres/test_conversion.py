@@ -30,7 +30,7 @@ SLOT = ["symbol", "provider", "interval", "event_time"]
 def shown(stream: Stream, rows: list[Row], *more: str) -> list[tuple[Any, ...]]:
     """Return rows as `said` reads them from a view."""
     names = [*(column.name for column in columns(stream)), *more]
-    return sorted((tuple(row[name] for name in names) for row in rows), key=repr)
+    return sorted((tuple(row.get(name) for name in names) for row in rows), key=repr)
 
 
 def final_versions(bars: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
