@@ -27,6 +27,7 @@ from tests.support.vendors.bar_answers import ANSWERS
 
 T = NINE_THIRTY_S
 GOOD = (T + 60, (10.0, 11.0, 9.0, 10.5, 100))
+LONG_AFTER_US = 4_102_444_800 * SECOND_US  # 2100: every bar is settled
 NAN, INF = float("nan"), float("inf")
 EVERYBODY = sorted(name for name, facts in BUILT_IN.items() if facts.capabilities.intervals)
 
@@ -34,7 +35,7 @@ EVERYBODY = sorted(name for name, facts in BUILT_IN.items() if facts.capabilitie
 def judged(vendor: str, *values: Any, symbol: str = "SPY") -> tuple[int, int]:
     """Return how many bars of one of these values are kept and refused; a good one beside it always is kept."""
     asked = BarsRequest(
-        symbol=symbol, interval="1m", window=PollWindow(start=0, end=2**60), now=2**60, calendar=calendar_of(symbol)
+        symbol=symbol, interval="1m", window=PollWindow(start=0, end=LONG_AFTER_US), now=LONG_AFTER_US, calendar=calendar_of(symbol)
     )  # fmt: skip
     answer = ANSWERS[vendor]([(T, values), GOOD], asked)
     assert (T + 60) * SECOND_US in [event["event_time"] for event in answer.events]
@@ -107,7 +108,7 @@ def test_an_index_is_one_at_every_vendor_that_has_indices(vendor: str) -> None:
 def test_a_stamp_is_whole_however_it_is_spelt(vendor: str) -> None:
     """JSON has one kind of number (polygon-io issues 194, 280): 1381152600.0 is a second."""
     asked = BarsRequest(
-        symbol="SPY", interval="1m", window=PollWindow(start=0, end=2**60), now=2**60, calendar=calendar_of("SPY")
+        symbol="SPY", interval="1m", window=PollWindow(start=0, end=LONG_AFTER_US), now=LONG_AFTER_US, calendar=calendar_of("SPY")
     )  # fmt: skip
     answer = ANSWERS[vendor]([(float(T), (1, 2, 1, 2, 7.5e2)), GOOD], asked)  # type: ignore[list-item]
 
