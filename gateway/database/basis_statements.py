@@ -20,6 +20,14 @@ def _columns(row: str) -> str:
     return ", ".join(f"{row}.{column.name}" for column in read_columns(BAR_STREAM))
 
 
+def _shown() -> str:
+    """Return what is read of the row `bar`: days as integers."""
+    return ", ".join(
+        f"bar.{column.name} - DATE '1970-01-01'" if column.type == "date" else f"bar.{column.name}"
+        for column in read_columns(BAR_STREAM)
+    )
+
+
 def _counts(row: str) -> str:
     shadow = bits_of(BAR_STREAM, "route", "shadow")
     return f"{row}.known_from <= $8 AND ({row}.flags & {_ROUTE.mask}) <> {shadow}"
@@ -48,7 +56,7 @@ def _edge(order: str, is_first: str) -> str:
 # $8 as_of. Of each series of days and of minutes the first and the last regular bar of each day, the newest version known by then:
 # its provider, the bar, whether it is the first, its interval, the number of the row, from 1.
 EDGES_OF_DAYS = f"""
-    SELECT s.provider, {_columns("bar")}, bar.is_first, s.interval, wanted.place
+    SELECT s.provider, {_shown()}, bar.is_first, s.interval, wanted.place
     FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
         WITH ORDINALITY AS wanted(symbol, begins, ends, opens, closes, place)
     JOIN streams s ON s.symbol = wanted.symbol AND s.kind = 'bars' AND s.interval IN ('{DAILY}', '{MINUTE}')
@@ -61,7 +69,7 @@ EDGES_OF_DAYS = f"""
 # $1 symbol, $2 interval, [$3, $4) event_time; $5 providers, $6 event_times, $7 positions of versions and $8 moments, one of each per row.
 # The newest version before each that was received before the moment: its provider, the bar, the number of the row, from 1.
 TOLD_BEFORE = f"""
-    SELECT s.provider, {_columns("bar")}, wanted.place
+    SELECT s.provider, {_shown()}, wanted.place
     FROM unnest($5::text[], $6::timestamptz[], $7::int8[], $8::timestamptz[])
         WITH ORDINALITY AS wanted(provider, event_time, position, moment, place)
     JOIN streams s ON s.symbol = $1 AND s.kind = 'bars' AND s.interval = $2 AND s.provider = wanted.provider

@@ -154,7 +154,7 @@ async def test_around_a_split_a_basis_is_proven_or_left_open(database: str) -> N
             SEVEN,
             a_day("2014-06-04", 644.0, adjustment_state="split"),
             a_day("2014-06-04", 92.0, told="2014-06-10", adjustment_state="split"),
-            a_day("2014-06-05", 637.0, adjustment_state="split"),
+            a_day("2014-06-05", 637.0, adjustment_state="split", adjusted_through=day("2014-06-05")),
             a_day("2014-06-05", 637.1, told="2014-06-10", version=1, adjustment_state="split"),
             a_day("2014-06-06", 91.0, told="2014-06-10", version=2, adjustment_state="split"),
             a_day("2014-06-09", 92.0, adjustment_state="split"),
@@ -283,7 +283,7 @@ async def test_an_old_answer_stays_when_a_ratio_is_put_right(database: str) -> N
 async def test_dividends_are_measured_by_closes_that_are_stored_adjusted(database: str) -> None:
     """Where all a share has is what its provider adjusted: 0.47·4 of 94.97·4, told in 2020's shares; without a close unresolved."""
     paid = dividend("2014-08-07", 3.29, known=moment("2014-07-01"))
-    stored = {"adjustment_state": "split", "told": "2014-12-01"}
+    stored = {"adjustment_state": "split", "told": "2014-12-02", "adjusted_through": day("2014-12-01")}
     async with rest(database) as gateway:
         await gateway.store(SEVEN, dividend("2014-05-08", 3.29, known=moment("2014-05-01")), paid)
         await gateway.store(a_day("2014-05-07", 84.617143, **stored), a_day("2014-05-08", 84.0, **stored))
