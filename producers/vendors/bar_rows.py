@@ -50,7 +50,7 @@ class BarPage:
 class BarOrigin:
     """Origin that all bars of one response share; `horizon` is how far the feed it came from is known to have come.
 
-    `told_on` is the day of the venue's calendar on which the vendor told bars it adjusts: they are in that day's shares.
+    `told_on` is the day of the venue's calendar on which the vendor told them: what it adjusts is in that day's shares.
     """
 
     symbol: str
@@ -85,7 +85,7 @@ def bar_origin(
         settling=settling,
         currency=currency,
         simulated=simulated,
-        told_on=None if adjustment_state == "raw" else day_of(asked.calendar.date_of(asked.now)),
+        told_on=day_of(asked.calendar.date_of(asked.now)),
     )
 
 
@@ -229,7 +229,7 @@ def _event(
         "adjustment_state": origin.adjustment_state,
         "currency": origin.currency,
         "simulated": origin.simulated,
-        "adjusted_through": origin.told_on,
+        "adjusted_through": None if origin.adjustment_state == "raw" else origin.told_on,
     }
 
 

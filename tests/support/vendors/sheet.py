@@ -14,8 +14,10 @@ from producers.vendors.bar_slots import HOURLY
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import Day, WallTime
 from schemas.errors import MarketDataError
+from schemas.intervals import SECOND_US
 from schemas.providers.built_in import BUILT_IN
 
+LONG_AFTER_US = 4_102_444_800 * SECOND_US  # 2100: every bar is settled
 EVERYTHING = PollWindow(start=0, end=2**60)
 RECEIVED = WallTime(1_795_363_230_000_000)
 EVERYBODY = {name: name for name in ("AAPL", "MSFT", "F", "TSLA", "GE", "NIO")}
@@ -57,7 +59,7 @@ def sheets() -> dict[str, Sheet]:
 def asked(symbol: str, interval: str) -> BarsRequest:
     """Return a request for all bars there ever were."""
     return BarsRequest(
-        symbol=symbol, interval=interval, window=EVERYTHING, now=2**60, calendar=calendar_of(symbol)
+        symbol=symbol, interval=interval, window=EVERYTHING, now=LONG_AFTER_US, calendar=calendar_of(symbol)
     )
 
 

@@ -24,10 +24,10 @@ from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.providers.built_in import BUILT_IN
 from tests.support.vendor_payloads import NINE_THIRTY_S
 from tests.support.vendors.bar_answers import ANSWERS
+from tests.support.vendors.sheet import LONG_AFTER_US
 
 T = NINE_THIRTY_S
 GOOD = (T + 60, (10.0, 11.0, 9.0, 10.5, 100))
-LONG_AFTER_US = 4_102_444_800 * SECOND_US  # 2100: every bar is settled
 NAN, INF = float("nan"), float("inf")
 EVERYBODY = sorted(name for name, facts in BUILT_IN.items() if facts.capabilities.intervals)
 

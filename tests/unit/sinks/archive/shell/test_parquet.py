@@ -118,6 +118,7 @@ def bar_rows(count: int, start: int = 0) -> list[tuple[object, ...]]:
     values = {
         "text": lambda n: f"S{n % 7}", "int8": lambda n: n, "int4": lambda n: n % 9, "float8": lambda n: n / 8,
         "bool": lambda n: n % 2 == 0, "timestamptz": lambda n: 1_764_331_200_000_001 + n,
+        "date": lambda n: 16_000 + n % 9,
     }  # fmt: skip
     return [
         tuple(None if c.nullable and n % 3 == 0 else values[c.type](n) for c in BARS)
@@ -138,10 +139,9 @@ def test_a_dataset_is_read_as_it_was_written(tmp_path: Path, sizes: list[int]) -
     table = read_parquet(path).read_all()
     assert table.column_names == [c.name for c in BARS]
     assert table.schema.metadata_str["mds.day"] == "2025-11-27"
+    numbers = {"timestamptz": DataType.int64(), "date": DataType.int32()}
     read = [
-        table[c.name].cast(DataType.int64()).to_pylist()
-        if c.type == "timestamptz"
-        else table[c.name].to_pylist()
+        (table[c.name].cast(numbers[c.type]) if c.type in numbers else table[c.name]).to_pylist()
         for c in BARS
     ]
     assert list(zip(*read, strict=True)) == [row for batch in batches for row in batch]
