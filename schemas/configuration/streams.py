@@ -160,12 +160,9 @@ class ActionsStream(Section):
     )
     every_s: float = Field(default=21_600, ge=1, le=604_800, description="Market time between two polls.")
     back_days: int = Field(
-        default=10,
-        ge=0,
-        le=366,
-        description="How many days before today ex-dates are asked for again, for what is told late or corrected. "
-        "Of a symbol that is collected for the first time all are asked for.",
-    )
+        default=10, ge=0, le=366, description="How many days before today ex-dates are asked for again, for what is told late or "
+        "corrected. Of a symbol that is collected for the first time all are asked for.",
+    )  # fmt: skip
     ahead_days: int = Field(
         default=90, ge=0, le=366, description="How many days ahead ex-dates are asked for: what is announced."
     )
@@ -177,8 +174,7 @@ def _checked_series(text: str) -> str:
     try:
         series_key(text)
     except UnknownSymbol as error:
-        remedy = str(error).partition("; ")[2]
-        raise ValueError(f"no macro series is called so; {remedy}") from None
+        raise ValueError(f"no macro series is called so; {str(error).partition('; ')[2]}") from None
     return text
 
 
@@ -192,9 +188,6 @@ def _each_series_once(keys: tuple[str, ...]) -> tuple[str, ...]:
     return keys
 
 
-ReleaseTimes = Literal["told", "scheduled"]
-
-
 class MacroStream(Section):
     """Macro series: each is asked for at its own source, which its key names, every `every_s` seconds of market time."""
 
@@ -206,7 +199,7 @@ class MacroStream(Section):
         description="Series by their keys, such as `FRED:GDPC1`, or by their names here, such as `cpi` (`mds macro keys`)."
     )
     every_s: float = Field(default=3_600, ge=1, le=604_800, description="Market time between two polls.")
-    release_times: ReleaseTimes = Field(
+    release_times: Literal["told", "scheduled"] = Field(
         default="told",
         description="When a vintage counts as published of which FRED tells the day alone: `told`, at the end of that day in New York; "
         "`scheduled`, at the standard time of its release where there is one (08:30 of most), labelled `scheduled`.",
