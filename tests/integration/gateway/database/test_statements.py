@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from itertools import chain
 
 import pytest
 
-from gateway.database import ledger_statements, statements
+from gateway.database import basis_statements, ledger_statements, statements
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
 from tests.support.plans import nodes, plan_of
@@ -29,6 +30,9 @@ def ids(kind: str, interval: str) -> str:
 
 STARTS = f"ARRAY[{MINUTES}], ARRAY[{{0}}::timestamptz], ARRAY[{{1}}::timestamptz], {{2}}, {NOW}"
 SYMBOLS = "ARRAY['S70', 'S80', 'NOPE']"
+EDGES = "ARRAY['S70', 'S70'], " + ", ".join(
+    f"ARRAY['2026-03-05 {begin} UTC'::timestamptz, '2026-03-05 {begin} UTC']" for begin in ("00:00", "24:00", "14:30", "21:00")
+)  # fmt: skip
 # What each statement is run with, and how many partitions it may open at most: of bars a month is two of them.
 CASES: list[tuple[str, str, str, int]] = [
     ("watermarks", statements.WATERMARKS, "", 0),
@@ -45,6 +49,12 @@ CASES: list[tuple[str, str, str, int]] = [
     ),
     ("all versions of a day", statements.ALL_BARS, f"'S70', '1m', {DAY}, NULL, {NOW}, 1000, NULL, '-infinity', -1", 2),
     ("all versions", statements.ALL_BARS, f"'S70', '1m', {ALL}, NULL, {NOW}, 1000, NULL, '2026-02-07 UTC', 10", 8),
+    ("version before", statements.VERSIONS_BEFORE,
+     f"'S70', '1m', '2026-03-05 UTC', '2026-03-05 00:00:01 UTC', NULL, {NOW}, 99999999999999", 2),
+    ("edges of days", basis_statements.EDGES_OF_DAYS, f"{EDGES}, {DAY}, {NOW}", 2),
+    ("edges of days far apart", basis_statements.EDGES_OF_DAYS, f"{EDGES}, {ALL}, {NOW}", 8),
+    ("told before", basis_statements.TOLD_BEFORE,
+     f"'S70', '1m', {DAY}, ARRAY['yahoo'], ARRAY['2026-03-05 08:00 UTC'::timestamptz], ARRAY[99999999999999], ARRAY[{NOW}::timestamptz]", 1),
     ("kept from", statements.KEPT_FROM, "ARRAY['bars', 'quotes']", 0),
     ("edges", statements.BAR_EDGES, f"'S70', '1m', {MONTH}, NULL, {NOW}", 2),
     ("earliest known", statements.EARLIEST_KNOWN, f"'S70', ARRAY['1m', '1d'], {MONTH}, NULL", 2),
@@ -116,7 +126,8 @@ def test_every_statement_has_its_plan_looked_at() -> None:
     """A new one needs a case here."""
     looked_at = {text for _, text, _, _ in CASES}
     there_are = set()
-    for name, value in (vars(statements) | vars(ledger_statements)).items():
+    modules = statements, ledger_statements, basis_statements
+    for name, value in chain.from_iterable(vars(module).items() for module in modules):
         if name.isupper() and not name.startswith("_"):
             there_are |= {value} if isinstance(value, str) else set()
             there_are |= set(value.values()) if isinstance(value, dict) else set()

@@ -36,10 +36,10 @@ FILL = {
         DATE '2014-06-01' + n / 4 + 1, NULL, 0, '', '' FROM generate_series(1, {2}) s, generate_series(0, {3} - 1) n""",
 }
 AGAIN = {
-    BARS: "INSERT INTO staged_bars SELECT stream_id, event_time, position + 1, open + 1, {} FROM bars LIMIT $1",
-    QUOTES: "INSERT INTO staged_quotes SELECT stream_id, event_time, position + 1, bid + 1, {} FROM quotes LIMIT $1",
-    ACTIONS: "INSERT INTO staged_actions SELECT stream_id, event_time, position + 1, ratio_to + 1, {} FROM actions LIMIT $1",
-    MACRO: "INSERT INTO staged_macro SELECT stream_id, event_time, position + 1, value + 1, {} FROM macro LIMIT $1",
+    BARS: "INSERT INTO staged_bars ({names}) SELECT stream_id, event_time, position + 1, open + 1, {rest} FROM bars LIMIT $1",
+    QUOTES: "INSERT INTO staged_quotes ({names}) SELECT stream_id, event_time, position + 1, bid + 1, {rest} FROM quotes LIMIT $1",
+    ACTIONS: "INSERT INTO staged_actions ({names}) SELECT stream_id, event_time, position + 1, ratio_to + 1, {rest} FROM actions LIMIT $1",
+    MACRO: "INSERT INTO staged_macro ({names}) SELECT stream_id, event_time, position + 1, value + 1, {rest} FROM macro LIMIT $1",
 }
 
 
@@ -60,8 +60,9 @@ async def test_comparing_reads_no_table_from_end_to_end(database: str, topic: st
     async with open_connection(database) as connection:
         await filled(connection, topic)
         async with connection.transaction():
-            rest = ", ".join(table.column_names[4:])
-            await connection.execute(AGAIN[topic].format(rest), STAGED)
+            names = table.column_names
+            again = AGAIN[topic].format(names=", ".join(names), rest=", ".join(names[4:]))
+            await connection.execute(again, STAGED)
 
             assert await scanned_whole(connection, STORE_STAGED[topic]) == set()
             assert await connection.fetchval(STORE_STAGED[topic]) == STAGED
