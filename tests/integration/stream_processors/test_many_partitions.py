@@ -19,17 +19,17 @@ from tests.support.eventually import eventually
 from tests.support.loaded_partitions import block_of_quotes, symbols_at_home
 from tests.support.processor_workers import Worker, worker
 
-PARTITIONS = 36  # of five raw topics: 180 lanes (docs/PARTITIONS.md: what one process holds)
+PARTITIONS = 24  # of five raw topics: 120 lanes (docs/PARTITIONS.md: what one process holds)
 LANES = PARTITIONS * len(RAW_TOPICS)
-BLOCKS_EACH, EVENTS = 80, 200  # a million events: more than the watchdog's patience on a slow machine
+BLOCKS_EACH, EVENTS = 120, 200  # a million events: more than the watchdog's patience on a slow machine
 TAKEN_OVER_WITHIN_S = 20.0
-STARTED_WITHIN_S = 90.0
+STARTED_WITHIN_S = 180.0
 WORKED_OFF_WITHIN_S = 180.0
 
 
 @pytest.fixture
 def prefix(kafka_bootstrap: str, bare_prefix: str) -> str:
-    """A prefix under which every topic has 36 partitions."""
+    """A prefix under which every topic has 24 partitions."""
     ensure_topics(kafka_bootstrap, prefix=bare_prefix, partitions=PARTITIONS)
     return bare_prefix
 
