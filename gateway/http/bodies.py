@@ -88,6 +88,17 @@ def _judged(
     return errors, pairs
 
 
+def json_object(body: bytes, example: str) -> dict[str, Any]:
+    """Return the object a body is, whatever its members are; raise the Problem of one that is none, with an example."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise about("body", "not_json", f"the body is not JSON; send {example}") from error
+    if not isinstance(document, dict):
+        raise invalid_field("body", "not_an_object", f"the body is not an object; send {example}")
+    return document
+
+
 def _members(body: bytes, example: str) -> _Members:
     try:
         document = json.loads(body, object_pairs_hook=_Members)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from gateway.http.bodies import MOST_UNKNOWN
+from gateway.http.bodies import MOST_UNKNOWN, json_object
 from gateway.http.columns import AS_OF, UNRESOLVED, by_name, envelope, or_null, record
 from gateway.http.endpoints import Answer, Body, Endpoint, Query, parameter
 from gateway.http.parameters import SYMBOL_RULE, Complaint, Moment, ProviderName, Schema, Whole, unknown
-from gateway.http.problems import FieldError, about, invalid, invalid_field
+from gateway.http.problems import FieldError, invalid
 from gateway.market.bars_request import PATH_SYMBOL
 from gateway.market.price import PRICE_COLUMNS, PRICE_FIELDS
 from schemas.clocks import KnowledgeTime
@@ -49,7 +48,7 @@ class BatchRequest:
 
 def batch_request(body: bytes) -> BatchRequest:
     """Return what the body of BATCH asks; raise Problem naming each member that is wrong."""
-    document = _object(body)
+    document = json_object(body, EXAMPLE)
     strange = (name for name in document if name not in BATCH_MEMBERS)
     errors = [
         FieldError(param=name, code="unknown_field", detail=unknown(name, BATCH_MEMBERS))
@@ -66,16 +65,6 @@ def batch_request(body: bytes) -> BatchRequest:
         raise invalid(*errors)
     symbols = list(dict.fromkeys(document["symbols"]))
     return BatchRequest(symbols=symbols, fields=document.get("fields"), as_of=as_of)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise about("body", "not_json", f"the body is not JSON; send {EXAMPLE}") from error
-    if not isinstance(document, dict):
-        raise invalid_field("body", "not_an_object", f"the body is not an object; send {EXAMPLE}")
-    return document
 
 
 def _symbol_errors(symbols: Any) -> list[FieldError]:

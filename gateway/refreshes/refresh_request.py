@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.backfill.order_request import KEY, KEY_HEADER
+from gateway.http.bodies import json_object
 from gateway.http.columns import DATE, FLAG, NUMBER, TEXT, WHOLE, Column, envelope, record, rows, words_of
 from gateway.http.endpoints import Answer, Body, Endpoint, Parameter, Query
 from gateway.http.parameters import AnyText, Schema, shown, unknown
-from gateway.http.problems import FieldError, about, invalid, invalid_field
+from gateway.http.problems import FieldError, invalid
 from gateway.market.factors import MAX_SERIES
 from schemas.clocks import WallTime
 from schemas.configuration.model import Configuration
@@ -61,12 +61,7 @@ def refresh_asked(body: bytes) -> RefreshAsked:
     """Return what a body asks, an empty one for news of all series; raise the Problem of everything wrong with it."""
     if not body.strip():
         return RefreshAsked()
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise about("body", "not_json", f"the body is not JSON; send {EXAMPLE}") from error
-    if not isinstance(document, dict):
-        raise invalid_field("body", "not_an_object", f"the body is no object; send {EXAMPLE}")
+    document = json_object(body, EXAMPLE)
     strange = sorted(set(document) - set(MEMBERS))[:MAX_SERIES]
     errors = [
         FieldError(param=name, code="unknown_field", detail=unknown(name, MEMBERS, "no member here"))
