@@ -41,6 +41,7 @@ TAIL_RECORDS = 8  # a generation and its transaction's end are two; compaction l
 TRANSACTION_TIMEOUT_MS = 15_000
 STEP_TIMEOUT_S = 10.0  # one Kafka call
 ANNOUNCE_WITHIN_S = 30.0
+LOOK_AGAIN_S = 0.02
 TAKE_TURNS_S = 0.2  # after another announcer fenced us, at most; random, so that they part
 
 
@@ -106,8 +107,8 @@ def announce(bootstrap: str, read: Callable[[], str], origin: Origin, *, prefix:
     Of the newest's text nothing is appended but its calendars, where an older version announced it and did not keep them.
 
     `read` returns a *validated* text and is called with every other announcer fenced off: of two that read a file
-    while it changes, the one that reads last appends last. What it raises passes through; BrokerUnavailable where
-    Kafka does not confirm within ANNOUNCE_WITHIN_S.
+    while it changes, the one that reads last appends last. Whoever reads after this returned sees it. What it raises
+    passes through; BrokerUnavailable where Kafka does not confirm within ANNOUNCE_WITHIN_S.
     """
     deadline_s = monotonic_s() + ANNOUNCE_WITHIN_S
     while True:
@@ -135,11 +136,25 @@ def _announce_once(bootstrap: str, read: Callable[[], str], origin: Origin, pref
         writer.write(prefix + CONFIGURATION, PARTITION, records, within_s=STEP_TIMEOUT_S)
         writer.commit(STEP_TIMEOUT_S)
     if changed is not None:
+        _wait_until_seen(bootstrap, prefix, changed.generation)
         log.info(
             "configuration_announced",
             extra={"generation": changed.generation, "sha256": changed.sha256, "origin": origin},
         )
     return Announced(generation=generation, is_new=changed is not None)
+
+
+def _wait_until_seen(bootstrap: str, prefix: str, number: int) -> None:
+    """Return once readers see a generation: a broker confirms a commit before the log lets its records be read."""
+    deadline_s = monotonic_s() + STEP_TIMEOUT_S
+    while (
+        stored := newest_generation(bootstrap, prefix=prefix)
+    ) is None or stored.generation.generation < number:
+        if monotonic_s() > deadline_s:
+            raise BrokerUnavailable(
+                f"generation {number} is committed, but no reader sees it yet; look again"
+            )
+        time.sleep(LOOK_AGAIN_S)
 
 
 def keep_calendars(bootstrap: str, generation: Generation, *, prefix: str) -> None:
