@@ -24,7 +24,7 @@ from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka.topics import Topics, ensure_topics
 from tests.support.databases import TIMESCALE_SERVER, execute, lay_out, with_database
-from tests.support.requirements import absent
+from tests.support.requirements import AT_START, absent
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.
 settings.register_profile("unhurried", deadline=None)
@@ -38,6 +38,21 @@ FIRST_PORT, LAST_PORT, LANES = 20_000, 32_000, 4
 _LANE_PORTS = (LAST_PORT - FIRST_PORT) // LANES
 # sessions beside this one start elsewhere
 _steps = itertools.count(random.SystemRandom().randrange(_LANE_PORTS // 2))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `make check` runs, where MDS_TEST_CHECKED says that it has just run: CI runs each test once."""
+    if not AT_START.get("MDS_TEST_CHECKED"):
+        return
+    checked = [item for item in items if _is_checked(item.path.relative_to(ROOT / "tests").parts[0], item)]
+    if checked:
+        config.hook.pytest_deselected(items=checked)
+        left_out = set(checked)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_checked(folder: str, item: pytest.Item) -> bool:
+    return folder in {"unit", "architecture"} and item.get_closest_marker("slow") is None
 
 
 def pytest_collection_finish() -> None:
