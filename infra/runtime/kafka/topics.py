@@ -34,6 +34,7 @@ from schemas.topics import (
 
 ADMIN_TIMEOUT_S = 15.0
 SHOWN_POLL_S, LEADER_POLL_S = 0.05, 0.1
+LED_WITHIN_S = 120.0  # hundreds of new partitions on a small machine, a minute after they are shown
 NO_LEADER_YET = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what a broker without topic ids answers
 
@@ -102,10 +103,16 @@ class Topics:
             return {name: replace(topic, topic_id=cluster) for name, topic in found.items()}
         return found
 
-    def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Bounds]:
-        """Return the bounds of each partition's log; two questions, however many there are."""
-        starts = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        ends = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    def bounds(
+        self, partitions: Sequence[TopicPartition], *, within_s: float | None = None
+    ) -> dict[TopicPartition, Bounds]:
+        """Return the bounds of each partition's log; two questions, however many there are.
+
+        Of topics just made their leaders answer soon, which is waited for: `within_s` stands in place of the usual time.
+        """
+        deadline_s = monotonic_s() + (self._within_s if within_s is None else within_s)
+        starts = self._offsets(partitions, OffsetSpec.earliest(), deadline_s)  # type: ignore[no-untyped-call]
+        ends = self._offsets(partitions, OffsetSpec.latest(), deadline_s)  # type: ignore[no-untyped-call]
         return {
             partition: Bounds(starts[partition].offset, ends[partition].offset, _epoch(ends[partition]))
             for partition in partitions
@@ -175,9 +182,10 @@ class Topics:
             answer = self._admin.describe_cluster(request_timeout=self._within_s).result(self._within_s)
             return str(answer.cluster_id)
 
-    def _offsets(self, partitions: Sequence[TopicPartition], spec: Any) -> dict[TopicPartition, Any]:
+    def _offsets(
+        self, partitions: Sequence[TopicPartition], spec: Any, deadline_s: float
+    ) -> dict[TopicPartition, Any]:
         asked = {Place(topic, number): spec for topic, number in partitions}
-        deadline_s = monotonic_s() + self._within_s
         with self._asking("the broker does not tell where its logs end"):
             while True:
                 answers = self._admin.list_offsets(asked, request_timeout=self._within_s)
@@ -216,7 +224,7 @@ def ensure_topics(
     default: int = DEFAULT_PARTITIONS,
     replication: int | None = None,
 ) -> list[str]:
-    """Create every declared topic that is missing, wait until all are known, and return the names created.
+    """Create every declared topic that is missing, wait until all can be used, and return the names created.
 
     They get the count of those that are there; where none is, `partitions`, or without it `default`. A count that is
     named must be theirs. `replication` None takes the broker's default. Raises ConfigurationError where counts differ,
@@ -238,7 +246,10 @@ def ensure_topics(
     if missing:
         _wait_until_known(broker, declared.keys())
         # Somebody else, who chose another count, may have made some meanwhile.
-        agreed_partitions(broker.partition_counts(), prefix=prefix)
+        counts = broker.partition_counts()
+        agreed_partitions(counts, prefix=prefix)
+        made = [TopicPartition(name, number) for name in missing for number in range(counts[name])]
+        broker.bounds(made, within_s=LED_WITHIN_S)
     return created
 
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Collection
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewPartitions
 
 from infra.runtime.kafka.topics import Topics, ensure_topics, partition_count
@@ -53,6 +54,21 @@ def test_topics_get_the_count_that_is_chosen(
     assert set(found.values()) == {count}
     assert asked(kafka_bootstrap, bare_prefix) == count
     assert ensure_topics(kafka_bootstrap, prefix=bare_prefix) == []
+
+
+def test_what_is_made_can_be_used_at_once(kafka_bootstrap: str, bare_prefix: str) -> None:
+    """Each leader answers the first question: a broker shows hundreds of partitions long before it leads them."""
+    created = ensure_topics(kafka_bootstrap, prefix=bare_prefix, partitions=32)
+    made = counts(kafka_bootstrap, bare_prefix)
+    asked = {
+        Place(name, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        for name in created
+        for number in range(made[name.removeprefix(bare_prefix)])
+    }
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    answers = admin.list_offsets(asked)
+
+    assert {future.result(15.0).offset for future in answers.values()} == {0}
 
 
 def test_another_count_is_refused_and_the_way_there_named(kafka_bootstrap: str, bare_prefix: str) -> None:
