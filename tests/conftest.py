@@ -9,7 +9,6 @@ import os
 import random
 import shutil
 import socket
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.runtime.kafka.topics import Topics, ensure_topics
 from tests.support.databases import TIMESCALE_SERVER, execute, lay_out, with_database
+from tests.support.folders import server_folder
 from tests.support.requirements import AT_START, absent
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.
@@ -107,14 +107,14 @@ def kcat() -> str:
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """A folder for servers: PostgreSQL's own user must reach it, and pytest closes its folder at every start."""
-    with tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as folder:
+    with server_folder() as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
     """A folder of this test alone like `server_home`: another pytest may start while the test runs."""
-    with tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as folder:
+    with server_folder() as folder:
         yield Path(folder)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from infra.runtime.kafka.topics import ensure_topics
 from infra.runtime.postgres.migrate import migrate
 from tests.conftest import free_port
 from tests.support.eventually import eventually
+from tests.support.folders import server_folder
 from tests.support.nemesis import PROCESSORS, SESSION_TIMEOUT_S, SINKS, World
 from tests.support.system import system
 from tests.support.watcher import watching
@@ -37,7 +37,7 @@ RANDOM = [*SCHEDULE, "freeze producers"]
 @asynccontextmanager
 async def world(folder: Path, seed: int) -> AsyncIterator[World]:
     """Run the pipeline, two replicas of processor and sink, on a broker and database of its own, under load."""
-    with tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as home:
+    with server_folder() as home:
         async with _world(folder, Path(home), seed) as it:
             yield it
 

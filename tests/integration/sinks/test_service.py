@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from schemas.wire.framing import StreamedRecord, write_record
 from tests.conftest import free_port
 from tests.support.builders import NINE_THIRTY, a_bar, a_trade, an_evidence
 from tests.support.eventually import eventually
+from tests.support.folders import server_folder
 from tests.support.sink_records import ROOT, count, outgoing, publish, query, sink_process
 
 SYMBOLS = [f"S{number}" for number in range(16)]
@@ -317,7 +317,7 @@ def own_postgres() -> Iterator[EmbeddedPostgres]:
     """A database server of this test alone, which may be killed and frozen."""
     # Not under tmp_path: another pytest session closes its root to the user the server runs as.
     with (
-        tempfile.TemporaryDirectory(prefix="mds-sink-test-") as folder,
+        server_folder() as folder,
         EmbeddedPostgres(Path(folder) / "pg", port=free_port(), durable=False) as server,
     ):
         yield server

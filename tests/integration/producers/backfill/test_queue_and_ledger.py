@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import uuid
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from schemas.universe import TIERS
 from sinks.store.shell import healing
 from tests.conftest import free_port
 from tests.support.databases import execute, lay_out, with_database
+from tests.support.folders import server_folder
 from tests.support.healing_world import PROVIDERS, SESSION, SYMBOLS, HealingWorld, Worker
 
 EXAMPLES = int(os.environ.get("MDS_QUEUE_EXAMPLES", "6"))
@@ -187,7 +187,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
     monkeypatch.setattr(leases, "AGAIN_S", 0.1)
     with (
         # PostgreSQL's own user must reach it, as it does not reach a folder of pytest's
-        tempfile.TemporaryDirectory(prefix="mds-test-", ignore_cleanup_errors=True) as home,
+        server_folder() as home,
         EmbeddedPostgres(Path(home), port=free_port(), durable=False) as server,
         asyncio.Runner() as runner,
     ):
