@@ -29,6 +29,11 @@ OPS_SHUTDOWN_S = 2.0
 VERSION = "0.1.0"
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+# They say the same of every attempt, ten times a second while a broker makes its first topics.
+REPEATING_LIBRARIES = ("aiokafka", "faust", "mode")
+SAID_AGAIN_AFTER_S = 10.0
+REMEMBERED_LINES = 256
+
 log = logging.getLogger(__name__)
 
 
@@ -129,10 +134,38 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+class RepeatedLines(logging.Filter):
+    """What a library says again within ten seconds is counted, and told as `repeated` with the next line that says it."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        super().__init__()
+        self._said: dict[
+            str, tuple[float, int]
+        ] = {}  # of a text, when it was let through, and its repeats since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is let through; a line of ours always is."""
+        if record.name.partition(".")[0] not in REPEATING_LIBRARIES:
+            return True
+        text = record.getMessage()
+        said_s, repeats = self._said.pop(text, (None, 0))
+        if said_s is not None and record.created - said_s < SAID_AGAIN_AFTER_S:
+            self._said[text] = said_s, repeats + 1
+            return False
+        if repeats:
+            record.repeated = repeats
+        self._said[text] = record.created, 0
+        if len(self._said) > REMEMBERED_LINES:
+            del self._said[next(iter(self._said))]
+        return True
+
+
 def configure_logging(service: str, level: str) -> None:
     """Send every log line as JSON to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
+    handler.addFilter(RepeatedLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 

@@ -9,7 +9,14 @@ import logging
 import pytest
 
 from infra.runtime.exit_codes import exit_code
-from infra.runtime.lifecycle import Health, JsonFormatter, Process, until_stopped
+from infra.runtime.lifecycle import (
+    REMEMBERED_LINES,
+    Health,
+    JsonFormatter,
+    Process,
+    RepeatedLines,
+    until_stopped,
+)
 from schemas.errors import BrokerUnavailable
 
 
@@ -93,3 +100,29 @@ async def test_one_failing_work_ends_the_others() -> None:
             await until_stopped(process, fail(), asyncio.sleep(60))
 
     assert exit_code(caught.value) == 70
+
+
+def said(lines: RepeatedLines, name: str, text: str, at_s: float) -> logging.LogRecord | None:
+    """Return the line as it is let through, None where it is not."""
+    record = logging.makeLogRecord({"name": name, "msg": text, "created": at_s})
+    return record if lines.filter(record) else None
+
+
+def test_what_a_library_repeats_is_told_once_in_ten_seconds_and_counted() -> None:
+    """Another text, and whatever is ours, is told at once, however often."""
+    lines, name = RepeatedLines(), "aiokafka.consumer.group_coordinator"
+    assert said(lines, name, "no coordinator", 100.0)
+    assert [said(lines, name, "no coordinator", 100.0 + tenth / 10) for tenth in range(1, 100)] == [None] * 99
+    assert said(lines, name, "found it", 105.0)
+    again = said(lines, name, "no coordinator", 110.0)
+    assert again is not None and again.repeated == 99  # type: ignore[attr-defined]
+    assert all(said(lines, "infra.runtime", "waiting", 100.0) for _ in range(3))
+
+
+def test_only_so_many_lines_are_remembered() -> None:
+    """Texts that never come again take no memory for ever: the oldest is forgotten, and told again."""
+    lines = RepeatedLines()
+    for number in range(REMEMBERED_LINES + 1):
+        assert said(lines, "faust", f"line {number}", 100.0)
+    assert said(lines, "faust", f"line {REMEMBERED_LINES}", 101.0) is None
+    assert said(lines, "faust", "line 0", 101.0)
