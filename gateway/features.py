@@ -28,7 +28,7 @@ from gateway.http.shell.certificates import Certificate
 from gateway.http.shell.documents import Documents
 from gateway.http.shell.guard import border_of
 from gateway.live.shell.live import LiveStreams
-from gateway.market.shell.adjusting import Adjusting
+from gateway.market.shell.adjusting import believed_sources
 from gateway.market.shell.calendars import MarketCalendar
 from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import BesideBars, History
@@ -131,6 +131,10 @@ class Parts:
         configuration = self.configured.configuration
         return None if configuration is None else configuration.streams
 
+    def believed(self) -> tuple[str, ...]:
+        """Return whose word on corporate actions counts, the first most."""
+        return believed_sources(self.streams())
+
     def macro_keys(self) -> Collection[str]:
         """Return the macro series that are collected, as the configuration calls them."""
         streams = self.streams()
@@ -181,10 +185,7 @@ def _history(parts: Parts) -> History:
         naming=parts.naming,
         names=parts.names,
         partitions=resources.partitions,
-        beside=BesideBars(
-            calendars=parts.calendars,
-            adjusting=Adjusting(action_versions, parts.watermarks, streams=parts.streams),
-        ),
+        beside=BesideBars(calendars=parts.calendars, actions=action_versions, believed=parts.believed),
     )
 
 

@@ -16,7 +16,7 @@ from gateway.database.rows import bits_of, packed_field, read_columns
 from gateway.database.versions import VALUE_STREAMS
 from schemas.deriving import TableColumn
 from schemas.intervals import AHEAD_US
-from schemas.streams import BAR_STREAM, TRADE_STREAM, Stream
+from schemas.streams import ACTION_STREAM, BAR_STREAM, TRADE_STREAM, Stream
 from schemas.tables import tables
 
 WATERMARKS = "SELECT topic, partition, complete_before FROM watermarks"
@@ -235,3 +235,15 @@ PREVIOUS_CLOSES = f"""
     FROM unnest($1::int8[], $2::bool[], $3::timestamptz[]) AS wanted(stream_id, daily, opens)
     CROSS JOIN LATERAL (
         SELECT v.close, v.event_time, v.currency FROM ({_CLOSES}) v ORDER BY v.event_time DESC, v.position DESC LIMIT 1) bar"""
+
+
+_TYPE = packed_field(ACTION_STREAM, "type")
+
+# Known since $1 or later, after the row ($2 known_from, $3 stream_id, $4 position), $5 rows: renames of all symbols, every version, by the
+# order they became known in; $1 alone finds them by the index on knowledge. A row begins with its provider and ends with its symbol.
+RENAMES = f"""
+    SELECT s.provider, {_columns(ACTION_STREAM, "v")}, v.stream_id, s.symbol
+    FROM {tables(ACTION_STREAM).versions} v JOIN streams s USING (stream_id)
+    WHERE v.known_from >= $1 AND (v.known_from, v.stream_id, v.position) > ($2, $3::int8, $4::int8)
+      AND v.new_symbol <> '' AND (v.flags & {_TYPE.mask}) = {bits_of(ACTION_STREAM, "type", "rename")} AND {_not_shadow(ACTION_STREAM, "v")}
+    ORDER BY v.known_from, v.stream_id, v.position LIMIT $5"""

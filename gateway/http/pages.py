@@ -35,6 +35,8 @@ class Page:
     end: EventTime
     after: tuple[int | str, ...]
     pins: tuple[int, ...] = ()  # what else the first page chose, for the endpoint to read
+    # of an instrument: symbol, first day, day after the last
+    names: tuple[tuple[str, int | None, int | None], ...] = ()
 
 
 def query_hash(path: str, given: Mapping[str, str]) -> str:
@@ -47,8 +49,10 @@ def seal(page: Page, query: str, key: bytes, now: WallTime) -> str:
     """Return the token of `page` for the query with the hash `query`; valid for 60 to 90 minutes from `now`."""
     expires = -(-(now + LIFETIME_US) // EXPIRES_ON_US) * EXPIRES_ON_US
     fields = [query, expires, page.as_of, page.start, page.end, list(page.after)]
-    if page.pins:
+    if page.pins or page.names:
         fields.append(list(page.pins))
+    if page.names:
+        fields.append(page.names)
     body = json.dumps(fields, separators=(",", ":")).encode()
     return f"{_text(body)}.{_text(_signature(body, key))}"
 
@@ -62,7 +66,10 @@ def open_token(token: str, query: str, key: bytes, now: WallTime) -> Page:
     if fields[1] <= now:
         raise about("page_token", "token_expired", f"this page_token has expired; {START_AGAIN}")
     pins = tuple(fields[6]) if len(fields) > 6 else ()
-    return Page(as_of=fields[2], start=fields[3], end=fields[4], after=tuple(fields[5]), pins=pins)
+    names = tuple(tuple(each) for each in fields[7]) if len(fields) > 7 else ()
+    return Page(
+        as_of=fields[2], start=fields[3], end=fields[4], after=tuple(fields[5]), pins=pins, names=names
+    )
 
 
 def _fields(token: str, key: bytes) -> list[Any]:

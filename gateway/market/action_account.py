@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from analytics.action_choice import ActionChoice, ActionConflict, Knowledge
-from analytics.action_effects import Effect
 from analytics.adjustment import ActionSchedule, Adjustment, BarFactors
 from gateway.database.versions import BarBasis, BarVersion
 from gateway.http.columns import DATE, NUMBER, TEXT, TIME, WHOLE, Column, or_null, record, rows, words_of
@@ -18,11 +17,12 @@ from gateway.http.moments import rfc3339
 from gateway.http.problems import FieldError
 from gateway.market.bars import MIXED
 from schemas.clocks import Day, iso_day
+from schemas.entries import CorporateAction
 
 BASIS_UNCERTAIN = "basis_uncertain"
 _AMOUNTS = ("ratio_to", "ratio_from", "amount", "price_factor")
 
-_CITED = (
+CITED = (
     Column("provider", TEXT, "Who tells it."),
     Column("action_id", TEXT, "Its name there: see GET /stocks/{symbol}/actions."),
     Column("type", TEXT, "What is done."),
@@ -36,8 +36,8 @@ _CITED = (
 )
 _REASON = Column("reason", TEXT, "Why nobody can say what it does to prices.")
 _CONFLICT = (
-    Column("used", rows(record(*_CITED)), "What the source says that is used."),
-    Column("others", rows(record(*_CITED)), "What others say of the same occasion."),
+    Column("used", rows(record(*CITED)), "What the source says that is used."),
+    Column("others", rows(record(*CITED)), "What others say of the same occasion."),
     Column("decided_by", words_of(("order", "price")), "The order of sources, or the prices of the day."),
 )
 _UNCERTAIN = (
@@ -64,7 +64,7 @@ ADJUSTED_META = (
     ),
     Column(
         "unresolved_actions",
-        rows(record(*_CITED, _REASON)),
+        rows(record(*CITED, _REASON)),
         "With adjustment: those between them that cannot be applied; rows before their ex-dates lack them.",
         always=False,
     ),
@@ -125,7 +125,9 @@ class ActionAccount:
             "basis": iso_day(self.basis),
             "knowledge": self.knowledge,
             "actions_applied": len(factors.applied),
-            "unresolved_actions": [_cited(each) | {"reason": each.reason} for each in factors.unresolved],
+            "unresolved_actions": [
+                cited(each.action) | {"reason": each.reason} for each in factors.unresolved
+            ],
             "action_conflicts": [
                 _conflict(each)
                 for each in self.choice.conflicts
@@ -163,14 +165,14 @@ def without_doubt(bars: Sequence[BarVersion]) -> Sequence[BarVersion]:
 
 def _conflict(conflict: ActionConflict) -> Mapping[str, Any]:
     return {
-        "used": [_cited(each) for each in conflict.used],
-        "others": [_cited(each) for each in conflict.others],
+        "used": [cited(each.action) for each in conflict.used],
+        "others": [cited(each.action) for each in conflict.others],
         "decided_by": conflict.decided_by,
     }
 
 
-def _cited(effect: Effect) -> dict[str, Any]:
-    action = effect.action
+def cited(action: CorporateAction) -> dict[str, Any]:
+    """Return an action as answers cite it: who tells it under which name, since when, and the numbers it has."""
     said: dict[str, Any] = {
         "provider": action.provider, "action_id": action.action_id, "type": action.type,
         "ex_date": iso_day(action.ex_date), "known_from": rfc3339(action.known_from),

@@ -41,6 +41,7 @@ from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
 from gateway.market.factors import BESIDE_COLUMNS, FACTOR_META, WITH, lone_knowledge
 from gateway.market.gaps import GAP_COLUMNS
 from gateway.market.history_request import DEFAULT_PERIODS, HistoryRequest, asked_range
+from gateway.market.instrument_names import NAMES_META
 from schemas import clocks
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
@@ -96,6 +97,12 @@ class HistoryQuery(Query):
         KNOWLEDGE,
         f"Which corporate actions, and values of `with`, count. {KNOWLEDGE_WORDS}.",
         default="known",
+    )
+    names: str = parameter(
+        OneOf(("all", "own")),
+        "all: bars under every name the instrument had, each within its days, by renames. own: those that are stored under this symbol, "
+        "whoever bore it.",
+        default="all",
     )
     session: str = parameter(
         OneOf(tuple(SESSIONS)),
@@ -173,6 +180,7 @@ def bars_request(
         basis=query.basis,
         factors=query.with_ or {},
         knowledge=cast("Knowledge", query.knowledge),
+        names=query.names,
         session=query.session,
         as_of=query.as_of,
         revisions=query.revisions,
@@ -200,6 +208,7 @@ _META = (
     Column("row_count", WHOLE, "Rows on this page.", "rows"),
     Column("gaps", rows(record(*GAP_COLUMNS)), "What is or was missing in the range of this page."),
     *ADJUSTED_META,
+    *NAMES_META,
     FACTOR_META,
     Column("gaps_truncated", FLAG, "There are more gaps than listed: see GET /gaps.", always=False),
     Column("kept_from", TIME, "Bars before it are no longer kept.", "UTC", always=False),
@@ -224,6 +233,8 @@ _ANSWERS = {
                 "X-Gaps": "How many gaps meta.gaps would list: see GET /gaps.",
                 "X-Unresolved": "With adjustment: how many stretches meta.unresolved would list.",
                 "X-Unresolved-Actions": "With adjustment: how many meta.unresolved_actions would list.",
+                "X-Names": "meta.names, where it would be there: symbol/from/to, with commas between.",
+                "X-Unresolved-Names": "How many meta.unresolved_names would list, where there is one.",
                 "X-Next-Page-Token": "next_page_token, where there is one.",
             },
         ),

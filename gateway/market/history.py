@@ -21,6 +21,7 @@ from gateway.market.bars import MIXED, SESSIONS, one_or_mixed, row, table_row
 from gateway.market.factors import Factor, beside, too_many_values
 from gateway.market.gaps import gap_row
 from gateway.market.history_request import HistoryRequest
+from gateway.market.instrument_names import InstrumentNames
 from schemas.clocks import EventTime, KnowledgeTime
 
 MAX_META_GAPS = 1_000
@@ -79,6 +80,7 @@ class Reading:
     known: bool = True
     providers: Sequence[str] = ()
     account: ActionAccount | None = None  # of the actions it is adjusted for, where that is asked for
+    names: InstrumentNames | None = None  # under which bars were read; None: nothing was
     intervals: Sequence[str] = ()  # of which anything is stored; read where there are no bars
 
     @property
@@ -180,12 +182,14 @@ def answered(ask: HistoryRequest, reading: Reading) -> Answered:
     following = None
     if reading.after is not None:
         pins = () if reading.account is None else reading.account.pins
-        following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after, pins=pins)
+        names = () if reading.names is None else reading.names.pins
+        following = Page(as_of=plan.as_of, start=start, end=end, after=reading.after, pins=pins, names=names)
     rows, meta = _content(plan, reading)
     # What was known by a moment stays so, gaps included; but a token carries its own expiry, and of what nobody knew then
     # an empty answer says since when it is known.
     settled = following is None and (bool(rows) or not plan.is_first or _was_known(reading, plan.as_of))
     settled = settled and (reading.account is None or reading.account.is_final)
+    settled = settled and (reading.names is None or reading.names.is_final)
     return Answered(rows=rows, meta=meta, following=following, settled=settled)
 
 
@@ -237,6 +241,8 @@ def _content(plan: PagePlan, reading: Reading) -> tuple[Sequence[dict[str, Any]]
         meta["factors"] = [each.about for each in reading.factors or ()]
     if reading.account is not None:
         meta |= reading.account.meta(ask.symbol, reading.bars)
+    if reading.names is not None:
+        meta |= reading.names.meta(plan.bounds)
     if reading.gaps.after is not None:
         meta["gaps_truncated"] = True
     if plan.misses and plan.kept_from is not None:

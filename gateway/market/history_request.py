@@ -38,6 +38,7 @@ class HistoryRequest:
     basis: Day | None
     factors: Mapping[str, str]  # keys of macro series by the names given
     knowledge: Knowledge
+    names: str  # all: of the instrument; own: of the symbol alone
     session: str
     as_of: KnowledgeTime | None
     revisions: str

@@ -42,7 +42,7 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "as_of": MOMENTS, "revisions": ("latest", "all", "al"), "sort": ("asc", "desc", "up"), "limit": LIMITS,
         "page_token": ("t",), "provider": PROVIDERS_GIVEN, "format": ("json", "csv", "xml"),
         "with": ("cpi", "cpi,UST:10Y,cpi", "cpo", ""), "knowledge": ("known", "published", "told"),
-        "basis": ("2013-10-07", "2013-02-30", "x"),
+        "basis": ("2013-10-07", "2013-02-30", "x"), "names": ("all", "own", "old"),
     },
     "price": {"provider": PROVIDERS_GIVEN, "as_of": MOMENTS, "max_age_ms": ("5", "-1", "9" * 19, "0")},
     "gaps": {

@@ -114,6 +114,10 @@ async def table(
     said = {"X-As-Of": str(meta["as_of"]), "X-Gaps": str(len(meta["gaps"]))}
     if "unresolved_actions" in meta:
         said |= {f"X-{name}": str(len(meta[key])) for name, key in _UNRESOLVED}
+    if "names" in meta:
+        said["X-Names"] = ",".join("/".join(day or "" for day in each.values()) for each in meta["names"])
+    if "unresolved_names" in meta:
+        said["X-Unresolved-Names"] = str(len(meta["unresolved_names"]))
     if next_page_token is not None:
         said["X-Next-Page-Token"] = next_page_token
     response = WholeAnswer(text="\r\n".join([*lines, ""]), content_type=CSV, headers=said)

@@ -18,8 +18,9 @@ from gateway.database.versions import MINUTE, BarVersion, Span, View
 from gateway.http.moments import EARLIEST_US
 from gateway.http.pages import Page
 from gateway.market.action_account import ActionAccount
-from gateway.market.adjusting import BarAdjuster, Place, place_of
+from gateway.market.adjusting import BarAdjuster, Doubt, Place, place_of
 from gateway.market.history import PagePlan
+from gateway.market.instrument_names import InstrumentNames
 from gateway.market.raw_prices import (
     EdgeBar,
     PricePlan,
@@ -29,6 +30,7 @@ from gateway.market.raw_prices import (
     raw_sessions,
     rebased_edges,
 )
+from gateway.market.shell.named_snapshot import NamedSnapshot
 from schemas.calendar.expected_bars import DAILY
 from schemas.calendar.sessions import Calendar, calendar_of
 from schemas.clocks import Day, KnowledgeTime, day_of
@@ -52,18 +54,18 @@ class ActionReader(Protocol):
         """Return versions of all providers, those that are taken back among them."""
 
 
-class AdjustedSnapshot(Snapshot):
+class AdjustedSnapshot(NamedSnapshot):
     """A snapshot whose bars are adjusted; those in doubt are there as they are stored, and say so."""
 
-    def __init__(self, borrowed: Snapshot, adjuster: BarAdjuster) -> None:
-        """Read what `borrowed` reads."""
-        super().__init__(borrowed._connection)  # noqa: SLF001 - of its own class
+    def __init__(self, borrowed: Snapshot, names: InstrumentNames, adjuster: BarAdjuster) -> None:
+        """Read what `borrowed` reads, under `names`."""
+        super().__init__(borrowed, names)
         self._adjuster = adjuster
 
     async def bars(
         self, symbol: str, interval: str, span: Span, view: View, *, limit: int, descending: bool = False
     ) -> list[BarVersion]:
-        """Return the newest known version of each bar, as Snapshot does, adjusted."""
+        """Return the newest known version of each bar, as NamedSnapshot does, adjusted."""
         found = await super().bars(symbol, interval, span, view, limit=limit, descending=descending)
         return await self.adjusted(found)
 
@@ -77,30 +79,39 @@ class Adjusting:
     """Corporate actions, which adjusted answers need beside bars, in the order their sources are preferred."""
 
     def __init__(
-        self, read: ActionReader, watermarks: Watermarks, *, streams: Callable[[], Streams | None]
+        self, read: ActionReader, watermarks: Watermarks, *, believed: Callable[[], Sequence[str]]
     ) -> None:
-        """Read actions with `read`; `streams` are those that are collected, which say whose word counts first."""
-        self._read, self._watermarks, self._streams = read, watermarks, streams
+        """Read actions with `read`; `believed` are sources, the first most."""
+        self._read, self._watermarks, self._believed = read, watermarks, believed
 
     async def account(
-        self, snapshot: Snapshot, plan: PagePlan, page: Page | None, partition: int, *, wall_market: bool
+        self,
+        snapshot: Snapshot,
+        plan: PagePlan,
+        page: Page | None,
+        names: InstrumentNames,
+        *,
+        partitions: Sequence[int],
+        wall_market: bool,
     ) -> ActionAccount:
-        """Return the actions a page is adjusted for, and the day of its basis; a further page has those of the first."""
+        """Return the actions a page is adjusted for, and the day of its basis; a further page has those of the first.
+
+        Of each of `names`, which lie in `partitions`, those of its days.
+        """
         ask, calendar = plan.ask, calendar_of(plan.ask.symbol)
         adjustment: Adjustment = ask.adjustment or "raw"
         if page is not None and page.pins:
             basis, told_by = Day(page.pins[0]), KnowledgeTime(page.pins[1])
         else:
-            told_by = self._told_by(plan, partition)
+            told_by = self._told_by(plan, partitions)
             basis = (
                 ask.basis if ask.basis is not None else await _basis(snapshot, plan, wall_market=wall_market)
             )
-        every = ask.knowledge == "published"
-        told = await self._read(snapshot, ask.symbol, known_by=told_by, every=every)
+        told = await self._told(snapshot, names, told_by, every=ask.knowledge == "published")
         view = ActionView(
-            as_of=plan.as_of, knowledge=ask.knowledge, providers=self._sources(), calendar=calendar
+            as_of=plan.as_of, knowledge=ask.knowledge, providers=self._believed(), calendar=calendar
         )
-        choice = await _choice(snapshot, plan, told, view, basis)
+        choice = await _choice(snapshot, plan, told, view, basis, names)
         return ActionAccount(
             adjustment=adjustment,
             knowledge=ask.knowledge,
@@ -111,24 +122,34 @@ class Adjusting:
             sources=frozenset(each.provider for each in told),
         )
 
-    def _sources(self) -> tuple[str, ...]:
-        """Return who is believed, the first most: what was stated by hand, then as configured."""
-        streams = self._streams()
-        return (BY_HAND, *(() if streams is None or streams.actions is None else streams.actions.providers))
+    async def _told(
+        self, snapshot: Snapshot, names: InstrumentNames, told_by: KnowledgeTime, *, every: bool
+    ) -> list[CorporateAction]:
+        """Return what was told by a moment of an instrument's actions: of each name those of its days."""
+        told = list[CorporateAction]()
+        for span in names.spans:
+            of_name = await self._read(snapshot, span.symbol, known_by=told_by, every=every)
+            told += [each for each in of_name if span.holds(each.ex_date)]
+        return told
 
-    def _told_by(self, plan: PagePlan, partition: int) -> KnowledgeTime:
+    def _told_by(self, plan: PagePlan, partitions: Sequence[int]) -> KnowledgeTime:
         if plan.ask.knowledge == "known":
             return plan.as_of
-        through = self._watermarks.through((ACTION_STREAM.topic,), (partition,))
+        through = self._watermarks.through((ACTION_STREAM.topic,), partitions)
         return plan.as_of if through is None else max(plan.as_of, through)
 
 
-def adjusted_snapshot(snapshot: Snapshot, symbol: str, account: ActionAccount) -> AdjustedSnapshot:
+def believed_sources(streams: Streams | None) -> tuple[str, ...]:
+    """Return who is believed of actions, the first most: what was stated by hand, then as configured."""
+    return (BY_HAND, *(() if streams is None or streams.actions is None else streams.actions.providers))
+
+
+def adjusted_snapshot(snapshot: Snapshot, names: InstrumentNames, account: ActionAccount) -> AdjustedSnapshot:
     """Return a snapshot whose bars are adjusted by what an account holds."""
     adjuster = BarAdjuster(
-        account.schedule, calendar_of(symbol), target=account.basis, adjustment=account.adjustment
+        account.schedule, calendar_of(names.symbol), target=account.basis, adjustment=account.adjustment
     )
-    return AdjustedSnapshot(snapshot, adjuster)
+    return AdjustedSnapshot(snapshot, names, adjuster)
 
 
 async def _in_turn(work: Callable[[], T], bars: int) -> T:
@@ -155,6 +176,7 @@ async def _choice(
     told: Sequence[CorporateAction],
     view: ActionView,
     basis: Day,
+    names: InstrumentNames,
 ) -> ActionChoice:
     """Return the actions that count, by prices as they were paid, or brought back to that by the splits among them."""
     symbol, calendar = plan.ask.symbol, view.calendar
@@ -162,7 +184,7 @@ async def _choice(
     prices = await asyncio.to_thread(
         lambda: price_plan(symbol, counting(told, view), calendar, within=within)
     )
-    found = await _edges(snapshot, prices, plan.as_of) if prices.asked else []
+    found = await _edges(snapshot, prices, plan.as_of, names) if prices.asked else []
     paid = raw_edges(found)
 
     def chosen(edges: Sequence[EdgeBar]) -> ActionChoice:
@@ -189,14 +211,19 @@ def _within(plan: PagePlan, calendar: Calendar, basis: Day) -> tuple[Day, Day]:
     return Day(min(first, basis)), Day(max(last, basis))
 
 
-async def _edges(snapshot: Snapshot, prices: PricePlan, as_of: KnowledgeTime) -> list[EdgeBar]:
+async def _edges(
+    snapshot: Snapshot, prices: PricePlan, as_of: KnowledgeTime, names: InstrumentNames
+) -> list[EdgeBar]:
     columns = [list(column) for column in zip(*prices.asked, strict=True)]
-    symbols, _, begins, ends, opens, closes = columns
+    _, _, begins, ends, opens, closes = columns
+    symbols = [
+        names.name_on(each.day) if each.symbol == names.symbol else each.symbol for each in prices.asked
+    ]
     rows = await snapshot.fetch(EDGES_OF_DAYS, symbols, begins, ends, opens, closes, *prices.bounds, as_of)
     found = []
     for row in rows:
         asked = row["place"] - 1
-        bar = _bar(row, prices.asked[asked].symbol, row[0], row["interval"])
+        bar = _bar(row, symbols[asked], row[0], row["interval"])
         found.append(EdgeBar(asked=asked, is_first=row["is_first"], bar=bar))
     return found
 
@@ -204,10 +231,19 @@ async def _edges(snapshot: Snapshot, prices: PricePlan, as_of: KnowledgeTime) ->
 async def _told_before(
     snapshot: Snapshot, bars: Sequence[BarVersion], adjuster: BarAdjuster
 ) -> Mapping[Place, BarVersion]:
-    """Return what proves bars in doubt, by them: the version their provider gave before the split; one statement, none without doubt."""
+    """Return what proves bars in doubt, by them: the version their provider gave before the split.
+
+    One statement for each name that they are stored under, none without doubt.
+    """
     doubts = await _in_turn(partial(adjuster.doubts, bars), len(bars))
-    if not doubts:
-        return {}
+    found: dict[Place, BarVersion] = {}
+    for symbol in dict.fromkeys(each.bar.symbol for each in doubts):
+        found |= await _versions_before(snapshot, [each for each in doubts if each.bar.symbol == symbol])
+    return found
+
+
+async def _versions_before(snapshot: Snapshot, doubts: Sequence[Doubt]) -> Mapping[Place, BarVersion]:
+    """Return the same of doubts of one symbol; there are some."""
     moments = [each.bar.event_time for each in doubts]
     symbol, interval = doubts[0].bar.symbol, doubts[0].bar.interval
     rows = await snapshot.fetch(

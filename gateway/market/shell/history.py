@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from gateway.database.gap_pages import WIDEST_US
-from gateway.database.knowledge import check_not_future, complete_through
+from gateway.database.knowledge import check_not_future
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.database.versions import MINUTE, BarVersion
@@ -30,12 +30,15 @@ from gateway.market.history import (
     plan,
 )
 from gateway.market.history_request import HistoryRequest
+from gateway.market.instrument_names import InstrumentNames
 from gateway.market.rebased import marked
-from gateway.market.shell.adjusting import AdjustedSnapshot, Adjusting, adjusted_snapshot
+from gateway.market.shell.adjusting import ActionReader, AdjustedSnapshot, Adjusting, adjusted_snapshot
 from gateway.market.shell.calendars import load_calendars
 from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.factors import check_rights, factors_beside
+from gateway.market.shell.name_book import NameBook
+from gateway.market.shell.named_snapshot import NamedSnapshot
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s, wall_us
 from schemas.calendar.history import CalendarHistory
@@ -50,10 +53,11 @@ MACRO = MACRO_STREAM.topic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BesideBars:
-    """Sources of an answer beside bars: the calendars of any moment, corporate actions."""
+    """Sources of an answer beside bars: the calendars of any moment, corporate actions, and whose word on those counts first."""
 
     calendars: CalendarHistory
-    adjusting: Adjusting
+    actions: ActionReader
+    believed: Callable[[], Sequence[str]]
 
 
 class History:
@@ -75,7 +79,7 @@ class History:
 
         Every topic has `partitions`.
         """
-        self._adjusting = beside.adjusting
+        self._adjusting = Adjusting(beside.actions, watermarks, believed=beside.believed)
         self._partitions = partitions
         self._naming = naming
         self._names = names
@@ -85,6 +89,9 @@ class History:
         self._clock = clock
         self._wall_market = isinstance(clock, WallMarketClock)
         self._page_key = page_key
+        self._book = NameBook(
+            store, watermarks, partitions=partitions, believed=beside.believed, wall_market=self._wall_market
+        )
         self._recent = RecentPages()
 
     async def history(self, request: web.Request) -> web.StreamResponse:
@@ -108,7 +115,7 @@ class History:
         begun = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
-        as_of = await self._pinned(ask, begun, now)
+        as_of, names = await self._pinned(ask, begun, now)
         book = self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)
         question = (query, ask.format, ask.page_token, ask.start, ask.end, as_of, book.fingerprint)
         said = self._recent.find(question, monotonic_s())
@@ -116,7 +123,7 @@ class History:
             with judging_by(book):
                 await load_calendars([ask.symbol])
             with while_listening(request):
-                reading = await self._read(ask, begun, as_of)
+                reading = await self._read(ask, begun, as_of, names)
             if not reading.known and not self._names(ask.symbol):
                 raise unknown_symbol(ask.symbol, suggestion=" or ".join(named.candidates(ask.symbol)))
             said = answered(ask, reading)
@@ -136,18 +143,43 @@ class History:
             return await page(said.rows, said.meta, request, next_page_token=token)
         return await cacheable(said.rows, said.meta, request, immutable=immutable, next_page_token=token)
 
-    async def _pinned(self, ask: HistoryRequest, page: Page | None, now: WallTime) -> KnowledgeTime | None:
-        """Return the moment the answer is pinned to; None where no watermark was read yet. Raises Problem."""
-        as_of, place = page.as_of if page else ask.as_of, partition_of(ask.symbol, self._partitions)
+    async def _pinned(
+        self, ask: HistoryRequest, page: Page | None, now: WallTime
+    ) -> tuple[KnowledgeTime | None, InstrumentNames]:
+        """Return the moment the answer is pinned to, None where no watermark was read yet, and its names. Raises Problem."""
+        as_of = page.as_of if page else ask.as_of
         if as_of is None:
-            through = self._watermarks.through(_topics(ask), (place,))
-            told = self._told_by(ask)
-            return through if through is None or told is None else min(through, told)
+            return await self._newest(ask)
         check_not_future(as_of, now)
-        await self._watermarks.reached(as_of, _topics(ask), (place,))
+        await self._watermarks.reached(as_of, _topics(ask), (partition_of(ask.symbol, self._partitions),))
+        names = await self._book.names(ask, as_of, None if page is None else page.names)
+        await self._watermarks.reached(as_of, _topics(ask), self._places(ask, names))
         if ask.factors:
             await self._watermarks.reached(as_of, (MACRO,), self._homes(ask))
-        return as_of
+        return as_of, names
+
+    async def _newest(self, ask: HistoryRequest) -> tuple[KnowledgeTime | None, InstrumentNames]:
+        """Return the newest moment that all partitions have which an answer of then reads, and the names of then."""
+        names = InstrumentNames.own(ask.symbol, calendar_of(ask.symbol))
+        places, told = self._places(ask, names), self._told_by(ask)
+        by_names = None if ask.names == "own" else self._book.newest()
+        while True:
+            through = self._watermarks.through(_topics(ask), places)
+            if through is None or (by_names is None and ask.names != "own"):
+                return None, names
+            as_of = min(each for each in (through, told, by_names) if each is not None)
+            names = await self._book.names(ask, as_of)
+            # An earlier moment may have other names: those of then are read as well.
+            more = tuple(sorted({*places, *self._places(ask, names)}))
+            if more == places:
+                return as_of, names
+            places = more
+
+    def _places(self, ask: HistoryRequest, names: InstrumentNames) -> tuple[int, ...]:
+        """Return the partitions an answer reads: adjusted it needs the actions of all names."""
+        span = (ask.start, ask.end) if ask.adjustment is None else None
+        own = {partition_of(ask.symbol, self._partitions)}
+        return tuple(sorted(own | names.places(self._partitions, span)))
 
     def _homes(self, ask: HistoryRequest) -> list[int]:
         return sorted({partition_of(key, self._partitions) for key in ask.factors.values()})
@@ -156,36 +188,36 @@ class History:
         """Return up to when all that was told of the macro series is stored; None where nothing says, or there are none."""
         return self._watermarks.through((MACRO,), self._homes(ask)) if ask.factors else None
 
-    async def _read(self, ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime | None) -> Reading:
+    async def _read(
+        self, ask: HistoryRequest, page: Page | None, as_of: KnowledgeTime | None, names: InstrumentNames
+    ) -> Reading:
         """Return everything the answer needs; inside the snapshot nothing is raised (Store.snapshot)."""
         async with self._store.snapshot() as snapshot:
-            partition = partition_of(ask.symbol, self._partitions)
-            if as_of is None:
-                as_of = complete_through(
-                    [await snapshot.complete_before(topic, partition) for topic in _topics(ask)]
-                )
             if as_of is None:
                 return Reading(known=await snapshot.knows(ask.symbol))
             kept_from = await snapshot.kept_from(BAR_STREAM.name)
             wanted = plan(ask, page, as_of, wall_market=self._wall_market, kept_from=kept_from)
             with judging_by(self._calendars.at(as_of)):
-                reading = await self._adjusted(snapshot, wanted, page)
+                reading = await self._adjusted(snapshot, wanted, page, names)
+                reading.names = names
                 if ask.factors:
                     told = self._told_by(ask) if ask.knowledge == "published" else None
                     told_by = as_of if told is None else max(as_of, told)
                     reading.factors = await factors_beside(snapshot, wanted, reading.shown, told_by)
                 return reading
 
-    async def _adjusted(self, snapshot: Snapshot, wanted: PagePlan, page: Page | None) -> Reading:
-        """Return the bars of a page, in the shares that are asked for."""
+    async def _adjusted(
+        self, snapshot: Snapshot, wanted: PagePlan, page: Page | None, names: InstrumentNames
+    ) -> Reading:
+        """Return the bars of a page under the names of their days, in the shares that are asked for."""
         ask = wanted.ask
+        named = snapshot if names.is_own else NamedSnapshot(snapshot, names)
         if ask.adjustment is None:
-            return await _read(snapshot, wanted)
-        partition = partition_of(ask.symbol, self._partitions)
+            return await _read(named, wanted)
         account = await self._adjusting.account(
-            snapshot, wanted, page, partition, wall_market=self._wall_market
+            named, wanted, page, names, partitions=self._places(ask, names), wall_market=self._wall_market
         )
-        reading = await _read(adjusted_snapshot(snapshot, ask.symbol, account), wanted)
+        reading = await _read(adjusted_snapshot(snapshot, names, account), wanted)
         reading.account = account
         return reading
 

@@ -14,7 +14,6 @@ from aiohttp.test_utils import make_mocked_request
 from gateway.database.gap_pages import NO_GAPS
 from gateway.entries.shell.actions import action_versions
 from gateway.http.shell.answers import IMMUTABLE, REQUEST_ID, REVALIDATE
-from gateway.market.shell.adjusting import Adjusting
 from gateway.market.shell.gaps import Ledger
 from gateway.market.shell.history import BesideBars, History
 from gateway.market.shell.naming import Naming
@@ -67,7 +66,7 @@ class _Store:
     async def known_then(self, *_: object) -> int:
         return AS_OF
 
-    bars = nothing
+    bars = fetch = nothing
     kept_from = unknown
     evidence_known = first_known = was_known = known_then
 
@@ -90,8 +89,7 @@ def _history(
     clock = WallMarketClock()
     naming = Naming(Symbology(), clock)
     marks = reached or _Reached()
-    adjusting = Adjusting(action_versions, marks, streams=lambda: None)  # type: ignore[arg-type]
-    beside = BesideBars(calendars=calendars, adjusting=adjusting)
+    beside = BesideBars(calendars=calendars, actions=action_versions, believed=lambda: ())
     known = {"names": lambda _: True, "partitions": 4, "beside": beside}
     return History(store, marks, clock, b"key", naming=naming, **known).history  # type: ignore[arg-type]
 
