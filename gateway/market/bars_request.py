@@ -41,7 +41,7 @@ from gateway.market.bars import ADJUSTMENTS, BAR_COLUMNS, MIXED, SESSIONS
 from gateway.market.factors import BESIDE_COLUMNS, FACTOR_META, WITH, lone_knowledge
 from gateway.market.gaps import GAP_COLUMNS
 from gateway.market.history_request import DEFAULT_PERIODS, HistoryRequest, asked_range
-from gateway.market.instrument_names import NAMES_META
+from gateway.market.instrument_names import NAMES, NAMES_META
 from schemas import clocks
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime
@@ -98,12 +98,7 @@ class HistoryQuery(Query):
         f"Which corporate actions, and values of `with`, count. {KNOWLEDGE_WORDS}.",
         default="known",
     )
-    names: str = parameter(
-        OneOf(("all", "own")),
-        "all: bars under every name the instrument had, each within its days, by renames. own: those that are stored under this symbol, "
-        "whoever bore it.",
-        default="all",
-    )
+    names: str = NAMES
     session: str = parameter(
         OneOf(tuple(SESSIONS)),
         "Part of the trading day; extended is what lies outside the regular one.",

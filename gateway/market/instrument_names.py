@@ -9,7 +9,9 @@ from typing import Any
 from analytics.symbol_names import NameChain, NameSpan, UnresolvedName
 from gateway.database.versions import Span
 from gateway.http.columns import DATE, TEXT, Column, or_null, record, rows, words_of
+from gateway.http.endpoints import parameter
 from gateway.http.moments import EARLIEST_US, LATEST_US
+from gateway.http.parameters import OneOf
 from gateway.market.action_account import CITED, cited
 from gateway.market.aggregate import MOST_DAYS, unit_bounds
 from schemas.calendar.sessions import Calendar
@@ -19,6 +21,12 @@ from schemas.partitions import partition_of
 PinnedNames = tuple[tuple[str, int | None, int | None], ...]
 """Names as a page token holds them: symbol, first day, day after the last."""
 
+NAMES = parameter(
+    OneOf(("all", "own")),
+    "all: bars under every name the instrument had, each within its days, by renames. own: those that are stored under this symbol, "
+    "whoever bore it.",
+    default="all",
+)
 NAMES_META = (
     Column(
         "names",

@@ -85,6 +85,7 @@ def test_a_period_may_end_in_the_past() -> None:
         ({"knowledge": "known"}, ("knowledge", "needs_factors")),
         ({"adjustment": "all", "basis": "2013-02-30"}, ("basis", "not_a_date")),
         ({"adjustment": "all", "knowledge": "guessed"}, ("knowledge", "not_a_choice")),
+        ({"names": "old"}, ("names", "not_a_choice")),
         ({"session": "night"}, ("session", "not_a_choice")),
         ({"sort": "up"}, ("sort", "not_a_choice")),
         ({"revisions": "all", "sort": "desc"}, ("sort", "not_with_revisions")),
