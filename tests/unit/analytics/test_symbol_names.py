@@ -139,13 +139,21 @@ def test_of_several_sources_the_preferred_one_is_used_whole() -> None:
     ids=["two_old", "two_new"],
 )
 def test_what_one_source_contradicts_ends_the_walk(actions: tuple[CorporateAction, ...], reason: str) -> None:
-    """Bars before it are nobody's; another source that does not contradict itself is used instead."""
+    """Bars before it are nobody's; the word of a preferred source ends it."""
     found = chain("C", *actions)
     assert found.unresolved is not None
     assert (spelt(found), found.unresolved.reason) == ("since 2020-06-03, C", reason)
     assert {each.action_id for each in found.unresolved.told} == {each.action_id for each in actions}
     better = rename("A", "C", "2020-06-02", provider="manual")
     assert spelt(chain("C", *actions, better)) == "A until 2020-06-02, C"
+
+
+def test_a_source_that_contradicts_itself_gives_way_to_one_that_does_not() -> None:
+    """Though it is preferred; what each of them says makes the answer depend on both."""
+    two = rename("A", "C", "2020-06-01"), rename("A", "D", "2020-06-03")
+    found = chain("C", *two, rename("A", "C", "2020-06-02", provider="other"))
+    assert (spelt(found), found.unresolved) == ("A until 2020-06-02, C", None)
+    assert found.sources == {"acme", "other"}
 
 
 def test_a_chain_is_followed_so_far() -> None:
