@@ -19,7 +19,7 @@ from tests.conftest import free_port
 from tests.support.eventually import eventually
 from tests.support.folders import server_folder
 from tests.support.nemesis import PROCESSORS, SESSION_TIMEOUT_S, SINKS, World
-from tests.support.system import system
+from tests.support.system import WITH_ENTRIES, system
 from tests.support.watcher import watching
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
@@ -58,7 +58,7 @@ async def _world(folder: Path, home: Path, seed: int) -> AsyncIterator[World]:
         }
         with system(
             bootstrap=broker.bootstrap_servers, dsn=server.dsn, prefix=prefix, folder=folder, symbols=SYMBOLS,
-            settings=settings,
+            settings=settings, streams=WITH_ENTRIES,
         ) as running:  # fmt: skip
             running.start("simulator")
             await running.ready("simulator")
@@ -74,14 +74,16 @@ async def run(folder: Path, seed: int, names: list[str]) -> World:
     """Strike with the named faults and check every promise afterwards."""
     async with world(folder, seed) as it:
         await eventually(lambda: len(it.watcher.transcripts[STREAMS[0]].records) > 100, within_s=60)
-        reviver = asyncio.create_task(it.revive_for_ever())
+        reviver, teller = (asyncio.create_task(work()) for work in (it.revive_for_ever, it.tell_for_ever))
         try:
             await it.strike(names)
+            teller.cancel()
             await it.converge()
             await it.check_client()
             await it.check_answers()
             await it.check_gaps()
         finally:
+            teller.cancel()
             reviver.cancel()
         return it
 
@@ -111,7 +113,7 @@ async def test_memory_stays_flat_under_long_load(tmp_path: Path) -> None:
     """Load for the time asked, one fault every few minutes; no process grows by half after its first tenth."""
     minutes, seed = float(os.environ["MDS_SOAK_MINUTES"]), int(os.environ.get("MDS_CHAOS_SEED", "1"))
     async with world(tmp_path, seed) as it:
-        reviver = asyncio.create_task(it.revive_for_ever())
+        reviver, teller = (asyncio.create_task(work()) for work in (it.revive_for_ever, it.tell_for_ever))
         first: dict[str, float] = {}
         try:
             for tenth in range(10):
@@ -120,10 +122,12 @@ async def test_memory_stays_flat_under_long_load(tmp_path: Path) -> None:
                 print(f"{(tenth + 1) * 10} %: {now}")
                 first = first or now
                 await it.strike([it.random.choice(RANDOM)])
+            teller.cancel()
             await it.converge()
             await it.check_client()
             await it.check_answers()
         finally:
+            teller.cancel()
             reviver.cancel()
 
     assert {name: size for name, size in now.items() if size > 1.5 * first.get(name, size)} == {}

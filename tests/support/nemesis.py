@@ -18,11 +18,14 @@ import psutil
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
+from schemas.errors import MarketDataError
 from schemas.partitions import partition_of
-from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TRADES
+from schemas.topics import DEFAULT_PARTITIONS, RAW_TOPICS
 from tests.support import ledger_answers, oracle
 from tests.support.eventually import eventually
+from tests.support.sink_records import publish
 from tests.support.system import System
+from tests.support.told_entries import told_block
 from tests.support.watcher import Watcher
 
 SESSION_TIMEOUT_S = 6
@@ -34,6 +37,13 @@ CONVERGE_WITHIN_S = 240.0  # of two busy cores; a quiet machine needs a tenth of
 CLIENT_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 60.0
 HTTP_OK = 200
+TELL_EVERY_S = 0.25
+ASKED_OF_ENTRIES = (
+    ("/stocks/SIM001/actions", {"knowledge": "known"}),
+    ("/stocks/AAPL/actions", {"knowledge": "known", "revisions": "all"}),
+    ("/factors/macro/FRED:UNRATE/history", {"knowledge": "known", "revisions": "all", "units": "chg"}),
+    ("/factors/macro/UST:10Y/history", {"knowledge": "known"}),
+)
 SETTLE_S = (2.0, 5.0)
 
 PROCESSORS = ("stream_processors", "stream_processors#2")
@@ -60,6 +70,16 @@ class World:
             for name in self.system.revive():
                 self.history.append(f"{name} restarted")
             await asyncio.sleep(REVIVE_EVERY_S)
+
+    async def tell_for_ever(self) -> None:
+        """Tell of entries as producers would, over all faults, whether or not anybody is there to take it."""
+        number, teller = 0, random.Random("entries")  # apart from what chooses the faults
+        while True:
+            *_, record = told_block(teller, self.prefix, number)
+            with suppress(MarketDataError, TimeoutError):
+                await publish(self.broker.bootstrap_servers, [record])
+                number += 1
+            await asyncio.sleep(TELL_EVERY_S)
 
     async def kill(self, name: str) -> None:
         """Kill -9 a process; the reviver brings it back."""
@@ -139,6 +159,15 @@ class World:
             status, answer = await self.system.get("/gaps", **asked)
             if status == HTTP_OK:
                 self.answers.append(("/gaps", asked, _said(answer)))
+        for path, query in ASKED_OF_ENTRIES:
+            await self._remember_entries(path, query)
+
+    async def _remember_entries(self, path: str, query: dict[str, Any]) -> None:
+        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            status, answer = await self.system.get(path, **query)
+            if status == HTTP_OK and answer["data"]:
+                asked = {**query, "as_of": answer["meta"]["as_of"]}
+                self.answers.append((path, asked, _said(answer)))
 
     async def converge(self) -> None:
         """Stop the market and wait until every surface agrees with the raw log; fail with what does not."""
@@ -148,7 +177,7 @@ class World:
             session.post(f"{self.system.simulator_url}/simulator/clock", json={"pause": True}) as answer,
         ):
             assert answer.status == 200, await answer.text()
-        for raw_topic in (RAW_TRADES, RAW_BARS, RAW_QUOTES):
+        for raw_topic in RAW_TOPICS:
             await eventually(
                 partial(self._agrees, raw_topic), within_s=CONVERGE_WITHIN_S, every_s=2.0, what=raw_topic
             )
@@ -195,7 +224,8 @@ class World:
 
     async def check_answers(self) -> None:
         """What was answered for a point in time before the faults is answered now, its gaps included."""
-        assert {path for path, _, _ in self.answers} >= {"/gaps"}, "no answer was ever remembered"
+        wanted = {"/gaps", *(path for path, _ in ASKED_OF_ENTRIES)}
+        assert {path for path, _, _ in self.answers} >= wanted, "no answer was ever remembered"
         for path, query, said in self.answers:
             answer = await eventually(
                 partial(self._answer, path, query),

@@ -32,6 +32,16 @@ STOP_WITHIN_S = 15.0
 REQUEST_TIMEOUT_S = 15.0
 
 
+WITH_ENTRIES: Mapping[str, Any] = {
+    "bars": {"providers": ["yahoo"]},
+    "quotes": {"providers": ["yahoo", "finnhub"]},
+    "trades": {"provider": "finnhub"},
+    "actions": {"providers": ["polygon", "alpaca"], "every_s": 300},
+    "macro": {"keys": ["FRED:GDPC1", "FRED:UNRATE", "eurusd", "ust_10y"], "every_s": 300},
+}
+"""Streams of a system that collects entries beside its market data."""
+
+
 @dataclass
 class System:
     """Simulator and four services on one broker and database, each with its own ports and topic prefix."""
@@ -157,12 +167,19 @@ def system(
     folder: Path,
     symbols: list[str],
     settings: Mapping[str, str] | None = None,
+    streams: Mapping[str, Any] | None = None,
 ) -> Iterator[System]:
-    """Prepare a system with its own ports, topic prefix and configuration; nothing is started yet."""
+    """Prepare a system with its own ports, topic prefix and configuration; nothing is started yet.
+
+    `streams` are those that are collected; without them bars, quotes and trades.
+    """
     names = ("simulator", *SERVICES)
     ports = {name: free_port() for name in names}
     config = folder / "mds.yaml"
-    config.write_text(yaml.safe_dump({"symbols": symbols}), "utf-8")
+    config.write_text(
+        yaml.safe_dump({"symbols": symbols} | ({} if streams is None else {"streams": dict(streams)})),
+        "utf-8",
+    )
     env = {
         name: value
         for name, value in os.environ.items()

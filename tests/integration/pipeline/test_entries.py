@@ -2,73 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from infra.runtime.kafka.publisher import Outgoing
-from schemas.partitions import partition_of
-from schemas.streams import ACTION_STREAM, MACRO_STREAM, Stream
+from schemas.streams import Stream
 from schemas.topics import DEFAULT_PARTITIONS
-from schemas.wire.codec import encode
-from tests.support.builders import a_block, an_action_event, an_observation_event
 from tests.support.eventually import eventually
 from tests.support.oracle import canonical
 from tests.support.sink_records import publish, query
-from tests.support.system import System, system
+from tests.support.system import ROOT, System, system
+from tests.support.told_entries import OF, told_block
 
 WITHIN_S = 60.0
-SYMBOLS = ("AAPL", "TWX", "BRK.B", "SIM001")
-SERIES = ("FRED:UNRATE", "ECB:EXR.D.USD.EUR.SP00.A", "UST:10Y")
-BLOCKS = 240
-STAMP = 1_400_000_000_000_000
+BLOCKS, ASKED_EVERY = 240, 40
+ASKED = (
+    ("/stocks/AAPL/actions", {"knowledge": "known"}),
+    ("/stocks/TWX/actions", {"knowledge": "known", "revisions": "all"}),
+    ("/factors/macro/FRED:UNRATE/history", {"knowledge": "known", "units": "chg"}),
+    ("/factors/macro/UST:10Y/history", {"knowledge": "known", "revisions": "all"}),
+)
 DAY = "(v.{0} - DATE '1970-01-01')"
-
-
-def actions(random: Random, now: int) -> list[dict[str, Any]]:
-    """Return a poll's answer on one symbol: some of ten actions, now and then one that changed, or moved to another day."""
-    symbol = random.choice(SYMBOLS)
-    return [
-        an_action_event(
-            symbol=symbol,
-            action_id=f"action-{number}",
-            type="cash_dividend",
-            amount=random.choice([0.5, 0.5, 0.5, 0.55]),
-            ex_date=16_000 + number + random.choice([0, 0, 0, 0, 3]),
-            ratio_to=None,
-            ratio_from=None,
-            event_time=now,
-        )
-        for number in random.sample(range(10), 4)
-    ]
-
-
-def observations(random: Random, now: int) -> list[dict[str, Any]]:
-    """Return a poll's answer on one series: vintages of some periods, one of a source without any, told before 1970."""
-    symbol = random.choice(SERIES)
-    return [
-        an_observation_event(
-            symbol=symbol,
-            period_start=period,
-            period_end=period + 30,
-            vintage_start=vintage,
-            vintage_end=random.choice([None, None, 17_100]) if vintage is not None else None,
-            value=random.choice([4.6, 4.6, 4.6, -0.1, None]),
-            event_time=random.choice([now, -86_400_000_000]),
-        )
-        for period in random.sample(range(17_000, 17_010), 3)
-        for vintage in (None, 17_050, 17_060)
-    ]
-
-
-def outgoing(prefix: str, stream: Stream, events: list[dict[str, Any]], provider: str) -> Outgoing:
-    """Return a raw block of events of one symbol."""
-    block = a_block(*events, provider=provider, endpoint="actions")
-    home = partition_of(events[0]["symbol"], DEFAULT_PARTITIONS)
-    return Outgoing(
-        topic=prefix + stream.raw_topic, partition=home, key=None, value=encode(stream.raw_topic, block)
-    )
 
 
 def versions(
@@ -101,49 +59,98 @@ async def stored(
     return dict(kept)
 
 
-OF = {
-    ACTION_STREAM: (actions, ("action_id",), ("amount", "ex_date")),
-    MACRO_STREAM: (observations, ("period_start", "vintage_start"), ("value", "vintage_end")),
-}
-
-
 async def test_each_version_of_an_entry_is_stored_once_however_often_and_in_whatever_order_it_is_told(
-    kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
+    kafka_bootstrap: str, topic_prefix: str, database: str, second_database: str, tmp_path: Path
 ) -> None:
-    """Two providers, processor and sink killed while they work; a repeat is no version, there and back are three."""
+    """Two providers, processor and sink killed while they work; a repeat is no version, there and back are three.
+
+    What was answered meanwhile as of a moment is answered in the end, in one piece and by pages, and from a replay as well.
+    """
     random = Random(20_161_202)
     told: dict[Stream, list[tuple[str, dict[str, Any]]]] = {stream: [] for stream in OF}
+    answers: list[tuple[str, dict[str, str], list[Any]]] = []
     with system(
         bootstrap=kafka_bootstrap, dsn=database, prefix=topic_prefix, folder=tmp_path, symbols=["SIM001"]
     ) as running:
+        running.start("simulator")
+        await running.ready("simulator")
+        running.start("gateway")
         await _started(running)
+        await running.ready("gateway")
         for number in range(BLOCKS):
-            stream = random.choice(list(OF))
-            provider, events = random.choice(["yahoo", "polygon"]), OF[stream][0](random, STAMP + number)
-            await publish(kafka_bootstrap, [outgoing(topic_prefix, stream, events, provider)])
+            if number % ASKED_EVERY == 0:
+                answers += await _answers(running)
+            stream, provider, events, record = told_block(random, topic_prefix, number)
+            await publish(kafka_bootstrap, [record])
             told[stream] += [(provider, event) for event in events]
             if number in (80, 160):
                 for name in ("stream_processors", "sinks"):
                     running.kill(name)
                 await _started(running)
 
-        for stream, (_, named, said) in OF.items():
-            want = versions(told[stream], named, said)
+        for stream in OF:
+            await _is_stored(kafka_bootstrap, topic_prefix, database, stream, told[stream])
+        assert {path for path, _, _ in answers} == {path for path, _ in ASKED}
+        for path, asked, rows in answers:
+            for limit in ("10000", "3"):
+                assert await _rows(running, path, asked | {"limit": limit}) == rows, (path, asked, limit)
+        await _replay(running, kafka_bootstrap, topic_prefix, second_database)
+    for stream in OF:
+        statement = f"SELECT * FROM v_{stream.name} ORDER BY stream_id, position"  # noqa: S608
+        assert await query(second_database, statement) == await query(database, statement)
 
-            async def all_are_stored(
-                stream: Stream = stream, named: Any = named, said: Any = said, want: Any = want
-            ) -> bool:
-                found = await stored(database, stream, named, said)
-                return found == want
 
-            await eventually(all_are_stored, within_s=WITHIN_S, every_s=0.5)
-            records = [
-                record
-                for number in range(DEFAULT_PARTITIONS)
-                for record in canonical(kafka_bootstrap, topic_prefix, stream.topic, number)
-            ]
-            changes = sum(len(contents) for contents in want.values())
-            assert changes <= len(records) < len(told[stream])
+async def _is_stored(
+    bootstrap: str, prefix: str, dsn: str, stream: Stream, told: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Wait until the database holds each version of what was told once; the topic holds them, and few repeats."""
+    _, named, said = OF[stream]
+    want = versions(told, named, said)
+
+    async def all_are_stored() -> bool:
+        found = await stored(dsn, stream, named, said)
+        return found == want
+
+    await eventually(all_are_stored, within_s=WITHIN_S, every_s=0.5)
+    records = [
+        record
+        for number in range(DEFAULT_PARTITIONS)
+        for record in canonical(bootstrap, prefix, stream.topic, number)
+    ]
+    assert sum(len(contents) for contents in want.values()) <= len(records) < len(told)
+
+
+async def _rows(running: System, path: str, question: dict[str, str]) -> list[Any]:
+    """Return the rows of an answer, page by page."""
+    rows, asked = list[Any](), dict(question)
+    while True:
+        status, body = await running.get(path, **asked)
+        assert status == 200, body
+        rows += body["data"]
+        if body["next_page_token"] is None:
+            return rows
+        asked["page_token"] = body["next_page_token"]
+
+
+async def _answers(running: System) -> list[tuple[str, dict[str, str], list[Any]]]:
+    """Ask everything as of now; return the questions with that moment, and what was answered."""
+    found = list[tuple[str, dict[str, str], list[Any]]]()
+    for path, asked in ASKED:
+        status, body = await running.get(path, **asked)
+        if status == 200 and body["data"]:
+            found.append((path, asked | {"as_of": body["meta"]["as_of"]}, body["data"]))
+    return found
+
+
+async def _replay(running: System, bootstrap: str, prefix: str, dsn: str) -> None:
+    """Let the replay's own commands fill an empty database."""
+    read = f"{sys.executable} -m stream_processors replay --bootstrap {bootstrap} --prefix {prefix}"
+    script = f"{read} | {sys.executable} -m sinks replay --partitions {DEFAULT_PARTITIONS}"
+    done = await asyncio.to_thread(
+        subprocess.run, ["bash", "-o", "pipefail", "-c", script], cwd=ROOT, env=running.env | {"SINKS_REPLAY_DSN": dsn},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 async def _started(running: System) -> None:
