@@ -34,6 +34,7 @@ SUITES = (
     "partitions",
     "calendars",
     "adjustment",
+    "macro_history",
     "archive",
     "replays",
     "backfill",
