@@ -27,6 +27,9 @@ UNPUBLISHED = -(2**63)
 Whole = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Places = NDArray[np.intp]
+Said = tuple[int, int | None, int, int, int, float | None]
+"""What a vintage is made of: first day of the period, publication and our knowledge (µs), raw offset, index, value."""
+
 _MONTHS: Mapping[Frequency, int] = {"M": 1, "Q": 3, "S": 6, "A": 12}
 _WEEKS_DAYS: Mapping[Frequency, int] = {"W": 7, "BW": 14}
 _YEAR_OF_WEEKS_DAYS = 364
@@ -65,15 +68,22 @@ class Vintages:
         knowledge: Literal["known", "published"],
     ) -> Vintages:
         """Return what of the observations of one series was known, or published, by `as_of`."""
-        said = [
+        said: list[Said] = [
             (
-                each.period_start, UNPUBLISHED if each.published_at is None else each.published_at,
-                each.known_from, each.raw_offset, each.index,
+                each.period_start, each.published_at, each.known_from, each.raw_offset, each.index, each.value,
             )
             for each in observations
         ]  # fmt: skip
-        values = [np.nan if each.value is None else each.value for each in observations]
-        periods, published, known, offsets, indexes = np.array(said, np.int64).reshape(-1, 5).T
+        return cls.of_rows(said, as_of=as_of, knowledge=knowledge)
+
+    @classmethod
+    def of_rows(
+        cls, said: Sequence[Said], *, as_of: KnowledgeTime, knowledge: Literal["known", "published"]
+    ) -> Vintages:
+        """Return the same of rows of their fields alone."""
+        numbers = [(each[0], UNPUBLISHED if each[1] is None else each[1], *each[2:5]) for each in said]
+        values = [np.nan if each[5] is None else each[5] for each in said]
+        periods, published, known, offsets, indexes = np.array(numbers, np.int64).reshape(-1, 5).T
         return cls.of_columns(
             periods,
             published,

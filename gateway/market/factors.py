@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.macro_units import UNPUBLISHED, Vintages
+from analytics.macro_units import Said, Vintages
 from gateway.database.versions import BarVersion
 from gateway.http.columns import DATE, FLAG, NUMBER, TEXT, Column, Shown, by_name, or_null, record, rows
 from gateway.http.endpoints import parameter
@@ -60,10 +60,10 @@ class SeriesKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorSeries:
-    """One macro series as it is stored: rows (period, published, known, offset, index, value), and what the newest says of it."""
+    """One macro series as it is stored: its rows, and what the newest says of it."""
 
     key: str
-    rows: Sequence[tuple[int, int | None, int, int, int, float | None]]
+    rows: Sequence[Said]
     provider: str
     units: str
     frequency: str
@@ -72,18 +72,8 @@ class FactorSeries:
 
     def vintages(self, as_of: KnowledgeTime, knowledge: str) -> Vintages:
         """Return what of it was known, or published, by `as_of`."""
-        said = [(each[0], UNPUBLISHED if each[1] is None else each[1], *each[2:5]) for each in self.rows]
-        values = np.array([np.nan if each[5] is None else each[5] for each in self.rows], np.float64)
-        periods, published, known, offsets, indexes = np.array(said, np.int64).reshape(-1, 5).T
-        return Vintages.of_columns(
-            periods,
-            published,
-            known,
-            offsets,
-            indexes,
-            values,
-            as_of=as_of,
-            knowledge=cast("Literal['known', 'published']", knowledge),
+        return Vintages.of_rows(
+            self.rows, as_of=as_of, knowledge=cast("Literal['known', 'published']", knowledge)
         )
 
 
