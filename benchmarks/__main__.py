@@ -35,6 +35,7 @@ SUITES = (
     "calendars",
     "adjustment",
     "macro_history",
+    "adjusted_history",
     "archive",
     "replays",
     "backfill",

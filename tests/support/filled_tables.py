@@ -11,6 +11,7 @@ import asyncpg
 
 from gateway.http.moments import aware
 from schemas.deriving import clocks, days
+from schemas.entries import CorporateAction, MacroObservation
 from schemas.identity import stream_id_of
 from schemas.intervals import EPOCH
 from schemas.records import Evidence, Gap
@@ -18,7 +19,7 @@ from schemas.streams import STREAMS, Bar, Quote, Stream, StreamId, Trade
 from schemas.tables import stored_columns, tables
 from tests.support.stored_rows import stored_row
 
-Stored = Quote | Trade | Bar | Gap | Evidence
+Stored = Quote | Trade | Bar | CorporateAction | MacroObservation | Gap | Evidence
 GAP_TIMES = ("from_time", "to_time", "known_from")
 
 # Every version of a slot is ranked anew: the last one is the current, its rank the revision.

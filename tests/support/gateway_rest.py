@@ -30,14 +30,13 @@ from infra.runtime.lifecycle import Health, Process
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.settings import MdsSettings
 from schemas.calendar.history import CalendarHistory
-from schemas.records import Evidence, Gap
 from schemas.streams import Bar, Quote, Trade
 from schemas.symbology.naming import Symbology
 from schemas.topics import CANONICAL_TOPICS, DEFAULT_PARTITIONS
 from tests.support.builders import NINE_THIRTY
 from tests.support.declared import check_declared
 from tests.support.eventually import eventually
-from tests.support.filled_tables import store_rows
+from tests.support.filled_tables import Stored, store_rows
 
 PAGE_KEY = b"0" * 32
 REST_US = 20 * 365 * 86_400_000_000  # a watermark far after the recorded data, far before the wall clock
@@ -151,7 +150,7 @@ class Rest:
             check_declared(method, response.url.path, response.status, response.content_type, body)
             return response.status, response.headers, body
 
-    async def store(self, *records: Quote | Trade | Bar | Gap | Evidence) -> None:
+    async def store(self, *records: Stored) -> None:
         """Put records into their tables."""
         await store_rows(self.database, records)
 
