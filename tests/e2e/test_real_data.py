@@ -13,12 +13,20 @@ import asyncpg
 import pytest
 
 from infra.runtime.clock import rfc3339
+from schemas.clocks import Day, iso_day
 from schemas.partitions import partition_of
-from schemas.topics import DEFAULT_PARTITIONS, RAW_BARS, RAW_QUOTES, RAW_TOPICS, RAW_TRADES
+from schemas.topics import DEFAULT_PARTITIONS, RAW_TOPICS
 from tests.support import oracle
 from tests.support.archives import a_round, archiver
 from tests.support.loaded_system import DAYS, SPY_TRADES, Loaded
 from tests.support.market_files import at, minute_bars, ticks
+from tests.support.real_entries import (
+    REAL_SERIES,
+    stored_dividends,
+    stored_vintages_of,
+    told_dividends,
+    told_vintages,
+)
 from tests.support.system import ROOT, System
 
 pytestmark = pytest.mark.slow
@@ -113,7 +121,30 @@ async def test_the_watching_client_was_whole_all_the_time(loaded: Loaded) -> Non
         assert (stream, seen.breaks, seen.order_kept, seen.losses_told) == (stream, [], True, 0)
 
 
-@pytest.mark.parametrize("raw_topic", [RAW_QUOTES, RAW_TRADES, RAW_BARS])
+async def test_every_dividend_and_vintage_of_the_files_is_served_and_nothing_else(loaded: Loaded) -> None:
+    """Database and REST hold exactly what the files say, by pages."""
+    paid, said = told_dividends(loaded.data), told_vintages(loaded.data)
+    stored = await stored_dividends(loaded.dsn)
+    assert [ex_date for ex_date, _ in stored] == list(paid)
+    assert dict(stored) == pytest.approx(paid, abs=1e-4)
+    assert await stored_vintages_of(loaded.dsn) == said
+
+    rows = await _pages(loaded.system, "/stocks/SPY/actions", knowledge="known", revisions="all", limit=50)
+    assert [(row["ex_date"], row["amount"]) for row in rows] == [
+        (iso_day(Day(ex_date)), amount) for ex_date, amount in stored
+    ]
+    for key in REAL_SERIES:
+        rows = await _pages(
+            loaded.system, f"/factors/macro/{key}/history", knowledge="known", revisions="all", limit=50
+        )
+        assert [(row["period_start"], row["vintage_start"], row["value"]) for row in rows] == [
+            (iso_day(Day(period)), iso_day(Day(start)), value)
+            for each, period, start, _, value in said
+            if each == key
+        ]
+
+
+@pytest.mark.parametrize("raw_topic", RAW_TOPICS)
 async def test_topics_and_tables_hold_what_the_raw_log_holds(loaded: Loaded, raw_topic: str) -> None:
     """By the naive model over the raw topic: each version exactly once, with its own known_from."""
     want = oracle.expected(loaded.bootstrap, loaded.prefix, raw_topic)
@@ -156,6 +187,8 @@ async def test_a_replay_into_an_empty_database_gives_identical_rows(
         ("v_trades", "stream_id, event_time, position"),
         ("v_quotes", "stream_id, event_time, position"),
         ("v_quotes_latest", "stream_id"),
+        ("v_actions", "stream_id, event_time, position"),
+        ("v_macro", "stream_id, event_time, position"),
         ("v_streams", "stream_id"),
         ("v_gap_evidence", "stream, from_time, raw_offset, idx"),
         ("v_gaps", "gap_id"),
