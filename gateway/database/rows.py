@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from schemas.deriving import TableColumn, key, written_out
@@ -41,8 +42,29 @@ def row_reader(stream: Stream, record: type[Any]) -> Callable[..., Any]:
     said |= {"raw_offset": f"{position} >> {INDEX_BITS}", "index": f"{position} & {MAX_INDEX}"}
     said |= {each.name: f"of_{each.name}[{flags}]" for each in packed(stream)}
     known = {f"of_{each.name}": _by_flags(stream, each) for each in packed(stream)}
-    arguments = ", ".join(f"{name}={text}" for name, text in said.items())
-    return written_out(f"row, {', '.join(key(stream))}", f"record({arguments})", known | {"record": record})
+    return record_maker(record, ("row", *key(stream)), said, known)
+
+
+def record_maker(
+    record: type[Any], arguments: Sequence[str], said: Mapping[str, str], known: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """Return the function of `arguments` that makes a `record` with what is `said` of its fields, each an expression of them.
+
+    Other fields have their defaults. Slots are set one by one: the constructor of a frozen record looks up each by its
+    name, which takes twice the time. Raises TypeError where a record has no slots, looks at itself when it is made, or
+    lacks a field.
+    """
+    if hasattr(record, "__post_init__") or record.__dictoffset__:
+        raise TypeError(f"{record.__name__} is more than its slots; call it")
+    values, names = dict(known) | {"record": record, "fresh": object.__new__}, dict(said)
+    for each in fields(record):
+        values[f"set_{each.name}"] = getattr(record, each.name).__set__
+        if each.name not in names:
+            if each.default is MISSING:
+                raise TypeError(f"nothing is said of {each.name}, which {record.__name__} must have")
+            names[each.name], values[f"default_{each.name}"] = f"default_{each.name}", each.default
+    settings = ", ".join(f"set_{each.name}(made, {names[each.name]})" for each in fields(record))
+    return written_out(", ".join(arguments), f"(made := fresh(record), {settings})[0]", values)
 
 
 def _by_flags(stream: Stream, field: Packed) -> tuple[bool | str, ...]:

@@ -10,11 +10,11 @@ import numpy as np
 from analytics.action_effects import Days, Doubles
 from analytics.adjustment import NO_DAY, ActionSchedule, Adjustment, Flags
 from analytics.bar_basis import BarsTold, basis_days, judged_basis, mixed_basis
+from gateway.database.rows import record_maker
 from gateway.database.versions import BarBasis, BarVersion
 from gateway.market.aggregate import MOST_DAYS, unit_bounds
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import Day, EventTime, date_of, day_of
-from schemas.deriving import written_out
 from schemas.intervals import DAY_US, MINUTE_US
 
 QUARTER_US = 15 * MINUTE_US  # days begin on one, whatever the timezone
@@ -26,11 +26,17 @@ Place = tuple[int, int, int]
 """A version of a bar of one series: event_time, and its place in the log."""
 
 _CHANGED = ("open", "high", "low", "close", "volume", "vwap", "adjustment_state", "adjusted_through", "basis")
-_kept = [each.name for each in fields(BarVersion) if each.name not in _CHANGED]
-_made: Callable[..., BarVersion] = written_out(
-    ", ".join(("bar", *_CHANGED)),
-    f"BarVersion({', '.join([*(f'{name}={name}' for name in _CHANGED), *(f'{name}=bar.{name}' for name in _kept)])})",
-    {"BarVersion": BarVersion},
+_made: Callable[..., BarVersion] = record_maker(
+    BarVersion,
+    ("bar", *_CHANGED),
+    {each.name: each.name if each.name in _CHANGED else f"bar.{each.name}" for each in fields(BarVersion)},
+    {},
+)
+_based: Callable[..., BarBasis] = record_maker(
+    BarBasis,
+    ("day", "shares_of", "mixed", "known"),
+    {"days": "(day, day)", "shares_of": "(shares_of, shares_of)", "mixed": "mixed", "uncertain": "not known"},
+    {},
 )
 
 
@@ -41,10 +47,12 @@ def day_numbers(moments: Sequence[int], calendar: Calendar) -> Days:
     """
     given = np.array(moments, np.int64)
     blocks, places = np.unique(given // BLOCK_US, return_inverse=True)
-    first, begins = _days_at(blocks * BLOCK_US, calendar)
-    after, ends = _days_at((blocks + 1) * BLOCK_US, calendar)
-    days = np.asarray(first[places] + (given - begins[places]) // DAY_US)
-    changes = (ends - begins != (after - first) * DAY_US)[places]
+    # The end of one is the begin of the next.
+    edges = np.union1d(blocks, blocks + 1)
+    numbers, begins = _days_at(edges * BLOCK_US, calendar)
+    at = np.searchsorted(edges, blocks)
+    days = np.asarray(numbers[at][places] + (given - begins[at][places]) // DAY_US)
+    changes = (begins[at + 1] - begins[at] != (numbers[at + 1] - numbers[at]) * DAY_US)[places]
     quarters, places = np.unique(given[changes] // QUARTER_US, return_inverse=True)
     days[changes] = _days_at(quarters * QUARTER_US, calendar)[0][places]
     return days
@@ -115,7 +123,7 @@ class BarAdjuster:
         numbers = zip(*made.prices(prices).tolist(), volumes, strict=True)
         told_days, told_basis = days.tolist(), np.where(known, basis, days).tolist()
         return [
-            _bar(bar, numbers_, self._shown, _basis(day, of, mixed=is_mixed, known=is_known))
+            _bar(bar, numbers_, self._shown, _based(day, of, is_mixed, is_known))
             for bar, numbers_, day, of, is_mixed, is_known in zip(
                 bars, numbers, told_days, told_basis, mixed, known.tolist(), strict=True
             )
@@ -192,10 +200,6 @@ def _through(bars: Sequence[BarVersion]) -> Days:
 
 def _prices(bar: BarVersion) -> tuple[float, float, float, float, float]:
     return bar.open, bar.high, bar.low, bar.close, np.nan if bar.vwap is None else bar.vwap
-
-
-def _basis(day: Day, shares_of: Day, *, mixed: bool, known: bool) -> BarBasis:
-    return BarBasis(days=(day, day), shares_of=(shares_of, shares_of), mixed=mixed, uncertain=not known)
 
 
 def _bar(

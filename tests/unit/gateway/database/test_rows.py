@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
 
-from gateway.database.rows import bits_of, packed_field, read_columns, row_reader
+from gateway.database.rows import bits_of, packed_field, read_columns, record_maker, row_reader
+from gateway.database.versions import BarBasis
+from schemas.clocks import Day
 from schemas.deriving import key
 from schemas.streams import BAR_STREAM, QUOTE_STREAM, STREAMS, TRADE_STREAM, Stream
 from tests.support.builders import a_bar, a_quote, a_trade, an_action, an_observation
@@ -60,3 +62,49 @@ def test_bits_say_one_symbol_among_others() -> None:
     assert bits_of(QUOTE_STREAM, "route", "shadow") == 2
     assert bits_of(BAR_STREAM, "session", "regular") == 2
     assert packed_field(BAR_STREAM, "session").mask == 14
+
+
+def test_a_record_that_is_made_slot_by_slot_is_what_its_constructor_makes() -> None:
+    """With the defaults of what is not said; equal, of equal hash, and frozen."""
+    make = record_maker(
+        BarBasis, ("day", "far"), {"days": "(day, day)", "shares_of": "(far, top)"}, {"top": 9}
+    )
+    made, said = make(1, 2), BarBasis(days=(Day(1), Day(1)), shares_of=(Day(2), Day(9)))
+
+    assert (made, hash(made)) == (said, hash(said))
+    assert (made.mixed, made.uncertain) == (False, False)
+    with pytest.raises(AttributeError, match="days"):
+        made.days = (3, 3)
+
+
+@dataclass(frozen=True)
+class Roomy:
+    """A record with room for more than its fields."""
+
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Careful:
+    """A record that looks at itself when it is made."""
+
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A record each of which has a list of its own."""
+
+    numbers: list[int] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("record", "why"), [(Roomy, "slots"), (Careful, "slots"), (Listing, "numbers"), (BarBasis, "days")]
+)
+def test_a_record_whose_constructor_does_more_is_not_made_without_it(record: type[Any], why: str) -> None:
+    """Nor one of which something is missing: when the maker is made, not for a row."""
+    with pytest.raises(TypeError, match=why):
+        record_maker(record, (), {}, {})
