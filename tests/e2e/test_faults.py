@@ -77,6 +77,7 @@ async def run(folder: Path, seed: int, names: list[str]) -> World:
         reviver, teller = (asyncio.create_task(work()) for work in (it.revive_for_ever, it.tell_for_ever))
         try:
             await it.strike(names)
+            assert not teller.done(), "nobody told of entries to the end"
             teller.cancel()
             await it.converge()
             await it.check_client()
@@ -122,6 +123,7 @@ async def test_memory_stays_flat_under_long_load(tmp_path: Path) -> None:
                 print(f"{(tenth + 1) * 10} %: {now}")
                 first = first or now
                 await it.strike([it.random.choice(RANDOM)])
+            assert not teller.done(), "nobody told of entries to the end"
             teller.cancel()
             await it.converge()
             await it.check_client()

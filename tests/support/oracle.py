@@ -19,8 +19,11 @@ from schemas.records import RawBlock
 from schemas.streams import BY_RAW_TOPIC, STREAMS
 from schemas.topics import DEFAULT_PARTITIONS
 from schemas.wire.codec import decode_block, decode_value
+from tests.support.vintage_versions import Telling, kept_versions
 
 CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
+INDEXES = 65_536  # more than a block has events
+PRECISIONS = ("none", "date", "scheduled", "time")
 NAMED_BY = {"actions": ("action_id",), "macro": ("period_start", "vintage_start")}
 PAIRS = {stream.raw_topic: stream.topic for stream in STREAMS}
 
@@ -72,6 +75,7 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
     blocks = ticks = 0
     for partition in range(DEFAULT_PARTITIONS):
         current: dict[tuple[Any, ...], Any] = {}
+        vintages: dict[tuple[Any, ...], list[Telling]] = {}
         finals: dict[tuple[Any, ...], Any] = {}
         kept = stored.setdefault(partition, [])
         frames: dict[str, dict[int, int]] = {}
@@ -95,6 +99,9 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
                     current[key] = said
                     if not new:
                         again.add((offset, index))
+                    elif stream.name == "macro":
+                        vintages.setdefault(key, []).append(_telling(offset, index, said))
+                        keep = False  # here; which of them are versions is seen when all are told
                 else:
                     key = (event["symbol"], block.provider, event.get("interval"), event["event_time"])
                     content = {name: value for name, value in event.items() if name not in CLOCKS_AND_ORIGIN}
@@ -107,8 +114,22 @@ def expected(bootstrap: str, prefix: str, raw_topic: str) -> Expected:
                     out.append((offset, index))
                 if keep:
                     kept.append((offset, index))
+        places = sorted(each.position for told in vintages.values() for each in kept_versions(told))
+        kept += [divmod(place, INDEXES) for place in places]
     return Expected(
         versions=versions, stored=stored, repeats=repeats, known_from=known, blocks=blocks, ticks=ticks
+    )
+
+
+def _telling(offset: int, index: int, said: dict[str, Any]) -> Telling:
+    """Return what a source says of a vintage at a place of the raw log."""
+    stamps = {"published_precision", "published_at", "vintage_end"}
+    return Telling(
+        position=offset * INDEXES + index,
+        value={name: each for name, each in said.items() if name not in stamps},
+        precision=PRECISIONS.index(said["published_precision"]),
+        published=said["published_at"],
+        end=said["vintage_end"],
     )
 
 

@@ -13,10 +13,10 @@ NONE = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """One telling of a vintage: its value, how exactly its publication is known (0 none, 1 date, 2 scheduled, 3 time), when, and its end."""
+    """One telling of a vintage: its value (or all that is no stamp), how exactly its publication is known (0 none, 1 date, 2 scheduled, 3 time), when, and its end."""
 
     position: int
-    value: float | None
+    value: object
     precision: int
     published: int | None
     end: int | None
@@ -29,7 +29,7 @@ class Telling:
 
 @dataclass(slots=True)
 class _Standing:
-    value: float | None
+    value: object
     precision: int
     contents: dict[int, tuple[object, ...]] = field(default_factory=dict)
 
