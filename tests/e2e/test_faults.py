@@ -31,6 +31,7 @@ SCHEDULE = [
     "kill producers", "kill processor", "freeze processor", "kill sink", "freeze sink", "kill gateway", "kill broker",
     "kill database", "freeze database",
 ]  # fmt: skip
+ANSWERED_WITHIN_S = 120.0  # the first time, of everything that is remembered over the faults
 RANDOM = [*SCHEDULE, "freeze producers"]
 
 
@@ -76,6 +77,7 @@ async def run(folder: Path, seed: int, names: list[str]) -> World:
         await eventually(lambda: len(it.watcher.transcripts[STREAMS[0]].records) > 100, within_s=60)
         reviver, teller = (asyncio.create_task(work()) for work in (it.revive_for_ever, it.tell_for_ever))
         try:
+            await eventually(it.remembers, within_s=ANSWERED_WITHIN_S, every_s=1.0)
             await it.strike(names)
             assert not teller.done(), "nobody told of entries to the end"
             teller.cancel()

@@ -44,6 +44,8 @@ ASKED_OF_ENTRIES = (
     ("/factors/macro/FRED:UNRATE/history", {"knowledge": "known", "revisions": "all", "units": "chg"}),
     ("/factors/macro/UST:10Y/history", {"knowledge": "known"}),
 )
+BARS_ASKED, GAPS_ASKED = "/stocks/SIM001/intraday", "/gaps"
+REMEMBERED = {BARS_ASKED, GAPS_ASKED, *(path for path, _ in ASKED_OF_ENTRIES)}
 SETTLE_S = (2.0, 5.0)
 
 PROCESSORS = ("stream_processors", "stream_processors#2")
@@ -143,31 +145,39 @@ class World:
             await asyncio.sleep(self.random.uniform(*SETTLE_S))
             await self.remember()
 
+    async def remembers(self) -> bool:
+        """Ask, and say whether everything that is asked for was ever answered."""
+        await self.remember()
+        return {path for path, _, _ in self.answers} >= REMEMBERED
+
     async def remember(self) -> None:
         """Ask for history as known now; the same question must have the same answer for ever."""
         with suppress(aiohttp.ClientError, OSError, TimeoutError):
-            path, query = "/stocks/SIM001/intraday", {"limit": 200}
-            status, answer = await self.system.get(path, **query)
-            if status != HTTP_OK or not answer["data"]:
-                return
-            # Without a start the range is the trading day, which may be another one by the end of the test.
-            asked = {**query, "start": answer["data"][0]["event_time"], "as_of": answer["meta"]["as_of"]}
-            status, answer = await self.system.get(path, **asked)
-            if status == HTTP_OK:
-                self.answers.append((path, asked, _said(answer)))
-            asked = {"symbol": "SIM001", "as_of": asked["as_of"], "limit": 1000}
-            status, answer = await self.system.get("/gaps", **asked)
-            if status == HTTP_OK:
-                self.answers.append(("/gaps", asked, _said(answer)))
+            await self._remember_bars()
         for path, query in ASKED_OF_ENTRIES:
-            await self._remember_entries(path, query)
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                await self._remember_entries(path, query)
+
+    async def _remember_bars(self) -> None:
+        path, query = BARS_ASKED, {"limit": 200}
+        status, answer = await self.system.get(path, **query)
+        if status != HTTP_OK or not answer["data"]:
+            return
+        # Without a start the range is the trading day, which may be another one by the end of the test.
+        asked = {**query, "start": answer["data"][0]["event_time"], "as_of": answer["meta"]["as_of"]}
+        status, answer = await self.system.get(path, **asked)
+        if status == HTTP_OK:
+            self.answers.append((path, asked, _said(answer)))
+        asked = {"symbol": "SIM001", "as_of": asked["as_of"], "limit": 1000}
+        status, answer = await self.system.get(GAPS_ASKED, **asked)
+        if status == HTTP_OK:
+            self.answers.append((GAPS_ASKED, asked, _said(answer)))
 
     async def _remember_entries(self, path: str, query: dict[str, Any]) -> None:
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
-            status, answer = await self.system.get(path, **query)
-            if status == HTTP_OK and answer["data"]:
-                asked = {**query, "as_of": answer["meta"]["as_of"]}
-                self.answers.append((path, asked, _said(answer)))
+        status, answer = await self.system.get(path, **query)
+        if status == HTTP_OK and answer["data"]:
+            asked = {**query, "as_of": answer["meta"]["as_of"]}
+            self.answers.append((path, asked, _said(answer)))
 
     async def converge(self) -> None:
         """Stop the market and wait until every surface agrees with the raw log; fail with what does not."""
@@ -224,8 +234,7 @@ class World:
 
     async def check_answers(self) -> None:
         """What was answered for a point in time before the faults is answered now, its gaps included."""
-        wanted = {"/gaps", *(path for path, _ in ASKED_OF_ENTRIES)}
-        assert {path for path, _, _ in self.answers} >= wanted, "no answer was ever remembered"
+        assert {path for path, _, _ in self.answers} >= REMEMBERED, "no answer was ever remembered"
         for path, query, said in self.answers:
             answer = await eventually(
                 partial(self._answer, path, query),
