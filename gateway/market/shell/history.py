@@ -115,7 +115,8 @@ class History:
         begun = open_token(ask.page_token, query, self._page_key, now) if ask.page_token else None
         # Asked before the calendars are: what comes meanwhile is settled after, and is not what they say.
         settled = ask.as_of is not None and self._calendars.is_settled(ask.as_of)
-        as_of, names = await self._pinned(ask, begun, now)
+        with while_listening(request):
+            as_of, names = await self._pinned(ask, begun, now)
         book = self._calendars.at(KnowledgeTime(now) if as_of is None else as_of)
         question = (query, ask.format, ask.page_token, ask.start, ask.end, as_of, book.fingerprint)
         said = self._recent.find(question, monotonic_s())
