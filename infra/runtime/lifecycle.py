@@ -135,14 +135,13 @@ class JsonFormatter(logging.Formatter):
 
 
 class RepeatedLines(logging.Filter):
-    """What a library says again within ten seconds is counted, and told as `repeated` with the next line that says it."""
+    """A filter of what a library says again within ten seconds: counted, and told as `repeated` with the next line that says it."""
 
     def __init__(self) -> None:
         """Begin with nothing said."""
         super().__init__()
-        self._said: dict[
-            str, tuple[float, int]
-        ] = {}  # of a text, when it was let through, and its repeats since
+        # Of a text, when it was let through, and its repeats since.
+        self._said: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a line is let through; a line of ours always is."""
