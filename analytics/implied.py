@@ -19,7 +19,7 @@ from analytics.normal import DENSITY_AT_ZERO, Doubles, cumulative_into
 MODEL_VERSION = 1
 """Raised with every change of a result: what is derived is a function of records, inputs and this number."""
 LEAST, MOST = 0.001, 5.0
-ROUNDS = 10
+ROUNDS = 16
 EUROPEAN_ROUNDS = 12
 # before them, for which seven digits are enough
 ROUGH_ROUNDS = 3
@@ -249,4 +249,6 @@ def _next(search: _Search, active: Rows, at: Doubles, miss: Doubles, rising: Dou
     search.before[active[tells]], search.miss_before[active[tells]] = at[tells], miss[tells]
     moved = at - np.clip(miss, -2.0 * MOST * slope, 2.0 * MOST * slope) / slope
     is_within = tells & (moved > low) & (moved < high)
-    return np.where(is_within, moved, 0.5 * (low + np.minimum(high, 2.0 * at)))
+    # A bound that was never priced says little: twice as far is far enough.
+    above = np.where(high < MOST, high, np.minimum(high, 2.0 * at))
+    return np.where(is_within, moved, 0.5 * (low + above))

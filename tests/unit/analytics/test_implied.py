@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from analytics.american import american_black75, american_greeks, american_prices
@@ -85,6 +85,33 @@ def test_american_volatilities_of_anything() -> None:
     assert np.nanmax(np.abs(found - some.vols[tells]) / width) <= 1.0
 
 
+@pytest.mark.parametrize("is_call", [True, False])
+def test_no_price_with_time_value_is_without_a_volatility(is_call: bool) -> None:
+    """Of legs from far within to far without, some of which are best exercised now at most volatilities: none is given up."""
+    drawn, count = np.random.default_rng(7), 4_000
+    legs = Legs.of(
+        spot=drawn.uniform(5.0, 200.0, count), strike=drawn.uniform(5.0, 200.0, count),
+        years=drawn.uniform(0.02, 4.0, count), rate=drawn.uniform(-0.02, 0.12, count),
+        dividend_yield=drawn.uniform(0.0, 0.15, count), is_call=is_call,
+    )  # fmt: skip
+    greeks = american_greeks(legs, drawn.uniform(0.05, 1.5, count))
+    tells = (greeks.vega > 0.01) & (greeks.price > legs.intrinsic() + 1e-3 * legs.spot)
+
+    assert tells.sum() > 2_000
+    assert not np.isnan(american_vols(legs, greeks.price)[tells]).any()
+
+
+@example(
+    given_={
+        "spot": 95.0,
+        "strike": 36.0,
+        "years": 3.0,
+        "rate": 0.0,
+        "dividend_yield": 0.1015625,
+        "is_call": True,
+    },
+    vol=1.0,
+)
 @given(given_=LEGS, vol=st.floats(0.05, 1.5))
 def test_the_volatility_of_a_price_is_its_own(given_: dict[str, Any], vol: float) -> None:
     """Within what prices can tell, American as European, wherever a tenth of a percent of time value is left."""
