@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,6 +106,16 @@ class InstrumentNames:
             NameSpan(symbol=name, start=_day(start), end=_day(end)) for name, start, end in pins
         ) or (NameSpan(symbol=self.symbol),)
         return replace(self, spans=spans, is_final=self.is_final and spans == self.spans)
+
+    def of_stored(self, stored: Collection[str]) -> InstrumentNames:
+        """Return the names without earlier ones that are not `stored`: their days are the next name's, under which vendors give them, too."""
+        kept, taken = list[NameSpan](), list[NameSpan]()
+        for each in self.spans:
+            taken.append(each)
+            if each is self.spans[-1] or each.symbol in stored:
+                kept.append(replace(each, start=taken[0].start))
+                taken = []
+        return replace(self, spans=tuple(kept))
 
     def parts(self, span: Span, interval: str) -> list[tuple[str, Span]]:
         """Return what of a stretch of time (µs) is read under which name, in order of time.

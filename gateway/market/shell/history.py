@@ -38,7 +38,7 @@ from gateway.market.shell.callers import while_listening
 from gateway.market.shell.derived import stored_and_derived
 from gateway.market.shell.factors import check_rights, factors_beside
 from gateway.market.shell.name_book import NameBook
-from gateway.market.shell.named_snapshot import NamedSnapshot
+from gateway.market.shell.named_snapshot import NamedSnapshot, stored_names
 from gateway.market.shell.naming import Naming
 from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s, wall_us
 from schemas.calendar.history import CalendarHistory
@@ -199,6 +199,8 @@ class History:
             kept_from = await snapshot.kept_from(BAR_STREAM.name)
             wanted = plan(ask, page, as_of, wall_market=self._wall_market, kept_from=kept_from)
             with judging_by(self._calendars.at(as_of)):
+                if page is None and not names.is_own:  # a token has those of the first page
+                    names = await stored_names(snapshot, names, ask.provider, as_of)
                 reading = await self._adjusted(snapshot, wanted, page, names)
                 reading.names = names
                 if ask.factors:

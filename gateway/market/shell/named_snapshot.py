@@ -132,3 +132,18 @@ class NamedSnapshot(Snapshot):
 
     def _all(self, symbol: str) -> list[str]:
         return list(dict.fromkeys(name for name, _ in self._parts(symbol, EVER, "1m")))
+
+
+async def stored_names(
+    snapshot: Snapshot, names: InstrumentNames, provider: str | None, as_of: KnowledgeTime
+) -> InstrumentNames:
+    """Return the names without earlier ones under which no bar of their days was known at `as_of`, of a provider if one is named.
+
+    Where the old symbol was never collected, nothing is spanned, and what vendors give of those days under the new one is not hidden.
+    """
+    stored = set[str]()
+    for name, span in names.parts(EVER, "1m")[:-1]:
+        _, intervals = await snapshot.sources(name)
+        if intervals and await snapshot.was_known(name, intervals, span, provider, as_of):
+            stored.add(name)
+    return names.of_stored(stored)

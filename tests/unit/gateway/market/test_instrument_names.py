@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analytics.symbol_names import MOST_NAMES, NameChain, NameSpan, UnresolvedName
 from gateway.database.versions import Span
 from gateway.http.moments import EARLIEST_US, LATEST_US
@@ -115,3 +117,14 @@ def test_names_are_final_by_the_word_of_one_source_that_was_known() -> None:
     assert not InstrumentNames.of_chain("C", chain, XNYS, is_known=False).is_final
     assert not names(*CHAIN.spans, sources=("acme", "other")).is_final
     assert names(NameSpan(symbol="C"), sources=()).is_final
+
+
+def test_the_days_of_a_name_that_is_not_stored_are_the_next_ones() -> None:
+    """The oldest that is left begins as the chain does; the last is always there."""
+    a, b, c = CHAIN.spans
+    assert CHAIN.of_stored({"A", "B", "C"}) == CHAIN.of_stored({"A", "B"}) == CHAIN
+    assert CHAIN.of_stored({"A"}).spans == (a, replace(c, start=WEDNESDAY))
+    assert CHAIN.of_stored({"B"}).spans == (replace(b, start=None), c)
+    assert CHAIN.of_stored(()).is_own
+    begun = names(replace(b, start=WEDNESDAY), c)
+    assert begun.of_stored(()).spans == (replace(c, start=WEDNESDAY),)

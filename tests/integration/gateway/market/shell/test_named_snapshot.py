@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.http.moments import rfc3339
 from schemas.partitions import partition_of
 from schemas.topics import DEFAULT_PARTITIONS
 from tests.support.builders import an_evidence
@@ -21,6 +22,7 @@ from tests.support.renamed_shares import (
     OLD,
     WHOLE,
     closes,
+    few,
     path,
     rename,
     said,
@@ -105,6 +107,31 @@ async def test_facebook_as_the_document_shows_it(database: str) -> None:
         table = {**dict(part.split("=") for part in query.split("&")), "format": "csv"}
         _, headers, _ = await said(gateway, "META", table)
         assert f"X-Names: {headers['X-Names']}" in DOCUMENT
+
+
+async def test_a_name_that_was_never_collected_hides_nothing(database: str) -> None:
+    """What a vendor gives under the new one is shown, of a page as of all; by moments of before it stays so when the old one is filled."""
+    before, after = few("XC", "02", "03", price=7.0), few("XC", "05", "06", price=3.0)
+    filled = [a_day(f"2014-06-{each}", 1.0, symbol="XA", told="2014-07-10") for each in ("02", "03")]
+    then, now = rfc3339(moment("2014-07-09")), rfc3339(moment("2014-07-11"))
+    async with rest(database) as gateway:
+        await gateway.store(*before, *after, rename("XA", "XC", "2014-06-05"))
+        assert await closes(gateway, "XC", as_of=then) == ([7.0, 7.0, 3.0, 3.0], [])
+        paged, token = list[float](), ""
+        while token is not None:
+            page = {"page_token": token} if token else {}
+            rows, _, token = await said(gateway, "XC", JUNE | {"limit": "1"} | page)
+            paged += [row["close"] for row in rows]
+        assert paged == [7.0, 7.0, 3.0, 3.0]
+        await gateway.store(*filled)
+        assert await closes(gateway, "XC", as_of=then) == ([7.0, 7.0, 3.0, 3.0], [])
+        names = ["None XA 2014-06-05", "2014-06-05 XC None"]
+        assert await closes(gateway, "XC", as_of=now) == ([1.0, 1.0, 3.0, 3.0], names)
+        assert await closes(gateway, "XC", as_of=now, provider="yahoo") == ([1.0, 1.0, 3.0, 3.0], names)
+        await gateway.store(
+            *[a_day(f"2014-06-{each}", 7.5, symbol="XC", provider="alpaca") for each in ("02", "05")]
+        )
+        assert await closes(gateway, "XC", as_of=now, provider="alpaca") == ([7.5, 7.5], [])
 
 
 async def test_gaps_are_those_of_each_name_in_its_days(database: str) -> None:
