@@ -97,6 +97,8 @@ CASES: list[tuple[str, str, str, int]] = [
     ("first absence", ledger_statements.FIRST_ABSENCE, f"{MINUTES}, '2026-01-06 UTC'", 0),
     ("cursor", ledger_statements.CURSOR, MINUTES, 0),
     ("cursors", ledger_statements.CURSORS_OF_SYMBOL, "'S70'", 0),
+    ("renames", statements.RENAMES, "'-infinity', '-infinity', 0, 0, 5000", 0),
+    ("new renames", statements.RENAMES, "'2026-03-05 UTC', '2026-03-05 UTC', 0, 0, 5000", 0),
     ("closes", statements.PREVIOUS_CLOSES,
      f"ARRAY[{MINUTES}], ARRAY[false], ARRAY['2026-03-20 UTC'::timestamptz], '2026-03-10 UTC', '2026-03-20 UTC', {NOW}, false", 2),
 ]  # fmt: skip
