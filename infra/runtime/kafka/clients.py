@@ -28,6 +28,15 @@ UNKNOWN_TOPIC_AFTER_MS = 5_000  # a topic the broker does not know by then does 
 QUEUE_MAX_MESSAGES = 100_000
 QUEUE_MAX_KBYTES = 131_072
 MAX_MESSAGE_BYTES = 4_194_304
+# Of a topic just made, or whose broker went: who leads it is known soon, or which of its leaders we mean.
+NO_LEADER_YET = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+    }
+)
 
 Message: TypeAlias = confluent_kafka.Message
 """A record as the client gave it, or, where `error()` is one, an event of its partition (`logs.event_of`)."""

@@ -16,7 +16,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from confluent_kafka import TopicPartition as Place
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import Message, consumer_config, unavailable
+from infra.runtime.kafka.clients import NO_LEADER_YET, Message, consumer_config, unavailable
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
 from schemas.topics import MOVED_FROM
@@ -27,10 +27,8 @@ READ_TIMEOUT_S = 15.0
 TAIL_BATCH = 2_000
 RETRY_POLL_S = 0.1
 # A topic just made, or a broker just back: the next answer may be another.
-LEADER_MOVING = frozenset(
+LEADER_MOVING = NO_LEADER_YET | frozenset(
     {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own codes, as opposed to the broker's, are spelt so
     }

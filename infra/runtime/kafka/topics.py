@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import common_config, unavailable
+from infra.runtime.kafka.clients import NO_LEADER_YET, common_config, unavailable
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.topics import (
@@ -35,7 +35,6 @@ from schemas.topics import (
 ADMIN_TIMEOUT_S = 15.0
 SHOWN_POLL_S, LEADER_POLL_S = 0.05, 0.1
 LED_WITHIN_S = 120.0  # hundreds of new partitions on a small machine, a minute after they are shown
-NO_LEADER_YET = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what a broker without topic ids answers
 
 
@@ -195,7 +194,6 @@ class Topics:
                         for place, future in answers.items()
                     }
                 except KafkaException as error:
-                    # of a topic just made, or whose broker went, it is known soon
                     if error.args[0].code() not in NO_LEADER_YET or monotonic_s() > deadline_s:
                         raise
                 time.sleep(LEADER_POLL_S)
