@@ -100,6 +100,7 @@ def asked() -> Iterator[Asked]:
         yield statements.KNOWN_BEFORE, ("SPY", ["1m"], FROM, TO, None, as_of)
     yield statements.EARLIEST_KNOWN, ("SPY", ["1m"], FROM, TO, None)
     yield statements.SOURCES, ("SPY",)
+    yield statements.RENAMES, (FROM, FROM, 0, 0, 5_000)
     yield statements.KNOWN_SYMBOLS, (["SPY", "NOPE"],)
     yield statements.SERIES, (["SPY"], None, ["1m"])
     yield ledger.CURSOR, (ids[0],)
