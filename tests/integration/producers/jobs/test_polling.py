@@ -39,7 +39,7 @@ TRADES_METRIC = 'mds_raw_events_total{provider="finnhub",topic="raw.trades.v1"}'
 LEASE_S = 1.0
 
 
-TURNS = 5  # to the feed and back
+TURNS = 3  # to the feed and back
 
 
 async def results(kafka: str, prefix: str) -> list[JobResult]:
@@ -88,7 +88,7 @@ async def feeding(kafka: str, prefix: str) -> AsyncIterator[Callable[..., Awaita
         publisher.close()
 
 
-async def test_feed_and_sweeper_hand_real_polls_over_ten_times(
+async def test_feed_and_sweeper_hand_real_polls_over_six_times(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Whoever decides, each slot of each stream is polled once: none twice, none left out, and no bar is missing."""
