@@ -21,6 +21,7 @@ from schemas.partitions import partition_of
 PinnedNames = tuple[tuple[str, int | None, int | None], ...]
 """Names as a page token holds them: symbol, first day, day after the last."""
 
+MOST_TOLD = 16
 NAMES = parameter(
     OneOf(("all", "own")),
     "all: bars under every name the instrument had, each within its days, by renames. own: those that are stored under this symbol, "
@@ -53,7 +54,7 @@ NAMES_META = (
                     words_of(("several_old_names", "several_new_names", "too_many_names")),
                     "Why: one source tells two old names, or two new ones, or there are more than eight.",
                 ),
-                Column("told", rows(record(*CITED)), "The renames as they are told."),
+                Column("told", rows(record(*CITED)), f"The renames as they are told, {MOST_TOLD} at most."),
             )
         ),
         "A rename within the range that cannot be followed.",
@@ -152,7 +153,7 @@ class InstrumentNames:
             said["unresolved_names"] = [
                 {
                     "symbol": lost.symbol, "day": iso_day(lost.day), "reason": lost.reason,
-                    "told": [cited(each) for each in lost.told],
+                    "told": [cited(each) for each in lost.told[:MOST_TOLD]],
                 }
             ]  # fmt: skip
         return said
@@ -173,7 +174,7 @@ class InstrumentNames:
     def _edges(self, day: Day, interval: str) -> Span:
         """Return where what is of the name before a day ends, and where what is of the name since then begins."""
         begin = self._begin(day)
-        if interval not in MOST_DAYS:
+        if interval not in MOST_DAYS or begin >= LATEST_US:  # 9999-12-31 is how some say never
             return begin, begin
         first, after = unit_bounds(begin, interval, self.calendar)
         return (begin, begin) if first == begin else (first, after)

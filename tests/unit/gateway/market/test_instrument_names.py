@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from analytics.symbol_names import MOST_NAMES, NameChain, NameSpan, UnresolvedName
 from gateway.database.versions import Span
 from gateway.http.moments import EARLIEST_US, LATEST_US
 from gateway.http.pages import MAX_TOKEN_CHARS, Page, open_token, query_hash, seal
-from gateway.market.instrument_names import InstrumentNames
+from gateway.market.instrument_names import MOST_TOLD, InstrumentNames
 from schemas.calendar.sessions import load_calendar
 from schemas.clocks import EventTime, KnowledgeTime, WallTime, date_of
 from schemas.partitions import partition_of
@@ -128,3 +130,21 @@ def test_the_days_of_a_name_that_is_not_stored_are_the_next_ones() -> None:
     assert CHAIN.of_stored(()).is_own
     begun = names(replace(b, start=WEDNESDAY), c)
     assert begun.of_stored(()).spans == (replace(c, start=WEDNESDAY),)
+
+
+@pytest.mark.parametrize("interval", ["1m", "1d", "1wk", "1mo"])
+def test_a_rename_at_the_end_of_time_is_none_yet(interval: str) -> None:
+    """Some sources say 9999-12-31 where they mean never: all there is is of the name before."""
+    end = day("9999-12-31")
+    never = names(NameSpan(symbol="A", end=end), NameSpan(symbol="C", start=end))
+    assert never.parts(EVER, interval) == [("A", EVER)]
+
+
+def test_of_a_flood_of_contradictions_a_few_are_told() -> None:
+    """However many symbols a source says became one."""
+    flood = tuple(
+        told("rename", "2014-06-11", symbol=f"X{n}", new_symbol="C", action_id=str(n)) for n in range(1_000)
+    )
+    lost = UnresolvedName(symbol="C", day=WEDNESDAY, reason="several_old_names", told=flood)
+    said = names(NameSpan(symbol="C", start=WEDNESDAY), unresolved=lost).meta(EVER)
+    assert len(said["unresolved_names"][0]["told"]) == MOST_TOLD
